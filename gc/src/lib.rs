@@ -1,0 +1,1 @@
+//! The collector of Heapwood: a generational, moving heap with bounded pauses.

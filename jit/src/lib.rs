@@ -1,0 +1,1 @@
+//! Heapwood's baseline compiler: validated function bodies to x86-64 code.

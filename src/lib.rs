@@ -1,0 +1,1 @@
+//! Heapwood: a WebAssembly runtime for garbage-collected languages.

@@ -1,0 +1,2 @@
+//! The `heapwood` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Decoded WebAssembly modules, their types and index spaces.

@@ -1,0 +1,1 @@
+//! Heapwood's embedding API and runtime.

@@ -1,0 +1,1 @@
+//! WASI preview1 over a guest memory trait.
