@@ -1,0 +1,87 @@
+//! The engine-wide table of type descriptors, mapped read-only below every store's heap base.
+//!
+//! Compiled casts read [`Descriptor::display`]; the collector reads the rest. A descriptor may be followed by a
+//! tail: first the ancestors of depth 8 and more (`u32` each, rounded up to 8 bytes), then the reference map of
+//! structs above 64 words (`u64` each, bit i of word w: field word 64 * (w + 1) + i is a reference).
+
+use crate::header::TypeId;
+
+/// Ancestors that a descriptor holds in its fixed part.
+pub const DISPLAY_DEPTH: usize = 8;
+/// Bytes of the fixed part of a descriptor.
+pub const DESCRIPTOR_BYTES: usize = 64;
+/// Bytes of address space of the type table: 24-bit ids in units of 8 bytes.
+pub const TYPE_TABLE_BYTES: usize = 128 << 20;
+
+/// What the collector must know of an object to size and scan it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum ObjectKind {
+    /// Fixed size; references where the map says so.
+    Struct = 0,
+    /// `{header, length, elements}` without references.
+    ArrayData = 1,
+    /// `{header, length, references}`.
+    ArrayRef = 2,
+    /// A function object `{header, context ref, code address}`: immortal, not scanned.
+    Func = 3,
+    /// An exception `{header, tag ref, payload}`: scanned like a struct.
+    Exception = 4,
+    /// A host value `{header, slab index}` behind an externref; its slab entry is dropped when the cell dies.
+    HostValue = 5,
+    /// Reserved: `{header, referent}`, cleared when the referent dies.
+    Weak = 6,
+    /// Reserved: `{header, key, value}`; the value lives while the key does.
+    Ephemeron = 7,
+    /// Raw immortal memory (instance contexts, tags): not scanned.
+    Opaque = 8,
+}
+
+/// One entry of the type table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Descriptor {
+    /// `display[d]` is the ancestor at depth d; `display[depth]` is the type itself; the rest is 0.
+    pub display: [TypeId; DISPLAY_DEPTH],
+    /// How to size and scan.
+    pub kind: ObjectKind,
+    /// Number of ancestors.
+    pub depth: u8,
+    /// Arrays: log2 of the element's bytes.
+    pub elem_shift: u8,
+    /// Not used.
+    pub reserved: u8,
+    /// Structs: bytes of the object, rounded up to 8. Arrays: 8 (header and length).
+    pub size: u32,
+    /// Structs up to 64 words: bit i set if the word at byte `4 * i` is a reference.
+    pub ref_map: u64,
+    /// Structs: number of reference fields.
+    pub ref_count: u32,
+    /// Structs above 64 words: number of `u64` of reference map in the tail.
+    pub ref_map_tail: u32,
+    /// Not used.
+    pub reserved_tail: u64,
+}
+
+const _: () = assert!(std::mem::size_of::<Descriptor>() == DESCRIPTOR_BYTES);
+
+impl Descriptor {
+    /// Offset in bytes of `display[depth]`.
+    pub const fn display_offset(depth: usize) -> i32 {
+        (depth * 4) as i32
+    }
+
+    /// Bytes of the ancestor tail (depth 8 and more), rounded up to 8.
+    pub const fn display_tail_bytes(&self) -> usize {
+        if (self.depth as usize) < DISPLAY_DEPTH {
+            0
+        } else {
+            (((self.depth as usize + 1 - DISPLAY_DEPTH) * 4) + 7) & !7
+        }
+    }
+
+    /// Bytes of the whole entry, with its tails.
+    pub const fn total_bytes(&self) -> usize {
+        DESCRIPTOR_BYTES + self.display_tail_bytes() + self.ref_map_tail as usize * 8
+    }
+}

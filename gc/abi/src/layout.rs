@@ -1,0 +1,148 @@
+//! Where the fields of structs and the elements of arrays lie.
+//!
+//! Fields follow each other at their natural alignment (8 at most, since objects are 8-byte aligned). A subtype
+//! keeps its parent's offsets and continues where the parent's last field ends, so it may use the parent's padding.
+
+/// What a field or an element is to the heap.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FieldKind {
+    /// A packed byte.
+    I8,
+    /// A packed 16-bit integer.
+    I16,
+    /// i32 and f32.
+    I32,
+    /// i64 and f64.
+    I64,
+    /// A vector.
+    V128,
+    /// A reference of any kind.
+    Ref,
+}
+
+impl FieldKind {
+    /// log2 of the size in bytes.
+    pub const fn shift(self) -> u8 {
+        match self {
+            FieldKind::I8 => 0,
+            FieldKind::I16 => 1,
+            FieldKind::I32 | FieldKind::Ref => 2,
+            FieldKind::I64 => 3,
+            FieldKind::V128 => 4,
+        }
+    }
+
+    /// Size in bytes.
+    pub const fn bytes(self) -> u32 {
+        1 << self.shift()
+    }
+
+    /// Alignment in bytes inside an object.
+    pub const fn align(self) -> u32 {
+        if self.bytes() > 8 { 8 } else { self.bytes() }
+    }
+}
+
+/// Smallest object: marks are kept one byte per 16 bytes of heap.
+pub const OBJECT_BYTES_MIN: u32 = 16;
+/// Alignment of every object.
+pub const OBJECT_ALIGN: u32 = 8;
+/// Offset of an array's u32 length.
+pub const ARRAY_LENGTH_OFFSET: u32 = 4;
+/// Offset of an array's first element.
+pub const ARRAY_ELEMENTS_OFFSET: u32 = 8;
+/// Function object: u32 reference of the instance context.
+pub const FUNC_CONTEXT_OFFSET: u32 = 4;
+/// Function object: u64 address of the code.
+pub const FUNC_CODE_OFFSET: u32 = 8;
+/// Function object: u64 for the runtime (index of the function in its store).
+pub const FUNC_DATA_OFFSET: u32 = 16;
+/// Bytes of a function object.
+pub const FUNC_BYTES: u32 = 24;
+/// Exception object: u32 reference of its tag (an immortal object).
+pub const EXCEPTION_TAG_OFFSET: u32 = 4;
+/// Host value cell: u32 index into the store's slab of host values.
+pub const HOST_VALUE_INDEX_OFFSET: u32 = 4;
+
+/// Rounds an object's size up to the alignment and the least size.
+pub const fn round_object_bytes(bytes: u64) -> u64 {
+    let rounded = (bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1);
+    if rounded < OBJECT_BYTES_MIN as u64 { OBJECT_BYTES_MIN as u64 } else { rounded }
+}
+
+/// Bytes of an array object of `length` elements of `1 << elem_shift` bytes.
+pub const fn array_bytes(elem_shift: u8, length: u32) -> u64 {
+    round_object_bytes(ARRAY_ELEMENTS_OFFSET as u64 + ((length as u64) << elem_shift))
+}
+
+/// The layout of a struct type.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StructLayout {
+    /// Byte offset of each field.
+    pub offsets: Vec<u32>,
+    /// Kind of each field.
+    pub kinds: Vec<FieldKind>,
+    /// Where the last field ends, unrounded.
+    pub end: u32,
+}
+
+impl StructLayout {
+    /// A struct with `kinds`, of which the first `parent.offsets.len()` are laid out as in `parent`.
+    pub fn new(parent: Option<&StructLayout>, kinds: &[FieldKind]) -> StructLayout {
+        StructLayout::with_prefix(crate::header::HEADER_BYTES, parent, kinds)
+    }
+
+    /// An exception `{header, tag, payload}` with payload fields of `kinds`.
+    pub fn exception(kinds: &[FieldKind]) -> StructLayout {
+        StructLayout::with_prefix(EXCEPTION_TAG_OFFSET + 4, None, kinds)
+    }
+
+    fn with_prefix(start: u32, parent: Option<&StructLayout>, kinds: &[FieldKind]) -> StructLayout {
+        let mut layout = match parent {
+            Some(parent) => parent.clone(),
+            None => StructLayout { end: start, ..StructLayout::default() },
+        };
+        for &kind in &kinds[layout.offsets.len()..] {
+            let offset = (layout.end + kind.align() - 1) & !(kind.align() - 1);
+            layout.offsets.push(offset);
+            layout.kinds.push(kind);
+            layout.end = offset + kind.bytes();
+        }
+        layout
+    }
+
+    /// Bytes of an object with this layout.
+    pub fn object_bytes(&self) -> u32 {
+        round_object_bytes(self.end as u64) as u32
+    }
+
+    /// Byte offsets of the reference fields, in order.
+    pub fn ref_offsets(&self) -> impl Iterator<Item = u32> + '_ {
+        self.offsets.iter().zip(&self.kinds).filter(|(_, kind)| **kind == FieldKind::Ref).map(|(offset, _)| *offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kotlin_object_takes_24_bytes() {
+        use FieldKind::*;
+        let any = StructLayout::new(None, &[Ref, Ref, Ref, I32]);
+        assert_eq!((any.end, any.object_bytes()), (20, 24));
+        let child = StructLayout::new(Some(&any), &[Ref, Ref, Ref, I32, I32]);
+        assert_eq!(child.offsets, [4, 8, 12, 16, 20]);
+        assert_eq!(child.object_bytes(), 24, "the subtype uses its parent's padding");
+        let wide = StructLayout::new(Some(&any), &[Ref, Ref, Ref, I32, I64]);
+        assert_eq!(wide.offsets[4], 24);
+    }
+
+    #[test]
+    fn the_smallest_objects_are_16_bytes() {
+        assert_eq!(StructLayout::new(None, &[]).object_bytes(), 16);
+        assert_eq!(array_bytes(0, 0), 16);
+        assert_eq!(array_bytes(3, 1), 16);
+        assert_eq!(array_bytes(4, u32::MAX), 8 + (u32::MAX as u64) * 16);
+    }
+}
