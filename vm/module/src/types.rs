@@ -1,0 +1,165 @@
+//! Types of the WebAssembly specification (3.0, §2.3), with indices of the module's own type section.
+//!
+//! Engine-wide identity (canonical rec groups) is the business of the type registry; inside one module the
+//! [`crate::TypeSection`] answers equality and subtyping.
+
+use heapwood_gc_abi::FieldKind;
+
+/// Index into the module's type section.
+pub type TypeIndex = u32;
+
+/// A value type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ValType {
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+    /// 32-bit float.
+    F32,
+    /// 64-bit float.
+    F64,
+    /// 128-bit vector.
+    V128,
+    /// Reference.
+    Ref(RefType),
+}
+
+/// A reference type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RefType {
+    /// Whether null belongs to it.
+    pub nullable: bool,
+    /// What it refers to.
+    pub heap: HeapType,
+}
+
+/// A heap type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HeapType {
+    /// Top of the internal hierarchy.
+    Any,
+    /// What `ref.eq` compares.
+    Eq,
+    /// 31-bit integers.
+    I31,
+    /// All structs.
+    Struct,
+    /// All arrays.
+    Array,
+    /// Bottom of the internal hierarchy.
+    None,
+    /// All functions.
+    Func,
+    /// Bottom of the functions.
+    NoFunc,
+    /// Host references.
+    Extern,
+    /// Bottom of the host references.
+    NoExtern,
+    /// Exceptions.
+    Exn,
+    /// Bottom of the exceptions.
+    NoExn,
+    /// A defined type.
+    Type(TypeIndex),
+}
+
+/// What a field or an element stores.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StorageType {
+    /// Packed byte.
+    I8,
+    /// Packed 16 bits.
+    I16,
+    /// A value.
+    Val(ValType),
+}
+
+/// A field of a struct or the element of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FieldType {
+    /// What it stores.
+    pub storage: StorageType,
+    /// Whether it can be written after its creation.
+    pub mutable: bool,
+}
+
+/// Parameters and results.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct FuncType {
+    /// Parameter types.
+    pub params: Box<[ValType]>,
+    /// Result types.
+    pub results: Box<[ValType]>,
+}
+
+/// The structure of a defined type.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CompositeType {
+    /// A function type.
+    Func(FuncType),
+    /// A struct type, by its fields.
+    Struct(Box<[FieldType]>),
+    /// An array type, by its element.
+    Array(FieldType),
+}
+
+/// A defined type with its place in the hierarchy.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SubType {
+    /// Whether it has no subtypes.
+    pub is_final: bool,
+    /// The declared supertype.
+    pub supertype: Option<TypeIndex>,
+    /// Its structure.
+    pub composite: CompositeType,
+}
+
+impl ValType {
+    /// Whether it is a reference.
+    pub const fn is_ref(self) -> bool {
+        matches!(self, ValType::Ref(_))
+    }
+
+    /// What it is to the heap.
+    pub const fn field_kind(self) -> FieldKind {
+        match self {
+            ValType::I32 | ValType::F32 => FieldKind::I32,
+            ValType::I64 | ValType::F64 => FieldKind::I64,
+            ValType::V128 => FieldKind::V128,
+            ValType::Ref(_) => FieldKind::Ref,
+        }
+    }
+}
+
+impl StorageType {
+    /// What it is to the heap.
+    pub const fn field_kind(self) -> FieldKind {
+        match self {
+            StorageType::I8 => FieldKind::I8,
+            StorageType::I16 => FieldKind::I16,
+            StorageType::Val(val) => val.field_kind(),
+        }
+    }
+
+    /// The type of a value read from it.
+    pub const fn unpacked(self) -> ValType {
+        match self {
+            StorageType::I8 | StorageType::I16 => ValType::I32,
+            StorageType::Val(val) => val,
+        }
+    }
+}
+
+impl RefType {
+    /// A reference to `heap`.
+    pub const fn new(nullable: bool, heap: HeapType) -> RefType {
+        RefType { nullable, heap }
+    }
+
+    /// The same without null.
+    pub const fn non_null(self) -> RefType {
+        RefType { nullable: false, ..self }
+    }
+}
