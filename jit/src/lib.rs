@@ -1,1 +1,9 @@
-//! Heapwood's baseline compiler: validated function bodies to x86-64 code.
+//! Heapwood's baseline compiler: a validated function body becomes x86-64 code, relocations, stack maps and a trap table.
+//!
+//! Arrow of import: `gc-abi, module <- jit <- vm`. No unsafe code, no process state: bytes in, bytes out.
+#![forbid(unsafe_code)]
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("Heapwood compiles to x86-64 Linux only; other targets have no backend yet");
+
+pub mod abi;

@@ -1,0 +1,104 @@
+//! What the compiler tells the runtime about a function besides its bytes.
+
+use super::{Gpr, TrapKind};
+
+/// A return address at which the collector, the unwinder or a backtrace may look at a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SafePoint {
+    /// Offset of the return address from the start of the code.
+    pub pc: u32,
+    /// The first `ref_count` slots of the frame's reference area hold references or zero.
+    pub ref_count: u32,
+    /// General registers that hold references (only at calls of stubs that save all registers).
+    pub gpr_mask: u16,
+    /// The frame is not set up yet: rbp is the caller's, the return address is at rsp.
+    pub frameless: bool,
+    /// Offset of the landing pad that takes exceptions thrown by this call, or [`SafePoint::NO_HANDLER`].
+    pub handler: u32,
+    /// Offset of the instruction in the module's bytes.
+    pub wasm_offset: u32,
+}
+
+impl SafePoint {
+    /// No `try_table` of this function encloses the call.
+    pub const NO_HANDLER: u32 = u32::MAX;
+}
+
+/// An instruction that may fault (or is `ud2`) and the trap that this means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapSite {
+    /// Offset of the instruction from the start of the code.
+    pub pc: u32,
+    /// What it means.
+    pub kind: TrapKind,
+    /// The frame is not set up yet: rbp is the caller's, the return address is at rsp.
+    pub frameless: bool,
+    /// Offset of the instruction in the module's bytes.
+    pub wasm_offset: u32,
+}
+
+/// A field of the code to fill in when it is placed into an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Offset of the 4-byte field.
+    pub offset: u32,
+    /// What goes there.
+    pub target: RelocationTarget,
+}
+
+/// What a relocation refers to. All type indices are the module's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelocationTarget {
+    /// rip-relative address of the code-pointer slot of a function index defined in the module (the field is the
+    /// last of its instruction).
+    FunctionSlot(u32),
+    /// The engine's type id.
+    TypeId(u32),
+    /// The header word (`id << 8`) of a new object of the type.
+    TypeHeader(u32),
+    /// The header word of an exception whose tag has this function type.
+    ExceptionHeader(u32),
+}
+
+/// A compiled function.
+#[derive(Clone, Default, Debug)]
+pub struct CompiledFunction {
+    /// Machine code; position-independent but for the relocations.
+    pub code: Vec<u8>,
+    /// Fields to fill in.
+    pub relocations: Vec<Relocation>,
+    /// By ascending pc.
+    pub safe_points: Vec<SafePoint>,
+    /// By ascending pc.
+    pub traps: Vec<TrapSite>,
+    /// How the frame is laid out.
+    pub record: FunctionRecord,
+    /// For `inspect --asm`: (code offset, wasm offset), ascending.
+    pub source_map: Vec<(u32, u32)>,
+    /// Where the out-of-line parts begin.
+    pub cold_start: u32,
+}
+
+/// Layout of a function's frame.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct FunctionRecord {
+    /// Reference slot i lies at `rbp - ref_base + 4 * i`.
+    pub ref_base: u32,
+    /// Bytes from rbp down to rsp.
+    pub frame_bytes: u32,
+    /// Bit k: `CALLEE_SAVED[k]` is saved.
+    pub saved: u8,
+    /// The function stores its context at `[rbp - 8]`.
+    pub saves_context: bool,
+    /// Bytes of stack arguments that it pops.
+    pub stack_arg_bytes: u32,
+}
+
+impl FunctionRecord {
+    /// Registers saved, with their offsets from rbp.
+    pub fn saved_registers(&self) -> impl Iterator<Item = (Gpr, i32)> + use<> {
+        let saved = self.saved;
+        let used = (0..3usize).filter(move |k| saved & (1 << k) != 0);
+        used.enumerate().map(|(slot, k)| (super::CALLEE_SAVED[k], super::FRAME_SAVED - 8 * slot as i32))
+    }
+}
