@@ -1,0 +1,295 @@
+//! Bytes to [`ModuleInfo`].
+//!
+//! 1. Each payload of the binary is validated by wasmparser.
+//! 2. Then it is read once more into our own form, which can rely on its validity.
+//! 3. Function bodies are only located: whoever compiles one validates it in the same pass.
+
+use crate::const_expr::decode_const_expr;
+use crate::{
+    ConstExpr, ConstOp, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
+    ModuleError, ModuleInfo, RefType, Section, SegmentMode, TypeSectionBuilder, convert, limits,
+};
+use std::ops::Range;
+use std::sync::Arc;
+use wasmparser::{ExternalKind, FuncToValidate, Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources};
+
+/// A module whose function bodies are still to be validated.
+#[derive(Debug)]
+pub struct DecodedModule {
+    /// All but the bodies.
+    pub info: ModuleInfo,
+    /// One job per defined function, in order.
+    pub validators: Vec<FuncBodyJob>,
+}
+
+/// A function body to validate; jobs are independent of each other and may run on any thread.
+#[derive(Debug)]
+pub struct FuncBodyJob {
+    /// wasmparser's validator of this function.
+    pub validator: FuncToValidate<ValidatorResources>,
+    /// The body: from the local declarations to the final `end`, as a range of the module's bytes.
+    pub range: Range<usize>,
+}
+
+/// Decodes a module and validates all of it but the function bodies.
+pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, ModuleError> {
+    if bytes.len() > limits::MODULE_BYTES_MAX {
+        let message = format!("module of {} bytes: more than the limit of {}", bytes.len(), limits::MODULE_BYTES_MAX);
+        return Err(ModuleError::new(message));
+    }
+    let mut validator = Validator::new_with_features(features.wasm());
+    let mut parser = Parser::new(0);
+    parser.set_features(features.wasm());
+    let mut decoder = Decoder::default();
+    for payload in parser.parse_all(&bytes) {
+        let payload = payload?;
+        if let ValidPayload::Func(validator, body) = validator.payload(&payload)? {
+            decoder.info.bodies.push(body.range());
+            decoder.jobs.push(FuncBodyJob { validator, range: body.range() });
+        } else {
+            decoder.payload(payload)?;
+        }
+    }
+    let Decoder { mut info, jobs, escaping } = decoder;
+    info.escaping = (0..).zip(escaping).filter(|(_, escapes)| *escapes).map(|(index, _)| index).collect();
+    info.bytes = bytes;
+    Ok(DecodedModule { info, validators: jobs })
+}
+
+#[derive(Default)]
+struct Decoder {
+    info: ModuleInfo,
+    jobs: Vec<FuncBodyJob>,
+    /// By function index: whether it may become a reference.
+    escaping: Vec<bool>,
+}
+
+impl Decoder {
+    fn payload(&mut self, payload: Payload<'_>) -> Result<(), ModuleError> {
+        if let Payload::CustomSection(section) = &payload {
+            self.section(0, section.name(), section.data_offset()..section.range().end);
+        } else if let Some((id, range)) = payload.as_section() {
+            self.section(id, section_name(id), range);
+        }
+        match payload {
+            Payload::TypeSection(section) => self.types(section),
+            Payload::ImportSection(section) => self.imports(section),
+            Payload::FunctionSection(section) => self.functions(section),
+            Payload::TableSection(section) => self.tables(section),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    self.info.memories.push(convert::memory_type(memory?));
+                }
+                Ok(())
+            }
+            Payload::TagSection(section) => {
+                for tag in section {
+                    self.info.tags.push(tag?.func_type_idx);
+                }
+                Ok(())
+            }
+            Payload::GlobalSection(section) => self.globals(section),
+            Payload::ExportSection(section) => self.exports(section),
+            Payload::StartSection { func, .. } => {
+                self.info.start = Some(func);
+                Ok(())
+            }
+            Payload::ElementSection(section) => self.elements(section),
+            Payload::DataCountSection { count, .. } => {
+                self.info.data_count = Some(count);
+                Ok(())
+            }
+            Payload::DataSection(section) => self.data(section),
+            _ => Ok(()),
+        }
+    }
+
+    fn section(&mut self, id: u8, name: &str, range: Range<usize>) {
+        self.info.sections.push(Section { id, name: name.to_owned(), range });
+    }
+
+    fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), ModuleError> {
+        let mut builder = TypeSectionBuilder::default();
+        for group in section.into_iter_with_offsets() {
+            let (offset, group) = group?;
+            let types: Result<Vec<_>, _> = group.types().map(|ty| convert::sub_type(ty, offset)).collect();
+            builder.push_group(types?);
+        }
+        self.info.types = builder.finish();
+        Ok(())
+    }
+
+    fn imports(&mut self, section: wasmparser::ImportSectionReader<'_>) -> Result<(), ModuleError> {
+        for import in section.into_imports_with_offsets() {
+            let (offset, import) = import?;
+            let info = &mut self.info;
+            let ty = match import.ty {
+                TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                    info.functions.push(ty);
+                    info.imported_functions += 1;
+                    self.escaping.push(false);
+                    ExternType::Func(ty)
+                }
+                TypeRef::Table(ty) => {
+                    let ty = convert::table_type(ty, offset)?;
+                    info.tables.push(ty);
+                    info.imported_tables += 1;
+                    ExternType::Table(ty)
+                }
+                TypeRef::Memory(ty) => {
+                    let ty = convert::memory_type(ty);
+                    info.memories.push(ty);
+                    info.imported_memories += 1;
+                    ExternType::Memory(ty)
+                }
+                TypeRef::Global(ty) => {
+                    let ty = convert::global_type(ty, offset)?;
+                    info.globals.push(ty);
+                    info.imported_globals += 1;
+                    ExternType::Global(ty)
+                }
+                TypeRef::Tag(ty) => {
+                    info.tags.push(ty.func_type_idx);
+                    info.imported_tags += 1;
+                    ExternType::Tag(ty.func_type_idx)
+                }
+            };
+            info.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
+        }
+        Ok(())
+    }
+
+    fn functions(&mut self, section: wasmparser::FunctionSectionReader<'_>) -> Result<(), ModuleError> {
+        for ty in section {
+            self.info.functions.push(ty?);
+            self.escaping.push(false);
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, section: wasmparser::TableSectionReader<'_>) -> Result<(), ModuleError> {
+        for table in section.into_iter_with_offsets() {
+            let (offset, table) = table?;
+            self.info.tables.push(convert::table_type(table.ty, offset)?);
+            let init = match &table.init {
+                wasmparser::TableInit::RefNull => None,
+                wasmparser::TableInit::Expr(expr) => Some(self.const_expr(expr)?),
+            };
+            self.info.table_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn globals(&mut self, section: wasmparser::GlobalSectionReader<'_>) -> Result<(), ModuleError> {
+        for global in section.into_iter_with_offsets() {
+            let (offset, global) = global?;
+            self.info.globals.push(convert::global_type(global.ty, offset)?);
+            let init = self.const_expr(&global.init_expr)?;
+            self.info.global_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn exports(&mut self, section: wasmparser::ExportSectionReader<'_>) -> Result<(), ModuleError> {
+        for export in section {
+            let export = export?;
+            let index = match export.kind {
+                ExternalKind::Func | ExternalKind::FuncExact => {
+                    self.escape(export.index);
+                    ExportIndex::Func(export.index)
+                }
+                ExternalKind::Table => ExportIndex::Table(export.index),
+                ExternalKind::Memory => ExportIndex::Memory(export.index),
+                ExternalKind::Global => ExportIndex::Global(export.index),
+                ExternalKind::Tag => ExportIndex::Tag(export.index),
+            };
+            self.info.exports.push((export.name.to_owned(), index));
+        }
+        Ok(())
+    }
+
+    fn elements(&mut self, section: wasmparser::ElementSectionReader<'_>) -> Result<(), ModuleError> {
+        for element in section.into_iter_with_offsets() {
+            let (offset, element) = element?;
+            let mode = match element.kind {
+                wasmparser::ElementKind::Passive => SegmentMode::Passive,
+                wasmparser::ElementKind::Declared => SegmentMode::Declared,
+                wasmparser::ElementKind::Active { table_index, offset_expr } => {
+                    SegmentMode::Active { index: table_index.unwrap_or(0), offset: self.const_expr(&offset_expr)? }
+                }
+            };
+            let (ty, items) = match element.items {
+                wasmparser::ElementItems::Functions(functions) => {
+                    let functions: Result<Box<[u32]>, _> = functions.into_iter().collect();
+                    let functions = functions?;
+                    functions.iter().for_each(|function| self.escape(*function));
+                    (RefType::new(false, HeapType::Func), ElementItems::Functions(functions))
+                }
+                wasmparser::ElementItems::Expressions(ty, expressions) => {
+                    let mut items = Vec::new();
+                    for expression in expressions {
+                        items.push(self.const_expr(&expression?)?);
+                    }
+                    (convert::ref_type(ty, offset)?, compact(items))
+                }
+            };
+            self.info.elements.push(ElementSegment { mode, ty, items });
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, section: wasmparser::DataSectionReader<'_>) -> Result<(), ModuleError> {
+        for data in section {
+            let data = data?;
+            let mode = match data.kind {
+                wasmparser::DataKind::Passive => SegmentMode::Passive,
+                wasmparser::DataKind::Active { memory_index, offset_expr } => {
+                    SegmentMode::Active { index: memory_index, offset: self.const_expr(&offset_expr)? }
+                }
+            };
+            let range = data.range.end - data.data.len()..data.range.end;
+            self.info.data.push(DataSegment { mode, range });
+        }
+        Ok(())
+    }
+
+    fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, ModuleError> {
+        let escaping = &mut self.escaping;
+        decode_const_expr(expr, |function| escaping[function as usize] = true)
+    }
+
+    fn escape(&mut self, function: u32) {
+        self.escaping[function as usize] = true;
+    }
+}
+
+/// Expressions that are nothing but `ref.func` become a list of functions.
+fn compact(items: Vec<ConstExpr>) -> ElementItems {
+    let function = |item: &ConstExpr| match **item {
+        [ConstOp::RefFunc(function)] => Some(function),
+        _ => None,
+    };
+    match items.iter().map(function).collect() {
+        Some(functions) => ElementItems::Functions(functions),
+        None => ElementItems::Expressions(items.into_boxed_slice()),
+    }
+}
+
+fn section_name(id: u8) -> &'static str {
+    match id {
+        1 => "type",
+        2 => "import",
+        3 => "function",
+        4 => "table",
+        5 => "memory",
+        6 => "global",
+        7 => "export",
+        8 => "start",
+        9 => "element",
+        10 => "code",
+        11 => "data",
+        12 => "data count",
+        13 => "tag",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,236 @@
+//! A decoded module: index spaces, imports, exports, segments.
+
+use crate::{ConstExpr, FuncType, Names, RefType, TypeIndex, TypeSection, ValType};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// A memory's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryType {
+    /// Least size in pages.
+    pub min: u64,
+    /// Largest size in pages.
+    pub max: Option<u64>,
+    /// 64-bit addresses.
+    pub memory64: bool,
+    /// Shared between threads.
+    pub shared: bool,
+    /// log2 of the page size in bytes: 16, or 0 (custom page sizes).
+    pub page_size_log2: u32,
+}
+
+/// A table's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableType {
+    /// Type of the elements.
+    pub element: RefType,
+    /// Least number of elements.
+    pub min: u64,
+    /// Largest number of elements.
+    pub max: Option<u64>,
+    /// 64-bit indices.
+    pub table64: bool,
+}
+
+/// A global's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GlobalType {
+    /// Type of the value.
+    pub val: ValType,
+    /// Whether it can be written.
+    pub mutable: bool,
+}
+
+/// What an import asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExternType {
+    /// A function, by type index.
+    Func(TypeIndex),
+    /// A table.
+    Table(TableType),
+    /// A memory.
+    Memory(MemoryType),
+    /// A global.
+    Global(GlobalType),
+    /// A tag, by the index of its function type.
+    Tag(TypeIndex),
+}
+
+/// An import.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Import {
+    /// Module name.
+    pub module: String,
+    /// Field name.
+    pub name: String,
+    /// What it must be.
+    pub ty: ExternType,
+}
+
+/// An index space and an index in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportIndex {
+    /// Function index.
+    Func(u32),
+    /// Table index.
+    Table(u32),
+    /// Memory index.
+    Memory(u32),
+    /// Global index.
+    Global(u32),
+    /// Tag index.
+    Tag(u32),
+}
+
+/// How a segment is used.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SegmentMode {
+    /// Used by instructions only.
+    Passive,
+    /// Copied at instantiation into entity `index` at `offset`.
+    Active {
+        /// Memory or table index.
+        index: u32,
+        /// Where.
+        offset: ConstExpr,
+    },
+    /// Element segments: only declares functions.
+    Declared,
+}
+
+/// A data segment.
+#[derive(Clone, Debug)]
+pub struct DataSegment {
+    /// How it is used.
+    pub mode: SegmentMode,
+    /// Its bytes, as a range of the module's bytes.
+    pub range: Range<usize>,
+}
+
+/// An element segment.
+#[derive(Clone, Debug)]
+pub struct ElementSegment {
+    /// How it is used.
+    pub mode: SegmentMode,
+    /// Type of the elements.
+    pub ty: RefType,
+    /// The elements.
+    pub items: ElementItems,
+}
+
+/// Elements of a segment.
+#[derive(Clone, Debug)]
+pub enum ElementItems {
+    /// Function indices.
+    Functions(Box<[u32]>),
+    /// Constant expressions.
+    Expressions(Box<[ConstExpr]>),
+}
+
+/// A decoded and (but for its function bodies) validated module.
+#[derive(Debug, Default)]
+pub struct ModuleInfo {
+    /// The binary.
+    pub bytes: Arc<[u8]>,
+    /// Types.
+    pub types: TypeSection,
+    /// Imports, in order.
+    pub imports: Vec<Import>,
+    /// Exports, in order.
+    pub exports: Vec<(String, ExportIndex)>,
+    /// Type index of every function, imported ones first.
+    pub functions: Vec<TypeIndex>,
+    /// Number of imported functions.
+    pub imported_functions: u32,
+    /// Every table, imported ones first.
+    pub tables: Vec<TableType>,
+    /// Number of imported tables.
+    pub imported_tables: u32,
+    /// Initialiser of each defined table.
+    pub table_inits: Vec<Option<ConstExpr>>,
+    /// Every memory, imported ones first.
+    pub memories: Vec<MemoryType>,
+    /// Number of imported memories.
+    pub imported_memories: u32,
+    /// Every global, imported ones first.
+    pub globals: Vec<GlobalType>,
+    /// Number of imported globals.
+    pub imported_globals: u32,
+    /// Initialiser of each defined global.
+    pub global_inits: Vec<ConstExpr>,
+    /// Type index of every tag, imported ones first.
+    pub tags: Vec<TypeIndex>,
+    /// Number of imported tags.
+    pub imported_tags: u32,
+    /// Start function.
+    pub start: Option<u32>,
+    /// Data segments.
+    pub data: Vec<DataSegment>,
+    /// Element segments.
+    pub elements: Vec<ElementSegment>,
+    /// Body of each defined function: range of `bytes` from the local declarations to the final `end`.
+    pub bodies: Vec<Range<usize>>,
+    /// Function indices that may become references (exports, element segments, `ref.func` in constants and
+    /// declared): sorted; a context holds one function object for each.
+    pub escaping: Vec<u32>,
+    /// Number of the data count section, if there is one.
+    pub data_count: Option<u32>,
+    /// Every section, in order.
+    pub sections: Vec<Section>,
+    /// Names from the name section, parsed when first asked for.
+    pub(crate) names: OnceLock<Names>,
+}
+
+/// A section of the binary.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// Its id in the binary format; 0 for custom sections.
+    pub id: u8,
+    /// The custom section's own name, else the specification's.
+    pub name: String,
+    /// Its contents, as a range of the module's bytes; custom sections without their name.
+    pub range: Range<usize>,
+}
+
+impl ModuleInfo {
+    /// The type of a function.
+    pub fn function_type(&self, function: u32) -> &FuncType {
+        self.types.func(self.functions[function as usize])
+    }
+
+    /// The type of a tag: its parameters are the payload.
+    pub fn tag_type(&self, tag: u32) -> &FuncType {
+        self.types.func(self.tags[tag as usize])
+    }
+
+    /// The custom sections, in order.
+    pub fn custom_sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(|section| section.id == 0)
+    }
+
+    /// The export of this name.
+    pub fn export(&self, name: &str) -> Option<ExportIndex> {
+        self.exports.iter().find(|(export, _)| export == name).map(|(_, index)| *index)
+    }
+
+    /// What an export is.
+    pub fn export_type(&self, index: ExportIndex) -> ExternType {
+        match index {
+            ExportIndex::Func(i) => ExternType::Func(self.functions[i as usize]),
+            ExportIndex::Table(i) => ExternType::Table(self.tables[i as usize]),
+            ExportIndex::Memory(i) => ExternType::Memory(self.memories[i as usize]),
+            ExportIndex::Global(i) => ExternType::Global(self.globals[i as usize]),
+            ExportIndex::Tag(i) => ExternType::Tag(self.tags[i as usize]),
+        }
+    }
+
+    /// The bytes of a data segment.
+    pub fn data_bytes(&self, segment: u32) -> &[u8] {
+        &self.bytes[self.data[segment as usize].range.clone()]
+    }
+
+    /// What the name section says.
+    pub fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::find(self))
+    }
+}
