@@ -15,11 +15,14 @@ mod decode;
 mod error;
 mod features;
 mod group_key;
+mod hierarchy;
 mod info;
 mod key_table;
 pub mod limits;
 mod malformed;
 mod names;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod type_section;
 pub mod types;
 
@@ -29,6 +32,7 @@ pub use decode::{DecodedModule, FuncBodyJob, decode};
 pub use error::ModuleError;
 pub use features::{FEATURES, FeatureError, FeatureInfo, Features};
 pub use group_key::encode_group;
+pub use hierarchy::{CompositeKind, Hierarchy};
 pub use info::*;
 pub use malformed::is_malformed;
 pub use names::Names;

@@ -7,7 +7,9 @@
 
 use crate::group_key::encode_group;
 use crate::key_table::KeyTable;
-use crate::{CompositeType, FieldType, FuncType, HeapType, RefType, SubType, TypeIndex, ValType};
+use crate::{
+    CompositeKind, CompositeType, FieldType, FuncType, HeapType, Hierarchy, RefType, SubType, TypeIndex, ValType,
+};
 use heapwood_gc_abi::StructLayout;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -179,60 +181,44 @@ impl TypeSection {
 
     /// The abstract type right above a defined type: `func`, `struct` or `array`; abstract types are themselves.
     pub fn abstraction(&self, heap: HeapType) -> HeapType {
-        match heap {
-            HeapType::Type(index) => match self.composite(index) {
-                CompositeType::Func(_) => HeapType::Func,
-                CompositeType::Struct(_) => HeapType::Struct,
-                CompositeType::Array(_) => HeapType::Array,
-            },
-            other => other,
-        }
+        Hierarchy::abstraction(self, heap)
     }
 
     /// The top of a heap type's hierarchy: `any`, `func`, `extern` or `exn`.
     pub fn top(&self, heap: HeapType) -> HeapType {
-        match self.abstraction(heap) {
-            HeapType::Func | HeapType::NoFunc => HeapType::Func,
-            HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
-            HeapType::Exn | HeapType::NoExn => HeapType::Exn,
-            _ => HeapType::Any,
-        }
+        Hierarchy::top(self, heap)
     }
 
     /// The bottom of a heap type's hierarchy: `none`, `nofunc`, `noextern` or `noexn`.
     pub fn bottom(&self, heap: HeapType) -> HeapType {
-        match self.top(heap) {
-            HeapType::Func => HeapType::NoFunc,
-            HeapType::Extern => HeapType::NoExtern,
-            HeapType::Exn => HeapType::NoExn,
-            _ => HeapType::None,
-        }
+        Hierarchy::bottom(self, heap)
     }
 
     /// Subtyping of heap types.
     pub fn heap_is_subtype(&self, a: HeapType, b: HeapType) -> bool {
-        use HeapType::*;
-        match (a, b) {
-            (Type(a), Type(b)) => self.is_subtype(a, b),
-            (a, b) if a == b => true,
-            (None | NoFunc | NoExtern | NoExn, b) => self.bottom(b) == a,
-            (a, Any) => self.top(a) == Any,
-            (a, Eq) => matches!(self.abstraction(a), I31 | Struct | Array),
-            (Type(_), b) => self.abstraction(a) == b,
-            _ => false,
-        }
+        Hierarchy::heap_is_subtype(self, a, b)
     }
 
     /// Subtyping of reference types.
     pub fn ref_is_subtype(&self, a: RefType, b: RefType) -> bool {
-        (b.nullable || !a.nullable) && self.heap_is_subtype(a.heap, b.heap)
+        Hierarchy::ref_is_subtype(self, a, b)
     }
 
     /// Subtyping of value types.
     pub fn val_is_subtype(&self, a: ValType, b: ValType) -> bool {
-        match (a, b) {
-            (ValType::Ref(a), ValType::Ref(b)) => self.ref_is_subtype(a, b),
-            (a, b) => a == b,
-        }
+        Hierarchy::val_is_subtype(self, a, b)
     }
 }
+
+impl Hierarchy for TypeSection {
+    fn kind(&self, ty: TypeIndex) -> CompositeKind {
+        self.composite(ty).kind()
+    }
+
+    fn is_declared_subtype(&self, a: TypeIndex, b: TypeIndex) -> bool {
+        self.is_subtype(a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests;

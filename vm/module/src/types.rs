@@ -3,6 +3,7 @@
 //! Engine-wide identity (canonical rec groups) is the business of the type registry; inside one module the
 //! [`crate::TypeSection`] answers equality and subtyping.
 
+use crate::CompositeKind;
 use heapwood_gc_abi::FieldKind;
 
 /// Index into the module's type section.
@@ -161,5 +162,57 @@ impl RefType {
     /// The same without null.
     pub const fn non_null(self) -> RefType {
         RefType { nullable: false, ..self }
+    }
+}
+
+impl CompositeType {
+    /// What it is.
+    pub const fn kind(&self) -> CompositeKind {
+        match self {
+            CompositeType::Func(_) => CompositeKind::Func,
+            CompositeType::Struct(_) => CompositeKind::Struct,
+            CompositeType::Array(_) => CompositeKind::Array,
+        }
+    }
+
+    /// The same structure with `f` of every type index.
+    pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> CompositeType {
+        match self {
+            CompositeType::Func(func) => CompositeType::Func(func.map_types(f)),
+            CompositeType::Struct(fields) => {
+                CompositeType::Struct(fields.iter().map(|field| field.map_types(f)).collect())
+            }
+            CompositeType::Array(field) => CompositeType::Array(field.map_types(f)),
+        }
+    }
+}
+
+impl FuncType {
+    /// The same type with `f` of every type index.
+    pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> FuncType {
+        let map = |types: &[ValType]| types.iter().map(|ty| ty.map_types(f)).collect();
+        FuncType { params: map(&self.params), results: map(&self.results) }
+    }
+}
+
+impl FieldType {
+    /// The same type with `f` of every type index.
+    pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> FieldType {
+        match self.storage {
+            StorageType::Val(val) => FieldType { storage: StorageType::Val(val.map_types(f)), ..self },
+            StorageType::I8 | StorageType::I16 => self,
+        }
+    }
+}
+
+impl ValType {
+    /// The same type with `f` of its type index.
+    pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> ValType {
+        match self {
+            ValType::Ref(RefType { nullable, heap: HeapType::Type(index) }) => {
+                ValType::Ref(RefType { nullable, heap: HeapType::Type(f(index)) })
+            }
+            other => other,
+        }
     }
 }
