@@ -1,0 +1,40 @@
+//! The state of one guest.
+
+use crate::builder::WasiCtxBuilder;
+use crate::clock::Clocks;
+use crate::fd::Table;
+use crate::interrupt::{Interrupt, InterruptHandle};
+use crate::random::RandomSource;
+
+/// Everything that one guest has been granted: arguments, environment, descriptors, clocks, random bytes.
+///
+/// Made by [`WasiCtxBuilder`]; passed to each [`FunctionDef::call`](crate::FunctionDef::call).
+pub struct WasiCtx {
+    pub(crate) args: Vec<Vec<u8>>,
+    /// As `KEY=VALUE`.
+    pub(crate) env: Vec<Vec<u8>>,
+    pub(crate) fds: Table,
+    pub(crate) clocks: Box<dyn Clocks>,
+    pub(crate) random: Box<dyn RandomSource>,
+    pub(crate) interrupt: Interrupt,
+    /// The offset in bytes at which a file may end at most.
+    pub(crate) max_file_size: u64,
+}
+
+impl WasiCtx {
+    /// The same as [`WasiCtxBuilder::new`].
+    pub fn builder() -> WasiCtxBuilder {
+        WasiCtxBuilder::new()
+    }
+
+    /// A handle with which another thread ends a call of this guest that waits, for deadlines and Ctrl-C.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.interrupt.handle()
+    }
+}
+
+impl std::fmt::Debug for WasiCtx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WasiCtx").field("args", &self.args.len()).field("env", &self.env.len()).finish_non_exhaustive()
+    }
+}

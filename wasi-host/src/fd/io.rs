@@ -1,0 +1,68 @@
+//! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`.
+
+use super::transfer::At;
+use crate::ctx::WasiCtx;
+use crate::iovec;
+use crate::memory::{GuestMemory, check_u32};
+use crate::outcome::Served;
+use crate::rights::Rights;
+
+pub(crate) fn read(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: u32, count: u32, result: u32) -> Served {
+    read_at(ctx, memory, fd, (list, count), At::Position, result)
+}
+
+pub(crate) fn write(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: u32, count: u32, result: u32) -> Served {
+    write_at(ctx, memory, fd, (list, count), At::Position, result)
+}
+
+pub(crate) fn pread(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    result: u32,
+) -> Served {
+    read_at(ctx, memory, fd, (list, count), At::Offset(offset), result)
+}
+
+/// Writes at the offset even with APPEND, unlike the system call of that name.
+pub(crate) fn pwrite(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    result: u32,
+) -> Served {
+    write_at(ctx, memory, fd, (list, count), At::Offset(offset), result)
+}
+
+fn needed(right: Rights, at: At) -> Rights {
+    match at {
+        At::Position => right,
+        At::Offset(_) => right | Rights::FD_SEEK,
+    }
+}
+
+fn read_at(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: (u32, u32), at: At, result: u32) -> Served {
+    let descriptor = ctx.fds.get_mut(fd)?;
+    descriptor.require_position(at)?;
+    descriptor.require_bytes(needed(Rights::FD_READ, at))?;
+    check_u32(memory, result)?;
+    let ranges = iovec::ranges(memory, list.0, list.1)?;
+    let count = descriptor.read(&ctx.interrupt, memory, &ranges, at)?;
+    Ok(memory.write_u32(result, count as u32)?)
+}
+
+fn write_at(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: (u32, u32), at: At, result: u32) -> Served {
+    let descriptor = ctx.fds.get_mut(fd)?;
+    descriptor.require_position(at)?;
+    descriptor.require_bytes(needed(Rights::FD_WRITE, at))?;
+    check_u32(memory, result)?;
+    let ranges = iovec::ranges(memory, list.0, list.1)?;
+    let count = descriptor.write(&ctx.interrupt, memory, &ranges, at, ctx.max_file_size)?;
+    Ok(memory.write_u32(result, count as u32)?)
+}

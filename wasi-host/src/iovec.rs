@@ -1,0 +1,120 @@
+//! Lists of guest buffers (witx: `$iovec`, `$ciovec`: pointer and length, 8 bytes), as slices of the guest's own
+//! memory, so that the host reads and writes without a buffer in between.
+
+use crate::errno::Errno;
+use crate::memory::{GuestMemory, field_u32};
+use smallvec::SmallVec;
+use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
+
+/// As many as POSIX hosts take in one call (`IOV_MAX`); more give `INVAL`, as there.
+const MAX_VECTORS: u32 = 1024;
+
+/// As many bytes as Linux moves in one call. A longer list is cut, so that the call is a short one.
+const MAX_BYTES: usize = 0x7fff_f000;
+
+/// Most lists are short.
+type List<T> = SmallVec<[T; 8]>;
+
+/// The non-empty ranges of a list, in order, at most [`MAX_BYTES`] together.
+///
+/// # Errors
+/// `FAULT` when the list or one of its buffers leaves the memory, `INVAL` when the list is not aligned or too long.
+pub(crate) fn ranges(memory: &[u8], list: u32, count: u32) -> Result<List<Range<usize>>, Errno> {
+    let entries = memory.array(list, count, 8, 4)?;
+    if count > MAX_VECTORS {
+        return Err(Errno::Inval);
+    }
+    let mut found = List::new();
+    for entry in entries.chunks_exact(8) {
+        let (start, len) = (field_u32(entry, 0), field_u32(entry, 4));
+        memory.slice(start, len)?;
+        found.push(start as usize..start as usize + len as usize);
+    }
+    Ok(cut(&found, MAX_BYTES))
+}
+
+/// The first `room` bytes of `ranges`.
+pub(crate) fn cut(ranges: &[Range<usize>], mut room: usize) -> List<Range<usize>> {
+    let mut kept = List::new();
+    for range in ranges {
+        let len = range.len().min(room);
+        room -= len;
+        if len > 0 {
+            kept.push(range.start..range.start + len);
+        }
+    }
+    kept
+}
+
+/// The buffers of `ranges`, to be read from. They may overlap.
+pub(crate) fn sources<'m>(memory: &'m [u8], ranges: &[Range<usize>]) -> List<IoSlice<'m>> {
+    ranges.iter().map(|range| IoSlice::new(&memory[range.clone()])).collect()
+}
+
+/// The buffers of `ranges`, to be written to; none when some of them overlap, since two exclusive slices must not.
+pub(crate) fn targets<'m>(memory: &'m mut [u8], ranges: &[Range<usize>]) -> Option<List<IoSliceMut<'m>>> {
+    let mut order: List<usize> = (0..ranges.len()).collect();
+    order.sort_unstable_by_key(|&i| ranges[i].start);
+    let mut slots: List<Option<IoSliceMut<'m>>> = ranges.iter().map(|_| None).collect();
+    let (mut rest, mut rest_start) = (memory, 0);
+    for i in order {
+        let range = &ranges[i];
+        let skipped = range.start.checked_sub(rest_start)?;
+        let (slice, after) = rest.split_at_mut_checked(skipped)?.1.split_at_mut_checked(range.len())?;
+        slots[i] = Some(IoSliceMut::new(slice));
+        (rest, rest_start) = (after, range.end);
+    }
+    slots.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_list(list: &[(u32, u32)]) -> Vec<u8> {
+        let mut memory = vec![0; 256];
+        for (i, (ptr, len)) in list.iter().enumerate() {
+            memory.write_u32(i as u32 * 8, *ptr).unwrap();
+            memory.write_u32(i as u32 * 8 + 4, *len).unwrap();
+        }
+        memory
+    }
+
+    #[test]
+    fn targets_keep_the_order_of_the_list() {
+        let mut memory = with_list(&[(100, 4), (64, 2), (80, 0), (66, 3)]);
+        let ranges = ranges(&memory, 0, 4).unwrap();
+        assert_eq!(ranges.as_slice(), [100..104, 64..66, 66..69]);
+        let targets = targets(&mut memory, &ranges).unwrap();
+        assert_eq!(targets.iter().map(|t| t.len()).collect::<Vec<_>>(), [4, 2, 3]);
+    }
+
+    #[test]
+    fn overlapping_targets_are_refused() {
+        let mut memory = with_list(&[(64, 4), (66, 4)]);
+        let ranges = ranges(&memory, 0, 2).unwrap();
+        assert!(targets(&mut memory, &ranges).is_none());
+        assert_eq!(sources(&memory, &ranges).len(), 2);
+    }
+
+    #[test]
+    fn wild_lists() {
+        let memory = with_list(&[(64, 4), (250, 7), (u32::MAX, u32::MAX)]);
+        assert_eq!(ranges(&memory, 0, 1).map(|r| r.len()), Ok(1));
+        assert_eq!(ranges(&memory, 0, 2), Err(Errno::Fault));
+        assert_eq!(ranges(&memory, 16, 1), Err(Errno::Fault));
+        assert_eq!(ranges(&memory, 2, 1), Err(Errno::Inval));
+        assert_eq!(ranges(&memory, 0, 0x2000_0000), Err(Errno::Fault));
+        assert_eq!(ranges(&vec![0; 1 << 16], 0, 1025), Err(Errno::Inval));
+    }
+
+    #[test]
+    fn the_sum_of_lengths_is_bounded() {
+        let mut memory = vec![0; 1 << 20];
+        for i in 0..1024 {
+            memory.write_u32(i * 8 + 4, 1 << 20).unwrap();
+        }
+        assert!(ranges(&memory, 0, 1024).is_ok());
+    }
+}

@@ -1,0 +1,49 @@
+//! `path_create_directory`, `path_remove_directory`, `path_rename`, `path_unlink_file`.
+
+use super::from_guest;
+use crate::ctx::WasiCtx;
+use crate::errno::Errno;
+use crate::outcome::Served;
+use crate::rights::Rights;
+use cap_primitives::fs as host;
+use std::fs::File;
+
+/// The directory of `fd`, for a change that needs `rights`.
+pub(super) fn for_change(ctx: &WasiCtx, fd: u32, rights: Rights) -> Result<&File, Errno> {
+    let descriptor = ctx.fds.get(fd)?;
+    let directory = descriptor.as_directory(rights)?;
+    descriptor.require_writable()?;
+    Ok(directory)
+}
+
+pub(crate) fn create_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+    let directory = for_change(ctx, fd, Rights::PATH_CREATE_DIRECTORY)?;
+    Ok(host::create_dir(directory, from_guest(memory, path, len)?, &host::DirOptions::new())?)
+}
+
+pub(crate) fn remove_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+    let directory = for_change(ctx, fd, Rights::PATH_REMOVE_DIRECTORY)?;
+    Ok(host::remove_dir(directory, from_guest(memory, path, len)?)?)
+}
+
+pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+    let directory = for_change(ctx, fd, Rights::PATH_UNLINK_FILE)?;
+    Ok(host::remove_file(directory, from_guest(memory, path, len)?)?)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the witx says so")]
+pub(crate) fn rename(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    path: u32,
+    len: u32,
+    new_fd: u32,
+    new_path: u32,
+    new_len: u32,
+) -> Served {
+    let from = for_change(ctx, fd, Rights::PATH_RENAME_SOURCE)?;
+    let to = for_change(ctx, new_fd, Rights::PATH_RENAME_TARGET)?;
+    let path = from_guest(memory, path, len)?;
+    Ok(host::rename(from, path, to, from_guest(memory, new_path, new_len)?)?)
+}

@@ -1,0 +1,73 @@
+//! `path_link`, `path_readlink`, `path_symlink`.
+
+use super::change::for_change;
+use super::from_guest;
+use crate::ctx::WasiCtx;
+use crate::errno::Errno;
+use crate::memory::{GuestMemory, check_u32};
+use crate::outcome::Served;
+use crate::rights::Rights;
+use crate::types::LookupFlags;
+use cap_primitives::fs as host;
+use std::os::unix::ffi::OsStrExt;
+
+/// A link to a symbolic link names the link itself; following is not offered (`INVAL`).
+#[expect(clippy::too_many_arguments, reason = "the witx says so")]
+pub(crate) fn link(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    len: u32,
+    new_fd: u32,
+    new_path: u32,
+    new_len: u32,
+) -> Served {
+    // The source counts as changed too: a second name elsewhere would be a way around a read-only directory.
+    let from = for_change(ctx, fd, Rights::PATH_LINK_SOURCE)?;
+    let to = for_change(ctx, new_fd, Rights::PATH_LINK_TARGET)?;
+    if LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW) {
+        return Err(Errno::Inval.into());
+    }
+    let path = from_guest(memory, path, len)?;
+    Ok(host::hard_link(from, path, to, from_guest(memory, new_path, new_len)?)?)
+}
+
+/// The target may lead anywhere below or out of the directory, which matters when it is followed, but is refused
+/// (`PERM`) when absolute: programs of the host would follow it to the host's own files.
+pub(crate) fn symlink(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    target: u32,
+    target_len: u32,
+    fd: u32,
+    path: u32,
+    len: u32,
+) -> Served {
+    let directory = for_change(ctx, fd, Rights::PATH_SYMLINK)?;
+    let target = from_guest(memory, target, target_len)?;
+    Ok(host::symlink(target, directory, from_guest(memory, path, len)?)?)
+}
+
+/// Writes as much of the target as fits, without a final zero.
+#[expect(clippy::too_many_arguments, reason = "the witx says so")]
+pub(crate) fn readlink(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    path: u32,
+    len: u32,
+    buffer: u32,
+    buffer_len: u32,
+    result: u32,
+) -> Served {
+    let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_READLINK)?;
+    check_u32(memory, result)?;
+    memory.slice(buffer, buffer_len)?;
+    let target = host::read_link_contents(directory, from_guest(memory, path, len)?)?;
+    let target = target.as_os_str().as_bytes();
+    let used = target.len().min(buffer_len as usize);
+    memory.slice_mut(buffer, used as u32)?.copy_from_slice(&target[..used]);
+    Ok(memory.write_u32(result, used as u32)?)
+}

@@ -1,0 +1,49 @@
+//! `path_filestat_get`, `path_filestat_set_times`.
+
+use super::{from_guest, name_host};
+use crate::ctx::WasiCtx;
+use crate::memory::GuestMemory;
+use crate::outcome::Served;
+use crate::rights::Rights;
+use crate::times;
+use crate::types::{FileStat, LookupFlags};
+use rustix::fs::{AtFlags, fstat, utimensat};
+
+pub(crate) fn filestat_get(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    path_len: u32,
+    result: u32,
+) -> Served {
+    let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_FILESTAT_GET)?;
+    let follow = LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW);
+    memory.array(result, 1, 64, 8)?;
+    let named = name_host(directory, from_guest(memory, path, path_len)?, follow)?;
+    let stat = FileStat::from_host(&fstat(&named)?);
+    memory.array_mut(result, 1, 64, 8)?.copy_from_slice(&stat.encode());
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "the witx says so")]
+pub(crate) fn filestat_set_times(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    path_len: u32,
+    atim: u64,
+    mtim: u64,
+    flags: u32,
+) -> Served {
+    let descriptor = ctx.fds.get(fd)?;
+    let directory = descriptor.as_directory(Rights::PATH_FILESTAT_SET_TIMES)?;
+    descriptor.require_writable()?;
+    let follow = LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW);
+    let times = times::from_guest(atim, mtim, flags)?;
+    let named = name_host(directory, from_guest(memory, path, path_len)?, follow)?;
+    Ok(utimensat(&named, "", &times, AtFlags::EMPTY_PATH)?)
+}

@@ -1,0 +1,126 @@
+//! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`.
+//!
+//! Guests cannot make sockets; they have those that the embedder gave them and the connections accepted from them.
+
+use crate::ctx::WasiCtx;
+use crate::errno::Errno;
+use crate::fd::{Descriptor, Handle, receive_into};
+use crate::iovec;
+use crate::memory::{GuestMemory, check_u32};
+use crate::outcome::Served;
+use crate::rights::Rights;
+use crate::types::{FdFlags, FileType, flags};
+use rustix::event::PollFlags;
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketFlags, accept_with, recvmsg};
+use std::os::fd::{AsFd, BorrowedFd};
+
+flags! {
+    /// witx: `$riflags`.
+    ReceiveFlags: PEEK = 0, WAITALL = 1
+}
+
+flags! {
+    /// witx: `$sdflags`.
+    ShutdownFlags: READ = 0, WRITE = 1
+}
+
+/// # Errors
+/// `NOTSOCK`, or `NOTCAPABLE` without all of `rights`.
+fn socket(descriptor: &Descriptor, rights: Rights) -> Result<BorrowedFd<'_>, Errno> {
+    match (&descriptor.handle, descriptor.file_type) {
+        (Handle::Host(fd), FileType::SocketStream | FileType::SocketDgram) => {
+            descriptor.require(rights)?;
+            Ok(fd.as_fd())
+        }
+        _ => Err(Errno::NotSock),
+    }
+}
+
+/// `flags` are those of the new descriptor (witx: `$fdflags`), of which NONBLOCK means something.
+pub(crate) fn accept(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, flags: u32, result: u32) -> Served {
+    let descriptor = ctx.fds.get(fd)?;
+    let listener = socket(descriptor, Rights::SOCK_ACCEPT)?;
+    let flags = FdFlags::from_guest(flags)?;
+    check_u32(memory, result)?;
+    ctx.fds.next()?;
+    ctx.interrupt.wait_for(listener, PollFlags::IN, descriptor.blocks())?;
+    let mut connection = Descriptor::host(accept_with(listener, SocketFlags::CLOEXEC)?)?;
+    connection.flags = flags;
+    connection.base = connection.base - Rights::SOCK_ACCEPT;
+    let number = ctx.fds.insert(connection)?;
+    Ok(memory.write_u32(result, number)?)
+}
+
+/// Receives as much as there is. WAITALL is taken as the wish that it is: less may come back.
+#[expect(clippy::too_many_arguments, reason = "the witx says so")]
+pub(crate) fn recv(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    list: u32,
+    count: u32,
+    flags: u32,
+    result: u32,
+    result_flags: u32,
+) -> Served {
+    let descriptor = ctx.fds.get(fd)?;
+    let socket = socket(descriptor, Rights::FD_READ)?;
+    let flags = ReceiveFlags::from_guest(flags)?;
+    check_u32(memory, result)?;
+    memory.array(result_flags, 1, 2, 2)?;
+    let ranges = iovec::ranges(memory, list, count)?;
+    let mut how = RecvFlags::DONTWAIT;
+    if flags.has(ReceiveFlags::PEEK) {
+        how |= RecvFlags::PEEK;
+    }
+    let (mut received, mut truncated) = (0, false);
+    while !ranges.is_empty() {
+        ctx.interrupt.wait_for(socket, PollFlags::IN, descriptor.blocks())?;
+        let message = receive_into(memory, &ranges, |buffers| {
+            Ok(recvmsg(socket, buffers, &mut RecvAncillaryBuffer::default(), how)?)
+        });
+        match message {
+            // Another process was faster.
+            Err(Errno::Again) if descriptor.blocks() => {}
+            message => {
+                let message = message?;
+                (received, truncated) = (message.bytes, message.flags.contains(ReturnFlags::TRUNC));
+                break;
+            }
+        }
+    }
+    memory.write_u32(result, received as u32)?;
+    // witx `$roflags`: RECV_DATA_TRUNCATED.
+    memory.array_mut(result_flags, 1, 2, 2)?.copy_from_slice(&u16::from(truncated).to_le_bytes());
+    Ok(())
+}
+
+/// There are no flags for sending (witx: `$siflags`).
+pub(crate) fn send(
+    ctx: &mut WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    list: u32,
+    count: u32,
+    flags: u32,
+    result: u32,
+) -> Served {
+    let descriptor = ctx.fds.get(fd)?;
+    socket(descriptor, Rights::FD_WRITE)?;
+    if flags != 0 {
+        return Err(Errno::Inval.into());
+    }
+    crate::fd::io::write(ctx, memory, fd, list, count, result)
+}
+
+pub(crate) fn shutdown(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, how: u32) -> Served {
+    let socket = socket(ctx.fds.get(fd)?, Rights::SOCK_SHUTDOWN)?;
+    let how = ShutdownFlags::from_guest(how)?;
+    let how = match (how.has(ShutdownFlags::READ), how.has(ShutdownFlags::WRITE)) {
+        (true, true) => Shutdown::Both,
+        (true, false) => Shutdown::Read,
+        (false, true) => Shutdown::Write,
+        (false, false) => return Err(Errno::Inval.into()),
+    };
+    Ok(rustix::net::shutdown(socket, how)?)
+}
