@@ -1,1 +1,40 @@
 //! Heapwood's embedding API and runtime.
+//!
+//! Above: [`Engine`], [`Module`], [`Store`], [`Linker`], handles of what instances export, values and roots. Below, in
+//! `rt`: entry into compiled code, signals, stacks, builtins. Arrow of import: `gc, jit, module <- vm <- heapwood`.
+
+mod backtrace;
+mod config;
+mod engine;
+mod error;
+mod exception;
+mod handles;
+mod interrupt;
+mod linker;
+mod module;
+mod refs;
+mod roots;
+mod rt;
+mod store;
+mod trap;
+mod types;
+mod value;
+
+pub use backtrace::{FrameInfo, WasmBacktrace};
+pub use config::{Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, LinkError, Result};
+pub use exception::Exception;
+pub use handles::{
+    Extern, Func, Global, Instance, IntoFunc, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults, WasmTy,
+};
+pub use heapwood_module::{FEATURES, FeatureError, Features, ModuleError, ModuleInfo, is_malformed};
+pub use interrupt::InterruptHandle;
+pub use linker::Linker;
+pub use module::Module;
+pub use refs::{AnyRef, ExnRef, ExternRef, RefKind};
+pub use roots::{Root, Rooted};
+pub use store::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreContextMut};
+pub use trap::{Trap, TrapKind};
+pub use types::*;
+pub use value::Val;

@@ -1,0 +1,124 @@
+//! What an engine and its stores are told.
+
+use heapwood_module::Features;
+
+/// Default size of a guest's stack in bytes.
+pub const MAX_STACK_DEFAULT: usize = 16 << 20;
+/// Least size of a guest's stack in bytes.
+pub const MAX_STACK_MIN: usize = 64 << 10;
+
+/// Configuration of an [`Engine`](crate::Engine) and of the stores made in it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) features: Features,
+    pub(crate) heap: HeapOptions,
+    pub(crate) max_stack: usize,
+    pub(crate) max_memory: u64,
+    pub(crate) compile_threads: usize,
+    pub(crate) debug_checks: bool,
+    pub(crate) memory64_guard: bool,
+}
+
+/// What heaps are told, as far as it was set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeapOptions {
+    pub max_bytes: Option<u64>,
+    pub initial_bytes: Option<u64>,
+    pub nursery_bytes: Option<u32>,
+    pub stress: u64,
+    pub verify: bool,
+    pub never_collect: bool,
+}
+
+impl Config {
+    /// The defaults of the command line.
+    pub fn new() -> Config {
+        Config {
+            features: Features::default(),
+            heap: HeapOptions::default(),
+            max_stack: MAX_STACK_DEFAULT,
+            max_memory: u64::MAX,
+            compile_threads: 0,
+            debug_checks: false,
+            memory64_guard: true,
+        }
+    }
+
+    /// The proposals that modules may use.
+    pub fn features(&mut self, features: Features) -> &mut Config {
+        self.features = features;
+        self
+    }
+
+    /// Most memory that the heap of a store uses, its own tables included, in bytes.
+    pub fn gc_heap_max(&mut self, bytes: u64) -> &mut Config {
+        self.heap.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Memory that a heap may use before its first major collection, in bytes.
+    pub fn gc_heap_initial(&mut self, bytes: u64) -> &mut Config {
+        self.heap.initial_bytes = Some(bytes);
+        self
+    }
+
+    /// Size of the nursery in bytes, fixed; without this it adapts.
+    pub fn gc_nursery(&mut self, bytes: u32) -> &mut Config {
+        self.heap.nursery_bytes = Some(bytes);
+        self
+    }
+
+    /// Testing: collect at every `n`th allocation, alternating minor, major, moving. 0: off.
+    pub fn gc_stress(&mut self, n: u64) -> &mut Config {
+        self.heap.stress = n;
+        self
+    }
+
+    /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
+    pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
+        self.heap.verify = verify;
+        self
+    }
+
+    /// Never collect: memory is handed out until the limit.
+    pub fn gc_none(&mut self, none: bool) -> &mut Config {
+        self.heap.never_collect = none;
+        self
+    }
+
+    /// Bytes of stack that a guest may use (at least [`MAX_STACK_MIN`]).
+    pub fn max_stack(&mut self, bytes: usize) -> &mut Config {
+        self.max_stack = bytes.max(MAX_STACK_MIN);
+        self
+    }
+
+    /// Most bytes that the linear memories of a store have together.
+    pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Threads that compile the functions of a module; 0 for as many as there are cores.
+    pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
+        self.compile_threads = threads;
+        self
+    }
+
+    /// Testing: compiled code checks itself (upper halves of 32-bit values, …).
+    pub fn debug_checks(&mut self, on: bool) -> &mut Config {
+        self.debug_checks = on;
+        self
+    }
+
+    /// Testing: whether 64-bit memories may rely on guard pages.
+    pub fn memory64_guard(&mut self, on: bool) -> &mut Config {
+        self.memory64_guard = on;
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}

@@ -1,0 +1,117 @@
+//! Functions, of the guest and of the host.
+
+use super::typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
+use crate::error::{Error, Result};
+use crate::rt::host::HostFunc;
+use crate::store::{AsContext, AsContextMut, Caller, StoreId, StoreOpaque};
+use crate::types::FuncType;
+use crate::value::{RawVal, Val};
+use heapwood_gc_abi::RawRef;
+use smallvec::{SmallVec, smallvec};
+
+/// A function: a reference to its immortal function object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Func {
+    store: StoreId,
+    object: RawRef,
+}
+
+impl Func {
+    /// A host function of type `ty` that gets and gives [`Val`]s.
+    ///
+    /// # Panics
+    /// If the immortal space is full; [`Linker`](crate::Linker) says so in an error.
+    pub fn new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Func {
+        let host = HostFunc::from_vals(ty, func);
+        let made = store.as_context_mut().opaque().new_host_func(&host);
+        made.expect("room for a function object")
+    }
+
+    /// A host function whose type follows from the closure's: parameters and results of [`WasmTy`](crate::WasmTy),
+    /// an optional [`Caller`] first, results possibly in a [`Result`].
+    ///
+    /// # Panics
+    /// If the immortal space is full; [`Linker`](crate::Linker) says so in an error.
+    pub fn wrap<T: 'static, Params, Results>(
+        mut store: impl AsContextMut<Data = T>,
+        func: impl IntoFunc<T, Params, Results>,
+    ) -> Func {
+        let mut context = store.as_context_mut();
+        let host = func.into_func(context.engine()).expect("room for a function type");
+        context.opaque().new_host_func(&host).expect("room for a function object")
+    }
+
+    pub(crate) fn from_object(store: &StoreOpaque, object: RawRef) -> Func {
+        Func { store: store.id(), object }
+    }
+
+    /// Its function object.
+    pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
+        self.store.check(store.id(), "function")?;
+        Ok(self.object)
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        self.ty_in(store.as_context().opaque()).expect("a function of this store")
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<FuncType> {
+        Ok(store.func_type(self.object(store)?))
+    }
+
+    /// Calls it. May collect.
+    ///
+    /// # Errors
+    /// Wrong number or types of arguments, too few places for results, traps, uncaught exceptions, errors of host
+    /// functions.
+    pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let ty = self.ty_in(store)?;
+        if params.len() != ty.params().len() || results.len() != ty.results().len() {
+            let (wanted, given) = ((ty.params().len(), ty.results().len()), (params.len(), results.len()));
+            return Err(Error::usage(format!(
+                "a function with {} parameters and {} results was called with {} arguments and {} places for results",
+                wanted.0, wanted.1, given.0, given.1
+            )));
+        }
+        let slots = params.len().max(results.len());
+        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; slots];
+        for ((slot, value), ty) in values.iter_mut().zip(params).zip(ty.params()) {
+            *slot = value.to_raw(store, *ty)?;
+        }
+        store.call(self.object, &mut values)?;
+        for ((slot, result), ty) in values.iter().zip(results).zip(ty.results()) {
+            *result = Val::from_raw(store, *slot, *ty);
+        }
+        Ok(())
+    }
+
+    /// The same function with its type checked once.
+    ///
+    /// # Errors
+    /// The type differs, or the function belongs to another store.
+    pub fn typed<Params: WasmParams, Results: WasmResults>(
+        &self,
+        store: impl AsContext,
+    ) -> Result<TypedFunc<Params, Results>> {
+        let ty = self.ty_in(store.as_context().opaque())?;
+        if !Params::matches(ty.params()) || !Results::matches(ty.results()) {
+            return Err(Error::usage(format!("type mismatch: the function is of type {ty}")));
+        }
+        Ok(TypedFunc::new_unchecked(*self))
+    }
+
+    pub(crate) fn call_raw(&self, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
+        let object = self.object(store)?;
+        store.call(object, values)
+    }
+}

@@ -1,0 +1,106 @@
+//! Instances of modules.
+
+use super::{Extern, Func, Global, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults};
+use crate::error::{Error, Result};
+use crate::module::Module;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+
+/// An instance of a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instance {
+    store: StoreId,
+    index: u32,
+}
+
+impl Instance {
+    /// Instantiates a module with `imports` in the order of its import section, and runs its start function.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Link`](crate::ErrorKind::Link) when imports are missing or of other types; traps of active
+    /// segments and of the start function; limits; items of another store.
+    pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
+        store.as_context_mut().opaque().instantiate(module, imports)
+    }
+
+    pub(crate) fn from_index(store: StoreId, index: u32) -> Instance {
+        Instance { store, index }
+    }
+
+    pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
+        self.store.check(store.id(), "instance")?;
+        Ok(self.index)
+    }
+
+    /// Its module.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn module(&self, store: impl AsContext) -> Module {
+        let context = store.as_context();
+        let store = context.opaque();
+        store.instance_module(self.index(store).expect("an instance of this store")).clone()
+    }
+
+    /// The export of this name.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store).expect("an instance of this store");
+        store.instance_export(index, name)
+    }
+
+    /// All exports, in the order of the module.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store).expect("an instance of this store");
+        store.instance_exports(index)
+    }
+
+    /// The exported function of this name.
+    ///
+    /// # Panics
+    /// If the instance belongs to another store (so for all that follow).
+    pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
+        self.get_export(store, name)?.into_func()
+    }
+
+    /// The exported memory of this name.
+    pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
+        self.get_export(store, name)?.into_memory()
+    }
+
+    /// The exported table of this name.
+    pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
+        self.get_export(store, name)?.into_table()
+    }
+
+    /// The exported global of this name.
+    pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
+        self.get_export(store, name)?.into_global()
+    }
+
+    /// The exported tag of this name.
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
+    }
+
+    /// The exported function of this name with its type checked.
+    ///
+    /// # Errors
+    /// There is no such function, or its type differs.
+    pub fn get_typed_func<P: WasmParams, R: WasmResults>(
+        &self,
+        mut store: impl AsContextMut,
+        name: &str,
+    ) -> Result<TypedFunc<P, R>> {
+        let func = self.get_func(&mut store, name);
+        func.ok_or_else(|| Error::usage(format!("there is no exported function `{name}`")))?.typed(&store)
+    }
+}

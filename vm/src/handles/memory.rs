@@ -1,0 +1,126 @@
+//! Linear memories.
+
+use crate::error::{Error, Result};
+use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreOpaque};
+use crate::types::MemoryType;
+
+/// A linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    store: StoreId,
+    index: u32,
+}
+
+impl Memory {
+    /// A memory of the host's making, zeroed.
+    ///
+    /// # Errors
+    /// The type is not possible, or the store's limit or the system refuses.
+    pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
+        store.as_context_mut().opaque().new_memory(ty)
+    }
+
+    pub(crate) fn from_index(store: StoreId, index: u32) -> Memory {
+        Memory { store, index }
+    }
+
+    pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
+        self.store.check(store.id(), "memory")?;
+        Ok(self.index)
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<MemoryType> {
+        Ok(store.memory(self.index(store)?).ty())
+    }
+
+    /// Its type, with the current size as the least one.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> MemoryType {
+        self.ty_in(store.as_context().opaque()).expect("a memory of this store")
+    }
+
+    /// Size in pages.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn size(&self, store: impl AsContext) -> u64 {
+        self.ty(store).min
+    }
+
+    /// Size in bytes.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn data_size(&self, store: impl AsContext) -> usize {
+        self.data(&store).len()
+    }
+
+    /// Its bytes.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn data<'s, T: 'static>(&self, store: &'s impl AsContext<Data = T>) -> &'s [u8] {
+        let opaque = &store.as_context().0.opaque;
+        opaque.memory(self.index(opaque).expect("a memory of this store")).bytes()
+    }
+
+    /// Its bytes, to be changed.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn data_mut<'s, T: 'static>(&self, store: &'s mut impl AsContextMut<Data = T>) -> &'s mut [u8] {
+        self.data_and_store_mut(store.as_context_mut()).0
+    }
+
+    /// Its bytes and the host's data together.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn data_and_store_mut<'s, T: 'static>(
+        &self,
+        store: impl Into<StoreContextMut<'s, T>>,
+    ) -> (&'s mut [u8], &'s mut T) {
+        let StoreContextMut(inner) = store.into();
+        let index = self.index(&inner.opaque).expect("a memory of this store");
+        (inner.opaque.memory_mut(index).bytes_mut(), &mut inner.data)
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    /// The range does not lie in the memory.
+    pub fn read(&self, store: impl AsContext, offset: usize, buffer: &mut [u8]) -> Result<()> {
+        let bytes = self.data(&store);
+        let source = offset.checked_add(buffer.len()).and_then(|end| bytes.get(offset..end));
+        buffer.copy_from_slice(source.ok_or_else(out_of_bounds)?);
+        Ok(())
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// The range does not lie in the memory.
+    pub fn write(&self, mut store: impl AsContextMut, offset: usize, buffer: &[u8]) -> Result<()> {
+        let bytes = self.data_mut(&mut store);
+        let target = offset.checked_add(buffer.len()).and_then(|end| bytes.get_mut(offset..end));
+        target.ok_or_else(out_of_bounds)?.copy_from_slice(buffer);
+        Ok(())
+    }
+
+    /// Grows it by `delta` pages and returns the old size in pages.
+    ///
+    /// # Errors
+    /// The type's maximum, the store's limit or the system refuses; a memory of another store.
+    pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store)?;
+        store.memory_grow(index, delta).ok_or_else(|| Error::limit(format!("failed to grow a memory by {delta} pages")))
+    }
+}
+
+fn out_of_bounds() -> Error {
+    Error::usage("out of bounds memory access by the host")
+}

@@ -1,0 +1,108 @@
+//! What a module imports and exports: cheap handles, `Copy`, each of one store.
+
+mod func;
+mod global;
+mod instance;
+mod memory;
+mod table;
+mod tag;
+mod typed;
+
+pub use func::Func;
+pub use global::Global;
+pub use instance::Instance;
+pub use memory::Memory;
+pub use table::Table;
+pub use tag::Tag;
+pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmTy};
+
+use crate::error::Result;
+use crate::store::{AsContext, StoreOpaque};
+use crate::types::ExternType;
+
+/// Something that can be imported or exported.
+#[derive(Clone, Copy, Debug)]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A table.
+    Table(Table),
+    /// A memory.
+    Memory(Memory),
+    /// A global.
+    Global(Global),
+    /// A tag.
+    Tag(Tag),
+}
+
+impl Extern {
+    /// Its type.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> Result<ExternType> {
+        self.ty_in(store.as_context().opaque())
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<ExternType> {
+        Ok(match self {
+            Extern::Func(func) => ExternType::Func(func.ty_in(store)?),
+            Extern::Table(table) => ExternType::Table(table.ty_in(store)?),
+            Extern::Memory(memory) => ExternType::Memory(memory.ty_in(store)?),
+            Extern::Global(global) => ExternType::Global(global.ty_in(store)?),
+            Extern::Tag(tag) => ExternType::Tag(tag.ty_in(store)?),
+        })
+    }
+
+    /// The function, if it is one.
+    pub fn into_func(self) -> Option<Func> {
+        match self {
+            Extern::Func(func) => Some(func),
+            _ => None,
+        }
+    }
+
+    /// The table, if it is one.
+    pub fn into_table(self) -> Option<Table> {
+        match self {
+            Extern::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The memory, if it is one.
+    pub fn into_memory(self) -> Option<Memory> {
+        match self {
+            Extern::Memory(memory) => Some(memory),
+            _ => None,
+        }
+    }
+
+    /// The global, if it is one.
+    pub fn into_global(self) -> Option<Global> {
+        match self {
+            Extern::Global(global) => Some(global),
+            _ => None,
+        }
+    }
+
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        match self {
+            Extern::Tag(tag) => Some(tag),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($name:ident)*) => {
+        $(impl From<$name> for Extern {
+            fn from(item: $name) -> Extern {
+                Extern::$name(item)
+            }
+        })*
+    };
+}
+
+from! { Func Table Memory Global Tag }

@@ -1,0 +1,98 @@
+//! Tables.
+
+use crate::error::{Error, Result};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::types::TableType;
+use crate::value::Val;
+
+/// A table of references.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Table {
+    store: StoreId,
+    index: u32,
+}
+
+impl Table {
+    /// A table of the host's making, filled with `init`.
+    ///
+    /// # Errors
+    /// The value is not of the element type, or the size is beyond a limit.
+    pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
+        store.as_context_mut().opaque().new_table(ty, init)
+    }
+
+    pub(crate) fn from_index(store: StoreId, index: u32) -> Table {
+        Table { store, index }
+    }
+
+    pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
+        self.store.check(store.id(), "table")?;
+        Ok(self.index)
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<TableType> {
+        Ok(store.table(self.index(store)?).ty())
+    }
+
+    /// Its type, with the current size as the least one.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> TableType {
+        self.ty_in(store.as_context().opaque()).expect("a table of this store")
+    }
+
+    /// Number of elements.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn size(&self, store: impl AsContext) -> u64 {
+        self.ty(store).min
+    }
+
+    /// An element; none beyond the end.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn get(&self, mut store: impl AsContextMut, index: u64) -> Option<Val> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let table = store.table(self.index(store).expect("a table of this store"));
+        let (raw, heap) = (table.get(index)?, table.ty().element.heap);
+        Some(Val::from_raw_ref(store, raw, heap))
+    }
+
+    /// Writes an element.
+    ///
+    /// # Errors
+    /// The index is beyond the end, or the value is not of the element type; a table of another store.
+    pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let table = self.index(store)?;
+        store.table_fill_val(table, index, 1, value)
+    }
+
+    /// Writes `len` elements from `index` on.
+    ///
+    /// # Errors
+    /// As for [`Table::set`].
+    pub fn fill(&self, mut store: impl AsContextMut, index: u64, value: Val, len: u64) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let table = self.index(store)?;
+        store.table_fill_val(table, index, len, value)
+    }
+
+    /// Grows it by `delta` elements of `init` and returns the old size.
+    ///
+    /// # Errors
+    /// The type's maximum or a limit refuses; a value of another type; a table of another store.
+    pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store)?;
+        let grown = store.table_grow_val(index, delta, init)?;
+        grown.ok_or_else(|| Error::limit(format!("failed to grow a table by {delta} elements")))
+    }
+}

@@ -1,0 +1,175 @@
+//! Names for what modules import.
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, LinkError, Result};
+use crate::handles::{Extern, Func, Instance, IntoFunc};
+use crate::module::Module;
+use crate::rt::host::HostFunc;
+use crate::store::{AsContextMut, Caller};
+use crate::types::FuncType;
+use crate::value::Val;
+use rustc_hash::FxHashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Definitions by module and field name, from which imports are taken.
+pub struct Linker<T: 'static> {
+    engine: Engine,
+    modules: FxHashMap<Arc<str>, FxHashMap<Arc<str>, Definition>>,
+    shadowing: bool,
+    data: PhantomData<fn(&mut T)>,
+}
+
+#[derive(Clone)]
+enum Definition {
+    /// Something of a store.
+    Extern(Extern),
+    /// A host function that is made in each store when it is first needed.
+    Host(HostFunc),
+}
+
+impl<T: 'static> Linker<T> {
+    /// A linker without definitions.
+    pub fn new(engine: &Engine) -> Linker<T> {
+        Linker { engine: engine.clone(), modules: FxHashMap::default(), shadowing: false, data: PhantomData }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined twice (the later definition counts).
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Linker<T> {
+        self.shadowing = allow;
+        self
+    }
+
+    /// Defines a host function that gets and gives [`Val`]s.
+    ///
+    /// # Errors
+    /// The name is defined already.
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<&mut Linker<T>> {
+        self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func)))
+    }
+
+    /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`].
+    ///
+    /// # Errors
+    /// The name is defined already, or the engine's type table is full.
+    pub fn func_wrap<Params, Results>(
+        &mut self,
+        module: &str,
+        name: &str,
+        func: impl IntoFunc<T, Params, Results>,
+    ) -> Result<&mut Linker<T>> {
+        let host = func.into_func(&self.engine)?;
+        self.insert(module, name, Definition::Host(host))
+    }
+
+    /// Defines something of a store. Instantiation in another store will fail.
+    ///
+    /// # Errors
+    /// The name is defined already.
+    pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Linker<T>> {
+        self.insert(module, name, Definition::Extern(item.into()))
+    }
+
+    /// Defines all exports of an instance under the name `module`.
+    ///
+    /// # Errors
+    /// A name is defined already.
+    pub fn instance(
+        &mut self,
+        store: impl AsContextMut<Data = T>,
+        module: &str,
+        instance: Instance,
+    ) -> Result<&mut Linker<T>> {
+        for (name, item) in instance.exports(store) {
+            self.insert(module, &name, Definition::Extern(item))?;
+        }
+        Ok(self)
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
+        let names = match self.modules.get_mut(module) {
+            Some(names) => names,
+            None => self.modules.entry(module.into()).or_default(),
+        };
+        if names.insert(name.into(), definition).is_some() && !self.shadowing {
+            return Err(Error::usage(format!("import of `{module}::{name}` defined twice")));
+        }
+        Ok(self)
+    }
+
+    fn find(&self, module: &str, name: &str) -> Option<&Definition> {
+        self.modules.get(module)?.get(name)
+    }
+
+    /// Whether something of this name is defined.
+    pub fn is_defined(&self, module: &str, name: &str) -> bool {
+        self.find(module, name).is_some()
+    }
+
+    /// What is defined under a name; a host function is made in the store.
+    ///
+    /// # Errors
+    /// The store's immortal space is full.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Option<Extern>> {
+        Ok(match self.find(module, name) {
+            None => None,
+            Some(Definition::Extern(item)) => Some(*item),
+            Some(Definition::Host(host)) => {
+                let func: Func = store.as_context_mut().opaque().new_host_func(host)?;
+                Some(Extern::Func(func))
+            }
+        })
+    }
+
+    /// Instantiates a module with the imports of these names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Link`] names every import that is missing; else as [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        let mut imports = Vec::new();
+        let mut missing = Vec::new();
+        for import in module.imports() {
+            match self.get(&mut store, import.module, import.name)? {
+                Some(item) => imports.push(item),
+                None => missing.push(LinkError {
+                    module: import.module.to_owned(),
+                    name: import.name.to_owned(),
+                    wanted: import.ty.to_string(),
+                    found: None,
+                }),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::from_kind(ErrorKind::Link(missing)));
+        }
+        Instance::new(store, module, &imports)
+    }
+}
+
+impl<T: 'static> Clone for Linker<T> {
+    fn clone(&self) -> Linker<T> {
+        Linker {
+            engine: self.engine.clone(),
+            modules: self.modules.clone(),
+            shadowing: self.shadowing,
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for Linker<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linker").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! References of the guest in the host's hands.
+
+use crate::error::Result;
+use crate::roots::{Root, Rooted};
+use crate::store::{AsContext, AsContextMut};
+use crate::types::TypeId;
+use std::any::Any;
+
+/// The hierarchy of `any`: structs, arrays, i31s, and host values that were converted.
+#[derive(Debug)]
+pub enum AnyRef {}
+
+/// The hierarchy of `extern`: host values, and internal references that were converted.
+#[derive(Debug)]
+pub enum ExternRef {}
+
+/// The hierarchy of `exn`: exceptions.
+#[derive(Debug)]
+pub enum ExnRef {}
+
+/// What a reference refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefKind {
+    /// A 31-bit integer, sign-extended.
+    I31(i32),
+    /// A struct, with its type.
+    Struct(TypeId),
+    /// An array, with its type.
+    Array(TypeId),
+    /// A host value.
+    Host,
+    /// A function.
+    Func,
+    /// An exception.
+    Exn,
+}
+
+impl AnyRef {
+    /// An i31.
+    ///
+    /// # Errors
+    /// The value does not fit 31 bits as a signed or unsigned integer.
+    pub fn from_i31(mut store: impl AsContextMut, value: i32) -> Rooted<AnyRef> {
+        let raw = heapwood_gc_abi::i31_encode(value as u32);
+        store.as_context_mut().opaque().root_push(raw).expect("an i31 is not null")
+    }
+}
+
+impl ExternRef {
+    /// A host value as a reference. It is dropped when the guest and the host have forgotten it.
+    ///
+    /// # Errors
+    /// The heap is exhausted.
+    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Rooted<ExternRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.new_host_value(Box::new(value))?;
+        Ok(store.root_push(raw).expect("a host value is not null"))
+    }
+}
+
+impl Rooted<AnyRef> {
+    /// What it refers to.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
+        let context = store.as_context();
+        context.opaque().ref_kind(context.opaque().root_get(self)?)
+    }
+
+    /// The same reference as seen from outside (`extern.convert_any`).
+    pub fn to_extern(self) -> Rooted<ExternRef> {
+        self.cast()
+    }
+}
+
+impl Rooted<ExternRef> {
+    /// What it refers to.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
+        let context = store.as_context();
+        context.opaque().ref_kind(context.opaque().root_get(self)?)
+    }
+
+    /// The host value; none if it is an internal reference that was converted.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn data<'s, T: 'static>(
+        &self,
+        store: &'s impl AsContext<Data = T>,
+    ) -> Result<Option<&'s (dyn Any + Send + Sync)>> {
+        let opaque = store.as_context().0;
+        let raw = opaque.opaque.root_get(self)?;
+        Ok(opaque.opaque.host_value(raw))
+    }
+
+    /// The same reference as seen from inside (`any.convert_extern`).
+    pub fn to_any(self) -> Rooted<AnyRef> {
+        self.cast()
+    }
+}
+
+impl<T> Rooted<T> {
+    /// An owned handle to the same object.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn to_owned(&self, mut store: impl AsContextMut) -> Result<Root<T>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.root_get(self)?;
+        Ok(store.roots_mut().own(raw))
+    }
+
+    /// Whether two handles name the same object (or equal i31s).
+    ///
+    /// # Errors
+    /// One belongs to another store, or its scope is over.
+    pub fn ref_eq(&self, store: impl AsContext, other: &Rooted<T>) -> Result<bool> {
+        let context = store.as_context();
+        Ok(context.opaque().root_get(self)? == context.opaque().root_get(other)?)
+    }
+}
+
+impl<T> Root<T> {
+    /// A handle of the current scope to the same object.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub fn to_rooted(&self, mut store: impl AsContextMut) -> Result<Rooted<T>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.roots().get_owned(self)?;
+        Ok(store.root_push(raw).expect("an owned handle is not null"))
+    }
+}

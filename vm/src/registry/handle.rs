@@ -1,0 +1,124 @@
+//! Users of the registry's types: what they name stays alive with them.
+
+use super::TypeRegistry;
+use heapwood_gc_abi::TypeId;
+use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
+use std::fmt;
+use std::sync::Arc;
+
+/// The engine-wide types of a module. Share it in an `Arc`: the types are released with it.
+pub struct ModuleTypes {
+    registry: Arc<TypeRegistry>,
+    ids: Vec<TypeId>,
+    /// One use each; a group that occurs twice is used twice.
+    groups: Vec<u32>,
+}
+
+impl ModuleTypes {
+    pub(super) fn new(registry: Arc<TypeRegistry>, types: usize, groups: usize) -> ModuleTypes {
+        ModuleTypes { registry, ids: Vec::with_capacity(types), groups: Vec::with_capacity(groups) }
+    }
+
+    pub(super) fn push(&mut self, group: u32, ids: &[TypeId]) {
+        self.groups.push(group);
+        self.ids.extend_from_slice(ids);
+    }
+
+    /// Id of each type of the module, by index.
+    pub fn ids(&self) -> &[TypeId] {
+        &self.ids
+    }
+
+    /// Id of a type of the module.
+    pub fn id(&self, index: TypeIndex) -> TypeId {
+        self.ids[index as usize]
+    }
+
+    /// The registry that the ids belong to.
+    pub fn registry(&self) -> &Arc<TypeRegistry> {
+        &self.registry
+    }
+
+    /// A heap type of the module in terms of ids.
+    pub fn heap_type(&self, heap: HeapType) -> HeapType {
+        match heap {
+            HeapType::Type(index) => HeapType::Type(self.id(index).0),
+            other => other,
+        }
+    }
+
+    /// A reference type of the module in terms of ids.
+    pub fn ref_type(&self, ty: RefType) -> RefType {
+        RefType { nullable: ty.nullable, heap: self.heap_type(ty.heap) }
+    }
+
+    /// A value type of the module in terms of ids.
+    pub fn val_type(&self, ty: ValType) -> ValType {
+        match ty {
+            ValType::Ref(ty) => ValType::Ref(self.ref_type(ty)),
+            other => other,
+        }
+    }
+}
+
+impl Drop for ModuleTypes {
+    fn drop(&mut self) {
+        self.groups.drain(..).rev().for_each(|group| self.registry.release(group));
+    }
+}
+
+impl fmt::Debug for ModuleTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ModuleTypes").field(&self.ids).finish()
+    }
+}
+
+/// One type of the engine, held.
+pub struct TypeHandle {
+    registry: Arc<TypeRegistry>,
+    group: u32,
+    id: TypeId,
+}
+
+impl TypeHandle {
+    pub(super) fn new(registry: Arc<TypeRegistry>, group: u32, id: TypeId) -> TypeHandle {
+        TypeHandle { registry, group, id }
+    }
+
+    /// The type's identity.
+    pub fn id(&self) -> TypeId {
+        self.id
+    }
+
+    /// The registry that the id belongs to.
+    pub fn registry(&self) -> &Arc<TypeRegistry> {
+        &self.registry
+    }
+}
+
+impl Clone for TypeHandle {
+    fn clone(&self) -> TypeHandle {
+        self.registry.state.write().add_user(self.group);
+        TypeHandle { registry: self.registry.clone(), ..*self }
+    }
+}
+
+impl Drop for TypeHandle {
+    fn drop(&mut self) {
+        self.registry.release(self.group);
+    }
+}
+
+impl PartialEq for TypeHandle {
+    fn eq(&self, other: &TypeHandle) -> bool {
+        self.id == other.id && Arc::ptr_eq(&self.registry, &other.registry)
+    }
+}
+
+impl Eq for TypeHandle {}
+
+impl fmt::Debug for TypeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeHandle({})", self.id.0)
+    }
+}

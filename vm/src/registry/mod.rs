@@ -1,0 +1,254 @@
+//! The types of all modules of an engine, each with one identity.
+//!
+//! 1. A rec group is encoded with its inner references relative and its outer references as [`TypeId`]s
+//!    ([`heapwood_module::encode_group`]): equal groups of whatever modules have equal encodings.
+//! 2. An encoding that is known takes one more user; a new one gets ids from the [`TypeTable`], and a descriptor for
+//!    each of its types, which is what casts and the collector read.
+//! 3. Handles ([`ModuleTypes`], [`TypeHandle`]) are the users. A group without users releases its ids and the groups
+//!    that it names.
+//!
+//! Types here are those of `heapwood_module` with engine-wide ids in place of type indices: `HeapType::Type(id.0)`.
+//!
+//! Invariants:
+//! - R1. Looking a group up and taking it happen under one lock, and so do dropping its last user and removing it:
+//!   nobody is handed ids that are being released.
+//! - R2. A group has a user for as long as a group that names it lives, so the ids in an encoding are alive, and equal
+//!   encodings mean equal types.
+//! - R3. Whoever holds objects of a type (a store) holds a handle of it.
+//!
+//! Absent on purpose: a check that subtypes match their supertypes. The module was validated.
+
+mod group;
+mod handle;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use group::EngineType;
+pub use handle::{ModuleTypes, TypeHandle};
+
+use group::NewGroup;
+use heapwood_gc::{TypeDefinition, TypeTable, TypeTableFull};
+use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
+use heapwood_gc_abi::layout::OBJECT_BYTES_MIN;
+use heapwood_gc_abi::{ObjectKind, StructLayout, TypeId};
+use heapwood_module::{CompositeKind, CompositeType, FuncType, Hierarchy, SubType, TypeIndex, TypeSection, ValType};
+use parking_lot::RwLock;
+use state::State;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// An engine-wide type cannot be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The engine's quota of types.
+    #[error("the engine's quota of {quota} types is used up: {live} are alive, {wanted} more are wanted")]
+    Quota {
+        /// Types that the engine may have.
+        quota: u32,
+        /// Types that it has.
+        live: u32,
+        /// Types that were asked for on top.
+        wanted: u32,
+    },
+    /// The table behind the ids.
+    #[error(transparent)]
+    Table(#[from] TypeTableFull),
+}
+
+/// Ids of objects that no module defines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReservedTypes {
+    /// Cells of host values behind an externref.
+    pub host_value: TypeId,
+    /// Tag objects.
+    pub tag: TypeId,
+    /// Instance contexts; their size is known to the runtime only.
+    pub context: TypeId,
+}
+
+/// The canonical types of an engine. Shared by its threads.
+#[derive(Debug)]
+pub struct TypeRegistry {
+    table: Arc<TypeTable>,
+    state: RwLock<State>,
+    reserved: ReservedTypes,
+    quota: u32,
+    hasher: RandomState,
+    /// All ones; 0 in a test makes every hash collide.
+    hash_mask: u64,
+}
+
+impl TypeRegistry {
+    /// Types that an engine may have by default.
+    pub const QUOTA: u32 = 1_900_000;
+
+    /// A registry whose ids come from `table`.
+    ///
+    /// # Errors
+    /// The table has no room for the reserved types.
+    pub fn new(table: Arc<TypeTable>) -> Result<Arc<TypeRegistry>, RegistryError> {
+        TypeRegistry::with_quota(table, TypeRegistry::QUOTA)
+    }
+
+    /// A registry that may hold `quota` types.
+    ///
+    /// # Errors
+    /// The table has no room for the reserved types.
+    pub fn with_quota(table: Arc<TypeTable>, quota: u32) -> Result<Arc<TypeRegistry>, RegistryError> {
+        TypeRegistry::build(table, quota, u64::MAX)
+    }
+
+    fn build(table: Arc<TypeTable>, quota: u32, hash_mask: u64) -> Result<Arc<TypeRegistry>, RegistryError> {
+        let reserve = |kind| {
+            table.add(&TypeDefinition {
+                ancestors: &[],
+                kind,
+                elem_shift: 0,
+                object_bytes: OBJECT_BYTES_MIN,
+                ref_offsets: &[],
+            })
+        };
+        let reserved = ReservedTypes {
+            host_value: reserve(ObjectKind::HostValue)?,
+            tag: reserve(ObjectKind::Opaque)?,
+            context: reserve(ObjectKind::Opaque)?,
+        };
+        let (state, hasher) = (RwLock::default(), RandomState::new());
+        Ok(Arc::new(TypeRegistry { table, state, reserved, quota, hasher, hash_mask }))
+    }
+
+    /// The table behind the ids.
+    pub fn table(&self) -> &Arc<TypeTable> {
+        &self.table
+    }
+
+    /// Ids of objects that no module defines.
+    pub fn reserved(&self) -> ReservedTypes {
+        self.reserved
+    }
+
+    /// Number of types that are alive, without the reserved ones.
+    pub fn live(&self) -> usize {
+        self.state.read().live()
+    }
+
+    /// Gives each type of a module its engine-wide identity, for as long as the result lives.
+    ///
+    /// # Errors
+    /// The quota or the table is used up; nothing is kept then.
+    pub fn register_module(self: &Arc<Self>, section: &TypeSection) -> Result<ModuleTypes, RegistryError> {
+        let mut module = ModuleTypes::new(self.clone(), section.len(), section.rec_groups.len());
+        for range in &section.rec_groups {
+            let members = &section.types[range.start as usize..range.end as usize];
+            let (group, ids) = self.acquire(members, range.start, module.ids())?;
+            module.push(group, &ids);
+        }
+        Ok(module)
+    }
+
+    /// The final type of this structure without supertypes, alone in its rec group: what `(type (func …))` means.
+    /// Type references are engine-wide ids of types that the caller holds.
+    ///
+    /// # Errors
+    /// The quota or the table is used up.
+    pub fn register_type(self: &Arc<Self>, composite: CompositeType) -> Result<TypeHandle, RegistryError> {
+        let members = [SubType { is_final: true, supertype: None, composite }];
+        let (group, ids) = self.acquire(&members, NewGroup::OWN_START, &[])?;
+        Ok(TypeHandle::new(self.clone(), group, ids[0]))
+    }
+
+    /// The final function type with these parameters and results ([`TypeRegistry::register_type`]).
+    ///
+    /// # Errors
+    /// The quota or the table is used up.
+    pub fn register_func_type(
+        self: &Arc<Self>,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> Result<TypeHandle, RegistryError> {
+        let (params, results) = (params.into_iter().collect(), results.into_iter().collect());
+        self.register_type(CompositeType::Func(FuncType { params, results }))
+    }
+
+    /// A further user of a type that is alive, by id; none if there is no such type.
+    pub fn retain(self: &Arc<Self>, id: TypeId) -> Option<TypeHandle> {
+        let group = self.state.write().retain(id)?;
+        Some(TypeHandle::new(self.clone(), group, id))
+    }
+
+    /// Takes the group of `members`, which are the types from index `start`. `before` are the ids of the types with
+    /// lower indices, or empty if references are ids already.
+    fn acquire(
+        &self,
+        members: &[SubType],
+        start: TypeIndex,
+        before: &[TypeId],
+    ) -> Result<(u32, Arc<[TypeId]>), RegistryError> {
+        let group = NewGroup::encode(members, start, before);
+        let hash = self.hasher.hash_one(&group.key) & self.hash_mask;
+        self.state.write().acquire(&self.table, self.quota, hash, &group)
+    }
+
+    fn release(&self, group: u32) {
+        self.state.write().release(&self.table, group);
+    }
+
+    /// A type that is alive.
+    pub fn get(&self, id: TypeId) -> Option<Arc<EngineType>> {
+        self.state.read().get(id)
+    }
+
+    /// The structure of a type that is alive.
+    ///
+    /// # Panics
+    /// If there is no such type: ids are held by handles (R3).
+    pub fn composite(&self, id: TypeId) -> Arc<EngineType> {
+        self.get(id).unwrap_or_else(|| panic!("type {} is not alive", id.0))
+    }
+
+    /// Whether `a` is `b` or declared below it; both are alive.
+    pub fn is_subtype(&self, a: TypeId, b: TypeId) -> bool {
+        if a == b {
+            return true;
+        }
+        let depth = usize::from(self.table.descriptor(b).depth);
+        if depth < DISPLAY_DEPTH {
+            self.table.descriptor(a).display[depth] == b
+        } else {
+            self.state.read().is_subtype(a, b)
+        }
+    }
+
+    /// The type of exceptions whose tag has the function type `func`, and their layout. It lives as long as `func`.
+    ///
+    /// # Errors
+    /// The quota or the table is used up.
+    ///
+    /// # Panics
+    /// If `func` is not a function type that is alive.
+    pub fn exception_type(&self, func: TypeId) -> Result<(TypeId, StructLayout), RegistryError> {
+        let ty = self.composite(func);
+        let CompositeType::Func(signature) = &ty.composite else {
+            panic!("type {} of a tag is no function type", func.0);
+        };
+        let kinds: Vec<_> = signature.params.iter().map(|param| param.field_kind()).collect();
+        let layout = StructLayout::exception(&kinds);
+        let id = self.state.write().exception_type(&self.table, self.quota, func, &layout)?;
+        Ok((id, layout))
+    }
+}
+
+impl Hierarchy for TypeRegistry {
+    fn kind(&self, ty: TypeIndex) -> CompositeKind {
+        match self.table.descriptor(TypeId(ty)).kind {
+            ObjectKind::Func => CompositeKind::Func,
+            ObjectKind::ArrayData | ObjectKind::ArrayRef => CompositeKind::Array,
+            _ => CompositeKind::Struct,
+        }
+    }
+
+    fn is_declared_subtype(&self, a: TypeIndex, b: TypeIndex) -> bool {
+        self.is_subtype(TypeId(a), TypeId(b))
+    }
+}

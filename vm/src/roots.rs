@@ -1,0 +1,246 @@
+//! Handles that keep objects alive while the host holds them.
+//!
+//! 1. [`Rooted`] is `Copy` and lives in a scope: a host call's handles end with the call, those made outside of any
+//!    call with the [`RootScope`](crate::RootScope) or the store.
+//! 2. [`Root`] is owned, `Send`, and dropped whenever and wherever the host likes.
+//!
+//! Remembering for the collector: entries made since the last collection are the only ones that may name young
+//! objects (a collection promotes what handles name), and they are the upper part of the scope's stack and a list.
+
+use crate::error::{Error, Result};
+use crate::store::StoreId;
+use heapwood_gc_abi::RawRef;
+use parking_lot::Mutex;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A reference that lives in a scope of its store. `T` says of which hierarchy it is.
+pub struct Rooted<T> {
+    store: StoreId,
+    index: u32,
+    generation: u32,
+    hierarchy: PhantomData<fn() -> T>,
+}
+
+/// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store.
+pub struct Root<T> {
+    slot: Arc<OwnedSlot>,
+    hierarchy: PhantomData<fn() -> T>,
+}
+
+#[derive(Debug)]
+struct OwnedSlot {
+    store: StoreId,
+    index: u32,
+    released: Arc<Mutex<Vec<u32>>>,
+}
+
+/// The handles of a store.
+#[derive(Debug)]
+pub(crate) struct RootSet {
+    store: StoreId,
+    /// The scopes' entries: reference and generation.
+    scoped: Vec<(RawRef, u32)>,
+    generation: u32,
+    /// Entries of `scoped` below this are older than the last collection.
+    settled: usize,
+    owned: Vec<RawRef>,
+    /// Entries of `owned` written since the last collection.
+    young: Vec<u32>,
+    free: Vec<u32>,
+    released: Arc<Mutex<Vec<u32>>>,
+}
+
+impl RootSet {
+    pub fn new(store: StoreId) -> RootSet {
+        RootSet {
+            store,
+            scoped: Vec::new(),
+            generation: 0,
+            settled: 0,
+            owned: Vec::new(),
+            young: Vec::new(),
+            free: Vec::new(),
+            released: Arc::default(),
+        }
+    }
+
+    /// A handle of the current scope; none for null.
+    pub fn push<T>(&mut self, reference: RawRef) -> Option<Rooted<T>> {
+        if reference == 0 {
+            return None;
+        }
+        let index = self.scoped.len() as u32;
+        self.scoped.push((reference, self.generation));
+        Some(Rooted { store: self.store, index, generation: self.generation, hierarchy: PhantomData })
+    }
+
+    /// The reference behind a handle.
+    pub fn get<T>(&self, rooted: &Rooted<T>) -> Result<RawRef> {
+        rooted.store.check(self.store, "reference")?;
+        match self.scoped.get(rooted.index as usize) {
+            Some(&(reference, generation)) if generation == rooted.generation => Ok(reference),
+            _ => Err(Error::usage("a reference was used after the end of its scope")),
+        }
+    }
+
+    /// Where the current scope's entries end.
+    pub fn enter_scope(&self) -> usize {
+        self.scoped.len()
+    }
+
+    /// Ends a scope that began at `mark`.
+    pub fn leave_scope(&mut self, mark: usize) {
+        if self.scoped.len() > mark {
+            self.scoped.truncate(mark);
+            self.generation = self.generation.wrapping_add(1);
+            self.settled = self.settled.min(mark);
+        }
+    }
+
+    /// An owned handle.
+    pub fn own<T>(&mut self, reference: RawRef) -> Root<T> {
+        self.reclaim();
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.owned.push(0);
+            self.owned.len() as u32 - 1
+        });
+        self.owned[index as usize] = reference;
+        self.young.push(index);
+        let slot = OwnedSlot { store: self.store, index, released: self.released.clone() };
+        Root { slot: Arc::new(slot), hierarchy: PhantomData }
+    }
+
+    /// The reference behind an owned handle.
+    pub fn get_owned<T>(&self, root: &Root<T>) -> Result<RawRef> {
+        root.slot.store.check(self.store, "reference")?;
+        Ok(self.owned[root.slot.index as usize])
+    }
+
+    fn reclaim(&mut self) {
+        let mut released = self.released.lock();
+        for &index in released.iter() {
+            self.owned[index as usize] = 0;
+        }
+        self.free.append(&mut released);
+    }
+
+    /// Entries that may name young objects.
+    pub fn each_young(&mut self, mut visit: impl FnMut(u64, &mut RawRef)) {
+        self.reclaim();
+        for (index, (reference, _)) in self.scoped.iter_mut().enumerate().skip(self.settled) {
+            visit(index as u64, reference);
+        }
+        for &index in &self.young {
+            visit(1 << 32 | index as u64, &mut self.owned[index as usize]);
+        }
+    }
+
+    /// Entries from `start` on, in an order that does not change while no handle is made; the visitor says whether
+    /// to stop. Returns where to go on, none at the end.
+    pub fn each_from(&mut self, start: u64, mut visit: impl FnMut(u64, &mut RawRef) -> bool) -> Option<u64> {
+        self.reclaim();
+        let scoped = self.scoped.iter_mut().map(|(reference, _)| reference);
+        for (index, reference) in scoped.chain(&mut self.owned).enumerate().skip(start as usize) {
+            if visit(index as u64, reference) {
+                return Some(index as u64 + 1);
+            }
+        }
+        None
+    }
+
+    /// A collection promoted everything that handles name.
+    pub fn settle(&mut self) {
+        self.settled = self.scoped.len();
+        self.young.clear();
+    }
+}
+
+impl Drop for OwnedSlot {
+    fn drop(&mut self) {
+        self.released.lock().push(self.index);
+    }
+}
+
+impl<T> Rooted<T> {
+    /// The same reference in another hierarchy's type.
+    pub(crate) fn cast<U>(self) -> Rooted<U> {
+        Rooted { store: self.store, index: self.index, generation: self.generation, hierarchy: PhantomData }
+    }
+}
+
+impl<T> Clone for Rooted<T> {
+    fn clone(&self) -> Rooted<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Rooted<T> {}
+
+impl<T> Clone for Root<T> {
+    fn clone(&self) -> Root<T> {
+        Root { slot: self.slot.clone(), hierarchy: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Rooted<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rooted({})", self.index)
+    }
+}
+
+impl<T> std::fmt::Debug for Root<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Root({})", self.slot.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_end_with_their_scope_and_do_not_come_back() {
+        let mut roots = RootSet::new(StoreId::next());
+        let outer: Rooted<()> = roots.push(8).unwrap();
+        let mark = roots.enter_scope();
+        let inner: Rooted<()> = roots.push(16).unwrap();
+        roots.leave_scope(mark);
+        assert!(roots.get(&inner).is_err());
+        let again: Rooted<()> = roots.push(24).unwrap();
+        assert!(roots.get(&inner).is_err(), "another entry took its place");
+        assert_eq!((roots.get(&outer).unwrap(), roots.get(&again).unwrap()), (8, 24));
+    }
+
+    #[test]
+    fn a_handle_of_another_store_is_an_error() {
+        let mut a = RootSet::new(StoreId::next());
+        let b = RootSet::new(StoreId::next());
+        let handle: Rooted<()> = a.push(8).unwrap();
+        assert!(b.get(&handle).is_err());
+        let owned: Root<()> = a.own(8);
+        assert!(b.get_owned(&owned).is_err());
+    }
+
+    #[test]
+    fn only_entries_since_the_last_collection_are_young() {
+        let mut roots = RootSet::new(StoreId::next());
+        let _old: Rooted<()> = roots.push(8).unwrap();
+        let kept: Root<()> = roots.own(16);
+        roots.settle();
+        let _new: Rooted<()> = roots.push(24).unwrap();
+        let mut seen = Vec::new();
+        roots.each_young(|_, reference| seen.push(*reference));
+        assert_eq!(seen, [24]);
+        drop(kept);
+        let mut seen = Vec::new();
+        assert_eq!(
+            roots.each_from(0, |_, reference| {
+                seen.push(*reference);
+                false
+            }),
+            None
+        );
+        assert_eq!(seen, [8, 24, 0], "a dropped handle keeps nothing alive");
+    }
+}

@@ -1,0 +1,80 @@
+//! Host functions with the type of the store's data erased.
+
+use crate::error::{Error, Result};
+use crate::handles::Instance;
+use crate::store::{Caller, StoreInner, StoreOpaque};
+use crate::types::FuncType;
+use crate::value::{RawVal, Val};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A host function that can be made in any store of its engine whose data is of the right type.
+#[derive(Clone)]
+pub struct HostFunc(Arc<Inner>);
+
+type Erased = dyn Fn(*mut StoreOpaque, Option<Instance>, &mut [RawVal]) -> Result<()> + Send + Sync;
+
+struct Inner {
+    ty: FuncType,
+    call: Box<Erased>,
+}
+
+impl HostFunc {
+    /// From a closure over raw values: it finds the arguments in the slice and leaves the results there.
+    pub(crate) fn from_raw_vals<T: 'static>(
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+    ) -> HostFunc {
+        let call = move |store: *mut StoreOpaque, instance, values: &mut [RawVal]| {
+            // SAFETY: R2, R3.
+            let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
+            func(Caller::new(inner, instance), values)
+        };
+        HostFunc(Arc::new(Inner { ty, call: Box::new(call) }))
+    }
+
+    /// From a closure over [`Val`]s.
+    pub(crate) fn from_vals<T: 'static>(
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> HostFunc {
+        let (params, results) = (ty.params.clone(), ty.results.clone());
+        let call = move |store: *mut StoreOpaque, instance, values: &mut [RawVal]| {
+            let mut vals: SmallVec<[Val; 8]> = SmallVec::new();
+            {
+                // SAFETY: R2; the borrow ends with this block.
+                let store = unsafe { &mut *store };
+                vals.extend(params.iter().zip(&*values).map(|(ty, raw)| Val::from_raw(store, *raw, *ty)));
+            }
+            let placeholder = |ty: &_| Val::default_for(*ty).unwrap_or(Val::AnyRef(None));
+            vals.extend(results.iter().map(placeholder));
+            let (args, out) = vals.split_at_mut(params.len());
+            // SAFETY: R2, R3.
+            let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
+            func(Caller::new(inner, instance), args, out)?;
+            // SAFETY: R2; the host function has returned, its borrow is over.
+            let store = unsafe { &*store };
+            for ((slot, val), ty) in values.iter_mut().zip(&*out).zip(results.iter()) {
+                let raw = val.to_raw(store, *ty);
+                *slot = raw.map_err(|error| Error::usage(format!("result of a host function: {error}")))?;
+            }
+            Ok(())
+        };
+        HostFunc(Arc::new(Inner { ty, call: Box::new(call) }))
+    }
+
+    /// Its type.
+    pub(crate) fn ty(&self) -> &FuncType {
+        &self.0.ty
+    }
+
+    /// Runs it. `store` is the pointer of R2; `values` holds the arguments and takes the results.
+    pub(crate) fn call(
+        &self,
+        store: *mut StoreOpaque,
+        instance: Option<Instance>,
+        values: &mut [RawVal],
+    ) -> Result<()> {
+        (self.0.call)(store, instance, values)
+    }
+}

@@ -1,0 +1,64 @@
+//! The word that makes a guest stop, as other threads see it.
+//!
+//! Compiled code compares rsp with `hot::STACK_GUARD`. A request sets a flag, then the word to its maximum; the
+//! store's thread, whenever it computes the word anew, writes it first and looks at the flag afterwards. So one of
+//! the two always sees the other.
+
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+/// Shared by a store and its interrupt handles.
+#[derive(Debug, Default)]
+pub(crate) struct InterruptCell {
+    requested: AtomicBool,
+    guard: Mutex<GuardWord>,
+}
+
+/// Address of the guard word while the store lives.
+#[derive(Debug, Default)]
+struct GuardWord(Option<std::ptr::NonNull<AtomicU64>>);
+
+// SAFETY: R8.
+unsafe impl Send for GuardWord {}
+
+impl InterruptCell {
+    /// Says where the store's guard word is.
+    pub fn attach(&self, word: *mut u64) {
+        self.guard.lock().0 = std::ptr::NonNull::new(word.cast());
+    }
+
+    /// Forgets the guard word: the store goes.
+    pub fn detach(&self) {
+        self.guard.lock().0 = None;
+    }
+
+    /// Asks the guest to stop.
+    pub fn request(&self) {
+        self.requested.store(true, Ordering::SeqCst);
+        if let Some(word) = self.guard.lock().0 {
+            // SAFETY: R8.
+            unsafe { word.as_ref() }.store(u64::MAX, Ordering::SeqCst);
+        }
+    }
+
+    /// Withdraws a request.
+    pub fn clear(&self) {
+        self.requested.store(false, Ordering::SeqCst);
+    }
+
+    /// Takes the request, if there is one.
+    pub fn take(&self) -> bool {
+        self.requested.load(Ordering::SeqCst) && self.requested.swap(false, Ordering::SeqCst)
+    }
+
+    /// Writes the guard word from the store's thread, unless a request stands.
+    pub fn write_guard(&self, word: *mut u64, value: u64) {
+        // SAFETY: R8, R5.
+        let word = unsafe { &*word.cast::<AtomicU64>() };
+        word.store(value, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.requested.load(Ordering::Relaxed) {
+            word.store(u64::MAX, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Below the API: entry into compiled code, signals, stacks, code memory, raw memory of guests, builtins.
+//!
+//! The only unsafe code of this crate. Above it everything is safe. Each block names the invariant that makes it
+//! sound:
+//!
+//! **R1 Own mapping.** The address lies in a mapping that the surrounding type made and has not unmapped; sizes were
+//! checked where the mapping was made.
+//! **R2 Store pointer.** The word `hot::STORE` holds a pointer to the store whose guest runs. It is written at every
+//! entry from the exclusive borrow with which the entry was called; until the entry returns, this borrow is used by
+//! nobody but whoever the guest called last (a host function or a builtin), which hands it back by returning.
+//! **R3 One data type.** A host function that was made for stores with data `T` gets into stores of that type only
+//! (`Func::new` and `Linker<T>` see to it), and a store's `StoreOpaque` is the first field of its `StoreInner<T>`.
+//! **R4 Compiled code.** Code comes from the compiler or from the stubs, follows `heapwood_jit::abi`, is relocated
+//! completely and executable, and lives as long as anything that may run it (modules and stubs are kept by the store
+//! that uses them).
+//! **R5 Hot words.** The words at the displacements of `gc-abi::hot` and `jit::abi` below a heap base are mapped for
+//! the life of the store.
+//! **R6 Frames.** Guest frames between `EXIT_FP` and `ENTRY_FP` are as `jit::abi` says; nobody changes them while the
+//! guest is not running but the walker's callers, and those only as the protocols allow.
+//! **R7 Context.** An instance context has the layout of its module's `ContextLayout`, is 8-byte aligned, and lives
+//! in immortal memory as long as its store.
+//! **R8 Interrupt word.** The guard word is an aligned u64 that other threads write atomically under the lock of the
+//! `InterruptCell`, which forgets it before the store's memory goes.
+//! **R9 Signals.** The handler runs on the thread that faulted. It reads only memory that this thread's store owns or
+//! that is never freed, takes no lock and allocates nothing.
+//! **R10 System calls.** Plain calls without memory effects of ours.
+#![allow(
+    unsafe_code,
+    reason = "the one place of this crate that touches memory and code the compiler knows nothing of"
+)]
+
+pub(crate) mod host;
+pub(crate) mod interrupt;

@@ -1,0 +1,24 @@
+//! Which store a handle belongs to.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Identity of a store, never used twice in a process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct StoreId(u64);
+
+impl StoreId {
+    /// A new one.
+    pub fn next() -> StoreId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        StoreId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// An error unless a handle of `self` is used with the store `other`.
+    pub fn check(self, other: StoreId, what: &str) -> Result<()> {
+        if self == other {
+            return Ok(());
+        }
+        Err(Error::usage(format!("a {what} was used with a store that it does not belong to")))
+    }
+}

@@ -1,0 +1,82 @@
+//! A store: everything that instances share, and the host's data.
+
+mod context;
+mod id;
+pub(crate) mod opaque;
+
+pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
+pub(crate) use id::StoreId;
+pub(crate) use opaque::StoreOpaque;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::interrupt::InterruptHandle;
+
+/// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
+pub struct Store<T: 'static> {
+    inner: Box<StoreInner<T>>,
+}
+
+/// What [`StoreContextMut`] points to. The runtime finds the whole from its first field.
+#[repr(C)]
+pub(crate) struct StoreInner<T> {
+    pub(crate) opaque: StoreOpaque,
+    pub(crate) data: T,
+}
+
+impl<T: 'static> Store<T> {
+    /// An empty store.
+    ///
+    /// # Panics
+    /// If the system refuses address space; [`Store::try_new`] says so in an error.
+    pub fn new(engine: &Engine, data: T) -> Store<T> {
+        Store::try_new(engine, data).expect("a store needs a heap and a stack")
+    }
+
+    /// An empty store.
+    ///
+    /// # Errors
+    /// The configuration of the heap is impossible, or the system refuses address space.
+    pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
+        Ok(Store { inner: Box::new(StoreInner { opaque: StoreOpaque::new(engine)?, data }) })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        self.inner.opaque.engine()
+    }
+
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.inner.data
+    }
+
+    /// The host's data, to be changed.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.inner.data
+    }
+
+    /// The host's data, when the store is no longer needed.
+    pub fn into_data(self) -> T {
+        self.inner.data
+    }
+
+    /// A handle that makes the guest of this store stop, from any thread.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.inner.opaque.interrupt_handle()
+    }
+
+    /// Collects garbage: a full collection.
+    ///
+    /// # Errors
+    /// The heap is exhausted.
+    pub fn gc(&mut self) -> Result<()> {
+        self.inner.opaque.collect()
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

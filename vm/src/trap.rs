@@ -1,0 +1,51 @@
+//! Traps: the guest stopped by a rule of the specification or by a limit.
+
+pub use heapwood_jit::abi::TrapKind;
+use std::fmt;
+
+/// A trap: its kind, and the limit that was hit where there is one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trap {
+    kind: TrapKind,
+    detail: Option<Box<str>>,
+}
+
+impl Trap {
+    /// A trap without details. Host functions may return it as their error.
+    pub fn new(kind: TrapKind) -> Trap {
+        Trap { kind, detail: None }
+    }
+
+    /// A trap that names a limit and its value.
+    pub fn with_detail(kind: TrapKind, detail: impl Into<String>) -> Trap {
+        Trap { kind, detail: Some(detail.into().into_boxed_str()) }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> TrapKind {
+        self.kind
+    }
+
+    /// The limit that was hit, in words.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl From<TrapKind> for Trap {
+    fn from(kind: TrapKind) -> Trap {
+        Trap::new(kind)
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.message())?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Trap {}

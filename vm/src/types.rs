@@ -1,0 +1,360 @@
+//! Types as the host sees them: those of the specification with engine-wide identity.
+//!
+//! A defined type is named by its canonical [`TypeId`], so that equality of these types is equality in the sense of
+//! the specification, across all modules of an engine.
+
+use crate::engine::Engine;
+use crate::error::Result;
+pub use heapwood_gc_abi::TypeId;
+pub use heapwood_module::MemoryType;
+use std::fmt;
+use std::sync::Arc;
+
+/// A value type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the specification's names")]
+pub enum ValType {
+    I32,
+    I64,
+    F32,
+    F64,
+    V128,
+    Ref(RefType),
+}
+
+/// A reference type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RefType {
+    /// Whether null belongs to it.
+    pub nullable: bool,
+    /// What it refers to.
+    pub heap: HeapType,
+}
+
+/// A heap type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the specification's names")]
+pub enum HeapType {
+    Any,
+    Eq,
+    I31,
+    Struct,
+    Array,
+    None,
+    Func,
+    NoFunc,
+    Extern,
+    NoExtern,
+    Exn,
+    NoExn,
+    /// A defined type with the abstract type above it.
+    Concrete(TypeKind, TypeId),
+}
+
+/// What a defined type is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TypeKind {
+    /// A function type.
+    Func,
+    /// A struct type.
+    Struct,
+    /// An array type.
+    Array,
+}
+
+/// A function type: parameters, results and its identity.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FuncType {
+    pub(crate) id: TypeId,
+    pub(crate) params: Arc<[ValType]>,
+    pub(crate) results: Arc<[ValType]>,
+}
+
+/// A global's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GlobalType {
+    content: ValType,
+    mutable: bool,
+}
+
+/// A table's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableType {
+    /// Type of the elements.
+    pub element: RefType,
+    /// Least number of elements.
+    pub min: u64,
+    /// Largest number of elements.
+    pub max: Option<u64>,
+    /// 64-bit indices.
+    pub table64: bool,
+}
+
+/// A tag's type: its parameters are an exception's payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagType {
+    ty: FuncType,
+}
+
+/// The type of something that is imported or exported.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExternType {
+    /// A function.
+    Func(FuncType),
+    /// A table.
+    Table(TableType),
+    /// A memory.
+    Memory(MemoryType),
+    /// A global.
+    Global(GlobalType),
+    /// A tag.
+    Tag(TagType),
+}
+
+/// An import of a module.
+#[derive(Clone, Debug)]
+pub struct ImportType<'m> {
+    /// Module name.
+    pub module: &'m str,
+    /// Field name.
+    pub name: &'m str,
+    /// What it must be.
+    pub ty: ExternType,
+}
+
+/// An export of a module.
+#[derive(Clone, Debug)]
+pub struct ExportType<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// What it is.
+    pub ty: ExternType,
+}
+
+impl ValType {
+    /// `funcref`.
+    pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
+    /// `externref`.
+    pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
+    /// `anyref`.
+    pub const ANYREF: ValType = ValType::Ref(RefType::new(true, HeapType::Any));
+    /// `exnref`.
+    pub const EXNREF: ValType = ValType::Ref(RefType::new(true, HeapType::Exn));
+
+    /// Whether it is a reference.
+    pub const fn is_ref(self) -> bool {
+        matches!(self, ValType::Ref(_))
+    }
+
+    /// The same type without engine-wide identity, for layouts of calls (which depend on the kind of value only).
+    pub(crate) fn erased(self) -> heapwood_module::ValType {
+        use heapwood_module as m;
+        match self {
+            ValType::I32 => m::ValType::I32,
+            ValType::I64 => m::ValType::I64,
+            ValType::F32 => m::ValType::F32,
+            ValType::F64 => m::ValType::F64,
+            ValType::V128 => m::ValType::V128,
+            ValType::Ref(_) => m::ValType::Ref(m::RefType { nullable: true, heap: m::HeapType::Any }),
+        }
+    }
+}
+
+impl RefType {
+    /// `funcref`.
+    pub const FUNCREF: RefType = RefType::new(true, HeapType::Func);
+    /// `externref`.
+    pub const EXTERNREF: RefType = RefType::new(true, HeapType::Extern);
+
+    /// A reference to `heap`.
+    pub const fn new(nullable: bool, heap: HeapType) -> RefType {
+        RefType { nullable, heap }
+    }
+}
+
+impl HeapType {
+    /// The top of its hierarchy: `Any`, `Func`, `Extern` or `Exn`.
+    pub const fn top(self) -> HeapType {
+        match self {
+            HeapType::Func | HeapType::NoFunc | HeapType::Concrete(TypeKind::Func, _) => HeapType::Func,
+            HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
+            HeapType::Exn | HeapType::NoExn => HeapType::Exn,
+            _ => HeapType::Any,
+        }
+    }
+}
+
+impl FuncType {
+    /// The final function type without supertypes, alone in its rec group: what `(func (param …) (result …))` means.
+    ///
+    /// # Errors
+    /// The engine's type table is full.
+    pub fn new(
+        engine: &Engine,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> Result<FuncType> {
+        let (params, results): (Arc<[_]>, Arc<[_]>) = (params.into_iter().collect(), results.into_iter().collect());
+        let id = engine.intern_func_type(&params, &results)?;
+        Ok(FuncType { id, params, results })
+    }
+
+    /// Parameter types.
+    pub fn params(&self) -> &[ValType] {
+        &self.params
+    }
+
+    /// Result types.
+    pub fn results(&self) -> &[ValType] {
+        &self.results
+    }
+
+    /// Its engine-wide identity.
+    pub fn id(&self) -> TypeId {
+        self.id
+    }
+}
+
+impl GlobalType {
+    /// A global of `content`.
+    pub const fn new(content: ValType, mutable: bool) -> GlobalType {
+        GlobalType { content, mutable }
+    }
+
+    /// Type of the value.
+    pub const fn content(&self) -> ValType {
+        self.content
+    }
+
+    /// Whether it can be written.
+    pub const fn is_mutable(&self) -> bool {
+        self.mutable
+    }
+}
+
+impl TableType {
+    /// A table of `element` with 32-bit indices.
+    pub const fn new(element: RefType, min: u64, max: Option<u64>) -> TableType {
+        TableType { element, min, max, table64: false }
+    }
+}
+
+impl TagType {
+    /// A tag with the parameters of `ty`.
+    pub const fn new(ty: FuncType) -> TagType {
+        TagType { ty }
+    }
+
+    /// The function type whose parameters are the payload.
+    pub const fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+}
+
+impl ExternType {
+    /// The function type, if it is a function.
+    pub fn func(&self) -> Option<&FuncType> {
+        match self {
+            ExternType::Func(ty) => Some(ty),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ValType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValType::I32 => f.write_str("i32"),
+            ValType::I64 => f.write_str("i64"),
+            ValType::F32 => f.write_str("f32"),
+            ValType::F64 => f.write_str("f64"),
+            ValType::V128 => f.write_str("v128"),
+            ValType::Ref(ty) => ty.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RefType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(ref {}{})", if self.nullable { "null " } else { "" }, self.heap)
+    }
+}
+
+impl fmt::Display for HeapType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            HeapType::Any => "any",
+            HeapType::Eq => "eq",
+            HeapType::I31 => "i31",
+            HeapType::Struct => "struct",
+            HeapType::Array => "array",
+            HeapType::None => "none",
+            HeapType::Func => "func",
+            HeapType::NoFunc => "nofunc",
+            HeapType::Extern => "extern",
+            HeapType::NoExtern => "noextern",
+            HeapType::Exn => "exn",
+            HeapType::NoExn => "noexn",
+            HeapType::Concrete(kind, id) => return write!(f, "<{} type {}>", kind.name(), id.0),
+        };
+        f.write_str(name)
+    }
+}
+
+impl TypeKind {
+    const fn name(self) -> &'static str {
+        match self {
+            TypeKind::Func => "func",
+            TypeKind::Struct => "struct",
+            TypeKind::Array => "array",
+        }
+    }
+}
+
+impl fmt::Display for FuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(func")?;
+        for (word, types) in [("param", &self.params), ("result", &self.results)] {
+            if !types.is_empty() {
+                write!(f, " ({word}")?;
+                types.iter().try_for_each(|ty| write!(f, " {ty}"))?;
+                f.write_str(")")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for FuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ExternType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = |f: &mut fmt::Formatter<'_>, wide: bool, min: u64, max: Option<u64>| {
+            write!(f, "{}{min}", if wide { "i64 " } else { "" })?;
+            max.map_or(Ok(()), |max| write!(f, " {max}"))
+        };
+        match self {
+            ExternType::Func(ty) => ty.fmt(f),
+            ExternType::Table(ty) => {
+                f.write_str("(table ")?;
+                limits(f, ty.table64, ty.min, ty.max)?;
+                write!(f, " {})", ty.element)
+            }
+            ExternType::Memory(ty) => {
+                f.write_str("(memory ")?;
+                limits(f, ty.memory64, ty.min, ty.max)?;
+                if ty.page_size_log2 != 16 {
+                    write!(f, " (pagesize {})", 1u64 << ty.page_size_log2)?;
+                }
+                f.write_str(if ty.shared { " shared)" } else { ")" })
+            }
+            ExternType::Global(ty) if ty.mutable => write!(f, "(global (mut {}))", ty.content),
+            ExternType::Global(ty) => write!(f, "(global {})", ty.content),
+            ExternType::Tag(ty) => write!(f, "(tag {})", ty.ty),
+        }
+    }
+}

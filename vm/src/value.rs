@@ -1,0 +1,215 @@
+//! Values that cross between host and guest.
+
+use crate::error::{Error, Result};
+use crate::handles::Func;
+use crate::refs::{AnyRef, ExnRef, ExternRef, RefKind};
+use crate::roots::Rooted;
+use crate::store::{AsContext, StoreOpaque};
+use crate::types::{HeapType, RefType, ValType};
+
+/// A value as compiled code passes it in memory: 16 bytes; i32, f32 and references zero-extended.
+pub(crate) type RawVal = [u64; 2];
+
+/// A WebAssembly value.
+#[derive(Clone, Copy, Debug)]
+pub enum Val {
+    /// A 32-bit integer.
+    I32(i32),
+    /// A 64-bit integer.
+    I64(i64),
+    /// A 32-bit float, by its bits.
+    F32(u32),
+    /// A 64-bit float, by its bits.
+    F64(u64),
+    /// A vector.
+    V128(u128),
+    /// A function or null.
+    FuncRef(Option<Func>),
+    /// A host reference or null.
+    ExternRef(Option<Rooted<ExternRef>>),
+    /// A reference of the `any` hierarchy or null.
+    AnyRef(Option<Rooted<AnyRef>>),
+    /// An exception or null.
+    ExnRef(Option<Rooted<ExnRef>>),
+}
+
+impl Val {
+    /// The default of a type: zero or null; none for references that cannot be null.
+    pub fn default_for(ty: ValType) -> Option<Val> {
+        Some(match ty {
+            ValType::I32 => Val::I32(0),
+            ValType::I64 => Val::I64(0),
+            ValType::F32 => Val::F32(0),
+            ValType::F64 => Val::F64(0),
+            ValType::V128 => Val::V128(0),
+            ValType::Ref(RefType { nullable: false, .. }) => return None,
+            ValType::Ref(ty) => Val::null(ty.heap),
+        })
+    }
+
+    /// The null of the hierarchy of `heap`.
+    pub fn null(heap: HeapType) -> Val {
+        match heap.top() {
+            HeapType::Func => Val::FuncRef(None),
+            HeapType::Extern => Val::ExternRef(None),
+            HeapType::Exn => Val::ExnRef(None),
+            _ => Val::AnyRef(None),
+        }
+    }
+
+    /// The integer, if this is an i32.
+    pub fn i32(&self) -> Option<i32> {
+        match *self {
+            Val::I32(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is an i64.
+    pub fn i64(&self) -> Option<i64> {
+        match *self {
+            Val::I64(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The float, if this is an f32.
+    pub fn f32(&self) -> Option<f32> {
+        match *self {
+            Val::F32(bits) => Some(f32::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// The float, if this is an f64.
+    pub fn f64(&self) -> Option<f64> {
+        match *self {
+            Val::F64(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a null reference of any hierarchy.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None))
+    }
+
+    /// What a reference refers to; none for null and for numbers.
+    ///
+    /// # Errors
+    /// The value belongs to another store, or its scope is over.
+    pub fn ref_kind(&self, store: impl AsContext) -> Result<Option<RefKind>> {
+        let context = store.as_context();
+        let store = context.opaque();
+        match self {
+            Val::FuncRef(Some(_)) => Ok(Some(RefKind::Func)),
+            Val::ExternRef(Some(value)) => store.ref_kind(store.root_get(value)?).map(Some),
+            Val::AnyRef(Some(value)) => store.ref_kind(store.root_get(value)?).map(Some),
+            Val::ExnRef(Some(_)) => Ok(Some(RefKind::Exn)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The value as compiled code takes it, checked against `ty`.
+    pub(crate) fn to_raw(self, store: &StoreOpaque, ty: ValType) -> Result<RawVal> {
+        let low = match (self, ty) {
+            (Val::I32(value), ValType::I32) => value as u32 as u64,
+            (Val::I64(value), ValType::I64) => value as u64,
+            (Val::F32(bits), ValType::F32) => bits as u64,
+            (Val::F64(bits), ValType::F64) => bits,
+            (Val::V128(value), ValType::V128) => return Ok([value as u64, (value >> 64) as u64]),
+            (value, ValType::Ref(ty)) => value.to_raw_ref(store, ty)? as u64,
+            (value, ty) => return Err(mismatch(&value, ty)),
+        };
+        Ok([low, 0])
+    }
+
+    fn to_raw_ref(self, store: &StoreOpaque, ty: RefType) -> Result<u32> {
+        let raw = match self {
+            Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => 0,
+            Val::FuncRef(Some(func)) => func.object(store)?,
+            Val::ExternRef(Some(value)) => store.root_get(&value)?,
+            Val::AnyRef(Some(value)) => store.root_get(&value)?,
+            Val::ExnRef(Some(value)) => store.root_get(&value)?,
+            value => return Err(mismatch(&value, ValType::Ref(ty))),
+        };
+        let hierarchy = match self {
+            Val::FuncRef(_) => HeapType::Func,
+            Val::ExternRef(_) => HeapType::Extern,
+            Val::ExnRef(_) => HeapType::Exn,
+            _ => HeapType::Any,
+        };
+        if hierarchy != ty.heap.top() || !store.ref_matches(raw, ty) {
+            return Err(mismatch(&self, ValType::Ref(ty)));
+        }
+        Ok(raw)
+    }
+
+    /// A value from compiled code; references become handles of the current scope.
+    pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: ValType) -> Val {
+        match ty {
+            ValType::I32 => Val::I32(raw[0] as i32),
+            ValType::I64 => Val::I64(raw[0] as i64),
+            ValType::F32 => Val::F32(raw[0] as u32),
+            ValType::F64 => Val::F64(raw[0]),
+            ValType::V128 => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
+            ValType::Ref(ty) => Val::from_raw_ref(store, raw[0] as u32, ty.heap),
+        }
+    }
+
+    /// The same for a reference.
+    pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: HeapType) -> Val {
+        match heap.top() {
+            HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
+            HeapType::Extern => Val::ExternRef(store.root_push(raw)),
+            HeapType::Exn => Val::ExnRef(store.root_push(raw)),
+            _ => Val::AnyRef(store.root_push(raw)),
+        }
+    }
+}
+
+fn mismatch(value: &Val, ty: ValType) -> Error {
+    let found = match value {
+        Val::I32(_) => "an i32",
+        Val::I64(_) => "an i64",
+        Val::F32(_) => "an f32",
+        Val::F64(_) => "an f64",
+        Val::V128(_) => "a v128",
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "a null reference",
+        Val::FuncRef(_) => "a function",
+        Val::ExternRef(_) => "a host reference",
+        Val::AnyRef(_) => "a reference of the any hierarchy",
+        Val::ExnRef(_) => "an exception",
+    };
+    Error::usage(format!("type mismatch: expected {ty}, found {found}"))
+}
+
+impl From<i32> for Val {
+    fn from(value: i32) -> Val {
+        Val::I32(value)
+    }
+}
+
+impl From<i64> for Val {
+    fn from(value: i64) -> Val {
+        Val::I64(value)
+    }
+}
+
+impl From<f32> for Val {
+    fn from(value: f32) -> Val {
+        Val::F32(value.to_bits())
+    }
+}
+
+impl From<f64> for Val {
+    fn from(value: f64) -> Val {
+        Val::F64(value.to_bits())
+    }
+}
+
+impl From<Func> for Val {
+    fn from(value: Func) -> Val {
+        Val::FuncRef(Some(value))
+    }
+}
