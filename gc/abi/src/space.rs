@@ -27,3 +27,28 @@ pub const REF_SCALE: u32 = 4;
 pub const INLINE_BYTES_MAX: u32 = 32 << 10;
 /// Fresh arrays up to this size need no barrier on their initialising stores.
 pub const FRESH_ARRAY_BYTES_MAX: u32 = 1 << 10;
+
+/// Reference arrays whose object is larger than this log chunks of [`CHUNK_BYTES`] of elements instead of
+/// themselves, and keep the UNLOGGED bit in their header for ever.
+pub const CHUNKED_ARRAY_BYTES_MIN: u32 = 256;
+/// log2 of [`CHUNK_BYTES`].
+pub const CHUNK_SHIFT: u32 = 7;
+/// Bytes of elements that one chunk of a large reference array covers (32 references).
+pub const CHUNK_BYTES: u32 = 1 << CHUNK_SHIFT;
+/// Bytes of address space of the chunk states: one byte for 128 bytes of heap.
+pub const CHUNK_STATE_BYTES: usize = (REACH_BYTES >> CHUNK_SHIFT) as usize;
+/// Displacement of the chunk states from the base. Chunk `c = index / 32` of the array `host` has its state in the
+/// byte `CHUNK_STATE_DISP + ((host * 4 + 8) >> 7) + c`, in bit 0 if c is 0 and else in bit 1 ([`chunk_state_bit`]):
+/// set means logged, so that a store needs nothing more. (Two bits, since the last chunk of one array and the first
+/// of its neighbour may start in the same 128 bytes.)
+pub const CHUNK_STATE_DISP: i32 = TYPE_TABLE_DISP - CHUNK_STATE_BYTES as i32;
+
+/// Index of the state byte of chunk `chunk` of `host` (see [`CHUNK_STATE_DISP`]).
+pub const fn chunk_state_index(host: u32, chunk: u32) -> u32 {
+    ((host + 2) >> (CHUNK_SHIFT - 2)) + chunk
+}
+
+/// The bit of the state byte that belongs to chunk `chunk` of its array.
+pub const fn chunk_state_bit(chunk: u32) -> u8 {
+    if chunk == 0 { 1 } else { 2 }
+}

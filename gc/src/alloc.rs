@@ -1,0 +1,307 @@
+//! Allocation, and what the mutator does for the collector between collections.
+//!
+//! 1. Young: bump below the limit word. Out of line, the next slice of eden is granted, after the mutator has swept
+//!    a few blocks and made ready what a promote-all of everything granted could need.
+//! 2. Eden full: a minor, and a major if one is due.
+//! 3. The system or the limit refuses: a major, then a compaction, then `Exhausted`.
+//! 4. Objects above 32 KiB, or above a quarter of eden, are born old.
+
+use crate::charge::Refused;
+use crate::config::Exhausted;
+use crate::event::GcCause;
+use crate::heap::Heap;
+use crate::mark::EPOCH_MASK;
+use crate::nursery::EDEN_START;
+use crate::raw::cage::BLOCK_BYTES;
+use crate::raw::object::ObjectReference;
+use crate::roots::RootProvider;
+use crate::sweep::{self, SweepWork};
+use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
+use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
+use heapwood_gc_abi::space::INLINE_BYTES_MAX;
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+
+/// Blocks swept when a slice of eden is granted.
+const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
+/// Bytes that the null collector takes at a time.
+const NULL_AREA_BYTES: u64 = 1 << 20;
+
+impl Heap {
+    /// Makes sure that a bump of `bytes` (at most [`INLINE_BYTES_MAX`]) at ALLOC_TOP succeeds: the slow path of
+    /// inline allocation. The runtime has written r12d to ALLOC_TOP before, and reloads it after. May collect, so
+    /// objects may move. Counts as one allocation for stress. Errors: the limit, after an emergency compaction.
+    pub fn reserve(&mut self, bytes: u32, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
+        let bytes = round_object_bytes(bytes as u64) as u32;
+        assert!(bytes <= INLINE_BYTES_MAX, "{bytes} bytes are not allocated inline");
+        self.before_allocation(roots);
+        self.make_room(bytes, roots)?;
+        let limit = if self.stress.is_on() { self.top() + bytes / 4 } else { self.nursery.granted() };
+        self.set_limit(limit);
+        Ok(())
+    }
+
+    /// Allocates a struct, an exception or another object of fixed size, zeroed. May collect.
+    /// Above 32 KiB (or a quarter of eden) it is born old: stores of references into it need the barrier.
+    pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
+        let descriptor = self.types.descriptor(ty);
+        debug_assert!(!matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
+        let bytes = descriptor.size as u64;
+        if self.is_born_old(bytes) {
+            return self.alloc_old_struct(ty, roots);
+        }
+        let object = self.alloc_young(bytes as u32, roots)?;
+        self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+        self.memory.set_header(object, ty.header(0));
+        Ok(object.0)
+    }
+
+    /// Allocates an array of `length` elements, zeroed. May collect. Any size: `Exhausted` before anything is done
+    /// if it cannot fit the limit. Large ones are born old: stores of references need the barrier.
+    pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
+        let descriptor = self.types.descriptor(ty);
+        debug_assert!(matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
+        let bytes = array_bytes(descriptor.elem_shift, length);
+        if self.is_born_old(bytes) {
+            return self.alloc_old_array(ty, length, roots);
+        }
+        let object = self.alloc_young(bytes as u32, roots)?;
+        self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+        self.memory.set_header(object, ty.header(0));
+        self.memory.set_word(object.0 + 1, length);
+        Ok(object.0)
+    }
+
+    /// Allocates the cell of a host value (`ty` of kind `HostValue`) with its slab index. May collect.
+    pub fn alloc_host_value(
+        &mut self,
+        ty: TypeId,
+        index: u32,
+        roots: &mut dyn RootProvider,
+    ) -> Result<RawRef, Exhausted> {
+        debug_assert_eq!(self.types.descriptor(ty).kind, ObjectKind::HostValue);
+        let bytes = self.types.descriptor(ty).size as u64;
+        self.hosts.make_room(&mut self.cage).map_err(|_| self.exhausted(bytes))?;
+        let cell = self.alloc_struct(ty, roots)?;
+        self.memory.set_word(cell + HOST_VALUE_INDEX_OFFSET / 4, index);
+        self.hosts.add(ObjectReference(cell));
+        Ok(cell)
+    }
+
+    /// Allocates an object of fixed size in the old space, zeroed; its first store of a reference is logged. For
+    /// objects of constant expressions that are not transitively immutable. May collect.
+    pub fn alloc_old_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
+        let bytes = self.types.descriptor(ty).size as u64;
+        self.alloc_old(ty, bytes, roots).map(|object| object.0)
+    }
+
+    /// Allocates an array in the old space, zeroed; stores of references need the barrier. May collect.
+    pub fn alloc_old_array(
+        &mut self,
+        ty: TypeId,
+        length: u32,
+        roots: &mut dyn RootProvider,
+    ) -> Result<RawRef, Exhausted> {
+        let bytes = array_bytes(self.types.descriptor(ty).elem_shift, length);
+        let array = self.alloc_old(ty, bytes, roots)?;
+        self.memory.set_word(array.0 + 1, length);
+        Ok(array.0)
+    }
+
+    /// Takes zeroed raw memory that never moves and is never freed or scanned, for instance contexts and function
+    /// objects. It starts at a multiple of 8 bytes. Does not collect.
+    pub fn alloc_immortal(&mut self, bytes: u64) -> Result<RawRef, Exhausted> {
+        match self.immortal.allocate(&mut self.cage, &mut self.charge, bytes) {
+            Ok(reference) => Ok(reference),
+            Err(_) => Err(self.exhausted(bytes)),
+        }
+    }
+
+    /// Allocates an immortal object of fixed size, zeroed. It must only ever reference immortal objects and its
+    /// references are written once (`init_immortal_ref`). Does not collect.
+    pub fn alloc_immortal_object(&mut self, ty: TypeId) -> Result<RawRef, Exhausted> {
+        let bytes = self.types.descriptor(ty).size as u64;
+        self.alloc_immortal_bytes(ty, bytes)
+    }
+
+    /// Allocates an immortal array, zeroed, under the same rule.
+    pub fn alloc_immortal_array(&mut self, ty: TypeId, length: u32) -> Result<RawRef, Exhausted> {
+        let bytes = array_bytes(self.types.descriptor(ty).elem_shift, length);
+        let array = self.alloc_immortal_bytes(ty, bytes)?;
+        self.memory.set_word(array + 1, length);
+        Ok(array)
+    }
+
+    fn alloc_immortal_bytes(&mut self, ty: TypeId, bytes: u64) -> Result<RawRef, Exhausted> {
+        let object = self.alloc_immortal(bytes)?;
+        self.memory.set_header(ObjectReference(object), ty.header(IMMORTAL));
+        if self.config.verify {
+            self.immortal.note_object(object);
+        }
+        Ok(object)
+    }
+
+    pub(crate) fn exhausted(&self, requested_bytes: u64) -> Exhausted {
+        Exhausted { limit_bytes: self.charge.limit_bytes(), requested_bytes }
+    }
+
+    fn is_born_old(&self, bytes: u64) -> bool {
+        bytes > (self.nursery.eden_bytes() / 4).min(INLINE_BYTES_MAX) as u64
+    }
+
+    /// Stress, and collections that were asked for.
+    fn before_allocation(&mut self, roots: &mut dyn RootProvider) {
+        if !self.is_collected() {
+            return;
+        }
+        if let Some(kind) = self.stress.tick() {
+            self.stress_collect(kind, roots);
+        } else if self.wants_collection {
+            self.minor(GcCause::LogFull, false, roots);
+        }
+    }
+
+    fn alloc_young(&mut self, bytes: u32, roots: &mut dyn RootProvider) -> Result<ObjectReference, Exhausted> {
+        if self.top() + bytes / 4 > self.memory.hot(heapwood_gc_abi::hot::ALLOC_LIMIT) {
+            self.reserve(bytes, roots)?;
+        }
+        let top = self.top();
+        self.set_top(top + bytes / 4);
+        Ok(ObjectReference(top))
+    }
+
+    /// Makes eden's grant reach `bytes` beyond the top.
+    fn make_room(&mut self, bytes: u32, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
+        if !self.is_collected() {
+            return self.make_room_null(bytes);
+        }
+        let mut attempt = 0;
+        while self.top() + bytes / 4 > self.nursery.granted() {
+            match self.nursery.next_grant(self.top(), bytes) {
+                Some(granted) if self.grant(granted).is_ok() => {}
+                Some(_) => self.emergency(&mut attempt, bytes as u64, roots)?,
+                None => {
+                    self.minor(GcCause::EdenFull, false, roots);
+                    self.major_if_due(roots);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Grants eden up to `granted`: sweeps a little, then makes ready what the next minor can need.
+    fn grant(&mut self, granted: u32) -> Result<(), Refused> {
+        self.sweep_some(SWEEP_BLOCKS_AT_ONCE);
+        let blocks = self.nursery.reserve_blocks(granted);
+        self.make_ready(blocks)?;
+        let young_bytes = (granted - EDEN_START) as usize * 4 + self.nursery.survivors().len() * 4;
+        self.stack.grow(&mut self.cage, young_bytes / 16)?;
+        self.log.make_room(&mut self.cage, young_bytes / 16)?;
+        self.nursery.grant(&mut self.cage, &mut self.charge, granted)?;
+        self.sync_side_charge();
+        Ok(())
+    }
+
+    /// Sees to it that `blocks` are ready; sweeps as long as the limit is what refuses.
+    pub(crate) fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
+        loop {
+            match self.old.blocks.make_ready(&mut self.cage, &mut self.charge, blocks) {
+                Err(Refused::Limit) if !sweep::is_done(&self.old) => self.sweep_some(SWEEP_BLOCKS_AT_ONCE),
+                result => return result,
+            }
+        }
+    }
+
+    pub(crate) fn sweep_some(&mut self, blocks: u32) {
+        if !sweep::is_done(&self.old) {
+            sweep::step(&mut self.old, &mut self.cage, &mut self.charge, blocks, &mut SweepWork::default());
+        }
+    }
+
+    /// Frees memory, harder with each attempt.
+    fn emergency(
+        &mut self,
+        attempt: &mut u32,
+        requested_bytes: u64,
+        roots: &mut dyn RootProvider,
+    ) -> Result<(), Exhausted> {
+        *attempt += 1;
+        match *attempt {
+            1 => self.major(GcCause::Emergency, roots),
+            2 => self.compact(GcCause::Emergency, false, roots),
+            _ => return Err(self.exhausted(requested_bytes)),
+        }
+        self.sweep_some(u32::MAX);
+        let keep = self.nursery.reserve_blocks(EDEN_START);
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        Ok(())
+    }
+
+    fn alloc_old(
+        &mut self,
+        ty: TypeId,
+        bytes: u64,
+        roots: &mut dyn RootProvider,
+    ) -> Result<ObjectReference, Exhausted> {
+        if bytes > self.charge.limit_bytes() {
+            return Err(self.exhausted(bytes));
+        }
+        self.before_allocation(roots);
+        if self.is_collected() {
+            self.major_if_due(roots);
+        }
+        let mut attempt = 0;
+        let object = loop {
+            match self.take_old(bytes) {
+                Ok(object) => break object,
+                Err(_) if !self.is_collected() => return Err(self.exhausted(bytes)),
+                Err(_) => self.emergency(&mut attempt, bytes, roots)?,
+            }
+        };
+        let large = if bytes > BLOCK_BYTES as u64 { LARGE } else { 0 };
+        let unlogged = if self.is_collected() { UNLOGGED } else { 0 };
+        self.memory.set_header(object, ty.header(large | unlogged));
+        self.stats.old_allocated_bytes += bytes;
+        debug_assert!(self.memory.mark(object.0) & EPOCH_MASK == 0, "fresh memory carries a mark");
+        Ok(object)
+    }
+
+    /// Zeroed memory of the old or large space.
+    fn take_old(&mut self, bytes: u64) -> Result<ObjectReference, Refused> {
+        if bytes <= BLOCK_BYTES as u64 {
+            // What the nursery needs stays ready.
+            let blocks = self.nursery.reserve_blocks(self.nursery.granted()) + 1;
+            self.make_ready(blocks)?;
+            let object = self.old.allocate(bytes as u32).ok_or(Refused::Limit)?;
+            self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+            return Ok(object);
+        }
+        loop {
+            let epoch = self.old.epoch;
+            match self.old.blocks.take_run(&mut self.cage, &mut self.charge, bytes, epoch) {
+                Ok(block) => {
+                    self.old.allocated_bytes += bytes;
+                    return Ok(ObjectReference(crate::blocks::block_start(block)));
+                }
+                Err(Refused::Limit) if !sweep::is_done(&self.old) => self.sweep_some(SWEEP_BLOCKS_AT_ONCE),
+                Err(refused) => return Err(refused),
+            }
+        }
+    }
+
+    /// Without a collector, memory is handed out in order.
+    fn make_room_null(&mut self, bytes: u32) -> Result<(), Exhausted> {
+        if self.top() + bytes / 4 <= self.nursery.granted() {
+            return Ok(());
+        }
+        let epoch = self.old.epoch;
+        let block = self
+            .old
+            .blocks
+            .take_run(&mut self.cage, &mut self.charge, NULL_AREA_BYTES, epoch)
+            .map_err(|_| self.exhausted(bytes as u64))?;
+        let start = crate::blocks::block_start(block);
+        self.set_top(start);
+        self.nursery.set_granted(start + (NULL_AREA_BYTES / 4) as u32);
+        Ok(())
+    }
+}

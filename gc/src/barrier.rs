@@ -1,0 +1,183 @@
+//! The one write barrier, and the operations on whole ranges of arrays.
+//!
+//! 1. A store of a reference into an object whose header has UNLOGGED comes here: the object is entered in the log
+//!    and the bit cleared, so that its next store does not. Young and immortal objects never have the bit.
+//! 2. A reference array above 256 bytes keeps the bit: its chunk of 128 bytes is logged instead, once, as a state
+//!    byte beside the heap tells.
+//! 3. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
+//! 4. The values stored do not matter; what is overwritten will (marking takes a snapshot here).
+
+use crate::heap::Heap;
+use crate::log::LogEntry;
+use crate::minor::CHUNK_REFS;
+use crate::raw::object::{ObjectReference, is_young, ref_count};
+use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::space::{CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+
+/// Chunks above which a fill with a young value should be preceded by a promote-all.
+const FILL_CHUNKS_MAX: u32 = 64;
+
+impl Heap {
+    /// The barrier's slow path for `struct.set`: `host` has UNLOGGED. Call it before the store. Never collects; ask
+    /// `wants_collection` afterwards.
+    pub fn log(&mut self, host: RawRef) {
+        let object = ObjectReference(host);
+        let header = self.memory.header(object);
+        debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
+        self.memory.set_header(object, header & !UNLOGGED);
+        if self.skips_log() {
+            return;
+        }
+        let descriptor = self.memory.descriptor(TypeId::of_header(header));
+        let fields = ref_count(self.memory, object, descriptor) as u64;
+        self.log.push(Some(&mut self.cage), LogEntry { host, chunk: None }, fields);
+        self.after_log();
+    }
+
+    /// The barrier's slow path for `array.set`: `host` has UNLOGGED. Call it before the store. Small arrays are
+    /// logged whole, others by chunk (then the bit stays set). Never collects.
+    pub fn log_array_element(&mut self, host: RawRef, index: u32) {
+        if self.logs_chunks(host) {
+            self.log_chunk(host, index / CHUNK_REFS);
+            self.after_log();
+        } else {
+            self.log(host);
+        }
+    }
+
+    /// Whether a reference array logs chunks rather than itself.
+    fn logs_chunks(&self, array: RawRef) -> bool {
+        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);
+        self.memory.array_length(ObjectReference(array)) > (CHUNKED_ARRAY_BYTES_MIN - 8) / 4
+    }
+
+    fn log_chunk(&mut self, array: RawRef, chunk: u32) {
+        let (index, bit) = (chunk_state_index(array, chunk), chunk_state_bit(chunk));
+        let state = self.memory.chunk_state(index);
+        if state & bit != 0 {
+            return;
+        }
+        self.memory.set_chunk_state(index, state | bit);
+        if !self.skips_log() {
+            let entry = LogEntry { host: array, chunk: Some(chunk) };
+            self.log.push(Some(&mut self.cage), entry, CHUNK_REFS as u64);
+        }
+    }
+
+    fn is_chunk_logged(&self, array: RawRef, chunk: u32) -> bool {
+        self.memory.chunk_state(chunk_state_index(array, chunk)) & chunk_state_bit(chunk) != 0
+    }
+
+    fn after_log(&mut self) {
+        if self.log.is_full() && !self.wants_collection {
+            self.wants_collection = true;
+            self.set_limit(0);
+        }
+    }
+
+    #[cfg(not(feature = "test-hooks"))]
+    fn skips_log(&self) -> bool {
+        false
+    }
+
+    /// The barrier of a struct's field.
+    #[inline]
+    pub(crate) fn barrier(&mut self, host: RawRef) {
+        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 {
+            self.log(host);
+        }
+    }
+
+    /// The barrier of an array's element.
+    #[inline]
+    pub(crate) fn barrier_element(&mut self, host: RawRef, index: u32) {
+        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 {
+            self.log_array_element(host, index);
+        }
+    }
+
+    /// The barrier of the elements `start..end`; `wanted` says of which chunk's elements it matters.
+    fn barrier_range(&mut self, host: RawRef, start: u32, end: u32, wanted: impl Fn(&Heap, u32, u32) -> bool) {
+        if start >= end || self.memory.header(ObjectReference(host)) & UNLOGGED == 0 {
+            return;
+        }
+        if !self.logs_chunks(host) {
+            if wanted(self, start, end) {
+                self.log(host);
+            }
+            return;
+        }
+        for chunk in start / CHUNK_REFS..end.div_ceil(CHUNK_REFS) {
+            let (from, to) = (start.max(chunk * CHUNK_REFS), end.min((chunk + 1) * CHUNK_REFS));
+            if wanted(self, from, to) {
+                self.log_chunk(host, chunk);
+            }
+        }
+        self.after_log();
+    }
+
+    /// Whether elements of a source array may be young: it is young itself, or they are logged.
+    fn may_hold_young(&self, source: RawRef, start: u32, end: u32) -> bool {
+        if is_young(source) {
+            return true;
+        }
+        if !self.logs_chunks(source) {
+            // Logged, or never waiting to be (immortal ones reference immortals only).
+            return self.memory.header(ObjectReference(source)) & UNLOGGED == 0;
+        }
+        (start / CHUNK_REFS..end.div_ceil(CHUNK_REFS)).any(|chunk| self.is_chunk_logged(source, chunk))
+    }
+
+    /// Copies elements between arrays of the same element size (they may be one and overlap). Bounds were checked by
+    /// the caller; out of bounds panics. References: a destination chunk is logged only if its source may hold young
+    /// references. Never collects; pieces of at most 64 KiB between polls are the caller's business.
+    pub fn array_copy(&mut self, to: RawRef, to_index: u32, from: RawRef, from_index: u32, length: u32) {
+        let (source, bytes) = self.element_range(from, from_index, length);
+        let (target, target_bytes) = self.element_range(to, to_index, length);
+        assert_eq!(bytes, target_bytes, "arrays of different element sizes");
+        if self.descriptor_of(to).kind == ObjectKind::ArrayRef {
+            self.barrier_range(to, to_index, to_index + length, |heap, start, end| {
+                let shift = |index: u32| index - to_index + from_index;
+                heap.may_hold_young(from, shift(start), shift(end))
+            });
+        }
+        self.memory.move_bytes(source, target, bytes);
+    }
+
+    /// Whether a promote-all should come before a fill, so that it need not log thousands of chunks: the value is
+    /// young and the array old and large. Both references must be rooted and reloaded then.
+    pub fn fill_wants_promotion(&self, array: RawRef, length: u32, value: RawRef) -> bool {
+        is_young(value) && !is_young(array) && length / CHUNK_REFS > FILL_CHUNKS_MAX
+    }
+
+    /// Fills elements of a reference array. Never collects (see `fill_wants_promotion`).
+    pub fn array_fill_ref(&mut self, array: RawRef, index: u32, length: u32, value: RawRef) {
+        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);
+        let (start, _) = self.element_range(array, index, length);
+        self.barrier_range(array, index, index + length, |_, _, _| is_young(value));
+        self.memory.words_mut((start / 4) as u32, length).fill(value);
+    }
+
+    /// Fills elements of a numeric array with the low bits of `bits`.
+    pub fn array_fill_bits(&mut self, array: RawRef, index: u32, length: u32, bits: u128) {
+        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayData);
+        let (start, bytes) = self.element_range(array, index, length);
+        let shift = self.descriptor_of(array).elem_shift;
+        let target = self.memory.bytes_mut(start, bytes);
+        let pattern = &bits.to_le_bytes()[..1 << shift];
+        if pattern.iter().all(|byte| *byte == pattern[0]) {
+            return target.fill(pattern[0]);
+        }
+        for element in target.chunks_exact_mut(1 << shift) {
+            element.copy_from_slice(pattern);
+        }
+    }
+
+    /// Writes the bytes of a data segment over elements of a numeric array, from element `index` on.
+    pub fn array_init_bytes(&mut self, array: RawRef, index: u32, bytes: &[u8]) {
+        let shift = self.descriptor_of(array).elem_shift;
+        debug_assert!(bytes.len().is_multiple_of(1 << shift));
+        self.array_bytes_mut(array, index, (bytes.len() >> shift) as u32).copy_from_slice(bytes);
+    }
+}

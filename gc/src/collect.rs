@@ -1,0 +1,322 @@
+//! The collections, from the outside in: verify, stop, work, count, tell.
+
+use crate::config::Exhausted;
+use crate::event::{GcCause, GcEvent, GcEventKind};
+use crate::heap::Heap;
+use crate::log::LOG_ENTRIES_MAX;
+use crate::mark::{MarkWork, Tracer};
+use crate::minor::{Minor, MinorWork};
+use crate::nursery::EDEN_START;
+use crate::old::Bump;
+use crate::raw::backing::thread_cpu_ns;
+use crate::raw::cage::{BLOCK_BYTES, BlockState};
+use crate::roots::{FrameScope, RootCursor, RootProvider};
+use crate::stress::StressKind;
+use crate::sweep;
+use crate::verify::When;
+
+/// What was the case when a stop began.
+struct Stop {
+    start_ns: u64,
+    cpu_ns: u64,
+    young_before: u64,
+    old_before: u64,
+}
+
+/// What a stop did.
+#[derive(Default)]
+struct Done {
+    minor: MinorWork,
+    mark: MarkWork,
+    roots: u64,
+    frames: u64,
+}
+
+impl Heap {
+    /// Runs a minor collection now. Objects may move.
+    pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
+        self.minor(GcCause::Requested, false, roots);
+    }
+
+    /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a
+    /// checkpoint, and before a large reference array is filled with a young value.
+    pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
+        self.minor(GcCause::Requested, true, roots);
+    }
+
+    /// Runs a major collection now.
+    pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() {
+            self.major(GcCause::Requested, roots);
+        }
+    }
+
+    /// Runs a compaction now that moves every object that can move, as far as free blocks carry.
+    pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() {
+            self.compact(GcCause::Requested, true, roots);
+        }
+    }
+
+    /// Makes sure that `bytes` of old space could be allocated, collecting if they could not. For tests and embedders
+    /// that want to fail early.
+    pub fn ensure_room(&mut self, bytes: u64, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
+        if self.charge.used_bytes() + bytes > self.charge.limit_bytes() {
+            self.collect_major(roots);
+            self.sweep_some(u32::MAX);
+        }
+        let fits = self.charge.used_bytes() + bytes <= self.charge.limit_bytes();
+        if fits { Ok(()) } else { Err(self.exhausted(bytes)) }
+    }
+
+    pub(crate) fn stress_collect(&mut self, kind: StressKind, roots: &mut dyn RootProvider) {
+        match kind {
+            StressKind::Minor => self.minor(GcCause::Stress, false, roots),
+            StressKind::Major => self.major(GcCause::Stress, roots),
+            StressKind::Moving => self.compact(GcCause::Stress, true, roots),
+        }
+    }
+
+    pub(crate) fn major_if_due(&mut self, roots: &mut dyn RootProvider) {
+        if self.policy.is_major_due(self.old.allocated_bytes) {
+            self.major(GcCause::Threshold, roots);
+        }
+    }
+
+    pub(crate) fn minor(&mut self, cause: GcCause, promote_all: bool, roots: &mut dyn RootProvider) {
+        if !self.is_collected() {
+            return;
+        }
+        if self.log.is_lost() {
+            return self.compact(GcCause::LogLost, false, roots);
+        }
+        self.verify(When::BeforeMinor, roots);
+        let stop = self.stop();
+        let promote_all = promote_all || self.promote_all_next;
+        let eden_used = (self.top() - EDEN_START) as u64 * 4;
+        let work = self.empty_nursery(promote_all, roots);
+        let copied = work.aged_bytes + work.promoted_bytes;
+        self.promote_all_next = copied * 4 > eden_used || self.log.len() > LOG_ENTRIES_MAX / 2;
+        let done =
+            Done { minor: work, roots: work.root_slots + work.frame_slots, frames: work.frames, ..Done::default() };
+        let pause_ns = self.tell(GcEventKind::Minor, cause, stop, done);
+        if self.config.nursery_bytes.is_none() {
+            let limit = (self.charge.limit_bytes() / 12) as u32 / 4096 * 4096;
+            let eden_bytes = self.nursery.eden_bytes();
+            let wanted = self.policy.eden_bytes_after(eden_bytes, copied, pause_ns);
+            self.nursery.set_eden_bytes(wanted.min(limit.max(eden_bytes)));
+        }
+        roots.after_collection(promote_all);
+        self.verify(When::After, roots);
+    }
+
+    /// The work of a minor. Counts it, but tells nobody.
+    fn empty_nursery(&mut self, promote_all: bool, roots: &mut dyn RootProvider) -> MinorWork {
+        let to_space = self.nursery.to_space();
+        let to = if promote_all { Bump { cursor: to_space.cursor, end: to_space.cursor } } else { to_space };
+        let mut minor = Minor {
+            memory: self.memory,
+            old: &mut self.old,
+            log: &mut self.log,
+            stack: &mut self.stack,
+            to,
+            to_start: to.cursor,
+            work: MinorWork::default(),
+        };
+        minor.run(roots);
+        let (work, to_top) = (minor.work, minor.to.cursor);
+        self.hosts.after_minor(self.memory);
+        self.nursery_emptied(to_top);
+        self.count_minor(&work);
+        work
+    }
+
+    /// Eden and the old survivor space hold nothing any more.
+    fn nursery_emptied(&mut self, to_top: u32) {
+        let (top, survivors) = (self.top(), self.nursery.survivors());
+        self.stats.eden_bytes += (top - EDEN_START) as u64 * 4;
+        self.old.poison_range(EDEN_START, (top - EDEN_START) * 4);
+        self.old.poison_range(survivors.start, survivors.len() as u32 * 4);
+        self.nursery.flip(to_top);
+        self.set_top(EDEN_START);
+        self.set_limit(EDEN_START);
+        self.wants_collection = false;
+    }
+
+    pub(crate) fn major(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        if self.log.is_lost() {
+            return self.compact(GcCause::LogLost, false, roots);
+        }
+        self.verify(When::BeforeMinor, roots);
+        let stop = self.stop();
+        let minor = self.empty_nursery(true, roots);
+        let mut done = self.mark_all::<false>(roots);
+        done.minor = minor;
+        self.stats.majors += 1;
+        self.tell(GcEventKind::Major, cause, stop, done);
+        roots.after_collection(true);
+        self.verify(When::After, roots);
+    }
+
+    /// Marks everything that is reachable and starts the sweep. With MOVE, objects of evacuating blocks move.
+    fn mark_all<const MOVE: bool>(&mut self, roots: &mut dyn RootProvider) -> Done {
+        self.sweep_some(u32::MAX);
+        let start_ns = self.now_ns();
+        let mut memory = self.memory;
+        self.marker.begin(&mut memory, &mut self.old);
+        let mut tracer = Tracer::<MOVE> { memory, old: &mut self.old, cage: &mut self.cage, marker: &mut self.marker };
+        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut tracer);
+        let others = roots.all(&mut RootCursor::default(), &mut tracer);
+        while !tracer.step(u64::MAX) {}
+        let mark = self.marker.work;
+        self.hosts.after_marking(memory, self.old.epoch);
+        let now_ns = self.now_ns();
+        self.policy.after_major(now_ns, mark.live_bytes, self.old.allocated_bytes, now_ns - start_ns);
+        self.old.allocated_bytes = 0;
+        sweep::begin(&mut self.old);
+        self.sync_side_charge();
+        self.stats.marked_objects += mark.objects;
+        self.stats.moved_bytes += mark.moved_bytes;
+        self.stats.live_bytes = mark.live_bytes;
+        self.promote_all_next = false;
+        Done { minor: MinorWork::default(), mark, roots: frames.slots + others.slots, frames: frames.frames }
+    }
+
+    /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
+    /// Also what repairs a lost log, since it finds every reference by walking the heap.
+    pub(crate) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
+        let lost = self.log.is_lost();
+        self.verify(if lost { When::BeforeLost } else { When::BeforeMinor }, roots);
+        let stop = self.stop();
+        let mut minor = MinorWork::default();
+        if !lost {
+            minor = self.empty_nursery(true, roots);
+            self.mark_all::<false>(roots);
+            self.sweep_some(u32::MAX);
+            self.choose_evacuated(all);
+        }
+        let mut done = self.mark_all::<true>(roots);
+        if lost {
+            self.log.clear();
+            self.forget_chunk_states();
+            self.hosts.after_minor(self.memory);
+            let to_top = self.nursery.to_space().cursor;
+            self.nursery_emptied(to_top);
+        }
+        self.sweep_some(u32::MAX);
+        done.minor = minor;
+        self.stats.majors += 1;
+        self.stats.compactions += 1;
+        self.tell(GcEventKind::Major, cause, stop, done);
+        roots.after_collection(true);
+        self.verify(When::After, roots);
+    }
+
+    /// Picks the blocks that a compaction empties.
+    fn choose_evacuated(&mut self, all: bool) {
+        let mut memory = self.memory;
+        let used = self.old.blocks.used_count();
+        if all {
+            // As many ready blocks as the limit and the system give.
+            let wanted = used + used / 8 + 2;
+            if self.make_ready(wanted).is_err() {
+                self.stats.stalls += 0;
+            }
+        }
+        // Blocks by how much of them lives, in steps of 1/64.
+        let step = BLOCK_BYTES / 64;
+        let mut counts = [0u64; 65];
+        for block in 0..self.old.blocks.high() {
+            let entry = memory.block(block);
+            if entry.state == BlockState::Small {
+                counts[(entry.live_bytes / step) as usize] += 1;
+            }
+        }
+        // Ready blocks lose up to a sixteenth to objects that do not fit their rest.
+        let mut room = self.old.blocks.ready_count() as u64 * (BLOCK_BYTES - BLOCK_BYTES / 16) as u64;
+        let most_live = if all { 64 } else { 56 };
+        let mut taken = [0u64; 65];
+        for (index, count) in counts.iter().enumerate().take(most_live + 1) {
+            let each = (index as u64 + 1) * step as u64;
+            taken[index] = if all { *count } else { (*count).min(room / each) };
+            room = room.saturating_sub(taken[index] * each);
+        }
+        for block in 0..self.old.blocks.high() {
+            let entry = memory.block(block);
+            let left = &mut taken[(entry.live_bytes / step).min(64) as usize];
+            if entry.state == BlockState::Small && *left > 0 {
+                *left -= 1;
+                entry.evacuating = true;
+            }
+        }
+    }
+
+    /// After a lost log, chunk states may be set that no entry names.
+    fn forget_chunk_states(&mut self) {
+        use heapwood_gc_abi::space::chunk_state_index;
+        let first = chunk_state_index(crate::blocks::block_start(0), 0);
+        let end = chunk_state_index(crate::blocks::block_start(self.old.blocks.high()) - 2, 0);
+        for index in first..end {
+            self.memory.set_chunk_state(index, 0);
+        }
+    }
+
+    fn stop(&self) -> Stop {
+        Stop {
+            start_ns: self.now_ns(),
+            cpu_ns: if self.listener.is_some() { thread_cpu_ns() } else { 0 },
+            young_before: (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4,
+            old_before: self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64,
+        }
+    }
+
+    fn count_minor(&mut self, work: &MinorWork) {
+        let stats = &mut self.stats;
+        stats.aged_bytes += work.aged_bytes;
+        stats.promoted_bytes += work.promoted_bytes;
+        stats.copied_objects += work.copied_objects;
+        stats.log_entries += work.log_entries;
+        stats.frames += work.frames;
+        stats.frame_slots += work.frame_slots;
+        stats.root_slots += work.root_slots;
+        let copied = work.aged_bytes + work.promoted_bytes;
+        stats.minor_copied_bytes_max = stats.minor_copied_bytes_max.max(copied);
+        stats.minor_log_entries_max = stats.minor_log_entries_max.max(work.log_entries);
+        stats.minor_log_fields_max = stats.minor_log_fields_max.max(work.log_fields);
+        stats.minor_frames_max = stats.minor_frames_max.max(work.frames);
+    }
+
+    /// Ends a stop: counts its length and tells the listener. Returns the length.
+    fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
+        let now_ns = self.now_ns();
+        let pause_ns = now_ns - stop.start_ns;
+        if kind == GcEventKind::Minor {
+            self.stats.minors += 1;
+            self.stats.minor_pauses.add(pause_ns);
+        } else {
+            self.stats.major_pauses.add(pause_ns);
+        }
+        if let Some(listener) = &mut self.listener {
+            let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
+            let Done { minor, mark, roots, frames } = done;
+            listener(&GcEvent {
+                t_us: now_ns as f64 / 1e3,
+                kind,
+                cause,
+                pause_us: pause_ns as f64 / 1e3,
+                cpu_us: (thread_cpu_ns() - stop.cpu_ns) as f64 / 1e3,
+                young_before: stop.young_before,
+                young_after: self.nursery.survivors().len() as u64 * 4,
+                old_before: stop.old_before,
+                old_after: if kind == GcEventKind::Minor { old_used } else { mark.live_bytes },
+                heap_committed: self.charge.used_bytes(),
+                promoted: minor.promoted_bytes,
+                remembered: minor.log_entries,
+                roots,
+                frames,
+                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields,
+            });
+        }
+        pause_ns
+    }
+}

@@ -1,0 +1,110 @@
+//! What a heap is told at birth, and the errors of being told too much.
+
+use crate::raw::backing::{BackingError, available_bytes};
+use std::num::NonZeroU64;
+
+/// Largest heap: what fits a cage beside the immortal space and the nursery.
+pub const HEAP_BYTES_LIMIT: u64 = 15 << 30;
+/// Smallest heap that runs anything: nursery, reserve and side tables.
+pub const HEAP_BYTES_MIN: u64 = 1 << 20;
+/// Eden at first, unless the configuration says otherwise.
+pub const NURSERY_BYTES_DEFAULT: u32 = 256 << 10;
+/// Smallest eden.
+pub const NURSERY_BYTES_MIN: u32 = 64 << 10;
+/// Largest eden.
+pub const NURSERY_BYTES_MAX: u32 = 32 << 20;
+
+/// Which collector runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Collector {
+    /// Generational, moving.
+    #[default]
+    Generational,
+    /// None: memory is handed out until the limit.
+    None,
+}
+
+/// Configuration of one heap.
+#[derive(Clone, Debug)]
+pub struct HeapConfig {
+    /// Most memory that the heap uses, its own tables included, in bytes.
+    pub max_bytes: u64,
+    /// Memory that may be used before the first major, in bytes.
+    pub initial_bytes: u64,
+    /// Bytes of eden, fixed; `None`: 256 KiB at first, adapted to the copying speed.
+    pub nursery_bytes: Option<u32>,
+    /// Collect at every Nth allocation, alternating minor, major, moving.
+    pub stress: Option<NonZeroU64>,
+    /// Verify the heap before and after each collection (panics on the first error).
+    pub verify: bool,
+    /// The collector.
+    pub collector: Collector,
+    /// Tests: the system refuses call number k, once.
+    pub fail_backing_call: Option<NonZeroU64>,
+}
+
+impl HeapConfig {
+    /// Half of the smaller of physical memory and cgroup limit, at most [`HEAP_BYTES_LIMIT`].
+    pub fn default_max_bytes() -> u64 {
+        (available_bytes() / 2).clamp(HEAP_BYTES_MIN, HEAP_BYTES_LIMIT)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), HeapError> {
+        let HeapConfig { max_bytes, .. } = *self;
+        if !(HEAP_BYTES_MIN..=HEAP_BYTES_LIMIT).contains(&max_bytes) {
+            return Err(HeapError::MaxBytes { max_bytes });
+        }
+        match self.nursery_bytes {
+            Some(bytes) if !(NURSERY_BYTES_MIN..=NURSERY_BYTES_MAX).contains(&bytes) => {
+                Err(HeapError::NurseryBytes { nursery_bytes: bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for HeapConfig {
+    fn default() -> HeapConfig {
+        HeapConfig {
+            max_bytes: HeapConfig::default_max_bytes(),
+            initial_bytes: 16 << 20,
+            nursery_bytes: None,
+            stress: None,
+            verify: false,
+            collector: Collector::Generational,
+            fail_backing_call: None,
+        }
+    }
+}
+
+/// A heap cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeapError {
+    /// The limit is out of range.
+    #[error("a heap of {max_bytes} bytes is not possible (from {HEAP_BYTES_MIN} to {HEAP_BYTES_LIMIT} bytes)")]
+    MaxBytes {
+        /// What was asked for.
+        max_bytes: u64,
+    },
+    /// The nursery's size is out of range.
+    #[error(
+        "a nursery of {nursery_bytes} bytes is not possible (from {NURSERY_BYTES_MIN} to {NURSERY_BYTES_MAX} bytes)"
+    )]
+    NurseryBytes {
+        /// What was asked for.
+        nursery_bytes: u32,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Backing(#[from] BackingError),
+}
+
+/// An allocation does not fit the heap, even after an emergency compaction. The heap stays usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("heap exhausted: {requested_bytes} bytes do not fit the limit of {limit_bytes} bytes")]
+pub struct Exhausted {
+    /// The heap's limit in bytes.
+    pub limit_bytes: u64,
+    /// Bytes of the allocation that failed.
+    pub requested_bytes: u64,
+}

@@ -1,0 +1,104 @@
+//! What the heap tells about itself: one event for each stop.
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum GcEventKind {
+    /// A minor collection (also a promote-all).
+    Minor,
+    /// A stop-the-world major, its promote-all included.
+    Major,
+    /// An incremental marking began.
+    MarkStart,
+    /// An incremental marking ended.
+    MarkEnd,
+    /// One slice of a marking.
+    Slice,
+    /// Objects of the old space were moved.
+    Evacuate,
+    /// The mutator had to wait for memory that should have been ready.
+    Stall,
+}
+
+impl GcEventKind {
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            GcEventKind::Minor => "minor",
+            GcEventKind::Major => "major",
+            GcEventKind::MarkStart => "mark-start",
+            GcEventKind::MarkEnd => "mark-end",
+            GcEventKind::Slice => "slice",
+            GcEventKind::Evacuate => "evacuate",
+            GcEventKind::Stall => "stall",
+        }
+    }
+}
+
+/// Why it happened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum GcCause {
+    /// Eden was full.
+    EdenFull,
+    /// The log was full.
+    LogFull,
+    /// The old space reached its threshold.
+    Threshold,
+    /// The limit was reached.
+    Emergency,
+    /// `--gc-stress`.
+    Stress,
+    /// The embedder or the runtime asked.
+    Requested,
+    /// The log was lost: the whole heap was traced instead.
+    LogLost,
+}
+
+impl GcCause {
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            GcCause::EdenFull => "eden-full",
+            GcCause::LogFull => "log-full",
+            GcCause::Threshold => "threshold",
+            GcCause::Emergency => "emergency",
+            GcCause::Stress => "stress",
+            GcCause::Requested => "requested",
+            GcCause::LogLost => "log-lost",
+        }
+    }
+}
+
+/// One stop. Bytes unless the name says otherwise; 0 where meaningless.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GcEvent {
+    /// End of the stop, in microseconds since the heap was made.
+    pub t_us: f64,
+    /// What happened.
+    pub kind: GcEventKind,
+    /// Why.
+    pub cause: GcCause,
+    /// Length of the stop in microseconds.
+    pub pause_us: f64,
+    /// CPU time of the stop in microseconds (0 unless somebody listens).
+    pub cpu_us: f64,
+    /// Bytes of the nursery in use before.
+    pub young_before: u64,
+    /// Bytes of the nursery in use after.
+    pub young_after: u64,
+    /// Bytes of the old and large spaces in use before.
+    pub old_before: u64,
+    /// Bytes of the old and large spaces in use after (for a major: marked as live).
+    pub old_after: u64,
+    /// Memory that the heap uses, its tables included.
+    pub heap_committed: u64,
+    /// Bytes promoted.
+    pub promoted: u64,
+    /// Entries of the log that were processed (a count).
+    pub remembered: u64,
+    /// Root slots visited (a count).
+    pub roots: u64,
+    /// Frames walked (a count).
+    pub frames: u64,
+    /// What was done, in units that do not depend on the machine: objects copied, log fields, slots, fields marked.
+    pub work_units: u64,
+}

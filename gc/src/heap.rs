@@ -1,0 +1,173 @@
+//! One store's heap: its parts, its birth, and what can be asked of it.
+
+use crate::blocks::Blocks;
+use crate::charge::Charge;
+use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
+use crate::event::GcEvent;
+use crate::host_cells::HostCells;
+use crate::immortal::Immortal;
+use crate::log::Log;
+use crate::mark::Marker;
+use crate::nursery::{EDEN_START, Nursery};
+use crate::old::OldSpace;
+use crate::policy::Policy;
+use crate::raw::backing::Backing;
+use crate::raw::cage::{Cage, Memory, NURSERY_REACH};
+use crate::raw::side::SideVec;
+use crate::stats::HeapStats;
+use crate::stress::Stress;
+use crate::types::TypeTable;
+use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Receives events (see [`Heap::set_listener`]).
+pub type GcListener = Box<dyn FnMut(&GcEvent) + Send>;
+
+/// A heap. See the crate's documentation for the protocols with compiled code and the runtime.
+pub struct Heap {
+    pub(crate) cage: Cage,
+    pub(crate) memory: Memory,
+    pub(crate) types: Arc<TypeTable>,
+    pub(crate) config: HeapConfig,
+    pub(crate) charge: Charge,
+    pub(crate) nursery: Nursery,
+    pub(crate) old: OldSpace,
+    pub(crate) immortal: Immortal,
+    pub(crate) log: Log,
+    pub(crate) marker: Marker,
+    pub(crate) stack: SideVec<u32>,
+    pub(crate) hosts: HostCells,
+    pub(crate) policy: Policy,
+    pub(crate) stress: Stress,
+    pub(crate) stats: HeapStats,
+    pub(crate) listener: Option<GcListener>,
+    pub(crate) born: Instant,
+    /// The next minor promotes everything.
+    pub(crate) promote_all_next: bool,
+    /// Top of eden when the last collection ended (or the grant began), for counting allocated bytes.
+    pub(crate) wants_collection: bool,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) hooks: crate::hooks::Hooks,
+}
+
+impl std::fmt::Debug for Heap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heap").field("base", &self.base()).field("charge", &self.charge).finish_non_exhaustive()
+    }
+}
+
+impl Heap {
+    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB where the system allows it) and
+    /// commits a few pages; eden and everything else follow with the first allocations.
+    /// Errors: a configuration out of range, or a system that refuses.
+    pub fn new(config: &HeapConfig, types: Arc<TypeTable>) -> Result<Heap, HeapError> {
+        config.check()?;
+        let mut cage = Cage::new(Backing::new(config.fail_backing_call), config.max_bytes, types.file())?;
+        let memory = cage.memory();
+        let blocks = Blocks::new(&mut cage);
+        let log = Log::new(&mut cage)?;
+        let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
+        let nursery = Nursery::new(first_eden_bytes(config));
+        memory.set_hot(ALLOC_TOP, EDEN_START);
+        memory.set_hot(ALLOC_LIMIT, EDEN_START);
+        Ok(Heap {
+            memory,
+            types,
+            config: config.clone(),
+            charge: Charge::new(config.max_bytes),
+            nursery,
+            old: OldSpace::new(blocks, memory, config.verify),
+            immortal: Immortal::new(),
+            log,
+            marker: Marker::new(&mut cage),
+            stack,
+            hosts: HostCells::new(&mut cage),
+            policy: Policy::new(config.initial_bytes, config.max_bytes),
+            stress: Stress::new(config.stress),
+            stats: HeapStats::default(),
+            listener: None,
+            born: Instant::now(),
+            promote_all_next: false,
+            wants_collection: false,
+            #[cfg(feature = "test-hooks")]
+            hooks: crate::hooks::Hooks::default(),
+            cage,
+        })
+    }
+
+    /// Address of the heap base (r15 in compiled code). Constant for the heap's life.
+    pub fn base(&self) -> usize {
+        self.cage.base()
+    }
+
+    /// The table that the headers' type ids name.
+    pub fn types(&self) -> &Arc<TypeTable> {
+        &self.types
+    }
+
+    /// The limit in bytes.
+    pub fn limit_bytes(&self) -> u64 {
+        self.charge.limit_bytes()
+    }
+
+    /// Numbers since the heap was made. Bytes in eden are counted up to the last collection.
+    pub fn stats(&self) -> HeapStats {
+        let mut stats = self.stats.clone();
+        (stats.committed_bytes, stats.peak_bytes) = (self.charge.used_bytes(), self.charge.peak_bytes());
+        stats
+    }
+
+    /// Calls made to the system so far (tests fail each of them once).
+    pub fn backing_calls(&self) -> u64 {
+        self.cage.backing_calls()
+    }
+
+    /// Sets who receives the events. Without one, an event costs a branch.
+    pub fn set_listener(&mut self, listener: Option<GcListener>) {
+        self.listener = listener;
+    }
+
+    /// Whether a collection should come at the next poll: the log is full. The next allocation collects too.
+    #[inline]
+    pub fn wants_collection(&self) -> bool {
+        self.wants_collection
+    }
+
+    /// Takes the slab index of a host value whose cell died. Call it outside of pauses, until it returns `None`.
+    pub fn pop_dead_host_value(&mut self) -> Option<u32> {
+        self.hosts.pop_dead()
+    }
+
+    pub(crate) fn is_collected(&self) -> bool {
+        self.config.collector == Collector::Generational
+    }
+
+    /// The allocation top. Authoritative only while no guest code runs.
+    pub(crate) fn top(&self) -> u32 {
+        self.memory.hot(ALLOC_TOP)
+    }
+
+    pub(crate) fn set_top(&mut self, top: u32) {
+        self.memory.set_hot(ALLOC_TOP, top);
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.memory.set_hot(ALLOC_LIMIT, limit);
+    }
+
+    /// Nanoseconds since the heap was made.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.born.elapsed().as_nanos() as u64
+    }
+
+    pub(crate) fn sync_side_charge(&mut self) {
+        self.charge.set_side(self.cage.side_committed_bytes());
+    }
+}
+
+/// A small heap gets a small eden, so that eden, survivors and reserve (4.5 times eden) stay below half of it.
+fn first_eden_bytes(config: &HeapConfig) -> u32 {
+    let fits = (config.max_bytes / 12).min(NURSERY_BYTES_DEFAULT as u64) as u32 / 4096 * 4096;
+    config.nursery_bytes.unwrap_or(fits.max(NURSERY_BYTES_MIN))
+}

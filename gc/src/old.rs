@@ -1,0 +1,163 @@
+//! The old space: bump allocation into holes of swept blocks, else into ready blocks.
+//!
+//! 1. The fast path bumps `small`.
+//! 2. When it is full: the next hole of the block, the next block with holes, a ready block.
+//! 3. An object above 512 bytes that does not fit goes to an overflow block, so that it never skips holes.
+
+use crate::blocks::{Blocks, block_start};
+use crate::raw::cage::{BLOCK_REFS, Memory};
+use crate::raw::object::ObjectReference;
+
+/// Smallest hole that is used again.
+pub const HOLE_BYTES_MIN: u32 = 256;
+/// Objects above this take an overflow block rather than skip a hole.
+const SMALL_BYTES_MAX: u32 = 512;
+
+/// A free range, in references.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bump {
+    /// Next free.
+    pub cursor: u32,
+    /// End.
+    pub end: u32,
+}
+
+impl Bump {
+    /// Takes `bytes` (a multiple of 8) if they fit.
+    #[inline(always)]
+    pub fn take(&mut self, bytes: u32) -> Option<u32> {
+        let (start, next) = (self.cursor, self.cursor + bytes / 4);
+        if next > self.end {
+            return None;
+        }
+        self.cursor = next;
+        Some(start)
+    }
+}
+
+/// The allocator of the old space, and how far the sweeper is.
+#[derive(Debug)]
+pub struct OldSpace {
+    /// The blocks.
+    pub blocks: Blocks,
+    /// Marks with this value (1 or 2) are current.
+    pub epoch: u8,
+    /// Blocks from here on are not swept yet ([`Blocks::high`] when all are).
+    pub sweep_cursor: u32,
+    /// Blocks below this existed when the marking ended.
+    pub sweep_end: u32,
+    /// Bytes handed out since the last marking, large objects included.
+    pub allocated_bytes: u64,
+    memory: Memory,
+    small: Bump,
+    overflow: Bump,
+    /// Next hole of the block that `small` is in.
+    next_hole: u32,
+    /// List of swept blocks with holes (index + 1).
+    recyclable: u32,
+    /// Dead memory is overwritten.
+    poison: bool,
+}
+
+/// Written over dead memory in verify mode: no valid header, and as a reference it names unmapped memory.
+pub const POISON: u32 = 0xfbad_bad8;
+
+impl OldSpace {
+    /// An empty space.
+    pub fn new(blocks: Blocks, memory: Memory, poison: bool) -> OldSpace {
+        OldSpace {
+            blocks,
+            epoch: 1,
+            sweep_cursor: 0,
+            sweep_end: 0,
+            allocated_bytes: 0,
+            memory,
+            small: Bump::default(),
+            overflow: Bump::default(),
+            next_hole: 0,
+            recyclable: 0,
+            poison,
+        }
+    }
+
+    /// Room for an object of at most a block, from holes and ready blocks; never calls the system.
+    #[inline(always)]
+    pub fn allocate(&mut self, bytes: u32) -> Option<ObjectReference> {
+        match self.small.take(bytes) {
+            Some(start) => Some(ObjectReference(start)),
+            None => self.allocate_slow(bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_slow(&mut self, bytes: u32) -> Option<ObjectReference> {
+        if bytes > SMALL_BYTES_MAX {
+            if let Some(start) = self.overflow.take(bytes) {
+                return Some(ObjectReference(start));
+            }
+            self.count_used(self.overflow);
+            self.overflow = self.ready_block()?;
+            return self.overflow.take(bytes).map(ObjectReference);
+        }
+        loop {
+            let next = match self.next_hole() {
+                Some(hole) => hole,
+                None => self.ready_block()?,
+            };
+            self.count_used(self.small);
+            self.small = next;
+            if let Some(start) = self.small.take(bytes) {
+                return Some(ObjectReference(start));
+            }
+        }
+    }
+
+    fn ready_block(&mut self) -> Option<Bump> {
+        let block = self.blocks.take_ready(self.epoch)?;
+        self.allocated_bytes += BLOCK_REFS as u64 * 4;
+        Some(Bump { cursor: block_start(block), end: block_start(block) + BLOCK_REFS })
+    }
+
+    fn next_hole(&mut self) -> Option<Bump> {
+        if self.next_hole == 0 {
+            let block = self.recyclable.checked_sub(1)?;
+            let entry = self.memory.block(block);
+            self.recyclable = entry.next;
+            self.next_hole = entry.first_hole;
+            (entry.next, entry.first_hole) = (0, 0);
+        }
+        let hole = self.next_hole;
+        let bytes = self.memory.word(hole + 1);
+        self.next_hole = self.memory.word(hole + 2);
+        self.allocated_bytes += bytes as u64;
+        Some(Bump { cursor: hole, end: hole + bytes / 4 })
+    }
+
+    /// A range is left behind: nothing to do but overwriting its rest where that is asked for.
+    fn count_used(&mut self, left: Bump) {
+        self.poison_range(left.cursor, (left.end - left.cursor) * 4);
+    }
+
+    /// Overwrites dead memory in verify mode.
+    pub fn poison_range(&mut self, start: u32, bytes: u32) {
+        if self.poison && bytes > 0 {
+            self.memory.words_mut(start, bytes / 4).fill(POISON);
+        }
+    }
+
+    /// Gives up all ranges being allocated in: before a marking, so that no block is part of both.
+    pub fn retire(&mut self) {
+        for bump in [std::mem::take(&mut self.small), std::mem::take(&mut self.overflow)] {
+            self.count_used(bump);
+        }
+        (self.next_hole, self.recyclable) = (0, 0);
+    }
+
+    /// The sweeper found holes in `block` (their chain starts at `first_hole`).
+    pub fn add_recyclable(&mut self, block: u32, first_hole: u32) {
+        let entry = self.memory.block(block);
+        (entry.first_hole, entry.next) = (first_hole, self.recyclable);
+        self.recyclable = block + 1;
+    }
+}

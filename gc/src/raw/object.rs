@@ -1,0 +1,142 @@
+//! Objects as the collector sees them: header, size, reference slots.
+
+use super::cage::{Memory, NURSERY_REACH, NURSERY_START, OLD_START};
+use heapwood_gc_abi::header::FORWARDED;
+use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN};
+use heapwood_gc_abi::space::REACH_BYTES;
+use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+
+/// A reference to an object: neither null nor an i31.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct ObjectReference(pub u32);
+
+/// The index of a word that holds a reference.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct Slot(pub u32);
+
+/// Whether `reference` names an object in the nursery (null, i31 and old ones all fail the one test).
+#[inline(always)]
+pub fn is_young(reference: RawRef) -> bool {
+    in_range(reference, NURSERY_START, NURSERY_REACH)
+}
+
+/// Whether `reference` names an object in the old or large space.
+#[inline(always)]
+pub fn is_old(reference: RawRef) -> bool {
+    in_range(reference, OLD_START, REACH_BYTES - OLD_START)
+}
+
+#[inline(always)]
+fn in_range(reference: RawRef, start: u64, bytes: u64) -> bool {
+    reference.wrapping_sub((start / 4) as u32).rotate_right(1) < (bytes / 8) as u32
+}
+
+impl Memory {
+    /// The header word.
+    #[inline(always)]
+    pub fn header(self, object: ObjectReference) -> u32 {
+        self.word(object.0)
+    }
+
+    /// Writes the header word.
+    #[inline(always)]
+    pub fn set_header(self, object: ObjectReference, header: u32) {
+        self.set_word(object.0, header);
+    }
+
+    /// Overwrites the header with the object's new place.
+    #[inline(always)]
+    pub fn forward(self, object: ObjectReference, to: ObjectReference) {
+        self.set_word(object.0, to.0 | FORWARDED);
+    }
+
+    /// The length word of an array.
+    #[inline(always)]
+    pub fn array_length(self, array: ObjectReference) -> u32 {
+        self.word(array.0 + 1)
+    }
+
+    /// Bytes of an object with this descriptor.
+    #[inline(always)]
+    pub fn object_bytes(self, object: ObjectReference, descriptor: &Descriptor) -> u64 {
+        match descriptor.kind {
+            ObjectKind::ArrayData | ObjectKind::ArrayRef => {
+                let bytes = 8 + ((self.array_length(object) as u64) << descriptor.elem_shift);
+                ((bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1)).max(OBJECT_BYTES_MIN as u64)
+            }
+            _ => descriptor.size as u64,
+        }
+    }
+
+    /// Reads a slot.
+    #[inline(always)]
+    pub fn slot(self, slot: Slot) -> RawRef {
+        self.word(slot.0)
+    }
+
+    /// Writes a slot, without a barrier.
+    #[inline(always)]
+    pub fn set_slot(self, slot: Slot, value: RawRef) {
+        self.set_word(slot.0, value);
+    }
+
+    /// Calls `visit` with each reference slot of an object; returns how many there were.
+    #[inline(always)]
+    pub fn each_slot(self, object: ObjectReference, id: TypeId, descriptor: &Descriptor, mut visit: impl FnMut(Slot)) {
+        match descriptor.kind {
+            ObjectKind::Struct | ObjectKind::Exception => {
+                let mut map = descriptor.ref_map;
+                while map != 0 {
+                    visit(Slot(object.0.wrapping_add(map.trailing_zeros())));
+                    map &= map - 1;
+                }
+                if descriptor.ref_map_tail != 0 {
+                    self.each_tail_slot(object, id, descriptor, &mut visit);
+                }
+            }
+            ObjectKind::ArrayRef => self.each_element_slot(object, 0, self.array_length(object), visit),
+            ObjectKind::ArrayData
+            | ObjectKind::Func
+            | ObjectKind::HostValue
+            | ObjectKind::Weak
+            | ObjectKind::Ephemeron
+            | ObjectKind::Opaque => {}
+        }
+    }
+
+    #[inline(never)]
+    fn each_tail_slot(
+        self,
+        object: ObjectReference,
+        id: TypeId,
+        descriptor: &Descriptor,
+        visit: &mut impl FnMut(Slot),
+    ) {
+        for index in 0..descriptor.ref_map_tail {
+            let mut map = self.ref_map_tail(id, descriptor, index);
+            while map != 0 {
+                visit(Slot(object.0.wrapping_add(64 * (index + 1) + map.trailing_zeros())));
+                map &= map - 1;
+            }
+        }
+    }
+
+    /// Calls `visit` with the slots of the elements `start..end` of a reference array.
+    #[inline(always)]
+    pub fn each_element_slot(self, array: ObjectReference, start: u32, end: u32, mut visit: impl FnMut(Slot)) {
+        for index in start..end {
+            visit(Slot(array.0.wrapping_add(2).wrapping_add(index)));
+        }
+    }
+}
+
+/// Number of reference fields of an object: what scanning it costs.
+#[inline(always)]
+pub fn ref_count(memory: Memory, object: ObjectReference, descriptor: &Descriptor) -> u32 {
+    match descriptor.kind {
+        ObjectKind::ArrayRef => memory.array_length(object),
+        _ => descriptor.ref_count,
+    }
+}

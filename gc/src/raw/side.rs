@@ -1,0 +1,119 @@
+//! Vectors of plain data beside the heap: address space from the cage, memory committed as they grow.
+
+use super::backing::BackingError;
+use super::cage::{Cage, Plain};
+
+/// Bytes by which a side vector grows.
+const STEP_BYTES: usize = 32 << 10;
+
+/// A vector that never moves and that grows only when asked to, fallibly.
+#[derive(Debug)]
+pub struct SideVec<T: Plain> {
+    start: *mut T,
+    offset: usize,
+    len: usize,
+    capacity: usize,
+    capacity_max: usize,
+}
+
+// SAFETY: the memory behind it belongs to the heap alone (M3), and T is plain data.
+unsafe impl<T: Plain + Send> Send for SideVec<T> {}
+
+impl<T: Plain> SideVec<T> {
+    /// An empty vector that can grow to `capacity_max` elements. Costs address space only.
+    pub fn new(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
+        let offset = cage.take_side_range(capacity_max * size_of::<T>());
+        let start = cage.side_address(offset) as *mut T;
+        SideVec { start, offset, len: 0, capacity: 0, capacity_max }
+    }
+
+    /// Makes room for `capacity` elements.
+    pub fn grow(&mut self, cage: &mut Cage, capacity: usize) -> Result<(), BackingError> {
+        if capacity <= self.capacity {
+            return Ok(());
+        }
+        if capacity > self.capacity_max {
+            return Err(BackingError { operation: "commit", bytes: (capacity * size_of::<T>()) as u64 });
+        }
+        let (from, to) = (self.committed_bytes(), (capacity * size_of::<T>()).next_multiple_of(STEP_BYTES));
+        let to = to.min((self.capacity_max * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES));
+        cage.commit_side(self.offset + from, to - from)?;
+        self.capacity = to / size_of::<T>();
+        Ok(())
+    }
+
+    /// Faults in the committed pages.
+    pub fn populate(&self, cage: &mut Cage) -> Result<(), BackingError> {
+        cage.populate_side(self.offset, self.committed_bytes())
+    }
+
+    /// Bytes of memory committed.
+    pub fn committed_bytes(&self) -> usize {
+        (self.capacity * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES)
+    }
+
+    /// Number of elements.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Elements for which there is memory.
+    #[inline(always)]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Appends an element; false if there is no room.
+    #[inline(always)]
+    #[must_use]
+    pub fn push(&mut self, value: T) -> bool {
+        if self.len == self.capacity {
+            return false;
+        }
+        // SAFETY: S1 by the test above.
+        unsafe { *self.start.add(self.len) = value };
+        self.len += 1;
+        true
+    }
+
+    /// Takes the last element.
+    #[inline(always)]
+    pub fn pop(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: S1: it was written by `push`.
+        Some(unsafe { *self.start.add(self.len) })
+    }
+
+    /// Forgets the elements from `len` on.
+    #[inline(always)]
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Sets the length; new elements are what was there before (0 at first).
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.capacity, "side vector has no memory for that");
+        self.len = len;
+    }
+
+    /// All elements.
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: S1; `start` is aligned (page) even when nothing is committed and the length is 0.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    /// All elements.
+    #[inline(always)]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: S1, and `&mut self`.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}

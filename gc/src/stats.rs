@@ -1,0 +1,141 @@
+//! Counts and pause times since the heap was made.
+
+/// Pause times with a resolution of 1/16, in constant memory.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    counts: [u32; 16 * 36],
+    total_ns: u64,
+    max_ns: u64,
+    count: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram { counts: [0; 16 * 36], total_ns: 0, max_ns: 0, count: 0 }
+    }
+}
+
+impl Histogram {
+    /// Adds one pause.
+    pub fn add(&mut self, ns: u64) {
+        self.counts[bucket(ns)] += 1;
+        self.total_ns += ns;
+        self.max_ns = self.max_ns.max(ns);
+        self.count += 1;
+    }
+
+    /// Number of pauses.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sum in nanoseconds.
+    pub fn total_ns(&self) -> u64 {
+        self.total_ns
+    }
+
+    /// Longest in nanoseconds.
+    pub fn max_ns(&self) -> u64 {
+        self.max_ns
+    }
+
+    /// The pause in nanoseconds that `per_mille` of all do not exceed (to 1/16).
+    pub fn quantile_ns(&self, per_mille: u32) -> u64 {
+        let wanted = (self.count * per_mille as u64).div_ceil(1000).max(1);
+        let mut seen = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            seen += *count as u64;
+            if seen >= wanted {
+                return upper_bound(index).min(self.max_ns);
+            }
+        }
+        self.max_ns
+    }
+}
+
+fn bucket(ns: u64) -> usize {
+    if ns < 16 {
+        return ns as usize;
+    }
+    let power = ns.ilog2() as usize - 4;
+    ((power + 1) * 16 + ((ns >> power) as usize & 15)).min(16 * 36 - 1)
+}
+
+fn upper_bound(bucket: usize) -> u64 {
+    if bucket < 16 {
+        return bucket as u64;
+    }
+    let (power, part) = (bucket / 16 - 1, bucket % 16);
+    ((16 + part as u64 + 1) << power) - 1
+}
+
+/// Numbers of a heap since it was made.
+#[derive(Clone, Debug, Default)]
+pub struct HeapStats {
+    /// Minor collections (promote-alls that stood alone included).
+    pub minors: u64,
+    /// Majors, compactions included.
+    pub majors: u64,
+    /// Compactions (emergencies and moving stress).
+    pub compactions: u64,
+    /// Times that the mutator had to wait for memory that should have been ready.
+    pub stalls: u64,
+    /// Pauses of minors.
+    pub minor_pauses: Histogram,
+    /// Pauses of majors.
+    pub major_pauses: Histogram,
+    /// Bytes allocated in eden (known at collections).
+    pub eden_bytes: u64,
+    /// Bytes allocated in old and large spaces by the mutator.
+    pub old_allocated_bytes: u64,
+    /// Bytes copied within the nursery.
+    pub aged_bytes: u64,
+    /// Bytes promoted.
+    pub promoted_bytes: u64,
+    /// Objects copied by minors.
+    pub copied_objects: u64,
+    /// Log entries processed.
+    pub log_entries: u64,
+    /// Frames walked by minors.
+    pub frames: u64,
+    /// Frame slots visited by minors.
+    pub frame_slots: u64,
+    /// Other root slots visited by minors.
+    pub root_slots: u64,
+    /// Objects marked by majors.
+    pub marked_objects: u64,
+    /// Bytes moved by compactions.
+    pub moved_bytes: u64,
+    /// Bytes found live by the last major.
+    pub live_bytes: u64,
+    /// Memory in use now, tables included.
+    pub committed_bytes: u64,
+    /// Most memory ever in use.
+    pub peak_bytes: u64,
+    /// Most of what one minor did: bytes copied.
+    pub minor_copied_bytes_max: u64,
+    /// Most of what one minor did: log entries.
+    pub minor_log_entries_max: u64,
+    /// Most of what one minor did: reference fields of log entries.
+    pub minor_log_fields_max: u64,
+    /// Most of what one minor did: frames.
+    pub minor_frames_max: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_right_to_a_sixteenth() {
+        let mut histogram = Histogram::default();
+        for ns in 1..=100_000u64 {
+            histogram.add(ns);
+        }
+        for per_mille in [1u32, 10, 500, 990, 999, 1000] {
+            let (exact, got) = (per_mille as u64 * 100, histogram.quantile_ns(per_mille));
+            assert!(got >= exact && got <= exact + exact / 16 + 1, "{per_mille}: {got} for {exact}");
+        }
+        assert_eq!((histogram.count(), histogram.max_ns()), (100_000, 100_000));
+    }
+}

@@ -1,0 +1,195 @@
+//! The engine-wide table of types, shared by all heaps.
+//!
+//! 1. `allocate` hands out an id (so that the types of a recursive group can name each other).
+//! 2. `define` writes its descriptor; from then on objects may carry the id.
+//! 3. `release` takes the id back when the last module or store that uses it is gone.
+
+use crate::raw::backing::BackingError;
+use crate::raw::types::TypeFile;
+use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, TYPE_TABLE_BYTES};
+use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes by which the table's memory grows.
+const GROW_BYTES: usize = 64 << 10;
+
+/// No id is left: a link error that names the engine's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine's type table is full ({types} types, {bytes} bytes)")]
+pub struct TypeTableFull {
+    /// Types that are alive.
+    pub types: u32,
+    /// Bytes of the table (or as much of it as the system gave).
+    pub bytes: u64,
+}
+
+/// What a type is to the heap. Borrowed from whoever canonicalises types.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeDefinition<'a> {
+    /// All supertypes, the root first, without the type itself.
+    pub ancestors: &'a [TypeId],
+    /// How to size and scan.
+    pub kind: ObjectKind,
+    /// Arrays: log2 of an element's bytes.
+    pub elem_shift: u8,
+    /// Bytes of an object as of [`heapwood_gc_abi::layout::round_object_bytes`]; ignored for arrays.
+    pub object_bytes: u32,
+    /// Byte offsets of the reference fields (structs and exceptions; an exception's tag is not one).
+    pub ref_offsets: &'a [u32],
+}
+
+/// The table. `Send + Sync`; share it in an `Arc` between the stores of an engine.
+#[derive(Debug)]
+pub struct TypeTable {
+    file: TypeFile,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// First byte that was never handed out.
+    next: usize,
+    /// Bytes with memory behind them.
+    grown: usize,
+    /// Bytes that may be used (a test makes it small).
+    quota: usize,
+    /// Ids that were released, by size in bytes.
+    free: HashMap<usize, Vec<TypeId>>,
+    /// Size in bytes of each id that is alive.
+    sizes: HashMap<TypeId, usize>,
+}
+
+impl TypeTable {
+    /// An empty table. Errors: the system refuses a memory file.
+    pub fn new() -> Result<TypeTable, BackingError> {
+        TypeTable::with_quota(TYPE_TABLE_BYTES)
+    }
+
+    /// An empty table that may use `quota_bytes` (at most [`TYPE_TABLE_BYTES`]).
+    pub fn with_quota(quota_bytes: usize) -> Result<TypeTable, BackingError> {
+        // The last descriptor's worth is never handed out: any 24-bit id can be read without a fault.
+        let quota = quota_bytes.min(TYPE_TABLE_BYTES - DESCRIPTOR_BYTES);
+        let file = TypeFile::new()?;
+        Ok(TypeTable { file, state: Mutex::new(State { next: DESCRIPTOR_BYTES, quota, ..State::default() }) })
+    }
+
+    pub(crate) fn file(&self) -> &TypeFile {
+        &self.file
+    }
+
+    /// Takes an id for a type with `ancestors` supertypes whose objects have `object_bytes` (0 for arrays).
+    /// It must be defined before an object is made of it. Errors: the table is full.
+    pub fn allocate(&self, ancestors: usize, object_bytes: u32) -> Result<TypeId, TypeTableFull> {
+        let bytes = entry_bytes(ancestors, object_bytes);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = match state.free.get_mut(&bytes).and_then(Vec::pop) {
+            Some(id) => id,
+            None => self.bump(&mut state, bytes)?,
+        };
+        state.sizes.insert(id, bytes);
+        Ok(id)
+    }
+
+    fn bump(&self, state: &mut State, bytes: usize) -> Result<TypeId, TypeTableFull> {
+        let full = TypeTableFull { types: state.sizes.len() as u32, bytes: state.quota as u64 };
+        let end = state.next + bytes;
+        if end > state.quota {
+            return Err(full);
+        }
+        if end > state.grown {
+            let grown = end.next_multiple_of(GROW_BYTES).min(TYPE_TABLE_BYTES);
+            self.file.grow(state.grown, grown - state.grown).map_err(|_| full)?;
+            state.grown = grown;
+        }
+        let id = TypeId((state.next / 8) as u32);
+        state.next = end;
+        Ok(id)
+    }
+
+    /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
+    /// a kind that is reserved (`Weak`, `Ephemeron`).
+    pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
+        let ancestors = definition.ancestors;
+        assert!(
+            !matches!(definition.kind, ObjectKind::Weak | ObjectKind::Ephemeron),
+            "weak cells and ephemerons are reserved kinds"
+        );
+        let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
+        let bytes = if is_array { 0 } else { definition.object_bytes };
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let allocated = *state.sizes.get(&id).expect("defining an id that is not allocated");
+        assert_eq!(allocated, entry_bytes(ancestors.len(), bytes), "the definition differs from what was allocated");
+        let mut map = vec![0u64; 1 + ref_map_tail_words(bytes) as usize];
+        for &offset in definition.ref_offsets {
+            assert!(offset % 4 == 0 && offset >= 4 && offset + 4 <= bytes, "reference field outside of the object");
+            map[offset as usize / 256] |= 1 << (offset / 4 % 64);
+        }
+        let mut chain = ancestors.to_vec();
+        chain.push(id);
+        let mut display = [TypeId::NONE; DISPLAY_DEPTH];
+        let direct = chain.len().min(DISPLAY_DEPTH);
+        display[..direct].copy_from_slice(&chain[..direct]);
+        let descriptor = Descriptor {
+            display,
+            kind: definition.kind,
+            depth: ancestors.len() as u8,
+            elem_shift: definition.elem_shift,
+            reserved: 0,
+            size: if is_array { 8 } else { bytes },
+            ref_map: map[0],
+            ref_count: definition.ref_offsets.len() as u32,
+            ref_map_tail: map.len() as u32 - 1,
+            reserved_tail: 0,
+        };
+        self.file.write(id, &descriptor, &chain[direct..], &map[1..]);
+    }
+
+    /// `allocate` and `define` in one, for a type that no other needs to name first.
+    pub fn add(&self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
+        let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
+        let bytes = if is_array { 0 } else { definition.object_bytes };
+        let id = self.allocate(definition.ancestors.len(), bytes)?;
+        self.define(id, definition);
+        Ok(id)
+    }
+
+    /// Takes an id back. The caller guarantees that no object of the type is left in any heap.
+    pub fn release(&self, id: TypeId) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = state.sizes.remove(&id).expect("releasing an id that is not allocated");
+        self.file.clear(id, bytes);
+        state.free.entry(bytes).or_default().push(id);
+    }
+
+    /// The fixed part of a type's descriptor.
+    pub fn descriptor(&self, id: TypeId) -> Descriptor {
+        self.file.read(id)
+    }
+
+    /// Whether an id is allocated (for the verifier).
+    pub fn is_allocated(&self, id: TypeId) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).sizes.contains_key(&id)
+    }
+
+    /// Number of types that are alive.
+    pub fn len(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).sizes.len()
+    }
+
+    /// Whether no type is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Words of reference map that do not fit the fixed part.
+fn ref_map_tail_words(object_bytes: u32) -> u32 {
+    (object_bytes.div_ceil(4)).saturating_sub(64).div_ceil(64)
+}
+
+fn entry_bytes(ancestors: usize, object_bytes: u32) -> usize {
+    assert!(ancestors < 256, "a type with {ancestors} supertypes");
+    let display_tail = (ancestors + 1).saturating_sub(DISPLAY_DEPTH) * 4;
+    DESCRIPTOR_BYTES + display_tail.next_multiple_of(8) + ref_map_tail_words(object_bytes) as usize * 8
+}
