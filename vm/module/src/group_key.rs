@@ -16,7 +16,7 @@ const NULLABLE: u32 = 1 << 9;
 pub fn encode_group(
     types: &[SubType],
     group: Range<TypeIndex>,
-    outer: impl Fn(TypeIndex) -> u32,
+    outer: impl FnMut(TypeIndex) -> u32,
     words: &mut Vec<u32>,
 ) {
     debug_assert_eq!(types.len(), group.len());
@@ -33,7 +33,7 @@ struct Encoder<'a, F> {
     words: &'a mut Vec<u32>,
 }
 
-impl<F: Fn(TypeIndex) -> u32> Encoder<'_, F> {
+impl<F: FnMut(TypeIndex) -> u32> Encoder<'_, F> {
     fn sub_type(&mut self, ty: &SubType) {
         let kind = match ty.composite {
             CompositeType::Func(_) => 0,
