@@ -144,7 +144,7 @@ fn many_threads_agree_while_types_come_and_go() {
                 for _ in 0..1000 {
                     let chosen = random.below(sections.len());
                     let types = registry.register_module(&sections[chosen]).unwrap();
-                    if chosen % 2 == 0 {
+                    if chosen.is_multiple_of(2) {
                         assert_eq!(types.ids(), anchors[chosen / 2].ids());
                     }
                     for (index, ty) in (0..).zip(&sections[chosen].types) {
