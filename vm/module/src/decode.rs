@@ -11,7 +11,10 @@ use crate::{
 };
 use std::ops::Range;
 use std::sync::Arc;
-use wasmparser::{ExternalKind, FuncToValidate, Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources};
+use wasmparser::{
+    BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, Payload, TypeRef,
+    ValidPayload, Validator, ValidatorResources,
+};
 
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
@@ -29,6 +32,25 @@ pub struct FuncBodyJob {
     pub validator: FuncToValidate<ValidatorResources>,
     /// The body: from the local declarations to the final `end`, as a range of the module's bytes.
     pub range: Range<usize>,
+}
+
+impl DecodedModule {
+    /// Validates every function body, for whoever does not compile them.
+    ///
+    /// # Errors
+    /// The first invalid body.
+    pub fn validate_bodies(self) -> Result<ModuleInfo, ModuleError> {
+        let mut allocations = FuncValidatorAllocations::default();
+        for job in self.validators {
+            let features = job.validator.features;
+            let mut validator = job.validator.into_validator(allocations);
+            let bytes = &self.info.bytes[job.range.clone()];
+            let body = FunctionBody::new(BinaryReader::new_features(bytes, job.range.start, features));
+            validator.validate(&body)?;
+            allocations = validator.into_allocations();
+        }
+        Ok(self.info)
+    }
 }
 
 /// Decodes a module and validates all of it but the function bodies.
