@@ -6,7 +6,7 @@ use crate::fd::{Descriptor, Table};
 use crate::interrupt::Interrupt;
 use crate::random::{RandomSource, SystemRandom};
 use crate::rights::Rights;
-use crate::stdio::{InputStream, OutputStream, Source};
+use crate::stdio::{InputStream, OutputStream, Source, StandardStream};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub enum DirAccess {
     /// Everything that the host lets this process do.
     ReadWrite,
-    /// Changes nothing, as on a read-only mount: they fail with `ROFS`.
+    /// Only look: every change fails with `ROFS`, as on a read-only mount.
     ReadOnly,
 }
 
@@ -163,21 +163,15 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Standard input, output or error (0, 1, 2) from a descriptor of the host: a file, pipe, terminal or socket.
-    ///
-    /// # Panics
-    /// With another number.
-    pub fn stdio_fd(mut self, number: usize, fd: impl Into<OwnedFd>) -> Self {
-        self.stdio[number] = Ok(Source::Host(fd.into()));
+    /// A standard stream from a descriptor of the host: a file, pipe, terminal or socket.
+    pub fn stdio_fd(mut self, stream: StandardStream, fd: impl Into<OwnedFd>) -> Self {
+        self.stdio[stream as usize] = Ok(Source::Host(fd.into()));
         self
     }
 
-    /// Leaves the guest without standard input, output or error (0, 1, 2): using it gives `BADF`.
-    ///
-    /// # Panics
-    /// With another number.
-    pub fn closed_stdio(mut self, number: usize) -> Self {
-        self.stdio[number] = Ok(Source::Closed);
+    /// Leaves the guest without this stream: using it gives `BADF`.
+    pub fn close_stdio(mut self, stream: StandardStream) -> Self {
+        self.stdio[stream as usize] = Ok(Source::Closed);
         self
     }
 
@@ -245,7 +239,9 @@ impl WasiCtxBuilder {
             fds.push(Some(open_directory(preopen)?));
         }
         for socket in self.sockets {
-            fds.push(Some(Descriptor::host(socket).map_err(|e| host("a socket", e))?));
+            // A connection may be gone between waiting for it and accepting it.
+            let descriptor = rustix::io::ioctl_fionbio(&socket, true).and_then(|()| Descriptor::host(socket));
+            fds.push(Some(descriptor.map_err(|e| host("a socket", e))?));
         }
         Ok(WasiCtx {
             args: checked_args(self.args)?,

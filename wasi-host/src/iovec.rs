@@ -47,6 +47,19 @@ pub(crate) fn cut(ranges: &[Range<usize>], mut room: usize) -> List<Range<usize>
     kept
 }
 
+/// What comes after the first `done` bytes of `ranges`.
+pub(crate) fn skip(ranges: &[Range<usize>], mut done: usize) -> List<Range<usize>> {
+    let mut kept = List::new();
+    for range in ranges {
+        let len = range.len().min(done);
+        done -= len;
+        if len < range.len() {
+            kept.push(range.start + len..range.end);
+        }
+    }
+    kept
+}
+
 /// The buffers of `ranges`, to be read from. They may overlap.
 pub(crate) fn sources<'m>(memory: &'m [u8], ranges: &[Range<usize>]) -> List<IoSlice<'m>> {
     ranges.iter().map(|range| IoSlice::new(&memory[range.clone()])).collect()

@@ -53,5 +53,5 @@ pub use interrupt::InterruptHandle;
 pub use memory::GuestMemory;
 pub use outcome::Outcome;
 pub use random::{RandomSource, SeededRandom, SystemRandom};
-pub use stdio::{InputStream, MemoryInput, MemoryOutput, OutputStream};
+pub use stdio::{InputStream, MemoryInput, MemoryOutput, OutputStream, StandardStream};
 pub use table::{Call, FunctionDef, MODULE, ParamType, functions, lookup};

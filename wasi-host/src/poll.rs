@@ -14,6 +14,7 @@ use crate::outcome::{Failure, Served};
 use crate::rights::Rights;
 use crate::types::flags;
 use rustix::event::PollFlags;
+use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 
 /// Sizes of witx `$subscription` and `$event` in bytes.
@@ -153,7 +154,6 @@ fn immediate(ctx: &WasiCtx, subscriptions: &[Subscription]) -> Vec<(usize, Ready
 
 /// One host descriptor to wait on, for all subscriptions to one guest descriptor.
 struct Waited<'c> {
-    fd: u32,
     descriptor: &'c Descriptor,
     host: BorrowedFd<'c>,
     events: PollFlags,
@@ -166,6 +166,7 @@ fn descriptors(
     timeout: Option<u64>,
 ) -> Result<Vec<(usize, Ready)>, Failure> {
     let mut waited: Vec<Waited<'_>> = Vec::new();
+    let mut by_fd = HashMap::new();
     // Index into `waited` and the events that matter, per subscription.
     let mut places = Vec::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
@@ -177,10 +178,10 @@ fn descriptors(
         let descriptor = ctx.fds.get(fd)?;
         let Some(host) = descriptor.waitable() else { continue };
         // One entry per descriptor: the kernel bounds the list by the number of files that may be open.
-        let place = waited.iter().position(|w| w.fd == fd).unwrap_or(waited.len());
+        let place = *by_fd.entry(fd).or_insert(waited.len());
         match waited.get_mut(place) {
             Some(entry) => entry.events |= events,
-            None => waited.push(Waited { fd, descriptor, host, events }),
+            None => waited.push(Waited { descriptor, host, events }),
         }
         places.push((index, place, events));
     }

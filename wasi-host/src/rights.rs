@@ -76,7 +76,6 @@ impl Rights {
         Self::FD_FDSTAT_SET_FLAGS.0
             | Self::FD_SYNC.0
             | Self::FD_DATASYNC.0
-            | Self::FD_ADVISE.0
             | Self::PATH_CREATE_DIRECTORY.0
             | Self::PATH_CREATE_FILE.0
             | Self::PATH_LINK_SOURCE.0
@@ -99,7 +98,7 @@ impl Rights {
     /// What a preopened directory passes on: everything that something behind a path can have.
     pub const INHERITING: Rights = Rights(Self::FILE.0 | Self::DIRECTORY.0);
 
-    /// A stream without a position. C libraries take the absence of SEEK and TELL as "may be a terminal".
+    /// A stream without a position. C libraries take a character device without SEEK and TELL as a terminal.
     pub const STREAM: Rights = Rights(
         Self::FD_READ.0
             | Self::FD_WRITE.0

@@ -7,11 +7,12 @@ use crate::errno::Errno;
 use crate::fd::{Descriptor, Handle, receive_into};
 use crate::iovec;
 use crate::memory::{GuestMemory, check_u32};
-use crate::outcome::Served;
+use crate::outcome::{Failure, Served};
 use crate::rights::Rights;
 use crate::types::{FdFlags, FileType, flags};
 use rustix::event::PollFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketFlags, accept_with, recvmsg};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 flags! {
@@ -43,15 +44,22 @@ pub(crate) fn accept(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, flags: u32, 
     let flags = FdFlags::from_guest(flags)?;
     check_u32(memory, result)?;
     ctx.fds.next()?;
-    ctx.interrupt.wait_for(listener, PollFlags::IN, descriptor.blocks())?;
-    let mut connection = Descriptor::host(accept_with(listener, SocketFlags::CLOEXEC)?)?;
+    let accepted = loop {
+        ctx.interrupt.wait_for(listener, PollFlags::IN, descriptor.blocks())?;
+        match accept_with(listener, SocketFlags::CLOEXEC) {
+            // Another process was faster, or the other side gave up.
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::CONNABORTED) if descriptor.blocks() => {}
+            accepted => break accepted?,
+        }
+    };
+    let mut connection = Descriptor::host(accepted)?;
     connection.flags = flags;
     connection.base = connection.base - Rights::SOCK_ACCEPT;
     let number = ctx.fds.insert(connection)?;
     Ok(memory.write_u32(result, number)?)
 }
 
-/// Receives as much as there is. WAITALL is taken as the wish that it is: less may come back.
+/// Receives what there is, with WAITALL as much as fits.
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn recv(
     ctx: &mut WasiCtx,
@@ -64,19 +72,53 @@ pub(crate) fn recv(
     result_flags: u32,
 ) -> Served {
     let descriptor = ctx.fds.get(fd)?;
-    let socket = socket(descriptor, Rights::FD_READ)?;
+    socket(descriptor, Rights::FD_READ)?;
     let flags = ReceiveFlags::from_guest(flags)?;
     check_u32(memory, result)?;
     memory.array(result_flags, 1, 2, 2)?;
     let ranges = iovec::ranges(memory, list, count)?;
-    let mut how = RecvFlags::DONTWAIT;
-    if flags.has(ReceiveFlags::PEEK) {
-        how |= RecvFlags::PEEK;
-    }
+    // Peeking again would bring the same bytes, and a datagram is whole as it comes.
+    let fill = flags.has(ReceiveFlags::WAITALL)
+        && !flags.has(ReceiveFlags::PEEK)
+        && descriptor.file_type == FileType::SocketStream;
     let (mut received, mut truncated) = (0, false);
-    while !ranges.is_empty() {
+    let mut rest = iovec::skip(&ranges, 0);
+    while !rest.is_empty() {
+        match receive(ctx, memory, fd, &rest, flags) {
+            Ok((count, cut)) => {
+                received += count;
+                truncated |= cut;
+                if count == 0 || !fill {
+                    break;
+                }
+            }
+            // What came before an error counts; the error comes back at the next call.
+            Err(Failure::Errno(_)) if received > 0 => break,
+            Err(failure) => return Err(failure),
+        }
+        rest = iovec::skip(&ranges, received);
+    }
+    memory.write_u32(result, received as u32)?;
+    // witx `$roflags`: RECV_DATA_TRUNCATED.
+    memory.array_mut(result_flags, 1, 2, 2)?.copy_from_slice(&u16::from(truncated).to_le_bytes());
+    Ok(())
+}
+
+/// Receives once: the number of bytes, and whether more of the message is lost.
+fn receive(
+    ctx: &WasiCtx,
+    memory: &mut [u8],
+    fd: u32,
+    ranges: &[Range<usize>],
+    flags: ReceiveFlags,
+) -> Result<(usize, bool), Failure> {
+    let descriptor = ctx.fds.get(fd)?;
+    let socket = socket(descriptor, Rights::FD_READ)?;
+    let mut how = RecvFlags::DONTWAIT;
+    how.set(RecvFlags::PEEK, flags.has(ReceiveFlags::PEEK));
+    loop {
         ctx.interrupt.wait_for(socket, PollFlags::IN, descriptor.blocks())?;
-        let message = receive_into(memory, &ranges, |buffers| {
+        let message = receive_into(memory, ranges, |buffers| {
             Ok(recvmsg(socket, buffers, &mut RecvAncillaryBuffer::default(), how)?)
         });
         match message {
@@ -84,15 +126,10 @@ pub(crate) fn recv(
             Err(Errno::Again) if descriptor.blocks() => {}
             message => {
                 let message = message?;
-                (received, truncated) = (message.bytes, message.flags.contains(ReturnFlags::TRUNC));
-                break;
+                return Ok((message.bytes, message.flags.contains(ReturnFlags::TRUNC)));
             }
         }
     }
-    memory.write_u32(result, received as u32)?;
-    // witx `$roflags`: RECV_DATA_TRUNCATED.
-    memory.array_mut(result_flags, 1, 2, 2)?.copy_from_slice(&u16::from(truncated).to_le_bytes());
-    Ok(())
 }
 
 /// There are no flags for sending (witx: `$siflags`).

@@ -113,7 +113,7 @@ pub(crate) struct FileStat {
 impl FileStat {
     /// A stream of the embedder, with nothing behind it that has a number or a time.
     pub const STREAM: FileStat =
-        FileStat { dev: 0, ino: 0, file_type: FileType::CharacterDevice, nlink: 1, size: 0, atim: 0, mtim: 0, ctim: 0 };
+        FileStat { dev: 0, ino: 0, file_type: FileType::Unknown, nlink: 1, size: 0, atim: 0, mtim: 0, ctim: 0 };
 
     pub fn from_host(stat: &rustix::fs::Stat) -> FileStat {
         FileStat {

@@ -49,17 +49,22 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    /// A host file with all rights that apply to its type.
+    /// A host file, with all rights that apply to its type.
     pub fn host(fd: OwnedFd) -> rustix::io::Result<Descriptor> {
         let file_type = FileType::from(rustix::fs::FileType::from_raw_mode(fstat(&fd)?.st_mode));
         let file_type = match file_type {
             FileType::SocketStream => socket_type(fd.as_fd())?,
             other => other,
         };
+        let mut base = Rights::applicable(file_type);
+        if file_type == FileType::CharacterDevice && !rustix::termios::isatty(&fd) {
+            // Tells a guest that /dev/null is no terminal.
+            base = base | Rights::FD_SEEK | Rights::FD_TELL;
+        }
         Ok(Descriptor {
             handle: Handle::Host(fd),
             file_type,
-            base: Rights::applicable(file_type),
+            base,
             inheriting: Rights::NONE,
             flags: FdFlags::default(),
             read_only: false,
@@ -79,17 +84,23 @@ impl Descriptor {
 
     /// A standard stream; none when it is closed. `direction` is the right that it has besides those of any stream.
     pub fn standard(source: Source, direction: Rights) -> rustix::io::Result<Option<Descriptor>> {
-        let stream = |handle| Descriptor {
+        let stream = |handle, is_terminal| Descriptor {
             handle,
-            file_type: FileType::CharacterDevice,
+            file_type: if is_terminal { FileType::CharacterDevice } else { FileType::Unknown },
             base: Rights::STREAM,
             inheriting: Rights::NONE,
             flags: FdFlags::default(),
             read_only: false,
         };
         let mut descriptor = match source {
-            Source::Input(input) => stream(Handle::Input(input)),
-            Source::Output(output) => stream(Handle::Output(output)),
+            Source::Input(input) => {
+                let is_terminal = input.is_terminal();
+                stream(Handle::Input(input), is_terminal)
+            }
+            Source::Output(output) => {
+                let is_terminal = output.is_terminal();
+                stream(Handle::Output(output), is_terminal)
+            }
             Source::Host(fd) => Descriptor::host(fd)?,
             Source::Closed => return Ok(None),
         };
@@ -159,10 +170,11 @@ impl Descriptor {
     }
 
     pub fn stat(&self) -> Result<FileStat, Errno> {
-        let Some(fd) = self.host_fd() else {
-            return Ok(FileStat::STREAM);
+        let stat = match self.host_fd() {
+            Some(fd) => FileStat::from_host(&fstat(fd)?),
+            None => FileStat::STREAM,
         };
-        Ok(FileStat { file_type: self.file_type, ..FileStat::from_host(&fstat(fd)?) })
+        Ok(FileStat { file_type: self.file_type, ..stat })
     }
 }
 

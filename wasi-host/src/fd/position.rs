@@ -36,10 +36,10 @@ fn move_to(
 ) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_bytes(Rights::NONE)?;
-    let host = descriptor.host_fd().filter(|_| descriptor.is_seekable()).ok_or(Errno::SPipe)?;
-    if !descriptor.base.contains(Rights::FD_SEEK) {
-        descriptor.require(right)?;
+    if !descriptor.base.contains(Rights::FD_SEEK) && !descriptor.base.contains(right) {
+        return Err(if descriptor.is_seekable() { Errno::NotCapable } else { Errno::SPipe }.into());
     }
+    let host = descriptor.host_fd().ok_or(Errno::SPipe)?;
     check_u64(memory, result)?;
     let position = rustix::fs::seek(host, target?)?;
     Ok(memory.write_u64(result, position)?)

@@ -6,7 +6,11 @@ use crate::errno::Errno;
 use crate::outcome::Served;
 use crate::rights::Rights;
 use cap_primitives::fs as host;
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The directory of `fd`, for a change that needs `rights`.
 pub(super) fn for_change(ctx: &WasiCtx, fd: u32, rights: Rights) -> Result<&File, Errno> {
@@ -23,7 +27,8 @@ pub(crate) fn create_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, pa
 
 pub(crate) fn remove_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
     let directory = for_change(ctx, fd, Rights::PATH_REMOVE_DIRECTORY)?;
-    Ok(host::remove_dir(directory, from_guest(memory, path, len)?)?)
+    // `host::remove_dir` takes a final slash as `/.`, which cannot be removed.
+    Ok(host::remove_dir(directory, without_final_slashes(from_guest(memory, path, len)?))?)
 }
 
 pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
@@ -45,5 +50,28 @@ pub(crate) fn rename(
     let from = for_change(ctx, fd, Rights::PATH_RENAME_SOURCE)?;
     let to = for_change(ctx, new_fd, Rights::PATH_RENAME_TARGET)?;
     let path = from_guest(memory, path, len)?;
-    Ok(host::rename(from, path, to, from_guest(memory, new_path, new_len)?)?)
+    let new_path = from_guest(memory, new_path, new_len)?;
+    // Only a directory can go where a directory is asked for. `host::rename` keeps the final slash of the source but
+    // drops that of the target, so that the demand moves to the source.
+    let path = if ends_with_slash(new_path) && !path.as_os_str().is_empty() {
+        let mut path = path.as_os_str().to_owned();
+        path.push("/");
+        Cow::Owned(path.into())
+    } else {
+        Cow::Borrowed(path)
+    };
+    Ok(host::rename(from, &path, to, new_path)?)
+}
+
+/// A path of slashes alone stays: it is absolute.
+fn without_final_slashes(path: &Path) -> &Path {
+    let bytes = path.as_os_str().as_bytes();
+    match bytes.iter().rposition(|b| *b != b'/') {
+        Some(last) => Path::new(OsStr::from_bytes(&bytes[..=last])),
+        None => path,
+    }
+}
+
+fn ends_with_slash(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
 }

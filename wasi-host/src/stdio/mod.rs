@@ -25,6 +25,11 @@ pub trait InputStream: Send {
     fn waitable(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// Whether the guest is to take the stream as a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
 }
 
 /// Something that a guest writes as a stream.
@@ -41,6 +46,11 @@ pub trait OutputStream: Send {
     fn waitable(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// Whether the guest is to take the stream as a terminal: many programs then write line by line.
+    fn is_terminal(&self) -> bool {
+        false
+    }
 }
 
 /// An input that ends at once.
@@ -55,6 +65,17 @@ impl OutputStream for io::Sink {
     fn write(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(buffers.iter().map(|b| b.len()).sum())
     }
+}
+
+/// One of the descriptors that every program starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandardStream {
+    /// Descriptor 0.
+    Input,
+    /// Descriptor 1.
+    Output,
+    /// Descriptor 2.
+    Error,
 }
 
 /// What stands behind descriptor 0, 1 or 2.
