@@ -194,7 +194,7 @@ impl Heap {
         let blocks = self.nursery.reserve_blocks(granted);
         self.make_ready(blocks)?;
         let young_bytes = (granted - EDEN_START) as usize * 4 + self.nursery.survivors().len() * 4;
-        self.stack.grow(&mut self.cage, young_bytes / 16)?;
+        self.stack.grow_populated(&mut self.cage, young_bytes / 16)?;
         self.log.make_room(&mut self.cage, young_bytes / 16)?;
         self.nursery.grant(&mut self.cage, &mut self.charge, granted)?;
         self.sync_side_charge();

@@ -90,7 +90,7 @@ impl Heap {
         if self.log.is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
-        self.verify(When::BeforeMinor, roots);
+        self.verify(When::BeforeCollection, roots);
         let stop = self.stop();
         let promote_all = promote_all || self.promote_all_next;
         let eden_used = (self.top() - EDEN_START) as u64 * 4;
@@ -107,7 +107,7 @@ impl Heap {
             self.nursery.set_eden_bytes(wanted.min(limit.max(eden_bytes)));
         }
         roots.after_collection(promote_all);
-        self.verify(When::After, roots);
+        self.verify(When::AfterMinor, roots);
     }
 
     /// The work of a minor. Counts it, but tells nobody.
@@ -134,6 +134,7 @@ impl Heap {
     /// Eden and the old survivor space hold nothing any more.
     fn nursery_emptied(&mut self, to_top: u32) {
         let (top, survivors) = (self.top(), self.nursery.survivors());
+        self.eden_top_max = self.eden_top_max.max(top);
         self.stats.eden_bytes += (top - EDEN_START) as u64 * 4;
         self.old.poison_range(EDEN_START, (top - EDEN_START) * 4);
         self.old.poison_range(survivors.start, survivors.len() as u32 * 4);
@@ -147,7 +148,7 @@ impl Heap {
         if self.log.is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
-        self.verify(When::BeforeMinor, roots);
+        self.verify(When::BeforeCollection, roots);
         let stop = self.stop();
         let minor = self.empty_nursery(true, roots);
         let mut done = self.mark_all::<false>(roots);
@@ -155,7 +156,7 @@ impl Heap {
         self.stats.majors += 1;
         self.tell(GcEventKind::Major, cause, stop, done);
         roots.after_collection(true);
-        self.verify(When::After, roots);
+        self.verify(When::AfterMajor, roots);
     }
 
     /// Marks everything that is reachable and starts the sweep. With MOVE, objects of evacuating blocks move.
@@ -176,6 +177,7 @@ impl Heap {
         sweep::begin(&mut self.old);
         self.sync_side_charge();
         self.stats.marked_objects += mark.objects;
+        self.stats.mark_overflows += mark.overflows;
         self.stats.moved_bytes += mark.moved_bytes;
         self.stats.live_bytes = mark.live_bytes;
         self.promote_all_next = false;
@@ -186,7 +188,7 @@ impl Heap {
     /// Also what repairs a lost log, since it finds every reference by walking the heap.
     pub(crate) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
         let lost = self.log.is_lost();
-        self.verify(if lost { When::BeforeLost } else { When::BeforeMinor }, roots);
+        self.verify(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
         let stop = self.stop();
         let mut minor = MinorWork::default();
         if !lost {
@@ -209,7 +211,7 @@ impl Heap {
         self.stats.compactions += 1;
         self.tell(GcEventKind::Major, cause, stop, done);
         roots.after_collection(true);
-        self.verify(When::After, roots);
+        self.verify(When::AfterMajor, roots);
     }
 
     /// Picks the blocks that a compaction empties.
@@ -218,10 +220,7 @@ impl Heap {
         let used = self.old.blocks.used_count();
         if all {
             // As many ready blocks as the limit and the system give.
-            let wanted = used + used / 8 + 2;
-            if self.make_ready(wanted).is_err() {
-                self.stats.stalls += 0;
-            }
+            let _ = self.make_ready(used + used / 8 + 2);
         }
         // Blocks by how much of them lives, in steps of 1/64.
         let step = BLOCK_BYTES / 64;

@@ -45,8 +45,10 @@ pub struct Heap {
     pub(crate) born: Instant,
     /// The next minor promotes everything.
     pub(crate) promote_all_next: bool,
-    /// Top of eden when the last collection ended (or the grant began), for counting allocated bytes.
+    /// The log is full.
     pub(crate) wants_collection: bool,
+    /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
+    pub(crate) eden_top_max: u32,
     #[cfg(feature = "test-hooks")]
     pub(crate) hooks: crate::hooks::Hooks,
 }
@@ -90,6 +92,7 @@ impl Heap {
             born: Instant::now(),
             promote_all_next: false,
             wants_collection: false,
+            eden_top_max: EDEN_START,
             #[cfg(feature = "test-hooks")]
             hooks: crate::hooks::Hooks::default(),
             cage,

@@ -1,12 +1,15 @@
 //! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
 
 use crate::heap::Heap;
+use heapwood_gc_abi::RawRef;
 
 /// What is broken next.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hooks {
-    /// The next barrier forgets its entry of the log.
+    /// The next barrier clears the unlogged bit (or sets the chunk's state) but forgets the entry of the log.
     pub skip_next_log: bool,
+    /// The next entry of the log finds no memory, as if the system had refused it.
+    pub lose_next_log: bool,
 }
 
 impl Heap {
@@ -15,7 +18,26 @@ impl Heap {
         &mut self.hooks
     }
 
+    /// Reads the word at `4 * index` bytes from the base, whatever it is.
+    pub fn peek(&self, index: RawRef) -> u32 {
+        self.memory.word(index)
+    }
+
+    /// Writes the word at `4 * index` bytes from the base, without a barrier.
+    pub fn poke(&mut self, index: RawRef, value: u32) {
+        self.memory.set_word(index, value);
+    }
+
+    /// Sets the most entries of the mark stack.
+    pub fn limit_mark_stack(&mut self, entries: usize) {
+        self.marker.limit_stack(entries);
+    }
+
     pub(crate) fn skips_log(&mut self) -> bool {
+        if std::mem::take(&mut self.hooks.lose_next_log) {
+            self.log.lose();
+            return true;
+        }
         std::mem::take(&mut self.hooks.skip_next_log)
     }
 }

@@ -58,6 +58,12 @@ impl Marker {
         Marker { stack: SideVec::new(cage, MARK_STACK_MAX), overflowed: false, work: MarkWork::default() }
     }
 
+    /// Sets the most entries of the stack (tests).
+    #[cfg(feature = "test-hooks")]
+    pub fn limit_stack(&mut self, entries: usize) {
+        self.stack.set_capacity_max(entries);
+    }
+
     /// Starts a marking: nothing is marked in the new epoch. All blocks have been swept.
     pub fn begin(&mut self, memory: &mut Memory, old: &mut OldSpace) {
         debug_assert!(self.stack.is_empty() && !self.overflowed);
@@ -117,7 +123,7 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
     #[cold]
     #[inline(never)]
     fn push_slow(&mut self, reference: RawRef) {
-        let capacity = (self.marker.stack.capacity() * 2).clamp(1024, MARK_STACK_MAX);
+        let capacity = (self.marker.stack.capacity() * 2).max(1024).min(self.marker.stack.capacity_max());
         if self.marker.stack.grow(self.cage, capacity).is_ok() && self.marker.stack.push(reference as u64) {
             return;
         }

@@ -104,6 +104,8 @@ pub struct HeapStats {
     pub root_slots: u64,
     /// Objects marked by majors.
     pub marked_objects: u64,
+    /// Times that the mark stack was full (each is repaired).
+    pub mark_overflows: u64,
     /// Bytes moved by compactions.
     pub moved_bytes: u64,
     /// Bytes found live by the last major.

@@ -2,7 +2,7 @@
 //!
 //! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed.
 //! 2. `commit` makes a range of it readable and writable; `populate` also faults its pages in.
-//! 3. `decommit` gives the pages back and makes the range inaccessible again.
+//! 3. `discard` gives the pages back; the range stays committed and reads as zero.
 //! 4. Each of these counts as one call; a test can ask that call number k fails.
 
 use std::num::NonZeroU64;
@@ -15,7 +15,7 @@ pub const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system refused to {operation} {bytes} bytes of memory")]
 pub struct BackingError {
-    /// What was asked: `reserve`, `commit`, `populate`, `decommit` or `share`.
+    /// What was asked: `reserve`, `commit`, `populate`, `discard` or `share`.
     pub operation: &'static str,
     /// How many bytes it was asked for.
     pub bytes: u64,
@@ -99,28 +99,15 @@ impl Backing {
         }
     }
 
-    /// Drops the pages of a range and makes it inaccessible.
-    pub fn decommit(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        self.count("decommit", bytes)?;
-        let at = range.check(offset, bytes);
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-        // SAFETY: invariant B2; what lay there is given up by the caller.
-        let result = unsafe { libc::mmap(at, bytes, libc::PROT_NONE, flags, -1, 0) };
-        if result == libc::MAP_FAILED {
-            return Err(BackingError { operation: "decommit", bytes: bytes as u64 });
-        }
-        Ok(())
-    }
-
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
     pub fn discard(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        self.count("decommit", bytes)?;
+        self.count("discard", bytes)?;
         let at = range.check(offset, bytes);
         // SAFETY: invariant B2; what lay there is given up by the caller.
         if unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0 {
             return Ok(());
         }
-        Err(BackingError { operation: "decommit", bytes: bytes as u64 })
+        Err(BackingError { operation: "discard", bytes: bytes as u64 })
     }
 
     /// Maps the first `bytes` of `file` read-only over a part of the reservation.
@@ -147,11 +134,6 @@ impl Reservation {
     /// First address.
     pub fn start(&self) -> usize {
         self.start
-    }
-
-    /// Length in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     fn check(&self, offset: usize, bytes: usize) -> *mut libc::c_void {

@@ -14,6 +14,9 @@ pub struct SideVec<T: Plain> {
     len: usize,
     capacity: usize,
     capacity_max: usize,
+    committed_bytes: usize,
+    /// Elements whose pages are there.
+    populated: usize,
 }
 
 // SAFETY: the memory behind it belongs to the heap alone (M3), and T is plain data.
@@ -24,7 +27,7 @@ impl<T: Plain> SideVec<T> {
     pub fn new(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
         let offset = cage.take_side_range(capacity_max * size_of::<T>());
         let start = cage.side_address(offset) as *mut T;
-        SideVec { start, offset, len: 0, capacity: 0, capacity_max }
+        SideVec { start, offset, len: 0, capacity: 0, capacity_max, committed_bytes: 0, populated: 0 }
     }
 
     /// Makes room for `capacity` elements.
@@ -35,21 +38,37 @@ impl<T: Plain> SideVec<T> {
         if capacity > self.capacity_max {
             return Err(BackingError { operation: "commit", bytes: (capacity * size_of::<T>()) as u64 });
         }
-        let (from, to) = (self.committed_bytes(), (capacity * size_of::<T>()).next_multiple_of(STEP_BYTES));
+        let (from, to) = (self.committed_bytes, (capacity * size_of::<T>()).next_multiple_of(STEP_BYTES));
         let to = to.min((self.capacity_max * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES));
-        cage.commit_side(self.offset + from, to - from)?;
-        self.capacity = to / size_of::<T>();
+        if to > from {
+            cage.commit_side(self.offset + from, to - from)?;
+            self.committed_bytes = to;
+        }
+        self.capacity = (to / size_of::<T>()).min(self.capacity_max);
         Ok(())
     }
 
-    /// Faults in the committed pages.
-    pub fn populate(&self, cage: &mut Cage) -> Result<(), BackingError> {
-        cage.populate_side(self.offset, self.committed_bytes())
+    /// Makes room for `capacity` elements whose pages are there, so that pushing them faults nothing in.
+    pub fn grow_populated(&mut self, cage: &mut Cage, capacity: usize) -> Result<(), BackingError> {
+        if capacity <= self.populated {
+            return Ok(());
+        }
+        self.grow(cage, capacity)?;
+        cage.populate_side(self.offset, self.committed_bytes)?;
+        self.populated = self.capacity;
+        Ok(())
     }
 
-    /// Bytes of memory committed.
-    pub fn committed_bytes(&self) -> usize {
-        (self.capacity * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES)
+    /// Elements that it can grow to.
+    pub fn capacity_max(&self) -> usize {
+        self.capacity_max
+    }
+
+    /// Changes how far it can grow; it is empty.
+    #[cfg(feature = "test-hooks")]
+    pub fn set_capacity_max(&mut self, capacity_max: usize) {
+        self.capacity_max = self.capacity_max.min(capacity_max);
+        self.capacity = self.capacity.min(capacity_max);
     }
 
     /// Number of elements.

@@ -1,0 +1,642 @@
+//! An independent model of a heap, a program of random operations on both, and the comparison.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use heapwood_gc::{
+    Exhausted, FrameScope, Heap, HeapConfig, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork,
+    TypeDefinition, TypeTable,
+};
+use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, StructLayout};
+use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, TypeId, i31_encode};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// A small generator of random numbers.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        ((self.next() >> 33) as usize) % end.max(1)
+    }
+}
+
+/// A reference in the model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    Null,
+    I31(u32),
+    Object(usize),
+}
+
+/// An object in the model: reference fields and raw bits of the others, in order.
+#[derive(Clone, Debug)]
+pub enum Body {
+    Struct { ty: usize, refs: Vec<Value>, bits: Vec<u128> },
+    Data { ty: usize, bytes: Vec<u8> },
+    Refs(Vec<Value>),
+    Host(u32),
+}
+
+/// A struct type of the test.
+pub struct StructType {
+    pub id: TypeId,
+    pub refs: Vec<u32>,
+    pub bits: Vec<(u32, FieldKind)>,
+}
+
+/// The types that the programs use.
+pub struct Types {
+    pub table: Arc<TypeTable>,
+    pub structs: Vec<StructType>,
+    pub data: Vec<(TypeId, u8)>,
+    pub refs: TypeId,
+    pub host: TypeId,
+}
+
+pub fn array_type(table: &TypeTable, kind: ObjectKind, elem_shift: u8) -> TypeId {
+    table.add(&TypeDefinition { ancestors: &[], kind, elem_shift, object_bytes: 0, ref_offsets: &[] }).unwrap()
+}
+
+pub fn struct_type(table: &TypeTable, kinds: &[FieldKind]) -> StructType {
+    let layout = StructLayout::new(None, kinds);
+    let refs: Vec<u32> = layout.ref_offsets().collect();
+    let bits = layout.offsets.iter().copied().zip(kinds.iter().copied());
+    let bits = bits.filter(|(_, kind)| *kind != FieldKind::Ref).collect();
+    let definition = TypeDefinition {
+        ancestors: &[],
+        kind: ObjectKind::Struct,
+        elem_shift: 0,
+        object_bytes: layout.object_bytes(),
+        ref_offsets: &refs,
+    };
+    StructType { id: table.add(&definition).unwrap(), refs, bits }
+}
+
+impl Types {
+    pub fn new() -> Types {
+        use FieldKind::*;
+        let table = TypeTable::new().unwrap();
+        let mut wide = vec![I32; 70];
+        wide.extend([Ref, I8, Ref, V128, Ref]);
+        let mut huge = vec![I64; 5000];
+        huge.extend([Ref, Ref]);
+        let shapes: [&[FieldKind]; 7] =
+            [&[], &[Ref, Ref], &[Ref, Ref, I32, I32], &[Ref, I64, Ref, I8, I16], &[V128, I32], &wide, &huge];
+        let structs = shapes.iter().map(|kinds| struct_type(&table, kinds)).collect();
+        let data = (0..5).map(|shift| (array_type(&table, ObjectKind::ArrayData, shift), shift)).collect();
+        let refs = array_type(&table, ObjectKind::ArrayRef, 2);
+        let host = TypeDefinition {
+            ancestors: &[],
+            kind: ObjectKind::HostValue,
+            elem_shift: 0,
+            object_bytes: 16,
+            ref_offsets: &[],
+        };
+        let host = table.add(&host).unwrap();
+        Types { table: Arc::new(table), structs, data, refs, host }
+    }
+}
+
+/// The program's roots: guest frames with a watermark, globals with dirty marks.
+#[derive(Default)]
+pub struct Roots {
+    pub frames: Vec<Vec<RawRef>>,
+    pub globals: Vec<RawRef>,
+    pub dirty: Vec<bool>,
+    /// Frames below this index are below the watermark.
+    pub settled: usize,
+    /// A root that the provider shows or hides as a test likes.
+    pub hidden: RawRef,
+    pub show_hidden: bool,
+}
+
+impl Roots {
+    fn settle_to(&self) -> usize {
+        self.frames.len().saturating_sub(3).max(self.settled)
+    }
+}
+
+impl RootProvider for Roots {
+    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        let range = match scope {
+            FrameScope::Settling => self.settled..self.settle_to(),
+            FrameScope::Recent => self.settle_to()..self.frames.len(),
+            FrameScope::All => 0..self.frames.len(),
+        };
+        let mut work = RootWork::default();
+        for index in range {
+            visitor.place(RootPlace::Frame(index as u64));
+            visitor.slots(&mut self.frames[index]);
+            work.frames += 1;
+            work.slots += self.frames[index].len() as u64;
+        }
+        if scope == FrameScope::All && self.show_hidden {
+            visitor.place(RootPlace::Frame(0xdead));
+            visitor.slot(&mut self.hidden);
+        }
+        work
+    }
+
+    fn remembered(&mut self, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        for (index, global) in self.globals.iter_mut().enumerate().filter(|(index, _)| self.dirty[*index]) {
+            visitor.place(RootPlace::Global(index as u64));
+            visitor.slot(global);
+            work.slots += 1;
+        }
+        work
+    }
+
+    fn all(&mut self, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        for (index, global) in self.globals.iter_mut().enumerate() {
+            visitor.place(RootPlace::Global(index as u64));
+            visitor.slot(global);
+        }
+        RootWork { slots: self.globals.len() as u64, ..RootWork::default() }
+    }
+
+    fn after_collection(&mut self, promoted_all: bool) {
+        self.settled = if promoted_all { self.frames.len() } else { self.settle_to() };
+        self.dirty.fill(false);
+    }
+}
+
+/// A heap, its model and the roots of both.
+pub struct World {
+    pub heap: Heap,
+    pub types: Types,
+    pub roots: Roots,
+    pub random: Random,
+    pub bodies: Vec<Body>,
+    pub frames: Vec<Vec<Value>>,
+    pub globals: Vec<Value>,
+    next_host: u32,
+    dead_hosts: HashSet<u32>,
+    exhausted: bool,
+}
+
+impl World {
+    pub fn new(config: &HeapConfig, seed: u64) -> World {
+        let types = Types::new();
+        let heap = Heap::new(config, types.table.clone()).unwrap();
+        World::with(heap, types, seed)
+    }
+
+    pub fn with(heap: Heap, types: Types, seed: u64) -> World {
+        let roots =
+            Roots { frames: vec![Vec::new()], globals: vec![0; 20], dirty: vec![false; 20], ..Roots::default() };
+        World {
+            heap,
+            types,
+            roots,
+            random: Random::new(seed),
+            bodies: Vec::new(),
+            frames: vec![Vec::new()],
+            globals: vec![Value::Null; 20],
+            next_host: 0,
+            dead_hosts: HashSet::new(),
+            exhausted: false,
+        }
+    }
+
+    /// Runs `steps` random operations; stops early when the heap is exhausted. Compares now and then.
+    pub fn run(&mut self, steps: usize) {
+        for step in 0..steps {
+            if self.step().is_err() {
+                self.exhausted = true;
+                break;
+            }
+            if step % 512 == 511 {
+                self.compare();
+            }
+        }
+        self.compare();
+    }
+
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    fn step(&mut self) -> Result<(), Exhausted> {
+        match self.random.below(100) {
+            0..30 => self.new_struct(),
+            30..42 => self.new_array(),
+            42..44 => self.new_host(),
+            44..64 => self.store(),
+            64..72 => self.copy_or_fill(),
+            72..76 => self.load(),
+            76..84 => self.pop(),
+            84..88 => self.call(),
+            88..93 => self.set_global(),
+            93..99 => self.return_(),
+            _ => {
+                self.collect();
+                Ok(())
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        match self.random.below(12) {
+            0..6 => self.heap.collect_minor(&mut self.roots),
+            6..8 => self.heap.promote_all(&mut self.roots),
+            8..10 => self.heap.collect_major(&mut self.roots),
+            10 => self.heap.collect_moving(&mut self.roots),
+            _ => {
+                self.heap.collect_major(&mut self.roots);
+                self.drain_hosts();
+                let alive = self.alive_hosts();
+                let expected: HashSet<u32> = (0..self.next_host).filter(|index| !alive.contains(index)).collect();
+                assert_eq!(self.dead_hosts, expected, "a major finds exactly the dead host values");
+            }
+        }
+    }
+
+    fn push(&mut self, reference: RawRef, value: Value) {
+        let top = self.frames.len() - 1;
+        self.roots.settled = self.roots.settled.min(top);
+        self.roots.frames[top].push(reference);
+        self.frames[top].push(value);
+    }
+
+    fn new_struct(&mut self) -> Result<(), Exhausted> {
+        // Mostly small ones.
+        let ty = if self.random.below(40) == 0 { self.random.below(7) } else { self.random.below(5) };
+        let shape = &self.types.structs[ty];
+        let (id, refs, bits) = (shape.id, shape.refs.len(), shape.bits.len());
+        let reference = match self.random.below(20) {
+            0 => self.heap.alloc_old_struct(id, &mut self.roots)?,
+            _ => self.heap.alloc_struct(id, &mut self.roots)?,
+        };
+        let body = Body::Struct { ty, refs: vec![Value::Null; refs], bits: vec![0; bits] };
+        self.bodies.push(body);
+        self.push(reference, Value::Object(self.bodies.len() - 1));
+        for _ in 0..refs.min(3) {
+            self.store_to(reference, self.bodies.len() - 1);
+        }
+        Ok(())
+    }
+
+    fn new_array(&mut self) -> Result<(), Exhausted> {
+        let length = match self.random.below(200) {
+            0..120 => self.random.below(12),
+            120..180 => self.random.below(150),
+            180..196 => self.random.below(2000),
+            196..199 => self.random.below(9000),
+            _ => self.random.below(60_000),
+        };
+        let old = self.random.below(20) == 0;
+        let (id, body) = match self.random.below(2) {
+            0 => (self.types.refs, Body::Refs(vec![Value::Null; length])),
+            _ => {
+                let ty = self.random.below(5);
+                (self.types.data[ty].0, Body::Data { ty, bytes: vec![0; length << self.types.data[ty].1] })
+            }
+        };
+        let reference = if old {
+            self.heap.alloc_old_array(id, length as u32, &mut self.roots)?
+        } else {
+            self.heap.alloc_array(id, length as u32, &mut self.roots)?
+        };
+        self.bodies.push(body);
+        self.push(reference, Value::Object(self.bodies.len() - 1));
+        Ok(())
+    }
+
+    fn new_host(&mut self) -> Result<(), Exhausted> {
+        let index = self.next_host;
+        let cell = self.heap.alloc_host_value(self.types.host, index, &mut self.roots)?;
+        self.next_host += 1;
+        self.bodies.push(Body::Host(index));
+        self.push(cell, Value::Object(self.bodies.len() - 1));
+        Ok(())
+    }
+
+    /// A random value that the program can reach.
+    fn pick(&mut self) -> (RawRef, Value) {
+        match self.random.below(10) {
+            0 => (0, Value::Null),
+            1 => {
+                let bits = self.random.next() as u32;
+                (i31_encode(bits), Value::I31(bits & 0x7fff_ffff))
+            }
+            _ => self.pick_object().unwrap_or((0, Value::Null)),
+        }
+    }
+
+    /// A random root object, or one that is a few fields away.
+    fn pick_object(&mut self) -> Option<(RawRef, Value)> {
+        let (mut reference, mut value) = match self.random.below(4) {
+            0 => {
+                let index = self.random.below(self.globals.len());
+                (self.roots.globals[index], self.globals[index])
+            }
+            _ => {
+                let frame = self.random.below(self.frames.len());
+                let index = self.random.below(self.frames[frame].len());
+                (*self.roots.frames[frame].get(index)?, *self.frames[frame].get(index)?)
+            }
+        };
+        for _ in 0..self.random.below(4) {
+            let Value::Object(object) = value else { break };
+            let Some((slot, next)) = self.random_field(object) else { break };
+            let Value::Object(_) = next else { break };
+            reference = self.heap.read_ref(reference, slot);
+            value = next;
+        }
+        matches!(value, Value::Object(_)).then_some((reference, value))
+    }
+
+    fn random_field(&mut self, object: usize) -> Option<(u64, Value)> {
+        match &self.bodies[object] {
+            Body::Struct { ty, refs, .. } if !refs.is_empty() => {
+                let index = self.random.below(refs.len());
+                Some((self.types.structs[*ty].refs[index] as u64, refs[index]))
+            }
+            Body::Refs(refs) if !refs.is_empty() => {
+                let index = self.random.below(refs.len());
+                Some((ARRAY_ELEMENTS_OFFSET as u64 + index as u64 * 4, refs[index]))
+            }
+            _ => None,
+        }
+    }
+
+    fn store(&mut self) -> Result<(), Exhausted> {
+        if let Some((reference, Value::Object(object))) = self.pick_object() {
+            self.store_to(reference, object);
+        }
+        Ok(())
+    }
+
+    /// Writes a random field of an object.
+    fn store_to(&mut self, reference: RawRef, object: usize) {
+        let (new_ref, new_value) = self.pick();
+        let bits = self.random.next() as u128 | (self.random.next() as u128) << 64;
+        let choice = self.random.next() as usize;
+        match &mut self.bodies[object] {
+            Body::Struct { ty, refs, bits: values } => {
+                let shape = &self.types.structs[*ty];
+                if !refs.is_empty() && (values.is_empty() || choice & 1 == 0) {
+                    let index = (choice >> 1) % refs.len();
+                    refs[index] = new_value;
+                    self.heap.write_ref(reference, shape.refs[index] as u64, new_ref);
+                } else if !values.is_empty() {
+                    let index = (choice >> 1) % values.len();
+                    let (offset, kind) = shape.bits[index];
+                    values[index] = write_bits(&mut self.heap, reference, offset as u64, kind, bits);
+                }
+            }
+            Body::Refs(refs) if !refs.is_empty() => {
+                let index = choice % refs.len();
+                refs[index] = new_value;
+                self.heap.array_set_ref(reference, index as u32, new_ref);
+            }
+            Body::Data { ty, bytes } if !bytes.is_empty() => {
+                let (shift, new) = (self.types.data[*ty].1, bits.to_le_bytes());
+                let index = choice % (bytes.len() >> shift);
+                let new = &new[..1 << shift];
+                bytes[index << shift..(index + 1) << shift].copy_from_slice(new);
+                self.heap.array_bytes_mut(reference, index as u32, 1).copy_from_slice(new);
+            }
+            _ => {}
+        }
+    }
+
+    fn copy_or_fill(&mut self) -> Result<(), Exhausted> {
+        let Some((to, Value::Object(to_object))) = self.pick_object() else { return Ok(()) };
+        let from = if self.random.below(3) == 0 { Some((to, Value::Object(to_object))) } else { self.pick_object() };
+        let Some((from, Value::Object(from_object))) = from else { return Ok(()) };
+        if self.random.below(4) == 0 {
+            self.fill(to, to_object);
+            return Ok(());
+        }
+        let mut range = |to_len: usize, from_len: usize| {
+            let length = self.random.below(to_len.min(from_len) + 1);
+            (self.random.below(to_len - length + 1), self.random.below(from_len - length + 1), length)
+        };
+        match (self.bodies[to_object].clone(), self.bodies[from_object].clone()) {
+            (Body::Refs(mut target), Body::Refs(source)) => {
+                let (at, start, length) = range(target.len(), source.len());
+                target[at..at + length].copy_from_slice(&source[start..start + length]);
+                self.bodies[to_object] = Body::Refs(target);
+                self.heap.array_copy(to, at as u32, from, start as u32, length as u32);
+            }
+            (Body::Data { ty, bytes: mut target }, Body::Data { ty: from_ty, bytes: source }) if ty == from_ty => {
+                let shift = self.types.data[ty].1;
+                let (at, start, length) = range(target.len() >> shift, source.len() >> shift);
+                let (at_byte, start_byte) = (at << shift, start << shift);
+                target[at_byte..at_byte + (length << shift)]
+                    .copy_from_slice(&source[start_byte..start_byte + (length << shift)]);
+                self.bodies[to_object] = Body::Data { ty, bytes: target };
+                self.heap.array_copy(to, at as u32, from, start as u32, length as u32);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, array: RawRef, object: usize) {
+        let (mut new_ref, new_value) = self.pick();
+        let bits = self.random.next() as u128;
+        let (a, b) = (self.random.next() as usize, self.random.next() as usize);
+        match &mut self.bodies[object] {
+            Body::Refs(refs) if !refs.is_empty() => {
+                let start = a % refs.len();
+                let length = b % (refs.len() - start + 1);
+                refs[start..start + length].fill(new_value);
+                let mut array = array;
+                if self.heap.fill_wants_promotion(array, length as u32, new_ref) {
+                    self.roots.frames.push(vec![array, new_ref]);
+                    self.heap.promote_all(&mut self.roots);
+                    let moved = self.roots.frames.pop().unwrap();
+                    (array, new_ref) = (moved[0], moved[1]);
+                    self.roots.settled = self.roots.settled.min(self.roots.frames.len());
+                }
+                self.heap.array_fill_ref(array, start as u32, length as u32, new_ref);
+            }
+            Body::Data { ty, bytes } if !bytes.is_empty() => {
+                let shift = self.types.data[*ty].1;
+                let start = a % (bytes.len() >> shift);
+                let length = b % ((bytes.len() >> shift) - start + 1);
+                for element in bytes[start << shift..(start + length) << shift].chunks_mut(1 << shift) {
+                    element.copy_from_slice(&bits.to_le_bytes()[..1 << shift]);
+                }
+                self.heap.array_fill_bits(array, start as u32, length as u32, bits);
+            }
+            _ => {}
+        }
+    }
+
+    fn load(&mut self) -> Result<(), Exhausted> {
+        let (reference, value) = self.pick();
+        self.push(reference, value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<(), Exhausted> {
+        let top = self.frames.len() - 1;
+        for _ in 0..self.random.below(6) {
+            self.frames[top].pop();
+            self.roots.frames[top].pop();
+        }
+        Ok(())
+    }
+
+    fn call(&mut self) -> Result<(), Exhausted> {
+        if self.frames.len() < 40 {
+            self.frames.push(Vec::new());
+            self.roots.frames.push(Vec::new());
+        }
+        Ok(())
+    }
+
+    fn return_(&mut self) -> Result<(), Exhausted> {
+        let pops = if self.random.below(10) == 0 { 8 } else { 1 };
+        for _ in 0..pops {
+            if self.frames.len() > 1 {
+                self.frames.pop();
+                self.roots.frames.pop();
+                self.roots.settled = self.roots.settled.min(self.frames.len());
+            }
+        }
+        Ok(())
+    }
+
+    fn set_global(&mut self) -> Result<(), Exhausted> {
+        let (reference, value) = self.pick();
+        let index = self.random.below(self.globals.len());
+        (self.roots.globals[index], self.globals[index]) = (reference, value);
+        self.roots.dirty[index] = true;
+        Ok(())
+    }
+
+    fn drain_hosts(&mut self) {
+        while let Some(index) = self.heap.pop_dead_host_value() {
+            assert!(self.dead_hosts.insert(index), "host value {index} died twice");
+        }
+    }
+
+    fn alive_hosts(&self) -> HashSet<u32> {
+        let mut seen = HashSet::new();
+        let roots = self.frames.iter().flatten().chain(&self.globals);
+        let mut grey: Vec<usize> = roots.filter_map(object_of).collect();
+        let mut alive = HashSet::new();
+        while let Some(object) = grey.pop() {
+            if seen.insert(object) {
+                match &self.bodies[object] {
+                    Body::Struct { refs, .. } | Body::Refs(refs) => grey.extend(refs.iter().filter_map(object_of)),
+                    Body::Host(index) => drop(alive.insert(*index)),
+                    Body::Data { .. } => {}
+                }
+            }
+        }
+        alive
+    }
+
+    /// Compares the heap with the model, from the roots.
+    pub fn compare(&mut self) {
+        self.heap.check(&mut self.roots);
+        self.drain_hosts();
+        let alive = self.alive_hosts();
+        assert!(self.dead_hosts.is_disjoint(&alive), "a host value died whose cell is alive");
+        let mut matched: HashMap<usize, RawRef> = HashMap::new();
+        let mut taken: HashMap<RawRef, usize> = HashMap::new();
+        let mut grey: Vec<(RawRef, Value)> = Vec::new();
+        for (refs, values) in self.roots.frames.iter().zip(&self.frames) {
+            grey.extend(refs.iter().copied().zip(values.iter().copied()));
+        }
+        grey.extend(self.roots.globals.iter().copied().zip(self.globals.iter().copied()));
+        while let Some((reference, value)) = grey.pop() {
+            let object = match value {
+                Value::Null => {
+                    assert_eq!(reference, 0);
+                    continue;
+                }
+                Value::I31(bits) => {
+                    assert_eq!(reference, i31_encode(bits));
+                    continue;
+                }
+                Value::Object(object) => object,
+            };
+            if let Some(known) = matched.insert(object, reference) {
+                assert_eq!(known, reference, "one object of the model is two of the heap");
+                continue;
+            }
+            assert_eq!(taken.insert(reference, object), None, "two objects of the model are one of the heap");
+            self.compare_object(reference, object, &mut grey);
+        }
+    }
+
+    fn compare_object(&self, reference: RawRef, object: usize, grey: &mut Vec<(RawRef, Value)>) {
+        let heap = &self.heap;
+        match &self.bodies[object] {
+            Body::Struct { ty, refs, bits } => {
+                let shape = &self.types.structs[*ty];
+                assert_eq!(heap.type_of(reference), shape.id);
+                for (offset, value) in shape.refs.iter().zip(refs) {
+                    grey.push((heap.read_ref(reference, *offset as u64), *value));
+                }
+                for ((offset, kind), expected) in shape.bits.iter().zip(bits) {
+                    assert_eq!(read_bits(heap, reference, *offset as u64, *kind), *expected);
+                }
+            }
+            Body::Data { ty, bytes } => {
+                let (id, shift) = self.types.data[*ty];
+                assert_eq!(heap.type_of(reference), id);
+                assert_eq!(heap.array_length(reference) as usize, bytes.len() >> shift);
+                assert!(heap.array_bytes(reference, 0, (bytes.len() >> shift) as u32) == &bytes[..]);
+            }
+            Body::Refs(refs) => {
+                assert_eq!(heap.type_of(reference), self.types.refs);
+                assert_eq!(heap.array_length(reference) as usize, refs.len());
+                grey.extend((0..refs.len()).map(|index| (heap.array_get_ref(reference, index as u32), refs[index])));
+            }
+            Body::Host(index) => {
+                assert_eq!(heap.type_of(reference), self.types.host);
+                assert_eq!(heap.read_i32(reference, 4), *index);
+            }
+        }
+    }
+}
+
+fn object_of(value: &Value) -> Option<usize> {
+    match value {
+        Value::Object(object) => Some(*object),
+        _ => None,
+    }
+}
+
+fn write_bits(heap: &mut Heap, object: RawRef, offset: u64, kind: FieldKind, bits: u128) -> u128 {
+    match kind {
+        FieldKind::I8 => heap.write_i8(object, offset, bits as u8),
+        FieldKind::I16 => heap.write_i16(object, offset, bits as u16),
+        FieldKind::I32 => heap.write_i32(object, offset, bits as u32),
+        FieldKind::I64 => heap.write_i64(object, offset, bits as u64),
+        FieldKind::V128 => heap.write_v128(object, offset, bits),
+        FieldKind::Ref => unreachable!("references are written by write_ref"),
+    }
+    read_bits(heap, object, offset, kind)
+}
+
+fn read_bits(heap: &Heap, object: RawRef, offset: u64, kind: FieldKind) -> u128 {
+    match kind {
+        FieldKind::I8 => heap.read_i8(object, offset) as u128,
+        FieldKind::I16 => heap.read_i16(object, offset) as u128,
+        FieldKind::I32 => heap.read_i32(object, offset) as u128,
+        FieldKind::I64 => heap.read_i64(object, offset) as u128,
+        FieldKind::V128 => heap.read_v128(object, offset),
+        FieldKind::Ref => unreachable!("references are read by read_ref"),
+    }
+}

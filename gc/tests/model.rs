@@ -1,0 +1,82 @@
+//! Random programs on the heap and on a model that knows nothing of collectors, compared.
+//!
+//! `HEAPWOOD_GC_MODEL_ROUNDS=N` runs N times as many seeds.
+
+mod common;
+
+use common::World;
+use heapwood_gc::HeapConfig;
+use std::num::NonZeroU64;
+
+fn rounds() -> u64 {
+    std::env::var("HEAPWOOD_GC_MODEL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
+    for seed in 0..seeds * rounds() {
+        let seed = seed * 1000 + name.len() as u64;
+        let run = || {
+            let mut world = World::new(config, seed);
+            world.run(steps);
+            world.heap.stats()
+        };
+        match std::panic::catch_unwind(run) {
+            Ok(stats) => println!(
+                "{name}, seed {seed}: {} minors, {} majors, {} compactions, promoted {}, moved {}, logged {}, live {}",
+                stats.minors,
+                stats.majors,
+                stats.compactions,
+                stats.promoted_bytes,
+                stats.moved_bytes,
+                stats.log_entries,
+                stats.live_bytes
+            ),
+            Err(panic) => {
+                eprintln!("{name}: seed {seed} failed");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+fn config() -> HeapConfig {
+    HeapConfig { max_bytes: 256 << 20, verify: true, ..HeapConfig::default() }
+}
+
+#[test]
+fn default_nursery() {
+    run("default", &config(), 6, 20_000);
+}
+
+#[test]
+fn tiny_nursery_and_early_majors() {
+    run("tiny", &HeapConfig { nursery_bytes: Some(64 << 10), initial_bytes: 1 << 20, ..config() }, 6, 20_000);
+}
+
+#[test]
+fn collection_at_every_allocation() {
+    run("stress 1", &HeapConfig { stress: NonZeroU64::new(1), ..config() }, 4, 1_500);
+}
+
+#[test]
+fn collection_at_every_seventh_allocation() {
+    let config = HeapConfig { stress: NonZeroU64::new(7), nursery_bytes: Some(64 << 10), ..config() };
+    run("stress 7", &config, 4, 6_000);
+}
+
+#[test]
+fn without_verifier() {
+    let config = HeapConfig { verify: false, nursery_bytes: Some(64 << 10), initial_bytes: 2 << 20, ..config() };
+    run("unverified", &config, 6, 60_000);
+}
+
+#[test]
+fn a_small_heap_runs_full_and_stays_usable() {
+    for seed in 0..4 * rounds() {
+        let config = HeapConfig { max_bytes: 3 << 20, verify: true, ..config() };
+        let mut world = World::new(&config, seed);
+        world.run(30_000);
+        world.heap.collect_major(&mut world.roots);
+        world.compare();
+    }
+}

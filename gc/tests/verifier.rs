@@ -1,0 +1,197 @@
+//! Each safety net, broken on purpose: the verifier has to report it, and say where.
+
+mod common;
+
+use common::{Roots, Types};
+use heapwood_gc::{Heap, HeapConfig};
+use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::header::{FORWARDED, UNLOGGED};
+
+struct Setup {
+    heap: Heap,
+    types: Types,
+    roots: Roots,
+}
+
+fn setup() -> Setup {
+    let types = Types::new();
+    let config = HeapConfig { max_bytes: 64 << 20, verify: true, ..HeapConfig::default() };
+    let heap = Heap::new(&config, types.table.clone()).unwrap();
+    let roots = Roots { frames: vec![vec![0; 4]], globals: vec![0; 2], dirty: vec![false; 2], ..Roots::default() };
+    Setup { heap, types, roots }
+}
+
+impl Setup {
+    /// A young object with two reference fields.
+    fn young(&mut self) -> RawRef {
+        self.heap.alloc_struct(self.types.structs[1].id, &mut self.roots).unwrap()
+    }
+
+    /// An old object with two reference fields, in slot 0 of the frame.
+    fn old(&mut self) -> RawRef {
+        let old = self.heap.alloc_old_struct(self.types.structs[1].id, &mut self.roots).unwrap();
+        self.roots.frames[0][0] = old;
+        old
+    }
+}
+
+/// Runs `collect` and returns what the verifier said.
+fn report(mut setup: Setup, collect: impl FnOnce(&mut Heap, &mut Roots)) -> String {
+    let run = move || collect(&mut setup.heap, &mut setup.roots);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).expect_err("the verifier saw nothing");
+    let text = panic.downcast_ref::<String>().expect("a message").clone();
+    assert!(text.starts_with("heap verifier"), "another panic: {text}");
+    text
+}
+
+#[track_caller]
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn a_sound_heap_passes() {
+    let mut setup = setup();
+    let (old, young) = (setup.old(), setup.young());
+    setup.heap.write_ref(old, 4, young);
+    setup.heap.collect_minor(&mut setup.roots);
+    setup.heap.collect_major(&mut setup.roots);
+    setup.heap.collect_moving(&mut setup.roots);
+    setup.heap.collect_minor(&mut setup.roots);
+}
+
+#[test]
+fn a_barrier_that_forgets_the_log() {
+    let mut setup = setup();
+    let (old, young) = (setup.old(), setup.young());
+    setup.heap.hooks().skip_next_log = true;
+    setup.heap.write_ref(old, 4, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["BeforeCollection", "says that it is logged but the log lacks it", &format!("{old:#x}")]);
+}
+
+#[test]
+fn a_store_without_a_barrier() {
+    let mut setup = setup();
+    let (old, young) = (setup.old(), setup.young());
+    setup.heap.poke(old + 1, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["references young", "unlogged", "byte 4 of object"]);
+}
+
+#[test]
+fn a_chunk_that_was_not_logged() {
+    let mut setup = setup();
+    let array = setup.heap.alloc_old_array(setup.types.refs, 1000, &mut setup.roots).unwrap();
+    setup.roots.frames[0][0] = array;
+    let young = setup.young();
+    setup.heap.array_set_ref(array, 500, young);
+    // In the chunk next to the one that is logged.
+    setup.heap.poke(array + 2 + 512, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["references young", "unlogged", &format!("byte {} of object", 8 + 512 * 4)]);
+}
+
+#[test]
+fn a_root_that_a_stack_map_misses() {
+    let mut setup = setup();
+    setup.roots.hidden = setup.young();
+    setup.heap.collect_minor(&mut setup.roots);
+    setup.roots.show_hidden = true;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["a part of the nursery that is empty", "the frame that returns to 0xdead"]);
+}
+
+#[test]
+fn a_root_that_minors_do_not_visit() {
+    let mut setup = setup();
+    setup.roots.hidden = setup.young();
+    setup.roots.show_hidden = true;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["in a root that minors do not visit", "0xdead"]);
+}
+
+#[test]
+fn a_global_whose_write_was_not_noted() {
+    let mut setup = setup();
+    setup.roots.globals[1] = setup.young();
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["in a root that minors do not visit", "global 1"]);
+}
+
+#[test]
+fn a_stale_reference_to_a_moved_object() {
+    let mut setup = setup();
+    let old = setup.old();
+    let stale = old;
+    setup.heap.collect_moving(&mut setup.roots);
+    assert_ne!(setup.roots.frames[0][0], stale, "the object moved");
+    setup.roots.frames[0][1] = stale;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("{stale:#x} lies in block"), "which is Free", "frame that returns to 0x0"]);
+}
+
+#[test]
+fn a_forwarding_pointer_that_was_left() {
+    let mut setup = setup();
+    let old = setup.old();
+    setup.heap.poke(old, (old + 64) | FORWARDED);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["was left forwarded to", &format!("{old:#x}")]);
+}
+
+#[test]
+fn a_reference_into_the_middle_of_an_object() {
+    let mut setup = setup();
+    let young = setup.young();
+    let ty = setup.types.structs[1].id;
+    // The field looks like a header.
+    setup.heap.poke(young + 2, ty.header(0));
+    setup.roots.frames[0][1] = young + 2;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["is not the start of a young object"]);
+}
+
+#[test]
+fn old_objects_that_overlap() {
+    let mut setup = setup();
+    let old = setup.heap.alloc_old_array(setup.types.data[0].0, 100, &mut setup.roots).unwrap();
+    setup.roots.frames[0][0] = old;
+    setup.heap.poke(old + 4, setup.types.structs[0].id.header(UNLOGGED));
+    setup.roots.frames[0][1] = old + 4;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["overlaps another"]);
+}
+
+#[test]
+fn a_header_without_a_type() {
+    let mut setup = setup();
+    let old = setup.old();
+    setup.heap.poke(old, 0x00ff_ff00 | UNLOGGED);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["which names no type"]);
+}
+
+#[test]
+fn an_immortal_object_with_a_mortal_field() {
+    let mut setup = setup();
+    let old = setup.old();
+    let immortal = setup.heap.alloc_immortal_object(setup.types.structs[1].id).unwrap();
+    setup.heap.poke(immortal + 1, old);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["immortal", "byte 4 of object"]);
+}
+
+#[test]
+fn a_write_into_the_empty_eden() {
+    let mut setup = setup();
+    let young = setup.young();
+    setup.heap.collect_minor(&mut setup.roots);
+    setup.heap.poke(young + 1, 5);
+    // The next object does not cover the word, and eden is checked after the collection.
+    setup.roots.frames[0][0] = 0;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["eden is not poisoned at", &format!("{:#x}", young + 1)]);
+}
