@@ -97,6 +97,10 @@ impl Features {
         FEATURES.iter().fold(Features::DEFAULT, |all, feature| Features(all.0 | feature.flags))
     }
 
+    pub(crate) const fn from_flags(flags: WasmFeatures) -> Features {
+        Features(flags)
+    }
+
     /// For wasmparser.
     pub const fn wasm(self) -> WasmFeatures {
         self.0
