@@ -12,9 +12,12 @@ use crate::{
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
-    BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, Payload, TypeRef,
-    ValidPayload, Validator, ValidatorResources,
+    BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, Parser, Payload, TypeRef, ValidPayload,
+    Validator, ValidatorResources,
 };
+
+/// First byte of the instructions on objects.
+const GC_PREFIX: u8 = 0xfb;
 
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
@@ -44,9 +47,17 @@ impl DecodedModule {
         for job in self.validators {
             let features = job.validator.features;
             let mut validator = job.validator.into_validator(allocations);
-            let bytes = &self.info.bytes[job.range.clone()];
-            let body = FunctionBody::new(BinaryReader::new_features(bytes, job.range.start, features));
-            validator.validate(&body)?;
+            let body = &self.info.bytes[job.range.clone()];
+            let mut reader = BinaryReader::new_features(body, job.range.start, features);
+            validator.read_locals(&mut reader)?;
+            while !reader.eof() {
+                let offset = reader.original_position();
+                if self.info.bytes[offset] == GC_PREFIX {
+                    limits::check_operator(&reader.peek_operator(&validator.visitor(offset))?, offset)?;
+                }
+                reader.visit_operator(&mut validator.visitor(offset))??;
+            }
+            reader.finish_expression(&validator.visitor(reader.original_position()))?;
             allocations = validator.into_allocations();
         }
         Ok(self.info)

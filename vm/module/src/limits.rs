@@ -1,8 +1,11 @@
 //! Implementation limits: those of the WebAssembly JavaScript interface.
 //!
-//! wasmparser enforces all but [`MODULE_BYTES_MAX`] while it decodes and validates; they stand here for messages and
+//! wasmparser enforces all but [`MODULE_BYTES_MAX`] and [`ARRAY_NEW_FIXED_MAX`] while it decodes and validates; they stand here for messages and
 //! for whoever sizes things by them. Two of its limits are below the JavaScript interface's: 100 tables instead of
 //! 100,000, and 1,000,000 for imports and exports with the parameters and results of those that are functions.
+
+use crate::ModuleError;
+use wasmparser::Operator;
 
 /// Bytes of a module.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;
@@ -23,22 +26,36 @@ pub const RESULTS_MAX: usize = 1_000;
 /// Fields of a struct type.
 pub const FIELDS_MAX: usize = 10_000;
 
+/// Operands of `array.new_fixed`. Whoever validates a body checks it before wasmparser does, which pops as many
+/// operands as the instruction says: in unreachable code there is no end to them.
+pub const ARRAY_NEW_FIXED_MAX: u32 = 10_000;
+
 /// The messages of wasmparser that name a thing but not its limit.
-const UNNAMED: [(&str, usize); 5] = [
-    ("function params", PARAMS_MAX),
-    ("function returns", RESULTS_MAX),
-    ("struct fields", FIELDS_MAX),
-    ("rec group types", TYPES_MAX),
-    ("catches", 10_000),
+const UNNAMED: [(&str, usize); 6] = [
+    ("function params size is out of bounds", PARAMS_MAX),
+    ("function returns size is out of bounds", RESULTS_MAX),
+    ("struct fields size is out of bounds", FIELDS_MAX),
+    ("rec group types size is out of bounds", TYPES_MAX),
+    ("catches size is out of bounds", 10_000),
+    ("too many locals: locals exceed maximum", LOCALS_MAX),
 ];
 
-/// Completes a message "… size is out of bounds" with the limit.
+/// Completes such a message.
 pub(crate) fn name_the_limit(message: &str) -> String {
-    let Some(thing) = message.strip_suffix(" size is out of bounds") else {
-        return message.to_owned();
-    };
-    match UNNAMED.iter().find(|(name, _)| *name == thing) {
+    match UNNAMED.iter().find(|(unnamed, _)| *unnamed == message) {
         Some((_, limit)) => format!("{message}: more than the limit of {limit}"),
         None => message.to_owned(),
+    }
+}
+
+/// Limits of instructions that wasmparser does not know.
+pub(crate) fn check_operator(operator: &Operator<'_>, offset: usize) -> Result<(), ModuleError> {
+    match *operator {
+        Operator::ArrayNewFixed { array_size, .. } if array_size > ARRAY_NEW_FIXED_MAX => {
+            let limit = ARRAY_NEW_FIXED_MAX;
+            let message = format!("array.new_fixed of {array_size} elements: more than the limit of {limit}");
+            Err(ModuleError::at(offset, message))
+        }
+        _ => Ok(()),
     }
 }
