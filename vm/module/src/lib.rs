@@ -18,6 +18,7 @@ mod features;
 mod group_key;
 mod hierarchy;
 mod info;
+mod inspect;
 mod key_table;
 pub mod limits;
 mod malformed;
