@@ -218,7 +218,7 @@ fn an_entry_too_long_for_the_buffer_is_cut() {
     }
 }
 
-/// All functions whose first argument is a descriptor, and `poll_oneoff` aside, its position otherwise.
+/// Functions that take a descriptor: its place among the arguments, and how many of them there are.
 const BY_DESCRIPTOR: [(&str, usize, usize); 34] = [
     ("fd_advise", 0, 4),
     ("fd_allocate", 0, 3),
