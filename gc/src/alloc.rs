@@ -23,6 +23,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// Blocks swept when a slice of eden is granted.
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
+/// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
+const FREE_PART_MIN: u64 = 64;
 /// Bytes that the null collector takes at a time.
 const NULL_AREA_BYTES: u64 = 1 << 20;
 
@@ -43,7 +45,8 @@ impl Heap {
     /// Allocates a struct, an exception or another object of fixed size, zeroed. May collect.
     /// Above 32 KiB (or a quarter of eden) it is born old: stores of references into it need the barrier.
     pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let descriptor = self.types.descriptor(ty);
+        let memory = self.memory;
+        let descriptor = memory.descriptor(ty);
         debug_assert!(!matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
         let bytes = descriptor.size as u64;
         if self.is_born_old(bytes) {
@@ -58,7 +61,8 @@ impl Heap {
     /// Allocates an array of `length` elements, zeroed. May collect. Any size: `Exhausted` before anything is done
     /// if it cannot fit the limit. Large ones are born old: stores of references need the barrier.
     pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let descriptor = self.types.descriptor(ty);
+        let memory = self.memory;
+        let descriptor = memory.descriptor(ty);
         debug_assert!(matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
         let bytes = array_bytes(descriptor.elem_shift, length);
         if self.is_born_old(bytes) {
@@ -212,9 +216,24 @@ impl Heap {
     }
 
     pub(crate) fn sweep_some(&mut self, blocks: u32) {
-        if !sweep::is_done(&self.old) {
-            sweep::step(&mut self.old, &mut self.cage, &mut self.charge, blocks, &mut SweepWork::default());
+        if sweep::is_done(&self.old) {
+            return;
         }
+        let done = sweep::step(&mut self.old, &mut self.cage, &mut self.charge, blocks, &mut SweepWork::default());
+        if done {
+            // Free memory beyond what is filled before the next major goes back to the system.
+            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
+            let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
+            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        }
+    }
+
+    /// Gives all memory back to the system that no object is in and that the nursery does not need, after finishing
+    /// the sweep. For idle times.
+    pub fn return_memory(&mut self) {
+        self.sweep_some(u32::MAX);
+        let keep = self.nursery.reserve_blocks(self.nursery.granted());
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
     }
 
     /// Frees memory, harder with each attempt.
@@ -230,9 +249,12 @@ impl Heap {
             2 => self.compact(GcCause::Emergency, false, roots),
             _ => return Err(self.exhausted(requested_bytes)),
         }
-        self.sweep_some(u32::MAX);
-        let keep = self.nursery.reserve_blocks(EDEN_START);
-        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        self.stall();
+        let limit_bytes = self.charge.limit_bytes();
+        if *attempt == 2 && limit_bytes.saturating_sub(self.charge.used_bytes()) < limit_bytes / FREE_PART_MIN {
+            // Going on would collect for every few objects.
+            return Err(self.exhausted(requested_bytes));
+        }
         Ok(())
     }
 
@@ -269,8 +291,7 @@ impl Heap {
     fn take_old(&mut self, bytes: u64) -> Result<ObjectReference, Refused> {
         if bytes <= BLOCK_BYTES as u64 {
             // What the nursery needs stays ready.
-            let blocks = self.nursery.reserve_blocks(self.nursery.granted()) + 1;
-            self.make_ready(blocks)?;
+            self.make_ready(self.reserved_blocks() + 1)?;
             let object = self.old.allocate(bytes as u32).ok_or(Refused::Limit)?;
             self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
             return Ok(object);
@@ -279,6 +300,11 @@ impl Heap {
             let epoch = self.old.epoch;
             match self.old.blocks.take_run(&mut self.cage, &mut self.charge, bytes, epoch) {
                 Ok(block) => {
+                    if let Err(refused) = self.make_ready(self.reserved_blocks()) {
+                        // The run took blocks that the nursery needs.
+                        self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, bytes);
+                        return Err(refused);
+                    }
                     self.old.allocated_bytes += bytes;
                     return Ok(ObjectReference(crate::blocks::block_start(block)));
                 }
@@ -286,6 +312,11 @@ impl Heap {
                 Err(refused) => return Err(refused),
             }
         }
+    }
+
+    /// Blocks that have to stay ready for the next minor.
+    fn reserved_blocks(&self) -> u32 {
+        if self.is_collected() { self.nursery.reserve_blocks(self.nursery.granted()) } else { 0 }
     }
 
     /// Without a collector, memory is handed out in order.

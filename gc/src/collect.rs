@@ -1,6 +1,5 @@
 //! The collections, from the outside in: verify, stop, work, count, tell.
 
-use crate::config::Exhausted;
 use crate::event::{GcCause, GcEvent, GcEventKind};
 use crate::heap::Heap;
 use crate::log::LOG_ENTRIES_MAX;
@@ -58,17 +57,6 @@ impl Heap {
         }
     }
 
-    /// Makes sure that `bytes` of old space could be allocated, collecting if they could not. For tests and embedders
-    /// that want to fail early.
-    pub fn ensure_room(&mut self, bytes: u64, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
-        if self.charge.used_bytes() + bytes > self.charge.limit_bytes() {
-            self.collect_major(roots);
-            self.sweep_some(u32::MAX);
-        }
-        let fits = self.charge.used_bytes() + bytes <= self.charge.limit_bytes();
-        if fits { Ok(()) } else { Err(self.exhausted(bytes)) }
-    }
-
     pub(crate) fn stress_collect(&mut self, kind: StressKind, roots: &mut dyn RootProvider) {
         match kind {
             StressKind::Minor => self.minor(GcCause::Stress, false, roots),
@@ -116,9 +104,10 @@ impl Heap {
         let to = if promote_all { Bump { cursor: to_space.cursor, end: to_space.cursor } } else { to_space };
         let mut minor = Minor {
             memory: self.memory,
+            promoted: self.old.lend(),
             old: &mut self.old,
             log: &mut self.log,
-            stack: &mut self.stack,
+            stack: self.stack.lend_stack(),
             to,
             to_start: to.cursor,
             work: MinorWork::default(),
@@ -260,6 +249,16 @@ impl Heap {
         }
     }
 
+    /// The mutator waits: the whole heap is swept and what is free goes back, so that it can be used for anything.
+    pub(crate) fn stall(&mut self) {
+        let stop = self.stop();
+        self.sweep_some(u32::MAX);
+        let keep = self.nursery.reserve_blocks(EDEN_START);
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        self.stats.stalls += 1;
+        self.tell(GcEventKind::Stall, GcCause::Emergency, stop, Done::default());
+    }
+
     fn stop(&self) -> Stop {
         Stop {
             start_ns: self.now_ns(),
@@ -289,11 +288,12 @@ impl Heap {
     fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
         let now_ns = self.now_ns();
         let pause_ns = now_ns - stop.start_ns;
-        if kind == GcEventKind::Minor {
-            self.stats.minors += 1;
-            self.stats.minor_pauses.add(pause_ns);
-        } else {
-            self.stats.major_pauses.add(pause_ns);
+        match kind {
+            GcEventKind::Minor => {
+                self.stats.minors += 1;
+                self.stats.minor_pauses.add(pause_ns);
+            }
+            _ => self.stats.major_pauses.add(pause_ns),
         }
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;

@@ -31,7 +31,8 @@ pub struct HeapConfig {
     pub max_bytes: u64,
     /// Memory that may be used before the first major, in bytes.
     pub initial_bytes: u64,
-    /// Bytes of eden, fixed; `None`: 256 KiB at first, adapted to the copying speed.
+    /// Bytes of eden, fixed (at most a twelfth of the limit, at least 64 KiB); `None`: 256 KiB at first, adapted to
+    /// the copying speed.
     pub nursery_bytes: Option<u32>,
     /// Collect at every Nth allocation, alternating minor, major, moving.
     pub stress: Option<NonZeroU64>,

@@ -69,6 +69,7 @@ impl Heap {
         let memory = cage.memory();
         let blocks = Blocks::new(&mut cage);
         let log = Log::new(&mut cage)?;
+        let marker = Marker::new(&mut cage)?;
         let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
         let nursery = Nursery::new(first_eden_bytes(config));
         memory.set_hot(ALLOC_TOP, EDEN_START);
@@ -82,7 +83,7 @@ impl Heap {
             old: OldSpace::new(blocks, memory, config.verify),
             immortal: Immortal::new(),
             log,
-            marker: Marker::new(&mut cage),
+            marker,
             stack,
             hosts: HostCells::new(&mut cage),
             policy: Policy::new(config.initial_bytes, config.max_bytes),
@@ -171,6 +172,7 @@ impl Heap {
 
 /// A small heap gets a small eden, so that eden, survivors and reserve (4.5 times eden) stay below half of it.
 fn first_eden_bytes(config: &HeapConfig) -> u32 {
-    let fits = (config.max_bytes / 12).min(NURSERY_BYTES_DEFAULT as u64) as u32 / 4096 * 4096;
-    config.nursery_bytes.unwrap_or(fits.max(NURSERY_BYTES_MIN))
+    let wanted = config.nursery_bytes.unwrap_or(NURSERY_BYTES_DEFAULT);
+    let fits = (config.max_bytes / 12).min(wanted as u64) as u32 / 4096 * 4096;
+    fits.max(NURSERY_BYTES_MIN)
 }

@@ -12,6 +12,7 @@
 
 use crate::blocks::{block_of, block_start};
 use crate::old::OldSpace;
+use crate::raw::backing::BackingError;
 use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
 use crate::raw::object::{ObjectReference, Slot, is_old, is_young};
 use crate::raw::side::SideVec;
@@ -25,6 +26,8 @@ const UPPER_HALF: u8 = 4;
 const DEFERRED: u8 = 8;
 /// Elements of a reference array that are scanned at a time.
 const ELEMENTS_AT_ONCE: u32 = 8192;
+/// Entries of the mark stack at first.
+const MARK_STACK_MIN: usize = 4096;
 /// Most entries of the mark stack.
 pub const MARK_STACK_MAX: usize = 2 << 20;
 
@@ -53,9 +56,11 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// A marker at rest.
-    pub fn new(cage: &mut Cage) -> Marker {
-        Marker { stack: SideVec::new(cage, MARK_STACK_MAX), overflowed: false, work: MarkWork::default() }
+    /// A marker at rest, with a small stack: it is never without one.
+    pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
+        let mut stack = SideVec::new(cage, MARK_STACK_MAX);
+        stack.grow(cage, MARK_STACK_MIN)?;
+        Ok(Marker { stack, overflowed: false, work: MarkWork::default() })
     }
 
     /// Sets the most entries of the stack (tests).

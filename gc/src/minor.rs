@@ -14,7 +14,7 @@ use crate::nursery::EDEN_START;
 use crate::old::{Bump, OldSpace};
 use crate::raw::cage::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_young, ref_count};
-use crate::raw::side::SideVec;
+use crate::raw::side::LentStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor};
 use heapwood_gc_abi::header::{AGED, FORWARDED, UNLOGGED};
 use heapwood_gc_abi::space::{
@@ -55,7 +55,9 @@ pub struct Minor<'a> {
     /// The remembered set.
     pub log: &'a mut Log,
     /// Copies that are not scanned yet.
-    pub stack: &'a mut SideVec<u32>,
+    pub stack: LentStack<u32>,
+    /// The range of the old space that promotion bumps in, lent by `old`.
+    pub promoted: Bump,
     /// Rest of the survivor space.
     pub to: Bump,
     /// First reference of the survivor space.
@@ -76,6 +78,7 @@ impl Minor<'_> {
         let recent = roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut Age(self));
         self.drain();
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
+        self.old.give_back(self.promoted);
         self.work.frames = settling.frames + recent.frames;
         self.work.frame_slots = settling.slots + recent.slots;
     }
@@ -134,7 +137,18 @@ impl Minor<'_> {
         self.copy::<PROMOTE>(ObjectReference(reference), header)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn promote(&mut self, bytes: u32) -> ObjectReference {
+        match self.promoted.take(bytes) {
+            Some(start) => ObjectReference(start),
+            None => self
+                .old
+                .allocate_from(&mut self.promoted, bytes)
+                .expect("the reserve of ready blocks covers the nursery"),
+        }
+    }
+
+    #[inline(always)]
     fn copy<const PROMOTE: bool>(&mut self, object: ObjectReference, header: u32) -> RawRef {
         let memory = self.memory;
         let descriptor = memory.descriptor(TypeId::of_header(header));
@@ -151,7 +165,7 @@ impl Minor<'_> {
             }
             None => {
                 self.work.promoted_bytes += bytes as u64;
-                (self.old.allocate(bytes).expect("the reserve of ready blocks covers the nursery"), UNLOGGED)
+                (self.promote(bytes), UNLOGGED)
             }
         };
         self.work.copied_objects += 1;
@@ -159,8 +173,7 @@ impl Minor<'_> {
         memory.set_header(to, header & !AGED | state);
         memory.forward(object, to);
         if descriptor.ref_count != 0 || descriptor.kind == ObjectKind::ArrayRef {
-            let pushed = self.stack.push(to.0);
-            debug_assert!(pushed, "the stack has room for every object of the nursery");
+            self.stack.push(to.0);
         }
         to.0
     }

@@ -89,6 +89,27 @@ impl OldSpace {
         }
     }
 
+    /// Lends the range that the fast path bumps in, to keep it in registers; `allocate_from` refills it and
+    /// `give_back` ends the loan.
+    pub fn lend(&mut self) -> Bump {
+        std::mem::take(&mut self.small)
+    }
+
+    /// Ends a loan.
+    pub fn give_back(&mut self, bump: Bump) {
+        self.small = bump;
+    }
+
+    /// Room for an object when the lent range has none.
+    #[cold]
+    #[inline(never)]
+    pub fn allocate_from(&mut self, lent: &mut Bump, bytes: u32) -> Option<ObjectReference> {
+        self.small = *lent;
+        let object = self.allocate_slow(bytes);
+        *lent = self.lend();
+        object
+    }
+
     #[cold]
     #[inline(never)]
     fn allocate_slow(&mut self, bytes: u32) -> Option<ObjectReference> {

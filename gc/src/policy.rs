@@ -32,6 +32,11 @@ impl Policy {
         Policy { threshold_bytes, live_bytes: 0, limit_bytes, last_major_ns: 0, copy_speed: 0.0 }
     }
 
+    /// Bytes that may be added to the old space between the last major and the next.
+    pub fn room_bytes(&self) -> u64 {
+        self.threshold_bytes - self.live_bytes
+    }
+
     /// Whether a major is due when `allocated_bytes` were added to the old space since the last one.
     pub fn is_major_due(&self, allocated_bytes: u64) -> bool {
         self.live_bytes + allocated_bytes >= self.threshold_bytes
@@ -44,7 +49,7 @@ impl Policy {
         let traced = (live_bytes.max(1 << 16)) as f64 / seconds(mark_ns);
         let live = live_bytes as f64;
         let room = (live * filled / traced / BALANCE).sqrt().clamp(ROOM_BYTES_MIN, 2.0 * live + 2.0 * ROOM_BYTES_MIN);
-        self.threshold_bytes = (live_bytes + room as u64).min(self.limit_bytes);
+        self.threshold_bytes = (live_bytes + room as u64).min(self.limit_bytes.max(live_bytes));
         self.live_bytes = live_bytes;
         self.last_major_ns = now_ns;
     }

@@ -22,6 +22,40 @@ pub struct SideVec<T: Plain> {
 // SAFETY: the memory behind it belongs to the heap alone (M3), and T is plain data.
 unsafe impl<T: Plain + Send> Send for SideVec<T> {}
 
+/// A stack over the memory of a side vector that is not used otherwise meanwhile.
+#[derive(Debug)]
+pub struct LentStack<T: Plain> {
+    bottom: *mut T,
+    top: *mut T,
+    end: *mut T,
+}
+
+impl<T: Plain> LentStack<T> {
+    /// Pushes an element. Panics if the vector was not grown enough.
+    #[inline(always)]
+    pub fn push(&mut self, value: T) {
+        assert!(self.top != self.end, "the stack has room for every object of the nursery");
+        // SAFETY: S1 by the test above.
+        unsafe {
+            *self.top = value;
+            self.top = self.top.add(1);
+        }
+    }
+
+    /// Takes the last element.
+    #[inline(always)]
+    pub fn pop(&mut self) -> Option<T> {
+        if self.top == self.bottom {
+            return None;
+        }
+        // SAFETY: S1: it was written by `push`.
+        unsafe {
+            self.top = self.top.sub(1);
+            Some(*self.top)
+        }
+    }
+}
+
 impl<T: Plain> SideVec<T> {
     /// An empty vector that can grow to `capacity_max` elements. Costs address space only.
     pub fn new(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
@@ -100,6 +134,13 @@ impl<T: Plain> SideVec<T> {
         unsafe { *self.start.add(self.len) = value };
         self.len += 1;
         true
+    }
+
+    /// Lends the vector's memory as a stack that lives in registers.
+    #[inline(always)]
+    pub fn lend_stack(&mut self) -> LentStack<T> {
+        debug_assert!(self.len == 0);
+        LentStack { bottom: self.start, top: self.start, end: self.start.wrapping_add(self.capacity) }
     }
 
     /// Takes the last element.
