@@ -131,6 +131,6 @@ mod tests {
         assert!(cut(&ranges, 0).is_empty() && skip(&ranges, 9).is_empty());
         // The longest list over the largest memory becomes one call of the host.
         let huge = [0..1 << 32, 0..1 << 32];
-        assert_eq!(cut(&huge, MAX_BYTES).as_slice(), [0..MAX_BYTES]);
+        assert_eq!(cut(&huge, MAX_BYTES).iter().map(ExactSizeIterator::len).sum::<usize>(), MAX_BYTES);
     }
 }
