@@ -7,3 +7,9 @@
 compile_error!("Heapwood compiles to x86-64 Linux only; other targets have no backend yet");
 
 pub mod abi;
+mod asm;
+mod compiler;
+mod first_look;
+pub mod stubs;
+
+pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};

@@ -23,11 +23,13 @@
 mod builtin;
 mod record;
 mod reg;
+mod resume;
 mod signature;
 mod trap;
 
 pub use builtin::{Builtin, BuiltinKind};
 pub use record::*;
 pub use reg::*;
+pub use resume::*;
 pub use signature::*;
 pub use trap::TrapKind;

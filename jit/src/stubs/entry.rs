@@ -1,0 +1,149 @@
+//! From native code into the guest.
+
+use super::{Assembler, VALUE_BYTES, assemble};
+use crate::abi::{CallLayout, Place};
+use dynasmrt::{DynasmApi, dynasm};
+use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, ENTRY_SP, NATIVE_SP};
+
+/// The trampoline for functions of this layout:
+/// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> u64`.
+///
+/// Arguments are read from `values`, one per 16 bytes, results are written there. `guest_sp` is a multiple of 16.
+/// Frame on the guest stack: `[rbp + 8]` 0, `[rbp]` 0, then results and arguments on the stack.
+pub fn entry_trampoline(layout: &CallLayout) -> Vec<u8> {
+    assemble(|ops| {
+        enter(ops, (layout.arg_bytes + layout.result_bytes) as i32);
+        load_arguments(ops, layout);
+        dynasm!(ops
+            ; .arch x64
+            ; call r10
+            ; mov r11, [r15 + NATIVE_SP]
+            ; mov r11, [r11]
+        );
+        store_results(ops, layout);
+        dynasm!(ops
+            ; .arch x64
+            ; mov [r15 + ALLOC_TOP], r12d
+            ; xor eax, eax
+        );
+        leave(ops);
+    })
+}
+
+/// Native registers are saved, the guest's are set: r10 code, r11 values, r12d, r14, r15, rbp, rsp.
+fn enter(ops: &mut Assembler, stack_bytes: i32) {
+    dynasm!(ops
+        ; .arch x64
+        ; push rbp
+        ; push rbx
+        ; push r12
+        ; push r13
+        ; push r14
+        ; push r15
+        ; push rcx
+        ; mov r15, rdx
+        ; mov r14, rsi
+        ; mov r10, rdi
+        ; mov r11, rcx
+        ; mov [r15 + NATIVE_SP], rsp
+        ; mov r12d, [r15 + ALLOC_TOP]
+        ; mov rsp, r8
+        ; xor eax, eax
+        ; push rax
+        ; push rax
+        ; mov rbp, rsp
+        ; mov [r15 + ENTRY_FP], rbp
+        ; mov [r15 + ENTRY_SP], rsp
+    );
+    if stack_bytes != 0 {
+        dynasm!(ops ; .arch x64 ; sub rsp, stack_bytes);
+    }
+}
+
+/// Back to the native caller; rax is the result.
+pub(super) fn leave(ops: &mut Assembler) {
+    dynasm!(ops
+        ; .arch x64
+        ; mov rsp, [r15 + NATIVE_SP]
+        ; pop rcx
+        ; pop r15
+        ; pop r14
+        ; pop r13
+        ; pop r12
+        ; pop rbx
+        ; pop rbp
+        ; ret
+    );
+}
+
+/// Stack arguments first, since they pass through rax and xmm15.
+fn load_arguments(ops: &mut Assembler, layout: &CallLayout) {
+    let wide = wide_stack_places(&layout.params, layout.arg_bytes);
+    for (index, place) in layout.params.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Stack(offset) if wide[index] => dynasm!(ops
+                ; .arch x64
+                ; movups xmm15, [r11 + at]
+                ; movups [rsp + offset as i32], xmm15
+            ),
+            Place::Stack(offset) => dynasm!(ops
+                ; .arch x64
+                ; mov rax, [r11 + at]
+                ; mov [rsp + offset as i32], rax
+            ),
+            Place::Gpr(_) | Place::Xmm(_) => {}
+        }
+    }
+    for (index, place) in layout.params.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov Rq(gpr.0), [r11 + at]),
+            Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups Rx(xmm.0), [r11 + at]),
+            Place::Stack(_) => {}
+        }
+    }
+}
+
+/// Register results first, since stack results pass through rax and xmm15. The callee popped the arguments: rsp is
+/// at the first stack result.
+fn store_results(ops: &mut Assembler, layout: &CallLayout) {
+    let wide = wide_stack_places(&layout.results, layout.result_bytes);
+    for (index, place) in layout.results.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov [r11 + at], Rq(gpr.0)),
+            Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups [r11 + at], Rx(xmm.0)),
+            Place::Stack(_) => {}
+        }
+    }
+    for (index, place) in layout.results.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Stack(offset) if wide[index] => dynasm!(ops
+                ; .arch x64
+                ; movups xmm15, [rsp + offset as i32]
+                ; movups [r11 + at], xmm15
+            ),
+            Place::Stack(offset) => dynasm!(ops
+                ; .arch x64
+                ; mov rax, [rsp + offset as i32]
+                ; mov [r11 + at], rax
+            ),
+            Place::Gpr(_) | Place::Xmm(_) => {}
+        }
+    }
+}
+
+/// Which of the places are stack places of 16 bytes (of a vector): those whose successor is 16 bytes away.
+pub(super) fn wide_stack_places(places: &[Place], area_bytes: u32) -> Vec<bool> {
+    let mut wide = vec![false; places.len()];
+    let mut end = area_bytes;
+    for (index, place) in places.iter().enumerate().rev() {
+        if let Place::Stack(offset) = *place {
+            wide[index] = end - offset == 16;
+            end = offset;
+        }
+    }
+    wide
+}

@@ -1,0 +1,121 @@
+//! From the guest to a host function.
+
+use super::entry::wide_stack_places;
+use super::{Assembler, VALUE_BYTES, assemble};
+use crate::abi::{CallLayout, Place, RESUME_SAVED};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
+
+/// The code of host functions of this layout; r14 is the host function's context.
+///
+/// Calls `dispatch: extern "sysv64" fn(heap_base, context, values: *mut [u64; 2]) -> {value, status}` on the native
+/// stack; `special` is the address of [`FixedStubs::special`](super::FixedStubs). To the walker this frame does not
+/// exist: EXIT_FP, EXIT_PC and EXIT_SP are the caller's.
+///
+/// Frame: `[rbp - 8]` r10, then the value buffer down to rsp.
+pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<u8> {
+    let values = layout.params.len().max(layout.results.len());
+    let frame = 8 + values as i32 * VALUE_BYTES;
+    assemble(|ops| {
+        dynasm!(ops
+            ; .arch x64
+            ; push rbp
+            ; mov rbp, rsp
+            ; push r10
+            ; sub rsp, frame - 8
+        );
+        save_arguments(ops, layout);
+        call_native(ops, dispatch);
+        dynasm!(ops
+            ; .arch x64
+            ; lea rsp, [rbp - frame]
+            ; mov r12d, [r15 + ALLOC_TOP]
+            ; test edx, edx
+            ; jnz >special
+        );
+        load_results(ops, layout);
+        dynasm!(ops
+            ; .arch x64
+            ; mov r10, [rbp - 8]
+            ; mov rsp, rbp
+            ; pop rbp
+        );
+        match layout.arg_bytes {
+            0 => dynasm!(ops ; .arch x64 ; ret),
+            bytes => dynasm!(ops ; .arch x64 ; ret bytes as i16),
+        }
+        dynasm!(ops
+            ; .arch x64
+            ; special:
+            ; mov r11, QWORD special as i64
+            ; jmp r11
+        );
+    })
+}
+
+fn save_arguments(ops: &mut Assembler, layout: &CallLayout) {
+    let wide = wide_stack_places(&layout.params, layout.arg_bytes);
+    for (index, place) in layout.params.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov [rsp + at], Rq(gpr.0)),
+            Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups [rsp + at], Rx(xmm.0)),
+            Place::Stack(offset) if wide[index] => dynasm!(ops
+                ; .arch x64
+                ; movups xmm15, [rbp + 16 + offset as i32]
+                ; movups [rsp + at], xmm15
+            ),
+            Place::Stack(offset) => dynasm!(ops
+                ; .arch x64
+                ; mov r11, [rbp + 16 + offset as i32]
+                ; mov [rsp + at], r11
+            ),
+        }
+    }
+}
+
+fn call_native(ops: &mut Assembler, dispatch: u64) {
+    dynasm!(ops
+        ; .arch x64
+        ; mov r11, [rbp]
+        ; mov [r15 + EXIT_FP], r11
+        ; mov r11, [rbp + 8]
+        ; mov [r15 + EXIT_PC], r11
+        ; lea r11, [rbp + 16]
+        ; mov [r15 + EXIT_SP], r11
+        ; mov QWORD [r15 + EXIT_REGS], 0
+        ; mov [r15 + ALLOC_TOP], r12d
+        ; mov [r15 + RESUME_SAVED], rbx
+        ; mov [r15 + RESUME_SAVED + 8], r10
+        ; mov [r15 + RESUME_SAVED + 16], r13
+        ; mov rdi, r15
+        ; mov rsi, r14
+        ; mov rdx, rsp
+        ; mov rsp, [r15 + NATIVE_SP]
+        ; mov rax, QWORD dispatch as i64
+        ; call rax
+    );
+}
+
+/// Stack results first, since they pass through r11 and xmm15; they lie directly above the stack arguments.
+fn load_results(ops: &mut Assembler, layout: &CallLayout) {
+    let wide = wide_stack_places(&layout.results, layout.result_bytes);
+    let area = 16 + layout.arg_bytes as i32;
+    for (index, place) in layout.results.iter().enumerate() {
+        let at = index as i32 * VALUE_BYTES;
+        match *place {
+            Place::Stack(offset) if wide[index] => dynasm!(ops
+                ; .arch x64
+                ; movups xmm15, [rsp + at]
+                ; movups [rbp + area + offset as i32], xmm15
+            ),
+            Place::Stack(offset) => dynasm!(ops
+                ; .arch x64
+                ; mov r11, [rsp + at]
+                ; mov [rbp + area + offset as i32], r11
+            ),
+            Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov Rq(gpr.0), [rsp + at]),
+            Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups Rx(xmm.0), [rsp + at]),
+        }
+    }
+}

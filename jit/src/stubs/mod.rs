@@ -1,0 +1,53 @@
+//! Fixed machine code between native code and guest code: bytes only, the runtime places them.
+//!
+//! The native side of all stubs is the System V convention. Native frame of an entry, which every exit relies on:
+//! ```text
+//! [NATIVE_SP]        address of the value buffer
+//! [NATIVE_SP + 8]    r15, r14, r13, r12, rbx, rbp of the native caller, then its return address
+//! ```
+//! NATIVE_SP is a multiple of 16, so that native functions can be called from there.
+//!
+//! What native functions return: rax a value, edx a status of [`Status`].
+
+mod entry;
+mod fixed;
+mod host;
+
+pub use entry::entry_trampoline;
+pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
+pub use host::host_trampoline;
+
+use dynasmrt::VecAssembler;
+use dynasmrt::x64::X64Relocation;
+
+/// How a native function called by a stub ended: its second result register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Status {
+    /// Go on.
+    Done = 0,
+    /// Leave the guest: the entry trampoline returns 1.
+    Leave = 1,
+    /// Go on at the handler in the RESUME words, with the exception in eax.
+    Resume = 2,
+}
+
+/// What an entry trampoline returns.
+pub const ENTRY_RETURNED: u64 = 0;
+/// The guest was left by a trap, an exception or an error of the host.
+pub const ENTRY_LEFT: u64 = 1;
+
+/// Bytes of a value in the buffers of entry and host trampolines.
+pub const VALUE_BYTES: i32 = 16;
+
+/// Most bytes that a stub uses on the guest stack below the guest's rsp: the buffer of a host call with 1,000 values,
+/// or the saved registers.
+pub const STUB_STACK_BYTES: usize = 20 << 10;
+
+type Assembler = VecAssembler<X64Relocation>;
+
+fn assemble(emit: impl FnOnce(&mut Assembler)) -> Vec<u8> {
+    let mut ops = Assembler::new(0);
+    emit(&mut ops);
+    ops.finalize().expect("all labels of a stub are bound")
+}
