@@ -17,7 +17,7 @@ fn packed_type_index(index: PackedIndex, offset: usize) -> Result<u32, ModuleErr
     type_index(index.unpack(), offset)
 }
 
-pub(crate) fn heap_type(heap: wasmparser::HeapType, offset: usize) -> Result<HeapType, ModuleError> {
+pub fn heap_type(heap: wasmparser::HeapType, offset: usize) -> Result<HeapType, ModuleError> {
     use AbstractHeapType as Abstract;
     let unsupported = || ModuleError::at(offset, format!("heap type {heap:?} is not supported"));
     let ty = match heap {
@@ -44,11 +44,11 @@ pub(crate) fn heap_type(heap: wasmparser::HeapType, offset: usize) -> Result<Hea
     })
 }
 
-pub(crate) fn ref_type(ty: wasmparser::RefType, offset: usize) -> Result<RefType, ModuleError> {
+pub fn ref_type(ty: wasmparser::RefType, offset: usize) -> Result<RefType, ModuleError> {
     Ok(RefType::new(ty.is_nullable(), heap_type(ty.heap_type(), offset)?))
 }
 
-pub(crate) fn val_type(ty: wasmparser::ValType, offset: usize) -> Result<ValType, ModuleError> {
+pub fn val_type(ty: wasmparser::ValType, offset: usize) -> Result<ValType, ModuleError> {
     Ok(match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,

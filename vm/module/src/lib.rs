@@ -10,7 +10,7 @@
 
 mod const_expr;
 mod context;
-mod convert;
+pub mod convert;
 mod decode;
 mod detect;
 mod error;

@@ -1,0 +1,390 @@
+//! Arrays: allocation, element access, block operations.
+
+use super::Compiler;
+use super::call::{Arg, ColdArg};
+use super::state::Reg;
+use super::structs::{Element, Extend, object_mem};
+use super::values::Value;
+use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
+use crate::asm::{Alu, Cond, Mem, ShiftOp, Sse, Width};
+use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
+use heapwood_gc_abi::{FieldKind, hot, space};
+use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
+
+impl Compiler<'_> {
+    fn array_ref(ty: TypeIndex) -> ValType {
+        ValType::Ref(RefType::new(false, HeapType::Type(ty)))
+    }
+
+    // ---- allocation
+
+    /// `array.new_fixed`: straight-line code.
+    pub(crate) fn array_new_fixed(&mut self, ty: TypeIndex, count: u32) {
+        let storage = self.info.types.element(ty).storage;
+        let kind = storage.field_kind();
+        let bytes = array_bytes(kind.shift(), count);
+        let object = if bytes <= space::INLINE_BYTES_MAX as u64 {
+            let object = self.allocate(bytes as u32);
+            self.write_header(object, RelocationTarget::TypeHeader(ty));
+            self.asm.store_imm(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), count as i32);
+            object
+        } else {
+            self.call_builtin(Builtin::ArrayAlloc, &[Arg::TypeId(ty), Arg::Number(count)], 0, Some(ValType::I32));
+            let object = self.pop();
+            object.reg().expect("the result register").as_gpr()
+        };
+        let from = self.stack.len() - count as usize;
+        for k in 0..count {
+            let at = object_mem(object, ARRAY_ELEMENTS_OFFSET + k * kind.bytes());
+            self.initialize(storage, at, from + k as usize);
+        }
+        self.drop_operands(count as usize);
+        self.push_object(ty, object);
+    }
+
+    /// `array.new_default`: the length is on top.
+    pub(crate) fn array_new_default(&mut self, ty: TypeIndex) {
+        let shift = self.info.types.element(ty).storage.field_kind().shift();
+        if let Some(super::state::Place::Const(len)) = self.stack.last().map(|o| o.place) {
+            let bytes = array_bytes(shift, len as u32);
+            if bytes <= 512 {
+                self.pop();
+                let object = self.allocate(bytes as u32);
+                self.write_header(object, RelocationTarget::TypeHeader(ty));
+                self.asm.store_imm(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), len as u32 as i32);
+                self.clear_object(object, ARRAY_ELEMENTS_OFFSET, bytes as u32);
+                return self.push_object(ty, object);
+            }
+        }
+        self.array_new_dynamic(ty, None);
+    }
+
+    /// `array.new`: value and length.
+    pub(crate) fn array_new(&mut self, ty: TypeIndex) {
+        let height = self.stack.len() - 2;
+        if self.stack[height].place == super::state::Place::Const(0) {
+            // The same as the default.
+            let mut len = self.pop();
+            self.in_gpr(&mut len);
+            self.drop_value();
+            self.push_value(ValType::I32, len);
+            return self.array_new_dynamic(ty, None);
+        }
+        self.array_new_dynamic(ty, Some(height));
+    }
+
+    /// An array of a length known at run time only: inline up to the limit, else by the runtime. The operands stay
+    /// on the stack until the object is complete.
+    fn array_new_dynamic(&mut self, ty: TypeIndex, value: Option<usize>) {
+        let storage = self.info.types.element(ty).storage;
+        let shift = storage.field_kind().shift();
+        let len = self.top_in_gpr();
+        self.regs.locked |= Reg::gpr(len).bit();
+        if let Some(height) = value {
+            let reg = self.operand_in_reg(height);
+            self.regs.locked |= reg.bit();
+        }
+        let object = self.take_gpr();
+        let (big, slow, retry, done) =
+            (self.asm.new_label(), self.asm.new_label(), self.asm.new_label(), self.asm.new_label());
+        let len_max = (space::INLINE_BYTES_MAX - ARRAY_ELEMENTS_OFFSET) >> shift;
+        self.asm.bind(retry);
+        // Length 0 and lengths beyond the inline limit in one compare.
+        self.asm.lea(Width::W32, SCRATCH, Mem::base(len, -1));
+        self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, len_max as i32 - 1);
+        self.asm.jcc(Cond::Ae, big);
+        self.words_of(len, shift);
+        self.asm.mov_rr(Width::W32, object, ALLOC_TOP);
+        self.asm.alu_rr(Width::W32, Alu::Add, ALLOC_TOP, SCRATCH);
+        self.asm.alu_rm(Width::W32, Alu::Cmp, ALLOC_TOP, Mem::base(HEAP_BASE, hot::ALLOC_LIMIT));
+        self.asm.jcc(Cond::A, slow);
+        self.write_header(object, RelocationTarget::TypeHeader(ty));
+        self.asm.store(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), len);
+        self.fill_pattern(storage, value);
+        self.fill_words(object);
+        self.asm.bind(done);
+
+        let was = self.asm.set_cold(true);
+        self.asm.bind(slow);
+        self.asm.alu_rr(Width::W32, Alu::Sub, ALLOC_TOP, SCRATCH);
+        self.asm.shift_ri(Width::W64, ShiftOp::Shl, SCRATCH, 2);
+        let refs = self.safepoint_refs();
+        self.call_slow(Builtin::Allocate, refs);
+        self.asm.jmp(retry);
+        self.asm.bind(big);
+        self.cold_call(Builtin::ArrayAlloc, &[ColdArg::TypeId(ty), ColdArg::Reg(len)], object);
+        if let Some(height) = value {
+            self.cold_fill(object, height, len);
+        }
+        self.asm.jmp(done);
+        self.asm.set_cold(was);
+        self.drop_operands(1 + value.is_some() as usize);
+        self.push_object(ty, object);
+    }
+
+    /// The operand on top in a register that it owns.
+    fn top_in_gpr(&mut self) -> Gpr {
+        let height = self.stack.len() - 1;
+        self.operand_in_reg(height).as_gpr()
+    }
+
+    /// The operand at `height` in a register that it owns; nothing else changes.
+    fn operand_in_reg(&mut self, height: usize) -> Reg {
+        let operand = self.stack[height];
+        if let super::state::Place::Reg(reg) = operand.place {
+            return reg;
+        }
+        let reg = self.take(super::state::in_xmm(operand.ty));
+        let source = self.operand_source(height);
+        let one = super::moves::Move { ty: operand.ty, from: source, to: super::moves::Dest::Reg(reg) };
+        self.parallel_move(&smallvec::smallvec![one]);
+        if let super::state::Place::Alias(local) = self.stack[height].place {
+            self.locals[local as usize].aliases -= 1;
+        }
+        self.regs.set(reg, super::state::Owner::Stack(height as u32), operand.ty.is_ref());
+        self.stack[height].place = super::state::Place::Reg(reg);
+        reg
+    }
+
+    /// Words of an array object of `len` (at least 1) elements, into the scratch register.
+    fn words_of(&mut self, len: Gpr, shift: u8) {
+        self.asm.mov_rr(Width::W32, SCRATCH, len);
+        if shift > 0 {
+            self.asm.shift_ri(Width::W32, ShiftOp::Shl, SCRATCH, shift);
+        }
+        self.asm.alu_ri(Width::W32, Alu::Add, SCRATCH, ARRAY_ELEMENTS_OFFSET as i32 + 7);
+        self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, -8);
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, 2);
+    }
+
+    /// The element's bits all over the vector scratch register; keeps the integer scratch register.
+    fn fill_pattern(&mut self, storage: StorageType, value: Option<usize>) {
+        let Some(height) = value else {
+            return self.asm.sse_rr(Sse::XORPS, SCRATCH_XMM, SCRATCH_XMM);
+        };
+        let super::state::Place::Reg(reg) = self.stack[height].place else {
+            unreachable!("the value was put into a register");
+        };
+        match storage {
+            StorageType::I8 | StorageType::I16 => {
+                self.asm.movd_to_xmm(Width::W32, SCRATCH_XMM, reg.as_gpr());
+                if storage == StorageType::I8 {
+                    self.asm.punpck(0x60, SCRATCH_XMM);
+                }
+                self.asm.pshuflw(SCRATCH_XMM, 0);
+                self.asm.pshufd(SCRATCH_XMM, 0);
+            }
+            StorageType::Val(ValType::V128) => self.asm.movaps(SCRATCH_XMM, reg.as_xmm()),
+            StorageType::Val(ValType::I32 | ValType::Ref(_)) => {
+                self.asm.movd_to_xmm(Width::W32, SCRATCH_XMM, reg.as_gpr());
+                self.asm.pshufd(SCRATCH_XMM, 0);
+            }
+            StorageType::Val(ValType::I64) => {
+                self.asm.movd_to_xmm(Width::W64, SCRATCH_XMM, reg.as_gpr());
+                self.asm.pshufd(SCRATCH_XMM, 0x44);
+            }
+            StorageType::Val(ValType::F32) => {
+                self.asm.movaps(SCRATCH_XMM, reg.as_xmm());
+                self.asm.pshufd(SCRATCH_XMM, 0);
+            }
+            StorageType::Val(ValType::F64) => {
+                self.asm.movaps(SCRATCH_XMM, reg.as_xmm());
+                self.asm.pshufd(SCRATCH_XMM, 0x44);
+            }
+        }
+    }
+
+    /// Fills the elements of an object that was just bumped, from its end (the allocation top) down.
+    fn fill_words(&mut self, object: Gpr) {
+        let (again, tail, done) = (self.asm.new_label(), self.asm.new_label(), self.asm.new_label());
+        self.asm.mov_rr(Width::W32, SCRATCH, ALLOC_TOP);
+        self.asm.alu_ri(Width::W32, Alu::Add, object, 6);
+        self.asm.alu_rr(Width::W32, Alu::Cmp, SCRATCH, object);
+        self.asm.jcc(Cond::B, tail);
+        self.asm.bind(again);
+        self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, Mem::indexed(HEAP_BASE, SCRATCH, 2, -16));
+        self.asm.alu_ri(Width::W32, Alu::Sub, SCRATCH, 4);
+        self.asm.alu_rr(Width::W32, Alu::Cmp, SCRATCH, object);
+        self.asm.jcc(Cond::Ae, again);
+        self.asm.bind(tail);
+        // object + 2: the first element.
+        self.asm.alu_ri(Width::W32, Alu::Sub, object, 4);
+        self.asm.alu_rr(Width::W32, Alu::Cmp, SCRATCH, object);
+        self.asm.jcc(Cond::E, done);
+        self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, object_mem(object, 0));
+        self.asm.bind(done);
+        self.asm.alu_ri(Width::W32, Alu::Sub, object, 2);
+    }
+
+    /// Cold: fills an array that the runtime made. The object cannot move meanwhile.
+    fn cold_fill(&mut self, object: Gpr, height: usize, len: Gpr) {
+        let super::state::Place::Reg(value) = self.stack[height].place else {
+            unreachable!("the value was put into a register");
+        };
+        let outgoing = |k: i32| Mem::base(Gpr::RSP, 8 * k);
+        self.asm.store_imm(Width::W64, outgoing(3), 0);
+        if value.is_xmm() {
+            self.asm.sse_rm(Sse::MOVUPS_STORE, value.as_xmm(), outgoing(2));
+        } else {
+            self.asm.store(Width::W64, outgoing(2), value.as_gpr());
+        }
+        self.asm.store(Width::W64, outgoing(4), len);
+        self.frame.need_outgoing(8 * 5);
+        self.asm.store_imm(Width::W64, outgoing(1), 0);
+        self.cold_call(Builtin::ArrayFill, &[ColdArg::Reg(object)], SCRATCH);
+        // The runtime leaves its arguments alone.
+        self.asm.load(Width::W32, object, outgoing(0));
+    }
+
+    pub(crate) fn array_new_data(&mut self, ty: TypeIndex, segment: u32) {
+        self.array_new_segment(Builtin::ArrayNewData, ty, segment);
+    }
+
+    pub(crate) fn array_new_elem(&mut self, ty: TypeIndex, segment: u32) {
+        self.array_new_segment(Builtin::ArrayNewElem, ty, segment);
+    }
+
+    fn array_new_segment(&mut self, builtin: Builtin, ty: TypeIndex, segment: u32) {
+        self.call_builtin(builtin, &[Arg::TypeId(ty), Arg::Number(segment)], 2, Some(Self::array_ref(ty)));
+    }
+
+    // ---- access
+
+    /// Checks the index against the length (null faults first).
+    fn check_index(&mut self, array: &Value, object: Gpr, index: &mut Value) -> Element {
+        let out = self.trap_label(TrapKind::ArrayOutOfBounds);
+        let length = object_mem(object, ARRAY_LENGTH_OFFSET);
+        if let Some(constant) = index.imm32() {
+            self.null_site(array, TrapKind::NullArray);
+            self.asm.alu_mi(Width::W32, Alu::Cmp, length, constant);
+            self.asm.jcc(Cond::Be, out);
+            return Element::Const(constant as u32);
+        }
+        let reg = self.in_gpr(index);
+        self.null_site(array, TrapKind::NullArray);
+        self.asm.alu_rm(Width::W32, Alu::Cmp, reg, length);
+        self.asm.jcc(Cond::Ae, out);
+        Element::Reg(reg)
+    }
+
+    /// The operand of an element whose index was checked; may use the scratch register.
+    fn element_mem(&mut self, kind: FieldKind, object: Gpr, element: Element) -> Mem {
+        let offset = ARRAY_ELEMENTS_OFFSET as i32;
+        match element {
+            Element::Const(index) => {
+                let at = offset as u64 + ((index as u64) << kind.shift());
+                if let Ok(disp) = i32::try_from(at) {
+                    return Mem::indexed(HEAP_BASE, object, 2, disp);
+                }
+                self.asm.mov_ri(SCRATCH, at);
+                self.asm.alu_rr(Width::W64, Alu::Add, SCRATCH, HEAP_BASE);
+                Mem::indexed(SCRATCH, object, 2, 0)
+            }
+            Element::Reg(index) if kind.shift() == 2 => {
+                self.asm.lea(Width::W64, SCRATCH, Mem::indexed(object, index, 0, 0));
+                Mem::indexed(HEAP_BASE, SCRATCH, 2, offset)
+            }
+            Element::Reg(index) if kind.shift() < 4 => {
+                self.asm.lea(Width::W64, SCRATCH, object_mem(object, 0));
+                Mem::indexed(SCRATCH, index, kind.shift(), offset)
+            }
+            Element::Reg(index) => {
+                // 16-byte elements: index * 4 in words, plus the object's reference.
+                self.asm.lea(Width::W64, SCRATCH, Mem::indexed(object, index, 2, 0));
+                Mem::indexed(HEAP_BASE, SCRATCH, 2, offset)
+            }
+        }
+    }
+
+    pub(crate) fn array_get(&mut self, ty: TypeIndex, extend: Extend) {
+        let storage = self.info.types.element(ty).storage;
+        let mut index = self.pop();
+        let mut array = self.pop();
+        let object = self.in_gpr(&mut array);
+        let element = self.check_index(&array, object, &mut index);
+        let mem = self.element_mem(storage.field_kind(), object, element);
+        self.release_value(&index);
+        // The length compare has faulted on null already.
+        let checked = Value { ty: Self::array_ref(ty), ..array };
+        self.load_element(storage, extend, &checked, mem, TrapKind::NullArray);
+    }
+
+    pub(crate) fn array_set(&mut self, ty: TypeIndex) {
+        let storage = self.info.types.element(ty).storage;
+        let mut value = self.pop();
+        let mut index = self.pop();
+        let mut array = self.pop();
+        self.prepare_stored(storage, &mut value);
+        let object = self.in_gpr(&mut array);
+        let element = self.check_index(&array, object, &mut index);
+        if storage.field_kind() == FieldKind::Ref {
+            self.barrier(object, Some(element));
+        }
+        let mem = self.element_mem(storage.field_kind(), object, element);
+        self.store_element(storage, &value, mem);
+        for v in [&value, &index, &array] {
+            self.release_value(v);
+        }
+    }
+
+    pub(crate) fn array_len(&mut self) {
+        let mut array = self.pop();
+        let object = self.in_gpr(&mut array);
+        let dst = self.result_reg(ValType::I32, Some(&array), &[]);
+        self.null_site(&array, TrapKind::NullArray);
+        self.asm.load(Width::W32, dst.as_gpr(), object_mem(object, ARRAY_LENGTH_OFFSET));
+        self.push_result(ValType::I32, dst);
+    }
+
+    // ---- block operations
+
+    pub(crate) fn array_copy(&mut self) {
+        self.call_builtin(Builtin::ArrayCopy, &[], 5, None);
+    }
+
+    /// array, index, value, length: the value takes two words of the arguments.
+    pub(crate) fn array_fill(&mut self, ty: TypeIndex) {
+        let value_ty = self.info.types.element(ty).storage.unpacked();
+        let len = self.pop();
+        let mut value = self.pop();
+        if value_ty == ValType::V128 {
+            return self.array_fill_vector(len, value);
+        }
+        if matches!(value_ty, ValType::F32 | ValType::F64) {
+            let wide = if value_ty == ValType::F32 { ValType::I32 } else { ValType::I64 };
+            self.push_value(value_ty, value);
+            self.reinterpret(value_ty, wide);
+            value = self.pop();
+        }
+        self.push_value(value.ty, value);
+        self.push_const(ValType::I64, 0);
+        self.push_value(ValType::I32, len);
+        self.call_builtin(Builtin::ArrayFill, &[], 5, None);
+    }
+
+    /// A vector is one operand of two words: it is written by hand.
+    fn array_fill_vector(&mut self, len: Value, mut value: Value) {
+        let xmm = self.in_xmm(&mut value);
+        let low = self.take_gpr();
+        let high = self.take_gpr();
+        self.asm.movd_from_xmm(Width::W64, low, xmm);
+        self.asm.movaps(SCRATCH_XMM, xmm);
+        self.asm.pshufd(SCRATCH_XMM, 0xee);
+        self.asm.movd_from_xmm(Width::W64, high, SCRATCH_XMM);
+        self.release_value(&value);
+        self.push_reg(ValType::I64, Reg::gpr(low));
+        self.push_reg(ValType::I64, Reg::gpr(high));
+        self.push_value(ValType::I32, len);
+        self.call_builtin(Builtin::ArrayFill, &[], 5, None);
+    }
+
+    /// array, index | segment | offset, length: the segment's number stands in the middle.
+    pub(crate) fn array_init(&mut self, builtin: Builtin, segment: u32) {
+        let len = self.pop();
+        let offset = self.pop();
+        self.push_const(ValType::I32, segment as u64);
+        self.push_value(ValType::I32, offset);
+        self.push_value(ValType::I32, len);
+        self.call_builtin(builtin, &[], 5, None);
+    }
+}

@@ -1,0 +1,379 @@
+//! Calls of guests and of the runtime, and the safe points that they make.
+
+use super::moves::{Dest, Move, Moves, Source};
+use super::state::{Loc, Operand, Owner, Place, Reg};
+use super::values::{Value, width};
+use super::{Compiler, PendingSafePoint};
+use crate::abi::{
+    Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
+    RelocationTarget, SCRATCH, SafePoint, TrapKind, Xmm,
+};
+use crate::asm::{Alu, Cond, Mem, Width};
+use heapwood_gc_abi::{hot, layout};
+use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
+
+impl Compiler<'_> {
+    // ---- safe points
+
+    /// Reference slots that are current at this point: locals, and the operands in slots (invariant 3).
+    pub(crate) fn safepoint_refs(&self) -> u32 {
+        let in_slot = |o: &&Operand| o.ty.is_ref() && o.place == Place::Slot;
+        let operands = self.stack.iter().rev().find(in_slot).map_or(0, |o| o.refs_below + 1);
+        self.frame.ref_locals + operands
+    }
+
+    /// Notes the return address just reached.
+    fn note_safe_point(&mut self, ref_count: u32, gpr_mask: u16, handler: Option<u32>) {
+        let at = self.asm.position();
+        if let Some(pad) = handler {
+            self.pads[pad as usize].used = true;
+        }
+        let point = SafePoint {
+            pc: 0,
+            ref_count,
+            gpr_mask,
+            frameless: !self.framed,
+            handler: SafePoint::NO_HANDLER,
+            wasm_offset: self.offset,
+        };
+        self.safe_points.push(PendingSafePoint { at, handler, point });
+    }
+
+    /// Calls a slow-path stub: its argument is in r11; all registers survive. No state changes.
+    pub(crate) fn call_slow(&mut self, builtin: Builtin, ref_count: u32) {
+        debug_assert_eq!(builtin.kind(), BuiltinKind::Slow);
+        self.asm.call_mem(builtin_entry(builtin));
+        self.note_safe_point(ref_count, self.regs.refs as u16, None);
+    }
+
+    // ---- before a call
+
+    /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move.
+    pub(crate) fn flush_for_call(&mut self, keep: usize) {
+        for height in (0..keep).rev() {
+            let place = self.stack[height].place;
+            if height < self.control.last().map_or(0, |c| c.settled) {
+                break;
+            }
+            if matches!(place, Place::Reg(_)) {
+                self.spill(height);
+            }
+        }
+        // A reference operand in a slot above an alias or constant: those below must be in slots as well.
+        if let Some(top) = (0..keep).rev().find(|h| self.stack[*h].ty.is_ref() && self.stack[*h].place == Place::Slot) {
+            if top > 0 {
+                self.spill(top);
+                self.spill_refs_below(top);
+            }
+        }
+        for index in 0..32u8 {
+            if let Owner::Local(local) = self.regs.owner[index as usize] {
+                if !self.locals[local as usize].pinned {
+                    self.store_local(local);
+                }
+            }
+        }
+        if self.handler.is_some() {
+            for local in self.const_locals.clone() {
+                self.store_local(local);
+            }
+        }
+    }
+
+    fn spill_refs_below(&mut self, height: usize) {
+        for below in (0..height).rev() {
+            let operand = self.stack[below];
+            if !operand.ty.is_ref() {
+                continue;
+            }
+            if operand.place == Place::Slot {
+                break;
+            }
+            self.spill(below);
+        }
+    }
+
+    /// After the call: nothing is left in the registers that it clobbers.
+    fn forget_clobbered(&mut self) {
+        for index in 0..32u8 {
+            let reg = Reg(index);
+            match self.regs.owner(reg) {
+                Owner::Local(local) if !self.locals[local as usize].pinned => {
+                    self.locals[local as usize].loc = Loc::Slot;
+                    self.regs.free(reg);
+                }
+                Owner::Taken => self.regs.free(reg),
+                Owner::Stack(_) => unreachable!("operands were spilled or consumed"),
+                _ => {}
+            }
+        }
+        self.regs.locked = 0;
+    }
+
+    // ---- guest calls
+
+    pub(crate) fn call(&mut self, function: u32) {
+        let ty = self.info.functions[function as usize];
+        let layout = self.call_layout(ty);
+        self.move_arguments(ty, &layout);
+        if function < self.info.imported_functions {
+            self.need_context();
+            let at = self.env.context.imported_function_offset(function) as i32;
+            let code = at + ContextLayout::IMPORTED_FUNCTION_CODE as i32;
+            let context = at + ContextLayout::IMPORTED_FUNCTION_CONTEXT as i32;
+            self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, code));
+            self.asm.load(Width::W64, CONTEXT, Mem::base(CONTEXT, context));
+            self.asm.call_reg(SCRATCH);
+        } else {
+            self.need_context();
+            self.asm.call_rip();
+            self.relocate(RelocationTarget::FunctionSlot(function));
+        }
+        self.after_call(ty, &layout);
+    }
+
+    pub(crate) fn call_layout(&self, ty: TypeIndex) -> CallLayout {
+        let ty = self.info.types.func(ty);
+        CallLayout::new(&ty.params, &ty.results)
+    }
+
+    /// Pops the arguments into their places.
+    fn move_arguments(&mut self, ty: TypeIndex, layout: &CallLayout) {
+        let params = &self.info.types.func(ty).params;
+        let from = self.stack.len() - params.len();
+        self.flush_for_call(from);
+        self.frame.need_outgoing(layout.arg_bytes + layout.result_bytes);
+        let mut moves = Moves::new();
+        for (k, place) in layout.params.iter().enumerate() {
+            let to = match place {
+                ArgPlace::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
+                ArgPlace::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
+                ArgPlace::Stack(at) => Dest::Mem(Mem::base(Gpr::RSP, *at as i32)),
+            };
+            let source = self.operand_source(from + k);
+            moves.push(Move { ty: self.stack[from + k].ty, from: source, to });
+        }
+        self.parallel_move(&moves);
+        for _ in 0..params.len() {
+            self.pop();
+        }
+    }
+
+    /// The safe point, the repair of rsp, the results.
+    fn after_call(&mut self, ty: TypeIndex, layout: &CallLayout) {
+        self.forget_clobbered();
+        self.context_valid = false;
+        self.note_safe_point(self.safepoint_refs(), 0, self.handler);
+        let results = &self.info.types.func(ty).results;
+        let popped = layout.arg_bytes as i32;
+        for (k, place) in layout.results.iter().enumerate() {
+            let result = results[k];
+            match place {
+                ArgPlace::Gpr(gpr) => self.push_reg(result, Reg::gpr(*gpr)),
+                ArgPlace::Xmm(xmm) => self.push_reg(result, Reg::xmm(*xmm)),
+                ArgPlace::Stack(at) => {
+                    // rsp now points at the results.
+                    self.push_operand(result, Place::Slot);
+                    let height = self.stack.len() - 1;
+                    if result.is_ref() {
+                        self.spill_refs_below(height);
+                    }
+                    let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+                    self.copy_memory(result, slot, Mem::base(Gpr::RSP, *at as i32));
+                }
+            }
+        }
+        if popped != 0 {
+            self.restore_rsp();
+        }
+    }
+
+    /// `call_ref`: the function reference is on top.
+    pub(crate) fn call_ref(&mut self, ty: TypeIndex) {
+        let mut callee = self.pop();
+        let layout = self.call_layout(ty);
+        self.callee_to_context(&mut callee);
+        self.move_arguments(ty, &layout);
+        self.call_object(Some(TrapKind::NullFunction));
+        self.after_call(ty, &layout);
+    }
+
+    /// Parks the callee in r14, which no argument uses.
+    fn callee_to_context(&mut self, callee: &mut Value) {
+        self.load_value(Reg::gpr(CONTEXT), callee);
+        self.context_valid = false;
+        self.release_value(callee);
+        self.regs.locked = 0;
+    }
+
+    /// Calls the function object in r14.
+    fn call_object(&mut self, null_trap: Option<TrapKind>) {
+        let object = |offset: u32| Mem::indexed(HEAP_BASE, CONTEXT, 2, offset as i32);
+        if let Some(kind) = null_trap {
+            self.trap_site(kind);
+        }
+        self.asm.load(Width::W64, SCRATCH, object(layout::FUNC_CODE_OFFSET));
+        self.asm.load(Width::W32, CONTEXT, object(layout::FUNC_CONTEXT_OFFSET));
+        self.asm.lea(Width::W64, CONTEXT, Mem::indexed(HEAP_BASE, CONTEXT, 2, 0));
+        self.asm.call_reg(SCRATCH);
+    }
+
+    /// `call_indirect`: the index is on top.
+    pub(crate) fn call_indirect(&mut self, ty: TypeIndex, table: u32) {
+        let mut index = self.pop();
+        let layout = self.call_layout(ty);
+        let reg = self.owned(&mut index).as_gpr();
+        let cell = self.table_cell(table);
+        let out = self.trap_label(TrapKind::UndefinedElement);
+        self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH as i32));
+        self.asm.jcc(Cond::Ae, out);
+        self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS as i32));
+        self.asm.load(Width::W32, reg, Mem::indexed(SCRATCH, reg, 2, 0));
+        let element = self.info.tables[table as usize].element;
+        let wanted = RefType::new(true, HeapType::Type(ty));
+        if self.info.types.ref_is_subtype(element, wanted) {
+            self.asm.test_rr(Width::W32, reg, reg);
+            let null = self.trap_label(TrapKind::UninitializedElement);
+            self.asm.jcc(Cond::E, null);
+        } else {
+            let fail = self.trap_label(TrapKind::IndirectCallTypeMismatch);
+            self.trap_site(TrapKind::UninitializedElement);
+            self.check_type_id(reg, ty, fail);
+        }
+        self.callee_to_context(&mut index);
+        self.move_arguments(ty, &layout);
+        self.call_object(None);
+        self.after_call(ty, &layout);
+    }
+
+    // ---- runtime calls
+
+    /// Calls an entry of the runtime with the top `operands` of the stack after the constants in `leading`. The
+    /// operands are consumed; the result, if wanted, is pushed as `result`.
+    pub(crate) fn call_builtin(&mut self, builtin: Builtin, leading: &[Arg], operands: usize, result: Option<ValType>) {
+        debug_assert_eq!(builtin.kind(), BuiltinKind::Call);
+        let from = self.stack.len() - operands;
+        self.flush_for_call(from);
+        self.need_context();
+        self.frame.need_outgoing(8 * (leading.len() + operands) as u32);
+        let mut moves = Moves::new();
+        for k in 0..operands {
+            let to = Dest::Mem(Mem::base(Gpr::RSP, 8 * (leading.len() + k) as i32));
+            let source = self.operand_source(from + k);
+            let ty = self.stack[from + k].ty;
+            match (source, to) {
+                // The runtime reads whole words.
+                (Source::Mem(mem), Dest::Mem(to)) if width(ty) == Width::W32 && ty != ValType::F64 => {
+                    self.asm.load(Width::W32, SCRATCH, mem);
+                    self.asm.store(Width::W64, to, SCRATCH);
+                }
+                _ => moves.push(Move { ty: widened(ty, &source), from: source, to }),
+            }
+        }
+        self.parallel_move(&moves);
+        for (k, arg) in leading.iter().enumerate() {
+            let to = Mem::base(Gpr::RSP, 8 * k as i32);
+            match arg {
+                Arg::Number(n) => self.asm.store_imm(Width::W64, to, *n as i32),
+                Arg::TypeId(ty) => {
+                    self.asm.store_imm32(to);
+                    self.relocate(RelocationTarget::TypeId(*ty));
+                }
+            }
+        }
+        for _ in 0..operands {
+            self.pop();
+        }
+        self.asm.call_mem(builtin_entry(builtin));
+        self.forget_clobbered();
+        self.note_safe_point(self.safepoint_refs(), 0, self.handler);
+        if let Some(ty) = result {
+            self.push_reg(ty, Reg::gpr(Gpr::RAX));
+        }
+    }
+
+    /// In the cold section: calls an entry of the runtime in the middle of an instruction; all values survive in
+    /// their places (saved around the call, references where the collector finds them). `args` are registers or
+    /// constants; the result ends in `result`.
+    pub(crate) fn cold_call(&mut self, builtin: Builtin, args: &[ColdArg], result: Gpr) {
+        debug_assert!(self.asm.is_cold());
+        self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
+        // Reference operands: all to their slots, so that the map is a count.
+        let mut ref_count = self.frame.ref_locals;
+        for height in 0..self.stack.len() {
+            let Operand { ty, place, .. } = self.stack[height];
+            let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+            match place {
+                Place::Reg(reg) => {
+                    self.store_reg(ty, slot, reg);
+                    saved.push((ty, reg, slot));
+                }
+                _ if ty.is_ref() && place != Place::Slot => match self.operand_source(height) {
+                    Source::Reg(reg) => self.store_reg(ty, slot, reg),
+                    Source::Const(bits) => self.store_const(ty, slot, bits),
+                    Source::Mem(mem) => self.copy_memory(ty, slot, mem),
+                },
+                _ => {}
+            }
+            ref_count += ty.is_ref() as u32;
+        }
+        for reg in CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).chain((0..15).map(|x| Reg::xmm(Xmm(x)))) {
+            if let Owner::Local(local) = self.regs.owner(reg) {
+                let info = self.locals[local as usize];
+                let home = Mem::base(Gpr::RBP, info.home);
+                self.store_reg(info.ty, home, reg);
+                saved.push((info.ty, reg, home));
+            }
+        }
+        self.frame.need_outgoing(8 * args.len() as u32);
+        for (k, arg) in args.iter().enumerate() {
+            let to = Mem::base(Gpr::RSP, 8 * k as i32);
+            match arg {
+                ColdArg::Reg(gpr) => self.asm.store(Width::W64, to, *gpr),
+                ColdArg::TypeId(ty) => {
+                    self.asm.store_imm32(to);
+                    self.relocate(RelocationTarget::TypeId(*ty));
+                }
+            }
+        }
+        self.asm.call_mem(builtin_entry(builtin));
+        self.note_safe_point(ref_count, 0, None);
+        if result != Gpr::RAX {
+            self.asm.mov_rr(Width::W64, result, Gpr::RAX);
+        }
+        for (ty, reg, mem) in saved {
+            debug_assert_ne!(reg, Reg::gpr(result), "the result's register holds no other value");
+            self.load_reg(ty, reg, mem);
+        }
+    }
+}
+
+/// A leading argument of a runtime call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg {
+    Number(u32),
+    TypeId(TypeIndex),
+}
+
+/// An argument of a cold call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ColdArg {
+    Reg(Gpr),
+    TypeId(TypeIndex),
+}
+
+/// The word in the table of entries.
+fn builtin_entry(builtin: Builtin) -> Mem {
+    Mem::base(HEAP_BASE, hot::BUILTIN_TABLE + 8 * builtin as i32)
+}
+
+/// Arguments of the runtime are 64-bit words: the upper half of a 32-bit value is written as well.
+fn widened(ty: ValType, source: &Source) -> ValType {
+    match (ty, source) {
+        (ValType::I32 | ValType::Ref(_), Source::Reg(_) | Source::Const(_)) => ValType::I64,
+        (ValType::F32, Source::Reg(_)) => ValType::F64,
+        (ValType::F32, Source::Const(_)) => ValType::I64,
+        _ => ty,
+    }
+}

@@ -1,0 +1,370 @@
+//! References: null tests, casts, i31, function references, conversions.
+
+use super::Compiler;
+use super::call::ColdArg;
+use super::control::Condition;
+use super::state::Reg;
+use super::structs::object_mem;
+use crate::abi::{Builtin, CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
+use crate::asm::{Alu, Cond, Label, Mem, ShiftOp, Width};
+use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
+use heapwood_gc_abi::{Descriptor, ObjectKind, header, space};
+use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
+
+/// The reference type of a value (an operand of an unreachable path may have any type).
+fn ref_type(ty: ValType) -> RefType {
+    match ty {
+        ValType::Ref(ty) => ty,
+        _ => RefType::new(true, HeapType::Any),
+    }
+}
+
+fn may_be_i31(heap: HeapType) -> bool {
+    matches!(heap, HeapType::Any | HeapType::Eq | HeapType::I31)
+}
+
+/// A word of the type descriptor whose id is in the scratch register.
+fn descriptor_mem(offset: i32) -> Mem {
+    Mem::indexed(HEAP_BASE, SCRATCH, 3, space::TYPE_TABLE_DISP + offset)
+}
+
+const KIND_OFFSET: i32 = std::mem::offset_of!(Descriptor, kind) as i32;
+
+impl Compiler<'_> {
+    // ---- null
+
+    pub(crate) fn ref_is_null(&mut self) {
+        let mut value = self.pop();
+        if !ref_type(value.ty).nullable {
+            self.release_value(&value);
+            return self.push_const(ValType::I32, 0);
+        }
+        let reg = self.in_gpr(&mut value);
+        self.asm.test_rr(Width::W32, reg, reg);
+        self.release_value(&value);
+        self.push_condition(Cond::E);
+    }
+
+    pub(crate) fn ref_as_non_null(&mut self) {
+        let mut value = self.pop();
+        let ty = ref_type(value.ty);
+        if ty.nullable {
+            let reg = self.in_gpr(&mut value);
+            self.asm.test_rr(Width::W32, reg, reg);
+            let trap = self.trap_label(TrapKind::NullReference);
+            self.asm.jcc(Cond::E, trap);
+        }
+        self.push_value(ValType::Ref(ty.non_null()), value);
+    }
+
+    pub(crate) fn br_on_null(&mut self, depth: u32) {
+        let mut value = self.pop();
+        let ty = ref_type(value.ty);
+        if ty.nullable {
+            let reg = self.in_gpr(&mut value);
+            self.asm.test_rr(Width::W32, reg, reg);
+            self.branch_if(depth, Condition::Flags(Cond::E));
+        }
+        self.push_value(ValType::Ref(ty.non_null()), value);
+    }
+
+    pub(crate) fn br_on_non_null(&mut self, depth: u32) {
+        let mut value = self.pop();
+        let ty = ref_type(value.ty);
+        let reg = self.in_gpr(&mut value);
+        self.push_value(ValType::Ref(ty.non_null()), value);
+        if ty.nullable {
+            self.asm.test_rr(Width::W32, reg, reg);
+            self.branch_if(depth, Condition::Flags(Cond::Ne));
+        } else {
+            self.branch_if(depth, Condition::Always(true));
+        }
+        self.drop_value();
+    }
+
+    pub(crate) fn ref_eq(&mut self) {
+        self.int_compare(ValType::I32, Cond::E);
+    }
+
+    // ---- i31
+
+    pub(crate) fn ref_i31(&mut self) {
+        let ty = ValType::Ref(RefType::new(false, HeapType::I31));
+        let mut value = self.pop();
+        if let Some(bits) = value.constant() {
+            return self.push_const(ty, heapwood_gc_abi::i31_encode(bits as u32) as u64);
+        }
+        let reg = self.owned(&mut value);
+        self.asm.shift_ri(Width::W32, ShiftOp::Shl, reg.as_gpr(), 1);
+        self.asm.alu_ri(Width::W32, Alu::Or, reg.as_gpr(), 1);
+        self.push_reg(ty, reg);
+    }
+
+    pub(crate) fn i31_get(&mut self, signed: bool) {
+        let mut value = self.pop();
+        let nullable = ref_type(value.ty).nullable;
+        value.ty = ValType::I32;
+        let reg = self.owned(&mut value);
+        if nullable {
+            self.asm.test_ri8(reg.as_gpr(), 1);
+            let trap = self.trap_label(TrapKind::NullI31);
+            self.asm.jcc(Cond::E, trap);
+        }
+        self.asm.shift_ri(Width::W32, if signed { ShiftOp::Sar } else { ShiftOp::Shr }, reg.as_gpr(), 1);
+        self.push_reg(ValType::I32, reg);
+    }
+
+    // ---- functions and conversions
+
+    pub(crate) fn ref_func(&mut self, function: u32) {
+        self.need_context();
+        let at = self.env.context.function_object_offset(function).expect("validated: a declared function");
+        let ty = HeapType::Type(self.info.functions[function as usize]);
+        let reg = self.take(false);
+        self.asm.load(Width::W32, reg.as_gpr(), Mem::base(CONTEXT, at as i32));
+        self.push_reg(ValType::Ref(RefType::new(false, ty)), reg);
+    }
+
+    /// `any.convert_extern` and `extern.convert_any` keep the bits: a host value is a heap cell either way.
+    pub(crate) fn convert_reference(&mut self, heap: HeapType) {
+        let value = self.pop();
+        let ty = RefType::new(ref_type(value.ty).nullable, heap);
+        self.push_value(ValType::Ref(ty), value);
+    }
+
+    // ---- casts
+
+    /// Jumps to `fail` unless the (non-null, non-i31) object has the type; faults on null at the first instruction.
+    pub(crate) fn check_type_id(&mut self, object: Gpr, ty: TypeIndex, fail: Label) {
+        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+        if self.compare_type_id(ty) {
+            self.asm.jcc(Cond::Ne, fail);
+        } else {
+            self.check_deep(object, ty, fail);
+        }
+    }
+
+    /// Compares the type id in the scratch register with the type: equal flags mean it has it. `false`: the type
+    /// is too deep for the display.
+    fn compare_type_id(&mut self, ty: TypeIndex) -> bool {
+        let depth = self.info.types.depth[ty as usize] as usize;
+        if self.info.types.is_final(ty) {
+            self.asm.alu_ri32(Width::W32, Alu::Cmp, SCRATCH, 0);
+        } else if depth < DISPLAY_DEPTH {
+            self.asm.alu_mi32(Width::W32, Alu::Cmp, descriptor_mem(Descriptor::display_offset(depth)), 0);
+        } else {
+            return false;
+        }
+        self.relocate(RelocationTarget::TypeId(ty));
+        true
+    }
+
+    fn check_deep(&mut self, object: Gpr, ty: TypeIndex, fail: Label) {
+        let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jmp(cold);
+        self.asm.bind(resume);
+        let was = self.asm.set_cold(true);
+        self.asm.bind(cold);
+        self.cold_call(Builtin::CastDeep, &[ColdArg::Reg(object), ColdArg::TypeId(ty)], SCRATCH);
+        self.asm.test_rr(Width::W32, SCRATCH, SCRATCH);
+        self.asm.jcc(Cond::E, fail);
+        self.asm.jmp(resume);
+        self.asm.set_cold(was);
+    }
+
+    /// Jumps to `fail` unless the reference in `object` (an operand on the stack) has type `to`.
+    fn check_cast(&mut self, object: Gpr, from: RefType, to: RefType, fail: Label) {
+        let success = self.asm.new_label();
+        if from.nullable {
+            self.asm.test_rr(Width::W32, object, object);
+            self.asm.jcc(Cond::E, if to.nullable { success } else { fail });
+        }
+        self.check_heap_type(object, from.heap, to.heap, success, fail);
+        self.asm.bind(success);
+    }
+
+    /// The same for a reference that is not null.
+    fn check_heap_type(&mut self, object: Gpr, from: HeapType, to: HeapType, success: Label, fail: Label) {
+        let types = &self.info.types;
+        if types.heap_is_subtype(from, to) {
+            return;
+        }
+        let i31_possible = may_be_i31(from);
+        match to {
+            HeapType::I31 => {
+                self.asm.test_ri8(object, 1);
+                self.asm.jcc(Cond::E, fail);
+            }
+            HeapType::Eq | HeapType::Struct | HeapType::Array => {
+                if i31_possible {
+                    self.asm.test_ri8(object, 1);
+                    self.asm.jcc(Cond::Ne, if to == HeapType::Eq { success } else { fail });
+                }
+                self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
+                self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+                self.check_kind(to, fail);
+            }
+            HeapType::Type(ty) => {
+                if i31_possible {
+                    self.asm.test_ri8(object, 1);
+                    self.asm.jcc(Cond::Ne, fail);
+                }
+                self.check_type_id(object, ty, fail);
+            }
+            // Bottom types have no values but null; tops were subtypes above.
+            _ => self.asm.jmp(fail),
+        }
+    }
+
+    /// By the kind in the descriptor: structs, then the two kinds of arrays.
+    fn check_kind(&mut self, to: HeapType, fail: Label) {
+        const {
+            assert!(
+                ObjectKind::Struct as u8 == 0 && ObjectKind::ArrayData as u8 == 1 && ObjectKind::ArrayRef as u8 == 2
+            )
+        };
+        let kind = descriptor_mem(KIND_OFFSET);
+        match to {
+            HeapType::Struct => {
+                self.asm.alu_mi(Width::W8, Alu::Cmp, kind, ObjectKind::Struct as i32);
+                self.asm.jcc(Cond::Ne, fail);
+            }
+            HeapType::Eq => {
+                self.asm.alu_mi(Width::W8, Alu::Cmp, kind, ObjectKind::ArrayRef as i32);
+                self.asm.jcc(Cond::A, fail);
+            }
+            _ => {
+                self.asm.load_zx(Width::W8, SCRATCH, kind);
+                self.asm.alu_ri(Width::W32, Alu::Sub, SCRATCH, ObjectKind::ArrayData as i32);
+                self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, 1);
+                self.asm.jcc(Cond::A, fail);
+            }
+        }
+    }
+
+    /// The top operand in a register, staying on the stack.
+    fn top_in_register(&mut self) -> Gpr {
+        let mut value = self.pop();
+        let ty = value.ty;
+        let reg = self.in_gpr(&mut value);
+        self.push_value(ty, value);
+        reg
+    }
+
+    pub(crate) fn ref_cast(&mut self, to: RefType) {
+        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let statically = self.info.types.heap_is_subtype(from.heap, to.heap);
+        let narrowed = self.narrowed(from, to);
+        if !(statically && (to.nullable || !from.nullable)) {
+            let object = self.top_in_register();
+            let fail = self.trap_label(TrapKind::CastFailure);
+            let concrete = matches!(to.heap, HeapType::Type(_)) && !may_be_i31(from.heap) && !statically;
+            if from.nullable && !to.nullable && concrete {
+                // Null faults at the load of the header: that is the failure.
+                self.trap_site(TrapKind::CastFailure);
+                self.check_cast(object, from.non_null(), to, fail);
+            } else {
+                self.check_cast(object, from, to, fail);
+            }
+        }
+        self.stack.last_mut().expect("validated body").ty = ValType::Ref(narrowed);
+    }
+
+    /// What is known after a successful cast: the more precise of the two.
+    fn narrowed(&self, from: RefType, to: RefType) -> RefType {
+        let heap = if self.info.types.heap_is_subtype(from.heap, to.heap) { from.heap } else { to.heap };
+        RefType::new(from.nullable && to.nullable, heap)
+    }
+
+    pub(crate) fn ref_test(&mut self, to: RefType) {
+        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let statically = self.info.types.heap_is_subtype(from.heap, to.heap);
+        if statically && (to.nullable || !from.nullable) {
+            self.drop_value();
+            return self.push_const(ValType::I32, 1);
+        }
+        match to.heap {
+            HeapType::Type(ty)
+                if !to.nullable
+                    && !statically
+                    && (self.info.types.is_final(ty)
+                        || (self.info.types.depth[ty as usize] as usize) < DISPLAY_DEPTH) =>
+            {
+                self.ref_test_concrete(from, ty);
+            }
+            _ => self.ref_test_general(from, to),
+        }
+    }
+
+    /// One compare decides: null and i31 take type id 0, which no type has.
+    fn ref_test_concrete(&mut self, from: RefType, ty: TypeIndex) {
+        let mut value = self.pop();
+        let object = self.in_gpr(&mut value);
+        let compare = self.asm.new_label();
+        let i31_possible = may_be_i31(from.heap);
+        if from.nullable || i31_possible {
+            self.asm.alu_rr(Width::W32, Alu::Xor, SCRATCH, SCRATCH);
+        }
+        if from.nullable {
+            self.asm.test_rr(Width::W32, object, object);
+            self.asm.jcc(Cond::E, compare);
+        }
+        if i31_possible {
+            self.asm.test_ri8(object, 1);
+            self.asm.jcc(Cond::Ne, compare);
+        }
+        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+        self.asm.bind(compare);
+        let in_display = self.compare_type_id(ty);
+        debug_assert!(in_display, "deep types take the general way");
+        self.release_value(&value);
+        self.push_condition(Cond::E);
+    }
+
+    fn ref_test_general(&mut self, from: RefType, to: RefType) {
+        let object = self.top_in_register();
+        self.regs.locked |= Reg::gpr(object).bit();
+        let dst = self.take_gpr();
+        let (fail, done) = (self.asm.new_label(), self.asm.new_label());
+        self.check_cast(object, from, to, fail);
+        self.asm.mov_ri(dst, 1);
+        self.asm.jmp(done);
+        self.asm.bind(fail);
+        self.asm.mov_ri(dst, 0);
+        self.asm.bind(done);
+        self.drop_operands(1);
+        self.push_reg(ValType::I32, Reg::gpr(dst));
+    }
+
+    /// `br_on_cast`: the reference is on top of the label's values.
+    pub(crate) fn br_on_cast(&mut self, depth: u32, to: RefType) {
+        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let index = self.control_index(depth);
+        let arity = self.prepare_branch(index);
+        let object = self.top_in_register();
+        let fail = self.asm.new_label();
+        self.check_cast(object, from, to, fail);
+        self.take_branch(index, arity);
+        self.asm.bind(fail);
+        // What falls through is not of the type: null stays possible only if `to` excludes it.
+        let rest = RefType::new(from.nullable && !to.nullable, from.heap);
+        self.stack.last_mut().expect("validated body").ty = ValType::Ref(rest);
+    }
+
+    pub(crate) fn br_on_cast_fail(&mut self, depth: u32, to: RefType) {
+        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let index = self.control_index(depth);
+        let arity = self.prepare_branch(index);
+        let object = self.top_in_register();
+        let fail = self.asm.new_label();
+        self.check_cast(object, from, to, fail);
+        let was = self.asm.set_cold(true);
+        self.asm.bind(fail);
+        self.take_branch(index, arity);
+        self.asm.set_cold(was);
+        let narrowed = self.narrowed(from, to);
+        self.stack.last_mut().expect("validated body").ty = ValType::Ref(narrowed);
+    }
+}

@@ -1,0 +1,67 @@
+//! The register and operand checker: recounts the state after each instruction (see the invariants in `state`).
+
+use super::Compiler;
+use super::state::{Loc, Owner, Place, Reg, in_xmm};
+
+impl Compiler<'_> {
+    /// Panics if the state contradicts itself: a bug of the compiler, never of the input.
+    pub(crate) fn check_state(&self) {
+        if self.unreachable {
+            return;
+        }
+        self.check_registers();
+        self.check_operands();
+    }
+
+    fn check_registers(&self) {
+        for reg in (0..32u8).map(Reg) {
+            let is_ref = self.regs.refs & reg.bit() != 0;
+            match self.regs.owner(reg) {
+                Owner::Free => assert!(!is_ref, "{reg:?} is free but marked as a reference"),
+                Owner::Taken => panic!("{reg:?} is still taken after op {} at {:#x}", self.op, self.offset),
+                Owner::Local(local) => {
+                    let info = &self.locals[local as usize];
+                    assert!(matches!(info.loc, Loc::Reg { reg: r, .. } if r == reg), "local {local} lost {reg:?}");
+                    assert_eq!(info.ty.is_ref(), is_ref, "reference mark of local {local} in {reg:?}");
+                    assert_eq!(in_xmm(info.ty), reg.is_xmm(), "register class of local {local}");
+                }
+                Owner::Stack(height) => {
+                    let operand = self.stack.get(height as usize);
+                    let operand = operand.unwrap_or_else(|| panic!("{reg:?} belongs to no operand ({height})"));
+                    assert_eq!(operand.place, Place::Reg(reg), "operand {height} lost {reg:?}");
+                    assert_eq!(operand.ty.is_ref(), is_ref, "reference mark of operand {height} in {reg:?}");
+                }
+            }
+        }
+    }
+
+    fn check_operands(&self) {
+        let mut refs = 0;
+        let mut in_slots = true;
+        for (height, operand) in self.stack.iter().enumerate() {
+            assert_eq!(operand.refs_below, refs, "reference count below operand {height}");
+            refs += operand.ty.is_ref() as u32;
+            match operand.place {
+                Place::Reg(reg) => assert_eq!(self.regs.owner(reg), Owner::Stack(height as u32), "owner of {reg:?}"),
+                Place::Flags(_) | Place::Direct(_) => {
+                    assert_eq!(height + 1, self.stack.len(), "flags or direct result below the top");
+                }
+                _ => {}
+            }
+            if operand.ty.is_ref() {
+                let slot = operand.place == Place::Slot;
+                assert!(
+                    in_slots || !slot,
+                    "reference operand {height} in a slot above one that is not (op {})",
+                    self.op
+                );
+                in_slots = slot;
+            }
+        }
+        for (index, local) in self.locals.iter().enumerate().take(256) {
+            if let Loc::Reg { reg, .. } = local.loc {
+                assert_eq!(self.regs.owner(reg), Owner::Local(index as u32), "owner of {reg:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Bringing the state at a branch to the state that its label expects.
+//!
+//! The first edge into a forward label decides the label's state (registers included); later edges conform by
+//! parallel moves. A label's state never holds aliases or constant locals. Edges emit only moves: flags survive.
+
+use super::Compiler;
+use super::moves::{Dest, Move, Moves, Source};
+use super::state::{Loc, Operand, Owner, Place, Reg, Registers, Snapshot, in_xmm};
+use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
+use crate::asm::{Mem, Width};
+use smallvec::SmallVec;
+
+/// Results of a block that travel in registers.
+const RESULT_REGISTERS_MAX: usize = 6;
+
+impl Compiler<'_> {
+    /// Constants of locals become values in registers (if some are free) or slots.
+    pub(crate) fn settle_const_locals(&mut self) {
+        for local in std::mem::take(&mut self.const_locals) {
+            let info = self.locals[local as usize];
+            let Loc::Const(bits) = info.loc else { continue };
+            let free = if self.is_live(local) && !in_xmm(info.ty) { self.take_free(false) } else { None };
+            match free {
+                Some(reg) => {
+                    self.load_const(info.ty, reg, bits);
+                    self.regs.set(reg, Owner::Local(local), info.ty.is_ref());
+                    self.locals[local as usize].loc = Loc::Reg { reg, dirty: true };
+                }
+                None => {
+                    self.store_local(local);
+                    self.locals[local as usize].loc = Loc::Slot;
+                }
+            }
+        }
+    }
+
+    /// Aliases among the operands in `range` become values of their own.
+    pub(crate) fn settle_aliases(&mut self, from: usize, to: usize) {
+        for height in from..to {
+            let Operand { ty, place: Place::Alias(local), .. } = self.stack[height] else { continue };
+            let Some(reg) = self.take_free(in_xmm(ty)) else {
+                self.spill(height);
+                continue;
+            };
+            let info = self.locals[local as usize];
+            match info.loc {
+                Loc::Reg { reg: src, .. } => self.move_reg(ty, reg, src),
+                Loc::Const(bits) => self.load_const(ty, reg, bits),
+                Loc::Slot => self.load_reg(ty, reg, Mem::base(Gpr::RBP, info.home)),
+            }
+            self.locals[local as usize].aliases -= 1;
+            self.regs.set(reg, Owner::Stack(height as u32), ty.is_ref());
+            self.stack[height].place = Place::Reg(reg);
+        }
+    }
+
+    /// Operands below a new control frame: aliases become values; many become slots. Returns where the operands
+    /// begin that may still be in registers.
+    pub(crate) fn settle_operands(&mut self, to: usize) -> usize {
+        let from = self.control.last().map_or(0, |c| c.settled);
+        self.settle_aliases(from, to);
+        let open = (from..to).filter(|h| matches!(self.stack[*h].place, Place::Reg(_))).count();
+        if open > RESULT_REGISTERS_MAX || to - from > 24 {
+            self.spill_range(from, to);
+            return to;
+        }
+        from
+    }
+
+    /// All operands in the range go to their slots (constants of numbers stay).
+    pub(crate) fn spill_range(&mut self, from: usize, to: usize) {
+        for height in from..to {
+            self.spill(height);
+        }
+    }
+
+    /// The current state, with operands from `from` on.
+    pub(crate) fn snapshot(&self, from: usize) -> Snapshot {
+        let mut dirty = 0;
+        for (index, owner) in self.regs.owner.iter().enumerate() {
+            if let Owner::Local(local) = owner {
+                if matches!(self.locals[*local as usize].loc, Loc::Reg { dirty: true, .. }) {
+                    dirty |= 1 << index;
+                }
+            }
+        }
+        let consts = self.const_locals.iter().filter_map(|local| match self.locals[*local as usize].loc {
+            Loc::Const(bits) => Some((*local, bits)),
+            _ => None,
+        });
+        let mut registers = Registers { locked: 0, ..self.regs };
+        registers.end_instruction();
+        Snapshot {
+            registers,
+            dirty,
+            consts: consts.collect(),
+            from: from as u32,
+            operands: self.stack[from..].iter().copied().collect(),
+            context_valid: self.context_valid,
+            framed: self.framed,
+        }
+    }
+
+    /// Makes the snapshot the current state.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        for owner in self.regs.owner {
+            if let Owner::Local(local) = owner {
+                self.locals[local as usize].loc = Loc::Slot;
+            }
+        }
+        for local in std::mem::take(&mut self.const_locals) {
+            self.locals[local as usize].loc = Loc::Slot;
+        }
+        while self.stack.len() > snapshot.from as usize {
+            let operand = self.stack.pop().expect("longer than from");
+            if let Place::Alias(local) = operand.place {
+                self.locals[local as usize].aliases -= 1;
+            }
+        }
+        for operand in &snapshot.operands {
+            if let Place::Alias(local) = operand.place {
+                self.locals[local as usize].aliases += 1;
+            }
+            self.stack.push(*operand);
+        }
+        self.regs = snapshot.registers;
+        for (index, owner) in self.regs.owner.iter().enumerate() {
+            if let Owner::Local(local) = owner {
+                let reg = Reg(index as u8);
+                self.locals[*local as usize].loc = Loc::Reg { reg, dirty: snapshot.dirty & reg.bit() != 0 };
+            }
+        }
+        for (local, bits) in &snapshot.consts {
+            self.locals[*local as usize].loc = Loc::Const(*bits);
+            self.const_locals.push(*local);
+        }
+        self.context_valid = snapshot.context_valid;
+        self.framed = snapshot.framed;
+    }
+
+    /// Decides the state of the forward label of control frame `index` from the current one, if it is not decided.
+    /// The top `arity` operands are the label's values.
+    pub(crate) fn decide_target(&mut self, index: usize, arity: usize) {
+        if self.control[index].target.is_some() {
+            return;
+        }
+        self.settle_const_locals();
+        let height = self.control[index].height;
+        let settled = self.control[index].settled;
+        let top = self.stack.len() - arity;
+        self.settle_aliases(settled, height);
+        self.settle_results(top);
+        let mut snapshot = self.snapshot(settled);
+        // Operands between the label's height and its values are dropped by the branch.
+        let keep = height - settled;
+        let dropped = top - height;
+        let values: SmallVec<[Operand; 4]> = snapshot.operands[keep + dropped..].iter().copied().collect();
+        for operand in &snapshot.operands[keep..keep + dropped] {
+            if let Place::Reg(reg) = operand.place {
+                snapshot.registers.free(reg);
+            }
+        }
+        snapshot.operands.truncate(keep);
+        let declared = self.label_types_of(index);
+        for (k, mut operand) in values.into_iter().enumerate() {
+            // Other edges may bring any value of the declared type.
+            operand.ty = declared[k];
+            let below = snapshot.operands.last().copied().or_else(|| settled.checked_sub(1).map(|h| self.stack[h]));
+            operand.refs_below = below.map_or(0, |b| b.refs_below + b.ty.is_ref() as u32);
+            let at = (settled + snapshot.operands.len()) as u32;
+            if let Place::Reg(reg) = operand.place {
+                snapshot.registers.set(reg, Owner::Stack(at), operand.ty.is_ref());
+            }
+            snapshot.operands.push(operand);
+        }
+        self.drop_dead_locals(&mut snapshot);
+        self.control[index].target = Some(Box::new(snapshot));
+    }
+
+    /// Branch values: constants and aliases go to registers while there are free ones, else to slots.
+    fn settle_results(&mut self, from: usize) {
+        for height in from..self.stack.len() {
+            let Operand { ty, place, .. } = self.stack[height];
+            match place {
+                Place::Alias(_) if height - from < RESULT_REGISTERS_MAX => self.settle_aliases(height, height + 1),
+                Place::Const(bits) if height - from < RESULT_REGISTERS_MAX => {
+                    if let Some(reg) = self.take_free(in_xmm(ty)) {
+                        self.load_const(ty, reg, bits);
+                        self.regs.set(reg, Owner::Stack(height as u32), ty.is_ref());
+                        self.stack[height].place = Place::Reg(reg);
+                    } else {
+                        self.force_slot(height);
+                    }
+                }
+                Place::Slot | Place::Reg(_) => {}
+                _ => self.force_slot(height),
+            }
+        }
+    }
+
+    /// The operand in its slot even if it is a constant.
+    fn force_slot(&mut self, height: usize) {
+        self.spill(height);
+        self.stack[height].place = Place::Slot;
+    }
+
+    fn drop_dead_locals(&self, snapshot: &mut Snapshot) {
+        for index in 0..32u8 {
+            if let Owner::Local(local) = snapshot.registers.owner[index as usize] {
+                let info = &self.locals[local as usize];
+                if !info.pinned && self.look.last_use[local as usize] <= self.op {
+                    snapshot.registers.free(Reg(index));
+                    snapshot.dirty &= !(1 << index);
+                }
+            }
+        }
+    }
+
+    /// A clean register of a local that is only in its slot on this edge is not worth a load: the label forgets it
+    /// (earlier edges come with a current slot as well).
+    fn weaken_target(&self, target: &mut Snapshot) {
+        for index in 0..32u8 {
+            let reg = Reg(index);
+            if let Owner::Local(local) = target.registers.owner(reg) {
+                let info = &self.locals[local as usize];
+                if info.loc == Loc::Slot && !info.pinned && target.dirty & reg.bit() == 0 {
+                    target.registers.free(reg);
+                }
+            }
+        }
+    }
+
+    /// Emits the moves from the current state to the label of control frame `index`; the state itself stays.
+    pub(crate) fn emit_edge(&mut self, index: usize, arity: usize) {
+        let mut target = self.control[index].target.take().expect("decided before");
+        if !self.control[index].is_loop {
+            self.weaken_target(&mut target);
+        }
+        let moves = self.edge_moves(&target, arity);
+        self.parallel_move(&moves);
+        if target.context_valid && !self.context_valid {
+            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        }
+        debug_assert!(self.framed || !target.framed, "an edge cannot set up the frame");
+        self.control[index].target = Some(target);
+    }
+
+    /// Whether the edge needs no code at all.
+    pub(crate) fn edge_is_empty(&mut self, index: usize, arity: usize) -> bool {
+        let target = self.control[index].target.take().expect("decided before");
+        let moves = self.edge_moves(&target, arity);
+        let context = !target.context_valid || self.context_valid;
+        self.control[index].target = Some(target);
+        context
+            && moves.iter().all(|m| match (m.from, m.to) {
+                (Source::Reg(a), Dest::Reg(b)) => a == b,
+                (Source::Mem(a), Dest::Mem(b)) => a == b,
+                _ => false,
+            })
+    }
+
+    fn edge_moves(&mut self, target: &Snapshot, arity: usize) -> Moves {
+        let mut moves = Moves::new();
+        self.operand_moves(target, arity, &mut moves);
+        self.local_moves(target, &mut moves);
+        moves
+    }
+
+    fn operand_moves(&mut self, target: &Snapshot, arity: usize, moves: &mut Moves) {
+        let from = target.from as usize;
+        let top = self.stack.len() - arity;
+        let kept = target.operands.len() - arity;
+        for (k, wanted) in target.operands.iter().enumerate() {
+            let height = if k < kept { from + k } else { top + (k - kept) };
+            let source = match self.stack[height].place {
+                Place::Const(bits) => Source::Const(bits),
+                Place::Reg(reg) => Source::Reg(reg),
+                Place::Slot => Source::Mem(Mem::base(Gpr::RBP, self.operand_slot(height))),
+                Place::Alias(local) => self.local_source(local),
+                Place::Direct(_) | Place::Flags(_) => unreachable!("a branch never sees such a place"),
+            };
+            let dest = match wanted.place {
+                Place::Reg(reg) => Dest::Reg(reg),
+                Place::Slot => Dest::Mem(Mem::base(Gpr::RBP, self.temp_slot(from + k, wanted.ty, wanted.refs_below))),
+                // A number below the label is the same constant on every path.
+                Place::Const(_) => continue,
+                _ => unreachable!("a label's state holds no aliases"),
+            };
+            moves.push(Move { ty: wanted.ty, from: source, to: dest });
+        }
+    }
+
+    fn local_source(&self, local: u32) -> Source {
+        let info = &self.locals[local as usize];
+        match info.loc {
+            Loc::Reg { reg, .. } => Source::Reg(reg),
+            Loc::Const(bits) => Source::Const(bits),
+            Loc::Slot => Source::Mem(Mem::base(Gpr::RBP, info.home)),
+        }
+    }
+
+    fn local_moves(&self, target: &Snapshot, moves: &mut Moves) {
+        // Locals that the label expects in registers.
+        for (index, owner) in target.registers.owner.iter().enumerate() {
+            let Owner::Local(local) = owner else { continue };
+            let reg = Reg(index as u8);
+            let info = &self.locals[*local as usize];
+            let source = self.local_source(*local);
+            let home = Mem::base(Gpr::RBP, info.home);
+            let expects_slot = target.dirty & reg.bit() == 0;
+            let slot_stale = matches!(info.loc, Loc::Reg { dirty: true, .. } | Loc::Const(_));
+            if expects_slot && slot_stale {
+                moves.push(Move { ty: info.ty, from: source, to: Dest::Mem(home) });
+            }
+            moves.push(Move { ty: info.ty, from: source, to: Dest::Reg(reg) });
+        }
+        // Locals that it expects in their slots.
+        let store = |local: u32, moves: &mut Moves| {
+            let info = &self.locals[local as usize];
+            let expected = |o: &Owner| *o == Owner::Local(local);
+            if self.look.last_use[local as usize] > self.op && !target.registers.owner.iter().any(expected) {
+                let home = Mem::base(Gpr::RBP, info.home);
+                moves.push(Move { ty: info.ty, from: self.local_source(local), to: Dest::Mem(home) });
+            }
+        };
+        for owner in &self.regs.owner {
+            if let Owner::Local(local) = owner {
+                if matches!(self.locals[*local as usize].loc, Loc::Reg { dirty: true, .. }) {
+                    store(*local, moves);
+                }
+            }
+        }
+        for local in &self.const_locals {
+            store(*local, moves);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Exceptions: `throw`, `throw_ref`, `try_table` and its landing pads.
+//!
+//! 1. Entering a `try_table` costs nothing but that operands below it are in their slots.
+//! 2. Every call inside notes the landing pad in its safe point. At a call all locals are in their homes.
+//! 3. The unwinder enters the pad with the exception in eax, rbp and the callee-saved registers of the frame.
+//! 4. The pad tests the tags in order and branches; if none fits, the exception goes to the next pad or frame.
+
+use super::Compiler;
+use super::control::BlockSignature;
+use super::state::{Owner, Reg, Snapshot};
+use super::structs::object_mem;
+use crate::abi::{Builtin, CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
+use crate::asm::{Alu, Cond, Label, Mem, Width};
+use heapwood_gc_abi::StructLayout;
+use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
+use heapwood_module::{HeapType, RefType, ValType};
+use wasmparser::{Catch, FrameKind};
+
+/// A landing pad: where it is, and whether any call can reach it.
+pub(crate) struct Pad {
+    pub(crate) label: Label,
+    pub(crate) at: Option<crate::asm::Position>,
+    pub(crate) used: bool,
+}
+
+const EXN: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Exn });
+
+impl Compiler<'_> {
+    fn exception_layout(&self, tag: u32) -> StructLayout {
+        let params = &self.info.types.func(self.info.tags[tag as usize]).params;
+        let kinds: Vec<_> = params.iter().map(|ty| ty.field_kind()).collect();
+        StructLayout::exception(&kinds)
+    }
+
+    pub(crate) fn throw(&mut self, tag: u32) {
+        let layout = self.exception_layout(tag);
+        let ty = self.info.tags[tag as usize];
+        let params = self.info.types.func(ty).params.clone();
+        self.need_context();
+        let object = self.allocate(layout.object_bytes());
+        self.write_header(object, RelocationTarget::ExceptionHeader(ty));
+        self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32));
+        self.asm.store(Width::W32, object_mem(object, EXCEPTION_TAG_OFFSET), SCRATCH);
+        let from = self.stack.len() - params.len();
+        for (k, param) in params.iter().enumerate() {
+            let storage = heapwood_module::StorageType::Val(*param);
+            self.initialize(storage, object_mem(object, layout.offsets[k]), from + k);
+        }
+        self.drop_operands(params.len());
+        self.push_reg(EXN, Reg::gpr(object));
+        self.throw_top();
+    }
+
+    pub(crate) fn throw_ref(&mut self) {
+        let mut value = self.pop();
+        let reg = self.in_gpr(&mut value);
+        if !matches!(value.ty, ValType::Ref(RefType { nullable: false, .. })) {
+            let trap = self.trap_label(TrapKind::NullException);
+            self.asm.test_rr(Width::W32, reg, reg);
+            self.asm.jcc(Cond::E, trap);
+        }
+        self.push_value(EXN, value);
+        self.throw_top();
+    }
+
+    /// Throws the exception on top of the stack.
+    fn throw_top(&mut self) {
+        self.call_builtin(Builtin::Throw, &[], 1, None);
+        self.unreachable = true;
+    }
+
+    // ---- try_table
+
+    pub(crate) fn try_table(&mut self, signature: BlockSignature, catches: Vec<Catch>) {
+        let to = self.stack.len() - self.params_of(&signature).len();
+        let from = self.control.last().map_or(0, |c| c.settled);
+        self.spill_range(from, to);
+        self.enter(FrameKind::TryTable, signature, to);
+        let outer = self.handler;
+        let control = self.control.last_mut().expect("just entered");
+        control.outer_handler = outer;
+        if catches.is_empty() {
+            return;
+        }
+        control.catches = catches;
+        let label = self.asm.new_label();
+        self.handler = Some(self.pads.len() as u32);
+        self.pads.push(Pad { label, at: None, used: false });
+    }
+
+    pub(crate) fn end_try_table(&mut self) {
+        let control = self.control.last_mut().expect("validated body");
+        let catches = std::mem::take(&mut control.catches);
+        let (height, pad, outer) = (control.height, self.handler, control.outer_handler);
+        self.handler = outer;
+        self.end_block();
+        let Some(pad) = pad.filter(|_| !catches.is_empty()) else { return };
+        if !self.pads[pad as usize].used {
+            return;
+        }
+        let settled = self.control.last().map_or(0, |c| c.settled);
+        let here = self.snapshot(settled.min(height));
+        let was = self.asm.set_cold(true);
+        self.emit_pad(pad, &catches, height, outer);
+        self.asm.set_cold(was);
+        self.restore(&here);
+        self.unreachable = false;
+    }
+
+    /// The state in a landing pad: locals at home (or pinned), operands below the `try_table` in their slots.
+    fn pad_state(&self, height: usize) -> Snapshot {
+        let mut registers = super::state::Registers::default();
+        for (index, owner) in self.regs.owner.iter().enumerate() {
+            if let Owner::Local(local) = owner {
+                if self.locals[*local as usize].pinned {
+                    registers.set(Reg(index as u8), *owner, self.locals[*local as usize].ty.is_ref());
+                }
+            }
+        }
+        Snapshot {
+            registers,
+            dirty: u32::MAX,
+            from: height as u32,
+            context_valid: true,
+            framed: true,
+            ..Snapshot::default()
+        }
+    }
+
+    fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {
+        let state = self.pad_state(height);
+        self.pads[pad as usize].at = Some(self.asm.position());
+        self.asm.bind(self.pads[pad as usize].label);
+        self.restore_rsp();
+        self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        for catch in catches {
+            self.regs.end_instruction();
+            self.restore(&state);
+            let exception = self.take_fixed(Gpr::RAX);
+            self.regs.set(Reg::gpr(exception), Owner::Taken, true);
+            let next = self.asm.new_label();
+            match *catch {
+                Catch::One { tag, label } => {
+                    self.match_tag(exception, tag, next);
+                    self.push_payload(exception, tag);
+                    self.catch_branch(label);
+                }
+                Catch::OneRef { tag, label } => {
+                    self.match_tag(exception, tag, next);
+                    self.push_payload(exception, tag);
+                    self.push_reg(EXN, Reg::gpr(exception));
+                    self.catch_branch(label);
+                }
+                Catch::All { label } => {
+                    self.catch_branch(label);
+                    return;
+                }
+                Catch::AllRef { label } => {
+                    self.push_reg(EXN, Reg::gpr(exception));
+                    self.catch_branch(label);
+                    return;
+                }
+            }
+            self.asm.bind(next);
+        }
+        self.regs.end_instruction();
+        self.restore(&state);
+        match outer {
+            Some(outer) => {
+                self.pads[outer as usize].used = true;
+                let label = self.pads[outer as usize].label;
+                self.asm.jmp(label);
+            }
+            None => {
+                self.take_fixed(Gpr::RAX);
+                self.push_reg(EXN, Reg::gpr(Gpr::RAX));
+                self.call_builtin(Builtin::Throw, &[], 1, None);
+            }
+        }
+    }
+
+    fn match_tag(&mut self, exception: Gpr, tag: u32, next: Label) {
+        self.asm.load(Width::W32, SCRATCH, object_mem(exception, EXCEPTION_TAG_OFFSET));
+        let tag = Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32);
+        self.asm.alu_rm(Width::W32, Alu::Cmp, SCRATCH, tag);
+        self.asm.jcc(Cond::Ne, next);
+    }
+
+    /// Pushes the exception's values; the exception stays in its register.
+    fn push_payload(&mut self, exception: Gpr, tag: u32) {
+        let layout = self.exception_layout(tag);
+        let params = self.info.types.func(self.info.tags[tag as usize]).params.clone();
+        for (k, param) in params.iter().enumerate() {
+            let reg = self.take(super::state::in_xmm(*param));
+            self.load_reg(*param, reg, object_mem(exception, layout.offsets[k]));
+            self.push_reg(*param, reg);
+        }
+    }
+
+    /// Branches to a label outside of the `try_table`.
+    fn catch_branch(&mut self, depth: u32) {
+        let index = self.control_index(depth);
+        self.branch_to(index);
+    }
+}

@@ -1,0 +1,355 @@
+//! The frame: where slots lie, prologue, epilogue, entry poll. See `abi` for the picture.
+
+use super::state::{Loc, Local, Owner, Reg, in_xmm};
+use super::{CompileEnv, CompileError, Compiler};
+use crate::abi::{
+    Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE, MEMORY_BASE, Place,
+    SCRATCH, SCRATCH_XMM,
+};
+use crate::asm::{Alu, Assembler, Cond, Mem, Position, Sse, Width};
+use crate::first_look::FirstLook;
+use heapwood_gc_abi::hot;
+use heapwood_module::{FuncType, ValType};
+use smallvec::SmallVec;
+
+/// Where the slots of a frame lie.
+#[derive(Default)]
+pub(crate) struct FrameLayout {
+    /// Reference slot i lies at `rbp - ref_base + 4 * i`.
+    pub(crate) ref_base: u32,
+    /// Reference slots of parameters and locals.
+    pub(crate) ref_locals: u32,
+    /// Bit k: `CALLEE_SAVED[k]` is saved.
+    pub(crate) saved_mask: u8,
+    /// Lowest byte in use, below rbp.
+    low: u32,
+    height_max: u32,
+    plain_temps: Option<u32>,
+    vector_temps: Option<u32>,
+    /// Bytes for outgoing arguments and results.
+    outgoing: u32,
+    /// 32-bit fields that receive the frame's size; negated if so marked.
+    patches: SmallVec<[(Position, bool); 4]>,
+}
+
+impl FrameLayout {
+    /// Offset from rbp of reference slot `index`.
+    pub(crate) fn ref_slot(&self, index: u32) -> i32 {
+        4 * index as i32 - self.ref_base as i32
+    }
+
+    /// Offset from rbp of the slot of the `index`-th plain operand; its area is made when first needed.
+    pub(crate) fn plain_temp(&mut self, index: usize, vector: bool) -> i32 {
+        let bytes = if vector { 16 } else { 8 };
+        let area = if vector { &mut self.vector_temps } else { &mut self.plain_temps };
+        let base = *area.get_or_insert_with(|| {
+            self.low += self.height_max * bytes;
+            self.low
+        });
+        index as i32 * bytes as i32 - base as i32
+    }
+
+    /// Makes room for outgoing arguments and results.
+    pub(crate) fn need_outgoing(&mut self, bytes: u32) {
+        self.outgoing = self.outgoing.max(bytes);
+    }
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(
+        env: &CompileEnv<'a>,
+        look: &'a FirstLook,
+        signature: &'a FuncType,
+        declared: &[(u32, ValType)],
+        asm: &'a mut Assembler,
+    ) -> Result<Compiler<'a>, CompileError> {
+        let types = signature.params.iter().copied();
+        let declared = declared.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize));
+        let plain = |ty| Local { ty, home: 0, loc: Loc::Slot, aliases: 0, pinned: false };
+        let locals = types.chain(declared).map(plain).collect();
+        let mut compiler = Compiler {
+            env: *env,
+            info: env.info,
+            look,
+            results: &signature.results,
+            layout: CallLayout::new(&signature.params, &signature.results),
+            op: 0,
+            offset: 0,
+            next_hint: 0,
+            next_loop: 0,
+            next_dead: 0,
+            locals,
+            stack: Vec::new(),
+            control: Vec::new(),
+            regs: Default::default(),
+            const_locals: SmallVec::new(),
+            context_valid: true,
+            framed: false,
+            unreachable: false,
+            after_tail: false,
+            handler: None,
+            frame: FrameLayout::default(),
+            asm,
+            relocations: Vec::new(),
+            safe_points: Vec::new(),
+            traps: Vec::new(),
+            trap_labels: Vec::new(),
+            source_map: Vec::new(),
+            pads: Vec::new(),
+            error: None,
+        };
+        compiler.lay_out_frame();
+        Ok(compiler)
+    }
+
+    /// Chooses the locals that live in callee-saved registers: the heaviest integers, if they earn the save.
+    fn choose_callee_saved(&mut self) -> SmallVec<[(u32, Gpr); 3]> {
+        let look = self.look;
+        let mut registers: SmallVec<[Gpr; 3]> = CALLEE_SAVED.iter().copied().collect();
+        if look.uses_memory0 {
+            registers.retain(|r| *r != MEMORY_BASE);
+        }
+        let worth = if look.has_calls { 5 } else { 24 };
+        let mut heavy: SmallVec<[(u32, u32); 8]> = SmallVec::new();
+        for (local, info) in (0..).zip(&self.locals) {
+            let weight = look.weight[local as usize];
+            if weight >= worth && matches!(info.ty, ValType::I32 | ValType::I64) {
+                heavy.push((weight, local));
+                if heavy.len() == 8 {
+                    heavy.sort_unstable_by_key(|h| (std::cmp::Reverse(h.0), h.1));
+                    heavy.truncate(3);
+                }
+            }
+        }
+        heavy.sort_unstable_by_key(|h| (std::cmp::Reverse(h.0), h.1));
+        heavy.iter().map(|h| h.1).zip(registers).collect()
+    }
+
+    fn lay_out_frame(&mut self) {
+        let pinned = self.choose_callee_saved();
+        for (local, gpr) in &pinned {
+            self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| r == gpr).expect("one of them");
+            let info = &mut self.locals[*local as usize];
+            info.pinned = true;
+            info.loc = Loc::Reg { reg: Reg::gpr(*gpr), dirty: true };
+            self.regs.set(Reg::gpr(*gpr), Owner::Local(*local), false);
+        }
+        if self.look.uses_memory0 {
+            self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| *r == MEMORY_BASE).expect("one of them");
+        }
+        let frame = &mut self.frame;
+        let saves = (-FRAME_CONTEXT) as u32 + 8 * frame.saved_mask.count_ones();
+        frame.height_max = self.look.height_max;
+        frame.ref_locals = self.locals.iter().filter(|l| l.ty.is_ref()).count() as u32;
+        frame.ref_base = (saves + 4 * (frame.ref_locals + frame.height_max)).next_multiple_of(8);
+        frame.low = frame.ref_base;
+        let mut next_ref = 0;
+        for (index, local) in self.locals.iter_mut().enumerate() {
+            if local.ty.is_ref() {
+                local.home = frame.ref_slot(next_ref);
+                next_ref += 1;
+            } else if let Some(Place::Stack(at)) = self.layout.params.get(index) {
+                local.home = 16 + *at as i32;
+            } else {
+                frame.low += if local.ty == ValType::V128 { 16 } else { 8 };
+                local.home = -(frame.low as i32);
+            }
+        }
+    }
+
+    /// The function's own label, the prologue, the parameters where they arrive.
+    pub(super) fn enter_function(&mut self) {
+        for (index, place) in self.layout.params.iter().enumerate() {
+            let reg = match place {
+                Place::Gpr(gpr) => Reg::gpr(*gpr),
+                Place::Xmm(xmm) => Reg::xmm(*xmm),
+                Place::Stack(_) => continue,
+            };
+            if !self.locals[index].pinned {
+                self.locals[index].loc = Loc::Reg { reg, dirty: true };
+                self.regs.set(reg, Owner::Local(index as u32), self.locals[index].ty.is_ref());
+            }
+        }
+        self.enter_control_function();
+        self.set_up_frame();
+    }
+
+    /// Prologue: frame, stack check, saves, zeroed reference slots, pinned locals, base of memory 0.
+    fn set_up_frame(&mut self) {
+        self.framed = true;
+        self.asm.push(Gpr::RBP);
+        self.asm.mov_rr(Width::W64, Gpr::RBP, Gpr::RSP);
+        self.asm.alu_ri32(Width::W64, Alu::Sub, Gpr::RSP, 0);
+        let field = self.asm.position().minus(4);
+        self.frame.patches.push((field, false));
+        let stack_refs = self.stack_ref_params();
+        if stack_refs.is_empty() {
+            self.poll(0);
+            self.save_registers();
+            self.clear_ref_locals();
+        } else {
+            self.save_registers();
+            self.clear_ref_locals();
+            for (home, at) in &stack_refs {
+                self.copy_memory(ValType::I32, Mem::base(Gpr::RBP, *home), Mem::base(Gpr::RBP, 16 + *at as i32));
+            }
+            self.poll(self.frame.ref_locals);
+        }
+        self.initialize_locals();
+        if self.look.uses_memory0 {
+            let base = self.env.context.memory_offset(0);
+            self.asm.load(Width::W64, MEMORY_BASE, Mem::base(CONTEXT, base as i32));
+        }
+    }
+
+    fn stack_ref_params(&self) -> SmallVec<[(i32, u32); 4]> {
+        let params = self.layout.params.iter().zip(&self.locals);
+        params
+            .filter_map(|(place, local)| match place {
+                Place::Stack(at) if local.ty.is_ref() => Some((local.home, *at)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// `cmp rsp, [guard]; jb cold`: stack limit, interrupt and collection request in one compare.
+    pub(crate) fn poll(&mut self, ref_count: u32) {
+        self.asm.alu_rm(Width::W64, Alu::Cmp, Gpr::RSP, Mem::base(HEAP_BASE, hot::STACK_GUARD));
+        let cold = self.asm.new_label();
+        self.asm.jcc(Cond::B, cold);
+        let resume = self.asm.bound_label();
+        let was = self.asm.set_cold(true);
+        self.asm.bind(cold);
+        self.call_slow(Builtin::Poll, ref_count);
+        self.asm.jmp(resume);
+        self.asm.set_cold(was);
+    }
+
+    fn save_registers(&mut self) {
+        self.asm.store(Width::W64, Mem::base(Gpr::RBP, FRAME_CONTEXT), CONTEXT);
+        for (gpr, at) in self.saved_registers() {
+            self.asm.store(Width::W64, Mem::base(Gpr::RBP, at), gpr);
+        }
+    }
+
+    fn saved_registers(&self) -> impl Iterator<Item = (Gpr, i32)> + use<> {
+        let mask = self.frame.saved_mask;
+        let saved = (0..3usize).filter(move |k| mask & (1 << k) != 0);
+        saved.enumerate().map(|(slot, k)| (CALLEE_SAVED[k], FRAME_SAVED - 8 * slot as i32))
+    }
+
+    /// Reference slots of locals hold zero before the first safe point.
+    fn clear_ref_locals(&mut self) {
+        let bytes = 4 * self.frame.ref_locals;
+        self.clear_area(self.frame.ref_slot(0), bytes);
+    }
+
+    /// Zeroes `bytes` (a multiple of 4) at `rbp + start`.
+    fn clear_area(&mut self, start: i32, bytes: u32) {
+        let mut at = 0;
+        if bytes >= 16 {
+            self.asm.sse_rr(Sse::XORPS, SCRATCH_XMM, SCRATCH_XMM);
+        }
+        if bytes > 512 {
+            let blocks = bytes / 16 * 16;
+            self.asm.mov_ri(SCRATCH, (blocks as i64).wrapping_neg() as u64);
+            let again = self.asm.bound_label();
+            let to = Mem::indexed(Gpr::RBP, SCRATCH, 0, start + blocks as i32);
+            self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, to);
+            self.asm.alu_ri(Width::W64, Alu::Add, SCRATCH, 16);
+            self.asm.jcc(Cond::Ne, again);
+            at = blocks;
+        }
+        while bytes - at >= 16 {
+            self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + at as i32));
+            at += 16;
+        }
+        while bytes - at >= 8 {
+            self.asm.store_imm(Width::W64, Mem::base(Gpr::RBP, start + at as i32), 0);
+            at += 8;
+        }
+        if bytes > at {
+            self.asm.store_imm(Width::W32, Mem::base(Gpr::RBP, start + at as i32), 0);
+        }
+    }
+
+    /// Pinned parameters move to their registers; other locals that may be read first are zeroed.
+    fn initialize_locals(&mut self) {
+        let params = self.layout.params.clone();
+        for (index, place) in params.iter().enumerate() {
+            let Local { pinned: true, loc: Loc::Reg { reg, .. }, ty, .. } = self.locals[index] else { continue };
+            match place {
+                Place::Gpr(gpr) => self.move_reg(ty, reg, Reg::gpr(*gpr)),
+                Place::Xmm(xmm) => self.move_reg(ty, reg, Reg::xmm(*xmm)),
+                Place::Stack(at) => self.load_reg(ty, reg, Mem::base(Gpr::RBP, 16 + *at as i32)),
+            }
+        }
+        // Consecutive plain slots are cleared together: homes descend.
+        let mut run: Option<(i32, u32)> = None;
+        for index in params.len()..self.locals.len() {
+            let local = self.locals[index];
+            if !self.look.needs_zero[index] || local.ty.is_ref() {
+                continue;
+            }
+            if let (true, Loc::Reg { reg, .. }) = (local.pinned, local.loc) {
+                self.asm.alu_rr(Width::W32, Alu::Xor, reg.as_gpr(), reg.as_gpr());
+                continue;
+            }
+            let bytes = if local.ty == ValType::V128 { 16 } else { 8 };
+            run = match run {
+                Some((start, len)) if start == local.home + bytes as i32 => Some((local.home, len + bytes)),
+                Some((start, len)) => {
+                    self.clear_area(start, len);
+                    Some((local.home, bytes))
+                }
+                None => Some((local.home, bytes)),
+            };
+        }
+        if let Some((start, len)) = run {
+            self.clear_area(start, len);
+        }
+        debug_assert!(
+            self.locals.iter().all(|l| !matches!(l.loc, Loc::Reg { reg, .. } if in_xmm(l.ty) != reg.is_xmm()))
+        );
+    }
+
+    /// Restores the saved registers and returns; results are in place.
+    pub(crate) fn epilogue(&mut self) {
+        if self.framed {
+            self.leave_frame();
+        }
+        self.asm.ret(self.layout.arg_bytes);
+    }
+
+    /// Restores the saved registers and the caller's frame.
+    pub(crate) fn leave_frame(&mut self) {
+        for (gpr, at) in self.saved_registers() {
+            self.asm.load(Width::W64, gpr, Mem::base(Gpr::RBP, at));
+        }
+        self.asm.leave();
+    }
+
+    /// rsp of this frame after calls popped arguments or a handler was entered.
+    pub(crate) fn restore_rsp(&mut self) {
+        self.asm.lea32(Gpr::RSP, Gpr::RBP);
+        let field = self.asm.position().minus(4);
+        self.frame.patches.push((field, true));
+    }
+
+    /// Fills in the frame's size; returns it.
+    pub(super) fn patch_frame(&mut self) -> u32 {
+        let bytes = (self.frame.low + self.frame.outgoing).next_multiple_of(16);
+        for (field, negated) in std::mem::take(&mut self.frame.patches) {
+            self.asm.patch_u32(field, if negated { bytes.wrapping_neg() } else { bytes });
+        }
+        bytes
+    }
+
+    /// The context in r14.
+    pub(crate) fn need_context(&mut self) {
+        if !self.context_valid {
+            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+            self.context_valid = true;
+        }
+    }
+}

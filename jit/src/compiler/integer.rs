@@ -1,0 +1,499 @@
+//! Integer instructions: each family is one function, each instruction one row in `visitor`.
+
+use super::Compiler;
+use super::state::{Place, Reg};
+use super::values::{At, Value, width};
+use crate::abi::{Gpr, SCRATCH, TrapKind};
+use crate::asm::{Alu, Cond, Mem, ShiftOp, Unary, Width};
+use heapwood_module::ValType;
+
+/// Which quotient or remainder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Division {
+    pub(crate) signed: bool,
+    pub(crate) remainder: bool,
+}
+
+/// Bit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BitCount {
+    Clz,
+    Ctz,
+    Popcnt,
+}
+
+/// Normalises a constant to its type: i32 values have a zero upper half.
+fn normal(ty: ValType, bits: u64) -> u64 {
+    if ty == ValType::I64 { bits } else { bits as u32 as u64 }
+}
+
+/// The value of an ALU operation on constants.
+fn fold_alu(ty: ValType, alu: Alu, a: u64, b: u64) -> u64 {
+    let value = match alu {
+        Alu::Add => a.wrapping_add(b),
+        Alu::Sub => a.wrapping_sub(b),
+        Alu::And => a & b,
+        Alu::Or => a | b,
+        Alu::Xor => a ^ b,
+        Alu::Cmp => unreachable!("a compare has no value"),
+    };
+    normal(ty, value)
+}
+
+/// The value of a comparison of constants.
+fn fold_compare(ty: ValType, cond: Cond, a: u64, b: u64) -> bool {
+    let (sa, sb) = if ty == ValType::I64 { (a as i64, b as i64) } else { (a as i32 as i64, b as i32 as i64) };
+    match cond {
+        Cond::E => a == b,
+        Cond::Ne => a != b,
+        Cond::B => a < b,
+        Cond::Ae => a >= b,
+        Cond::Be => a <= b,
+        Cond::A => a > b,
+        Cond::L => sa < sb,
+        Cond::Ge => sa >= sb,
+        Cond::Le => sa <= sb,
+        Cond::G => sa > sb,
+        Cond::S | Cond::P | Cond::Np => unreachable!("not an integer comparison"),
+    }
+}
+
+impl Compiler<'_> {
+    /// add, sub, and, or, xor.
+    pub(crate) fn int_alu(&mut self, ty: ValType, alu: Alu) {
+        let mut rhs = self.pop();
+        let mut lhs = self.pop();
+        if let (Some(a), Some(b)) = (lhs.constant(), rhs.constant()) {
+            return self.push_const(ty, fold_alu(ty, alu, a, b));
+        }
+        if lhs.constant().is_some() && alu != Alu::Sub {
+            std::mem::swap(&mut lhs, &mut rhs);
+        }
+        if alu != Alu::Sub && matches!(rhs.at, At::Temp(_)) && !matches!(lhs.at, At::Temp(_)) {
+            std::mem::swap(&mut lhs, &mut rhs);
+        }
+        if self.add_by_lea(ty, alu, &mut lhs, &mut rhs) {
+            return;
+        }
+        let dst = self.result_reg(ty, Some(&lhs), &[rhs.reg()]);
+        self.load_value(dst, &lhs);
+        self.apply_alu(ty, alu, dst.as_gpr(), &mut rhs);
+        self.release_value(&rhs);
+        self.push_result(ty, dst);
+    }
+
+    /// `lea` adds without destroying an operand that still has an owner.
+    fn add_by_lea(&mut self, ty: ValType, alu: Alu, lhs: &mut Value, rhs: &mut Value) -> bool {
+        let imm = match alu {
+            Alu::Add => rhs.imm32(),
+            Alu::Sub => rhs.imm32().and_then(i32::checked_neg),
+            _ => return false,
+        };
+        if let At::Home(_) = lhs.at {
+            self.in_reg(lhs);
+        }
+        let At::Local(left, _) = lhs.at else { return false };
+        let dst = self.result_reg(ty, None, &[]);
+        if dst == left && (imm.is_some() || rhs.reg().is_some()) {
+            self.apply_alu(ty, alu, dst.as_gpr(), rhs);
+        } else if let Some(imm) = imm {
+            self.asm.lea(width(ty), dst.as_gpr(), Mem::base(left.as_gpr(), imm));
+        } else if alu == Alu::Add {
+            let right = self.in_gpr(rhs);
+            self.asm.lea(width(ty), dst.as_gpr(), Mem::indexed(left.as_gpr(), right, 0, 0));
+        } else {
+            if rhs.reg() == Some(dst) {
+                let right = rhs.reg().expect("checked").as_gpr();
+                self.asm.mov_rr(width(ty), SCRATCH, left.as_gpr());
+                self.asm.alu_rr(width(ty), alu, SCRATCH, right);
+                self.asm.mov_rr(width(ty), dst.as_gpr(), SCRATCH);
+            } else {
+                self.move_reg(ty, dst, left);
+                self.apply_alu(ty, alu, dst.as_gpr(), rhs);
+            }
+        }
+        self.release_value(rhs);
+        self.push_result(ty, dst);
+        true
+    }
+
+    /// `op dst, rhs` with the right operand wherever it is.
+    fn apply_alu(&mut self, ty: ValType, alu: Alu, dst: Gpr, rhs: &mut Value) {
+        if let Some(imm) = rhs.imm32() {
+            self.asm.alu_ri(width(ty), alu, dst, imm);
+        } else if let At::Slot(_) = rhs.at {
+            let mem = self.value_mem(rhs);
+            self.asm.alu_rm(width(ty), alu, dst, mem);
+        } else if let At::Const(bits) = rhs.at {
+            self.asm.mov_ri(SCRATCH, bits);
+            self.asm.alu_rr(width(ty), alu, dst, SCRATCH);
+        } else {
+            let reg = self.in_gpr(rhs);
+            self.asm.alu_rr(width(ty), alu, dst, reg);
+        }
+    }
+
+    pub(crate) fn int_mul(&mut self, ty: ValType) {
+        let mut rhs = self.pop();
+        let mut lhs = self.pop();
+        if let (Some(a), Some(b)) = (lhs.constant(), rhs.constant()) {
+            return self.push_const(ty, normal(ty, a.wrapping_mul(b)));
+        }
+        if lhs.constant().is_some() || (matches!(rhs.at, At::Temp(_)) && rhs.constant().is_none()) {
+            std::mem::swap(&mut lhs, &mut rhs);
+        }
+        if let Some(imm) = rhs.imm32() {
+            let src = self.in_gpr(&mut lhs);
+            let dst = self.result_reg(ty, Some(&lhs), &[]);
+            match imm.count_ones() {
+                1 if imm > 0 => {
+                    self.move_reg(ty, dst, Reg::gpr(src));
+                    let shift = imm.trailing_zeros() as u8;
+                    if shift > 0 {
+                        self.asm.shift_ri(width(ty), ShiftOp::Shl, dst.as_gpr(), shift);
+                    }
+                }
+                _ => self.asm.imul_rri(width(ty), dst.as_gpr(), src, imm),
+            }
+            return self.push_result(ty, dst);
+        }
+        let right = self.in_gpr(&mut rhs);
+        let dst = self.result_reg(ty, Some(&lhs), &[Some(Reg::gpr(right))]);
+        self.load_value(dst, &lhs);
+        self.asm.imul_rr(width(ty), dst.as_gpr(), right);
+        self.release_value(&rhs);
+        self.push_result(ty, dst);
+    }
+
+    pub(crate) fn int_shift(&mut self, ty: ValType, shift: ShiftOp) {
+        let mut count = self.pop();
+        let mut lhs = self.pop();
+        let bits = if ty == ValType::I64 { 64 } else { 32 };
+        if let Some(n) = count.constant() {
+            let n = (n % bits) as u8;
+            if let Some(a) = lhs.constant() {
+                return self.push_const(ty, fold_shift(ty, shift, a, n));
+            }
+            let dst = self.result_reg(ty, Some(&lhs), &[]);
+            self.load_value(dst, &lhs);
+            if n != 0 {
+                self.asm.shift_ri(width(ty), shift, dst.as_gpr(), n);
+            }
+            return self.push_result(ty, dst);
+        }
+        // The count goes to cl; the value must be elsewhere.
+        if count.reg() != Some(Reg::gpr(Gpr::RCX)) {
+            if lhs.reg() == Some(Reg::gpr(Gpr::RCX)) {
+                if let At::Local(..) = lhs.at {
+                    let reg = self.take(false);
+                    self.move_reg(ty, reg, Reg::gpr(Gpr::RCX));
+                    lhs.at = At::Temp(reg);
+                    self.regs.locked &= !Reg::gpr(Gpr::RCX).bit();
+                } else {
+                    let reg = self.take(false);
+                    self.move_reg(ty, reg, Reg::gpr(Gpr::RCX));
+                    self.release(Reg::gpr(Gpr::RCX));
+                    lhs.at = At::Temp(reg);
+                }
+            }
+            self.take_fixed(Gpr::RCX);
+            self.load_value(Reg::gpr(Gpr::RCX), &count);
+            self.release_value(&count);
+            count.at = At::Temp(Reg::gpr(Gpr::RCX));
+        }
+        let dst = self.result_reg(ty, Some(&lhs), &[Some(Reg::gpr(Gpr::RCX))]);
+        self.load_value(dst, &lhs);
+        self.asm.shift_cl(width(ty), shift, dst.as_gpr());
+        self.release_value(&count);
+        self.push_result(ty, dst);
+    }
+
+    pub(crate) fn int_divide(&mut self, ty: ValType, division: Division) {
+        let mut divisor = self.pop();
+        let mut dividend = self.pop();
+        if let Some(n) = divisor.constant() {
+            if self.divide_by_constant(ty, division, &mut dividend, n) {
+                return;
+            }
+        }
+        // A divisor in rax or rdx moves away.
+        let (rax, rdx) = (Reg::gpr(Gpr::RAX), Reg::gpr(Gpr::RDX));
+        let fixed = [Some(rax), Some(rdx)];
+        let mut right = if divisor.reg().is_some() && !fixed.contains(&divisor.reg()) {
+            self.in_gpr(&mut divisor)
+        } else {
+            SCRATCH
+        };
+        if right == SCRATCH {
+            self.load_value(Reg::gpr(SCRATCH), &divisor);
+            self.release_value(&divisor);
+        }
+        self.regs.locked &= !(rax.bit() | rdx.bit());
+        match dividend.at {
+            At::Temp(reg) if reg == rax => {}
+            // The quotient destroys rax: its local goes to its slot; the value is still there.
+            At::Local(reg, _) if reg == rax => {
+                self.take_fixed(Gpr::RAX);
+            }
+            _ => {
+                if dividend.reg() == Some(rdx) {
+                    self.regs.locked |= rdx.bit();
+                }
+                self.take_fixed(Gpr::RAX);
+                self.load_value(rax, &dividend);
+                self.regs.locked &= !rdx.bit();
+                self.release_value(&dividend);
+            }
+        }
+        self.take_fixed(Gpr::RDX);
+        let w = width(ty);
+        let done = self.asm.new_label();
+        if division.signed {
+            self.check_overflow(ty, division, &mut right, done, divisor.constant());
+        }
+        if division.signed {
+            self.asm.cdq(w);
+        } else {
+            self.asm.alu_rr(Width::W32, Alu::Xor, Gpr::RDX, Gpr::RDX);
+        }
+        self.trap_site(TrapKind::IntegerDivideByZero);
+        self.asm.unary(w, if division.signed { Unary::Idiv } else { Unary::Div }, right);
+        self.asm.bind(done);
+        if right != SCRATCH {
+            self.release_value(&divisor);
+        }
+        let (result, other) = if division.remainder { (rdx, rax) } else { (rax, rdx) };
+        self.release(other);
+        self.push_reg(ty, result);
+    }
+
+    /// MIN / -1 overflows (its remainder is 0): the hardware would fault as for zero.
+    fn check_overflow(
+        &mut self,
+        ty: ValType,
+        division: Division,
+        right: &mut Gpr,
+        done: crate::asm::Label,
+        constant: Option<u64>,
+    ) {
+        if constant.is_some_and(|n| normal(ty, n) != normal(ty, u64::MAX)) {
+            return;
+        }
+        let w = width(ty);
+        let go = self.asm.new_label();
+        self.asm.alu_ri(w, Alu::Cmp, *right, -1);
+        self.asm.jcc(Cond::Ne, go);
+        if division.remainder {
+            self.asm.alu_rr(Width::W32, Alu::Xor, Gpr::RDX, Gpr::RDX);
+            self.asm.jmp(done);
+        } else {
+            // neg sets the overflow flag for MIN only; compare keeps rax intact for the common case.
+            if ty == ValType::I64 {
+                self.asm.mov_ri(Gpr::RDX, i64::MIN as u64);
+                self.asm.alu_rr(w, Alu::Cmp, Gpr::RAX, Gpr::RDX);
+            } else {
+                self.asm.alu_ri(w, Alu::Cmp, Gpr::RAX, i32::MIN);
+            }
+            let overflow = self.trap_label(TrapKind::IntegerOverflow);
+            self.asm.jcc(Cond::E, overflow);
+        }
+        self.asm.bind(go);
+    }
+
+    /// Unsigned division by powers of two, signed by 1; other divisors take the general way.
+    fn divide_by_constant(&mut self, ty: ValType, division: Division, dividend: &mut Value, n: u64) -> bool {
+        let n = normal(ty, n);
+        if n == 0 || dividend.constant().is_some() || division.signed || !n.is_power_of_two() {
+            return false;
+        }
+        let dst = self.result_reg(ty, Some(dividend), &[]);
+        self.load_value(dst, dividend);
+        if !division.remainder {
+            let shift = n.trailing_zeros() as u8;
+            if shift > 0 {
+                self.asm.shift_ri(width(ty), ShiftOp::Shr, dst.as_gpr(), shift);
+            }
+        } else if let Ok(mask) = i32::try_from(n - 1) {
+            self.asm.alu_ri(width(ty), Alu::And, dst.as_gpr(), mask);
+        } else {
+            self.asm.mov_ri(SCRATCH, n - 1);
+            self.asm.alu_rr(Width::W64, Alu::And, dst.as_gpr(), SCRATCH);
+        }
+        self.push_result(ty, dst);
+        true
+    }
+
+    // ---- comparisons
+
+    /// Compares the top two operands; the result stays in the flags if the next operator takes it from there.
+    pub(crate) fn int_compare(&mut self, ty: ValType, cond: Cond) {
+        let mut rhs = self.pop();
+        let mut lhs = self.pop();
+        let mut cond = cond;
+        if let (Some(a), Some(b)) = (lhs.constant(), rhs.constant()) {
+            return self.push_const(ValType::I32, fold_compare(ty, cond, a, b) as u64);
+        }
+        if lhs.constant().is_some() {
+            std::mem::swap(&mut lhs, &mut rhs);
+            cond = cond.swap();
+        }
+        let left = self.in_gpr(&mut lhs);
+        if rhs.constant() == Some(0) && matches!(cond, Cond::E | Cond::Ne) {
+            self.asm.test_rr(width(ty), left, left);
+        } else {
+            self.apply_alu(ty, Alu::Cmp, left, &mut rhs);
+        }
+        self.release_value(&lhs);
+        self.release_value(&rhs);
+        self.push_condition(cond);
+    }
+
+    pub(crate) fn int_eqz(&mut self, ty: ValType) {
+        let mut value = self.pop();
+        match value.at {
+            At::Const(bits) => self.push_const(ValType::I32, (bits == 0) as u64),
+            At::Flags(cond) => self.push_condition(cond.negate()),
+            _ => {
+                let reg = self.in_gpr(&mut value);
+                self.asm.test_rr(width(ty), reg, reg);
+                self.release_value(&value);
+                self.push_condition(Cond::E);
+            }
+        }
+    }
+
+    /// Pushes a condition that is in the flags: as such if the next operator wants it, else as 0 or 1.
+    pub(crate) fn push_condition(&mut self, cond: Cond) {
+        if self.wants_flags() {
+            return self.push_operand(ValType::I32, Place::Flags(cond));
+        }
+        let dst = self.result_reg(ValType::I32, None, &[]);
+        self.asm.setcc(cond, dst.as_gpr());
+        self.asm.movzx(Width::W8, dst.as_gpr(), dst.as_gpr());
+        self.push_result(ValType::I32, dst);
+    }
+
+    // ---- bits
+
+    pub(crate) fn int_bit_count(&mut self, ty: ValType, count: BitCount) {
+        let mut value = self.pop();
+        if let Some(bits) = value.constant() {
+            return self.push_const(ty, fold_bit_count(ty, count, bits));
+        }
+        let src = self.in_gpr(&mut value);
+        let dst = self.result_reg(ty, Some(&value), &[]);
+        let w = width(ty);
+        let bits = if ty == ValType::I64 { 64 } else { 32 };
+        match count {
+            BitCount::Popcnt => self.asm.bit_count(true, 0xb8, w, dst.as_gpr(), src),
+            // bsr and bsf leave the destination alone for zero, which the conditional move replaces.
+            BitCount::Clz => {
+                self.asm.bit_count(false, 0xbd, w, SCRATCH, src);
+                self.asm.mov_ri(dst.as_gpr(), 2 * bits - 1);
+                self.asm.cmov(Width::W64, Cond::Ne, dst.as_gpr(), SCRATCH);
+                self.asm.alu_ri(Width::W32, Alu::Xor, dst.as_gpr(), bits as i32 - 1);
+            }
+            BitCount::Ctz => {
+                self.asm.bit_count(false, 0xbc, w, SCRATCH, src);
+                self.asm.mov_ri(dst.as_gpr(), bits);
+                self.asm.cmov(Width::W64, Cond::Ne, dst.as_gpr(), SCRATCH);
+            }
+        }
+        self.push_result(ty, dst);
+    }
+
+    /// extend8_s, extend16_s, extend32_s and i64.extend_i32_s.
+    pub(crate) fn int_sign_extend(&mut self, from: Width, ty: ValType) {
+        let mut value = self.pop();
+        value.ty = ty;
+        if let Some(bits) = value.constant() {
+            let extended = match from {
+                Width::W8 => bits as i8 as i64,
+                Width::W16 => bits as i16 as i64,
+                _ => bits as i32 as i64,
+            };
+            return self.push_const(ty, normal(ty, extended as u64));
+        }
+        if let At::Home(_) | At::Slot(_) = value.at {
+            // The slot of an i32 holds 32 bits: the load extends.
+            let mem = self.value_mem(&value);
+            let dst = self.result_reg(ty, None, &[]);
+            self.asm.load_sx(from, width(ty), dst.as_gpr(), mem);
+            return self.push_result(ty, dst);
+        }
+        let src = value.reg().expect("not in memory").as_gpr();
+        let dst = self.result_reg(ty, Some(&value), &[]);
+        self.asm.movsx(from, width(ty), dst.as_gpr(), src);
+        self.push_result(ty, dst);
+    }
+
+    /// `i32.wrap_i64`: a 32-bit move, so that the upper half is zero.
+    pub(crate) fn i32_wrap_i64(&mut self) {
+        let mut value = self.pop();
+        if let Some(bits) = value.constant() {
+            return self.push_const(ValType::I32, bits as u32 as u64);
+        }
+        value.ty = ValType::I32;
+        let in_memory = matches!(value.at, At::Home(_) | At::Slot(_));
+        let dst = self.result_reg(ValType::I32, Some(&value), &[]);
+        if in_memory {
+            let mem = self.value_mem(&value);
+            self.asm.load(Width::W32, dst.as_gpr(), mem);
+        } else {
+            let src = value.reg().expect("not in memory").as_gpr();
+            self.asm.mov_rr(Width::W32, dst.as_gpr(), src);
+        }
+        self.push_result(ValType::I32, dst);
+    }
+
+    /// `i64.extend_i32_u`: nothing to do in a register.
+    pub(crate) fn i64_extend_i32_u(&mut self) {
+        let mut value = self.pop();
+        if let Some(bits) = value.constant() {
+            return self.push_const(ValType::I64, bits as u32 as u64);
+        }
+        if let At::Temp(reg) = value.at {
+            return self.push_reg(ValType::I64, reg);
+        }
+        value.ty = ValType::I32;
+        let dst = self.result_reg(ValType::I64, None, &[]);
+        match value.reg() {
+            Some(src) => self.asm.mov_rr(Width::W32, dst.as_gpr(), src.as_gpr()),
+            None => self.load_value(dst, &value),
+        }
+        self.push_result(ValType::I64, dst);
+    }
+}
+
+fn fold_shift(ty: ValType, shift: ShiftOp, a: u64, n: u8) -> u64 {
+    let n = n as u32;
+    if ty == ValType::I64 {
+        return match shift {
+            ShiftOp::Shl => a << n,
+            ShiftOp::Shr => a >> n,
+            ShiftOp::Sar => ((a as i64) >> n) as u64,
+            ShiftOp::Rol => a.rotate_left(n),
+            ShiftOp::Ror => a.rotate_right(n),
+        };
+    }
+    let a = a as u32;
+    let value = match shift {
+        ShiftOp::Shl => a << n,
+        ShiftOp::Shr => a >> n,
+        ShiftOp::Sar => ((a as i32) >> n) as u32,
+        ShiftOp::Rol => a.rotate_left(n),
+        ShiftOp::Ror => a.rotate_right(n),
+    };
+    value as u64
+}
+
+fn fold_bit_count(ty: ValType, count: BitCount, bits: u64) -> u64 {
+    let value = match (count, ty == ValType::I64) {
+        (BitCount::Clz, true) => bits.leading_zeros(),
+        (BitCount::Clz, false) => (bits as u32).leading_zeros(),
+        (BitCount::Ctz, true) => bits.trailing_zeros(),
+        (BitCount::Ctz, false) => (bits as u32).trailing_zeros(),
+        (BitCount::Popcnt, _) => bits.count_ones(),
+    };
+    value as u64
+}

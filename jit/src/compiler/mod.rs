@@ -1,0 +1,310 @@
+//! The compiler proper: one pass over a validated body.
+//!
+//! Layering, from the bottom:
+//! 1. `state`: registers, locals, operands as data; `values`: pop, push, allocate, spill, load.
+//! 2. `moves`: parallel moves; `edges`: bringing the state of a branch to that of its label.
+//! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points.
+//! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `table`,
+//!    `structs`, `arrays`, `casts`, `exceptions`; `visitor` maps operators to them.
+
+mod arrays;
+mod call;
+mod casts;
+mod check;
+mod control;
+mod convert;
+mod edges;
+mod exceptions;
+mod float;
+mod frame;
+mod integer;
+mod memory;
+mod moves;
+mod parametric;
+mod state;
+mod structs;
+mod table;
+mod values;
+mod variable;
+mod visitor;
+
+use crate::abi::{CallLayout, CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapKind};
+use crate::asm::{Assembler, Label, Position};
+use crate::first_look::FirstLook;
+use control::Control;
+use heapwood_module::{ContextLayout, FuncBodyJob, ModuleInfo, ValType};
+use smallvec::SmallVec;
+use state::{Local, Operand, Registers};
+use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
+
+/// What compiling a function needs of its module.
+#[derive(Clone, Copy)]
+pub struct CompileEnv<'a> {
+    /// The module.
+    pub info: &'a ModuleInfo,
+    /// Layout of its instances' contexts.
+    pub context: &'a ContextLayout,
+    /// Options.
+    pub options: CompileOptions,
+}
+
+/// Options of the compiler.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct CompileOptions {
+    /// Recount registers and slots after each instruction, also in release builds.
+    pub debug_checks: bool,
+    /// Record the source position of every instruction, for `inspect --asm`.
+    pub source_map: bool,
+}
+
+/// Buffers reused from function to function.
+#[derive(Default)]
+pub struct Scratch {
+    look: FirstLook,
+    validator: Option<FuncValidatorAllocations>,
+    asm: Assembler,
+}
+
+/// Why a function was not compiled.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The body is malformed or invalid.
+    #[error("{message} (at offset {offset:#x})")]
+    Invalid {
+        /// Offset in the module's bytes.
+        offset: usize,
+        /// The validator's reason.
+        message: String,
+    },
+    /// A valid instruction that this version cannot compile.
+    #[error("{what} is not supported yet (at offset {offset:#x})")]
+    Unsupported {
+        /// Offset in the module's bytes.
+        offset: usize,
+        /// Name of the instruction or feature.
+        what: String,
+    },
+}
+
+/// A safe point whose position is not final yet.
+struct PendingSafePoint {
+    at: Position,
+    handler: Option<u32>,
+    point: SafePoint,
+}
+
+/// A trap site whose position is not final yet.
+struct PendingTrap {
+    at: Position,
+    kind: TrapKind,
+    frameless: bool,
+    wasm_offset: u32,
+}
+
+/// The compiler of one function: read-only context first, then the state, then the output.
+pub(crate) struct Compiler<'a> {
+    env: CompileEnv<'a>,
+    info: &'a ModuleInfo,
+    look: &'a FirstLook,
+    results: &'a [ValType],
+    layout: CallLayout,
+
+    op: u32,
+    offset: u32,
+    next_hint: usize,
+    next_loop: usize,
+    next_dead: usize,
+    locals: Vec<Local>,
+    stack: Vec<Operand>,
+    control: Vec<Control>,
+    regs: Registers,
+    /// Locals whose place is a constant.
+    const_locals: SmallVec<[u32; 8]>,
+    /// r14 holds the context.
+    context_valid: bool,
+    /// The frame is set up.
+    framed: bool,
+    /// The code at this point cannot be reached: skip to the end of the dead range.
+    unreachable: bool,
+    /// Only `end`s follow, and all paths have returned.
+    after_tail: bool,
+    /// Landing pad of the innermost `try_table` with catches.
+    handler: Option<u32>,
+
+    frame: frame::FrameLayout,
+    asm: &'a mut Assembler,
+    relocations: Vec<(Position, RelocationTarget)>,
+    safe_points: Vec<PendingSafePoint>,
+    traps: Vec<PendingTrap>,
+    /// Shared `ud2` sites of the cold section: (kind, wasm offset) to label.
+    trap_labels: Vec<(TrapKind, u32, bool, Label)>,
+    source_map: Vec<(Position, u32)>,
+    pads: Vec<exceptions::Pad>,
+    error: Option<CompileError>,
+}
+
+/// Validates and compiles one function body; `defined_index` counts from the first defined function.
+///
+/// # Errors
+/// The body is invalid, or uses what this version cannot compile.
+pub fn compile_function(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    job: FuncBodyJob,
+    scratch: &mut Scratch,
+) -> Result<CompiledFunction, CompileError> {
+    let type_index = env.info.functions[(env.info.imported_functions + defined_index) as usize];
+    let signature = env.info.types.func(type_index);
+    let range = job.range.clone();
+    let allocations = scratch.validator.take().unwrap_or_default();
+    let looked = scratch.look.run(env.info, signature.params.len(), job, allocations);
+    scratch.validator = Some(looked.map_err(|e| invalid(&e))?);
+    scratch.asm.reset();
+    let body = &env.info.bytes[range.clone()];
+    let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
+    let locals = read_locals(&mut reader).map_err(|e| invalid(&e))?;
+    let mut compiler = Compiler::new(env, &scratch.look, signature, &locals, &mut scratch.asm)?;
+    compiler.compile_body(reader, range.end)?;
+    Ok(compiler.finish())
+}
+
+fn invalid(error: &wasmparser::BinaryReaderError) -> CompileError {
+    CompileError::Invalid { offset: error.offset(), message: error.message().to_string() }
+}
+
+/// The declared locals as (count, type).
+fn read_locals(reader: &mut BinaryReader<'_>) -> Result<Vec<(u32, ValType)>, wasmparser::BinaryReaderError> {
+    let groups = reader.read_var_u32()?;
+    let mut locals = Vec::with_capacity(groups.min(1024) as usize);
+    for _ in 0..groups {
+        let count = reader.read_var_u32()?;
+        let ty: wasmparser::ValType = reader.read()?;
+        locals.push((count, visitor::val_type(ty)));
+    }
+    Ok(locals)
+}
+
+impl<'a> Compiler<'a> {
+    fn compile_body(&mut self, mut reader: BinaryReader<'a>, end: usize) -> Result<(), CompileError> {
+        let bytes = &self.info.bytes;
+        self.enter_function();
+        while !reader.eof() {
+            self.offset = reader.original_position() as u32;
+            if self.env.options.source_map {
+                self.source_map.push((self.asm.position(), self.offset));
+            }
+            reader.visit_operator(self).map_err(|e| invalid(&e))?;
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
+            self.regs.end_instruction();
+            if cfg!(debug_assertions) || self.env.options.debug_checks {
+                self.check_state();
+            }
+            self.op += 1;
+            if self.unreachable && !self.control.is_empty() {
+                let (op, offset) = self.look.dead[self.next_dead];
+                self.next_dead += 1;
+                reader = BinaryReader::new_features(&bytes[offset as usize..end], offset as usize, WasmFeatures::all());
+                self.op = op;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the next operator does with the current one's result.
+    fn hint(&mut self) -> Option<crate::first_look::Hint> {
+        let hints = &self.look.hints;
+        while hints.get(self.next_hint).is_some_and(|h| h.0 < self.op) {
+            self.next_hint += 1;
+        }
+        hints.get(self.next_hint).filter(|h| h.0 == self.op).map(|h| h.1)
+    }
+
+    /// Whether the next operator takes a condition from the flags.
+    fn wants_flags(&mut self) -> bool {
+        let hints = &self.look.hints;
+        self.hint();
+        hints[self.next_hint.min(hints.len())..]
+            .iter()
+            .take_while(|h| h.0 == self.op)
+            .any(|h| h.1 == crate::first_look::Hint::Branch)
+    }
+
+    fn unsupported(&mut self, what: impl Into<String>) {
+        self.error = Some(CompileError::Unsupported { offset: self.offset as usize, what: what.into() });
+    }
+
+    /// Notes a relocation of the 4 bytes just written.
+    fn relocate(&mut self, target: RelocationTarget) {
+        let end = self.asm.position();
+        self.relocations.push((end.minus(4), target));
+    }
+
+    /// Notes that the instruction written next may fault.
+    fn trap_site(&mut self, kind: TrapKind) {
+        let (at, frameless) = (self.asm.position(), !self.framed);
+        self.traps.push(PendingTrap { at, kind, frameless, wasm_offset: self.offset });
+    }
+
+    /// A label in the cold section at which the guest traps.
+    fn trap_label(&mut self, kind: TrapKind) -> Label {
+        let key = (kind, self.offset, self.framed);
+        if let Some(known) = self.trap_labels.iter().rev().take(4).find(|t| (t.0, t.1, t.2) == key) {
+            return known.3;
+        }
+        let was = self.asm.set_cold(true);
+        let label = self.asm.bound_label();
+        self.trap_site(kind);
+        self.asm.ud2();
+        self.asm.set_cold(was);
+        self.trap_labels.push((kind, self.offset, self.framed, label));
+        label
+    }
+
+    /// Resolves positions and hands over the function.
+    fn finish(mut self) -> CompiledFunction {
+        let frame_bytes = self.patch_frame();
+        let (code, cold_start) = self.asm.finish();
+        let place = |at: Position| at.resolve(cold_start);
+        let pads = std::mem::take(&mut self.pads);
+        let mut safe_points: Vec<SafePoint> = self
+            .safe_points
+            .iter()
+            .map(|pending| {
+                let pad = pending.handler.and_then(|pad| pads[pad as usize].at);
+                let handler = pad.map_or(SafePoint::NO_HANDLER, place);
+                SafePoint { pc: place(pending.at), handler, ..pending.point }
+            })
+            .collect();
+        safe_points.sort_by_key(|point| point.pc);
+        let mut traps: Vec<crate::abi::TrapSite> = self
+            .traps
+            .iter()
+            .map(|t| crate::abi::TrapSite {
+                pc: place(t.at),
+                kind: t.kind,
+                frameless: t.frameless,
+                wasm_offset: t.wasm_offset,
+            })
+            .collect();
+        traps.sort_by_key(|trap| trap.pc);
+        let mut source_map: Vec<(u32, u32)> = self.source_map.iter().map(|s| (place(s.0), s.1)).collect();
+        source_map.sort_unstable();
+        CompiledFunction {
+            code,
+            relocations: self.relocations.iter().map(|r| Relocation { offset: place(r.0), target: r.1 }).collect(),
+            safe_points,
+            traps,
+            record: FunctionRecord {
+                ref_base: self.frame.ref_base,
+                frame_bytes,
+                saved: self.frame.saved_mask,
+                saves_context: true,
+                stack_arg_bytes: self.layout.arg_bytes,
+            },
+            source_map,
+            cold_start,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `drop` and `select`.
+
+use super::Compiler;
+use super::control::Condition;
+use super::state::{Place, Reg};
+use super::values::width;
+use crate::asm::Width;
+use heapwood_module::ValType;
+
+impl Compiler<'_> {
+    pub(crate) fn drop_value(&mut self) {
+        let value = self.pop();
+        self.release_value(&value);
+    }
+
+    /// `select`; with a type, the result has that type.
+    pub(crate) fn select(&mut self, ty: Option<ValType>) {
+        let condition = self.pop_condition();
+        let mut second = self.pop();
+        let mut first = self.pop();
+        let ty = ty.unwrap_or(first.ty);
+        if let Condition::Always(chosen) = condition {
+            let (keep, other) = if chosen { (first, second) } else { (second, first) };
+            self.release_value(&other);
+            return self.push_value(ty, keep);
+        }
+        first.ty = ty;
+        second.ty = ty;
+        let other = self.in_reg(&mut second);
+        let dst = self.owned(&mut first);
+        let cond = self.test_condition(&condition).expect("not constant");
+        if dst.is_xmm() {
+            let keep = self.asm.new_label();
+            self.asm.jcc(cond, keep);
+            self.move_reg(ty, dst, other);
+            self.asm.bind(keep);
+        } else {
+            let w = if ty == ValType::I64 { Width::W64 } else { width(ty) };
+            self.asm.cmov(w, cond.negate(), dst.as_gpr(), other.as_gpr());
+        }
+        self.release_condition(&condition);
+        self.release_value(&second);
+        self.push_reg(ty, dst);
+    }
+
+    /// Pushes a popped value back, with a type.
+    pub(crate) fn push_value(&mut self, ty: ValType, value: super::values::Value) {
+        use super::values::At;
+        match value.at {
+            At::Const(bits) => self.push_const(ty, bits),
+            At::Temp(reg) => self.push_reg(ty, reg),
+            At::Local(_, local) | At::Home(local) => {
+                self.locals[local as usize].aliases += 1;
+                self.push_operand(ty, Place::Alias(local));
+            }
+            At::Slot(_) | At::Flags(_) => {
+                let mut value = value;
+                value.ty = ty;
+                let reg: Reg = self.owned(&mut value);
+                self.push_reg(ty, reg);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What the compiler knows at a point of the code: where locals and operands live, who owns each register.
+//!
+//! Invariants (recounted by `check` in debug builds after every operator):
+//! 1. A register has at most one owner; a local or an operand in a register is that register's owner.
+//! 2. `refs` has a bit for exactly the registers that hold references.
+//! 3. If a reference operand lies in its slot, so do all reference operands below it: a stack map is a count.
+//! 4. Operands below a control frame's `settled` mark are in their slots or constants.
+
+use crate::abi::{Gpr, Xmm};
+use heapwood_module::ValType;
+use smallvec::SmallVec;
+
+/// A general (0..16) or vector (16..32) register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reg(pub(crate) u8);
+
+impl Reg {
+    pub(crate) const fn gpr(gpr: Gpr) -> Reg {
+        Reg(gpr.0)
+    }
+
+    pub(crate) const fn xmm(xmm: Xmm) -> Reg {
+        Reg(xmm.0 + 16)
+    }
+
+    pub(crate) const fn is_xmm(self) -> bool {
+        self.0 >= 16
+    }
+
+    pub(crate) fn as_gpr(self) -> Gpr {
+        debug_assert!(!self.is_xmm(), "vector register where a general one is needed");
+        Gpr(self.0)
+    }
+
+    pub(crate) fn as_xmm(self) -> Xmm {
+        debug_assert!(self.is_xmm(), "general register where a vector one is needed");
+        Xmm(self.0 - 16)
+    }
+
+    pub(crate) const fn bit(self) -> u32 {
+        1 << self.0
+    }
+}
+
+/// Whether values of a type travel in vector registers.
+pub(crate) const fn in_xmm(ty: ValType) -> bool {
+    matches!(ty, ValType::F32 | ValType::F64 | ValType::V128)
+}
+
+/// Who a register belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// Nobody.
+    Free,
+    /// A local.
+    Local(u32),
+    /// The operand at this height.
+    Stack(u32),
+    /// The instruction being compiled.
+    Taken,
+}
+
+/// Where a local's current value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Loc {
+    /// In its home slot.
+    Slot,
+    /// In a register; if dirty, the home slot is out of date.
+    Reg { reg: Reg, dirty: bool },
+    /// A known constant (bits), not written anywhere.
+    Const(u64),
+}
+
+/// A local of the function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local {
+    pub(crate) ty: ValType,
+    /// Offset of the home slot from rbp.
+    pub(crate) home: i32,
+    pub(crate) loc: Loc,
+    /// Operands that stand for this local.
+    pub(crate) aliases: u32,
+    /// Stays in its register: for the whole function, or while a loop is open.
+    pub(crate) pinned: bool,
+}
+
+/// Where an operand is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// A known constant (bits).
+    Const(u64),
+    /// In a register that it owns.
+    Reg(Reg),
+    /// The value of a local since `local.get`.
+    Alias(u32),
+    /// The instruction wrote directly into the pinned register of the local that the next operator sets.
+    Direct(u32),
+    /// In its slot.
+    Slot,
+    /// In the flags; only on top, and only when the next operator takes it from there.
+    Flags(crate::asm::Cond),
+}
+
+/// An entry of the virtual operand stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operand {
+    pub(crate) ty: ValType,
+    pub(crate) place: Place,
+    /// Number of reference operands below.
+    pub(crate) refs_below: u32,
+}
+
+/// Ownership of the registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    pub(crate) owner: [Owner; 32],
+    /// Registers that hold references.
+    pub(crate) refs: u32,
+    /// Registers that the current instruction must not lose, though it does not own them.
+    pub(crate) locked: u32,
+}
+
+impl Default for Registers {
+    fn default() -> Registers {
+        Registers { owner: [Owner::Free; 32], refs: 0, locked: 0 }
+    }
+}
+
+impl Registers {
+    pub(crate) fn set(&mut self, reg: Reg, owner: Owner, is_ref: bool) {
+        self.owner[reg.0 as usize] = owner;
+        if is_ref {
+            self.refs |= reg.bit();
+        } else {
+            self.refs &= !reg.bit();
+        }
+    }
+
+    pub(crate) fn free(&mut self, reg: Reg) {
+        self.owner[reg.0 as usize] = Owner::Free;
+        self.refs &= !reg.bit();
+    }
+
+    pub(crate) fn owner(&self, reg: Reg) -> Owner {
+        self.owner[reg.0 as usize]
+    }
+
+    /// Ends an instruction: what it took is free, what it locked is not locked any more.
+    pub(crate) fn end_instruction(&mut self) {
+        self.locked = 0;
+        for i in 0..32u8 {
+            if self.owner[i as usize] == Owner::Taken {
+                self.free(Reg(i));
+            }
+        }
+    }
+}
+
+/// The state that all edges into a label agree on (or the state to restore at an `else`).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) registers: Registers,
+    /// Registers of locals whose home slot is out of date.
+    pub(crate) dirty: u32,
+    /// Constant locals (only at an `else`, never at a label).
+    pub(crate) consts: SmallVec<[(u32, u64); 2]>,
+    /// Operands from this height on are listed.
+    pub(crate) from: u32,
+    /// Their types and places.
+    pub(crate) operands: SmallVec<[Operand; 4]>,
+    /// r14 holds the context.
+    pub(crate) context_valid: bool,
+    /// The frame is set up.
+    pub(crate) framed: bool,
+}

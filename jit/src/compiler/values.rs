@@ -1,0 +1,483 @@
+//! Popping, pushing, allocating, spilling and loading values.
+
+use super::Compiler;
+use super::state::{Loc, Operand, Owner, Place, Reg, in_xmm};
+use crate::abi::{CALLEE_SAVED, CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
+use crate::asm::{Cond, Mem, Sse, Width};
+use crate::first_look::Hint;
+use heapwood_module::ValType;
+
+/// A popped operand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value {
+    pub(crate) ty: ValType,
+    pub(crate) at: At,
+}
+
+/// Where a popped operand is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum At {
+    /// A constant's bits.
+    Const(u64),
+    /// A register that the instruction owns.
+    Temp(Reg),
+    /// A local's register: locked, not to be written.
+    Local(Reg, u32),
+    /// A local's home slot.
+    Home(u32),
+    /// An operand's slot (offset from rbp).
+    Slot(i32),
+    /// The flags.
+    Flags(Cond),
+}
+
+impl Value {
+    pub(crate) fn constant(&self) -> Option<u64> {
+        match self.at {
+            At::Const(bits) => Some(bits),
+            _ => None,
+        }
+    }
+
+    /// A constant that fits a sign-extended 32-bit immediate of an instruction of the value's width.
+    pub(crate) fn imm32(&self) -> Option<i32> {
+        match (self.at, self.ty) {
+            (At::Const(bits), ValType::I64) => i32::try_from(bits as i64).ok(),
+            (At::Const(bits), _) => Some(bits as u32 as i32),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn reg(&self) -> Option<Reg> {
+        match self.at {
+            At::Temp(reg) | At::Local(reg, _) => Some(reg),
+            _ => None,
+        }
+    }
+}
+
+/// Width of a type in a general register.
+pub(crate) fn width(ty: ValType) -> Width {
+    if ty == ValType::I64 { Width::W64 } else { Width::W32 }
+}
+
+impl Compiler<'_> {
+    // ---- the operand stack
+
+    fn refs_below(&self) -> u32 {
+        self.stack.last().map_or(0, |top| top.refs_below + top.ty.is_ref() as u32)
+    }
+
+    pub(crate) fn push_operand(&mut self, ty: ValType, place: Place) {
+        let refs_below = self.refs_below();
+        self.stack.push(Operand { ty, place, refs_below });
+    }
+
+    pub(crate) fn push_const(&mut self, ty: ValType, bits: u64) {
+        self.push_operand(ty, Place::Const(bits));
+    }
+
+    /// Pushes a register that the instruction owns.
+    pub(crate) fn push_reg(&mut self, ty: ValType, reg: Reg) {
+        self.regs.set(reg, Owner::Stack(self.stack.len() as u32), ty.is_ref());
+        self.push_operand(ty, Place::Reg(reg));
+    }
+
+    /// Pushes the result of an instruction that asked for `dst` by [`Self::result_reg`].
+    pub(crate) fn push_result(&mut self, ty: ValType, dst: Reg) {
+        match self.regs.owner(dst) {
+            Owner::Local(local) => self.push_operand(ty, Place::Direct(local)),
+            _ => self.push_reg(ty, dst),
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Value {
+        let Operand { ty, place, .. } = self.stack.pop().expect("validated body");
+        let at = match place {
+            Place::Const(bits) => At::Const(bits),
+            Place::Flags(cond) => At::Flags(cond),
+            Place::Slot => {
+                let height = self.stack.len();
+                let refs = self.refs_below();
+                At::Slot(self.temp_slot(height, ty, refs))
+            }
+            Place::Reg(reg) => {
+                self.regs.owner[reg.0 as usize] = Owner::Taken;
+                At::Temp(reg)
+            }
+            Place::Direct(local) => match self.locals[local as usize].loc {
+                Loc::Reg { reg, .. } => At::Local(reg, local),
+                _ => unreachable!("a direct result lies in its local's register"),
+            },
+            Place::Alias(local) => {
+                self.locals[local as usize].aliases -= 1;
+                match self.locals[local as usize].loc {
+                    Loc::Reg { reg, .. } => {
+                        self.regs.locked |= reg.bit();
+                        At::Local(reg, local)
+                    }
+                    Loc::Const(bits) => At::Const(bits),
+                    Loc::Slot => At::Home(local),
+                }
+            }
+        };
+        Value { ty, at }
+    }
+
+    /// The slot of the operand at `height` (offset from rbp).
+    pub(crate) fn temp_slot(&mut self, height: usize, ty: ValType, refs_below: u32) -> i32 {
+        if ty.is_ref() {
+            self.frame.ref_slot(self.frame.ref_locals + refs_below)
+        } else {
+            self.frame.plain_temp(height - refs_below as usize, ty == ValType::V128)
+        }
+    }
+
+    pub(crate) fn operand_slot(&mut self, height: usize) -> i32 {
+        let Operand { ty, refs_below, .. } = self.stack[height];
+        self.temp_slot(height, ty, refs_below)
+    }
+
+    // ---- registers
+
+    /// Registers for values of a kind, in the order of preference.
+    fn candidates(&self, xmm: bool) -> impl Iterator<Item = Reg> + use<> {
+        let gprs = if xmm { &[] as &[Gpr] } else { &CALLER_SAVED };
+        let xmms = if xmm { 0..15u8 } else { 0..0 };
+        gprs.iter().map(|g| Reg::gpr(*g)).chain(xmms.map(|x| Reg::xmm(Xmm(x))))
+    }
+
+    /// A register that the instruction owns; evicts if none is free.
+    pub(crate) fn take(&mut self, xmm: bool) -> Reg {
+        let free = self.candidates(xmm).find(|r| self.regs.owner(*r) == Owner::Free && self.regs.locked & r.bit() == 0);
+        let reg = free.unwrap_or_else(|| self.evict_some(xmm));
+        self.regs.set(reg, Owner::Taken, false);
+        reg
+    }
+
+    pub(crate) fn take_gpr(&mut self) -> Gpr {
+        self.take(false).as_gpr()
+    }
+
+    pub(crate) fn take_xmm(&mut self) -> Xmm {
+        self.take(true).as_xmm()
+    }
+
+    /// A free register, if there is one without evicting.
+    pub(crate) fn take_free(&mut self, xmm: bool) -> Option<Reg> {
+        let reg =
+            self.candidates(xmm).find(|r| self.regs.owner(*r) == Owner::Free && self.regs.locked & r.bit() == 0)?;
+        self.regs.set(reg, Owner::Taken, false);
+        Some(reg)
+    }
+
+    /// Takes this very register, moving whoever is in it elsewhere.
+    pub(crate) fn take_fixed(&mut self, gpr: Gpr) -> Gpr {
+        let reg = Reg::gpr(gpr);
+        match self.regs.owner(reg) {
+            Owner::Free => {}
+            Owner::Taken => unreachable!("{gpr:?} is already taken by this instruction"),
+            _ => self.evict(reg),
+        }
+        debug_assert_eq!(self.regs.locked & reg.bit(), 0, "{gpr:?} is an operand of this instruction");
+        self.regs.set(reg, Owner::Taken, false);
+        gpr
+    }
+
+    pub(crate) fn release(&mut self, reg: Reg) {
+        if self.regs.owner(reg) == Owner::Taken {
+            self.regs.free(reg);
+        }
+    }
+
+    pub(crate) fn release_value(&mut self, value: &Value) {
+        if let At::Temp(reg) = value.at {
+            self.release(reg);
+        }
+    }
+
+    fn evict_some(&mut self, xmm: bool) -> Reg {
+        let mut best: Option<(u64, Reg)> = None;
+        for reg in self.candidates(xmm) {
+            if self.regs.locked & reg.bit() != 0 {
+                continue;
+            }
+            let cost = match self.regs.owner(reg) {
+                Owner::Free => 0,
+                Owner::Taken => continue,
+                Owner::Local(local) if self.locals[local as usize].pinned => continue,
+                Owner::Local(local) => {
+                    let dirty = matches!(self.locals[local as usize].loc, Loc::Reg { dirty: true, .. });
+                    let weight = self.look.weight[local as usize].min(1 << 20) as u64;
+                    1 + weight * 2 + if dirty && self.is_live(local) { 3 } else { 0 }
+                }
+                Owner::Stack(height) => (1 << 30) + height as u64,
+            };
+            if best.is_none_or(|b| cost < b.0) {
+                best = Some((cost, reg));
+            }
+        }
+        let (_, reg) = best.expect("an instruction takes fewer registers than there are");
+        self.evict(reg);
+        reg
+    }
+
+    /// Makes a register free, its owner going to memory (mov only: flags survive).
+    pub(crate) fn evict(&mut self, reg: Reg) {
+        match self.regs.owner(reg) {
+            Owner::Free => {}
+            Owner::Local(local) => {
+                debug_assert!(!self.locals[local as usize].pinned, "pinned locals stay");
+                self.local_to_slot(local);
+            }
+            Owner::Stack(height) => self.spill(height as usize),
+            Owner::Taken => unreachable!("an instruction's own register cannot be evicted"),
+        }
+    }
+
+    /// Whether the local may be read at or after the current operator.
+    pub(crate) fn is_live(&self, local: u32) -> bool {
+        self.look.last_use[local as usize] > self.op || self.locals[local as usize].aliases > 0
+    }
+
+    /// The local leaves its register or constant; its home slot is current, unless nobody will read it.
+    pub(crate) fn local_to_slot(&mut self, local: u32) {
+        self.store_local(local);
+        match self.locals[local as usize].loc {
+            Loc::Reg { reg, .. } => self.regs.free(reg),
+            Loc::Const(_) => self.const_locals.retain(|l| *l != local),
+            Loc::Slot => {}
+        }
+        self.locals[local as usize].loc = Loc::Slot;
+    }
+
+    /// Brings the home slot up to date; the local stays where it is.
+    pub(crate) fn store_local(&mut self, local: u32) {
+        let info = self.locals[local as usize];
+        let live = self.is_live(local);
+        match info.loc {
+            Loc::Reg { reg, dirty: true } => {
+                if live {
+                    self.store_reg(info.ty, Mem::base(Gpr::RBP, info.home), reg);
+                }
+                self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
+            }
+            Loc::Const(bits) if live => self.store_const(info.ty, Mem::base(Gpr::RBP, info.home), bits),
+            _ => {}
+        }
+    }
+
+    /// Moves the operand at `height` to its slot, with all reference operands below it if it is one (invariant 3).
+    pub(crate) fn spill(&mut self, height: usize) {
+        if self.stack[height].ty.is_ref() {
+            let mut below = height;
+            while below > 0 {
+                below -= 1;
+                let operand = self.stack[below];
+                if operand.ty.is_ref() && operand.place == Place::Slot {
+                    break;
+                }
+                if operand.ty.is_ref() {
+                    self.spill_one(below);
+                }
+            }
+        }
+        self.spill_one(height);
+    }
+
+    fn spill_one(&mut self, height: usize) {
+        let Operand { ty, place, .. } = self.stack[height];
+        let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+        match place {
+            Place::Slot => {}
+            Place::Const(bits) => {
+                self.store_const(ty, slot, bits);
+                // A plain constant stays one: its slot is never read by a collector.
+                if !ty.is_ref() {
+                    return;
+                }
+            }
+            Place::Reg(reg) => {
+                self.store_reg(ty, slot, reg);
+                self.regs.free(reg);
+            }
+            Place::Alias(local) => {
+                self.locals[local as usize].aliases -= 1;
+                let info = self.locals[local as usize];
+                match info.loc {
+                    Loc::Reg { reg, .. } => self.store_reg(ty, slot, reg),
+                    Loc::Const(bits) => self.store_const(ty, slot, bits),
+                    Loc::Slot => self.copy_memory(ty, slot, Mem::base(Gpr::RBP, info.home)),
+                }
+            }
+            Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
+        }
+        self.stack[height].place = Place::Slot;
+    }
+
+    // ---- moving bits
+
+    pub(crate) fn store_reg(&mut self, ty: ValType, mem: Mem, reg: Reg) {
+        match ty {
+            ValType::I32 | ValType::Ref(_) => self.asm.store(Width::W32, mem, reg.as_gpr()),
+            ValType::I64 => self.asm.store(Width::W64, mem, reg.as_gpr()),
+            ValType::F32 => self.asm.sse_rm(Sse::MOVSS_STORE, reg.as_xmm(), mem),
+            ValType::F64 => self.asm.sse_rm(Sse::MOVSD_STORE, reg.as_xmm(), mem),
+            ValType::V128 => self.asm.sse_rm(Sse::MOVUPS_STORE, reg.as_xmm(), mem),
+        }
+    }
+
+    /// Stores a constant; a v128 constant is zero.
+    pub(crate) fn store_const(&mut self, ty: ValType, mem: Mem, bits: u64) {
+        match ty {
+            ValType::I32 | ValType::Ref(_) | ValType::F32 => self.asm.store_imm(Width::W32, mem, bits as u32 as i32),
+            ValType::I64 | ValType::F64 => match i32::try_from(bits as i64) {
+                Ok(imm) => self.asm.store_imm(Width::W64, mem, imm),
+                Err(_) => {
+                    self.asm.mov_ri(SCRATCH, bits);
+                    self.asm.store(Width::W64, mem, SCRATCH);
+                }
+            },
+            ValType::V128 => {
+                debug_assert_eq!(bits, 0, "only the zero vector is a constant");
+                self.asm.store_imm(Width::W64, mem, 0);
+                self.asm.store_imm(Width::W64, mem.plus(8), 0);
+            }
+        }
+    }
+
+    pub(crate) fn load_reg(&mut self, ty: ValType, reg: Reg, mem: Mem) {
+        match ty {
+            ValType::I32 | ValType::Ref(_) => self.asm.load(Width::W32, reg.as_gpr(), mem),
+            ValType::I64 => self.asm.load(Width::W64, reg.as_gpr(), mem),
+            ValType::F32 => self.asm.sse_rm(Sse::MOVSS_LOAD, reg.as_xmm(), mem),
+            ValType::F64 => self.asm.sse_rm(Sse::MOVSD_LOAD, reg.as_xmm(), mem),
+            ValType::V128 => self.asm.sse_rm(Sse::MOVUPS_LOAD, reg.as_xmm(), mem),
+        }
+    }
+
+    pub(crate) fn copy_memory(&mut self, ty: ValType, dst: Mem, src: Mem) {
+        let via = if ty == ValType::V128 { Reg::xmm(SCRATCH_XMM) } else { Reg::gpr(SCRATCH) };
+        let ty = match ty {
+            ValType::F32 => ValType::I32,
+            ValType::F64 => ValType::I64,
+            other => other,
+        };
+        self.load_reg(ty, via, src);
+        self.store_reg(ty, dst, via);
+    }
+
+    pub(crate) fn move_reg(&mut self, ty: ValType, dst: Reg, src: Reg) {
+        if dst == src {
+            return;
+        }
+        match ty {
+            ValType::I32 | ValType::Ref(_) => self.asm.mov_rr(Width::W32, dst.as_gpr(), src.as_gpr()),
+            ValType::I64 => self.asm.mov_rr(Width::W64, dst.as_gpr(), src.as_gpr()),
+            _ => self.asm.movaps(dst.as_xmm(), src.as_xmm()),
+        }
+    }
+
+    /// Loads a constant without touching the flags (floats: by the constant pool).
+    pub(crate) fn load_const(&mut self, ty: ValType, reg: Reg, bits: u64) {
+        match ty {
+            ValType::I32 | ValType::Ref(_) => self.asm.mov_ri(reg.as_gpr(), bits as u32 as u64),
+            ValType::I64 => self.asm.mov_ri(reg.as_gpr(), bits),
+            _ if bits == 0 => self.asm.sse_rr(Sse::XORPS, reg.as_xmm(), reg.as_xmm()),
+            _ => {
+                let mut bytes = [0; 16];
+                bytes[..8].copy_from_slice(&bits.to_le_bytes());
+                let (sse, len) = if ty == ValType::F32 { (Sse::MOVSS_LOAD, 4) } else { (Sse::MOVSD_LOAD, 8) };
+                let label = self.asm.constant(bytes, len);
+                self.asm.sse_label(sse, reg.as_xmm(), label);
+            }
+        }
+    }
+
+    /// Writes a popped value into a register.
+    pub(crate) fn load_value(&mut self, reg: Reg, value: &Value) {
+        match value.at {
+            At::Const(bits) => self.load_const(value.ty, reg, bits),
+            At::Temp(src) | At::Local(src, _) => self.move_reg(value.ty, reg, src),
+            At::Home(_) | At::Slot(_) => {
+                let mem = self.value_mem(value);
+                self.load_reg(value.ty, reg, mem);
+            }
+            At::Flags(cond) => {
+                self.asm.setcc(cond, reg.as_gpr());
+                self.asm.movzx(Width::W8, reg.as_gpr(), reg.as_gpr());
+            }
+        }
+    }
+
+    /// The memory operand of a value that lies in a slot.
+    pub(crate) fn value_mem(&self, value: &Value) -> Mem {
+        match value.at {
+            At::Home(local) => Mem::base(Gpr::RBP, self.locals[local as usize].home),
+            At::Slot(offset) => Mem::base(Gpr::RBP, offset),
+            _ => unreachable!("the value is not in memory"),
+        }
+    }
+
+    /// The value in some register, which must not be written unless owned.
+    pub(crate) fn in_reg(&mut self, value: &mut Value) -> Reg {
+        if let Some(reg) = value.reg() {
+            return reg;
+        }
+        let xmm = in_xmm(value.ty);
+        let reg = self.take(xmm);
+        self.load_value(reg, value);
+        self.regs.set(reg, Owner::Taken, value.ty.is_ref());
+        match value.at {
+            // The local keeps the register: the next read finds it there.
+            At::Home(local) if self.locals[local as usize].loc == Loc::Slot && self.is_live(local) => {
+                self.regs.set(reg, Owner::Local(local), value.ty.is_ref());
+                self.regs.locked |= reg.bit();
+                self.locals[local as usize].loc = Loc::Reg { reg, dirty: false };
+                value.at = At::Local(reg, local);
+            }
+            _ => value.at = At::Temp(reg),
+        }
+        reg
+    }
+
+    pub(crate) fn in_gpr(&mut self, value: &mut Value) -> Gpr {
+        self.in_reg(value).as_gpr()
+    }
+
+    pub(crate) fn in_xmm(&mut self, value: &mut Value) -> Xmm {
+        self.in_reg(value).as_xmm()
+    }
+
+    /// The value in a register that the instruction owns and may overwrite.
+    pub(crate) fn owned(&mut self, value: &mut Value) -> Reg {
+        if let At::Temp(reg) = value.at {
+            return reg;
+        }
+        let reg = self.take(in_xmm(value.ty));
+        self.load_value(reg, value);
+        self.regs.set(reg, Owner::Taken, value.ty.is_ref());
+        value.at = At::Temp(reg);
+        reg
+    }
+
+    /// A register for the result: the pinned register of the local that is set next if `avoid` does not need it
+    /// (it may be written only when all inputs but `first` are consumed), else `first`'s own, else a new one.
+    pub(crate) fn result_reg(&mut self, ty: ValType, first: Option<&Value>, avoid: &[Option<Reg>]) -> Reg {
+        if let Some(Hint::Local(local)) = self.hint() {
+            let info = self.locals[local as usize];
+            if let Loc::Reg { reg, .. } = info.loc {
+                let fits = info.pinned && info.aliases == 0 && info.ty == ty;
+                if fits && !avoid.contains(&Some(reg)) {
+                    return reg;
+                }
+            }
+        }
+        if let Some(Value { at: At::Temp(reg), .. }) = first {
+            if reg.is_xmm() == in_xmm(ty) {
+                return *reg;
+            }
+        }
+        self.take(in_xmm(ty))
+    }
+}

@@ -1,0 +1,150 @@
+//! Locals and globals.
+
+use super::Compiler;
+use super::state::{Loc, Owner, Place};
+use super::values::{At, Value};
+use crate::abi::{Builtin, CONTEXT, SCRATCH};
+use crate::asm::{Alu, Cond, Mem, Width};
+use heapwood_module::{ContextLayout, ValType};
+
+impl Compiler<'_> {
+    pub(crate) fn local_get(&mut self, local: u32) {
+        self.locals[local as usize].aliases += 1;
+        let info = &self.locals[local as usize];
+        let ty = info.ty;
+        self.push_operand(ty, Place::Alias(local));
+    }
+
+    pub(crate) fn local_set(&mut self, local: u32) {
+        let value = self.pop();
+        self.assign(local, value);
+    }
+
+    pub(crate) fn local_tee(&mut self, local: u32) {
+        // The operand keeps its own, perhaps narrower type: reads of it need fewer checks.
+        let value = self.pop();
+        let ty = value.ty;
+        self.assign(local, value);
+        self.locals[local as usize].aliases += 1;
+        self.push_operand(ty, Place::Alias(local));
+    }
+
+    fn assign(&mut self, local: u32, mut value: Value) {
+        if self.locals[local as usize].aliases > 0 && value.at != self.at_of(local) {
+            self.settle_aliases_of(local);
+        }
+        let info = self.locals[local as usize];
+        if let (true, Loc::Reg { reg, .. }) = (info.pinned, info.loc) {
+            if value.reg() != Some(reg) {
+                value.ty = info.ty;
+                self.load_value(reg, &value);
+                self.release_value(&value);
+            }
+            return;
+        }
+        if matches!(value.at, At::Local(_, same) | At::Home(same) if same == local) {
+            return;
+        }
+        match info.loc {
+            Loc::Reg { reg, .. } => self.regs.free(reg),
+            Loc::Const(_) => self.const_locals.retain(|l| *l != local),
+            Loc::Slot => {}
+        }
+        self.locals[local as usize].loc = Loc::Slot;
+        if let (At::Const(bits), false) = (value.at, info.ty == ValType::V128) {
+            self.locals[local as usize].loc = Loc::Const(bits);
+            self.const_locals.push(local);
+            return;
+        }
+        value.ty = info.ty;
+        let reg = self.owned(&mut value);
+        self.regs.set(reg, Owner::Local(local), info.ty.is_ref());
+        self.locals[local as usize].loc = Loc::Reg { reg, dirty: true };
+    }
+
+    fn at_of(&self, local: u32) -> At {
+        match self.locals[local as usize].loc {
+            Loc::Reg { reg, .. } => At::Local(reg, local),
+            Loc::Const(bits) => At::Const(bits),
+            Loc::Slot => At::Home(local),
+        }
+    }
+
+    /// Operands that stand for a local which is about to change become values of their own.
+    fn settle_aliases_of(&mut self, local: u32) {
+        for height in (0..self.stack.len()).rev() {
+            if self.stack[height].place == Place::Alias(local) {
+                let taken = self.regs.locked;
+                self.settle_aliases(height, height + 1);
+                self.regs.locked = taken;
+                if self.locals[local as usize].aliases == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    // ---- globals
+
+    /// Where a global's cell lies: in the context, or behind a pointer there (in the scratch register).
+    fn global_cell(&mut self, global: u32) -> Mem {
+        self.need_context();
+        let at = Mem::base(CONTEXT, self.env.context.global_offset(global) as i32);
+        if global < self.info.imported_globals {
+            self.asm.load(Width::W64, SCRATCH, at);
+            Mem::base(SCRATCH, 0)
+        } else {
+            at
+        }
+    }
+
+    pub(crate) fn global_get(&mut self, global: u32) {
+        let ty = self.info.globals[global as usize].val;
+        let cell = self.global_cell(global);
+        let dst = self.result_reg(ty, None, &[]);
+        self.load_reg(ty, dst, cell);
+        self.push_result(ty, dst);
+    }
+
+    pub(crate) fn global_set(&mut self, global: u32) {
+        let ty = self.info.globals[global as usize].val;
+        let mut value = self.pop();
+        value.ty = ty;
+        // The cell's address may need the scratch register, so the value is in a register of its own (or small).
+        let small = value.imm32().is_some() && ty != ValType::V128;
+        if !small {
+            self.in_reg(&mut value);
+        }
+        let cell = self.global_cell(global);
+        if ty.is_ref() {
+            self.log_global(cell);
+        }
+        match (value.constant(), value.reg()) {
+            (_, Some(reg)) => self.store_reg(ty, cell, reg),
+            (Some(bits), _) => self.store_const(ty, cell, bits),
+            _ => unreachable!("loaded above"),
+        }
+        self.release_value(&value);
+    }
+
+    /// The remembered set of globals: the first store since the last collection goes out of line.
+    fn log_global(&mut self, cell: Mem) {
+        let state = cell.plus(ContextLayout::GLOBAL_STATE as i32);
+        let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.alu_mi(Width::W32, Alu::Cmp, state, 0);
+        self.asm.jcc(Cond::E, cold);
+        self.asm.bind(resume);
+        let was = self.asm.set_cold(true);
+        self.asm.bind(cold);
+        self.asm.lea(Width::W64, SCRATCH, cell);
+        let refs = self.safepoint_refs();
+        self.call_slow(Builtin::LogGlobal, refs);
+        self.asm.jmp(resume);
+        self.asm.set_cold(was);
+    }
+
+    /// The reference count for a slow path in the middle of an instruction.
+    pub(crate) fn slow_refs(&self) -> u32 {
+        self.safepoint_refs()
+    }
+}
