@@ -25,6 +25,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
+/// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
+const COMPACTIONS_MAX: u32 = 5;
 /// Bytes that the null collector takes at a time.
 const NULL_AREA_BYTES: u64 = 1 << 20;
 
@@ -244,18 +246,18 @@ impl Heap {
         roots: &mut dyn RootProvider,
     ) -> Result<(), Exhausted> {
         *attempt += 1;
+        let (limit_bytes, used_before) = (self.charge.limit_bytes(), self.charge.used_bytes());
         match *attempt {
             1 => self.major(GcCause::Emergency, roots),
-            2 => self.compact(GcCause::Emergency, false, roots),
+            2..=COMPACTIONS_MAX => self.compact(GcCause::Emergency, false, roots),
             _ => return Err(self.exhausted(requested_bytes)),
         }
         self.stall();
-        let limit_bytes = self.charge.limit_bytes();
-        if *attempt == 2 && limit_bytes.saturating_sub(self.charge.used_bytes()) < limit_bytes / FREE_PART_MIN {
-            // Going on would collect for every few objects.
-            return Err(self.exhausted(requested_bytes));
-        }
-        Ok(())
+        let gained = used_before.saturating_sub(self.charge.used_bytes());
+        let is_futile = *attempt > 2 && gained < limit_bytes / FREE_PART_MIN;
+        // With little left, going on would collect for every few objects.
+        let is_full = *attempt > 1 && self.charge.available_bytes() < limit_bytes / FREE_PART_MIN;
+        if is_futile || is_full { Err(self.exhausted(requested_bytes)) } else { Ok(()) }
     }
 
     fn alloc_old(

@@ -131,11 +131,14 @@ impl Blocks {
         self.set_free(block, true);
     }
 
-    /// Sees to it that `count` blocks are ready.
+    /// Sees to it that `count` blocks are ready, or as many as the limit and the system give.
     pub fn make_ready(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
         let mut from = 0;
         while self.ready_count < count {
-            let missing = count - self.ready_count;
+            let missing = (count - self.ready_count).min((charge.available_bytes() / BLOCK_BYTES as u64) as u32);
+            if missing == 0 {
+                return Err(Refused::Limit);
+            }
             let (start, length) = match self.find_unready_run(from, missing) {
                 Some(run) => run,
                 None => {

@@ -19,7 +19,7 @@ impl Charge {
     /// Adds `bytes` unless that would pass the limit.
     #[must_use]
     pub fn take(&mut self, bytes: u64) -> bool {
-        if bytes > self.limit_bytes.saturating_sub(self.used_bytes()) {
+        if bytes > self.available_bytes() {
             return false;
         }
         self.used_bytes += bytes;
@@ -31,6 +31,11 @@ impl Charge {
     pub fn set_side(&mut self, bytes: u64) {
         self.side_bytes = bytes;
         self.peak_bytes = self.peak_bytes.max(self.used_bytes());
+    }
+
+    /// Bytes left below the limit.
+    pub fn available_bytes(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.used_bytes())
     }
 
     /// Takes `bytes` off.

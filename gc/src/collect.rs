@@ -207,10 +207,9 @@ impl Heap {
     fn choose_evacuated(&mut self, all: bool) {
         let mut memory = self.memory;
         let used = self.old.blocks.used_count();
-        if all {
-            // As many ready blocks as the limit and the system give.
-            let _ = self.make_ready(used + used / 8 + 2);
-        }
+        // As many ready blocks as the limit and the system give; fewer only mean that fewer blocks are emptied.
+        let live_blocks = (self.stats.live_bytes / BLOCK_BYTES as u64) as u32;
+        let _ = self.make_ready(2 + if all { used + used / 8 } else { used.min(live_blocks + live_blocks / 8) });
         // Blocks by how much of them lives, in steps of 1/64.
         let step = BLOCK_BYTES / 64;
         let mut counts = [0u64; 65];

@@ -28,6 +28,16 @@ impl Heap {
         self.memory.set_word(index, value);
     }
 
+    /// Reads a hot word at a displacement of `gc-abi::hot`, as compiled code does.
+    pub fn peek_hot(&self, disp: i32) -> u32 {
+        self.memory.hot(disp)
+    }
+
+    /// Writes a hot word, as compiled code does.
+    pub fn poke_hot(&mut self, disp: i32, value: u32) {
+        self.memory.set_hot(disp, value);
+    }
+
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
         self.marker.limit_stack(entries);

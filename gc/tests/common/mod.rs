@@ -168,7 +168,9 @@ impl RootProvider for Roots {
     }
 
     fn after_collection(&mut self, promoted_all: bool) {
-        self.settled = if promoted_all { self.frames.len() } else { self.settle_to() };
+        // The topmost frame runs, so it stays above.
+        let all = self.frames.len().saturating_sub(1);
+        self.settled = if promoted_all { all } else { self.settle_to() };
         self.dirty.fill(false);
     }
 }
