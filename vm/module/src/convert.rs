@@ -17,6 +17,7 @@ fn packed_type_index(index: PackedIndex, offset: usize) -> Result<u32, ModuleErr
     type_index(index.unpack(), offset)
 }
 
+/// A heap type as it stands in the binary: its types are indices. Errors: one that no feature of ours brings.
 pub fn heap_type(heap: wasmparser::HeapType, offset: usize) -> Result<HeapType, ModuleError> {
     use AbstractHeapType as Abstract;
     let unsupported = || ModuleError::at(offset, format!("heap type {heap:?} is not supported"));
@@ -44,10 +45,12 @@ pub fn heap_type(heap: wasmparser::HeapType, offset: usize) -> Result<HeapType, 
     })
 }
 
+/// A reference type as it stands in the binary ([`heap_type`]).
 pub fn ref_type(ty: wasmparser::RefType, offset: usize) -> Result<RefType, ModuleError> {
     Ok(RefType::new(ty.is_nullable(), heap_type(ty.heap_type(), offset)?))
 }
 
+/// A value type as it stands in the binary ([`heap_type`]).
 pub fn val_type(ty: wasmparser::ValType, offset: usize) -> Result<ValType, ModuleError> {
     Ok(match ty {
         wasmparser::ValType::I32 => ValType::I32,
