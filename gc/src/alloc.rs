@@ -55,7 +55,7 @@ impl Heap {
             return self.alloc_old_struct(ty, roots);
         }
         let object = self.alloc_young(bytes as u32, roots)?;
-        self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+        self.memory.zero_object(object.0, bytes as u32);
         self.memory.set_header(object, ty.header(0));
         Ok(object.0)
     }
@@ -71,7 +71,7 @@ impl Heap {
             return self.alloc_old_array(ty, length, roots);
         }
         let object = self.alloc_young(bytes as u32, roots)?;
-        self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+        self.memory.zero_object(object.0, bytes as u32);
         self.memory.set_header(object, ty.header(0));
         self.memory.set_word(object.0 + 1, length);
         Ok(object.0)

@@ -117,6 +117,19 @@ impl Heap {
         self.after_log();
     }
 
+    /// Whether a range of a source array certainly holds no young references: a quick look for whole copies.
+    fn is_clean(&self, source: RawRef, start: u32, end: u32) -> bool {
+        if is_young(source) || start == end {
+            return start == end;
+        }
+        if !self.logs_chunks(source) {
+            return self.memory.header(ObjectReference(source)) & UNLOGGED != 0;
+        }
+        let (first, last) = (start / CHUNK_REFS, (end - 1) / CHUNK_REFS);
+        let states = self.memory.chunk_states(chunk_state_index(source, first), last - first + 1);
+        states.iter().fold(0, |all, state| all | state) == 0
+    }
+
     /// Whether elements of a source array may be young: it is young itself, or they are logged.
     fn may_hold_young(&self, source: RawRef, start: u32, end: u32) -> bool {
         if is_young(source) {
@@ -136,7 +149,8 @@ impl Heap {
         let (source, bytes) = self.element_range(from, from_index, length);
         let (target, target_bytes) = self.element_range(to, to_index, length);
         assert_eq!(bytes, target_bytes, "arrays of different element sizes");
-        if self.descriptor_of(to).kind == ObjectKind::ArrayRef {
+        let is_ref = self.descriptor_of(to).kind == ObjectKind::ArrayRef;
+        if is_ref && !self.is_clean(from, from_index, from_index + length) {
             self.barrier_range(to, to_index, to_index + length, |heap, start, end| {
                 let shift = |index: u32| index - to_index + from_index;
                 heap.may_hold_young(from, shift(start), shift(end))
@@ -165,13 +179,16 @@ impl Heap {
         let (start, bytes) = self.element_range(array, index, length);
         let shift = self.descriptor_of(array).elem_shift;
         let target = self.memory.bytes_mut(start, bytes);
-        let pattern = &bits.to_le_bytes()[..1 << shift];
-        if pattern.iter().all(|byte| *byte == pattern[0]) {
-            return target.fill(pattern[0]);
+        let element = &bits.to_le_bytes()[..1 << shift];
+        if element.iter().all(|byte| *byte == element[0]) {
+            return target.fill(element[0]);
         }
-        for element in target.chunks_exact_mut(1 << shift) {
-            element.copy_from_slice(pattern);
-        }
+        let mut pattern = [0; 16];
+        pattern.chunks_exact_mut(1 << shift).for_each(|part| part.copy_from_slice(element));
+        let mut parts = target.chunks_exact_mut(16);
+        parts.by_ref().for_each(|part| part.copy_from_slice(&pattern));
+        let rest = parts.into_remainder();
+        rest.copy_from_slice(&pattern[..rest.len()]);
     }
 
     /// Writes the bytes of a data segment over elements of a numeric array, from element `index` on.

@@ -204,10 +204,8 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
         if descriptor.kind == ObjectKind::ArrayRef {
             let length = memory.array_length(object);
             let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
-            if end < length {
-                // The entry was just popped, so there is room.
-                let pushed = self.marker.stack.push(object.0 as u64 | (end as u64) << 32);
-                debug_assert!(pushed);
+            if end < length && !self.marker.stack.push(object.0 as u64 | (end as u64) << 32) {
+                self.push_slow(object.0);
             }
             self.marker.work.fields += (end - start) as u64 + 1;
             memory.each_element_slot(object, start, end, |slot| self.shade_slot(slot));

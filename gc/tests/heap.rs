@@ -220,6 +220,32 @@ fn survivors_age_once() {
 }
 
 #[test]
+fn a_promoted_object_that_still_references_young_ones_is_logged() {
+    let (mut heap, types) = heap(&config(64));
+    let mut roots = roots();
+    let garbage = |heap: &mut Heap, roots: &mut Roots| {
+        for _ in 0..1000 {
+            heap.alloc_struct(types.structs[1].id, roots).unwrap();
+        }
+    };
+    roots.frames[0][1] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+    garbage(&mut heap, &mut roots);
+    heap.collect_minor(&mut roots);
+    // The young object is met first, by the frame, and ages; then its elder is promoted.
+    roots.frames[0][0] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+    heap.write_ref(roots.frames[0][1], 4, roots.frames[0][0]);
+    garbage(&mut heap, &mut roots);
+    heap.collect_minor(&mut roots);
+    assert!(heap.peek(roots.frames[0][1]) & UNLOGGED == 0, "the elder is logged");
+    assert_eq!(heap.read_ref(roots.frames[0][1], 4), roots.frames[0][0]);
+    assert_eq!((heap.stats().aged_bytes, heap.stats().promoted_bytes), (32, 16));
+    heap.collect_minor(&mut roots);
+    assert_eq!(heap.stats().log_entries, 1);
+    assert!(heap.peek(roots.frames[0][1]) & UNLOGGED != 0);
+    assert_eq!(heap.read_ref(roots.frames[0][1], 4), roots.frames[0][0]);
+}
+
+#[test]
 fn arrays_above_a_kibibyte_are_copied_once() {
     let (mut heap, types) = heap(&config(64));
     let mut roots = roots();

@@ -17,6 +17,8 @@ fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
         let seed = seed * 1000 + name.len() as u64;
         let run = || {
             let mut world = World::new(config, seed);
+            // Every second program leaves it to the heap when to collect.
+            world.collect_every = if seed / 1000 % 2 == 1 { 30 } else { 1 };
             world.run(steps);
             world.heap.stats()
         };
@@ -75,7 +77,11 @@ fn a_small_heap_runs_full_and_stays_usable() {
     for seed in 0..4 * rounds() {
         let config = HeapConfig { max_bytes: 3 << 20, verify: true, ..config() };
         let mut world = World::new(&config, seed);
+        world.collect_every = 30;
         world.run(30_000);
+        let stats = world.heap.stats();
+        let (stalls, compactions) = (stats.stalls, stats.compactions);
+        println!("small heap: exhausted {}, {stalls} stalls, {compactions} compactions", world.is_exhausted());
         world.heap.collect_major(&mut world.roots);
         world.compare();
     }

@@ -286,6 +286,16 @@ impl Memory {
         unsafe { *self.base.offset(CHUNK_STATE_DISP as isize + index as isize) }
     }
 
+    /// Adjacent chunk state bytes.
+    #[inline(always)]
+    pub fn chunk_states(&self, index: u32, count: u32) -> &[u8] {
+        assert!(index as usize + count as usize <= CHUNK_STATE_BYTES, "outside of the chunk states");
+        // SAFETY: M2, M3.
+        unsafe {
+            std::slice::from_raw_parts(self.base.offset(CHUNK_STATE_DISP as isize + index as isize), count as usize)
+        }
+    }
+
     /// Writes a chunk state byte.
     #[inline(always)]
     pub fn set_chunk_state(self, index: u32, value: u8) {
@@ -317,6 +327,22 @@ impl Memory {
             *to.add(1) = *from.add(1);
             for i in 2..bytes as usize / 8 {
                 *to.add(i) = *from.add(i);
+            }
+        }
+    }
+
+    /// Zeroes an object of `bytes` (a multiple of 8).
+    #[inline(always)]
+    pub fn zero_object(self, start: u32, bytes: u32) {
+        // SAFETY: M1, M3, M5.
+        unsafe {
+            let start = self.base.add(start as usize * 4).cast::<u64>();
+            if bytes > 128 {
+                std::ptr::write_bytes(start, 0, bytes as usize / 8);
+                return;
+            }
+            for i in 0..bytes as usize / 8 {
+                std::ptr::write_volatile(start.add(i), 0);
             }
         }
     }

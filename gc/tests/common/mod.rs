@@ -2,14 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use heapwood_gc::{
-    Exhausted, FrameScope, Heap, HeapConfig, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork,
-    TypeDefinition, TypeTable,
-};
-use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, StructLayout};
-use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, TypeId, i31_encode};
+mod parts;
+
+use heapwood_gc::{Exhausted, Heap, HeapConfig};
+use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
+use heapwood_gc_abi::{FieldKind, RawRef, i31_encode};
+pub use parts::{Roots, Types, array_type, struct_type};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// A small generator of random numbers.
 pub struct Random(u64);
@@ -49,132 +48,6 @@ pub enum Body {
     Host(u32),
 }
 
-/// A struct type of the test.
-pub struct StructType {
-    pub id: TypeId,
-    pub refs: Vec<u32>,
-    pub bits: Vec<(u32, FieldKind)>,
-}
-
-/// The types that the programs use.
-pub struct Types {
-    pub table: Arc<TypeTable>,
-    pub structs: Vec<StructType>,
-    pub data: Vec<(TypeId, u8)>,
-    pub refs: TypeId,
-    pub host: TypeId,
-}
-
-pub fn array_type(table: &TypeTable, kind: ObjectKind, elem_shift: u8) -> TypeId {
-    table.add(&TypeDefinition { ancestors: &[], kind, elem_shift, object_bytes: 0, ref_offsets: &[] }).unwrap()
-}
-
-pub fn struct_type(table: &TypeTable, kinds: &[FieldKind]) -> StructType {
-    let layout = StructLayout::new(None, kinds);
-    let refs: Vec<u32> = layout.ref_offsets().collect();
-    let bits = layout.offsets.iter().copied().zip(kinds.iter().copied());
-    let bits = bits.filter(|(_, kind)| *kind != FieldKind::Ref).collect();
-    let definition = TypeDefinition {
-        ancestors: &[],
-        kind: ObjectKind::Struct,
-        elem_shift: 0,
-        object_bytes: layout.object_bytes(),
-        ref_offsets: &refs,
-    };
-    StructType { id: table.add(&definition).unwrap(), refs, bits }
-}
-
-impl Types {
-    pub fn new() -> Types {
-        use FieldKind::*;
-        let table = TypeTable::new().unwrap();
-        let mut wide = vec![I32; 70];
-        wide.extend([Ref, I8, Ref, V128, Ref]);
-        let mut huge = vec![I64; 5000];
-        huge.extend([Ref, Ref]);
-        let shapes: [&[FieldKind]; 7] =
-            [&[], &[Ref, Ref], &[Ref, Ref, I32, I32], &[Ref, I64, Ref, I8, I16], &[V128, I32], &wide, &huge];
-        let structs = shapes.iter().map(|kinds| struct_type(&table, kinds)).collect();
-        let data = (0..5).map(|shift| (array_type(&table, ObjectKind::ArrayData, shift), shift)).collect();
-        let refs = array_type(&table, ObjectKind::ArrayRef, 2);
-        let host = TypeDefinition {
-            ancestors: &[],
-            kind: ObjectKind::HostValue,
-            elem_shift: 0,
-            object_bytes: 16,
-            ref_offsets: &[],
-        };
-        let host = table.add(&host).unwrap();
-        Types { table: Arc::new(table), structs, data, refs, host }
-    }
-}
-
-/// The program's roots: guest frames with a watermark, globals with dirty marks.
-#[derive(Default)]
-pub struct Roots {
-    pub frames: Vec<Vec<RawRef>>,
-    pub globals: Vec<RawRef>,
-    pub dirty: Vec<bool>,
-    /// Frames below this index are below the watermark.
-    pub settled: usize,
-    /// A root that the provider shows or hides as a test likes.
-    pub hidden: RawRef,
-    pub show_hidden: bool,
-}
-
-impl Roots {
-    fn settle_to(&self) -> usize {
-        self.frames.len().saturating_sub(3).max(self.settled)
-    }
-}
-
-impl RootProvider for Roots {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        let range = match scope {
-            FrameScope::Settling => self.settled..self.settle_to(),
-            FrameScope::Recent => self.settle_to()..self.frames.len(),
-            FrameScope::All => 0..self.frames.len(),
-        };
-        let mut work = RootWork::default();
-        for index in range {
-            visitor.place(RootPlace::Frame(index as u64));
-            visitor.slots(&mut self.frames[index]);
-            work.frames += 1;
-            work.slots += self.frames[index].len() as u64;
-        }
-        if scope == FrameScope::All && self.show_hidden {
-            visitor.place(RootPlace::Frame(0xdead));
-            visitor.slot(&mut self.hidden);
-        }
-        work
-    }
-
-    fn remembered(&mut self, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        let mut work = RootWork::default();
-        for (index, global) in self.globals.iter_mut().enumerate().filter(|(index, _)| self.dirty[*index]) {
-            visitor.place(RootPlace::Global(index as u64));
-            visitor.slot(global);
-            work.slots += 1;
-        }
-        work
-    }
-
-    fn all(&mut self, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        for (index, global) in self.globals.iter_mut().enumerate() {
-            visitor.place(RootPlace::Global(index as u64));
-            visitor.slot(global);
-        }
-        RootWork { slots: self.globals.len() as u64, ..RootWork::default() }
-    }
-
-    fn after_collection(&mut self, promoted_all: bool) {
-        // The topmost frame runs, so it stays above.
-        let all = self.frames.len().saturating_sub(1);
-        self.settled = if promoted_all { all } else { self.settle_to() };
-        self.dirty.fill(false);
-    }
-}
-
 /// A heap, its model and the roots of both.
 pub struct World {
     pub heap: Heap,
@@ -184,6 +57,10 @@ pub struct World {
     pub bodies: Vec<Body>,
     pub frames: Vec<Vec<Value>>,
     pub globals: Vec<Value>,
+    /// Immortal objects, which are never written.
+    immortals: Vec<(RawRef, usize)>,
+    /// One in a hundred of these many steps asks for a collection.
+    pub collect_every: usize,
     next_host: u32,
     dead_hosts: HashSet<u32>,
     exhausted: bool,
@@ -199,7 +76,7 @@ impl World {
     pub fn with(heap: Heap, types: Types, seed: u64) -> World {
         let roots =
             Roots { frames: vec![Vec::new()], globals: vec![0; 20], dirty: vec![false; 20], ..Roots::default() };
-        World {
+        let mut world = World {
             heap,
             types,
             roots,
@@ -207,9 +84,25 @@ impl World {
             bodies: Vec::new(),
             frames: vec![Vec::new()],
             globals: vec![Value::Null; 20],
+            immortals: Vec::new(),
+            collect_every: 1,
             next_host: 0,
             dead_hosts: HashSet::new(),
             exhausted: false,
+        };
+        world.make_immortals();
+        world
+    }
+
+    fn make_immortals(&mut self) {
+        let mut last = (0, Value::Null);
+        for _ in 0..8 {
+            let Ok(object) = self.heap.alloc_immortal_object(self.types.structs[1].id) else { return };
+            self.heap.init_immortal_ref(object, 4, last.0);
+            self.heap.init_immortal_ref(object, 8, i31_encode(5));
+            self.bodies.push(Body::Struct { ty: 1, refs: vec![last.1, Value::I31(5)], bits: vec![] });
+            last = (object, Value::Object(self.bodies.len() - 1));
+            self.immortals.push((object, self.bodies.len() - 1));
         }
     }
 
@@ -243,6 +136,7 @@ impl World {
             84..88 => self.call(),
             88..93 => self.set_global(),
             93..99 => self.return_(),
+            _ if self.random.below(self.collect_every) > 0 => Ok(()),
             _ => {
                 self.collect();
                 Ok(())
@@ -275,7 +169,7 @@ impl World {
 
     fn new_struct(&mut self) -> Result<(), Exhausted> {
         // Mostly small ones.
-        let ty = if self.random.below(40) == 0 { self.random.below(7) } else { self.random.below(5) };
+        let ty = if self.random.below(20) == 0 { self.random.below(8) } else { self.random.below(5) };
         let shape = &self.types.structs[ty];
         let (id, refs, bits) = (shape.id, shape.refs.len(), shape.bits.len());
         let reference = match self.random.below(20) {
@@ -328,9 +222,13 @@ impl World {
 
     /// A random value that the program can reach.
     fn pick(&mut self) -> (RawRef, Value) {
-        match self.random.below(10) {
+        match self.random.below(20) {
             0 => (0, Value::Null),
             1 => {
+                let index = self.random.below(self.immortals.len());
+                self.immortals.get(index).map_or((0, Value::Null), |found| (found.0, Value::Object(found.1)))
+            }
+            2 => {
                 let bits = self.random.next() as u32;
                 (i31_encode(bits), Value::I31(bits & 0x7fff_ffff))
             }
@@ -384,6 +282,9 @@ impl World {
 
     /// Writes a random field of an object.
     fn store_to(&mut self, reference: RawRef, object: usize) {
+        if self.immortals.iter().any(|immortal| immortal.1 == object) {
+            return;
+        }
         let (new_ref, new_value) = self.pick();
         let bits = self.random.next() as u128 | (self.random.next() as u128) << 64;
         let choice = self.random.next() as usize;
