@@ -2,6 +2,7 @@
 
 use super::{ARG_GPRS, ARG_XMMS, Gpr, RESULT_GPRS, RESULT_XMMS, Xmm};
 use heapwood_module::ValType;
+use smallvec::{Array, SmallVec};
 
 /// Where one argument or result travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,9 +35,9 @@ impl std::fmt::Debug for Xmm {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CallLayout {
     /// Place of each parameter.
-    pub params: Vec<Place>,
+    pub params: SmallVec<[Place; 8]>,
     /// Place of each result.
-    pub results: Vec<Place>,
+    pub results: SmallVec<[Place; 4]>,
     /// Bytes of the stack-argument area (popped by the callee).
     pub arg_bytes: u32,
     /// Bytes of the stack-result area, directly above the arguments.
@@ -52,7 +53,7 @@ impl CallLayout {
     }
 }
 
-fn assign(types: &[ValType], gprs: &[Gpr], xmms: &[Xmm]) -> (Vec<Place>, u32) {
+fn assign<A: Array<Item = Place>>(types: &[ValType], gprs: &[Gpr], xmms: &[Xmm]) -> (SmallVec<A>, u32) {
     let (mut next_gpr, mut next_xmm, mut stack) = (gprs.iter(), xmms.iter(), 0);
     let places = types.iter().map(|ty| {
         let reg = match ty {

@@ -28,7 +28,6 @@ pub(crate) enum ShiftOp {
 /// One-operand operations of opcode F7, by their extension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unary {
-    Neg = 3,
     Div = 6,
     Idiv = 7,
 }
@@ -114,7 +113,6 @@ impl Sse {
     pub(crate) const CVTSS2SD: Sse = Sse(0xf3, 0x5a);
     pub(crate) const CVTSD2SS: Sse = Sse(0xf2, 0x5a);
     pub(crate) const ANDPS: Sse = Sse(0, 0x54);
-    pub(crate) const ANDNPS: Sse = Sse(0, 0x55);
     pub(crate) const ORPS: Sse = Sse(0, 0x56);
     pub(crate) const XORPS: Sse = Sse(0, 0x57);
     pub(crate) const MOVSS_LOAD: Sse = Sse(0xf3, 0x10);
@@ -347,7 +345,7 @@ impl Assembler {
         self.encode(op(0xd3), Self::wide(width), shift as u8, Rm::Reg(dst.0), false);
     }
 
-    /// `neg`, `div`, `idiv` of a register.
+    /// `div`, `idiv` of a register.
     pub(crate) fn unary(&mut self, width: Width, unary: Unary, reg: Gpr) {
         self.encode(op(0xf7), Self::wide(width), unary as u8, Rm::Reg(reg.0), false);
     }
@@ -418,27 +416,12 @@ impl Assembler {
         self.imm32(0);
     }
 
-    /// `jmp [rip + field]`.
-    pub(crate) fn jmp_rip(&mut self) {
-        self.byte(0xff);
-        self.byte(0x25);
-        self.imm32(0);
-    }
-
     /// `push reg`.
     pub(crate) fn push(&mut self, reg: Gpr) {
         if reg.0 >= 8 {
             self.byte(0x41);
         }
         self.byte(0x50 | (reg.0 & 7));
-    }
-
-    /// `pop reg`.
-    pub(crate) fn pop(&mut self, reg: Gpr) {
-        if reg.0 >= 8 {
-            self.byte(0x41);
-        }
-        self.byte(0x58 | (reg.0 & 7));
     }
 
     /// `lea dst, [base + disp32]` with a field of 32 bits (the last 4 bytes), to be patched.
@@ -465,11 +448,6 @@ impl Assembler {
     pub(crate) fn ud2(&mut self) {
         self.byte(0x0f);
         self.byte(0x0b);
-    }
-
-    /// `rep stosq`.
-    pub(crate) fn rep_stosq(&mut self) {
-        self.code.extend_from_slice(&[0xf3, 0x48, 0xab]);
     }
 
     // Vectors.

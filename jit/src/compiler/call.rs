@@ -1,7 +1,7 @@
 //! Calls of guests and of the runtime, and the safe points that they make.
 
 use super::moves::{Dest, Move, Moves, Source};
-use super::state::{Loc, Operand, Owner, Place, Reg};
+use super::state::{Loc, Operand, Owner, Place, Reg, bits};
 use super::values::{Value, width};
 use super::{Compiler, PendingSafePoint};
 use crate::abi::{
@@ -66,11 +66,10 @@ impl Compiler<'_> {
                 self.spill_refs_below(top);
             }
         }
-        for index in 0..32u8 {
-            if let Owner::Local(local) = self.regs.owner[index as usize] {
-                if !self.locals[local as usize].pinned {
-                    self.store_local(local);
-                }
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            if !self.locals[local as usize].pinned {
+                self.store_local(local);
             }
         }
         if self.handler.is_some() {
@@ -95,19 +94,15 @@ impl Compiler<'_> {
 
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
-        for index in 0..32u8 {
-            let reg = Reg(index);
-            match self.regs.owner(reg) {
-                Owner::Local(local) if !self.locals[local as usize].pinned => {
-                    self.locals[local as usize].loc = Loc::Slot;
-                    self.regs.free(reg);
-                }
-                Owner::Taken => self.regs.free(reg),
-                Owner::Stack(_) => unreachable!("operands were spilled or consumed"),
-                _ => {}
+        debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            if !self.locals[local as usize].pinned {
+                self.locals[local as usize].loc = Loc::Slot;
+                self.regs.free(reg);
             }
         }
-        self.regs.locked = 0;
+        self.regs.end_instruction();
     }
 
     // ---- guest calls

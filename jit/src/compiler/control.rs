@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use super::moves::{Dest, Move, Moves, Source};
-use super::state::{Loc, Owner, Place, Reg, Snapshot, in_xmm};
+use super::state::{Loc, Owner, Place, Reg, Registers, Snapshot, bits, in_xmm};
 use super::values::{At, Value};
 use crate::abi::{self, Gpr, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Width};
@@ -160,11 +160,10 @@ impl Compiler<'_> {
 
     /// All unpinned locals are in their home slots only.
     fn flush_locals(&mut self) {
-        for index in 0..32u8 {
-            if let Owner::Local(local) = self.regs.owner[index as usize] {
-                if !self.locals[local as usize].pinned {
-                    self.local_to_slot(local);
-                }
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            if !self.locals[local as usize].pinned {
+                self.local_to_slot(local);
             }
         }
         for local in std::mem::take(&mut self.const_locals) {
@@ -321,14 +320,7 @@ impl Compiler<'_> {
             return;
         }
         let mut snapshot = snapshot.clone();
-        for reg in (0..32u8).map(Reg) {
-            if let Owner::Local(local) = snapshot.registers.owner(reg) {
-                if self.look.last_use[local as usize] <= self.op && !self.locals[local as usize].pinned {
-                    snapshot.registers.free(reg);
-                    snapshot.dirty &= !reg.bit();
-                }
-            }
-        }
+        self.drop_dead_locals(&mut snapshot);
         self.control[index].target = Some(snapshot);
     }
 
@@ -457,13 +449,14 @@ impl Compiler<'_> {
         }
     }
 
-    fn pinned_registers(&self) -> super::state::Registers {
-        let mut registers = super::state::Registers::default();
-        for (index, owner) in self.regs.owner.iter().enumerate() {
-            if let Owner::Local(local) = owner {
-                if self.locals[*local as usize].pinned {
-                    registers.set(Reg(index as u8), *owner, self.locals[*local as usize].ty.is_ref());
-                }
+    /// Ownership with nothing but the pinned locals.
+    pub(crate) fn pinned_registers(&self) -> Registers {
+        let mut registers = Registers::default();
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            let info = &self.locals[local as usize];
+            if info.pinned {
+                registers.set(reg, Owner::Local(local), info.ty.is_ref());
             }
         }
         registers

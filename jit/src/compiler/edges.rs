@@ -5,7 +5,7 @@
 
 use super::Compiler;
 use super::moves::{Dest, Move, Moves, Source};
-use super::state::{Loc, Operand, Owner, Place, Reg, Registers, Snapshot, in_xmm};
+use super::state::{Loc, Operand, Owner, Place, Snapshot, bits, in_xmm};
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
 use crate::asm::{Mem, Width};
 use smallvec::SmallVec;
@@ -77,18 +77,16 @@ impl Compiler<'_> {
     /// The current state, with operands from `from` on.
     pub(crate) fn snapshot(&self, from: usize) -> Snapshot {
         let mut dirty = 0;
-        for (index, owner) in self.regs.owner.iter().enumerate() {
-            if let Owner::Local(local) = owner {
-                if matches!(self.locals[*local as usize].loc, Loc::Reg { dirty: true, .. }) {
-                    dirty |= 1 << index;
-                }
+        for reg in bits(self.regs.locals) {
+            if matches!(self.locals[self.regs.local(reg) as usize].loc, Loc::Reg { dirty: true, .. }) {
+                dirty |= reg.bit();
             }
         }
         let consts = self.const_locals.iter().filter_map(|local| match self.locals[*local as usize].loc {
             Loc::Const(bits) => Some((*local, bits)),
             _ => None,
         });
-        let mut registers = Registers { locked: 0, ..self.regs };
+        let mut registers = self.regs;
         registers.end_instruction();
         Snapshot {
             registers,
@@ -103,10 +101,8 @@ impl Compiler<'_> {
 
     /// Makes the snapshot the current state.
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
-        for owner in self.regs.owner {
-            if let Owner::Local(local) = owner {
-                self.locals[local as usize].loc = Loc::Slot;
-            }
+        for reg in bits(self.regs.locals) {
+            self.locals[self.regs.local(reg) as usize].loc = Loc::Slot;
         }
         for local in std::mem::take(&mut self.const_locals) {
             self.locals[local as usize].loc = Loc::Slot;
@@ -124,11 +120,9 @@ impl Compiler<'_> {
             self.stack.push(*operand);
         }
         self.regs = snapshot.registers;
-        for (index, owner) in self.regs.owner.iter().enumerate() {
-            if let Owner::Local(local) = owner {
-                let reg = Reg(index as u8);
-                self.locals[*local as usize].loc = Loc::Reg { reg, dirty: snapshot.dirty & reg.bit() != 0 };
-            }
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            self.locals[local as usize].loc = Loc::Reg { reg, dirty: snapshot.dirty & reg.bit() != 0 };
         }
         for (local, bits) in &snapshot.consts {
             self.locals[*local as usize].loc = Loc::Const(*bits);
@@ -204,14 +198,12 @@ impl Compiler<'_> {
         self.stack[height].place = Place::Slot;
     }
 
-    fn drop_dead_locals(&self, snapshot: &mut Snapshot) {
-        for index in 0..32u8 {
-            if let Owner::Local(local) = snapshot.registers.owner[index as usize] {
-                let info = &self.locals[local as usize];
-                if !info.pinned && self.look.last_use[local as usize] <= self.op {
-                    snapshot.registers.free(Reg(index));
-                    snapshot.dirty &= !(1 << index);
-                }
+    pub(crate) fn drop_dead_locals(&self, snapshot: &mut Snapshot) {
+        for reg in bits(snapshot.registers.locals) {
+            let local = snapshot.registers.local(reg) as usize;
+            if !self.locals[local].pinned && self.look.last_use[local] <= self.op {
+                snapshot.registers.free(reg);
+                snapshot.dirty &= !reg.bit();
             }
         }
     }
@@ -219,13 +211,10 @@ impl Compiler<'_> {
     /// A clean register of a local that is only in its slot on this edge is not worth a load: the label forgets it
     /// (earlier edges come with a current slot as well).
     fn weaken_target(&self, target: &mut Snapshot) {
-        for index in 0..32u8 {
-            let reg = Reg(index);
-            if let Owner::Local(local) = target.registers.owner(reg) {
-                let info = &self.locals[local as usize];
-                if info.loc == Loc::Slot && !info.pinned && target.dirty & reg.bit() == 0 {
-                    target.registers.free(reg);
-                }
+        for reg in bits(target.registers.locals & !target.dirty) {
+            let info = &self.locals[target.registers.local(reg) as usize];
+            if info.loc == Loc::Slot && !info.pinned {
+                target.registers.free(reg);
             }
         }
     }
@@ -301,11 +290,10 @@ impl Compiler<'_> {
 
     fn local_moves(&self, target: &Snapshot, moves: &mut Moves) {
         // Locals that the label expects in registers.
-        for (index, owner) in target.registers.owner.iter().enumerate() {
-            let Owner::Local(local) = owner else { continue };
-            let reg = Reg(index as u8);
-            let info = &self.locals[*local as usize];
-            let source = self.local_source(*local);
+        for reg in bits(target.registers.locals) {
+            let local = target.registers.local(reg);
+            let info = &self.locals[local as usize];
+            let source = self.local_source(local);
             let home = Mem::base(Gpr::RBP, info.home);
             let expects_slot = target.dirty & reg.bit() == 0;
             let slot_stale = matches!(info.loc, Loc::Reg { dirty: true, .. } | Loc::Const(_));
@@ -317,17 +305,16 @@ impl Compiler<'_> {
         // Locals that it expects in their slots.
         let store = |local: u32, moves: &mut Moves| {
             let info = &self.locals[local as usize];
-            let expected = |o: &Owner| *o == Owner::Local(local);
-            if self.look.last_use[local as usize] > self.op && !target.registers.owner.iter().any(expected) {
+            let expected = bits(target.registers.locals).any(|reg| target.registers.local(reg) == local);
+            if self.look.last_use[local as usize] > self.op && !expected {
                 let home = Mem::base(Gpr::RBP, info.home);
                 moves.push(Move { ty: info.ty, from: self.local_source(local), to: Dest::Mem(home) });
             }
         };
-        for owner in &self.regs.owner {
-            if let Owner::Local(local) = owner {
-                if matches!(self.locals[*local as usize].loc, Loc::Reg { dirty: true, .. }) {
-                    store(*local, moves);
-                }
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            if matches!(self.locals[local as usize].loc, Loc::Reg { dirty: true, .. }) {
+                store(local, moves);
             }
         }
         for local in &self.const_locals {

@@ -109,14 +109,7 @@ impl Compiler<'_> {
 
     /// The state in a landing pad: locals at home (or pinned), operands below the `try_table` in their slots.
     fn pad_state(&self, height: usize) -> Snapshot {
-        let mut registers = super::state::Registers::default();
-        for (index, owner) in self.regs.owner.iter().enumerate() {
-            if let Owner::Local(local) = owner {
-                if self.locals[*local as usize].pinned {
-                    registers.set(Reg(index as u8), *owner, self.locals[*local as usize].ty.is_ref());
-                }
-            }
-        }
+        let registers = self.pinned_registers();
         Snapshot {
             registers,
             dirty: u32::MAX,

@@ -1,7 +1,7 @@
 //! The frame: where slots lie, prologue, epilogue, entry poll. See `abi` for the picture.
 
 use super::state::{Loc, Local, Owner, Reg, in_xmm};
-use super::{CompileEnv, CompileError, Compiler};
+use super::{Buffers, CompileEnv, Compiler};
 use crate::abi::{
     Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE, MEMORY_BASE, Place,
     SCRATCH, SCRATCH_XMM,
@@ -62,11 +62,13 @@ impl<'a> Compiler<'a> {
         signature: &'a FuncType,
         declared: &[(u32, ValType)],
         asm: &'a mut Assembler,
-    ) -> Result<Compiler<'a>, CompileError> {
+        buffers: Buffers,
+    ) -> Compiler<'a> {
+        let Buffers { mut locals, stack, control, relocations, safe_points, traps, trap_labels, pads } = buffers;
         let types = signature.params.iter().copied();
         let declared = declared.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize));
         let plain = |ty| Local { ty, home: 0, loc: Loc::Slot, aliases: 0, pinned: false };
-        let locals = types.chain(declared).map(plain).collect();
+        locals.extend(types.chain(declared).map(plain));
         let mut compiler = Compiler {
             env: *env,
             info: env.info,
@@ -79,8 +81,8 @@ impl<'a> Compiler<'a> {
             next_loop: 0,
             next_dead: 0,
             locals,
-            stack: Vec::new(),
-            control: Vec::new(),
+            stack,
+            control,
             regs: Default::default(),
             const_locals: SmallVec::new(),
             context_valid: true,
@@ -90,16 +92,16 @@ impl<'a> Compiler<'a> {
             handler: None,
             frame: FrameLayout::default(),
             asm,
-            relocations: Vec::new(),
-            safe_points: Vec::new(),
-            traps: Vec::new(),
-            trap_labels: Vec::new(),
+            relocations,
+            safe_points,
+            traps,
+            trap_labels,
             source_map: Vec::new(),
-            pads: Vec::new(),
+            pads,
             error: None,
         };
         compiler.lay_out_frame();
-        Ok(compiler)
+        compiler
     }
 
     /// Chooses the locals that live in callee-saved registers: the heaviest integers, if they earn the save.

@@ -63,6 +63,20 @@ pub struct Scratch {
     look: FirstLook,
     validator: Option<FuncValidatorAllocations>,
     asm: Assembler,
+    buffers: Buffers,
+}
+
+/// Lists of the compiler, emptied between functions.
+#[derive(Default)]
+struct Buffers {
+    locals: Vec<Local>,
+    stack: Vec<Operand>,
+    control: Vec<Control>,
+    relocations: Vec<(Position, RelocationTarget)>,
+    safe_points: Vec<PendingSafePoint>,
+    traps: Vec<PendingTrap>,
+    trap_labels: Vec<(TrapKind, u32, bool, Label)>,
+    pads: Vec<exceptions::Pad>,
 }
 
 /// Why a function was not compiled.
@@ -163,19 +177,25 @@ pub fn compile_function(
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(|e| invalid(&e))?;
-    let mut compiler = Compiler::new(env, &scratch.look, signature, &locals, &mut scratch.asm)?;
+    let Scratch { look, asm, buffers, .. } = scratch;
+    let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
     compiler.compile_body(reader, range.end)?;
-    Ok(compiler.finish())
+    let (function, used) = compiler.finish();
+    *buffers = used;
+    Ok(function)
 }
 
 fn invalid(error: &wasmparser::BinaryReaderError) -> CompileError {
     CompileError::Invalid { offset: error.offset(), message: error.message().to_string() }
 }
 
-/// The declared locals as (count, type).
-fn read_locals(reader: &mut BinaryReader<'_>) -> Result<Vec<(u32, ValType)>, wasmparser::BinaryReaderError> {
+/// Declared locals as (count, type).
+pub(crate) type LocalGroups = SmallVec<[(u32, ValType); 16]>;
+
+/// The declared locals.
+fn read_locals(reader: &mut BinaryReader<'_>) -> Result<LocalGroups, wasmparser::BinaryReaderError> {
     let groups = reader.read_var_u32()?;
-    let mut locals = Vec::with_capacity(groups.min(1024) as usize);
+    let mut locals = LocalGroups::new();
     for _ in 0..groups {
         let count = reader.read_var_u32()?;
         let ty: wasmparser::ValType = reader.read()?;
@@ -263,7 +283,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Resolves positions and hands over the function.
-    fn finish(mut self) -> CompiledFunction {
+    fn finish(mut self) -> (CompiledFunction, Buffers) {
         let frame_bytes = self.patch_frame();
         let (code, cold_start) = self.asm.finish();
         let place = |at: Position| at.resolve(cold_start);
@@ -291,7 +311,7 @@ impl<'a> Compiler<'a> {
         traps.sort_by_key(|trap| trap.pc);
         let mut source_map: Vec<(u32, u32)> = self.source_map.iter().map(|s| (place(s.0), s.1)).collect();
         source_map.sort_unstable();
-        CompiledFunction {
+        let function = CompiledFunction {
             code,
             relocations: self.relocations.iter().map(|r| Relocation { offset: place(r.0), target: r.1 }).collect(),
             safe_points,
@@ -305,6 +325,25 @@ impl<'a> Compiler<'a> {
             },
             source_map,
             cold_start,
+        };
+        (function, self.into_buffers(pads))
+    }
+
+    /// The lists, emptied, for the next function.
+    fn into_buffers(self, pads: Vec<exceptions::Pad>) -> Buffers {
+        fn emptied<T>(mut list: Vec<T>) -> Vec<T> {
+            list.clear();
+            list
+        }
+        Buffers {
+            locals: emptied(self.locals),
+            stack: emptied(self.stack),
+            control: emptied(self.control),
+            relocations: emptied(self.relocations),
+            safe_points: emptied(self.safe_points),
+            traps: emptied(self.traps),
+            trap_labels: emptied(self.trap_labels),
+            pads: emptied(pads),
         }
     }
 }

@@ -110,49 +110,105 @@ pub(crate) struct Operand {
     pub(crate) refs_below: u32,
 }
 
-/// Ownership of the registers.
-#[derive(Clone, Copy, Debug)]
+/// Ownership of the registers: one word each, so that a snapshot is small.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Registers {
-    pub(crate) owner: [Owner; 32],
+    owner: [u32; 32],
     /// Registers that hold references.
     pub(crate) refs: u32,
     /// Registers that the current instruction must not lose, though it does not own them.
     pub(crate) locked: u32,
+    /// Registers of locals.
+    pub(crate) locals: u32,
+    /// Registers of operands.
+    pub(crate) operands: u32,
+    /// Registers of the current instruction.
+    taken: u32,
 }
 
-impl Default for Registers {
-    fn default() -> Registers {
-        Registers { owner: [Owner::Free; 32], refs: 0, locked: 0 }
-    }
+/// The registers in a mask, lowest first.
+pub(crate) fn bits(mask: u32) -> impl Iterator<Item = Reg> {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        let reg = Reg(rest.trailing_zeros() as u8);
+        (rest != 0).then(|| {
+            rest &= rest - 1;
+            reg
+        })
+    })
 }
 
 impl Registers {
+    #[inline]
     pub(crate) fn set(&mut self, reg: Reg, owner: Owner, is_ref: bool) {
-        self.owner[reg.0 as usize] = owner;
+        let bit = reg.bit();
+        self.free(reg);
+        match owner {
+            Owner::Free => {}
+            Owner::Local(local) => {
+                self.owner[reg.0 as usize] = local;
+                self.locals |= bit;
+            }
+            Owner::Stack(height) => {
+                self.owner[reg.0 as usize] = height;
+                self.operands |= bit;
+            }
+            Owner::Taken => self.taken |= bit,
+        }
         if is_ref {
-            self.refs |= reg.bit();
-        } else {
-            self.refs &= !reg.bit();
+            self.refs |= bit;
         }
     }
 
+    #[inline]
     pub(crate) fn free(&mut self, reg: Reg) {
-        self.owner[reg.0 as usize] = Owner::Free;
-        self.refs &= !reg.bit();
+        let keep = !reg.bit();
+        self.locals &= keep;
+        self.operands &= keep;
+        self.taken &= keep;
+        self.refs &= keep;
     }
 
+    #[inline]
     pub(crate) fn owner(&self, reg: Reg) -> Owner {
+        let bit = reg.bit();
+        if self.locals & bit != 0 {
+            Owner::Local(self.owner[reg.0 as usize])
+        } else if self.operands & bit != 0 {
+            Owner::Stack(self.owner[reg.0 as usize])
+        } else if self.taken & bit != 0 {
+            Owner::Taken
+        } else {
+            Owner::Free
+        }
+    }
+
+    /// The local that owns a register of the `locals` mask.
+    #[inline]
+    pub(crate) fn local(&self, reg: Reg) -> u32 {
+        debug_assert!(self.locals & reg.bit() != 0, "a local's register");
         self.owner[reg.0 as usize]
     }
 
+    /// Registers that nobody has and nobody locked.
+    #[inline]
+    pub(crate) fn free_mask(&self) -> u32 {
+        !(self.locals | self.operands | self.taken | self.locked)
+    }
+
+    /// The instruction takes an operand's register over, reference or not.
+    #[inline]
+    pub(crate) fn take_over(&mut self, reg: Reg) {
+        self.operands &= !reg.bit();
+        self.taken |= reg.bit();
+    }
+
     /// Ends an instruction: what it took is free, what it locked is not locked any more.
+    #[inline]
     pub(crate) fn end_instruction(&mut self) {
+        self.refs &= !self.taken;
+        self.taken = 0;
         self.locked = 0;
-        for i in 0..32u8 {
-            if self.owner[i as usize] == Owner::Taken {
-                self.free(Reg(i));
-            }
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Popping, pushing, allocating, spilling and loading values.
 
 use super::Compiler;
-use super::state::{Loc, Operand, Owner, Place, Reg, in_xmm};
-use crate::abi::{CALLEE_SAVED, CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
+use super::state::{Loc, Operand, Owner, Place, Reg, bits, in_xmm};
+use crate::abi::{CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
 use crate::asm::{Cond, Mem, Sse, Width};
 use crate::first_look::Hint;
 use heapwood_module::ValType;
@@ -61,6 +61,17 @@ pub(crate) fn width(ty: ValType) -> Width {
     if ty == ValType::I64 { Width::W64 } else { Width::W32 }
 }
 
+/// Registers that values are allocated to.
+const GPR_MASK: u32 = {
+    let (mut mask, mut i) = (0, 0);
+    while i < CALLER_SAVED.len() {
+        mask |= 1 << CALLER_SAVED[i].0;
+        i += 1;
+    }
+    mask
+};
+const XMM_MASK: u32 = 0x7fff << 16;
+
 impl Compiler<'_> {
     // ---- the operand stack
 
@@ -102,7 +113,7 @@ impl Compiler<'_> {
                 At::Slot(self.temp_slot(height, ty, refs))
             }
             Place::Reg(reg) => {
-                self.regs.owner[reg.0 as usize] = Owner::Taken;
+                self.regs.take_over(reg);
                 At::Temp(reg)
             }
             Place::Direct(local) => match self.locals[local as usize].loc {
@@ -140,17 +151,23 @@ impl Compiler<'_> {
 
     // ---- registers
 
-    /// Registers for values of a kind, in the order of preference.
-    fn candidates(&self, xmm: bool) -> impl Iterator<Item = Reg> + use<> {
-        let gprs = if xmm { &[] as &[Gpr] } else { &CALLER_SAVED };
-        let xmms = if xmm { 0..15u8 } else { 0..0 };
-        gprs.iter().map(|g| Reg::gpr(*g)).chain(xmms.map(|x| Reg::xmm(Xmm(x))))
+    /// The free register of a kind that comes first in the order of preference.
+    #[inline]
+    fn first_free(&self, xmm: bool) -> Option<Reg> {
+        let free = self.regs.free_mask();
+        if xmm {
+            let free = free & XMM_MASK;
+            return (free != 0).then(|| Reg(free.trailing_zeros() as u8));
+        }
+        if free & GPR_MASK == 0 {
+            return None;
+        }
+        CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).find(|r| free & r.bit() != 0)
     }
 
     /// A register that the instruction owns; evicts if none is free.
     pub(crate) fn take(&mut self, xmm: bool) -> Reg {
-        let free = self.candidates(xmm).find(|r| self.regs.owner(*r) == Owner::Free && self.regs.locked & r.bit() == 0);
-        let reg = free.unwrap_or_else(|| self.evict_some(xmm));
+        let reg = self.first_free(xmm).unwrap_or_else(|| self.evict_some(xmm));
         self.regs.set(reg, Owner::Taken, false);
         reg
     }
@@ -165,8 +182,7 @@ impl Compiler<'_> {
 
     /// A free register, if there is one without evicting.
     pub(crate) fn take_free(&mut self, xmm: bool) -> Option<Reg> {
-        let reg =
-            self.candidates(xmm).find(|r| self.regs.owner(*r) == Owner::Free && self.regs.locked & r.bit() == 0)?;
+        let reg = self.first_free(xmm)?;
         self.regs.set(reg, Owner::Taken, false);
         Some(reg)
     }
@@ -198,10 +214,8 @@ impl Compiler<'_> {
 
     fn evict_some(&mut self, xmm: bool) -> Reg {
         let mut best: Option<(u64, Reg)> = None;
-        for reg in self.candidates(xmm) {
-            if self.regs.locked & reg.bit() != 0 {
-                continue;
-            }
+        let candidates = if xmm { XMM_MASK } else { GPR_MASK } & !self.regs.locked;
+        for reg in bits(candidates) {
             let cost = match self.regs.owner(reg) {
                 Owner::Free => 0,
                 Owner::Taken => continue,

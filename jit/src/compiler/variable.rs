@@ -142,9 +142,4 @@ impl Compiler<'_> {
         self.asm.jmp(resume);
         self.asm.set_cold(was);
     }
-
-    /// The reference count for a slow path in the middle of an instruction.
-    pub(crate) fn slow_refs(&self) -> u32 {
-        self.safepoint_refs()
-    }
 }

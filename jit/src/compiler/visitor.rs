@@ -257,7 +257,7 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
 
         // Control.
         |c| visit_unreachable() => c.unreachable_op();
-        |c| visit_nop() => {};
+        |_c| visit_nop() => {};
         |c| visit_block(ty: BlockType) => c.block(signature(ty));
         |c| visit_loop(ty: BlockType) => c.begin_loop(signature(ty));
         |c| visit_if(ty: BlockType) => c.begin_if(signature(ty));
