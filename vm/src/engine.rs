@@ -1,8 +1,14 @@
-//! What modules and stores of a process share: configuration, types, code.
+//! What modules and stores of a process share: configuration, types, trampolines, stacks.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::types::{TypeId, ValType};
+use crate::registry::{ReservedTypes, TypeHandle, TypeRegistry};
+use crate::rt::stack::StackPool;
+use crate::rt::stubs::Trampolines;
+use crate::types::{FuncType, TypeId, ValType};
+use heapwood_gc::{Collector, HeapConfig, TypeTable};
+use heapwood_module::CompositeType;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// An engine. Cheap to clone, shared between threads.
@@ -11,15 +17,26 @@ pub struct Engine(Arc<EngineInner>);
 
 struct EngineInner {
     config: Config,
+    registry: Arc<TypeRegistry>,
+    trampolines: Trampolines,
+    stacks: StackPool,
 }
 
 impl Engine {
     /// An engine with this configuration.
     ///
     /// # Errors
-    /// The system refuses memory for the type table or for stubs.
+    /// The system refuses memory for the type table.
     pub fn new(config: &Config) -> Result<Engine> {
-        Ok(Engine(Arc::new(EngineInner { config: config.clone() })))
+        let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
+        let registry = TypeRegistry::new(table).map_err(|error| Error::limit(error.to_string()))?;
+        let stacks = StackPool::new(config.max_stack);
+        Ok(Engine(Arc::new(EngineInner {
+            config: config.clone(),
+            registry,
+            trampolines: Trampolines::default(),
+            stacks,
+        })))
     }
 
     /// The configuration.
@@ -32,8 +49,55 @@ impl Engine {
         Arc::ptr_eq(&a.0, &b.0)
     }
 
-    pub(crate) fn intern_func_type(&self, _params: &[ValType], _results: &[ValType]) -> Result<TypeId> {
-        Err(Error::unsupported(None, "function types of the host"))
+    pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
+        &self.0.registry
+    }
+
+    pub(crate) fn reserved_types(&self) -> ReservedTypes {
+        self.0.registry.reserved()
+    }
+
+    pub(crate) fn trampolines(&self) -> &Trampolines {
+        &self.0.trampolines
+    }
+
+    pub(crate) fn stacks(&self) -> &StackPool {
+        &self.0.stacks
+    }
+
+    pub(crate) fn register_func_type(&self, params: &[ValType], results: &[ValType]) -> Result<TypeHandle> {
+        let convert = |types: &[ValType]| types.iter().map(|ty| ty.to_registry()).collect::<Vec<_>>();
+        let registered = self.0.registry.register_func_type(convert(params), convert(results));
+        registered.map_err(|error| Error::limit(error.to_string()))
+    }
+
+    /// The function type of an id that is alive.
+    pub(crate) fn func_type(&self, id: TypeId) -> FuncType {
+        let registry = &self.0.registry;
+        let handle = registry.retain(id).expect("the type of something that lives is alive");
+        let ty = registry.composite(id);
+        let CompositeType::Func(signature) = &ty.composite else {
+            panic!("type {} is no function type", id.0);
+        };
+        let convert = |types: &[heapwood_module::ValType]| -> Arc<[ValType]> {
+            types.iter().map(|ty| ValType::from_registry(registry, *ty)).collect()
+        };
+        FuncType { params: convert(&signature.params), results: convert(&signature.results), handle: Arc::new(handle) }
+    }
+
+    /// Configuration of the heaps of this engine's stores.
+    pub(crate) fn heap_config(&self) -> HeapConfig {
+        let options = &self.0.config.heap;
+        let defaults = HeapConfig::default();
+        HeapConfig {
+            max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
+            initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
+            nursery_bytes: options.nursery_bytes,
+            stress: NonZeroU64::new(options.stress),
+            verify: options.verify,
+            collector: if options.never_collect { Collector::None } else { Collector::Generational },
+            ..defaults
+        }
     }
 }
 

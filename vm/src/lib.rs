@@ -4,6 +4,7 @@
 //! `rt`: entry into compiled code, signals, stacks, builtins. Arrow of import: `gc, jit, module <- vm <- heapwood`.
 
 mod backtrace;
+mod compile;
 mod config;
 mod engine;
 mod error;
@@ -13,6 +14,7 @@ mod interrupt;
 mod linker;
 mod module;
 mod refs;
+mod registry;
 mod roots;
 mod rt;
 mod store;
@@ -28,6 +30,7 @@ pub use exception::Exception;
 pub use handles::{
     Extern, Func, Global, Instance, IntoFunc, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults, WasmTy,
 };
+pub use heapwood_gc::{GcCause, GcEvent, GcEventKind, HeapStats, Histogram};
 pub use heapwood_module::{FEATURES, FeatureError, Features, ModuleError, ModuleInfo, is_malformed};
 pub use interrupt::InterruptHandle;
 pub use linker::Linker;

@@ -1,29 +1,36 @@
 //! Compiled modules.
 
+use crate::compile;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::types::{ExportType, ImportType};
-use heapwood_module::ModuleInfo;
+use crate::error::Result;
+use crate::registry::ModuleTypes;
+use crate::rt::code::CodeImage;
+use crate::types::{ExportType, ExternType, FuncType, GlobalType, ImportType, RefType, TableType, TagType, ValType};
+use heapwood_module::{self as m, ContextLayout, ModuleInfo};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// A validated and compiled module. Cheap to clone, shared by all stores of its engine.
 #[derive(Clone)]
 pub struct Module(Arc<ModuleInner>);
 
-struct ModuleInner {
-    engine: Engine,
-    info: ModuleInfo,
+pub(crate) struct ModuleInner {
+    pub engine: Engine,
+    pub info: ModuleInfo,
+    pub layout: ContextLayout,
+    pub types: ModuleTypes,
+    pub code: CodeImage,
+    pub exports: FxHashMap<Box<str>, m::ExportIndex>,
 }
 
 impl Module {
-    /// Validates and compiles a binary.
+    /// Validates and compiles a binary, its functions on [`Config::compile_threads`](crate::Config::compile_threads).
     ///
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Unsupported` if it needs what is not
-    /// there yet.
+    /// there yet, `Limit` if the engine's types or the system's memory are used up.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
-        let _decoded = heapwood_module::decode(bytes.as_ref().into(), engine.config().features)?;
-        Err(Error::unsupported(None, "compilation"))
+        compile::compile(engine, bytes.as_ref().into()).map(|inner| Module(Arc::new(inner)))
     }
 
     /// Validates a binary.
@@ -31,9 +38,7 @@ impl Module {
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid.
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
-        let decoded = heapwood_module::decode(bytes.into(), engine.config().features)?;
-        let _ = decoded;
-        Ok(())
+        compile::validate(engine, bytes.into())
     }
 
     /// The engine.
@@ -58,17 +63,85 @@ impl Module {
 
     /// What it imports, in order.
     pub fn imports(&self) -> impl Iterator<Item = ImportType<'_>> {
-        std::iter::empty()
+        self.0.info.imports.iter().map(|import| ImportType {
+            module: &import.module,
+            name: &import.name,
+            ty: self.extern_type(&import.ty),
+        })
     }
 
     /// What it exports, in order.
     pub fn exports(&self) -> impl Iterator<Item = ExportType<'_>> {
-        std::iter::empty()
+        self.0
+            .info
+            .exports
+            .iter()
+            .map(|(name, index)| ExportType { name, ty: self.extern_type(&self.0.info.export_type(*index)) })
+    }
+
+    /// The type of the export of this name.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        let index = self.export_index(name)?;
+        Some(self.extern_type(&self.0.info.export_type(index)))
+    }
+
+    /// The machine code of a function (by index in the module) and the address it lies at; none if it is imported.
+    pub fn function_code(&self, function: u32) -> Option<(usize, &[u8])> {
+        let defined = function.checked_sub(self.0.info.imported_functions)?;
+        let exists = (defined as usize) < self.0.info.bodies.len();
+        exists.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
     }
 
     /// Whether two handles are the same module.
     pub fn same(a: &Module, b: &Module) -> bool {
         Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    pub(crate) fn code(&self) -> &CodeImage {
+        &self.0.code
+    }
+
+    pub(crate) fn layout(&self) -> &ContextLayout {
+        &self.0.layout
+    }
+
+    pub(crate) fn types(&self) -> &ModuleTypes {
+        &self.0.types
+    }
+
+    pub(crate) fn export_index(&self, name: &str) -> Option<m::ExportIndex> {
+        self.0.exports.get(name).copied()
+    }
+
+    /// A type of the module in terms of the engine.
+    pub(crate) fn extern_type(&self, ty: &m::ExternType) -> ExternType {
+        match ty {
+            m::ExternType::Func(index) => ExternType::Func(self.func_type(*index)),
+            m::ExternType::Table(ty) => ExternType::Table(self.table_type(ty)),
+            m::ExternType::Memory(ty) => ExternType::Memory(*ty),
+            m::ExternType::Global(ty) => ExternType::Global(self.global_type(ty)),
+            m::ExternType::Tag(index) => ExternType::Tag(TagType::new(self.func_type(*index))),
+        }
+    }
+
+    pub(crate) fn func_type(&self, index: u32) -> FuncType {
+        self.0.engine.func_type(self.0.types.id(index))
+    }
+
+    pub(crate) fn val_type(&self, ty: m::ValType) -> ValType {
+        ValType::from_registry(self.0.engine.registry(), self.0.types.val_type(ty))
+    }
+
+    pub(crate) fn ref_type(&self, ty: m::RefType) -> RefType {
+        RefType::from_registry(self.0.engine.registry(), self.0.types.ref_type(ty))
+    }
+
+    pub(crate) fn table_type(&self, ty: &m::TableType) -> TableType {
+        TableType { element: self.ref_type(ty.element), min: ty.min, max: ty.max, table64: ty.table64 }
+    }
+
+    pub(crate) fn global_type(&self, ty: &m::GlobalType) -> GlobalType {
+        GlobalType::new(self.val_type(ty.val), ty.mutable)
     }
 }
 

@@ -5,8 +5,10 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::registry::{TypeHandle, TypeRegistry};
 pub use heapwood_gc_abi::TypeId;
-pub use heapwood_module::MemoryType;
+use heapwood_module::{self as m, Hierarchy};
+pub use heapwood_module::{CompositeKind, MemoryType};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,27 +50,24 @@ pub enum HeapType {
     Exn,
     NoExn,
     /// A defined type with the abstract type above it.
-    Concrete(TypeKind, TypeId),
-}
-
-/// What a defined type is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TypeKind {
-    /// A function type.
-    Func,
-    /// A struct type.
-    Struct,
-    /// An array type.
-    Array,
+    Concrete(CompositeKind, TypeId),
 }
 
 /// A function type: parameters, results and its identity.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct FuncType {
-    pub(crate) id: TypeId,
+    pub(crate) handle: Arc<TypeHandle>,
     pub(crate) params: Arc<[ValType]>,
     pub(crate) results: Arc<[ValType]>,
 }
+
+impl PartialEq for FuncType {
+    fn eq(&self, other: &FuncType) -> bool {
+        self.handle == other.handle
+    }
+}
+
+impl Eq for FuncType {}
 
 /// A global's type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,16 +145,27 @@ impl ValType {
         matches!(self, ValType::Ref(_))
     }
 
-    /// The same type without engine-wide identity, for layouts of calls (which depend on the kind of value only).
-    pub(crate) fn erased(self) -> heapwood_module::ValType {
-        use heapwood_module as m;
+    /// The same in terms of the registry.
+    pub(crate) fn to_registry(self) -> m::ValType {
         match self {
             ValType::I32 => m::ValType::I32,
             ValType::I64 => m::ValType::I64,
             ValType::F32 => m::ValType::F32,
             ValType::F64 => m::ValType::F64,
             ValType::V128 => m::ValType::V128,
-            ValType::Ref(_) => m::ValType::Ref(m::RefType { nullable: true, heap: m::HeapType::Any }),
+            ValType::Ref(ty) => m::ValType::Ref(ty.to_registry()),
+        }
+    }
+
+    /// From a type whose type indices are ids.
+    pub(crate) fn from_registry(registry: &TypeRegistry, ty: m::ValType) -> ValType {
+        match ty {
+            m::ValType::I32 => ValType::I32,
+            m::ValType::I64 => ValType::I64,
+            m::ValType::F32 => ValType::F32,
+            m::ValType::F64 => ValType::F64,
+            m::ValType::V128 => ValType::V128,
+            m::ValType::Ref(ty) => ValType::Ref(RefType::from_registry(registry, ty)),
         }
     }
 }
@@ -170,13 +180,53 @@ impl RefType {
     pub const fn new(nullable: bool, heap: HeapType) -> RefType {
         RefType { nullable, heap }
     }
+
+    /// The same in terms of the registry.
+    pub(crate) fn to_registry(self) -> m::RefType {
+        let heap = match self.heap {
+            HeapType::Any => m::HeapType::Any,
+            HeapType::Eq => m::HeapType::Eq,
+            HeapType::I31 => m::HeapType::I31,
+            HeapType::Struct => m::HeapType::Struct,
+            HeapType::Array => m::HeapType::Array,
+            HeapType::None => m::HeapType::None,
+            HeapType::Func => m::HeapType::Func,
+            HeapType::NoFunc => m::HeapType::NoFunc,
+            HeapType::Extern => m::HeapType::Extern,
+            HeapType::NoExtern => m::HeapType::NoExtern,
+            HeapType::Exn => m::HeapType::Exn,
+            HeapType::NoExn => m::HeapType::NoExn,
+            HeapType::Concrete(_, id) => m::HeapType::Type(id.0),
+        };
+        m::RefType { nullable: self.nullable, heap }
+    }
+
+    /// From a type whose type indices are ids.
+    pub(crate) fn from_registry(registry: &TypeRegistry, ty: m::RefType) -> RefType {
+        let heap = match ty.heap {
+            m::HeapType::Any => HeapType::Any,
+            m::HeapType::Eq => HeapType::Eq,
+            m::HeapType::I31 => HeapType::I31,
+            m::HeapType::Struct => HeapType::Struct,
+            m::HeapType::Array => HeapType::Array,
+            m::HeapType::None => HeapType::None,
+            m::HeapType::Func => HeapType::Func,
+            m::HeapType::NoFunc => HeapType::NoFunc,
+            m::HeapType::Extern => HeapType::Extern,
+            m::HeapType::NoExtern => HeapType::NoExtern,
+            m::HeapType::Exn => HeapType::Exn,
+            m::HeapType::NoExn => HeapType::NoExn,
+            m::HeapType::Type(id) => HeapType::Concrete(registry.kind(id), TypeId(id)),
+        };
+        RefType { nullable: ty.nullable, heap }
+    }
 }
 
 impl HeapType {
     /// The top of its hierarchy: `Any`, `Func`, `Extern` or `Exn`.
     pub const fn top(self) -> HeapType {
         match self {
-            HeapType::Func | HeapType::NoFunc | HeapType::Concrete(TypeKind::Func, _) => HeapType::Func,
+            HeapType::Func | HeapType::NoFunc | HeapType::Concrete(CompositeKind::Func, _) => HeapType::Func,
             HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
             HeapType::Exn | HeapType::NoExn => HeapType::Exn,
             _ => HeapType::Any,
@@ -195,8 +245,8 @@ impl FuncType {
         results: impl IntoIterator<Item = ValType>,
     ) -> Result<FuncType> {
         let (params, results): (Arc<[_]>, Arc<[_]>) = (params.into_iter().collect(), results.into_iter().collect());
-        let id = engine.intern_func_type(&params, &results)?;
-        Ok(FuncType { id, params, results })
+        let handle = Arc::new(engine.register_func_type(&params, &results)?);
+        Ok(FuncType { handle, params, results })
     }
 
     /// Parameter types.
@@ -211,7 +261,7 @@ impl FuncType {
 
     /// Its engine-wide identity.
     pub fn id(&self) -> TypeId {
-        self.id
+        self.handle.id()
     }
 }
 
@@ -295,19 +345,16 @@ impl fmt::Display for HeapType {
             HeapType::NoExtern => "noextern",
             HeapType::Exn => "exn",
             HeapType::NoExn => "noexn",
-            HeapType::Concrete(kind, id) => return write!(f, "<{} type {}>", kind.name(), id.0),
+            HeapType::Concrete(kind, id) => {
+                let kind = match kind {
+                    CompositeKind::Func => "func",
+                    CompositeKind::Struct => "struct",
+                    CompositeKind::Array => "array",
+                };
+                return write!(f, "<{kind} type {}>", id.0);
+            }
         };
         f.write_str(name)
-    }
-}
-
-impl TypeKind {
-    const fn name(self) -> &'static str {
-        match self {
-            TypeKind::Func => "func",
-            TypeKind::Struct => "struct",
-            TypeKind::Array => "array",
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Host functions with the type of the store's data erased.
 
 use crate::error::{Error, Result};
-use crate::handles::Instance;
 use crate::store::{Caller, StoreInner, StoreOpaque};
 use crate::types::FuncType;
 use crate::value::{RawVal, Val};
@@ -12,7 +11,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct HostFunc(Arc<Inner>);
 
-type Erased = dyn Fn(*mut StoreOpaque, Option<Instance>, &mut [RawVal]) -> Result<()> + Send + Sync;
+type Erased = dyn Fn(*mut StoreOpaque, &mut [RawVal]) -> Result<()> + Send + Sync;
 
 struct Inner {
     ty: FuncType,
@@ -25,10 +24,10 @@ impl HostFunc {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
-        let call = move |store: *mut StoreOpaque, instance, values: &mut [RawVal]| {
+        let call = move |store: *mut StoreOpaque, values: &mut [RawVal]| {
             // SAFETY: R2, R3.
             let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
-            func(Caller::new(inner, instance), values)
+            func(Caller::new(inner), values)
         };
         HostFunc(Arc::new(Inner { ty, call: Box::new(call) }))
     }
@@ -39,7 +38,7 @@ impl HostFunc {
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
         let (params, results) = (ty.params.clone(), ty.results.clone());
-        let call = move |store: *mut StoreOpaque, instance, values: &mut [RawVal]| {
+        let call = move |store: *mut StoreOpaque, values: &mut [RawVal]| {
             let mut vals: SmallVec<[Val; 8]> = SmallVec::new();
             {
                 // SAFETY: R2; the borrow ends with this block.
@@ -51,7 +50,7 @@ impl HostFunc {
             let (args, out) = vals.split_at_mut(params.len());
             // SAFETY: R2, R3.
             let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
-            func(Caller::new(inner, instance), args, out)?;
+            func(Caller::new(inner), args, out)?;
             // SAFETY: R2; the host function has returned, its borrow is over.
             let store = unsafe { &*store };
             for ((slot, val), ty) in values.iter_mut().zip(&*out).zip(results.iter()) {
@@ -69,12 +68,7 @@ impl HostFunc {
     }
 
     /// Runs it. `store` is the pointer of R2; `values` holds the arguments and takes the results.
-    pub(crate) fn call(
-        &self,
-        store: *mut StoreOpaque,
-        instance: Option<Instance>,
-        values: &mut [RawVal],
-    ) -> Result<()> {
-        (self.0.call)(store, instance, values)
+    pub(crate) fn call(&self, store: *mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
+        (self.0.call)(store, values)
     }
 }

@@ -29,5 +29,17 @@
     reason = "the one place of this crate that touches memory and code the compiler knows nothing of"
 )]
 
+pub(crate) mod builtins;
+pub(crate) mod cells;
+pub(crate) mod code;
+pub(crate) mod entry;
+pub(crate) mod frames;
 pub(crate) mod host;
+pub(crate) mod host_call;
+pub(crate) mod hot;
 pub(crate) mod interrupt;
+pub(crate) mod mapping;
+pub(crate) mod memory;
+pub(crate) mod signals;
+pub(crate) mod stack;
+pub(crate) mod stubs;

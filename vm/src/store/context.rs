@@ -29,7 +29,6 @@ pub trait AsContextMut: AsContext {
 /// What a host function gets: the store, and who called.
 pub struct Caller<'a, T: 'static> {
     store: StoreContextMut<'a, T>,
-    instance: Option<Instance>,
 }
 
 impl<T: 'static> StoreContext<'_, T> {
@@ -74,13 +73,18 @@ impl<T: 'static> StoreContextMut<'_, T> {
 }
 
 impl<'a, T: 'static> Caller<'a, T> {
-    pub(crate) fn new(store: &'a mut StoreInner<T>, instance: Option<Instance>) -> Caller<'a, T> {
-        Caller { store: StoreContextMut(store), instance }
+    pub(crate) fn new(store: &'a mut StoreInner<T>) -> Caller<'a, T> {
+        Caller { store: StoreContextMut(store) }
     }
 
     /// The export `name` of the instance that called; none if the host called, or there is no such export.
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
-        self.instance?.get_export(&mut self.store, name)
+        self.instance()?.get_export(&mut self.store, name)
+    }
+
+    /// The instance that called; none if the host called.
+    pub fn instance(&mut self) -> Option<Instance> {
+        self.store.opaque().calling_instance()
     }
 
     /// The host's data.

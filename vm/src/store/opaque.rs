@@ -1,152 +1,307 @@
 //! The part of a store that does not depend on the host's data.
 
 use super::StoreId;
+use super::guest::{Guest, TagData};
+use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::exception::Exception;
-use crate::handles::{Extern, Func, Global, Instance, Memory, Table, Tag};
+use crate::handles::{Func, Global, Instance, Memory, Table, Tag};
 use crate::interrupt::InterruptHandle;
-use crate::module::Module;
-use crate::refs::RefKind;
 use crate::roots::{RootSet, Rooted};
+use crate::rt::cells::{Block, GlobalCell, RefCell32};
+use crate::rt::frames::Walker;
 use crate::rt::host::HostFunc;
-use crate::types::{FuncType, GlobalType, MemoryType, RefType, TableType, TagType};
+use crate::rt::hot::Hot;
+use crate::rt::memory::LinearMemory;
+use crate::rt::stubs::Trampoline;
+use crate::store::signature::call_layout;
+use crate::store::table::TableData;
+use crate::trap::TrapKind;
+use crate::types::{FuncType, GlobalType, MemoryType, TableType, TagType};
 use crate::value::{RawVal, Val};
+use heapwood_gc::{GcListener, Heap, HeapStats};
 use heapwood_gc_abi::RawRef;
-use std::any::Any;
+use heapwood_gc_abi::header::IMMORTAL;
+use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
+use heapwood_gc_abi::space::NULL_ZONE_BYTES;
+use heapwood_module::ContextLayout;
 
+/// Frames at each end of a backtrace that are kept.
+const BACKTRACE_FRAMES: usize = 32;
+
+/// The heap, and everything that is not the heap.
 pub(crate) struct StoreOpaque {
+    // Before the heap: the guest's state points into the heap's address space until it is dropped.
+    pub(crate) guest: Guest,
+    pub(crate) heap: Heap,
     id: StoreId,
-    engine: Engine,
-    roots: RootSet,
 }
 
-macro_rules! absent {
-    ($($vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {
-        #[allow(unused_variables, missing_docs)]
-        impl StoreOpaque {
-            $($vis fn $name(&mut self, $($arg: $ty),*) -> $ret {
-                Err(Error::unsupported(None, stringify!($name)))
-            })*
-        }
-    };
-}
-
-absent! {
-    pub fn collect() -> Result<()>;
-    pub fn call(object: RawRef, values: &mut [RawVal]) -> Result<()>;
-    pub fn new_host_func(host: &HostFunc) -> Result<Func>;
-    pub fn new_memory(ty: MemoryType) -> Result<Memory>;
-    pub fn new_global(ty: GlobalType, value: Val) -> Result<Global>;
-    pub fn new_table(ty: TableType, init: Val) -> Result<Table>;
-    pub fn new_tag(ty: TagType) -> Result<Tag>;
-    pub fn new_exception(tag: Tag, payload: &[Val]) -> Result<Exception>;
-    pub fn exception_payload(exception: &Exception) -> Result<Vec<Val>>;
-    pub fn new_host_value(value: Box<dyn Any + Send + Sync>) -> Result<RawRef>;
-    pub fn instantiate(module: &Module, imports: &[Extern]) -> Result<Instance>;
-    pub fn global_set(index: u32, value: Val) -> Result<()>;
-    pub fn table_fill_val(table: u32, index: u64, len: u64, value: Val) -> Result<()>;
-    pub fn table_grow_val(table: u32, delta: u64, value: Val) -> Result<Option<u64>>;
-}
-
-/// A linear memory. (Replaced as soon as instances exist.)
-pub(crate) struct LinearMemory(MemoryType);
-/// A table.
-pub(crate) struct TableData(TableType);
-
-impl LinearMemory {
-    pub fn ty(&self) -> MemoryType {
-        self.0
-    }
-    pub fn bytes(&self) -> &[u8] {
-        &[]
-    }
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut []
-    }
-}
-
-impl TableData {
-    pub fn ty(&self) -> TableType {
-        self.0
-    }
-    pub fn get(&self, _index: u64) -> Option<RawRef> {
-        None
-    }
-}
-
-/// No handle of these kinds can be made yet.
-fn absent() -> ! {
-    panic!("no such thing was made in this store")
-}
-
-#[allow(unused_variables)]
 impl StoreOpaque {
+    /// An empty store.
     pub fn new(engine: &Engine) -> Result<StoreOpaque> {
         let id = StoreId::next();
-        Ok(StoreOpaque { id, engine: engine.clone(), roots: RootSet::new(id) })
+        let config = engine.heap_config();
+        let heap = Heap::new(&config, engine.registry().table().clone());
+        let heap = heap.map_err(|error| Error::limit(error.to_string()))?;
+        let hot = Hot::of_heap(&heap);
+        Ok(StoreOpaque { guest: Guest::new(engine, id, hot, config.verify), heap, id })
     }
+
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.guest.engine
     }
+
     pub fn id(&self) -> StoreId {
         self.id
     }
+
+    /// The words below the heap base.
+    pub fn hot(&self) -> Hot {
+        self.guest.hot
+    }
+
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle(Default::default())
+        InterruptHandle(self.guest.interrupt.clone())
     }
+
+    pub fn gc_stats(&self) -> HeapStats {
+        self.heap.stats()
+    }
+
+    pub fn set_gc_listener(&mut self, listener: Option<GcListener>) {
+        self.heap.set_listener(listener);
+    }
+
+    /// A full collection.
+    pub fn collect(&mut self) -> Result<()> {
+        self.heap.collect_major(&mut self.guest);
+        self.reap_host_values();
+        Ok(())
+    }
+
     pub fn roots(&self) -> &RootSet {
-        &self.roots
+        &self.guest.roots
     }
+
     pub fn roots_mut(&mut self) -> &mut RootSet {
-        &mut self.roots
+        &mut self.guest.roots
     }
+
     pub fn root_get<T>(&self, root: &Rooted<T>) -> Result<RawRef> {
-        self.roots.get(root)
+        self.guest.roots.get(root)
     }
+
     pub fn root_push<T>(&mut self, raw: RawRef) -> Option<Rooted<T>> {
-        self.roots.push(raw)
+        self.guest.roots.push(raw)
     }
-    pub fn ref_kind(&self, raw: RawRef) -> Result<RefKind> {
-        Ok(RefKind::Host)
+
+    /// Zeroed immortal memory and its reference.
+    pub fn new_block(&mut self, bytes: u32) -> Result<(Block, RawRef)> {
+        Block::new(&mut self.heap, bytes).map_err(|error| Guest::heap_exhausted(error).into())
     }
-    pub fn ref_matches(&self, raw: RawRef, ty: RefType) -> bool {
-        false
+
+    /// Calls a function object. `values` holds the arguments and takes the results.
+    pub fn call(&mut self, object: RawRef, values: &mut [RawVal]) -> Result<()> {
+        let signature = self.guest.signature(self.heap.type_of(object))?;
+        let (code, context) = self.function_entry(object);
+        let result = crate::rt::entry::call(self, &signature, code, context, values);
+        if self.guest.frames.depth() == 0 {
+            self.reap_host_values();
+        }
+        result
     }
-    pub fn host_value(&self, raw: RawRef) -> Option<&(dyn Any + Send + Sync)> {
-        None
+
+    /// Code and context (absolute) of a function object.
+    pub fn function_entry(&self, object: RawRef) -> (u64, u64) {
+        let context = self.heap.read_i32(object, FUNC_CONTEXT_OFFSET as u64);
+        let code = self.heap.read_i64(object, FUNC_CODE_OFFSET as u64);
+        (code, self.heap.base() as u64 + context as u64 * 4)
     }
+
+    /// The type of a function object.
     pub fn func_type(&self, object: RawRef) -> FuncType {
-        absent()
+        let id = self.heap.type_of(object);
+        match self.guest.signatures.get(&id.0) {
+            Some(signature) => signature.ty.clone(),
+            None => self.engine().func_type(id),
+        }
     }
+
+    /// A function object for a host function.
+    pub fn new_host_func(&mut self, host: &HostFunc) -> Result<Func> {
+        let ty = host.ty();
+        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(ty))?;
+        // Also keeps the type alive as long as the store.
+        self.guest.signature(ty.id())?;
+        let (context, context_ref) = self.new_block(ContextLayout::HEADER_BYTES)?;
+        let number = self.guest.add_host_func(host.clone());
+        context.set_u32(ContextLayout::HEADER, self.engine().reserved_types().context.header(IMMORTAL));
+        context.set_u64(ContextLayout::INSTANCE, number as u64);
+        let object = self.new_function_object(ty.id(), context_ref, code as u64, number as u64)?;
+        Ok(Func::from_object(self, object))
+    }
+
+    pub fn new_memory(&mut self, ty: MemoryType) -> Result<Memory> {
+        Ok(Memory::from_index(self.id, self.add_memory(ty)?))
+    }
+
     pub fn memory(&self, index: u32) -> &LinearMemory {
-        absent()
+        &self.guest.memories[index as usize]
     }
+
     pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
-        absent()
+        &mut self.guest.memories[index as usize]
     }
+
+    /// Grows a memory by `delta` pages; the old size, or none beyond a limit.
     pub fn memory_grow(&mut self, index: u32, delta: u64) -> Option<u64> {
-        absent()
+        let memory = &self.guest.memories[index as usize];
+        let (old, bytes) = (memory.pages(), memory.bytes_after(delta)?);
+        let others = self.guest.memory_bytes() - memory.byte_len() as u64;
+        if others.saturating_add(bytes) > self.engine().config().max_memory {
+            return None;
+        }
+        self.guest.memories[index as usize].set_bytes(bytes as usize).then_some(old)
     }
+
+    pub fn new_global(&mut self, ty: GlobalType, value: Val) -> Result<Global> {
+        let raw = value.to_raw(self, ty.content())?;
+        let (block, _) = self.new_block(GlobalCell::BYTES)?;
+        let index = self.add_global(ty, GlobalCell::new(block))?;
+        self.global_set_raw(index, raw);
+        Ok(Global::from_index(self.id, index))
+    }
+
     pub fn global_type(&self, index: u32) -> GlobalType {
-        absent()
+        self.guest.globals[index as usize].ty
     }
+
     pub fn global_get(&mut self, index: u32) -> Val {
-        absent()
+        let data = self.guest.globals[index as usize];
+        Val::from_raw(self, data.cell.get(data.ty.content()), data.ty.content())
     }
+
+    pub fn global_set(&mut self, index: u32, value: Val) -> Result<()> {
+        let raw = value.to_raw(self, self.global_type(index).content())?;
+        self.global_set_raw(index, raw);
+        Ok(())
+    }
+
+    /// Writes a global, with what the collector has to know.
+    pub fn global_set_raw(&mut self, index: u32, raw: RawVal) {
+        let data = self.guest.globals[index as usize];
+        if data.ty.content().is_ref() {
+            self.guest.log_global(RefCell32::of(data.cell));
+        }
+        data.cell.set(data.ty.content(), raw);
+    }
+
+    pub fn new_table(&mut self, ty: TableType, init: Val) -> Result<Table> {
+        let raw = init.to_raw(self, crate::types::ValType::Ref(ty.element))?[0] as u32;
+        let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
+        let index = self.add_table(ty, cell)?;
+        let table = &mut self.guest.tables[index as usize];
+        table.slice_mut(0..table.len() as usize).fill(raw);
+        Ok(Table::from_index(self.id, index))
+    }
+
     pub fn table(&self, index: u32) -> &TableData {
-        absent()
+        &self.guest.tables[index as usize]
     }
+
+    pub fn table_fill_val(&mut self, table: u32, index: u64, len: u64, value: Val) -> Result<()> {
+        let element = self.table(table).ty().element;
+        let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
+        let table = &mut self.guest.tables[table as usize];
+        let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
+        table.slice_mut(range).fill(raw);
+        Ok(())
+    }
+
+    pub fn table_grow_val(&mut self, table: u32, delta: u64, value: Val) -> Result<Option<u64>> {
+        let element = self.table(table).ty().element;
+        let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
+        Ok(self.guest.tables[table as usize].grow(delta, raw))
+    }
+
+    pub fn new_tag(&mut self, ty: TagType) -> Result<Tag> {
+        Ok(Tag::from_index(self.id, self.add_tag(ty.ty().clone())?))
+    }
+
+    /// A tag of its own; its position.
+    pub fn add_tag(&mut self, ty: FuncType) -> Result<u32> {
+        let id = self.engine().reserved_types().tag;
+        let object = self.heap.alloc_immortal_object(id).map_err(Guest::heap_exhausted)?;
+        self.guest.tags.push(TagData { object, ty });
+        Guest::check_index(self.guest.tags.len() - 1, "tags")
+    }
+
     pub fn tag_type(&self, index: u32) -> TagType {
-        absent()
+        TagType::new(self.guest.tags[index as usize].ty.clone())
     }
-    pub fn instance_module(&self, index: u32) -> &Module {
-        absent()
+
+    /// The instance whose function called the host function that runs.
+    pub fn calling_instance(&self) -> Option<Instance> {
+        let context = self.guest.frames.calling_context()?;
+        let after = self.guest.instances.partition_point(|instance| instance.context.address() <= context);
+        let index = after.checked_sub(1)?;
+        let found = self.guest.instances[index].context.address() == context;
+        found.then(|| Instance::from_index(self.id, index as u32))
     }
-    pub fn instance_export(&self, index: u32, name: &str) -> Option<Extern> {
-        absent()
+
+    /// Where the guest is, after an exit by a call.
+    pub fn backtrace(&self) -> WasmBacktrace {
+        collect_frames(self.guest.frames.walk())
     }
-    pub fn instance_exports(&self, index: u32) -> Vec<(String, Extern)> {
-        absent()
+
+    /// Where the guest is, after a trap.
+    pub fn trap_backtrace(&self) -> WasmBacktrace {
+        collect_frames(self.guest.frames.walk_from_trap())
     }
+
+    /// Whether the instruction at `pc` may trap. Called by the signal handler.
+    pub fn may_trap(&self, pc: usize) -> bool {
+        self.guest.frames.may_trap(pc)
+    }
+
+    /// Whether a fault at `address` is the trap of the instruction. Called by the signal handler.
+    pub fn is_trap_address(&self, address: usize) -> bool {
+        address.wrapping_sub(self.guest.hot.base()) < NULL_ZONE_BYTES as usize
+            || self.guest.memories.iter().any(|memory| memory.contains(address))
+    }
+
+    /// Checks the topmost frames, if the store verifies: every slot holds zero, an i31 or the start of an object.
+    #[inline]
+    pub fn check_frames(&mut self) {
+        if self.guest.verify {
+            self.check_top_frames();
+        }
+    }
+
+    #[inline(never)]
+    fn check_top_frames(&mut self) {}
+
+    /// What `memory.grow` and its kin answer beyond a limit.
+    pub const REFUSED: u64 = u64::MAX;
+
+    /// The kind of the trap at the exit.
+    pub fn trap_kind(&self) -> TrapKind {
+        self.guest.frames.trap_kind()
+    }
+}
+
+/// The ends of a walk.
+fn collect_frames(walker: Walker<'_>) -> WasmBacktrace {
+    let mut frames: Vec<FrameInfo> = Vec::new();
+    let mut omitted = 0;
+    for frame in walker {
+        if frames.len() == 2 * BACKTRACE_FRAMES {
+            frames.remove(BACKTRACE_FRAMES);
+            omitted += 1;
+        }
+        let function = frame.module.info().imported_functions + frame.defined;
+        frames.push(FrameInfo::new(frame.module.clone(), function, frame.wasm_offset));
+    }
+    WasmBacktrace::new(frames, omitted)
 }

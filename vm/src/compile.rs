@@ -1,0 +1,144 @@
+//! From bytes to a module: decoding, then validation and compilation of all functions in parallel, then placing.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::module::ModuleInner;
+use crate::registry::ModuleTypes;
+use crate::rt::code::{CodeImage, TypeRelocations};
+use heapwood_jit::abi::CompiledFunction;
+use heapwood_jit::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
+use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, decode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of function bodies for which another thread is worth starting.
+const BYTES_PER_THREAD: usize = 64 << 10;
+
+/// Validates and compiles a module.
+pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
+    let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
+    let layout = ContextLayout::new(&info);
+    let options = CompileOptions { debug_checks: engine.config().debug_checks, source_map: false };
+    let env = CompileEnv { info: &info, context: &layout, options };
+    let functions = compile_functions(&env, validators, threads(engine))?;
+    let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
+    let code = CodeImage::new(&functions, &Relocator::new(engine, &functions, &types)?)?;
+    let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
+    Ok(ModuleInner { engine: engine.clone(), info, layout, types, code, exports })
+}
+
+/// Validates a module.
+pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<()> {
+    decode(bytes, engine.config().features)?.validate_bodies()?;
+    Ok(())
+}
+
+fn threads(engine: &Engine) -> usize {
+    match engine.config().compile_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// Compiles all functions; the first error in the order of the module counts.
+fn compile_functions(env: &CompileEnv<'_>, jobs: Vec<FuncBodyJob>, threads: usize) -> Result<Vec<CompiledFunction>> {
+    let bytes: usize = jobs.iter().map(|job| job.range.len()).sum();
+    let threads = threads.min(1 + bytes / BYTES_PER_THREAD);
+    let mut results: Vec<Option<Result<CompiledFunction, CompileError>>> = Vec::new();
+    if threads <= 1 {
+        let mut scratch = Scratch::default();
+        for (index, job) in jobs.into_iter().enumerate() {
+            let result = compile_function(env, index as u32, job, &mut scratch);
+            let failed = result.is_err();
+            results.push(Some(result));
+            if failed {
+                break;
+            }
+        }
+    } else {
+        results = compile_in_parallel(env, jobs, threads);
+    }
+    let compiled: Result<Vec<_>, CompileError> = results.into_iter().flatten().collect();
+    compiled.map_err(to_error)
+}
+
+/// Workers take functions in order; one that fails stops those that have not begun.
+fn compile_in_parallel(
+    env: &CompileEnv<'_>,
+    jobs: Vec<FuncBodyJob>,
+    threads: usize,
+) -> Vec<Option<Result<CompiledFunction, CompileError>>> {
+    let count = jobs.len();
+    let jobs: Vec<_> = jobs.into_iter().map(|job| parking_lot::Mutex::new(Some(job))).collect();
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let work = || {
+        let mut scratch = Scratch::default();
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count || index > failed.load(Ordering::Relaxed) {
+                return done;
+            }
+            let job = jobs[index].lock().take().expect("each job is taken once");
+            let result = compile_function(env, index as u32, job, &mut scratch);
+            if result.is_err() {
+                failed.fetch_min(index, Ordering::Relaxed);
+            }
+            done.push((index, result));
+        }
+    };
+    let mut results: Vec<_> = (0..count).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        for (index, result) in all {
+            results[index] = Some(result);
+        }
+    });
+    results
+}
+
+fn to_error(error: CompileError) -> Error {
+    match error {
+        CompileError::Invalid { offset, message } => ModuleError::at(offset, message).into(),
+        CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),
+    }
+}
+
+/// Fills in what depends on the engine's types.
+struct Relocator<'a> {
+    types: &'a ModuleTypes,
+    /// Headers of exceptions, by index of the tag's function type; only those that occur.
+    exceptions: Vec<(u32, u32)>,
+}
+
+impl<'a> Relocator<'a> {
+    fn new(engine: &Engine, functions: &[CompiledFunction], types: &'a ModuleTypes) -> Result<Relocator<'a>> {
+        use heapwood_jit::abi::RelocationTarget;
+        let mut exceptions: Vec<(u32, u32)> = Vec::new();
+        for relocation in functions.iter().flat_map(|function| &function.relocations) {
+            if let RelocationTarget::ExceptionHeader(index) = relocation.target
+                && exceptions.iter().all(|(known, _)| *known != index)
+            {
+                let made = engine.registry().exception_type(types.id(index));
+                let (id, _) = made.map_err(|error| Error::limit(error.to_string()))?;
+                exceptions.push((index, id.header(0)));
+            }
+        }
+        Ok(Relocator { types, exceptions })
+    }
+}
+
+impl TypeRelocations for Relocator<'_> {
+    fn type_id(&self, index: u32) -> u32 {
+        self.types.id(index).0
+    }
+
+    fn exception_header(&self, index: u32) -> u32 {
+        let found = self.exceptions.iter().find(|(known, _)| *known == index);
+        found.expect("every exception type was looked up").1
+    }
+}

@@ -1,0 +1,148 @@
+//! Arrays and large structs.
+//!
+//! Null and bounds are checked before anything is written. What may collect keeps its references among the
+//! temporaries and reads them again afterwards.
+
+use super::Stop;
+use crate::store::{StoreOpaque, sub_slice};
+use crate::trap::{Trap, TrapKind};
+use heapwood_gc_abi::layout::array_bytes;
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+
+/// A struct that is too large for inline allocation.
+pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, [ty]: [u64; 1]) -> Result<u64, Stop> {
+    Ok(store.heap.alloc_struct(TypeId(ty as u32), &mut store.guest)? as u64)
+}
+
+/// A zeroed array.
+pub(super) fn alloc(store: &mut StoreOpaque, _: u32, [ty, len]: [u64; 2]) -> Result<u64, Stop> {
+    Ok(new_array(store, TypeId(ty as u32), len as u32)? as u64)
+}
+
+fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, Stop> {
+    let shift = store.heap.types().descriptor(ty).elem_shift;
+    let (bytes, limit) = (array_bytes(shift, len), store.heap.limit_bytes());
+    if bytes > limit {
+        let detail = format!("{bytes} bytes for an array of {len} elements; the heap's limit is {limit} bytes");
+        return Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail).into());
+    }
+    Ok(store.heap.alloc_array(ty, len, &mut store.guest)?)
+}
+
+/// Checks that a range lies in an array that is not null.
+fn check(store: &StoreOpaque, array: u64, start: u64, len: u64) -> Result<RawRef, TrapKind> {
+    if array == 0 {
+        return Err(TrapKind::NullArray);
+    }
+    let length = store.heap.array_length(array as u32) as u64;
+    let in_bounds = start.checked_add(len).is_some_and(|end| end <= length);
+    in_bounds.then_some(array as u32).ok_or(TrapKind::ArrayOutOfBounds)
+}
+
+fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
+    store.heap.descriptor_of(array).elem_shift
+}
+
+/// `array.copy`.
+pub(super) fn copy(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [to, to_index, from, from_index, len] = args;
+    let target = check(store, to, to_index, 0).err().filter(|kind| *kind == TrapKind::NullArray);
+    if let Some(null) = target {
+        return Err(null.into());
+    }
+    let from = check(store, from, from_index, len)?;
+    let to = check(store, to, to_index, len)?;
+    store.heap.array_copy(to, to_index as u32, from, from_index as u32, len as u32);
+    after_log(store);
+    Ok(0)
+}
+
+/// `array.fill`.
+pub(super) fn fill(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [array, index, low, high, len] = args;
+    let array = check(store, array, index, len)?;
+    let (index, len) = (index as u32, len as u32);
+    if store.heap.descriptor_of(array).kind != ObjectKind::ArrayRef {
+        store.heap.array_fill_bits(array, index, len, low as u128 | (high as u128) << 64);
+        return Ok(0);
+    }
+    let (mut array, mut value) = (array, low as RawRef);
+    if store.heap.fill_wants_promotion(array, len, value) {
+        let mark = store.guest.temporaries.len();
+        store.guest.temporaries.extend([array, value]);
+        store.heap.promote_all(&mut store.guest);
+        (array, value) = (store.guest.temporaries[mark], store.guest.temporaries[mark + 1]);
+        store.guest.temporaries.truncate(mark);
+    }
+    store.heap.array_fill_ref(array, index, len, value);
+    after_log(store);
+    Ok(0)
+}
+
+/// `array.new_data`.
+pub(super) fn new_data(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
+    let [ty, segment, offset, len] = args;
+    let shift = store.heap.types().descriptor(TypeId(ty as u32)).elem_shift;
+    let data = &store.guest.instances[instance as usize];
+    if sub_slice(data.data_bytes(segment as u32), offset, len << shift).is_none() {
+        return Err(TrapKind::MemoryOutOfBounds.into());
+    }
+    let array = new_array(store, TypeId(ty as u32), len as u32)?;
+    let data = &store.guest.instances[instance as usize];
+    let bytes = sub_slice(data.data_bytes(segment as u32), offset, len << shift).expect("checked above");
+    store.heap.array_init_bytes(array, 0, bytes);
+    Ok(array as u64)
+}
+
+/// `array.init_data`.
+pub(super) fn init_data(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [array, index, segment, offset, len] = args;
+    let array = check(store, array, index, len)?;
+    let bytes = len << elem_shift(store, array);
+    let data = &store.guest.instances[instance as usize];
+    let bytes = sub_slice(data.data_bytes(segment as u32), offset, bytes).ok_or(TrapKind::MemoryOutOfBounds)?;
+    store.heap.array_init_bytes(array, index as u32, bytes);
+    Ok(0)
+}
+
+/// `array.new_elem`.
+pub(super) fn new_elem(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
+    let [ty, segment, offset, len] = args;
+    let elements =
+        |store: &StoreOpaque| store.guest.instances[instance as usize].segment_elements(segment as u32, offset, len);
+    elements(store).ok_or(TrapKind::TableOutOfBounds)?;
+    let array = new_array(store, TypeId(ty as u32), len as u32)?;
+    // Read again: the collector may have moved what expressions made.
+    let elements = elements(store).expect("checked above");
+    write_elements(store, array, 0, &elements);
+    Ok(array as u64)
+}
+
+/// `array.init_elem`.
+pub(super) fn init_elem(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [array, index, segment, offset, len] = args;
+    let array = check(store, array, index, len)?;
+    let data = &store.guest.instances[instance as usize];
+    let elements = data.segment_elements(segment as u32, offset, len).ok_or(TrapKind::TableOutOfBounds)?;
+    write_elements(store, array, index as u32, &elements);
+    Ok(0)
+}
+
+fn write_elements(store: &mut StoreOpaque, array: RawRef, index: u32, elements: &[RawRef]) {
+    for (position, element) in (index..).zip(elements) {
+        store.heap.array_set_ref(array, position, *element);
+    }
+    after_log(store);
+}
+
+/// Whether a reference has a type of depth 8 or more.
+pub(super) fn cast_deep(store: &mut StoreOpaque, _: u32, [reference, ty]: [u64; 2]) -> Result<u64, Stop> {
+    let found = store.heap.type_of(reference as u32);
+    Ok(store.engine().registry().is_subtype(found, TypeId(ty as u32)) as u64)
+}
+
+fn after_log(store: &mut StoreOpaque) {
+    if store.heap.wants_collection() {
+        store.guest.update_guard(true);
+    }
+}

@@ -1,0 +1,181 @@
+//! The runtime's entry points behind the builtin table: one row each in [`address`], one safe function each in the
+//! file of its chapter.
+//!
+//! A **call** function gets the store, the number of the calling instance and its arguments; a **slow** function the
+//! store and its argument. Both return a value or the reason to stop.
+
+mod array;
+mod exception;
+mod memory;
+mod slow;
+mod table;
+
+pub(crate) use exception::resume;
+
+use super::entry::Left;
+use crate::error::Error;
+use crate::store::StoreOpaque;
+use crate::trap::Trap;
+use heapwood_gc_abi::hot::STORE;
+use heapwood_jit::abi::Builtin;
+use heapwood_jit::stubs::Status;
+use heapwood_module::ContextLayout;
+
+/// What the stubs get back: rax and rdx.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Outcome {
+    value: u64,
+    status: u64,
+}
+
+impl Outcome {
+    /// Go on, with a value.
+    pub fn done(value: u64) -> Outcome {
+        Outcome { value, status: Status::Done as u64 }
+    }
+
+    /// Not `Done`.
+    pub fn status(status: Status) -> Outcome {
+        Outcome { value: 0, status: status as u64 }
+    }
+}
+
+/// Why a builtin does not return to the guest.
+pub(super) enum Stop {
+    /// A trap.
+    Trap(Trap),
+    /// An error.
+    Error(Error),
+    /// The RESUME words are set: the guest goes on at a handler, with this exception.
+    Resume(u32),
+}
+
+impl<T: Into<Trap>> From<T> for Stop {
+    fn from(trap: T) -> Stop {
+        Stop::Trap(trap.into())
+    }
+}
+
+/// The store that the guest with this heap base belongs to.
+pub(super) fn store_of(base: usize) -> *mut StoreOpaque {
+    // SAFETY: R5.
+    unsafe { *((base as isize + STORE as isize) as *const *mut StoreOpaque) }
+}
+
+/// Turns the result of a builtin into what the stub needs.
+fn finish(store: &mut StoreOpaque, result: Result<u64, Stop>) -> Outcome {
+    let error = match result {
+        Ok(value) => return Outcome::done(value),
+        Err(Stop::Resume(exception)) => {
+            return Outcome { value: exception as u64, status: Status::Resume as u64 };
+        }
+        Err(Stop::Trap(trap)) => Error::from(trap),
+        Err(Stop::Error(error)) => error,
+    };
+    let backtrace = store.backtrace();
+    store.guest.left = Some(Left::Error(error.with_backtrace(backtrace)));
+    Outcome::status(Status::Leave)
+}
+
+fn run_call<const N: usize>(
+    base: usize,
+    context: usize,
+    args: *const u64,
+    builtin: fn(&mut StoreOpaque, u32, [u64; N]) -> Result<u64, Stop>,
+) -> Outcome {
+    // SAFETY: R2: the builtin has the store until it returns.
+    let store = unsafe { &mut *store_of(base) };
+    // SAFETY: R7: r14 is the context of the calling function.
+    let instance = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
+    // SAFETY: R6: the caller wrote N arguments.
+    let args = unsafe { *args.cast::<[u64; N]>() };
+    store.check_frames();
+    let result = builtin(store, instance as u32, args);
+    finish(store, result)
+}
+
+fn run_slow(base: usize, arg: u64, builtin: fn(&mut StoreOpaque, u64) -> Result<u64, Stop>) -> Outcome {
+    // SAFETY: R2: the builtin has the store until it returns.
+    let store = unsafe { &mut *store_of(base) };
+    store.check_frames();
+    let result = builtin(store, arg);
+    finish(store, result)
+}
+
+macro_rules! call {
+    ($builtin:path) => {{
+        extern "sysv64" fn glue(base: usize, context: usize, args: *const u64) -> Outcome {
+            run_call(base, context, args, $builtin)
+        }
+        glue as *const () as u64
+    }};
+}
+
+macro_rules! slow {
+    ($builtin:path) => {{
+        extern "sysv64" fn glue(base: usize, _context: usize, arg: u64) -> Outcome {
+            run_slow(base, arg, $builtin)
+        }
+        glue as *const () as u64
+    }};
+}
+
+/// Address of the native function of a builtin.
+fn address(builtin: Builtin) -> u64 {
+    match builtin {
+        Builtin::Poll => slow!(slow::poll),
+        Builtin::Allocate => slow!(slow::allocate),
+        Builtin::Log => slow!(slow::log),
+        Builtin::LogElement => slow!(slow::log_element),
+        Builtin::LogGlobal => slow!(slow::log_global),
+        Builtin::Throw => call!(exception::throw),
+        Builtin::MemoryGrow => call!(memory::grow),
+        Builtin::MemoryFill => call!(memory::fill),
+        Builtin::MemoryCopy => call!(memory::copy),
+        Builtin::MemoryInit => call!(memory::init),
+        Builtin::DataDrop => call!(memory::data_drop),
+        Builtin::TableSet => call!(table::set),
+        Builtin::TableGrow => call!(table::grow),
+        Builtin::TableFill => call!(table::fill),
+        Builtin::TableCopy => call!(table::copy),
+        Builtin::TableInit => call!(table::init),
+        Builtin::ElemDrop => call!(table::elem_drop),
+        Builtin::StructAlloc => call!(array::struct_alloc),
+        Builtin::ArrayAlloc => call!(array::alloc),
+        Builtin::ArrayCopy => call!(array::copy),
+        Builtin::ArrayFill => call!(array::fill),
+        Builtin::ArrayNewData => call!(array::new_data),
+        Builtin::ArrayNewElem => call!(array::new_elem),
+        Builtin::ArrayInitData => call!(array::init_data),
+        Builtin::ArrayInitElem => call!(array::init_elem),
+        Builtin::CastDeep => call!(array::cast_deep),
+    }
+}
+
+/// Addresses of all, by builtin.
+pub(super) fn addresses() -> Vec<u64> {
+    Builtin::ALL.iter().map(|builtin| address(*builtin)).collect()
+}
+
+/// Address of what the trap stub calls.
+pub(super) fn trap_address() -> u64 {
+    extern "sysv64" fn trap(base: usize) {
+        // SAFETY: R2.
+        let store = unsafe { &mut *store_of(base) };
+        let error = Error::from(Trap::new(store.trap_kind()));
+        let backtrace = store.trap_backtrace();
+        store.guest.left = Some(Left::Error(error.with_backtrace(backtrace)));
+    }
+    trap as *const () as u64
+}
+
+/// Address of what the return barrier calls.
+pub(super) fn unwound_address() -> u64 {
+    extern "sysv64" fn unwound(base: usize) {
+        // SAFETY: R2.
+        let store = unsafe { &mut *store_of(base) };
+        store.guest.frames.unwound();
+    }
+    unwound as *const () as u64
+}

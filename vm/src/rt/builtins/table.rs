@@ -1,0 +1,61 @@
+//! Tables.
+
+use super::Stop;
+use crate::store::StoreOpaque;
+use crate::trap::TrapKind;
+
+fn position(store: &StoreOpaque, instance: u32, table: u64) -> usize {
+    store.guest.instances[instance as usize].tables[table as usize] as usize
+}
+
+/// `table.set`.
+pub(super) fn set(store: &mut StoreOpaque, instance: u32, [table, index, value]: [u64; 3]) -> Result<u64, Stop> {
+    fill(store, instance, [table, index, value, 1])
+}
+
+/// `table.grow`.
+pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [table, value, len]: [u64; 3]) -> Result<u64, Stop> {
+    let table = position(store, instance, table);
+    Ok(store.guest.tables[table].grow(len, value as u32).unwrap_or(StoreOpaque::REFUSED))
+}
+
+/// `table.fill`.
+pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
+    let [table, to, value, len] = args;
+    let table = position(store, instance, table);
+    let table = &mut store.guest.tables[table];
+    let range = table.range(to, len).ok_or(TrapKind::TableOutOfBounds)?;
+    table.slice_mut(range).fill(value as u32);
+    Ok(0)
+}
+
+/// `table.copy`.
+pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [to_table, from_table, to, from, len] = args;
+    let (to_table, from_table) = (position(store, instance, to_table), position(store, instance, from_table));
+    let tables = &mut store.guest.tables;
+    let (to, from) = (tables[to_table].range(to, len), tables[from_table].range(from, len));
+    let (Some(to), Some(from)) = (to, from) else {
+        return Err(TrapKind::TableOutOfBounds.into());
+    };
+    if to_table == from_table {
+        tables[to_table].copy_within(from, to);
+    } else {
+        let [target, source] = tables.get_disjoint_mut([to_table, from_table]).expect("two tables of the store");
+        target.slice_mut(to).copy_from_slice(source.slice(from));
+    }
+    Ok(0)
+}
+
+/// `table.init`.
+pub(super) fn init(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [table, segment, to, from, len] = args;
+    store.table_init(instance, table as u32, segment as u32, to, from, len)?;
+    Ok(0)
+}
+
+/// `elem.drop`.
+pub(super) fn elem_drop(store: &mut StoreOpaque, instance: u32, [segment]: [u64; 1]) -> Result<u64, Stop> {
+    store.guest.instances[instance as usize].drop_element_segment(segment as u32);
+    Ok(0)
+}

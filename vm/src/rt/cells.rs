@@ -1,0 +1,155 @@
+//! Words that compiled code shares with the runtime: instance contexts, and the cells of globals, tables, memories.
+//!
+//! All of them lie in immortal memory of the store's cage.
+
+use crate::types::ValType;
+use crate::value::RawVal;
+use heapwood_gc::{Exhausted, Heap};
+use heapwood_gc_abi::RawRef;
+use heapwood_module::ContextLayout;
+
+/// A block of immortal memory: an instance context, a cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Block {
+    address: usize,
+    bytes: u32,
+}
+
+impl Block {
+    /// A zeroed block; also its reference.
+    ///
+    /// # Errors
+    /// The heap's limit.
+    pub fn new(heap: &mut Heap, bytes: u32) -> Result<(Block, RawRef), Exhausted> {
+        let reference = heap.alloc_immortal(bytes as u64)?;
+        Ok((Block { address: heap.base() + reference as usize * 4, bytes }, reference))
+    }
+
+    /// A part of the block.
+    pub fn part(self, offset: u32, bytes: u32) -> Block {
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the block");
+        Block { address: self.address + offset as usize, bytes }
+    }
+
+    /// Its address.
+    pub fn address(self) -> usize {
+        self.address
+    }
+
+    #[inline]
+    fn at<T>(self, offset: u32) -> *mut T {
+        assert!(offset as usize + size_of::<T>() <= self.bytes as usize, "outside of the block");
+        (self.address + offset as usize) as *mut T
+    }
+
+    /// Reads a u64.
+    pub fn u64(self, offset: u32) -> u64 {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { self.at::<u64>(offset).read_unaligned() }
+    }
+
+    /// Writes a u64.
+    pub fn set_u64(self, offset: u32, value: u64) {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { self.at::<u64>(offset).write_unaligned(value) }
+    }
+
+    /// Reads a u32.
+    pub fn u32(self, offset: u32) -> u32 {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { self.at::<u32>(offset).read_unaligned() }
+    }
+
+    /// Writes a u32.
+    pub fn set_u32(self, offset: u32, value: u32) {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { self.at::<u32>(offset).write_unaligned(value) }
+    }
+
+    /// Reads a byte.
+    pub fn u8(self, offset: u32) -> u8 {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { *self.at::<u8>(offset) }
+    }
+
+    /// Writes a byte.
+    pub fn set_u8(self, offset: u32, value: u8) {
+        // SAFETY: R7; bounds by `at`.
+        unsafe { *self.at::<u8>(offset) = value }
+    }
+}
+
+/// The value of a global.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GlobalCell(Block);
+
+impl GlobalCell {
+    /// Bytes that a global of any type fits.
+    pub const BYTES: u32 = 16;
+
+    /// The cell in `block`.
+    pub fn new(block: Block) -> GlobalCell {
+        GlobalCell(block)
+    }
+
+    /// Its address.
+    pub fn address(self) -> usize {
+        self.0.address()
+    }
+
+    /// Reads it.
+    pub fn get(self, ty: ValType) -> RawVal {
+        match ty {
+            ValType::I32 | ValType::F32 | ValType::Ref(_) => [self.0.u32(0) as u64, 0],
+            ValType::I64 | ValType::F64 => [self.0.u64(0), 0],
+            ValType::V128 => [self.0.u64(0), self.0.u64(8)],
+        }
+    }
+
+    /// Writes it. For references the caller enters the cell in the dirty list.
+    pub fn set(self, ty: ValType, value: RawVal) {
+        match ty {
+            ValType::Ref(_) => self.0.set_u32(ContextLayout::GLOBAL_REF, value[0] as u32),
+            ValType::I32 | ValType::F32 | ValType::I64 | ValType::F64 => self.0.set_u64(0, value[0]),
+            ValType::V128 => {
+                self.0.set_u64(0, value[0]);
+                self.0.set_u64(8, value[1]);
+            }
+        }
+    }
+}
+
+/// A reference global by the address of its cell, for the collector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RefCell32(usize);
+
+impl RefCell32 {
+    /// The cell of a global of reference type.
+    pub fn of(cell: GlobalCell) -> RefCell32 {
+        RefCell32(cell.address())
+    }
+
+    /// The cell at an address that compiled code passed to `Builtin::LogGlobal`, one of `known`.
+    pub fn of_global(address: usize, known: &[RefCell32]) -> RefCell32 {
+        debug_assert!(known.contains(&RefCell32(address)), "{address:#x} is no reference global");
+        RefCell32(address)
+    }
+
+    /// Calls `visit` with the reference.
+    pub fn visit(self, visit: impl FnOnce(&mut u32)) {
+        // SAFETY: R7; nobody else has the cell while the collector or the runtime runs.
+        visit(unsafe { &mut *(self.0 as *mut u32) });
+    }
+
+    /// Whether it is in the dirty list.
+    pub fn is_dirty(self) -> bool {
+        // SAFETY: R7.
+        unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *const u32) != 0 }
+    }
+
+    /// Says whether it is in the dirty list.
+    pub fn set_dirty(self, dirty: bool) {
+        // SAFETY: R7.
+        unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *mut u32) = dirty as u32 }
+    }
+}

@@ -1,0 +1,66 @@
+//! Calling a function of the guest from native code.
+
+use super::signals;
+use crate::error::{Error, Result};
+use crate::store::{Signature, StoreOpaque};
+use crate::trap::{Trap, TrapKind};
+use crate::value::RawVal;
+use heapwood_gc_abi::hot::STORE;
+use heapwood_jit::stubs::ENTRY_RETURNED;
+
+/// Native stack that nested entries of one thread may use together: guest calls host calls guest …
+const NATIVE_STACK_MAX: usize = 512 << 10;
+/// Bytes of an entry's frame on the guest stack.
+const ENTRY_FRAME_BYTES: usize = 64;
+
+type EntryTrampoline =
+    extern "sysv64" fn(code: u64, context: u64, heap_base: usize, values: *mut RawVal, guest_sp: usize) -> u64;
+
+/// Why the guest was left without returning.
+pub(crate) enum Left {
+    /// With this error.
+    Error(Error),
+    /// A host function panicked.
+    Panic(Box<dyn std::any::Any + Send>),
+}
+
+/// Calls `code` with `context`. `values` holds the arguments and takes the results.
+pub(crate) fn call(
+    store: &mut StoreOpaque,
+    signature: &Signature,
+    code: u64,
+    context: u64,
+    values: &mut [RawVal],
+) -> Result<()> {
+    let slots = signature.ty.params().len().max(signature.ty.results().len());
+    assert!(values.len() >= slots, "a place for each argument and result");
+    signals::prepare_thread();
+    let guest_sp = store.guest.next_stack_pointer()?;
+    let stack = store.guest.stack_limit();
+    let marker = 0u8;
+    let native = &raw const marker as usize;
+    let outermost = *store.guest.native_base.get_or_insert(native);
+    let overflow = guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < stack
+        || outermost.abs_diff(native) > NATIVE_STACK_MAX;
+    if overflow {
+        store.guest.leave_entry(native);
+        return Err(Trap::new(TrapKind::StackExhausted).into());
+    }
+    let hot = store.hot();
+    store.guest.frames.push();
+    hot.set(STORE, store as *mut StoreOpaque as u64);
+    let previous = signals::set_current(store);
+    // SAFETY: R4: the trampoline is the one of the function's type, and kept by the engine.
+    let trampoline: EntryTrampoline = unsafe { std::mem::transmute(signature.entry) };
+    let ended = trampoline(code, context, hot.base(), values.as_mut_ptr(), guest_sp);
+    signals::set_current(previous);
+    store.guest.frames.pop();
+    store.guest.leave_entry(native);
+    if ended == ENTRY_RETURNED {
+        return Ok(());
+    }
+    match store.guest.left.take().expect("the runtime says why it left the guest") {
+        Left::Error(error) => Err(error),
+        Left::Panic(panic) => std::panic::resume_unwind(panic),
+    }
+}

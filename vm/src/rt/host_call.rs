@@ -1,0 +1,59 @@
+//! Calling a host function from the guest.
+
+use super::builtins::{Outcome, store_of};
+use super::entry::Left;
+use crate::error::{Error, ErrorKind};
+use crate::value::RawVal;
+use heapwood_jit::stubs::Status;
+use heapwood_module::ContextLayout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Address of the dispatcher, for the host trampolines.
+pub(crate) fn address() -> u64 {
+    dispatch as *const () as u64
+}
+
+/// Runs the host function whose number is in the context.
+extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) -> Outcome {
+    let store = store_of(base);
+    // SAFETY: R7: the context of a host function is an instance context with a number and nothing else.
+    let number = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
+    // SAFETY: R2; the borrow ends before the host function gets the store.
+    let (func, scope) = {
+        let store = unsafe { &mut *store };
+        store.guest.enter_host(values as usize);
+        (store.guest.host_func(number as u32), store.guest.roots.enter_scope())
+    };
+    let count = func.ty().params().len().max(func.ty().results().len());
+    // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
+    let values = unsafe { std::slice::from_raw_parts_mut(values, count) };
+    let result = catch_unwind(AssertUnwindSafe(|| func.call(store, values)));
+    // SAFETY: R2; the host function has returned.
+    let store = unsafe { &mut *store };
+    store.guest.leave_host();
+    let outcome = match result {
+        Ok(Ok(())) => Outcome::done(0),
+        Ok(Err(error)) => fail(store, error),
+        Err(panic) => {
+            store.guest.left = Some(Left::Panic(panic));
+            Outcome::status(Status::Leave)
+        }
+    };
+    store.guest.roots.leave_scope(scope);
+    outcome
+}
+
+/// An error of a host function: an exception is thrown again, all else leaves the guest.
+fn fail(store: &mut crate::store::StoreOpaque, error: Error) -> Outcome {
+    if let ErrorKind::Exception(exception) = error.kind()
+        && let Ok(object) = store.guest.roots.get_owned(exception.root())
+    {
+        if let Some(outcome) = super::builtins::resume(store, object) {
+            return outcome;
+        }
+        // Nobody here catches it: it goes on as the same error.
+    }
+    let backtrace = store.backtrace();
+    store.guest.left = Some(Left::Error(error.with_backtrace(backtrace)));
+    Outcome::status(Status::Leave)
+}

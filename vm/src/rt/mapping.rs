@@ -1,0 +1,122 @@
+//! Address space of our own, and what may be done with it.
+
+use crate::error::{Error, Result};
+use std::ptr::NonNull;
+
+/// Granularity of protection.
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// A private anonymous mapping, unmapped on drop.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+/// What the pages of a range may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Nothing.
+    None,
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading and executing.
+    Execute,
+}
+
+impl Access {
+    fn flags(self) -> i32 {
+        match self {
+            Access::None => libc::PROT_NONE,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Access::Execute => libc::PROT_READ | libc::PROT_EXEC,
+        }
+    }
+}
+
+// SAFETY: R1: the mapping belongs to its owner like a boxed slice.
+unsafe impl Send for Mapping {}
+// SAFETY: R1: shared access only reads.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes` (rounded up to pages) of zeroes with this access. Nothing is committed before it is touched.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn new(bytes: usize, access: Access) -> Result<Mapping> {
+        let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, -1, 0) };
+        match NonNull::new(start.cast()) {
+            Some(start) if start.as_ptr() as *mut libc::c_void != libc::MAP_FAILED => Ok(Mapping { start, bytes }),
+            _ => Err(Error::limit(format!("the system refused to map {bytes} bytes"))),
+        }
+    }
+
+    /// First address.
+    pub fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// First address as a number.
+    pub fn address(&self) -> usize {
+        self.start.as_ptr() as usize
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether an address lies inside.
+    pub fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.address()) < self.bytes
+    }
+
+    /// Changes what a range of whole pages may be used for.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn protect(&self, offset: usize, bytes: usize, access: Access) -> Result<()> {
+        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        // SAFETY: R1: the range lies inside; whoever loses access to it was given none by this type.
+        let result = unsafe { libc::mprotect(self.start().add(offset).cast(), bytes, access.flags()) };
+        if result == 0 { Ok(()) } else { Err(Error::limit(format!("the system refused to commit {bytes} bytes"))) }
+    }
+
+    /// Asks the system not to use huge pages: what is barely touched stays small.
+    pub fn avoid_huge_pages(&self) {
+        // SAFETY: R1, R10: advice without effect on contents.
+        unsafe { libc::madvise(self.start().cast(), self.bytes, libc::MADV_NOHUGEPAGE) };
+    }
+
+    /// A range that is readable.
+    ///
+    /// # Safety
+    /// The range has been readable since it was last protected, and is not written meanwhile.
+    pub unsafe fn slice(&self, offset: usize, bytes: usize) -> &[u8] {
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        // SAFETY: R1 by the assertion, and the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start().add(offset), bytes) }
+    }
+
+    /// A range that is readable and writable.
+    ///
+    /// # Safety
+    /// The range has been writable since it was last protected, and nobody else uses it meanwhile.
+    pub unsafe fn slice_mut(&mut self, offset: usize, bytes: usize) -> &mut [u8] {
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        // SAFETY: R1 by the assertion, and the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start().add(offset), bytes) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: R1: the owner is gone, so nobody reaches into the range any more.
+        unsafe { libc::munmap(self.start().cast(), self.bytes) };
+    }
+}

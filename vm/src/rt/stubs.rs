@@ -1,0 +1,161 @@
+//! Stubs in executable memory.
+//!
+//! 1. The fixed ones exist once in the process and are never freed.
+//! 2. Trampolines exist once per engine and call layout. They are made in batches, since each batch takes whole pages.
+
+use super::builtins;
+use super::host_call;
+use super::mapping::{Access, Mapping, PAGE_BYTES};
+use crate::error::Result;
+use heapwood_jit::abi::CallLayout;
+use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::OnceLock;
+
+/// The stubs that exist once.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    mapping: Mapping,
+    stubs: FixedStubs,
+}
+
+/// The fixed stubs of this process.
+///
+/// # Panics
+/// If the system refuses two pages.
+pub(crate) fn fixed() -> &'static Fixed {
+    static FIXED: OnceLock<Fixed> = OnceLock::new();
+    FIXED.get_or_init(|| {
+        let targets = NativeTargets {
+            builtins: builtins::addresses(),
+            trap: builtins::trap_address(),
+            unwound: builtins::unwound_address(),
+        };
+        let mut stubs = fixed_stubs(&targets);
+        let code = std::mem::take(&mut stubs.code);
+        let mapping = place(&code).expect("memory for the runtime's stubs");
+        Fixed { mapping, stubs }
+    })
+}
+
+impl Fixed {
+    /// Addresses of the stubs of the builtins.
+    pub fn builtins(&self) -> impl Iterator<Item = u64> {
+        self.stubs.builtins.iter().map(|offset| (self.mapping.address() + *offset as usize) as u64)
+    }
+
+    /// Where a trapping guest goes.
+    pub fn trap(&self) -> u64 {
+        (self.mapping.address() + self.stubs.trap as usize) as u64
+    }
+
+    /// The return barrier.
+    pub fn barrier(&self) -> u64 {
+        (self.mapping.address() + self.stubs.barrier as usize) as u64
+    }
+
+    fn special(&self) -> u64 {
+        (self.mapping.address() + self.stubs.special as usize) as u64
+    }
+}
+
+fn place(code: &[u8]) -> Result<Mapping> {
+    let mut mapping = Mapping::new(code.len(), Access::ReadWrite)?;
+    // SAFETY: R1: just mapped readable and writable, and nobody else knows of it.
+    unsafe { mapping.slice_mut(0, code.len()) }.copy_from_slice(code);
+    mapping.protect(0, mapping.bytes(), Access::Execute)?;
+    Ok(mapping)
+}
+
+/// Which trampoline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Trampoline {
+    /// From native code into the guest.
+    Entry,
+    /// From the guest to a host function.
+    Host,
+}
+
+/// The trampolines of an engine.
+#[derive(Debug, Default)]
+pub(crate) struct Trampolines {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: FxHashMap<(Trampoline, LayoutKey), usize>,
+    batches: Vec<Mapping>,
+}
+
+/// What makes two layouts the same code.
+type LayoutKey = Box<[u8]>;
+
+impl Trampolines {
+    /// Address of the trampoline for a layout, made if need be.
+    ///
+    /// # Errors
+    /// The system refuses memory.
+    pub fn get(&self, kind: Trampoline, layout: &CallLayout) -> Result<usize> {
+        Ok(self.get_all(&[(kind, layout)])?[0])
+    }
+
+    /// Addresses of several, made together if need be.
+    ///
+    /// # Errors
+    /// The system refuses memory.
+    pub fn get_all(&self, wanted: &[(Trampoline, &CallLayout)]) -> Result<Vec<usize>> {
+        let mut state = self.state.lock();
+        let keys: Vec<_> = wanted.iter().map(|(kind, layout)| (*kind, key(layout))).collect();
+        let mut code = Vec::new();
+        let mut made = Vec::new();
+        for (key, (kind, layout)) in keys.iter().zip(wanted) {
+            if state.known.contains_key(key) || made.iter().any(|(other, _)| other == key) {
+                continue;
+            }
+            made.push((key.clone(), code.len()));
+            code.extend(assemble(*kind, layout));
+            code.resize(code.len().next_multiple_of(16), 0xcc);
+        }
+        if !made.is_empty() {
+            let mapping = place(&code)?;
+            for (key, offset) in made {
+                state.known.insert(key, mapping.address() + offset);
+            }
+            state.batches.push(mapping);
+        }
+        Ok(keys.iter().map(|key| state.known[key]).collect())
+    }
+}
+
+fn assemble(kind: Trampoline, layout: &CallLayout) -> Vec<u8> {
+    match kind {
+        Trampoline::Entry => entry_trampoline(layout),
+        Trampoline::Host => host_trampoline(layout, host_call::address(), fixed().special()),
+    }
+}
+
+/// Every place as bytes.
+fn key(layout: &CallLayout) -> LayoutKey {
+    use heapwood_jit::abi::Place;
+    let mut bytes = Vec::with_capacity(layout.params.len() * 3 + layout.results.len() * 3 + 10);
+    for places in [&layout.params[..], &layout.results[..]] {
+        bytes.extend((places.len() as u32).to_le_bytes());
+        for place in places {
+            match *place {
+                Place::Gpr(gpr) => bytes.push(gpr.0),
+                Place::Xmm(xmm) => bytes.push(0x40 | xmm.0),
+                Place::Stack(offset) => {
+                    bytes.push(0x80);
+                    bytes.extend(offset.to_le_bytes());
+                }
+            }
+        }
+    }
+    bytes.extend(layout.arg_bytes.to_le_bytes());
+    bytes.extend(layout.result_bytes.to_le_bytes());
+    bytes.into_boxed_slice()
+}
+
+const _: () = assert!(PAGE_BYTES.is_multiple_of(16));

@@ -1,0 +1,274 @@
+//! Constant expressions.
+//!
+//! Values are kept on a stack; references on it live in `Guest::temporaries`, where the collector finds them.
+//! Objects are immortal if nothing in them can ever reference what is not, else they are born old.
+
+use super::StoreOpaque;
+use super::guest::Guest;
+use crate::error::Result;
+use crate::trap::{Trap, TrapKind};
+use crate::value::RawVal;
+use heapwood_gc_abi::header::IMMORTAL;
+use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, array_bytes};
+use heapwood_gc_abi::{FieldKind, RawRef, TypeId, i31_encode, is_i31};
+use heapwood_module::{CompositeType, ConstOp, FieldType};
+
+/// Largest object that constant expressions make immortal.
+const IMMORTAL_BYTES_MAX: u64 = 64 << 10;
+
+/// The value of a constant expression. A reference is not rooted: it must be stored before anything collects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ConstValue {
+    /// i32 and f32 zero-extended.
+    Number(RawVal),
+    /// A reference.
+    Reference(RawRef),
+}
+
+impl ConstValue {
+    /// As compiled code holds it.
+    pub fn raw(self) -> RawVal {
+        match self {
+            ConstValue::Number(value) => value,
+            ConstValue::Reference(reference) => [reference as u64, 0],
+        }
+    }
+
+    /// The reference.
+    pub fn reference(self) -> RawRef {
+        match self {
+            ConstValue::Reference(reference) => reference,
+            ConstValue::Number(_) => panic!("validation excludes a number here"),
+        }
+    }
+}
+
+/// The operands of one evaluation: numbers here, references by their place among the temporaries.
+#[derive(Clone, Copy)]
+enum Slot {
+    Number(RawVal),
+    Temporary,
+}
+
+struct Evaluation<'s> {
+    store: &'s mut StoreOpaque,
+    instance: u32,
+    stack: Vec<Slot>,
+}
+
+impl StoreOpaque {
+    /// Evaluates a constant expression of an instance. May collect.
+    ///
+    /// # Errors
+    /// The heap is exhausted.
+    pub fn evaluate(&mut self, instance: u32, expr: &[ConstOp]) -> Result<ConstValue> {
+        let mut evaluation = Evaluation { store: self, instance, stack: Vec::new() };
+        for op in expr {
+            evaluation.step(*op)?;
+        }
+        let value = evaluation.pop();
+        assert!(evaluation.stack.is_empty(), "a constant expression has one value");
+        Ok(value)
+    }
+}
+
+impl Evaluation<'_> {
+    fn push(&mut self, value: ConstValue) {
+        self.stack.push(match value {
+            ConstValue::Number(value) => Slot::Number(value),
+            ConstValue::Reference(reference) => {
+                self.store.guest.temporaries.push(reference);
+                Slot::Temporary
+            }
+        });
+    }
+
+    fn pop(&mut self) -> ConstValue {
+        match self.stack.pop().expect("validation counts operands") {
+            Slot::Number(value) => ConstValue::Number(value),
+            Slot::Temporary => {
+                ConstValue::Reference(self.store.guest.temporaries.pop().expect("one for each reference"))
+            }
+        }
+    }
+
+    fn number(&mut self, value: u64) {
+        self.push(ConstValue::Number([value, 0]));
+    }
+
+    fn reference(&mut self, value: RawRef) {
+        self.push(ConstValue::Reference(value));
+    }
+
+    fn binary_i32(&mut self, f: impl FnOnce(u32, u32) -> u32) {
+        let (b, a) = (self.pop().raw()[0] as u32, self.pop().raw()[0] as u32);
+        self.number(f(a, b) as u64);
+    }
+
+    fn binary_i64(&mut self, f: impl FnOnce(u64, u64) -> u64) {
+        let (b, a) = (self.pop().raw()[0], self.pop().raw()[0]);
+        self.number(f(a, b));
+    }
+
+    fn step(&mut self, op: ConstOp) -> Result<()> {
+        match op {
+            ConstOp::I32Const(value) => self.number(value as u32 as u64),
+            ConstOp::I64Const(value) => self.number(value as u64),
+            ConstOp::F32Const(bits) => self.number(bits as u64),
+            ConstOp::F64Const(bits) => self.number(bits),
+            ConstOp::V128Const(value) => self.push(ConstValue::Number([value as u64, (value >> 64) as u64])),
+            ConstOp::RefNull(_) => self.reference(0),
+            ConstOp::RefFunc(function) => {
+                let object = self.store.guest.instances[self.instance as usize].function_object(function);
+                self.reference(object.expect("functions of constant expressions escape"));
+            }
+            ConstOp::GlobalGet(global) => {
+                let global = self.store.guest.instances[self.instance as usize].globals[global as usize];
+                let data = self.store.guest.globals[global as usize];
+                let value = data.cell.get(data.ty.content());
+                match data.ty.content().is_ref() {
+                    true => self.reference(value[0] as u32),
+                    false => self.push(ConstValue::Number(value)),
+                }
+            }
+            ConstOp::I32Add => self.binary_i32(u32::wrapping_add),
+            ConstOp::I32Sub => self.binary_i32(u32::wrapping_sub),
+            ConstOp::I32Mul => self.binary_i32(u32::wrapping_mul),
+            ConstOp::I64Add => self.binary_i64(u64::wrapping_add),
+            ConstOp::I64Sub => self.binary_i64(u64::wrapping_sub),
+            ConstOp::I64Mul => self.binary_i64(u64::wrapping_mul),
+            ConstOp::RefI31 => {
+                let value = self.pop().raw()[0] as u32;
+                self.reference(i31_encode(value));
+            }
+            ConstOp::StructNew(ty) => self.struct_new(ty, true)?,
+            ConstOp::StructNewDefault(ty) => self.struct_new(ty, false)?,
+            ConstOp::ArrayNew(ty) => {
+                let length = self.pop().raw()[0] as u32;
+                self.array_new(ty, length, Fill::Same)?;
+            }
+            ConstOp::ArrayNewDefault(ty) => {
+                let length = self.pop().raw()[0] as u32;
+                self.array_new(ty, length, Fill::Default)?;
+            }
+            ConstOp::ArrayNewFixed(ty, length) => self.array_new(ty, length, Fill::Each)?,
+            // The bits of a reference do not change.
+            ConstOp::AnyConvertExtern | ConstOp::ExternConvertAny => {}
+        }
+        Ok(())
+    }
+
+    fn engine_type(&self, index: u32) -> TypeId {
+        self.store.guest.instances[self.instance as usize].module.types().id(index)
+    }
+
+    /// Whether the topmost `count` operands are numbers or references that an immortal object may hold.
+    fn top_is_immortal(&self, count: usize) -> bool {
+        let operands = &self.stack[self.stack.len() - count..];
+        let references = operands.iter().filter(|slot| matches!(slot, Slot::Temporary)).count();
+        let temporaries = &self.store.guest.temporaries;
+        temporaries[temporaries.len() - references..].iter().all(|reference| self.is_immortal(*reference))
+    }
+
+    fn is_immortal(&self, reference: RawRef) -> bool {
+        reference == 0 || is_i31(reference) || self.store.heap.read_i32(reference, 0) & IMMORTAL != 0
+    }
+
+    fn struct_new(&mut self, index: u32, with_operands: bool) -> Result<()> {
+        let id = self.engine_type(index);
+        let ty = self.store.engine().registry().composite(id);
+        let CompositeType::Struct(fields) = &ty.composite else { panic!("type {index} is no struct type") };
+        let operands = if with_operands { fields.len() } else { 0 };
+        let immortal = !fields.iter().any(is_mutable_reference) && self.top_is_immortal(operands);
+        let store = &mut *self.store;
+        let object = match immortal {
+            true => store.heap.alloc_immortal_object(id),
+            false => store.heap.alloc_old_struct(id, &mut store.guest),
+        };
+        let object = object.map_err(Guest::heap_exhausted)?;
+        for field in (0..operands).rev() {
+            let value = self.pop().raw();
+            let (offset, kind) = (ty.layout.offsets[field] as u64, ty.layout.kinds[field]);
+            self.write(object, offset, kind, value, immortal);
+        }
+        self.reference(object);
+        Ok(())
+    }
+
+    fn array_new(&mut self, index: u32, length: u32, fill: Fill) -> Result<()> {
+        let id = self.engine_type(index);
+        let ty = self.store.engine().registry().composite(id);
+        let CompositeType::Array(element) = &ty.composite else { panic!("type {index} is no array type") };
+        let kind = element.storage.field_kind();
+        let operands = match fill {
+            Fill::Default => 0,
+            Fill::Same => 1,
+            Fill::Each => length as usize,
+        };
+        let small = array_bytes(kind.shift(), length) <= IMMORTAL_BYTES_MAX;
+        let immortal = small && !is_mutable_reference(element) && self.top_is_immortal(operands);
+        let store = &mut *self.store;
+        let object = match immortal {
+            true => store.heap.alloc_immortal_array(id, length),
+            false => store.heap.alloc_old_array(id, length, &mut store.guest),
+        };
+        let object = object.map_err(Guest::heap_exhausted)?;
+        match fill {
+            Fill::Default => {}
+            Fill::Same => {
+                let value = self.pop().raw();
+                for element in 0..length {
+                    self.write_element(object, element, kind, value, immortal);
+                }
+            }
+            Fill::Each => {
+                for element in (0..length).rev() {
+                    let value = self.pop().raw();
+                    self.write_element(object, element, kind, value, immortal);
+                }
+            }
+        }
+        self.reference(object);
+        Ok(())
+    }
+
+    fn write_element(&mut self, array: RawRef, index: u32, kind: FieldKind, value: RawVal, immortal: bool) {
+        if kind == FieldKind::Ref && !immortal {
+            self.store.heap.array_set_ref(array, index, value[0] as u32);
+        } else {
+            let offset = ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift());
+            self.write(array, offset, kind, value, immortal);
+        }
+    }
+
+    fn write(&mut self, object: RawRef, offset: u64, kind: FieldKind, value: RawVal, immortal: bool) {
+        let heap = &mut self.store.heap;
+        match kind {
+            FieldKind::I8 => heap.write_i8(object, offset, value[0] as u8),
+            FieldKind::I16 => heap.write_i16(object, offset, value[0] as u16),
+            FieldKind::I32 => heap.write_i32(object, offset, value[0] as u32),
+            FieldKind::I64 => heap.write_i64(object, offset, value[0]),
+            FieldKind::V128 => heap.write_v128(object, offset, value[0] as u128 | (value[1] as u128) << 64),
+            FieldKind::Ref if immortal => heap.init_immortal_ref(object, offset, value[0] as u32),
+            FieldKind::Ref => heap.write_ref(object, offset, value[0] as u32),
+        }
+    }
+}
+
+/// Where the elements of a new array come from.
+#[derive(Clone, Copy)]
+enum Fill {
+    Default,
+    Same,
+    Each,
+}
+
+fn is_mutable_reference(field: &FieldType) -> bool {
+    field.mutable && field.storage.field_kind() == FieldKind::Ref
+}
+
+impl From<heapwood_gc::Exhausted> for Trap {
+    fn from(error: heapwood_gc::Exhausted) -> Trap {
+        Trap::with_detail(TrapKind::HeapExhausted, error.to_string())
+    }
+}

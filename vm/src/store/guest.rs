@@ -1,0 +1,201 @@
+//! Everything of a store but its heap: what the collector asks for roots, and what the runtime keeps books of.
+//!
+//! Lists only grow while the store lives: instances, memories, tables, globals, tags and host functions are named by
+//! their position.
+
+use super::StoreId;
+use super::instance::InstanceData;
+use super::signature::Signature;
+use super::table::TableData;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::roots::RootSet;
+use crate::rt::cells::{GlobalCell, RefCell32};
+use crate::rt::entry::Left;
+use crate::rt::frames::Frames;
+use crate::rt::host::HostFunc;
+use crate::rt::hot::Hot;
+use crate::rt::interrupt::InterruptCell;
+use crate::rt::memory::LinearMemory;
+use crate::rt::stack::GuestStack;
+use crate::trap::{Trap, TrapKind};
+use crate::types::{FuncType, GlobalType};
+use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::hot::{STACK_GUARD, STACK_LIMIT};
+use rustc_hash::FxHashMap;
+use std::any::Any;
+use std::sync::Arc;
+
+/// A global of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GlobalData {
+    pub cell: GlobalCell,
+    pub ty: GlobalType,
+}
+
+/// A tag of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct TagData {
+    /// Its immortal object.
+    pub object: RawRef,
+    pub ty: FuncType,
+}
+
+/// See the module.
+pub(crate) struct Guest {
+    pub engine: Engine,
+    pub hot: Hot,
+    pub frames: Frames,
+    pub roots: RootSet,
+    pub instances: Vec<InstanceData>,
+    pub memories: Vec<LinearMemory>,
+    pub tables: Vec<TableData>,
+    pub globals: Vec<GlobalData>,
+    /// Cells of all reference globals.
+    pub ref_globals: Vec<RefCell32>,
+    /// Those written since the last collection.
+    pub dirty_globals: Vec<RefCell32>,
+    pub tags: Vec<TagData>,
+    host_funcs: Vec<HostFunc>,
+    pub signatures: FxHashMap<u32, Arc<Signature>>,
+    /// Values behind externrefs, by the index in their cells.
+    pub host_values: Vec<Option<Box<dyn Any + Send + Sync>>>,
+    pub free_host_values: Vec<u32>,
+    /// References that the runtime holds for a moment, as a stack.
+    pub temporaries: Vec<RawRef>,
+    /// Why the guest was left, between an exit and the return of its entry.
+    pub left: Option<Left>,
+    pub interrupt: Arc<InterruptCell>,
+    stack: Option<GuestStack>,
+    /// Where the next entry's frame begins, for each host function that the guest is in.
+    stack_pointers: Vec<usize>,
+    /// Where the native stack was at the outermost entry.
+    pub native_base: Option<usize>,
+    /// Check frames at slow paths.
+    pub verify: bool,
+}
+
+impl Guest {
+    pub fn new(engine: &Engine, id: StoreId, hot: Hot, verify: bool) -> Guest {
+        Guest {
+            engine: engine.clone(),
+            hot,
+            frames: Frames::new(hot),
+            roots: RootSet::new(id),
+            instances: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            ref_globals: Vec::new(),
+            dirty_globals: Vec::new(),
+            tags: Vec::new(),
+            host_funcs: Vec::new(),
+            signatures: FxHashMap::default(),
+            host_values: Vec::new(),
+            free_host_values: Vec::new(),
+            temporaries: Vec::new(),
+            left: None,
+            interrupt: Arc::default(),
+            stack: None,
+            stack_pointers: Vec::new(),
+            native_base: None,
+            verify,
+        }
+    }
+
+    /// Where the frame of the next entry begins: a multiple of 16. Takes a stack if there is none yet.
+    pub fn next_stack_pointer(&mut self) -> Result<usize> {
+        if let Some(pointer) = self.stack_pointers.last() {
+            return Ok(*pointer);
+        }
+        if self.stack.is_none() {
+            let stack = self.engine.stacks().take()?;
+            self.hot.set(STACK_LIMIT, stack.limit() as u64);
+            self.interrupt.attach(self.hot.address(STACK_GUARD));
+            self.stack = Some(stack);
+            self.update_guard(false);
+        }
+        Ok(self.stack.as_ref().expect("taken just now").top())
+    }
+
+    /// The lowest rsp of the guest.
+    pub fn stack_limit(&self) -> usize {
+        self.hot.get(STACK_LIMIT) as usize
+    }
+
+    /// Computes what prologues compare rsp with. `stop`: the guest has to come to the poll.
+    pub fn update_guard(&self, stop: bool) {
+        let value = if stop { u64::MAX } else { self.hot.get(STACK_LIMIT) };
+        self.interrupt.write_guard(self.hot.address(STACK_GUARD), value);
+    }
+
+    /// An entry is over whose native stack was at `native`.
+    pub fn leave_entry(&mut self, native: usize) {
+        if self.native_base == Some(native) {
+            self.native_base = None;
+        }
+    }
+
+    /// A host function begins; what lies below `values` on the guest stack is free.
+    pub fn enter_host(&mut self, values: usize) {
+        self.stack_pointers.push(values & !15);
+    }
+
+    /// A host function is over.
+    pub fn leave_host(&mut self) {
+        self.stack_pointers.pop();
+    }
+
+    /// A host function of the store.
+    pub fn host_func(&self, number: u32) -> HostFunc {
+        self.host_funcs[number as usize].clone()
+    }
+
+    /// Adds a host function; its number.
+    pub fn add_host_func(&mut self, func: HostFunc) -> u32 {
+        self.host_funcs.push(func);
+        self.host_funcs.len() as u32 - 1
+    }
+
+    /// The signature of a function type.
+    pub fn signature(&mut self, id: heapwood_gc_abi::TypeId) -> Result<Arc<Signature>> {
+        if let Some(known) = self.signatures.get(&id.0) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(Signature::new(&self.engine, self.engine.func_type(id))?);
+        self.signatures.insert(id.0, made.clone());
+        Ok(made)
+    }
+
+    /// Enters a reference global's cell in the dirty list.
+    pub fn log_global(&mut self, cell: RefCell32) {
+        if !cell.is_dirty() {
+            cell.set_dirty(true);
+            self.dirty_globals.push(cell);
+        }
+    }
+
+    /// Bytes of all memories.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memories.iter().map(|memory| memory.byte_len() as u64).sum()
+    }
+
+    /// The trap of a heap that is full.
+    pub fn heap_exhausted(error: heapwood_gc::Exhausted) -> Trap {
+        Trap::with_detail(TrapKind::HeapExhausted, error.to_string())
+    }
+
+    /// An index into a list of this store.
+    pub fn check_index(index: usize, what: &str) -> Result<u32> {
+        u32::try_from(index).map_err(|_| Error::limit(format!("too many {what}")))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.interrupt.detach();
+        if let Some(stack) = self.stack.take() {
+            self.engine.stacks().give_back(stack);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Objects in the host's hands: host values, exceptions, what a reference is.
+
+use super::StoreOpaque;
+use super::guest::Guest;
+use crate::error::{Error, Result};
+use crate::exception::Exception;
+use crate::handles::Tag;
+use crate::refs::RefKind;
+use crate::types::{HeapType, RefType};
+use crate::value::{RawVal, Val};
+use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET};
+use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, i31_signed, is_i31};
+use std::any::Any;
+
+impl StoreOpaque {
+    /// What a reference that is not null refers to.
+    pub fn ref_kind(&self, raw: RawRef) -> Result<RefKind> {
+        if is_i31(raw) {
+            return Ok(RefKind::I31(i31_signed(raw)));
+        }
+        Ok(match self.heap.descriptor_of(raw).kind {
+            ObjectKind::Struct => RefKind::Struct(self.heap.type_of(raw)),
+            ObjectKind::ArrayData | ObjectKind::ArrayRef => RefKind::Array(self.heap.type_of(raw)),
+            ObjectKind::HostValue => RefKind::Host,
+            ObjectKind::Func => RefKind::Func,
+            ObjectKind::Exception => RefKind::Exn,
+            kind => return Err(Error::usage(format!("a reference to an internal object of kind {kind:?}"))),
+        })
+    }
+
+    /// Whether a reference of the hierarchy of `ty` belongs to `ty`.
+    pub fn ref_matches(&self, raw: RawRef, ty: RefType) -> bool {
+        if raw == 0 {
+            return ty.nullable;
+        }
+        let Ok(kind) = self.ref_kind(raw) else {
+            return false;
+        };
+        match ty.heap {
+            HeapType::Any | HeapType::Extern | HeapType::Func | HeapType::Exn => true,
+            HeapType::Eq => !matches!(kind, RefKind::Host),
+            HeapType::I31 => matches!(kind, RefKind::I31(_)),
+            HeapType::Struct => matches!(kind, RefKind::Struct(_)),
+            HeapType::Array => matches!(kind, RefKind::Array(_)),
+            HeapType::None | HeapType::NoFunc | HeapType::NoExtern | HeapType::NoExn => false,
+            HeapType::Concrete(_, id) => match kind {
+                RefKind::Struct(_) | RefKind::Array(_) | RefKind::Func => {
+                    self.engine().registry().is_subtype(self.heap.type_of(raw), id)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// A cell for a host value. May collect.
+    pub fn new_host_value(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<RawRef> {
+        self.reap_host_values();
+        let index = self.guest.free_host_values.pop().unwrap_or(self.guest.host_values.len() as u32);
+        let ty = self.engine().reserved_types().host_value;
+        let cell = self.heap.alloc_host_value(ty, index, &mut self.guest).map_err(Guest::heap_exhausted)?;
+        match self.guest.host_values.get_mut(index as usize) {
+            Some(slot) => *slot = Some(value),
+            None => self.guest.host_values.push(Some(value)),
+        }
+        Ok(cell)
+    }
+
+    /// Drops host values whose cells died.
+    pub fn reap_host_values(&mut self) {
+        while let Some(index) = self.heap.pop_dead_host_value() {
+            self.guest.host_values[index as usize] = None;
+            self.guest.free_host_values.push(index);
+        }
+    }
+
+    /// The value behind a reference, if it is a host value.
+    pub fn host_value(&self, raw: RawRef) -> Option<&(dyn Any + Send + Sync)> {
+        if raw == 0 || is_i31(raw) || self.heap.descriptor_of(raw).kind != ObjectKind::HostValue {
+            return None;
+        }
+        let index = self.heap.read_i32(raw, HOST_VALUE_INDEX_OFFSET as u64);
+        self.guest.host_values[index as usize].as_deref()
+    }
+
+    /// An uncaught exception for the host.
+    pub fn exception_of(&mut self, object: RawRef) -> Exception {
+        let tag = self.tag_of(object);
+        Exception::from_root(tag, self.guest.roots.own(object))
+    }
+
+    fn tag_of(&self, object: RawRef) -> Tag {
+        let tag_object = self.heap.read_i32(object, EXCEPTION_TAG_OFFSET as u64);
+        // Tags are allocated in order, so their references ascend.
+        let index = self.guest.tags.binary_search_by_key(&tag_object, |tag| tag.object);
+        Tag::from_index(self.id(), index.expect("an exception has a tag of its store") as u32)
+    }
+
+    /// A new exception of the host. May collect.
+    pub fn new_exception(&mut self, tag: Tag, payload: &[Val]) -> Result<Exception> {
+        let data = self.guest.tags[tag.index(self)? as usize].clone();
+        if payload.len() != data.ty.params().len() {
+            let message = format!("an exception of type {} was given {} values", data.ty, payload.len());
+            return Err(Error::usage(message));
+        }
+        let (id, layout) = self.exception_layout(data.ty.id())?;
+        let object = self.heap.alloc_struct(id, &mut self.guest).map_err(Guest::heap_exhausted)?;
+        self.heap.write_i32(object, EXCEPTION_TAG_OFFSET as u64, data.object);
+        for ((value, ty), field) in payload.iter().zip(data.ty.params()).zip(0..) {
+            // After the allocation: nothing moves any more.
+            let raw = value.to_raw(self, *ty)?;
+            self.write_field(object, &layout, field, raw);
+        }
+        Ok(self.exception_of(object))
+    }
+
+    fn exception_layout(&self, func: heapwood_gc_abi::TypeId) -> Result<(heapwood_gc_abi::TypeId, StructLayout)> {
+        self.engine().registry().exception_type(func).map_err(|error| Error::limit(error.to_string()))
+    }
+
+    fn write_field(&mut self, object: RawRef, layout: &StructLayout, field: usize, raw: RawVal) {
+        let offset = layout.offsets[field] as u64;
+        match layout.kinds[field] {
+            FieldKind::I8 => self.heap.write_i8(object, offset, raw[0] as u8),
+            FieldKind::I16 => self.heap.write_i16(object, offset, raw[0] as u16),
+            FieldKind::I32 => self.heap.write_i32(object, offset, raw[0] as u32),
+            FieldKind::I64 => self.heap.write_i64(object, offset, raw[0]),
+            FieldKind::V128 => self.heap.write_v128(object, offset, raw[0] as u128 | (raw[1] as u128) << 64),
+            FieldKind::Ref => self.heap.write_ref(object, offset, raw[0] as u32),
+        }
+    }
+
+    fn read_field(&self, object: RawRef, layout: &StructLayout, field: usize) -> RawVal {
+        let offset = layout.offsets[field] as u64;
+        match layout.kinds[field] {
+            FieldKind::I8 => [self.heap.read_i8(object, offset) as u64, 0],
+            FieldKind::I16 => [self.heap.read_i16(object, offset) as u64, 0],
+            FieldKind::I32 | FieldKind::Ref => [self.heap.read_i32(object, offset) as u64, 0],
+            FieldKind::I64 => [self.heap.read_i64(object, offset), 0],
+            FieldKind::V128 => {
+                let value = self.heap.read_v128(object, offset);
+                [value as u64, (value >> 64) as u64]
+            }
+        }
+    }
+
+    /// The payload of an exception.
+    pub fn exception_payload(&mut self, exception: &Exception) -> Result<Vec<Val>> {
+        let object = self.guest.roots.get_owned(exception.root())?;
+        let ty = self.guest.tags[exception.tag().index(self)? as usize].ty.clone();
+        let (_, layout) = self.exception_layout(ty.id())?;
+        let fields = ty.params().iter().enumerate();
+        Ok(fields.map(|(field, ty)| Val::from_raw(self, self.read_field(object, &layout, field), *ty)).collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! What the store answers the collector.
+//!
+//! Groups of [`RootCursor`] in `all`: 0 handles, 1 globals, 2 tables (item: table << 32 | element), 3 segments of
+//! instances, 4 temporaries. A dropped or settled entry costs nothing in `remembered`.
+
+use super::guest::Guest;
+use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
+
+impl RootProvider for Guest {
+    fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        if scope == FrameScope::Settling {
+            return work;
+        }
+        let (skip, mut frame_fp, mut index) = (cursor.item, 0, 0);
+        work.frames = self.frames.each_slots(|frame, slots| {
+            if frame.fp != frame_fp {
+                (frame_fp, index) = (frame.fp, index + 1);
+                if index > skip + 1 && visitor.full() {
+                    (cursor.item, work.more) = (index - 1, true);
+                    return true;
+                }
+            }
+            if index > skip {
+                visitor.place(RootPlace::Frame(frame.fp as u64));
+                visitor.slots(slots);
+                work.slots += slots.len() as u64;
+            }
+            false
+        });
+        work
+    }
+
+    fn remembered(&mut self, _cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut slots = 0;
+        self.roots.each_young(|index, slot| {
+            visitor.place(RootPlace::Handle(index));
+            visitor.slot(slot);
+            slots += 1;
+        });
+        for (index, cell) in self.dirty_globals.iter().enumerate() {
+            visitor.place(RootPlace::Global(index as u64));
+            cell.visit(|slot| visitor.slot(slot));
+            slots += 1;
+        }
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            table.each_dirty(|start, elements| {
+                visitor.place(RootPlace::Table(index as u32, start as u64));
+                visitor.slots(elements);
+                slots += elements.len() as u64;
+            });
+        }
+        for instance in self.instances.iter_mut().filter(|instance| !instance.settled) {
+            slots += instance.each_segment(|elements| visitor.slots(elements));
+        }
+        visitor.place(RootPlace::Other(0));
+        visitor.slots(&mut self.temporaries);
+        RootWork { frames: 0, slots: slots + self.temporaries.len() as u64, more: false }
+    }
+
+    fn all(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        while cursor.group <= 4 {
+            let more = match cursor.group {
+                0 => self.all_handles(cursor, visitor, &mut work),
+                1 => self.all_globals(cursor, visitor, &mut work),
+                2 => self.all_tables(cursor, visitor, &mut work),
+                3 => {
+                    visitor.place(RootPlace::Other(1));
+                    for instance in &mut self.instances {
+                        work.slots += instance.each_segment(|elements| visitor.slots(elements));
+                    }
+                    false
+                }
+                _ => {
+                    visitor.place(RootPlace::Other(0));
+                    visitor.slots(&mut self.temporaries);
+                    work.slots += self.temporaries.len() as u64;
+                    false
+                }
+            };
+            if more {
+                return RootWork { more: true, ..work };
+            }
+            *cursor = RootCursor { group: cursor.group + 1, item: 0 };
+        }
+        work
+    }
+
+    fn after_collection(&mut self, _promoted_all: bool) {
+        self.roots.settle();
+        for cell in self.dirty_globals.drain(..) {
+            cell.set_dirty(false);
+        }
+        self.tables.iter_mut().for_each(|table| table.settle());
+        self.instances.iter_mut().for_each(|instance| instance.settled = true);
+    }
+}
+
+/// Slots between two questions whether the visitor is full.
+const PORTION: u64 = 64;
+
+impl Guest {
+    fn all_handles(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
+        let slots = &mut work.slots;
+        let rest = self.roots.each_from(cursor.item, |index, slot| {
+            visitor.place(RootPlace::Handle(index));
+            visitor.slot(slot);
+            *slots += 1;
+            slots.is_multiple_of(PORTION) && visitor.full()
+        });
+        cursor.item = rest.unwrap_or(0);
+        rest.is_some()
+    }
+
+    fn all_globals(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
+        while let Some(cell) = self.ref_globals.get(cursor.item as usize) {
+            visitor.place(RootPlace::Global(cursor.item));
+            cell.visit(|slot| visitor.slot(slot));
+            work.slots += 1;
+            cursor.item += 1;
+            if cursor.item.is_multiple_of(PORTION) && visitor.full() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn all_tables(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
+        loop {
+            let (index, start) = ((cursor.item >> 32) as usize, cursor.item as u32 as usize);
+            let Some(table) = self.tables.get_mut(index) else {
+                return false;
+            };
+            if !table.is_collected() || start as u64 >= table.len() {
+                cursor.item = (index as u64 + 1) << 32;
+                continue;
+            }
+            visitor.place(RootPlace::Table(index as u32, start as u64));
+            let elements = table.chunk_from(start);
+            work.slots += elements.len() as u64;
+            cursor.item += elements.len() as u64;
+            visitor.slots(elements);
+            if visitor.full() {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Tables: references, a cell that tells compiled code where they are, and what the collector has to look at.
+
+use crate::rt::cells::Block;
+use crate::types::{HeapType, TableType};
+use heapwood_gc_abi::RawRef;
+use heapwood_module::ContextLayout;
+use std::ops::Range;
+
+/// Most elements of a table.
+pub(crate) const TABLE_ELEMENTS_MAX: u64 = 10_000_000;
+/// Elements of a chunk of the dirty list.
+const CHUNK: usize = 64;
+
+/// A table.
+#[derive(Debug)]
+pub(crate) struct TableData {
+    ty: TableType,
+    elements: Vec<RawRef>,
+    cell: Block,
+    /// Chunks written since the last collection, each once; none for tables of functions, which never move.
+    dirty: Vec<u32>,
+    is_dirty: Vec<bool>,
+}
+
+impl TableData {
+    /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it.
+    pub fn new(ty: TableType, cell: Block) -> TableData {
+        let mut table =
+            TableData { ty, elements: vec![0; ty.min as usize], cell, dirty: Vec::new(), is_dirty: Vec::new() };
+        table.resized();
+        table
+    }
+
+    fn resized(&mut self) {
+        self.cell.set_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
+        self.cell.set_u64(ContextLayout::TABLE_LENGTH, self.elements.len() as u64);
+        if self.is_collected() {
+            self.is_dirty.resize(self.elements.len().div_ceil(CHUNK), false);
+        }
+    }
+
+    /// Its type, with the current size as the least one.
+    pub fn ty(&self) -> TableType {
+        TableType { min: self.elements.len() as u64, ..self.ty }
+    }
+
+    /// The cell that compiled code reads.
+    pub fn cell(&self) -> Block {
+        self.cell
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        self.elements.len() as u64
+    }
+
+    /// Whether its references may be to objects that the collector moves.
+    pub fn is_collected(&self) -> bool {
+        self.ty.element.heap.top() != HeapType::Func
+    }
+
+    /// An element.
+    pub fn get(&self, index: u64) -> Option<RawRef> {
+        self.elements.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The elements of a range that lies in the table.
+    pub fn range(&self, start: u64, len: u64) -> Option<Range<usize>> {
+        let end = start.checked_add(len).filter(|end| *end <= self.len())?;
+        Some(start as usize..end as usize)
+    }
+
+    /// The elements of a range.
+    pub fn slice(&self, range: Range<usize>) -> &[RawRef] {
+        &self.elements[range]
+    }
+
+    /// The elements of a range, to be written now.
+    pub fn slice_mut(&mut self, range: Range<usize>) -> &mut [RawRef] {
+        if self.is_collected() && !range.is_empty() {
+            for chunk in range.start / CHUNK..=(range.end - 1) / CHUNK {
+                if !std::mem::replace(&mut self.is_dirty[chunk], true) {
+                    self.dirty.push(chunk as u32);
+                }
+            }
+        }
+        &mut self.elements[range]
+    }
+
+    /// Moves elements within the table.
+    pub fn copy_within(&mut self, from: Range<usize>, to: Range<usize>) {
+        self.slice_mut(to.clone());
+        self.elements.copy_within(from, to.start);
+    }
+
+    /// Grows by `delta` elements of `init`; the old size, or none if type, limit or system refuse.
+    pub fn grow(&mut self, delta: u64, init: RawRef) -> Option<u64> {
+        let old = self.len();
+        let new = old.checked_add(delta)?;
+        if new > self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) {
+            return None;
+        }
+        self.elements.try_reserve(delta as usize).ok()?;
+        self.elements.resize(new as usize, 0);
+        self.resized();
+        if init != 0 {
+            self.slice_mut(old as usize..new as usize).fill(init);
+        }
+        Some(old)
+    }
+
+    /// Calls `visit` with the position and elements of each dirty chunk.
+    pub fn each_dirty(&mut self, mut visit: impl FnMut(usize, &mut [RawRef])) {
+        for &chunk in &self.dirty {
+            let start = chunk as usize * CHUNK;
+            let end = (start + CHUNK).min(self.elements.len());
+            visit(start, &mut self.elements[start..end]);
+        }
+    }
+
+    /// The elements from `start` on, at most a chunk.
+    pub fn chunk_from(&mut self, start: usize) -> &mut [RawRef] {
+        let end = (start + CHUNK).min(self.elements.len());
+        &mut self.elements[start.min(end)..end]
+    }
+
+    /// A collection promoted everything that the table references.
+    pub fn settle(&mut self) {
+        for chunk in self.dirty.drain(..) {
+            self.is_dirty[chunk as usize] = false;
+        }
+    }
+}
