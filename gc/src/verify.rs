@@ -341,6 +341,9 @@ impl Verifier<'_> {
             let descriptor = memory.descriptor(id);
             let in_chunks = descriptor.kind == ObjectKind::ArrayRef
                 && memory.object_bytes(object, descriptor) > CHUNKED_ARRAY_BYTES_MIN as u64;
+            if in_chunks && is_old(reference) {
+                self.check_chunk_states(object);
+            }
             memory.each_slot(object, id, descriptor, |slot| {
                 let value = memory.slot(slot);
                 let words = slot.0 - reference;
@@ -354,6 +357,16 @@ impl Verifier<'_> {
                     }
                 }
             });
+        }
+    }
+
+    /// A chunk that says it is logged is in the log, or its next store would be missed.
+    fn check_chunk_states(&self, array: ObjectReference) {
+        for chunk in 0..self.memory.array_length(array).div_ceil(CHUNK_REFS) {
+            let entry = LogEntry { host: array.0, chunk: Some(chunk) };
+            if self.when != When::BeforeRepair && self.is_chunk_logged(array, chunk) && !self.logged.contains(&entry) {
+                self.fail(Origin::Log, format_args!("{entry:x?} says that it is logged but the log lacks it"));
+            }
         }
     }
 

@@ -66,6 +66,15 @@ fn a_lost_log_is_repaired_by_a_walk_of_the_heap() {
         world.heap.hooks().lose_next_log = true;
         world.run(50);
     }
+    // A chunk of an array whose entry is lost.
+    let array = world.heap.alloc_old_array(world.types.refs, 1000, &mut world.roots).unwrap();
+    world.roots.frames.push(vec![array]);
+    world.heap.hooks().lose_next_log = true;
+    world.heap.array_set_ref(array, 900, array);
+    world.heap.collect_minor(&mut world.roots);
+    let array = world.roots.frames.pop().unwrap()[0];
+    world.roots.settled = world.roots.settled.min(world.roots.frames.len());
+    assert_eq!(world.heap.array_get_ref(array, 900), array);
     let stats = world.heap.stats();
     assert!(stats.compactions > 10, "{} repairs", stats.compactions);
 }

@@ -95,6 +95,18 @@ fn a_chunk_that_was_not_logged() {
 }
 
 #[test]
+fn a_barrier_that_forgets_the_log_of_a_chunk() {
+    let mut setup = setup();
+    let array = setup.heap.alloc_old_array(setup.types.refs, 1000, &mut setup.roots).unwrap();
+    setup.roots.frames[0][0] = array;
+    let young = setup.young();
+    setup.heap.hooks().skip_next_log = true;
+    setup.heap.array_set_ref(array, 500, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["chunk: Some(f)", "says that it is logged but the log lacks it"]);
+}
+
+#[test]
 fn a_root_that_a_stack_map_misses() {
     let mut setup = setup();
     setup.roots.hidden = setup.young();

@@ -52,3 +52,27 @@ pub const fn chunk_state_index(host: u32, chunk: u32) -> u32 {
 pub const fn chunk_state_bit(chunk: u32) -> u8 {
     if chunk == 0 { 1 } else { 2 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn chunks_of_neighbours_never_share_a_state() {
+        // Arrays of all lengths side by side, the first at any place of a block.
+        for length in 63..200u32 {
+            for start in (0x900_0000..0x900_0040u32).step_by(2) {
+                let mut seen = HashSet::new();
+                let mut host = start;
+                for _ in 0..4 {
+                    for chunk in 0..(length * 4).div_ceil(CHUNK_BYTES) {
+                        let place = (chunk_state_index(host, chunk), chunk_state_bit(chunk));
+                        assert!(seen.insert(place), "array of {length} at {host:#x}, chunk {chunk}");
+                    }
+                    host += (8 + length * 4).next_multiple_of(8) / 4;
+                }
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! An independent model of a heap, a program of random operations on both, and the comparison.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod parts;
 
