@@ -44,6 +44,9 @@ pub(crate) struct LoopInfo {
 }
 
 const USES_MAX: usize = 48;
+/// An early exit has so few operands and parameters that all of them have registers.
+const EARLY_HEIGHT_MAX: u32 = 3;
+const EARLY_PARAMS_MAX: usize = 3;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
 
@@ -68,8 +71,10 @@ pub(crate) struct FirstLook {
     pub(crate) has_calls: bool,
     pub(crate) uses_memory0: bool,
     pub(crate) uses_v128: bool,
-    /// Operators before the first `if` are all pure and need no frame.
-    pub(crate) pure_until_if: bool,
+    /// The function begins with an early exit that needs no frame: the operator (`else` or `end`) where it is over.
+    pub(crate) early_exit: Option<u32>,
+    /// Contains code that calls the runtime out of line, or catches exceptions.
+    pub(crate) has_cold_calls: bool,
     state: State,
 }
 
@@ -86,7 +91,23 @@ struct State {
     run_of_ends: Vec<u32>,
     last_was_compare: bool,
     dead_depth: Option<usize>,
-    before_first_if: bool,
+    early: Early,
+}
+
+/// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Early {
+    /// Only pure operators so far.
+    #[default]
+    Prefix,
+    /// In the arm of the first `if`, which starts at this operator.
+    Arm(u32),
+    /// The arm ended here; whether the block's end is the function's end is known at the end.
+    Candidate { start_op: u32, end_op: u32 },
+    /// The arm ended here by leaving the function.
+    Certain { end_op: u32 },
+    /// No such beginning.
+    No,
 }
 
 struct Frame {
@@ -116,6 +137,9 @@ impl FirstLook {
             let result = reader.visit_operator(&mut Look { validator: validator.simd_visitor(offset), look: self })?;
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height());
+            if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_PARAMS_MAX {
+                self.not_pure();
+            }
             self.state.op += 1;
         }
         reader.finish_expression(&validator.visitor(reader.original_position()))?;
@@ -140,9 +164,9 @@ impl FirstLook {
         state.open_loops.clear();
         state.init_order.clear();
         state.run_of_ends.clear();
-        (state.op, state.last_was_compare, state.dead_depth, state.before_first_if) = (0, false, None, true);
+        (state.op, state.last_was_compare, state.dead_depth, state.early) = (0, false, None, Early::Prefix);
         (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
-        self.pure_until_if = false;
+        (self.early_exit, self.has_cold_calls) = (None, false);
     }
 
     fn finish(&mut self) {
@@ -152,6 +176,13 @@ impl FirstLook {
             }
         }
         self.tail_blocks.sort_unstable();
+        self.early_exit = match self.state.early {
+            Early::Certain { end_op } => Some(end_op),
+            Early::Candidate { start_op, end_op } => {
+                self.tail_blocks.binary_search(&start_op).is_ok().then_some(end_op)
+            }
+            _ => None,
+        };
     }
 
     fn live(&self) -> bool {
@@ -186,12 +217,14 @@ impl FirstLook {
         if self.live() {
             if !self.state.initialized[local as usize] {
                 self.needs_zero[local as usize] = true;
+                self.not_pure();
             }
             self.touch(local, true, false);
         }
     }
 
     fn write(&mut self, local: u32) {
+        self.not_pure();
         if !self.live() {
             return;
         }
@@ -206,6 +239,7 @@ impl FirstLook {
     }
 
     fn call(&mut self) {
+        self.not_pure();
         if self.live() {
             self.has_calls = true;
             for index in self.state.open_loops.iter().rev() {
@@ -244,6 +278,7 @@ impl FirstLook {
 
     /// `else`, or a legacy catch: the arm ends, the frame stays.
     fn next_arm(&mut self) {
+        self.arm_ends();
         self.revive();
         let Some(frame) = self.state.frames.last_mut() else { return };
         frame.kind = FrameKind::Else;
@@ -259,6 +294,7 @@ impl FirstLook {
     }
 
     fn leave(&mut self) {
+        self.arm_ends();
         self.revive();
         let Some(frame) = self.state.frames.pop() else { return };
         self.forget_initialized(frame.init_mark);
@@ -322,9 +358,10 @@ impl<V> FrameStack for Look<'_, V> {
 
 /// What the look does at one operator, by its name.
 macro_rules! look {
-    ($look:ident Block $($arg:ident)*) => {
+    ($look:ident Block $($arg:ident)*) => {{
+        $look.not_pure();
         $look.enter(FrameKind::Block)
-    };
+    }};
     ($look:ident If $($arg:ident)*) => {{
         $look.wants_flags();
         $look.first_if();
@@ -332,6 +369,7 @@ macro_rules! look {
     }};
     ($look:ident TryTable $($arg:ident)*) => {{
         $look.not_pure();
+        $look.has_cold_calls = true;
         $look.enter(FrameKind::TryTable)
     }};
     ($look:ident Loop $($arg:ident)*) => {{
@@ -356,12 +394,14 @@ macro_rules! look {
     ($look:ident Unreachable) => {
         $look.terminate()
     };
-    ($look:ident Br $depth:ident) => {
+    ($look:ident Br $depth:ident) => {{
+        $look.not_pure();
         $look.terminate()
-    };
-    ($look:ident BrTable $targets:ident) => {
+    }};
+    ($look:ident BrTable $targets:ident) => {{
+        $look.not_pure();
         $look.terminate()
-    };
+    }};
     ($look:ident Return) => {
         $look.terminate()
     };
@@ -389,12 +429,14 @@ macro_rules! look {
         $look.wants_flags();
         $look.not_pure()
     }};
-    ($look:ident Select) => {
+    ($look:ident Select) => {{
+        $look.not_pure();
         $look.wants_flags()
-    };
-    ($look:ident TypedSelect $ty:ident) => {
+    }};
+    ($look:ident TypedSelect $ty:ident) => {{
+        $look.not_pure();
         $look.wants_flags()
-    };
+    }};
     ($look:ident I32Eqz) => {
         $look.wants_flags()
     };
@@ -515,7 +557,41 @@ const COMPARES: &[&str] = &[
 ];
 
 /// Operators that a function may execute before its frame exists.
-const PURE: &[&str] = &["I32Const", "I64Const", "I32Add", "I32Sub", "I32And", "StructGet", "StructGetS", "StructGetU"];
+const PURE: &[&str] = &[
+    "I32Const",
+    "I64Const",
+    "F64Const",
+    "I32Add",
+    "I32Sub",
+    "I32And",
+    "I32Or",
+    "I32Xor",
+    "I64Add",
+    "I64Sub",
+    "I64ExtendI32S",
+    "I64ExtendI32U",
+    "I32WrapI64",
+    "RefNull",
+    "RefAsNonNull",
+    "StructGet",
+    "StructGetS",
+    "StructGetU",
+    "StructNew",
+    "StructNewDefault",
+    "ArrayLen",
+];
+
+/// Operators that call the runtime out of line.
+const COLD_CALLS: &[&str] = &[
+    "ArrayNew",
+    "ArrayNewDefault",
+    "RefTestNonNull",
+    "RefTestNullable",
+    "RefCastNonNull",
+    "RefCastNullable",
+    "BrOnCast",
+    "BrOnCastFail",
+];
 
 const fn contains(list: &[&str], name: &str) -> bool {
     let (mut i, name) = (0, name.as_bytes());
@@ -596,12 +672,29 @@ impl FirstLook {
     }
 
     fn not_pure(&mut self) {
-        self.state.before_first_if = false;
+        if matches!(self.state.early, Early::Prefix | Early::Arm(_)) {
+            self.state.early = Early::No;
+        }
     }
 
     fn first_if(&mut self) {
-        self.pure_until_if |= self.state.before_first_if;
-        self.state.before_first_if = false;
+        self.state.early = match self.state.early {
+            Early::Prefix => Early::Arm(self.state.op),
+            Early::Arm(_) => Early::No,
+            other => other,
+        };
+    }
+
+    /// The `else` or `end` of a block: perhaps of the early arm.
+    fn arm_ends(&mut self) {
+        if let (Early::Arm(start_op), Some(frame)) = (self.state.early, self.state.frames.last()) {
+            let end_op = self.state.op;
+            self.state.early = match (frame.start_op == start_op, self.state.dead_depth) {
+                (true, Some(_)) => Early::Certain { end_op },
+                (true, None) => Early::Candidate { start_op, end_op },
+                _ => Early::No,
+            };
+        }
     }
 }
 
@@ -612,6 +705,9 @@ macro_rules! visit_all {
             let look = &mut *self.look;
             const NAME: &str = stringify!($op);
             let is_end = matches!(NAME.as_bytes(), b"End");
+            if const { contains(COLD_CALLS, NAME) } {
+                look.has_cold_calls = true;
+            }
             look!(look $op $($($arg)*)?);
             look.state.last_was_compare = const { matches!(class(NAME), Class::Compare) };
             if !is_end {

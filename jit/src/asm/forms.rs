@@ -376,12 +376,20 @@ impl Assembler {
 
     /// `jmp label`.
     pub(crate) fn jmp(&mut self, label: Label) {
+        if let Some(distance) = self.short_distance(label) {
+            self.byte(0xeb);
+            return self.byte(distance);
+        }
         self.byte(0xe9);
         self.label_field(label);
     }
 
     /// `jcc label`.
     pub(crate) fn jcc(&mut self, cond: Cond, label: Label) {
+        if let Some(distance) = self.short_distance(label) {
+            self.byte(0x70 | cond as u8);
+            return self.byte(distance);
+        }
         self.byte(0x0f);
         self.byte(0x80 | cond as u8);
         self.label_field(label);

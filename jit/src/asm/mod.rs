@@ -95,6 +95,15 @@ impl Assembler {
         section[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
+    /// The 8-bit distance from the end of a 2-byte jump written here to a label already bound near by.
+    fn short_distance(&self, label: Label) -> Option<u8> {
+        let target = self.labels[label.0 as usize];
+        let end = self.position().0 + 2;
+        let same_section = target != UNBOUND && (target ^ end) & COLD == 0;
+        let distance = i8::try_from(target.wrapping_sub(end) as i32).ok();
+        distance.filter(|_| same_section).map(|d| d as u8)
+    }
+
     /// A 4-byte field that receives the distance to `label`.
     fn label_field(&mut self, label: Label) {
         self.fixups.push(Fixup { at: self.position(), label, base: None });

@@ -17,6 +17,9 @@ impl Compiler<'_> {
 
     /// Reference slots that are current at this point: locals, and the operands in slots (invariant 3).
     pub(crate) fn safepoint_refs(&self) -> u32 {
+        if !self.framed {
+            return 0;
+        }
         let in_slot = |o: &&Operand| o.ty.is_ref() && o.place == Place::Slot;
         let operands = self.stack.iter().rev().find(in_slot).map_or(0, |o| o.refs_below + 1);
         self.frame.ref_locals + operands
@@ -50,6 +53,7 @@ impl Compiler<'_> {
 
     /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move.
     pub(crate) fn flush_for_call(&mut self, keep: usize) {
+        self.need_frame();
         for height in (0..keep).rev() {
             let place = self.stack[height].place;
             if height < self.control.last().map_or(0, |c| c.settled) {

@@ -23,6 +23,8 @@ pub(crate) struct FrameLayout {
     pub(crate) saved_mask: u8,
     /// Lowest byte in use, below rbp.
     low: u32,
+    /// Locals that live in callee-saved registers once the frame is set up.
+    pins: SmallVec<[(u32, Gpr); 3]>,
     height_max: u32,
     plain_temps: Option<u32>,
     vector_temps: Option<u32>,
@@ -128,13 +130,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn lay_out_frame(&mut self) {
-        let pinned = self.choose_callee_saved();
-        for (local, gpr) in &pinned {
+        self.frame.pins = self.choose_callee_saved();
+        for (_, gpr) in &self.frame.pins {
             self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| r == gpr).expect("one of them");
-            let info = &mut self.locals[*local as usize];
-            info.pinned = true;
-            info.loc = Loc::Reg { reg: Reg::gpr(*gpr), dirty: true };
-            self.regs.set(Reg::gpr(*gpr), Owner::Local(*local), false);
         }
         if self.look.uses_memory0 {
             self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| *r == MEMORY_BASE).expect("one of them");
@@ -167,13 +165,21 @@ impl<'a> Compiler<'a> {
                 Place::Xmm(xmm) => Reg::xmm(*xmm),
                 Place::Stack(_) => continue,
             };
-            if !self.locals[index].pinned {
-                self.locals[index].loc = Loc::Reg { reg, dirty: true };
-                self.regs.set(reg, Owner::Local(index as u32), self.locals[index].ty.is_ref());
-            }
+            self.locals[index].loc = Loc::Reg { reg, dirty: true };
+            self.regs.set(reg, Owner::Local(index as u32), self.locals[index].ty.is_ref());
         }
         self.enter_control_function();
-        self.set_up_frame();
+        let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
+        if self.look.early_exit.is_none() || self.look.uses_memory0 || !in_registers {
+            self.set_up_frame();
+        }
+    }
+
+    /// Sets the frame up where the early exit is over (registers and operands stay as they are; flags do not).
+    pub(crate) fn need_frame(&mut self) {
+        if !self.framed {
+            self.set_up_frame();
+        }
     }
 
     /// Prologue: frame, stack check, saves, zeroed reference slots, pinned locals, base of memory 0.
@@ -228,10 +234,17 @@ impl<'a> Compiler<'a> {
     }
 
     fn save_registers(&mut self) {
-        self.asm.store(Width::W64, Mem::base(Gpr::RBP, FRAME_CONTEXT), CONTEXT);
+        if self.saves_context() {
+            self.asm.store(Width::W64, Mem::base(Gpr::RBP, FRAME_CONTEXT), CONTEXT);
+        }
         for (gpr, at) in self.saved_registers() {
             self.asm.store(Width::W64, Mem::base(Gpr::RBP, at), gpr);
         }
+    }
+
+    /// A function that calls nothing never reloads its context.
+    pub(super) fn saves_context(&self) -> bool {
+        self.look.has_calls || self.look.has_cold_calls
     }
 
     fn saved_registers(&self) -> impl Iterator<Item = (Gpr, i32)> + use<> {
@@ -277,24 +290,28 @@ impl<'a> Compiler<'a> {
 
     /// Pinned parameters move to their registers; other locals that may be read first are zeroed.
     fn initialize_locals(&mut self) {
-        let params = self.layout.params.clone();
-        for (index, place) in params.iter().enumerate() {
-            let Local { pinned: true, loc: Loc::Reg { reg, .. }, ty, .. } = self.locals[index] else { continue };
-            match place {
-                Place::Gpr(gpr) => self.move_reg(ty, reg, Reg::gpr(*gpr)),
-                Place::Xmm(xmm) => self.move_reg(ty, reg, Reg::xmm(*xmm)),
-                Place::Stack(at) => self.load_reg(ty, reg, Mem::base(Gpr::RBP, 16 + *at as i32)),
+        let params = self.layout.params.len();
+        for (index, gpr) in self.frame.pins.clone() {
+            let local = self.locals[index as usize];
+            let reg = Reg::gpr(gpr);
+            match local.loc {
+                Loc::Reg { reg: from, .. } => {
+                    self.move_reg(local.ty, reg, from);
+                    self.regs.free(from);
+                }
+                _ if (index as usize) < params => self.load_reg(local.ty, reg, Mem::base(Gpr::RBP, local.home)),
+                _ if self.look.needs_zero[index as usize] => self.asm.alu_rr(Width::W32, Alu::Xor, gpr, gpr),
+                _ => {}
             }
+            self.locals[index as usize].pinned = true;
+            self.locals[index as usize].loc = Loc::Reg { reg, dirty: true };
+            self.regs.set(reg, Owner::Local(index), false);
         }
         // Consecutive plain slots are cleared together: homes descend.
         let mut run: Option<(i32, u32)> = None;
-        for index in params.len()..self.locals.len() {
+        for index in params..self.locals.len() {
             let local = self.locals[index];
-            if !self.look.needs_zero[index] || local.ty.is_ref() {
-                continue;
-            }
-            if let (true, Loc::Reg { reg, .. }) = (local.pinned, local.loc) {
-                self.asm.alu_rr(Width::W32, Alu::Xor, reg.as_gpr(), reg.as_gpr());
+            if !self.look.needs_zero[index] || local.ty.is_ref() || local.pinned {
                 continue;
             }
             let bytes = if local.ty == ValType::V128 { 16 } else { 8 };

@@ -213,6 +213,9 @@ impl<'a> Compiler<'a> {
             if self.env.options.source_map {
                 self.source_map.push((self.asm.position(), self.offset));
             }
+            if !self.framed && self.look.early_exit.is_none_or(|end| self.op > end) {
+                self.need_frame();
+            }
             reader.visit_operator(self).map_err(|e| invalid(&e))?;
             if let Some(error) = self.error.take() {
                 return Err(error);
@@ -320,7 +323,7 @@ impl<'a> Compiler<'a> {
                 ref_base: self.frame.ref_base,
                 frame_bytes,
                 saved: self.frame.saved_mask,
-                saves_context: true,
+                saves_context: self.saves_context(),
                 stack_arg_bytes: self.layout.arg_bytes,
             },
             source_map,

@@ -272,6 +272,7 @@ impl Compiler<'_> {
         match info.loc {
             Loc::Reg { reg, dirty: true } => {
                 if live {
+                    debug_assert!(self.framed, "slots exist in a frame only");
                     self.store_reg(info.ty, Mem::base(Gpr::RBP, info.home), reg);
                 }
                 self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
@@ -300,6 +301,7 @@ impl Compiler<'_> {
     }
 
     fn spill_one(&mut self, height: usize) {
+        debug_assert!(self.framed, "slots exist in a frame only");
         let Operand { ty, place, .. } = self.stack[height];
         let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
         match place {
