@@ -203,3 +203,43 @@ fn a_copy_between_old_arrays_logs_only_what_may_be_young() {
     let slots = setup.roots.frames[0].clone();
     assert_eq!(setup.heap.array_get_ref(slots[1], 99_999), slots[2]);
 }
+
+#[test]
+fn the_reserve_carries_objects_that_pack_badly() {
+    for nursery_kib in [64, 256] {
+        for bytes in [24, 520, 1100, 9_000, 11_000, 16_400, 17_000, 22_000, 32_700] {
+            let config = HeapConfig { nursery_bytes: Some(nursery_kib << 10), ..HeapConfig::default() };
+            let mut setup = setup(config);
+            setup.roots.frames[0].clear();
+            for index in 0..(1 << 20) / bytes {
+                // Now and then small ones between, so that they share no block.
+                let bytes = if index % 5 == 4 { 24 } else { bytes };
+                let ty = setup.types.data[0].0;
+                setup.heap.reserve(bytes, &mut setup.roots).unwrap();
+                let array = setup.heap.alloc_array(ty, bytes - 8, &mut setup.roots).unwrap();
+                setup.roots.frames[0].push(array);
+                setup.roots.settled = 0;
+            }
+            setup.heap.promote_all(&mut setup.roots);
+            setup.heap.check(&mut setup.roots);
+        }
+    }
+}
+
+#[test]
+fn a_large_object_leaves_the_reserve_alone() {
+    for blocks in 2..40 {
+        let mut setup = setup(HeapConfig { nursery_bytes: Some(256 << 10), ..HeapConfig::default() });
+        setup.roots.frames[0].clear();
+        let ty = setup.types.data[0].0;
+        for _ in 0..14 {
+            let array = setup.heap.alloc_array(ty, 17_000, &mut setup.roots).unwrap();
+            setup.roots.frames[0].push(array);
+        }
+        assert_eq!(setup.heap.stats().minors, 0, "all of them are young");
+        let large = setup.heap.alloc_array(ty, blocks * (32 << 10) - 100, &mut setup.roots).unwrap();
+        setup.roots.frames[0].push(large);
+        setup.heap.promote_all(&mut setup.roots);
+        setup.heap.check(&mut setup.roots);
+    }
+}
