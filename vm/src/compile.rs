@@ -22,7 +22,7 @@ pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> 
     let env = CompileEnv { info: &info, context: &layout, options };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
-    let code = CodeImage::new(&functions, &Relocator::new(engine, &functions, &types)?)?;
+    let code = CodeImage::new(&functions, info.imported_functions, &Relocator::new(engine, &functions, &types)?)?;
     let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
     Ok(ModuleInner { engine: engine.clone(), info, layout, types, code, exports })
 }

@@ -49,8 +49,8 @@ pub struct Relocation {
 /// What a relocation refers to. All type indices are the module's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RelocationTarget {
-    /// rip-relative address of the code-pointer slot of a function index defined in the module (the field is the
-    /// last of its instruction).
+    /// rip-relative address of the code-pointer slot of a function that the module defines, by its index among all
+    /// functions (the field is the last of its instruction).
     FunctionSlot(u32),
     /// The engine's type id.
     TypeId(u32),

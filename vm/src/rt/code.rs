@@ -45,11 +45,12 @@ pub(crate) trait TypeRelocations {
 }
 
 impl CodeImage {
-    /// Places compiled functions (by defined index) in memory.
+    /// Places compiled functions (by defined index) in memory. Relocations name functions by their index in the
+    /// module, which has `imported` ones before these.
     ///
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.
-    pub fn new(compiled: &[CompiledFunction], types: &dyn TypeRelocations) -> Result<CodeImage> {
+    pub fn new(compiled: &[CompiledFunction], imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
         let functions = lay_out(compiled);
         let used = functions.last().map_or(0, |last| last.end as usize);
         // One byte more: a return address may lie behind the last function.
@@ -68,8 +69,8 @@ impl CodeImage {
             for relocation in &function.relocations {
                 let field = at + relocation.offset as usize;
                 let value = match relocation.target {
-                    RelocationTarget::FunctionSlot(defined) => {
-                        (code_bytes + defined as usize * 8).wrapping_sub(field + 4) as u32
+                    RelocationTarget::FunctionSlot(function) => {
+                        (code_bytes + (function - imported) as usize * 8).wrapping_sub(field + 4) as u32
                     }
                     RelocationTarget::TypeId(index) => types.type_id(index),
                     RelocationTarget::TypeHeader(index) => types.type_id(index) << 8,

@@ -9,7 +9,7 @@ use crate::handles::{Func, Global, Instance, Memory, Table, Tag};
 use crate::interrupt::InterruptHandle;
 use crate::roots::{RootSet, Rooted};
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
-use crate::rt::frames::Walker;
+use crate::rt::frames::{Frame, Walker};
 use crate::rt::host::HostFunc;
 use crate::rt::hot::Hot;
 use crate::rt::memory::LinearMemory;
@@ -25,6 +25,7 @@ use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use heapwood_module::ContextLayout;
+use std::collections::VecDeque;
 
 /// Frames at each end of a backtrace that are kept.
 const BACKTRACE_FRAMES: usize = 32;
@@ -293,15 +294,24 @@ impl StoreOpaque {
 
 /// The ends of a walk.
 fn collect_frames(walker: Walker<'_>) -> WasmBacktrace {
+    let info = |frame: &Frame<'_>| {
+        let function = frame.module.info().imported_functions + frame.defined;
+        FrameInfo::new(frame.module.clone(), function, frame.wasm_offset)
+    };
     let mut frames: Vec<FrameInfo> = Vec::new();
+    let mut tail: VecDeque<Frame<'_>> = VecDeque::new();
     let mut omitted = 0;
     for frame in walker {
-        if frames.len() == 2 * BACKTRACE_FRAMES {
-            frames.remove(BACKTRACE_FRAMES);
+        if frames.len() < BACKTRACE_FRAMES {
+            frames.push(info(&frame));
+            continue;
+        }
+        if tail.len() == BACKTRACE_FRAMES {
+            tail.pop_front();
             omitted += 1;
         }
-        let function = frame.module.info().imported_functions + frame.defined;
-        frames.push(FrameInfo::new(frame.module.clone(), function, frame.wasm_offset));
+        tail.push_back(frame);
     }
+    frames.extend(tail.iter().map(info));
     WasmBacktrace::new(frames, omitted)
 }

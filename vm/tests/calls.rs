@@ -1,0 +1,173 @@
+//! Calls in both directions: guest, host, and through each other.
+
+use heapwood_vm::*;
+
+fn instantiate(text: &str) -> (Store<()>, Instance) {
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    (store, instance)
+}
+
+#[test]
+fn a_function_adds() {
+    let (mut store, instance) =
+        instantiate(r#"(module (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add))"#);
+    let add = instance.get_typed_func::<(i32, i32), i32>(&mut store, "add").unwrap();
+    assert_eq!(add.call(&mut store, (40, 2)).unwrap(), 42);
+    assert_eq!(add.call(&mut store, (i32::MAX, 1)).unwrap(), i32::MIN);
+}
+
+#[test]
+fn fib_calls_itself() {
+    let (mut store, instance) = instantiate(
+        r#"(module (func $fib (export "fib") (param i32) (result i32)
+            (if (result i32) (i32.lt_s (local.get 0) (i32.const 2))
+              (then (local.get 0))
+              (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                             (call $fib (i32.sub (local.get 0) (i32.const 2))))))))"#,
+    );
+    let fib = instance.get_typed_func::<i32, i32>(&mut store, "fib").unwrap();
+    assert_eq!(fib.call(&mut store, 20).unwrap(), 6765);
+}
+
+#[test]
+fn many_values_of_all_kinds_pass_both_ways() {
+    let engine = Engine::default();
+    let module = wat::parse_str(
+        r#"(module
+            (import "h" "f" (func $f (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64)
+                                     (result i64 f64 i32 f64 i64 f32 i32 f64 i64)))
+            (func (export "g") (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64)
+                               (result i64 f64 i32 f64 i64 f32 i32 f64 i64)
+              local.get 0 local.get 1 local.get 2 local.get 3 local.get 4 local.get 5 local.get 6 local.get 7
+              local.get 8 local.get 9 local.get 10 local.get 11 local.get 12 local.get 13 local.get 14 local.get 15
+              local.get 16 local.get 17 local.get 18 local.get 19
+              call $f))"#,
+    );
+    let module = Module::new(&engine, module.unwrap()).unwrap();
+    let mut store = Store::new(&engine, ());
+    let ty = module.imports().next().unwrap().ty.func().unwrap().clone();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let record = seen.clone();
+    let host = Func::new(&mut store, ty.clone(), move |_, params, results| {
+        record.lock().unwrap().extend_from_slice(params);
+        for (index, (result, ty)) in results.iter_mut().zip(ty.results()).enumerate() {
+            *result = value(*ty, 100 + index as i64);
+        }
+        Ok(())
+    });
+    let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+    let g = instance.get_func(&mut store, "g").unwrap();
+    let ty = g.ty(&store);
+    let params: Vec<Val> = ty.params().iter().enumerate().map(|(i, ty)| value(*ty, -(i as i64) - 1)).collect();
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    g.call(&mut store, &params, &mut results).unwrap();
+    assert_eq!(format!("{:?}", seen.lock().unwrap()), format!("{params:?}"));
+    let wanted: Vec<Val> = ty.results().iter().enumerate().map(|(i, ty)| value(*ty, 100 + i as i64)).collect();
+    assert_eq!(format!("{results:?}"), format!("{wanted:?}"));
+}
+
+fn value(ty: ValType, number: i64) -> Val {
+    match ty {
+        ValType::I32 => Val::I32(number as i32),
+        ValType::I64 => Val::I64(number << 33 | 1),
+        ValType::F32 => Val::from(number as f32),
+        ValType::F64 => Val::from(number as f64 / 3.0),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn host_and_guest_call_each_other_in_turns() {
+    let engine = Engine::default();
+    let module = wat::parse_str(
+        r#"(module
+            (import "h" "down" (func $down (param i32) (result i32)))
+            (func (export "up") (param i32) (result i32)
+              (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
+                (else (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1))))))))"#,
+    );
+    let module = Module::new(&engine, module.unwrap()).unwrap();
+    let mut linker = Linker::new(&engine);
+    let down = |mut caller: Caller<'_, u32>, n: i32| -> Result<i32> {
+        *caller.data_mut() += 1;
+        let up = caller.get_export("up").and_then(Extern::into_func).expect("the caller's export");
+        up.typed::<i32, i32>(&caller)?.call(&mut caller, n)
+    };
+    linker.func_wrap("h", "down", down).unwrap();
+    let mut store = Store::new(&engine, 0);
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let up = instance.get_typed_func::<i32, i32>(&mut store, "up").unwrap();
+    assert_eq!(up.call(&mut store, 50).unwrap(), 50);
+    assert_eq!(*store.data(), 50);
+    let error = up.call(&mut store, 1_000_000).unwrap_err();
+    assert_eq!(error.trap().map(Trap::kind), Some(TrapKind::StackExhausted));
+    assert_eq!(up.call(&mut store, 50).unwrap(), 50, "the store is usable afterwards");
+}
+
+#[test]
+fn a_panic_of_a_host_function_passes_through_the_guest() {
+    let engine = Engine::default();
+    let module = wat::parse_str(r#"(module (import "h" "f" (func $f)) (func (export "g") call $f))"#);
+    let module = Module::new(&engine, module.unwrap()).unwrap();
+    let mut store = Store::new(&engine, ());
+    let panics = Func::wrap(&mut store, || -> () { panic!("host") });
+    let instance = Instance::new(&mut store, &module, &[panics.into()]).unwrap();
+    let g = instance.get_typed_func::<(), ()>(&mut store, "g").unwrap();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| g.call(&mut store, ())));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"host"));
+}
+
+#[derive(Debug)]
+struct Exit(i32);
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}", self.0)
+    }
+}
+impl std::error::Error for Exit {}
+
+#[test]
+fn an_error_of_a_host_function_comes_out_with_a_backtrace() {
+    let engine = Engine::default();
+    let module = wat::parse_str(
+        r#"(module $m (import "h" "exit" (func $exit (param i32)))
+            (func $inner (call $exit (i32.const 7)))
+            (func (export "outer") (call $inner)))"#,
+    );
+    let module = Module::new(&engine, module.unwrap()).unwrap();
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("h", "exit", |code: i32| -> Result<()> { Err(Error::new(Exit(code))) }).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let outer = instance.get_typed_func::<(), ()>(&mut store, "outer").unwrap();
+    let error = outer.call(&mut store, ()).unwrap_err();
+    assert_eq!(error.downcast_ref::<Exit>().unwrap().0, 7);
+    let names: Vec<_> = error.backtrace().unwrap().frames().iter().map(|frame| frame.func_name()).collect();
+    assert_eq!(names, [Some("inner"), None]);
+}
+
+#[test]
+fn stores_are_send_and_modules_are_shared() {
+    fn send<T: Send>() {}
+    fn sync<T: Send + Sync>() {}
+    send::<Store<()>>();
+    sync::<Engine>();
+    sync::<Module>();
+    sync::<Error>();
+    sync::<InterruptHandle>();
+    sync::<Linker<()>>();
+}
+
+#[test]
+fn handles_of_another_store_are_errors() {
+    let (mut a, instance) =
+        instantiate(r#"(module (func (export "f")) (global (export "g") (mut i32) (i32.const 0)))"#);
+    let (mut b, _) = instantiate("(module)");
+    let f = instance.get_func(&mut a, "f").unwrap();
+    let g = instance.get_global(&mut a, "g").unwrap();
+    assert!(f.call(&mut b, &[], &mut []).is_err());
+    assert!(g.set(&mut b, Val::I32(1)).is_err());
+}
