@@ -79,6 +79,7 @@ impl Minor<'_> {
         self.drain();
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
         self.old.give_back(self.promoted);
+        self.work.aged_bytes = (self.to.cursor - self.to_start) as u64 * 4;
         self.work.frames = settling.frames + recent.frames;
         self.work.frame_slots = settling.slots + recent.slots;
     }
@@ -159,10 +160,7 @@ impl Minor<'_> {
         let aged =
             if PROMOTE || object.0 < EDEN_START || bytes > FRESH_ARRAY_BYTES_MAX { None } else { self.to.take(bytes) };
         let (to, state) = match aged {
-            Some(to) => {
-                self.work.aged_bytes += bytes as u64;
-                (ObjectReference(to), AGED)
-            }
+            Some(to) => (ObjectReference(to), AGED),
             None => {
                 self.work.promoted_bytes += bytes as u64;
                 (self.promote(bytes), UNLOGGED)

@@ -108,7 +108,8 @@ struct Verifier<'a> {
     visited_young: HashSet<u32>,
     visited_immortal: HashSet<u32>,
     logged: HashSet<LogEntry>,
-    types: HashSet<TypeId>,
+    /// Types that were found to be allocated (a cache by the low bits of the id).
+    types: [TypeId; 256],
     grey: Vec<u32>,
 }
 
@@ -142,7 +143,7 @@ impl Heap {
             visited_young: HashSet::new(),
             visited_immortal: HashSet::new(),
             logged: HashSet::new(),
-            types: HashSet::new(),
+            types: [TypeId::NONE; 256],
             grey: Vec::new(),
         };
         verifier.walk_young();
@@ -184,12 +185,13 @@ impl Verifier<'_> {
             self.fail(origin, format_args!("object {:#x} was left forwarded to {:#x}", object.0, header & !FORWARDED));
         }
         let id = TypeId::of_header(header);
-        if !self.types.contains(&id) {
+        let known = id.0 as usize / 8 % 256;
+        if self.types[known] != id || id == TypeId::NONE {
             if !self.heap.types.is_allocated(id) {
                 let what = format_args!("object {:#x} has the header {header:#x}, which names no type", object.0);
                 self.fail(origin, what);
             }
-            self.types.insert(id);
+            self.types[known] = id;
         }
         let descriptor = self.memory.descriptor(id);
         let bytes = self.memory.object_bytes(object, descriptor);

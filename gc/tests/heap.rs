@@ -404,3 +404,18 @@ fn fields_behind_the_first_64_words_are_scanned() {
         assert_eq!(heap.type_of(heap.read_ref(object, *offset as u64)), types.structs[1].id);
     }
 }
+
+#[test]
+fn the_smallest_heap_runs() {
+    for nursery_bytes in [None, Some(64 << 10), Some(32 << 20)] {
+        let (mut heap, types) = heap(&HeapConfig { nursery_bytes, verify: false, ..config(1) });
+        let mut roots = roots();
+        for step in 0..200_000 {
+            let node = heap.alloc_struct(types.structs[2].id, &mut roots).unwrap();
+            heap.write_ref(node, 4, roots.frames[0][step % 8]);
+            roots.frames[0][step % 8] = if step % 64 < 8 { 0 } else { node };
+        }
+        assert!(heap.stats().peak_bytes <= 1 << 20);
+        heap.check(&mut roots);
+    }
+}
