@@ -33,6 +33,15 @@ pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<()> {
     Ok(())
 }
 
+/// Compiles one function, by defined index, with a source map; none if there is no such function.
+pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Result<Option<CompiledFunction>> {
+    let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
+    let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
+    let options = CompileOptions { debug_checks: engine.config().debug_checks, source_map: true };
+    let env = CompileEnv { info: &info, context: &ContextLayout::new(&info), options };
+    compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
+}
+
 fn threads(engine: &Engine) -> usize {
     match engine.config().compile_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

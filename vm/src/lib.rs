@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod exception;
 mod handles;
+mod inspect;
 mod interrupt;
 mod linker;
 mod module;
@@ -31,6 +32,7 @@ pub use handles::{
     Extern, Func, Global, Instance, IntoFunc, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults, WasmTy,
 };
 pub use heapwood_gc::{GcCause, GcEvent, GcEventKind, HeapStats, Histogram};
+pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
 pub use heapwood_module::{FEATURES, FeatureError, Features, ModuleError, ModuleInfo, is_malformed};
 pub use interrupt::InterruptHandle;
 pub use linker::Linker;
