@@ -59,6 +59,7 @@ pub(crate) fn call(
     if ended == ENTRY_RETURNED {
         return Ok(());
     }
+    store.guest.update_guard(store.heap.wants_collection());
     match store.guest.left.take().expect("the runtime says why it left the guest") {
         Left::Error(error) => Err(error),
         Left::Panic(panic) => std::panic::resume_unwind(panic),

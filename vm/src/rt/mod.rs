@@ -43,3 +43,5 @@ pub(crate) mod memory;
 pub(crate) mod signals;
 pub(crate) mod stack;
 pub(crate) mod stubs;
+pub(crate) mod walk;
+mod watermark;

@@ -73,6 +73,8 @@ pub(crate) struct Guest {
     pub native_base: Option<usize>,
     /// Check frames at slow paths.
     pub verify: bool,
+    /// There is a collector.
+    collects: bool,
 }
 
 impl Guest {
@@ -100,6 +102,7 @@ impl Guest {
             stack_pointers: Vec::new(),
             native_base: None,
             verify,
+            collects: !engine.config().heap.never_collect,
         }
     }
 
@@ -125,8 +128,16 @@ impl Guest {
 
     /// Computes what prologues compare rsp with. `stop`: the guest has to come to the poll.
     pub fn update_guard(&self, stop: bool) {
-        let value = if stop { u64::MAX } else { self.hot.get(STACK_LIMIT) };
+        let value = if stop { u64::MAX } else { self.hot.get(STACK_LIMIT).max(self.soft_limit() as u64) };
         self.interrupt.write_guard(self.hot.address(STACK_GUARD), value);
+    }
+
+    /// Below this, the poll promotes everything; 0 if nothing is ever collected.
+    pub fn soft_limit(&self) -> usize {
+        match &self.stack {
+            Some(stack) if self.collects => self.frames.soft_limit(stack.top()),
+            _ => 0,
+        }
     }
 
     /// An entry is over whose native stack was at `native`.

@@ -9,26 +9,28 @@ use crate::handles::{Func, Global, Instance, Memory, Table, Tag};
 use crate::interrupt::InterruptHandle;
 use crate::roots::{RootSet, Rooted};
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
-use crate::rt::frames::{Frame, Walker};
 use crate::rt::host::HostFunc;
 use crate::rt::hot::Hot;
 use crate::rt::memory::LinearMemory;
 use crate::rt::stubs::Trampoline;
+use crate::rt::walk::{Frame, Walker};
 use crate::store::signature::call_layout;
 use crate::store::table::TableData;
 use crate::trap::TrapKind;
 use crate::types::{FuncType, GlobalType, MemoryType, TableType, TagType};
 use crate::value::{RawVal, Val};
 use heapwood_gc::{GcListener, Heap, HeapStats};
-use heapwood_gc_abi::RawRef;
-use heapwood_gc_abi::header::IMMORTAL;
+use heapwood_gc_abi::header::{FORWARDED, IMMORTAL};
 use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
+use heapwood_gc_abi::{RawRef, TypeId, is_i31};
 use heapwood_module::ContextLayout;
 use std::collections::VecDeque;
 
 /// Frames at each end of a backtrace that are kept.
 const BACKTRACE_FRAMES: usize = 32;
+/// Frames that the checker looks at on each slow path.
+const CHECKED_FRAMES: usize = 16;
 
 /// The heap, and everything that is not the heap.
 pub(crate) struct StoreOpaque {
@@ -281,7 +283,33 @@ impl StoreOpaque {
     }
 
     #[inline(never)]
-    fn check_top_frames(&mut self) {}
+    fn check_top_frames(&mut self) {
+        for frame in self.guest.frames.walk().take(CHECKED_FRAMES) {
+            frame.each_slots(|slots| {
+                for (index, slot) in slots.iter().enumerate() {
+                    if !self.is_reference(*slot) {
+                        let function = frame.module.info().imported_functions + frame.defined;
+                        panic!(
+                            "frame checker: slot {index} of function {function} at offset {:#x} holds {slot:#x}, which \
+                             is no object",
+                            frame.wasm_offset
+                        );
+                    }
+                }
+            });
+        }
+    }
+
+    /// Whether a slot may hold this: zero, an i31 or the start of something with the header of a type that exists.
+    fn is_reference(&self, raw: RawRef) -> bool {
+        if raw == 0 || is_i31(raw) {
+            return true;
+        }
+        let header = self.heap.read_i32(raw, 0);
+        (raw as u64) * 4 >= NULL_ZONE_BYTES
+            && header & FORWARDED == 0
+            && self.heap.types().is_allocated(TypeId::of_header(header))
+    }
 
     /// What `memory.grow` and its kin answer beyond a limit.
     pub const REFUSED: u64 = u64::MAX;

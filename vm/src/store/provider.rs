@@ -8,27 +8,7 @@ use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, 
 
 impl RootProvider for Guest {
     fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        let mut work = RootWork::default();
-        if scope == FrameScope::Settling {
-            return work;
-        }
-        let (skip, mut frame_fp, mut index) = (cursor.item, 0, 0);
-        work.frames = self.frames.each_slots(|frame, slots| {
-            if frame.fp != frame_fp {
-                (frame_fp, index) = (frame.fp, index + 1);
-                if index > skip + 1 && visitor.full() {
-                    (cursor.item, work.more) = (index - 1, true);
-                    return true;
-                }
-            }
-            if index > skip {
-                visitor.place(RootPlace::Frame(frame.fp as u64));
-                visitor.slots(slots);
-                work.slots += slots.len() as u64;
-            }
-            false
-        });
-        work
+        self.frames.visit(scope, cursor, visitor)
     }
 
     fn remembered(&mut self, _cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
@@ -87,7 +67,8 @@ impl RootProvider for Guest {
         work
     }
 
-    fn after_collection(&mut self, _promoted_all: bool) {
+    fn after_collection(&mut self, promoted_all: bool) {
+        self.frames.after_collection(promoted_all);
         self.roots.settle();
         for cell in self.dirty_globals.drain(..) {
             cell.set_dirty(false);

@@ -25,7 +25,9 @@ pub(crate) fn resume(store: &mut StoreOpaque, exception: u32) -> Option<Outcome>
 
 fn set_resume_words(store: &mut StoreOpaque, handler: &Handler) {
     let hot = store.hot();
-    store.guest.frames.unwind_to(handler.fp);
+    if store.guest.frames.unwind_to(handler) {
+        store.guest.update_guard(store.heap.wants_collection());
+    }
     hot.set(RESUME_PC, handler.pc as u64);
     hot.set(RESUME_FP, handler.fp as u64);
     for (k, value) in (0..).zip(handler.saved) {

@@ -17,9 +17,10 @@ use crate::error::Error;
 use crate::store::StoreOpaque;
 use crate::trap::Trap;
 use heapwood_gc_abi::hot::STORE;
-use heapwood_jit::abi::Builtin;
+use heapwood_jit::abi::{Builtin, RESUME_PC};
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the stubs get back: rax and rdx.
 #[derive(Clone, Copy, Debug)]
@@ -90,17 +91,29 @@ fn run_call<const N: usize>(
     let instance = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     // SAFETY: R6: the caller wrote N arguments.
     let args = unsafe { *args.cast::<[u64; N]>() };
-    store.check_frames();
-    let result = builtin(store, instance as u32, args);
-    finish(store, result)
+    guarded(store, |store| builtin(store, instance as u32, args))
 }
 
 fn run_slow(base: usize, arg: u64, builtin: fn(&mut StoreOpaque, u64) -> Result<u64, Stop>) -> Outcome {
     // SAFETY: R2: the builtin has the store until it returns.
     let store = unsafe { &mut *store_of(base) };
-    store.check_frames();
-    let result = builtin(store, arg);
-    finish(store, result)
+    guarded(store, |store| builtin(store, arg))
+}
+
+/// Runs a builtin. A panic, which is a bug of ours or found by the verifier, leaves the guest and goes on in the entry.
+fn guarded(store: &mut StoreOpaque, builtin: impl FnOnce(&mut StoreOpaque) -> Result<u64, Stop>) -> Outcome {
+    let run = AssertUnwindSafe(|| {
+        store.check_frames();
+        let result = builtin(store);
+        finish(store, result)
+    });
+    match catch_unwind(run) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            store.guest.left = Some(Left::Panic(panic));
+            Outcome::status(Status::Leave)
+        }
+    }
 }
 
 macro_rules! call {
@@ -175,7 +188,9 @@ pub(super) fn unwound_address() -> u64 {
     extern "sysv64" fn unwound(base: usize) {
         // SAFETY: R2.
         let store = unsafe { &mut *store_of(base) };
-        store.guest.frames.unwound();
+        let pc = store.guest.frames.unwound();
+        store.hot().set(RESUME_PC, pc as u64);
+        store.guest.update_guard(store.heap.wants_collection());
     }
     unwound as *const () as u64
 }

@@ -1,0 +1,120 @@
+//! Walking the guest's stack by return addresses.
+//!
+//! 1. A walk begins at EXIT_PC and EXIT_FP. A return address in compiled code has a [`SafePoint`], which describes
+//!    the frame; any other belongs to an entry trampoline: the walk goes on with the activation below.
+//! 2. A safe point may be *frameless*: the function has no frame yet, its own return address lies at EXIT_SP.
+//! 3. A return address that was replaced by the barrier's stands for that of the watermark's frame: `Walker` is the
+//!    one place that reads return addresses, so nobody else sees it.
+
+use super::frames::{Exit, Frames, frame_word};
+use crate::module::Module;
+use heapwood_jit::abi::{FunctionRecord, SafePoint};
+
+/// A frame of compiled code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    /// The module of its function.
+    pub module: &'a Module,
+    /// The function, by defined index.
+    pub defined: u32,
+    /// Layout of the frame.
+    pub record: &'a FunctionRecord,
+    /// What is alive in it; none at a trap.
+    pub point: Option<&'a SafePoint>,
+    /// Offset of the current instruction in the module's bytes.
+    pub wasm_offset: u32,
+    /// There is no frame yet: `fp` is the caller's.
+    pub frameless: bool,
+    /// Its rbp.
+    pub fp: usize,
+    /// Where it goes on, the true address.
+    pub pc: usize,
+    /// Saved registers of a slow path of this frame, or 0.
+    pub regs: usize,
+    /// Where the return address to it lies.
+    pub slot: usize,
+    /// That return address is replaced: this is the watermark's frame.
+    pub is_watermark: bool,
+}
+
+impl Frame<'_> {
+    /// Calls `visit` with the reference slots of the frame: those of its area, then one by one the registers of a
+    /// slow path.
+    pub fn each_slots(&self, mut visit: impl FnMut(&mut [u32])) {
+        let Some(point) = self.point else { return };
+        if point.ref_count != 0 && !self.frameless {
+            let start = (self.fp - self.record.ref_base as usize) as *mut u32;
+            // SAFETY: R6: the area lies in the frame, and the guest does not run.
+            visit(unsafe { std::slice::from_raw_parts_mut(start, point.ref_count as usize) });
+        }
+        for gpr in (0..16).filter(|gpr| self.regs != 0 && point.gpr_mask & (1 << gpr) != 0) {
+            // SAFETY: R6: the stub saved all registers there; the low half of a register is the reference.
+            visit(std::slice::from_mut(unsafe { &mut *((self.regs + gpr * 8) as *mut u32) }));
+        }
+    }
+}
+
+/// Iterates over frames, innermost first.
+#[derive(Debug)]
+pub(crate) struct Walker<'a> {
+    frames: &'a Frames,
+    exit: Exit,
+    /// Activations that are left below this one.
+    level: usize,
+    at_trap: bool,
+}
+
+impl<'a> Walker<'a> {
+    /// From an exit of the activation `level` (counted from 1).
+    pub(super) fn new(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
+        Walker { frames, exit, level, at_trap: false }
+    }
+
+    /// The same when `exit` is at an instruction that trapped.
+    pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
+        Walker { frames, exit, level, at_trap: true }
+    }
+
+    /// The next frame before the entry of this activation.
+    pub fn next_of_activation(&mut self) -> Option<Frame<'a>> {
+        if self.level == 0 {
+            return None;
+        }
+        let at_trap = std::mem::take(&mut self.at_trap);
+        let Exit { pc, fp, sp, regs, slot } = self.exit;
+        let is_watermark = !at_trap && slot != 0 && frame_word(slot) == self.frames.barrier;
+        let pc = if pc == self.frames.barrier { self.frames.watermark_pc() } else { pc };
+        let loaded = self.frames.code_at(pc)?;
+        let code = loaded.module.code();
+        let offset = (pc - loaded.start) as u32;
+        let (point, wasm_offset, frameless) = if at_trap {
+            let site = code.trap_site(offset).expect("the guest trapped here");
+            (None, site.wasm_offset, site.frameless)
+        } else {
+            let point = code.safe_point(offset);
+            let point = point.unwrap_or_else(|| panic!("no safe point at code offset {offset:#x}"));
+            (Some(point), point.wasm_offset, point.frameless)
+        };
+        // A return address may be the first byte behind a function that ends with a call.
+        let defined = code.function_at(if at_trap { offset } else { offset - 1 }).expect("code belongs to a function");
+        let record = &code.function(defined).record;
+        let (slot_below, fp_below) = if frameless { (sp, fp) } else { (fp + 8, frame_word(fp)) };
+        self.exit = Exit { pc: frame_word(slot_below), fp: fp_below, sp: 0, regs: 0, slot: slot_below };
+        let module = &loaded.module;
+        Some(Frame { module, defined, record, point, wasm_offset, frameless, fp, pc, regs, slot, is_watermark })
+    }
+}
+
+impl<'a> Iterator for Walker<'a> {
+    type Item = Frame<'a>;
+
+    fn next(&mut self) -> Option<Frame<'a>> {
+        loop {
+            if let Some(frame) = self.next_of_activation() {
+                return Some(frame);
+            }
+            self.level = self.level.checked_sub(1)?;
+            self.exit = self.frames.activations[self.level].exit();
+        }
+    }
+}

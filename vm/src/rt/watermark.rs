@@ -1,0 +1,146 @@
+//! The watermark: frames below it hold old references only and are not scanned by minor collections.
+//!
+//! 1. A minor promotes what the frames below the topmost [`RECENT`] reference (it *settles* them). Afterwards the
+//!    first of them becomes the watermark's frame: the return address to it is replaced by the barrier's.
+//! 2. A settled frame cannot change before the guest returns to it, so it stays as it is until the barrier runs: it
+//!    lowers the mark by up to [`LOWERED_BY`] frames and goes on at the true return address.
+//! 3. An exception that continues at or below the watermark's frame, and a trap that leaves its activation, lower the
+//!    mark in the same way; the replaced address lies in frames that are given up.
+//! 4. There is one mark at most. Its record holds the true return address, not where the replaced one lies: a tail
+//!    call of the frame above may move that.
+//! 5. Beyond [`SOFT_BYTES`] of stack above the mark the poll promotes everything, which settles all frames but the
+//!    topmost: so no minor meets more than that.
+
+use super::frames::{Exit, Frames, Handler};
+use super::walk::{Frame, Walker};
+use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootVisitor, RootWork};
+
+/// Frames at the top that a minor does not settle.
+const RECENT: usize = 16;
+/// Frames by which the mark is lowered at once.
+const LOWERED_BY: usize = 32;
+/// Most stack above the mark before everything is promoted.
+const SOFT_BYTES: usize = 64 << 10;
+
+/// The record of the one replaced return address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watermark {
+    /// The true return address.
+    pc: usize,
+    /// rbp of the frame that it belongs to.
+    fp: usize,
+}
+
+impl Frames {
+    /// The true return address of the watermark's frame.
+    pub(super) fn watermark_pc(&self) -> usize {
+        self.watermark.expect("a replaced return address has a record").pc
+    }
+
+    /// Below this the guest comes to the poll, if a mark is kept; `top` is where the guest's stack begins.
+    pub fn soft_limit(&self, top: usize) -> usize {
+        self.watermark.map_or(top, |mark| mark.fp).saturating_sub(SOFT_BYTES)
+    }
+
+    /// The reference slots of the frames of a scope, for the collector.
+    pub fn visit(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        self.settling |= scope == FrameScope::Settling;
+        let range = match scope {
+            FrameScope::Settling => RECENT..usize::MAX,
+            FrameScope::Recent => 0..RECENT,
+            FrameScope::All => 0..usize::MAX,
+        };
+        let mut work = RootWork::default();
+        for (index, frame) in self.walk().enumerate() {
+            if index >= range.end || (scope != FrameScope::All && frame.is_watermark) {
+                break;
+            }
+            if index < range.start || (index as u64) < cursor.item {
+                continue;
+            }
+            work.frames += 1;
+            visitor.place(RootPlace::Frame(frame.pc as u64));
+            frame.each_slots(|slots| {
+                work.slots += slots.len() as u64;
+                visitor.slots(slots);
+            });
+            if visitor.full() {
+                (cursor.item, work.more) = (index as u64 + 1, true);
+                break;
+            }
+        }
+        work
+    }
+
+    /// A collection is over: frames that it settled (all but the topmost if it promoted everything) go below the
+    /// mark.
+    pub fn after_collection(&mut self, promoted_all: bool) {
+        let settled = std::mem::take(&mut self.settling);
+        if promoted_all {
+            self.raise(1);
+        } else if settled {
+            self.raise(RECENT);
+        }
+    }
+
+    /// Makes the frame at position `first` the watermark's, if it is above the present one.
+    fn raise(&mut self, first: usize) {
+        let mut target = None;
+        let mut present = None;
+        for (index, frame) in self.walk().enumerate() {
+            if frame.is_watermark {
+                present = Some(frame.slot);
+                break;
+            }
+            if index == first {
+                target = Some((frame.slot, Watermark { pc: frame.pc, fp: frame.fp }));
+                if self.watermark.is_none() {
+                    break;
+                }
+            }
+        }
+        let Some((slot, mark)) = target else { return };
+        if let Some(old) = self.watermark.replace(mark) {
+            write_return_address(present.expect("the mark's frame is on the stack"), old.pc);
+        }
+        write_return_address(slot, self.barrier);
+    }
+
+    /// The guest returned through the barrier: the address where it goes on.
+    pub fn unwound(&mut self) -> usize {
+        let mark = self.watermark.take().expect("a replaced return address has a record");
+        self.lower(Exit { pc: mark.pc, fp: mark.fp, sp: 0, regs: 0, slot: 0 }, self.depth());
+        mark.pc
+    }
+
+    /// An exception continues at a handler of the innermost activation: the frames above it are given up. Says
+    /// whether the mark has changed.
+    pub fn unwind_to(&mut self, handler: &Handler) -> bool {
+        let given_up = self.watermark.take_if(|mark| mark.fp <= handler.fp).is_some();
+        if given_up {
+            self.lower(handler.exit, self.depth());
+        }
+        given_up
+    }
+
+    /// The activation whose entry frame was at `entry_fp` is no more.
+    pub(super) fn activation_left(&mut self, entry_fp: usize) {
+        if self.watermark.take_if(|mark| mark.fp < entry_fp).is_some() {
+            self.lower(self.exit(), self.depth());
+        }
+    }
+
+    /// Puts the mark [`LOWERED_BY`] frames below a frame, which runs next; there is none now.
+    fn lower(&mut self, from: Exit, level: usize) {
+        let below = Walker::new(self, from, level).nth(LOWERED_BY);
+        if let Some(Frame { slot, pc, fp, .. }) = below {
+            self.watermark = Some(Watermark { pc, fp });
+            write_return_address(slot, self.barrier);
+        }
+    }
+}
+
+fn write_return_address(slot: usize, address: usize) {
+    // SAFETY: R6: the walk found a return address there.
+    unsafe { *(slot as *mut usize) = address }
+}

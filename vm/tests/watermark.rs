@@ -1,0 +1,154 @@
+//! Deep stacks: frames below the watermark are not scanned, and survive returns, throws, traps and host calls.
+
+use heapwood_vm::*;
+
+/// `run(n)`: n frames deep, each holding a fresh list node across the call below it, allocating on the way up and
+/// down. `how` at the bottom: 0 return, 1 throw (every 50th frame catches), 2 through the host.
+const DEEP: &str = r#"(module
+    (type $n (struct (field (mut (ref null $n))) (field (mut i64))))
+    (tag $e (param (ref null $n)))
+    (import "h" "again" (func $again (param i32 i32 anyref) (result anyref)))
+    (import "h" "fail" (func $fail))
+    (func $deep (export "deep") (param $depth i32) (param $how i32) (param $down (ref null $n)) (result (ref null $n))
+      (local $mine (ref null $n)) (local $kept i64)
+      (local.set $kept (i64.mul (i64.extend_i32_u (local.get $depth)) (i64.const 3)))
+      (local.set $mine (struct.new $n (local.get $down) (i64.extend_i32_u (local.get $depth))))
+      (if (i32.eqz (local.get $depth))
+        (then
+          (if (i32.eq (local.get $how) (i32.const 1)) (then (throw $e (local.get $mine))))
+          (if (i32.eq (local.get $how) (i32.const 3)) (then unreachable))
+          (if (i32.eq (local.get $how) (i32.const 4)) (then (call $fail)))
+          (return (local.get $mine))))
+      (if (i32.and (i32.eq (local.get $how) (i32.const 2)) (i32.eqz (i32.rem_u (local.get $depth) (i32.const 40))))
+        (then
+          (drop (ref.cast (ref null $n) (call $again (i32.sub (local.get $depth) (i32.const 1)) (local.get $how) (local.get $mine)))))
+        (else (if (i32.eqz (i32.rem_u (local.get $depth) (i32.const 50)))
+          (then
+            (block $h (result (ref null $n))
+              (try_table (result (ref null $n)) (catch $e $h)
+                (call $deep (i32.sub (local.get $depth) (i32.const 1)) (local.get $how) (local.get $mine))))
+            (if (i32.eq (local.get $how) (i32.const 1))
+              (then (throw $e (local.get $mine)) ))
+            (drop))
+          (else
+            (drop (call $deep (i32.sub (local.get $depth) (i32.const 1)) (local.get $how) (local.get $mine)))))))
+      (drop (struct.new $n (local.get $mine) (i64.const 0)))
+      (struct.set $n 1 (local.get $mine) (i64.add (struct.get $n 1 (local.get $mine)) (local.get $kept)))
+      (local.get $mine))
+    (func $sum (param $n (ref null $n)) (result i64)
+      (local $s i64)
+      (loop $l
+        (if (ref.is_null (local.get $n)) (then (return (local.get $s))))
+        (local.set $s (i64.add (i64.mul (local.get $s) (i64.const 7)) (struct.get $n 1 (local.get $n))))
+        (local.set $n (struct.get $n 0 (local.get $n)))
+        (br $l))
+      (unreachable))
+    (func (export "run") (param $n i32) (param $how i32) (result i64)
+      (block $h (result (ref null $n))
+        (try_table (result (ref null $n)) (catch $e $h)
+          (call $deep (local.get $n) (local.get $how) (struct.new $n (ref.null $n) (i64.const 5)))))
+      (call $sum)))"#;
+
+#[derive(Debug)]
+struct Stop;
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stop")
+    }
+}
+impl std::error::Error for Stop {}
+
+fn deep(config: &Config) -> (Store<u32>, Instance) {
+    let engine = Engine::new(config).unwrap();
+    let module = Module::new(&engine, wat::parse_str(DEEP).unwrap()).unwrap();
+    let mut linker = Linker::new(&engine);
+    let ty = module.imports().next().unwrap().ty.func().unwrap().clone();
+    let again = |mut caller: Caller<'_, u32>, params: &[Val], results: &mut [Val]| {
+        *caller.data_mut() += 1;
+        let deep = caller.get_export("deep").and_then(Extern::into_func).unwrap();
+        let result = deep.call(&mut caller, params, results);
+        match result {
+            // Every other host function swallows the error of its guest and goes on.
+            Err(error) if error.exception().is_none() && *caller.data() % 2 == 0 => {
+                results[0] = params[2];
+                Ok(())
+            }
+            other => other,
+        }
+    };
+    linker.func_new("h", "again", ty, again).unwrap();
+    linker.func_wrap("h", "fail", || -> Result<()> { Err(Error::new(Stop)) }).unwrap();
+    let mut store = Store::new(&engine, 0);
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    (store, instance)
+}
+
+fn modes() -> Vec<(&'static str, Config, i32)> {
+    let mut stress = Config::new();
+    stress.gc_stress(1).gc_verify(true);
+    let mut sparse = Config::new();
+    sparse.gc_stress(13).gc_verify(true);
+    let mut small = Config::new();
+    small.gc_nursery(64 << 10);
+    vec![
+        ("stress 1", stress, 130),
+        ("stress 13", sparse, 400),
+        ("default", Config::new(), 20_000),
+        ("small nursery", small, 20_000),
+    ]
+}
+
+#[test]
+fn returns_throws_and_host_calls_leave_deep_frames_intact() {
+    let mut never = Config::new();
+    never.gc_none(true);
+    let (mut model, instance) = deep(&never);
+    let wanted = instance.get_typed_func::<(i32, i32), i64>(&mut model, "run").unwrap();
+    for (name, config, depth) in modes() {
+        let (mut store, instance) = deep(&config);
+        let run = instance.get_typed_func::<(i32, i32), i64>(&mut store, "run").unwrap();
+        for how in [0, 1, 0, 2, 0] {
+            // The native stack bounds how often host and guest may nest.
+            let depth = if how == 2 { depth.min(4000) } else { depth };
+            let result = run.call(&mut store, (depth, how)).unwrap_or_else(|error| panic!("{name} {how}: {error:?}"));
+            assert_eq!(result, wanted.call(&mut model, (depth, how)).unwrap(), "{name}, how {how}");
+        }
+    }
+}
+
+#[test]
+fn traps_and_errors_leave_the_store_usable() {
+    for (name, config, depth) in modes() {
+        let (mut store, instance) = deep(&config);
+        let run = instance.get_typed_func::<(i32, i32), i64>(&mut store, "run").unwrap();
+        let wanted = run.call(&mut store, (depth, 0)).unwrap();
+        for how in [3, 4] {
+            let error = run.call(&mut store, (depth, how)).unwrap_err();
+            match how {
+                3 => assert_eq!(error.trap().map(Trap::kind), Some(TrapKind::Unreachable), "{name}"),
+                _ => assert!(error.downcast_ref::<Stop>().is_some(), "{name}"),
+            }
+            assert_eq!(run.call(&mut store, (depth, 0)).unwrap(), wanted, "{name} after {how}");
+        }
+    }
+}
+
+#[test]
+fn a_minor_scans_few_of_many_frames() {
+    let mut config = Config::new();
+    config.gc_nursery(64 << 10);
+    let (mut store, instance) = deep(&config);
+    let most = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let seen = most.clone();
+    store.on_gc(move |event| {
+        if event.kind == GcEventKind::Minor {
+            seen.fetch_max(event.frames, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let run = instance.get_typed_func::<(i32, i32), i64>(&mut store, "run").unwrap();
+    run.call(&mut store, (50_000, 0)).unwrap();
+    assert!(store.gc_stats().minors > 30, "{}", store.gc_stats().minors);
+    // 64 KiB of frames of at least 48 bytes.
+    let most = most.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(most > 0 && most <= (64 << 10) / 48 + 64, "{most} frames in one minor");
+}
