@@ -277,11 +277,11 @@ impl FirstLook {
     }
 
     /// `else`, or a legacy catch: the arm ends, the frame stays.
-    fn next_arm(&mut self) {
+    fn next_arm(&mut self, kind: FrameKind) {
         self.arm_ends();
         self.revive();
         let Some(frame) = self.state.frames.last_mut() else { return };
-        frame.kind = FrameKind::Else;
+        frame.kind = kind;
         let mark = frame.init_mark;
         self.forget_initialized(mark);
     }
@@ -372,12 +372,29 @@ macro_rules! look {
         $look.has_cold_calls = true;
         $look.enter(FrameKind::TryTable)
     }};
+    ($look:ident Try $($arg:ident)*) => {{
+        $look.not_pure();
+        $look.enter(FrameKind::LegacyTry)
+    }};
+    ($look:ident Catch $tag:ident) => {
+        $look.next_arm(FrameKind::LegacyCatch)
+    };
+    ($look:ident CatchAll) => {
+        $look.next_arm(FrameKind::LegacyCatchAll)
+    };
+    ($look:ident Delegate $depth:ident) => {
+        $look.leave()
+    };
+    ($look:ident Rethrow $depth:ident) => {{
+        $look.call();
+        $look.terminate()
+    }};
     ($look:ident Loop $($arg:ident)*) => {{
         $look.not_pure();
         $look.enter(FrameKind::Loop)
     }};
     ($look:ident Else) => {
-        $look.next_arm()
+        $look.next_arm(FrameKind::Else)
     };
     ($look:ident End) => {
         $look.leave()

@@ -437,6 +437,22 @@ impl Assembler {
         self.encode(op(0x8d), true, dst.0, Rm::Mem(Mem::base(base, i32::MIN)), false);
     }
 
+    /// `pop reg`.
+    pub(crate) fn pop(&mut self, reg: Gpr) {
+        if reg.0 >= 8 {
+            self.byte(0x41);
+        }
+        self.byte(0x58 | (reg.0 & 7));
+    }
+
+    /// `mov reg, [rip + field]`; the field (last 4 bytes) is a relocation.
+    pub(crate) fn load_rip(&mut self, reg: Gpr) {
+        self.byte(0x48 | (reg.0 >> 3) << 2);
+        self.byte(0x8b);
+        self.byte((reg.0 & 7) << 3 | 5);
+        self.imm32(0);
+    }
+
     /// `leave`.
     pub(crate) fn leave(&mut self) {
         self.byte(0xc9);

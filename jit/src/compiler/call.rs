@@ -116,12 +116,7 @@ impl Compiler<'_> {
         let layout = self.call_layout(ty);
         self.move_arguments(ty, &layout);
         if function < self.info.imported_functions {
-            self.need_context();
-            let at = self.env.context.imported_function_offset(function) as i32;
-            let code = at + ContextLayout::IMPORTED_FUNCTION_CODE as i32;
-            let context = at + ContextLayout::IMPORTED_FUNCTION_CONTEXT as i32;
-            self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, code));
-            self.asm.load(Width::W64, CONTEXT, Mem::base(CONTEXT, context));
+            self.load_callee(Callee::Function(function));
             self.asm.call_reg(SCRATCH);
         } else {
             self.need_context();
@@ -142,16 +137,7 @@ impl Compiler<'_> {
         let from = self.stack.len() - params.len();
         self.flush_for_call(from);
         self.frame.need_outgoing(layout.arg_bytes + layout.result_bytes);
-        let mut moves = Moves::new();
-        for (k, place) in layout.params.iter().enumerate() {
-            let to = match place {
-                ArgPlace::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
-                ArgPlace::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
-                ArgPlace::Stack(at) => Dest::Mem(Mem::base(Gpr::RSP, *at as i32)),
-            };
-            let source = self.operand_source(from + k);
-            moves.push(Move { ty: self.stack[from + k].ty, from: source, to });
-        }
+        let moves = argument_moves(self, from, layout, 0);
         self.parallel_move(&moves);
         for _ in 0..params.len() {
             self.pop();
@@ -193,34 +179,63 @@ impl Compiler<'_> {
         let layout = self.call_layout(ty);
         self.callee_to_context(&mut callee);
         self.move_arguments(ty, &layout);
-        self.call_object(Some(TrapKind::NullFunction));
+        self.load_callee(Callee::NullableObject);
+        self.asm.call_reg(SCRATCH);
         self.after_call(ty, &layout);
     }
 
     /// Parks the callee in r14, which no argument uses.
-    fn callee_to_context(&mut self, callee: &mut Value) {
+    pub(super) fn callee_to_context(&mut self, callee: &mut Value) {
         self.load_value(Reg::gpr(CONTEXT), callee);
         self.context_valid = false;
         self.release_value(callee);
         self.regs.locked = 0;
     }
 
-    /// Calls the function object in r14.
-    fn call_object(&mut self, null_trap: Option<TrapKind>) {
-        let object = |offset: u32| Mem::indexed(HEAP_BASE, CONTEXT, 2, offset as i32);
-        if let Some(kind) = null_trap {
-            self.trap_site(kind);
+    /// The callee's code in the scratch register and its context in r14.
+    pub(super) fn load_callee(&mut self, callee: Callee) {
+        match callee {
+            Callee::Function(function) if function < self.info.imported_functions => {
+                self.need_context();
+                let at = self.env.context.imported_function_offset(function) as i32;
+                let code = at + ContextLayout::IMPORTED_FUNCTION_CODE as i32;
+                let context = at + ContextLayout::IMPORTED_FUNCTION_CONTEXT as i32;
+                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, code));
+                self.asm.load(Width::W64, CONTEXT, Mem::base(CONTEXT, context));
+            }
+            Callee::Function(function) => {
+                self.need_context();
+                self.asm.load_rip(SCRATCH);
+                self.relocate(RelocationTarget::FunctionSlot(function));
+            }
+            Callee::Object | Callee::NullableObject => {
+                let object = |offset: u32| Mem::indexed(HEAP_BASE, CONTEXT, 2, offset as i32);
+                if callee == Callee::NullableObject {
+                    self.trap_site(TrapKind::NullFunction);
+                }
+                self.asm.load(Width::W64, SCRATCH, object(layout::FUNC_CODE_OFFSET));
+                self.asm.load(Width::W32, CONTEXT, object(layout::FUNC_CONTEXT_OFFSET));
+                self.asm.lea(Width::W64, CONTEXT, Mem::indexed(HEAP_BASE, CONTEXT, 2, 0));
+            }
         }
-        self.asm.load(Width::W64, SCRATCH, object(layout::FUNC_CODE_OFFSET));
-        self.asm.load(Width::W32, CONTEXT, object(layout::FUNC_CONTEXT_OFFSET));
-        self.asm.lea(Width::W64, CONTEXT, Mem::indexed(HEAP_BASE, CONTEXT, 2, 0));
-        self.asm.call_reg(SCRATCH);
     }
 
     /// `call_indirect`: the index is on top.
     pub(crate) fn call_indirect(&mut self, ty: TypeIndex, table: u32) {
-        let mut index = self.pop();
         let layout = self.call_layout(ty);
+        self.table_callee(ty, table);
+        self.move_arguments(ty, &layout);
+        self.load_callee(Callee::Object);
+        self.asm.call_reg(SCRATCH);
+        self.after_call(ty, &layout);
+    }
+
+    /// Pops a table index; the function of that type there goes to r14, all checks made.
+    pub(super) fn table_callee(&mut self, ty: TypeIndex, table: u32) {
+        if self.info.tables[table as usize].table64 {
+            return self.unsupported("a table with 64-bit indices");
+        }
+        let mut index = self.pop();
         let reg = self.owned(&mut index).as_gpr();
         let cell = self.table_cell(table);
         let out = self.trap_label(TrapKind::UndefinedElement);
@@ -235,14 +250,14 @@ impl Compiler<'_> {
             let null = self.trap_label(TrapKind::UninitializedElement);
             self.asm.jcc(Cond::E, null);
         } else {
+            // On the stack while its type is checked: a deep type is checked by a call.
+            self.push_reg(ValType::Ref(element), Reg::gpr(reg));
             let fail = self.trap_label(TrapKind::IndirectCallTypeMismatch);
             self.trap_site(TrapKind::UninitializedElement);
             self.check_type_id(reg, ty, fail);
+            index = self.pop();
         }
         self.callee_to_context(&mut index);
-        self.move_arguments(ty, &layout);
-        self.call_object(None);
-        self.after_call(ty, &layout);
     }
 
     // ---- runtime calls
@@ -346,6 +361,32 @@ impl Compiler<'_> {
             self.load_reg(ty, reg, mem);
         }
     }
+}
+
+/// What a call calls; function objects are in r14.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Callee {
+    /// By function index.
+    Function(u32),
+    /// A function object.
+    Object,
+    /// A function object or null, which traps.
+    NullableObject,
+}
+
+/// The moves of the operands from height `from` on to the places of a call; stack arguments begin at `rsp + offset`.
+pub(super) fn argument_moves(c: &mut Compiler<'_>, from: usize, layout: &CallLayout, offset: u32) -> Moves {
+    let mut moves = Moves::new();
+    for (k, place) in layout.params.iter().enumerate() {
+        let to = match place {
+            ArgPlace::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
+            ArgPlace::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
+            ArgPlace::Stack(at) => Dest::Mem(Mem::base(Gpr::RSP, (offset + at) as i32)),
+        };
+        let source = c.operand_source(from + k);
+        moves.push(Move { ty: c.stack[from + k].ty, from: source, to });
+    }
+    moves
 }
 
 /// A leading argument of a runtime call.

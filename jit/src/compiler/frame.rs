@@ -342,10 +342,14 @@ impl<'a> Compiler<'a> {
 
     /// Restores the saved registers and the caller's frame.
     pub(crate) fn leave_frame(&mut self) {
+        self.restore_saved();
+        self.asm.leave();
+    }
+
+    pub(crate) fn restore_saved(&mut self) {
         for (gpr, at) in self.saved_registers() {
             self.asm.load(Width::W64, gpr, Mem::base(Gpr::RBP, at));
         }
-        self.asm.leave();
     }
 
     /// rsp of this frame after calls popped arguments or a handler was entered.

@@ -24,6 +24,7 @@ mod parametric;
 mod state;
 mod structs;
 mod table;
+mod tail_calls;
 mod values;
 mod variable;
 mod visitor;

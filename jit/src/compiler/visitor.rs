@@ -270,6 +270,9 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         |c| visit_call(function: u32) => c.call(function);
         |c| visit_call_indirect(ty: u32, table: u32) => c.call_indirect(ty, table);
         |c| visit_call_ref(ty: u32) => c.call_ref(ty);
+        |c| visit_return_call(function: u32) => c.return_call(function);
+        |c| visit_return_call_indirect(ty: u32, table: u32) => c.return_call_indirect(ty, table);
+        |c| visit_return_call_ref(ty: u32) => c.return_call_ref(ty);
 
         // Parametric and variables.
         |c| visit_drop() => c.drop_value();
@@ -359,8 +362,6 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_br_on_cast_desc_eq(u32, wasmparser::RefType, wasmparser::RefType);
         visit_br_on_cast_desc_eq_fail(u32, wasmparser::RefType, wasmparser::RefType);
         visit_typed_select_multi(Vec<wasmparser::ValType>);
-        visit_return_call(u32);
-        visit_return_call_indirect(u32, u32);
         visit_memory_discard(u32);
         visit_memory_atomic_notify(MemArg);
         visit_memory_atomic_wait32(MemArg);
@@ -470,7 +471,6 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_array_atomic_rmw_xchg(wasmparser::Ordering, u32);
         visit_array_atomic_rmw_cmpxchg(wasmparser::Ordering, u32);
         visit_ref_i31_shared();
-        visit_return_call_ref(u32);
         visit_cont_new(u32);
         visit_cont_bind(u32, u32);
         visit_suspend(u32);

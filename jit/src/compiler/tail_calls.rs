@@ -1,0 +1,82 @@
+//! Tail calls: the callee takes over the frame's place below the fixed upper end of the argument area.
+//!
+//! 1. Register arguments go to their registers; stack arguments are staged in the outgoing area, above three words:
+//!    the callee's code, the caller's rbp and the return address.
+//! 2. The saved registers are restored.
+//! 3. The staged block moves up (highest word first) so that its arguments end where this function's arguments end.
+//! 4. rsp is set to the block, which is popped: code, rbp, and the return address stays for the callee.
+//!
+//! Without stack arguments on either side this is `leave` and a jump.
+
+use super::Compiler;
+use super::call::{Callee, argument_moves};
+use crate::abi::{CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
+use crate::asm::{Mem, Sse, Width};
+use heapwood_module::TypeIndex;
+
+/// Bytes of code address, rbp and return address below the staged arguments.
+const STAGED_WORDS: u32 = 3;
+
+impl Compiler<'_> {
+    pub(crate) fn return_call(&mut self, function: u32) {
+        let ty = self.info.functions[function as usize];
+        self.tail_call(ty, Callee::Function(function));
+    }
+
+    pub(crate) fn return_call_ref(&mut self, ty: TypeIndex) {
+        let mut callee = self.pop();
+        self.need_frame();
+        self.callee_to_context(&mut callee);
+        self.tail_call(ty, Callee::NullableObject);
+    }
+
+    pub(crate) fn return_call_indirect(&mut self, ty: TypeIndex, table: u32) {
+        self.need_frame();
+        self.table_callee(ty, table);
+        self.tail_call(ty, Callee::Object);
+    }
+
+    fn tail_call(&mut self, ty: TypeIndex, callee: Callee) {
+        self.need_frame();
+        let layout = self.call_layout(ty);
+        let staged = layout.arg_bytes != 0 || self.layout.arg_bytes != 0;
+        let offset = if staged { 8 * STAGED_WORDS } else { 0 };
+        self.frame.need_outgoing(offset + layout.arg_bytes);
+        let from = self.stack.len() - layout.params.len();
+        let moves = argument_moves(self, from, &layout, offset);
+        self.parallel_move(&moves);
+        for _ in 0..layout.params.len() {
+            self.pop();
+        }
+        self.load_callee(callee);
+        if staged {
+            self.replace_frame(&layout);
+        } else {
+            self.leave_frame();
+            self.asm.jmp_reg(SCRATCH);
+        }
+        self.unreachable = true;
+    }
+
+    /// Steps 2 to 4; the code's address is in the scratch register.
+    fn replace_frame(&mut self, layout: &CallLayout) {
+        let word = |k: u32| Mem::base(Gpr::RSP, 8 * k as i32);
+        self.asm.store(Width::W64, word(0), SCRATCH);
+        for (k, at) in [(1, 0), (2, 8)] {
+            self.asm.load(Width::W64, SCRATCH, Mem::base(Gpr::RBP, at));
+            self.asm.store(Width::W64, word(k), SCRATCH);
+        }
+        self.restore_saved();
+        let words = STAGED_WORDS + layout.arg_bytes / 8;
+        let end = 16 + self.layout.arg_bytes as i32;
+        let start = end - 8 * words as i32;
+        for k in (0..words).rev() {
+            self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, word(k));
+            self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + 8 * k as i32));
+        }
+        self.asm.lea(Width::W64, Gpr::RSP, Mem::base(Gpr::RBP, start));
+        self.asm.pop(SCRATCH);
+        self.asm.pop(Gpr::RBP);
+        self.asm.jmp_reg(SCRATCH);
+    }
+}
