@@ -28,6 +28,8 @@ impl Compiler<'_> {
     /// Notes the return address just reached.
     fn note_safe_point(&mut self, ref_count: u32, gpr_mask: u16, handler: Option<u32>) {
         let at = self.asm.position();
+        #[cfg(feature = "test-hooks")]
+        let ref_count = ref_count - (self.env.options.drop_last_slot && ref_count > 0) as u32;
         if let Some(pad) = handler {
             self.pads[pad as usize].used = true;
         }

@@ -56,6 +56,9 @@ pub struct CompileOptions {
     pub debug_checks: bool,
     /// Record the source position of every instruction, for `inspect --asm`.
     pub source_map: bool,
+    /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
+    #[cfg(feature = "test-hooks")]
+    pub drop_last_slot: bool,
 }
 
 /// Buffers reused from function to function.

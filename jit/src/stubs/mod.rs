@@ -9,6 +9,8 @@
 //!
 //! What native functions return: rax a value, edx a status of [`Status`].
 
+#![allow(clippy::useless_conversion, reason = "`dynasm!` converts register numbers")]
+
 mod entry;
 mod fixed;
 mod host;
