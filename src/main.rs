@@ -1,2 +1,9 @@
 //! The `heapwood` command line.
-fn main() {}
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

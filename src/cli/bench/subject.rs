@@ -1,0 +1,106 @@
+//! What is called: an export of one instance, or `_start` of a fresh instance each time.
+
+use super::pauses::Pauses;
+use super::{BenchArgs, Slice, Times, milliseconds, timed};
+use anyhow::{Result, anyhow, bail};
+use heapwood::wasi::{self, ProcExit, WasiCtx};
+use heapwood::{Engine, Instance, Linker, Module, Store};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+/// What was found.
+pub struct Measurement {
+    /// The last call's result, if calls have one.
+    pub result: Option<i64>,
+    /// All calls, those for warming up too.
+    pub calls: Vec<Times>,
+    pub instantiate_ms: f64,
+    pub pauses: Pauses,
+    /// Times of `step`, in milliseconds.
+    pub slices: Option<Vec<f64>>,
+}
+
+/// Calls `args.warmup + args.reps` times.
+///
+/// # Errors
+/// A trap, an exception, an export that is missing, results that differ.
+pub fn measure(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<Measurement> {
+    match &args.invoke {
+        Some(name) => measure_export(args, engine, module, name),
+        None => measure_start(args, engine, module),
+    }
+}
+
+fn measure_export(args: &BenchArgs, engine: &Engine, module: &Module, name: &str) -> Result<Measurement> {
+    let pauses = Pauses::default();
+    let mut store = args.engine.store(engine, (), Some(pauses.clone()))?;
+    let start = Instant::now();
+    let instance = Linker::new(engine).instantiate(&mut store, module)?;
+    let instantiate_ms = milliseconds(start.elapsed());
+    let function = instance.get_typed_func::<i32, i64>(&mut store, name)?;
+    let mut calls = Vec::with_capacity(args.warmup + args.reps);
+    let mut result = None;
+    for _ in 0..args.warmup + args.reps {
+        let (returned, times) = timed(|| function.call(&mut store, args.arg));
+        let returned = returned?;
+        if let Some(earlier) = result.replace(returned).filter(|earlier| *earlier != returned) {
+            bail!("calls returned different results: {earlier}, then {returned}");
+        }
+        calls.push(times);
+    }
+    // Slices are reported apart, so that the pauses end here.
+    let of_calls = pauses.frozen();
+    let slices = args.slice.map(|slice| measure_slices(&mut store, instance, slice)).transpose()?;
+    args.engine.finish(&store);
+    Ok(Measurement { result, calls, instantiate_ms, pauses: of_calls, slices })
+}
+
+fn measure_slices(store: &mut Store<()>, instance: Instance, Slice { ops, count }: Slice) -> Result<Vec<f64>> {
+    instance.get_typed_func::<(), ()>(&mut *store, "init")?.call(&mut *store, ())?;
+    let step = instance.get_typed_func::<i32, i64>(&mut *store, "step")?;
+    for _ in 0..count / 4 {
+        step.call(&mut *store, ops)?;
+    }
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let start = Instant::now();
+        step.call(&mut *store, ops)?;
+        times.push(milliseconds(start.elapsed()));
+    }
+    Ok(times)
+}
+
+fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<Measurement> {
+    if args.slice.is_some() {
+        bail!("--slice needs --invoke");
+    }
+    let mut linker = Linker::new(engine);
+    wasi::add_to_linker(&mut linker, |wasi: &mut WasiCtx| wasi)?;
+    let pauses = Pauses::default();
+    let mut calls = Vec::new();
+    let mut instantiate_ms = 0.0;
+    for run in 0..args.warmup + args.reps {
+        let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
+        let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
+        let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
+        let mut store = args.engine.store(engine, wasi, Some(pauses.clone()))?;
+        let start = Instant::now();
+        let instance = linker.instantiate(&mut store, module)?;
+        if run == 0 {
+            instantiate_ms = milliseconds(start.elapsed());
+        }
+        let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+        let (ended, times) = timed(|| function.call(&mut store, ()));
+        match ended {
+            Ok(()) => {}
+            Err(error) => match error.downcast_ref() {
+                Some(ProcExit(0)) => {}
+                Some(ProcExit(code)) => return Err(anyhow!("the guest exited with code {code}")),
+                None => return Err(error.into()),
+            },
+        }
+        calls.push(times);
+        args.engine.finish(&store);
+    }
+    Ok(Measurement { result: None, calls, instantiate_ms, pauses, slices: None })
+}

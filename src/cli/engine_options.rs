@@ -1,0 +1,231 @@
+//! Options that `run`, `wast` and `bench` share.
+
+use super::bench::Pauses;
+use super::failure::UsageError;
+use super::gc_report::{GcReport, LogFormat};
+use super::not_yet::refuse;
+use super::units::Size;
+use anyhow::{Context, Result};
+use clap::Args;
+use heapwood::{Config, Engine, ErrorKind, Features, Store};
+use std::path::PathBuf;
+
+/// `-W`, which every command has.
+#[derive(Args)]
+pub struct FeatureOptions {
+    /// Switch a WebAssembly feature on or off
+    #[arg(short = 'W', value_name = "FEATURE=y|n")]
+    features: Vec<String>,
+}
+
+impl FeatureOptions {
+    /// The set of features that the options leave.
+    pub fn set(&self) -> Result<Features, UsageError> {
+        let mut features = Features::default();
+        for option in &self.features {
+            features.apply(option).map_err(|error| UsageError::new(format!("-W: {error}")))?;
+        }
+        Ok(features)
+    }
+
+    pub fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
+        config.features(self.set()?);
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct EngineOptions {
+    #[command(flatten)]
+    pub features: FeatureOptions,
+
+    #[command(flatten)]
+    gc: GcOptions,
+
+    /// Set a test switch (mem64-guard, debug-checks)
+    #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
+    test_switches: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Garbage collection")]
+struct GcOptions {
+    /// Most memory of the heap (also -Xmx); default half of the smaller of RAM and cgroup limit
+    #[arg(long, value_name = "SIZE")]
+    gc_heap_max: Option<Size>,
+    /// Memory that the heap uses before its first major collection (also -Xms)
+    #[arg(long, value_name = "SIZE")]
+    gc_heap_initial: Option<Size>,
+    /// Size of the nursery, fixed (also -Xmn); by default it adapts
+    #[arg(long, value_name = "SIZE")]
+    gc_nursery: Option<Size>,
+    /// mxSIZE, msSIZE, mnSIZE: as a Java VM spells the three sizes
+    #[arg(short = 'X', value_name = "mSIZE", hide = true)]
+    java_sizes: Vec<String>,
+    /// The collector
+    #[arg(long, value_name = "KIND", default_value = "generational")]
+    gc: GcKind,
+    /// What the collector optimizes for
+    #[arg(long, value_name = "PROFILE", hide = true)]
+    gc_profile: Option<String>,
+    /// Threads that collect
+    #[arg(long, value_name = "N", hide = true)]
+    gc_threads: Option<u32>,
+    /// Write a line for every stop, to stderr or FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    gc_log: Option<PathBuf>,
+    /// Form of that line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    gc_log_format: LogFormat,
+    /// Print a table about the heap on stderr at exit
+    #[arg(long)]
+    gc_stats: bool,
+    /// Write a snapshot of the heap at exit
+    #[arg(long, value_name = "FILE", hide = true)]
+    heap_snapshot: Option<PathBuf>,
+    /// Write a trace of compilation, execution and collection
+    #[arg(long, value_name = "FILE", hide = true)]
+    trace: Option<PathBuf>,
+    /// Collect at every Nth allocation, alternating minor, major, moving
+    #[arg(long, value_name = "N", help_heading = "Testing")]
+    gc_stress: Option<u64>,
+    /// Verify heap and stack around every collection
+    #[arg(long, help_heading = "Testing")]
+    gc_verify: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum GcKind {
+    Generational,
+    None,
+}
+
+impl EngineOptions {
+    /// The configuration that the options describe.
+    pub fn config(&self) -> Result<Config, UsageError> {
+        let mut config = Config::new();
+        self.features.apply(&mut config)?;
+        self.gc.apply(&mut config)?;
+        for switch in &self.test_switches {
+            apply_test_switch(&mut config, switch)?;
+        }
+        Ok(config)
+    }
+
+    /// A store that reports its collections as the options ask, and to `watch`.
+    pub fn store<T>(&self, engine: &Engine, data: T, watch: Option<Pauses>) -> Result<Store<T>> {
+        let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
+            ErrorKind::Limit(message) => anyhow::Error::from(UsageError::new(self.gc.blame(message))),
+            _ => error.into(),
+        })?;
+        let mut log = self.gc.report()?;
+        if log.is_some() || watch.is_some() {
+            store.on_gc(move |event| {
+                if let Some(pauses) = &watch {
+                    pauses.add(event);
+                }
+                if let Some(log) = &mut log {
+                    log.write(event);
+                }
+            });
+        }
+        Ok(store)
+    }
+
+    /// What is printed at exit.
+    pub fn finish<T>(&self, store: &Store<T>) {
+        if self.gc.gc_stats {
+            super::gc_report::print_stats(&store.gc_stats());
+        }
+    }
+
+    /// The limit of the heap as the user gave it.
+    pub fn heap_max(&self) -> Option<String> {
+        Some(self.gc.sizes().ok()?.max?.to_string())
+    }
+}
+
+/// `NAME=y|n`.
+fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError> {
+    let wrong = || UsageError::new(format!("-T: `{switch}` is not of the form NAME=y or NAME=n"));
+    let (name, value) = switch.split_once('=').ok_or_else(wrong)?;
+    let on = match value {
+        "y" => true,
+        "n" => false,
+        _ => return Err(wrong()),
+    };
+    match name {
+        "mem64-guard" => config.memory64_guard(on),
+        "debug-checks" => config.debug_checks(on),
+        _ => return Err(UsageError::new(format!("-T: unknown switch `{name}` (known: mem64-guard, debug-checks)"))),
+    };
+    Ok(())
+}
+
+/// The sizes of the heap, from whichever spelling.
+#[derive(Default)]
+struct HeapSizes {
+    max: Option<Size>,
+    initial: Option<Size>,
+    nursery: Option<Size>,
+}
+
+impl GcOptions {
+    fn sizes(&self) -> Result<HeapSizes, UsageError> {
+        let mut sizes = HeapSizes {
+            max: self.gc_heap_max.clone(),
+            initial: self.gc_heap_initial.clone(),
+            nursery: self.gc_nursery.clone(),
+        };
+        for option in &self.java_sizes {
+            let wrong = || UsageError::new(format!("-X{option}: known are -XmxSIZE, -XmsSIZE and -XmnSIZE"));
+            let (place, size) = match option.split_at_checked(2).ok_or_else(wrong)? {
+                ("mx", size) => (&mut sizes.max, size),
+                ("ms", size) => (&mut sizes.initial, size),
+                ("mn", size) => (&mut sizes.nursery, size),
+                _ => return Err(wrong()),
+            };
+            *place = Some(size.parse().map_err(|error| UsageError::new(format!("-X{option}: {error}")))?);
+        }
+        Ok(sizes)
+    }
+
+    fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
+        refuse("--gc-profile", self.gc_profile.is_some())?;
+        refuse("--gc-threads", self.gc_threads.is_some())?;
+        refuse("--heap-snapshot", self.heap_snapshot.is_some())?;
+        refuse("--trace", self.trace.is_some())?;
+        let sizes = self.sizes()?;
+        if let Some(max) = &sizes.max {
+            config.gc_heap_max(max.bytes);
+        }
+        if let Some(initial) = &sizes.initial {
+            config.gc_heap_initial(initial.bytes);
+        }
+        if let Some(nursery) = &sizes.nursery {
+            let bytes = u32::try_from(nursery.bytes);
+            config.gc_nursery(bytes.map_err(|_| UsageError::new(format!("a nursery of {nursery} is too large")))?);
+        }
+        config.gc_none(self.gc == GcKind::None);
+        config.gc_stress(self.gc_stress.unwrap_or(0)).gc_verify(self.gc_verify);
+        Ok(())
+    }
+
+    /// A refusal of the heap, with the options that led to it.
+    fn blame(&self, message: &str) -> String {
+        let Ok(HeapSizes { max, initial, nursery }) = self.sizes() else { return message.to_owned() };
+        let named = [("--gc-heap-max", max), ("--gc-heap-initial", initial), ("--gc-nursery", nursery)];
+        let given: Vec<_> =
+            named.iter().filter_map(|(name, size)| Some(format!("{name} {}", size.as_ref()?))).collect();
+        if given.is_empty() { message.to_owned() } else { format!("{}: {message}", given.join(" ")) }
+    }
+
+    fn report(&self) -> Result<Option<GcReport>> {
+        let Some(path) = &self.gc_log else { return Ok(None) };
+        if path.as_os_str() == "-" {
+            return Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::stderr()))));
+        }
+        let file = std::fs::File::create(path).with_context(|| format!("--gc-log={}", path.display()))?;
+        Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::LineWriter::new(file)))))
+    }
+}

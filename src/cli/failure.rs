@@ -1,0 +1,35 @@
+//! Errors as the user sees them, and the exit status that each has.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Exit status of a wrong use.
+pub const STATUS_USAGE: u8 = 2;
+/// Exit status when `--timeout` is over.
+pub const STATUS_TIMEOUT: u8 = 124;
+/// Exit status of a guest that trapped or threw.
+pub const STATUS_TRAP: u8 = 134;
+
+/// The command line asks for something that makes no sense.
+#[derive(Debug)]
+pub struct UsageError(String);
+
+impl UsageError {
+    pub fn new(message: impl Into<String>) -> UsageError {
+        UsageError(message.into())
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Prints an error with its causes and returns its status.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    if error.is::<UsageError>() { STATUS_USAGE.into() } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,98 @@
+//! `heapwood inspect`: what a module holds, laid out for reading.
+
+mod asm;
+
+use super::engine_options::FeatureOptions;
+use super::module_file;
+use anyhow::Result;
+use clap::Args;
+use heapwood::{Config, Engine, Module, ModuleInfo, wasi};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    features: FeatureOptions,
+
+    /// The module, binary or text
+    #[arg(value_name = "MODULE")]
+    module: PathBuf,
+    /// Show the machine code of this function, by its name, export or index
+    #[arg(long, value_name = "FUNC")]
+    asm: Option<String>,
+}
+
+pub fn run(args: &InspectArgs) -> Result<ExitCode> {
+    let mut config = Config::new();
+    args.features.apply(&mut config)?;
+    let engine = Engine::new(&config)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let shown = match &args.asm {
+        Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)?,
+        None => {
+            let bytes = module_file::read(&args.module)?;
+            let info = Module::decode(&engine, &bytes).map_err(|error| module_file::named(&args.module, error))?;
+            print(&mut out, &info)
+        }
+    };
+    // Whoever reads may stop early (`| head`).
+    match shown.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
+    if let Some(name) = info.names().module() {
+        writeln!(out, "module {name}\n")?;
+    }
+    writeln!(out, "sections                     offset     bytes")?;
+    for section in &info.sections {
+        let custom = if section.id == 0 { "custom " } else { "" };
+        let title = format!("{custom}{}", section.name);
+        writeln!(out, "  {title:<24} {:>#8x} {:>9}", section.range.start, section.range.len())?;
+    }
+    let bodies: usize = info.bodies.iter().map(std::ops::Range::len).sum();
+    writeln!(
+        out,
+        "\n{} functions ({} imported, {bodies} bytes of bodies), {} types, {} globals, {} memories, {} tables, {} tags",
+        info.functions.len(),
+        info.imported_functions,
+        info.types.len(),
+        info.globals.len(),
+        info.memories.len(),
+        info.tables.len(),
+        info.tags.len()
+    )?;
+    print_imports(out, info)?;
+    writeln!(out, "\nexports")?;
+    for (name, index) in &info.exports {
+        writeln!(out, "  {name} {}", info.export_text(*index))?;
+    }
+    if let Some(start) = info.start {
+        writeln!(out, "\nstart function {}", function_title(info, start))?;
+    }
+    writeln!(out, "\ntypes (offset, size and name of each field in bytes)\n{}", info.types_text())
+}
+
+fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
+    writeln!(out, "\nimports")?;
+    for import in &info.imports {
+        let server = match import.module.as_str() {
+            wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
+            _ => "nobody: --preload",
+        };
+        writeln!(out, "  {}::{} {} <- {server}", import.module, import.name, info.extern_text(&import.ty))?;
+    }
+    Ok(())
+}
+
+/// `#index $name`.
+fn function_title(info: &ModuleInfo, function: u32) -> String {
+    match info.names().function(function) {
+        Some(name) => format!("#{function} ${name}"),
+        None => format!("#{function}"),
+    }
+}

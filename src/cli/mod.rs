@@ -1,0 +1,115 @@
+//! The command line: one file per subcommand.
+//!
+//! Exit statuses: what the command says; 1 when the host could not do something ([`anyhow::Error`]); 2 for a wrong
+//! use ([`UsageError`]). Guests add 134 (trap, uncaught exception), 124 (timeout) and codes of their own.
+
+mod bench;
+mod engine_options;
+mod failure;
+mod gc_report;
+mod inspect;
+mod module_file;
+mod not_yet;
+mod run;
+mod units;
+mod validate;
+mod version;
+mod wast;
+
+use clap::{Parser, Subcommand};
+use failure::UsageError;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "heapwood",
+    about = "A WebAssembly runtime for garbage-collected languages",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "`heapwood MODULE ARGS` is short for `heapwood run MODULE ARGS`.\n\n\
+        SIZE is digits with k, m or g (powers of 1024); DUR is digits with us, ms, s or m.\n\n\
+        Examples:\n  heapwood hello.wasm one two\n  heapwood run --dir .::/data --gc-stats app.wasm /data/in.txt\n  \
+        heapwood run --invoke add adder.wat 2 3\n  heapwood inspect app.wasm --asm main"
+)]
+struct Cli {
+    /// Print the version (with -v also features, processor and defaults)
+    #[arg(short = 'V', long)]
+    version: bool,
+
+    /// Say more
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a program
+    Run(run::RunArgs),
+    /// Run scripts of the specification's test suite
+    Wast(wast::WastArgs),
+    /// Measure calls of an export, collector pauses included
+    Bench(bench::BenchArgs),
+    /// Write an image that starts without compiling
+    Compile(not_yet::CompileArgs),
+    /// Say whether modules are valid
+    Validate(validate::ValidateArgs),
+    /// Show a module's sections, types, imports and exports, or a function's machine code
+    Inspect(inspect::InspectArgs),
+}
+
+const COMMANDS: [&str; 6] = ["run", "wast", "bench", "compile", "validate", "inspect"];
+const OWN_OPTIONS: [&str; 6] = ["-h", "--help", "-V", "--version", "-v", "--verbose"];
+
+/// Parses the arguments of the process and does what they say.
+pub fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let named = |list: &[&str], arg: &OsString| list.iter().any(|item| arg == item);
+    if args.get(1).is_some_and(|first| !named(&COMMANDS, first) && !named(&OWN_OPTIONS, first)) {
+        args.insert(1, "run".into());
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match dispatch(cli) {
+        Ok(status) => status,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    if cli.version {
+        version::print(cli.verbose);
+        return Ok(ExitCode::SUCCESS);
+    }
+    match cli.command {
+        None => Err(UsageError::new("there is no command; `heapwood --help` lists them").into()),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Wast(args)) => wast::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Compile(args)) => not_yet::compile(&args),
+        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent_and_names_every_command() {
+        Cli::command().debug_assert();
+        let mut names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        names.sort();
+        let mut commands = COMMANDS.to_vec();
+        commands.sort_unstable();
+        assert_eq!(names, commands);
+    }
+}

@@ -1,0 +1,92 @@
+//! How a guest ends, as message and exit status.
+
+use super::Host;
+use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP};
+use crate::cli::module_file;
+use crate::cli::units::Span;
+use anyhow::Result;
+use heapwood::wasi::ProcExit;
+use heapwood::{Error, ErrorKind, Store, Trap, TrapKind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Limits as the user gave them, for messages.
+pub struct Limits {
+    pub heap: Option<String>,
+    pub stack: String,
+    pub memory: Option<String>,
+}
+
+/// What is needed to judge an end. Made before the guest starts, since the timeout counts from here.
+pub struct Ending<'a> {
+    path: &'a Path,
+    limits: Limits,
+    timeout: Option<(&'a Span, Arc<AtomicBool>)>,
+}
+
+impl<'a> Ending<'a> {
+    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a Span>, store: &Store<Host>) -> Ending<'a> {
+        let timeout = timeout.map(|span| (span, interrupt_after(span, store)));
+        Ending { path, limits, timeout }
+    }
+
+    /// The exit status for an error of the guest, after saying on stderr what happened.
+    ///
+    /// # Errors
+    /// It was the host's fault.
+    pub fn status(&self, error: Error) -> Result<ExitCode> {
+        if let Some(ProcExit(code)) = error.downcast_ref() {
+            return Ok(ExitCode::from(*code as u8));
+        }
+        let (message, status) = match error.kind() {
+            ErrorKind::Trap(trap) => match self.elapsed_timeout(trap) {
+                Some(span) => (format!("timeout: the guest ran for {span}"), STATUS_TIMEOUT),
+                None => (format!("trap: {trap}{}", self.limit(trap)), STATUS_TRAP),
+            },
+            ErrorKind::Exception(exception) => (exception.to_string(), STATUS_TRAP),
+            _ => return Err(module_file::named(self.path, error)),
+        };
+        eprintln!("error: {}: {message}", self.path.display());
+        if let Some(backtrace) = error.backtrace() {
+            eprintln!("{backtrace}");
+        }
+        Ok(status.into())
+    }
+
+    fn elapsed_timeout(&self, trap: &Trap) -> Option<&Span> {
+        let (span, elapsed) = self.timeout.as_ref()?;
+        (trap.kind() == TrapKind::Interrupted && elapsed.load(Ordering::SeqCst)).then_some(*span)
+    }
+
+    /// The option behind the limit that was hit.
+    fn limit(&self, trap: &Trap) -> String {
+        match trap.kind() {
+            TrapKind::StackExhausted => format!(": the limit is --max-stack {}", self.limits.stack),
+            TrapKind::HeapExhausted | TrapKind::AllocationTooLarge => match &self.limits.heap {
+                Some(max) => format!(": the limit is --gc-heap-max {max}"),
+                None => ": --gc-heap-max sets the limit".to_owned(),
+            },
+            TrapKind::MemoryOutOfBounds => match &self.limits.memory {
+                Some(max) => format!(" (memories may grow to --max-memory {max})"),
+                None => String::new(),
+            },
+            _ => String::new(),
+        }
+    }
+}
+
+/// A thread that ends the guest after `span`; the flag says that it did.
+fn interrupt_after(span: &Span, store: &Store<Host>) -> Arc<AtomicBool> {
+    let elapsed = Arc::new(AtomicBool::new(false));
+    let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
+    let (flag, duration) = (elapsed.clone(), span.duration);
+    std::thread::spawn(move || {
+        std::thread::sleep(duration);
+        flag.store(true, Ordering::SeqCst);
+        guest.interrupt();
+        waits.interrupt();
+    });
+    elapsed
+}

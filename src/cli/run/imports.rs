@@ -1,0 +1,53 @@
+//! Imports that nobody serves: named with their type, and with what would serve them.
+
+use anyhow::{Result, anyhow};
+use heapwood::wasi::{self, MODULE};
+use heapwood::{Error, ErrorKind, Linker, Module};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Fails before anything of the module runs if an import is not defined.
+///
+/// # Errors
+/// Names every such import.
+pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> {
+    let mut message = String::new();
+    for import in module.imports() {
+        if !linker.is_defined(import.module, import.name) {
+            let (from, name, hint) = (import.module, import.name, provider(import.module, import.name));
+            let _ = write!(message, "\n  `{from}::{name}` of type {}: {hint}", import.ty);
+        }
+    }
+    if message.is_empty() { Ok(()) } else { Err(anyhow!("{}: unknown import:{message}", path.display())) }
+}
+
+/// A failed instantiation: imports of wrong types are the host's affair, the rest the guest's.
+///
+/// # Errors
+/// Names every import whose type does not fit.
+pub fn explain(error: Error, path: &Path) -> Result<Error> {
+    match error.kind() {
+        ErrorKind::Link(errors) => {
+            let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
+            Err(anyhow!("{}: imports do not fit:{lines}", path.display()))
+        }
+        _ => Ok(error),
+    }
+}
+
+/// What would define an import.
+fn provider(module: &str, name: &str) -> String {
+    let planned = |surface: &str| format!("belongs to {surface}, which is not there yet");
+    match module {
+        MODULE if wasi::lookup(name).is_none() => "not a function of WASI preview1".to_owned(),
+        "wasi_unstable" | "wasi" => format!("an older WASI; build the program for `{MODULE}`"),
+        _ if module.starts_with("wasi:") => {
+            "WASI preview2 (components); build the program for WASI preview1 (wasm32-wasip1)".to_owned()
+        }
+        _ if module.starts_with("wasm:") => planned("JavaScript string builtins"),
+        _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
+        _ if module.starts_with("dart") => planned("the host surface of Dart"),
+        "spectest" => "the test suite's module; `heapwood wast` has it".to_owned(),
+        _ => format!("`--preload {module}=FILE` with a module that exports `{name}`"),
+    }
+}

@@ -1,0 +1,34 @@
+//! `heapwood validate`.
+
+use super::engine_options::FeatureOptions;
+use super::module_file;
+use heapwood::{Config, Engine, Module};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    features: FeatureOptions,
+
+    /// Modules, binary or text
+    #[arg(value_name = "MODULE", required = true)]
+    modules: Vec<PathBuf>,
+}
+
+/// Silent where all is well; else a line for each module that is not valid, on stderr.
+pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::new();
+    args.features.apply(&mut config)?;
+    let engine = Engine::new(&config)?;
+    let mut status = ExitCode::SUCCESS;
+    for path in &args.modules {
+        let valid = module_file::read(path)
+            .and_then(|bytes| Module::validate(&engine, &bytes).map_err(|error| module_file::named(path, error)));
+        if let Err(error) = valid {
+            eprintln!("error: {error:#}");
+            status = ExitCode::FAILURE;
+        }
+    }
+    Ok(status)
+}

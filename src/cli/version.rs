@@ -1,0 +1,28 @@
+//! `heapwood --version`.
+
+use heapwood::{FEATURES, MAX_STACK_DEFAULT};
+
+/// One line; with `verbose` what a bug report needs.
+pub fn print(verbose: bool) {
+    println!("heapwood {}", env!("CARGO_PKG_VERSION"));
+    if !verbose {
+        return;
+    }
+    println!("target: {}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    println!("processor: {}", processor().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cores: {}", std::thread::available_parallelism().map_or(1, usize::from));
+    let named = |on: bool| {
+        let names = FEATURES.iter().filter(|feature| feature.default_on() == on).map(|feature| feature.name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    println!("features on: {}", named(true));
+    println!("features off: {}", named(false));
+    println!("--max-stack: {}m", MAX_STACK_DEFAULT >> 20);
+    println!("--gc: generational");
+}
+
+fn processor() -> Option<String> {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

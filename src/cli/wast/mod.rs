@@ -1,0 +1,93 @@
+//! `heapwood wast`: scripts of the specification's test suite.
+//!
+//! `script` runs the directives of one file in a store of its own, `spectest` is the module that scripts import from,
+//! `values` translates arguments and compares results.
+
+mod script;
+mod spectest;
+mod values;
+
+use super::engine_options::EngineOptions;
+use super::units::Size;
+use anyhow::{Context, Result};
+use clap::Args;
+use heapwood::Engine;
+use script::Script;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use wast::Wast;
+use wast::lexer::Lexer;
+use wast::parser::{self, ParseBuffer};
+
+#[derive(Args)]
+pub struct WastArgs {
+    #[command(flatten)]
+    engine: EngineOptions,
+
+    /// Stack of the guest
+    #[arg(long, value_name = "SIZE")]
+    max_stack: Option<Size>,
+
+    /// Scripts
+    #[arg(value_name = "FILE.wast", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What became of the directives.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs every script and prints failures and totals.
+pub fn run(args: &WastArgs) -> Result<ExitCode> {
+    let mut config = args.engine.config()?;
+    if let Some(stack) = &args.max_stack {
+        config.max_stack(usize::try_from(stack.bytes).unwrap_or(usize::MAX));
+    }
+    let engine = Engine::new(&config)?;
+    let mut totals = Totals::default();
+    for path in &args.files {
+        run_file(args, &engine, path, &mut totals)?;
+    }
+    println!("{} passed, {} failed", totals.passed, totals.failed);
+    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_file(args: &WastArgs, engine: &Engine, path: &Path, totals: &mut Totals) -> Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut lexer = Lexer::new(&text);
+    lexer.allow_confusing_unicode(true);
+    let mut unreadable = |error: wast::Error| fail(path, error.span().linecol_in(&text).0, &error.message(), totals);
+    let buffer = match ParseBuffer::new_with_lexer(lexer) {
+        Ok(buffer) => buffer,
+        Err(error) => {
+            unreadable(error);
+            return Ok(());
+        }
+    };
+    let directives = match parser::parse::<Wast<'_>>(&buffer) {
+        Ok(script) => script.directives,
+        Err(error) => {
+            unreadable(error);
+            return Ok(());
+        }
+    };
+    let mut script = Script::new(args.engine.store(engine, (), None)?, args.engine.features.set()?)?;
+    for directive in directives {
+        let line = directive.span().linecol_in(&text).0;
+        match script.run(directive) {
+            Ok(()) => totals.passed += 1,
+            Err(error) => fail(path, line, &format!("{error:#}"), totals),
+        }
+    }
+    args.engine.finish(script.store());
+    Ok(())
+}
+
+/// One line, whatever the reason.
+fn fail(path: &Path, line: usize, why: &str, totals: &mut Totals) {
+    totals.failed += 1;
+    println!("{}:{}: {}", path.display(), line + 1, why.replace('\n', " | "));
+}

@@ -1,0 +1,102 @@
+//! WASI preview1 for guests: the functions of `heapwood-wasi` behind a [`Linker`].
+//!
+//! A host keeps a [`WasiCtx`] in its store's data and says where:
+//!
+//! ```
+//! use heapwood::wasi::{self, WasiCtx};
+//! use heapwood::{Engine, Linker, Store};
+//! struct Host {
+//!     wasi: WasiCtx,
+//! }
+//! let engine = Engine::default();
+//! let mut linker: Linker<Host> = Linker::new(&engine);
+//! wasi::add_to_linker(&mut linker, |host| &mut host.wasi)?;
+//! let wasi = WasiCtx::builder().args(["hello"]).build()?;
+//! let store = Store::new(&engine, Host { wasi });
+//! # drop(store);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub use heapwood_wasi::*;
+
+use crate::{AsContextMut, Caller, Error, FuncType, Linker, Result, StoreContextMut, Trap, TrapKind, Val, ValType};
+use std::fmt;
+
+/// The error with which a guest ends that called `proc_exit`. [`Error::downcast_ref`] finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProcExit(
+    /// The code that the guest gave.
+    pub u32,
+);
+
+impl fmt::Display for ProcExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest exited with code {}", self.0)
+    }
+}
+
+impl std::error::Error for ProcExit {}
+
+/// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
+/// as `memory`. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the context ends it with the trap
+/// [`TrapKind::Interrupted`].
+///
+/// # Errors
+/// A name is defined already, or the engine's type table is full.
+pub fn add_to_linker<T: 'static>(
+    linker: &mut Linker<T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+) -> Result<()> {
+    for function in functions() {
+        let engine = linker.engine().clone();
+        let types = |types: &[ParamType]| types.iter().copied().map(val_type).collect::<Vec<_>>();
+        let ty = FuncType::new(&engine, types(function.params), types(function.results))?;
+        let serve = move |caller: Caller<'_, T>, args: &[Val], results: &mut [Val]| {
+            let errno = call(function, caller, context, args)?;
+            if let Some(result) = results.first_mut() {
+                *result = Val::I32(errno.raw().into());
+            }
+            Ok(())
+        };
+        linker.func_new(MODULE, function.name, ty, serve)?;
+    }
+    Ok(())
+}
+
+fn call<T: 'static>(
+    function: &FunctionDef,
+    mut caller: Caller<'_, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx,
+    args: &[Val],
+) -> Result<Errno> {
+    let mut raw = [0; 16];
+    for (slot, arg) in raw.iter_mut().zip(args) {
+        *slot = match *arg {
+            Val::I32(value) => u64::from(value.cast_unsigned()),
+            Val::I64(value) => value.cast_unsigned(),
+            _ => unreachable!("parameters are integers"),
+        };
+    }
+    let raw = &raw[..args.len()];
+    let memory = caller.get_export("memory").and_then(crate::Extern::into_memory);
+    let outcome = match memory {
+        Some(memory) => {
+            let store: StoreContextMut<'_, T> = caller.as_context_mut();
+            let (bytes, data) = memory.data_and_store_mut(store);
+            (function.call)(context(data), bytes, raw)
+        }
+        // Every pointer of such a guest is out of bounds.
+        None => (function.call)(context(caller.data_mut()), &mut [], raw),
+    };
+    outcome.map_err(|outcome| match outcome {
+        Outcome::Exit(code) => Error::new(ProcExit(code)),
+        Outcome::Interrupted => Trap::new(TrapKind::Interrupted).into(),
+    })
+}
+
+fn val_type(ty: ParamType) -> ValType {
+    match ty {
+        ParamType::I32 => ValType::I32,
+        ParamType::I64 => ValType::I64,
+    }
+}
