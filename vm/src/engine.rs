@@ -49,6 +49,11 @@ impl Engine {
         Arc::ptr_eq(&a.0, &b.0)
     }
 
+    /// Number of defined types that modules and stores of this engine keep alive.
+    pub fn live_types(&self) -> usize {
+        self.0.registry.live()
+    }
+
     pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
         &self.0.registry
     }

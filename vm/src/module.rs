@@ -129,11 +129,11 @@ impl Module {
     }
 
     pub(crate) fn val_type(&self, ty: m::ValType) -> ValType {
-        ValType::from_registry(self.0.engine.registry(), self.0.types.val_type(ty))
+        ValType::from_registry(self.0.types.registry(), self.0.types.val_type(ty))
     }
 
     pub(crate) fn ref_type(&self, ty: m::RefType) -> RefType {
-        RefType::from_registry(self.0.engine.registry(), self.0.types.ref_type(ty))
+        RefType::from_registry(self.0.types.registry(), self.0.types.ref_type(ty))
     }
 
     pub(crate) fn table_type(&self, ty: &m::TableType) -> TableType {

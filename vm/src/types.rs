@@ -259,6 +259,13 @@ impl FuncType {
         &self.results
     }
 
+    /// Whether functions of this type may be used where `other` is wanted: it is the same or declared below it.
+    /// Types of another engine never match.
+    pub fn matches(&self, other: &FuncType) -> bool {
+        let registry = self.handle.registry();
+        Arc::ptr_eq(registry, other.handle.registry()) && registry.is_subtype(self.id(), other.id())
+    }
+
     /// Its engine-wide identity.
     pub fn id(&self) -> TypeId {
         self.handle.id()

@@ -134,13 +134,6 @@ impl CodeImage {
         let index = self.traps.partition_point(|site| site.pc < offset);
         self.traps.get(index).filter(|site| site.pc == offset)
     }
-
-    /// Offset of an address in the image, if it is one of its code.
-    #[inline]
-    pub fn offset_of(&self, address: usize) -> Option<u32> {
-        let offset = address.wrapping_sub(self.start());
-        (offset < self.code_bytes).then_some(offset as u32)
-    }
 }
 
 fn lay_out(compiled: &[CompiledFunction]) -> Vec<PlacedFunction> {

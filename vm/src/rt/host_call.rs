@@ -45,13 +45,12 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
 
 /// An error of a host function: an exception is thrown again, all else leaves the guest.
 fn fail(store: &mut crate::store::StoreOpaque, error: Error) -> Outcome {
+    // An exception that nobody here catches goes on as the same error.
     if let ErrorKind::Exception(exception) = error.kind()
         && let Ok(object) = store.guest.roots.get_owned(exception.root())
+        && let Some(outcome) = super::builtins::resume(store, object)
     {
-        if let Some(outcome) = super::builtins::resume(store, object) {
-            return outcome;
-        }
-        // Nobody here catches it: it goes on as the same error.
+        return outcome;
     }
     let backtrace = store.backtrace();
     store.guest.left = Some(Left::Error(error.with_backtrace(backtrace)));

@@ -1,6 +1,6 @@
 //! Borrowed stores: what functions of this API take.
 
-use super::{Store, StoreId, StoreInner};
+use super::{Store, StoreInner};
 use crate::engine::Engine;
 use crate::handles::{Extern, Instance};
 use crate::store::opaque::StoreOpaque;
@@ -65,10 +65,6 @@ impl<T: 'static> StoreContextMut<'_, T> {
 
     pub(crate) fn opaque(&mut self) -> &mut StoreOpaque {
         &mut self.0.opaque
-    }
-
-    pub(crate) fn id(&self) -> StoreId {
-        self.0.opaque.id()
     }
 }
 

@@ -35,9 +35,8 @@ impl StoreOpaque {
 
     /// Matching of external types; `found` has current sizes as its least ones.
     fn extern_matches(&self, found: &ExternType, wanted: &ExternType) -> bool {
-        let registry = self.engine().registry();
         match (found, wanted) {
-            (ExternType::Func(found), ExternType::Func(wanted)) => registry.is_subtype(found.id(), wanted.id()),
+            (ExternType::Func(found), ExternType::Func(wanted)) => found.matches(wanted),
             (ExternType::Tag(found), ExternType::Tag(wanted)) => found.ty().id() == wanted.ty().id(),
             (ExternType::Memory(found), ExternType::Memory(wanted)) => memory_matches(found, wanted),
             (ExternType::Table(found), ExternType::Table(wanted)) => table_matches(found, wanted),

@@ -15,7 +15,7 @@ use crate::module::Module;
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
 use crate::rt::memory::LinearMemory;
 use crate::trap::{Trap, TrapKind};
-use crate::types::{GlobalType, HeapType, MemoryType, TableType};
+use crate::types::{GlobalType, MemoryType, TableType};
 use crate::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
@@ -446,11 +446,6 @@ impl StoreOpaque {
             ExportIndex::Global(i) => Extern::Global(Global::from_index(self.id(), instance.globals[i as usize])),
             ExportIndex::Tag(i) => Extern::Tag(Tag::from_index(self.id(), instance.tags[i as usize])),
         }
-    }
-
-    /// Whether a heap type's objects are functions.
-    pub fn is_func(heap: HeapType) -> bool {
-        heap.top() == HeapType::Func
     }
 }
 
