@@ -274,23 +274,31 @@ impl<'a> Compiler<'a> {
         self.traps.push(PendingTrap { at, kind, frameless, wasm_offset: self.offset });
     }
 
-    /// A label in the cold section at which the guest traps.
+    /// A label at which the guest traps; its `ud2` is placed behind all other code.
     fn trap_label(&mut self, kind: TrapKind) -> Label {
         let key = (kind, self.offset, self.framed);
         if let Some(known) = self.trap_labels.iter().rev().take(4).find(|t| (t.0, t.1, t.2) == key) {
             return known.3;
         }
-        let was = self.asm.set_cold(true);
-        let label = self.asm.bound_label();
-        self.trap_site(kind);
-        self.asm.ud2();
-        self.asm.set_cold(was);
+        let label = self.asm.new_label();
         self.trap_labels.push((kind, self.offset, self.framed, label));
         label
     }
 
+    fn place_traps(&mut self) {
+        self.asm.set_cold(true);
+        for (kind, wasm_offset, framed, label) in std::mem::take(&mut self.trap_labels) {
+            self.asm.bind(label);
+            let at = self.asm.position();
+            self.traps.push(PendingTrap { at, kind, frameless: !framed, wasm_offset });
+            self.asm.ud2();
+        }
+        self.asm.set_cold(false);
+    }
+
     /// Resolves positions and hands over the function.
     fn finish(mut self) -> (CompiledFunction, Buffers) {
+        self.place_traps();
         let frame_bytes = self.patch_frame();
         let (code, cold_start) = self.asm.finish();
         let place = |at: Position| at.resolve(cold_start);
