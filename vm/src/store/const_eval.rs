@@ -205,6 +205,7 @@ impl Evaluation<'_> {
             Fill::Same => 1,
             Fill::Each => length as usize,
         };
+        self.store.check_array_size(id, length)?;
         let small = array_bytes(kind.shift(), length) <= IMMORTAL_BYTES_MAX;
         let immortal = small && !is_mutable_reference(element) && self.top_is_immortal(operands);
         let store = &mut *self.store;

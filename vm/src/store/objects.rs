@@ -6,13 +6,28 @@ use crate::error::{Error, Result};
 use crate::exception::Exception;
 use crate::handles::Tag;
 use crate::refs::RefKind;
+use crate::trap::{Trap, TrapKind};
 use crate::types::{HeapType, RefType};
 use crate::value::{RawVal, Val};
-use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET};
-use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, i31_signed, is_i31};
+use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
+use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
 use std::any::Any;
 
+/// Largest array in bytes. Other engines draw the line here too; programs use it to see an allocation fail.
+const ARRAY_BYTES_MAX: u64 = 2 << 30;
+
 impl StoreOpaque {
+    /// Refuses arrays that are larger than any array or the whole heap may be.
+    pub fn check_array_size(&self, ty: TypeId, len: u32) -> Result<(), Trap> {
+        let shift = self.heap.types().descriptor(ty).elem_shift;
+        let (bytes, limit) = (array_bytes(shift, len), self.heap.limit_bytes().min(ARRAY_BYTES_MAX));
+        if bytes <= limit {
+            return Ok(());
+        }
+        let detail = format!("{bytes} bytes for an array of {len} elements; the limit is {limit} bytes");
+        Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail))
+    }
+
     /// What a reference that is not null refers to.
     pub fn ref_kind(&self, raw: RawRef) -> Result<RefKind> {
         if is_i31(raw) {
@@ -113,7 +128,7 @@ impl StoreOpaque {
         Ok(self.exception_of(object))
     }
 
-    fn exception_layout(&self, func: heapwood_gc_abi::TypeId) -> Result<(heapwood_gc_abi::TypeId, StructLayout)> {
+    fn exception_layout(&self, func: TypeId) -> Result<(TypeId, StructLayout)> {
         self.engine().registry().exception_type(func).map_err(|error| Error::limit(error.to_string()))
     }
 

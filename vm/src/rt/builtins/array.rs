@@ -5,8 +5,7 @@
 
 use super::Stop;
 use crate::store::{StoreOpaque, sub_slice};
-use crate::trap::{Trap, TrapKind};
-use heapwood_gc_abi::layout::array_bytes;
+use crate::trap::TrapKind;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// A struct that is too large for inline allocation.
@@ -20,12 +19,7 @@ pub(super) fn alloc(store: &mut StoreOpaque, _: u32, [ty, len]: [u64; 2]) -> Res
 }
 
 fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, Stop> {
-    let shift = store.heap.types().descriptor(ty).elem_shift;
-    let (bytes, limit) = (array_bytes(shift, len), store.heap.limit_bytes());
-    if bytes > limit {
-        let detail = format!("{bytes} bytes for an array of {len} elements; the heap's limit is {limit} bytes");
-        return Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail).into());
-    }
+    store.check_array_size(ty, len)?;
     Ok(store.heap.alloc_array(ty, len, &mut store.guest)?)
 }
 
