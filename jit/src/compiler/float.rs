@@ -125,9 +125,9 @@ impl Compiler<'_> {
         let magnitude = self.pop();
         let sign_mask = self.mask(ty, true);
         let rest_mask = self.mask(ty, false);
+        let dst = self.result_reg(ty, Some(&magnitude), &[sign.reg()]);
         self.load_value(Reg::xmm(SCRATCH_XMM), &sign);
         self.release_value(&sign);
-        let dst = self.result_reg(ty, Some(&magnitude), &[]);
         self.load_value(dst, &magnitude);
         self.asm.sse_label(Sse::ANDPS, SCRATCH_XMM, sign_mask);
         self.asm.sse_label(Sse::ANDPS, dst.as_xmm(), rest_mask);

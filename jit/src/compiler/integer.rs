@@ -1,7 +1,7 @@
 //! Integer instructions: each family is one function, each instruction one row in `visitor`.
 
 use super::Compiler;
-use super::state::{Place, Reg};
+use super::state::{Owner, Place, Reg};
 use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Unary, Width};
@@ -209,43 +209,30 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn int_divide(&mut self, ty: ValType, division: Division) {
-        let mut divisor = self.pop();
+        self.vacate_division_registers();
+        let divisor = self.pop();
         let mut dividend = self.pop();
         if let Some(n) = divisor.constant() {
             if self.divide_by_constant(ty, division, &mut dividend, n) {
                 return;
             }
         }
-        // A divisor in rax or rdx moves away.
+        // A divisor in rax or rdx, or in memory, goes to the scratch register.
         let (rax, rdx) = (Reg::gpr(Gpr::RAX), Reg::gpr(Gpr::RDX));
-        let fixed = [Some(rax), Some(rdx)];
-        let mut right = if divisor.reg().is_some() && !fixed.contains(&divisor.reg()) {
-            self.in_gpr(&mut divisor)
-        } else {
-            SCRATCH
-        };
-        if right == SCRATCH {
-            self.load_value(Reg::gpr(SCRATCH), &divisor);
-            self.release_value(&divisor);
-        }
-        self.regs.locked &= !(rax.bit() | rdx.bit());
-        match dividend.at {
-            At::Temp(reg) if reg == rax => {}
-            // The quotient destroys rax: its local goes to its slot; the value is still there.
-            At::Local(reg, _) if reg == rax => {
-                self.take_fixed(Gpr::RAX);
-            }
+        let mut right = match divisor.reg() {
+            Some(reg) if reg != rax && reg != rdx => reg.as_gpr(),
             _ => {
-                if dividend.reg() == Some(rdx) {
-                    self.regs.locked |= rdx.bit();
-                }
-                self.take_fixed(Gpr::RAX);
-                self.load_value(rax, &dividend);
-                self.regs.locked &= !rdx.bit();
-                self.release_value(&dividend);
+                self.load_value(Reg::gpr(SCRATCH), &divisor);
+                self.release_value(&divisor);
+                SCRATCH
             }
+        };
+        if dividend.at != At::Temp(rax) {
+            self.load_value(rax, &dividend);
+            self.release_value(&dividend);
         }
-        self.take_fixed(Gpr::RDX);
+        self.regs.set(rax, Owner::Taken, false);
+        self.regs.set(rdx, Owner::Taken, false);
         let w = width(ty);
         let done = self.asm.new_label();
         if division.signed {
@@ -265,6 +252,17 @@ impl Compiler<'_> {
         let (result, other) = if division.remainder { (rdx, rax) } else { (rax, rdx) };
         self.release(other);
         self.push_reg(ty, result);
+    }
+
+    /// rax and rdx lose all owners but the top two operands.
+    fn vacate_division_registers(&mut self) {
+        let operands = self.stack.len() as u32 - 2;
+        for gpr in [Gpr::RAX, Gpr::RDX] {
+            match self.regs.owner(Reg::gpr(gpr)) {
+                Owner::Stack(height) if height >= operands => {}
+                _ => self.evict(Reg::gpr(gpr)),
+            }
+        }
     }
 
     /// MIN / -1 overflows (its remainder is 0): the hardware would fault as for zero.

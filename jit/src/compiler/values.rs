@@ -372,11 +372,12 @@ impl Compiler<'_> {
         }
     }
 
+    /// Copies through the vector scratch register: spills happen while emitters hold an address in the integer one.
     pub(crate) fn copy_memory(&mut self, ty: ValType, dst: Mem, src: Mem) {
-        let via = if ty == ValType::V128 { Reg::xmm(SCRATCH_XMM) } else { Reg::gpr(SCRATCH) };
+        let via = Reg::xmm(SCRATCH_XMM);
         let ty = match ty {
-            ValType::F32 => ValType::I32,
-            ValType::F64 => ValType::I64,
+            ValType::I32 | ValType::Ref(_) => ValType::F32,
+            ValType::I64 => ValType::F64,
             other => other,
         };
         self.load_reg(ty, via, src);
