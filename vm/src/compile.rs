@@ -18,7 +18,7 @@ const BYTES_PER_THREAD: usize = 64 << 10;
 pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let layout = ContextLayout::new(&info);
-    let options = CompileOptions { debug_checks: engine.config().debug_checks, source_map: false };
+    let options = options(engine, false);
     let env = CompileEnv { info: &info, context: &layout, options };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
@@ -37,9 +37,18 @@ pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<()> {
 pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Result<Option<CompiledFunction>> {
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
-    let options = CompileOptions { debug_checks: engine.config().debug_checks, source_map: true };
+    let options = options(engine, true);
     let env = CompileEnv { info: &info, context: &ContextLayout::new(&info), options };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
+}
+
+fn options(engine: &Engine, source_map: bool) -> CompileOptions {
+    CompileOptions {
+        debug_checks: engine.config().debug_checks,
+        source_map,
+        #[cfg(feature = "test-hooks")]
+        drop_last_slot: engine.config().drop_last_slot,
+    }
 }
 
 fn threads(engine: &Engine) -> usize {

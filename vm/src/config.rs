@@ -17,6 +17,8 @@ pub struct Config {
     pub(crate) compile_threads: usize,
     pub(crate) debug_checks: bool,
     pub(crate) memory64_guard: bool,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) drop_last_slot: bool,
 }
 
 /// What heaps are told, as far as it was set.
@@ -41,6 +43,8 @@ impl Config {
             compile_threads: 0,
             debug_checks: false,
             memory64_guard: true,
+            #[cfg(feature = "test-hooks")]
+            drop_last_slot: false,
         }
     }
 
@@ -107,6 +111,13 @@ impl Config {
     /// Testing: compiled code checks itself (upper halves of 32-bit values, …).
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
         self.debug_checks = on;
+        self
+    }
+
+    /// Breaks every stack map on purpose: its last slot is missing.
+    #[cfg(feature = "test-hooks")]
+    pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
+        self.drop_last_slot = on;
         self
     }
 

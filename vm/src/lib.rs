@@ -10,6 +10,8 @@ mod engine;
 mod error;
 mod exception;
 mod handles;
+#[cfg(feature = "test-hooks")]
+mod hooks;
 mod inspect;
 mod interrupt;
 mod linker;
@@ -38,7 +40,7 @@ pub use interrupt::InterruptHandle;
 pub use linker::Linker;
 pub use module::Module;
 pub use refs::{AnyRef, ExnRef, ExternRef, RefKind};
-pub use roots::{Root, Rooted};
+pub use roots::{Root, RootScope, Rooted};
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreContextMut};
 pub use trap::{Trap, TrapKind};
 pub use types::*;

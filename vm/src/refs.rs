@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::roots::{Root, Rooted};
 use crate::store::{AsContext, AsContextMut};
 use crate::types::TypeId;
+use crate::value::Val;
 use std::any::Any;
 
 /// The hierarchy of `any`: structs, arrays, i31s, and host values that were converted.
@@ -67,6 +68,45 @@ impl Rooted<AnyRef> {
     pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
         let context = store.as_context();
         context.opaque().ref_kind(context.opaque().root_get(self)?)
+    }
+
+    /// Field `index` of a struct; a reference becomes a handle of the current scope.
+    ///
+    /// # Errors
+    /// It is no struct or has no such field; it belongs to another store, or its scope is over.
+    pub fn field(&self, mut store: impl AsContextMut, index: usize) -> Result<Val> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.struct_field(store.root_get(self)?, index)
+    }
+
+    /// Writes field `index` of a struct.
+    ///
+    /// # Errors
+    /// As for [`Rooted::field`]; the field is not mutable, or the value is not of its type.
+    pub fn set_field(&self, mut store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.set_struct_field(store.root_get(self)?, index, value)
+    }
+
+    /// Number of elements of an array.
+    ///
+    /// # Errors
+    /// It is no array; it belongs to another store, or its scope is over.
+    pub fn array_len(&self, store: impl AsContext) -> Result<u32> {
+        let context = store.as_context();
+        context.opaque().array_len(context.opaque().root_get(self)?)
+    }
+
+    /// Element `index` of an array; a reference becomes a handle of the current scope.
+    ///
+    /// # Errors
+    /// It is no array or has no such element; it belongs to another store, or its scope is over.
+    pub fn element(&self, mut store: impl AsContextMut, index: u32) -> Result<Val> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.array_element(store.root_get(self)?, index)
     }
 
     /// The same reference as seen from outside (`extern.convert_any`).

@@ -1,14 +1,14 @@
 //! Handles that keep objects alive while the host holds them.
 //!
 //! 1. [`Rooted`] is `Copy` and lives in a scope: a host call's handles end with the call, those made outside of any
-//!    call with the [`RootScope`](crate::RootScope) or the store.
+//!    call with the [`RootScope`] or the store.
 //! 2. [`Root`] is owned, `Send`, and dropped whenever and wherever the host likes.
 //!
 //! Remembering for the collector: entries made since the last collection are the only ones that may name young
 //! objects (a collection promotes what handles name), and they are the upper part of the scope's stack and a list.
 
 use crate::error::{Error, Result};
-use crate::store::StoreId;
+use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId};
 use heapwood_gc_abi::RawRef;
 use parking_lot::Mutex;
 use std::marker::PhantomData;
@@ -20,6 +20,21 @@ pub struct Rooted<T> {
     index: u32,
     generation: u32,
     hierarchy: PhantomData<fn() -> T>,
+}
+
+/// A scope of handles: those made through it end with it. It is used in place of the store.
+///
+/// ```
+/// # use heapwood_vm::{AnyRef, Engine, RootScope, Store};
+/// let mut store = Store::new(&Engine::default(), ());
+/// let mut scope = RootScope::new(&mut store);
+/// let handle = AnyRef::from_i31(&mut scope, 7);
+/// drop(scope);
+/// assert!(handle.kind(&store).is_err());
+/// ```
+pub struct RootScope<C: AsContextMut> {
+    store: C,
+    mark: usize,
 }
 
 /// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store.
@@ -82,6 +97,12 @@ impl RootSet {
             Some(&(reference, generation)) if generation == rooted.generation => Ok(reference),
             _ => Err(Error::usage("a reference was used after the end of its scope")),
         }
+    }
+
+    /// Overwrites the reference behind a handle.
+    #[cfg(feature = "test-hooks")]
+    pub fn overwrite<T>(&mut self, rooted: &Rooted<T>, reference: RawRef) {
+        self.scoped[rooted.index as usize].0 = reference;
     }
 
     /// Where the current scope's entries end.
@@ -192,6 +213,34 @@ impl<T> std::fmt::Debug for Rooted<T> {
 impl<T> std::fmt::Debug for Root<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Root({})", self.slot.index)
+    }
+}
+
+impl<C: AsContextMut> RootScope<C> {
+    /// Begins a scope.
+    pub fn new(mut store: C) -> RootScope<C> {
+        let mark = store.as_context_mut().opaque().roots().enter_scope();
+        RootScope { store, mark }
+    }
+}
+
+impl<C: AsContextMut> Drop for RootScope<C> {
+    fn drop(&mut self) {
+        self.store.as_context_mut().opaque().roots_mut().leave_scope(self.mark);
+    }
+}
+
+impl<C: AsContextMut> AsContext for RootScope<C> {
+    type Data = C::Data;
+
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        self.store.as_context()
+    }
+}
+
+impl<C: AsContextMut> AsContextMut for RootScope<C> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data> {
+        self.store.as_context_mut()
     }
 }
 

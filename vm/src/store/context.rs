@@ -2,6 +2,7 @@
 
 use super::{Store, StoreInner};
 use crate::engine::Engine;
+use crate::error::Result;
 use crate::handles::{Extern, Instance};
 use crate::store::opaque::StoreOpaque;
 
@@ -63,6 +64,14 @@ impl<T: 'static> StoreContextMut<'_, T> {
         self.0.opaque.engine()
     }
 
+    /// Collects garbage: a full collection.
+    ///
+    /// # Errors
+    /// The heap is exhausted.
+    pub fn gc(&mut self) -> Result<()> {
+        self.0.opaque.collect()
+    }
+
     pub(crate) fn opaque(&mut self) -> &mut StoreOpaque {
         &mut self.0.opaque
     }
@@ -96,6 +105,14 @@ impl<'a, T: 'static> Caller<'a, T> {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         self.store.engine()
+    }
+
+    /// Collects garbage: a full collection.
+    ///
+    /// # Errors
+    /// The heap is exhausted.
+    pub fn gc(&mut self) -> Result<()> {
+        self.store.gc()
     }
 }
 

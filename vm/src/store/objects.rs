@@ -6,12 +6,15 @@ use crate::error::{Error, Result};
 use crate::exception::Exception;
 use crate::handles::Tag;
 use crate::refs::RefKind;
+use crate::registry::EngineType;
 use crate::trap::{Trap, TrapKind};
-use crate::types::{HeapType, RefType};
+use crate::types::{HeapType, RefType, ValType};
 use crate::value::{RawVal, Val};
-use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
+use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
+use heapwood_module::{CompositeType, FieldType};
 use std::any::Any;
+use std::sync::Arc;
 
 /// Largest array in bytes. Other engines draw the line here too; programs use it to see an allocation fail.
 const ARRAY_BYTES_MAX: u64 = 2 << 30;
@@ -145,8 +148,11 @@ impl StoreOpaque {
     }
 
     fn read_field(&self, object: RawRef, layout: &StructLayout, field: usize) -> RawVal {
-        let offset = layout.offsets[field] as u64;
-        match layout.kinds[field] {
+        self.read_storage(object, layout.offsets[field] as u64, layout.kinds[field])
+    }
+
+    fn read_storage(&self, object: RawRef, offset: u64, kind: FieldKind) -> RawVal {
+        match kind {
             FieldKind::I8 => [self.heap.read_i8(object, offset) as u64, 0],
             FieldKind::I16 => [self.heap.read_i16(object, offset) as u64, 0],
             FieldKind::I32 | FieldKind::Ref => [self.heap.read_i32(object, offset) as u64, 0],
@@ -165,5 +171,59 @@ impl StoreOpaque {
         let (_, layout) = self.exception_layout(ty.id())?;
         let fields = ty.params().iter().enumerate();
         Ok(fields.map(|(field, ty)| Val::from_raw(self, self.read_field(object, &layout, field), *ty)).collect())
+    }
+
+    /// The type of a struct object and one of its fields.
+    fn struct_type(&self, object: RawRef, index: usize) -> Result<(Arc<EngineType>, FieldType)> {
+        let RefKind::Struct(id) = self.ref_kind(object)? else {
+            return Err(Error::usage("the reference is no struct"));
+        };
+        let ty = self.engine().registry().composite(id);
+        let CompositeType::Struct(fields) = &ty.composite else { panic!("type {} is no struct type", id.0) };
+        let field = fields.get(index).copied();
+        let field = field.ok_or_else(|| Error::usage(format!("a struct without field {index}")))?;
+        Ok((ty, field))
+    }
+
+    /// A field of a struct.
+    pub fn struct_field(&mut self, object: RawRef, index: usize) -> Result<Val> {
+        let (ty, field) = self.struct_type(object, index)?;
+        let raw = self.read_field(object, &ty.layout, index);
+        let val = ValType::from_registry(self.engine().registry(), field.storage.unpacked());
+        Ok(Val::from_raw(self, raw, val))
+    }
+
+    /// Writes a field of a struct.
+    pub fn set_struct_field(&mut self, object: RawRef, index: usize, value: Val) -> Result<()> {
+        let (ty, field) = self.struct_type(object, index)?;
+        if !field.mutable {
+            return Err(Error::usage(format!("field {index} is not mutable")));
+        }
+        let val = ValType::from_registry(self.engine().registry(), field.storage.unpacked());
+        let raw = value.to_raw(self, val)?;
+        self.write_field(object, &ty.layout, index, raw);
+        Ok(())
+    }
+
+    /// Number of elements of an array.
+    pub fn array_len(&self, object: RawRef) -> Result<u32> {
+        match self.ref_kind(object)? {
+            RefKind::Array(_) => Ok(self.heap.array_length(object)),
+            _ => Err(Error::usage("the reference is no array")),
+        }
+    }
+
+    /// An element of an array.
+    pub fn array_element(&mut self, object: RawRef, index: u32) -> Result<Val> {
+        if index >= self.array_len(object)? {
+            return Err(Error::usage(format!("an array without element {index}")));
+        }
+        let ty = self.engine().registry().composite(self.heap.type_of(object));
+        let CompositeType::Array(element) = &ty.composite else { panic!("type {} is no array type", ty.id.0) };
+        let kind = element.storage.field_kind();
+        let offset = ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift());
+        let raw = self.read_storage(object, offset, kind);
+        let val = ValType::from_registry(self.engine().registry(), element.storage.unpacked());
+        Ok(Val::from_raw(self, raw, val))
     }
 }

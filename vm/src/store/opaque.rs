@@ -23,7 +23,7 @@ use heapwood_gc::{GcListener, Heap, HeapStats};
 use heapwood_gc_abi::header::{FORWARDED, IMMORTAL};
 use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
-use heapwood_gc_abi::{RawRef, TypeId, is_i31};
+use heapwood_gc_abi::{RawRef, is_i31};
 use heapwood_module::ContextLayout;
 use std::collections::VecDeque;
 
@@ -305,10 +305,10 @@ impl StoreOpaque {
         if raw == 0 || is_i31(raw) {
             return true;
         }
-        let header = self.heap.read_i32(raw, 0);
+        // Forwarded headers and poison name no type (or, rarely, a wrong one).
         (raw as u64) * 4 >= NULL_ZONE_BYTES
-            && header & FORWARDED == 0
-            && self.heap.types().is_allocated(TypeId::of_header(header))
+            && self.heap.types().is_allocated(self.heap.type_of(raw))
+            && self.heap.read_i32(raw, 0) & FORWARDED == 0
     }
 
     /// What `memory.grow` and its kin answer beyond a limit.
