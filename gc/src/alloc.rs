@@ -8,6 +8,7 @@
 
 use crate::charge::Refused;
 use crate::config::Exhausted;
+use crate::evacuate::EDGES_MAX;
 use crate::event::GcCause;
 use crate::heap::Heap;
 use crate::mark::EPOCH_MASK;
@@ -201,6 +202,7 @@ impl Heap {
         self.make_ready(blocks)?;
         let young_bytes = (granted - EDEN_START) as usize * 4 + self.nursery.survivors().len() * 4;
         self.stack.grow_populated(&mut self.cage, young_bytes / 16)?;
+        self.edges.grow_populated(&mut self.cage, EDGES_MAX)?;
         self.log.make_room(&mut self.cage, young_bytes / 16)?;
         self.nursery.grant(&mut self.cage, &mut self.charge, granted)?;
         self.sync_side_charge();

@@ -9,6 +9,7 @@ use crate::nursery::EDEN_START;
 use crate::old::Bump;
 use crate::raw::backing::thread_cpu_ns;
 use crate::raw::cage::{BLOCK_BYTES, BlockState};
+use crate::raw::edges::EdgeStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
 use crate::stress::StressKind;
 use crate::sweep;
@@ -108,6 +109,7 @@ impl Heap {
             old: &mut self.old,
             log: &mut self.log,
             stack: self.stack.lend_stack(),
+            edges: EdgeStack::new(&mut self.edges),
             to,
             to_start: to.cursor,
             work: MinorWork::default(),

@@ -3,6 +3,7 @@
 use crate::blocks::Blocks;
 use crate::charge::Charge;
 use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
+use crate::evacuate::EDGES_MAX;
 use crate::event::GcEvent;
 use crate::host_cells::HostCells;
 use crate::immortal::Immortal;
@@ -37,6 +38,7 @@ pub struct Heap {
     pub(crate) log: Log,
     pub(crate) marker: Marker,
     pub(crate) stack: SideVec<u32>,
+    pub(crate) edges: SideVec<u64>,
     pub(crate) hosts: HostCells,
     pub(crate) policy: Policy,
     pub(crate) stress: Stress,
@@ -71,6 +73,7 @@ impl Heap {
         let log = Log::new(&mut cage)?;
         let marker = Marker::new(&mut cage)?;
         let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
+        let edges = SideVec::new(&mut cage, EDGES_MAX);
         let nursery = Nursery::new(first_eden_bytes(config));
         memory.set_hot(ALLOC_TOP, EDEN_START);
         memory.set_hot(ALLOC_LIMIT, EDEN_START);
@@ -85,6 +88,7 @@ impl Heap {
             log,
             marker,
             stack,
+            edges,
             hosts: HostCells::new(&mut cage),
             policy: Policy::new(config.initial_bytes, config.max_bytes),
             stress: Stress::new(config.stress),

@@ -26,6 +26,7 @@ mod blocks;
 mod charge;
 mod collect;
 mod config;
+mod evacuate;
 mod event;
 mod heap;
 #[cfg(feature = "test-hooks")]

@@ -208,10 +208,10 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
                 self.push_slow(object.0);
             }
             self.marker.work.fields += (end - start) as u64 + 1;
-            memory.each_element_slot(object, start, end, |slot| self.shade_slot(slot));
+            memory.each_element_slot_backwards(object, start, end, |slot| self.shade_slot(slot));
         } else {
             self.marker.work.fields += descriptor.ref_count as u64 + 1;
-            memory.each_slot(object, id, descriptor, |slot| self.shade_slot(slot));
+            memory.each_slot_backwards(object, id, descriptor, |slot| self.shade_slot(slot));
         }
     }
 

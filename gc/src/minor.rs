@@ -4,22 +4,22 @@
 //!    remembered roots, then frames that settle below the watermark. The log is empty after that.
 //! 2. What recent frames reference is copied: from eden to the survivor space, from there to the old space. Objects
 //!    above 1 KiB and whatever finds no room are promoted.
-//! 3. Copies are scanned last in, first out. A promoted object that still references young ones is logged.
-//! 4. The spaces change roles. Promote-all is the same with a survivor space of no bytes.
+//! 3. Copies are scanned depth first ([`crate::evacuate`]). A promoted object that still references young ones is
+//!    logged; that happens in step 2 only.
+//! 4. The spaces change roles. Promote-all is step 1 for all roots.
 //!
 //! Nothing here calls the system: blocks, stack and log were made ready by the mutator ([`crate::alloc`]).
 
+use crate::evacuate::{AGE, PROMOTE, PROMOTE_ONE};
 use crate::log::{Log, LogEntry};
-use crate::nursery::EDEN_START;
 use crate::old::{Bump, OldSpace};
 use crate::raw::cage::Memory;
+use crate::raw::edges::EdgeStack;
 use crate::raw::object::{ObjectReference, Slot, is_young, ref_count};
 use crate::raw::side::LentStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor};
-use heapwood_gc_abi::header::{AGED, FORWARDED, UNLOGGED};
-use heapwood_gc_abi::space::{
-    CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, FRESH_ARRAY_BYTES_MAX, chunk_state_bit, chunk_state_index,
-};
+use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
 use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
 
 /// References of one array chunk.
@@ -56,6 +56,8 @@ pub struct Minor<'a> {
     pub log: &'a mut Log,
     /// Copies that are not scanned yet.
     pub stack: LentStack<u32>,
+    /// Edges from scanned copies that are not followed yet.
+    pub edges: EdgeStack,
     /// The range of the old space that promotion bumps in, lent by `old`.
     pub promoted: Bump,
     /// Rest of the survivor space.
@@ -71,12 +73,20 @@ impl Minor<'_> {
     pub fn run(&mut self, roots: &mut dyn RootProvider) {
         self.process_log();
         let mut cursor = RootCursor::default();
-        self.work.root_slots = roots.remembered(&mut cursor, &mut Promote(self)).slots;
-        self.drain();
-        let settling = roots.frames(FrameScope::Settling, &mut RootCursor::default(), &mut Promote(self));
-        self.drain();
-        let recent = roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut Age(self));
-        self.drain();
+        self.work.root_slots = roots.remembered(&mut cursor, &mut Evacuate::<PROMOTE>(self)).slots;
+        self.promote_reached();
+        let settling = roots.frames(FrameScope::Settling, &mut RootCursor::default(), &mut Evacuate::<PROMOTE>(self));
+        self.promote_reached();
+        let mut cursor = RootCursor::default();
+        let recent = if self.to.cursor == self.to.end {
+            let recent = roots.frames(FrameScope::Recent, &mut cursor, &mut Evacuate::<PROMOTE>(self));
+            self.promote_reached();
+            recent
+        } else {
+            let recent = roots.frames(FrameScope::Recent, &mut cursor, &mut Evacuate::<AGE>(self));
+            self.age_reached();
+            recent
+        };
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
         self.old.give_back(self.promoted);
         self.work.aged_bytes = (self.to.cursor - self.to_start) as u64 * 4;
@@ -94,9 +104,7 @@ impl Minor<'_> {
             match entry.chunk {
                 Some(chunk) => {
                     let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(self.memory.array_length(host));
-                    self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| {
-                        self.promote_slot(slot);
-                    });
+                    self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| self.promote_slot(slot));
                     let state = chunk_state_index(host.0, chunk);
                     let rest = self.memory.chunk_state(state) & !chunk_state_bit(chunk);
                     self.memory.set_chunk_state(state, rest);
@@ -105,100 +113,68 @@ impl Minor<'_> {
                     let header = self.memory.header(host);
                     self.memory.set_header(host, header | UNLOGGED);
                     let (memory, id) = (self.memory, TypeId::of_header(header));
-                    memory.each_slot(host, id, memory.descriptor(id), |slot| {
-                        self.promote_slot(slot);
-                    });
+                    memory.each_slot(host, id, memory.descriptor(id), |slot| self.promote_slot(slot));
                 }
             }
         }
-        self.drain();
+        self.promote_reached();
         debug_assert_eq!(self.log.len(), entries, "the first step promotes everything that it reaches");
         self.log.clear();
     }
 
-    /// Promotes what a slot references; returns whether it still references a young object.
+    /// Promotes what a slot references, and all that is reached over edges from there.
     #[inline(always)]
-    fn promote_slot(&mut self, slot: Slot) -> bool {
+    fn promote_slot(&mut self, slot: Slot) {
+        let value = self.memory.slot(slot);
+        if is_young(value) {
+            let to = self.evacuate::<PROMOTE>(value);
+            self.memory.set_slot(slot, to);
+            self.follow_edges::<PROMOTE>();
+        }
+    }
+
+    /// Promotes what the copies so far, which are all old, reach.
+    fn promote_reached(&mut self) {
+        self.follow_edges::<PROMOTE>();
+        while let Some(reference) = self.stack.pop() {
+            let (memory, object) = (self.memory, ObjectReference(reference));
+            let id = TypeId::of_header(memory.header(object));
+            memory.each_slot(object, id, memory.descriptor(id), |slot| self.promote_slot(slot));
+        }
+    }
+
+    /// Copies what the copies so far reach: young ones age it, promoted ones promote it.
+    fn age_reached(&mut self) {
+        self.follow_edges::<AGE>();
+        while let Some(reference) = self.stack.pop() {
+            let (memory, object) = (self.memory, ObjectReference(reference));
+            let id = TypeId::of_header(memory.header(object));
+            let descriptor = memory.descriptor(id);
+            if !is_young(reference) {
+                self.scan_promoted(object, id, descriptor);
+                continue;
+            }
+            memory.each_slot(object, id, descriptor, |slot| {
+                let value = memory.slot(slot);
+                if is_young(value) {
+                    memory.set_slot(slot, self.evacuate::<AGE>(value));
+                    self.follow_edges::<AGE>();
+                }
+            });
+        }
+    }
+
+    /// Promotes what a slot of a promoted object references; returns whether that has aged already, so that it stays
+    /// young. What it promotes is not followed over edges but scanned later, since it may have to be logged.
+    #[inline(always)]
+    fn promote_or_stay(&mut self, slot: Slot) -> bool {
         let value = self.memory.slot(slot);
         if !is_young(value) {
             return false;
         }
-        let value = self.evacuate::<true>(value);
+        let value = self.evacuate::<PROMOTE_ONE>(value);
         self.memory.set_slot(slot, value);
         is_young(value)
-    }
-
-    /// The new place of a young object.
-    #[inline(always)]
-    fn evacuate<const PROMOTE: bool>(&mut self, reference: RawRef) -> RawRef {
-        let header = self.memory.header(ObjectReference(reference));
-        if header & FORWARDED != 0 {
-            return header & !FORWARDED;
-        }
-        self.copy::<PROMOTE>(ObjectReference(reference), header)
-    }
-
-    #[inline(always)]
-    fn promote(&mut self, bytes: u32) -> ObjectReference {
-        match self.promoted.take(bytes) {
-            Some(start) => ObjectReference(start),
-            None => self
-                .old
-                .allocate_from(&mut self.promoted, bytes)
-                .expect("the reserve of ready blocks covers the nursery"),
-        }
-    }
-
-    #[inline(always)]
-    fn copy<const PROMOTE: bool>(&mut self, object: ObjectReference, header: u32) -> RawRef {
-        let memory = self.memory;
-        let descriptor = memory.descriptor(TypeId::of_header(header));
-        let bytes = memory.object_bytes(object, descriptor) as u32;
-        if object.0 < EDEN_START && self.is_in_to_space(object) {
-            return object.0;
-        }
-        let aged =
-            if PROMOTE || object.0 < EDEN_START || bytes > FRESH_ARRAY_BYTES_MAX { None } else { self.to.take(bytes) };
-        let (to, state) = match aged {
-            Some(to) => (ObjectReference(to), AGED),
-            None => {
-                self.work.promoted_bytes += bytes as u64;
-                (self.promote(bytes), UNLOGGED)
-            }
-        };
-        self.work.copied_objects += 1;
-        memory.copy_object(object.0, to.0, bytes);
-        memory.set_header(to, header & !AGED | state);
-        memory.forward(object, to);
-        if descriptor.ref_count != 0 || descriptor.kind == ObjectKind::ArrayRef {
-            self.stack.push(to.0);
-        }
-        to.0
-    }
-
-    #[inline(always)]
-    fn is_in_to_space(&self, object: ObjectReference) -> bool {
-        object.0.wrapping_sub(self.to_start) < self.to.cursor - self.to_start
-    }
-
-    /// Scans all copies.
-    fn drain(&mut self) {
-        while let Some(reference) = self.stack.pop() {
-            let object = ObjectReference(reference);
-            let memory = self.memory;
-            let id = TypeId::of_header(memory.header(object));
-            let descriptor = memory.descriptor(id);
-            if is_young(reference) {
-                memory.each_slot(object, id, descriptor, |slot| {
-                    let value = memory.slot(slot);
-                    if is_young(value) {
-                        memory.set_slot(slot, self.evacuate::<false>(value));
-                    }
-                });
-            } else {
-                self.scan_promoted(object, id, descriptor);
-            }
-        }
     }
 
     #[inline(always)]
@@ -208,7 +184,7 @@ impl Minor<'_> {
             return self.scan_promoted_array(object, descriptor);
         }
         let mut young = false;
-        memory.each_slot(object, id, descriptor, |slot| young |= self.promote_slot(slot));
+        memory.each_slot(object, id, descriptor, |slot| young |= self.promote_or_stay(slot));
         if young {
             self.log_whole(object, descriptor);
         }
@@ -221,7 +197,7 @@ impl Minor<'_> {
         for chunk in 0..length.div_ceil(CHUNK_REFS) {
             let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(length);
             let mut young = false;
-            memory.each_element_slot(object, chunk * CHUNK_REFS, end, |slot| young |= self.promote_slot(slot));
+            memory.each_element_slot(object, chunk * CHUNK_REFS, end, |slot| young |= self.promote_or_stay(slot));
             if young && !whole {
                 log_chunk(memory, self.log, object, chunk);
             } else if young && memory.header(object) & UNLOGGED != 0 {
@@ -248,24 +224,13 @@ pub fn log_chunk(memory: Memory, log: &mut Log, array: ObjectReference, chunk: u
     }
 }
 
-/// Roots whose objects are promoted at once.
-struct Promote<'a, 'b>(&'a mut Minor<'b>);
+/// Roots whose objects are copied in one of the modes of [`crate::evacuate`].
+struct Evacuate<'a, 'b, const MODE: u8>(&'a mut Minor<'b>);
 
-impl RootVisitor for Promote<'_, '_> {
+impl<const MODE: u8> RootVisitor for Evacuate<'_, '_, MODE> {
     fn slot(&mut self, slot: &mut RawRef) {
         if is_young(*slot) {
-            *slot = self.0.evacuate::<true>(*slot);
-        }
-    }
-}
-
-/// Roots whose objects age.
-struct Age<'a, 'b>(&'a mut Minor<'b>);
-
-impl RootVisitor for Age<'_, '_> {
-    fn slot(&mut self, slot: &mut RawRef) {
-        if is_young(*slot) {
-            *slot = self.0.evacuate::<false>(*slot);
+            *slot = self.0.evacuate::<MODE>(*slot);
         }
     }
 }

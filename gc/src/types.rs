@@ -6,7 +6,7 @@
 
 use crate::raw::backing::BackingError;
 use crate::raw::types::TypeFile;
-use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, TYPE_TABLE_BYTES};
+use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_BYTES_MAX, TYPE_TABLE_BYTES};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -135,7 +135,7 @@ impl TypeTable {
             kind: definition.kind,
             depth: ancestors.len() as u8,
             elem_shift: definition.elem_shift,
-            reserved: 0,
+            is_small: !is_array && bytes <= SMALL_BYTES_MAX,
             size: if is_array { 8 } else { bytes },
             ref_map: map[0],
             ref_count: definition.ref_offsets.len() as u32,

@@ -419,3 +419,38 @@ fn the_smallest_heap_runs() {
         heap.check(&mut roots);
     }
 }
+
+#[test]
+fn more_edges_than_their_stack_holds() {
+    let config = HeapConfig { nursery_bytes: Some(4 << 20), ..config(512) };
+    for promote_all in [false, true] {
+        let (mut heap, types) = heap(&config);
+        let mut roots = roots();
+        let pair = struct_type(&types.table, &[FieldKind::Ref, FieldKind::Ref]).id;
+        let length = 10_000;
+        for index in 0..length {
+            // The tail comes first: it is followed while the other edges wait.
+            roots.frames[0][1] = heap.alloc_struct(types.structs[2].id, &mut roots).unwrap();
+            heap.write_i32(roots.frames[0][1], 12, index);
+            let node = heap.alloc_struct(pair, &mut roots).unwrap();
+            heap.write_ref(node, 4, roots.frames[0][0]);
+            heap.write_ref(node, 8, roots.frames[0][1]);
+            roots.frames[0][0] = node;
+        }
+        assert_eq!(heap.stats().minors, 0, "all of it is young");
+        if promote_all {
+            heap.promote_all(&mut roots)
+        } else {
+            heap.collect_minor(&mut roots)
+        }
+        heap.collect_minor(&mut roots);
+        let stats = heap.stats();
+        assert_eq!(stats.copied_objects, 2 * length as u64 * if promote_all { 1 } else { 2 });
+        let mut node = roots.frames[0][0];
+        for index in (0..length).rev() {
+            assert_eq!(heap.read_i32(heap.read_ref(node, 8), 12), index);
+            node = heap.read_ref(node, 4);
+        }
+        assert_eq!(node, 0);
+    }
+}

@@ -13,6 +13,9 @@ pub const DESCRIPTOR_BYTES: usize = 64;
 /// Bytes of address space of the type table: 24-bit ids in units of 8 bytes.
 pub const TYPE_TABLE_BYTES: usize = 128 << 20;
 
+/// Most bytes of an object whose type is marked as small.
+pub const SMALL_BYTES_MAX: u32 = 32;
+
 /// What the collector must know of an object to size and scan it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -49,8 +52,8 @@ pub struct Descriptor {
     pub depth: u8,
     /// Arrays: log2 of the element's bytes.
     pub elem_shift: u8,
-    /// Not used.
-    pub reserved: u8,
+    /// The object has a fixed size of at most [`SMALL_BYTES_MAX`]: the collector copies it in one go.
+    pub is_small: bool,
     /// Structs: bytes of the object, rounded up to 8. Arrays: 8 (header and length).
     pub size: u32,
     /// Structs up to 64 words: bit i set if the word at byte `4 * i` is a reference.

@@ -331,6 +331,22 @@ impl Memory {
         }
     }
 
+    /// Copies an object of 16 to 32 bytes between places that do not overlap.
+    #[inline(always)]
+    pub fn copy_small(self, from: u32, to: u32, bytes: u32) {
+        let last = bytes as usize - 16;
+        debug_assert!(last <= 16);
+        // SAFETY: M1, M3; unaligned accesses are allowed for. The second half overlaps the first below 32 bytes.
+        unsafe {
+            let from = self.base.add(from as usize * 4);
+            let to = self.base.add(to as usize * 4);
+            let start = from.cast::<u128>().read_unaligned();
+            let end = from.add(last).cast::<u128>().read_unaligned();
+            to.cast::<u128>().write_unaligned(start);
+            to.add(last).cast::<u128>().write_unaligned(end);
+        }
+    }
+
     /// Zeroes an object of `bytes` (a multiple of 8).
     #[inline(always)]
     pub fn zero_object(self, start: u32, bytes: u32) {

@@ -21,6 +21,7 @@
 
 pub mod backing;
 pub mod cage;
+pub mod edges;
 pub mod object;
 pub mod side;
 pub mod types;

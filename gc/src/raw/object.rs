@@ -106,6 +106,26 @@ impl Memory {
         }
     }
 
+    /// The same from the last slot to the first: who pushes them takes the first one back first.
+    #[inline(always)]
+    pub fn each_slot_backwards(
+        self,
+        object: ObjectReference,
+        id: TypeId,
+        descriptor: &Descriptor,
+        mut visit: impl FnMut(Slot),
+    ) {
+        if descriptor.ref_map_tail != 0 || descriptor.kind == ObjectKind::ArrayRef {
+            return self.each_slot(object, id, descriptor, visit);
+        }
+        let mut map = descriptor.ref_map;
+        while map != 0 {
+            let bit = 63 - map.leading_zeros();
+            visit(Slot(object.0.wrapping_add(bit)));
+            map ^= 1 << bit;
+        }
+    }
+
     #[inline(never)]
     fn each_tail_slot(
         self,
@@ -120,6 +140,20 @@ impl Memory {
                 visit(Slot(object.0.wrapping_add(64 * (index + 1) + map.trailing_zeros())));
                 map &= map - 1;
             }
+        }
+    }
+
+    /// Calls `visit` with the slots of the elements `start..end` of a reference array, from the last one to the first.
+    #[inline(always)]
+    pub fn each_element_slot_backwards(
+        self,
+        array: ObjectReference,
+        start: u32,
+        end: u32,
+        mut visit: impl FnMut(Slot),
+    ) {
+        for index in (start..end).rev() {
+            visit(Slot(array.0.wrapping_add(2).wrapping_add(index)));
         }
     }
 

@@ -23,7 +23,7 @@ pub struct SideVec<T: Plain> {
 unsafe impl<T: Plain + Send> Send for SideVec<T> {}
 
 /// A stack over the memory of a side vector that is not used otherwise meanwhile.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct LentStack<T: Plain> {
     bottom: *mut T,
     top: *mut T,
@@ -31,15 +31,32 @@ pub struct LentStack<T: Plain> {
 }
 
 impl<T: Plain> LentStack<T> {
-    /// Pushes an element. Panics if the vector was not grown enough.
+    /// Elements that can be pushed.
     #[inline(always)]
-    pub fn push(&mut self, value: T) {
-        assert!(self.top != self.end, "the stack has room for every object of the nursery");
-        // SAFETY: S1 by the test above.
+    pub fn room(&self) -> usize {
+        (self.end as usize - self.top as usize) / size_of::<T>()
+    }
+
+    /// Pushes an element.
+    ///
+    /// # Safety
+    /// There is room for it ([`LentStack::room`]).
+    #[inline(always)]
+    pub unsafe fn push_unchecked(&mut self, value: T) {
+        debug_assert!(self.top != self.end);
+        // SAFETY: S1 by the contract.
         unsafe {
             *self.top = value;
             self.top = self.top.add(1);
         }
+    }
+
+    /// Pushes an element. Panics if the vector was not grown enough.
+    #[inline(always)]
+    pub fn push(&mut self, value: T) {
+        assert!(self.top != self.end, "the stack has room for every object of the nursery");
+        // SAFETY: the test above.
+        unsafe { self.push_unchecked(value) }
     }
 
     /// Takes the last element.
