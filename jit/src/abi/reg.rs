@@ -68,3 +68,9 @@ pub const FRAME_SAVED: i32 = -16;
 pub const SAVED_GPR_BYTES: usize = 16 * 8;
 /// Bytes of the whole area.
 pub const SAVED_BYTES: usize = SAVED_GPR_BYTES + 16 * 16;
+
+/// A guarded 64-bit memory: log2 of the bytes that it may have. Its reservation goes on by
+/// [`MEMORY64_GUARD_BYTES`], which static offsets below 2 GiB and the widest access cannot leave.
+pub const MEMORY64_REACH_LOG2: u32 = 36;
+/// Bytes reserved behind the reach of a guarded 64-bit memory.
+pub const MEMORY64_GUARD_BYTES: u64 = (2 << 30) + (64 << 10);

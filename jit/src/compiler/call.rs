@@ -234,9 +234,6 @@ impl Compiler<'_> {
 
     /// Pops a table index; the function of that type there goes to r14, all checks made.
     pub(super) fn table_callee(&mut self, ty: TypeIndex, table: u32) {
-        if self.info.tables[table as usize].table64 {
-            return self.unsupported("a table with 64-bit indices");
-        }
         let mut index = self.pop();
         let reg = self.owned(&mut index).as_gpr();
         let cell = self.table_cell(table);

@@ -1,14 +1,20 @@
 //! Linear memories: loads, stores, size, grow, bulk operations.
 //!
-//! A memory32 access is `[r13 + address + offset]` in a reservation of 8 GiB and more: the unsigned 32-bit address
-//! plus the unsigned 32-bit offset cannot leave it, and what is beyond the end faults.
+//! Three ways to keep an access inside its memory:
+//! 1. memory32 with 64 KiB pages: `[base + address + offset]` in a reservation of 8 GiB and more: the unsigned 32-bit
+//!    address plus the unsigned 32-bit offset cannot leave it, and what is beyond the end faults.
+//! 2. memory64 with 64 KiB pages and a guarded reservation: an address (plus a large offset) of
+//!    [`MEMORY64_REACH_LOG2`] bits or more traps by a shift; what is below may fault in the reservation.
+//! 3. Everything else compares with the length in the memory's cell.
+//!
+//! The base of memory 0 is in r13; others are loaded for each access.
 
 use super::Compiler;
 use super::call::Arg;
 use super::state::Reg;
 use super::values::{Value, width};
-use crate::abi::{Builtin, CONTEXT, Gpr, MEMORY_BASE, SCRATCH, TrapKind};
-use crate::asm::{Mem, ShiftOp, Width};
+use crate::abi::{Builtin, CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
+use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use heapwood_module::{ContextLayout, ValType};
 use wasmparser::MemArg;
 
@@ -21,35 +27,104 @@ pub(crate) struct Load {
 }
 
 impl Compiler<'_> {
-    /// The operand of an access; consumes the address. `None`: this memory is not supported yet.
-    fn address(&mut self, address: &mut Value, memarg: &MemArg) -> Option<Mem> {
+    /// The operand of an access of `bytes` bytes; consumes the address. May use the scratch register.
+    pub(crate) fn address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) -> Mem {
         let memory = self.info.memories[memarg.memory as usize];
-        if memarg.memory != 0 || memory.memory64 || memory.shared || memory.page_size_log2 != 16 {
-            self.unsupported("an access of this kind of memory (64-bit, shared, custom page size or index above 0)");
-            return None;
+        if memory.page_size_log2 != 16 || (memory.memory64 && !self.env.options.memory64_guard) {
+            return self.checked_address(address, memarg, bytes);
         }
-        if let Some(constant) = address.constant() {
-            let at = constant + memarg.offset;
-            if let Ok(disp) = i32::try_from(at) {
-                return Some(Mem::base(MEMORY_BASE, disp));
-            }
-            self.asm.mov_ri(SCRATCH, at);
-            return Some(Mem::indexed(MEMORY_BASE, SCRATCH, 0, 0));
+        if memory.memory64 {
+            return self.guarded_address64(address, memarg);
+        }
+        let constant = address.constant().and_then(|constant| i32::try_from(constant + memarg.offset).ok());
+        if let Some(disp) = constant {
+            let base = self.memory_base(memarg.memory);
+            return Mem::base(base, disp);
         }
         let reg = self.in_gpr(address);
-        match i32::try_from(memarg.offset) {
-            Ok(disp) => Some(Mem::indexed(MEMORY_BASE, reg, 0, disp)),
+        self.offset_address(reg, memarg)
+    }
+
+    /// Base of a memory: r13, or loaded into the scratch register.
+    fn memory_base(&mut self, memory: u32) -> Gpr {
+        if memory == 0 {
+            return MEMORY_BASE;
+        }
+        self.need_context();
+        let at = self.env.context.memory_offset(memory) + ContextLayout::MEMORY_BASE;
+        self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at as i32));
+        SCRATCH
+    }
+
+    /// `[base + reg + offset]` for an offset of any size.
+    fn offset_address(&mut self, reg: Gpr, memarg: &MemArg) -> Mem {
+        if let Ok(disp) = i32::try_from(memarg.offset) {
+            let base = self.memory_base(memarg.memory);
+            return Mem::indexed(base, reg, 0, disp);
+        }
+        self.asm.mov_ri(SCRATCH, memarg.offset);
+        self.asm.alu_rr(Width::W64, Alu::Add, SCRATCH, reg);
+        if memarg.memory == 0 {
+            return Mem::indexed(MEMORY_BASE, SCRATCH, 0, 0);
+        }
+        self.need_context();
+        let at = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_BASE;
+        self.asm.alu_rm(Width::W64, Alu::Add, SCRATCH, Mem::base(CONTEXT, at as i32));
+        Mem::base(SCRATCH, 0)
+    }
+
+    /// The second way: small offsets reach into the guard behind the reservation; large ones are added first.
+    fn guarded_address64(&mut self, address: &mut Value, memarg: &MemArg) -> Mem {
+        let out = self.trap_label(TrapKind::MemoryOutOfBounds);
+        let small = i32::try_from(memarg.offset).is_ok();
+        let reg = if small {
+            self.in_gpr(address)
+        } else {
+            let reg = self.owned(address).as_gpr();
+            self.asm.mov_ri(SCRATCH, memarg.offset);
+            self.asm.alu_rr(Width::W64, Alu::Add, reg, SCRATCH);
+            self.asm.jcc(Cond::B, out);
+            reg
+        };
+        self.asm.mov_rr(Width::W64, SCRATCH, reg);
+        self.asm.shift_ri(Width::W64, ShiftOp::Shr, SCRATCH, MEMORY64_REACH_LOG2 as u8);
+        self.asm.jcc(Cond::Ne, out);
+        let offset = if small { memarg.offset } else { 0 };
+        self.offset_address(reg, &MemArg { offset, ..*memarg })
+    }
+
+    /// The third way: address <= length - (offset + bytes), without overflow.
+    fn checked_address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) -> Mem {
+        let out = self.trap_label(TrapKind::MemoryOutOfBounds);
+        let reg = self.in_gpr(address);
+        self.need_context();
+        let cell = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_CELL;
+        let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH as i32);
+        match i32::try_from(memarg.offset.saturating_add(bytes as u64)) {
+            Ok(needed) => {
+                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell as i32));
+                self.asm.load(Width::W64, SCRATCH, length);
+                self.asm.alu_ri(Width::W64, Alu::Sub, SCRATCH, needed);
+            }
             Err(_) => {
-                self.asm.mov_ri(SCRATCH, memarg.offset);
-                self.asm.lea(Width::W64, SCRATCH, Mem::indexed(SCRATCH, reg, 0, 0));
-                Some(Mem::indexed(MEMORY_BASE, SCRATCH, 0, 0))
+                // An end beyond 2^64 is never reached: such an access always traps.
+                let needed = self.take_gpr();
+                self.asm.mov_ri(needed, memarg.offset.saturating_add(bytes as u64));
+                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell as i32));
+                self.asm.load(Width::W64, SCRATCH, length);
+                self.asm.alu_rr(Width::W64, Alu::Sub, SCRATCH, needed);
+                self.release(Reg::gpr(needed));
             }
         }
+        self.asm.jcc(Cond::B, out);
+        self.asm.alu_rr(Width::W64, Alu::Cmp, reg, SCRATCH);
+        self.asm.jcc(Cond::A, out);
+        self.offset_address(reg, memarg)
     }
 
     pub(crate) fn load(&mut self, load: Load, memarg: &MemArg) {
         let mut address = self.pop();
-        let Some(mem) = self.address(&mut address, memarg) else { return };
+        let mem = self.address(&mut address, memarg, access_bytes(load.ty, load.width));
         let as_result = Value { ty: load.ty, ..address };
         let dst = self.result_reg(load.ty, Some(&as_result), &[]);
         self.trap_site(TrapKind::MemoryOutOfBounds);
@@ -79,7 +154,7 @@ impl Compiler<'_> {
         if !small {
             self.in_reg(&mut value);
         }
-        let Some(mem) = self.address(&mut address, memarg) else { return };
+        let mem = self.address(&mut address, memarg, access_bytes(ty, store_width));
         self.trap_site(TrapKind::MemoryOutOfBounds);
         match value.reg() {
             Some(reg) if is_float => self.store_reg(ty, mem, reg),
@@ -90,61 +165,63 @@ impl Compiler<'_> {
         self.release_value(&address);
     }
 
-    fn plain_memory(&mut self, memory: u32) -> bool {
-        let ty = self.info.memories[memory as usize];
-        if ty.memory64 || ty.shared || ty.page_size_log2 != 16 {
-            self.unsupported("this kind of memory (64-bit, shared or custom page size)");
-            return false;
-        }
-        true
+    /// Type of a memory's addresses and sizes.
+    fn address_type(&self, memory: u32) -> ValType {
+        if self.info.memories[memory as usize].memory64 { ValType::I64 } else { ValType::I32 }
     }
 
     pub(crate) fn memory_size(&mut self, memory: u32) {
-        if !self.plain_memory(memory) {
-            return;
-        }
         self.need_context();
         let at = self.env.context.memory_offset(memory) + ContextLayout::MEMORY_CELL;
+        let ty = self.address_type(memory);
+        let dst = self.result_reg(ty, None, &[]);
         self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at as i32));
-        let dst = self.result_reg(ValType::I32, None, &[]);
         let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH as i32);
         self.asm.load(Width::W64, dst.as_gpr(), length);
-        self.asm.shift_ri(Width::W64, ShiftOp::Shr, dst.as_gpr(), 16);
-        self.push_result(ValType::I32, dst);
+        let shift = self.info.memories[memory as usize].page_size_log2 as u8;
+        if shift != 0 {
+            self.asm.shift_ri(Width::W64, ShiftOp::Shr, dst.as_gpr(), shift);
+        }
+        self.push_result(ty, dst);
     }
 
     pub(crate) fn memory_grow(&mut self, memory: u32) {
-        if !self.plain_memory(memory) {
-            return;
-        }
-        self.call_builtin(Builtin::MemoryGrow, &[Arg::Number(memory)], 1, Some(ValType::I32));
-        self.truncate_result();
+        let ty = self.address_type(memory);
+        self.call_builtin(Builtin::MemoryGrow, &[Arg::Number(memory)], 1, Some(ty));
+        self.truncate_result(ty);
     }
 
     /// The runtime answers 64 bits; an i32 has its upper half clear.
-    pub(crate) fn truncate_result(&mut self) {
-        self.asm.mov_rr(Width::W32, Gpr::RAX, Gpr::RAX);
+    pub(crate) fn truncate_result(&mut self, ty: ValType) {
+        if ty == ValType::I32 {
+            self.asm.mov_rr(Width::W32, Gpr::RAX, Gpr::RAX);
+        }
     }
 
     pub(crate) fn memory_fill(&mut self, memory: u32) {
-        if self.plain_memory(memory) {
-            self.call_builtin(Builtin::MemoryFill, &[Arg::Number(memory)], 3, None);
-        }
+        self.call_builtin(Builtin::MemoryFill, &[Arg::Number(memory)], 3, None);
     }
 
     pub(crate) fn memory_copy(&mut self, dst: u32, src: u32) {
-        if self.plain_memory(dst) && self.plain_memory(src) {
-            self.call_builtin(Builtin::MemoryCopy, &[Arg::Number(dst), Arg::Number(src)], 3, None);
-        }
+        self.call_builtin(Builtin::MemoryCopy, &[Arg::Number(dst), Arg::Number(src)], 3, None);
     }
 
     pub(crate) fn memory_init(&mut self, segment: u32, memory: u32) {
-        if self.plain_memory(memory) {
-            self.call_builtin(Builtin::MemoryInit, &[Arg::Number(memory), Arg::Number(segment)], 3, None);
-        }
+        self.call_builtin(Builtin::MemoryInit, &[Arg::Number(memory), Arg::Number(segment)], 3, None);
     }
 
     pub(crate) fn data_drop(&mut self, segment: u32) {
         self.call_builtin(Builtin::DataDrop, &[Arg::Number(segment)], 0, None);
+    }
+}
+
+/// Bytes that an access touches.
+fn access_bytes(ty: ValType, width: Width) -> u32 {
+    match (ty, width) {
+        (ValType::V128, _) => 16,
+        (_, Width::W8) => 1,
+        (_, Width::W16) => 2,
+        (_, Width::W32) => 4,
+        (_, Width::W64) => 8,
     }
 }

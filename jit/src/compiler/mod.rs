@@ -56,6 +56,8 @@ pub struct CompileOptions {
     pub debug_checks: bool,
     /// Record the source position of every instruction, for `inspect --asm`.
     pub source_map: bool,
+    /// 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).
+    pub memory64_guard: bool,
     /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,

@@ -100,8 +100,8 @@ impl Compiler<'_> {
 
     pub(crate) fn global_get(&mut self, global: u32) {
         let ty = self.info.globals[global as usize].val;
-        let cell = self.global_cell(global);
         let dst = self.result_reg(ty, None, &[]);
+        let cell = self.global_cell(global);
         self.load_reg(ty, dst, cell);
         self.push_result(ty, dst);
     }

@@ -7,13 +7,14 @@ use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::error::{Error, Result};
 use crate::types::MemoryType;
+use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::ContextLayout;
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
 const RESERVATION_32: usize = (8 << 30) + (64 << 10);
 /// Most that a 64-bit memory may have.
-const BYTES_MAX_64: u64 = 64 << 30;
-/// Unused bytes behind a 64-bit memory.
+const BYTES_MAX_64: u64 = 1 << MEMORY64_REACH_LOG2;
+/// Unused bytes behind a 64-bit memory whose accesses are all checked.
 const GUARD_64: usize = 64 << 10;
 
 /// A linear memory.
@@ -27,15 +28,18 @@ pub(crate) struct LinearMemory {
 }
 
 impl LinearMemory {
-    /// A zeroed memory of the type's least size; `cell` tells compiled code about it.
+    /// A zeroed memory of the type's least size; `cell` tells compiled code about it. `guard64`: compiled code counts
+    /// on the full reservation of 64-bit memories.
     ///
     /// # Errors
     /// The system refuses, or the least size is not possible.
-    pub fn new(ty: MemoryType, cell: Block) -> Result<LinearMemory> {
+    pub fn new(ty: MemoryType, cell: Block, guard64: bool) -> Result<LinearMemory> {
         let page = 1u64 << ty.page_size_log2;
         let least = ty.min.checked_mul(page).filter(|bytes| *bytes <= limit_bytes(&ty));
         let least = least.ok_or_else(|| Error::limit(format!("a memory of {} pages is not possible", ty.min)))?;
-        let reserve = if ty.memory64 {
+        let reserve = if ty.memory64 && guard64 {
+            (BYTES_MAX_64 + MEMORY64_GUARD_BYTES) as usize
+        } else if ty.memory64 {
             let most = ty.max.and_then(|max| max.checked_mul(page)).unwrap_or(BYTES_MAX_64).min(BYTES_MAX_64);
             most.max(least) as usize + GUARD_64
         } else {
@@ -99,7 +103,7 @@ impl LinearMemory {
             return None;
         }
         let bytes = pages.checked_mul(1 << self.ty.page_size_log2)?;
-        let room = if self.ty.memory64 { (self.mapping.bytes() - GUARD_64) as u64 } else { limit_bytes(&self.ty) };
+        let room = limit_bytes(&self.ty).min((self.mapping.bytes() - GUARD_64) as u64);
         (bytes <= room).then_some(bytes)
     }
 

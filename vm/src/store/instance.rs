@@ -192,7 +192,8 @@ impl StoreOpaque {
             return Err(Error::limit(message));
         }
         let (cell, _) = self.new_block(16)?;
-        self.guest.memories.push(LinearMemory::new(ty, cell)?);
+        let guard64 = self.engine().config().memory64_guard;
+        self.guest.memories.push(LinearMemory::new(ty, cell, guard64)?);
         Guest::check_index(self.guest.memories.len() - 1, "memories")
     }
 
