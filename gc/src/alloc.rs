@@ -24,6 +24,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// Blocks swept when a slice of eden is granted.
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
+/// The part of the free memory that is not needed soon which goes back to the system after each major.
+const TRIM_PART: u32 = 4;
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
 /// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
@@ -225,10 +227,12 @@ impl Heap {
         }
         let done = sweep::step(&mut self.old, &mut self.cage, &mut self.charge, blocks, &mut SweepWork::default());
         if done {
-            // Free memory beyond what is filled before the next major goes back to the system.
+            // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
+            // it within a few majors, unless a phase of the program needs it again.
             let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
             let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
-            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+            let beyond = self.old.blocks.ready_count().saturating_sub(keep);
+            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep + beyond - beyond.div_ceil(TRIM_PART));
         }
     }
 

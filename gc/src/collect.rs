@@ -7,7 +7,7 @@ use crate::mark::{MarkWork, Tracer};
 use crate::minor::{Minor, MinorWork};
 use crate::nursery::EDEN_START;
 use crate::old::Bump;
-use crate::raw::backing::thread_cpu_ns;
+use crate::policy::Clock;
 use crate::raw::cage::{BLOCK_BYTES, BlockState};
 use crate::raw::edges::EdgeStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
@@ -17,8 +17,7 @@ use crate::verify::When;
 
 /// What was the case when a stop began.
 struct Stop {
-    start_ns: u64,
-    cpu_ns: u64,
+    start: Clock,
     young_before: u64,
     old_before: u64,
 }
@@ -88,11 +87,11 @@ impl Heap {
         self.promote_all_next = copied * 4 > eden_used || self.log.len() > LOG_ENTRIES_MAX / 2;
         let done =
             Done { minor: work, roots: work.root_slots + work.frame_slots, frames: work.frames, ..Done::default() };
-        let pause_ns = self.tell(GcEventKind::Minor, cause, stop, done);
+        let cpu_ns = self.tell(GcEventKind::Minor, cause, stop, done);
         if self.config.nursery_bytes.is_none() {
             let limit = (self.charge.limit_bytes() / 12) as u32 / 4096 * 4096;
             let eden_bytes = self.nursery.eden_bytes();
-            let wanted = self.policy.eden_bytes_after(eden_bytes, copied, pause_ns);
+            let wanted = self.policy.eden_bytes_after(eden_bytes, copied, cpu_ns);
             self.nursery.set_eden_bytes(wanted.min(limit.max(eden_bytes)));
         }
         roots.after_collection(promote_all);
@@ -153,7 +152,7 @@ impl Heap {
     /// Marks everything that is reachable and starts the sweep. With MOVE, objects of evacuating blocks move.
     fn mark_all<const MOVE: bool>(&mut self, roots: &mut dyn RootProvider) -> Done {
         self.sweep_some(u32::MAX);
-        let start_ns = self.now_ns();
+        let start = self.clock();
         let mut memory = self.memory;
         self.marker.begin(&mut memory, &mut self.old);
         let mut tracer = Tracer::<MOVE> { memory, old: &mut self.old, cage: &mut self.cage, marker: &mut self.marker };
@@ -162,8 +161,8 @@ impl Heap {
         while !tracer.step(u64::MAX) {}
         let mark = self.marker.work;
         self.hosts.after_marking(memory, self.old.epoch);
-        let now_ns = self.now_ns();
-        self.policy.after_major(now_ns, mark.live_bytes, self.old.allocated_bytes, now_ns - start_ns);
+        let now = self.clock();
+        self.policy.after_major(now, mark.live_bytes, self.old.allocated_bytes, now.since(start));
         self.old.allocated_bytes = 0;
         sweep::begin(&mut self.old);
         self.sync_side_charge();
@@ -262,8 +261,7 @@ impl Heap {
 
     fn stop(&self) -> Stop {
         Stop {
-            start_ns: self.now_ns(),
-            cpu_ns: if self.listener.is_some() { thread_cpu_ns() } else { 0 },
+            start: self.clock(),
             young_before: (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4,
             old_before: self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64,
         }
@@ -285,10 +283,10 @@ impl Heap {
         stats.minor_frames_max = stats.minor_frames_max.max(work.frames);
     }
 
-    /// Ends a stop: counts its length and tells the listener. Returns the length.
+    /// Ends a stop: counts its length and tells the listener. Returns the CPU time that it took.
     fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
-        let now_ns = self.now_ns();
-        let pause_ns = now_ns - stop.start_ns;
+        let now = self.clock();
+        let (pause_ns, cpu_ns) = (now.wall_ns - stop.start.wall_ns, now.since(stop.start));
         match kind {
             GcEventKind::Minor => {
                 self.stats.minors += 1;
@@ -300,11 +298,11 @@ impl Heap {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
             let Done { minor, mark, roots, frames } = done;
             listener(&GcEvent {
-                t_us: now_ns as f64 / 1e3,
+                t_us: now.wall_ns as f64 / 1e3,
                 kind,
                 cause,
                 pause_us: pause_ns as f64 / 1e3,
-                cpu_us: (thread_cpu_ns() - stop.cpu_ns) as f64 / 1e3,
+                cpu_us: cpu_ns as f64 / 1e3,
                 young_before: stop.young_before,
                 young_after: self.nursery.survivors().len() as u64 * 4,
                 old_before: stop.old_before,
@@ -317,6 +315,6 @@ impl Heap {
                 work_units: minor.copied_objects + minor.log_fields + roots + mark.fields,
             });
         }
-        pause_ns
+        cpu_ns
     }
 }

@@ -11,8 +11,8 @@ use crate::log::Log;
 use crate::mark::Marker;
 use crate::nursery::{EDEN_START, Nursery};
 use crate::old::OldSpace;
-use crate::policy::Policy;
-use crate::raw::backing::Backing;
+use crate::policy::{Clock, Policy};
+use crate::raw::backing::{Backing, thread_cpu_ns};
 use crate::raw::cage::{Cage, Memory, NURSERY_REACH};
 use crate::raw::side::SideVec;
 use crate::stats::HeapStats;
@@ -164,9 +164,9 @@ impl Heap {
         self.memory.set_hot(ALLOC_LIMIT, limit);
     }
 
-    /// Nanoseconds since the heap was made.
-    pub(crate) fn now_ns(&self) -> u64 {
-        self.born.elapsed().as_nanos() as u64
+    /// Now.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock { wall_ns: self.born.elapsed().as_nanos() as u64, cpu_ns: thread_cpu_ns() }
     }
 
     pub(crate) fn sync_side_charge(&mut self) {
