@@ -152,3 +152,40 @@ fn a_minor_scans_few_of_many_frames() {
     let most = most.load(std::sync::atomic::Ordering::Relaxed);
     assert!(most > 0 && most <= (64 << 10) / 48 + 64, "{most} frames in one minor");
 }
+
+/// Every frame ends in a chain of tail calls with more and fewer stack arguments than it received, so that the
+/// replaced return address moves on the stack; the frames below hold references across the chain.
+const TAILS: &str = r#"(module
+    (type $n (struct (field (ref null $n)) (field i64)))
+    (func $few (param $depth i32) (param $down (ref null $n)) (result i64)
+      (return_call $many (local.get $depth) (local.get $down) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)
+        (i64.const 5) (i64.const 6) (i64.const 7) (i64.const 8) (struct.new $n (local.get $down) (i64.const 9))))
+    (func $many (param $depth i32) (param $down (ref null $n)) (param i64 i64 i64 i64 i64 i64 i64 i64)
+        (param $last (ref null $n)) (result i64)
+      (local $mine (ref null $n)) (local $below i64)
+      (local.set $mine (struct.new $n (local.get $last) (i64.extend_i32_u (local.get $depth))))
+      (if (local.get $depth)
+        (then (local.set $below (call $few (i32.sub (local.get $depth) (i32.const 1)) (local.get $mine)))))
+      (return_call $end (local.get $mine) (i64.add (local.get $below) (local.get 9))))
+    (func $end (param $n (ref null $n)) (param i64) (result i64)
+      (drop (struct.new $n (local.get $n) (i64.const 0)))
+      (i64.add (i64.mul (local.get 1) (i64.const 3))
+        (i64.add (struct.get $n 1 (local.get $n)) (struct.get $n 1 (struct.get $n 0 (local.get $n))))))
+    (func (export "run") (param i32) (result i64) (call $few (local.get 0) (ref.null $n))))"#;
+
+#[test]
+fn tail_calls_move_the_replaced_return_address() {
+    let run = |config: &Config, depth: i32| {
+        let engine = Engine::new(config).unwrap();
+        let module = Module::new(&engine, wat::parse_str(TAILS).unwrap()).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i64>(&mut store, "run").unwrap();
+        (0..3).map(|_| run.call(&mut store, depth).unwrap()).collect::<Vec<_>>()
+    };
+    let mut never = Config::new();
+    never.gc_none(true);
+    for (name, config, depth) in modes() {
+        assert_eq!(run(&config, depth), run(&never, depth), "{name}");
+    }
+}
