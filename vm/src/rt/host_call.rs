@@ -18,8 +18,8 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
     let store = store_of(base);
     // SAFETY: R7: the context of a host function is an instance context with a number and nothing else.
     let number = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
-    // SAFETY: R2; the borrow ends before the host function gets the store.
     let (func, scope) = {
+        // SAFETY: R2; the borrow ends before the host function gets the store.
         let store = unsafe { &mut *store };
         store.guest.enter_host(values as usize);
         (store.guest.host_func(number as u32), store.guest.roots.enter_scope())
