@@ -178,6 +178,8 @@ fn wrong_options_are_usage_errors() {
         (&["--no-such-option"], "--no-such-option"),
         (&["--gc-nursery", "1k"], "--gc-nursery 1k"),
         (&["--max-stack", "1k"], "--max-stack 1k"),
+        (&["--max-stack", "1000g"], "--max-stack 1000g"),
+        (&["--gc-heap-max", "100g"], "--gc-heap-max 100g"),
         (&["--dir", "::x"], "--dir ::x"),
         (&["--preload", "x"], "NAME=FILE"),
         (&["--heap-snapshot", "x"], "--heap-snapshot is not there yet"),

@@ -153,9 +153,17 @@ fn is_refused(name: &str, text: &str, options: &[&str], feature: &str) {
 }
 
 #[test]
-fn custom_page_sizes_are_refused() {
-    let text = r#"(module (memory 1 1 (pagesize 1)) (func (export "f") (result i32) (i32.load8_u (i32.const 0))))"#;
-    is_refused("pages", text, &[], "custom page size");
+fn memories_with_pages_of_one_byte_end_at_the_byte() {
+    let text = r#"(module (memory 10 20 (pagesize 1))
+        (func (export "last") (result i32 i32)
+            (i32.store8 (i32.const 9) (i32.const 7)) (i32.load8_u (i32.const 9)) (memory.grow (i32.const 5)))
+        (func (export "beyond") (result i32) (i32.load8_u (i32.const 10))))"#;
+    let path = common::wat(&common::scratch("readme-pages"), "pages.wat", text);
+    let call = |name| common::finish(common::heapwood().args(["run", "--invoke", name]).arg(&path));
+    assert_eq!(call("last").stdout, "7\n10\n");
+    let beyond = call("beyond");
+    assert_eq!(beyond.code, Some(134));
+    assert!(beyond.stderr.contains("out of bounds memory access"), "{}", beyond.stderr);
 }
 
 #[test]

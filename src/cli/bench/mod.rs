@@ -20,9 +20,6 @@ use subject::Measurement;
 
 #[derive(Args)]
 pub struct BenchArgs {
-    #[command(flatten)]
-    engine: EngineOptions,
-
     /// The module, binary or text
     #[arg(value_name = "MODULE")]
     module: PathBuf,
@@ -56,6 +53,9 @@ pub struct BenchArgs {
     /// Arguments of the guest, when `_start` runs
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<std::ffi::OsString>,
+
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 /// `OPS:COUNT`.

@@ -25,9 +25,6 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct RunArgs {
-    #[command(flatten)]
-    engine: EngineOptions,
-
     /// Let the guest use a directory, under another name (::GUEST), only for reading (:ro)
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
     dirs: Vec<OsString>,
@@ -58,6 +55,9 @@ pub struct RunArgs {
     /// The module, binary or text, and the guest's arguments
     #[arg(value_names = ["MODULE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
     module_and_args: Vec<OsString>,
+
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 #[derive(Clone)]
@@ -74,6 +74,9 @@ impl std::str::FromStr for Preload {
         Ok(Preload { name: name.to_owned(), path: path.into() })
     }
 }
+
+/// Largest stack in bytes: more than any recursion that ends.
+const MAX_STACK_MOST: usize = 64 << 30;
 
 /// What the guest's store holds.
 pub struct Host {
@@ -111,12 +114,13 @@ impl RunArgs {
 
     fn config(&self) -> Result<heapwood::Config, UsageError> {
         let mut config = self.engine.config()?;
-        let stack = usize::try_from(self.max_stack.bytes).unwrap_or(usize::MAX);
-        if stack < heapwood::MAX_STACK_MIN {
-            let least = heapwood::MAX_STACK_MIN >> 10;
-            return Err(UsageError::new(format!("--max-stack {}: the least possible is {least}k", self.max_stack)));
-        }
-        config.max_stack(stack);
+        let (least, most) = (heapwood::MAX_STACK_MIN, MAX_STACK_MOST);
+        let possible = usize::try_from(self.max_stack.bytes).ok().filter(|stack| (least..=most).contains(stack));
+        let impossible = || {
+            let (least, most) = (least >> 10, most >> 30);
+            UsageError::new(format!("--max-stack {}: a stack has from {least}k to {most}g", self.max_stack))
+        };
+        config.max_stack(possible.ok_or_else(impossible)?);
         if let Some(max) = &self.max_memory {
             config.max_memory(max.bytes);
         }

@@ -21,9 +21,6 @@ use wast::parser::{self, ParseBuffer};
 
 #[derive(Args)]
 pub struct WastArgs {
-    #[command(flatten)]
-    engine: EngineOptions,
-
     /// Stack of the guest
     #[arg(long, value_name = "SIZE")]
     max_stack: Option<Size>,
@@ -31,6 +28,9 @@ pub struct WastArgs {
     /// Scripts
     #[arg(value_name = "FILE.wast", required = true)]
     files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 /// What became of the directives.
