@@ -167,6 +167,18 @@ fn memories_with_pages_of_one_byte_end_at_the_byte() {
 }
 
 #[test]
+fn v128_passes_through_parameters_locals_fields_and_results() {
+    let text = r#"(module (type $s (struct (field i8) (field (mut v128))))
+        (func (export "f") (param v128) (result v128 v128) (local v128 (ref null $s))
+            (local.set 2 (struct.new $s (i32.const 1) (local.get 0)))
+            (local.get 1) (struct.get $s 1 (local.get 2))))"#;
+    let path = common::wat(&common::scratch("readme-v128"), "v128.wat", text);
+    let value = "0x0123456789abcdeffedcba9876543210";
+    let finished = common::finish(common::heapwood().args(["run", "--invoke", "f"]).arg(&path).arg(value));
+    assert_eq!(finished.stdout, format!("0x{:032x}\n{value}\n", 0), "{}", finished.stderr);
+}
+
+#[test]
 fn legacy_exceptions_are_refused() {
     let text = r#"(module (tag $t) (func (export "f") try (throw $t) catch $t end))"#;
     is_refused("legacy", text, &[], "try");
