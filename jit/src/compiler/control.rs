@@ -439,7 +439,7 @@ impl Compiler<'_> {
             if let Place::Alias(local) = operand.place {
                 self.locals[local as usize].aliases -= 1;
             }
-            if !matches!(operand.place, Place::Const(_)) {
+            if operand.ty.is_ref() || !matches!(operand.place, Place::Const(_)) {
                 operand.place = Place::Slot;
             }
         }
