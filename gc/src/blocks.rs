@@ -239,9 +239,7 @@ impl Blocks {
             if self.is_ready(block) {
                 // Charged as ready so far, and full of what was there before.
                 charge.give_back(BLOCK_BYTES as u64);
-                if cage.discard(offset_of(block), BLOCK_BYTES as u64).is_err() {
-                    self.memory.bytes_mut(offset_of(block), BLOCK_BYTES as u64).fill(0);
-                }
+                self.memory.bytes_mut(offset_of(block), BLOCK_BYTES as u64).fill(0);
             }
             self.clear_free(block);
             let state = if block == start { BlockState::LargeHead } else { BlockState::LargeTail };

@@ -10,14 +10,13 @@
 //!
 //! Nothing here calls the system: blocks, stack and log were made ready by the mutator ([`crate::alloc`]).
 
-use crate::evacuate::{AGE, PROMOTE, PROMOTE_ONE};
 use crate::log::{Log, LogEntry};
 use crate::old::{Bump, OldSpace};
 use crate::raw::cage::Memory;
 use crate::raw::edges::EdgeStack;
-use crate::raw::object::{ObjectReference, Slot, is_young, ref_count};
+use crate::raw::object::{ObjectReference, Slot, is_young};
 use crate::raw::side::LentStack;
-use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor};
+use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor, RootWork};
 use heapwood_gc_abi::header::UNLOGGED;
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
 use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
@@ -73,25 +72,24 @@ impl Minor<'_> {
     pub fn run(&mut self, roots: &mut dyn RootProvider) {
         self.process_log();
         let mut cursor = RootCursor::default();
-        self.work.root_slots = roots.remembered(&mut cursor, &mut Evacuate::<PROMOTE>(self)).slots;
-        self.promote_reached();
-        let settling = roots.frames(FrameScope::Settling, &mut RootCursor::default(), &mut Evacuate::<PROMOTE>(self));
-        self.promote_reached();
+        self.work.root_slots = roots.remembered(&mut cursor, &mut Evacuate::<false>(self)).slots;
+        self.copy_reached::<false>();
         let mut cursor = RootCursor::default();
-        let recent = if self.to.cursor == self.to.end {
-            let recent = roots.frames(FrameScope::Recent, &mut cursor, &mut Evacuate::<PROMOTE>(self));
-            self.promote_reached();
-            recent
-        } else {
-            let recent = roots.frames(FrameScope::Recent, &mut cursor, &mut Evacuate::<AGE>(self));
-            self.age_reached();
-            recent
-        };
+        let settling = roots.frames(FrameScope::Settling, &mut cursor, &mut Evacuate::<false>(self));
+        self.copy_reached::<false>();
+        let recent =
+            if self.to.cursor == self.to.end { self.recent::<false>(roots) } else { self.recent::<true>(roots) };
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
         self.old.give_back(self.promoted);
         self.work.aged_bytes = (self.to.cursor - self.to_start) as u64 * 4;
         self.work.frames = settling.frames + recent.frames;
         self.work.frame_slots = settling.slots + recent.slots;
+    }
+
+    fn recent<const AGE: bool>(&mut self, roots: &mut dyn RootProvider) -> RootWork {
+        let work = roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut Evacuate::<AGE>(self));
+        self.copy_reached::<AGE>();
+        work
     }
 
     /// Step 1 for the log. All that is reached from it is promoted, so no entry is added meanwhile.
@@ -104,7 +102,9 @@ impl Minor<'_> {
             match entry.chunk {
                 Some(chunk) => {
                     let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(self.memory.array_length(host));
-                    self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| self.promote_slot(slot));
+                    self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| {
+                        self.copy_from_slot::<false>(slot, false);
+                    });
                     let state = chunk_state_index(host.0, chunk);
                     let rest = self.memory.chunk_state(state) & !chunk_state_bit(chunk);
                     self.memory.set_chunk_state(state, rest);
@@ -113,80 +113,47 @@ impl Minor<'_> {
                     let header = self.memory.header(host);
                     self.memory.set_header(host, header | UNLOGGED);
                     let (memory, id) = (self.memory, TypeId::of_header(header));
-                    memory.each_slot(host, id, memory.descriptor(id), |slot| self.promote_slot(slot));
+                    memory.each_slot(host, id, memory.descriptor(id), |slot| {
+                        self.copy_from_slot::<false>(slot, false);
+                    });
                 }
             }
         }
-        self.promote_reached();
+        self.copy_reached::<false>();
         debug_assert_eq!(self.log.len(), entries, "the first step promotes everything that it reaches");
         self.log.clear();
     }
 
-    /// Promotes what a slot references, and all that is reached over edges from there.
+    /// Copies what a slot references, and all that is reached over edges from there. Returns whether the slot's object
+    /// is young still.
     #[inline(always)]
-    fn promote_slot(&mut self, slot: Slot) {
-        let value = self.memory.slot(slot);
-        if is_young(value) {
-            let to = self.evacuate::<PROMOTE>(value);
-            self.memory.set_slot(slot, to);
-            self.follow_edges::<PROMOTE>();
-        }
-    }
-
-    /// Promotes what the copies so far, which are all old, reach.
-    fn promote_reached(&mut self) {
-        self.follow_edges::<PROMOTE>();
-        while let Some(reference) = self.stack.pop() {
-            let (memory, object) = (self.memory, ObjectReference(reference));
-            let id = TypeId::of_header(memory.header(object));
-            memory.each_slot(object, id, memory.descriptor(id), |slot| self.promote_slot(slot));
-        }
-    }
-
-    /// Copies what the copies so far reach: young ones age it, promoted ones promote it.
-    fn age_reached(&mut self) {
-        self.follow_edges::<AGE>();
-        while let Some(reference) = self.stack.pop() {
-            let (memory, object) = (self.memory, ObjectReference(reference));
-            let id = TypeId::of_header(memory.header(object));
-            let descriptor = memory.descriptor(id);
-            if !is_young(reference) {
-                self.scan_promoted(object, id, descriptor);
-                continue;
-            }
-            memory.each_slot(object, id, descriptor, |slot| {
-                let value = memory.slot(slot);
-                if is_young(value) {
-                    memory.set_slot(slot, self.evacuate::<AGE>(value));
-                    self.follow_edges::<AGE>();
-                }
-            });
-        }
-    }
-
-    /// Promotes what a slot of a promoted object references; returns whether that has aged already, so that it stays
-    /// young. What it promotes is not followed over edges but scanned later, since it may have to be logged.
-    #[inline(always)]
-    fn promote_or_stay(&mut self, slot: Slot) -> bool {
+    fn copy_from_slot<const AGE: bool>(&mut self, slot: Slot, may_age: bool) -> bool {
         let value = self.memory.slot(slot);
         if !is_young(value) {
             return false;
         }
-        let value = self.evacuate::<PROMOTE_ONE>(value);
+        let value = self.evacuate::<AGE>(value, may_age);
         self.memory.set_slot(slot, value);
+        self.follow_edges::<AGE>();
         is_young(value)
     }
 
-    #[inline(always)]
-    fn scan_promoted(&mut self, object: ObjectReference, id: TypeId, descriptor: &Descriptor) {
-        let memory = self.memory;
-        if descriptor.kind == ObjectKind::ArrayRef {
-            return self.scan_promoted_array(object, descriptor);
-        }
-        let mut young = false;
-        memory.each_slot(object, id, descriptor, |slot| young |= self.promote_or_stay(slot));
-        if young {
-            self.log_whole(object, descriptor);
+    /// Copies all that is reached from the copies so far. Without AGE, none of them has aged, and none will.
+    fn copy_reached<const AGE: bool>(&mut self) {
+        self.follow_edges::<AGE>();
+        while let Some(reference) = self.stack.pop() {
+            let (memory, object) = (self.memory, ObjectReference(reference));
+            let id = TypeId::of_header(memory.header(object));
+            let (descriptor, may_age) = (memory.descriptor(id), AGE && is_young(reference));
+            if AGE && !may_age && descriptor.kind == ObjectKind::ArrayRef {
+                self.scan_promoted_array(object, descriptor);
+                continue;
+            }
+            let mut young = false;
+            memory.each_slot(object, id, descriptor, |slot| young |= self.copy_from_slot::<AGE>(slot, may_age));
+            if AGE && young && !may_age {
+                self.log_whole(object);
+            }
         }
     }
 
@@ -197,20 +164,15 @@ impl Minor<'_> {
         for chunk in 0..length.div_ceil(CHUNK_REFS) {
             let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(length);
             let mut young = false;
-            memory.each_element_slot(object, chunk * CHUNK_REFS, end, |slot| young |= self.promote_or_stay(slot));
-            if young && !whole {
+            memory.each_element_slot(object, chunk * CHUNK_REFS, end, |slot| {
+                young |= self.copy_from_slot::<true>(slot, false);
+            });
+            if young && whole {
+                self.log_whole(object);
+            } else if young {
                 log_chunk(memory, self.log, object, chunk);
-            } else if young && memory.header(object) & UNLOGGED != 0 {
-                self.log_whole(object, descriptor);
             }
         }
-    }
-
-    fn log_whole(&mut self, object: ObjectReference, descriptor: &Descriptor) {
-        let header = self.memory.header(object);
-        self.memory.set_header(object, header & !UNLOGGED);
-        let fields = ref_count(self.memory, object, descriptor) as u64;
-        self.log.push(None, LogEntry { host: object.0, chunk: None }, fields);
     }
 }
 
@@ -224,13 +186,13 @@ pub fn log_chunk(memory: Memory, log: &mut Log, array: ObjectReference, chunk: u
     }
 }
 
-/// Roots whose objects are copied in one of the modes of [`crate::evacuate`].
-struct Evacuate<'a, 'b, const MODE: u8>(&'a mut Minor<'b>);
+/// Roots whose objects are copied.
+struct Evacuate<'a, 'b, const AGE: bool>(&'a mut Minor<'b>);
 
-impl<const MODE: u8> RootVisitor for Evacuate<'_, '_, MODE> {
+impl<const AGE: bool> RootVisitor for Evacuate<'_, '_, AGE> {
     fn slot(&mut self, slot: &mut RawRef) {
         if is_young(*slot) {
-            *slot = self.0.evacuate::<MODE>(*slot);
+            *slot = self.0.evacuate::<AGE>(*slot, AGE);
         }
     }
 }

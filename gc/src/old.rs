@@ -23,6 +23,21 @@ pub struct Bump {
 }
 
 impl Bump {
+    /// Whether `bytes` fit.
+    #[inline(always)]
+    pub fn has_room(&self, bytes: u32) -> bool {
+        self.cursor + bytes / 4 <= self.end
+    }
+
+    /// Takes `bytes` (a multiple of 8) that fit.
+    #[inline(always)]
+    pub fn take_unchecked(&mut self, bytes: u32) -> u32 {
+        debug_assert!(self.has_room(bytes));
+        let start = self.cursor;
+        self.cursor += bytes / 4;
+        start
+    }
+
     /// Takes `bytes` (a multiple of 8) if they fit.
     #[inline(always)]
     pub fn take(&mut self, bytes: u32) -> Option<u32> {

@@ -1,13 +1,27 @@
 //! Edges that a minor still has to follow.
 
-use super::cage::Memory;
+use super::cage::{Memory, NURSERY_REACH, NURSERY_START};
 use super::object::is_young;
 use super::side::{LentStack, SideVec};
 
-/// A stack of edges: a slot (the index of a word) in the low half, the young object that it references in the high
-/// one.
+/// An edge from a copy to a young object that is not copied, or not known to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    /// The word that holds the reference, by index.
+    pub slot: u32,
+    /// The young object.
+    pub young: u32,
+    /// Which word of its object the slot is.
+    pub word: u32,
+}
+
+/// A stack of edges. In 64 bits from low to high: 32 of the slot, 24 of the young reference (the nursery has 2^24
+/// words and starts at a multiple of as many), 8 of the word.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeStack(LentStack<u64>);
+
+const YOUNG_BITS: u32 = (NURSERY_REACH / 4).trailing_zeros();
+const _: () = assert!(YOUNG_BITS == 24 && NURSERY_START.is_multiple_of(NURSERY_REACH));
 
 impl EdgeStack {
     /// Room that an object needs: the most edges that it can have.
@@ -24,27 +38,34 @@ impl EdgeStack {
         self.0.room()
     }
 
-    /// Takes the last edge: slot and reference.
+    /// Takes the last edge.
     #[inline(always)]
-    pub fn pop(&mut self) -> Option<(u32, u32)> {
-        self.0.pop().map(|edge| (edge as u32, (edge >> 32) as u32))
+    pub fn pop<const WORDS: bool>(&mut self) -> Option<Edge> {
+        let edge = self.0.pop()?;
+        if !WORDS {
+            return Some(Edge { slot: edge as u32, young: (edge >> 32) as u32, word: 0 });
+        }
+        let young = (edge >> 32) as u32 & ((1 << YOUNG_BITS) - 1) | (NURSERY_START / 4) as u32;
+        Some(Edge { slot: edge as u32, young, word: (edge >> 56) as u32 })
     }
 
     /// Pushes an edge for each word of `map` that is young in the object at `from`, which lies at `to` now; the first
     /// one last. False, and nothing is pushed, if the room might not do.
     #[inline(always)]
     #[must_use]
-    pub fn push_young(&mut self, memory: Memory, from: u32, to: u32, mut map: u64) -> bool {
+    pub fn push_young<const WORDS: bool>(&mut self, memory: Memory, from: u32, to: u32, mut map: u64) -> bool {
         if self.room() < EdgeStack::AT_ONCE {
             return false;
         }
         while map != 0 {
-            let bit = 63 - map.leading_zeros();
-            map ^= 1 << bit;
-            let value = memory.word(from.wrapping_add(bit));
+            let word = 63 - map.leading_zeros();
+            map ^= 1 << word;
+            let value = memory.word(from.wrapping_add(word));
             if is_young(value) {
+                let young = if WORDS { value ^ (NURSERY_START / 4) as u32 | word << YOUNG_BITS } else { value };
+                let edge = to.wrapping_add(word) as u64 | (young as u64) << 32;
                 // SAFETY: S1: a map has 64 bits, and there was room for as many.
-                unsafe { self.0.push_unchecked(to.wrapping_add(bit) as u64 | (value as u64) << 32) };
+                unsafe { self.0.push_unchecked(edge) };
             }
         }
         true
