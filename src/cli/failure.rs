@@ -10,6 +10,9 @@ pub const STATUS_TIMEOUT: u8 = 124;
 /// Exit status of a guest that trapped or threw.
 pub const STATUS_TRAP: u8 = 134;
 
+/// Exit status of a guest that SIGINT ended.
+pub const STATUS_INTERRUPT: u8 = 130;
+
 /// The command line asks for something that makes no sense.
 #[derive(Debug)]
 pub struct UsageError(String);

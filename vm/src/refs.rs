@@ -1,6 +1,7 @@
 //! References of the guest in the host's hands.
 
 use crate::error::Result;
+use crate::module::Module;
 use crate::roots::{Root, Rooted};
 use crate::store::{AsContext, AsContextMut};
 use crate::types::TypeId;
@@ -68,6 +69,21 @@ impl Rooted<AnyRef> {
     pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
         let context = store.as_context();
         context.opaque().ref_kind(context.opaque().root_get(self)?)
+    }
+
+    /// Index, in a module's type section, of the struct or array type of the object; none if the module has no such
+    /// type. With the module's names this tells what the object is.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn type_index(&self, store: impl AsContext, module: &Module) -> Result<Option<u32>> {
+        Ok(match self.kind(store)? {
+            RefKind::Struct(id) | RefKind::Array(id) => {
+                let known = module.types().ids().iter().position(|candidate| *candidate == id);
+                known.map(|index| index as u32)
+            }
+            _ => None,
+        })
     }
 
     /// Field `index` of a struct; a reference becomes a handle of the current scope.

@@ -1,12 +1,12 @@
 //! How a guest ends, as message and exit status.
 
-use super::Host;
-use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP};
+use super::{Host, thrown};
+use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP};
 use crate::cli::module_file;
 use crate::cli::units::Span;
 use anyhow::Result;
 use heapwood::wasi::ProcExit;
-use heapwood::{Error, ErrorKind, Store, Trap, TrapKind};
+use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,19 +24,23 @@ pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
     timeout: Option<(&'a Span, Arc<AtomicBool>)>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Ending<'a> {
     pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a Span>, store: &Store<Host>) -> Ending<'a> {
         let timeout = timeout.map(|span| (span, interrupt_after(span, store)));
-        Ending { path, limits, timeout }
+        Ending { path, limits, timeout, interrupted: end_at_interrupt(store) }
     }
 
     /// The exit status for an error of the guest, after saying on stderr what happened.
     ///
     /// # Errors
     /// It was the host's fault.
-    pub fn status(&self, error: Error) -> Result<ExitCode> {
+    pub fn status(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<ExitCode> {
+        if self.was_interrupted(&error) {
+            return Ok(STATUS_INTERRUPT.into());
+        }
         if let Some(ProcExit(code)) = error.downcast_ref() {
             return Ok(ExitCode::from(*code as u8));
         }
@@ -45,7 +49,7 @@ impl<'a> Ending<'a> {
                 Some(span) => (format!("timeout: the guest ran for {span}"), STATUS_TIMEOUT),
                 None => (format!("trap: {trap}{}", self.limit(trap)), STATUS_TRAP),
             },
-            ErrorKind::Exception(exception) => (exception.to_string(), STATUS_TRAP),
+            ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
             _ => return Err(module_file::named(self.path, error)),
         };
         eprintln!("error: {}: {message}", self.path.display());
@@ -53,6 +57,12 @@ impl<'a> Ending<'a> {
             eprintln!("{backtrace}");
         }
         Ok(status.into())
+    }
+
+    /// The user stopped the guest: nothing failed, so nothing is said.
+    fn was_interrupted(&self, error: &Error) -> bool {
+        let stopped = matches!(error.kind(), ErrorKind::Trap(trap) if trap.kind() == TrapKind::Interrupted);
+        stopped && self.interrupted.load(Ordering::SeqCst)
     }
 
     fn elapsed_timeout(&self, trap: &Trap) -> Option<&Span> {
@@ -75,6 +85,24 @@ impl<'a> Ending<'a> {
             _ => String::new(),
         }
     }
+}
+
+/// SIGINT ends the guest, in compiled code or in a wait; the flag says that it did. Where the signal cannot be
+/// watched it ends the process as ever.
+fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
+    let flag = interrupted.clone();
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                flag.store(true, Ordering::SeqCst);
+                guest.interrupt();
+                waits.interrupt();
+            }
+        });
+    }
+    interrupted
 }
 
 /// A thread that ends the guest after `span`; the flag says that it did.

@@ -8,6 +8,7 @@
 mod ending;
 mod imports;
 mod invoke;
+mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
@@ -97,7 +98,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
     let status = program.run(&mut store, linker).and_then(|outcome| match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => ending.status(error),
+        Err(error) => ending.status(&mut store, &module, error),
     });
     args.engine.finish(&store);
     status
