@@ -2,6 +2,7 @@
 //!
 //! 1. `shade` marks what a root references (one side byte for an object) and pushes it.
 //! 2. `step` pops objects and shades what they reference, until its budget of fields is used or nothing is grey.
+//!    Small objects are scanned in a loop of their own whose state is in registers.
 //! 3. If the stack cannot grow, an object is marked *deferred* and its block *overflowed*; when the stack is empty,
 //!    such blocks are searched and their deferred objects pushed. So the stack is bounded, and marking always ends.
 //! 4. With MOVE, an object in a block that is being emptied is copied to a ready block first, as long as there are
@@ -17,6 +18,7 @@ use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
 use crate::raw::object::{ObjectReference, Slot, is_old, is_young};
 use crate::raw::side::SideVec;
 use crate::roots::RootVisitor;
+use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::header::{AGED, FORWARDED, LARGE, PINNED, UNLOGGED};
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
@@ -24,6 +26,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 pub const EPOCH_MASK: u8 = 3;
 const UPPER_HALF: u8 = 4;
 const DEFERRED: u8 = 8;
+/// Most references of a small object.
+const SMALL_REFS_MAX: usize = (SMALL_BYTES_MAX / 4) as usize;
 /// Elements of a reference array that are scanned at a time.
 const ELEMENTS_AT_ONCE: u32 = 8192;
 /// Entries of the mark stack at first.
@@ -118,8 +122,7 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
 
     #[inline(always)]
     fn mark_and_push(&mut self, reference: RawRef) {
-        let half = if reference & 2 != 0 { UPPER_HALF } else { 0 };
-        self.memory.set_mark(reference, self.old.epoch | half);
+        self.memory.set_mark(reference, mark_byte(self.old.epoch, reference));
         if !self.marker.stack.push(reference as u64) {
             self.push_slow(reference);
         }
@@ -177,6 +180,9 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
     pub fn step(&mut self, budget: u64) -> bool {
         let end = self.marker.work.fields.saturating_add(budget);
         while self.marker.work.fields < end {
+            if !MOVE {
+                self.scan_small(end - self.marker.work.fields);
+            }
             match self.marker.stack.pop() {
                 Some(entry) => self.scan(entry),
                 None if self.marker.overflowed => self.push_deferred(),
@@ -184,6 +190,43 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
             }
         }
         self.marker.stack.is_empty() && !self.marker.overflowed
+    }
+
+    /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
+    /// registers.
+    #[inline(never)]
+    fn scan_small(&mut self, budget: u64) {
+        let (mut memory, epoch) = (self.memory, self.old.epoch);
+        let mut stack = self.marker.stack.lend_rest();
+        let (mut objects, mut live_bytes, mut fields) = (0, 0, 0);
+        while fields < budget && stack.room() >= SMALL_REFS_MAX {
+            let Some(entry) = stack.pop() else { break };
+            let object = entry as u32;
+            let descriptor = memory.descriptor(TypeId::of_header(memory.header(ObjectReference(object))));
+            if !descriptor.is_small {
+                // Back to where it came from.
+                stack.push(entry);
+                break;
+            }
+            objects += 1;
+            live_bytes += descriptor.size as u64;
+            fields += descriptor.ref_count as u64 + 1;
+            let mut map = descriptor.ref_map;
+            memory.block(block_of(object)).live_bytes += descriptor.size;
+            while map != 0 {
+                let word = 63 - map.leading_zeros();
+                map ^= 1 << word;
+                let value = memory.word(object.wrapping_add(word));
+                if is_old(value) && memory.mark(value) & EPOCH_MASK != epoch {
+                    memory.set_mark(value, mark_byte(epoch, value));
+                    stack.push(value as u64);
+                }
+            }
+        }
+        self.marker.stack.give_back(stack);
+        self.marker.work.objects += objects;
+        self.marker.work.live_bytes += live_bytes;
+        self.marker.work.fields += fields;
     }
 
     #[inline(always)]
@@ -256,6 +299,13 @@ impl<const MOVE: bool> RootVisitor for Tracer<'_, MOVE> {
             *slot = now;
         }
     }
+}
+
+/// The mark byte of an object.
+#[inline(always)]
+fn mark_byte(epoch: u8, reference: u32) -> u8 {
+    // Bit 1 of the reference says that it is in the upper half.
+    epoch | (reference as u8 & 2) << 1
 }
 
 /// The object that a current mark byte at `granule` (a multiple of 4 references) stands for.

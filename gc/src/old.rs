@@ -175,6 +175,11 @@ impl OldSpace {
         self.poison_range(left.cursor, (left.end - left.cursor) * 4);
     }
 
+    /// Whether dead memory is overwritten.
+    pub fn poisons(&self) -> bool {
+        self.poison
+    }
+
     /// Overwrites dead memory in verify mode.
     pub fn poison_range(&mut self, start: u32, bytes: u32) {
         if self.poison && bytes > 0 {

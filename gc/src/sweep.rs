@@ -1,8 +1,8 @@
 //! Sweeping: turns what was not marked into holes and free blocks, a few blocks at a time.
 //!
-//! 1. A block without marked bytes is free at once. One that is nearly full is left alone.
-//! 2. Else its mark bytes are walked: old marks are cleared, and what lies between marked objects becomes holes if
-//!    it has 256 bytes. A hole holds {0, its bytes, the next hole} and its block goes to the allocator's list.
+//! 1. A block without marked bytes is free at once.
+//! 2. Else its mark bytes are walked, eight at a time: old marks are cleared, and what lies between marked objects
+//!    becomes holes if it has 256 bytes; only objects before such gaps are looked at. A hole holds {0, its bytes, the next hole} and its block goes to the allocator's list.
 //! 3. Large objects that are not marked give their pages back.
 //!
 //! The sweep of one marking ends before the next marking begins; a minor never sweeps.
@@ -93,61 +93,76 @@ fn sweep_small(mut memory: Memory, old: &mut OldSpace, block: u32, live_bytes: u
         work.freed_blocks += 1;
         return;
     }
-    let mut first_hole = 0;
-    let mut last_hole = 0;
-    let mut free_from = start;
+    let mut holes = Holes::default();
+    let mut last = None;
     walk_marks(memory, start, old.epoch, |object| {
-        let id = TypeId::of_header(memory.header(object));
-        let bytes = memory.object_bytes(object, memory.descriptor(id)) as u32;
-        add_hole(memory, old, (free_from, object.0), (&mut first_hole, &mut last_hole), work);
-        free_from = object.0 + bytes / 4;
+        // Between objects that start close to each other there is no hole, wherever the first one ends.
+        let from = last.map_or(start, |last: ObjectReference| last.0);
+        if (object.0 - from) * 4 >= HOLE_BYTES_MIN || old.poisons() {
+            holes.add(memory, old, end_of(memory, last).unwrap_or(start), object.0);
+        }
+        last = Some(object);
     });
-    add_hole(memory, old, (free_from, start + BLOCK_REFS), (&mut first_hole, &mut last_hole), work);
-    if first_hole != 0 {
-        old.add_recyclable(block, first_hole);
+    holes.add(memory, old, end_of(memory, last).unwrap_or(start), start + BLOCK_REFS);
+    work.hole_bytes += holes.bytes;
+    if holes.first != 0 {
+        old.add_recyclable(block, holes.first);
     }
+}
+
+fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
+    let object = object?;
+    let descriptor = memory.descriptor(TypeId::of_header(memory.header(object)));
+    Some(object.0 + memory.object_bytes(object, descriptor) as u32 / 4)
 }
 
 /// Clears the old marks of a block and calls `visit` with its marked objects in order.
 #[inline(always)]
 fn walk_marks(mut memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
+    debug_assert!(epoch == 1 || epoch == 2);
     let mut granule = start;
     for bytes in memory.marks_mut(start, BLOCK_BYTES).chunks_exact_mut(8) {
-        if bytes == [0; 8] {
-            granule += 32;
-            continue;
+        let marks =
+            u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
+        // One bit for each current mark: an epoch is 1 or 2.
+        let mut current = marks >> (epoch - 1) & 0x0101_0101_0101_0101;
+        let kept = marks & (current * 0xff);
+        if kept != marks {
+            bytes.copy_from_slice(&kept.to_le_bytes());
         }
-        for mark in bytes {
-            if *mark & EPOCH_MASK == epoch {
-                visit(marked_object(granule, *mark));
-            } else {
-                *mark = 0;
-            }
-            granule += 4;
+        while current != 0 {
+            let shift = current.trailing_zeros();
+            visit(marked_object(granule + shift / 2, (marks >> shift) as u8));
+            current &= current - 1;
         }
+        granule += 32;
     }
 }
 
-#[inline]
-fn add_hole(
-    memory: Memory,
-    old: &mut OldSpace,
-    (start, end): (u32, u32),
-    (first, last): (&mut u32, &mut u32),
-    work: &mut SweepWork,
-) {
-    let bytes = (end - start) * 4;
-    old.poison_range(start, bytes);
-    if bytes < HOLE_BYTES_MIN {
-        return;
+/// The holes of one block, in a chain.
+#[derive(Default)]
+struct Holes {
+    first: u32,
+    last: u32,
+    bytes: u64,
+}
+
+impl Holes {
+    #[inline]
+    fn add(&mut self, memory: Memory, old: &mut OldSpace, start: u32, end: u32) {
+        let bytes = (end - start) * 4;
+        old.poison_range(start, bytes);
+        if bytes < HOLE_BYTES_MIN {
+            return;
+        }
+        self.bytes += bytes as u64;
+        memory.set_word(start, 0);
+        memory.set_word(start + 1, bytes);
+        memory.set_word(start + 2, 0);
+        match self.last {
+            0 => self.first = start,
+            last => memory.set_word(last + 2, start),
+        }
+        self.last = start;
     }
-    work.hole_bytes += bytes as u64;
-    memory.set_word(start, 0);
-    memory.set_word(start + 1, bytes);
-    memory.set_word(start + 2, 0);
-    match *last {
-        0 => *first = start,
-        last => memory.set_word(last + 2, start),
-    }
-    *last = start;
 }

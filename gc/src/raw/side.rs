@@ -160,6 +160,20 @@ impl<T: Plain> SideVec<T> {
         LentStack { bottom: self.start, top: self.start, end: self.start.wrapping_add(self.capacity) }
     }
 
+    /// Lends the elements and the memory behind them as a stack that lives in registers, until `give_back`.
+    #[inline(always)]
+    pub fn lend_rest(&mut self) -> LentStack<T> {
+        let top = self.start.wrapping_add(self.len);
+        LentStack { bottom: self.start, top, end: self.start.wrapping_add(self.capacity) }
+    }
+
+    /// Takes back what `lend_rest` lent.
+    #[inline(always)]
+    pub fn give_back(&mut self, stack: LentStack<T>) {
+        assert!(stack.bottom == self.start, "another vector's stack");
+        self.len = (stack.top as usize - self.start as usize) / size_of::<T>();
+    }
+
     /// Takes the last element.
     #[inline(always)]
     pub fn pop(&mut self) -> Option<T> {
