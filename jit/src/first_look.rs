@@ -571,6 +571,11 @@ const COMPARES: &[&str] = &[
     "RefIsNull",
     "RefEq",
     "RefTestNonNull",
+    "V128AnyTrue",
+    "I8x16AllTrue",
+    "I16x8AllTrue",
+    "I32x4AllTrue",
+    "I64x2AllTrue",
 ];
 
 /// Operators that a function may execute before its frame exists.

@@ -9,7 +9,9 @@ compile_error!("Heapwood compiles to x86-64 Linux only; other targets have no ba
 pub mod abi;
 mod asm;
 mod compiler;
+mod cpu;
 mod first_look;
 pub mod stubs;
 
 pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
+pub use cpu::CpuFeatures;

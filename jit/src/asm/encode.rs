@@ -75,6 +75,49 @@ pub(super) const fn prefixed(prefix: u8, byte: u8) -> Opcode {
     Opcode { prefix, map: Map::Two, byte }
 }
 
+/// ModRM, SIB and displacement (not that of a label).
+#[inline]
+pub(super) fn mod_rm(buf: &mut [u8; 16], n: &mut usize, reg: u8, rm: Rm) {
+    let mut put = |b: u8| {
+        buf[*n] = b;
+        *n += 1;
+    };
+    let reg3 = (reg & 7) << 3;
+    match rm {
+        Rm::Reg(r) => put(0xc0 | reg3 | (r & 7)),
+        Rm::Label(_) => put(reg3 | 5),
+        Rm::Mem(m) => {
+            let base = m.base.0 & 7;
+            let mode = if m.disp == 0 && base != 5 {
+                0x00
+            } else if m.disp as i8 as i32 == m.disp {
+                0x40
+            } else {
+                0x80
+            };
+            match m.index {
+                None if base != 4 => put(mode | reg3 | base),
+                None => {
+                    put(mode | reg3 | 4);
+                    put(0x24);
+                }
+                Some((index, shift)) => {
+                    debug_assert_ne!(index, Gpr::RSP, "rsp cannot be an index");
+                    put(mode | reg3 | 4);
+                    put(shift << 6 | (index.0 & 7) << 3 | base);
+                }
+            }
+            if mode == 0x40 {
+                put(m.disp as u8);
+            } else if mode == 0x80 {
+                for b in m.disp.to_le_bytes() {
+                    put(b);
+                }
+            }
+        }
+    }
+}
+
 impl Assembler {
     pub(super) fn byte(&mut self, byte: u8) {
         self.code.push(byte);
@@ -124,40 +167,7 @@ impl Assembler {
             }
         }
         put(opcode.byte);
-        let reg3 = (reg & 7) << 3;
-        match rm {
-            Rm::Reg(r) => put(0xc0 | reg3 | (r & 7)),
-            Rm::Label(_) => put(reg3 | 5),
-            Rm::Mem(m) => {
-                let base = m.base.0 & 7;
-                let mode = if m.disp == 0 && base != 5 {
-                    0x00
-                } else if m.disp as i8 as i32 == m.disp {
-                    0x40
-                } else {
-                    0x80
-                };
-                match m.index {
-                    None if base != 4 => put(mode | reg3 | base),
-                    None => {
-                        put(mode | reg3 | 4);
-                        put(0x24);
-                    }
-                    Some((index, shift)) => {
-                        debug_assert_ne!(index, Gpr::RSP, "rsp cannot be an index");
-                        put(mode | reg3 | 4);
-                        put(shift << 6 | (index.0 & 7) << 3 | base);
-                    }
-                }
-                if mode == 0x40 {
-                    put(m.disp as u8);
-                } else if mode == 0x80 {
-                    for b in m.disp.to_le_bytes() {
-                        put(b);
-                    }
-                }
-            }
-        }
+        mod_rm(&mut buf, &mut n, reg, rm);
         self.code.extend_from_slice(&buf[..n]);
         if let Rm::Label(label) = rm {
             self.label_field(label);

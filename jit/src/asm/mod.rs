@@ -5,13 +5,27 @@
 
 mod encode;
 mod forms;
+mod vex;
 
 pub(crate) use encode::{Mem, Width};
 pub(crate) use forms::{Alu, Cond, ShiftOp, Sse, Unary};
+pub(crate) use vex::{Source, Vex};
 
 /// A position in the code to be bound and jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Label(u32);
+
+impl Label {
+    /// A vector constant in the place of a scalar's bits: 0 is the zero vector, others name their literal.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0 as u64 + 1
+    }
+
+    /// The literal of a vector constant other than zero.
+    pub(crate) fn from_bits(bits: u64) -> Label {
+        Label(bits as u32 - 1)
+    }
+}
 
 /// A code offset before the cold section has its final place: bit 31 marks the cold section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +140,12 @@ impl Assembler {
         label
     }
 
+    /// The bytes behind a label of [`Self::constant`]: labels ascend.
+    pub(crate) fn constant_bytes(&self, label: Label) -> [u8; 16] {
+        let at = self.constants.binary_search_by_key(&label.0, |c| c.0.0).expect("a constant's label");
+        self.constants[at].1
+    }
+
     /// Places the constants and the cold section after the hot one, resolves labels, and returns the code with the
     /// offset of the cold section.
     pub(crate) fn finish(&mut self) -> (Vec<u8>, u32) {
@@ -166,6 +186,11 @@ impl Position {
     /// The final offset.
     pub(crate) fn resolve(self, cold_start: u32) -> u32 {
         if self.0 & COLD != 0 { (self.0 & !COLD) + cold_start } else { self.0 }
+    }
+
+    /// Bytes further on in the same section.
+    fn plus(self, bytes: u32) -> Position {
+        Position(self.0 + bytes)
     }
 
     /// Bytes further back in the same section.

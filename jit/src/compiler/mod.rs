@@ -5,7 +5,7 @@
 //! 2. `moves`: parallel moves; `edges`: bringing the state of a branch to that of its label.
 //! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points.
 //! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `table`,
-//!    `structs`, `arrays`, `casts`, `exceptions`; `visitor` maps operators to them.
+//!    `structs`, `arrays`, `casts`, `exceptions`, `simd`; `visitor` maps operators to them.
 
 mod arrays;
 mod call;
@@ -21,6 +21,7 @@ mod integer;
 mod memory;
 mod moves;
 mod parametric;
+mod simd;
 mod state;
 mod structs;
 mod table;
@@ -28,9 +29,11 @@ mod tail_calls;
 mod values;
 mod variable;
 mod visitor;
+mod visitor_simd;
 
 use crate::abi::{CallLayout, CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapKind};
 use crate::asm::{Assembler, Label, Position};
+use crate::cpu::CpuFeatures;
 use crate::first_look::FirstLook;
 use control::Control;
 use heapwood_module::{ContextLayout, FuncBodyJob, ModuleInfo, ValType};
@@ -54,6 +57,8 @@ pub struct CompileEnv<'a> {
 pub struct CompileOptions {
     /// Recount registers and slots after each instruction, also in release builds.
     pub debug_checks: bool,
+    /// What the machine has.
+    pub cpu: CpuFeatures,
     /// Record the source position of every instruction, for `inspect --asm`.
     pub source_map: bool,
     /// 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).

@@ -3,7 +3,7 @@
 use super::Compiler;
 use super::state::{Loc, Operand, Owner, Place, Reg, bits, in_xmm};
 use crate::abi::{CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
-use crate::asm::{Cond, Mem, Sse, Width};
+use crate::asm::{Cond, Label, Mem, Sse, Width};
 use crate::first_look::Hint;
 use heapwood_module::ValType;
 
@@ -343,7 +343,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Stores a constant; a v128 constant is zero.
+    /// Stores a constant. A vector's goes in pieces: its scratch register may be in use.
     pub(crate) fn store_const(&mut self, ty: ValType, mem: Mem, bits: u64) {
         match ty {
             ValType::I32 | ValType::Ref(_) | ValType::F32 => self.asm.store_imm(Width::W32, mem, bits as u32 as i32),
@@ -355,9 +355,17 @@ impl Compiler<'_> {
                 }
             },
             ValType::V128 => {
-                debug_assert_eq!(bits, 0, "only the zero vector is a constant");
-                self.asm.store_imm(Width::W64, mem, 0);
-                self.asm.store_imm(Width::W64, mem.plus(8), 0);
+                let bytes = if bits == 0 { [0; 16] } else { self.asm.constant_bytes(Label::from_bits(bits)) };
+                let half = |i: usize| i64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
+                for (at, bits) in [(mem, half(0)), (mem.plus(8), half(8))] {
+                    match i32::try_from(bits) {
+                        Ok(imm) => self.asm.store_imm(Width::W64, at, imm),
+                        Err(_) => {
+                            self.asm.store_imm(Width::W32, at, bits as i32);
+                            self.asm.store_imm(Width::W32, at.plus(4), (bits >> 32) as i32);
+                        }
+                    }
+                }
             }
         }
     }
@@ -401,6 +409,7 @@ impl Compiler<'_> {
             ValType::I32 | ValType::Ref(_) => self.asm.mov_ri(reg.as_gpr(), bits as u32 as u64),
             ValType::I64 => self.asm.mov_ri(reg.as_gpr(), bits),
             _ if bits == 0 => self.asm.sse_rr(Sse::XORPS, reg.as_xmm(), reg.as_xmm()),
+            ValType::V128 => self.asm.sse_label(Sse::MOVUPS_LOAD, reg.as_xmm(), Label::from_bits(bits)),
             _ => {
                 let mut bytes = [0; 16];
                 bytes[..8].copy_from_slice(&bits.to_le_bytes());
@@ -490,10 +499,10 @@ impl Compiler<'_> {
                 }
             }
         }
-        if let Some(Value { at: At::Temp(reg), .. }) = first {
-            if reg.is_xmm() == in_xmm(ty) {
-                return *reg;
-            }
+        if let Some(Value { at: At::Temp(reg), .. }) = first
+            && reg.is_xmm() == in_xmm(ty)
+        {
+            return *reg;
         }
         self.take(in_xmm(ty))
     }

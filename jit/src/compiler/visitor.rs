@@ -81,6 +81,10 @@ macro_rules! unsupported {
 impl<'a> VisitOperator<'a> for Compiler<'_> {
     type Output = ();
 
+    fn simd_visitor(&mut self) -> Option<&mut dyn wasmparser::VisitSimdOperator<'a, Output = ()>> {
+        Some(self)
+    }
+
     // Integers, floats, conversions.
     rows! {
         visit_i32_add => int_alu(I32, Alu::Add);
