@@ -66,11 +66,9 @@ impl Compiler<'_> {
             }
         }
         // A reference operand in a slot above an alias or constant: those below must be in slots as well.
-        if let Some(top) = (0..keep).rev().find(|h| self.stack[*h].ty.is_ref() && self.stack[*h].place == Place::Slot) {
-            if top > 0 {
-                self.spill(top);
-                self.spill_refs_below(top);
-            }
+        let in_slot = |o: &Operand| o.ty.is_ref() && o.place == Place::Slot;
+        if let Some(top) = self.stack[..keep].iter().rposition(in_slot) {
+            self.spill_refs_below(top);
         }
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);

@@ -212,10 +212,9 @@ impl Compiler<'_> {
         self.vacate_division_registers();
         let divisor = self.pop();
         let mut dividend = self.pop();
-        if let Some(n) = divisor.constant() {
-            if self.divide_by_constant(ty, division, &mut dividend, n) {
-                return;
-            }
+        let constant = divisor.constant();
+        if constant.is_some_and(|n| self.divide_by_constant(ty, division, &mut dividend, n)) {
+            return;
         }
         // A divisor in rax or rdx, or in memory, goes to the scratch register.
         let (rax, rdx) = (Reg::gpr(Gpr::RAX), Reg::gpr(Gpr::RDX));

@@ -38,7 +38,7 @@ impl Compiler<'_> {
 
     /// Bumps by a constant number of bytes; the header word is written last but one by the caller.
     pub(crate) fn allocate(&mut self, bytes: u32) -> Gpr {
-        debug_assert!(bytes <= space::INLINE_BYTES_MAX && bytes % 8 == 0);
+        debug_assert!(bytes <= space::INLINE_BYTES_MAX && bytes.is_multiple_of(8));
         let object = self.take_gpr();
         let words = (bytes / space::REF_SCALE) as i32;
         let cold = self.asm.new_label();
