@@ -181,7 +181,7 @@ impl Compiler<'_> {
         }
         for used in &info.uses {
             let local = self.locals[used.local as usize];
-            if local.pinned || local.ty == ValType::V128 || used.weight < 2 {
+            if local.pinned || used.weight < 2 {
                 continue;
             }
             let Some(reg) = self.free_pin_register(in_xmm(local.ty)) else { continue };
