@@ -7,7 +7,7 @@ use crate::mark::{MarkWork, Tracer};
 use crate::minor::{Minor, MinorWork};
 use crate::nursery::EDEN_START;
 use crate::old::Bump;
-use crate::policy::Clock;
+use crate::policy::{COPY_SAMPLE_BYTES_MIN, Clock};
 use crate::raw::cage::{BLOCK_BYTES, BlockState};
 use crate::raw::edges::EdgeStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
@@ -152,7 +152,7 @@ impl Heap {
     /// Marks everything that is reachable and starts the sweep. With MOVE, objects of evacuating blocks move.
     fn mark_all<const MOVE: bool>(&mut self, roots: &mut dyn RootProvider) -> Done {
         self.sweep_some(u32::MAX);
-        let start = self.clock();
+        let start = self.clock(true);
         let mut memory = self.memory;
         self.marker.begin(&mut memory, &mut self.old);
         let mut tracer = Tracer::<MOVE> { memory, old: &mut self.old, cage: &mut self.cage, marker: &mut self.marker };
@@ -161,7 +161,7 @@ impl Heap {
         while !tracer.step(u64::MAX) {}
         let mark = self.marker.work;
         self.hosts.after_marking(memory, self.old.epoch);
-        let now = self.clock();
+        let now = self.clock(true);
         self.policy.after_major(now, mark.live_bytes, self.old.allocated_bytes, now.since(start));
         self.old.allocated_bytes = 0;
         sweep::begin(&mut self.old);
@@ -260,9 +260,11 @@ impl Heap {
     }
 
     fn stop(&self) -> Stop {
+        let young_before = (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4;
         Stop {
-            start: self.clock(),
-            young_before: (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4,
+            // A minor of almost nothing should cost almost nothing.
+            start: self.clock(self.listener.is_some() || young_before >= COPY_SAMPLE_BYTES_MIN),
+            young_before,
             old_before: self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64,
         }
     }
@@ -285,7 +287,7 @@ impl Heap {
 
     /// Ends a stop: counts its length and tells the listener. Returns the CPU time that it took.
     fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
-        let now = self.clock();
+        let now = self.clock(stop.start.cpu_ns.is_some());
         let (pause_ns, cpu_ns) = (now.wall_ns - stop.start.wall_ns, now.since(stop.start));
         match kind {
             GcEventKind::Minor => {

@@ -164,9 +164,9 @@ impl Heap {
         self.memory.set_hot(ALLOC_LIMIT, limit);
     }
 
-    /// Now.
-    pub(crate) fn clock(&self) -> Clock {
-        Clock { wall_ns: self.born.elapsed().as_nanos() as u64, cpu_ns: thread_cpu_ns() }
+    /// Now, with the thread's CPU time if `with_cpu`.
+    pub(crate) fn clock(&self, with_cpu: bool) -> Clock {
+        Clock { wall_ns: self.born.elapsed().as_nanos() as u64, cpu_ns: with_cpu.then(thread_cpu_ns) }
     }
 
     pub(crate) fn sync_side_charge(&mut self) {

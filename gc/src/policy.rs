@@ -21,7 +21,7 @@ const MINOR_COPY_NS_WANTED: f64 = 230_000.0;
 /// Eden's sizes are multiples of this.
 const EDEN_STEP_BYTES: u32 = 64 << 10;
 /// A minor that copies less says nothing about the speed of copying.
-const COPY_SAMPLE_BYTES_MIN: u64 = 32 << 10;
+pub const COPY_SAMPLE_BYTES_MIN: u64 = 32 << 10;
 /// Eden never grows beyond this by itself.
 const ADAPTED_EDEN_BYTES_MAX: u32 = 1 << 20;
 
@@ -30,15 +30,18 @@ const ADAPTED_EDEN_BYTES_MAX: u32 = 1 << 20;
 pub struct Clock {
     /// Nanoseconds since the heap was made.
     pub wall_ns: u64,
-    /// CPU time of the thread in nanoseconds.
-    pub cpu_ns: u64,
+    /// CPU time of the thread in nanoseconds, if it was asked for: that is a system call.
+    pub cpu_ns: Option<u64>,
 }
 
 impl Clock {
-    /// CPU time since `start`. If the thread is another one since then, the time that passed.
+    /// CPU time since `start`. If that is not known, or the thread is another one since then, the time that passed.
     pub fn since(self, start: Clock) -> u64 {
         let wall_ns = self.wall_ns - start.wall_ns;
-        self.cpu_ns.checked_sub(start.cpu_ns).map_or(wall_ns, |cpu_ns| cpu_ns.min(wall_ns))
+        match (self.cpu_ns, start.cpu_ns) {
+            (Some(cpu_ns), Some(start_ns)) if cpu_ns >= start_ns => (cpu_ns - start_ns).min(wall_ns),
+            _ => wall_ns,
+        }
     }
 }
 
@@ -145,7 +148,7 @@ mod tests {
     fn heaps_that_fill_fast_get_more_room() {
         let room = |allocated_bytes| {
             let mut policy = Policy::new(16 * MIB, 1 << 30);
-            let now = Clock { wall_ns: 100_000_000, cpu_ns: 100_000_000 };
+            let now = Clock { wall_ns: 100_000_000, cpu_ns: Some(100_000_000) };
             policy.after_major(now, 20 * MIB, allocated_bytes, 20_000_000);
             policy.room_bytes()
         };
