@@ -86,7 +86,7 @@ fn judge(case: &Case, finished: &Finished) -> Result<(), String> {
     let Finished { stdout, stderr, .. } = finished;
     let (code, says) = match &case.end {
         End::Code(code) => (*code, ""),
-        End::Exception => (134, "uncaught exception"),
+        End::Exception => (134, "Uncaught exception: "),
         End::Trap => (134, "trap: "),
         End::Stack => (134, "trap: call stack exhausted"),
         End::Heap => (134, "the limit is --gc-heap-max 256m"),
