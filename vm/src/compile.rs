@@ -46,7 +46,7 @@ fn options(engine: &Engine, source_map: bool) -> CompileOptions {
     CompileOptions {
         debug_checks: engine.config().debug_checks,
         source_map,
-        cpu: heapwood_jit::CpuFeatures::detect(),
+        cpu: engine.config().cpu,
         memory64_guard: engine.config().memory64_guard,
         #[cfg(feature = "test-hooks")]
         drop_last_slot: engine.config().drop_last_slot,

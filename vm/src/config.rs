@@ -1,5 +1,6 @@
 //! What an engine and its stores are told.
 
+use heapwood_jit::CpuFeatures;
 use heapwood_module::Features;
 
 /// Default size of a guest's stack in bytes.
@@ -17,6 +18,7 @@ pub struct Config {
     pub(crate) compile_threads: usize,
     pub(crate) debug_checks: bool,
     pub(crate) memory64_guard: bool,
+    pub(crate) cpu: CpuFeatures,
     #[cfg(feature = "test-hooks")]
     pub(crate) drop_last_slot: bool,
 }
@@ -43,6 +45,7 @@ impl Config {
             compile_threads: 0,
             debug_checks: false,
             memory64_guard: true,
+            cpu: CpuFeatures::detect(),
             #[cfg(feature = "test-hooks")]
             drop_last_slot: false,
         }
@@ -118,6 +121,14 @@ impl Config {
     #[cfg(feature = "test-hooks")]
     pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
         self.drop_last_slot = on;
+        self
+    }
+
+    /// Compiles as for a machine with or without these features (at most those of this one).
+    #[cfg(feature = "test-hooks")]
+    pub fn cpu_features(&mut self, avx: bool, avx2: bool) -> &mut Config {
+        let here = CpuFeatures::detect();
+        self.cpu = CpuFeatures { avx: avx && here.avx, avx2: avx2 && here.avx2 };
         self
     }
 
