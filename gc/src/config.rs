@@ -102,7 +102,7 @@ pub enum HeapError {
 
 /// An allocation does not fit the heap, even after an emergency compaction. The heap stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("heap exhausted: {requested_bytes} bytes do not fit the limit of {limit_bytes} bytes")]
+#[error("{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes")]
 pub struct Exhausted {
     /// The heap's limit in bytes.
     pub limit_bytes: u64,
