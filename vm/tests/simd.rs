@@ -490,7 +490,7 @@ fn a_machine_without_avx_refuses_instructions_and_carries_values() {
     config.cpu_features(false, false);
     let engine = Engine::new(&config).unwrap();
     let text = "(module (func (param v128) (result v128) (v128.not (local.get 0))))";
-    let error = Module::new(&engine, wat::parse_str(text).unwrap()).err().expect("refused");
+    let error = Module::new(&engine, wat::parse_str(text).unwrap()).expect_err("refused");
     assert!(format!("{error:?} {error}").contains("SIMD on a CPU without AVX"), "{error}");
     let text = "(module (func (export \"f\") (param v128 i32) (result v128) (local v128)
         (local.set 2 (v128.const i64x2 3 4))
