@@ -57,8 +57,6 @@ pub(super) enum Map {
     One,
     /// 0F
     Two,
-    /// 0F 38
-    Three38,
     /// 0F 3A
     Three3a,
 }
@@ -157,10 +155,6 @@ impl Assembler {
         match opcode.map {
             Map::One => {}
             Map::Two => put(0x0f),
-            Map::Three38 => {
-                put(0x0f);
-                put(0x38);
-            }
             Map::Three3a => {
                 put(0x0f);
                 put(0x3a);

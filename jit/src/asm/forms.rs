@@ -540,6 +540,3 @@ impl Assembler {
         self.byte(mode | 8);
     }
 }
-
-#[allow(dead_code, reason = "the second 3-byte map serves the vector chapters")]
-const _: Map = Map::Three38;
