@@ -16,7 +16,7 @@ mod validate;
 mod version;
 mod wast;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::UsageError;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -42,6 +42,14 @@ struct Cli {
     #[arg(short, long)]
     verbose: bool,
 
+    /// Print a completion script for a shell
+    #[arg(long, value_name = "SHELL")]
+    completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page
+    #[arg(long)]
+    man: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -63,7 +71,7 @@ enum Command {
 }
 
 const COMMANDS: [&str; 6] = ["run", "wast", "bench", "compile", "validate", "inspect"];
-const OWN_OPTIONS: [&str; 6] = ["-h", "--help", "-V", "--version", "-v", "--verbose"];
+const OWN_OPTIONS: [&str; 8] = ["-h", "--help", "-V", "--version", "-v", "--verbose", "--completions", "--man"];
 
 /// Parses the arguments of the process and does what they say.
 pub fn main() -> ExitCode {
@@ -87,6 +95,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         version::print(cli.verbose);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(shell) = cli.completions {
+        clap_complete::generate(shell, &mut Cli::command(), "heapwood", &mut std::io::stdout());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cli.man {
+        clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match cli.command {
         None => Err(UsageError::new("there is no command; `heapwood --help` lists them").into()),
         Some(Command::Run(args)) => run::run(&args),
@@ -101,7 +117,6 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent_and_names_every_command() {
