@@ -1,0 +1,59 @@
+//! How guests end that were stopped or that threw, and what the command prints about itself.
+
+mod common;
+
+use common::{finish, heapwood, scratch, wat};
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+/// Writes a line, then never ends.
+const SPIN: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\01\00\00\00.")
+  (func (export "_start")
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+    (loop $again (br $again))))"#;
+
+#[test]
+fn sigint_ends_a_guest_with_130_and_says_nothing() {
+    let path = wat(&scratch("sigint"), "guest.wat", SPIN);
+    let mut child = heapwood()
+        .arg("run")
+        .arg(path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // The guest's line says that it runs.
+    let mut line = [0; 1];
+    child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the guest writes");
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("the guest ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn an_uncaught_kotlin_exception_says_class_message_and_cause() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let finished = finish(heapwood().arg("run").arg(root.join("tests/guests/kotlin/wasm/uncaught.wasm")));
+    assert_eq!(finished.code, Some(134));
+    for line in ["Uncaught exception: Broken: outer failure", "Caused by: kotlin.IllegalStateException: inner failure"]
+    {
+        assert!(finished.stderr.contains(line), "`{line}` is not in {}", finished.stderr);
+    }
+}
+
+#[test]
+fn completion_scripts_and_the_manual_page_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        let finished = finish(heapwood().args(["--completions", shell]));
+        assert_eq!(finished.code, Some(0));
+        assert!(finished.stdout.contains("heapwood") && finished.stdout.contains("inspect"), "{}", finished.stdout);
+    }
+    let finished = finish(heapwood().arg("--man"));
+    assert_eq!(finished.code, Some(0));
+    assert!(finished.stdout.contains(".TH heapwood"), "{}", finished.stdout);
+}
