@@ -5,6 +5,7 @@ use super::failure::UsageError;
 use super::gc_report::{GcReport, LogFormat};
 use super::not_yet::refuse;
 use super::units::Size;
+use super::watch::{Listener, Watch};
 use anyhow::{Context, Result};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, Store};
@@ -112,31 +113,21 @@ impl EngineOptions {
         Ok(config)
     }
 
-    /// A store that reports its collections as the options ask, and to `watch`.
-    pub fn store<T>(&self, engine: &Engine, data: T, watch: Option<Pauses>) -> Result<Store<T>> {
+    /// A store that reports its collections as the options ask, and to `pauses`; and what is known of it at exit.
+    pub fn store<T>(&self, engine: &Engine, data: T, pauses: Option<Pauses>) -> Result<(Store<T>, Watch)> {
         let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
             ErrorKind::Limit(message) => anyhow::Error::from(UsageError::new(self.gc.blame(message))),
             _ => error.into(),
         })?;
-        let mut log = self.gc.report()?;
-        if log.is_some() || watch.is_some() {
-            store.on_gc(move |event| {
-                if let Some(pauses) = &watch {
-                    pauses.add(event);
-                }
-                if let Some(log) = &mut log {
-                    log.write(event);
-                }
-            });
+        let mut listeners: Vec<Listener> = Vec::new();
+        if let Some(pauses) = pauses {
+            listeners.push(Box::new(move |event| pauses.add(event)));
         }
-        Ok(store)
-    }
-
-    /// What is printed at exit.
-    pub fn finish<T>(&self, store: &Store<T>) {
-        if self.gc.gc_stats {
-            super::gc_report::print_stats(&store.gc_stats());
+        if let Some(mut log) = self.gc.report()? {
+            listeners.push(Box::new(move |event| log.write(event)));
         }
+        let watch = Watch::new(self.gc.gc_stats, &mut store, listeners);
+        Ok((store, watch))
     }
 
     /// The limit of the heap as the user gave it.

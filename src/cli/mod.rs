@@ -15,6 +15,7 @@ mod units;
 mod validate;
 mod version;
 mod wast;
+mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::UsageError;

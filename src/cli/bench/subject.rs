@@ -33,7 +33,7 @@ pub fn measure(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<Mea
 
 fn measure_export(args: &BenchArgs, engine: &Engine, module: &Module, name: &str) -> Result<Measurement> {
     let pauses = Pauses::default();
-    let mut store = args.engine.store(engine, (), Some(pauses.clone()))?;
+    let (mut store, watch) = args.engine.store(engine, (), Some(pauses.clone()))?;
     let start = Instant::now();
     let instance = Linker::new(engine).instantiate(&mut store, module)?;
     let instantiate_ms = milliseconds(start.elapsed());
@@ -51,7 +51,7 @@ fn measure_export(args: &BenchArgs, engine: &Engine, module: &Module, name: &str
     // Slices are reported apart, so that the pauses end here.
     let of_calls = pauses.frozen();
     let slices = args.slice.map(|slice| measure_slices(&mut store, instance, slice)).transpose()?;
-    args.engine.finish(&store);
+    watch.finish(&store);
     Ok(Measurement { result, calls, instantiate_ms, pauses: of_calls, slices })
 }
 
@@ -83,7 +83,7 @@ fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<M
         let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
         let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
         let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
-        let mut store = args.engine.store(engine, wasi, Some(pauses.clone()))?;
+        let (mut store, watch) = args.engine.store(engine, wasi, Some(pauses.clone()))?;
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {
@@ -100,7 +100,7 @@ fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<M
             },
         }
         calls.push(times);
-        args.engine.finish(&store);
+        watch.finish(&store);
     }
     Ok(Measurement { result: None, calls, instantiate_ms, pauses, slices: None })
 }

@@ -92,7 +92,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let module = module_file::load(&engine, args.path())?;
     let call = args.invoke.as_deref().map(|name| invoke::Call::parse(&module, name, args.guest_args())).transpose()?;
 
-    let mut store = args.engine.store(&engine, Host { wasi: args.wasi()? }, None)?;
+    let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, None)?;
     let linker = args.linker(&engine, preloads.iter().chain([&module]))?;
     let program = Program { args, preloads: &preloads, module: &module, call };
     let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
@@ -100,7 +100,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => ending.status(&mut store, &module, error),
     });
-    args.engine.finish(&store);
+    watch.finish(&store);
     status
 }
 

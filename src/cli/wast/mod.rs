@@ -74,7 +74,8 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, totals: &mut Totals) 
             return Ok(());
         }
     };
-    let mut script = Script::new(args.engine.store(engine, (), None)?, args.engine.features.set()?)?;
+    let (store, watch) = args.engine.store(engine, (), None)?;
+    let mut script = Script::new(store, args.engine.features.set()?)?;
     for directive in directives {
         let line = directive.span().linecol_in(&text).0;
         match script.run(directive) {
@@ -82,7 +83,7 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, totals: &mut Totals) 
             Err(error) => fail(path, line, &format!("{error:#}"), totals),
         }
     }
-    args.engine.finish(script.store());
+    watch.finish(script.store());
     Ok(())
 }
 

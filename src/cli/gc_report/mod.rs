@@ -1,35 +1,51 @@
-//! The collector's log and its statistics.
+//! The collector's log (`text`, `json`: the contract, `jvm`) and its statistics.
 
-use heapwood::{GcEvent, HeapStats, Histogram};
+mod figures;
+mod jvm;
+mod mmu;
+
+pub use figures::Figures;
+
+use heapwood::GcEvent;
+use jvm::JvmLog;
 use serde_json::json;
 use std::io::Write;
 
 /// Form of the log's lines.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
+    /// A line for people
     Text,
+    /// An object on a line
     Json,
+    /// As HotSpot's -Xlog:gc*, for tools that read such logs
+    Jvm,
 }
 
 /// Writes a line for every stop.
 pub struct GcReport {
     format: LogFormat,
+    jvm: JvmLog,
     output: Box<dyn Write + Send>,
 }
 
 impl GcReport {
-    pub fn new(format: LogFormat, output: Box<dyn Write + Send>) -> GcReport {
-        GcReport { format, output }
+    pub fn new(format: LogFormat, mut output: Box<dyn Write + Send>) -> GcReport {
+        if format == LogFormat::Jvm {
+            let _ = output.write_all(JvmLog::opening(env!("CARGO_PKG_VERSION")).as_bytes());
+        }
+        GcReport { format, jvm: JvmLog::default(), output }
     }
 
     /// Writes the line of a stop.
     pub fn write(&mut self, event: &GcEvent) {
-        let line = match self.format {
-            LogFormat::Text => text_line(event),
-            LogFormat::Json => json_line(event),
+        let lines = match self.format {
+            LogFormat::Text => text_line(event) + "\n",
+            LogFormat::Json => json_line(event) + "\n",
+            LogFormat::Jvm => self.jvm.lines(event),
         };
         // A log that cannot be written must not end the guest.
-        let _ = writeln!(self.output, "{line}");
+        let _ = self.output.write_all(lines.as_bytes());
     }
 }
 
@@ -70,37 +86,4 @@ fn json_line(event: &GcEvent) -> String {
         "work_units": event.work_units,
     })
     .to_string()
-}
-
-/// The table of `--gc-stats`.
-pub fn print_stats(stats: &HeapStats) {
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    eprintln!("heap                       MiB");
-    for (name, bytes) in [
-        ("allocated in the nursery", stats.eden_bytes),
-        ("allocated as old", stats.old_allocated_bytes),
-        ("copied within the nursery", stats.aged_bytes),
-        ("promoted", stats.promoted_bytes),
-        ("live after the last major", stats.live_bytes),
-        ("memory in use", stats.committed_bytes),
-        ("most memory in use", stats.peak_bytes),
-    ] {
-        eprintln!("  {name:<25} {:>9.2}", mib(bytes));
-    }
-    eprintln!("collections                count   median us      99% us      max us    total ms");
-    print_pauses("minor", &stats.minor_pauses);
-    print_pauses("major", &stats.major_pauses);
-    eprintln!("  compactions {}, stalls {}", stats.compactions, stats.stalls);
-}
-
-fn print_pauses(name: &str, pauses: &Histogram) {
-    let us = |ns: u64| ns as f64 / 1e3;
-    eprintln!(
-        "  {name:<21} {:>9} {:>11.1} {:>11.1} {:>11.1} {:>11.2}",
-        pauses.count(),
-        us(pauses.quantile_ns(500)),
-        us(pauses.quantile_ns(990)),
-        us(pauses.max_ns()),
-        us(pauses.total_ns()) / 1e3,
-    );
 }

@@ -1,0 +1,103 @@
+//! What the command tells of its collections: `--gc-log` in its forms and `--gc-stats`, of one run.
+
+mod common;
+
+use common::{finish, heapwood, scratch};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/kotlin/wasm/trees.wasm");
+
+/// Runs a program that collects a thousand times; the log, and the table of `--gc-stats`.
+fn run(dir: &Path, format: &str) -> (String, String) {
+    let log = dir.join(format);
+    let mut command = heapwood();
+    command.args(["run", "--gc-stats", "--gc-log-format", format]).arg(format!("--gc-log={}", log.display()));
+    let finished = finish(command.arg(GUEST));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    (std::fs::read_to_string(log).expect("a log"), finished.stderr)
+}
+
+/// The numbers of a row of the table.
+fn row(table: &str, name: &str) -> Vec<f64> {
+    let line = table.lines().find_map(|line| line.trim_start().strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("no row `{name}` in\n{table}"));
+    line.split_whitespace().map_while(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn the_table_agrees_with_the_log() {
+    let dir = scratch("gc-log-json");
+    let (log, table) = run(&dir, "json");
+    let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let sum = |kind: &str, field: &str| -> (f64, f64) {
+        let of_kind = events.iter().filter(|event| event["kind"] == kind);
+        of_kind.fold((0.0, 0.0), |(count, sum), event| (count + 1.0, sum + event[field].as_f64().expect("a number")))
+    };
+    for kind in ["minor", "major"] {
+        let (count, total_us) = sum(kind, "pause_us");
+        let row = row(&table, kind);
+        assert!(count > 2.0 && row[0] == count, "{kind}: {count} events, {row:?}");
+        assert!((row[4] - total_us / 1e3).abs() < 0.02, "{kind}: {total_us} us, {row:?}");
+    }
+    let promoted = sum("minor", "promoted").1 + sum("major", "promoted").1;
+    assert!((row(&table, "promoted")[0] - promoted / f64::from(1 << 20)).abs() < 0.02, "{promoted}\n{table}");
+    for name in ["stopped", "survived a collection", "utilisation in 1 ms", "utilisation in 10 ms"] {
+        let percent = row(&table, name)[0];
+        assert!((0.0..=100.0).contains(&percent), "{name}: {percent}");
+    }
+    let utilisation = ["utilisation in 1 ms", "utilisation in 10 ms"].map(|name| row(&table, name)[0]);
+    assert!(row(&table, "stopped")[0] <= 100.0 - utilisation[1] + 0.01, "the worst window is worse than the run");
+}
+
+#[test]
+fn a_log_in_hotspots_shape_has_every_stop() {
+    let dir = scratch("gc-log-jvm");
+    let (log, table) = run(&dir, "jvm");
+    assert!(log.starts_with("[0.000s][info][gc] Using Concurrent Mark Sweep\n"), "{}", &log[..100]);
+    let mut pauses: HashMap<&str, (f64, f64)> = HashMap::new();
+    for line in log.lines() {
+        let rest = line.strip_prefix('[').unwrap_or_else(|| panic!("{line}"));
+        let (seconds, rest) = rest.split_once("s][info][").unwrap_or_else(|| panic!("{line}"));
+        assert!(seconds.parse::<f64>().is_ok(), "{line}");
+        let (tags, text) = rest.split_once("] ").unwrap_or_else(|| panic!("{line}"));
+        let (Some((_, text)), "gc") = (text.split_once(") Pause "), tags.trim_end()) else { continue };
+        let (kind, figures) = text.split_once(" (").unwrap_or_else(|| panic!("{line}"));
+        let (_, figures) = figures.rsplit_once(") ").unwrap_or_else(|| panic!("{line}"));
+        let ms: f64 = figures.strip_suffix("ms").unwrap_or_else(|| panic!("{line}")).parse().expect("milliseconds");
+        let entry = pauses.entry(kind).or_default();
+        *entry = (entry.0 + 1.0, entry.1 + ms);
+    }
+    for (kind, name) in [("Young", "minor"), ("Full", "major")] {
+        let (row, pauses) = (row(&table, name), pauses[kind]);
+        assert_eq!(row[0], pauses.0, "{kind}");
+        assert!((row[4] - pauses.1).abs() < 0.01 + 0.0005 * pauses.0, "{kind}: {pauses:?}, {row:?}");
+    }
+}
+
+/// `HEAPWOOD_GCVIEWER` names GCViewer's jar (`com.github.chewiebug:gcviewer`, 1.36).
+#[test]
+fn gcviewer_counts_the_same_pauses() {
+    let Some(jar) = std::env::var_os("HEAPWOOD_GCVIEWER") else {
+        eprintln!("skipped: HEAPWOOD_GCVIEWER does not name a jar");
+        return;
+    };
+    let dir = scratch("gc-log-gcviewer");
+    let (_, table) = run(&dir, "jvm");
+    let summary = dir.join("summary.csv");
+    let viewer = Command::new("java")
+        .args(["-Djava.awt.headless=true", "-cp"])
+        .arg(jar)
+        .arg("com.tagtraum.perf.gcviewer.GCViewer")
+        .args([dir.join("jvm"), summary.clone()])
+        .output()
+        .expect("java runs");
+    assert!(viewer.status.success(), "{}", String::from_utf8_lossy(&viewer.stderr));
+    let summary = std::fs::read_to_string(summary).expect("a summary");
+    for (field, kind) in [("gcPauseCount", "minor"), ("fullGcPauseCount", "major")] {
+        let line = summary.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_else(|| panic!("{summary}"));
+        let count: f64 = line.trim_start_matches("; ").split(';').next().expect("a field").parse().expect("a count");
+        assert_eq!(count, row(&table, kind)[0], "{field}");
+    }
+}
