@@ -126,6 +126,11 @@ impl Heap {
         stats
     }
 
+    /// When it was made: the zero of [`GcEvent::t_us`].
+    pub fn born(&self) -> Instant {
+        self.born
+    }
+
     /// Calls made to the system so far (tests fail each of them once).
     pub fn backing_calls(&self) -> u64 {
         self.cage.backing_calls()

@@ -4,6 +4,7 @@ use super::bench::Pauses;
 use super::failure::UsageError;
 use super::gc_report::{GcReport, LogFormat};
 use super::not_yet::refuse;
+use super::trace::Trace;
 use super::units::Size;
 use super::watch::{Listener, Watch};
 use anyhow::{Context, Result};
@@ -84,8 +85,8 @@ struct GcOptions {
     /// Write a snapshot of the heap at exit
     #[arg(long, value_name = "FILE", hide = true)]
     heap_snapshot: Option<PathBuf>,
-    /// Write a trace of compilation, execution and collection
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Write what happened when, as a trace that Perfetto and Chrome show
+    #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Collect at every Nth allocation, alternating minor, major, moving
     #[arg(long, value_name = "N", help_heading = "Testing")]
@@ -113,8 +114,20 @@ impl EngineOptions {
         Ok(config)
     }
 
+    /// The trace that is asked for. Its times count from now.
+    pub fn trace(&self) -> Result<Option<Trace>> {
+        let create = |path: &PathBuf| Trace::create(path).with_context(|| format!("--trace {}", path.display()));
+        self.gc.trace.as_ref().map(create).transpose()
+    }
+
     /// A store that reports its collections as the options ask, and to `pauses`; and what is known of it at exit.
-    pub fn store<T>(&self, engine: &Engine, data: T, pauses: Option<Pauses>) -> Result<(Store<T>, Watch)> {
+    pub fn store<T>(
+        &self,
+        engine: &Engine,
+        data: T,
+        trace: Option<&Trace>,
+        pauses: Option<Pauses>,
+    ) -> Result<(Store<T>, Watch)> {
         let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
             ErrorKind::Limit(message) => anyhow::Error::from(UsageError::new(self.gc.blame(message))),
             _ => error.into(),
@@ -126,7 +139,7 @@ impl EngineOptions {
         if let Some(mut log) = self.gc.report()? {
             listeners.push(Box::new(move |event| log.write(event)));
         }
-        let watch = Watch::new(self.gc.gc_stats, &mut store, listeners);
+        let watch = Watch::new(self.gc.gc_stats, trace, &mut store, listeners);
         Ok((store, watch))
     }
 
@@ -185,7 +198,6 @@ impl GcOptions {
         refuse("--gc-profile", self.gc_profile.is_some())?;
         refuse("--gc-threads", self.gc_threads.is_some())?;
         refuse("--heap-snapshot", self.heap_snapshot.is_some())?;
-        refuse("--trace", self.trace.is_some())?;
         let sizes = self.sizes()?;
         if let Some(max) = &sizes.max {
             config.gc_heap_max(max.bytes);

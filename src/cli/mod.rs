@@ -11,6 +11,7 @@ mod inspect;
 mod module_file;
 mod not_yet;
 mod run;
+mod trace;
 mod units;
 mod validate;
 mod version;

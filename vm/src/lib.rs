@@ -41,7 +41,7 @@ pub use linker::Linker;
 pub use module::Module;
 pub use refs::{AnyRef, ExnRef, ExternRef, RefKind};
 pub use roots::{Root, RootScope, Rooted};
-pub use store::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreContextMut};
+pub use store::{AsContext, AsContextMut, Caller, HostCall, Store, StoreContext, StoreContextMut};
 pub use trap::{Trap, TrapKind};
 pub use types::*;
 pub use value::Val;

@@ -56,7 +56,7 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Linker<T>> {
-        self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func)))
+        self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func).named(module, name)))
     }
 
     /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`].
@@ -70,7 +70,7 @@ impl<T: 'static> Linker<T> {
         func: impl IntoFunc<T, Params, Results>,
     ) -> Result<&mut Linker<T>> {
         let host = func.into_func(&self.engine)?;
-        self.insert(module, name, Definition::Host(host))
+        self.insert(module, name, Definition::Host(host.named(module, name)))
     }
 
     /// Defines something of a store. Instantiation in another store will fail.

@@ -7,6 +7,7 @@ pub use pauses::Pauses;
 
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
+use super::trace::Trace;
 use super::{module_file, not_yet};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -86,12 +87,13 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     config.compile_threads(args.threads);
     let engine = Engine::new(&config)?;
     let bytes = module_file::read(&args.module)?;
-    let (module, compile) = timed(|| Module::new(&engine, &bytes));
+    let trace = args.engine.trace()?;
+    let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, &bytes)));
     let module = module.map_err(|error| module_file::named(&args.module, error))?;
     let object = if args.compile_only {
         Map::from_iter([("compile_ms".into(), compile.wall.into()), ("compile_cpu_ms".into(), compile.cpu.into())])
     } else {
-        let measured = subject::measure(args, &engine, &module);
+        let measured = subject::measure(args, &engine, &module, trace.as_ref());
         report(args, &compile, &measured.with_context(|| args.module.display().to_string())?)?
     };
     print(&object, args.json);

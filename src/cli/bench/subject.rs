@@ -2,6 +2,7 @@
 
 use super::pauses::Pauses;
 use super::{BenchArgs, Slice, Times, milliseconds, timed};
+use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
 use heapwood::wasi::{self, ProcExit, WasiCtx};
 use heapwood::{Engine, Instance, Linker, Module, Store};
@@ -24,16 +25,22 @@ pub struct Measurement {
 ///
 /// # Errors
 /// A trap, an exception, an export that is missing, results that differ.
-pub fn measure(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<Measurement> {
+pub fn measure(args: &BenchArgs, engine: &Engine, module: &Module, trace: Option<&Trace>) -> Result<Measurement> {
     match &args.invoke {
-        Some(name) => measure_export(args, engine, module, name),
-        None => measure_start(args, engine, module),
+        Some(name) => measure_export(args, engine, module, name, trace),
+        None => measure_start(args, engine, module, trace),
     }
 }
 
-fn measure_export(args: &BenchArgs, engine: &Engine, module: &Module, name: &str) -> Result<Measurement> {
+fn measure_export(
+    args: &BenchArgs,
+    engine: &Engine,
+    module: &Module,
+    name: &str,
+    trace: Option<&Trace>,
+) -> Result<Measurement> {
     let pauses = Pauses::default();
-    let (mut store, watch) = args.engine.store(engine, (), Some(pauses.clone()))?;
+    let (mut store, watch) = args.engine.store(engine, (), trace, Some(pauses.clone()))?;
     let start = Instant::now();
     let instance = Linker::new(engine).instantiate(&mut store, module)?;
     let instantiate_ms = milliseconds(start.elapsed());
@@ -41,7 +48,7 @@ fn measure_export(args: &BenchArgs, engine: &Engine, module: &Module, name: &str
     let mut calls = Vec::with_capacity(args.warmup + args.reps);
     let mut result = None;
     for _ in 0..args.warmup + args.reps {
-        let (returned, times) = timed(|| function.call(&mut store, args.arg));
+        let (returned, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, args.arg)));
         let returned = returned?;
         if let Some(earlier) = result.replace(returned).filter(|earlier| *earlier != returned) {
             bail!("calls returned different results: {earlier}, then {returned}");
@@ -70,7 +77,7 @@ fn measure_slices(store: &mut Store<()>, instance: Instance, Slice { ops, count 
     Ok(times)
 }
 
-fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<Measurement> {
+fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module, trace: Option<&Trace>) -> Result<Measurement> {
     if args.slice.is_some() {
         bail!("--slice needs --invoke");
     }
@@ -83,14 +90,14 @@ fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module) -> Result<M
         let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
         let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
         let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
-        let (mut store, watch) = args.engine.store(engine, wasi, Some(pauses.clone()))?;
+        let (mut store, watch) = args.engine.store(engine, wasi, trace, Some(pauses.clone()))?;
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {
             instantiate_ms = milliseconds(start.elapsed());
         }
         let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
-        let (ended, times) = timed(|| function.call(&mut store, ()));
+        let (ended, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, ())));
         match ended {
             Ok(()) => {}
             Err(error) => match error.downcast_ref() {

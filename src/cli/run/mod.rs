@@ -12,6 +12,7 @@ mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
+use super::trace::Trace;
 use super::units::{Size, Span};
 use super::{module_file, not_yet};
 use anyhow::{Result, anyhow};
@@ -86,17 +87,19 @@ pub struct Host {
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     not_yet::refuse("--precompiled", args.precompiled)?;
+    let trace = args.engine.trace()?;
     let engine = Engine::new(&args.config()?)?;
-    let preloads: Vec<Module> =
-        args.preloads.iter().map(|preload| module_file::load(&engine, &preload.path)).collect::<Result<_>>()?;
-    let module = module_file::load(&engine, args.path())?;
+    let load = |path: &Path| Trace::step(trace.as_ref(), "compile", || module_file::load(&engine, path));
+    let preloads: Vec<Module> = args.preloads.iter().map(|preload| load(&preload.path)).collect::<Result<_>>()?;
+    let module = load(args.path())?;
     let call = args.invoke.as_deref().map(|name| invoke::Call::parse(&module, name, args.guest_args())).transpose()?;
 
-    let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, None)?;
+    let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, trace.as_ref(), None)?;
     let linker = args.linker(&engine, preloads.iter().chain([&module]))?;
     let program = Program { args, preloads: &preloads, module: &module, call };
     let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
-    let status = program.run(&mut store, linker).and_then(|outcome| match outcome {
+    let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
+    let status = outcome.and_then(|outcome| match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => ending.status(&mut store, &module, error),
     });

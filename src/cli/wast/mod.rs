@@ -8,6 +8,7 @@ mod spectest;
 mod values;
 
 use super::engine_options::EngineOptions;
+use super::trace::Trace;
 use super::units::Size;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -47,15 +48,16 @@ pub fn run(args: &WastArgs) -> Result<ExitCode> {
         config.max_stack(usize::try_from(stack.bytes).unwrap_or(usize::MAX));
     }
     let engine = Engine::new(&config)?;
+    let trace = args.engine.trace()?;
     let mut totals = Totals::default();
     for path in &args.files {
-        run_file(args, &engine, path, &mut totals)?;
+        run_file(args, &engine, path, trace.as_ref(), &mut totals)?;
     }
     println!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_file(args: &WastArgs, engine: &Engine, path: &Path, totals: &mut Totals) -> Result<()> {
+fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>, totals: &mut Totals) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut lexer = Lexer::new(&text);
     lexer.allow_confusing_unicode(true);
@@ -74,7 +76,7 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, totals: &mut Totals) 
             return Ok(());
         }
     };
-    let (store, watch) = args.engine.store(engine, (), None)?;
+    let (store, watch) = args.engine.store(engine, (), trace, None)?;
     let mut script = Script::new(store, args.engine.features.set()?)?;
     for directive in directives {
         let line = directive.span().linecol_in(&text).0;

@@ -15,6 +15,8 @@ type Erased = dyn Fn(*mut StoreOpaque, &mut [RawVal]) -> Result<()> + Send + Syn
 
 struct Inner {
     ty: FuncType,
+    /// `module.name` of the definition in a linker, for those who watch.
+    name: Option<Box<str>>,
     call: Box<Erased>,
 }
 
@@ -29,7 +31,7 @@ impl HostFunc {
             let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
             func(Caller::new(inner), values)
         };
-        HostFunc(Arc::new(Inner { ty, call: Box::new(call) }))
+        HostFunc(Arc::new(Inner { ty, name: None, call: Box::new(call) }))
     }
 
     /// From a closure over [`Val`]s.
@@ -59,7 +61,20 @@ impl HostFunc {
             }
             Ok(())
         };
-        HostFunc(Arc::new(Inner { ty, call: Box::new(call) }))
+        HostFunc(Arc::new(Inner { ty, name: None, call: Box::new(call) }))
+    }
+
+    /// The same under a name, unless it is shared already.
+    pub(crate) fn named(mut self, module: &str, name: &str) -> HostFunc {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.name = Some(format!("{module}.{name}").into());
+        }
+        self
+    }
+
+    /// The name of its definition.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     /// Its type.

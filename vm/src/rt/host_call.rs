@@ -3,10 +3,12 @@
 use super::builtins::{Outcome, store_of};
 use super::entry::Left;
 use crate::error::{Error, ErrorKind};
+use crate::store::HostCall;
 use crate::value::RawVal;
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// Address of the dispatcher, for the host trampolines.
 pub(crate) fn address() -> u64 {
@@ -27,7 +29,19 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
     let count = func.ty().params().len().max(func.ty().results().len());
     // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
     let values = unsafe { std::slice::from_raw_parts_mut(values, count) };
-    let result = catch_unwind(AssertUnwindSafe(|| func.call(store, values)));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: R2; the borrow ends with the condition.
+        if unsafe { &*store }.guest.host_listener.is_none() {
+            return func.call(store, values);
+        }
+        let start = Instant::now();
+        let result = func.call(store, values);
+        // SAFETY: R2; the host function has returned.
+        if let Some(listener) = &mut unsafe { &mut *store }.guest.host_listener {
+            listener(&HostCall { name: func.name(), start, end: Instant::now() });
+        }
+        result
+    }));
     // SAFETY: R2; the host function has returned.
     let store = unsafe { &mut *store };
     store.guest.leave_host();

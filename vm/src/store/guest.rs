@@ -5,6 +5,7 @@
 
 use super::StoreId;
 use super::instance::InstanceData;
+use super::observe::HostListener;
 use super::signature::Signature;
 use super::table::TableData;
 use crate::engine::Engine;
@@ -57,6 +58,8 @@ pub(crate) struct Guest {
     pub dirty_globals: Vec<RefCell32>,
     pub tags: Vec<TagData>,
     host_funcs: Vec<HostFunc>,
+    /// Hears of calls of host functions.
+    pub host_listener: Option<HostListener>,
     pub signatures: FxHashMap<u32, Arc<Signature>>,
     /// Values behind externrefs, by the index in their cells.
     pub host_values: Vec<Option<Box<dyn Any + Send + Sync>>>,
@@ -92,6 +95,7 @@ impl Guest {
             dirty_globals: Vec::new(),
             tags: Vec::new(),
             host_funcs: Vec::new(),
+            host_listener: None,
             signatures: FxHashMap::default(),
             host_values: Vec::new(),
             free_host_values: Vec::new(),

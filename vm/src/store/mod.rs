@@ -7,6 +7,7 @@ mod id;
 mod imports;
 mod instance;
 mod objects;
+mod observe;
 mod opaque;
 mod provider;
 mod signature;
@@ -15,13 +16,13 @@ mod table;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use id::StoreId;
 pub(crate) use instance::{sub_slice, sub_slice_mut};
+pub use observe::HostCall;
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use signature::Signature;
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::interrupt::InterruptHandle;
-use heapwood_gc::{GcEvent, HeapStats};
 
 /// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
 pub struct Store<T: 'static> {
@@ -75,17 +76,6 @@ impl<T: 'static> Store<T> {
     /// A handle that makes the guest of this store stop, from any thread.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         self.inner.opaque.interrupt_handle()
-    }
-
-    /// Numbers of the heap.
-    pub fn gc_stats(&self) -> HeapStats {
-        self.inner.opaque.gc_stats()
-    }
-
-    /// Calls `listener` for every stop, slice, assist and stall of the heap from now on. Without one, events cost
-    /// nothing.
-    pub fn on_gc(&mut self, listener: impl FnMut(&GcEvent) + Send + 'static) {
-        self.inner.opaque.set_gc_listener(Some(Box::new(listener)));
     }
 
     /// Collects garbage: a full collection.
