@@ -1,7 +1,9 @@
-//! Compiles every function of the modules named on the command line and reports the throughput.
+//! Compiles every function of the modules named on the command line and reports the throughput, and a checksum of the
+//! code: a change that should not change it shows so.
 
 use heapwood_jit::{CompileEnv, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, Features, decode};
+use std::hash::{DefaultHasher, Hasher};
 use std::time::Instant;
 
 fn main() {
@@ -19,12 +21,15 @@ fn main() {
         let context = ContextLayout::new(&decoded.info);
         let env = CompileEnv { info: &decoded.info, context: &context, options: CompileOptions::default() };
         let mut scratch = Scratch::default();
-        let (mut code, mut body, mut failed) = (0, 0, 0);
+        let (mut code, mut body, mut failed, mut checksum) = (0, 0, 0, DefaultHasher::new());
         let start = Instant::now();
         for (index, job) in (0..).zip(decoded.validators) {
             body += job.range.len();
             match compile_function(&env, index, job, &mut scratch) {
-                Ok(function) => code += function.code.len(),
+                Ok(function) => {
+                    code += function.code.len();
+                    checksum.write(&function.code);
+                }
                 Err(error) => {
                     failed += 1;
                     if failed < 3 {
@@ -35,7 +40,8 @@ fn main() {
         }
         let us = start.elapsed().as_micros();
         println!(
-            "{path}: {body} bytes of bodies to {code} bytes of code, {failed} failed, decode {decode_us} us, compile {us} us, {:.1} MB/s",
+            "{path}: {body} bytes of bodies to {code} bytes of code ({:016x}), {failed} failed, decode {decode_us} us, compile {us} us, {:.1} MB/s",
+            checksum.finish(),
             body as f64 / us.max(1) as f64
         );
     }
