@@ -1,7 +1,7 @@
 //! The README's table of what works: each row names tests, and each of them is there and says what the row says.
 //!
 //! A row is `| what | state | tests |`, the state `yes` or `refused`, the tests in backticks:
-//! - `spec: PREFIX`: the specification's scripts whose names begin so, which `tests/spec.rs` runs. In a row with `yes`
+//! - `spec: PREFIX`: the scripts whose names begin so (`own/`: of `tests/wast`), which `tests/spec.rs` runs. In a row with `yes`
 //!   none of them is expected to fail, but for those that a row with `refused` names; in a row with `refused` some are.
 //! - `guests: CASE`: a case of `tests/guests.rs`.
 //! - `FILE: FUNCTION`: a test function.
@@ -70,7 +70,9 @@ fn row(line: &str) -> Row {
 fn scripts() -> BTreeSet<String> {
     let core = spec(SpecVersion::V3).map(|test| format!("core/{}", test.name()));
     let folders = CRATE_FOLDERS.into_iter().flat_map(proposal);
-    core.chain(folders.map(|test| format!("core/{}/{}", test.parent(), test.name()))).collect()
+    let own = std::fs::read_dir(root().join("tests/wast")).expect("our own scripts");
+    let own = own.map(|entry| format!("own/{}", entry.expect("readable").file_name().to_string_lossy()));
+    core.chain(folders.map(|test| format!("core/{}/{}", test.parent(), test.name()))).chain(own).collect()
 }
 
 /// Scripts that fail, in whole or in part.
@@ -179,22 +181,8 @@ fn v128_passes_through_parameters_locals_fields_and_results() {
 }
 
 #[test]
-fn legacy_exceptions_are_refused() {
-    let text = r#"(module (tag $t) (func (export "f") try (throw $t) catch $t end))"#;
-    is_refused("legacy", text, &[], "try");
-}
-
-#[test]
 fn threads_are_refused() {
     let text = r#"(module (memory 1 1 shared) (func (export "f") (drop (i32.atomic.load (i32.const 0)))))"#;
     is_refused("threads", text, &[], "threads");
     is_refused("threads", text, &["-W", "threads=y"], "not supported yet");
-}
-
-#[test]
-fn wide_arithmetic_is_refused() {
-    let text = r#"(module (func (export "f") (result i64 i64)
-        (i64.mul_wide_u (i64.const 1) (i64.const 2))))"#;
-    is_refused("wide", text, &[], "wide arithmetic");
-    is_refused("wide", text, &["-W", "wide-arithmetic=y"], "not supported yet");
 }

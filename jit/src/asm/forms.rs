@@ -9,6 +9,8 @@ use crate::abi::{Gpr, Xmm};
 pub(crate) enum Alu {
     Add = 0,
     Or = 1,
+    Adc = 2,
+    Sbb = 3,
     And = 4,
     Sub = 5,
     Xor = 6,
@@ -28,6 +30,8 @@ pub(crate) enum ShiftOp {
 /// One-operand operations of opcode F7, by their extension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unary {
+    Mul = 4,
+    Imul = 5,
     Div = 6,
     Idiv = 7,
 }
@@ -345,7 +349,7 @@ impl Assembler {
         self.encode(op(0xd3), Self::wide(width), shift as u8, Rm::Reg(dst.0), false);
     }
 
-    /// `div`, `idiv` of a register.
+    /// `mul`, `imul`, `div`, `idiv` of rdx:rax (products: rax) by a register.
     pub(crate) fn unary(&mut self, width: Width, unary: Unary, reg: Gpr) {
         self.encode(op(0xf7), Self::wide(width), unary as u8, Rm::Reg(reg.0), false);
     }

@@ -1,4 +1,4 @@
-//! The instruction encoder of the compiler: two sections (hot and cold), labels, and x86-64 forms.
+//! The instruction encoder of the compiler: three sections, labels, and x86-64 forms.
 //!
 //! Fixed code (trampolines, slow-path stubs) is written in `dynasm!` text in `stubs`; here registers and operands
 //! are values, so one short function per encoding form serves all instructions of that form.
@@ -27,12 +27,38 @@ impl Label {
     }
 }
 
-/// A code offset before the cold section has its final place: bit 31 marks the cold section.
+/// A part of a function's code; they follow each other in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Section {
+    /// What runs.
+    #[default]
+    Hot,
+    /// Whole bodies that rarely run: of catches, and of what hints call unlikely.
+    Unlikely,
+    /// Slow paths of single instructions, traps, constants. Nothing here has a slow path of its own.
+    Cold,
+}
+
+const SECTIONS: usize = 3;
+
+/// A code offset before the sections have their final places: the upper bits are the section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
 
-const COLD: u32 = 1 << 31;
+const SECTION_SHIFT: u32 = 30;
+const OFFSET_MASK: u32 = (1 << SECTION_SHIFT) - 1;
 const UNBOUND: u32 = u32::MAX;
+
+/// Where each section begins in the finished code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Starts([u32; SECTIONS]);
+
+impl Starts {
+    /// Of a section.
+    pub(crate) fn of(&self, section: Section) -> u32 {
+        self.0[section as usize]
+    }
+}
 
 /// A 32-bit field to fill with the distance from its end to a label.
 #[derive(Clone, Copy)]
@@ -48,9 +74,9 @@ struct Fixup {
 pub(crate) struct Assembler {
     /// The section being written.
     code: Vec<u8>,
-    /// The other one.
-    other: Vec<u8>,
-    in_cold: bool,
+    section: Section,
+    /// The others, by section.
+    parked: [Vec<u8>; SECTIONS],
     labels: Vec<u32>,
     fixups: Vec<Fixup>,
     constants: Vec<(Label, [u8; 16], u8)>,
@@ -60,8 +86,8 @@ impl Assembler {
     /// Forgets everything but the buffers.
     pub(crate) fn reset(&mut self) {
         self.code.clear();
-        self.other.clear();
-        self.in_cold = false;
+        self.parked.iter_mut().for_each(Vec::clear);
+        self.section = Section::Hot;
         self.labels.clear();
         self.fixups.clear();
         self.constants.clear();
@@ -84,36 +110,37 @@ impl Assembler {
     }
 
     pub(crate) fn position(&self) -> Position {
-        Position(self.code.len() as u32 | if self.in_cold { COLD } else { 0 })
+        Position(self.code.len() as u32 | (self.section as u32) << SECTION_SHIFT)
     }
 
-    /// Switches between the hot and the cold section; returns where it was.
-    pub(crate) fn set_cold(&mut self, cold: bool) -> bool {
-        let was = self.in_cold;
-        if was != cold {
-            std::mem::swap(&mut self.code, &mut self.other);
-            self.in_cold = cold;
+    /// Goes on in another section; returns where it was.
+    pub(crate) fn switch(&mut self, section: Section) -> Section {
+        let was = std::mem::replace(&mut self.section, section);
+        if was != section {
+            std::mem::swap(&mut self.code, &mut self.parked[was as usize]);
+            std::mem::swap(&mut self.code, &mut self.parked[section as usize]);
         }
         was
     }
 
-    pub(crate) fn is_cold(&self) -> bool {
-        self.in_cold
+    /// The section being written.
+    pub(crate) fn section(&self) -> Section {
+        self.section
     }
 
-    /// Overwrites the 32-bit field at a position of the hot section.
+    /// Overwrites the 32-bit field at a position.
     pub(crate) fn patch_u32(&mut self, at: Position, value: u32) {
-        let cold = at.0 & COLD != 0;
-        let section = if cold == self.in_cold { &mut self.code } else { &mut self.other };
-        let at = (at.0 & !COLD) as usize;
-        section[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let section = (at.0 >> SECTION_SHIFT) as usize;
+        let code = if section == self.section as usize { &mut self.code } else { &mut self.parked[section] };
+        let at = (at.0 & OFFSET_MASK) as usize;
+        code[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
     /// The 8-bit distance from the end of a 2-byte jump written here to a label already bound near by.
     fn short_distance(&self, label: Label) -> Option<u8> {
         let target = self.labels[label.0 as usize];
         let end = self.position().0 + 2;
-        let same_section = target != UNBOUND && (target ^ end) & COLD == 0;
+        let same_section = target != UNBOUND && (target ^ end) & !OFFSET_MASK == 0;
         let distance = i8::try_from(target.wrapping_sub(end) as i32).ok();
         distance.filter(|_| same_section).map(|d| d as u8)
     }
@@ -146,10 +173,10 @@ impl Assembler {
         self.constants[at].1
     }
 
-    /// Places the constants and the cold section after the hot one, resolves labels, and returns the code with the
-    /// offset of the cold section.
-    pub(crate) fn finish(&mut self) -> (Vec<u8>, u32) {
-        self.set_cold(true);
+    /// Places the constants at the end, the sections behind each other, resolves labels, and returns the code with
+    /// the sections' starts.
+    pub(crate) fn finish(&mut self) -> (Vec<u8>, Starts) {
+        self.switch(Section::Cold);
         let mut constants = std::mem::take(&mut self.constants);
         constants.sort_by_key(|c| std::cmp::Reverse(c.2));
         for (label, bytes, len) in &constants {
@@ -161,31 +188,45 @@ impl Assembler {
         }
         constants.clear();
         self.constants = constants;
-        self.set_cold(false);
-        while !self.code.len().is_multiple_of(16) {
-            self.code.push(0xcc);
-        }
-        let cold_start = self.code.len() as u32;
-        let mut code = Vec::with_capacity(self.code.len() + self.other.len());
-        code.extend_from_slice(&self.code);
-        code.extend_from_slice(&self.other);
+        self.switch(Section::Hot);
+        let (code, starts) = self.join_sections();
+        (self.resolve(code, starts), starts)
+    }
+
+    /// The sections one behind the other, each at a multiple of 16.
+    fn join_sections(&self) -> (Vec<u8>, Starts) {
+        let sections = [&self.code, &self.parked[Section::Unlikely as usize], &self.parked[Section::Cold as usize]];
+        let mut code = Vec::with_capacity(sections.iter().map(|section| section.len() + 15).sum());
+        let starts = sections.map(|section| {
+            while !code.len().is_multiple_of(16) {
+                code.push(0xcc);
+            }
+            let start = code.len() as u32;
+            code.extend_from_slice(section);
+            start
+        });
+        (code, Starts(starts))
+    }
+
+    /// Writes the distances to labels.
+    fn resolve(&self, mut code: Vec<u8>, starts: Starts) -> Vec<u8> {
         for fixup in &self.fixups {
             let target = self.labels[fixup.label.0 as usize];
             assert_ne!(target, UNBOUND, "jump to a label that was never bound");
-            let target = Position(target).resolve(cold_start);
-            let at = fixup.at.resolve(cold_start);
-            let from = fixup.base.map_or(at + 4, |base| base.resolve(cold_start));
+            let target = Position(target).resolve(starts);
+            let at = fixup.at.resolve(starts);
+            let from = fixup.base.map_or(at + 4, |base| base.resolve(starts));
             let distance = target.wrapping_sub(from);
             code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
         }
-        (code, cold_start)
+        code
     }
 }
 
 impl Position {
     /// The final offset.
-    pub(crate) fn resolve(self, cold_start: u32) -> u32 {
-        if self.0 & COLD != 0 { (self.0 & !COLD) + cold_start } else { self.0 }
+    pub(crate) fn resolve(self, starts: Starts) -> u32 {
+        (self.0 & OFFSET_MASK) + starts.0[(self.0 >> SECTION_SHIFT) as usize]
     }
 
     /// Bytes further on in the same section.

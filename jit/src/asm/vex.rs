@@ -419,7 +419,8 @@ mod tests {
             } else {
                 asm.rvm(Vex::VPADDB, Xmm(1), Xmm(2), label);
             }
-            let (code, cold_start) = asm.finish();
+            let (code, starts) = asm.finish();
+            let cold_start = starts.of(crate::asm::Section::Cold);
             let instruction = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE).decode();
             assert_eq!(instruction.ip_rel_memory_address(), cold_start as u64);
             assert_eq!(code[cold_start as usize..], [7; 16]);

@@ -6,7 +6,7 @@ use super::state::Reg;
 use super::structs::{Element, Extend, object_mem};
 use super::values::Value;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
-use crate::asm::{Alu, Cond, Mem, ShiftOp, Sse, Width};
+use crate::asm::{Alu, Cond, Mem, Section, ShiftOp, Sse, Width};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, hot, space};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
@@ -104,7 +104,7 @@ impl Compiler<'_> {
         self.fill_words(object);
         self.asm.bind(done);
 
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(slow);
         self.asm.alu_rr(Width::W32, Alu::Sub, ALLOC_TOP, SCRATCH);
         self.asm.shift_ri(Width::W64, ShiftOp::Shl, SCRATCH, 2);
@@ -117,7 +117,7 @@ impl Compiler<'_> {
             self.cold_fill(object, height, len);
         }
         self.asm.jmp(done);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         self.drop_operands(1 + value.is_some() as usize);
         self.push_object(ty, object);
     }
@@ -314,7 +314,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         let mut index = self.pop();
         let mut array = self.pop();
-        self.prepare_stored(&mut value);
+        self.prepare_stored(storage, &mut value);
         let object = self.in_gpr(&mut array);
         let element = self.check_index(&array, object, &mut index);
         if storage.field_kind() == FieldKind::Ref {

@@ -8,7 +8,7 @@ use crate::abi::{
     Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
     RelocationTarget, SCRATCH, SafePoint, TrapKind, Xmm,
 };
-use crate::asm::{Alu, Cond, Mem, Width};
+use crate::asm::{Alu, Cond, Mem, Section, Width};
 use heapwood_gc_abi::{hot, layout};
 use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 
@@ -307,7 +307,7 @@ impl Compiler<'_> {
     /// their places (saved around the call, references where the collector finds them). `args` are registers or
     /// constants; the result ends in `result`.
     pub(crate) fn cold_call(&mut self, builtin: Builtin, args: &[ColdArg], result: Gpr) {
-        debug_assert!(self.asm.is_cold());
+        debug_assert!(self.asm.section() == Section::Cold);
         self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
         let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
         // Reference operands: all to their slots, so that the map is a count.

@@ -6,7 +6,7 @@ use super::control::Condition;
 use super::state::Reg;
 use super::structs::object_mem;
 use crate::abi::{Builtin, CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
-use crate::asm::{Alu, Cond, Label, Mem, ShiftOp, Width};
+use crate::asm::{Alu, Cond, Label, Mem, Section, ShiftOp, Width};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
 use heapwood_gc_abi::{Descriptor, ObjectKind, header, space};
 use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
@@ -164,13 +164,13 @@ impl Compiler<'_> {
         let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
         self.asm.jmp(cold);
         self.asm.bind(resume);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
         self.cold_call(Builtin::CastDeep, &[ColdArg::Reg(object), ColdArg::TypeId(ty)], SCRATCH);
         self.asm.test_rr(Width::W32, SCRATCH, SCRATCH);
         self.asm.jcc(Cond::E, fail);
         self.asm.jmp(resume);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 
     /// Jumps to `fail` unless the reference in `object` (an operand on the stack) has type `to`.
@@ -360,10 +360,10 @@ impl Compiler<'_> {
         let object = self.top_in_register();
         let fail = self.asm.new_label();
         self.check_cast(object, from, to, fail);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(fail);
         self.take_branch(index, arity);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         let narrowed = self.narrowed(from, to);
         self.stack.last_mut().expect("validated body").ty = ValType::Ref(narrowed);
     }

@@ -5,7 +5,7 @@ use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Owner, Place, Reg, Registers, Snapshot, bits, in_xmm};
 use super::values::{At, Value};
 use crate::abi::{self, Gpr, TrapKind};
-use crate::asm::{Alu, Cond, Label, Mem, Width};
+use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 use wasmparser::FrameKind;
@@ -40,9 +40,15 @@ pub(crate) struct Control {
     pub(crate) is_tail: bool,
     /// Locals pinned while this loop is open.
     pins: SmallVec<[u32; 6]>,
-    /// Landing pad that was current before this `try_table`.
+    /// Landing pad that was current before this construct.
     pub(crate) outer_handler: Option<u32>,
+    /// Landing pad of exceptions thrown right inside of it.
+    pub(crate) inside: Option<u32>,
     pub(crate) catches: Vec<wasmparser::Catch>,
+    /// Where a legacy `catch` sends exceptions of other tags.
+    pub(crate) next_catch: Option<Label>,
+    /// Where its end lies.
+    section: Section,
 }
 
 /// Registers that loops pin: those that no instruction needs for itself.
@@ -113,8 +119,11 @@ impl Compiler<'_> {
             otherwise: None,
             is_tail,
             pins: SmallVec::new(),
-            outer_handler: None,
+            outer_handler: self.handler,
+            inside: self.handler,
             catches: Vec::new(),
+            next_catch: None,
+            section: self.asm.section(),
         });
     }
 
@@ -331,6 +340,8 @@ impl Compiler<'_> {
         match self.control[index].kind {
             FrameKind::Loop => self.end_loop(),
             FrameKind::TryTable => self.end_try_table(),
+            FrameKind::LegacyTry => self.end_uncaught(self.control[index].outer_handler),
+            FrameKind::LegacyCatch | FrameKind::LegacyCatchAll => self.end_catch(),
             _ => self.end_block(),
         }
     }
@@ -365,13 +376,17 @@ impl Compiler<'_> {
         } else if self.control[index].target.is_some() && !self.unreachable {
             self.emit_edge(index, arity);
         }
+        self.close_block();
+    }
+
+    /// The label, if anything branches to it; all values are where it expects them.
+    pub(crate) fn close_block(&mut self) {
         let control = self.control.pop().expect("validated body");
+        self.asm.switch(control.section);
         match control.target {
             Some(target) => {
                 self.asm.bind(control.label);
                 self.unreachable = false;
-                // Of what follows a tail block, only a label of another kind (of a `try_table`) can be reached.
-                self.after_tail = false;
                 self.restore(&target);
             }
             None if self.unreachable => self.fabricate_state(control.height, &control.signature),
@@ -569,14 +584,14 @@ impl Compiler<'_> {
             };
             edges.push((*depth, label));
         }
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(table);
         let base = self.asm.position();
         for depth in &depths {
             let at = edges.binary_search_by_key(depth, |e| e.0).expect("every depth has an edge");
             self.asm.table_entry(base, edges[at].1);
         }
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         self.unreachable = true;
     }
 

@@ -4,7 +4,7 @@ use super::Compiler;
 use super::state::Reg;
 use super::values::width;
 use crate::abi::{Gpr, SCRATCH, SCRATCH_XMM, TrapKind, Xmm};
-use crate::asm::{Alu, Cond, Label, Sse, Width};
+use crate::asm::{Alu, Cond, Label, Section, Sse, Width};
 use heapwood_module::ValType;
 
 /// A float to integer conversion.
@@ -60,13 +60,13 @@ impl Compiler<'_> {
         self.asm.jcc(Cond::S, large);
         self.asm.cvt_from_int(double, Width::W64, dst, reg);
         self.asm.bind(done);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(large);
         self.halve_keeping_parity(reg);
         self.asm.cvt_from_int(double, Width::W64, dst, reg);
         self.asm.sse_rr(if double { Sse::ADDSD } else { Sse::ADDSS }, dst, dst);
         self.asm.jmp(done);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 
     pub(crate) fn demote(&mut self) {
@@ -130,14 +130,14 @@ impl Compiler<'_> {
             self.asm.jcc_overflow(odd);
         }
         self.asm.bind(done);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(odd);
         if truncation.saturating {
             self.saturate(truncation, dst, src, done);
         } else {
             self.trap_out_of_range(truncation, src, done);
         }
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 
     /// The least float that truncates to a value in range is above this one (or equal, if so said).
@@ -205,7 +205,7 @@ impl Compiler<'_> {
         self.asm.test_rr(Width::W64, dst, dst);
         self.asm.jcc(Cond::S, odd);
         self.asm.bind(done);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(high);
         // NaN compares as below: it is not here.
         self.compare_with(truncation, src, Self::upper_bound(truncation));
@@ -225,7 +225,7 @@ impl Compiler<'_> {
         } else {
             self.trap_out_of_range(truncation, src, done);
         }
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         debug_assert_eq!(width(truncation.to), Width::W64);
     }
 }

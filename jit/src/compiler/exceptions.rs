@@ -10,7 +10,7 @@ use super::control::BlockSignature;
 use super::state::{Owner, Reg, Snapshot};
 use super::structs::object_mem;
 use crate::abi::{Builtin, CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
-use crate::asm::{Alu, Cond, Label, Mem, Width};
+use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
 use heapwood_module::{HeapType, RefType, ValType};
@@ -21,9 +21,11 @@ pub(crate) struct Pad {
     pub(crate) label: Label,
     pub(crate) at: Option<crate::asm::Position>,
     pub(crate) used: bool,
+    /// An inner pad passes on to it.
+    pub(crate) jumped_to: bool,
 }
 
-const EXN: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Exn });
+pub(super) const EXN: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Exn });
 
 impl Compiler<'_> {
     fn exception_layout(&self, tag: u32) -> StructLayout {
@@ -64,7 +66,7 @@ impl Compiler<'_> {
     }
 
     /// Throws the exception on top of the stack.
-    fn throw_top(&mut self) {
+    pub(super) fn throw_top(&mut self) {
         self.call_builtin(Builtin::Throw, &[], 1, None);
         self.unreachable = true;
     }
@@ -72,20 +74,27 @@ impl Compiler<'_> {
     // ---- try_table
 
     pub(crate) fn try_table(&mut self, signature: BlockSignature, catches: Vec<Catch>) {
+        self.enter_try(FrameKind::TryTable, signature);
+        if !catches.is_empty() {
+            self.control.last_mut().expect("just entered").catches = catches;
+            self.open_pad();
+        }
+    }
+
+    /// Enters a construct whose handlers find every operand below it in its slot.
+    pub(super) fn enter_try(&mut self, kind: FrameKind, signature: BlockSignature) {
         let to = self.stack.len() - self.params_of(&signature).len();
         let from = self.control.last().map_or(0, |c| c.settled);
         self.spill_range(from, to);
-        self.enter(FrameKind::TryTable, signature, to);
-        let outer = self.handler;
-        let control = self.control.last_mut().expect("just entered");
-        control.outer_handler = outer;
-        if catches.is_empty() {
-            return;
-        }
-        control.catches = catches;
+        self.enter(kind, signature, to);
+    }
+
+    /// From here on exceptions go to a new pad, that of the innermost construct.
+    pub(super) fn open_pad(&mut self) {
         let label = self.asm.new_label();
         self.handler = Some(self.pads.len() as u32);
-        self.pads.push(Pad { label, at: None, used: false });
+        self.pads.push(Pad { label, at: None, used: false, jumped_to: false });
+        self.control.last_mut().expect("just entered").inside = self.handler;
     }
 
     pub(crate) fn end_try_table(&mut self) {
@@ -95,20 +104,24 @@ impl Compiler<'_> {
         self.handler = outer;
         self.end_block();
         let Some(pad) = pad.filter(|_| !catches.is_empty()) else { return };
-        if !self.pads[pad as usize].used {
-            return;
+        if self.pads[pad as usize].used {
+            self.out_of_line(height, |c| c.emit_pad(pad, &catches, height, outer));
         }
+    }
+
+    /// Emits a pad of a construct that is over; the state is kept.
+    pub(super) fn out_of_line(&mut self, height: usize, emit: impl FnOnce(&mut Self)) {
         let settled = self.control.last().map_or(0, |c| c.settled);
         let here = self.snapshot(settled.min(height));
-        let was = self.asm.set_cold(true);
-        self.emit_pad(pad, &catches, height, outer);
-        self.asm.set_cold(was);
+        let was = self.asm.switch(Section::Cold);
+        emit(self);
+        self.asm.switch(was);
         self.restore(&here);
         self.unreachable = false;
     }
 
     /// The state in a landing pad: locals at home (or pinned), operands below the `try_table` in their slots.
-    fn pad_state(&self, height: usize) -> Snapshot {
+    pub(super) fn pad_state(&self, height: usize) -> Snapshot {
         let registers = self.pinned_registers();
         Snapshot {
             registers,
@@ -120,12 +133,17 @@ impl Compiler<'_> {
         }
     }
 
-    fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {
-        let state = self.pad_state(height);
+    /// Where the unwinder and inner pads enter, with the exception in eax.
+    pub(super) fn enter_pad(&mut self, pad: u32) {
         self.pads[pad as usize].at = Some(self.asm.position());
         self.asm.bind(self.pads[pad as usize].label);
         self.restore_rsp();
         self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+    }
+
+    fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {
+        let state = self.pad_state(height);
+        self.enter_pad(pad);
         for catch in catches {
             self.regs.end_instruction();
             self.restore(&state);
@@ -136,21 +154,21 @@ impl Compiler<'_> {
                 Catch::One { tag, label } => {
                     self.match_tag(exception, tag, next);
                     self.push_payload(exception, tag);
-                    self.catch_branch(label);
+                    self.branch_to(self.control_index(label));
                 }
                 Catch::OneRef { tag, label } => {
                     self.match_tag(exception, tag, next);
                     self.push_payload(exception, tag);
                     self.push_reg(EXN, Reg::gpr(exception));
-                    self.catch_branch(label);
+                    self.branch_to(self.control_index(label));
                 }
                 Catch::All { label } => {
-                    self.catch_branch(label);
+                    self.branch_to(self.control_index(label));
                     return;
                 }
                 Catch::AllRef { label } => {
                     self.push_reg(EXN, Reg::gpr(exception));
-                    self.catch_branch(label);
+                    self.branch_to(self.control_index(label));
                     return;
                 }
             }
@@ -158,21 +176,24 @@ impl Compiler<'_> {
         }
         self.regs.end_instruction();
         self.restore(&state);
-        match outer {
-            Some(outer) => {
-                self.pads[outer as usize].used = true;
-                let label = self.pads[outer as usize].label;
-                self.asm.jmp(label);
-            }
-            None => {
-                self.take_fixed(Gpr::RAX);
-                self.push_reg(EXN, Reg::gpr(Gpr::RAX));
-                self.call_builtin(Builtin::Throw, &[], 1, None);
-            }
-        }
+        self.pass_on(outer);
     }
 
-    fn match_tag(&mut self, exception: Gpr, tag: u32, next: Label) {
+    /// The exception in eax, which no catch of a pad takes, goes to the pad `to`, or out of the function.
+    pub(super) fn pass_on(&mut self, to: Option<u32>) {
+        if let Some(to) = to {
+            let pad = &mut self.pads[to as usize];
+            (pad.used, pad.jumped_to) = (true, true);
+            return self.asm.jmp(pad.label);
+        }
+        let handler = self.handler.take();
+        self.take_fixed(Gpr::RAX);
+        self.push_reg(EXN, Reg::gpr(Gpr::RAX));
+        self.call_builtin(Builtin::Throw, &[], 1, None);
+        self.handler = handler;
+    }
+
+    pub(super) fn match_tag(&mut self, exception: Gpr, tag: u32, next: Label) {
         self.asm.load(Width::W32, SCRATCH, object_mem(exception, EXCEPTION_TAG_OFFSET));
         let tag = Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32);
         self.asm.alu_rm(Width::W32, Alu::Cmp, SCRATCH, tag);
@@ -180,7 +201,7 @@ impl Compiler<'_> {
     }
 
     /// Pushes the exception's values; the exception stays in its register.
-    fn push_payload(&mut self, exception: Gpr, tag: u32) {
+    pub(super) fn push_payload(&mut self, exception: Gpr, tag: u32) {
         let layout = self.exception_layout(tag);
         let params = self.info.types.func(self.info.tags[tag as usize]).params.clone();
         for (k, param) in params.iter().enumerate() {
@@ -188,11 +209,5 @@ impl Compiler<'_> {
             self.load_reg(*param, reg, object_mem(exception, layout.offsets[k]));
             self.push_reg(*param, reg);
         }
-    }
-
-    /// Branches to a label outside of the `try_table`.
-    fn catch_branch(&mut self, depth: u32) {
-        let index = self.control_index(depth);
-        self.branch_to(index);
     }
 }

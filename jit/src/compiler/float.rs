@@ -4,7 +4,7 @@ use super::Compiler;
 use super::state::Reg;
 use super::values::{At, Value};
 use crate::abi::{SCRATCH, SCRATCH_XMM, Xmm};
-use crate::asm::{Cond, Label, ShiftOp, Sse, Width};
+use crate::asm::{Cond, Label, Section, ShiftOp, Sse, Width};
 use heapwood_module::ValType;
 
 /// A comparison whose answer is one flag test after `ucomis`; operands may have to be swapped for NaN to be false.
@@ -155,7 +155,7 @@ impl Compiler<'_> {
         self.asm.jcc(Cond::E, special);
         self.asm.sse_rr(pick, dst, right);
         self.asm.bind(done);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(special);
         self.asm.jcc(Cond::P, nan);
         self.asm.sse_rr(if max { Sse::ANDPS } else { Sse::ORPS }, dst, right);
@@ -163,7 +163,7 @@ impl Compiler<'_> {
         self.asm.bind(nan);
         self.asm.sse_rr(add, dst, right);
         self.asm.jmp(done);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         self.release_value(&rhs);
         self.push_reg(ty, Reg::xmm(dst));
     }

@@ -6,7 +6,7 @@ use crate::abi::{
     Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE, MEMORY_BASE, Place,
     SCRATCH, SCRATCH_XMM,
 };
-use crate::asm::{Alu, Assembler, Cond, Mem, Position, Sse, Width};
+use crate::asm::{Alu, Assembler, Cond, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
 use heapwood_gc_abi::hot;
 use heapwood_module::{FuncType, ValType};
@@ -226,11 +226,11 @@ impl<'a> Compiler<'a> {
         let cold = self.asm.new_label();
         self.asm.jcc(Cond::B, cold);
         let resume = self.asm.bound_label();
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
         self.call_slow(Builtin::Poll, ref_count);
         self.asm.jmp(resume);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 
     fn save_registers(&mut self) {

@@ -35,7 +35,7 @@ fn fold_alu(ty: ValType, alu: Alu, a: u64, b: u64) -> u64 {
         Alu::And => a & b,
         Alu::Or => a | b,
         Alu::Xor => a ^ b,
-        Alu::Cmp => unreachable!("a compare has no value"),
+        Alu::Cmp | Alu::Adc | Alu::Sbb => unreachable!("no value of two operands"),
     };
     normal(ty, value)
 }
@@ -118,7 +118,7 @@ impl Compiler<'_> {
     }
 
     /// `op dst, rhs` with the right operand wherever it is.
-    fn apply_alu(&mut self, ty: ValType, alu: Alu, dst: Gpr, rhs: &mut Value) {
+    pub(super) fn apply_alu(&mut self, ty: ValType, alu: Alu, dst: Gpr, rhs: &mut Value) {
         if let Some(imm) = rhs.imm32() {
             self.asm.alu_ri(width(ty), alu, dst, imm);
         } else if let At::Slot(_) = rhs.at {
@@ -254,7 +254,7 @@ impl Compiler<'_> {
     }
 
     /// rax and rdx lose all owners but the top two operands.
-    fn vacate_division_registers(&mut self) {
+    pub(super) fn vacate_division_registers(&mut self) {
         let operands = self.stack.len() as u32 - 2;
         for gpr in [Gpr::RAX, Gpr::RDX] {
             match self.regs.owner(Reg::gpr(gpr)) {

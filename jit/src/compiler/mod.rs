@@ -5,7 +5,7 @@
 //! 2. `moves`: parallel moves; `edges`: bringing the state of a branch to that of its label.
 //! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points.
 //! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `table`,
-//!    `structs`, `arrays`, `casts`, `exceptions`, `simd`; `visitor` maps operators to them.
+//!    `structs`, `arrays`, `casts`, `exceptions`, `legacy`, `wide`, `simd`; `visitor` maps operators to them.
 
 mod arrays;
 mod call;
@@ -17,8 +17,8 @@ mod edges;
 mod exceptions;
 mod float;
 mod frame;
-mod guest_checks;
 mod integer;
+mod legacy;
 mod memory;
 mod moves;
 mod parametric;
@@ -31,9 +31,10 @@ mod values;
 mod variable;
 mod visitor;
 mod visitor_simd;
+mod wide;
 
 use crate::abi::{CallLayout, CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapKind};
-use crate::asm::{Assembler, Label, Position};
+use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
 use crate::first_look::FirstLook;
 use control::Control;
@@ -56,7 +57,7 @@ pub struct CompileEnv<'a> {
 /// Options of the compiler.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CompileOptions {
-    /// Recount registers and slots after each instruction, also in release builds; compiled code checks itself.
+    /// Recount registers and slots after each instruction, also in release builds.
     pub debug_checks: bool,
     /// What the machine has.
     pub cpu: CpuFeatures,
@@ -67,9 +68,6 @@ pub struct CompileOptions {
     /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,
-    /// Leaves what the runtime answers as 64 bits where it is an i32. Guest checks must notice.
-    #[cfg(feature = "test-hooks")]
-    pub skip_zero_extension: bool,
 }
 
 /// Buffers reused from function to function.
@@ -239,9 +237,6 @@ impl<'a> Compiler<'a> {
             if cfg!(debug_assertions) || self.env.options.debug_checks {
                 self.check_state();
             }
-            if self.env.options.debug_checks {
-                self.emit_guest_checks();
-            }
             self.op += 1;
             if self.unreachable && !self.control.is_empty() {
                 let (op, offset) = self.look.dead[self.next_dead];
@@ -300,22 +295,22 @@ impl<'a> Compiler<'a> {
     }
 
     fn place_traps(&mut self) {
-        self.asm.set_cold(true);
+        self.asm.switch(Section::Cold);
         for (kind, wasm_offset, framed, label) in std::mem::take(&mut self.trap_labels) {
             self.asm.bind(label);
             let at = self.asm.position();
             self.traps.push(PendingTrap { at, kind, frameless: !framed, wasm_offset });
             self.asm.ud2();
         }
-        self.asm.set_cold(false);
+        self.asm.switch(Section::Hot);
     }
 
     /// Resolves positions and hands over the function.
     fn finish(mut self) -> (CompiledFunction, Buffers) {
         self.place_traps();
         let frame_bytes = self.patch_frame();
-        let (code, cold_start) = self.asm.finish();
-        let place = |at: Position| at.resolve(cold_start);
+        let (code, starts) = self.asm.finish();
+        let place = |at: Position| at.resolve(starts);
         let pads = std::mem::take(&mut self.pads);
         let mut safe_points: Vec<SafePoint> = self
             .safe_points
@@ -353,7 +348,7 @@ impl<'a> Compiler<'a> {
                 stack_arg_bytes: self.layout.arg_bytes,
             },
             source_map,
-            cold_start,
+            cold_start: starts.of(Section::Unlikely),
         };
         (function, self.into_buffers(pads))
     }

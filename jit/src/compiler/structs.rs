@@ -6,7 +6,7 @@ use super::moves::Source;
 use super::state::{Owner, Reg};
 use super::values::{Value, width};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
-use crate::asm::{Alu, Cond, Mem, Sse, Width};
+use crate::asm::{Alu, Cond, Mem, Section, Sse, Width};
 use heapwood_gc_abi::{FieldKind, header, hot, space};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
 
@@ -47,14 +47,14 @@ impl Compiler<'_> {
         self.asm.alu_ri(Width::W32, Alu::Add, ALLOC_TOP, words);
         self.asm.alu_rm(Width::W32, Alu::Cmp, ALLOC_TOP, Mem::base(HEAP_BASE, hot::ALLOC_LIMIT));
         self.asm.jcc(Cond::A, cold);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
         self.asm.alu_ri(Width::W32, Alu::Sub, ALLOC_TOP, words);
         self.asm.mov_ri(SCRATCH, bytes as u64);
         let refs = self.safepoint_refs();
         self.call_slow(Builtin::Allocate, refs);
         self.asm.jmp(retry);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
         object
     }
 
@@ -211,7 +211,7 @@ impl Compiler<'_> {
         let offset = self.info.types.layout(ty).offsets[field as usize];
         let mut value = self.pop();
         let mut object = self.pop();
-        self.prepare_stored(&mut value);
+        self.prepare_stored(storage, &mut value);
         let reg = self.in_gpr(&mut object);
         if storage.field_kind() == FieldKind::Ref {
             self.null_site(&object, TrapKind::NullStruct);
@@ -225,8 +225,8 @@ impl Compiler<'_> {
     }
 
     /// A value to store: in a register, or a constant that the store holds itself.
-    pub(crate) fn prepare_stored(&mut self, value: &mut Value) {
-        let small = value.imm32().is_some();
+    pub(crate) fn prepare_stored(&mut self, storage: StorageType, value: &mut Value) {
+        let small = value.imm32().is_some() && !matches!(storage.unpacked(), ValType::F64 | ValType::V128);
         if !small {
             self.in_reg(value);
         }
@@ -253,7 +253,7 @@ impl Compiler<'_> {
         self.asm.test_mi8(object_mem(object, 0), header::UNLOGGED as u8);
         self.asm.jcc(Cond::Ne, cold);
         self.asm.bind(resume);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
         let refs = self.safepoint_refs();
         match element {
@@ -274,7 +274,7 @@ impl Compiler<'_> {
             }
         }
         self.asm.jmp(resume);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 }
 

@@ -4,7 +4,7 @@ use super::Compiler;
 use super::state::{Loc, Owner, Place};
 use super::values::{At, Value};
 use crate::abi::{Builtin, CONTEXT, SCRATCH};
-use crate::asm::{Alu, Cond, Mem, Width};
+use crate::asm::{Alu, Cond, Mem, Section, Width};
 use heapwood_module::{ContextLayout, ValType};
 
 impl Compiler<'_> {
@@ -111,7 +111,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         value.ty = ty;
         // The cell's address may need the scratch register, so the value is in a register of its own (or small).
-        let small = value.imm32().is_some();
+        let small = value.imm32().is_some() && ty != ValType::V128;
         if !small {
             self.in_reg(&mut value);
         }
@@ -134,12 +134,12 @@ impl Compiler<'_> {
         self.asm.alu_mi(Width::W32, Alu::Cmp, state, 0);
         self.asm.jcc(Cond::E, cold);
         self.asm.bind(resume);
-        let was = self.asm.set_cold(true);
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
         self.asm.lea(Width::W64, SCRATCH, cell);
         let refs = self.safepoint_refs();
         self.call_slow(Builtin::LogGlobal, refs);
         self.asm.jmp(resume);
-        self.asm.set_cold(was);
+        self.asm.switch(was);
     }
 }

@@ -8,6 +8,7 @@ use super::float::{FloatCompare, Rounding};
 use super::integer::{BitCount, Division};
 use super::memory::Load;
 use super::structs::Extend;
+use super::wide::WideSum;
 use crate::abi::Builtin;
 use crate::asm::{Alu, Cond, ShiftOp, Sse, Width};
 use heapwood_module::ValType::{F32, F64, I32, I64};
@@ -223,6 +224,10 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_f32_reinterpret_i32 => reinterpret(I32, F32);
         visit_i64_reinterpret_f64 => reinterpret(F64, I64);
         visit_f64_reinterpret_i64 => reinterpret(I64, F64);
+        visit_i64_add128 => wide_sum(WideSum::Add);
+        visit_i64_sub128 => wide_sum(WideSum::Sub);
+        visit_i64_mul_wide_s => wide_product(true);
+        visit_i64_mul_wide_u => wide_product(false);
     }
 
     // Loads and stores.
@@ -355,6 +360,13 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         |c| visit_try_table(table: TryTable) => c.try_table(signature(table.ty), table.catches);
         |c| visit_throw(tag: u32) => c.throw(tag);
         |c| visit_throw_ref() => c.throw_ref();
+
+        // Legacy exceptions.
+        |c| visit_try(ty: BlockType) => c.legacy_try(signature(ty));
+        |c| visit_catch(tag: u32) => c.legacy_catch(Some(tag));
+        |c| visit_catch_all() => c.legacy_catch(None);
+        |c| visit_delegate(depth: u32) => c.delegate(depth);
+        |c| visit_rethrow(depth: u32) => c.rethrow(depth);
     }
 
     unsupported! {
@@ -434,11 +446,6 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_i64_atomic_rmw8_cmpxchg_u(MemArg);
         visit_i64_atomic_rmw16_cmpxchg_u(MemArg);
         visit_i64_atomic_rmw32_cmpxchg_u(MemArg);
-        visit_try(BlockType);
-        visit_catch(u32);
-        visit_rethrow(u32);
-        visit_delegate(u32);
-        visit_catch_all();
         visit_global_atomic_get(wasmparser::Ordering, u32);
         visit_global_atomic_set(wasmparser::Ordering, u32);
         visit_global_atomic_rmw_add(wasmparser::Ordering, u32);
@@ -482,9 +489,5 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_resume_throw(u32, u32, wasmparser::ResumeTable);
         visit_resume_throw_ref(u32, wasmparser::ResumeTable);
         visit_switch(u32, u32);
-        visit_i64_add128();
-        visit_i64_sub128();
-        visit_i64_mul_wide_s();
-        visit_i64_mul_wide_u();
     }
 }

@@ -67,7 +67,7 @@ pub(crate) struct FirstLook {
     pub(crate) needs_zero: Vec<bool>,
     /// Operator indices of blocks whose end is the function's end.
     pub(crate) tail_blocks: Vec<u32>,
-    /// Largest operand stack height.
+    /// Largest operand stack height, with the exception that each legacy catch keeps below its operands.
     pub(crate) height_max: u32,
     pub(crate) has_calls: bool,
     pub(crate) uses_memory0: bool,
@@ -93,6 +93,7 @@ struct State {
     last_was_compare: bool,
     dead_depth: Option<usize>,
     early: Early,
+    open_catches: u32,
 }
 
 /// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
@@ -137,7 +138,7 @@ impl FirstLook {
             self.state.offset = offset;
             let result = reader.visit_operator(&mut Look { validator: validator.simd_visitor(offset), look: self })?;
             result?;
-            self.height_max = self.height_max.max(validator.operand_stack_height());
+            self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_PARAMS_MAX {
                 self.not_pure();
             }
@@ -166,6 +167,7 @@ impl FirstLook {
         state.init_order.clear();
         state.run_of_ends.clear();
         (state.op, state.last_was_compare, state.dead_depth, state.early) = (0, false, None, Early::Prefix);
+        state.open_catches = 0;
         (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
     }
@@ -282,6 +284,7 @@ impl FirstLook {
         self.arm_ends();
         self.revive();
         let Some(frame) = self.state.frames.last_mut() else { return };
+        self.state.open_catches += (frame.kind == FrameKind::LegacyTry) as u32;
         frame.kind = kind;
         let mark = frame.init_mark;
         self.forget_initialized(mark);
@@ -298,6 +301,7 @@ impl FirstLook {
         self.arm_ends();
         self.revive();
         let Some(frame) = self.state.frames.pop() else { return };
+        self.state.open_catches -= matches!(frame.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll) as u32;
         self.forget_initialized(frame.init_mark);
         if frame.loop_index != NOWHERE {
             self.close_loop(frame.loop_index);

@@ -33,6 +33,7 @@ macro_rules! look {
     }};
     ($look:ident Try $($arg:ident)*) => {{
         $look.not_pure();
+        $look.has_cold_calls = true;
         $look.enter(FrameKind::LegacyTry)
     }};
     ($look:ident Catch $tag:ident) => {
