@@ -192,12 +192,6 @@ fn wrong_options_are_usage_errors() {
 }
 
 #[test]
-fn a_feature_that_is_off_is_named() {
-    let text = "(module (type (struct)) (func (export \"_start\") (drop (struct.new 0))))";
-    assert_ends(&run(&["-W", "gc=n"], text), 1, &["guest.wat: invalid module: ", "-W gc=y"]);
-}
-
-#[test]
 fn invoke_takes_arguments_by_type_and_prints_results() {
     let text = r#"(module
         (func (export "swap") (param i32 f64) (result f64 i32) local.get 1 local.get 0)

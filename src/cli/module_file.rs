@@ -38,11 +38,11 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
     Module::new(engine, &bytes).map_err(|error| named(path, error))
 }
 
-/// The error with the file's name, and the byte offset where there is one.
+/// The error with the file's name, and the byte offset where there is one; or the features that would help.
 pub fn named(path: &Path, error: Error) -> anyhow::Error {
     let path = path.display();
     match error.kind() {
-        ErrorKind::Module(reason) => anyhow!("{path}: invalid module: {reason}"),
+        ErrorKind::Module(reason) if reason.missing.is_empty() => anyhow!("{path}: invalid module: {reason}"),
         _ => anyhow!("{path}: {error}"),
     }
 }

@@ -1,13 +1,13 @@
 //! From bytes to a module: decoding, then validation and compilation of all functions in parallel, then placing.
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::module::ModuleInner;
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
-use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, decode};
+use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, explain};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +16,18 @@ const BYTES_PER_THREAD: usize = 64 << 10;
 
 /// Validates and compiles a module.
 pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
+    compile_valid(engine, bytes.clone()).map_err(|error| explained(engine, &bytes, error))
+}
+
+/// The error, with the features that the module lacks.
+fn explained(engine: &Engine, bytes: &[u8], error: Error) -> Error {
+    match error.into_kind() {
+        ErrorKind::Module(error) => explain(bytes, engine.config().features, error).into(),
+        kind => Error::from_kind(kind),
+    }
+}
+
+fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let layout = ContextLayout::new(&info);
     let options = options(engine, false);
@@ -27,10 +39,11 @@ pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> 
     Ok(ModuleInner { engine: engine.clone(), info, layout, types, code, exports })
 }
 
-/// Validates a module.
-pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<()> {
-    decode(bytes, engine.config().features)?.validate_bodies()?;
-    Ok(())
+/// Validates a module and says what it holds.
+pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInfo> {
+    let features = engine.config().features;
+    let valid = decode(bytes.clone(), features).and_then(DecodedModule::validate_bodies);
+    valid.map_err(|error| explain(&bytes, features, error).into())
 }
 
 /// Compiles one function, by defined index, with a source map; none if there is no such function.

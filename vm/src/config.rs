@@ -57,6 +57,11 @@ impl Config {
         self
     }
 
+    /// The proposals that modules may use.
+    pub fn enabled(&self) -> Features {
+        self.features
+    }
+
     /// Most memory that the heap of a store uses, its own tables included, in bytes.
     pub fn gc_heap_max(&mut self, bytes: u64) -> &mut Config {
         self.heap.max_bytes = Some(bytes);

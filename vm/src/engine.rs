@@ -7,7 +7,7 @@ use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
 use crate::types::{FuncType, TypeId, ValType};
 use heapwood_gc::{Collector, HeapConfig, TypeTable};
-use heapwood_module::CompositeType;
+use heapwood_module::{CompositeType, Features};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -42,6 +42,15 @@ impl Engine {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The features that a module needs, whether or not they are on in this engine. What is off is
+    /// `features.missing_in(engine.config().enabled())`, whose text says how to switch it on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if the module is invalid with all features.
+    pub fn detect(&self, bytes: impl AsRef<[u8]>) -> Result<Features> {
+        Ok(heapwood_module::detect(bytes.as_ref())?)
     }
 
     /// Whether two handles are the same engine.

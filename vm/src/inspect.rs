@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::module::Module;
 use heapwood_jit::abi::CompiledFunction;
-use heapwood_module::{ModuleInfo, decode};
+use heapwood_module::ModuleInfo;
 
 impl Module {
     /// Validates a binary and says what it holds, without compiling it.
@@ -13,7 +13,7 @@ impl Module {
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid.
     pub fn decode(engine: &Engine, bytes: &[u8]) -> Result<ModuleInfo> {
-        Ok(decode(bytes.into(), engine.config().features)?.validate_bodies()?)
+        compile::validate(engine, bytes.into())
     }
 
     /// Compiles a function (by index in the module) once more, with everything that the compiler knows about its

@@ -35,7 +35,9 @@ pub use handles::{
 };
 pub use heapwood_gc::{GcCause, GcEvent, GcEventKind, HeapStats, Histogram};
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
-pub use heapwood_module::{ExportIndex, FEATURES, FeatureError, Features, ModuleError, ModuleInfo, is_malformed};
+pub use heapwood_module::{
+    ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, is_malformed,
+};
 pub use interrupt::InterruptHandle;
 pub use linker::Linker;
 pub use module::Module;

@@ -38,7 +38,7 @@ impl Module {
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid.
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
-        compile::validate(engine, bytes.into())
+        compile::validate(engine, bytes.into()).map(drop)
     }
 
     /// The engine.

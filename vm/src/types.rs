@@ -183,22 +183,7 @@ impl RefType {
 
     /// The same in terms of the registry.
     pub(crate) fn to_registry(self) -> m::RefType {
-        let heap = match self.heap {
-            HeapType::Any => m::HeapType::Any,
-            HeapType::Eq => m::HeapType::Eq,
-            HeapType::I31 => m::HeapType::I31,
-            HeapType::Struct => m::HeapType::Struct,
-            HeapType::Array => m::HeapType::Array,
-            HeapType::None => m::HeapType::None,
-            HeapType::Func => m::HeapType::Func,
-            HeapType::NoFunc => m::HeapType::NoFunc,
-            HeapType::Extern => m::HeapType::Extern,
-            HeapType::NoExtern => m::HeapType::NoExtern,
-            HeapType::Exn => m::HeapType::Exn,
-            HeapType::NoExn => m::HeapType::NoExn,
-            HeapType::Concrete(_, id) => m::HeapType::Type(id.0),
-        };
-        m::RefType { nullable: self.nullable, heap }
+        m::RefType { nullable: self.nullable, heap: self.heap.to_registry() }
     }
 
     /// From a type whose type indices are ids.
@@ -223,6 +208,25 @@ impl RefType {
 }
 
 impl HeapType {
+    /// The same in terms of the registry.
+    fn to_registry(self) -> m::HeapType {
+        match self {
+            HeapType::Any => m::HeapType::Any,
+            HeapType::Eq => m::HeapType::Eq,
+            HeapType::I31 => m::HeapType::I31,
+            HeapType::Struct => m::HeapType::Struct,
+            HeapType::Array => m::HeapType::Array,
+            HeapType::None => m::HeapType::None,
+            HeapType::Func => m::HeapType::Func,
+            HeapType::NoFunc => m::HeapType::NoFunc,
+            HeapType::Extern => m::HeapType::Extern,
+            HeapType::NoExtern => m::HeapType::NoExtern,
+            HeapType::Exn => m::HeapType::Exn,
+            HeapType::NoExn => m::HeapType::NoExn,
+            HeapType::Concrete(_, id) => m::HeapType::Type(id.0),
+        }
+    }
+
     /// The top of its hierarchy: `Any`, `Func`, `Extern` or `Exn`.
     pub const fn top(self) -> HeapType {
         match self {
@@ -339,29 +343,10 @@ impl fmt::Display for RefType {
 
 impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            HeapType::Any => "any",
-            HeapType::Eq => "eq",
-            HeapType::I31 => "i31",
-            HeapType::Struct => "struct",
-            HeapType::Array => "array",
-            HeapType::None => "none",
-            HeapType::Func => "func",
-            HeapType::NoFunc => "nofunc",
-            HeapType::Extern => "extern",
-            HeapType::NoExtern => "noextern",
-            HeapType::Exn => "exn",
-            HeapType::NoExn => "noexn",
-            HeapType::Concrete(kind, id) => {
-                let kind = match kind {
-                    CompositeKind::Func => "func",
-                    CompositeKind::Struct => "struct",
-                    CompositeKind::Array => "array",
-                };
-                return write!(f, "<{kind} type {}>", id.0);
-            }
-        };
-        f.write_str(name)
+        match self {
+            HeapType::Concrete(kind, id) => write!(f, "<{} type {}>", kind.abstraction().abstract_name(), id.0),
+            other => f.write_str(other.to_registry().abstract_name()),
+        }
     }
 }
 
@@ -387,25 +372,14 @@ impl fmt::Debug for FuncType {
 
 impl fmt::Display for ExternType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits = |f: &mut fmt::Formatter<'_>, wide: bool, min: u64, max: Option<u64>| {
-            write!(f, "{}{min}", if wide { "i64 " } else { "" })?;
-            max.map_or(Ok(()), |max| write!(f, " {max}"))
-        };
         match self {
             ExternType::Func(ty) => ty.fmt(f),
             ExternType::Table(ty) => {
                 f.write_str("(table ")?;
-                limits(f, ty.table64, ty.min, ty.max)?;
+                m::write_limits(f, ty.table64, ty.min, ty.max)?;
                 write!(f, " {})", ty.element)
             }
-            ExternType::Memory(ty) => {
-                f.write_str("(memory ")?;
-                limits(f, ty.memory64, ty.min, ty.max)?;
-                if ty.page_size_log2 != 16 {
-                    write!(f, " (pagesize {})", 1u64 << ty.page_size_log2)?;
-                }
-                f.write_str(if ty.shared { " shared)" } else { ")" })
-            }
+            ExternType::Memory(ty) => m::write_memory(f, ty),
             ExternType::Global(ty) if ty.mutable => write!(f, "(global (mut {}))", ty.content),
             ExternType::Global(ty) => write!(f, "(global {})", ty.content),
             ExternType::Tag(ty) => write!(f, "(tag {})", ty.ty),

@@ -38,7 +38,7 @@ use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
 use crate::first_look::FirstLook;
 use control::Control;
-use heapwood_module::{ContextLayout, FuncBodyJob, ModuleInfo, ValType};
+use heapwood_module::{ContextLayout, FuncBodyJob, ModuleError, ModuleInfo, ValType};
 use smallvec::SmallVec;
 use state::{Local, Operand, Registers};
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
@@ -185,11 +185,11 @@ pub fn compile_function(
     let range = job.range.clone();
     let allocations = scratch.validator.take().unwrap_or_default();
     let looked = scratch.look.run(env.info, signature.params.len(), job, allocations);
-    scratch.validator = Some(looked.map_err(|e| invalid(&e))?);
+    scratch.validator = Some(looked.map_err(invalid)?);
     scratch.asm.reset();
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
-    let locals = read_locals(&mut reader).map_err(|e| invalid(&e))?;
+    let locals = read_locals(&mut reader).map_err(invalid)?;
     let Scratch { look, asm, buffers, .. } = scratch;
     let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
     compiler.compile_body(reader, range.end)?;
@@ -198,8 +198,9 @@ pub fn compile_function(
     Ok(function)
 }
 
-fn invalid(error: &wasmparser::BinaryReaderError) -> CompileError {
-    CompileError::Invalid { offset: error.offset(), message: error.message().to_string() }
+fn invalid(error: impl Into<ModuleError>) -> CompileError {
+    let ModuleError { offset, message, .. } = error.into();
+    CompileError::Invalid { offset: offset.unwrap_or(0), message }
 }
 
 /// Declared locals as (count, type).
@@ -229,7 +230,7 @@ impl<'a> Compiler<'a> {
             if !self.framed && self.look.early_exit.is_none_or(|end| self.op > end) {
                 self.need_frame();
             }
-            reader.visit_operator(self).map_err(|e| invalid(&e))?;
+            reader.visit_operator(self).map_err(invalid)?;
             if let Some(error) = self.error.take() {
                 return Err(error);
             }

@@ -9,9 +9,9 @@
 
 mod visit;
 
-use heapwood_module::{FuncBodyJob, ModuleInfo};
+use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, limits};
 use visit::Look;
-use wasmparser::{BinaryReader, BinaryReaderError, FrameKind, FuncValidatorAllocations};
+use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};
 
 /// What the next operator does with this operator's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,7 +127,7 @@ impl FirstLook {
         params: usize,
         job: FuncBodyJob,
         allocations: FuncValidatorAllocations,
-    ) -> Result<FuncValidatorAllocations, BinaryReaderError> {
+    ) -> Result<FuncValidatorAllocations, ModuleError> {
         let body = &info.bytes[job.range.clone()];
         let mut validator = job.validator.into_validator(allocations);
         let mut reader = BinaryReader::new_features(body, job.range.start, *validator.features());
@@ -136,6 +136,7 @@ impl FirstLook {
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
+            limits::check_operator(&info.bytes, &reader, &validator.visitor(offset))?;
             let result = reader.visit_operator(&mut Look { validator: validator.simd_visitor(offset), look: self })?;
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);

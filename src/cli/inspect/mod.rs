@@ -6,7 +6,7 @@ use super::engine_options::FeatureOptions;
 use super::module_file;
 use anyhow::Result;
 use clap::Args;
-use heapwood::{Config, Engine, Module, ModuleInfo, wasi};
+use heapwood::{Config, Engine, Features, Module, ModuleInfo, wasi};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,8 +33,12 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
         Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)?,
         None => {
             let bytes = module_file::read(&args.module)?;
-            let info = Module::decode(&engine, &bytes).map_err(|error| module_file::named(&args.module, error))?;
-            print(&mut out, &info)
+            let named = |error| module_file::named(&args.module, error);
+            // What is off can be looked at too.
+            let all = Engine::new(Config::new().features(Features::all()))?;
+            let info = Module::decode(&all, &bytes).map_err(named)?;
+            let needed = engine.detect(&bytes).map_err(named)?;
+            print_features(&mut out, needed, engine.config().enabled()).and_then(|()| print(&mut out, &info))
         }
     };
     // Whoever reads may stop early (`| head`).
@@ -75,6 +79,14 @@ fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
         writeln!(out, "\nstart function {}", function_title(info, start))?;
     }
     writeln!(out, "\ntypes (offset, size and name of each field in bytes)\n{}", info.types_text())
+}
+
+/// What the module needs, and how to have what is off.
+fn print_features(out: &mut impl Write, needed: Features, on: Features) -> io::Result<()> {
+    let names: Vec<_> = needed.iter().map(|feature| feature.name).collect();
+    writeln!(out, "features: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })?;
+    let missing = needed.missing_in(on);
+    if missing.is_empty() { Ok(()) } else { writeln!(out, "{missing}") }
 }
 
 fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {

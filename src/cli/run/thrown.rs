@@ -46,12 +46,12 @@ impl<'m> Named<'m> {
     /// The text of a Kotlin string.
     fn string<T>(&self, store: &mut Store<T>) -> Option<String> {
         let mut pieces = vec![self.units(store)?];
+        let mut length = pieces[0].len();
         let mut left = self.reference(store, "leftIfInSum");
-        while let Some(string) = left {
-            pieces.push(string.units(store)?);
-            if pieces.iter().map(Vec::len).sum::<usize>() > MESSAGE_CHARS_MAX || pieces.len() > MESSAGE_CHARS_MAX {
-                break;
-            }
+        while let Some(string) = left.take_if(|_| length <= MESSAGE_CHARS_MAX && pieces.len() <= MESSAGE_CHARS_MAX) {
+            let units = string.units(store)?;
+            length += units.len();
+            pieces.push(units);
             left = string.reference(store, "leftIfInSum");
         }
         let units: Vec<u16> = pieces.into_iter().rev().flatten().take(MESSAGE_CHARS_MAX).collect();

@@ -16,9 +16,6 @@ use wasmparser::{
     Validator, ValidatorResources,
 };
 
-/// First byte of the instructions on objects.
-const GC_PREFIX: u8 = 0xfb;
-
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
 pub struct DecodedModule {
@@ -45,23 +42,46 @@ impl DecodedModule {
     pub fn validate_bodies(self) -> Result<ModuleInfo, ModuleError> {
         let mut allocations = FuncValidatorAllocations::default();
         for job in self.validators {
-            let features = job.validator.features;
-            let mut validator = job.validator.into_validator(allocations);
-            let body = &self.info.bytes[job.range.clone()];
-            let mut reader = BinaryReader::new_features(body, job.range.start, features);
-            validator.read_locals(&mut reader)?;
-            while !reader.eof() {
-                let offset = reader.original_position();
-                if self.info.bytes[offset] == GC_PREFIX {
-                    limits::check_operator(&reader.peek_operator(&validator.visitor(offset))?, offset)?;
-                }
-                reader.visit_operator(&mut validator.visitor(offset))??;
-            }
-            reader.finish_expression(&validator.visitor(reader.original_position()))?;
-            allocations = validator.into_allocations();
+            allocations = validate_body(&self.info.bytes, job, allocations)?;
         }
         Ok(self.info)
     }
+}
+
+fn validate_body(
+    bytes: &[u8],
+    job: FuncBodyJob,
+    allocations: FuncValidatorAllocations,
+) -> Result<FuncValidatorAllocations, ModuleError> {
+    let features = job.validator.features;
+    let mut validator = job.validator.into_validator(allocations);
+    let mut reader = BinaryReader::new_features(&bytes[job.range.clone()], job.range.start, features);
+    validator.read_locals(&mut reader)?;
+    while !reader.eof() {
+        let offset = reader.original_position();
+        limits::check_operator(bytes, &reader, &validator.visitor(offset))?;
+        reader.visit_operator(&mut validator.visitor(offset))??;
+    }
+    reader.finish_expression(&validator.visitor(reader.original_position()))?;
+    Ok(validator.into_allocations())
+}
+
+/// Validates a module, with features that may go beyond what can be decoded.
+pub(crate) fn validate(bytes: &[u8], features: Features) -> Result<(), ModuleError> {
+    let mut validator = Validator::new_with_features(features.wasm());
+    let mut parser = Parser::new(0);
+    parser.set_features(features.wasm());
+    let mut jobs = Vec::new();
+    for payload in parser.parse_all(bytes) {
+        if let ValidPayload::Func(validator, body) = validator.payload(&payload?)? {
+            jobs.push(FuncBodyJob { validator, range: body.range() });
+        }
+    }
+    let mut allocations = FuncValidatorAllocations::default();
+    for job in jobs {
+        allocations = validate_body(bytes, job, allocations)?;
+    }
+    Ok(())
 }
 
 /// Decodes a module and validates all of it but the function bodies.

@@ -1,55 +1,21 @@
 //! Which features a module needs, whether or not they are on.
 
+use crate::Features;
 use crate::ModuleError;
-use crate::features::{FEATURES, FeatureInfo, Features};
 use wasmparser::{
     AbstractHeapType, BlockType, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody,
-    GlobalType, HeapType, MemoryType, Operator, OperatorsReader, Parser, Payload, RefType, StorageType, SubType,
-    TableInit, TableType, TypeRef, ValType, WasmFeatures,
+    GlobalType, HeapType, Imports, MemoryType, Operator, OperatorsReader, Parser, Payload, RefType, StorageType,
+    SubType, TableInit, TableType, TypeRef, ValType, WasmFeatures,
 };
 
-/// What a module needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DetectedFeatures {
-    used: WasmFeatures,
-    simd_instructions: bool,
-}
-
-impl DetectedFeatures {
-    /// The features, in the order of [`FEATURES`].
-    pub fn list(&self) -> impl Iterator<Item = &'static FeatureInfo> {
-        let used = self.used;
-        FEATURES.iter().filter(move |feature| used.intersects(feature.flags()))
-    }
-
-    /// Those that are off in `features`: to be switched on with `-W NAME=y`.
-    pub fn missing(&self, features: Features) -> impl Iterator<Item = &'static FeatureInfo> {
-        self.list().filter(move |feature| !features.wasm().contains(feature.flags()))
-    }
-
-    /// A set with what the module needs and nothing else.
-    pub fn exactly(&self) -> Features {
-        Features::from_flags(WasmFeatures::MVP | self.used)
-    }
-
-    /// Whether it needs the feature of this name.
-    pub fn needs(&self, name: &str) -> bool {
-        self.list().any(|feature| feature.name == name)
-    }
-
-    /// Whether vector instructions occur (types and constants alone do not count): they want a machine with AVX.
-    pub fn simd_instructions(&self) -> bool {
-        self.simd_instructions
-    }
-}
-
-/// Finds out what a module needs, without validating it.
+/// What a module needs, found without validating it: a set with which it is valid if it is valid with all features,
+/// and without any of which it is not.
 ///
 /// # Errors
 /// The module cannot be decoded with all features that there are.
-pub fn detect(bytes: &[u8]) -> Result<DetectedFeatures, ModuleError> {
+pub(crate) fn scan(bytes: &[u8]) -> Result<Features, ModuleError> {
     let mut parser = Parser::new(0);
-    parser.set_features(Features::all().wasm());
+    parser.set_features(Features::named().wasm());
     let mut detector = Detector::default();
     for payload in parser.parse_all(bytes) {
         detector.payload(payload?)?;
@@ -60,12 +26,16 @@ pub fn detect(bytes: &[u8]) -> Result<DetectedFeatures, ModuleError> {
     if detector.tables > 1 {
         detector.used |= WasmFeatures::REFERENCE_TYPES;
     }
-    Ok(DetectedFeatures { used: detector.used, simd_instructions: detector.simd_instructions })
+    if detector.defined_types && !detector.used.contains(WasmFeatures::GC) {
+        detector.used |= WasmFeatures::FUNCTION_REFERENCES;
+    }
+    Ok(Features::from_flags(WasmFeatures::MVP | detector.used))
 }
 
 struct Detector {
     used: WasmFeatures,
-    simd_instructions: bool,
+    /// References to defined types occur: function references or garbage collection brings them.
+    defined_types: bool,
     /// Types of the groups so far.
     types: u32,
     memories: usize,
@@ -79,7 +49,7 @@ impl Default for Detector {
     fn default() -> Detector {
         Detector {
             used: WasmFeatures::empty(),
-            simd_instructions: false,
+            defined_types: false,
             types: 0,
             memories: 0,
             tables: 0,
@@ -103,8 +73,14 @@ impl Detector {
                 }
             }
             Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    self.import(import?.ty);
+                for group in section {
+                    match group? {
+                        Imports::Single(_, import) => self.import(import.ty),
+                        group => {
+                            self.used |= WasmFeatures::COMPACT_IMPORTS;
+                            group.into_iter().try_for_each(|import| import.map(|import| self.import(import.1.ty)))?;
+                        }
+                    }
                 }
             }
             Payload::TableSection(section) => {
@@ -145,7 +121,6 @@ impl Detector {
                     self.element(element?)?;
                 }
             }
-            Payload::DataCountSection { .. } => self.used |= WasmFeatures::BULK_MEMORY,
             Payload::DataSection(section) => {
                 for data in section {
                     match data?.kind {
@@ -202,8 +177,7 @@ impl Detector {
 
     fn element(&mut self, element: wasmparser::Element<'_>) -> Result<(), wasmparser::Error> {
         match element.kind {
-            ElementKind::Passive => self.used |= WasmFeatures::BULK_MEMORY,
-            ElementKind::Declared => self.used |= WasmFeatures::BULK_MEMORY | WasmFeatures::REFERENCE_TYPES,
+            ElementKind::Passive | ElementKind::Declared => self.used |= WasmFeatures::BULK_MEMORY,
             ElementKind::Active { offset_expr, .. } => self.const_expr(&offset_expr)?,
         }
         if let ElementItems::Expressions(ty, expressions) = element.items {
@@ -258,11 +232,14 @@ impl Detector {
         use AbstractHeapType::*;
         self.used |= WasmFeatures::REFERENCE_TYPES;
         self.used |= match heap {
-            HeapType::Concrete(index) if index.as_module_index().is_none_or(|index| index < self.types) => {
-                WasmFeatures::FUNCTION_REFERENCES
+            // Recursive types came with garbage collection, others with function references.
+            HeapType::Concrete(index) if index.as_module_index().is_some_and(|index| index >= self.types) => {
+                WasmFeatures::GC
             }
-            // Recursive types came with garbage collection.
-            HeapType::Concrete(_) => WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::GC,
+            HeapType::Concrete(_) => {
+                self.defined_types = true;
+                WasmFeatures::empty()
+            }
             HeapType::Exact(_) => WasmFeatures::CUSTOM_DESCRIPTORS,
             HeapType::Abstract { ty, .. } => match ty {
                 Func | Extern if nullable => WasmFeatures::empty(),
@@ -309,10 +286,7 @@ impl Detector {
         let mut reader: OperatorsReader<'_> = body.get_operators_reader()?;
         while !reader.eof() {
             let operator = reader.read()?;
-            let used = proposal(&operator);
-            let is_constant = matches!(operator, Operator::V128Const { .. });
-            self.simd_instructions |= used.intersects(WasmFeatures::SIMD | WasmFeatures::RELAXED_SIMD) && !is_constant;
-            self.used |= used;
+            self.used |= proposal(&operator);
             match operator {
                 Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => match blockty {
                     BlockType::Empty => {}
@@ -406,8 +380,14 @@ mod tests {
     use super::*;
 
     fn needs(text: &str) -> Vec<&'static str> {
-        let detected = detect(&wat::parse_str(text).unwrap()).unwrap();
-        detected.list().map(|feature| feature.name).collect()
+        let bytes = wat::parse_str(text).unwrap();
+        let needed = scan(&bytes).unwrap();
+        assert!(crate::decode::validate(&bytes, needed).is_ok(), "too little for {text}");
+        for feature in needed.iter() {
+            let validated = crate::decode::validate(&bytes, needed.without(feature));
+            assert!(validated.is_err(), "{} is not needed for {text}", feature.name);
+        }
+        needed.iter().map(|feature| feature.name).collect()
     }
 
     #[test]
@@ -435,27 +415,5 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(needs(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn a_missing_feature_is_named_with_the_option_that_brings_it() {
-        let text = "(module (func i64.const 1 i64.const 1 i64.mul_wide_u drop drop))";
-        let bytes = wat::parse_str(text).unwrap();
-        let missing: Vec<_> =
-            detect(&bytes).unwrap().missing(Features::default()).map(|feature| feature.name).collect();
-        assert_eq!(missing, ["wide-arithmetic"]);
-        let module = crate::decode(bytes.into(), Features::default()).unwrap();
-        let error = module.validate_bodies().unwrap_err().to_string();
-        assert!(error.ends_with("needs wide-arithmetic (off by default): run with -W wide-arithmetic=y"), "{error}");
-    }
-
-    #[test]
-    fn vector_types_are_no_vector_instructions() {
-        let simd = |body: &str| {
-            let bytes = wat::parse_str(format!("(module (func (local v128) {body}))")).unwrap();
-            detect(&bytes).unwrap().simd_instructions()
-        };
-        assert!(!simd("local.get 0 drop v128.const i64x2 0 0 drop"));
-        assert!(simd("local.get 0 v128.not drop"));
     }
 }

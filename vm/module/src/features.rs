@@ -23,15 +23,14 @@ impl FeatureInfo {
         Features::default().0.contains(self.flags)
     }
 
+    /// Whether Heapwood does not have it.
+    pub fn is_absent(&self) -> bool {
+        ABSENT_FEATURES.iter().any(|absent| absent.flags == self.flags)
+    }
+
     /// wasmparser's flags for it.
     pub fn flags(&self) -> WasmFeatures {
         self.flags
-    }
-}
-
-impl fmt::Display for FeatureInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, if self.default_on() { "switched off" } else { "off by default" })
     }
 }
 
@@ -63,10 +62,13 @@ pub static FEATURES: [FeatureInfo; 20] = [
     row("compact-imports", WasmFeatures::COMPACT_IMPORTS, "import sections that share module names"),
 ];
 
-/// The row of FEATURES that brings `flags` (which wasmparser found missing).
-pub(crate) fn of_flags(flags: WasmFeatures) -> Option<&'static FeatureInfo> {
-    FEATURES.iter().find(|feature| feature.flags.intersects(flags))
-}
+/// Proposals that Heapwood does not have: `-W` does not know them, errors name them.
+pub static ABSENT_FEATURES: [FeatureInfo; 4] = [
+    row("stack-switching", WasmFeatures::STACK_SWITCHING, "continuations"),
+    row("custom-descriptors", WasmFeatures::CUSTOM_DESCRIPTORS, "descriptors of structs, exact types"),
+    row("shared-everything-threads", WasmFeatures::SHARED_EVERYTHING_THREADS, "shared objects, functions and tables"),
+    row("memory-control", WasmFeatures::MEMORY_CONTROL, "memory.discard"),
+];
 
 /// A `-W` option that means nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -80,7 +82,7 @@ pub enum FeatureError {
 }
 
 fn known_names() -> String {
-    FEATURES.each_ref().map(|feature| feature.name).join(", ")
+    names(&FEATURES.each_ref()).join(", ")
 }
 
 impl Features {
@@ -94,11 +96,44 @@ impl Features {
 
     /// Everything that `-W` can switch on.
     pub fn all() -> Features {
-        FEATURES.iter().fold(Features::DEFAULT, |all, feature| Features(all.0 | feature.flags))
+        FEATURES.iter().fold(Features::DEFAULT, Features::with)
+    }
+
+    /// Everything that has a name, [`ABSENT_FEATURES`] too.
+    pub(crate) fn named() -> Features {
+        ABSENT_FEATURES.iter().fold(Features::all(), Features::with)
     }
 
     pub(crate) const fn from_flags(flags: WasmFeatures) -> Features {
         Features(flags)
+    }
+
+    pub(crate) const fn with(self, feature: &FeatureInfo) -> Features {
+        Features(self.0.union(feature.flags))
+    }
+
+    pub(crate) const fn without(self, feature: &FeatureInfo) -> Features {
+        Features(self.0.difference(feature.flags))
+    }
+
+    pub(crate) const fn union(self, other: Features) -> Features {
+        Features(self.0.union(other.0))
+    }
+
+    /// Its members, in the order of [`FEATURES`], those that Heapwood does not have last.
+    pub fn iter(self) -> impl Iterator<Item = &'static FeatureInfo> {
+        FEATURES.iter().chain(&ABSENT_FEATURES).filter(move |feature| self.0.contains(feature.flags))
+    }
+
+    /// Those of its members that are off in `on`. Their text ([`fmt::Display`]) says how to have them.
+    pub fn missing_in(self, on: Features) -> Features {
+        let missing = self.iter().filter(|feature| !on.0.contains(feature.flags));
+        missing.fold(Features(WasmFeatures::empty()), Features::with)
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
     }
 
     /// For wasmparser.
@@ -129,6 +164,29 @@ impl Features {
     }
 }
 
+/// What a module needs and does not have: `needs gc (switched off): run with -W gc=y`.
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (absent, known): (Vec<_>, Vec<_>) = self.iter().partition(|feature| feature.is_absent());
+        let (on, off): (Vec<_>, Vec<_>) = known.iter().copied().partition(|feature| feature.default_on());
+        let groups = [(on, "switched off"), (off, "off by default"), (absent, "which Heapwood does not have")];
+        let mut before = "needs ";
+        for (features, state) in groups.iter().filter(|(features, _)| !features.is_empty()) {
+            write!(f, "{before}{} ({state})", names(features).join(", "))?;
+            before = ", ";
+        }
+        if groups[2].0.is_empty() && !known.is_empty() {
+            let options: Vec<_> = known.iter().map(|feature| format!("-W {}=y", feature.name)).collect();
+            write!(f, ": run with {}", options.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+fn names(features: &[&FeatureInfo]) -> Vec<&'static str> {
+    features.iter().map(|feature| feature.name).collect()
+}
+
 impl Default for Features {
     fn default() -> Features {
         Features::DEFAULT
@@ -153,5 +211,23 @@ mod tests {
         assert!(features.has("threads") && !features.has("gc") && features.has("simd"));
         assert_eq!(features.apply("gc").unwrap_err(), FeatureError::Form("gc".into()));
         assert!(features.apply("g=y").unwrap_err().to_string().starts_with("unknown feature \"g\" (known: mutable"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_options_that_bring_it() {
+        let text = |names: &[&str]| {
+            let rows = FEATURES.iter().chain(&ABSENT_FEATURES).filter(|feature| names.contains(&feature.name));
+            rows.fold(Features(WasmFeatures::empty()), Features::with).to_string()
+        };
+        assert_eq!(text(&["wide-arithmetic"]), "needs wide-arithmetic (off by default): run with -W wide-arithmetic=y");
+        assert_eq!(
+            text(&["threads", "gc", "wide-arithmetic", "simd"]),
+            "needs simd, gc (switched off), threads, wide-arithmetic (off by default): \
+             run with -W simd=y -W gc=y -W threads=y -W wide-arithmetic=y"
+        );
+        assert_eq!(
+            text(&["stack-switching", "threads"]),
+            "needs threads (off by default), stack-switching (which Heapwood does not have)"
+        );
     }
 }

@@ -111,7 +111,7 @@ impl ModuleInfo {
             let null = if ty.nullable { "null " } else { "" };
             match ty.heap {
                 HeapType::Type(index) => write!(f, "(ref {null}{})", self.type_name(index)),
-                heap => write!(f, "(ref {null}{})", abstract_name(heap)),
+                heap => write!(f, "(ref {null}{})", heap.abstract_name()),
             }
         })
     }
@@ -170,7 +170,8 @@ impl ModuleInfo {
     }
 }
 
-fn write_memory(f: &mut Formatter<'_>, memory: &MemoryType) -> fmt::Result {
+/// A memory type: `(memory 1 2 shared)`.
+pub fn write_memory(f: &mut Formatter<'_>, memory: &MemoryType) -> fmt::Result {
     f.write_str("(memory ")?;
     write_limits(f, memory.memory64, memory.min, memory.max)?;
     if memory.page_size_log2 != 16 {
@@ -179,27 +180,10 @@ fn write_memory(f: &mut Formatter<'_>, memory: &MemoryType) -> fmt::Result {
     f.write_str(if memory.shared { " shared)" } else { ")" })
 }
 
-fn write_limits(f: &mut Formatter<'_>, wide: bool, min: u64, max: Option<u64>) -> fmt::Result {
+/// The limits of a memory or table: `i64 1 2`.
+pub fn write_limits(f: &mut Formatter<'_>, wide: bool, min: u64, max: Option<u64>) -> fmt::Result {
     write!(f, "{}{min}", if wide { "i64 " } else { "" })?;
     max.map_or(Ok(()), |max| write!(f, " {max}"))
-}
-
-fn abstract_name(heap: HeapType) -> &'static str {
-    match heap {
-        HeapType::Any => "any",
-        HeapType::Eq => "eq",
-        HeapType::I31 => "i31",
-        HeapType::Struct => "struct",
-        HeapType::Array => "array",
-        HeapType::None => "none",
-        HeapType::Func => "func",
-        HeapType::NoFunc => "nofunc",
-        HeapType::Extern => "extern",
-        HeapType::NoExtern => "noextern",
-        HeapType::Exn => "exn",
-        HeapType::NoExn => "noexn",
-        HeapType::Type(_) => unreachable!("a defined type has an index"),
-    }
 }
 
 #[cfg(test)]

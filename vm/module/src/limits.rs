@@ -5,7 +5,7 @@
 //! 100,000, and 1,000,000 for imports and exports with the parameters and results of those that are functions.
 
 use crate::ModuleError;
-use wasmparser::Operator;
+use wasmparser::{BinaryReader, FrameStack, Operator};
 
 /// Bytes of a module.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;
@@ -48,9 +48,21 @@ pub(crate) fn name_the_limit(message: &str) -> String {
     }
 }
 
-/// Limits of instructions that wasmparser does not know.
-pub(crate) fn check_operator(operator: &Operator<'_>, offset: usize) -> Result<(), ModuleError> {
-    match *operator {
+/// First byte of the instructions on objects.
+const GC_PREFIX: u8 = 0xfb;
+/// What follows it in `array.new_fixed`, apart from the bit that continues a number.
+const ARRAY_NEW_FIXED: u8 = 8;
+
+/// Limits of instructions that wasmparser does not know; `reader` stands at an instruction.
+///
+/// # Errors
+/// The instruction is malformed or beyond a limit.
+pub fn check_operator(bytes: &[u8], reader: &BinaryReader<'_>, frames: &impl FrameStack) -> Result<(), ModuleError> {
+    let offset = reader.original_position();
+    if bytes[offset] != GC_PREFIX || bytes.get(offset + 1).is_none_or(|byte| byte & 0x7f != ARRAY_NEW_FIXED) {
+        return Ok(());
+    }
+    match reader.peek_operator(frames)? {
         Operator::ArrayNewFixed { array_size, .. } if array_size > ARRAY_NEW_FIXED_MAX => {
             let limit = ARRAY_NEW_FIXED_MAX;
             let message = format!("array.new_fixed of {array_size} elements: more than the limit of {limit}");

@@ -7,7 +7,7 @@ use crate::ModuleInfo;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// Names, as far as the module has a name section that can be read.
+/// Names, as far as the module has a name section that can be read. An empty name is none.
 #[derive(Debug, Default)]
 pub struct Names {
     bytes: Arc<[u8]>,
@@ -124,7 +124,8 @@ impl Names {
 
     fn text(&self, offset: u32, length: u32) -> Option<&str> {
         let (offset, length) = (offset as usize, length as usize);
-        std::str::from_utf8(self.bytes.get(offset..offset + length)?).ok()
+        let name = std::str::from_utf8(self.bytes.get(offset..offset + length)?).ok()?;
+        (!name.is_empty()).then_some(name)
     }
 
     fn reader(&self, subsection: Subsection) -> Reader<'_> {
@@ -253,6 +254,9 @@ mod tests {
         assert_eq!(names(&[1, 4, 1, 0, 9, b'a']).names().function(0), None);
         // Not UTF-8; the next is.
         let module = names(&[1, 7, 2, 0, 1, 0xff, 1, 1, b'b']);
+        assert_eq!((module.names().function(0), module.names().function(1)), (None, Some("b")));
+        // Names that are empty.
+        let module = names(&[1, 6, 2, 0, 0, 1, 1, b'b']);
         assert_eq!((module.names().function(0), module.names().function(1)), (None, Some("b")));
         // Subsection longer than the section, count without entries, overlong number.
         for contents in

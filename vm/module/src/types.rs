@@ -153,6 +153,27 @@ impl StorageType {
     }
 }
 
+impl HeapType {
+    /// Its name in the text format; `type` for a defined type, which has none there.
+    pub const fn abstract_name(self) -> &'static str {
+        match self {
+            HeapType::Any => "any",
+            HeapType::Eq => "eq",
+            HeapType::I31 => "i31",
+            HeapType::Struct => "struct",
+            HeapType::Array => "array",
+            HeapType::None => "none",
+            HeapType::Func => "func",
+            HeapType::NoFunc => "nofunc",
+            HeapType::Extern => "extern",
+            HeapType::NoExtern => "noextern",
+            HeapType::Exn => "exn",
+            HeapType::NoExn => "noexn",
+            HeapType::Type(_) => "type",
+        }
+    }
+}
+
 impl RefType {
     /// A reference to `heap`.
     pub const fn new(nullable: bool, heap: HeapType) -> RefType {

@@ -1,8 +1,8 @@
 //! What decoding finds in a module.
 
 use heapwood_module::{
-    ConstOp, ElementItems, ExportIndex, ExternType, Features, HeapType, ModuleInfo, RefType, SegmentMode, ValType,
-    decode,
+    ConstOp, DecodedModule, ElementItems, ExportIndex, ExternType, Features, HeapType, ModuleInfo, RefType,
+    SegmentMode, ValType, decode, explain,
 };
 
 fn module(text: &str) -> ModuleInfo {
@@ -139,8 +139,15 @@ fn errors_have_offsets_and_reasons() {
     );
     let mut without = default;
     without.apply("simd=n").unwrap();
-    let text = error("(module (func (local v128)))", without);
-    assert!(text.ends_with("needs simd (switched off): run with -W simd=y"), "{text}");
+    let bytes = wat::parse_str("(module (func (local v128)))").unwrap();
+    let refused = decode(bytes[..].into(), without).and_then(DecodedModule::validate_bodies).unwrap_err();
+    assert_eq!(
+        (refused.to_string(), refused.offset),
+        ("SIMD support is not enabled (at offset 0x17)".into(), Some(23))
+    );
+    let explained = explain(&bytes, without, refused);
+    assert_eq!(explained.to_string(), "needs simd (switched off): run with -W simd=y");
+    assert_eq!(explained.missing.iter().map(|feature| feature.name).collect::<Vec<_>>(), ["simd"]);
     let component = decode(b"\0asm\x0d\0\x01\0"[..].into(), default).unwrap_err();
     assert!(component.to_string().contains("component model"), "{component}");
 }

@@ -30,15 +30,23 @@ fn judge(bytes: &[u8], features: Features) -> (Verdict, Option<ModuleError>) {
         return (Verdict::Malformed, Some(error));
     }
     match decode(bytes.into(), features).and_then(|module| module.validate_bodies()) {
-        Ok(_) => (Verdict::Valid, detected_features_suffice(bytes).err()),
+        Ok(_) => (Verdict::Valid, detected_features_are_exact(bytes).err()),
         Err(error) => (Verdict::Invalid, Some(error)),
     }
 }
 
-/// A valid module is valid with the features alone that it was found to need.
-fn detected_features_suffice(bytes: &[u8]) -> Result<(), ModuleError> {
-    let detected = detect(bytes)?;
-    decode(bytes.into(), detected.exactly())?.validate_bodies()?;
+/// A valid module is valid with the features that it was found to need, and with no fewer.
+fn detected_features_are_exact(bytes: &[u8]) -> Result<(), ModuleError> {
+    let needed = detect(bytes)?;
+    let validate = |features| decode(bytes.into(), features)?.validate_bodies();
+    validate(needed)?;
+    for feature in needed.iter() {
+        let mut fewer = needed;
+        fewer.set(feature.name, false).unwrap();
+        if validate(fewer).is_ok() {
+            return Err(ModuleError::new(format!("{} is not needed", feature.name)));
+        }
+    }
     Ok(())
 }
 
