@@ -171,3 +171,68 @@ fn handles_of_another_store_are_errors() {
     assert!(f.call(&mut b, &[], &mut []).is_err());
     assert!(g.set(&mut b, Val::I32(1)).is_err());
 }
+
+#[test]
+fn a_branch_out_of_the_last_block_of_a_try_table_returns() {
+    // The block ends where the function does; the label that is left by the branch is another one.
+    let (mut store, instance) = instantiate(
+        r#"(module (global $g (export "g") (mut i32) (i32.const 0))
+            (func (export "f")
+              (try_table
+                (global.set $g (i32.const 7))
+                (block (br 1)))))"#,
+    );
+    instance.get_typed_func::<(), ()>(&mut store, "f").unwrap().call(&mut store, ()).unwrap();
+    let global = instance.get_global(&mut store, "g").unwrap();
+    assert_eq!(global.get(&mut store).i32(), Some(7));
+}
+
+#[test]
+fn constants_of_any_size_go_to_imported_globals() {
+    let constants = [
+        ("i32", "0x7fffffff", 0x7fff_ffff),
+        ("i32", "-1", 0xffff_ffff),
+        ("i64", "0x7fffffff", 0x7fff_ffff),
+        ("i64", "-1", u64::MAX as u128),
+        ("i64", "0x123456789abcdef0", 0x1234_5678_9abc_def0),
+        ("f32", "-1", 0xbf80_0000),
+        ("f64", "0", 0),
+        ("f64", "-0x1.56789abcdef01p+100", 0xc635_6789_abcd_ef01),
+        ("f64", "0x1p-1074", 1),
+        ("v128", "i64x2 0x123456789abcdef0 -2", 0xffff_ffff_ffff_fffe_1234_5678_9abc_def0),
+    ];
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    for (index, (ty, text, bits)) in constants.into_iter().enumerate() {
+        let zero = if ty == "v128" { "i64x2 0 0" } else { "0" };
+        let text = format!(
+            r#"(module (global $imported (import "" "") (mut {ty})) (global $own (mut {ty}) ({ty}.const {zero}))
+                (func (export "set") (global.set $imported ({ty}.const {text})) (global.set $own ({ty}.const {text})))
+                (func (export "own") (result {ty}) (global.get $own)))"#
+        );
+        let (ty, start) = match ty {
+            "i32" => (ValType::I32, Val::I32(0)),
+            "i64" => (ValType::I64, Val::I64(0)),
+            "f32" => (ValType::F32, Val::F32(0)),
+            "f64" => (ValType::F64, Val::F64(0)),
+            _ => (ValType::V128, Val::V128(0)),
+        };
+        let global = Global::new(&mut store, GlobalType::new(ty, true), start).unwrap();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let instance = Instance::new(&mut store, &module, &[global.into()]).unwrap();
+        instance.get_func(&mut store, "set").unwrap().call(&mut store, &[], &mut []).unwrap();
+        let mut own = [start];
+        instance.get_func(&mut store, "own").unwrap().call(&mut store, &[], &mut own).unwrap();
+        for value in [global.get(&mut store), own[0]] {
+            let got = match value {
+                Val::I32(value) => value as u32 as u128,
+                Val::I64(value) => value as u64 as u128,
+                Val::F32(bits) => bits as u128,
+                Val::F64(bits) => bits as u128,
+                Val::V128(bits) => bits,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(got, bits, "constant {index}");
+        }
+    }
+}

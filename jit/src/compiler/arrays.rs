@@ -314,7 +314,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         let mut index = self.pop();
         let mut array = self.pop();
-        self.prepare_stored(storage, &mut value);
+        self.prepare_stored(&mut value);
         let object = self.in_gpr(&mut array);
         let element = self.check_index(&array, object, &mut index);
         if storage.field_kind() == FieldKind::Ref {

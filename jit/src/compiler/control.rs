@@ -387,6 +387,8 @@ impl Compiler<'_> {
             Some(target) => {
                 self.asm.bind(control.label);
                 self.unreachable = false;
+                // Of what follows a tail block, only a label of another kind (of a `try_table`) can be reached.
+                self.after_tail = false;
                 self.restore(&target);
             }
             None if self.unreachable => self.fabricate_state(control.height, &control.signature),

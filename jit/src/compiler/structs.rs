@@ -211,7 +211,7 @@ impl Compiler<'_> {
         let offset = self.info.types.layout(ty).offsets[field as usize];
         let mut value = self.pop();
         let mut object = self.pop();
-        self.prepare_stored(storage, &mut value);
+        self.prepare_stored(&mut value);
         let reg = self.in_gpr(&mut object);
         if storage.field_kind() == FieldKind::Ref {
             self.null_site(&object, TrapKind::NullStruct);
@@ -225,8 +225,8 @@ impl Compiler<'_> {
     }
 
     /// A value to store: in a register, or a constant that the store holds itself.
-    pub(crate) fn prepare_stored(&mut self, storage: StorageType, value: &mut Value) {
-        let small = value.imm32().is_some() && !matches!(storage.unpacked(), ValType::F64 | ValType::V128);
+    pub(crate) fn prepare_stored(&mut self, value: &mut Value) {
+        let small = value.imm32().is_some();
         if !small {
             self.in_reg(value);
         }

@@ -39,10 +39,11 @@ impl Value {
         }
     }
 
-    /// A constant that fits a sign-extended 32-bit immediate of an instruction of the value's width.
+    /// A constant that fits a sign-extended 32-bit immediate of an instruction of the value's width; of a float, its bits.
     pub(crate) fn imm32(&self) -> Option<i32> {
         match (self.at, self.ty) {
-            (At::Const(bits), ValType::I64) => i32::try_from(bits as i64).ok(),
+            (At::Const(_), ValType::V128) => None,
+            (At::Const(bits), ValType::I64 | ValType::F64) => i32::try_from(bits as i64).ok(),
             (At::Const(bits), _) => Some(bits as u32 as i32),
             _ => None,
         }
@@ -62,7 +63,7 @@ pub(crate) fn width(ty: ValType) -> Width {
 }
 
 /// Registers that values are allocated to.
-const GPR_MASK: u32 = {
+pub(super) const GPR_MASK: u32 = {
     let (mut mask, mut i) = (0, 0);
     while i < CALLER_SAVED.len() {
         mask |= 1 << CALLER_SAVED[i].0;

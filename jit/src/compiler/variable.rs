@@ -111,7 +111,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         value.ty = ty;
         // The cell's address may need the scratch register, so the value is in a register of its own (or small).
-        let small = value.imm32().is_some() && ty != ValType::V128;
+        let small = value.imm32().is_some();
         if !small {
             self.in_reg(&mut value);
         }
