@@ -63,6 +63,8 @@ fn options(engine: &Engine, source_map: bool) -> CompileOptions {
         memory64_guard: engine.config().memory64_guard,
         #[cfg(feature = "test-hooks")]
         drop_last_slot: engine.config().drop_last_slot,
+        #[cfg(feature = "test-hooks")]
+        skip_zero_extension: engine.config().skip_zero_extension,
     }
 }
 

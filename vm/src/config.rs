@@ -21,6 +21,8 @@ pub struct Config {
     pub(crate) cpu: CpuFeatures,
     #[cfg(feature = "test-hooks")]
     pub(crate) drop_last_slot: bool,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) skip_zero_extension: bool,
 }
 
 /// What heaps are told, as far as it was set.
@@ -48,6 +50,8 @@ impl Config {
             cpu: CpuFeatures::detect(),
             #[cfg(feature = "test-hooks")]
             drop_last_slot: false,
+            #[cfg(feature = "test-hooks")]
+            skip_zero_extension: false,
         }
     }
 
@@ -116,7 +120,8 @@ impl Config {
         self
     }
 
-    /// Testing: compiled code checks itself (upper halves of 32-bit values, …).
+    /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit values
+    /// are clear, registers that belong to nobody are poisoned.
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
         self.debug_checks = on;
         self
@@ -126,6 +131,13 @@ impl Config {
     #[cfg(feature = "test-hooks")]
     pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
         self.drop_last_slot = on;
+        self
+    }
+
+    /// Breaks i32 results of the runtime on purpose: their upper half is not cleared.
+    #[cfg(feature = "test-hooks")]
+    pub fn skip_zero_extension(&mut self, on: bool) -> &mut Config {
+        self.skip_zero_extension = on;
         self
     }
 

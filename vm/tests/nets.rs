@@ -67,6 +67,23 @@ fn a_slot_missing_in_a_stack_map_is_reported() {
 }
 
 #[test]
+fn a_dirty_upper_half_is_reported() {
+    let text = r#"(module (memory 1 1) (func (export "grow") (result i32) (memory.grow (i32.const 1))))"#;
+    let grow = |break_it| {
+        let mut config = Config::new();
+        config.debug_checks(true).skip_zero_extension(break_it);
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let grow = instance.get_typed_func::<(), i32>(&mut store, "grow").unwrap();
+        grow.call(&mut store, ()).map_err(|error| error.trap().unwrap().kind())
+    };
+    assert_eq!(grow(false), Ok(-1));
+    assert_eq!(grow(true), Err(TrapKind::DirtyUpperHalf));
+}
+
+#[test]
 fn a_forgotten_log_entry_is_reported() {
     let (mut store, instance) = instantiate(&{
         let mut config = Config::new();

@@ -66,4 +66,6 @@ traps! {
     ExpectedSharedMemory = "expected shared memory",
     /// Misaligned atomic access.
     UnalignedAtomic = "unaligned atomic",
+    /// Under `debug_checks` only: a bug of the compiler.
+    DirtyUpperHalf = "dirty upper half of a 32-bit value",
 }

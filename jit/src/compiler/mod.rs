@@ -17,6 +17,7 @@ mod edges;
 mod exceptions;
 mod float;
 mod frame;
+mod guest_checks;
 mod integer;
 mod legacy;
 mod memory;
@@ -57,7 +58,7 @@ pub struct CompileEnv<'a> {
 /// Options of the compiler.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CompileOptions {
-    /// Recount registers and slots after each instruction, also in release builds.
+    /// Recount registers and slots after each instruction, also in release builds; compiled code checks itself.
     pub debug_checks: bool,
     /// What the machine has.
     pub cpu: CpuFeatures,
@@ -68,6 +69,9 @@ pub struct CompileOptions {
     /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,
+    /// Leaves what the runtime answers as 64 bits where it is an i32. Guest checks must notice.
+    #[cfg(feature = "test-hooks")]
+    pub skip_zero_extension: bool,
 }
 
 /// Buffers reused from function to function.
@@ -237,6 +241,9 @@ impl<'a> Compiler<'a> {
             self.regs.end_instruction();
             if cfg!(debug_assertions) || self.env.options.debug_checks {
                 self.check_state();
+            }
+            if self.env.options.debug_checks {
+                self.emit_guest_checks();
             }
             self.op += 1;
             if self.unreachable && !self.control.is_empty() {

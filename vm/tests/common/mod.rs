@@ -1,0 +1,21 @@
+//! What the generated tests share: the modes in which they run.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use heapwood_vm::Config;
+
+/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two.
+pub fn modes() -> [(&'static str, Config); 4] {
+    let base = || {
+        let mut config = Config::new();
+        config.gc_heap_max(HEAP_MAX);
+        config
+    };
+    let mut modes = ["default", "nursery64k", "stress1", "mem64-slow"].map(|name| (name, base()));
+    modes[1].1.gc_nursery(64 << 10);
+    modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
+    modes[3].1.memory64_guard(false).debug_checks(true);
+    modes
+}
+
+/// Limit of the heap in bytes: full soon, so that lengths which are too large are found out quickly.
+pub const HEAP_MAX: u64 = 64 << 20;
