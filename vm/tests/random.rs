@@ -27,6 +27,8 @@ const DEFAULT_SEEDS: Range<u64> = 0..120;
 const CHUNK: u64 = 40;
 /// A seed hangs if it takes longer. Far above what anything takes: fuel ends every module.
 const HANGS_AFTER: Duration = Duration::from_secs(300);
+/// Limit of the heap in bytes: under stress, all of it is verified at each allocation.
+const HEAP_MAX: u64 = 8 << 20;
 /// Names the seeds of this process, if it is one that runs them.
 const WORKER: &str = "HEAPWOOD_RANDOM_WORKER";
 
@@ -98,7 +100,10 @@ fn ended_badly(seed: u64, how: &str) -> String {
 
 /// Runs seeds in this process.
 fn work(seeds: Range<u64>) {
-    let engines = common::modes().map(|(name, config)| (name, heapwood_vm::Engine::new(&config).unwrap()));
+    let engines = common::modes().map(|(name, mut config)| {
+        config.gc_heap_max(HEAP_MAX);
+        (name, heapwood_vm::Engine::new(&config).unwrap())
+    });
     let mut totals = Totals::new();
     for seed in seeds {
         println!("seed {seed}");

@@ -4,7 +4,7 @@ use arbitrary::Unstructured;
 use wasm_smith::{Config, Module};
 
 /// Loops and calls of a module until it traps.
-const FUEL: u32 = 3000;
+const FUEL: u32 = 1000;
 
 /// A sequence of numbers (xorshift64*).
 pub struct Numbers(u64);
