@@ -182,7 +182,6 @@ fn wrong_options_are_usage_errors() {
         (&["--gc-heap-max", "100g"], "--gc-heap-max 100g"),
         (&["--dir", "::x"], "--dir ::x"),
         (&["--preload", "x"], "NAME=FILE"),
-        (&["--heap-snapshot", "x"], "--heap-snapshot is not there yet"),
         (&["--precompiled"], "--precompiled is not there yet"),
     ] {
         assert_ends(&run(options, text), 2, &[says]);

@@ -51,6 +51,11 @@ impl Immortal {
         reference & 1 == 0 && (NULL_ZONE_BYTES..self.top).contains(&offset)
     }
 
+    /// Where the part ends that was handed out, as a reference.
+    pub fn end(&self) -> u32 {
+        (self.top / 4) as u32
+    }
+
     /// Remembers an object for the verifier.
     pub fn note_object(&mut self, object: u32) {
         self.objects.push(object);

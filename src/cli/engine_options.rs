@@ -6,7 +6,7 @@ use super::gc_report::{GcReport, LogFormat};
 use super::not_yet::refuse;
 use super::trace::Trace;
 use super::units::Size;
-use super::watch::{Listener, Watch};
+use super::watch::{Listener, Snapshot, Watch};
 use anyhow::{Context, Result};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, Store};
@@ -82,8 +82,8 @@ struct GcOptions {
     /// Print a table about the heap on stderr at exit
     #[arg(long)]
     gc_stats: bool,
-    /// Write a snapshot of the heap at exit
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Write a snapshot of the heap at exit, or when it is full, for Chrome DevTools (name it .heapsnapshot)
+    #[arg(long, value_name = "FILE")]
     heap_snapshot: Option<PathBuf>,
     /// Write what happened when, as a trace that Perfetto and Chrome show
     #[arg(long, value_name = "FILE")]
@@ -139,7 +139,8 @@ impl EngineOptions {
         if let Some(mut log) = self.gc.report()? {
             listeners.push(Box::new(move |event| log.write(event)));
         }
-        let watch = Watch::new(self.gc.gc_stats, trace, &mut store, listeners);
+        let snapshot = self.gc.heap_snapshot.as_deref().map(Snapshot::create).transpose()?;
+        let watch = Watch::new(self.gc.gc_stats, trace, snapshot, &mut store, listeners);
         Ok((store, watch))
     }
 
@@ -197,7 +198,6 @@ impl GcOptions {
     fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
         refuse("--gc-profile", self.gc_profile.is_some())?;
         refuse("--gc-threads", self.gc_threads.is_some())?;
-        refuse("--heap-snapshot", self.heap_snapshot.is_some())?;
         let sizes = self.sizes()?;
         if let Some(max) = &sizes.max {
             config.gc_heap_max(max.bytes);

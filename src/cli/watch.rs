@@ -2,18 +2,45 @@
 
 use super::gc_report::Figures;
 use super::trace::Trace;
+use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Hears of every event.
 pub type Listener = Box<dyn FnMut(&GcEvent) + Send>;
 
+/// The file of `--heap-snapshot`. It is written once: when the heap is full, or else at exit.
+#[derive(Clone)]
+pub struct Snapshot {
+    path: PathBuf,
+    file: Arc<Mutex<Option<File>>>,
+}
+
+impl Snapshot {
+    /// An empty file.
+    pub fn create(path: &Path) -> Result<Snapshot> {
+        let file = File::create(path).with_context(|| format!("--heap-snapshot {}", path.display()))?;
+        Ok(Snapshot { path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
+    }
+
+    fn write(&self, write: impl FnOnce(File) -> std::io::Result<()>) {
+        if let Some(file) = lock(&self.file).take()
+            && let Err(error) = write(file)
+        {
+            eprintln!("error: --heap-snapshot {}: {error}", self.path.display());
+        }
+    }
+}
+
 /// See the module.
 pub struct Watch {
     start: Instant,
     figures: Option<Arc<Mutex<Figures>>>,
     trace: Option<Trace>,
+    snapshot: Option<Snapshot>,
 }
 
 impl Watch {
@@ -22,6 +49,7 @@ impl Watch {
     pub fn new<T>(
         with_figures: bool,
         trace: Option<&Trace>,
+        snapshot: Option<Snapshot>,
         store: &mut Store<T>,
         mut listeners: Vec<Listener>,
     ) -> Watch {
@@ -35,14 +63,17 @@ impl Watch {
             store.on_host_call(move |call| of_calls.host_call(call));
             trace.resume();
         }
+        if let Some(snapshot) = snapshot.clone() {
+            store.on_heap_exhausted(move |heap| snapshot.write(|file| heap.heap_snapshot(file)));
+        }
         if !listeners.is_empty() {
             store.on_gc(move |event| listeners.iter_mut().for_each(|listener| listener(event)));
         }
-        Watch { start: Instant::now(), figures, trace: trace.cloned() }
+        Watch { start: Instant::now(), figures, trace: trace.cloned(), snapshot }
     }
 
     /// Prints and writes what was asked for.
-    pub fn finish<T>(&self, store: &Store<T>) {
+    pub fn finish<T>(&self, store: &mut Store<T>) {
         if let Some(figures) = &self.figures {
             let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
             eprint!("{}", lock(figures).table(&store.gc_stats(), run_us));
@@ -50,9 +81,12 @@ impl Watch {
         if let Some(trace) = &self.trace {
             trace.end();
         }
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.write(|file| store.heap_snapshot(file));
+        }
     }
 }
 
-fn lock(figures: &Mutex<Figures>) -> std::sync::MutexGuard<'_, Figures> {
-    figures.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

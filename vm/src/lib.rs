@@ -20,6 +20,7 @@ mod refs;
 mod registry;
 mod roots;
 mod rt;
+mod snapshot;
 mod store;
 mod trap;
 mod types;
@@ -43,7 +44,10 @@ pub use linker::Linker;
 pub use module::Module;
 pub use refs::{AnyRef, ExnRef, ExternRef, RefKind};
 pub use roots::{Root, RootScope, Rooted};
-pub use store::{AsContext, AsContextMut, Caller, HostCall, Store, StoreContext, StoreContextMut};
+pub use store::{
+    AsContext, AsContextMut, Caller, ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse, Store, StoreContext,
+    StoreContextMut,
+};
 pub use trap::{Trap, TrapKind};
 pub use types::*;
 pub use value::Val;

@@ -138,7 +138,8 @@ impl RootSet {
         Ok(self.owned[root.slot.index as usize])
     }
 
-    fn reclaim(&mut self) {
+    /// Takes back the entries of handles that were dropped.
+    pub fn reclaim(&mut self) {
         let mut released = self.released.lock();
         for &index in released.iter() {
             self.owned[index as usize] = 0;
@@ -168,6 +169,13 @@ impl RootSet {
             }
         }
         None
+    }
+
+    /// Calls `visit` with the number and the reference of each handle; those that were dropped since the last
+    /// [`RootSet::reclaim`] count.
+    pub fn each(&self, mut visit: impl FnMut(u64, RawRef)) {
+        let references = self.scoped.iter().map(|(reference, _)| reference).chain(&self.owned);
+        references.enumerate().for_each(|(index, reference)| visit(index as u64, *reference));
     }
 
     /// A collection promoted everything that handles name.

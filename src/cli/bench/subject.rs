@@ -58,7 +58,7 @@ fn measure_export(
     // Slices are reported apart, so that the pauses end here.
     let of_calls = pauses.frozen();
     let slices = args.slice.map(|slice| measure_slices(&mut store, instance, slice)).transpose()?;
-    watch.finish(&store);
+    watch.finish(&mut store);
     Ok(Measurement { result, calls, instantiate_ms, pauses: of_calls, slices })
 }
 
@@ -107,7 +107,7 @@ fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module, trace: Opti
             },
         }
         calls.push(times);
-        watch.finish(&store);
+        watch.finish(&mut store);
     }
     Ok(Measurement { result: None, calls, instantiate_ms, pauses, slices: None })
 }

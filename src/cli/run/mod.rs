@@ -103,7 +103,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => ending.status(&mut store, &module, error),
     });
-    watch.finish(&store);
+    watch.finish(&mut store);
     status
 }
 

@@ -85,7 +85,7 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>
             Err(error) => fail(path, line, &format!("{error:#}"), totals),
         }
     }
-    watch.finish(script.store());
+    watch.finish(script.store_mut());
     Ok(())
 }
 

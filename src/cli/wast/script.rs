@@ -66,8 +66,8 @@ impl Script {
         Ok(Script { store, features, linker, instances: Named::new(), definitions: Named::new() })
     }
 
-    pub fn store(&self) -> &Store<()> {
-        &self.store
+    pub fn store_mut(&mut self) -> &mut Store<()> {
+        &mut self.store
     }
 
     /// Runs one directive.

@@ -5,7 +5,7 @@
 
 use super::StoreId;
 use super::instance::InstanceData;
-use super::observe::HostListener;
+use super::observe::{ExhaustionListener, HostListener};
 use super::signature::Signature;
 use super::table::TableData;
 use crate::engine::Engine;
@@ -60,6 +60,8 @@ pub(crate) struct Guest {
     host_funcs: Vec<HostFunc>,
     /// Hears of calls of host functions.
     pub host_listener: Option<HostListener>,
+    /// Hears of a full heap before the guest is left.
+    pub exhaustion_listener: Option<ExhaustionListener>,
     pub signatures: FxHashMap<u32, Arc<Signature>>,
     /// Values behind externrefs, by the index in their cells.
     pub host_values: Vec<Option<Box<dyn Any + Send + Sync>>>,
@@ -96,6 +98,7 @@ impl Guest {
             tags: Vec::new(),
             host_funcs: Vec::new(),
             host_listener: None,
+            exhaustion_listener: None,
             signatures: FxHashMap::default(),
             host_values: Vec::new(),
             free_host_values: Vec::new(),

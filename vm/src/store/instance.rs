@@ -52,6 +52,11 @@ impl InstanceData {
         count
     }
 
+    /// The elements of all segments that are expressions.
+    pub fn segment_references(&self) -> impl Iterator<Item = RawRef> {
+        self.segments.iter().flatten().flat_map(|elements| elements.iter().copied())
+    }
+
     /// The object of a function; none if it never becomes a reference.
     pub fn function_object(&self, function: u32) -> Option<RawRef> {
         if let Some(imported) = self.imported_functions.get(function as usize) {

@@ -16,7 +16,7 @@ mod table;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use id::StoreId;
 pub(crate) use instance::{sub_slice, sub_slice_mut};
-pub use observe::HostCall;
+pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use signature::Signature;
 

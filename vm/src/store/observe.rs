@@ -1,7 +1,8 @@
 //! What a store tells those who watch it.
 
-use super::Store;
+use super::{Store, StoreContextMut, StoreOpaque};
 use heapwood_gc::{GcEvent, HeapStats};
+use std::io;
 use std::time::Instant;
 
 /// A call of a host function that has returned.
@@ -13,6 +14,95 @@ pub struct HostCall<'a> {
     pub start: Instant,
     /// When the function returned.
     pub end: Instant,
+}
+
+/// A heap that is full, seen from where the guest asked for more.
+pub struct ExhaustedHeap<'a>(&'a mut StoreOpaque);
+
+impl ExhaustedHeap<'_> {
+    /// Writes a snapshot, as [`Store::heap_snapshot`] does, with the guest's frames.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
+        self.0.heap_snapshot(output)
+    }
+
+    /// Numbers of the heap.
+    pub fn gc_stats(&self) -> HeapStats {
+        self.0.gc_stats()
+    }
+}
+
+impl std::fmt::Debug for ExhaustedHeap<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExhaustedHeap").finish_non_exhaustive()
+    }
+}
+
+/// Memory of a linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryUse {
+    /// Pages that it has.
+    pub pages: u64,
+    /// Bytes of a page.
+    pub page_bytes: u64,
+    /// Bytes that it has.
+    pub used_bytes: u64,
+    /// Most bytes that it ever had. Memories never shrink, so this is the same.
+    pub peak_bytes: u64,
+}
+
+/// Memory of a heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapUse {
+    /// Its limit in bytes.
+    pub limit_bytes: u64,
+    /// Bytes that it takes from the system, its tables included.
+    pub used_bytes: u64,
+    /// Most that it ever took.
+    pub peak_bytes: u64,
+}
+
+/// Memory of a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemoryStats {
+    /// Each linear memory, in the order in which they were made.
+    pub memories: Vec<MemoryUse>,
+    /// Pages of all linear memories together.
+    pub total_pages: u64,
+    /// The heap.
+    pub heap: HeapUse,
+}
+
+/// Hears of a full heap.
+pub(crate) type ExhaustionListener = Box<dyn FnMut(&mut ExhaustedHeap<'_>) + Send>;
+
+impl StoreOpaque {
+    /// The guest is about to be left since the heap is full.
+    #[cold]
+    pub fn tell_exhausted(&mut self) {
+        if let Some(mut listener) = self.guest.exhaustion_listener.take() {
+            listener(&mut ExhaustedHeap(self));
+            self.guest.exhaustion_listener = Some(listener);
+        }
+    }
+
+    fn memory_stats(&self) -> MemoryStats {
+        let memory_use = |memory: &crate::rt::memory::LinearMemory| {
+            let (pages, used_bytes) = (memory.pages(), memory.byte_len() as u64);
+            MemoryUse { pages, page_bytes: 1 << memory.ty().page_size_log2, used_bytes, peak_bytes: used_bytes }
+        };
+        let memories: Vec<MemoryUse> = self.guest.memories.iter().map(memory_use).collect();
+        let total_pages = memories.iter().map(|memory| memory.pages).sum();
+        let stats = self.heap.stats();
+        let heap = HeapUse {
+            limit_bytes: self.heap.limit_bytes(),
+            used_bytes: stats.committed_bytes,
+            peak_bytes: stats.peak_bytes,
+        };
+        MemoryStats { memories, total_pages, heap }
+    }
 }
 
 /// Hears of calls of host functions.
@@ -39,5 +129,36 @@ impl<T: 'static> Store<T> {
     /// one, such a call costs a branch more.
     pub fn on_host_call(&mut self, listener: impl FnMut(&HostCall<'_>) + Send + 'static) {
         self.inner.opaque.guest.host_listener = Some(Box::new(listener));
+    }
+
+    /// Calls `listener` when an allocation of the guest does not fit the heap's limit, before the trap, in place of an
+    /// earlier listener. It sees the guest's frames.
+    pub fn on_heap_exhausted(&mut self, listener: impl FnMut(&mut ExhaustedHeap<'_>) + Send + 'static) {
+        self.inner.opaque.guest.exhaustion_listener = Some(Box::new(listener));
+    }
+
+    /// Writes a snapshot of the heap that Chrome DevTools loads (`.heapsnapshot`): the reachable objects with their
+    /// types and fields by name, and what keeps them alive. Collects nothing and moves nothing; needs a thirtieth of
+    /// the heap's size as memory of the process, and none of the heap's.
+    ///
+    /// # Errors
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
+    pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
+        self.inner.opaque.heap_snapshot(output)
+    }
+
+    /// Memory of the store: linear memories and heap.
+    pub fn memory_stats(&self) -> MemoryStats {
+        self.inner.opaque.memory_stats()
+    }
+}
+
+impl<T: 'static> StoreContextMut<'_, T> {
+    /// Writes a snapshot of the heap, as [`Store::heap_snapshot`] does, with the guest's frames.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
+        self.opaque().heap_snapshot(output)
     }
 }

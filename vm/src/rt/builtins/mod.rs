@@ -15,7 +15,7 @@ pub(crate) use exception::resume;
 use super::entry::Left;
 use crate::error::Error;
 use crate::store::StoreOpaque;
-use crate::trap::Trap;
+use crate::trap::{Trap, TrapKind};
 use heapwood_gc_abi::hot::STORE;
 use heapwood_jit::abi::{Builtin, RESUME_PC};
 use heapwood_jit::stubs::Status;
@@ -71,7 +71,12 @@ fn finish(store: &mut StoreOpaque, result: Result<u64, Stop>) -> Outcome {
         Err(Stop::Resume(exception)) => {
             return Outcome { value: exception as u64, status: Status::Resume as u64 };
         }
-        Err(Stop::Trap(trap)) => Error::from(trap),
+        Err(Stop::Trap(trap)) => {
+            if trap.kind() == TrapKind::HeapExhausted {
+                store.tell_exhausted();
+            }
+            Error::from(trap)
+        }
         Err(Stop::Error(error)) => error,
     };
     let backtrace = store.backtrace();

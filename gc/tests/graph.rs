@@ -1,0 +1,105 @@
+//! The graph of snapshots against the model of a heap, and its own memory.
+
+mod common;
+
+use common::{Body, Roots, Value, World, struct_type};
+use heapwood_gc::{Heap, HeapConfig, HeapGraph};
+use heapwood_gc_abi::{FieldKind, RawRef, is_i31};
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+
+fn graph<'h>(heap: &'h Heap, roots: &[RawRef]) -> HeapGraph<'h> {
+    heap.graph(|visit| roots.iter().for_each(|root| visit(*root))).expect("memory for a small graph")
+}
+
+/// Numbers are those of the order of the walk, and every reference leads to an object of the graph.
+fn check_numbers(graph: &HeapGraph<'_>) {
+    let (mut number, mut references) = (0, 0);
+    let checked: Result<(), Infallible> = graph.each_object(|object| {
+        assert_eq!(graph.position(object), Some(number), "{object:#x}");
+        number += 1;
+        graph.each_reference(object, |_, target| {
+            assert!(graph.position(target).is_some(), "{target:#x} of {object:#x} is not in the graph");
+            references += 1;
+        });
+        Ok(())
+    });
+    let Ok(()) = checked;
+    assert_eq!((number, references), (graph.objects(), graph.references()));
+}
+
+/// The objects that a model reaches, with the references between them.
+fn reachable(world: &World) -> HashMap<usize, Vec<usize>> {
+    let object = |value: &Value| match value {
+        Value::Object(object) => Some(*object),
+        Value::Null | Value::I31(_) => None,
+    };
+    let roots = world.frames.iter().flatten().chain(&world.globals);
+    let mut grey: Vec<usize> = roots.filter_map(object).collect();
+    let mut found = HashMap::new();
+    while let Some(at) = grey.pop() {
+        if found.contains_key(&at) {
+            continue;
+        }
+        let targets: Vec<usize> = match &world.bodies[at] {
+            Body::Struct { refs, .. } | Body::Refs(refs) => refs.iter().filter_map(object).collect(),
+            Body::Data { .. } | Body::Host(_) => Vec::new(),
+        };
+        grey.extend(&targets);
+        found.insert(at, targets);
+    }
+    found
+}
+
+#[test]
+fn it_has_what_the_model_reaches_and_nothing_else() {
+    for seed in 0..8 {
+        let config = HeapConfig { max_bytes: 64 << 20, nursery_bytes: Some(64 << 10), ..HeapConfig::default() };
+        let mut world = World::new(&config, 900 + seed);
+        for round in 0..6 {
+            world.run(3000);
+            let roots: Vec<RawRef> = world.roots.frames.iter().flatten().chain(&world.roots.globals).copied().collect();
+            let graph = graph(&world.heap, &roots);
+            check_numbers(&graph);
+            let model = reachable(&world);
+            let references: usize = model.values().map(Vec::len).sum();
+            assert_eq!(graph.objects(), model.len() as u64, "seed {seed}, round {round}");
+            assert_eq!(graph.references(), references as u64, "seed {seed}, round {round}");
+            for root in roots {
+                assert_eq!(graph.position(root).is_some(), root != 0 && !is_i31(root), "{root:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_heap_of_the_widest_and_the_deepest_graph_needs_less_than_a_tenth() {
+    let config = HeapConfig { max_bytes: 24 << 20, ..HeapConfig::default() };
+    let types = common::Types::new();
+    let node = struct_type(&types.table, &[FieldKind::Ref, FieldKind::Ref]);
+    let mut heap = Heap::new(&config, types.table.clone()).unwrap();
+    let mut roots = Roots { frames: vec![vec![0; 4]], ..Roots::default() };
+    // An array that names 200,000 nodes at once, far more than the stack holds, then a list until the heap is full.
+    let wide = heap.alloc_array(types.refs, 200_000, &mut roots).unwrap();
+    roots.frames[0][0] = wide;
+    for index in 0..200_000 {
+        let leaf = heap.alloc_struct(node.id, &mut roots).unwrap();
+        let wide = roots.frames[0][0];
+        heap.array_set_ref(wide, index, leaf);
+    }
+    let mut length = 0;
+    while let Ok(next) = heap.alloc_struct(node.id, &mut roots) {
+        heap.write_ref(next, 4, roots.frames[0][1]);
+        roots.frames[0][1] = next;
+        length += 1;
+    }
+    let committed = heap.stats().committed_bytes;
+    let graph = graph(&heap, &roots.frames[0]);
+    check_numbers(&graph);
+    assert_eq!(graph.objects(), 200_001 + length);
+    assert_eq!(graph.references(), 200_000 + length - 1);
+    assert!(length > 100_000, "the list has {length} nodes");
+    assert!(graph.table_bytes() as u64 * 10 < committed, "{} bytes for {committed}", graph.table_bytes());
+    let positions: HashSet<u64> = (0..4).filter_map(|root| graph.position(roots.frames[0][root])).collect();
+    assert_eq!(positions.len(), 2);
+}
