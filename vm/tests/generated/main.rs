@@ -6,9 +6,12 @@ mod common;
 mod lab;
 
 mod casts;
+mod confusion;
+mod ends;
 mod lengths;
 mod subtype_imports;
 mod upper_halves;
+mod widths;
 
 /// A test for each mode of a function that takes the mode's number.
 #[macro_export]
