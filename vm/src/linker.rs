@@ -73,7 +73,7 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(host.named(module, name)))
     }
 
-    /// Defines something of a store. Instantiation in another store will fail.
+    /// Defines something of a store, or a shared memory. Instantiation in another store will fail, but for the latter.
     ///
     /// # Errors
     /// The name is defined already.
@@ -124,7 +124,7 @@ impl<T: 'static> Linker<T> {
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Option<Extern>> {
         Ok(match self.find(module, name) {
             None => None,
-            Some(Definition::Extern(item)) => Some(*item),
+            Some(Definition::Extern(item)) => Some(item.clone()),
             Some(Definition::Host(host)) => {
                 let func: Func = store.as_context_mut().opaque().new_host_func(host)?;
                 Some(Extern::Func(func))

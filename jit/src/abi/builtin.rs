@@ -70,6 +70,12 @@ builtins! {
     Call MemoryCopy(dst_memory, src_memory, dst, src, len),
     /// `memory.init`.
     Call MemoryInit(memory, segment, dst, src, len),
+    /// `memory.atomic.notify`: how many were woken. The offset's lower and upper half, then the operands.
+    Call MemoryNotify(memory, offset_low, offset_high, address, count),
+    /// `memory.atomic.wait32`: 0 woken, 1 another value, 2 timed out.
+    Call MemoryWait32(memory, offset_low, offset_high, address, expected, timeout),
+    /// `memory.atomic.wait64`.
+    Call MemoryWait64(memory, offset_low, offset_high, address, expected, timeout),
     /// `data.drop`.
     Call DataDrop(segment),
     /// `table.set` (traps out of bounds).

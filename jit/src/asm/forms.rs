@@ -30,10 +30,19 @@ pub(crate) enum ShiftOp {
 /// One-operand operations of opcode F7, by their extension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unary {
+    Neg = 3,
     Mul = 4,
     Imul = 5,
     Div = 6,
     Idiv = 7,
+}
+
+/// Read-modify-write operations `[mem], reg`, indivisible: `reg` takes what was in memory (compare-exchange: rax does).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Locked {
+    Exchange,
+    ExchangeAdd,
+    CompareExchange,
 }
 
 /// Conditions, by their encoding.
@@ -318,6 +327,30 @@ impl Assembler {
         self.encode(op(0x87), true, a.0, Rm::Reg(b.0), false);
     }
 
+    /// `lock op [mem], reg` of any width.
+    pub(crate) fn locked(&mut self, locked: Locked, width: Width, mem: Mem, reg: Gpr) {
+        let narrow = width == Width::W8;
+        let opcode = match locked {
+            // An exchange with memory is locked without a prefix.
+            Locked::Exchange => op(if narrow { 0x86 } else { 0x87 }),
+            Locked::ExchangeAdd => op0f(if narrow { 0xc0 } else { 0xc1 }),
+            Locked::CompareExchange => op0f(if narrow { 0xb0 } else { 0xb1 }),
+        };
+        if locked != Locked::Exchange {
+            self.byte(0xf0);
+        }
+        if width == Width::W16 {
+            self.byte(0x66);
+        }
+        self.encode(opcode, Self::wide(width), reg.0, Rm::Mem(mem), narrow);
+    }
+
+    /// A full barrier: `lock or dword [rsp], 0`.
+    pub(crate) fn fence(&mut self) {
+        self.byte(0xf0);
+        self.alu_mi(Width::W32, Alu::Or, Mem::base(Gpr::RSP, 0), 0);
+    }
+
     /// `imul dst, src`.
     pub(crate) fn imul_rr(&mut self, width: Width, dst: Gpr, src: Gpr) {
         self.encode(op0f(0xaf), Self::wide(width), dst.0, Rm::Reg(src.0), false);
@@ -349,7 +382,7 @@ impl Assembler {
         self.encode(op(0xd3), Self::wide(width), shift as u8, Rm::Reg(dst.0), false);
     }
 
-    /// `mul`, `imul`, `div`, `idiv` of rdx:rax (products: rax) by a register.
+    /// `neg` of a register; `mul`, `imul`, `div`, `idiv` of rdx:rax (products: rax) by one.
     pub(crate) fn unary(&mut self, width: Width, unary: Unary, reg: Gpr) {
         self.encode(op(0xf7), Self::wide(width), unary as u8, Rm::Reg(reg.0), false);
     }

@@ -8,7 +8,7 @@ mod forms;
 mod vex;
 
 pub(crate) use encode::{Mem, Width};
-pub(crate) use forms::{Alu, Cond, ShiftOp, Sse, Unary};
+pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Source, Vex};
 
 /// A position in the code to be bound and jumped to.

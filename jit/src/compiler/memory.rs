@@ -123,7 +123,12 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn load(&mut self, load: Load, memarg: &MemArg) {
-        let mut address = self.pop();
+        let address = self.pop();
+        self.load_from(address, load, memarg);
+    }
+
+    /// Loads from a popped address and pushes the result.
+    pub(crate) fn load_from(&mut self, mut address: Value, load: Load, memarg: &MemArg) {
         let mem = self.address(&mut address, memarg, access_bytes(load.ty, load.width));
         let as_result = Value { ty: load.ty, ..address };
         let dst = self.result_reg(load.ty, Some(&as_result), &[]);
@@ -220,7 +225,7 @@ impl Compiler<'_> {
 }
 
 /// Bytes that an access touches.
-fn access_bytes(ty: ValType, width: Width) -> u32 {
+pub(crate) fn access_bytes(ty: ValType, width: Width) -> u32 {
     match (ty, width) {
         (ValType::V128, _) => 16,
         (_, Width::W8) => 1,

@@ -4,10 +4,11 @@
 //! 1. `state`: registers, locals, operands as data; `values`: pop, push, allocate, spill, load.
 //! 2. `moves`: parallel moves; `edges`: bringing the state of a branch to that of its label.
 //! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points.
-//! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `table`,
-//!    `structs`, `arrays`, `casts`, `exceptions`, `legacy`, `wide`, `simd`; `visitor` maps operators to them.
+//! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `atomic`,
+//!    `table`, `structs`, `arrays`, `casts`, `exceptions`, `legacy`, `wide`, `simd`; `visitor` maps operators to them.
 
 mod arrays;
+mod atomic;
 mod call;
 mod casts;
 mod check;

@@ -138,6 +138,15 @@ macro_rules! look {
     ($look:ident MemoryInit $($arg:ident)*) => {
         $look.call()
     };
+    ($look:ident MemoryAtomicNotify $($arg:ident)*) => {
+        $look.call()
+    };
+    ($look:ident MemoryAtomicWait32 $($arg:ident)*) => {
+        $look.call()
+    };
+    ($look:ident MemoryAtomicWait64 $($arg:ident)*) => {
+        $look.call()
+    };
     ($look:ident DataDrop $($arg:ident)*) => {
         $look.call()
     };

@@ -1,8 +1,9 @@
 //! `heapwood wast`: scripts of the specification's test suite.
 //!
-//! `script` runs the directives of one file in a store of its own, `spectest` is the module that scripts import from,
+//! `directives` runs those of one file in order, and those of its threads; `script` runs one, in a store; `spectest` is the module that scripts import from,
 //! `values` translates arguments and compares results.
 
+mod directives;
 mod script;
 mod spectest;
 mod values;
@@ -13,7 +14,6 @@ use super::units::Size;
 use anyhow::{Context, Result};
 use clap::Args;
 use heapwood::Engine;
-use script::Script;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wast::Wast;
@@ -39,6 +39,13 @@ pub struct WastArgs {
 struct Totals {
     passed: usize,
     failed: usize,
+}
+
+impl Totals {
+    fn add(&mut self, other: Totals) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
 }
 
 /// Runs every script and prints failures and totals.
@@ -76,16 +83,9 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>
             return Ok(());
         }
     };
-    let (store, watch) = args.engine.store(engine, (), trace, None)?;
-    let mut script = Script::new(store, args.engine.features.set()?)?;
-    for directive in directives {
-        let line = directive.span().linecol_in(&text).0;
-        match script.run(directive) {
-            Ok(()) => totals.passed += 1,
-            Err(error) => fail(path, line, &format!("{error:#}"), totals),
-        }
-    }
-    watch.finish(script.store_mut());
+    let context = directives::Context { args, engine, trace, path, text: &text };
+    let ran = std::thread::scope(|scope| directives::run(scope, &context, None, directives))?;
+    totals.add(ran);
     Ok(())
 }
 

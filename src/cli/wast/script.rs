@@ -2,7 +2,9 @@
 
 use super::{spectest, values};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use heapwood::{ErrorKind, Features, Instance, Linker, Module, Store, TrapKind, Val, is_malformed};
+use heapwood::{
+    ErrorKind, Extern, Features, Instance, Linker, Module, SharedMemory, Store, TrapKind, Val, is_malformed,
+};
 use std::collections::HashMap;
 use wast::core::{WastArgCore, WastRetCore};
 use wast::token::Id;
@@ -15,6 +17,13 @@ pub struct Script {
     linker: Linker<()>,
     instances: Named<Instance>,
     definitions: Named<Module>,
+    shared: Option<SharedModule>,
+}
+
+/// A module of the script that a thread may register: what of its exports crosses threads.
+pub struct SharedModule {
+    name: String,
+    memories: Vec<(String, SharedMemory)>,
 }
 
 /// Things by their name in the script, and the last one.
@@ -59,11 +68,11 @@ enum Outcome {
 }
 
 impl Script {
-    pub fn new(mut store: Store<()>, features: Features) -> Result<Script> {
+    pub fn new(mut store: Store<()>, features: Features, shared: Option<SharedModule>) -> Result<Script> {
         let mut linker = Linker::new(store.engine());
         linker.allow_shadowing(true);
-        spectest::define(&mut linker, &mut store)?;
-        Ok(Script { store, features, linker, instances: Named::new(), definitions: Named::new() })
+        spectest::define(&mut linker, &mut store, features.has("threads"))?;
+        Ok(Script { store, features, linker, instances: Named::new(), definitions: Named::new(), shared })
     }
 
     pub fn store_mut(&mut self) -> &mut Store<()> {
@@ -86,11 +95,7 @@ impl Script {
                 let module = self.definitions.get(module)?;
                 self.instantiate(instance, &module)
             }
-            WastDirective::Register { name, module, .. } => {
-                let instance = self.instances.get(module)?;
-                self.linker.instance(&mut self.store, name, instance)?;
-                Ok(())
-            }
+            WastDirective::Register { name, module, .. } => self.register(name, module),
             WastDirective::Invoke(invoke) => match self.invoke(&invoke)? {
                 Outcome::Values(_) => Ok(()),
                 Outcome::Error(error) => Err(error.into()),
@@ -115,9 +120,32 @@ impl Script {
                 Ok(bytes) => Ok(Module::validate(self.store.engine(), &bytes)?),
                 Err(_) => Ok(()),
             },
-            WastDirective::Thread(_) | WastDirective::Wait { .. } => bail!("threads are not supported"),
+            WastDirective::Thread(_) | WastDirective::Wait { .. } => unreachable!("`directives` runs them"),
             WastDirective::AssertSuspension { .. } => bail!("stack switching is not supported"),
         }
+    }
+
+    fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Result<()> {
+        let shared = self.shared.as_ref().filter(|shared| module.is_some_and(|module| module.name() == shared.name));
+        if let Some(shared) = shared {
+            for (export, memory) in &shared.memories {
+                self.linker.define(name, export, memory.clone())?;
+            }
+            return Ok(());
+        }
+        let instance = self.instances.get(module)?;
+        self.linker.instance(&mut self.store, name, instance)?;
+        Ok(())
+    }
+
+    /// What a thread gets of an instance.
+    pub fn shared_module(&mut self, name: Id<'_>) -> Result<SharedModule> {
+        let exports = self.instances.get(Some(name))?.exports(&mut self.store);
+        let memories = exports.into_iter().filter_map(|(export, item)| match item {
+            Extern::SharedMemory(memory) => Some((export, memory)),
+            _ => None,
+        });
+        Ok(SharedModule { name: name.name().to_owned(), memories: memories.collect() })
     }
 
     /// After a failure nothing has the module's name, so that what follows does not run against another one.

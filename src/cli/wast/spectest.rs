@@ -1,11 +1,12 @@
 //! The module `spectest`, as the specification's interpreter defines it.
 
 use heapwood::{
-    Extern, Global, GlobalType, Linker, Memory, MemoryType, RefType, Store, Table, TableType, Val, ValType,
+    Extern, Global, GlobalType, Linker, Memory, MemoryType, RefType, SharedMemory, Store, Table, TableType, Val,
+    ValType,
 };
 
-/// Defines `spectest`. Its functions print nothing, since nobody compares that.
-pub fn define(linker: &mut Linker<()>, store: &mut Store<()>) -> heapwood::Result<()> {
+/// Defines `spectest`, with `threads` its shared memory too. Its functions print nothing, since nobody compares that.
+pub fn define(linker: &mut Linker<()>, store: &mut Store<()>, threads: bool) -> heapwood::Result<()> {
     linker.func_wrap("spectest", "print", || {})?;
     linker.func_wrap("spectest", "print_i32", |_: i32| {})?;
     linker.func_wrap("spectest", "print_i64", |_: i64| {})?;
@@ -30,5 +31,9 @@ pub fn define(linker: &mut Linker<()>, store: &mut Store<()>) -> heapwood::Resul
     let ty = MemoryType { min: 1, max: Some(2), memory64: false, shared: false, page_size_log2: 16 };
     let memory = Memory::new(&mut *store, ty)?;
     linker.define("spectest", "memory", Extern::Memory(memory))?;
+    if threads {
+        let memory = SharedMemory::new(store.engine(), MemoryType { shared: true, ..ty })?;
+        linker.define("spectest", "shared_memory", memory)?;
+    }
     Ok(())
 }

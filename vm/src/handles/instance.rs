@@ -1,6 +1,6 @@
 //! Instances of modules.
 
-use super::{Extern, Func, Global, Memory, Table, Tag, TypedFunc, WasmParams, WasmResults};
+use super::{Extern, Func, Global, Memory, SharedMemory, Table, Tag, TypedFunc, WasmParams, WasmResults};
 use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
@@ -71,9 +71,14 @@ impl Instance {
         self.get_export(store, name)?.into_func()
     }
 
-    /// The exported memory of this name.
+    /// The exported memory of this name, if it is not shared.
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
+    }
+
+    /// The exported shared memory of this name.
+    pub fn get_shared_memory(&self, store: impl AsContextMut, name: &str) -> Option<SharedMemory> {
+        self.get_export(store, name)?.into_shared_memory()
     }
 
     /// The exported table of this name.

@@ -15,7 +15,8 @@ impl Memory {
     /// A memory of the host's making, zeroed.
     ///
     /// # Errors
-    /// The type is not possible, or the store's limit or the system refuses.
+    /// The type is shared (see [`SharedMemory`](crate::SharedMemory)) or not possible, or the store's limit or the
+    /// system refuses.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
         store.as_context_mut().opaque().new_memory(ty)
     }
@@ -30,7 +31,7 @@ impl Memory {
     }
 
     pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<MemoryType> {
-        Ok(store.memory(self.index(store)?).ty())
+        Ok(store.guest.memories[self.index(store)? as usize].ty())
     }
 
     /// Its type, with the current size as the least one.
@@ -47,6 +48,14 @@ impl Memory {
     /// If it belongs to another store.
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.ty(store).min
+    }
+
+    /// Bytes of a page: 65536, or 1.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn page_size(&self, store: impl AsContext) -> u64 {
+        1 << self.ty(store).page_size_log2
     }
 
     /// Size in bytes.
@@ -121,6 +130,7 @@ impl Memory {
     }
 }
 
-fn out_of_bounds() -> Error {
+/// The error of a copy out of bounds.
+pub(super) fn out_of_bounds() -> Error {
     Error::usage("out of bounds memory access by the host")
 }

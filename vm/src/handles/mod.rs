@@ -1,9 +1,10 @@
-//! What a module imports and exports: cheap handles, `Copy`, each of one store.
+//! What a module imports and exports: cheap handles, each of one store, but for shared memories.
 
 mod func;
 mod global;
 mod instance;
 mod memory;
+mod shared_memory;
 mod table;
 mod tag;
 mod typed;
@@ -12,6 +13,8 @@ pub use func::Func;
 pub use global::Global;
 pub use instance::Instance;
 pub use memory::Memory;
+pub(crate) use shared_memory::deadline;
+pub use shared_memory::{SharedMemory, WaitResult};
 pub use table::Table;
 pub use tag::Tag;
 pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmTy};
@@ -21,7 +24,7 @@ use crate::store::{AsContext, StoreOpaque};
 use crate::types::ExternType;
 
 /// Something that can be imported or exported.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -29,6 +32,8 @@ pub enum Extern {
     Table(Table),
     /// A memory.
     Memory(Memory),
+    /// A memory that other stores may have as well.
+    SharedMemory(SharedMemory),
     /// A global.
     Global(Global),
     /// A tag.
@@ -49,6 +54,10 @@ impl Extern {
             Extern::Func(func) => ExternType::Func(func.ty_in(store)?),
             Extern::Table(table) => ExternType::Table(table.ty_in(store)?),
             Extern::Memory(memory) => ExternType::Memory(memory.ty_in(store)?),
+            Extern::SharedMemory(memory) => {
+                memory.inner_in(store)?;
+                ExternType::Memory(memory.ty())
+            }
             Extern::Global(global) => ExternType::Global(global.ty_in(store)?),
             Extern::Tag(tag) => ExternType::Tag(tag.ty_in(store)?),
         })
@@ -70,10 +79,18 @@ impl Extern {
         }
     }
 
-    /// The memory, if it is one.
+    /// The memory, if it is one that is not shared.
     pub fn into_memory(self) -> Option<Memory> {
         match self {
             Extern::Memory(memory) => Some(memory),
+            _ => None,
+        }
+    }
+
+    /// The shared memory, if it is one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        match self {
+            Extern::SharedMemory(memory) => Some(memory),
             _ => None,
         }
     }
@@ -105,4 +122,4 @@ macro_rules! from {
     };
 }
 
-from! { Func Table Memory Global Tag }
+from! { Func Table Memory SharedMemory Global Tag }

@@ -2,9 +2,12 @@
 //!
 //! Compiled code compares rsp with `hot::STACK_GUARD`. A request sets a flag, then the word to its maximum; the
 //! store's thread, whenever it computes the word anew, writes it first and looks at the flag afterwards. So one of
-//! the two always sees the other.
+//! the two always sees the other. A guest that waits at an address of a shared memory is named in `parked`, so that a
+//! request ends the wait: it sets the flag before it looks there, the waiter enters there before it looks at the flag.
 
+use super::waiters::Waiter;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Shared by a store and its interrupt handles.
@@ -12,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 pub(crate) struct InterruptCell {
     requested: AtomicBool,
     guard: Mutex<GuardWord>,
+    parked: Mutex<Option<Arc<Waiter>>>,
 }
 
 /// Address of the guard word while the store lives.
@@ -39,6 +43,23 @@ impl InterruptCell {
             // SAFETY: R8.
             unsafe { word.as_ref() }.store(u64::MAX, Ordering::SeqCst);
         }
+        let parked = self.parked.lock().clone();
+        if let Some(waiter) = parked {
+            waiter.nudge();
+        }
+    }
+
+    /// Whether a request stands.
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
+    /// Runs `sleep`, in which a request reaches `waiter`.
+    pub fn parked<R>(&self, waiter: &Arc<Waiter>, sleep: impl FnOnce() -> R) -> R {
+        *self.parked.lock() = Some(waiter.clone());
+        let result = sleep();
+        *self.parked.lock() = None;
+        result
     }
 
     /// Withdraws a request.

@@ -2,13 +2,17 @@
 //!
 //! A 32-bit memory reserves what any u32 index with any u32 offset can reach, so compiled code checks nothing: an
 //! access beyond the length faults inside the reservation. The cell `{base, length}` tells compiled code the rest.
+//! Memories of one store keep it in the store's cage; a shared memory brings its own (`shared`).
 
 use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
+use super::racy::RacyBytes;
+use super::shared::SharedInner;
 use crate::error::{Error, Result};
 use crate::types::MemoryType;
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::ContextLayout;
+use std::sync::Arc;
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
 const RESERVATION_32: usize = (8 << 30) + (64 << 10);
@@ -17,23 +21,20 @@ const BYTES_MAX_64: u64 = 1 << MEMORY64_REACH_LOG2;
 /// Unused bytes behind a 64-bit memory whose accesses are all checked.
 const GUARD_64: usize = 64 << 10;
 
-/// A linear memory.
+/// Address space for a memory of a type.
 #[derive(Debug)]
-pub(crate) struct LinearMemory {
+pub(crate) struct Region {
     mapping: Mapping,
     ty: MemoryType,
-    bytes: usize,
-    committed: usize,
-    cell: Block,
 }
 
-impl LinearMemory {
-    /// A zeroed memory of the type's least size; `cell` tells compiled code about it. `guard64`: compiled code counts
-    /// on the full reservation of 64-bit memories.
+impl Region {
+    /// Reserves it; nothing is committed. Also the type's least size in bytes. `guard64`: compiled code counts on the
+    /// full reservation of 64-bit memories.
     ///
     /// # Errors
     /// The system refuses, or the least size is not possible.
-    pub fn new(ty: MemoryType, cell: Block, guard64: bool) -> Result<LinearMemory> {
+    pub fn new(ty: MemoryType, guard64: bool) -> Result<(Region, usize)> {
         let page = 1u64 << ty.page_size_log2;
         let least = ty.min.checked_mul(page).filter(|bytes| *bytes <= limit_bytes(&ty));
         let least = least.ok_or_else(|| Error::limit(format!("a memory of {} pages is not possible", ty.min)))?;
@@ -45,60 +46,27 @@ impl LinearMemory {
         } else {
             RESERVATION_32
         };
-        let mapping = Mapping::new(reserve, Access::None)?;
-        let mut memory = LinearMemory { mapping, ty, bytes: 0, committed: 0, cell };
-        memory.cell.set_u64(ContextLayout::MEMORY_CELL_BASE, memory.base() as u64);
-        if memory.set_bytes(least as usize) {
-            return Ok(memory);
-        }
-        Err(Error::limit(format!("the system refused {least} bytes for a memory")))
+        Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least as usize))
     }
 
-    /// Its type, with the current size as the least one.
-    pub fn ty(&self) -> MemoryType {
-        MemoryType { min: self.pages(), ..self.ty }
+    /// The type that it was made for.
+    pub fn ty(&self) -> &MemoryType {
+        &self.ty
     }
 
-    /// Address of byte 0.
-    pub fn base(&self) -> usize {
-        self.mapping.address()
+    /// What is reserved.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
-    /// The cell that compiled code reads.
-    pub fn cell(&self) -> Block {
-        self.cell
+    /// The error of a least size that the system refuses.
+    pub fn refused(bytes: usize) -> Error {
+        Error::limit(format!("the system refused {bytes} bytes for a memory"))
     }
 
-    /// Size in bytes.
-    pub fn byte_len(&self) -> usize {
-        self.bytes
-    }
-
-    /// Size in pages.
-    pub fn pages(&self) -> u64 {
-        self.bytes as u64 >> self.ty.page_size_log2
-    }
-
-    /// Whether an address lies in the reservation.
-    pub fn contains(&self, address: usize) -> bool {
-        self.mapping.contains(address)
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
-        unsafe { self.mapping.slice(0, self.bytes) }
-    }
-
-    /// Its bytes, to be changed.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
-        unsafe { self.mapping.slice_mut(0, self.bytes) }
-    }
-
-    /// Size in bytes after growing by `delta` pages, if the type and the address space allow it.
-    pub fn bytes_after(&self, delta: u64) -> Option<u64> {
-        let pages = self.pages().checked_add(delta)?;
+    /// Size in bytes when `bytes` have grown by `delta` pages, if the type and the address space allow it.
+    pub fn bytes_after(&self, bytes: usize, delta: u64) -> Option<u64> {
+        let pages = (bytes as u64 >> self.ty.page_size_log2).checked_add(delta)?;
         if self.ty.max.is_some_and(|max| pages > max) {
             return None;
         }
@@ -107,19 +75,136 @@ impl LinearMemory {
         (bytes <= room).then_some(bytes)
     }
 
+    /// Makes the bytes from `old` up to `new` usable; `false` if the system refuses.
+    pub fn commit(&self, old: usize, new: usize) -> bool {
+        let (from, to) = (old.next_multiple_of(PAGE_BYTES), new.next_multiple_of(PAGE_BYTES));
+        to <= from || self.mapping.protect(from, to - from, Access::ReadWrite).is_ok()
+    }
+}
+
+/// A linear memory of one store.
+#[derive(Debug)]
+pub(crate) struct LinearMemory {
+    region: Region,
+    bytes: usize,
+    cell: Block,
+}
+
+impl LinearMemory {
+    /// A zeroed memory of the type's least size; `cell` tells compiled code about it.
+    ///
+    /// # Errors
+    /// As [`Region::new`].
+    pub fn new(ty: MemoryType, cell: Block, guard64: bool) -> Result<LinearMemory> {
+        let (region, least) = Region::new(ty, guard64)?;
+        let mut memory = LinearMemory { region, bytes: 0, cell };
+        memory.cell.set_u64(ContextLayout::MEMORY_CELL_BASE, memory.region.mapping.address() as u64);
+        if memory.set_bytes(least) { Ok(memory) } else { Err(Region::refused(least)) }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
+        unsafe { self.region.mapping.slice(0, self.bytes) }
+    }
+
+    /// Its bytes, to be changed.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
+        unsafe { self.region.mapping.slice_mut(0, self.bytes) }
+    }
+
+    /// Size in bytes after growing by `delta` pages, if the type and the address space allow it.
+    pub fn bytes_after(&self, delta: u64) -> Option<u64> {
+        self.region.bytes_after(self.bytes, delta)
+    }
+
     /// Sets the size; `false` if the system refuses.
     pub fn set_bytes(&mut self, bytes: usize) -> bool {
-        let committed = bytes.next_multiple_of(PAGE_BYTES);
-        if committed > self.committed {
-            let more = committed - self.committed;
-            if self.mapping.protect(self.committed, more, Access::ReadWrite).is_err() {
-                return false;
-            }
-            self.committed = committed;
+        if !self.region.commit(self.bytes, bytes) {
+            return false;
         }
         self.bytes = bytes;
         self.cell.set_u64(ContextLayout::MEMORY_CELL_LENGTH, bytes as u64);
         true
+    }
+}
+
+/// A memory of a store's list.
+#[derive(Debug)]
+pub(crate) enum StoreMemory {
+    /// Of this store only.
+    Own(LinearMemory),
+    /// Shared with others.
+    Shared(Arc<SharedInner>),
+}
+
+impl StoreMemory {
+    fn region(&self) -> &Region {
+        match self {
+            StoreMemory::Own(memory) => &memory.region,
+            StoreMemory::Shared(memory) => memory.region(),
+        }
+    }
+
+    /// Its type, with the current size as the least one.
+    pub fn ty(&self) -> MemoryType {
+        MemoryType { min: self.pages(), ..self.region().ty }
+    }
+
+    /// Address of byte 0.
+    pub fn base(&self) -> usize {
+        self.region().mapping.address()
+    }
+
+    /// Address of the cell that compiled code reads.
+    pub fn cell_address(&self) -> usize {
+        match self {
+            StoreMemory::Own(memory) => memory.cell.address(),
+            StoreMemory::Shared(memory) => memory.cell_address(),
+        }
+    }
+
+    /// Size in bytes.
+    pub fn byte_len(&self) -> usize {
+        match self {
+            StoreMemory::Own(memory) => memory.bytes,
+            StoreMemory::Shared(memory) => memory.byte_len(),
+        }
+    }
+
+    /// Size in pages.
+    pub fn pages(&self) -> u64 {
+        self.byte_len() as u64 >> self.region().ty.page_size_log2
+    }
+
+    /// Whether an address lies in the reservation.
+    pub fn contains(&self, address: usize) -> bool {
+        self.region().mapping.contains(address)
+    }
+
+    /// The memory, if no other store has it.
+    pub fn own(&self) -> Option<&LinearMemory> {
+        match self {
+            StoreMemory::Own(memory) => Some(memory),
+            StoreMemory::Shared(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn own_mut(&mut self) -> Option<&mut LinearMemory> {
+        match self {
+            StoreMemory::Own(memory) => Some(memory),
+            StoreMemory::Shared(_) => None,
+        }
+    }
+
+    /// Its bytes, for copies that do not mind if others write meanwhile.
+    pub fn racy(&mut self) -> RacyBytes<'_> {
+        match self {
+            StoreMemory::Own(memory) => RacyBytes::of(memory.bytes_mut()),
+            StoreMemory::Shared(memory) => memory.racy(),
+        }
     }
 }
 

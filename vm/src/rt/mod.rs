@@ -24,6 +24,9 @@
 //! **R9 Signals.** The handler runs on the thread that faulted. It reads only memory that this thread's store owns or
 //! that is never freed, takes no lock and allocates nothing.
 //! **R10 System calls.** Plain calls without memory effects of ours.
+//! **R11 Shared memories.** Bytes of a shared memory are mapped as long as its `SharedInner` lives, committed up to the
+//! length of its cell, and reached by compiled code, atomic operations and the copies of `racy` only: no reference to
+//! them is ever made.
 #![allow(
     unsafe_code,
     reason = "the one place of this crate that touches memory and code the compiler knows nothing of"
@@ -40,8 +43,11 @@ pub(crate) mod hot;
 pub(crate) mod interrupt;
 pub(crate) mod mapping;
 pub(crate) mod memory;
+pub(crate) mod racy;
+pub(crate) mod shared;
 pub(crate) mod signals;
 pub(crate) mod stack;
 pub(crate) mod stubs;
+pub(crate) mod waiters;
 pub(crate) mod walk;
 mod watermark;

@@ -17,7 +17,7 @@ use crate::rt::frames::Frames;
 use crate::rt::host::HostFunc;
 use crate::rt::hot::Hot;
 use crate::rt::interrupt::InterruptCell;
-use crate::rt::memory::LinearMemory;
+use crate::rt::memory::StoreMemory;
 use crate::rt::stack::GuestStack;
 use crate::trap::{Trap, TrapKind};
 use crate::types::{FuncType, GlobalType};
@@ -49,7 +49,7 @@ pub(crate) struct Guest {
     pub frames: Frames,
     pub roots: RootSet,
     pub instances: Vec<InstanceData>,
-    pub memories: Vec<LinearMemory>,
+    pub memories: Vec<StoreMemory>,
     pub tables: Vec<TableData>,
     pub globals: Vec<GlobalData>,
     /// Cells of all reference globals.

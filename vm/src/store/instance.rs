@@ -10,10 +10,11 @@ use super::const_eval::ConstValue;
 use super::guest::{GlobalData, Guest};
 use super::table::{TABLE_ELEMENTS_MAX, TableData};
 use crate::error::{Error, Result};
-use crate::handles::{Extern, Func, Global, Instance, Memory, Table, Tag};
+use crate::handles::{Extern, Func, Global, Instance, Memory, SharedMemory, Table, Tag};
 use crate::module::Module;
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
-use crate::rt::memory::LinearMemory;
+use crate::rt::memory::{LinearMemory, StoreMemory};
+use crate::rt::shared::SharedInner;
 use crate::trap::{Trap, TrapKind};
 use crate::types::{GlobalType, MemoryType, TableType};
 use crate::value::RawVal;
@@ -21,6 +22,7 @@ use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::{ContextLayout, ElementItems, ExportIndex, SegmentMode};
+use std::sync::Arc;
 
 /// An instance.
 #[derive(Debug)]
@@ -166,6 +168,10 @@ impl StoreOpaque {
                     instance.imported_functions.push(object);
                 }
                 Extern::Memory(memory) => instance.memories.push(memory.index(self)?),
+                Extern::SharedMemory(memory) => {
+                    let memory = memory.inner_in(self)?.clone();
+                    instance.memories.push(self.add_shared_memory(memory)?);
+                }
                 Extern::Table(table) => instance.tables.push(table.index(self)?),
                 Extern::Global(global) => instance.globals.push(global.index(self)?),
                 Extern::Tag(tag) => instance.tags.push(tag.index(self)?),
@@ -183,7 +189,7 @@ impl StoreOpaque {
         for (number, memory) in instance.memories.iter().enumerate() {
             let (at, memory) = (layout.memory_offset(number as u32), &self.guest.memories[*memory as usize]);
             instance.context.set_u64(at + ContextLayout::MEMORY_BASE, memory.base() as u64);
-            instance.context.set_u64(at + ContextLayout::MEMORY_CELL, memory.cell().address() as u64);
+            instance.context.set_u64(at + ContextLayout::MEMORY_CELL, memory.cell_address() as u64);
         }
         Ok(())
     }
@@ -196,9 +202,28 @@ impl StoreOpaque {
             let message = format!("a memory of {bytes} bytes is beyond the limit of {limit} bytes for all memories");
             return Err(Error::limit(message));
         }
-        let (cell, _) = self.new_block(16)?;
-        let guard64 = self.engine().config().memory64_guard;
-        self.guest.memories.push(LinearMemory::new(ty, cell, guard64)?);
+        let memory = if ty.shared {
+            StoreMemory::Shared(Arc::new(SharedInner::new(self.engine(), ty)?))
+        } else {
+            let (cell, _) = self.new_block(16)?;
+            StoreMemory::Own(LinearMemory::new(ty, cell, self.engine().config().memory64_guard)?)
+        };
+        self.guest.memories.push(memory);
+        Guest::check_index(self.guest.memories.len() - 1, "memories")
+    }
+
+    /// The position of a shared memory, which comes to the list when it is first used.
+    fn add_shared_memory(&mut self, memory: Arc<SharedInner>) -> Result<u32> {
+        let is_same = |known: &StoreMemory| matches!(known, StoreMemory::Shared(known) if Arc::ptr_eq(known, &memory));
+        if let Some(known) = self.guest.memories.iter().position(is_same) {
+            return Guest::check_index(known, "memories");
+        }
+        let (bytes, limit) = (memory.byte_len() as u64, self.engine().config().max_memory);
+        if self.guest.memory_bytes().saturating_add(bytes) > limit {
+            let message = format!("a memory of {bytes} bytes is beyond the limit of {limit} bytes for all memories");
+            return Err(Error::limit(message));
+        }
+        self.guest.memories.push(StoreMemory::Shared(memory));
         Guest::check_index(self.guest.memories.len() - 1, "memories")
     }
 
@@ -416,11 +441,11 @@ impl StoreOpaque {
         let instance = &self.guest.instances[instance as usize];
         let bytes = sub_slice(instance.data_bytes(segment), from, len);
         let memory = &mut self.guest.memories[instance.memories[memory as usize] as usize];
-        match (bytes, sub_slice_mut(memory.bytes_mut(), to, len)) {
-            (Some(bytes), Some(target)) => target.copy_from_slice(bytes),
-            _ => return Err(TrapKind::MemoryOutOfBounds.into()),
-        }
-        Ok(())
+        let copied = bytes.and_then(|bytes| match memory {
+            StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|to| to.copy_from_slice(bytes)),
+            StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|to| to.write(bytes)),
+        });
+        Ok(copied.ok_or(TrapKind::MemoryOutOfBounds)?)
     }
 
     /// The module of an instance.
@@ -441,6 +466,13 @@ impl StoreOpaque {
         exports.map(|(name, index)| (name.clone(), self.export(instance, *index))).collect()
     }
 
+    fn export_memory(&self, index: u32) -> Extern {
+        match &self.guest.memories[index as usize] {
+            StoreMemory::Own(_) => Extern::Memory(Memory::from_index(self.id(), index)),
+            StoreMemory::Shared(memory) => Extern::SharedMemory(SharedMemory::from_inner(memory.clone())),
+        }
+    }
+
     fn export(&self, instance: &InstanceData, index: ExportIndex) -> Extern {
         match index {
             ExportIndex::Func(i) => {
@@ -448,7 +480,7 @@ impl StoreOpaque {
                 Extern::Func(Func::from_object(self, object))
             }
             ExportIndex::Table(i) => Extern::Table(Table::from_index(self.id(), instance.tables[i as usize])),
-            ExportIndex::Memory(i) => Extern::Memory(Memory::from_index(self.id(), instance.memories[i as usize])),
+            ExportIndex::Memory(i) => self.export_memory(instance.memories[i as usize]),
             ExportIndex::Global(i) => Extern::Global(Global::from_index(self.id(), instance.globals[i as usize])),
             ExportIndex::Tag(i) => Extern::Tag(Tag::from_index(self.id(), instance.tags[i as usize])),
         }

@@ -89,7 +89,7 @@ impl StoreOpaque {
     }
 
     fn memory_stats(&self) -> MemoryStats {
-        let memory_use = |memory: &crate::rt::memory::LinearMemory| {
+        let memory_use = |memory: &crate::rt::memory::StoreMemory| {
             let (pages, used_bytes) = (memory.pages(), memory.byte_len() as u64);
             MemoryUse { pages, page_bytes: 1 << memory.ty().page_size_log2, used_bytes, peak_bytes: used_bytes }
         };

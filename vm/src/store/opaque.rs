@@ -11,7 +11,7 @@ use crate::roots::{RootSet, Rooted};
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
 use crate::rt::host::HostFunc;
 use crate::rt::hot::Hot;
-use crate::rt::memory::LinearMemory;
+use crate::rt::memory::{LinearMemory, StoreMemory};
 use crate::rt::stubs::Trampoline;
 use crate::rt::walk::{Frame, Walker};
 use crate::store::signature::call_layout;
@@ -146,26 +146,41 @@ impl StoreOpaque {
     }
 
     pub fn new_memory(&mut self, ty: MemoryType) -> Result<Memory> {
+        if ty.shared {
+            return Err(Error::usage("shared memories are made by `SharedMemory::new`"));
+        }
         Ok(Memory::from_index(self.id, self.add_memory(ty)?))
     }
 
     pub fn memory(&self, index: u32) -> &LinearMemory {
-        &self.guest.memories[index as usize]
+        self.guest.memories[index as usize].own().expect("handles of a store's memories are not of shared ones")
     }
 
     pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
-        &mut self.guest.memories[index as usize]
+        let memory = self.guest.memories[index as usize].own_mut();
+        memory.expect("handles of a store's memories are not of shared ones")
+    }
+
+    /// Memory `index` of an instance.
+    pub fn instance_memory(&self, instance: u32, index: u32) -> &StoreMemory {
+        &self.guest.memories[self.guest.instances[instance as usize].memories[index as usize] as usize]
     }
 
     /// Grows a memory by `delta` pages; the old size, or none beyond a limit.
     pub fn memory_grow(&mut self, index: u32, delta: u64) -> Option<u64> {
-        let memory = &self.guest.memories[index as usize];
-        let (old, bytes) = (memory.pages(), memory.bytes_after(delta)?);
-        let others = self.guest.memory_bytes() - memory.byte_len() as u64;
-        if others.saturating_add(bytes) > self.engine().config().max_memory {
-            return None;
+        let limit = self.engine().config().max_memory;
+        let others = self.guest.memories.iter().enumerate().filter(|(other, _)| *other != index as usize);
+        let others: u64 = others.map(|(_, memory)| memory.byte_len() as u64).sum();
+        let allowed = |bytes: u64| others.saturating_add(bytes) <= limit;
+        match &mut self.guest.memories[index as usize] {
+            StoreMemory::Shared(memory) => memory.grow(delta, allowed),
+            memory => {
+                let old = memory.pages();
+                let memory = memory.own_mut().expect("not shared");
+                let bytes = memory.bytes_after(delta).filter(|bytes| allowed(*bytes))?;
+                memory.set_bytes(bytes as usize).then_some(old)
+            }
         }
-        self.guest.memories[index as usize].set_bytes(bytes as usize).then_some(old)
     }
 
     pub fn new_global(&mut self, ty: GlobalType, value: Val) -> Result<Global> {

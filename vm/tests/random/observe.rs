@@ -93,7 +93,9 @@ pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
 fn contents(store: &mut Store<()>, module: &Module, exports: &[(String, Extern)], events: &mut Vec<Event>) {
     for (name, export) in exports {
         let mut scope = RootScope::new(&mut *store);
-        events.extend(contained(&mut scope, module, *export).map(|text| Event::Contents(format!("{name}: {text}"))));
+        events.extend(
+            contained(&mut scope, module, export.clone()).map(|text| Event::Contents(format!("{name}: {text}"))),
+        );
     }
 }
 

@@ -1,14 +1,9 @@
 //! Linear memories: growth and bulk operations. Bounds are checked with 64 bits before anything is written.
 
 use super::Stop;
-use crate::rt::memory::LinearMemory;
-use crate::store::{StoreOpaque, sub_slice_mut};
+use crate::rt::memory::StoreMemory;
+use crate::store::{StoreOpaque, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
-
-fn memory(store: &mut StoreOpaque, instance: u32, index: u64) -> &mut LinearMemory {
-    let index = store.guest.instances[instance as usize].memories[index as usize];
-    store.memory_mut(index)
-}
 
 /// `memory.grow`.
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [index, pages]: [u64; 2]) -> Result<u64, Stop> {
@@ -19,8 +14,12 @@ pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [index, pages]: [u64;
 /// `memory.fill`.
 pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
     let [index, to, value, len] = args;
-    let bytes = sub_slice_mut(memory(store, instance, index).bytes_mut(), to, len);
-    bytes.ok_or(TrapKind::MemoryOutOfBounds)?.fill(value as u8);
+    let index = store.guest.instances[instance as usize].memories[index as usize];
+    match &mut store.guest.memories[index as usize] {
+        StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(value as u8)),
+        StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(value as u8)),
+    }
+    .ok_or(TrapKind::MemoryOutOfBounds)?;
     Ok(0)
 }
 
@@ -29,21 +28,40 @@ pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Re
     let [to_index, from_index, to, from, len] = args;
     let memories = &store.guest.instances[instance as usize].memories;
     let (to_index, from_index) = (memories[to_index as usize] as usize, memories[from_index as usize] as usize);
-    let fits = |index: usize, start: u64| {
-        start.checked_add(len).is_some_and(|end| end <= store.guest.memories[index].byte_len() as u64)
-    };
-    if !fits(to_index, to) || !fits(from_index, from) {
-        return Err(TrapKind::MemoryOutOfBounds.into());
-    }
-    let (to, from, len) = (to as usize, from as usize, len as usize);
-    if to_index == from_index {
-        store.guest.memories[to_index].bytes_mut().copy_within(from..from + len, to);
+    let memories = &mut store.guest.memories;
+    let copied = if to_index == from_index {
+        copy_within(&mut memories[to_index], to, from, len)
     } else {
-        let [target, source] =
-            store.guest.memories.get_disjoint_mut([to_index, from_index]).expect("two memories of the store");
-        target.bytes_mut()[to..to + len].copy_from_slice(&source.bytes()[from..from + len]);
-    }
+        let [target, source] = memories.get_disjoint_mut([to_index, from_index]).expect("two memories of the store");
+        copy_between(target, source, to, from, len)
+    };
+    copied.ok_or(TrapKind::MemoryOutOfBounds)?;
     Ok(0)
+}
+
+fn copy_within(memory: &mut StoreMemory, to: u64, from: u64, len: u64) -> Option<()> {
+    match memory {
+        StoreMemory::Own(memory) => {
+            let bytes = memory.bytes_mut();
+            sub_slice(bytes, to, len)?;
+            sub_slice(bytes, from, len)?;
+            bytes.copy_within(from as usize..(from + len) as usize, to as usize);
+        }
+        StoreMemory::Shared(memory) => {
+            let bytes = memory.racy();
+            bytes.part(to, len)?.copy_from(bytes.part(from, len)?);
+        }
+    }
+    Some(())
+}
+
+fn copy_between(target: &mut StoreMemory, source: &mut StoreMemory, to: u64, from: u64, len: u64) -> Option<()> {
+    if let (StoreMemory::Own(target), StoreMemory::Own(source)) = (&mut *target, &*source) {
+        sub_slice_mut(target.bytes_mut(), to, len)?.copy_from_slice(sub_slice(source.bytes(), from, len)?);
+    } else {
+        target.racy().part(to, len)?.copy_from(source.racy().part(from, len)?);
+    }
+    Some(())
 }
 
 /// `memory.init`.

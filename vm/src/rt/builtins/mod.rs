@@ -5,6 +5,7 @@
 //! store and its argument. Both return a value or the reason to stop.
 
 mod array;
+mod atomic;
 mod exception;
 mod memory;
 mod slow;
@@ -152,6 +153,9 @@ fn address(builtin: Builtin) -> u64 {
         Builtin::MemoryFill => call!(memory::fill),
         Builtin::MemoryCopy => call!(memory::copy),
         Builtin::MemoryInit => call!(memory::init),
+        Builtin::MemoryNotify => call!(atomic::notify),
+        Builtin::MemoryWait32 => call!(atomic::wait32),
+        Builtin::MemoryWait64 => call!(atomic::wait64),
         Builtin::DataDrop => call!(memory::data_drop),
         Builtin::TableSet => call!(table::set),
         Builtin::TableGrow => call!(table::grow),

@@ -1,0 +1,212 @@
+//! Atomic instructions. All are sequentially consistent: on x86-64 a load is a plain one, a store an exchange.
+//!
+//! An access first checks its alignment (the effective address, so that a trap comes before any effect), then its
+//! bounds as in `memory`. And, or, xor loop over a compare-exchange, since they return what was there before. Waiting and
+//! waking is the runtime's.
+
+use super::Compiler;
+use super::call::Arg;
+use super::memory::{Load, access_bytes};
+use super::state::{Owner, Reg};
+use super::values::{At, Value, width};
+use crate::abi::{Builtin, Gpr, SCRATCH, TrapKind};
+use crate::asm::{Alu, Cond, Locked, Mem, Unary, Width};
+use heapwood_module::ValType;
+use wasmparser::MemArg;
+
+/// What an atomic instruction does with the value in memory and its operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rmw {
+    Add,
+    Sub,
+    And,
+    Or,
+    Xor,
+    Exchange,
+}
+
+impl Compiler<'_> {
+    pub(crate) fn atomic_load(&mut self, ty: ValType, load_width: Width, memarg: &MemArg) {
+        let mut address = self.pop();
+        self.check_alignment(&mut address, memarg, access_bytes(ty, load_width));
+        self.load_from(address, Load { ty, width: load_width, signed: false }, memarg);
+    }
+
+    pub(crate) fn atomic_store(&mut self, ty: ValType, store_width: Width, memarg: &MemArg) {
+        let mut value = self.pop();
+        let mut address = self.pop();
+        let reg = self.owned(&mut value).as_gpr();
+        let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, store_width));
+        self.trap_site(TrapKind::MemoryOutOfBounds);
+        self.asm.locked(Locked::Exchange, store_width, mem, reg);
+        self.release_value(&value);
+        self.release_value(&address);
+    }
+
+    /// The old value is the result.
+    pub(crate) fn atomic_rmw(&mut self, ty: ValType, rmw_width: Width, rmw: Rmw, memarg: &MemArg) {
+        let (locked, negate) = match rmw {
+            Rmw::Add => (Locked::ExchangeAdd, false),
+            Rmw::Sub => (Locked::ExchangeAdd, true),
+            Rmw::Exchange => (Locked::Exchange, false),
+            Rmw::And => return self.atomic_rmw_loop(ty, rmw_width, Alu::And, memarg),
+            Rmw::Or => return self.atomic_rmw_loop(ty, rmw_width, Alu::Or, memarg),
+            Rmw::Xor => return self.atomic_rmw_loop(ty, rmw_width, Alu::Xor, memarg),
+        };
+        let mut value = self.pop();
+        let mut address = self.pop();
+        let reg = self.owned(&mut value);
+        let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, rmw_width));
+        if negate {
+            self.asm.unary(width(ty), Unary::Neg, reg.as_gpr());
+        }
+        self.trap_site(TrapKind::MemoryOutOfBounds);
+        self.asm.locked(locked, rmw_width, mem, reg.as_gpr());
+        self.release_value(&address);
+        self.push_old(ty, rmw_width, reg);
+    }
+
+    /// An operation that has no instruction with a result: retried until nobody came between.
+    fn atomic_rmw_loop(&mut self, ty: ValType, rmw_width: Width, alu: Alu, memarg: &MemArg) {
+        let mut value = self.pop();
+        let mut address = self.pop();
+        self.effective_address(&mut address, memarg, access_bytes(ty, rmw_width));
+        if value.imm32().is_none() {
+            self.in_gpr(&mut value);
+        }
+        let old = self.claim_rax(&mut value);
+        let new = self.take_gpr();
+        let mem = Mem::base(SCRATCH, 0);
+        self.trap_site(TrapKind::MemoryOutOfBounds);
+        self.asm.load_zx(rmw_width, old.as_gpr(), mem);
+        let again = self.asm.new_label();
+        self.asm.bind(again);
+        self.asm.mov_rr(Width::W64, new, old.as_gpr());
+        match value.imm32() {
+            Some(imm) => self.asm.alu_ri(width(ty), alu, new, imm),
+            None => self.asm.alu_rr(width(ty), alu, new, value.reg().expect("loaded").as_gpr()),
+        }
+        self.asm.locked(Locked::CompareExchange, rmw_width, mem, new);
+        self.asm.jcc(Cond::Ne, again);
+        self.release(Reg::gpr(new));
+        self.release_value(&value);
+        // Zero-extended by the load; a failed exchange of a part writes that part only.
+        self.push_reg(ty, old);
+    }
+
+    /// Compares as many bits as are in memory.
+    pub(crate) fn atomic_cmpxchg(&mut self, ty: ValType, access_width: Width, memarg: &MemArg) {
+        if i32::try_from(memarg.offset.saturating_add(8)).is_err() {
+            // Such an address may take two registers more.
+            for height in self.stack.len() - 2..self.stack.len() {
+                self.spill(height);
+            }
+        }
+        let mut replacement = self.pop();
+        let expected = self.pop();
+        let mut address = self.pop();
+        self.effective_address(&mut address, memarg, access_bytes(ty, access_width));
+        let new = self.in_gpr(&mut replacement);
+        debug_assert_ne!(new, SCRATCH);
+        let old = self.claim_rax(&mut replacement);
+        self.load_value(old, &expected);
+        if expected.at != At::Temp(old) {
+            self.release_value(&expected);
+        }
+        let new = replacement.reg().expect("loaded").as_gpr();
+        self.trap_site(TrapKind::MemoryOutOfBounds);
+        self.asm.locked(Locked::CompareExchange, access_width, Mem::base(SCRATCH, 0), new);
+        self.release_value(&replacement);
+        self.push_old(ty, access_width, old);
+    }
+
+    /// Pushes what was in memory, of which the instruction wrote the lower part of the register.
+    fn push_old(&mut self, ty: ValType, access_width: Width, reg: Reg) {
+        match access_width {
+            Width::W8 | Width::W16 => self.asm.movzx(access_width, reg.as_gpr(), reg.as_gpr()),
+            Width::W32 if ty == ValType::I64 => self.asm.mov_rr(Width::W32, reg.as_gpr(), reg.as_gpr()),
+            _ => {}
+        }
+        self.push_reg(ty, reg);
+    }
+
+    /// rax as a register of this instruction; `other`, which stays in use, leaves it.
+    fn claim_rax(&mut self, other: &mut Value) -> Reg {
+        let rax = Reg::gpr(Gpr::RAX);
+        if other.reg() == Some(rax) {
+            let reg = self.take(false);
+            self.move_reg(other.ty, reg, rax);
+            self.release_value(other);
+            self.regs.locked &= !rax.bit();
+            other.at = At::Temp(reg);
+        }
+        if !matches!(self.regs.owner(rax), Owner::Free | Owner::Taken) {
+            self.evict(rax);
+        }
+        self.regs.set(rax, Owner::Taken, false);
+        rax
+    }
+
+    /// The operand of an access whose alignment is checked. May use the scratch register.
+    fn atomic_operand(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) -> Mem {
+        self.check_alignment(address, memarg, bytes);
+        self.address(address, memarg, bytes)
+    }
+
+    /// The address of such an access in the scratch register; the operand's register is free again.
+    fn effective_address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) {
+        let mem = self.atomic_operand(address, memarg, bytes);
+        if mem != Mem::base(SCRATCH, 0) {
+            self.asm.lea(Width::W64, SCRATCH, mem);
+        }
+        self.release_value(address);
+        if let At::Local(reg, _) = address.at {
+            self.regs.locked &= !reg.bit();
+        }
+    }
+
+    /// Traps unless address plus offset is a multiple of the access's size.
+    fn check_alignment(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) {
+        if bytes == 1 {
+            return;
+        }
+        let mask = bytes as u8 - 1;
+        let offset = memarg.offset as u8 & mask;
+        let out = self.trap_label(TrapKind::UnalignedAtomic);
+        if let Some(constant) = address.constant() {
+            if (constant as u8).wrapping_add(offset) & mask != 0 {
+                self.asm.jmp(out);
+            }
+            return;
+        }
+        let reg = self.in_gpr(address);
+        if offset == 0 {
+            self.asm.test_ri8(reg, mask);
+        } else {
+            self.asm.lea(Width::W32, SCRATCH, Mem::base(reg, offset as i32));
+            self.asm.test_ri8(SCRATCH, mask);
+        }
+        self.asm.jcc(Cond::Ne, out);
+    }
+
+    pub(crate) fn atomic_fence(&mut self) {
+        self.asm.fence();
+    }
+
+    pub(crate) fn atomic_notify(&mut self, memarg: &MemArg) {
+        self.call_atomic(Builtin::MemoryNotify, 2, memarg);
+    }
+
+    pub(crate) fn atomic_wait(&mut self, access_width: Width, memarg: &MemArg) {
+        let builtin = if access_width == Width::W64 { Builtin::MemoryWait64 } else { Builtin::MemoryWait32 };
+        self.call_atomic(builtin, 3, memarg);
+    }
+
+    /// The runtime adds the offset (in two halves, since numbers of calls are small) to the address.
+    fn call_atomic(&mut self, builtin: Builtin, operands: usize, memarg: &MemArg) {
+        let (low, high) = (memarg.offset as u32, (memarg.offset >> 32) as u32);
+        let leading = [Arg::Number(memarg.memory), Arg::Number(low), Arg::Number(high)];
+        self.call_builtin(builtin, &leading, operands, Some(ValType::I32));
+        self.truncate_result(ValType::I32);
+    }
+}

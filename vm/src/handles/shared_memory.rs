@@ -1,0 +1,164 @@
+//! Linear memories that several stores use at the same time.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::rt::shared::SharedInner;
+use crate::rt::waiters::Waited;
+use crate::store::StoreOpaque;
+use crate::trap::Trap;
+use crate::types::MemoryType;
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A shared linear memory: belongs to an engine, not to a store, and may be imported by instances of any of its stores,
+/// on any threads. Cheap to clone.
+///
+/// Guests change it at any time. The host reads and writes it by copies ([`SharedMemory::read`],
+/// [`SharedMemory::write`]), or through the cells of [`SharedMemory::data`] by atomic operations.
+#[derive(Clone)]
+pub struct SharedMemory(Arc<SharedInner>);
+
+/// How a wait of the host ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitResult {
+    /// Somebody notified the address.
+    Ok = 0,
+    /// The memory held another value.
+    Mismatch = 1,
+    /// The time was over.
+    TimedOut = 2,
+}
+
+impl SharedMemory {
+    /// A zeroed memory.
+    ///
+    /// # Errors
+    /// The type is not shared or has no maximum, or its least size is refused by the engine's limit or the system.
+    pub fn new(engine: &Engine, ty: MemoryType) -> Result<SharedMemory> {
+        Ok(SharedMemory(Arc::new(SharedInner::new(engine, ty)?)))
+    }
+
+    pub(crate) fn from_inner(inner: Arc<SharedInner>) -> SharedMemory {
+        SharedMemory(inner)
+    }
+
+    /// What a store keeps.
+    pub(crate) fn inner_in(&self, store: &StoreOpaque) -> Result<&Arc<SharedInner>> {
+        match Engine::same(self.0.engine(), store.engine()) {
+            true => Ok(&self.0),
+            false => Err(Error::usage("a shared memory was used in a store of another engine")),
+        }
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> &Engine {
+        self.0.engine()
+    }
+
+    /// Its type, with the current size as the least one.
+    pub fn ty(&self) -> MemoryType {
+        MemoryType { min: self.size(), ..*self.0.region().ty() }
+    }
+
+    /// Current size in pages.
+    pub fn size(&self) -> u64 {
+        self.0.byte_len() as u64 >> self.0.region().ty().page_size_log2
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> u64 {
+        1 << self.0.region().ty().page_size_log2
+    }
+
+    /// Current size in bytes.
+    pub fn data_size(&self) -> usize {
+        self.0.byte_len()
+    }
+
+    /// Its bytes. Whoever reads or writes through the pointers of these cells races with guests, and must use atomic
+    /// operations.
+    pub fn data(&self) -> &[UnsafeCell<u8>] {
+        self.0.cells()
+    }
+
+    /// Copies bytes out. A guest that writes meanwhile mixes old and new ones.
+    ///
+    /// # Errors
+    /// The range does not lie in the memory.
+    pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
+        let part = self.0.racy().part(offset as u64, buffer.len() as u64);
+        part.ok_or_else(super::memory::out_of_bounds)?.read(buffer);
+        Ok(())
+    }
+
+    /// Copies bytes in. A guest that reads meanwhile may see a part of them.
+    ///
+    /// # Errors
+    /// The range does not lie in the memory.
+    pub fn write(&self, offset: usize, buffer: &[u8]) -> Result<()> {
+        let part = self.0.racy().part(offset as u64, buffer.len() as u64);
+        part.ok_or_else(super::memory::out_of_bounds)?.write(buffer);
+        Ok(())
+    }
+
+    /// Grows it by `delta` pages and returns the old size in pages. All stores see the new size at once.
+    ///
+    /// # Errors
+    /// The type's maximum, the engine's limit or the system refuses.
+    pub fn grow(&self, delta: u64) -> Result<u64> {
+        let limit = self.engine().config().max_memory;
+        let grown = self.0.grow(delta, |bytes| bytes <= limit);
+        grown.ok_or_else(|| Error::limit(format!("failed to grow a shared memory by {delta} pages")))
+    }
+
+    /// Wakes up to `count` of those that wait at an address (`memory.atomic.notify`); how many there were.
+    ///
+    /// # Errors
+    /// The address is no multiple of 4, or out of bounds.
+    pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32, Trap> {
+        self.0.notify(address, count)
+    }
+
+    /// Waits at an address while it holds `expected` (`memory.atomic.wait32`), without a timeout until somebody
+    /// notifies it.
+    ///
+    /// # Errors
+    /// The address is no multiple of 4, or out of bounds.
+    pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
+        self.0.wait32(address, expected, deadline(timeout), None).map(result)
+    }
+
+    /// The same for 64 bits (`memory.atomic.wait64`).
+    ///
+    /// # Errors
+    /// The address is no multiple of 8, or out of bounds.
+    pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
+        self.0.wait64(address, expected, deadline(timeout), None).map(result)
+    }
+}
+
+impl std::fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedMemory").field("ty", &self.ty()).finish_non_exhaustive()
+    }
+}
+
+/// The end of a wait. A time that no clock can name never comes.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(timeout?)
+}
+
+fn result(waited: Waited) -> WaitResult {
+    match waited {
+        Waited::Woken => WaitResult::Ok,
+        Waited::Mismatch => WaitResult::Mismatch,
+        Waited::TimedOut => WaitResult::TimedOut,
+        Waited::Interrupted => unreachable!("waits of the host are not interrupted"),
+    }
+}
+
+const _: () = {
+    const fn crosses_threads<T: Send + Sync + Clone>() {}
+    crosses_threads::<SharedMemory>();
+};

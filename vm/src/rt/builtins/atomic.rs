@@ -1,0 +1,74 @@
+//! Waiting at addresses of shared memories, and waking.
+
+use super::Stop;
+use crate::handles::deadline;
+use crate::rt::memory::StoreMemory;
+use crate::rt::shared::{SharedInner, check_address};
+use crate::rt::waiters::Waited;
+use crate::store::StoreOpaque;
+use crate::trap::TrapKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Address plus static offset, which comes in two halves.
+fn effective(low: u64, high: u64, address: u64) -> Result<u64, TrapKind> {
+    let offset = low as u32 as u64 | (high as u32 as u64) << 32;
+    address.checked_add(offset).ok_or(TrapKind::MemoryOutOfBounds)
+}
+
+/// A memory that may be waited at.
+fn shared(store: &StoreOpaque, instance: u32, index: u64) -> Result<Arc<SharedInner>, TrapKind> {
+    match store.instance_memory(instance, index as u32) {
+        StoreMemory::Shared(memory) => Ok(memory.clone()),
+        StoreMemory::Own(_) => Err(TrapKind::ExpectedSharedMemory),
+    }
+}
+
+/// `memory.atomic.notify`. Nobody waits at an unshared memory.
+pub(super) fn notify(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
+    let [index, low, high, address, count] = args;
+    let address = effective(low, high, address)?;
+    match store.instance_memory(instance, index as u32) {
+        StoreMemory::Shared(memory) => Ok(memory.notify(address, count as u32)?.into()),
+        StoreMemory::Own(memory) => {
+            check_address(address, 4, memory.bytes().len())?;
+            Ok(0)
+        }
+    }
+}
+
+/// `memory.atomic.wait32`.
+pub(super) fn wait32(store: &mut StoreOpaque, instance: u32, args: [u64; 6]) -> Result<u64, Stop> {
+    let [index, low, high, address, expected, timeout] = args;
+    let memory = shared(store, instance, index)?;
+    let (address, deadline) = (effective(low, high, address)?, deadline(nanoseconds(timeout)));
+    let waited = memory.wait32(address, expected as u32, deadline, Some(&store.guest.interrupt))?;
+    answer(store, waited)
+}
+
+/// `memory.atomic.wait64`.
+pub(super) fn wait64(store: &mut StoreOpaque, instance: u32, args: [u64; 6]) -> Result<u64, Stop> {
+    let [index, low, high, address, expected, timeout] = args;
+    let memory = shared(store, instance, index)?;
+    let (address, deadline) = (effective(low, high, address)?, deadline(nanoseconds(timeout)));
+    let waited = memory.wait64(address, expected, deadline, Some(&store.guest.interrupt))?;
+    answer(store, waited)
+}
+
+/// A signed number of nanoseconds; a negative one is no limit.
+fn nanoseconds(timeout: u64) -> Option<Duration> {
+    u64::try_from(timeout as i64).ok().map(Duration::from_nanos)
+}
+
+fn answer(store: &mut StoreOpaque, waited: Waited) -> Result<u64, Stop> {
+    match waited {
+        Waited::Woken => Ok(0),
+        Waited::Mismatch => Ok(1),
+        Waited::TimedOut => Ok(2),
+        Waited::Interrupted => {
+            store.guest.interrupt.take();
+            store.guest.update_guard(false);
+            Err(TrapKind::Interrupted.into())
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Who waits at which address of a shared memory.
+//!
+//! 1. A waiter compares the value and enters the queue of its address under the lock of all queues; who wakes takes
+//!    waiters out under the same lock, the longest waiting first. So nobody is missed who compared before.
+//! 2. It sleeps on a condition of its own until it was taken out, its time is over, or its store is interrupted.
+//! 3. In the last two cases it takes itself out. If somebody was faster, it counts as woken.
+
+use super::interrupt::InterruptCell;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waited {
+    /// By a notification.
+    Woken,
+    /// At once: the value was another one.
+    Mismatch,
+    /// Its time was over.
+    TimedOut,
+    /// The store was interrupted.
+    Interrupted,
+}
+
+/// One that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Waiter {
+    fn wake(&self) {
+        *self.woken.lock() = true;
+        self.changed.notify_one();
+    }
+
+    /// Makes it look whether it was interrupted.
+    pub fn nudge(&self) {
+        // Under the lock: it either has not looked yet, or sleeps already.
+        let _woken = self.woken.lock();
+        self.changed.notify_one();
+    }
+
+    fn sleep(&self, deadline: Option<Instant>, interrupted: impl Fn() -> bool) -> Waited {
+        let mut woken = self.woken.lock();
+        loop {
+            if *woken {
+                return Waited::Woken;
+            }
+            if interrupted() {
+                return Waited::Interrupted;
+            }
+            match deadline {
+                None => self.changed.wait(&mut woken),
+                Some(deadline) if self.changed.wait_until(&mut woken, deadline).timed_out() => {
+                    return if *woken { Waited::Woken } else { Waited::TimedOut };
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// The queues of a memory, by address.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters(Mutex<FxHashMap<u64, VecDeque<Arc<Waiter>>>>);
+
+impl Waiters {
+    /// Waits at an address if `is_expected`. Without a deadline it may wait forever.
+    pub fn wait(
+        &self,
+        address: u64,
+        is_expected: impl FnOnce() -> bool,
+        deadline: Option<Instant>,
+        interrupt: Option<&InterruptCell>,
+    ) -> Waited {
+        let waiter = Arc::new(Waiter::default());
+        let mut queues = self.0.lock();
+        if !is_expected() {
+            return Waited::Mismatch;
+        }
+        queues.entry(address).or_default().push_back(waiter.clone());
+        drop(queues);
+        let ended = match interrupt {
+            Some(cell) => cell.parked(&waiter, || waiter.sleep(deadline, || cell.is_requested())),
+            None => waiter.sleep(deadline, || false),
+        };
+        if ended == Waited::Woken || self.leave(address, &waiter) { ended } else { Waited::Woken }
+    }
+
+    /// Wakes up to `count` at an address; how many there were.
+    pub fn notify(&self, address: u64, count: u32) -> u32 {
+        let mut queues = self.0.lock();
+        let Some(queue) = queues.get_mut(&address) else { return 0 };
+        let count = queue.len().min(count as usize);
+        for waiter in queue.drain(..count) {
+            waiter.wake();
+        }
+        if queue.is_empty() {
+            queues.remove(&address);
+        }
+        count as u32
+    }
+
+    /// Takes a waiter out; `false` if it is out already.
+    fn leave(&self, address: u64, waiter: &Arc<Waiter>) -> bool {
+        let mut queues = self.0.lock();
+        let Some(queue) = queues.get_mut(&address) else { return false };
+        let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, waiter)) else { return false };
+        queue.remove(at);
+        if queue.is_empty() {
+            queues.remove(&address);
+        }
+        true
+    }
+}
