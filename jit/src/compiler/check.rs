@@ -1,7 +1,10 @@
-//! The register and operand checker: recounts the state after each instruction (see the invariants in `state`).
+//! The register and operand checker: recounts the state after each instruction (see the invariants in `state` and `legacy`).
 
 use super::Compiler;
+use super::exceptions::EXN;
 use super::state::{Loc, Owner, Place, Reg, in_xmm};
+use crate::asm::Section;
+use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     /// Panics if the state contradicts itself: a bug of the compiler, never of the input.
@@ -11,6 +14,17 @@ impl Compiler<'_> {
         }
         self.check_registers();
         self.check_operands();
+        self.check_control();
+    }
+
+    /// Between instructions nothing is emitted as a slow path, and each legacy catch has its exception.
+    fn check_control(&self) {
+        assert_ne!(self.asm.section(), Section::Cold, "op {} ends in the cold section", self.op);
+        for control in &self.control {
+            if matches!(control.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll) {
+                assert_eq!(self.stack[control.height].ty, EXN, "operand {} of a catch", control.height);
+            }
+        }
     }
 
     fn check_registers(&self) {

@@ -47,8 +47,10 @@ pub(crate) struct Control {
     pub(crate) catches: Vec<wasmparser::Catch>,
     /// Where a legacy `catch` sends exceptions of other tags.
     pub(crate) next_catch: Option<Label>,
-    /// Where its end lies.
+    /// Where its end lies; an arm may be in another section.
     section: Section,
+    /// The `else` of this `if` goes to the unlikely section.
+    rare_else: bool,
 }
 
 /// Registers that loops pin: those that no instruction needs for itself.
@@ -124,6 +126,7 @@ impl Compiler<'_> {
             catches: Vec::new(),
             next_catch: None,
             section: self.asm.section(),
+            rare_else: false,
         });
     }
 
@@ -268,21 +271,35 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn begin_if(&mut self, signature: BlockSignature) {
+        let hint = self.usable_hint();
         let condition = self.pop_condition();
         let to = self.stack.len() - self.params_of(&signature).len();
         let settled = self.settle_operands(to);
         self.settle_const_locals();
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
-        let label = self.asm.new_label();
+        let (label, rare_arm) = (self.asm.new_label(), self.asm.new_label());
+        let hint = hint.filter(|_| cond.is_some());
         match (cond, &condition) {
+            (Some(cond), _) if hint == Some(false) => self.asm.jcc(cond, rare_arm),
             (Some(cond), _) => self.asm.jcc(cond.negate(), label),
             (None, Condition::Always(false)) => self.asm.jmp(label),
             _ => {}
         }
         self.enter(FrameKind::If, signature, settled);
         let snapshot = self.snapshot(self.control.last().expect("just entered").settled);
-        self.control.last_mut().expect("just entered").otherwise = Some((label, Box::new(snapshot)));
+        let control = self.control.last_mut().expect("just entered");
+        control.otherwise = Some((label, Box::new(snapshot)));
+        control.rare_else = hint == Some(true);
+        if hint == Some(false) {
+            self.asm.switch(Section::Unlikely);
+            self.asm.bind(rare_arm);
+        }
+    }
+
+    /// The hint of this branch, where it can move something out of line.
+    fn usable_hint(&mut self) -> Option<bool> {
+        self.branch_hint().filter(|_| self.asm.section() == Section::Hot)
     }
 
     pub(crate) fn release_condition(&mut self, condition: &Condition) {
@@ -294,27 +311,26 @@ impl Compiler<'_> {
     pub(crate) fn begin_else(&mut self) {
         let index = self.control.len() - 1;
         if !self.unreachable {
-            self.leave_to_label(index);
+            self.leave_arm(index, self.control[index].rare_else);
         }
         let control = self.control.last_mut().expect("validated body");
         control.kind = FrameKind::Else;
+        let section = if control.rare_else { Section::Unlikely } else { control.section };
         let (label, snapshot) = control.otherwise.take().expect("an if");
+        self.asm.switch(section);
         self.asm.bind(label);
         self.unreachable = false;
         self.restore(&snapshot);
     }
 
-    /// The end of an arm: its values go to the block's label.
-    fn leave_to_label(&mut self, index: usize) {
-        let arity = self.label_arity(index);
-        if self.control[index].is_tail {
-            self.emit_return();
-        } else {
-            self.choose_if_target(index, arity);
-            self.decide_target(index, arity);
+    /// An arm goes to the label (or returns), by falling through if nothing lies between in the label's section.
+    pub(crate) fn leave_arm(&mut self, index: usize, label_is_next: bool) {
+        let arity = self.prepare_branch(index);
+        let control = &self.control[index];
+        if label_is_next && !control.is_tail && self.asm.section() == control.section {
             self.emit_edge(index, arity);
-            let label = self.control[index].label;
-            self.asm.jmp(label);
+        } else {
+            self.take_branch(index, arity);
         }
     }
 
@@ -373,6 +389,8 @@ impl Compiler<'_> {
         }
         if let Some((label, snapshot)) = self.control[index].otherwise.take() {
             self.end_if_without_else(index, arity, label, snapshot);
+        } else if !self.unreachable && self.asm.section() != self.control[index].section {
+            self.leave_arm(index, false);
         } else if self.control[index].target.is_some() && !self.unreachable {
             self.emit_edge(index, arity);
         }
@@ -402,6 +420,7 @@ impl Compiler<'_> {
             self.emit_return();
         }
         let control = self.control.pop().expect("validated body");
+        self.asm.switch(control.section);
         self.unreachable = false;
         self.after_tail = control.otherwise.is_none();
         match control.otherwise {
@@ -415,14 +434,14 @@ impl Compiler<'_> {
 
     /// Both the arm and the false edge go to the label; leaves the state to be replaced by the label's.
     fn end_if_without_else(&mut self, index: usize, arity: usize, label: Label, snapshot: Box<Snapshot>) {
-        let reachable = !self.unreachable;
-        if reachable {
+        let out_of_line = self.asm.section() != self.control[index].section;
+        let falls_through = !self.unreachable && !out_of_line;
+        if !self.unreachable {
             self.control[index].otherwise = Some((label, snapshot.clone()));
-            self.choose_if_target(index, arity);
+            self.leave_arm(index, true);
             self.control[index].otherwise = None;
-            self.decide_target(index, arity);
-            self.emit_edge(index, arity);
         }
+        self.asm.switch(self.control[index].section);
         self.unreachable = false;
         if self.control[index].target.is_none() {
             self.asm.bind(label);
@@ -434,7 +453,7 @@ impl Compiler<'_> {
             self.asm.bind(label);
         } else {
             let end = self.control[index].label;
-            if reachable {
+            if falls_through {
                 self.asm.jmp(end);
             }
             self.asm.bind(label);
@@ -496,12 +515,17 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn br_if(&mut self, depth: u32) {
+        let hint = self.usable_hint();
         let condition = self.pop_condition();
-        self.branch_if(depth, condition);
+        self.branch_if_hinted(depth, condition, hint);
     }
 
     /// Branches if the condition holds; the state stays.
     pub(crate) fn branch_if(&mut self, depth: u32, condition: Condition) {
+        self.branch_if_hinted(depth, condition, None);
+    }
+
+    fn branch_if_hinted(&mut self, depth: u32, condition: Condition, hint: Option<bool>) {
         let index = self.control_index(depth);
         if let Condition::Always(taken) = condition {
             if taken {
@@ -513,15 +537,46 @@ impl Compiler<'_> {
         let arity = self.prepare_branch(index);
         let cond = self.test_condition(&condition).expect("not constant");
         self.release_condition(&condition);
+        if hint == Some(true) && self.is_open_block(index) {
+            return self.leave_likely(index, cond);
+        }
         if !tail && self.edge_is_empty(index, arity) {
             let label = self.control[index].label;
             self.asm.jcc(cond, label);
             return;
         }
+        if hint == Some(false) {
+            return self.leave_unlikely(index, arity, cond);
+        }
         let skip = self.asm.new_label();
         self.asm.jcc(cond.negate(), skip);
         self.take_branch(index, arity);
         self.asm.bind(skip);
+    }
+
+    /// Whether this is the innermost construct, and what is left of it may move elsewhere as a whole.
+    fn is_open_block(&self, index: usize) -> bool {
+        let control = &self.control[index];
+        index + 1 == self.control.len() && control.kind == FrameKind::Block && control.section == self.asm.section()
+    }
+
+    /// A branch out of the innermost block that is usually taken: the rest of the block goes to the unlikely section.
+    fn leave_likely(&mut self, index: usize, cond: Cond) {
+        let rest = self.asm.new_label();
+        self.asm.jcc(cond.negate(), rest);
+        self.leave_arm(index, true);
+        self.asm.switch(Section::Unlikely);
+        self.asm.bind(rest);
+    }
+
+    /// A branch that is rarely taken and needs code on its way.
+    fn leave_unlikely(&mut self, index: usize, arity: usize, cond: Cond) {
+        let out = self.asm.new_label();
+        self.asm.jcc(cond, out);
+        let was = self.asm.switch(Section::Unlikely);
+        self.asm.bind(out);
+        self.take_branch(index, arity);
+        self.asm.switch(was);
     }
 
     /// A branch whose condition is a constant: the code after it stays in the stream, so the state does too.

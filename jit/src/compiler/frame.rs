@@ -82,6 +82,8 @@ impl<'a> Compiler<'a> {
             next_hint: 0,
             next_loop: 0,
             next_dead: 0,
+            branch_hints: &[],
+            body_start: 0,
             locals,
             stack,
             control,

@@ -28,13 +28,8 @@ impl Compiler<'_> {
         let first = self.control[index].kind == FrameKind::LegacyTry;
         self.control[index].kind = if tag.is_some() { FrameKind::LegacyCatch } else { FrameKind::LegacyCatchAll };
         if !self.unreachable {
-            let arity = self.prepare_branch(index);
-            if first && self.asm.section() == Section::Hot {
-                // The next hot code is the label.
-                self.emit_edge(index, arity);
-            } else {
-                self.take_branch(index, arity);
-            }
+            // Behind a body in the hot section the next code is the label.
+            self.leave_arm(index, first && self.asm.section() == Section::Hot);
         }
         self.asm.switch(Section::Unlikely);
         if first {

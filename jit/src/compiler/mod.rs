@@ -40,7 +40,7 @@ use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
 use crate::first_look::FirstLook;
 use control::Control;
-use heapwood_module::{ContextLayout, FuncBodyJob, ModuleError, ModuleInfo, ValType};
+use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, ModuleError, ModuleInfo, ValType};
 use smallvec::SmallVec;
 use state::{Local, Operand, Registers};
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
@@ -146,6 +146,9 @@ pub(crate) struct Compiler<'a> {
     next_hint: usize,
     next_loop: usize,
     next_dead: usize,
+    /// Hints that are still ahead, and where their offsets count from.
+    branch_hints: &'a [BranchHint],
+    body_start: u32,
     locals: Vec<Local>,
     stack: Vec<Operand>,
     control: Vec<Control>,
@@ -197,6 +200,8 @@ pub fn compile_function(
     let locals = read_locals(&mut reader).map_err(invalid)?;
     let Scratch { look, asm, buffers, .. } = scratch;
     let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
+    compiler.branch_hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
+    compiler.body_start = range.start as u32;
     compiler.compile_body(reader, range.end)?;
     let (function, used) = compiler.finish();
     *buffers = used;
@@ -274,6 +279,15 @@ impl<'a> Compiler<'a> {
             .iter()
             .take_while(|h| h.0 == self.op)
             .any(|h| h.1 == crate::first_look::Hint::Branch)
+    }
+
+    /// Whether the module says that the condition of the current operator is usually true, or usually false.
+    fn branch_hint(&mut self) -> Option<bool> {
+        let at = self.offset - self.body_start;
+        while self.branch_hints.first().is_some_and(|hint| hint.offset < at) {
+            self.branch_hints = &self.branch_hints[1..];
+        }
+        self.branch_hints.first().filter(|hint| hint.offset == at).map(|hint| hint.likely)
     }
 
     fn unsupported(&mut self, what: impl Into<String>) {

@@ -4,6 +4,7 @@
 //! 2. Then it is read once more into our own form, which can rely on its validity.
 //! 3. Function bodies are only located: whoever compiles one validates it in the same pass.
 
+use crate::branch_hints::{self, BranchHints};
 use crate::const_expr::decode_const_expr;
 use crate::{
     ConstExpr, ConstOp, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
@@ -15,6 +16,9 @@ use wasmparser::{
     BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, Parser, Payload, TypeRef, ValidPayload,
     Validator, ValidatorResources,
 };
+
+/// Id of the code section.
+const CODE: u8 = 10;
 
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, Mod
             decoder.payload(payload)?;
         }
     }
-    let Decoder { mut info, jobs, escaping } = decoder;
+    let Decoder { mut info, jobs, escaping, .. } = decoder;
     info.escaping = (0..).zip(escaping).filter(|(_, escapes)| *escapes).map(|(index, _)| index).collect();
     info.bytes = bytes;
     Ok(DecodedModule { info, validators: jobs })
@@ -115,12 +119,16 @@ struct Decoder {
     jobs: Vec<FuncBodyJob>,
     /// By function index: whether it may become a reference.
     escaping: Vec<bool>,
+    hints_are_over: bool,
 }
 
 impl Decoder {
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), ModuleError> {
         if let Payload::CustomSection(section) = &payload {
             self.section(0, section.name(), section.data_offset()..section.range().end);
+            if section.name() == branch_hints::SECTION {
+                self.branch_hints(section.data());
+            }
         } else if let Some((id, range)) = payload.as_section() {
             self.section(id, section_name(id), range);
         }
@@ -158,7 +166,17 @@ impl Decoder {
     }
 
     fn section(&mut self, id: u8, name: &str, range: Range<usize>) {
+        self.hints_are_over |= id == CODE;
         self.info.sections.push(Section { id, name: name.to_owned(), range });
+    }
+
+    /// The first such section counts, and only before the code.
+    fn branch_hints(&mut self, contents: &[u8]) {
+        let info = &mut self.info;
+        if !std::mem::replace(&mut self.hints_are_over, true) {
+            let functions = info.imported_functions..info.functions.len() as u32;
+            info.branch_hints = BranchHints::read(contents, functions).unwrap_or_default();
+        }
     }
 
     fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), ModuleError> {
@@ -339,7 +357,7 @@ fn section_name(id: u8) -> &'static str {
         7 => "export",
         8 => "start",
         9 => "element",
-        10 => "code",
+        CODE => "code",
         11 => "data",
         12 => "data count",
         13 => "tag",

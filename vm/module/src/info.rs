@@ -1,6 +1,6 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
-use crate::{ConstExpr, FuncType, Names, RefType, TypeIndex, TypeSection, ValType};
+use crate::{BranchHints, ConstExpr, FuncType, Names, RefType, TypeIndex, TypeSection, ValType};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -177,6 +177,8 @@ pub struct ModuleInfo {
     pub data_count: Option<u32>,
     /// Every section, in order.
     pub sections: Vec<Section>,
+    /// Which way branches usually go, as far as the module says.
+    pub branch_hints: BranchHints,
     /// Names from the name section, parsed when first asked for.
     pub(crate) names: OnceLock<Names>,
 }

@@ -8,6 +8,7 @@
 //!   the engine's type registry, which shares [`encode_group`].
 //! - [`ContextLayout`] says where compiled code and the runtime find an instance's entities.
 
+mod branch_hints;
 mod const_expr;
 mod context;
 pub mod convert;
@@ -29,6 +30,7 @@ pub mod testing;
 mod type_section;
 pub mod types;
 
+pub use branch_hints::{BranchHint, BranchHints};
 pub use const_expr::{ConstExpr, ConstOp};
 pub use context::ContextLayout;
 pub use decode::{DecodedModule, FuncBodyJob, decode};
