@@ -236,3 +236,40 @@ fn constants_of_any_size_go_to_imported_globals() {
         }
     }
 }
+
+/// Objects beyond the inline limit are allocated by a call, which loops that keep locals in registers must know of.
+#[test]
+fn locals_of_loops_survive_the_allocation_of_large_objects() {
+    let fields = "(field v128)".repeat(2100);
+    let elements = "(i64.const 1)".repeat(5000);
+    let body = |allocation: &str| {
+        format!(
+            "(param $n i32) (result i32) (local $i i32) (local $a i32) (local $b i64) (local $c i32)
+             (loop $l
+               (local.set $a (i32.add (local.get $a) (local.get $i)))
+               (local.set $b (i64.add (local.get $b) (i64.extend_i32_s (local.get $a))))
+               (local.set $c (i32.xor (local.get $c) (local.get $a)))
+               {allocation} (drop)
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $l (i32.lt_s (local.get $i) (local.get $n))))
+             (i32.add (i32.add (local.get $a) (local.get $c)) (i32.add (local.get $i) (i32.wrap_i64 (local.get $b))))"
+        )
+    };
+    let (mut store, instance) = instantiate(&format!(
+        "(module (type $struct (struct {fields})) (type $array (array i64))
+           (func (export \"struct\") {})
+           (func (export \"array\") {}))",
+        body("(struct.new_default $struct)"),
+        body(&format!("{elements} (array.new_fixed $array 5000)")),
+    ));
+    let (mut a, mut b, mut c) = (0i32, 0i64, 0i32);
+    for i in 0..10 {
+        a += i;
+        b += a as i64;
+        c ^= a;
+    }
+    for name in ["struct", "array"] {
+        let function = instance.get_typed_func::<i32, i32>(&mut store, name).unwrap();
+        assert_eq!(function.call(&mut store, 10).unwrap(), a + c + 10 + b as i32, "{name}");
+    }
+}

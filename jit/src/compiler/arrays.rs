@@ -7,6 +7,7 @@ use super::structs::{Element, Extend, object_mem};
 use super::values::Value;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Section, ShiftOp, Sse, Width};
+use crate::first_look::array_by_call;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, hot, space};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
@@ -22,9 +23,8 @@ impl Compiler<'_> {
     pub(crate) fn array_new_fixed(&mut self, ty: TypeIndex, count: u32) {
         let storage = self.info.types.element(ty).storage;
         let kind = storage.field_kind();
-        let bytes = array_bytes(kind.shift(), count);
-        let object = if bytes <= space::INLINE_BYTES_MAX as u64 {
-            let object = self.allocate(bytes as u32);
+        let object = if !array_by_call(self.info, ty, count) {
+            let object = self.allocate(array_bytes(kind.shift(), count) as u32);
             self.write_header(object, RelocationTarget::TypeHeader(ty));
             self.asm.store_imm(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), count as i32);
             object

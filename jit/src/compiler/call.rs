@@ -99,6 +99,8 @@ impl Compiler<'_> {
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
         debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
+        debug_assert!(self.look.has_calls, "the first look did not see this call");
+        debug_assert!(self.control.iter().all(|c| c.pins.is_empty()), "a loop that pins locals calls nothing");
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
             if !self.locals[local as usize].pinned {

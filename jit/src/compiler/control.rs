@@ -39,7 +39,7 @@ pub(crate) struct Control {
     /// A branch to it is a return.
     pub(crate) is_tail: bool,
     /// Locals pinned while this loop is open.
-    pins: SmallVec<[u32; 6]>,
+    pub(super) pins: SmallVec<[u32; 6]>,
     /// Landing pad that was current before this construct.
     pub(crate) outer_handler: Option<u32>,
     /// Landing pad of exceptions thrown right inside of it.

@@ -7,6 +7,7 @@ use super::state::{Owner, Reg};
 use super::values::{Value, width};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Section, Sse, Width};
+use crate::first_look::struct_by_call;
 use heapwood_gc_abi::{FieldKind, header, hot, space};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
 
@@ -84,13 +85,12 @@ impl Compiler<'_> {
     }
 
     fn allocate_struct(&mut self, ty: TypeIndex) -> Gpr {
-        let bytes = self.info.types.layout(ty).object_bytes();
-        if bytes > space::INLINE_BYTES_MAX {
+        if struct_by_call(self.info, ty) {
             self.call_builtin(Builtin::StructAlloc, &[Arg::TypeId(ty)], 0, Some(ValType::I32));
             let object = self.pop();
             return object.reg().expect("the result register").as_gpr();
         }
-        let object = self.allocate(bytes);
+        let object = self.allocate(self.info.types.layout(ty).object_bytes());
         self.write_header(object, RelocationTarget::TypeHeader(ty));
         object
     }

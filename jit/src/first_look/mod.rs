@@ -9,7 +9,9 @@
 
 mod visit;
 
-use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, limits};
+use heapwood_gc_abi::layout::array_bytes;
+use heapwood_gc_abi::space;
+use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, limits};
 use visit::Look;
 use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};
 
@@ -137,7 +139,8 @@ impl FirstLook {
             let offset = reader.original_position();
             self.state.offset = offset;
             limits::check_operator(&info.bytes, &reader, &validator.visitor(offset))?;
-            let result = reader.visit_operator(&mut Look { validator: validator.simd_visitor(offset), look: self })?;
+            let result =
+                reader.visit_operator(&mut Look { info, validator: validator.simd_visitor(offset), look: self })?;
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_PARAMS_MAX {
@@ -343,6 +346,16 @@ impl FirstLook {
             self.state.dead_depth = Some(self.state.frames.len());
         }
     }
+}
+
+/// Whether a struct is too large to be allocated inline: the runtime is called for it.
+pub(crate) fn struct_by_call(info: &ModuleInfo, ty: TypeIndex) -> bool {
+    info.types.layout(ty).object_bytes() > space::INLINE_BYTES_MAX
+}
+
+/// The same of an array of this many elements.
+pub(crate) fn array_by_call(info: &ModuleInfo, ty: TypeIndex, count: u32) -> bool {
+    array_bytes(info.types.element(ty).storage.field_kind().shift(), count) > space::INLINE_BYTES_MAX as u64
 }
 
 fn refill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {

@@ -1,10 +1,12 @@
 //! What the look does at each operator: one table by operator name, behind the validator.
 
-use super::{Early, FirstLook};
+use super::{Early, FirstLook, array_by_call, struct_by_call};
+use heapwood_module::ModuleInfo;
 use wasmparser::{BinaryReaderError, FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
 /// One operator: validated, then looked at.
 pub(super) struct Look<'l, V> {
+    pub(super) info: &'l ModuleInfo,
     pub(super) validator: V,
     pub(super) look: &'l mut FirstLook,
 }
@@ -32,8 +34,8 @@ macro_rules! look {
         $look.enter(FrameKind::TryTable)
     }};
     ($look:ident Try $($arg:ident)*) => {{
-        $look.not_pure();
-        $look.has_cold_calls = true;
+        // Its pad throws on what no catch takes.
+        $look.call();
         $look.enter(FrameKind::LegacyTry)
     }};
     ($look:ident Catch $tag:ident) => {
@@ -194,6 +196,22 @@ macro_rules! look {
     };
     ($look:ident $other:ident $($arg:ident)*) => {
         $look.plain(class(stringify!($other)))
+    };
+}
+
+/// Whether an operator allocates an object that is too large to be allocated inline.
+macro_rules! allocates_by_call {
+    ($info:ident StructNew $ty:ident) => {
+        struct_by_call($info, $ty)
+    };
+    ($info:ident StructNewDefault $ty:ident) => {
+        struct_by_call($info, $ty)
+    };
+    ($info:ident ArrayNewFixed $ty:ident $count:ident) => {
+        array_by_call($info, $ty, $count)
+    };
+    ($info:ident $($other:ident)*) => {
+        false
     };
 }
 
@@ -393,11 +411,14 @@ macro_rules! visit_all {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
         $(fn $visit(&mut self $($(,$arg: $argty)*)?) -> Self::Output {
             self.validator.$visit($($($arg.clone()),*)?)?;
-            let look = &mut *self.look;
+            let Look { info, look, .. } = self;
             const NAME: &str = stringify!($op);
             let is_end = matches!(NAME.as_bytes(), b"End");
             if const { contains(COLD_CALLS, NAME) } {
                 look.has_cold_calls = true;
+            }
+            if allocates_by_call!(info $op $($($arg)*)?) {
+                look.call();
             }
             look!(look $op $($($arg)*)?);
             look.state.last_was_compare = const { matches!(class(NAME), Class::Compare) };
