@@ -202,6 +202,12 @@ impl From<Exception> for Error {
     }
 }
 
+impl From<heapwood_module::MemoryTypeError> for Error {
+    fn from(error: heapwood_module::MemoryTypeError) -> Error {
+        Error::usage(error.to_string())
+    }
+}
+
 impl From<heapwood_module::ModuleError> for Error {
     fn from(error: heapwood_module::ModuleError) -> Error {
         Error::from_kind(ErrorKind::Module(error))

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::registry::{TypeHandle, TypeRegistry};
 pub use heapwood_gc_abi::TypeId;
 use heapwood_module::{self as m, Hierarchy};
-pub use heapwood_module::{CompositeKind, MemoryType};
+pub use heapwood_module::{CompositeKind, MemoryType, MemoryTypeBuilder, MemoryTypeError};
 use std::fmt;
 use std::sync::Arc;
 

@@ -368,7 +368,7 @@ fn what_does_not_fit_is_an_error() {
     let engine = engine();
     let ty = MemoryType { min: 1, max: None, memory64: false, shared: true, page_size_log2: 16 };
     let message = |error: Error| error.to_string();
-    assert!(message(SharedMemory::new(&engine, ty).unwrap_err()).contains("maximum"));
+    assert!(message(SharedMemory::new(&engine, ty).unwrap_err()).contains("max is not"));
     let unshared = MemoryType { max: Some(1), shared: false, ..ty };
     assert!(message(SharedMemory::new(&engine, unshared).unwrap_err()).contains("shared"));
     let mut store = Store::new(&engine, ());

@@ -1,23 +1,8 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
-use crate::{BranchHints, ConstExpr, FuncType, Names, RefType, TypeIndex, TypeSection, ValType};
+use crate::{BranchHints, ConstExpr, FuncType, MemoryType, Names, RefType, TypeIndex, TypeSection, ValType};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-
-/// A memory's type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MemoryType {
-    /// Least size in pages.
-    pub min: u64,
-    /// Largest size in pages.
-    pub max: Option<u64>,
-    /// 64-bit addresses.
-    pub memory64: bool,
-    /// Shared between threads.
-    pub shared: bool,
-    /// log2 of the page size in bytes: 16, or 0 (custom page sizes).
-    pub page_size_log2: u32,
-}
 
 /// A table's type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

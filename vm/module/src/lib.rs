@@ -23,6 +23,7 @@ mod inspect;
 mod key_table;
 pub mod limits;
 mod malformed;
+mod memory_type;
 mod names;
 mod needs;
 #[cfg(any(test, feature = "testing"))]
@@ -41,6 +42,7 @@ pub use hierarchy::{CompositeKind, Hierarchy};
 pub use info::*;
 pub use inspect::{write_limits, write_memory};
 pub use malformed::is_malformed;
+pub use memory_type::{MemoryType, MemoryTypeBuilder, MemoryTypeError};
 pub use names::Names;
 pub use needs::{detect, explain};
 pub use type_section::{NO_PARENT, TypeSection, TypeSectionBuilder};

@@ -46,8 +46,9 @@ impl SharedInner {
     /// # Errors
     /// The type is not shared or not possible, or the engine's limit or the system refuses.
     pub fn new(engine: &Engine, ty: MemoryType) -> Result<SharedInner> {
-        if !ty.shared || ty.max.is_none() {
-            return Err(Error::usage("the type of a shared memory is shared and has a maximum"));
+        ty.check()?;
+        if !ty.shared {
+            return Err(Error::usage("shared is not set in the type of a shared memory"));
         }
         let config = engine.config();
         let (region, least) = Region::new(ty, config.memory64_guard)?;

@@ -146,6 +146,7 @@ impl StoreOpaque {
     }
 
     pub fn new_memory(&mut self, ty: MemoryType) -> Result<Memory> {
+        ty.check()?;
         if ty.shared {
             return Err(Error::usage("shared memories are made by `SharedMemory::new`"));
         }
