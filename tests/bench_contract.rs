@@ -79,6 +79,90 @@ fn slices_are_measured_after_the_calls() {
 }
 
 #[test]
+fn metered_latencies_are_at_least_the_simple_ones() {
+    let options = ["--invoke", "run", "--warmup", "0", "--reps", "1", "--slice", "1000:400"];
+    let slices = &bench("bench-metered", &options)["slice_ms"];
+    let at = |of: &Value, which: &str| of[which].as_f64().expect("milliseconds");
+    for window in ["1", "10", "100", "full"] {
+        for which in ["p50", "p99", "p999", "max"] {
+            let metered = at(&slices["metered"][window], which);
+            assert!(metered >= at(slices, which) - 1e-9, "{window} {which}: {metered} of {slices}");
+        }
+    }
+}
+
+#[test]
+fn utilisation_grows_with_the_window() {
+    let object = bench("bench-mmu", &["--invoke", "run", "--arg", "7", "--warmup", "0", "--reps", "9"]);
+    let mmu = object["mmu"].as_object().expect("windows");
+    assert!(mmu.len() >= 3, "{mmu:?}");
+    let mut windows: Vec<(f64, f64)> =
+        mmu.iter().map(|(ms, part)| (ms.parse().expect("ms"), part.as_f64().expect("a part"))).collect();
+    windows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (ms, part) in &windows {
+        assert!((0.0..=1.0).contains(part), "{ms} ms: {part}");
+    }
+    // Twice the window has at least half of the utilisation's loss on average, so it is never much worse.
+    let lost = |(ms, part): &(f64, f64)| ms * (1.0 - part);
+    assert!(windows.windows(2).all(|pair| lost(&pair[0]) <= lost(&pair[1]) + 1e-3), "{windows:?}");
+}
+
+#[test]
+fn a_sweep_finds_the_least_heap_and_measures_above_it() {
+    let lists = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/guests/deep_lists.wat");
+    let common = ["--invoke", "run", "--arg", "1000", "--warmup", "0", "--reps", "1", "--json"];
+    let sweep = finish(heapwood().args(["bench", lists, "--gc-heap-sweep", "1,2"]).args(common));
+    assert_eq!(sweep.code, Some(0), "{}", sweep.stderr);
+    let object: Value = serde_json::from_str(&sweep.stdout).expect("JSON");
+    let least = object["heap_sweep"]["least_bytes"].as_u64().expect("bytes");
+    // 320,000 nodes of 24 bytes live, and are not compressed.
+    assert!((320_000 * 24..64 << 20).contains(&least), "{least}");
+    let runs = object["heap_sweep"]["runs"].as_array().expect("runs");
+    let heaps: Vec<_> = runs.iter().map(|run| run["heap_max_bytes"].as_u64().expect("bytes")).collect();
+    assert_eq!(heaps, [least, 2 * least]);
+    let fits = |bytes: u64| {
+        finish(heapwood().args(["bench", lists, "--gc-heap-max", &bytes.to_string()]).args(common)).code == Some(0)
+    };
+    assert!(fits(2 * least) && !fits(least * 15 / 16), "{least}");
+}
+
+#[test]
+fn overhead_is_told_against_runs_that_never_collect() {
+    let options = ["--invoke", "run", "--arg", "7", "--warmup", "0", "--reps", "2", "--overhead"];
+    let bound = &bench("bench-overhead", &options)["lower_bound"];
+    for field in ["none_ms", "best_ms", "ideal_ms", "overhead"] {
+        is_positive(&bound[field]);
+    }
+    assert!(
+        bound["overhead"].as_f64() >= Some(1.0),
+        "a bound from below never says that collecting is a gain: {bound}"
+    );
+}
+
+#[test]
+fn a_page_has_its_runs_and_those_of_an_earlier_page() {
+    let folder = scratch("bench-page");
+    let path = wat(&folder, "guest.wat", GUEST);
+    let page = |name: &str| folder.join(name).display().to_string();
+    let run = |html: &str, more: &[&str]| {
+        let options = ["--invoke", "run", "--warmup", "0", "--reps", "1", "--json", "--html", html];
+        let finished = finish(heapwood().arg("bench").arg(&path).args(options).args(more));
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let text = std::fs::read_to_string(html).expect("a page");
+        let data = text.split_once("id=\"runs\">").expect("data").1.split_once("</script>").expect("an end").0;
+        serde_json::from_str::<Vec<Value>>(data).expect("JSON")
+    };
+    let first = run(&page("first.html"), &[]);
+    assert_eq!(first.len(), 1);
+    is_positive(&first[0]["stop_count"]);
+    let second = run(&page("second.html"), &["--arg", "3", "--compare", &page("first.html")]);
+    assert_eq!(second.len(), 2);
+    assert_eq!(second[1], first[0]);
+    let missing = finish(heapwood().arg("bench").arg(&path).args(["--html", &page("x"), "--compare", &page("none")]));
+    assert_eq!(missing.code, Some(1), "{}", missing.stderr);
+}
+
+#[test]
 fn compilation_alone_is_measured_without_imports() {
     let text = "(module (import \"no\" \"body\" (func)) (func (export \"run\") call 0))";
     let path = wat(&scratch("bench-compile"), "guest.wat", text);

@@ -39,6 +39,11 @@ impl Histogram {
         self.max_ns
     }
 
+    /// The longest pause that is counted together with one of `ns`.
+    pub fn upper_bound_ns(ns: u64) -> u64 {
+        upper_bound(bucket(ns))
+    }
+
     /// The pause in nanoseconds that `per_mille` of all do not exceed (to 1/16).
     pub fn quantile_ns(&self, per_mille: u32) -> u64 {
         let wanted = (self.count * per_mille as u64).div_ceil(1000).max(1);

@@ -126,7 +126,7 @@ impl EngineOptions {
         engine: &Engine,
         data: T,
         trace: Option<&Trace>,
-        pauses: Option<Pauses>,
+        pauses: Option<&Pauses>,
     ) -> Result<(Store<T>, Watch)> {
         let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
             ErrorKind::Limit(message) => anyhow::Error::from(UsageError::new(self.gc.blame(message))),
@@ -134,7 +134,7 @@ impl EngineOptions {
         })?;
         let mut listeners: Vec<Listener> = Vec::new();
         if let Some(pauses) = pauses {
-            listeners.push(Box::new(move |event| pauses.add(event)));
+            listeners.push(pauses.listener(store.gc_epoch()));
         }
         if let Some(mut log) = self.gc.report()? {
             listeners.push(Box::new(move |event| log.write(event)));

@@ -1,23 +1,28 @@
 //! `heapwood bench`: times of calls, and every stop of the collector among them.
 
+mod metered;
+mod overhead;
+mod page;
 mod pauses;
 mod subject;
+mod sweep;
 
 pub use pauses::Pauses;
 
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
+use super::module_file;
 use super::trace::Trace;
-use super::{module_file, not_yet};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use heapwood::{Engine, Module};
 use pauses::Quantiles;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use subject::Measurement;
+use sweep::Factors;
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -42,9 +47,18 @@ pub struct BenchArgs {
     /// Print one JSON object on one line
     #[arg(long)]
     json: bool,
-    /// Write a report
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Measure at multiples of the least heap, which is found by trying, for instance 1.5,2,3,4,6
+    #[arg(long, value_name = "FACTORS")]
+    gc_heap_sweep: Option<Factors>,
+    /// Run the calls without a collector too, and tell the lower bound of what collecting costs
+    #[arg(long)]
+    overhead: bool,
+    /// Write a page with pauses over time, histogram, utilisation and heap size
+    #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Show the runs of an earlier page of --html beside this one
+    #[arg(long, value_name = "FILE", requires = "html")]
+    compare: Vec<PathBuf>,
     /// Only compile
     #[arg(long)]
     compile_only: bool,
@@ -60,7 +74,7 @@ pub struct BenchArgs {
 }
 
 /// `OPS:COUNT`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Slice {
     ops: i32,
     count: usize,
@@ -79,7 +93,6 @@ impl std::str::FromStr for Slice {
 }
 
 pub fn run(args: &BenchArgs) -> Result<ExitCode> {
-    not_yet::refuse("--html", args.html.is_some())?;
     if args.reps == 0 {
         return Err(UsageError::new("--reps 0: at least one call is measured").into());
     }
@@ -90,40 +103,66 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let trace = args.engine.trace()?;
     let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, &bytes)));
     let module = module.map_err(|error| module_file::named(&args.module, error))?;
-    let object = if args.compile_only {
-        Map::from_iter([("compile_ms".into(), compile.wall.into()), ("compile_cpu_ms".into(), compile.cpu.into())])
-    } else {
-        let measured = subject::measure(args, &engine, &module, trace.as_ref());
-        report(args, &compile, &measured.with_context(|| args.module.display().to_string())?)?
-    };
+    if args.compile_only {
+        let fields = [("compile_ms".into(), compile.wall.into()), ("compile_cpu_ms".into(), compile.cpu.into())];
+        print(&Map::from_iter(fields), args.json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let earlier = args.compare.iter().map(|path| page::earlier_runs(path)).collect::<Result<Vec<_>>>()?;
+    let name = || args.module.display().to_string();
+    let measured = subject::measure(args, &engine, &module, trace.as_ref(), args.warmup, args.reps);
+    let measured = measured.with_context(name)?;
+    let mut object = report(args, &compile, &measured)?;
+    if args.overhead {
+        object.insert("lower_bound".into(), overhead::json(args, &config, &bytes, &measured));
+    }
+    let factors = args.gc_heap_sweep.as_ref();
+    let sweep = factors.map(|Factors(factors)| sweep::sweep(args, &config, &bytes, factors)).transpose();
+    let sweep = sweep.with_context(name)?;
+    if let Some(sweep) = &sweep {
+        object.insert("heap_sweep".into(), sweep.json(args));
+    }
+    if let Some(path) = &args.html {
+        let runs =
+            page::runs(args, &object, &measured, sweep.as_ref()).into_iter().chain(earlier.into_iter().flatten());
+        page::write(path, runs.collect()).with_context(|| format!("--html {}", path.display()))?;
+    }
     print(&object, args.json);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The fields of the contract.
+/// The fields of the contract, and those that came after it.
 fn report(args: &BenchArgs, compile: &Times, measured: &Measurement) -> Result<Map<String, Value>> {
-    let timed_calls = &measured.calls[args.warmup..];
-    let column = |field: fn(&Times) -> f64| timed_calls.iter().map(field).map(Value::from).collect::<Vec<_>>();
     let mut object = Map::new();
     if let Some(result) = measured.result {
         object.insert("result".into(), result.to_string().into());
     }
-    object.insert("times_ms".into(), column(|times| times.wall).into());
-    object.insert("cpu_ms".into(), column(|times| times.cpu).into());
     object.insert("first_ms".into(), measured.calls[0].wall.into());
     object.insert("compile_ms".into(), compile.wall.into());
     object.insert("instantiate_ms".into(), measured.instantiate_ms.into());
-    object.insert("gc".into(), measured.pauses.json());
     object.insert("peak_rss_kib".into(), peak_rss_kib()?.into());
-    if let (Some(slice), Some(times)) = (args.slice, &measured.slices) {
-        let quantiles = Quantiles::of(times);
-        let at = |per_mille| quantiles.at(per_mille);
-        let mean = times.iter().sum::<f64>() / times.len() as f64;
-        let object_of = json!({"ops": slice.ops, "slices": slice.count, "p50": at(500), "p99": at(990),
-            "p999": at(999), "max": at(1000), "mean": mean});
-        object.insert("slice_ms".into(), object_of);
-    }
+    call_fields(args, measured, &mut object);
     Ok(object)
+}
+
+/// What is told of any series of calls: times, stops, utilisation, slices.
+fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String, Value>) {
+    let timed_calls = &measured.calls[args.warmup..];
+    let column = |field: fn(&Times) -> f64| timed_calls.iter().map(field).map(Value::from).collect::<Vec<_>>();
+    object.insert("times_ms".into(), column(|times| times.wall).into());
+    object.insert("cpu_ms".into(), column(|times| times.cpu).into());
+    object.insert("gc".into(), measured.pauses.json());
+    object.insert("mmu".into(), measured.pauses.mmu_json());
+    if let (Some(slice), Some(slices)) = (args.slice, &measured.slices) {
+        let times: Vec<f64> = slices.spans.iter().map(|span| span.end - span.begin).collect();
+        let mut fields = Quantiles::of(&times).json();
+        fields["ops"] = slice.ops.into();
+        fields["slices"] = slice.count.into();
+        fields["mean"] = (times.iter().sum::<f64>() / times.len() as f64).into();
+        fields["metered"] = metered::json(&slices.spans);
+        fields["gc"] = slices.pauses.json();
+        object.insert("slice_ms".into(), fields);
+    }
 }
 
 fn print(object: &Map<String, Value>, json: bool) {

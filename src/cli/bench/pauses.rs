@@ -1,44 +1,102 @@
-//! Stops of the guest by kind, and percentiles.
+//! Stops of the guest by kind, percentiles and utilisation.
 
+use crate::cli::gc_report::Mmu;
+use crate::cli::watch::Listener;
 use heapwood::{GcEvent, GcEventKind};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// Lengths in microseconds of the stops of a guest. Clones share them.
-#[derive(Clone, Default)]
-pub struct Pauses(Arc<Mutex<[Vec<f64>; 2]>>);
+/// Lengths of the windows whose utilisation is told, in milliseconds.
+pub const WINDOWS_MS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-const MINOR: usize = 0;
-const MAJOR: usize = 1;
+/// A stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// Its end, in milliseconds since the recording began.
+    pub end_ms: f64,
+    pub pause_us: f64,
+    pub kind: GcEventKind,
+    /// Memory of the heap after it, and what of it the old space takes, in bytes.
+    pub committed: u64,
+    pub old: u64,
+}
+
+/// The stops of a guest. Clones share them.
+#[derive(Clone)]
+pub struct Pauses {
+    start: Instant,
+    stops: Arc<Mutex<Vec<Stop>>>,
+}
 
 impl Pauses {
-    /// Notes a stop. Every event is one of its own; steps of a major collection count as majors.
-    pub fn add(&self, event: &GcEvent) {
-        let kind = match event.kind {
-            GcEventKind::Minor => MINOR,
-            _ => MAJOR,
-        };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[kind].push(event.pause_us);
+    /// Nothing yet; times count from now.
+    pub fn new() -> Pauses {
+        Pauses { start: Instant::now(), stops: Arc::default() }
     }
 
-    /// A copy that hears of no further stops.
-    pub fn frozen(&self) -> Pauses {
-        let pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Pauses(Arc::new(Mutex::new(pauses.clone())))
+    fn stops(&self) -> MutexGuard<'_, Vec<Stop>> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `{"minor": {...}, "major": {...}}`.
-    pub fn json(&self) -> Value {
-        let pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        json!({"minor": summary(&pauses[MINOR]), "major": summary(&pauses[MAJOR])})
+    /// Notes the stops of a heap whose times count from `epoch`. Every event is one stop.
+    pub fn listener(&self, epoch: Instant) -> Listener {
+        let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
+        Box::new(move |event: &GcEvent| {
+            let GcEvent { t_us, pause_us, kind, .. } = *event;
+            let (committed, old) = (event.heap_committed, event.old_after);
+            stops.stops().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, kind, committed, old });
+        })
+    }
+
+    /// Takes what was noted so far; later stops come to a new list.
+    pub fn take(&self) -> Recording {
+        Recording { stops: std::mem::take(&mut self.stops()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
     }
 }
 
-fn summary(pauses: &[f64]) -> Value {
-    let quantiles = Quantiles::of(pauses);
-    let total = pauses.iter().fold(0.0, |sum, pause| sum + pause);
-    json!({"count": pauses.len(), "p50_us": quantiles.at(500), "p99_us": quantiles.at(990),
-        "max_us": quantiles.at(1000), "total_us": total})
+/// The stops of a part of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    pub stops: Vec<Stop>,
+    /// Milliseconds since the recording began.
+    pub run_ms: f64,
+}
+
+impl Recording {
+    /// `{"minor": …, "major": …, "stall": …}`: a major done in steps counts each of them, and stalls, as majors.
+    /// Stalls are told once more alone.
+    pub fn json(&self) -> Value {
+        json!({"minor": self.summary(|kind| kind == GcEventKind::Minor),
+            "major": self.summary(|kind| kind != GcEventKind::Minor),
+            "stall": self.summary(|kind| kind == GcEventKind::Stall)})
+    }
+
+    fn summary(&self, of: impl Fn(GcEventKind) -> bool) -> Value {
+        let pauses: Vec<f64> = self.stops.iter().filter(|stop| of(stop.kind)).map(|stop| stop.pause_us).collect();
+        let quantiles = Quantiles::of(&pauses);
+        let total = pauses.iter().fold(0.0, |sum, pause| sum + pause);
+        json!({"count": pauses.len(), "p50_us": quantiles.at(500), "p99_us": quantiles.at(990),
+            "max_us": quantiles.at(1000), "total_us": total})
+    }
+
+    /// Milliseconds that the guest stood.
+    pub fn stopped_ms(&self) -> f64 {
+        self.stops.iter().map(|stop| stop.pause_us / 1e3).sum()
+    }
+
+    /// Window in milliseconds and least utilisation in it, for windows that are not longer than the run.
+    pub fn mmu(&self) -> Vec<(f64, f64)> {
+        let mut mmu = Mmu::new(&WINDOWS_MS);
+        self.stops.iter().for_each(|stop| mmu.add(stop.end_ms * 1e3, stop.pause_us));
+        mmu.curve(self.run_ms * 1e3).filter_map(|(ms, part)| Some((ms, part?))).collect()
+    }
+
+    /// The same as an object: `{"1": 0.93, …}`.
+    pub fn mmu_json(&self) -> Value {
+        let fields = self.mmu().into_iter().map(|(ms, part)| (ms.to_string(), Value::from((part * 1e6).round() / 1e6)));
+        Value::Object(fields.collect())
+    }
 }
 
 /// Sorted numbers.
@@ -55,6 +113,11 @@ impl Quantiles {
     pub fn at(&self, per_mille: usize) -> f64 {
         let rank = (self.0.len() * per_mille).div_ceil(1000).max(1);
         self.0.get(rank - 1).copied().unwrap_or(0.0)
+    }
+
+    /// `{"p50": …, "p99": …, "p999": …, "max": …}`.
+    pub fn json(&self) -> Value {
+        json!({"p50": self.at(500), "p99": self.at(990), "p999": self.at(999), "max": self.at(1000)})
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is called: an export of one instance, or `_start` of a fresh instance each time.
 
-use super::pauses::Pauses;
+use super::metered::Span;
+use super::pauses::{Pauses, Recording};
 use super::{BenchArgs, Slice, Times, milliseconds, timed};
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
@@ -16,19 +17,51 @@ pub struct Measurement {
     /// All calls, those for warming up too.
     pub calls: Vec<Times>,
     pub instantiate_ms: f64,
-    pub pauses: Pauses,
-    /// Times of `step`, in milliseconds.
-    pub slices: Option<Vec<f64>>,
+    pub pauses: Recording,
+    pub slices: Option<Slices>,
 }
 
-/// Calls `args.warmup + args.reps` times.
+/// Timed calls of `step`.
+pub struct Slices {
+    /// Since the recording began.
+    pub spans: Vec<Span>,
+    /// Stops during all slices, the untimed ones too.
+    pub pauses: Recording,
+}
+
+/// Calls `warmup + reps` times, then `step` if slices are asked for.
 ///
 /// # Errors
 /// A trap, an exception, an export that is missing, results that differ.
-pub fn measure(args: &BenchArgs, engine: &Engine, module: &Module, trace: Option<&Trace>) -> Result<Measurement> {
+pub fn measure(
+    args: &BenchArgs,
+    engine: &Engine,
+    module: &Module,
+    trace: Option<&Trace>,
+    warmup: usize,
+    reps: usize,
+) -> Result<Measurement> {
     match &args.invoke {
-        Some(name) => measure_export(args, engine, module, name, trace),
-        None => measure_start(args, engine, module, trace),
+        Some(name) => measure_export(args, engine, module, name, trace, (warmup + reps, args.slice)),
+        None => measure_start(args, engine, module, trace, warmup + reps),
+    }
+}
+
+/// The same without slices.
+///
+/// # Errors
+/// As there.
+pub fn measure_calls(
+    args: &BenchArgs,
+    engine: &Engine,
+    module: &Module,
+    trace: Option<&Trace>,
+    warmup: usize,
+    reps: usize,
+) -> Result<Measurement> {
+    match &args.invoke {
+        Some(name) => measure_export(args, engine, module, name, trace, (warmup + reps, None)),
+        None => measure_start(args, engine, module, trace, warmup + reps),
     }
 }
 
@@ -38,16 +71,17 @@ fn measure_export(
     module: &Module,
     name: &str,
     trace: Option<&Trace>,
+    (count, slice): (usize, Option<Slice>),
 ) -> Result<Measurement> {
-    let pauses = Pauses::default();
-    let (mut store, watch) = args.engine.store(engine, (), trace, Some(pauses.clone()))?;
+    let pauses = Pauses::new();
+    let (mut store, watch) = args.engine.store(engine, (), trace, Some(&pauses))?;
     let start = Instant::now();
     let instance = Linker::new(engine).instantiate(&mut store, module)?;
     let instantiate_ms = milliseconds(start.elapsed());
     let function = instance.get_typed_func::<i32, i64>(&mut store, name)?;
-    let mut calls = Vec::with_capacity(args.warmup + args.reps);
+    let mut calls = Vec::with_capacity(count);
     let mut result = None;
-    for _ in 0..args.warmup + args.reps {
+    for _ in 0..count {
         let (returned, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, args.arg)));
         let returned = returned?;
         if let Some(earlier) = result.replace(returned).filter(|earlier| *earlier != returned) {
@@ -56,41 +90,55 @@ fn measure_export(
         calls.push(times);
     }
     // Slices are reported apart, so that the pauses end here.
-    let of_calls = pauses.frozen();
-    let slices = args.slice.map(|slice| measure_slices(&mut store, instance, slice)).transpose()?;
+    let of_calls = pauses.take();
+    let slices = slice.map(|slice| measure_slices(&mut store, instance, &pauses, slice)).transpose()?;
     watch.finish(&mut store);
     Ok(Measurement { result, calls, instantiate_ms, pauses: of_calls, slices })
 }
 
-fn measure_slices(store: &mut Store<()>, instance: Instance, Slice { ops, count }: Slice) -> Result<Vec<f64>> {
+fn measure_slices(
+    store: &mut Store<()>,
+    instance: Instance,
+    pauses: &Pauses,
+    Slice { ops, count }: Slice,
+) -> Result<Slices> {
     instance.get_typed_func::<(), ()>(&mut *store, "init")?.call(&mut *store, ())?;
     let step = instance.get_typed_func::<i32, i64>(&mut *store, "step")?;
     for _ in 0..count / 4 {
         step.call(&mut *store, ops)?;
     }
-    let mut times = Vec::with_capacity(count);
+    let mut spans = Vec::with_capacity(count);
+    let start = Instant::now();
+    let mut begin = 0.0;
     for _ in 0..count {
-        let start = Instant::now();
         step.call(&mut *store, ops)?;
-        times.push(milliseconds(start.elapsed()));
+        let end = milliseconds(start.elapsed());
+        // The next slice begins where this one ends.
+        spans.push(Span { begin: std::mem::replace(&mut begin, end), end });
     }
-    Ok(times)
+    Ok(Slices { spans, pauses: pauses.take() })
 }
 
-fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module, trace: Option<&Trace>) -> Result<Measurement> {
+fn measure_start(
+    args: &BenchArgs,
+    engine: &Engine,
+    module: &Module,
+    trace: Option<&Trace>,
+    count: usize,
+) -> Result<Measurement> {
     if args.slice.is_some() {
         bail!("--slice needs --invoke");
     }
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker, |wasi: &mut WasiCtx| wasi)?;
-    let pauses = Pauses::default();
+    let pauses = Pauses::new();
     let mut calls = Vec::new();
     let mut instantiate_ms = 0.0;
-    for run in 0..args.warmup + args.reps {
+    for run in 0..count {
         let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
         let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
         let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
-        let (mut store, watch) = args.engine.store(engine, wasi, trace, Some(pauses.clone()))?;
+        let (mut store, watch) = args.engine.store(engine, wasi, trace, Some(&pauses))?;
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {
@@ -109,5 +157,5 @@ fn measure_start(args: &BenchArgs, engine: &Engine, module: &Module, trace: Opti
         calls.push(times);
         watch.finish(&mut store);
     }
-    Ok(Measurement { result: None, calls, instantiate_ms, pauses, slices: None })
+    Ok(Measurement { result: None, calls, instantiate_ms, pauses: pauses.take(), slices: None })
 }

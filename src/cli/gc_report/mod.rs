@@ -5,6 +5,7 @@ mod jvm;
 mod mmu;
 
 pub use figures::Figures;
+pub use mmu::Mmu;
 
 use heapwood::GcEvent;
 use jvm::JvmLog;
