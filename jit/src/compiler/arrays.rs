@@ -2,7 +2,8 @@
 
 use super::Compiler;
 use super::call::{Arg, ColdArg};
-use super::state::Reg;
+use super::moves::{Dest, Move};
+use super::state::{Owner, Place, Reg, in_xmm};
 use super::structs::{Element, Extend, object_mem};
 use super::values::Value;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
@@ -45,7 +46,7 @@ impl Compiler<'_> {
     /// `array.new_default`: the length is on top.
     pub(crate) fn array_new_default(&mut self, ty: TypeIndex) {
         let shift = self.info.types.element(ty).storage.field_kind().shift();
-        if let Some(super::state::Place::Const(len)) = self.stack.last().map(|o| o.place) {
+        if let Some(Place::Const(len)) = self.stack.last().map(|o| o.place) {
             let bytes = array_bytes(shift, len as u32);
             if bytes <= 512 {
                 self.pop();
@@ -62,7 +63,7 @@ impl Compiler<'_> {
     /// `array.new`: value and length.
     pub(crate) fn array_new(&mut self, ty: TypeIndex) {
         let height = self.stack.len() - 2;
-        if self.stack[height].place == super::state::Place::Const(0) {
+        if self.stack[height].place == Place::Const(0) {
             // The same as the default.
             let mut len = self.pop();
             self.in_gpr(&mut len);
@@ -131,18 +132,18 @@ impl Compiler<'_> {
     /// The operand at `height` in a register that it owns; nothing else changes.
     fn operand_in_reg(&mut self, height: usize) -> Reg {
         let operand = self.stack[height];
-        if let super::state::Place::Reg(reg) = operand.place {
+        if let Place::Reg(reg) = operand.place {
             return reg;
         }
-        let reg = self.take(super::state::in_xmm(operand.ty));
+        let reg = self.take(in_xmm(operand.ty));
         let source = self.operand_source(height);
-        let one = super::moves::Move { ty: operand.ty, from: source, to: super::moves::Dest::Reg(reg) };
+        let one = Move { ty: operand.ty, from: source, to: Dest::Reg(reg) };
         self.parallel_move(&smallvec::smallvec![one]);
-        if let super::state::Place::Alias(local) = self.stack[height].place {
+        if let Place::Alias(local) = self.stack[height].place {
             self.locals[local as usize].aliases -= 1;
         }
-        self.regs.set(reg, super::state::Owner::Stack(height as u32), operand.ty.is_ref());
-        self.stack[height].place = super::state::Place::Reg(reg);
+        self.regs.set(reg, Owner::Stack(height as u32), operand.ty.is_ref());
+        self.stack[height].place = Place::Reg(reg);
         reg
     }
 
@@ -162,7 +163,7 @@ impl Compiler<'_> {
         let Some(height) = value else {
             return self.asm.sse_rr(Sse::XORPS, SCRATCH_XMM, SCRATCH_XMM);
         };
-        let super::state::Place::Reg(reg) = self.stack[height].place else {
+        let Place::Reg(reg) = self.stack[height].place else {
             unreachable!("the value was put into a register");
         };
         match storage {
@@ -218,7 +219,7 @@ impl Compiler<'_> {
 
     /// Cold: fills an array that the runtime made. The object cannot move meanwhile.
     fn cold_fill(&mut self, object: Gpr, height: usize, len: Gpr) {
-        let super::state::Place::Reg(value) = self.stack[height].place else {
+        let Place::Reg(value) = self.stack[height].place else {
             unreachable!("the value was put into a register");
         };
         let outgoing = |k: i32| Mem::base(Gpr::RSP, 8 * k);

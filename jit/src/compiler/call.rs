@@ -139,7 +139,7 @@ impl Compiler<'_> {
         let from = self.stack.len() - params.len();
         self.flush_for_call(from);
         self.frame.need_outgoing(layout.arg_bytes + layout.result_bytes);
-        let moves = argument_moves(self, from, layout, 0);
+        let moves = self.place_moves(from, &layout.params, Gpr::RSP, 0);
         self.parallel_move(&moves);
         for _ in 0..params.len() {
             self.pop();
@@ -371,21 +371,6 @@ pub(crate) enum Callee {
     Object,
     /// A function object or null, which traps.
     NullableObject,
-}
-
-/// The moves of the operands from height `from` on to the places of a call; stack arguments begin at `rsp + offset`.
-pub(super) fn argument_moves(c: &mut Compiler<'_>, from: usize, layout: &CallLayout, offset: u32) -> Moves {
-    let mut moves = Moves::new();
-    for (k, place) in layout.params.iter().enumerate() {
-        let to = match place {
-            ArgPlace::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
-            ArgPlace::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
-            ArgPlace::Stack(at) => Dest::Mem(Mem::base(Gpr::RSP, (offset + at) as i32)),
-        };
-        let source = c.operand_source(from + k);
-        moves.push(Move { ty: c.stack[from + k].ty, from: source, to });
-    }
-    moves
 }
 
 /// A leading argument of a runtime call.

@@ -1,6 +1,7 @@
 //! Control instructions: blocks, loops, branches, returns.
 
 use super::Compiler;
+use super::edges::Edge;
 use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Owner, Place, Reg, Registers, Snapshot, bits, in_xmm};
 use super::values::{At, Value};
@@ -328,7 +329,8 @@ impl Compiler<'_> {
         let arity = self.prepare_branch(index);
         let control = &self.control[index];
         if label_is_next && !control.is_tail && self.asm.section() == control.section {
-            self.emit_edge(index, arity);
+            let edge = self.plan_edge(index, arity);
+            self.emit_edge(&edge);
         } else {
             self.take_branch(index, arity);
         }
@@ -392,7 +394,8 @@ impl Compiler<'_> {
         } else if !self.unreachable && self.asm.section() != self.control[index].section {
             self.leave_arm(index, false);
         } else if self.control[index].target.is_some() && !self.unreachable {
-            self.emit_edge(index, arity);
+            let edge = self.plan_edge(index, arity);
+            self.emit_edge(&edge);
         }
         self.close_block();
     }
@@ -449,16 +452,12 @@ impl Compiler<'_> {
             return;
         }
         self.restore(&snapshot);
-        if self.edge_is_empty(index, arity) {
-            self.asm.bind(label);
-        } else {
-            let end = self.control[index].label;
-            if falls_through {
-                self.asm.jmp(end);
-            }
-            self.asm.bind(label);
-            self.emit_edge(index, arity);
+        let edge = self.plan_edge(index, arity);
+        if falls_through && !edge.is_empty() {
+            self.asm.jmp(self.control[index].label);
         }
+        self.asm.bind(label);
+        self.emit_edge(&edge);
     }
 
     /// After code that nothing reaches (a block that nobody leaves): any consistent state will do.
@@ -529,7 +528,8 @@ impl Compiler<'_> {
         let index = self.control_index(depth);
         if let Condition::Always(taken) = condition {
             if taken {
-                self.branch_always(index);
+                // The code after it stays in the stream, so the state does too.
+                self.branch_to(index);
             }
             return;
         }
@@ -540,17 +540,16 @@ impl Compiler<'_> {
         if hint == Some(true) && self.is_open_block(index) {
             return self.leave_likely(index, cond);
         }
-        if !tail && self.edge_is_empty(index, arity) {
-            let label = self.control[index].label;
-            self.asm.jcc(cond, label);
-            return;
+        let edge = (!tail).then(|| self.plan_edge(index, arity));
+        if edge.as_ref().is_some_and(Edge::is_empty) {
+            return self.asm.jcc(cond, self.control[index].label);
         }
         if hint == Some(false) {
-            return self.leave_unlikely(index, arity, cond);
+            return self.leave_unlikely(index, edge.as_ref(), cond);
         }
         let skip = self.asm.new_label();
         self.asm.jcc(cond.negate(), skip);
-        self.take_branch(index, arity);
+        self.take_edge(index, edge.as_ref());
         self.asm.bind(skip);
     }
 
@@ -570,29 +569,29 @@ impl Compiler<'_> {
     }
 
     /// A branch that is rarely taken and needs code on its way.
-    fn leave_unlikely(&mut self, index: usize, arity: usize, cond: Cond) {
+    fn leave_unlikely(&mut self, index: usize, edge: Option<&Edge>, cond: Cond) {
         let out = self.asm.new_label();
         self.asm.jcc(cond, out);
         let was = self.asm.switch(Section::Unlikely);
         self.asm.bind(out);
-        self.take_branch(index, arity);
+        self.take_edge(index, edge);
         self.asm.switch(was);
-    }
-
-    /// A branch whose condition is a constant: the code after it stays in the stream, so the state does too.
-    fn branch_always(&mut self, index: usize) {
-        let arity = self.prepare_branch(index);
-        self.take_branch(index, arity);
     }
 
     /// Jumps to a decided label (or returns) without changing the state.
     pub(crate) fn take_branch(&mut self, index: usize, arity: usize) {
-        if self.control[index].is_tail {
-            self.emit_return();
-        } else {
-            self.emit_edge(index, arity);
-            let label = self.control[index].label;
-            self.asm.jmp(label);
+        let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+        self.take_edge(index, edge.as_ref());
+    }
+
+    /// The same with the edge planned; without one it returns.
+    fn take_edge(&mut self, index: usize, edge: Option<&Edge>) {
+        match edge {
+            None => self.emit_return(),
+            Some(edge) => {
+                self.emit_edge(edge);
+                self.asm.jmp(self.control[index].label);
+            }
         }
     }
 
@@ -632,11 +631,12 @@ impl Compiler<'_> {
         for depth in &distinct {
             let index = self.control_index(*depth);
             let arity = self.label_arity(index);
-            let label = if !self.control[index].is_tail && self.edge_is_empty(index, arity) {
+            let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+            let label = if edge.as_ref().is_some_and(Edge::is_empty) {
                 self.control[index].label
             } else {
                 let label = self.asm.bound_label();
-                self.take_branch(index, arity);
+                self.take_edge(index, edge.as_ref());
                 label
             };
             edges.push((*depth, label));
@@ -661,18 +661,24 @@ impl Compiler<'_> {
     pub(crate) fn emit_return(&mut self) {
         let from = self.stack.len() - self.results.len();
         let places = self.layout.results.clone();
+        let moves = self.place_moves(from, &places, Gpr::RBP, 16 + self.layout.arg_bytes);
+        self.parallel_move(&moves);
+        self.epilogue();
+    }
+
+    /// The moves of the operands from height `from` on to places of a call; those on the stack begin at
+    /// `base + offset`.
+    pub(crate) fn place_moves(&mut self, from: usize, places: &[abi::Place], base: Gpr, offset: u32) -> Moves {
         let mut moves = Moves::new();
-        for (k, place) in places.iter().enumerate() {
+        for (height, place) in (from..).zip(places) {
             let to = match place {
                 abi::Place::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
                 abi::Place::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
-                abi::Place::Stack(at) => Dest::Mem(Mem::base(Gpr::RBP, 16 + self.layout.arg_bytes as i32 + *at as i32)),
+                abi::Place::Stack(at) => Dest::Mem(Mem::base(base, (offset + at) as i32)),
             };
-            let from_place = self.operand_source(from + k);
-            moves.push(Move { ty: self.stack[from + k].ty, from: from_place, to });
+            moves.push(Move { ty: self.stack[height].ty, from: self.operand_source(height), to });
         }
-        self.parallel_move(&moves);
-        self.epilogue();
+        moves
     }
 
     /// Where an operand is, as the source of a move.
@@ -681,14 +687,7 @@ impl Compiler<'_> {
             Place::Const(bits) => Source::Const(bits),
             Place::Reg(reg) => Source::Reg(reg),
             Place::Slot => Source::Mem(Mem::base(Gpr::RBP, self.operand_slot(height))),
-            Place::Alias(local) => {
-                let info = &self.locals[local as usize];
-                match info.loc {
-                    Loc::Reg { reg, .. } => Source::Reg(reg),
-                    Loc::Const(bits) => Source::Const(bits),
-                    Loc::Slot => Source::Mem(Mem::base(Gpr::RBP, info.home)),
-                }
-            }
+            Place::Alias(local) => self.local_source(local),
             Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
         }
     }

@@ -10,6 +10,24 @@ use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
 use crate::asm::{Mem, Width};
 use smallvec::SmallVec;
 
+/// The code on the way to a label.
+pub(crate) struct Edge {
+    moves: Moves,
+    loads_context: bool,
+}
+
+impl Edge {
+    /// No code at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        let stays = |m: &Move| match (m.from, m.to) {
+            (Source::Reg(a), Dest::Reg(b)) => a == b,
+            (Source::Mem(a), Dest::Mem(b)) => a == b,
+            _ => false,
+        };
+        !self.loads_context && self.moves.iter().all(stays)
+    }
+}
+
 /// Results of a block that travel in registers.
 const RESULT_REGISTERS_MAX: usize = 6;
 
@@ -219,33 +237,25 @@ impl Compiler<'_> {
         }
     }
 
-    /// Emits the moves from the current state to the label of control frame `index`; the state itself stays.
-    pub(crate) fn emit_edge(&mut self, index: usize, arity: usize) {
+    /// What the edge from the current state to the label of control frame `index` needs; emits nothing.
+    pub(crate) fn plan_edge(&mut self, index: usize, arity: usize) -> Edge {
         let mut target = self.control[index].target.take().expect("decided before");
         if !self.control[index].is_loop {
             self.weaken_target(&mut target);
         }
-        let moves = self.edge_moves(&target, arity);
-        self.parallel_move(&moves);
-        if target.context_valid && !self.context_valid {
-            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
-        }
         debug_assert!(self.framed || !target.framed, "an edge cannot set up the frame");
+        let moves = self.edge_moves(&target, arity);
+        let loads_context = target.context_valid && !self.context_valid;
         self.control[index].target = Some(target);
+        Edge { moves, loads_context }
     }
 
-    /// Whether the edge needs no code at all.
-    pub(crate) fn edge_is_empty(&mut self, index: usize, arity: usize) -> bool {
-        let target = self.control[index].target.take().expect("decided before");
-        let moves = self.edge_moves(&target, arity);
-        let context = !target.context_valid || self.context_valid;
-        self.control[index].target = Some(target);
-        context
-            && moves.iter().all(|m| match (m.from, m.to) {
-                (Source::Reg(a), Dest::Reg(b)) => a == b,
-                (Source::Mem(a), Dest::Mem(b)) => a == b,
-                _ => false,
-            })
+    /// Emits a planned edge; the state stays.
+    pub(crate) fn emit_edge(&mut self, edge: &Edge) {
+        self.parallel_move(&edge.moves);
+        if edge.loads_context {
+            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        }
     }
 
     fn edge_moves(&mut self, target: &Snapshot, arity: usize) -> Moves {
@@ -261,13 +271,7 @@ impl Compiler<'_> {
         let kept = target.operands.len() - arity;
         for (k, wanted) in target.operands.iter().enumerate() {
             let height = if k < kept { from + k } else { top + (k - kept) };
-            let source = match self.stack[height].place {
-                Place::Const(bits) => Source::Const(bits),
-                Place::Reg(reg) => Source::Reg(reg),
-                Place::Slot => Source::Mem(Mem::base(Gpr::RBP, self.operand_slot(height))),
-                Place::Alias(local) => self.local_source(local),
-                Place::Direct(_) | Place::Flags(_) => unreachable!("a branch never sees such a place"),
-            };
+            let source = self.operand_source(height);
             let dest = match wanted.place {
                 Place::Reg(reg) => Dest::Reg(reg),
                 Place::Slot => Dest::Mem(Mem::base(Gpr::RBP, self.temp_slot(from + k, wanted.ty, wanted.refs_below))),
@@ -279,7 +283,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn local_source(&self, local: u32) -> Source {
+    /// Where a local is, as the source of a move.
+    pub(crate) fn local_source(&self, local: u32) -> Source {
         let info = &self.locals[local as usize];
         match info.loc {
             Loc::Reg { reg, .. } => Source::Reg(reg),

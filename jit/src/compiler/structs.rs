@@ -213,11 +213,9 @@ impl Compiler<'_> {
         let mut object = self.pop();
         self.prepare_stored(&mut value);
         let reg = self.in_gpr(&mut object);
+        self.null_site(&object, TrapKind::NullStruct);
         if storage.field_kind() == FieldKind::Ref {
-            self.null_site(&object, TrapKind::NullStruct);
             self.barrier(reg, None);
-        } else {
-            self.null_site(&object, TrapKind::NullStruct);
         }
         self.store_element(storage, &value, object_mem(reg, offset));
         self.release_value(&value);

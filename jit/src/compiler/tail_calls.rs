@@ -9,7 +9,7 @@
 //! Without stack arguments on either side this is `leave` and a jump.
 
 use super::Compiler;
-use super::call::{Callee, argument_moves};
+use super::call::Callee;
 use crate::abi::{CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Mem, Sse, Width};
 use heapwood_module::TypeIndex;
@@ -43,7 +43,7 @@ impl Compiler<'_> {
         let offset = if staged { 8 * STAGED_WORDS } else { 0 };
         self.frame.need_outgoing(offset + layout.arg_bytes);
         let from = self.stack.len() - layout.params.len();
-        let moves = argument_moves(self, from, &layout, offset);
+        let moves = self.place_moves(from, &layout.params, Gpr::RSP, offset);
         self.parallel_move(&moves);
         for _ in 0..layout.params.len() {
             self.pop();

@@ -1,6 +1,6 @@
 //! Stubs that exist once: those behind the builtin table, the exit of traps, the return barrier.
 
-use super::{Assembler, assemble, entry};
+use super::{Assembler, assemble, entry, save_exit_words};
 use crate::abi::{Builtin, BuiltinKind, RESUME_FP, RESUME_PC, RESUME_SAVED, SAVED_BYTES, SAVED_GPR_BYTES};
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
@@ -96,11 +96,10 @@ fn call_body(ops: &mut Assembler, labels: &Labels) {
         ; mov [r15 + EXIT_PC], r11
         ; lea rdx, [rsp + 8]
         ; mov [r15 + EXIT_SP], rdx
-        ; mov QWORD [r15 + EXIT_REGS], 0
-        ; mov [r15 + ALLOC_TOP], r12d
-        ; mov [r15 + RESUME_SAVED], rbx
-        ; mov [r15 + RESUME_SAVED + 8], r10
-        ; mov [r15 + RESUME_SAVED + 16], r13
+    );
+    save_exit_words(ops);
+    dynasm!(ops
+        ; .arch x64
         ; push r10
         ; mov rdi, r15
         ; mov rsi, r14

@@ -1,10 +1,10 @@
 //! From the guest to a host function.
 
 use super::entry::wide_stack_places;
-use super::{Assembler, VALUE_BYTES, assemble};
-use crate::abi::{CallLayout, Place, RESUME_SAVED};
+use super::{Assembler, VALUE_BYTES, assemble, save_exit_words};
+use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
+use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
 
 /// The code of host functions of this layout; r14 is the host function's context.
 ///
@@ -83,11 +83,10 @@ fn call_native(ops: &mut Assembler, dispatch: u64) {
         ; mov [r15 + EXIT_PC], r11
         ; lea r11, [rbp + 16]
         ; mov [r15 + EXIT_SP], r11
-        ; mov QWORD [r15 + EXIT_REGS], 0
-        ; mov [r15 + ALLOC_TOP], r12d
-        ; mov [r15 + RESUME_SAVED], rbx
-        ; mov [r15 + RESUME_SAVED + 8], r10
-        ; mov [r15 + RESUME_SAVED + 16], r13
+    );
+    save_exit_words(ops);
+    dynasm!(ops
+        ; .arch x64
         ; mov rdi, r15
         ; mov rsi, r14
         ; mov rdx, rsp

@@ -19,8 +19,10 @@ pub use entry::entry_trampoline;
 pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
 pub use host::host_trampoline;
 
-use dynasmrt::VecAssembler;
+use crate::abi::RESUME_SAVED;
 use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynasmApi, VecAssembler, dynasm};
+use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_REGS};
 
 /// How a native function called by a stub ended: its second result register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,4 +54,16 @@ fn assemble(emit: impl FnOnce(&mut Assembler)) -> Vec<u8> {
     let mut ops = Assembler::new(0);
     emit(&mut ops);
     ops.finalize().expect("all labels of a stub are bound")
+}
+
+/// The guest leaves by a call: what a walk, an unwinder and the collector need besides EXIT_FP, EXIT_PC and EXIT_SP.
+fn save_exit_words(ops: &mut Assembler) {
+    dynasm!(ops
+        ; .arch x64
+        ; mov QWORD [r15 + EXIT_REGS], 0
+        ; mov [r15 + ALLOC_TOP], r12d
+        ; mov [r15 + RESUME_SAVED], rbx
+        ; mov [r15 + RESUME_SAVED + 8], r10
+        ; mov [r15 + RESUME_SAVED + 16], r13
+    );
 }
