@@ -189,3 +189,90 @@ fn owned_roots_keep_and_release() {
     drop(root);
     assert_eq!(std::sync::Arc::strong_count(&alive), 1, "the store's values go with it");
 }
+
+/// Stores into arrays around the size from which chunks are logged, as neighbours, before and after promotion: each
+/// chunk is logged once, whatever the chunks and arrays beside it are.
+#[test]
+fn each_chunk_of_an_array_remembers_what_is_stored_into_it() {
+    let results = run(
+        r#"(module
+            (type $box (struct (field i32)))
+            (type $list (array (mut (ref null $box))))
+            (type $lists (array (mut (ref null $list))))
+            (func $churn (param $n i32)
+              (loop $l
+                (drop (array.new $list (ref.null $box) (i32.const 50)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $l (i32.gt_s (local.get $n) (i32.const 0)))))
+            (func $length (param $k i32) (result i32)
+              (select
+                (i32.add (i32.const 3) (i32.rem_u (local.get $k) (i32.const 7)))
+                (i32.add (i32.const 60) (i32.rem_u (local.get $k) (i32.const 9)))
+                (i32.and (local.get $k) (i32.const 1))))
+            ;; Stores a new box at every `$step`-th index of every array, one array after the other or across them.
+            (func $fill (param $lists (ref $lists)) (param $step i32) (param $from i32) (param $value i32)
+              (local $k i32) (local $i i32) (local $list (ref null $list))
+              (loop $next
+                (local.set $list (array.get $lists (local.get $lists) (local.get $k)))
+                (local.set $i (local.get $from))
+                (loop $l
+                  (if (i32.lt_u (local.get $i) (array.len (local.get $list)))
+                    (then
+                      (array.set $list (local.get $list) (local.get $i)
+                        (struct.new $box (i32.add (local.get $value) (i32.add (local.get $i) (i32.mul (local.get $k) (i32.const 1000))))))
+                      (local.set $i (i32.add (local.get $i) (local.get $step)))
+                      (br $l))))
+                (local.set $k (i32.add (local.get $k) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $k) (array.len (local.get $lists))))))
+            (func $check (param $lists (ref $lists)) (param $step i32) (param $from i32) (param $value i32) (result i64)
+              (local $k i32) (local $i i32) (local $list (ref null $list)) (local $count i64)
+              (loop $next
+                (local.set $list (array.get $lists (local.get $lists) (local.get $k)))
+                (local.set $i (local.get $from))
+                (loop $l
+                  (if (i32.lt_u (local.get $i) (array.len (local.get $list)))
+                    (then
+                      (if (i32.ne (struct.get $box 0 (array.get $list (local.get $list) (local.get $i)))
+                                  (i32.add (local.get $value) (i32.add (local.get $i) (i32.mul (local.get $k) (i32.const 1000)))))
+                        (then (unreachable)))
+                      (local.set $count (i64.add (local.get $count) (i64.const 1)))
+                      (local.set $i (i32.add (local.get $i) (local.get $step)))
+                      (br $l))))
+                (local.set $k (i32.add (local.get $k) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $k) (array.len (local.get $lists)))))
+              (local.get $count))
+            (func (export "run") (param $churn i32) (result i64)
+              (local $lists (ref $lists)) (local $k i32) (local $count i64) (local $round i32)
+              (local.set $lists (array.new $lists (ref.null $list) (i32.const 40)))
+              (loop $next
+                (array.set $lists (local.get $lists) (local.get $k)
+                  (array.new $list (ref.null $box) (call $length (local.get $k))))
+                (local.set $k (i32.add (local.get $k) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $k) (i32.const 40))))
+              (loop $again
+                (call $churn (local.get $churn))
+                (call $fill (local.get $lists) (i32.const 1) (i32.const 0) (local.get $round))
+                (call $churn (local.get $churn))
+                (call $fill (local.get $lists) (i32.const 31) (i32.const 1) (i32.const 70000))
+                (call $fill (local.get $lists) (i32.const 31) (i32.const 1) (i32.const 90000))
+                (call $churn (local.get $churn))
+                (local.set $count (i64.add (local.get $count)
+                  (call $check (local.get $lists) (i32.const 31) (i32.const 1) (i32.const 90000))))
+                (call $fill (local.get $lists) (i32.const 31) (i32.const 0) (i32.const 50000))
+                (call $fill (local.get $lists) (i32.const 32) (i32.const 32) (i32.const 50000))
+                (call $churn (local.get $churn))
+                (local.set $count (i64.add (local.get $count)
+                  (call $check (local.get $lists) (i32.const 32) (i32.const 32) (i32.const 50000))))
+                (local.set $round (i32.add (local.get $round) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $round) (i32.const 2))))
+              (local.get $count)))"#,
+        "run",
+        320,
+    );
+    // Small arrays between large ones: indices 1, 32 and 63, then 32 and 64, as far as they go.
+    let lengths = (0..40u64).map(|k| if k & 1 != 0 { 3 + k % 7 } else { 60 + k % 9 });
+    let count: u64 = lengths.map(|len| (len - 1).div_ceil(31) + len.saturating_sub(32).div_ceil(32)).sum();
+    for (mode, result) in results {
+        assert_eq!(result, 2 * count as i64, "{mode}");
+    }
+}

@@ -4,6 +4,8 @@ use super::{Assembler, assemble, entry, save_exit_words};
 use crate::abi::{Builtin, BuiltinKind, RESUME_FP, RESUME_PC, RESUME_SAVED, SAVED_BYTES, SAVED_GPR_BYTES};
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
+use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET};
+use heapwood_gc_abi::space;
 
 /// Addresses of the native functions that the stubs call.
 #[derive(Clone, Debug)]
@@ -33,6 +35,9 @@ pub struct FixedStubs {
     pub barrier: u32,
 }
 
+/// log2 of the references in a chunk.
+const CHUNK_REFS_SHIFT: i8 = space::CHUNK_SHIFT as i8 - 2;
+
 struct Labels {
     call: DynamicLabel,
     slow: DynamicLabel,
@@ -57,13 +62,18 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
                     ; mov rax, QWORD *target as i64
                     ; jmp =>labels.call
                 ),
-                BuiltinKind::Slow => dynasm!(ops
-                    ; .arch x64
-                    ; lea rsp, [rsp - SAVED_BYTES as i32]
-                    ; mov [rsp], rax
-                    ; mov rax, QWORD *target as i64
-                    ; jmp =>labels.slow
-                ),
+                BuiltinKind::Slow => {
+                    if *builtin == Builtin::LogElement {
+                        return_if_chunk_is_logged(ops);
+                    }
+                    dynasm!(ops
+                        ; .arch x64
+                        ; lea rsp, [rsp - SAVED_BYTES as i32]
+                        ; mov [rsp], rax
+                        ; mov rax, QWORD *target as i64
+                        ; jmp =>labels.slow
+                    );
+                }
             }
         }
         align(ops);
@@ -78,6 +88,37 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
         barrier_body(ops, targets.unwound);
     });
     stubs
+}
+
+/// r11: an array of references and an index. A large array comes here at each store: once its chunk is logged (see
+/// `space::CHUNK_STATE_DISP`), nothing more is to be done. A small one has no state of its own there.
+fn return_if_chunk_is_logged(ops: &mut Assembler) {
+    let small_len_max = (space::CHUNKED_ARRAY_BYTES_MIN - ARRAY_ELEMENTS_OFFSET) / space::REF_SCALE;
+    dynasm!(ops
+        ; .arch x64
+        ; push rax
+        ; push rcx
+        ; mov eax, r11d
+        ; cmp DWORD [r15 + rax * 4 + ARRAY_LENGTH_OFFSET as i32], small_len_max as i32
+        ; jbe >log
+        ; mov rcx, r11
+        ; shr rcx, 32 + CHUNK_REFS_SHIFT
+        ; add rax, (ARRAY_ELEMENTS_OFFSET / space::REF_SCALE) as i32
+        ; shr rax, CHUNK_REFS_SHIFT
+        ; add rax, rcx
+        ; neg rcx
+        ; sbb ecx, ecx
+        ; and ecx, (space::chunk_state_bit(1) ^ space::chunk_state_bit(0)) as i32
+        ; xor ecx, space::chunk_state_bit(0) as i32
+        ; test BYTE [r15 + rax + space::CHUNK_STATE_DISP], cl
+        ; jz >log
+        ; pop rcx
+        ; pop rax
+        ; ret
+        ; log:
+        ; pop rcx
+        ; pop rax
+    );
 }
 
 fn align(ops: &mut Assembler) -> u32 {
