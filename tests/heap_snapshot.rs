@@ -42,3 +42,22 @@ fn a_full_heap_shows_what_filled_it_and_where_the_program_was() {
     let strings = snapshot["strings"].as_array().expect("strings");
     assert!(strings.iter().any(|string| string == "main"), "the frames have names");
 }
+
+#[test]
+fn an_allocation_profile_names_functions_and_types_of_a_kotlin_program() {
+    let path = scratch("alloc-profile").join("stacks");
+    let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/kotlin/wasm/trees.wasm");
+    let mut command = heapwood();
+    command.args(["run", "--gc-stats", "--alloc-profile", &path.display().to_string(), guest]);
+    let finished = finish(&mut command);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let profile = std::fs::read_to_string(path).expect("a profile");
+    let bytes = |line: &str| line.rsplit(' ').next().and_then(|bytes| bytes.parse::<f64>().ok()).expect("bytes");
+    let total: f64 = profile.lines().map(bytes).sum();
+    let trees: f64 = profile.lines().filter(|line| line.contains("build;Tree.<init>;[Tree]")).map(bytes).sum();
+    let row = finished.stderr.lines().find(|line| line.contains("allocated in the nursery")).expect("a row");
+    let allocated = row.split_whitespace().last().and_then(|mib| mib.parse::<f64>().ok()).expect("MiB") * 1048576.0;
+    // Some 12,800 samples: five standard deviations are less than a twentieth.
+    assert!((total - allocated).abs() < allocated / 20.0, "{total} of {allocated}");
+    assert!(trees > allocated / 4.0, "most are trees: {trees} of {allocated}");
+}

@@ -43,6 +43,7 @@ impl Heap {
         self.before_allocation(roots);
         self.make_room(bytes, roots)?;
         let limit = if self.stress.is_on() { self.top() + bytes / 4 } else { self.nursery.granted() };
+        let limit = self.limit_before_sample(bytes, limit);
         self.set_limit(limit);
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::policy::{Clock, Policy};
 use crate::raw::backing::{Backing, thread_cpu_ns};
 use crate::raw::cage::{Cage, Memory, NURSERY_REACH};
 use crate::raw::side::SideVec;
+use crate::sampling::Sampler;
 use crate::stats::HeapStats;
 use crate::stress::Stress;
 use crate::types::TypeTable;
@@ -44,6 +45,7 @@ pub struct Heap {
     pub(crate) stress: Stress,
     pub(crate) stats: HeapStats,
     pub(crate) listener: Option<GcListener>,
+    pub(crate) sampler: Option<Sampler>,
     pub(crate) born: Instant,
     /// The next minor promotes everything.
     pub(crate) promote_all_next: bool,
@@ -94,6 +96,7 @@ impl Heap {
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
             listener: None,
+            sampler: None,
             born: Instant::now(),
             promote_all_next: false,
             wants_collection: false,

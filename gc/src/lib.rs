@@ -41,6 +41,7 @@ mod old;
 mod policy;
 mod raw;
 mod roots;
+mod sampling;
 mod snapshot;
 mod stats;
 mod stress;

@@ -6,7 +6,7 @@ use super::gc_report::{GcReport, LogFormat};
 use super::not_yet::refuse;
 use super::trace::Trace;
 use super::units::Size;
-use super::watch::{Listener, Snapshot, Watch};
+use super::watch::{Listener, Output, Outputs, Watch};
 use anyhow::{Context, Result};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, Store};
@@ -88,6 +88,12 @@ struct GcOptions {
     /// Write what happened when, as a trace that Perfetto and Chrome show
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write which functions allocated which types, as collapsed stacks
+    #[arg(long, value_name = "FILE")]
+    alloc_profile: Option<PathBuf>,
+    /// Bytes between two samples of it, on average
+    #[arg(long, value_name = "SIZE", default_value = "64k")]
+    alloc_profile_interval: Size,
     /// Collect at every Nth allocation, alternating minor, major, moving
     #[arg(long, value_name = "N", help_heading = "Testing")]
     gc_stress: Option<u64>,
@@ -139,8 +145,14 @@ impl EngineOptions {
         if let Some(mut log) = self.gc.report()? {
             listeners.push(Box::new(move |event| log.write(event)));
         }
-        let snapshot = self.gc.heap_snapshot.as_deref().map(Snapshot::create).transpose()?;
-        let watch = Watch::new(self.gc.gc_stats, trace, snapshot, &mut store, listeners);
+        let snapshot =
+            self.gc.heap_snapshot.as_deref().map(|path| Output::create("--heap-snapshot", path)).transpose()?;
+        let profile =
+            self.gc.alloc_profile.as_deref().map(|path| Output::create("--alloc-profile", path)).transpose()?;
+        if profile.is_some() {
+            store.profile_allocations(self.gc.alloc_profile_interval.bytes.max(1));
+        }
+        let watch = Watch::new(self.gc.gc_stats, trace, Outputs { snapshot, profile }, &mut store, listeners);
         Ok((store, watch))
     }
 

@@ -12,25 +12,34 @@ use std::time::Instant;
 /// Hears of every event.
 pub type Listener = Box<dyn FnMut(&GcEvent) + Send>;
 
-/// The file of `--heap-snapshot`. It is written once: when the heap is full, or else at exit.
+/// Files that are written at exit.
+#[derive(Default)]
+pub struct Outputs {
+    /// Written when the heap is full, or else at exit.
+    pub snapshot: Option<Output>,
+    pub profile: Option<Output>,
+}
+
+/// A file that is written once.
 #[derive(Clone)]
-pub struct Snapshot {
+pub struct Output {
+    option: &'static str,
     path: PathBuf,
     file: Arc<Mutex<Option<File>>>,
 }
 
-impl Snapshot {
-    /// An empty file.
-    pub fn create(path: &Path) -> Result<Snapshot> {
-        let file = File::create(path).with_context(|| format!("--heap-snapshot {}", path.display()))?;
-        Ok(Snapshot { path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
+impl Output {
+    /// An empty file that an option names.
+    pub fn create(option: &'static str, path: &Path) -> Result<Output> {
+        let file = File::create(path).with_context(|| format!("{option} {}", path.display()))?;
+        Ok(Output { option, path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
     }
 
     fn write(&self, write: impl FnOnce(File) -> std::io::Result<()>) {
         if let Some(file) = lock(&self.file).take()
             && let Err(error) = write(file)
         {
-            eprintln!("error: --heap-snapshot {}: {error}", self.path.display());
+            eprintln!("error: {} {}: {error}", self.option, self.path.display());
         }
     }
 }
@@ -40,7 +49,7 @@ pub struct Watch {
     start: Instant,
     figures: Option<Arc<Mutex<Figures>>>,
     trace: Option<Trace>,
-    snapshot: Option<Snapshot>,
+    outputs: Outputs,
 }
 
 impl Watch {
@@ -49,7 +58,7 @@ impl Watch {
     pub fn new<T>(
         with_figures: bool,
         trace: Option<&Trace>,
-        snapshot: Option<Snapshot>,
+        outputs: Outputs,
         store: &mut Store<T>,
         mut listeners: Vec<Listener>,
     ) -> Watch {
@@ -63,13 +72,13 @@ impl Watch {
             store.on_host_call(move |call| of_calls.host_call(call));
             trace.resume();
         }
-        if let Some(snapshot) = snapshot.clone() {
+        if let Some(snapshot) = outputs.snapshot.clone() {
             store.on_heap_exhausted(move |heap| snapshot.write(|file| heap.heap_snapshot(file)));
         }
         if !listeners.is_empty() {
             store.on_gc(move |event| listeners.iter_mut().for_each(|listener| listener(event)));
         }
-        Watch { start: Instant::now(), figures, trace: trace.cloned(), snapshot }
+        Watch { start: Instant::now(), figures, trace: trace.cloned(), outputs }
     }
 
     /// Prints and writes what was asked for.
@@ -81,8 +90,11 @@ impl Watch {
         if let Some(trace) = &self.trace {
             trace.end();
         }
-        if let Some(snapshot) = &self.snapshot {
+        if let Some(snapshot) = &self.outputs.snapshot {
             snapshot.write(|file| store.heap_snapshot(file));
+        }
+        if let Some(profile) = &self.outputs.profile {
+            profile.write(|file| store.write_allocation_profile(std::io::BufWriter::new(file)));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Above: [`Engine`], [`Module`], [`Store`], [`Linker`], handles of what instances export, values and roots. Below, in
 //! `rt`: entry into compiled code, signals, stacks, builtins. Arrow of import: `gc, jit, module <- vm <- heapwood`.
 
+mod alloc_profile;
 mod backtrace;
 mod compile;
 mod config;

@@ -8,6 +8,7 @@ use super::instance::InstanceData;
 use super::observe::{ExhaustionListener, HostListener};
 use super::signature::Signature;
 use super::table::TableData;
+use crate::alloc_profile::AllocProfiler;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::roots::RootSet;
@@ -60,6 +61,8 @@ pub(crate) struct Guest {
     host_funcs: Vec<HostFunc>,
     /// Hears of calls of host functions.
     pub host_listener: Option<HostListener>,
+    /// Samples of allocation.
+    pub alloc_profiler: Option<AllocProfiler>,
     /// Hears of a full heap before the guest is left.
     pub exhaustion_listener: Option<ExhaustionListener>,
     pub signatures: FxHashMap<u32, Arc<Signature>>,
@@ -98,6 +101,7 @@ impl Guest {
             tags: Vec::new(),
             host_funcs: Vec::new(),
             host_listener: None,
+            alloc_profiler: None,
             exhaustion_listener: None,
             signatures: FxHashMap::default(),
             host_values: Vec::new(),

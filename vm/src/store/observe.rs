@@ -147,6 +147,22 @@ impl<T: 'static> Store<T> {
         self.inner.opaque.heap_snapshot(output)
     }
 
+    /// Samples allocations from now on, one for every `mean_bytes` bytes that are allocated, on average; 0 ends it and
+    /// forgets. Inline allocation stays as it is: only its slow path comes a little more often.
+    pub fn profile_allocations(&mut self, mean_bytes: u64) {
+        self.inner.opaque.profile_allocations(mean_bytes);
+    }
+
+    /// Writes the profile so far as collapsed stacks, `outer;inner;[type] bytes` on each line, for flame graphs. The
+    /// bytes are estimates: a stack with k samples stands for k times the mean, give or take a part of one in the root
+    /// of k (at 100 samples a tenth). They say who allocates, not who keeps.
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn write_allocation_profile(&self, mut output: impl io::Write) -> io::Result<()> {
+        self.inner.opaque.write_allocation_profile(&mut output)
+    }
+
     /// Memory of the store: linear memories and heap.
     pub fn memory_stats(&self) -> MemoryStats {
         self.inner.opaque.memory_stats()

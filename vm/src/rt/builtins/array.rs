@@ -10,6 +10,7 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// A struct that is too large for inline allocation.
 pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, [ty]: [u64; 1]) -> Result<u64, Stop> {
+    store.sample_object(TypeId(ty as u32), 0);
     Ok(store.heap.alloc_struct(TypeId(ty as u32), &mut store.guest)? as u64)
 }
 
@@ -20,6 +21,7 @@ pub(super) fn alloc(store: &mut StoreOpaque, _: u32, [ty, len]: [u64; 2]) -> Res
 
 fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, Stop> {
     store.check_array_size(ty, len)?;
+    store.sample_object(ty, len as u64);
     Ok(store.heap.alloc_array(ty, len, &mut store.guest)?)
 }
 

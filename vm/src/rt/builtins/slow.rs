@@ -28,6 +28,7 @@ pub(super) fn poll(store: &mut StoreOpaque, _: u64) -> Result<u64, Stop> {
 
 /// Makes room in the allocation area. May collect.
 pub(super) fn allocate(store: &mut StoreOpaque, bytes: u64) -> Result<u64, Stop> {
+    store.sample_allocation(bytes);
     store.heap.reserve(bytes as u32, &mut store.guest)?;
     Ok(0)
 }
