@@ -180,6 +180,8 @@ fn print(object: &Map<String, Value>, json: bool) {
 pub struct Times {
     pub wall: f64,
     pub cpu: f64,
+    /// Of the wall-clock time, what the collector's stops took, if that was looked at.
+    pub stopped: f64,
 }
 
 /// Does something and says what it took.
@@ -188,7 +190,7 @@ pub fn timed<R>(work: impl FnOnce() -> R) -> (R, Times) {
     let result = work();
     let wall = start.elapsed();
     let cpu = thread_cpu().saturating_sub(cpu);
-    (result, Times { wall: milliseconds(wall), cpu: milliseconds(cpu) })
+    (result, Times { wall: milliseconds(wall), cpu: milliseconds(cpu), stopped: 0.0 })
 }
 
 pub fn milliseconds(duration: Duration) -> f64 {

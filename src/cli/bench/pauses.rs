@@ -49,6 +49,16 @@ impl Pauses {
         })
     }
 
+    /// How many stops were noted.
+    pub fn count(&self) -> usize {
+        self.stops().len()
+    }
+
+    /// Milliseconds that the guest stood since there were `count` stops.
+    pub fn stopped_ms_since(&self, count: usize) -> f64 {
+        self.stops()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
+    }
+
     /// Takes what was noted so far; later stops come to a new list.
     pub fn take(&self) -> Recording {
         Recording { stops: std::mem::take(&mut self.stops()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
@@ -78,11 +88,6 @@ impl Recording {
         let total = pauses.iter().fold(0.0, |sum, pause| sum + pause);
         json!({"count": pauses.len(), "p50_us": quantiles.at(500), "p99_us": quantiles.at(990),
             "max_us": quantiles.at(1000), "total_us": total})
-    }
-
-    /// Milliseconds that the guest stood.
-    pub fn stopped_ms(&self) -> f64 {
-        self.stops.iter().map(|stop| stop.pause_us / 1e3).sum()
     }
 
     /// Window in milliseconds and least utilisation in it, for windows that are not longer than the run.

@@ -82,7 +82,9 @@ fn measure_export(
     let mut calls = Vec::with_capacity(count);
     let mut result = None;
     for _ in 0..count {
+        let stops = pauses.count();
         let (returned, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, args.arg)));
+        let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         let returned = returned?;
         if let Some(earlier) = result.replace(returned).filter(|earlier| *earlier != returned) {
             bail!("calls returned different results: {earlier}, then {returned}");
@@ -145,7 +147,9 @@ fn measure_start(
             instantiate_ms = milliseconds(start.elapsed());
         }
         let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+        let stops = pauses.count();
         let (ended, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, ())));
+        let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {
             Ok(()) => {}
             Err(error) => match error.downcast_ref() {
