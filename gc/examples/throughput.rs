@@ -29,6 +29,14 @@ impl RootProvider for Shadow {
     fn all(&mut self, _: &mut RootCursor, _: &mut dyn RootVisitor) -> RootWork {
         RootWork::default()
     }
+
+    fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        self.frames(FrameScope::All, &mut RootCursor::default(), visitor)
+    }
+
+    fn snapshot(&mut self, _: &mut dyn RootVisitor) -> RootWork {
+        RootWork::default()
+    }
 }
 
 struct Program {

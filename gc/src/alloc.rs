@@ -1,22 +1,23 @@
 //! Allocation, and what the mutator does for the collector between collections.
 //!
-//! 1. Young: bump below the limit word. Out of line, the next slice of eden is granted, after the mutator has swept
-//!    a few blocks and made ready what a promote-all of everything granted could need.
-//! 2. Eden full: a minor, and a major if one is due.
-//! 3. The system or the limit refuses: a major, then a compaction, then `Exhausted`.
+//! 1. Young: bump below the limit word. Out of line, the next slice of eden is granted, after a step of marking or
+//!    sweeping, and after what a promote-all of everything granted could need was made ready.
+//! 2. Eden full: a minor, and the start of a marking if one is due.
+//! 3. The system or the limit refuses: the marking is finished or a major runs, then a compaction, then `Exhausted`.
 //! 4. Objects above 32 KiB, or above a quarter of eden, are born old.
 
 use crate::charge::Refused;
+use crate::collect::Done;
 use crate::config::Exhausted;
 use crate::evacuate::EDGES_MAX;
-use crate::event::GcCause;
+use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
 use crate::mark::EPOCH_MASK;
 use crate::nursery::EDEN_START;
 use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::object::ObjectReference;
 use crate::roots::RootProvider;
-use crate::sweep::{self, SweepWork};
+use crate::sweep::{self, SweepWork, Sweeper};
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
@@ -26,6 +27,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
 /// The part of the free memory that is not needed soon which goes back to the system after each major.
 const TRIM_PART: u32 = 4;
+/// Blocks given back to the system at a time.
+const TRIM_BLOCKS_AT_ONCE: u32 = 16;
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
 /// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
@@ -187,20 +190,23 @@ impl Heap {
         let mut attempt = 0;
         while self.top() + bytes / 4 > self.nursery.granted() {
             match self.nursery.next_grant(self.top(), bytes) {
-                Some(granted) if self.grant(granted).is_ok() => {}
-                Some(_) => self.emergency(&mut attempt, bytes as u64, roots)?,
-                None => {
-                    self.minor(GcCause::EdenFull, false, roots);
-                    self.major_if_due(roots);
+                Some(granted) => {
+                    // A step right after a minor would lengthen its stop.
+                    if attempt == 0 && self.nursery.granted() > EDEN_START {
+                        self.pace(roots);
+                    }
+                    if self.grant(granted).is_err() {
+                        self.emergency(&mut attempt, bytes as u64, roots)?;
+                    }
                 }
+                None => self.minor(GcCause::EdenFull, false, roots),
             }
         }
         Ok(())
     }
 
-    /// Grants eden up to `granted`: sweeps a little, then makes ready what the next minor can need.
+    /// Grants eden up to `granted`: makes ready what the next minor can need.
     fn grant(&mut self, granted: u32) -> Result<(), Refused> {
-        self.sweep_some(SWEEP_BLOCKS_AT_ONCE);
         let blocks = self.nursery.reserve_blocks(granted);
         self.make_ready(blocks)?;
         let young_bytes = (granted - EDEN_START) as usize * 4 + self.nursery.survivors().len() * 4;
@@ -216,33 +222,66 @@ impl Heap {
     pub(crate) fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
         loop {
             match self.old.blocks.make_ready(&mut self.cage, &mut self.charge, blocks) {
-                Err(Refused::Limit) if !sweep::is_done(&self.old) => self.sweep_some(SWEEP_BLOCKS_AT_ONCE),
+                Err(Refused::Limit) if !sweep::is_done(&self.old) => drop(self.sweep_some(SWEEP_BLOCKS_AT_ONCE)),
                 result => return result,
             }
         }
     }
 
-    pub(crate) fn sweep_some(&mut self, blocks: u32) {
+    /// Sweeps up to `blocks` blocks; returns how many were not free.
+    pub(crate) fn sweep_some(&mut self, blocks: u32) -> u64 {
         if sweep::is_done(&self.old) {
-            return;
+            return 0;
         }
-        let done = sweep::step(&mut self.old, &mut self.cage, &mut self.charge, blocks, &mut SweepWork::default());
+        let (old, hosts) = (&mut self.old, &mut self.hosts);
+        let (cage, charge) = (&mut self.cage, &mut self.charge);
+        let mut sweeper = Sweeper { old, hosts, cage, charge, work: SweepWork::default() };
+        let done = sweeper.step(blocks);
+        let swept = sweeper.work.blocks;
         if done {
             // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
             // it within a few majors, unless a phase of the program needs it again.
             let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
             let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
             let beyond = self.old.blocks.ready_count().saturating_sub(keep);
-            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep + beyond - beyond.div_ceil(TRIM_PART));
+            self.trim_left = beyond.div_ceil(TRIM_PART);
         }
+        swept
+    }
+
+    /// Sweeps all that is left.
+    pub(crate) fn sweep_all(&mut self) {
+        self.sweep_some(u32::MAX);
+    }
+
+    /// A step of sweeping, or of giving memory back.
+    pub(crate) fn sweep_slice(&mut self) {
+        if sweep::is_done(&self.old) && self.trim_left == 0 {
+            return;
+        }
+        let stop = self.stop();
+        let mut done = Done::default();
+        if sweep::is_done(&self.old) {
+            let count = self.trim_left.min(TRIM_BLOCKS_AT_ONCE);
+            self.trim_left -= count;
+            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
+            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, count);
+            done.swept = count as u64;
+        } else {
+            // Faster when the next marking waits for it.
+            let hurry = if self.policy.is_marking_due(self.old.allocated_bytes) { 4 } else { 1 };
+            done.swept = self.sweep_some(SWEEP_BLOCKS_AT_ONCE * hurry);
+        }
+        self.tell(GcEventKind::Slice, GcCause::Pace, stop, done);
     }
 
     /// Gives all memory back to the system that no object is in and that the nursery does not need, after finishing
     /// the sweep. For idle times.
     pub fn return_memory(&mut self) {
-        self.sweep_some(u32::MAX);
+        self.sweep_all();
+        self.trim_left = 0;
         let keep = self.nursery.reserve_blocks(self.nursery.granted());
-        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
     }
 
     /// Frees memory, harder with each attempt.
@@ -255,6 +294,7 @@ impl Heap {
         *attempt += 1;
         let (limit_bytes, used_before) = (self.charge.limit_bytes(), self.charge.used_bytes());
         match *attempt {
+            1 if self.is_marking() => self.finish_marking(GcCause::Emergency, roots),
             1 => self.major(GcCause::Emergency, roots),
             2..=COMPACTIONS_MAX => self.compact(GcCause::Emergency, false, roots),
             _ => return Err(self.exhausted(requested_bytes)),
@@ -278,7 +318,10 @@ impl Heap {
         }
         self.before_allocation(roots);
         if self.is_collected() {
-            self.major_if_due(roots);
+            if self.is_marking_due() {
+                self.minor(GcCause::Threshold, true, roots);
+            }
+            self.pace(roots);
         }
         let mut attempt = 0;
         let object = loop {
@@ -311,13 +354,13 @@ impl Heap {
                 Ok(block) => {
                     if let Err(refused) = self.make_ready(self.reserved_blocks()) {
                         // The run took blocks that the nursery needs.
-                        self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, bytes);
+                        self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, 0, bytes);
                         return Err(refused);
                     }
                     self.old.allocated_bytes += bytes;
                     return Ok(ObjectReference(crate::blocks::block_start(block)));
                 }
-                Err(Refused::Limit) if !sweep::is_done(&self.old) => self.sweep_some(SWEEP_BLOCKS_AT_ONCE),
+                Err(Refused::Limit) if !sweep::is_done(&self.old) => drop(self.sweep_some(SWEEP_BLOCKS_AT_ONCE)),
                 Err(refused) => return Err(refused),
             }
         }

@@ -5,7 +5,8 @@
 //! 2. A reference array above 256 bytes keeps the bit: its chunk of 128 bytes is logged instead, once, as a state
 //!    byte beside the heap tells.
 //! 3. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
-//! 4. The values stored do not matter; what is overwritten will (marking takes a snapshot here).
+//! 4. The values stored do not matter. While a marking runs, what is about to be overwritten is shaded here: all fields
+//!    of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
 
 use crate::heap::Heap;
 use crate::log::LogEntry;
@@ -26,6 +27,7 @@ impl Heap {
         let header = self.memory.header(object);
         debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
         self.memory.set_header(object, header & !UNLOGGED);
+        self.snapshot_object(object);
         if self.skips_log() {
             return;
         }
@@ -59,6 +61,8 @@ impl Heap {
             return;
         }
         self.memory.set_chunk_state(index, state | bit);
+        let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(self.memory.array_length(ObjectReference(array)));
+        self.snapshot_elements(array, chunk * CHUNK_REFS, end);
         if !self.skips_log() {
             let entry = LogEntry { host: array, chunk: Some(chunk) };
             self.log.push(Some(&mut self.cage), entry, CHUNK_REFS as u64);
@@ -150,6 +154,9 @@ impl Heap {
         let (target, target_bytes) = self.element_range(to, to_index, length);
         assert_eq!(bytes, target_bytes, "arrays of different element sizes");
         let is_ref = self.descriptor_of(to).kind == ObjectKind::ArrayRef;
+        if is_ref {
+            self.snapshot_elements(to, to_index, to_index + length);
+        }
         if is_ref && !self.is_clean(from, from_index, from_index + length) {
             self.barrier_range(to, to_index, to_index + length, |heap, start, end| {
                 let shift = |index: u32| index - to_index + from_index;
@@ -169,6 +176,7 @@ impl Heap {
     pub fn array_fill_ref(&mut self, array: RawRef, index: u32, length: u32, value: RawRef) {
         debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);
         let (start, _) = self.element_range(array, index, length);
+        self.snapshot_elements(array, index, index + length);
         self.barrier_range(array, index, index + length, |_, _, _| is_young(value));
         self.memory.words_mut((start / 4) as u32, length).fill(value);
     }

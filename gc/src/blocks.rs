@@ -281,13 +281,16 @@ impl Blocks {
         None
     }
 
-    /// Frees the run of a large object whose size was `bytes`.
-    pub fn release_run(&mut self, cage: &mut Cage, charge: &mut Charge, start: u32, bytes: u64) {
+    /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
+    pub fn release_run(&mut self, cage: &mut Cage, charge: &mut Charge, start: u32, kept: u32, bytes: u64) {
         let count = self.memory.block(start).next;
-        let run_bytes = count as u64 * BLOCK_BYTES as u64;
-        let discarded = cage.discard(offset_of(start), run_bytes).is_ok();
-        charge.give_back(page_bytes(bytes));
-        for block in start..start + count {
+        let (from, left) = (start + kept, count - kept);
+        let discarded = cage.discard(offset_of(from), left as u64 * BLOCK_BYTES as u64).is_ok();
+        // The object's last page may have been left out of the charge for its last block.
+        let block_bytes = |blocks: u32| blocks as u64 * BLOCK_BYTES as u64;
+        charge.give_back(page_bytes(bytes).min(block_bytes(count)) - block_bytes(kept));
+        self.memory.block(start).next = kept;
+        for block in from..start + count {
             // If the system did not take the pages back, they are ready (and charged) as long as the limit allows.
             let ready = !discarded && charge.take(BLOCK_BYTES as u64);
             if !discarded && !ready {
@@ -297,8 +300,9 @@ impl Blocks {
         }
     }
 
-    /// Gives the pages of ready blocks beyond `keep` back, the highest first.
-    pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32) {
+    /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
+    pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32, count: u32) {
+        let keep = keep.max(self.ready_count.saturating_sub(count));
         let mut end = self.high;
         while self.ready_count > keep && end > 0 {
             if !self.is_ready(end - 1) {

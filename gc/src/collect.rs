@@ -3,8 +3,9 @@
 use crate::event::{GcCause, GcEvent, GcEventKind};
 use crate::heap::Heap;
 use crate::log::LOG_ENTRIES_MAX;
-use crate::mark::{MarkWork, Tracer};
+use crate::mark::MarkWork;
 use crate::minor::{Minor, MinorWork};
+use crate::move_trace::MoveTracer;
 use crate::nursery::EDEN_START;
 use crate::old::Bump;
 use crate::policy::{COPY_SAMPLE_BYTES_MIN, Clock};
@@ -15,20 +16,27 @@ use crate::stress::StressKind;
 use crate::sweep;
 use crate::verify::When;
 
+/// Fields between two looks at the mark stack.
+const PORTION_FIELDS: u64 = 100_000;
+
 /// What was the case when a stop began.
-struct Stop {
-    start: Clock,
+pub(crate) struct Stop {
+    pub start: Clock,
     young_before: u64,
     old_before: u64,
 }
 
 /// What a stop did.
 #[derive(Default)]
-struct Done {
-    minor: MinorWork,
-    mark: MarkWork,
-    roots: u64,
-    frames: u64,
+pub(crate) struct Done {
+    pub minor: MinorWork,
+    pub mark: MarkWork,
+    pub roots: u64,
+    pub frames: u64,
+    /// Of a marking that ended: bytes found alive.
+    pub live_bytes: u64,
+    /// Blocks swept.
+    pub swept: u64,
 }
 
 impl Heap {
@@ -43,10 +51,11 @@ impl Heap {
         self.minor(GcCause::Requested, true, roots);
     }
 
-    /// Runs a major collection now.
+    /// Runs a major collection now, and its sweep: afterwards every host value whose cell is dead is known.
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
+            self.sweep_all();
         }
     }
 
@@ -65,12 +74,6 @@ impl Heap {
         }
     }
 
-    pub(crate) fn major_if_due(&mut self, roots: &mut dyn RootProvider) {
-        if self.policy.is_major_due(self.old.allocated_bytes) {
-            self.major(GcCause::Threshold, roots);
-        }
-    }
-
     pub(crate) fn minor(&mut self, cause: GcCause, promote_all: bool, roots: &mut dyn RootProvider) {
         if !self.is_collected() {
             return;
@@ -80,7 +83,7 @@ impl Heap {
         }
         self.verify(When::BeforeCollection, roots);
         let stop = self.stop();
-        let promote_all = promote_all || self.promote_all_next;
+        let promote_all = promote_all || self.promote_all_next || self.is_marking_due();
         let eden_used = (self.top() - EDEN_START) as u64 * 4;
         let work = self.empty_nursery(promote_all, roots);
         let copied = work.aged_bytes + work.promoted_bytes;
@@ -96,6 +99,12 @@ impl Heap {
         }
         roots.after_collection(promote_all);
         self.verify(When::AfterMinor, roots);
+        if promote_all && self.is_marking_due() {
+            self.start_marking(GcCause::Threshold, roots);
+        } else if cause == GcCause::LogFull && self.is_marking() {
+            // What was shaded since the last slice must not pile up while nothing is allocated.
+            self.pace(roots);
+        }
     }
 
     /// The work of a minor. Counts it, but tells nobody.
@@ -134,60 +143,92 @@ impl Heap {
         self.wants_collection = false;
     }
 
+    /// Marks everything while the guest stands still, after what was under way.
     pub(crate) fn major(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.finish_marking(cause, roots);
         if self.log.is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
         self.verify(When::BeforeCollection, roots);
         let stop = self.stop();
         let minor = self.empty_nursery(true, roots);
-        let mut done = self.mark_all::<false>(roots);
-        done.minor = minor;
-        self.stats.majors += 1;
-        self.tell(GcEventKind::Major, cause, stop, done);
+        self.promote_all_next = false;
         roots.after_collection(true);
+        let mut done = self.mark_all(roots);
+        done.minor = minor;
+        self.tell(GcEventKind::Major, cause, stop, done);
         self.verify(When::AfterMajor, roots);
     }
 
-    /// Marks everything that is reachable and starts the sweep. With MOVE, objects of evacuating blocks move.
-    fn mark_all<const MOVE: bool>(&mut self, roots: &mut dyn RootProvider) -> Done {
-        self.sweep_some(u32::MAX);
+    /// Marks everything that is reachable and starts the sweep. The nursery is empty.
+    fn mark_all(&mut self, roots: &mut dyn RootProvider) -> Done {
+        self.sweep_all();
         let start = self.clock(true);
-        let mut memory = self.memory;
-        self.marker.begin(&mut memory, &mut self.old);
-        let mut tracer = Tracer::<MOVE> { memory, old: &mut self.old, cage: &mut self.cage, marker: &mut self.marker };
+        self.begin_epoch();
+        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut self.marker);
+        let others = roots.all(&mut RootCursor::default(), &mut self.marker);
+        self.marker.set_blocks_high(self.old.blocks.high());
+        loop {
+            self.marker.grey.make_room(&mut self.cage);
+            if self.marker.step(PORTION_FIELDS) {
+                break;
+            }
+        }
+        let mark = self.marker.work;
+        self.end_epoch(&mark, start);
+        let (roots, frames) = (frames.slots + others.slots, frames.frames);
+        Done { mark, roots, frames, live_bytes: mark.live_bytes, ..Done::default() }
+    }
+
+    /// The same, and objects of blocks that are to be emptied move.
+    fn move_all(&mut self, roots: &mut dyn RootProvider) -> Done {
+        self.sweep_all();
+        let start = self.clock(true);
+        self.begin_epoch();
+        let mut tracer = MoveTracer {
+            memory: self.memory,
+            old: &mut self.old,
+            cage: &mut self.cage,
+            grey: &mut self.marker.grey,
+            work: MarkWork::default(),
+        };
         let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut tracer);
         let others = roots.all(&mut RootCursor::default(), &mut tracer);
-        while !tracer.step(u64::MAX) {}
-        let mark = self.marker.work;
-        self.hosts.after_marking(memory, self.old.epoch);
-        let now = self.clock(true);
-        self.policy.after_major(now, mark.live_bytes, self.old.allocated_bytes, now.since(start));
-        self.old.allocated_bytes = 0;
-        sweep::begin(&mut self.old);
-        self.sync_side_charge();
-        self.stats.marked_objects += mark.objects;
-        self.stats.mark_overflows += mark.overflows;
-        self.stats.moved_bytes += mark.moved_bytes;
-        self.stats.live_bytes = mark.live_bytes;
+        tracer.run();
+        let mark = tracer.work;
+        self.end_epoch(&mark, start);
+        let (roots, frames) = (frames.slots + others.slots, frames.frames);
+        Done { mark, roots, frames, live_bytes: mark.live_bytes, ..Done::default() }
+    }
+
+    fn begin_epoch(&mut self) {
+        self.old.retire();
+        self.old.epoch = 3 - self.old.epoch;
+        self.marker.begin(self.old.epoch);
+    }
+
+    fn end_epoch(&mut self, mark: &MarkWork, start: Clock) {
         self.promote_all_next = false;
-        Done { minor: MinorWork::default(), mark, roots: frames.slots + others.slots, frames: frames.frames }
+        let mark_ns = self.clock(true).since(start);
+        self.count_marking(mark, 0, mark_ns);
+        sweep::begin(&mut self.old, &mut self.hosts);
     }
 
     /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
     /// Also what repairs a lost log, since it finds every reference by walking the heap.
     pub(crate) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
+        self.finish_marking(cause, roots);
         let lost = self.log.is_lost();
         self.verify(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
         let stop = self.stop();
         let mut minor = MinorWork::default();
         if !lost {
             minor = self.empty_nursery(true, roots);
-            self.mark_all::<false>(roots);
-            self.sweep_some(u32::MAX);
+            self.mark_all(roots);
+            self.sweep_all();
             self.choose_evacuated(all);
         }
-        let mut done = self.mark_all::<true>(roots);
+        let mut done = self.move_all(roots);
         if lost {
             self.log.clear();
             self.forget_chunk_states();
@@ -195,9 +236,8 @@ impl Heap {
             let to_top = self.nursery.to_space().cursor;
             self.nursery_emptied(to_top);
         }
-        self.sweep_some(u32::MAX);
+        self.sweep_all();
         done.minor = minor;
-        self.stats.majors += 1;
         self.stats.compactions += 1;
         self.tell(GcEventKind::Major, cause, stop, done);
         roots.after_collection(true);
@@ -217,7 +257,7 @@ impl Heap {
         for block in 0..self.old.blocks.high() {
             let entry = memory.block(block);
             if entry.state == BlockState::Small {
-                counts[(entry.live_bytes / step) as usize] += 1;
+                counts[(entry.live_units as u32 * 8 / step).min(64) as usize] += 1;
             }
         }
         // Ready blocks lose up to a sixteenth to objects that do not fit their rest.
@@ -231,7 +271,7 @@ impl Heap {
         }
         for block in 0..self.old.blocks.high() {
             let entry = memory.block(block);
-            let left = &mut taken[(entry.live_bytes / step).min(64) as usize];
+            let left = &mut taken[(entry.live_units as u32 * 8 / step).min(64) as usize];
             if entry.state == BlockState::Small && *left > 0 {
                 *left -= 1;
                 entry.evacuating = true;
@@ -252,14 +292,14 @@ impl Heap {
     /// The mutator waits: the whole heap is swept and what is free goes back, so that it can be used for anything.
     pub(crate) fn stall(&mut self) {
         let stop = self.stop();
-        self.sweep_some(u32::MAX);
+        self.sweep_all();
         let keep = self.nursery.reserve_blocks(EDEN_START);
-        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep);
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
         self.stats.stalls += 1;
         self.tell(GcEventKind::Stall, GcCause::Emergency, stop, Done::default());
     }
 
-    fn stop(&self) -> Stop {
+    pub(crate) fn stop(&self) -> Stop {
         let young_before = (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4;
         Stop {
             // A minor of almost nothing should cost almost nothing.
@@ -286,7 +326,7 @@ impl Heap {
     }
 
     /// Ends a stop: counts its length and tells the listener. Returns the CPU time that it took.
-    fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
+    pub(crate) fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
         let now = self.clock(stop.start.cpu_ns.is_some());
         let (pause_ns, cpu_ns) = (now.wall_ns - stop.start.wall_ns, now.since(stop.start));
         match kind {
@@ -294,11 +334,16 @@ impl Heap {
                 self.stats.minors += 1;
                 self.stats.minor_pauses.add(pause_ns);
             }
-            _ => self.stats.major_pauses.add(pause_ns),
+            GcEventKind::Major | GcEventKind::Evacuate => self.stats.major_pauses.add(pause_ns),
+            GcEventKind::Stall => self.stats.stall_pauses.add(pause_ns),
+            GcEventKind::MarkStart | GcEventKind::MarkEnd | GcEventKind::Slice => {
+                self.stats.slice_pauses.add(pause_ns);
+                self.stats.slice_fields_max = self.stats.slice_fields_max.max(done.mark.fields + done.roots);
+            }
         }
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
-            let Done { minor, mark, roots, frames } = done;
+            let Done { minor, mark, roots, frames, live_bytes, swept } = done;
             listener(&GcEvent {
                 t_us: now.wall_ns as f64 / 1e3,
                 kind,
@@ -308,13 +353,13 @@ impl Heap {
                 young_before: stop.young_before,
                 young_after: self.nursery.survivors().len() as u64 * 4,
                 old_before: stop.old_before,
-                old_after: if kind == GcEventKind::Minor { old_used } else { mark.live_bytes },
+                old_after: if live_bytes > 0 { live_bytes } else { old_used },
                 heap_committed: self.charge.used_bytes(),
                 promoted: minor.promoted_bytes,
                 remembered: minor.log_entries,
                 roots,
                 frames,
-                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields,
+                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields + swept,
             });
         }
         cpu_ns

@@ -38,6 +38,8 @@ pub struct HeapConfig {
     pub stress: Option<NonZeroU64>,
     /// Verify the heap before and after each collection (panics on the first error).
     pub verify: bool,
+    /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
+    pub mark_slice: Option<NonZeroU64>,
     /// The collector.
     pub collector: Collector,
     /// Tests: the system refuses call number k, once.
@@ -72,6 +74,7 @@ impl Default for HeapConfig {
             nursery_bytes: None,
             stress: None,
             verify: false,
+            mark_slice: None,
             collector: Collector::Generational,
             fail_backing_call: None,
         }

@@ -51,6 +51,8 @@ pub enum GcCause {
     Requested,
     /// The log was lost: the whole heap was traced instead.
     LogLost,
+    /// A step of what goes on beside the guest was due.
+    Pace,
 }
 
 impl GcCause {
@@ -64,6 +66,7 @@ impl GcCause {
             GcCause::Stress => "stress",
             GcCause::Requested => "requested",
             GcCause::LogLost => "log-lost",
+            GcCause::Pace => "pace",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::blocks::Blocks;
 use crate::charge::Charge;
+use crate::cycle::Cycle;
 use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
 use crate::evacuate::EDGES_MAX;
 use crate::event::GcEvent;
@@ -38,6 +39,7 @@ pub struct Heap {
     pub(crate) immortal: Immortal,
     pub(crate) log: Log,
     pub(crate) marker: Marker,
+    pub(crate) cycle: Cycle,
     pub(crate) stack: SideVec<u32>,
     pub(crate) edges: SideVec<u64>,
     pub(crate) hosts: HostCells,
@@ -51,6 +53,8 @@ pub struct Heap {
     pub(crate) promote_all_next: bool,
     /// The log is full.
     pub(crate) wants_collection: bool,
+    /// Free blocks that are to be given back, a few at a time.
+    pub(crate) trim_left: u32,
     /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
     pub(crate) eden_top_max: u32,
     #[cfg(feature = "test-hooks")]
@@ -74,6 +78,7 @@ impl Heap {
         let blocks = Blocks::new(&mut cage);
         let log = Log::new(&mut cage)?;
         let marker = Marker::new(&mut cage)?;
+        let cycle = Cycle::new(&mut cage);
         let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
         let edges = SideVec::new(&mut cage, EDGES_MAX);
         let nursery = Nursery::new(first_eden_bytes(config));
@@ -89,6 +94,7 @@ impl Heap {
             immortal: Immortal::new(),
             log,
             marker,
+            cycle,
             stack,
             edges,
             hosts: HostCells::new(&mut cage),
@@ -100,6 +106,7 @@ impl Heap {
             born: Instant::now(),
             promote_all_next: false,
             wants_collection: false,
+            trim_left: 0,
             eden_top_max: EDEN_START,
             #[cfg(feature = "test-hooks")]
             hooks: crate::hooks::Hooks::default(),

@@ -8,6 +8,8 @@ use heapwood_gc_abi::RawRef;
 pub struct Hooks {
     /// The next barrier clears the unlogged bit (or sets the chunk's state) but forgets the entry of the log.
     pub skip_next_log: bool,
+    /// Nothing is shaded that the mutator overwrites or drops.
+    pub skip_snapshots: bool,
     /// The next entry of the log finds no memory, as if the system had refused it.
     pub lose_next_log: bool,
 }

@@ -1,25 +1,25 @@
-//! Marking, and evacuation in the same walk.
+//! Marking: a tracing of the old space from a snapshot, in steps.
 //!
-//! 1. `shade` marks what a root references (one side byte for an object) and pushes it.
+//! 1. `shade` marks what a reference names (one side byte for an object) and pushes it. Objects in blocks taken since
+//!    the marking began are *new*: they count as marked and are not traced (snapshot at the beginning: whatever they
+//!    reference is new itself or was reachable when the marking began).
 //! 2. `step` pops objects and shades what they reference, until its budget of fields is used or nothing is grey.
 //!    Small objects are scanned in a loop of their own whose state is in registers.
 //! 3. If the stack cannot grow, an object is marked *deferred* and its block *overflowed*; when the stack is empty,
 //!    such blocks are searched and their deferred objects pushed. So the stack is bounded, and marking always ends.
-//! 4. With MOVE, an object in a block that is being emptied is copied to a ready block first, as long as there are
-//!    any; its old header names the new place and every slot that leads there is rewritten.
 //!
 //! A mark byte holds the epoch (1 or 2) in bits 0..2, in bit 2 whether the object starts in the upper half of its 16
-//! bytes, in bit 3 whether it is deferred. The marker writes no header (unless it moves the object).
+//! bytes, in bit 3 whether it is deferred. The marker writes no header and no slot, so the mutator may run between
+//! steps; what it overwrites it shades first (`satb`).
 
 use crate::blocks::{block_of, block_start};
-use crate::old::OldSpace;
 use crate::raw::backing::BackingError;
 use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
-use crate::raw::object::{ObjectReference, Slot, is_old, is_young};
+use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
 use crate::roots::RootVisitor;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
-use heapwood_gc_abi::header::{AGED, FORWARDED, LARGE, PINNED, UNLOGGED};
+use heapwood_gc_abi::header::LARGE;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// Bits of a mark byte that hold the epoch.
@@ -28,10 +28,12 @@ const UPPER_HALF: u8 = 4;
 const DEFERRED: u8 = 8;
 /// Most references of a small object.
 const SMALL_REFS_MAX: usize = (SMALL_BYTES_MAX / 4) as usize;
-/// Elements of a reference array that are scanned at a time.
-const ELEMENTS_AT_ONCE: u32 = 8192;
+/// Elements of a reference array that are scanned at a time: what a step may pass its budget by.
+pub const ELEMENTS_AT_ONCE: u32 = 1024;
+/// Blocks whose overflow is looked at as one unit of work.
+const OVERFLOW_BLOCKS_AT_ONCE: u32 = 512;
 /// Entries of the mark stack at first.
-const MARK_STACK_MIN: usize = 4096;
+const MARK_STACK_MIN: usize = 4 << 10;
 /// Most entries of the mark stack.
 pub const MARK_STACK_MAX: usize = 2 << 20;
 
@@ -42,7 +44,7 @@ pub struct MarkWork {
     pub objects: u64,
     /// Bytes of marked objects.
     pub live_bytes: u64,
-    /// Reference fields looked at.
+    /// Reference fields looked at, and one for each object.
     pub fields: u64,
     /// Bytes of objects that were moved.
     pub moved_bytes: u64,
@@ -50,11 +52,117 @@ pub struct MarkWork {
     pub overflows: u64,
 }
 
-/// The state of a marking. It holds no references into the heap besides the stack, so it can stop between steps.
+impl MarkWork {
+    /// What was done since `before`.
+    pub fn since(&self, before: &MarkWork) -> MarkWork {
+        MarkWork {
+            objects: self.objects - before.objects,
+            live_bytes: self.live_bytes - before.live_bytes,
+            fields: self.fields - before.fields,
+            moved_bytes: self.moved_bytes - before.moved_bytes,
+            overflows: self.overflows - before.overflows,
+        }
+    }
+}
+
+/// Marked objects that wait to be scanned: an object in the low half, for large arrays the next element in the high
+/// one.
+#[derive(Debug)]
+pub struct Grey {
+    stack: SideVec<u64>,
+    /// Deferred objects wait in blocks from this one on; none if it is `u32::MAX`.
+    deferred_from: u32,
+    /// Times that the stack was full.
+    pub overflows: u64,
+}
+
+impl Grey {
+    fn new(cage: &mut Cage) -> Result<Grey, BackingError> {
+        let mut stack = SideVec::new(cage, MARK_STACK_MAX);
+        stack.grow(cage, MARK_STACK_MIN)?;
+        Ok(Grey { stack, deferred_from: u32::MAX, overflows: 0 })
+    }
+
+    /// Pushes an object that was just marked.
+    #[inline(always)]
+    pub fn push(&mut self, memory: Memory, entry: u64) {
+        if !self.stack.push(entry) {
+            self.defer(memory, entry as u32);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn defer(&mut self, mut memory: Memory, reference: RawRef) {
+        self.overflows += 1;
+        let block = block_of(reference);
+        self.deferred_from = self.deferred_from.min(block);
+        memory.block(block).overflowed = true;
+        memory.set_mark(reference, memory.mark(reference) | DEFERRED);
+    }
+
+    /// Takes the last object.
+    #[inline(always)]
+    pub fn pop(&mut self) -> Option<u64> {
+        self.stack.pop()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.stack.is_empty() && self.deferred_from == u32::MAX
+    }
+
+    /// Grows the stack if it is more than half full; that it cannot is no error.
+    pub fn make_room(&mut self, cage: &mut Cage) {
+        let capacity = self.stack.capacity();
+        if self.stack.len() * 2 > capacity && capacity < self.stack.capacity_max() {
+            let _ = self.stack.grow(cage, (capacity * 2).min(self.stack.capacity_max()));
+        }
+    }
+
+    /// The stack is empty: pushes deferred objects of the next blocks. False if there are none any more.
+    #[cold]
+    pub fn push_deferred(&mut self, mut memory: Memory, blocks_high: u32) -> bool {
+        if self.deferred_from == u32::MAX {
+            return false;
+        }
+        let from = std::mem::replace(&mut self.deferred_from, u32::MAX);
+        let end = blocks_high.min(from.saturating_add(OVERFLOW_BLOCKS_AT_ONCE));
+        for block in from..end {
+            let entry = memory.block(block);
+            if std::mem::take(&mut entry.overflowed) {
+                let bytes = if entry.state == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
+                self.push_deferred_of(memory, block_start(block), bytes);
+            }
+        }
+        if end < blocks_high {
+            self.deferred_from = self.deferred_from.min(end);
+        }
+        true
+    }
+
+    fn push_deferred_of(&mut self, memory: Memory, start: u32, bytes: u32) {
+        for granule in 0..bytes / 16 {
+            let mark = memory.mark(start + granule * 4);
+            if mark & DEFERRED != 0 {
+                let object = marked_object(start + granule * 4, mark);
+                memory.set_mark(object.0, mark & !DEFERRED);
+                self.push(memory, object.0 as u64);
+            }
+        }
+    }
+}
+
+/// The state of a marking.
 #[derive(Debug)]
 pub struct Marker {
-    stack: SideVec<u64>,
-    overflowed: bool,
+    memory: Memory,
+    /// Marks with this value are of this marking.
+    epoch: u8,
+    /// Blocks that exist.
+    blocks_high: u32,
+    /// What waits to be scanned.
+    pub grey: Grey,
     /// What this marking did so far.
     pub work: MarkWork,
 }
@@ -62,142 +170,57 @@ pub struct Marker {
 impl Marker {
     /// A marker at rest, with a small stack: it is never without one.
     pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
-        let mut stack = SideVec::new(cage, MARK_STACK_MAX);
-        stack.grow(cage, MARK_STACK_MIN)?;
-        Ok(Marker { stack, overflowed: false, work: MarkWork::default() })
+        let (memory, grey) = (cage.memory(), Grey::new(cage)?);
+        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, work: MarkWork::default() })
     }
 
     /// Sets the most entries of the stack (tests).
     #[cfg(feature = "test-hooks")]
     pub fn limit_stack(&mut self, entries: usize) {
-        self.stack.set_capacity_max(entries);
+        self.grey.stack.set_capacity_max(entries);
     }
 
-    /// Starts a marking: nothing is marked in the new epoch. All blocks have been swept.
-    pub fn begin(&mut self, memory: &mut Memory, old: &mut OldSpace) {
-        debug_assert!(self.stack.is_empty() && !self.overflowed);
-        self.work = MarkWork::default();
-        old.retire();
-        old.epoch = 3 - old.epoch;
-        for block in 0..old.blocks.high() {
-            memory.block(block).live_bytes = 0;
-        }
+    /// Starts a marking in a new epoch, in which nothing is marked. O(1).
+    pub fn begin(&mut self, epoch: u8) {
+        debug_assert!(self.grey.is_empty());
+        (self.epoch, self.work, self.grey.overflows) = (epoch, MarkWork::default(), 0);
     }
-}
 
-/// A marker at work.
-pub struct Tracer<'a, const MOVE: bool> {
-    /// The heap's memory.
-    pub memory: Memory,
-    /// Where moved objects go.
-    pub old: &'a mut OldSpace,
-    /// Grows the stack.
-    pub cage: &'a mut Cage,
-    /// The marking.
-    pub marker: &'a mut Marker,
-}
+    /// Blocks below `high` exist now.
+    pub fn set_blocks_high(&mut self, high: u32) {
+        self.blocks_high = high;
+    }
 
-impl<const MOVE: bool> Tracer<'_, MOVE> {
-    /// Marks what `reference` names, if that is an object of the old space, and returns where it lies now.
+    /// Marks what `reference` names, if that is an object of the old space that is not marked yet.
     #[inline(always)]
-    pub fn shade(&mut self, reference: RawRef) -> RawRef {
-        if !is_old(reference) {
-            return if MOVE && is_young(reference) { self.shade_young(reference) } else { reference };
+    pub fn shade(&mut self, reference: RawRef) {
+        if is_old(reference) && !is_marked(self.memory, self.epoch, reference) {
+            self.memory.set_mark(reference, mark_byte(self.epoch, reference));
+            self.grey.push(self.memory, reference as u64);
         }
-        if MOVE {
-            let header = self.memory.header(ObjectReference(reference));
-            if header & FORWARDED != 0 {
-                return header & !FORWARDED;
-            }
-            if self.memory.mark(reference) & EPOCH_MASK == self.old.epoch {
-                return reference;
-            }
-            return self.shade_moving(ObjectReference(reference), header);
-        }
-        if self.memory.mark(reference) & EPOCH_MASK != self.old.epoch {
-            self.mark_and_push(reference);
-        }
-        reference
-    }
-
-    #[inline(always)]
-    fn mark_and_push(&mut self, reference: RawRef) {
-        self.memory.set_mark(reference, mark_byte(self.old.epoch, reference));
-        if !self.marker.stack.push(reference as u64) {
-            self.push_slow(reference);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn push_slow(&mut self, reference: RawRef) {
-        let capacity = (self.marker.stack.capacity() * 2).max(1024).min(self.marker.stack.capacity_max());
-        if self.marker.stack.grow(self.cage, capacity).is_ok() && self.marker.stack.push(reference as u64) {
-            return;
-        }
-        self.marker.work.overflows += 1;
-        self.marker.overflowed = true;
-        self.memory.block(block_of(reference)).overflowed = true;
-        self.memory.set_mark(reference, self.memory.mark(reference) | DEFERRED);
-    }
-
-    fn shade_moving(&mut self, object: ObjectReference, header: u32) -> RawRef {
-        let in_place = header & (PINNED | LARGE) != 0 || !self.memory.block(block_of(object.0)).evacuating;
-        let to = if in_place { None } else { self.move_object(object, header) };
-        let to = to.unwrap_or_else(|| {
-            self.memory.set_header(object, header | UNLOGGED);
-            object
-        });
-        self.mark_and_push(to.0);
-        to.0
-    }
-
-    /// A young object is met only if the log was lost: then this walk is what finds all references to it.
-    #[cold]
-    fn shade_young(&mut self, reference: RawRef) -> RawRef {
-        let object = ObjectReference(reference);
-        let header = self.memory.header(object);
-        if header & FORWARDED != 0 {
-            return header & !FORWARDED;
-        }
-        let to = self.move_object(object, header).expect("the reserve of ready blocks covers the nursery");
-        self.mark_and_push(to.0);
-        to.0
-    }
-
-    fn move_object(&mut self, object: ObjectReference, header: u32) -> Option<ObjectReference> {
-        let descriptor = self.memory.descriptor(TypeId::of_header(header));
-        let bytes = self.memory.object_bytes(object, descriptor) as u32;
-        let to = self.old.allocate(bytes)?;
-        self.memory.copy_object(object.0, to.0, bytes);
-        self.memory.set_header(to, header & !AGED | UNLOGGED);
-        self.memory.forward(object, to);
-        self.marker.work.moved_bytes += bytes as u64;
-        Some(to)
     }
 
     /// Scans grey objects for about `budget` fields. Returns whether nothing is grey any more.
     pub fn step(&mut self, budget: u64) -> bool {
-        let end = self.marker.work.fields.saturating_add(budget);
-        while self.marker.work.fields < end {
-            if !MOVE {
-                self.scan_small(end - self.marker.work.fields);
-            }
-            match self.marker.stack.pop() {
+        let end = self.work.fields.saturating_add(budget);
+        while self.work.fields < end {
+            self.scan_small(end - self.work.fields);
+            match self.grey.pop() {
                 Some(entry) => self.scan(entry),
-                None if self.marker.overflowed => self.push_deferred(),
-                None => return true,
+                None if self.grey.push_deferred(self.memory, self.blocks_high) => self.work.fields += 64,
+                None => break,
             }
         }
-        self.marker.stack.is_empty() && !self.marker.overflowed
+        self.work.overflows = self.grey.overflows;
+        self.grey.is_empty()
     }
 
     /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
     /// registers.
     #[inline(never)]
     fn scan_small(&mut self, budget: u64) {
-        let (mut memory, epoch) = (self.memory, self.old.epoch);
-        let mut stack = self.marker.stack.lend_rest();
+        let (mut memory, epoch) = (self.memory, self.epoch);
+        let mut stack = self.grey.stack.lend_rest();
         let (mut objects, mut live_bytes, mut fields) = (0, 0, 0);
         while fields < budget && stack.room() >= SMALL_REFS_MAX {
             let Some(entry) = stack.pop() else { break };
@@ -212,98 +235,69 @@ impl<const MOVE: bool> Tracer<'_, MOVE> {
             live_bytes += descriptor.size as u64;
             fields += descriptor.ref_count as u64 + 1;
             let mut map = descriptor.ref_map;
-            memory.block(block_of(object)).live_bytes += descriptor.size;
+            memory.block(block_of(object)).marked_units += (descriptor.size / 8) as u16;
             while map != 0 {
                 let word = 63 - map.leading_zeros();
                 map ^= 1 << word;
                 let value = memory.word(object.wrapping_add(word));
-                if is_old(value) && memory.mark(value) & EPOCH_MASK != epoch {
+                if is_old(value) && !is_marked(memory, epoch, value) {
                     memory.set_mark(value, mark_byte(epoch, value));
                     stack.push(value as u64);
                 }
             }
         }
-        self.marker.stack.give_back(stack);
-        self.marker.work.objects += objects;
-        self.marker.work.live_bytes += live_bytes;
-        self.marker.work.fields += fields;
+        self.grey.stack.give_back(stack);
+        self.work.objects += objects;
+        self.work.live_bytes += live_bytes;
+        self.work.fields += fields;
     }
 
     #[inline(always)]
     fn scan(&mut self, entry: u64) {
         let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
-        let memory = self.memory;
+        let (mut memory, types) = (self.memory, self.memory);
         let header = memory.header(object);
         let id = TypeId::of_header(header);
-        let descriptor = memory.descriptor(id);
+        let descriptor = types.descriptor(id);
         if start == 0 {
             let bytes = memory.object_bytes(object, descriptor);
-            self.marker.work.objects += 1;
-            self.marker.work.live_bytes += bytes;
+            self.work.objects += 1;
+            self.work.live_bytes += bytes;
             if header & LARGE == 0 {
-                self.memory.block(block_of(object.0)).live_bytes += bytes as u32;
+                let entry = memory.block(block_of(object.0));
+                entry.marked_units = entry.marked_units.saturating_add((bytes / 8) as u16);
             }
         }
         if descriptor.kind == ObjectKind::ArrayRef {
             let length = memory.array_length(object);
             let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
-            if end < length && !self.marker.stack.push(object.0 as u64 | (end as u64) << 32) {
-                self.push_slow(object.0);
+            if end < length {
+                self.grey.push(memory, object.0 as u64 | (end as u64) << 32);
             }
-            self.marker.work.fields += (end - start) as u64 + 1;
-            memory.each_element_slot_backwards(object, start, end, |slot| self.shade_slot(slot));
+            self.work.fields += (end - start) as u64 + 1;
+            memory.each_element_slot_backwards(object, start, end, |slot| self.shade(memory.slot(slot)));
         } else {
-            self.marker.work.fields += descriptor.ref_count as u64 + 1;
-            memory.each_slot_backwards(object, id, descriptor, |slot| self.shade_slot(slot));
-        }
-    }
-
-    #[inline(always)]
-    fn shade_slot(&mut self, slot: Slot) {
-        let value = self.memory.slot(slot);
-        let now = self.shade(value);
-        if MOVE && now != value {
-            self.memory.set_slot(slot, now);
-        }
-    }
-
-    /// The stack is empty: finds the objects that did not fit.
-    #[cold]
-    fn push_deferred(&mut self) {
-        self.marker.overflowed = false;
-        for block in 0..self.old.blocks.high() {
-            let entry = self.memory.block(block);
-            if !std::mem::take(&mut entry.overflowed) {
-                continue;
-            }
-            let bytes = if entry.state == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
-            let start = block_start(block);
-            for granule in 0..bytes / 16 {
-                let mark = self.memory.mark(start + granule * 4);
-                if mark & DEFERRED != 0 {
-                    let reference = start + granule * 4 + if mark & UPPER_HALF != 0 { 2 } else { 0 };
-                    self.memory.set_mark(reference, mark & !DEFERRED);
-                    if !self.marker.stack.push(reference as u64) {
-                        self.push_slow(reference);
-                    }
-                }
-            }
+            self.work.fields += descriptor.ref_count as u64 + 1;
+            memory.each_slot_backwards(object, id, descriptor, |slot| self.shade(memory.slot(slot)));
         }
     }
 }
 
-impl<const MOVE: bool> RootVisitor for Tracer<'_, MOVE> {
+impl RootVisitor for Marker {
     fn slot(&mut self, slot: &mut RawRef) {
-        let now = self.shade(*slot);
-        if MOVE {
-            *slot = now;
-        }
+        self.shade(*slot);
     }
+}
+
+/// Whether an object of the old space carries the mark of `epoch`, or is newer than the marking.
+#[inline(always)]
+pub fn is_marked(memory: Memory, epoch: u8, reference: RawRef) -> bool {
+    memory.mark(reference) & EPOCH_MASK == epoch || memory.block_epoch(block_of(reference)) == epoch
 }
 
 /// The mark byte of an object.
 #[inline(always)]
-fn mark_byte(epoch: u8, reference: u32) -> u8 {
+pub fn mark_byte(epoch: u8, reference: u32) -> u8 {
     // Bit 1 of the reference says that it is in the upper half.
     epoch | (reference as u8 & 2) << 1
 }

@@ -1,17 +1,25 @@
-//! When a major starts, and how large eden is.
+//! When a marking starts, how fast it goes, and how large eden is.
 //!
-//! 1. A major starts when the old space passes a threshold. After one that found L bytes alive the threshold is
-//!    L + sqrt(L * g / s / c), with g the rate at which the old space was filled, s the speed of marking and c a
-//!    constant (the rule of MemBalancer): heaps that fill fast or are slow to trace get more room.
+//! 1. After a marking that found L bytes alive the old space may grow to a goal of L + sqrt(L * g / s / c), with g the
+//!    rate at which it was filled, s the speed of marking and c a constant (the rule of MemBalancer): heaps that fill
+//!    fast or are slow to trace get more room. A marking starts when three quarters of that room are filled, and its
+//!    slices are as long as it takes to end before the rest is.
 //! 2. Eden gets the size that takes 0.23 ms to copy at the speed that was measured, from 256 KiB to 1 MiB; it
 //!    shrinks when the speed falls so that it would take more than 0.3 ms.
 //!
 //! Times are the thread's CPU time where that can be had, so that a busy machine does not look like a slow one.
 
 use crate::config::NURSERY_BYTES_DEFAULT;
+use crate::mark::MarkWork;
 
 /// c of the rule, in 1/bytes: 20 MB alive, filled at 1.6 GB/s, traced at 6 GB/s, get 26 MB.
 const BALANCE: f64 = 8.0e-9;
+/// Part of the room that is left for what is promoted while a marking runs.
+const MARKING_PART: u64 = 4;
+/// Fields that a slice marks at least: some 20 us.
+const SLICE_FIELDS_MIN: u64 = 8_000;
+/// Fields for each byte of the old space, before that was measured.
+const FIELDS_PER_BYTE: f64 = 0.2;
 /// Room that every heap gets.
 const ROOM_BYTES_MIN: f64 = (8 << 20) as f64;
 /// Copying time that a minor may take at worst: a larger eden shrinks.
@@ -45,44 +53,86 @@ impl Clock {
     }
 }
 
-/// Decides on majors and on eden's size.
+/// Decides on markings and on eden's size.
 #[derive(Clone, Debug)]
 pub struct Policy {
     threshold_bytes: u64,
     live_bytes: u64,
-    limit_bytes: u64,
-    last_major: Clock,
+    last_end: Clock,
+    /// Fields marked for each byte found alive.
+    fields_per_byte: f64,
+    /// Of the marking under way: fields that it is expected to mark, bytes in the old space when it started.
+    expected_fields: f64,
+    started_bytes: u64,
     /// Bytes copied per nanosecond (0: not known).
     copy_speed: f64,
 }
 
 impl Policy {
-    /// Before the first major.
+    /// Before the first marking.
     pub fn new(initial_bytes: u64, limit_bytes: u64) -> Policy {
-        let threshold_bytes = initial_bytes.min(limit_bytes);
-        Policy { threshold_bytes, live_bytes: 0, limit_bytes, last_major: Clock::default(), copy_speed: 0.0 }
+        Policy {
+            threshold_bytes: initial_bytes.min(limit_bytes / 2),
+            live_bytes: 0,
+            last_end: Clock::default(),
+            fields_per_byte: FIELDS_PER_BYTE,
+            expected_fields: 0.0,
+            started_bytes: 0,
+            copy_speed: 0.0,
+        }
     }
 
-    /// Bytes that may be added to the old space between the last major and the next.
+    /// Bytes that may be added to the old space between two markings.
     pub fn room_bytes(&self) -> u64 {
         self.threshold_bytes - self.live_bytes
     }
 
-    /// Whether a major is due when `allocated_bytes` were added to the old space since the last one.
-    pub fn is_major_due(&self, allocated_bytes: u64) -> bool {
-        self.live_bytes + allocated_bytes >= self.threshold_bytes
+    /// Whether a marking is due when `allocated_bytes` were added to the old space since the last one.
+    pub fn is_marking_due(&self, allocated_bytes: u64) -> bool {
+        allocated_bytes >= self.room_bytes() - self.room_bytes() / MARKING_PART
     }
 
-    /// A major ended `now`: `live_bytes` were marked in `mark_ns`.
-    pub fn after_major(&mut self, now: Clock, live_bytes: u64, allocated_bytes: u64, mark_ns: u64) {
+    /// A marking starts.
+    pub fn marking_started(&mut self, allocated_bytes: u64) {
+        self.started_bytes = allocated_bytes;
+        self.expected_fields = (self.live_bytes + allocated_bytes) as f64 * self.fields_per_byte;
+    }
+
+    /// Fields that the next slice should mark so that the marking, which has marked `fields`, ends before the room is
+    /// used up, of which `allocated_bytes` are.
+    pub fn slice_fields(&self, fields: u64, allocated_bytes: u64) -> u64 {
+        let left = self.room_bytes().saturating_sub(self.started_bytes).max(self.room_bytes() / MARKING_PART / 2);
+        let share = (allocated_bytes - self.started_bytes) as f64 / left as f64;
+        if share >= 1.0 {
+            return u64::MAX;
+        }
+        ((self.expected_fields * share) as u64).saturating_sub(fields).max(SLICE_FIELDS_MIN)
+    }
+
+    /// A marking ended `now` after `mark_ns`: `live_bytes` are alive or newer, `filled_bytes` were added since the last
+    /// one; old objects may take `usable_bytes`.
+    pub fn after_marking(
+        &mut self,
+        now: Clock,
+        work: &MarkWork,
+        live_bytes: u64,
+        filled_bytes: u64,
+        mark_ns: u64,
+        usable_bytes: u64,
+    ) {
         let seconds = |ns: u64| (ns as f64 / 1e9).max(1e-6);
-        let filled = allocated_bytes as f64 / seconds(now.since(self.last_major));
-        let traced = (live_bytes.max(1 << 16)) as f64 / seconds(mark_ns);
+        let filled = filled_bytes as f64 / seconds(now.since(self.last_end));
+        let traced = (work.live_bytes.max(1 << 16)) as f64 / seconds(mark_ns);
         let live = live_bytes as f64;
         let room = (live * filled / traced / BALANCE).sqrt().clamp(ROOM_BYTES_MIN, 2.0 * live + 2.0 * ROOM_BYTES_MIN);
-        self.threshold_bytes = (live_bytes + room as u64).min(self.limit_bytes.max(live_bytes));
+        // In a heap that is nearly full, what is left has to do.
+        let least = live_bytes + (usable_bytes / 32).max(256 << 10);
+        self.threshold_bytes = (live_bytes + room as u64).min(usable_bytes.max(least));
         self.live_bytes = live_bytes;
-        self.last_major = now;
+        self.last_end = now;
+        if work.live_bytes > 1 << 16 {
+            self.fields_per_byte = work.fields as f64 / work.live_bytes as f64;
+        }
     }
 
     /// A minor copied `bytes` in `ns`: returns the size that eden should have.
@@ -149,7 +199,8 @@ mod tests {
         let room = |allocated_bytes| {
             let mut policy = Policy::new(16 * MIB, 1 << 30);
             let now = Clock { wall_ns: 100_000_000, cpu_ns: Some(100_000_000) };
-            policy.after_major(now, 20 * MIB, allocated_bytes, 20_000_000);
+            let work = MarkWork { live_bytes: 20 * MIB, fields: 4 * MIB, ..MarkWork::default() };
+            policy.after_marking(now, &work, 20 * MIB, allocated_bytes, 20_000_000, 1 << 30);
             policy.room_bytes()
         };
         assert!(room(80 * MIB) > room(20 * MIB) * 3 / 2);

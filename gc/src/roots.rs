@@ -81,8 +81,18 @@ pub trait RootProvider {
     /// What they reference is promoted at once, so all of them are clean after any collection.
     fn remembered(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
 
-    /// Majors: visits all roots outside of frames from `cursor` on.
+    /// Majors that stop the guest: visits all roots outside of frames from `cursor` on.
     fn all(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
+
+    /// A marking begins, the nursery is empty: visits the roots that can change without anybody telling
+    /// [`crate::Heap::shade`] of what they held: the frames above the watermark, what the runtime holds for a moment.
+    /// From now on, until `snapshot` has visited all others, they are shaded before they are overwritten or dropped,
+    /// and frames below the watermark before they run again.
+    fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork;
+
+    /// Visits more of the other roots, as they were when the marking began or as they are now, until the visitor is
+    /// full or (`more` is false) all were visited.
+    fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork;
 
     /// A collection is over. `promoted_all`: the nursery is empty, so every frame may go below the watermark;
     /// otherwise the frames that were visited under [`FrameScope::Settling`] may. In both cases the remembered
@@ -104,6 +114,14 @@ impl RootProvider for NoRoots {
     }
 
     fn all(&mut self, _: &mut RootCursor, _: &mut dyn RootVisitor) -> RootWork {
+        RootWork::default()
+    }
+
+    fn begin_snapshot(&mut self, _: &mut dyn RootVisitor) -> RootWork {
+        RootWork::default()
+    }
+
+    fn snapshot(&mut self, _: &mut dyn RootVisitor) -> RootWork {
         RootWork::default()
     }
 }

@@ -79,16 +79,22 @@ fn upper_bound(bucket: usize) -> u64 {
 pub struct HeapStats {
     /// Minor collections (promote-alls that stood alone included).
     pub minors: u64,
-    /// Majors, compactions included.
+    /// Majors: markings that ended, incremental or not, compactions included.
     pub majors: u64,
+    /// Markings that went on in slices and ended.
+    pub markings: u64,
     /// Compactions (emergencies and moving stress).
     pub compactions: u64,
     /// Times that the mutator had to wait for memory that should have been ready.
     pub stalls: u64,
     /// Pauses of minors.
     pub minor_pauses: Histogram,
-    /// Pauses of majors.
+    /// Pauses of majors that stopped the world.
     pub major_pauses: Histogram,
+    /// Pauses of incremental markings: their starts, slices and ends, and slices of sweeping.
+    pub slice_pauses: Histogram,
+    /// Times that the mutator waited for memory.
+    pub stall_pauses: Histogram,
     /// Bytes allocated in eden (known at collections).
     pub eden_bytes: u64,
     /// Bytes allocated in old and large spaces by the mutator.
@@ -127,6 +133,8 @@ pub struct HeapStats {
     pub minor_log_entries_max: u64,
     /// Most of what one minor did: reference fields of log entries.
     pub minor_log_fields_max: u64,
+    /// Most of what one slice did: fields marked and root slots.
+    pub slice_fields_max: u64,
     /// Most of what one minor did: frames.
     pub minor_frames_max: u64,
 }

@@ -1,14 +1,16 @@
 //! Sweeping: turns what was not marked into holes and free blocks, a few blocks at a time.
 //!
+//! 0. The cells of host values are looked at first, while the marks of all objects are there.
 //! 1. A block without marked bytes is free at once.
 //! 2. Else its mark bytes are walked, eight at a time: old marks are cleared, and what lies between marked objects
 //!    becomes holes if it has 256 bytes; only objects before such gaps are looked at. A hole holds {0, its bytes, the next hole} and its block goes to the allocator's list.
-//! 3. Large objects that are not marked give their pages back.
+//! 3. Large objects that are not marked give their pages back, the last ones first and some at a time.
 //!
 //! The sweep of one marking ends before the next marking begins; a minor never sweeps.
 
 use crate::blocks::block_start;
 use crate::charge::Charge;
+use crate::host_cells::HostCells;
 use crate::mark::{EPOCH_MASK, marked_object};
 use crate::old::{HOLE_BYTES_MIN, OldSpace};
 use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Cage, Memory};
@@ -28,8 +30,15 @@ pub struct SweepWork {
     pub hole_bytes: u64,
 }
 
+/// Blocks of a large object that are given back at a time, which counts as [`RELEASE_UNITS`] blocks swept.
+const RELEASE_BLOCKS: u32 = 32;
+const RELEASE_UNITS: u32 = 8;
+/// Cells of host values that are looked at as one block.
+const CELLS_AT_ONCE: usize = 1024;
+
 /// Starts the sweep of the marking that just ended. O(1).
-pub fn begin(old: &mut OldSpace) {
+pub fn begin(old: &mut OldSpace, hosts: &mut HostCells) {
+    hosts.begin_sweep();
     old.sweep_cursor = 0;
     old.sweep_end = old.blocks.high();
 }
@@ -39,54 +48,82 @@ pub fn is_done(old: &OldSpace) -> bool {
     old.sweep_cursor >= old.sweep_end
 }
 
-/// Sweeps up to `blocks` blocks. Returns whether all are swept.
-pub fn step(old: &mut OldSpace, cage: &mut Cage, charge: &mut Charge, blocks: u32, work: &mut SweepWork) -> bool {
-    let mut memory = cage.memory();
-    for _ in 0..blocks {
-        if is_done(old) {
-            return true;
+/// A sweep at work.
+pub struct Sweeper<'a> {
+    /// The old space.
+    pub old: &'a mut OldSpace,
+    /// The cells of host values.
+    pub hosts: &'a mut HostCells,
+    /// Gives pages back.
+    pub cage: &'a mut Cage,
+    /// The heap's account.
+    pub charge: &'a mut Charge,
+    /// What was done.
+    pub work: SweepWork,
+}
+
+impl Sweeper<'_> {
+    /// Sweeps up to `blocks` blocks. Returns whether all are swept.
+    pub fn step(&mut self, blocks: u32) -> bool {
+        let memory = self.cage.memory();
+        let mut units = blocks;
+        while units > 0 && !is_done(self.old) {
+            units -= 1;
+            if self.hosts.sweep(memory, self.old.epoch, CELLS_AT_ONCE) {
+                units = units.saturating_sub(self.sweep_block());
+            }
         }
-        let block = old.sweep_cursor;
-        let entry = *memory.block(block);
+        is_done(self.old)
+    }
+
+    /// Sweeps the next block, or a part of it; returns how many more units that was.
+    fn sweep_block(&mut self) -> u32 {
+        let (mut memory, epoch) = (self.cage.memory(), self.old.epoch);
+        let block = self.old.sweep_cursor;
+        let entry = memory.block(block);
+        entry.live_units = std::mem::take(&mut entry.marked_units);
+        let entry = *entry;
         let run = if entry.state == BlockState::LargeHead { entry.next } else { 1 };
-        old.sweep_cursor += run;
-        if entry.state == BlockState::Free || entry.epoch == old.epoch {
-            continue;
+        if entry.state != BlockState::Free && entry.epoch != epoch {
+            self.work.blocks += 1;
+            match entry.state {
+                BlockState::Small => {
+                    let of_block = memory.block(block);
+                    (of_block.epoch, of_block.evacuating) = (epoch, false);
+                    sweep_small(memory, self.old, block, entry.live_units, &mut self.work);
+                }
+                BlockState::LargeHead if memory.mark(block_start(block)) & EPOCH_MASK != epoch => {
+                    return self.release_large(memory, block);
+                }
+                BlockState::LargeHead => memory.block(block).epoch = epoch,
+                BlockState::LargeTail | BlockState::Free => {}
+            }
         }
-        work.blocks += 1;
-        memory.block(block).epoch = old.epoch;
-        memory.block(block).evacuating = false;
-        match entry.state {
-            BlockState::Small => sweep_small(memory, old, block, entry.live_bytes, work),
-            BlockState::LargeHead => sweep_large(memory, old, cage, charge, block, work),
-            BlockState::LargeTail | BlockState::Free => {}
-        }
+        self.old.sweep_cursor += run;
+        0
     }
-    is_done(old)
+
+    /// Gives back the last blocks of a large object that is dead; the cursor stays here while there are more.
+    fn release_large(&mut self, mut memory: Memory, block: u32) -> u32 {
+        let object = ObjectReference(block_start(block));
+        let left = memory.block(block).next;
+        let kept = left.saturating_sub(RELEASE_BLOCKS);
+        let bytes = memory.object_bytes(object, memory.descriptor(TypeId::of_header(memory.header(object))));
+        if kept == 0 {
+            memory.set_mark(object.0, 0);
+            self.work.freed_large += 1;
+        }
+        self.old.blocks.release_run(self.cage, self.charge, block, kept, bytes);
+        if kept == 0 {
+            self.old.sweep_cursor += left;
+        }
+        RELEASE_UNITS
+    }
 }
 
-fn sweep_large(
-    memory: Memory,
-    old: &mut OldSpace,
-    cage: &mut Cage,
-    charge: &mut Charge,
-    block: u32,
-    work: &mut SweepWork,
-) {
-    let object = ObjectReference(block_start(block));
-    if memory.mark(object.0) & EPOCH_MASK == old.epoch {
-        return;
-    }
-    let id = TypeId::of_header(memory.header(object));
-    let bytes = memory.object_bytes(object, memory.descriptor(id));
-    memory.set_mark(object.0, 0);
-    old.blocks.release_run(cage, charge, block, bytes);
-    work.freed_large += 1;
-}
-
-fn sweep_small(mut memory: Memory, old: &mut OldSpace, block: u32, live_bytes: u32, work: &mut SweepWork) {
+fn sweep_small(mut memory: Memory, old: &mut OldSpace, block: u32, live_units: u16, work: &mut SweepWork) {
     let start = block_start(block);
-    if live_bytes == 0 {
+    if live_units == 0 {
         memory.marks_mut(start, BLOCK_BYTES).fill(0);
         old.poison_range(start, BLOCK_BYTES);
         old.blocks.release_small(block);

@@ -9,12 +9,12 @@
 //! 4. Every old object or chunk with a young field is in the log; every root with a young object is one that a minor
 //!    visits; after a collection only frames hold young objects.
 //! 5. Immortal objects reference immortal ones only.
-//! 6. After a collection eden is poisoned; after a major every object that is reached carries a mark.
+//! 6. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 use crate::blocks::{block_of, block_start};
 use crate::heap::Heap;
 use crate::log::LogEntry;
-use crate::mark::EPOCH_MASK;
+use crate::mark::{EPOCH_MASK, is_marked};
 use crate::minor::CHUNK_REFS;
 use crate::nursery::EDEN_START;
 use crate::old::POISON;
@@ -36,8 +36,10 @@ pub(crate) enum When {
     BeforeRepair,
     /// After a minor.
     AfterMinor,
-    /// After a major or a compaction.
+    /// After a major or a compaction that stopped the guest.
     AfterMajor,
+    /// After an incremental marking, before the sweep: what can be reached is marked or newer.
+    AfterMarking,
 }
 
 /// What led to an object.
@@ -100,6 +102,8 @@ struct Verifier<'a> {
     heap: &'a Heap,
     memory: Memory,
     when: When,
+    /// The log does not know all old objects with young fields.
+    log_lost: bool,
     /// Starts of young objects.
     young: Bits,
     /// Starts of old objects that were visited, and all that old objects cover.
@@ -137,6 +141,7 @@ impl Heap {
             heap: self,
             memory: self.memory,
             when,
+            log_lost: self.log.is_lost(),
             young: Bits::new((crate::raw::cage::NURSERY_START / 4) as u32, EDEN_START.max(self.top()) + 2),
             visited: Bits::new(old_start, old_end),
             covered: Bits::new(old_start, old_end),
@@ -220,7 +225,7 @@ impl Verifier<'_> {
 
     /// Step 2.
     fn check_log(&mut self) {
-        if self.when == When::BeforeRepair {
+        if self.log_lost {
             return;
         }
         for index in 0..self.heap.log.len() {
@@ -323,13 +328,17 @@ impl Verifier<'_> {
                 self.fail(origin, format_args!("object {:#x} overlaps another at {word:#x}", object.0));
             }
         }
-        let marked = self.memory.mark(object.0) & EPOCH_MASK == self.heap.old.epoch;
-        if self.when == When::AfterMajor && !marked {
+        let marked = match self.when {
+            When::AfterMajor => self.memory.mark(object.0) & EPOCH_MASK == self.heap.old.epoch,
+            When::AfterMarking => is_marked(self.memory, self.heap.old.epoch, object.0),
+            _ => true,
+        };
+        if !marked {
             self.fail(origin, format_args!("object {:#x} was not marked", object.0));
         }
         let logged = self.memory.header(object) & UNLOGGED == 0;
         let entry = LogEntry { host: object.0, chunk: None };
-        if logged && self.when != When::BeforeRepair && !self.logged.contains(&entry) {
+        if logged && !self.log_lost && !self.logged.contains(&entry) {
             self.fail(origin, format_args!("object {:#x} says that it is logged but the log lacks it", object.0));
         }
     }
@@ -351,7 +360,7 @@ impl Verifier<'_> {
                 let words = slot.0 - reference;
                 let origin = Origin::Field { host: reference, byte: words as u64 * 4 };
                 self.check_reference(value, origin);
-                if is_young(value) && is_old(reference) && self.when != When::BeforeRepair {
+                if is_young(value) && is_old(reference) && !self.log_lost {
                     let chunk = in_chunks.then(|| (words - 2) / CHUNK_REFS);
                     if !self.logged.contains(&LogEntry { host: reference, chunk }) {
                         let what = format_args!("old object {reference:#x} references young {value:#x} unlogged");
@@ -366,7 +375,7 @@ impl Verifier<'_> {
     fn check_chunk_states(&self, array: ObjectReference) {
         for chunk in 0..self.memory.array_length(array).div_ceil(CHUNK_REFS) {
             let entry = LogEntry { host: array.0, chunk: Some(chunk) };
-            if self.when != When::BeforeRepair && self.is_chunk_logged(array, chunk) && !self.logged.contains(&entry) {
+            if !self.log_lost && self.is_chunk_logged(array, chunk) && !self.logged.contains(&entry) {
                 self.fail(Origin::Log, format_args!("{entry:x?} says that it is logged but the log lacks it"));
             }
         }

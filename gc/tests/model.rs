@@ -24,9 +24,10 @@ fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
         };
         match std::panic::catch_unwind(run) {
             Ok(stats) => println!(
-                "{name}, seed {seed}: {} minors, {} majors, {} compactions, promoted {}, moved {}, logged {}, live {}",
+                "{name}, seed {seed}: {} minors, {} majors ({} in slices), {} compactions, promoted {}, moved {}, logged {}, live {}",
                 stats.minors,
                 stats.majors,
+                stats.markings,
                 stats.compactions,
                 stats.promoted_bytes,
                 stats.moved_bytes,
@@ -64,6 +65,16 @@ fn collection_at_every_allocation() {
 fn collection_at_every_seventh_allocation() {
     let config = HeapConfig { stress: NonZeroU64::new(7), nursery_bytes: Some(64 << 10), ..config() };
     run("stress 7", &config, 4, 6_000);
+}
+
+#[test]
+fn marking_from_every_minor_on() {
+    for fields in [1, 7, 1000] {
+        let mark_slice = NonZeroU64::new(fields);
+        let tiny = HeapConfig { mark_slice, nursery_bytes: Some(64 << 10), ..config() };
+        run(&format!("marking by {fields}"), &tiny, 4, 15_000);
+        run(&format!("marking by {fields}, unverified"), &HeapConfig { verify: false, ..tiny }, 4, 40_000);
+    }
 }
 
 #[test]

@@ -207,3 +207,52 @@ fn a_write_into_the_empty_eden() {
     let text = report(setup, |heap, roots| heap.collect_minor(roots));
     assert_says(&text, &["eden is not poisoned at", &format!("{:#x}", young + 1)]);
 }
+
+#[test]
+fn an_overwritten_field_that_a_marking_does_not_see() {
+    let run = |skip: bool| {
+        let mut setup = setup();
+        let host = setup.old();
+        let other = setup.heap.alloc_old_struct(setup.types.structs[1].id, &mut setup.roots).unwrap();
+        setup.roots.frames[0][1] = other;
+        let hidden = setup.young();
+        setup.heap.write_ref(host, 4, hidden);
+        setup.heap.start_major(&mut setup.roots);
+        // The only way to the object moves from one that is not scanned yet to one that is new.
+        setup.heap.hooks().skip_snapshots = skip;
+        let fresh = setup.young();
+        let hidden = setup.heap.read_ref(setup.roots.frames[0][0], 4);
+        setup.heap.write_ref(fresh, 4, hidden);
+        setup.roots.frames[0][2] = fresh;
+        setup.heap.write_ref(setup.roots.frames[0][0], 4, 0);
+        (setup, hidden)
+    };
+    let finish = |heap: &mut Heap, roots: &mut Roots| while heap.step(roots) {};
+    let (setup, hidden) = run(true);
+    assert_says(&report(setup, finish), &["AfterMarking", "was not marked", &format!("{hidden:#x}")]);
+    let (mut setup, _) = run(false);
+    finish(&mut setup.heap, &mut setup.roots);
+    assert_eq!(setup.heap.stats().markings, 1);
+}
+
+#[test]
+fn a_dropped_root_that_a_marking_does_not_see() {
+    let run = |skip: bool| {
+        let mut setup = setup();
+        let hidden = setup.young();
+        setup.roots.globals[0] = hidden;
+        setup.roots.dirty[0] = true;
+        setup.heap.start_major(&mut setup.roots);
+        setup.heap.hooks().skip_snapshots = skip;
+        let hidden = setup.roots.globals[0];
+        setup.heap.shade(hidden);
+        setup.roots.globals[0] = 0;
+        setup.roots.frames[0][2] = hidden;
+        (setup, hidden)
+    };
+    let finish = |heap: &mut Heap, roots: &mut Roots| while heap.step(roots) {};
+    let (setup, hidden) = run(true);
+    assert_says(&report(setup, finish), &["AfterMarking", "was not marked", &format!("{hidden:#x}")]);
+    let (mut setup, _) = run(false);
+    finish(&mut setup.heap, &mut setup.roots);
+}

@@ -10,6 +10,7 @@ use heapwood_gc_abi::descriptor::TYPE_TABLE_BYTES;
 use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, TYPE_TABLE_DISP};
 use heapwood_gc_abi::space::{CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, NULL_ZONE_BYTES, REACH_BYTES};
 use heapwood_gc_abi::{Descriptor, TypeId};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// Bytes of a block of the old space.
 pub const BLOCK_BYTES: u32 = 32 << 10;
@@ -60,8 +61,10 @@ pub struct BlockEntry {
     pub evacuating: bool,
     /// Objects here were marked but found no room on the mark stack.
     pub overflowed: bool,
-    /// Bytes of marked objects (since the last marking began).
-    pub live_bytes: u32,
+    /// Bytes of the objects that the marking under way has marked, in units of 8. The sweep takes them.
+    pub marked_units: u16,
+    /// Bytes of the objects that the last sweep found alive, in units of 8.
+    pub live_units: u16,
     /// First hole as a reference, or 0.
     pub first_hole: u32,
     /// Next block of a list (index + 1), or number of blocks of a large object.
@@ -197,15 +200,15 @@ impl Memory {
     /// The word at `index` (4 bytes each, from the base).
     #[inline(always)]
     pub fn word(self, index: u32) -> u32 {
-        // SAFETY: M1, M3, M5.
-        unsafe { *self.base.add(index as usize * 4).cast::<u32>() }
+        // SAFETY: M1, M3, M5, T1.
+        unsafe { AtomicU32::from_ptr(self.base.add(index as usize * 4).cast()) }.load(Ordering::Relaxed)
     }
 
     /// Writes the word at `index`.
     #[inline(always)]
     pub fn set_word(self, index: u32, value: u32) {
-        // SAFETY: M1, M3, M5.
-        unsafe { *self.base.add(index as usize * 4).cast::<u32>() = value }
+        // SAFETY: M1, M3, M5, T1.
+        unsafe { AtomicU32::from_ptr(self.base.add(index as usize * 4).cast()) }.store(value, Ordering::Release)
     }
 
     /// Reads a value of plain data at a byte offset from the base that is below the reach.
@@ -260,15 +263,15 @@ impl Memory {
     /// The mark byte of the object at `reference`.
     #[inline(always)]
     pub fn mark(self, reference: u32) -> u8 {
-        // SAFETY: M2, M3.
-        unsafe { *self.marks.add((reference >> 2) as usize) }
+        // SAFETY: M2, M3, T1.
+        unsafe { AtomicU8::from_ptr(self.marks.add((reference >> 2) as usize)) }.load(Ordering::Relaxed)
     }
 
     /// Writes the mark byte of the object at `reference`.
     #[inline(always)]
     pub fn set_mark(self, reference: u32, value: u8) {
-        // SAFETY: M2, M3.
-        unsafe { *self.marks.add((reference >> 2) as usize) = value }
+        // SAFETY: M2, M3, T1.
+        unsafe { AtomicU8::from_ptr(self.marks.add((reference >> 2) as usize)) }.store(value, Ordering::Relaxed)
     }
 
     /// The mark bytes of `bytes` of heap from `reference` on (both multiples of 16 bytes).
@@ -310,6 +313,13 @@ impl Memory {
         debug_assert!(index < BLOCKS_MAX);
         // SAFETY: M2 (the table is reserved for every block), M3; fresh pages are zero, which is a valid entry.
         unsafe { &mut *self.blocks.add(index as usize) }
+    }
+
+    /// The epoch of a block. A helper that marks may ask while the mutator takes other blocks.
+    #[inline(always)]
+    pub fn block_epoch(self, index: u32) -> u8 {
+        // SAFETY: M2; T1.
+        unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).epoch) }.load(Ordering::Relaxed)
     }
 
     /// Copies an object of `bytes` (a multiple of 8, at least 16) between places that do not overlap.

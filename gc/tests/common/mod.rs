@@ -135,7 +135,11 @@ impl World {
             76..84 => self.pop(),
             84..88 => self.call(),
             88..93 => self.set_global(),
-            93..99 => self.return_(),
+            93..97 => self.return_(),
+            97..99 => {
+                self.heap.step(&mut self.roots);
+                Ok(())
+            }
             _ if self.random.below(self.collect_every) > 0 => Ok(()),
             _ => {
                 self.collect();
@@ -146,7 +150,8 @@ impl World {
 
     fn collect(&mut self) {
         match self.random.below(12) {
-            0..6 => self.heap.collect_minor(&mut self.roots),
+            0..5 => self.heap.collect_minor(&mut self.roots),
+            5 => self.heap.start_major(&mut self.roots),
             6..8 => self.heap.promote_all(&mut self.roots),
             8..10 => self.heap.collect_major(&mut self.roots),
             10 => self.heap.collect_moving(&mut self.roots),
@@ -162,7 +167,7 @@ impl World {
 
     fn push(&mut self, reference: RawRef, value: Value) {
         let top = self.frames.len() - 1;
-        self.roots.settled = self.roots.settled.min(top);
+        self.roots.uncover(top, &mut self.heap);
         self.roots.frames[top].push(reference);
         self.frames[top].push(value);
     }
@@ -365,7 +370,8 @@ impl World {
                     self.heap.promote_all(&mut self.roots);
                     let moved = self.roots.frames.pop().unwrap();
                     (array, new_ref) = (moved[0], moved[1]);
-                    self.roots.settled = self.roots.settled.min(self.roots.frames.len());
+                    let top = self.roots.frames.len() - 1;
+                    self.roots.uncover(top, &mut self.heap);
                 }
                 self.heap.array_fill_ref(array, start as u32, length as u32, new_ref);
             }
@@ -390,6 +396,7 @@ impl World {
 
     fn pop(&mut self) -> Result<(), Exhausted> {
         let top = self.frames.len() - 1;
+        self.roots.uncover(top, &mut self.heap);
         for _ in 0..self.random.below(6) {
             self.frames[top].pop();
             self.roots.frames[top].pop();
@@ -411,7 +418,7 @@ impl World {
             if self.frames.len() > 1 {
                 self.frames.pop();
                 self.roots.frames.pop();
-                self.roots.settled = self.roots.settled.min(self.frames.len());
+                self.roots.uncover(self.frames.len() - 1, &mut self.heap);
             }
         }
         Ok(())
@@ -420,6 +427,7 @@ impl World {
     fn set_global(&mut self) -> Result<(), Exhausted> {
         let (reference, value) = self.pick();
         let index = self.random.below(self.globals.len());
+        self.heap.shade(self.roots.globals[index]);
         (self.roots.globals[index], self.globals[index]) = (reference, value);
         self.roots.dirty[index] = true;
         Ok(())

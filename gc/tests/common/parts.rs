@@ -1,6 +1,6 @@
 //! Types and roots of the test programs.
 
-use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork, TypeDefinition, TypeTable};
+use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork, TypeDefinition, TypeTable};
 use heapwood_gc_abi::layout::StructLayout;
 use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, TypeId};
 use std::sync::Arc;
@@ -75,9 +75,21 @@ pub struct Roots {
     /// A root that the provider shows or hides as a test likes.
     pub hidden: RawRef,
     pub show_hidden: bool,
+    /// Frames below this index were not shown to the marking under way; then globals from an index on.
+    pub pending_frames: usize,
+    pub pending_global: usize,
 }
 
 impl Roots {
+    /// Frames below `settled` but from `index` on may run now: a marking sees them first.
+    pub fn uncover(&mut self, index: usize, heap: &mut Heap) {
+        self.settled = self.settled.min(index);
+        for frame in index..self.pending_frames.min(self.frames.len()) {
+            self.frames[frame].iter().for_each(|reference| heap.shade(*reference));
+        }
+        self.pending_frames = self.pending_frames.min(index);
+    }
+
     fn settle_to(&self) -> usize {
         self.frames.len().saturating_sub(3).max(self.settled)
     }
@@ -120,6 +132,37 @@ impl RootProvider for Roots {
             visitor.slot(global);
         }
         RootWork { slots: self.globals.len() as u64, ..RootWork::default() }
+    }
+
+    fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        (self.pending_frames, self.pending_global) = (self.settled, 0);
+        let mut work = RootWork::default();
+        for index in self.settled..self.frames.len() {
+            visitor.slots(&mut self.frames[index]);
+            work.frames += 1;
+            work.slots += self.frames[index].len() as u64;
+        }
+        if self.show_hidden {
+            visitor.slot(&mut self.hidden);
+        }
+        work
+    }
+
+    fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        while self.pending_frames > 0 && !visitor.full() {
+            self.pending_frames -= 1;
+            visitor.slots(&mut self.frames[self.pending_frames]);
+            work.frames += 1;
+            work.slots += self.frames[self.pending_frames].len() as u64;
+        }
+        while self.pending_global < self.globals.len() && !visitor.full() {
+            visitor.slot(&mut self.globals[self.pending_global]);
+            self.pending_global += 1;
+            work.slots += 1;
+        }
+        work.more = self.pending_frames > 0 || self.pending_global < self.globals.len();
+        work
     }
 
     fn after_collection(&mut self, promoted_all: bool) {

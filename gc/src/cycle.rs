@@ -1,0 +1,320 @@
+//! The marking cycle as the mutator sees it: it starts right after a minor that promoted everything, goes on in slices
+//! when eden is granted, and ends in O(1).
+//!
+//! 1. *Start*: the nursery and the log are empty, so every old object waits to be logged and no remembered root is
+//!    dirty. The epoch changes; the provider shows the frames that may run unnoticed. That is all.
+//! 2. *Slices*: the rest of the roots, as they were at the start, and what is grey. Whoever overwrites or drops a
+//!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
+//!    [`Heap::shade`], frames below the watermark when they are uncovered.
+//! 3. What the mutator shades waits in a buffer of its own, marked already, until the next slice.
+//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, cells of host values first.
+//! 5. Between the end of its sweep and the next start there is no marking state at all.
+
+use crate::blocks::block_of;
+use crate::collect::{Done, Stop};
+use crate::event::{GcCause, GcEventKind};
+use crate::heap::Heap;
+use crate::mark::{MarkWork, Marker, is_marked, mark_byte};
+use crate::raw::cage::Cage;
+use crate::raw::object::{ObjectReference, is_old};
+use crate::raw::side::SideVec;
+use crate::roots::{RootProvider, RootVisitor, RootWork};
+use crate::sweep;
+use crate::verify::When;
+use heapwood_gc_abi::{RawRef, TypeId};
+
+/// Fields between two looks at the clock.
+const PORTION_FIELDS: u64 = 1_000;
+/// Time after which a slice ends.
+const SLICE_NS: u64 = 120_000;
+/// What a root slot costs, in fields.
+const ROOT_FIELDS: u64 = 1;
+/// Objects that the mutator may have shaded and not handed over.
+const SHADED_MAX: usize = 16 << 20;
+/// Room for shaded objects from the start.
+const SHADED_MIN: usize = 8 << 10;
+
+/// The cycle's state between slices.
+#[derive(Debug)]
+pub struct Cycle {
+    marking: bool,
+    /// The provider has roots that were not visited.
+    roots_left: bool,
+    /// Marked by the mutator, not scanned.
+    shaded: SideVec<u32>,
+    /// Since the start: CPU time of marking, and bytes that were in the old space then.
+    mark_ns: u64,
+    allocated_before: u64,
+    roots: RootWork,
+}
+
+/// How much one slice may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Fields.
+    pub fields: u64,
+    /// Nanoseconds; a slice looks at the clock now and then.
+    pub ns: u64,
+}
+
+impl Budget {
+    /// As much as there is.
+    pub const ALL: Budget = Budget { fields: u64::MAX, ns: u64::MAX };
+}
+
+impl Cycle {
+    /// Not marking.
+    pub fn new(cage: &mut Cage) -> Cycle {
+        Cycle {
+            marking: false,
+            roots_left: false,
+            shaded: SideVec::new(cage, SHADED_MAX),
+            mark_ns: 0,
+            allocated_before: 0,
+            roots: RootWork::default(),
+        }
+    }
+}
+
+/// Shows roots to the marker until a budget is used.
+struct Roots<'a> {
+    marker: &'a mut Marker,
+    left: u64,
+}
+
+impl RootVisitor for Roots<'_> {
+    fn slot(&mut self, slot: &mut RawRef) {
+        self.marker.shade(*slot);
+        self.left = self.left.saturating_sub(ROOT_FIELDS);
+    }
+
+    fn full(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl Heap {
+    /// Whether a marking is under way: references that are overwritten or dropped must be shaded.
+    #[inline]
+    pub fn is_marking(&self) -> bool {
+        self.cycle.marking
+    }
+
+    /// Tells a marking of a root that is about to be overwritten or dropped, or of a reference that was read from a
+    /// weak place. No effect at other times. Never collects.
+    #[inline]
+    pub fn shade(&mut self, reference: RawRef) {
+        if self.cycle.marking && is_old(reference) && !is_marked(self.memory, self.old.epoch, reference) {
+            self.shade_unmarked(reference);
+        }
+    }
+
+    fn shade_unmarked(&mut self, reference: RawRef) {
+        #[cfg(feature = "test-hooks")]
+        if self.hooks.skip_snapshots {
+            return;
+        }
+        self.memory.set_mark(reference, mark_byte(self.old.epoch, reference));
+        if !self.cycle.shaded.push(reference) {
+            self.shade_slow(reference);
+        }
+    }
+
+    #[cold]
+    fn shade_slow(&mut self, reference: RawRef) {
+        let capacity = (self.cycle.shaded.capacity() * 2).clamp(SHADED_MIN, SHADED_MAX);
+        if self.cycle.shaded.grow(&mut self.cage, capacity).is_err() || !self.cycle.shaded.push(reference) {
+            // The marker copes with a stack that cannot grow.
+            self.hand_over_shaded();
+            self.marker.grey.push(self.memory, reference as u64);
+        }
+    }
+
+    fn hand_over_shaded(&mut self) {
+        while let Some(reference) = self.cycle.shaded.pop() {
+            self.marker.grey.push(self.memory, reference as u64);
+        }
+    }
+
+    /// The snapshot of an object's fields, before its first store since the last collection.
+    #[inline]
+    pub(crate) fn snapshot_object(&mut self, object: ObjectReference) {
+        if self.cycle.marking && !self.is_new(object.0) {
+            let memory = self.memory;
+            let id = TypeId::of_header(memory.header(object));
+            memory.each_slot(object, id, memory.descriptor(id), |slot| self.shade(memory.slot(slot)));
+        }
+    }
+
+    /// The snapshot of elements of a reference array that are about to be overwritten.
+    #[inline]
+    pub(crate) fn snapshot_elements(&mut self, array: RawRef, start: u32, end: u32) {
+        if self.cycle.marking && is_old(array) && !self.is_new(array) {
+            let memory = self.memory;
+            memory.each_element_slot(ObjectReference(array), start, end, |slot| self.shade(memory.slot(slot)));
+        }
+    }
+
+    /// Whether an old object is newer than the marking under way: its fields are no part of the snapshot.
+    fn is_new(&self, object: RawRef) -> bool {
+        self.memory.block_epoch(block_of(object)) == self.old.epoch
+    }
+
+    /// Whether a marking should start with the next minor.
+    pub(crate) fn is_marking_due(&self) -> bool {
+        !self.cycle.marking
+            && sweep::is_done(&self.old)
+            && (self.config.mark_slice.is_some() || self.policy.is_marking_due(self.old.allocated_bytes))
+    }
+
+    /// Starts a marking. The nursery is empty and everything is swept.
+    pub(crate) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        debug_assert!(self.log.len() == 0 && self.nursery.survivors().is_empty() && sweep::is_done(&self.old));
+        let stop = self.stop();
+        self.old.retire();
+        self.old.epoch = 3 - self.old.epoch;
+        self.marker.begin(self.old.epoch);
+        self.cycle.marking = true;
+        self.cycle.roots_left = true;
+        self.cycle.mark_ns = 0;
+        self.cycle.allocated_before = self.old.allocated_bytes;
+        self.policy.marking_started(self.old.allocated_bytes);
+        let work = roots.begin_snapshot(&mut self.marker);
+        self.cycle.roots = work;
+        self.tell(GcEventKind::MarkStart, cause, stop, Done { roots: work.slots, frames: work.frames, ..Done::default() });
+    }
+
+    /// Marks for a while. Returns whether the marking has ended.
+    pub(crate) fn mark_slice(&mut self, budget: Budget, cause: GcCause, roots: &mut dyn RootProvider) -> bool {
+        let stop = self.stop();
+        let done = self.mark_portions(budget, &stop, roots);
+        let ended = self.is_marked_through();
+        self.cycle.mark_ns += self.tell(GcEventKind::Slice, cause, stop, done);
+        if ended {
+            self.end_marking(cause, roots);
+        }
+        ended
+    }
+
+    fn is_marked_through(&self) -> bool {
+        !self.cycle.roots_left && self.cycle.shaded.is_empty() && self.marker.grey.is_empty()
+    }
+
+    fn mark_portions(&mut self, budget: Budget, stop: &Stop, roots: &mut dyn RootProvider) -> Done {
+        let before = self.marker.work;
+        let mut left = budget.fields;
+        let mut visited = RootWork::default();
+        self.marker.set_blocks_high(self.old.blocks.high());
+        loop {
+            self.marker.grey.make_room(&mut self.cage);
+            let portion = left.min(PORTION_FIELDS);
+            let mut used = self.cycle.shaded.len() as u64;
+            self.hand_over_shaded();
+            if self.cycle.roots_left && used < portion {
+                let mut visitor = Roots { marker: &mut self.marker, left: portion - used };
+                let work = roots.snapshot(&mut visitor);
+                self.cycle.roots_left = work.more;
+                visited.slots += work.slots;
+                visited.frames += work.frames;
+                used += work.slots;
+            }
+            let fields = self.marker.work.fields;
+            if used < portion {
+                self.marker.step(portion - used);
+            }
+            used += self.marker.work.fields - fields;
+            left = left.saturating_sub(used.max(1));
+            let late = budget.ns != u64::MAX && self.clock(false).wall_ns - stop.start.wall_ns > budget.ns;
+            if left == 0 || late || self.is_marked_through() {
+                break;
+            }
+        }
+        self.sync_side_charge();
+        let mark = self.marker.work.since(&before);
+        Done { mark, roots: visited.slots, frames: visited.frames, ..Done::default() }
+    }
+
+    /// Marks to the end and sweeps: the mutator waits.
+    pub(crate) fn finish_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        while self.cycle.marking {
+            self.mark_slice(Budget::ALL, cause, roots);
+        }
+        self.sweep_all();
+    }
+
+    /// Nothing is grey. O(1).
+    fn end_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.verify(When::AfterMarking, roots);
+        let stop = self.stop();
+        self.cycle.marking = false;
+        self.stats.markings += 1;
+        let mark = self.marker.work;
+        let since_start = self.old.allocated_bytes - self.cycle.allocated_before;
+        self.count_marking(&mark, since_start, self.cycle.mark_ns);
+        sweep::begin(&mut self.old, &mut self.hosts);
+        let done = Done { live_bytes: mark.live_bytes, ..Done::default() };
+        self.tell(GcEventKind::MarkEnd, cause, stop, done);
+    }
+
+    /// A marking found `mark`; `since_start` bytes were added to the old space while it ran.
+    pub(crate) fn count_marking(&mut self, mark: &MarkWork, since_start: u64, mark_ns: u64) {
+        let now = self.clock(true);
+        let filled = self.old.allocated_bytes;
+        let live_bytes = mark.live_bytes + since_start;
+        self.policy.after_marking(now, mark, live_bytes, filled, mark_ns, self.usable_bytes());
+        self.old.allocated_bytes = 0;
+        self.sync_side_charge();
+        self.stats.majors += 1;
+        self.stats.marked_objects += mark.objects;
+        self.stats.mark_overflows += mark.overflows;
+        self.stats.moved_bytes += mark.moved_bytes;
+        self.stats.live_bytes = live_bytes;
+    }
+
+    /// What old objects may take of the limit: not the nursery and its reserve, and an eighth is left for holes.
+    fn usable_bytes(&self) -> u64 {
+        let limit = self.charge.limit_bytes();
+        limit - limit / 8 - (self.nursery.eden_bytes() as u64 * 9 / 2).min(limit / 2)
+    }
+
+    /// Does a bounded step of the marking or sweeping that is under way: for polls and idle times. Objects do not move.
+    /// Returns whether there is more to do.
+    pub fn step(&mut self, roots: &mut dyn RootProvider) -> bool {
+        if self.is_collected() {
+            self.pace(roots);
+        }
+        self.is_marking() || !sweep::is_done(&self.old) || self.trim_left > 0
+    }
+
+    /// Starts a marking, after promoting everything, unless one is under way; its slices follow at allocations and
+    /// [`Heap::step`]. Objects may move.
+    pub fn start_major(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() && !self.is_marking() {
+            self.sweep_all();
+            self.minor(GcCause::Requested, true, roots);
+            if !self.is_marking() {
+                self.start_marking(GcCause::Requested, roots);
+            }
+        }
+    }
+
+    /// What is due besides minors, a bounded step of it: marking or sweeping. At each grant of eden, and when an old
+    /// object was allocated.
+    pub(crate) fn pace(&mut self, roots: &mut dyn RootProvider) {
+        if self.cycle.marking {
+            let budget = match self.config.mark_slice {
+                Some(fields) => Budget { fields: fields.get(), ns: u64::MAX },
+                None => {
+                    let fields = self.policy.slice_fields(self.marker.work.fields, self.old.allocated_bytes);
+                    Budget { fields, ns: SLICE_NS }
+                }
+            };
+            self.mark_slice(budget, GcCause::Pace, roots);
+        } else {
+            self.sweep_slice();
+        }
+    }
+}
+
+
+
