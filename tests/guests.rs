@@ -21,9 +21,12 @@ struct Mode {
     applies: fn(&Case) -> bool,
 }
 
-const MODES: [Mode; 5] = [
+const MODES: [Mode; 8] = [
     Mode { name: "default", options: &[], applies: |_| true },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
+    Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_kotlin },
+    Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_kotlin },
+    Mode { name: "marking1000", options: &marking("1000"), applies: |case| case.is_kotlin },
     Mode {
         name: "stress997",
         options: &["--gc-stress", "997", "--gc-verify"],
@@ -41,6 +44,11 @@ const MODES: [Mode; 5] = [
         applies: |case| ["hello", "args", "args-none", "uncaught"].contains(&case.name.as_str()),
     },
 ];
+
+/// A marking is always under way; its slices are of so many fields.
+const fn marking(fields: &'static str) -> [&'static str; 4] {
+    ["--gc-mark-slice", fields, "--gc-nursery", "64k"]
+}
 
 fn main() {
     let cases = match common::folder_from_env("HEAPWOOD_GUESTS") {

@@ -97,6 +97,9 @@ struct GcOptions {
     /// Collect at every Nth allocation, alternating minor, major, moving
     #[arg(long, value_name = "N", help_heading = "Testing")]
     gc_stress: Option<u64>,
+    /// Start a marking at every minor collection, and mark about N fields in each of its slices
+    #[arg(long, value_name = "N", help_heading = "Testing")]
+    gc_mark_slice: Option<u64>,
     /// Verify heap and stack around every collection
     #[arg(long, help_heading = "Testing")]
     gc_verify: bool,
@@ -223,6 +226,7 @@ impl GcOptions {
         }
         config.gc_none(self.gc == GcKind::None);
         config.gc_stress(self.gc_stress.unwrap_or(0)).gc_verify(self.gc_verify);
+        config.gc_mark_slice(self.gc_mark_slice.unwrap_or(0));
         Ok(())
     }
 

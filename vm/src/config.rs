@@ -33,6 +33,7 @@ pub(crate) struct HeapOptions {
     pub nursery_bytes: Option<u32>,
     pub stress: u64,
     pub verify: bool,
+    pub mark_slice: u64,
     pub never_collect: bool,
 }
 
@@ -93,6 +94,12 @@ impl Config {
     /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
     pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
         self.heap.verify = verify;
+        self
+    }
+
+    /// Testing: a marking starts at every minor, and its slices mark about `fields` fields. 0: off.
+    pub fn gc_mark_slice(&mut self, fields: u64) -> &mut Config {
+        self.heap.mark_slice = fields;
         self
     }
 

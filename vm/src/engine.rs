@@ -109,6 +109,7 @@ impl Engine {
             nursery_bytes: options.nursery_bytes,
             stress: NonZeroU64::new(options.stress),
             verify: options.verify,
+            mark_slice: NonZeroU64::new(options.mark_slice),
             collector: if options.never_collect { Collector::None } else { Collector::Generational },
             ..defaults
         }

@@ -64,6 +64,15 @@ pub(crate) struct RootSet {
     young: Vec<u32>,
     free: Vec<u32>,
     released: Arc<Mutex<Vec<u32>>>,
+    /// What the marking under way has not seen.
+    unseen: Option<Unseen>,
+}
+
+/// Handles that existed when a marking began: scoped ones from and to a position, then owned ones.
+#[derive(Debug)]
+struct Unseen {
+    scoped: std::ops::Range<usize>,
+    owned: std::ops::Range<usize>,
 }
 
 impl RootSet {
@@ -77,6 +86,7 @@ impl RootSet {
             young: Vec::new(),
             free: Vec::new(),
             released: Arc::default(),
+            unseen: None,
         }
     }
 
@@ -110,8 +120,13 @@ impl RootSet {
         self.scoped.len()
     }
 
-    /// Ends a scope that began at `mark`.
-    pub fn leave_scope(&mut self, mark: usize) {
+    /// Ends a scope that began at `mark`. What a marking has not seen of it goes to `shade`.
+    pub fn leave_scope(&mut self, mark: usize, shade: impl FnMut(RawRef)) {
+        if let Some(Unseen { scoped, .. }) = &mut self.unseen {
+            let dropped = scoped.start.max(mark)..scoped.end;
+            scoped.end = scoped.end.min(mark).max(scoped.start);
+            self.scoped[dropped.start.min(dropped.end)..dropped.end].iter().map(|entry| entry.0).for_each(shade);
+        }
         if self.scoped.len() > mark {
             self.scoped.truncate(mark);
             self.generation = self.generation.wrapping_add(1);
@@ -138,8 +153,11 @@ impl RootSet {
         Ok(self.owned[root.slot.index as usize])
     }
 
-    /// Takes back the entries of handles that were dropped.
+    /// Takes back what was dropped. Not while a marking has unseen handles: what they hold belongs to its snapshot.
     pub fn reclaim(&mut self) {
+        if self.unseen.is_some() {
+            return;
+        }
         let mut released = self.released.lock();
         for &index in released.iter() {
             self.owned[index as usize] = 0;
@@ -176,6 +194,32 @@ impl RootSet {
     pub fn each(&self, mut visit: impl FnMut(u64, RawRef)) {
         let references = self.scoped.iter().map(|(reference, _)| reference).chain(&self.owned);
         references.enumerate().for_each(|(index, reference)| visit(index as u64, *reference));
+    }
+
+    /// A marking begins; the handles that exist now are to be shown to it.
+    pub fn begin_snapshot(&mut self) {
+        self.unseen = None;
+        self.reclaim();
+        self.unseen = Some(Unseen { scoped: 0..self.scoped.len(), owned: 0..self.owned.len() });
+    }
+
+    /// Shows more handles to the marking until `visit` says that it is enough. Returns whether there are more.
+    pub fn snapshot(&mut self, mut visit: impl FnMut(&mut RawRef) -> bool) -> bool {
+        let Some(Unseen { scoped, owned }) = &mut self.unseen else { return false };
+        while scoped.start < scoped.end {
+            scoped.start += 1;
+            if visit(&mut self.scoped[scoped.start - 1].0) {
+                return true;
+            }
+        }
+        while owned.start < owned.end {
+            owned.start += 1;
+            if visit(&mut self.owned[owned.start - 1]) {
+                return true;
+            }
+        }
+        self.unseen = None;
+        false
     }
 
     /// A collection promoted everything that handles name.
@@ -234,7 +278,7 @@ impl<C: AsContextMut> RootScope<C> {
 
 impl<C: AsContextMut> Drop for RootScope<C> {
     fn drop(&mut self) {
-        self.store.as_context_mut().opaque().roots_mut().leave_scope(self.mark);
+        self.store.as_context_mut().opaque().leave_scope(self.mark);
     }
 }
 
@@ -262,7 +306,7 @@ mod tests {
         let outer: Rooted<()> = roots.push(8).unwrap();
         let mark = roots.enter_scope();
         let inner: Rooted<()> = roots.push(16).unwrap();
-        roots.leave_scope(mark);
+        roots.leave_scope(mark, |_| {});
         assert!(roots.get(&inner).is_err());
         let again: Rooted<()> = roots.push(24).unwrap();
         assert!(roots.get(&inner).is_err(), "another entry took its place");

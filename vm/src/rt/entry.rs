@@ -54,7 +54,7 @@ pub(crate) fn call(
     let trampoline: EntryTrampoline = unsafe { std::mem::transmute(signature.entry) };
     let ended = trampoline(code, context, hot.base(), values.as_mut_ptr(), guest_sp);
     signals::set_current(previous);
-    store.guest.frames.pop();
+    store.guest.frames.pop(&mut store.heap);
     store.guest.leave_entry(native);
     if ended == ENTRY_RETURNED {
         return Ok(());

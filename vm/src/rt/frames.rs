@@ -9,6 +9,7 @@ use super::stubs;
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use crate::module::Module;
+use heapwood_gc::Heap;
 use heapwood_gc_abi::hot::{ENTRY_FP, ENTRY_SP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
 
@@ -49,6 +50,13 @@ pub(super) struct Exit {
     pub slot: usize,
 }
 
+/// A frame on the stack: its exit, and the number of its activation (from 1).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub exit: Exit,
+    pub level: usize,
+}
+
 /// Code that may be on the stack, by address.
 #[derive(Debug)]
 pub(super) struct LoadedCode {
@@ -67,6 +75,8 @@ pub(crate) struct Frames {
     /// The return barrier's address: what a replaced return address holds.
     pub(super) barrier: usize,
     pub(super) watermark: Option<Watermark>,
+    /// Where the frames begin that the marking under way has not seen: at or below the watermark's.
+    pub(super) pending: Option<Position>,
     /// The collection that is running asked for the frames that it settles.
     pub(super) settling: bool,
 }
@@ -94,7 +104,7 @@ pub(super) fn frame_word(address: usize) -> usize {
 impl Frames {
     pub fn new(hot: Hot) -> Frames {
         let barrier = stubs::fixed().barrier() as usize;
-        Frames { hot, activations: Vec::new(), codes: Vec::new(), barrier, watermark: None, settling: false }
+        Frames { hot, activations: Vec::new(), codes: Vec::new(), barrier, watermark: None, pending: None, settling: false }
     }
 
     /// Number of entries that have not returned.
@@ -108,10 +118,10 @@ impl Frames {
     }
 
     /// An entry is over, by return or by leaving its frames.
-    pub fn pop(&mut self) {
+    pub fn pop(&mut self, heap: &mut Heap) {
         let entry_fp = self.hot.get(ENTRY_FP) as usize;
         self.activations.pop().expect("entries and returns are balanced").restore(self.hot);
-        self.activation_left(entry_fp);
+        self.activation_left(entry_fp, heap);
     }
 
     /// Code of this module may be on the stack from now on.

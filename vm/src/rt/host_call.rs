@@ -53,7 +53,7 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
             Outcome::status(Status::Leave)
         }
     };
-    store.guest.roots.leave_scope(scope);
+    store.leave_scope(scope);
     outcome
 }
 

@@ -6,7 +6,7 @@
 //! 3. A return address that was replaced by the barrier's stands for that of the watermark's frame: `Walker` is the
 //!    one place that reads return addresses, so nobody else sees it.
 
-use super::frames::{Exit, Frames, frame_word};
+use super::frames::{Exit, Frames, Position, frame_word};
 use crate::module::Module;
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
@@ -73,6 +73,18 @@ impl<'a> Walker<'a> {
     /// The same when `exit` is at an instruction that trapped.
     pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
         Walker { frames, exit, level, at_trap: true }
+    }
+
+    /// At the frame of a position.
+    pub(super) fn at(frames: &'a Frames, position: Position) -> Walker<'a> {
+        Walker::new(frames, position.exit, position.level)
+    }
+
+    /// The position of a frame that was just yielded, by its true return address.
+    pub(super) fn position_of(&self, frame: &Frame<'_>) -> Position {
+        let exit = Exit { pc: frame.pc, fp: frame.fp, sp: 0, regs: frame.regs, slot: 0 };
+        // The level is that of the frame: it counts down only when the next activation is entered.
+        Position { exit, level: self.level }
     }
 
     /// The next frame before the entry of this activation.

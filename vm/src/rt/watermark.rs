@@ -8,12 +8,14 @@
 //!    mark in the same way; the replaced address lies in frames that are given up.
 //! 4. There is one mark at most. Its record holds the true return address, not where the replaced one lies: a tail
 //!    call of the frame above may move that.
-//! 5. Beyond [`SOFT_BYTES`] of stack above the mark the poll promotes everything, which settles all frames but the
+//! 5. A marking sees the frames above the mark when it begins, the others in slices, but always before the mark is
+//!    lowered past them: what they hold is as it was when it began.
+//! 6. Beyond [`SOFT_BYTES`] of stack above the mark the poll promotes everything, which settles all frames but the
 //!    topmost: so no minor meets more than that.
 
 use super::frames::{Exit, Frames, Handler};
 use super::walk::{Frame, Walker};
-use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootVisitor, RootWork};
+use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootVisitor, RootWork};
 
 /// Frames at the top that a minor does not settle.
 const RECENT: usize = 16;
@@ -58,12 +60,7 @@ impl Frames {
             if index < range.start || (index as u64) < cursor.item {
                 continue;
             }
-            work.frames += 1;
-            visitor.place(RootPlace::Frame(frame.pc as u64));
-            frame.each_slots(|slots| {
-                work.slots += slots.len() as u64;
-                visitor.slots(slots);
-            });
+            work.add_frame(&frame, visitor);
             if visitor.full() {
                 (cursor.item, work.more) = (index as u64 + 1, true);
                 break;
@@ -107,36 +104,104 @@ impl Frames {
     }
 
     /// The guest returned through the barrier: the address where it goes on.
-    pub fn unwound(&mut self) -> usize {
+    pub fn unwound(&mut self, heap: &mut Heap) -> usize {
         let mark = self.watermark.take().expect("a replaced return address has a record");
-        self.lower(Exit { pc: mark.pc, fp: mark.fp, sp: 0, regs: 0, slot: 0 }, self.depth());
+        self.lower(Exit { pc: mark.pc, fp: mark.fp, sp: 0, regs: 0, slot: 0 }, heap);
         mark.pc
     }
 
     /// An exception continues at a handler of the innermost activation: the frames above it are given up. Says
     /// whether the mark has changed.
-    pub fn unwind_to(&mut self, handler: &Handler) -> bool {
+    pub fn unwind_to(&mut self, handler: &Handler, heap: &mut Heap) -> bool {
         let given_up = self.watermark.take_if(|mark| mark.fp <= handler.fp).is_some();
         if given_up {
-            self.lower(handler.exit, self.depth());
+            self.lower(handler.exit, heap);
         }
         given_up
     }
 
     /// The activation whose entry frame was at `entry_fp` is no more.
-    pub(super) fn activation_left(&mut self, entry_fp: usize) {
+    pub(super) fn activation_left(&mut self, entry_fp: usize, heap: &mut Heap) {
         if self.watermark.take_if(|mark| mark.fp < entry_fp).is_some() {
-            self.lower(self.exit(), self.depth());
+            self.lower(self.exit(), heap);
         }
     }
 
-    /// Puts the mark [`LOWERED_BY`] frames below a frame, which runs next; there is none now.
-    fn lower(&mut self, from: Exit, level: usize) {
-        let below = Walker::new(self, from, level).nth(LOWERED_BY);
-        if let Some(Frame { slot, pc, fp, .. }) = below {
-            self.watermark = Some(Watermark { pc, fp });
-            write_return_address(slot, self.barrier);
+    /// Puts the mark [`LOWERED_BY`] frames below a frame of the innermost activation, which runs next; there is none
+    /// now. A marking sees the frames between before they run.
+    fn lower(&mut self, from: Exit, heap: &mut Heap) {
+        let mut walker = Walker::new(self, from, self.depth());
+        let unseen_from = self.pending.map(|pending| pending.exit.fp);
+        let mut below = None;
+        for (index, frame) in walker.by_ref().enumerate() {
+            if index == LOWERED_BY {
+                below = Some(frame);
+                break;
+            }
+            if unseen_from.is_some_and(|unseen| frame.fp >= unseen) {
+                frame.each_slots(|slots| slots.iter().for_each(|slot| heap.shade(*slot)));
+            }
         }
+        let Some(Frame { slot, pc, fp, .. }) = below else {
+            self.pending = None;
+            return;
+        };
+        let position = below.map(|frame| walker.position_of(&frame));
+        if unseen_from.is_some_and(|unseen| unseen <= fp) {
+            self.pending = position;
+        }
+        self.watermark = Some(Watermark { pc, fp });
+        write_return_address(slot, self.barrier);
+    }
+
+    /// A marking begins: visits the frames above the mark. The others cannot change before the mark is lowered.
+    pub fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        let mut pending = None;
+        let mut walker = self.walk();
+        while let Some(frame) = walker.next() {
+            if frame.is_watermark {
+                pending = Some(walker.position_of(&frame));
+                break;
+            }
+            work.add_frame(&frame, visitor);
+        }
+        self.pending = pending;
+        work
+    }
+
+    /// Visits more of the frames that the marking under way has not seen.
+    pub fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = RootWork::default();
+        let Some(pending) = self.pending else { return work };
+        let mut walker = Walker::at(self, pending);
+        let mut left = None;
+        while let Some(frame) = walker.next() {
+            if visitor.full() {
+                left = Some(walker.position_of(&frame));
+                break;
+            }
+            work.add_frame(&frame, visitor);
+        }
+        work.more = left.is_some();
+        self.pending = left;
+        work
+    }
+}
+
+/// Counts and visits the slots of a frame.
+trait AddFrame {
+    fn add_frame(&mut self, frame: &Frame<'_>, visitor: &mut dyn RootVisitor);
+}
+
+impl AddFrame for RootWork {
+    fn add_frame(&mut self, frame: &Frame<'_>, visitor: &mut dyn RootVisitor) {
+        self.frames += 1;
+        visitor.place(RootPlace::Frame(frame.pc as u64));
+        frame.each_slots(|slots| {
+            self.slots += slots.len() as u64;
+            visitor.slots(slots);
+        });
     }
 }
 

@@ -22,6 +22,7 @@ use crate::rt::memory::StoreMemory;
 use crate::rt::stack::GuestStack;
 use crate::trap::{Trap, TrapKind};
 use crate::types::{FuncType, GlobalType};
+use heapwood_gc::{Heap, RootCursor};
 use heapwood_gc_abi::RawRef;
 use heapwood_gc_abi::hot::{STACK_GUARD, STACK_LIMIT};
 use rustc_hash::FxHashMap;
@@ -79,6 +80,8 @@ pub(crate) struct Guest {
     stack_pointers: Vec<usize>,
     /// Where the native stack was at the outermost entry.
     pub native_base: Option<usize>,
+    /// How far the marking under way has seen the roots outside of frames.
+    pub snapshot_cursor: RootCursor,
     /// Check frames at slow paths.
     pub verify: bool,
     /// There is a collector.
@@ -112,6 +115,7 @@ impl Guest {
             stack: None,
             stack_pointers: Vec::new(),
             native_base: None,
+            snapshot_cursor: RootCursor::default(),
             verify,
             collects: !engine.config().heap.never_collect,
         }
@@ -190,8 +194,9 @@ impl Guest {
     }
 
     /// Enters a reference global's cell in the dirty list.
-    pub fn log_global(&mut self, cell: RefCell32) {
+    pub fn log_global(&mut self, heap: &mut Heap, cell: RefCell32) {
         if !cell.is_dirty() {
+            cell.visit(|slot| heap.shade(*slot));
             cell.set_dirty(true);
             self.dirty_globals.push(cell);
         }

@@ -86,12 +86,12 @@ impl InstanceData {
         }
     }
 
-    /// Drops an element segment.
-    pub fn drop_element_segment(&mut self, segment: u32) {
-        self.context.set_u8(self.module.layout().element_dropped_offset(segment), 1);
-        if let Some(elements) = self.segments.get_mut(segment as usize) {
-            *elements = None;
-        }
+    /// Up to 64 elements of the segments from a position (segment, element) on, and the position after them.
+    pub fn segment_chunk(&mut self, (segment, element): (u32, u32)) -> Option<(&mut [RawRef], (u32, u32))> {
+        let elements = self.segments.get_mut(segment as usize)?.as_deref_mut().unwrap_or_default();
+        let (start, end) = (element as usize, (element as usize + 64).min(elements.len()));
+        let next = if end == elements.len() { (segment + 1, 0) } else { (segment, end as u32) };
+        Some((&mut elements[start.min(end)..end], next))
     }
 
     /// Drops a data segment.
@@ -335,7 +335,7 @@ impl StoreOpaque {
                 let value = self.evaluate(index, init)?.reference();
                 let table = self.guest.instances[index as usize].tables[number];
                 let table = &mut self.guest.tables[table as usize];
-                table.slice_mut(0..table.len() as usize).fill(value);
+                table.slice_mut(&mut self.heap, 0..table.len() as usize).fill(value);
             }
         }
         Ok(())
@@ -371,7 +371,7 @@ impl StoreOpaque {
                 self.table_init(index, *table, number, offset, 0, len as u64)?;
             }
             if segment.mode != SegmentMode::Passive {
-                self.guest.instances[index as usize].drop_element_segment(number);
+                self.drop_element_segment(index, number);
             }
         }
         for (number, segment) in (0u32..).zip(&module.info().data) {
@@ -408,6 +408,14 @@ impl StoreOpaque {
         crate::rt::entry::call(self, &signature, code, context, &mut values)
     }
 
+    /// Drops an element segment of an instance.
+    pub fn drop_element_segment(&mut self, instance: u32, segment: u32) {
+        let instance = &mut self.guest.instances[instance as usize];
+        instance.context.set_u8(instance.module.layout().element_dropped_offset(segment), 1);
+        let elements = instance.segments.get_mut(segment as usize).and_then(Option::take);
+        elements.iter().flatten().for_each(|element| self.heap.shade(*element));
+    }
+
     /// Copies a part of an element segment into a table; the segment's elements are rooted by the instance.
     pub fn table_init(
         &mut self,
@@ -424,7 +432,7 @@ impl StoreOpaque {
         let (Some(elements), Some(range)) = (elements, table.range(to, len)) else {
             return Err(TrapKind::TableOutOfBounds.into());
         };
-        table.slice_mut(range).copy_from_slice(&elements);
+        table.slice_mut(&mut self.heap, range).copy_from_slice(&elements);
         Ok(())
     }
 

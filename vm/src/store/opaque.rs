@@ -153,6 +153,11 @@ impl StoreOpaque {
         Ok(Memory::from_index(self.id, self.add_memory(ty)?))
     }
 
+    /// Ends a scope of handles that began at `mark`.
+    pub fn leave_scope(&mut self, mark: usize) {
+        self.guest.roots.leave_scope(mark, |reference| self.heap.shade(reference));
+    }
+
     pub fn memory(&self, index: u32) -> &LinearMemory {
         self.guest.memories[index as usize].own().expect("handles of a store's memories are not of shared ones")
     }
@@ -211,7 +216,7 @@ impl StoreOpaque {
     pub fn global_set_raw(&mut self, index: u32, raw: RawVal) {
         let data = self.guest.globals[index as usize];
         if data.ty.content().is_ref() {
-            self.guest.log_global(RefCell32::of(data.cell));
+            self.guest.log_global(&mut self.heap, RefCell32::of(data.cell));
         }
         data.cell.set(data.ty.content(), raw);
     }
@@ -221,7 +226,7 @@ impl StoreOpaque {
         let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
         let index = self.add_table(ty, cell)?;
         let table = &mut self.guest.tables[index as usize];
-        table.slice_mut(0..table.len() as usize).fill(raw);
+        table.slice_mut(&mut self.heap, 0..table.len() as usize).fill(raw);
         Ok(Table::from_index(self.id, index))
     }
 
@@ -234,14 +239,14 @@ impl StoreOpaque {
         let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
         let table = &mut self.guest.tables[table as usize];
         let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
-        table.slice_mut(range).fill(raw);
+        table.slice_mut(&mut self.heap, range).fill(raw);
         Ok(())
     }
 
     pub fn table_grow_val(&mut self, table: u32, delta: u64, value: Val) -> Result<Option<u64>> {
         let element = self.table(table).ty().element;
         let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
-        Ok(self.guest.tables[table as usize].grow(delta, raw))
+        Ok(self.guest.tables[table as usize].grow(&mut self.heap, delta, raw))
     }
 
     pub fn new_tag(&mut self, ty: TagType) -> Result<Tag> {

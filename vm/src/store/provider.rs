@@ -67,6 +67,41 @@ impl RootProvider for Guest {
         work
     }
 
+    fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = self.frames.begin_snapshot(visitor);
+        visitor.slots(&mut self.temporaries);
+        work.slots += self.temporaries.len() as u64;
+        self.roots.begin_snapshot();
+        self.snapshot_cursor = RootCursor { group: 1, item: 0 };
+        work
+    }
+
+    fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        let mut work = self.frames.snapshot(visitor);
+        if work.more {
+            return work;
+        }
+        work.more = self.roots.snapshot(|slot| {
+            visitor.slot(slot);
+            work.slots += 1;
+            work.slots.is_multiple_of(PORTION) && visitor.full()
+        });
+        let mut cursor = self.snapshot_cursor;
+        if !work.more && cursor.group == 1 {
+            work.more = self.all_globals(&mut cursor, visitor, &mut work);
+            cursor = if work.more { cursor } else { RootCursor { group: 2, item: 0 } };
+        }
+        if !work.more && cursor.group == 2 {
+            work.more = self.all_tables(&mut cursor, visitor, &mut work);
+            cursor = if work.more { cursor } else { RootCursor { group: FIRST_INSTANCE, item: 0 } };
+        }
+        if !work.more {
+            work.more = self.snapshot_segments(&mut cursor, visitor, &mut work);
+        }
+        self.snapshot_cursor = cursor;
+        work
+    }
+
     fn after_collection(&mut self, promoted_all: bool) {
         self.frames.after_collection(promoted_all);
         self.roots.settle();
@@ -78,6 +113,8 @@ impl RootProvider for Guest {
     }
 }
 
+/// Groups of the snapshot's cursor from here on: the segments of an instance.
+const FIRST_INSTANCE: u64 = 3;
 /// Slots between two questions whether the visitor is full.
 const PORTION: u64 = 64;
 
@@ -101,6 +138,28 @@ impl Guest {
             work.slots += 1;
             cursor.item += 1;
             if cursor.item.is_multiple_of(PORTION) && visitor.full() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn snapshot_segments(
+        &mut self,
+        cursor: &mut RootCursor,
+        visitor: &mut dyn RootVisitor,
+        work: &mut RootWork,
+    ) -> bool {
+        while let Some(instance) = self.instances.get_mut((cursor.group - FIRST_INSTANCE) as usize) {
+            let position = ((cursor.item >> 32) as u32, cursor.item as u32);
+            let Some((elements, next)) = instance.segment_chunk(position) else {
+                *cursor = RootCursor { group: cursor.group + 1, item: 0 };
+                continue;
+            };
+            work.slots += elements.len() as u64;
+            visitor.slots(elements);
+            cursor.item = (next.0 as u64) << 32 | next.1 as u64;
+            if visitor.full() {
                 return true;
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::rt::cells::Block;
 use crate::types::{HeapType, TableType};
+use heapwood_gc::Heap;
 use heapwood_gc_abi::RawRef;
 use heapwood_module::ContextLayout;
 use std::ops::Range;
@@ -75,9 +76,12 @@ impl TableData {
         &self.elements[range]
     }
 
-    /// The elements of a range, to be written now.
-    pub fn slice_mut(&mut self, range: Range<usize>) -> &mut [RawRef] {
+    /// The elements of a range, to be overwritten now.
+    pub fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>) -> &mut [RawRef] {
         if self.is_collected() && !range.is_empty() {
+            if heap.is_marking() {
+                self.elements[range.clone()].iter().for_each(|element| heap.shade(*element));
+            }
             for chunk in range.start / CHUNK..=(range.end - 1) / CHUNK {
                 if !std::mem::replace(&mut self.is_dirty[chunk], true) {
                     self.dirty.push(chunk as u32);
@@ -88,13 +92,13 @@ impl TableData {
     }
 
     /// Moves elements within the table.
-    pub fn copy_within(&mut self, from: Range<usize>, to: Range<usize>) {
-        self.slice_mut(to.clone());
+    pub fn copy_within(&mut self, heap: &mut Heap, from: Range<usize>, to: Range<usize>) {
+        self.slice_mut(heap, to.clone());
         self.elements.copy_within(from, to.start);
     }
 
     /// Grows by `delta` elements of `init`; the old size, or none if type, limit or system refuse.
-    pub fn grow(&mut self, delta: u64, init: RawRef) -> Option<u64> {
+    pub fn grow(&mut self, heap: &mut Heap, delta: u64, init: RawRef) -> Option<u64> {
         let old = self.len();
         let new = old.checked_add(delta)?;
         if new > self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) {
@@ -104,7 +108,7 @@ impl TableData {
         self.elements.resize(new as usize, 0);
         self.resized();
         if init != 0 {
-            self.slice_mut(old as usize..new as usize).fill(init);
+            self.slice_mut(heap, old as usize..new as usize).fill(init);
         }
         Some(old)
     }

@@ -25,7 +25,7 @@ pub(crate) fn resume(store: &mut StoreOpaque, exception: u32) -> Option<Outcome>
 
 fn set_resume_words(store: &mut StoreOpaque, handler: &Handler) {
     let hot = store.hot();
-    if store.guest.frames.unwind_to(handler) {
+    if store.guest.frames.unwind_to(handler, &mut store.heap) {
         store.guest.update_guard(store.heap.wants_collection());
     }
     hot.set(RESUME_PC, handler.pc as u64);

@@ -197,7 +197,7 @@ pub(super) fn unwound_address() -> u64 {
     extern "sysv64" fn unwound(base: usize) {
         // SAFETY: R2.
         let store = unsafe { &mut *store_of(base) };
-        let pc = store.guest.frames.unwound();
+        let pc = store.guest.frames.unwound(&mut store.heap);
         store.hot().set(RESUME_PC, pc as u64);
         store.guest.update_guard(store.heap.wants_collection());
     }

@@ -16,7 +16,7 @@ pub(super) fn set(store: &mut StoreOpaque, instance: u32, [table, index, value]:
 /// `table.grow`.
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [table, value, len]: [u64; 3]) -> Result<u64, Stop> {
     let table = position(store, instance, table);
-    Ok(store.guest.tables[table].grow(len, value as u32).unwrap_or(StoreOpaque::REFUSED))
+    Ok(store.guest.tables[table].grow(&mut store.heap, len, value as u32).unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `table.fill`.
@@ -25,7 +25,7 @@ pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Re
     let table = position(store, instance, table);
     let table = &mut store.guest.tables[table];
     let range = table.range(to, len).ok_or(TrapKind::TableOutOfBounds)?;
-    table.slice_mut(range).fill(value as u32);
+    table.slice_mut(&mut store.heap, range).fill(value as u32);
     Ok(0)
 }
 
@@ -39,10 +39,10 @@ pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Re
         return Err(TrapKind::TableOutOfBounds.into());
     };
     if to_table == from_table {
-        tables[to_table].copy_within(from, to);
+        tables[to_table].copy_within(&mut store.heap, from, to);
     } else {
         let [target, source] = tables.get_disjoint_mut([to_table, from_table]).expect("two tables of the store");
-        target.slice_mut(to).copy_from_slice(source.slice(from));
+        target.slice_mut(&mut store.heap, to).copy_from_slice(source.slice(from));
     }
     Ok(0)
 }
@@ -56,6 +56,6 @@ pub(super) fn init(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Re
 
 /// `elem.drop`.
 pub(super) fn elem_drop(store: &mut StoreOpaque, instance: u32, [segment]: [u64; 1]) -> Result<u64, Stop> {
-    store.guest.instances[instance as usize].drop_element_segment(segment as u32);
+    store.drop_element_segment(instance, segment as u32);
     Ok(0)
 }
