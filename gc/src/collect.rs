@@ -165,16 +165,16 @@ impl Heap {
         self.sweep_all();
         let start = self.clock(true);
         self.begin_epoch();
-        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut self.marker);
-        let others = roots.all(&mut RootCursor::default(), &mut self.marker);
-        self.marker.set_blocks_high(self.old.blocks.high());
+        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), self.loan.marker());
+        let others = roots.all(&mut RootCursor::default(), self.loan.marker());
+        self.loan.marker().set_blocks_high(self.old.blocks.high());
         loop {
-            self.marker.grey.make_room(&mut self.cage);
-            if self.marker.step(PORTION_FIELDS) {
+            self.loan.marker().grey.make_room(&mut self.cage);
+            if self.loan.marker().step(PORTION_FIELDS) {
                 break;
             }
         }
-        let mark = self.marker.work;
+        let mark = self.loan.marker().work;
         self.end_epoch(&mark, start);
         let (roots, frames) = (frames.slots + others.slots, frames.frames);
         Done { mark, roots, frames, live_bytes: mark.live_bytes, ..Done::default() }
@@ -189,7 +189,7 @@ impl Heap {
             memory: self.memory,
             old: &mut self.old,
             cage: &mut self.cage,
-            grey: &mut self.marker.grey,
+            grey: &mut self.loan.marker().grey,
             work: MarkWork::default(),
         };
         let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut tracer);
@@ -204,7 +204,7 @@ impl Heap {
     fn begin_epoch(&mut self) {
         self.old.retire();
         self.old.epoch = 3 - self.old.epoch;
-        self.marker.begin(self.old.epoch);
+        self.loan.marker().begin(self.old.epoch);
     }
 
     fn end_epoch(&mut self, mark: &MarkWork, start: Clock) {

@@ -1,7 +1,9 @@
 //! What a heap is told at birth, and the errors of being told too much.
 
+use crate::helper::Helpers;
 use crate::raw::backing::{BackingError, available_bytes};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 /// Largest heap: what fits a cage beside the immortal space and the nursery.
 pub const HEAP_BYTES_LIMIT: u64 = 15 << 30;
@@ -40,6 +42,8 @@ pub struct HeapConfig {
     pub verify: bool,
     /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
     pub mark_slice: Option<NonZeroU64>,
+    /// Threads that mark beside the guest; without them the guest's own thread marks, in slices.
+    pub helpers: Option<Arc<Helpers>>,
     /// The collector.
     pub collector: Collector,
     /// Tests: the system refuses call number k, once.
@@ -75,6 +79,7 @@ impl Default for HeapConfig {
             stress: None,
             verify: false,
             mark_slice: None,
+            helpers: None,
             collector: Collector::Generational,
             fail_backing_call: None,
         }

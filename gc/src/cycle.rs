@@ -7,6 +7,7 @@
 //!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
 //!    [`Heap::shade`], frames below the watermark when they are uncovered.
 //! 3. What the mutator shades waits in a buffer of its own, marked already, until the next slice.
+//!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
 //! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, cells of host values first.
 //! 5. Between the end of its sweep and the next start there is no marking state at all.
 
@@ -15,7 +16,8 @@ use crate::collect::{Done, Stop};
 use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
 use crate::mark::{MarkWork, Marker, is_marked, mark_byte};
-use crate::raw::cage::Cage;
+use crate::loan::Loan;
+use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
 use crate::roots::{RootProvider, RootVisitor, RootWork};
@@ -27,8 +29,8 @@ use heapwood_gc_abi::{RawRef, TypeId};
 const PORTION_FIELDS: u64 = 1_000;
 /// Time after which a slice ends.
 const SLICE_NS: u64 = 120_000;
-/// What a root slot costs, in fields.
-const ROOT_FIELDS: u64 = 1;
+/// Fields that a slice marks at least where no helper does: some 20 us.
+const SLICE_FIELDS_MIN: u64 = 8_000;
 /// Objects that the mutator may have shaded and not handed over.
 const SHADED_MAX: usize = 16 << 20;
 /// Room for shaded objects from the start.
@@ -85,7 +87,34 @@ struct Roots<'a> {
 impl RootVisitor for Roots<'_> {
     fn slot(&mut self, slot: &mut RawRef) {
         self.marker.shade(*slot);
-        self.left = self.left.saturating_sub(ROOT_FIELDS);
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn full(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// Marks roots for a marker that is lent.
+struct RootsAway<'a> {
+    memory: Memory,
+    epoch: u8,
+    loan: &'a mut Loan,
+    shaded: &'a mut SideVec<u32>,
+    left: u64,
+}
+
+impl RootVisitor for RootsAway<'_> {
+    fn slot(&mut self, slot: &mut RawRef) {
+        let reference = *slot;
+        self.left = self.left.saturating_sub(1);
+        if is_old(reference) && !is_marked(self.memory, self.epoch, reference) {
+            self.memory.set_mark(reference, mark_byte(self.epoch, reference));
+            if !self.shaded.push(reference) {
+                // No room was made for so many: the marker comes home for them.
+                self.loan.marker().grey.push(self.memory, reference as u64);
+            }
+        }
     }
 
     fn full(&self) -> bool {
@@ -122,17 +151,13 @@ impl Heap {
 
     #[cold]
     fn shade_slow(&mut self, reference: RawRef) {
-        let capacity = (self.cycle.shaded.capacity() * 2).clamp(SHADED_MIN, SHADED_MAX);
-        if self.cycle.shaded.grow(&mut self.cage, capacity).is_err() || !self.cycle.shaded.push(reference) {
+        let shaded = &mut self.cycle.shaded;
+        let capacity = (shaded.capacity() * 2).clamp(SHADED_MIN, SHADED_MAX);
+        if shaded.grow(&mut self.cage, capacity).is_err() || !shaded.push(reference) {
             // The marker copes with a stack that cannot grow.
-            self.hand_over_shaded();
-            self.marker.grey.push(self.memory, reference as u64);
-        }
-    }
-
-    fn hand_over_shaded(&mut self) {
-        while let Some(reference) = self.cycle.shaded.pop() {
-            self.marker.grey.push(self.memory, reference as u64);
+            let marker = self.loan.marker();
+            marker.take_shaded(shaded);
+            marker.grey.push(self.memory, reference as u64);
         }
     }
 
@@ -173,22 +198,32 @@ impl Heap {
         let stop = self.stop();
         self.old.retire();
         self.old.epoch = 3 - self.old.epoch;
-        self.marker.begin(self.old.epoch);
+        self.loan.marker().begin(self.old.epoch);
         self.cycle.marking = true;
         self.cycle.roots_left = true;
         self.cycle.mark_ns = 0;
         self.cycle.allocated_before = self.old.allocated_bytes;
         self.policy.marking_started(self.old.allocated_bytes);
-        let work = roots.begin_snapshot(&mut self.marker);
+        let work = roots.begin_snapshot(self.loan.marker());
         self.cycle.roots = work;
-        self.tell(GcEventKind::MarkStart, cause, stop, Done { roots: work.slots, frames: work.frames, ..Done::default() });
+        self.loan.marker().set_blocks_high(self.old.blocks.high());
+        self.loan.lend();
+        let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
+        self.tell(GcEventKind::MarkStart, cause, stop, done);
     }
 
     /// Marks for a while. Returns whether the marking has ended.
     pub(crate) fn mark_slice(&mut self, budget: Budget, cause: GcCause, roots: &mut dyn RootProvider) -> bool {
         let stop = self.stop();
-        let done = self.mark_portions(budget, &stop, roots);
-        let ended = self.is_marked_through();
+        if budget.fields == u64::MAX && budget.ns == u64::MAX {
+            self.loan.marker();
+        }
+        let is_home = self.loan.is_home();
+        let done = if is_home { self.mark_portions(budget, &stop, roots) } else { self.feed_helper(roots) };
+        let ended = is_home && self.is_marked_through();
+        if is_home && !ended {
+            self.loan.lend();
+        }
         self.cycle.mark_ns += self.tell(GcEventKind::Slice, cause, stop, done);
         if ended {
             self.end_marking(cause, roots);
@@ -196,33 +231,34 @@ impl Heap {
         ended
     }
 
-    fn is_marked_through(&self) -> bool {
-        !self.cycle.roots_left && self.cycle.shaded.is_empty() && self.marker.grey.is_empty()
+    fn is_marked_through(&mut self) -> bool {
+        !self.cycle.roots_left && self.cycle.shaded.is_empty() && self.loan.marker().grey.is_empty()
     }
 
+    /// A slice while the marker is at home.
     fn mark_portions(&mut self, budget: Budget, stop: &Stop, roots: &mut dyn RootProvider) -> Done {
-        let before = self.marker.work;
+        let before = self.loan.marker().work;
         let mut left = budget.fields;
         let mut visited = RootWork::default();
-        self.marker.set_blocks_high(self.old.blocks.high());
+        self.loan.marker().set_blocks_high(self.old.blocks.high());
         loop {
-            self.marker.grey.make_room(&mut self.cage);
             let portion = left.min(PORTION_FIELDS);
+            let marker = self.loan.marker();
+            marker.grey.make_room(&mut self.cage);
             let mut used = self.cycle.shaded.len() as u64;
-            self.hand_over_shaded();
+            marker.take_shaded(&mut self.cycle.shaded);
             if self.cycle.roots_left && used < portion {
-                let mut visitor = Roots { marker: &mut self.marker, left: portion - used };
-                let work = roots.snapshot(&mut visitor);
+                let work = roots.snapshot(&mut Roots { marker, left: portion - used });
                 self.cycle.roots_left = work.more;
                 visited.slots += work.slots;
                 visited.frames += work.frames;
                 used += work.slots;
             }
-            let fields = self.marker.work.fields;
+            let fields = marker.work.fields;
             if used < portion {
-                self.marker.step(portion - used);
+                marker.step(portion - used);
             }
-            used += self.marker.work.fields - fields;
+            used += marker.work.fields - fields;
             left = left.saturating_sub(used.max(1));
             let late = budget.ns != u64::MAX && self.clock(false).wall_ns - stop.start.wall_ns > budget.ns;
             if left == 0 || late || self.is_marked_through() {
@@ -230,8 +266,23 @@ impl Heap {
             }
         }
         self.sync_side_charge();
-        let mark = self.marker.work.since(&before);
+        let mark = self.loan.marker().work.since(&before);
         Done { mark, roots: visited.slots, frames: visited.frames, ..Done::default() }
+    }
+
+    /// A slice while a helper marks: more roots, and what the mutator shaded.
+    fn feed_helper(&mut self, roots: &mut dyn RootProvider) -> Done {
+        let mut work = RootWork::default();
+        if self.cycle.roots_left {
+            let shaded = &mut self.cycle.shaded;
+            let _ = shaded.grow(&mut self.cage, shaded.len() + SHADED_MIN);
+            let (memory, epoch, loan) = (self.memory, self.old.epoch, &mut self.loan);
+            work = roots.snapshot(&mut RootsAway { memory, epoch, loan, shaded, left: PORTION_FIELDS });
+            self.cycle.roots_left = work.more;
+        }
+        self.loan.deliver(&mut self.cage, &mut self.cycle.shaded);
+        self.sync_side_charge();
+        Done { roots: work.slots, frames: work.frames, ..Done::default() }
     }
 
     /// Marks to the end and sweeps: the mutator waits.
@@ -248,7 +299,7 @@ impl Heap {
         let stop = self.stop();
         self.cycle.marking = false;
         self.stats.markings += 1;
-        let mark = self.marker.work;
+        let mark = self.loan.marker().work;
         let since_start = self.old.allocated_bytes - self.cycle.allocated_before;
         self.count_marking(&mark, since_start, self.cycle.mark_ns);
         sweep::begin(&mut self.old, &mut self.hosts);
@@ -298,16 +349,25 @@ impl Heap {
         }
     }
 
+    /// Fields that the mutator should mark now. With a helper that keeps up, few.
+    fn slice_fields(&mut self) -> u64 {
+        let due = self.policy.fields_due(self.loan.progress(), self.old.allocated_bytes);
+        if !self.loan.has_helpers() {
+            return due.max(SLICE_FIELDS_MIN);
+        }
+        if due > 0 {
+            self.loan.ask_back();
+        }
+        due.max(PORTION_FIELDS)
+    }
+
     /// What is due besides minors, a bounded step of it: marking or sweeping. At each grant of eden, and when an old
     /// object was allocated.
     pub(crate) fn pace(&mut self, roots: &mut dyn RootProvider) {
         if self.cycle.marking {
             let budget = match self.config.mark_slice {
                 Some(fields) => Budget { fields: fields.get(), ns: u64::MAX },
-                None => {
-                    let fields = self.policy.slice_fields(self.marker.work.fields, self.old.allocated_bytes);
-                    Budget { fields, ns: SLICE_NS }
-                }
+                None => Budget { fields: self.slice_fields(), ns: SLICE_NS },
             };
             self.mark_slice(budget, GcCause::Pace, roots);
         } else {

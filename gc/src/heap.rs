@@ -9,6 +9,7 @@ use crate::event::GcEvent;
 use crate::host_cells::HostCells;
 use crate::immortal::Immortal;
 use crate::log::Log;
+use crate::loan::Loan;
 use crate::mark::Marker;
 use crate::nursery::{EDEN_START, Nursery};
 use crate::old::OldSpace;
@@ -38,7 +39,7 @@ pub struct Heap {
     pub(crate) old: OldSpace,
     pub(crate) immortal: Immortal,
     pub(crate) log: Log,
-    pub(crate) marker: Marker,
+    pub(crate) loan: Loan,
     pub(crate) cycle: Cycle,
     pub(crate) stack: SideVec<u32>,
     pub(crate) edges: SideVec<u64>,
@@ -78,6 +79,7 @@ impl Heap {
         let blocks = Blocks::new(&mut cage);
         let log = Log::new(&mut cage)?;
         let marker = Marker::new(&mut cage)?;
+        let loan = Loan::new(&mut cage, marker, config.helpers.clone());
         let cycle = Cycle::new(&mut cage);
         let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
         let edges = SideVec::new(&mut cage, EDGES_MAX);
@@ -93,7 +95,7 @@ impl Heap {
             old: OldSpace::new(blocks, memory, config.verify),
             immortal: Immortal::new(),
             log,
-            marker,
+            loan,
             cycle,
             stack,
             edges,
@@ -133,6 +135,7 @@ impl Heap {
     pub fn stats(&self) -> HeapStats {
         let mut stats = self.stats.clone();
         (stats.committed_bytes, stats.peak_bytes) = (self.charge.used_bytes(), self.charge.peak_bytes());
+        stats.helper_cpu_ns = self.loan.helper_cpu_ns();
         stats
     }
 
@@ -186,6 +189,13 @@ impl Heap {
 
     pub(crate) fn sync_side_charge(&mut self) {
         self.charge.set_side(self.cage.side_committed_bytes());
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // No helper may be at work when the memory goes.
+        self.loan.marker();
     }
 }
 

@@ -42,7 +42,7 @@ impl Heap {
 
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
-        self.marker.limit_stack(entries);
+        self.loan.marker().limit_stack(entries);
     }
 
     pub(crate) fn skips_log(&mut self) -> bool {

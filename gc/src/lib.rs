@@ -30,10 +30,13 @@ mod cycle;
 mod evacuate;
 mod event;
 mod heap;
+mod helper;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod host_cells;
 mod immortal;
+mod lending;
+mod loan;
 mod log;
 mod mark;
 mod minor;
@@ -48,6 +51,7 @@ mod snapshot;
 mod stats;
 mod stress;
 mod sweep;
+mod sync;
 mod types;
 mod verify;
 
@@ -56,6 +60,7 @@ pub use config::{
 };
 pub use event::{GcCause, GcEvent, GcEventKind};
 pub use heap::{GcListener, Heap};
+pub use helper::Helpers;
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
 pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};

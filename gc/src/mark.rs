@@ -93,11 +93,11 @@ impl Grey {
 
     #[cold]
     #[inline(never)]
-    fn defer(&mut self, mut memory: Memory, reference: RawRef) {
+    fn defer(&mut self, memory: Memory, reference: RawRef) {
         self.overflows += 1;
         let block = block_of(reference);
         self.deferred_from = self.deferred_from.min(block);
-        memory.block(block).overflowed = true;
+        memory.set_overflowed(block, true);
         memory.set_mark(reference, memory.mark(reference) | DEFERRED);
     }
 
@@ -105,6 +105,11 @@ impl Grey {
     #[inline(always)]
     pub fn pop(&mut self) -> Option<u64> {
         self.stack.pop()
+    }
+
+    /// Whether a step may run without growing the stack, or the stack cannot grow any more.
+    pub fn has_room(&self) -> bool {
+        self.stack.len() * 2 <= self.stack.capacity() || self.stack.capacity() == self.stack.capacity_max()
     }
 
     /// Whether nothing waits.
@@ -115,23 +120,24 @@ impl Grey {
     /// Grows the stack if it is more than half full; that it cannot is no error.
     pub fn make_room(&mut self, cage: &mut Cage) {
         let capacity = self.stack.capacity();
-        if self.stack.len() * 2 > capacity && capacity < self.stack.capacity_max() {
-            let _ = self.stack.grow(cage, (capacity * 2).min(self.stack.capacity_max()));
+        if !self.has_room() && self.stack.grow(cage, (capacity * 2).min(self.stack.capacity_max())).is_err() {
+            // A helper must not give up for that: what finds no room is deferred.
+            self.stack.stop_growing();
         }
     }
 
     /// The stack is empty: pushes deferred objects of the next blocks. False if there are none any more.
     #[cold]
-    pub fn push_deferred(&mut self, mut memory: Memory, blocks_high: u32) -> bool {
+    pub fn push_deferred(&mut self, memory: Memory, blocks_high: u32) -> bool {
         if self.deferred_from == u32::MAX {
             return false;
         }
         let from = std::mem::replace(&mut self.deferred_from, u32::MAX);
         let end = blocks_high.min(from.saturating_add(OVERFLOW_BLOCKS_AT_ONCE));
         for block in from..end {
-            let entry = memory.block(block);
-            if std::mem::take(&mut entry.overflowed) {
-                let bytes = if entry.state == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
+            if memory.is_overflowed(block) {
+                memory.set_overflowed(block, false);
+                let bytes = if memory.block_state(block) == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
                 self.push_deferred_of(memory, block_start(block), bytes);
             }
         }
@@ -200,6 +206,13 @@ impl Marker {
         }
     }
 
+    /// Takes over what the mutator marked and did not scan.
+    pub fn take_shaded(&mut self, shaded: &mut SideVec<u32>) {
+        while let Some(object) = shaded.pop() {
+            self.grey.push(self.memory, object as u64);
+        }
+    }
+
     /// Scans grey objects for about `budget` fields. Returns whether nothing is grey any more.
     pub fn step(&mut self, budget: u64) -> bool {
         let end = self.work.fields.saturating_add(budget);
@@ -219,7 +232,7 @@ impl Marker {
     /// registers.
     #[inline(never)]
     fn scan_small(&mut self, budget: u64) {
-        let (mut memory, epoch) = (self.memory, self.epoch);
+        let (memory, epoch) = (self.memory, self.epoch);
         let mut stack = self.grey.stack.lend_rest();
         let (mut objects, mut live_bytes, mut fields) = (0, 0, 0);
         while fields < budget && stack.room() >= SMALL_REFS_MAX {
@@ -235,7 +248,7 @@ impl Marker {
             live_bytes += descriptor.size as u64;
             fields += descriptor.ref_count as u64 + 1;
             let mut map = descriptor.ref_map;
-            memory.block(block_of(object)).marked_units += (descriptor.size / 8) as u16;
+            memory.add_marked(block_of(object), descriptor.size);
             while map != 0 {
                 let word = 63 - map.leading_zeros();
                 map ^= 1 << word;
@@ -255,7 +268,7 @@ impl Marker {
     #[inline(always)]
     fn scan(&mut self, entry: u64) {
         let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
-        let (mut memory, types) = (self.memory, self.memory);
+        let (memory, types) = (self.memory, self.memory);
         let header = memory.header(object);
         let id = TypeId::of_header(header);
         let descriptor = types.descriptor(id);
@@ -264,8 +277,7 @@ impl Marker {
             self.work.objects += 1;
             self.work.live_bytes += bytes;
             if header & LARGE == 0 {
-                let entry = memory.block(block_of(object.0));
-                entry.marked_units = entry.marked_units.saturating_add((bytes / 8) as u16);
+                memory.add_marked(block_of(object.0), bytes as u32);
             }
         }
         if descriptor.kind == ObjectKind::ArrayRef {

@@ -104,8 +104,7 @@ impl MoveTracer<'_> {
             self.work.objects += 1;
             self.work.live_bytes += bytes;
             if header & LARGE == 0 {
-                let entry = self.memory.block(block_of(object.0));
-                entry.marked_units = entry.marked_units.saturating_add((bytes / 8) as u16);
+                memory.add_marked(block_of(object.0), bytes as u32);
             }
         }
         if descriptor.kind == ObjectKind::ArrayRef {

@@ -16,8 +16,6 @@ use crate::mark::MarkWork;
 const BALANCE: f64 = 8.0e-9;
 /// Part of the room that is left for what is promoted while a marking runs.
 const MARKING_PART: u64 = 4;
-/// Fields that a slice marks at least: some 20 us.
-const SLICE_FIELDS_MIN: u64 = 8_000;
 /// Fields for each byte of the old space, before that was measured.
 const FIELDS_PER_BYTE: f64 = 0.2;
 /// Room that every heap gets.
@@ -98,15 +96,15 @@ impl Policy {
         self.expected_fields = (self.live_bytes + allocated_bytes) as f64 * self.fields_per_byte;
     }
 
-    /// Fields that the next slice should mark so that the marking, which has marked `fields`, ends before the room is
+    /// Fields that are still to be marked now so that the marking, which has marked `fields`, ends before the room is
     /// used up, of which `allocated_bytes` are.
-    pub fn slice_fields(&self, fields: u64, allocated_bytes: u64) -> u64 {
+    pub fn fields_due(&self, fields: u64, allocated_bytes: u64) -> u64 {
         let left = self.room_bytes().saturating_sub(self.started_bytes).max(self.room_bytes() / MARKING_PART / 2);
         let share = (allocated_bytes - self.started_bytes) as f64 / left as f64;
         if share >= 1.0 {
             return u64::MAX;
         }
-        ((self.expected_fields * share) as u64).saturating_sub(fields).max(SLICE_FIELDS_MIN)
+        ((self.expected_fields * share) as u64).saturating_sub(fields)
     }
 
     /// A marking ended `now` after `mark_ns`: `live_bytes` are alive or newer, `filled_bytes` were added since the last

@@ -119,6 +119,8 @@ pub struct HeapStats {
     pub mark_overflows: u64,
     /// Bytes moved by compactions.
     pub moved_bytes: u64,
+    /// CPU time of helper threads for this heap, in nanoseconds.
+    pub helper_cpu_ns: u64,
     /// Bytes found live by the last major.
     pub live_bytes: u64,
     /// Memory in use now, tables included.

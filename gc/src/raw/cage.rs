@@ -322,6 +322,37 @@ impl Memory {
         unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).epoch) }.load(Ordering::Relaxed)
     }
 
+    /// The state of a block.
+    #[inline(always)]
+    pub fn block_state(self, index: u32) -> BlockState {
+        // SAFETY: M2; T1: it does not change while an object of the block is marked.
+        unsafe { (*self.blocks.add(index as usize)).state }
+    }
+
+    /// Adds to the bytes that a marking has marked in a block. Of who marks only.
+    #[inline(always)]
+    pub fn add_marked(self, index: u32, bytes: u32) {
+        // SAFETY: M2; T1: nobody else touches this field of a block that is being marked.
+        unsafe {
+            let units = &raw mut (*self.blocks.add(index as usize)).marked_units;
+            *units = (*units).saturating_add((bytes / 8) as u16);
+        }
+    }
+
+    /// Whether objects of a block wait for room on the mark stack. Of who marks only.
+    #[inline(always)]
+    pub fn is_overflowed(self, index: u32) -> bool {
+        // SAFETY: as for `add_marked`.
+        unsafe { (*self.blocks.add(index as usize)).overflowed }
+    }
+
+    /// Says so. Of who marks only.
+    #[inline(always)]
+    pub fn set_overflowed(self, index: u32, overflowed: bool) {
+        // SAFETY: as for `add_marked`.
+        unsafe { (*self.blocks.add(index as usize)).overflowed = overflowed }
+    }
+
     /// Copies an object of `bytes` (a multiple of 8, at least 16) between places that do not overlap.
     #[inline(always)]
     pub fn copy_object(self, from: u32, to: u32, bytes: u32) {

@@ -115,6 +115,11 @@ impl<T: Plain> SideVec<T> {
         self.capacity_max
     }
 
+    /// It does not grow any more: the system has refused.
+    pub fn stop_growing(&mut self) {
+        self.capacity_max = self.capacity;
+    }
+
     /// Changes how far it can grow; it is empty.
     #[cfg(feature = "test-hooks")]
     pub fn set_capacity_max(&mut self, capacity_max: usize) {
