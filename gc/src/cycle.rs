@@ -15,8 +15,8 @@ use crate::blocks::block_of;
 use crate::collect::{Done, Stop};
 use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
-use crate::mark::{MarkWork, Marker, is_marked, mark_byte};
 use crate::loan::Loan;
+use crate::mark::{MarkWork, Marker, is_marked, mark_byte};
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
@@ -375,6 +375,3 @@ impl Heap {
         }
     }
 }
-
-
-

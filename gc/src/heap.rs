@@ -2,14 +2,14 @@
 
 use crate::blocks::Blocks;
 use crate::charge::Charge;
-use crate::cycle::Cycle;
 use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
+use crate::cycle::Cycle;
 use crate::evacuate::EDGES_MAX;
 use crate::event::GcEvent;
 use crate::host_cells::HostCells;
 use crate::immortal::Immortal;
-use crate::log::Log;
 use crate::loan::Loan;
+use crate::log::Log;
 use crate::mark::Marker;
 use crate::nursery::{EDEN_START, Nursery};
 use crate::old::OldSpace;

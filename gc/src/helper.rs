@@ -10,10 +10,12 @@ pub(crate) trait Help: Send + Sync {
     fn help(&self, cpu_ns: fn() -> u64);
 }
 
+type Jobs = Mutex<Sender<Arc<dyn Help>>>;
+
 /// The helper threads of an engine. One marking is with one helper at a time.
 pub struct Helpers {
     threads: usize,
-    jobs: OnceLock<Option<Mutex<Sender<Arc<dyn Help>>>>>,
+    jobs: OnceLock<Option<Jobs>>,
 }
 
 impl Helpers {
@@ -28,7 +30,7 @@ impl Helpers {
         jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).send(job).is_ok()
     }
 
-    fn start(&self) -> Option<Mutex<Sender<Arc<dyn Help>>>> {
+    fn start(&self) -> Option<Jobs> {
         let (sender, receiver) = channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let mut started = 0;

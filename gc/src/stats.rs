@@ -127,8 +127,6 @@ pub struct HeapStats {
     pub committed_bytes: u64,
     /// Most memory ever in use.
     pub peak_bytes: u64,
-    /// CPU time of the helper thread, in nanoseconds.
-    pub helper_cpu_ns: u64,
     /// Most of what one minor did: bytes copied.
     pub minor_copied_bytes_max: u64,
     /// Most of what one minor did: log entries.

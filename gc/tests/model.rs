@@ -5,8 +5,9 @@
 mod common;
 
 use common::World;
-use heapwood_gc::HeapConfig;
+use heapwood_gc::{HeapConfig, Helpers};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 fn rounds() -> u64 {
     std::env::var("HEAPWOOD_GC_MODEL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
@@ -74,6 +75,17 @@ fn marking_from_every_minor_on() {
         let tiny = HeapConfig { mark_slice, nursery_bytes: Some(64 << 10), ..config() };
         run(&format!("marking by {fields}"), &tiny, 4, 15_000);
         run(&format!("marking by {fields}, unverified"), &HeapConfig { verify: false, ..tiny }, 4, 40_000);
+    }
+}
+
+#[test]
+fn marking_on_a_helper() {
+    for mark_slice in [None, NonZeroU64::new(100)] {
+        let helpers = Some(Arc::new(Helpers::new(2)));
+        let tiny =
+            HeapConfig { mark_slice, helpers, nursery_bytes: Some(64 << 10), initial_bytes: 1 << 20, ..config() };
+        run("helper", &tiny, 4, 15_000);
+        run("helper, unverified", &HeapConfig { verify: false, ..tiny }, 6, 60_000);
     }
 }
 

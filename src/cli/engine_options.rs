@@ -70,8 +70,8 @@ struct GcOptions {
     /// What the collector optimizes for
     #[arg(long, value_name = "PROFILE", hide = true)]
     gc_profile: Option<String>,
-    /// Threads that collect
-    #[arg(long, value_name = "N", hide = true)]
+    /// Threads that mark beside the guest; 0: its own thread, in slices [default: 1 where there are 2 cores]
+    #[arg(long, value_name = "N")]
     gc_threads: Option<u32>,
     /// Write a line for every stop, to stderr or FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
@@ -212,7 +212,6 @@ impl GcOptions {
 
     fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
         refuse("--gc-profile", self.gc_profile.is_some())?;
-        refuse("--gc-threads", self.gc_threads.is_some())?;
         let sizes = self.sizes()?;
         if let Some(max) = &sizes.max {
             config.gc_heap_max(max.bytes);
@@ -223,6 +222,9 @@ impl GcOptions {
         if let Some(nursery) = &sizes.nursery {
             let bytes = u32::try_from(nursery.bytes);
             config.gc_nursery(bytes.map_err(|_| UsageError::new(format!("a nursery of {nursery} is too large")))?);
+        }
+        if let Some(threads) = self.gc_threads {
+            config.gc_threads(threads as usize);
         }
         config.gc_none(self.gc == GcKind::None);
         config.gc_stress(self.gc_stress.unwrap_or(0)).gc_verify(self.gc_verify);

@@ -34,6 +34,7 @@ pub(crate) struct HeapOptions {
     pub stress: u64,
     pub verify: bool,
     pub mark_slice: u64,
+    pub threads: Option<usize>,
     pub never_collect: bool,
 }
 
@@ -94,6 +95,13 @@ impl Config {
     /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
     pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
         self.heap.verify = verify;
+        self
+    }
+
+    /// Threads of the engine that mark the heaps of its stores while guests run; with 0 each guest's own thread marks,
+    /// in slices. Without this: one where there are at least two cores.
+    pub fn gc_threads(&mut self, count: usize) -> &mut Config {
+        self.heap.threads = Some(count);
         self
     }
 

@@ -6,7 +6,7 @@ use crate::registry::{ReservedTypes, TypeHandle, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
 use crate::types::{FuncType, TypeId, ValType};
-use heapwood_gc::{Collector, HeapConfig, TypeTable};
+use heapwood_gc::{Collector, HeapConfig, Helpers, TypeTable};
 use heapwood_module::{CompositeType, Features};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ struct EngineInner {
     registry: Arc<TypeRegistry>,
     trampolines: Trampolines,
     stacks: StackPool,
+    /// Threads that mark, if there are any.
+    helpers: Option<Arc<Helpers>>,
 }
 
 impl Engine {
@@ -31,11 +33,14 @@ impl Engine {
         let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
         let registry = TypeRegistry::new(table).map_err(|error| Error::limit(error.to_string()))?;
         let stacks = StackPool::new(config.max_stack);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let helpers = config.heap.threads.unwrap_or((cores > 1) as usize);
         Ok(Engine(Arc::new(EngineInner {
             config: config.clone(),
             registry,
             trampolines: Trampolines::default(),
             stacks,
+            helpers: (helpers > 0).then(|| Arc::new(Helpers::new(helpers))),
         })))
     }
 
@@ -110,6 +115,7 @@ impl Engine {
             stress: NonZeroU64::new(options.stress),
             verify: options.verify,
             mark_slice: NonZeroU64::new(options.mark_slice),
+            helpers: self.0.helpers.clone(),
             collector: if options.never_collect { Collector::None } else { Collector::Generational },
             ..defaults
         }

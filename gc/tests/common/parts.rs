@@ -1,6 +1,8 @@
 //! Types and roots of the test programs.
 
-use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork, TypeDefinition, TypeTable};
+use heapwood_gc::{
+    FrameScope, Heap, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork, TypeDefinition, TypeTable,
+};
 use heapwood_gc_abi::layout::StructLayout;
 use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, TypeId};
 use std::sync::Arc;

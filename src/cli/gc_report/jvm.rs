@@ -109,7 +109,7 @@ fn line(lines: &mut String, t_us: f64, tags: &str, number: u64, what: std::fmt::
 fn cause(cause: GcCause) -> &'static str {
     match cause {
         GcCause::EdenFull | GcCause::LogFull | GcCause::Emergency => "Allocation Failure",
-        GcCause::Threshold => "Ergonomics",
+        GcCause::Threshold | GcCause::Pace => "Ergonomics",
         GcCause::Requested => "System.gc()",
         GcCause::Stress => "Diagnostic Command",
         GcCause::LogLost => "Last ditch collection",

@@ -104,7 +104,15 @@ pub(super) fn frame_word(address: usize) -> usize {
 impl Frames {
     pub fn new(hot: Hot) -> Frames {
         let barrier = stubs::fixed().barrier() as usize;
-        Frames { hot, activations: Vec::new(), codes: Vec::new(), barrier, watermark: None, pending: None, settling: false }
+        Frames {
+            hot,
+            activations: Vec::new(),
+            codes: Vec::new(),
+            barrier,
+            watermark: None,
+            pending: None,
+            settling: false,
+        }
     }
 
     /// Number of entries that have not returned.
