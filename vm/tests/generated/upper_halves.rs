@@ -234,6 +234,7 @@ fn control_producers(out: &mut Vec<Producer>) {
             0x123,
         ),
         (format!("(try_table (result i32) {WRAP})"), 0x123),
+        (format!("(block (result i32) try (result i32) (throw $tag {WRAP}) catch $tag end)"), 0x123),
         (
             "(block (result i32) (drop (block (result i32) (call $returns (local.get $x)))) (local.get $y))".to_owned(),
             0x1234,

@@ -46,6 +46,7 @@ fn config(numbers: &mut Numbers) -> Config {
         exceptions_enabled: true,
         tail_call_enabled: true,
         memory64_enabled: true,
+        custom_page_sizes_enabled: numbers.pick(&[true, false]),
         simd_enabled: vectors,
         relaxed_simd_enabled: vectors,
         threads_enabled: false,
