@@ -8,6 +8,7 @@ use crate::rt::code::{CodeImage, TypeRelocations};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, explain};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -147,20 +148,20 @@ fn to_error(error: CompileError) -> Error {
 struct Relocator<'a> {
     types: &'a ModuleTypes,
     /// Headers of exceptions, by index of the tag's function type; only those that occur.
-    exceptions: Vec<(u32, u32)>,
+    exceptions: FxHashMap<u32, u32>,
 }
 
 impl<'a> Relocator<'a> {
     fn new(engine: &Engine, functions: &[CompiledFunction], types: &'a ModuleTypes) -> Result<Relocator<'a>> {
         use heapwood_jit::abi::RelocationTarget;
-        let mut exceptions: Vec<(u32, u32)> = Vec::new();
+        let mut exceptions = FxHashMap::default();
         for relocation in functions.iter().flat_map(|function| &function.relocations) {
             if let RelocationTarget::ExceptionHeader(index) = relocation.target
-                && exceptions.iter().all(|(known, _)| *known != index)
+                && !exceptions.contains_key(&index)
             {
                 let made = engine.registry().exception_type(types.id(index));
                 let (id, _) = made.map_err(|error| Error::limit(error.to_string()))?;
-                exceptions.push((index, id.header(0)));
+                exceptions.insert(index, id.header(0));
             }
         }
         Ok(Relocator { types, exceptions })
@@ -173,7 +174,6 @@ impl TypeRelocations for Relocator<'_> {
     }
 
     fn exception_header(&self, index: u32) -> u32 {
-        let found = self.exceptions.iter().find(|(known, _)| *known == index);
-        found.expect("every exception type was looked up").1
+        *self.exceptions.get(&index).expect("every exception type was looked up")
     }
 }

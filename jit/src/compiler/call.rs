@@ -20,9 +20,7 @@ impl Compiler<'_> {
         if !self.framed {
             return 0;
         }
-        let in_slot = |o: &&Operand| o.ty.is_ref() && o.place == Place::Slot;
-        let operands = self.stack.iter().rev().find(in_slot).map_or(0, |o| o.refs_below + 1);
-        self.frame.ref_locals + operands
+        self.frame.ref_locals + self.refs_in_slots(self.refs_below())
     }
 
     /// Notes the return address just reached.
@@ -56,20 +54,14 @@ impl Compiler<'_> {
     /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move.
     pub(crate) fn flush_for_call(&mut self, keep: usize) {
         self.need_frame();
-        for height in (0..keep).rev() {
-            let place = self.stack[height].place;
-            if height < self.control.last().map_or(0, |c| c.settled) {
-                break;
-            }
-            if matches!(place, Place::Reg(_)) {
+        for height in (self.open_from()..keep).rev() {
+            if matches!(self.stack[height].place, Place::Reg(_)) {
                 self.spill(height);
             }
         }
         // A reference operand in a slot above an alias or constant: those below must be in slots as well.
-        let in_slot = |o: &Operand| o.ty.is_ref() && o.place == Place::Slot;
-        if let Some(top) = self.stack[..keep].iter().rposition(in_slot) {
-            self.spill_refs_below(top);
-        }
+        let refs = keep.checked_sub(1).map_or(0, |top| self.stack[top].refs_below + self.stack[top].ty.is_ref() as u32);
+        self.spill_refs(self.refs_in_slots(refs).saturating_sub(1));
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
             if !self.locals[local as usize].pinned {
@@ -80,19 +72,6 @@ impl Compiler<'_> {
             for local in self.const_locals.clone() {
                 self.store_local(local);
             }
-        }
-    }
-
-    fn spill_refs_below(&mut self, height: usize) {
-        for below in (0..height).rev() {
-            let operand = self.stack[below];
-            if !operand.ty.is_ref() {
-                continue;
-            }
-            if operand.place == Place::Slot {
-                break;
-            }
-            self.spill(below);
         }
     }
 
@@ -163,7 +142,7 @@ impl Compiler<'_> {
                     self.push_operand(result, Place::Slot);
                     let height = self.stack.len() - 1;
                     if result.is_ref() {
-                        self.spill_refs_below(height);
+                        self.spill_refs(self.stack[height].refs_below);
                     }
                     let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
                     self.copy_memory(result, slot, Mem::base(Gpr::RSP, *at as i32));
@@ -313,8 +292,9 @@ impl Compiler<'_> {
         self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
         let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
         // Reference operands: all to their slots, so that the map is a count.
-        let mut ref_count = self.frame.ref_locals;
-        for height in 0..self.stack.len() {
+        let closed = self.stack.get(self.closed).map_or(self.refs_below(), |operand| operand.refs_below);
+        let mut ref_count = self.frame.ref_locals + closed;
+        for height in self.closed..self.stack.len() {
             let Operand { ty, place, .. } = self.stack[height];
             let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
             match place {

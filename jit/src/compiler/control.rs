@@ -140,8 +140,7 @@ impl Compiler<'_> {
     // ---- loops
 
     pub(crate) fn begin_loop(&mut self, signature: BlockSignature) {
-        let from = self.control.last().map_or(0, |c| c.settled);
-        for height in from..self.stack.len() {
+        for height in self.open_from()..self.stack.len() {
             self.spill(height);
         }
         let param_count = self.params_of(&signature).len();

@@ -9,6 +9,7 @@ use super::state::{Loc, Operand, Owner, Place, Snapshot, bits, in_xmm};
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
 use crate::asm::{Mem, Width};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// The code on the way to a label.
 pub(crate) struct Edge {
@@ -75,7 +76,7 @@ impl Compiler<'_> {
     /// Operands below a new control frame: aliases become values; many become slots. Returns where the operands
     /// begin that may still be in registers.
     pub(crate) fn settle_operands(&mut self, to: usize) -> usize {
-        let from = self.control.last().map_or(0, |c| c.settled);
+        let from = self.open_from().min(to);
         self.settle_aliases(from, to);
         let open = (from..to).filter(|h| matches!(self.stack[*h].place, Place::Reg(_))).count();
         if open > RESULT_REGISTERS_MAX || to - from > 24 {
@@ -83,6 +84,11 @@ impl Compiler<'_> {
             return to;
         }
         from
+    }
+
+    /// Operands below are in slots or constants of numbers.
+    pub(crate) fn open_from(&self) -> usize {
+        self.control.last().map_or(0, |c| c.settled).max(self.closed)
     }
 
     /// All operands in the range go to their slots (constants of numbers stay).
@@ -94,6 +100,11 @@ impl Compiler<'_> {
 
     /// The current state, with operands from `from` on.
     pub(crate) fn snapshot(&self, from: usize) -> Snapshot {
+        self.snapshot_of(from..self.stack.len())
+    }
+
+    /// The current state, with these operands.
+    fn snapshot_of(&self, listed: Range<usize>) -> Snapshot {
         let mut dirty = 0;
         for reg in bits(self.regs.locals) {
             if matches!(self.locals[self.regs.local(reg) as usize].loc, Loc::Reg { dirty: true, .. }) {
@@ -110,8 +121,8 @@ impl Compiler<'_> {
             registers,
             dirty,
             consts: consts.collect(),
-            from: from as u32,
-            operands: self.stack[from..].iter().copied().collect(),
+            from: listed.start as u32,
+            operands: self.stack[listed].iter().copied().collect(),
             context_valid: self.context_valid,
             framed: self.framed,
         }
@@ -135,8 +146,9 @@ impl Compiler<'_> {
             if let Place::Alias(local) = operand.place {
                 self.locals[local as usize].aliases += 1;
             }
-            self.stack.push(*operand);
+            self.push_listed(*operand);
         }
+        self.closed = self.closed.min(snapshot.from as usize);
         self.regs = snapshot.registers;
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
@@ -162,17 +174,14 @@ impl Compiler<'_> {
         let top = self.stack.len() - arity;
         self.settle_aliases(settled, height);
         self.settle_results(top);
-        let mut snapshot = self.snapshot(settled);
+        let mut snapshot = self.snapshot_of(settled..height);
         // Operands between the label's height and its values are dropped by the branch.
-        let keep = height - settled;
-        let dropped = top - height;
-        let values: SmallVec<[Operand; 4]> = snapshot.operands[keep + dropped..].iter().copied().collect();
-        for operand in &snapshot.operands[keep..keep + dropped] {
-            if let Place::Reg(reg) = operand.place {
+        for reg in bits(snapshot.registers.operands) {
+            if matches!(snapshot.registers.owner(reg), Owner::Stack(at) if (height..top).contains(&(at as usize))) {
                 snapshot.registers.free(reg);
             }
         }
-        snapshot.operands.truncate(keep);
+        let values: SmallVec<[Operand; 4]> = self.stack[top..].iter().copied().collect();
         let declared = self.label_types_of(index);
         for (k, mut operand) in values.into_iter().enumerate() {
             // Other edges may bring any value of the declared type.

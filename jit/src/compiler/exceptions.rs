@@ -84,8 +84,7 @@ impl Compiler<'_> {
     /// Enters a construct whose handlers find every operand below it in its slot.
     pub(super) fn enter_try(&mut self, kind: FrameKind, signature: BlockSignature) {
         let to = self.stack.len() - self.params_of(&signature).len();
-        let from = self.control.last().map_or(0, |c| c.settled);
-        self.spill_range(from, to);
+        self.spill_range(self.open_from(), to);
         self.enter(kind, signature, to);
     }
 
@@ -111,8 +110,7 @@ impl Compiler<'_> {
 
     /// Emits a pad of a construct that is over; the state is kept.
     pub(super) fn out_of_line(&mut self, height: usize, emit: impl FnOnce(&mut Self)) {
-        let settled = self.control.last().map_or(0, |c| c.settled);
-        let here = self.snapshot(settled.min(height));
+        let here = self.snapshot(self.open_from().min(height));
         let was = self.asm.switch(Section::Cold);
         emit(self);
         self.asm.switch(was);

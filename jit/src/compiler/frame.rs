@@ -66,7 +66,8 @@ impl<'a> Compiler<'a> {
         asm: &'a mut Assembler,
         buffers: Buffers,
     ) -> Compiler<'a> {
-        let Buffers { mut locals, stack, control, relocations, safe_points, traps, trap_labels, pads } = buffers;
+        let Buffers { mut locals, stack, ref_heights, control, relocations, safe_points, traps, trap_labels, pads } =
+            buffers;
         let types = signature.params.iter().copied();
         let declared = declared.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize));
         let plain = |ty| Local { ty, home: 0, loc: Loc::Slot, aliases: 0, pinned: false };
@@ -86,6 +87,8 @@ impl<'a> Compiler<'a> {
             body_start: 0,
             locals,
             stack,
+            closed: 0,
+            ref_heights,
             control,
             regs: Default::default(),
             const_locals: SmallVec::new(),

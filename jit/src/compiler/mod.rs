@@ -75,6 +75,9 @@ pub struct CompileOptions {
     pub skip_zero_extension: bool,
 }
 
+/// So many operands may be in registers, aliases of locals or references out of their slots: what scans them is bounded.
+const OPEN_OPERANDS_MAX: usize = 128;
+
 /// Buffers reused from function to function.
 #[derive(Default)]
 pub struct Scratch {
@@ -89,6 +92,7 @@ pub struct Scratch {
 struct Buffers {
     locals: Vec<Local>,
     stack: Vec<Operand>,
+    ref_heights: Vec<u32>,
     control: Vec<Control>,
     relocations: Vec<(Position, RelocationTarget)>,
     safe_points: Vec<PendingSafePoint>,
@@ -151,6 +155,10 @@ pub(crate) struct Compiler<'a> {
     body_start: u32,
     locals: Vec<Local>,
     stack: Vec<Operand>,
+    /// Operands below this height are in slots or constants of numbers: nobody has to look at them.
+    closed: usize,
+    /// Heights of the reference operands: `ref_heights[operand.refs_below]` is the operand's own.
+    ref_heights: Vec<u32>,
     control: Vec<Control>,
     regs: Registers,
     /// Locals whose place is a constant.
@@ -245,6 +253,9 @@ impl<'a> Compiler<'a> {
                 return Err(error);
             }
             self.regs.end_instruction();
+            if self.stack.len() > self.closed + OPEN_OPERANDS_MAX && !self.unreachable {
+                self.close_operands();
+            }
             if cfg!(debug_assertions) || self.env.options.debug_checks {
                 self.check_state();
             }
@@ -385,6 +396,7 @@ impl<'a> Compiler<'a> {
         Buffers {
             locals: emptied(self.locals),
             stack: emptied(self.stack),
+            ref_heights: emptied(self.ref_heights),
             control: emptied(self.control),
             relocations: emptied(self.relocations),
             safe_points: emptied(self.safe_points),

@@ -1,7 +1,7 @@
 //! Popping, pushing, allocating, spilling and loading values.
 
-use super::Compiler;
 use super::state::{Loc, Operand, Owner, Place, Reg, bits, in_xmm};
+use super::{Compiler, OPEN_OPERANDS_MAX};
 use crate::abi::{CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
 use crate::asm::{Cond, Label, Mem, Sse, Width};
 use crate::first_look::Hint;
@@ -76,13 +76,29 @@ const XMM_MASK: u32 = 0x7fff << 16;
 impl Compiler<'_> {
     // ---- the operand stack
 
-    fn refs_below(&self) -> u32 {
+    pub(crate) fn refs_below(&self) -> u32 {
         self.stack.last().map_or(0, |top| top.refs_below + top.ty.is_ref() as u32)
     }
 
     pub(crate) fn push_operand(&mut self, ty: ValType, place: Place) {
         let refs_below = self.refs_below();
-        self.stack.push(Operand { ty, place, refs_below });
+        self.push_listed(Operand { ty, place, refs_below });
+    }
+
+    /// Pushes an operand that knows how many references are below it.
+    pub(crate) fn push_listed(&mut self, operand: Operand) {
+        if operand.ty.is_ref() {
+            self.ref_heights.truncate(operand.refs_below as usize);
+            self.ref_heights.push(self.stack.len() as u32);
+        }
+        self.stack.push(operand);
+    }
+
+    /// The older half of the open operands goes to slots.
+    pub(crate) fn close_operands(&mut self) {
+        let to = self.stack.len() - OPEN_OPERANDS_MAX / 2;
+        self.spill_range(self.closed, to);
+        self.closed = to;
     }
 
     pub(crate) fn push_const(&mut self, ty: ValType, bits: u64) {
@@ -105,6 +121,7 @@ impl Compiler<'_> {
 
     pub(crate) fn pop(&mut self) -> Value {
         let Operand { ty, place, .. } = self.stack.pop().expect("validated body");
+        self.closed = self.closed.min(self.stack.len());
         let at = match place {
             Place::Const(bits) => At::Const(bits),
             Place::Flags(cond) => At::Flags(cond),
@@ -285,20 +302,28 @@ impl Compiler<'_> {
 
     /// Moves the operand at `height` to its slot, with all reference operands below it if it is one (invariant 3).
     pub(crate) fn spill(&mut self, height: usize) {
-        if self.stack[height].ty.is_ref() {
-            let mut below = height;
-            while below > 0 {
-                below -= 1;
-                let operand = self.stack[below];
-                if operand.ty.is_ref() && operand.place == Place::Slot {
-                    break;
-                }
-                if operand.ty.is_ref() {
-                    self.spill_one(below);
-                }
-            }
+        let Operand { ty, refs_below, .. } = self.stack[height];
+        if ty.is_ref() {
+            self.spill_refs(refs_below);
         }
         self.spill_one(height);
+    }
+
+    /// Moves the lowest `count` reference operands to their slots.
+    pub(crate) fn spill_refs(&mut self, count: u32) {
+        for index in (0..count as usize).rev() {
+            let height = self.ref_heights[index] as usize;
+            if self.stack[height].place == Place::Slot {
+                break;
+            }
+            self.spill_one(height);
+        }
+    }
+
+    /// How many of the lowest `count` reference operands lie below or at the highest that is in its slot.
+    pub(crate) fn refs_in_slots(&self, count: u32) -> u32 {
+        let in_slot = |index: &u32| self.stack[self.ref_heights[*index as usize - 1] as usize].place == Place::Slot;
+        (1..=count).rev().find(in_slot).unwrap_or(0)
     }
 
     fn spill_one(&mut self, height: usize) {

@@ -7,6 +7,9 @@ use crate::abi::{Builtin, CONTEXT, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
 use heapwood_module::{ContextLayout, ValType};
 
+/// So many locals may be constants: every label looks at them.
+const CONST_LOCALS_MAX: usize = 64;
+
 impl Compiler<'_> {
     pub(crate) fn local_get(&mut self, local: u32) {
         self.locals[local as usize].aliases += 1;
@@ -51,7 +54,8 @@ impl Compiler<'_> {
             Loc::Slot => {}
         }
         self.locals[local as usize].loc = Loc::Slot;
-        if let (At::Const(bits), false) = (value.at, info.ty == ValType::V128) {
+        let has_room = self.const_locals.len() < CONST_LOCALS_MAX;
+        if let (At::Const(bits), true) = (value.at, info.ty != ValType::V128 && has_room) {
             self.locals[local as usize].loc = Loc::Const(bits);
             self.const_locals.push(local);
             return;
@@ -72,7 +76,7 @@ impl Compiler<'_> {
 
     /// Operands that stand for a local which is about to change become values of their own.
     fn settle_aliases_of(&mut self, local: u32) {
-        for height in (0..self.stack.len()).rev() {
+        for height in (self.closed..self.stack.len()).rev() {
             if self.stack[height].place == Place::Alias(local) {
                 let taken = self.regs.locked;
                 self.settle_aliases(height, height + 1);

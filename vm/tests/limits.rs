@@ -1,0 +1,53 @@
+//! Large modules compile on a small stack, and what is beyond a limit is refused by name.
+
+mod shapes;
+
+use heapwood_vm::{Config, Engine, Module};
+use shapes::{SHAPES, Shape};
+
+/// Stack of the thread that compiles: nothing there may recurse with the nesting or the length of the input.
+const STACK_BYTES: usize = 256 << 10;
+/// Shapes that are small in bytes are compiled at their full size, others at a tenth of it.
+const FULL_MAX: usize = 65_520;
+
+fn compile_on_a_small_stack(shape: &Shape, size: usize) {
+    let bytes = shape.module(size);
+    let compile = move || {
+        let engine = Engine::new(Config::new().compile_threads(1)).unwrap();
+        Module::new(&engine, bytes).map(drop).map_err(|error| error.to_string())
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(compile).unwrap();
+    let compiled = thread.join().unwrap_or_else(|_| panic!("{} at {size}", shape.name));
+    assert_eq!(compiled, Ok(()), "{} at {size}", shape.name);
+}
+
+#[test]
+fn large_modules_compile_on_a_small_stack() {
+    for shape in &SHAPES {
+        compile_on_a_small_stack(shape, if shape.full <= FULL_MAX { shape.full } else { shape.full / 10 });
+    }
+}
+
+#[test]
+#[ignore = "the largest modules take minutes in a debug build"]
+fn the_largest_modules_compile_on_a_small_stack() {
+    SHAPES.iter().for_each(|shape| compile_on_a_small_stack(shape, shape.full));
+}
+
+/// Why compiling refuses a module.
+fn refusal(text: &str) -> String {
+    let bytes = wat::parse_str(text).unwrap();
+    Module::new(&Engine::default(), bytes).map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn compiling_names_the_limits_of_bodies() {
+    let error = refusal("(module (type (array i8)) (func unreachable array.new_fixed 0 4294967295 drop))");
+    assert!(error.starts_with("array.new_fixed of 4294967295 elements: more than the limit of 10000"), "{error}");
+    let error = refusal(&format!("(module (func (local {})))", "i32 ".repeat(50_001)));
+    assert!(error.starts_with("too many locals: locals exceed maximum: more than the limit of 50000"), "{error}");
+    let error = refusal(&format!("(module {})", "(table 1 funcref)".repeat(101)));
+    assert!(error.starts_with("tables count exceeds limit of 100 "), "{error}");
+    let error = refusal(&format!("(module {})", "(memory 0)".repeat(101)));
+    assert!(error.starts_with("memories count exceeds limit of 100 "), "{error}");
+}
