@@ -126,6 +126,7 @@ mod tests {
     fn of_many_stops_the_longest_stay() {
         let stop = |index: usize| Stop {
             end_ms: index as f64,
+            cpu_us: 0.0,
             pause_us: if index == 77_777 { 900.0 } else { 1.0 + (index % 7) as f64 },
             kind: if index == 50_001 { GcEventKind::Major } else { GcEventKind::Minor },
             committed: 0,

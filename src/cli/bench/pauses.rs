@@ -16,6 +16,8 @@ pub struct Stop {
     /// Its end, in milliseconds since the recording began.
     pub end_ms: f64,
     pub pause_us: f64,
+    /// Of it, what the collector computed: the rest the machine was busy with others.
+    pub cpu_us: f64,
     pub kind: GcEventKind,
     /// Memory of the heap after it, and what of it the old space takes, in bytes.
     pub committed: u64,
@@ -43,9 +45,9 @@ impl Pauses {
     pub fn listener(&self, epoch: Instant) -> Listener {
         let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
         Box::new(move |event: &GcEvent| {
-            let GcEvent { t_us, pause_us, kind, .. } = *event;
+            let GcEvent { t_us, pause_us, cpu_us, kind, .. } = *event;
             let (committed, old) = (event.heap_committed, event.old_after);
-            stops.stops().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, kind, committed, old });
+            stops.stops().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, cpu_us, kind, committed, old });
         })
     }
 
@@ -84,10 +86,12 @@ impl Recording {
 
     fn summary(&self, of: impl Fn(GcEventKind) -> bool) -> Value {
         let pauses: Vec<f64> = self.stops.iter().filter(|stop| of(stop.kind)).map(|stop| stop.pause_us).collect();
-        let quantiles = Quantiles::of(&pauses);
-        let total = pauses.iter().fold(0.0, |sum, pause| sum + pause);
+        let cpu: Vec<f64> = self.stops.iter().filter(|stop| of(stop.kind)).map(|stop| stop.cpu_us).collect();
+        let (quantiles, cpu_quantiles) = (Quantiles::of(&pauses), Quantiles::of(&cpu));
+        let total = |times: &[f64]| times.iter().fold(0.0, |sum, time| sum + time);
         json!({"count": pauses.len(), "p50_us": quantiles.at(500), "p99_us": quantiles.at(990),
-            "max_us": quantiles.at(1000), "total_us": total})
+            "max_us": quantiles.at(1000), "total_us": total(&pauses),
+            "p99_cpu_us": cpu_quantiles.at(990), "max_cpu_us": cpu_quantiles.at(1000), "total_cpu_us": total(&cpu)})
     }
 
     /// Window in milliseconds and least utilisation in it, for windows that are not longer than the run.
