@@ -330,3 +330,71 @@ fn growth_beyond_the_limit_is_refused() {
         assert_eq!(grown, [-1, 1, -1, -1], "guarded: {guard}");
     }
 }
+
+/// Bases of memories are kept in registers over calls, exceptions and tail calls; callees use the same registers.
+#[test]
+fn bases_of_several_memories_survive_calls_exceptions_and_tail_calls() {
+    let engine = engine(true);
+    let module = module(
+        &engine,
+        r#"(module (import "" "host" (func $host (param i32)))
+            (memory 1) (memory $a 1) (memory $b 1) (memory $c i64 1) (memory $d 1) (tag $t (param i32))
+            (func $other (param $n i32) (result i32)
+                (loop $l
+                    (i32.store $d (i32.const 8) (i32.add (i32.load $d (i32.const 8)) (local.get $n)))
+                    (i32.store $c (i64.const 8) (i32.add (i32.load $c (i64.const 8)) (i32.const 1)))
+                    (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 3)))
+                    (br_if $l (i32.lt_u (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 1000))))
+                (i32.load $d (i32.const 8)))
+            (func $tail (param $n i32) (result i32) (local $i i32)
+                (loop $l
+                    (i32.store $b (i32.const 16) (i32.add (i32.load $b (i32.const 16)) (i32.const 1)))
+                    (i32.store $a (i32.const 16) (i32.load $b (i32.const 16)))
+                    (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 3))))
+                (return_call $other (local.get $n)))
+            (func $throws (param $n i32) (local $i i32)
+                (loop $l
+                    (i32.store $d (i32.const 24) (i32.load $c (i64.const 24)))
+                    (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 3))))
+                (throw $t (local.get $n)))
+            ;; Counts rounds in four memories, with everything between that uses registers.
+            (func (export "run") (param $n i32) (result i32 i32 i32 i32) (local $i i32)
+                (loop $l
+                    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+                    (drop (call $tail (local.get $i)))
+                    (i32.store $a (i32.const 0) (i32.add (i32.load $a (i32.const 0)) (i32.const 2)))
+                    (call $host (local.get $i))
+                    (i32.store $b (i32.const 0) (i32.add (i32.load $b (i32.const 0)) (i32.const 3)))
+                    (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+                (i32.load (i32.const 0)) (i32.load $a (i32.const 0)) (i32.load $b (i32.const 0))
+                (i32.load $c (i64.const 0)))
+            (func (export "catch") (param $n i32) (result i32 i32 i32 i32) (local $i i32)
+                (loop $l
+                    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+                    (block $caught (result i32)
+                        (try_table (catch $t $caught) (call $throws (local.get $i)))
+                        (i32.const 0))
+                    drop
+                    (i32.store $a (i32.const 0) (i32.add (i32.load $a (i32.const 0)) (i32.const 2)))
+                    (i32.store $b (i32.const 0) (i32.add (i32.load $b (i32.const 0)) (i32.const 3)))
+                    (call $host (local.get $i))
+                    (i32.store $c (i64.const 0) (i32.add (i32.load $c (i64.const 0)) (i32.const 4)))
+                    (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+                (i32.load (i32.const 0)) (i32.load $a (i32.const 0)) (i32.load $b (i32.const 0))
+                (i32.load $c (i64.const 0)))
+            (func (export "trap") (param $n i32) (result i32 i32 i32 i32)
+                (loop $l (i32.store $b (local.get $n) (i32.const 1)) (br_if $l (local.tee $n (i32.shl (local.get $n) (i32.const 1)))))
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))"#,
+    );
+    let mut store = Store::new(&engine, ());
+    let host = Func::wrap(&mut store, |_: i32| ());
+    let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+    let mut call = |name: &str, n: i32| {
+        let func = instance.get_typed_func::<i32, (i32, i32, i32, i32)>(&mut store, name).unwrap();
+        func.call(&mut store, n).map_err(trap)
+    };
+    assert_eq!(call("run", 100), Ok((100, 200, 300, 0)));
+    assert_eq!(call("catch", 100), Ok((200, 400, 600, 400)));
+    assert_eq!(call("trap", 64), Err(TrapKind::MemoryOutOfBounds));
+    assert_eq!(call("run", 1), Ok((201, 402, 603, 400)));
+}

@@ -9,8 +9,11 @@ use crate::abi::{
 use crate::asm::{Alu, Assembler, Cond, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
 use heapwood_gc_abi::hot;
-use heapwood_module::{FuncType, ValType};
+use heapwood_module::{ContextLayout, FuncType, ValType};
 use smallvec::SmallVec;
+
+/// Accesses, weighted by loop depth, for which a memory's base is kept in a register: one in a loop.
+const BASE_WORTH: u32 = 8;
 
 /// Where the slots of a frame lie.
 #[derive(Default)]
@@ -25,6 +28,8 @@ pub(crate) struct FrameLayout {
     low: u32,
     /// Locals that live in callee-saved registers once the frame is set up.
     pins: SmallVec<[(u32, Gpr); 3]>,
+    /// Memories whose base is in a callee-saved register, but for memory 0.
+    bases: SmallVec<[(u32, Gpr); 3]>,
     height_max: u32,
     plain_temps: Option<u32>,
     vector_temps: Option<u32>,
@@ -35,6 +40,11 @@ pub(crate) struct FrameLayout {
 }
 
 impl FrameLayout {
+    /// The register that holds the base of a memory other than 0, if one does.
+    pub(crate) fn base_of(&self, memory: u32) -> Option<Gpr> {
+        self.bases.iter().find(|base| base.0 == memory).map(|base| base.1)
+    }
+
     /// Offset from rbp of reference slot `index`.
     pub(crate) fn ref_slot(&self, index: u32) -> i32 {
         4 * index as i32 - self.ref_base as i32
@@ -118,6 +128,10 @@ impl<'a> Compiler<'a> {
         if look.uses_memory0 {
             registers.retain(|r| *r != MEMORY_BASE);
         }
+        if !look.has_calls {
+            // Loops pin their locals in other registers.
+            self.choose_bases(&mut registers);
+        }
         let worth = if look.has_calls { 5 } else { 24 };
         let mut heavy: SmallVec<[(u32, u32); 8]> = SmallVec::new();
         for (local, info) in (0..).zip(&self.locals) {
@@ -131,12 +145,29 @@ impl<'a> Compiler<'a> {
             }
         }
         heavy.sort_unstable_by_key(|h| (std::cmp::Reverse(h.0), h.1));
-        heavy.iter().map(|h| h.1).zip(registers).collect()
+        let pins: SmallVec<[(u32, Gpr); 3]> = heavy.iter().map(|h| h.1).zip(registers.iter().copied()).collect();
+        registers.drain(..pins.len());
+        self.choose_bases(&mut registers);
+        pins
+    }
+
+    /// Gives registers to the bases of memories that are accessed often, as far as there are.
+    fn choose_bases(&mut self, registers: &mut SmallVec<[Gpr; 3]>) {
+        let mut hot: SmallVec<[(u32, u32); 4]> = self.look.memory_weight.clone();
+        hot.retain(|memory| memory.1 >= BASE_WORTH && self.frame.base_of(memory.0).is_none());
+        hot.sort_unstable_by_key(|memory| (std::cmp::Reverse(memory.1), memory.0));
+        for (memory, _) in hot {
+            let Some(register) = registers.pop() else { return };
+            self.frame.bases.push((memory, register));
+        }
     }
 
     fn lay_out_frame(&mut self) {
         self.frame.pins = self.choose_callee_saved();
         for (_, gpr) in &self.frame.pins {
+            self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| r == gpr).expect("one of them");
+        }
+        for (_, gpr) in &self.frame.bases {
             self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| r == gpr).expect("one of them");
         }
         if self.look.uses_memory0 {
@@ -175,7 +206,8 @@ impl<'a> Compiler<'a> {
         }
         self.enter_control_function();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
-        if self.look.early_exit.is_none() || self.look.uses_memory0 || !in_registers {
+        let has_bases = self.look.uses_memory0 || !self.frame.bases.is_empty();
+        if self.look.early_exit.is_none() || has_bases || !in_registers {
             self.set_up_frame();
         }
     }
@@ -212,6 +244,10 @@ impl<'a> Compiler<'a> {
         if self.look.uses_memory0 {
             let base = self.env.context.memory_offset(0);
             self.asm.load(Width::W64, MEMORY_BASE, Mem::base(CONTEXT, base as i32));
+        }
+        for (memory, gpr) in &self.frame.bases {
+            let base = self.env.context.memory_offset(*memory) + ContextLayout::MEMORY_BASE;
+            self.asm.load(Width::W64, *gpr, Mem::base(CONTEXT, base as i32));
         }
     }
 

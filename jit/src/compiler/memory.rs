@@ -7,7 +7,8 @@
 //!    [`MEMORY64_REACH_LOG2`] bits or more traps by a shift; what is below may fault in the reservation.
 //! 3. Everything else compares with the length in the memory's cell.
 //!
-//! The base of memory 0 is in r13; others are loaded for each access.
+//! The base of memory 0 is in r13, those of others that are accessed in loops in callee-saved registers while there are
+//! some; the rest are loaded for each access.
 
 use super::Compiler;
 use super::call::Arg;
@@ -45,15 +46,19 @@ impl Compiler<'_> {
         self.offset_address(reg, memarg)
     }
 
-    /// Base of a memory: r13, or loaded into the scratch register.
+    /// Base of a memory: in its register, or loaded into the scratch register.
     fn memory_base(&mut self, memory: u32) -> Gpr {
-        if memory == 0 {
-            return MEMORY_BASE;
+        if let Some(resident) = self.resident_base(memory) {
+            return resident;
         }
         self.need_context();
         let at = self.env.context.memory_offset(memory) + ContextLayout::MEMORY_BASE;
         self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at as i32));
         SCRATCH
+    }
+
+    fn resident_base(&self, memory: u32) -> Option<Gpr> {
+        if memory == 0 { Some(MEMORY_BASE) } else { self.frame.base_of(memory) }
     }
 
     /// `[base + reg + offset]` for an offset of any size.
@@ -64,8 +69,8 @@ impl Compiler<'_> {
         }
         self.asm.mov_ri(SCRATCH, memarg.offset);
         self.asm.alu_rr(Width::W64, Alu::Add, SCRATCH, reg);
-        if memarg.memory == 0 {
-            return Mem::indexed(MEMORY_BASE, SCRATCH, 0, 0);
+        if let Some(resident) = self.resident_base(memarg.memory) {
+            return Mem::indexed(resident, SCRATCH, 0, 0);
         }
         self.need_context();
         let at = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_BASE;

@@ -12,6 +12,7 @@ mod visit;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::space;
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, limits};
+use smallvec::SmallVec;
 use visit::Look;
 use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};
 
@@ -73,6 +74,8 @@ pub(crate) struct FirstLook {
     pub(crate) height_max: u32,
     pub(crate) has_calls: bool,
     pub(crate) uses_memory0: bool,
+    /// Other memories that are accessed, with their accesses weighted by loop depth.
+    pub(crate) memory_weight: SmallVec<[(u32, u32); 4]>,
     pub(crate) uses_v128: bool,
     /// The function begins with an early exit that needs no frame: the operator (`else` or `end`) where it is over.
     pub(crate) early_exit: Option<u32>,
@@ -172,6 +175,7 @@ impl FirstLook {
         state.run_of_ends.clear();
         (state.op, state.last_was_compare, state.dead_depth, state.early) = (0, false, None, Early::Prefix);
         state.open_catches = 0;
+        self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
     }

@@ -375,8 +375,18 @@ impl FirstLook {
 
     fn one(&mut self, class: Class, immediate: &impl Immediate) {
         self.plain(class);
-        if immediate.memory() == Some(0) {
-            self.uses_memory0 = true;
+        match immediate.memory() {
+            Some(0) => self.uses_memory0 = true,
+            Some(memory) if self.live() => self.weigh_memory(memory),
+            _ => {}
+        }
+    }
+
+    fn weigh_memory(&mut self, memory: u32) {
+        let weight = 1 << (3 * self.state.open_loops.len().min(6));
+        match self.memory_weight.iter_mut().find(|known| known.0 == memory) {
+            Some(known) => known.1 = known.1.saturating_add(weight),
+            None => self.memory_weight.push((memory, weight)),
         }
     }
 
