@@ -25,6 +25,9 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// Blocks swept when a slice of eden is granted.
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
+/// Blocks swept between two looks at the clock, and the time after which no more are.
+const SWEEP_BLOCKS_PORTION: u32 = 8;
+const SWEEP_NS: u64 = 80_000;
 /// The part of the free memory that is not needed soon which goes back to the system after each major.
 const TRIM_PART: u32 = 4;
 /// Blocks given back to the system at a time.
@@ -270,7 +273,12 @@ impl Heap {
         } else {
             // Faster when the next marking waits for it.
             let hurry = if self.policy.is_marking_due(self.old.allocated_bytes) { 4 } else { 1 };
-            done.swept = self.sweep_some(SWEEP_BLOCKS_AT_ONCE * hurry);
+            for _ in 0..SWEEP_BLOCKS_AT_ONCE * hurry / SWEEP_BLOCKS_PORTION {
+                done.swept += self.sweep_some(SWEEP_BLOCKS_PORTION);
+                if sweep::is_done(&self.old) || self.clock(false).wall_ns - stop.start.wall_ns > SWEEP_NS {
+                    break;
+                }
+            }
         }
         self.tell(GcEventKind::Slice, GcCause::Pace, stop, done);
     }

@@ -303,13 +303,10 @@ impl Blocks {
     /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
     pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32, count: u32) {
         let keep = keep.max(self.ready_count.saturating_sub(count));
-        let mut end = self.high;
-        while self.ready_count > keep && end > 0 {
-            if !self.is_ready(end - 1) {
-                end -= 1;
-                continue;
-            }
-            let mut start = end - 1;
+        while self.ready_count > keep {
+            let Some(last) = self.highest_ready() else { return };
+            let end = last + 1;
+            let mut start = last;
             while start > 0 && self.is_ready(start - 1) && self.ready_count - (end - start) > keep {
                 start -= 1;
             }
@@ -322,8 +319,12 @@ impl Blocks {
                 self.ready.as_mut_slice()[block as usize / 64] &= !(1 << (block % 64));
             }
             self.ready_count -= end - start;
-            end = start;
         }
+    }
+
+    fn highest_ready(&self) -> Option<u32> {
+        let word = self.ready.as_slice().iter().rposition(|word| *word != 0)?;
+        Some(word as u32 * 64 + 63 - self.ready.as_slice()[word].leading_zeros())
     }
 }
 

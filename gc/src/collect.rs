@@ -88,6 +88,9 @@ impl Heap {
         let work = self.empty_nursery(promote_all, roots);
         let copied = work.aged_bytes + work.promoted_bytes;
         self.promote_all_next = copied * 4 > eden_used || self.log.len() > LOG_ENTRIES_MAX / 2;
+        // A survivor space that overflows may leave many promoted objects with young fields: they are looked at before
+        // eden fills again.
+        self.wants_collection = self.log.is_full();
         let done =
             Done { minor: work, roots: work.root_slots + work.frame_slots, frames: work.frames, ..Done::default() };
         let cpu_ns = self.tell(GcEventKind::Minor, cause, stop, done);

@@ -26,6 +26,16 @@ pub enum Collector {
     None,
 }
 
+/// What the collector optimizes for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GcProfile {
+    /// Short stops: eden is as large as can be copied in a third of a millisecond.
+    #[default]
+    Latency,
+    /// Few stops: eden grows to what takes some milliseconds to copy.
+    Throughput,
+}
+
 /// Configuration of one heap.
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
@@ -36,6 +46,8 @@ pub struct HeapConfig {
     /// Bytes of eden, fixed (at most a twelfth of the limit, at least 64 KiB); `None`: 256 KiB at first, adapted to
     /// the copying speed.
     pub nursery_bytes: Option<u32>,
+    /// What an adapted eden is adapted to.
+    pub profile: GcProfile,
     /// Collect at every Nth allocation, alternating minor, major, moving.
     pub stress: Option<NonZeroU64>,
     /// Verify the heap before and after each collection (panics on the first error).
@@ -76,6 +88,7 @@ impl Default for HeapConfig {
             max_bytes: HeapConfig::default_max_bytes(),
             initial_bytes: 16 << 20,
             nursery_bytes: None,
+            profile: GcProfile::default(),
             stress: None,
             verify: false,
             mark_slice: None,

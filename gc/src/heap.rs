@@ -100,7 +100,7 @@ impl Heap {
             stack,
             edges,
             hosts: HostCells::new(&mut cage),
-            policy: Policy::new(config.initial_bytes, config.max_bytes),
+            policy: Policy::new(config.initial_bytes, config.max_bytes, config.profile),
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
             listener: None,

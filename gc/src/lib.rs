@@ -56,7 +56,8 @@ mod types;
 mod verify;
 
 pub use config::{
-    Collector, Exhausted, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX, NURSERY_BYTES_MIN,
+    Collector, Exhausted, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX,
+    NURSERY_BYTES_MIN,
 };
 pub use event::{GcCause, GcEvent, GcEventKind};
 pub use heap::{GcListener, Heap};

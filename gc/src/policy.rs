@@ -5,11 +5,11 @@
 //!    fast or are slow to trace get more room. A marking starts when three quarters of that room are filled, and its
 //!    slices are as long as it takes to end before the rest is.
 //! 2. Eden gets the size that takes 0.23 ms to copy at the speed that was measured, from 256 KiB to 1 MiB; it
-//!    shrinks when the speed falls so that it would take more than 0.3 ms.
+//!    shrinks when the speed falls so that it would take more than 0.3 ms. (Ten times that for throughput.)
 //!
 //! Times are the thread's CPU time where that can be had, so that a busy machine does not look like a slow one.
 
-use crate::config::NURSERY_BYTES_DEFAULT;
+use crate::config::{GcProfile, NURSERY_BYTES_DEFAULT};
 use crate::mark::MarkWork;
 
 /// c of the rule, in 1/bytes: 20 MB alive, filled at 1.6 GB/s, traced at 6 GB/s, get 26 MB.
@@ -20,16 +20,29 @@ const MARKING_PART: u64 = 4;
 const FIELDS_PER_BYTE: f64 = 0.2;
 /// Room that every heap gets.
 const ROOM_BYTES_MIN: f64 = (8 << 20) as f64;
-/// Copying time that a minor may take at worst: a larger eden shrinks.
-const MINOR_COPY_NS_MAX: f64 = 300_000.0;
-/// What eden's size aims at.
-const MINOR_COPY_NS_WANTED: f64 = 230_000.0;
 /// Eden's sizes are multiples of this.
 const EDEN_STEP_BYTES: u32 = 64 << 10;
 /// A minor that copies less says nothing about the speed of copying.
 pub const COPY_SAMPLE_BYTES_MIN: u64 = 32 << 10;
-/// Eden never grows beyond this by itself.
-const ADAPTED_EDEN_BYTES_MAX: u32 = 1 << 20;
+/// What eden's size is adapted to.
+#[derive(Clone, Copy, Debug)]
+struct Aim {
+    /// Copying time that a minor may take at worst: a larger eden shrinks.
+    copy_ns_max: f64,
+    /// Copying time that is aimed at.
+    copy_ns: f64,
+    /// Eden never grows beyond this by itself.
+    eden_bytes_max: u32,
+}
+
+impl Aim {
+    fn of(profile: GcProfile) -> Aim {
+        match profile {
+            GcProfile::Latency => Aim { copy_ns_max: 300_000.0, copy_ns: 230_000.0, eden_bytes_max: 1 << 20 },
+            GcProfile::Throughput => Aim { copy_ns_max: 4_000_000.0, copy_ns: 3_000_000.0, eden_bytes_max: 8 << 20 },
+        }
+    }
+}
 
 /// A point in time, on two clocks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,11 +77,12 @@ pub struct Policy {
     started_bytes: u64,
     /// Bytes copied per nanosecond (0: not known).
     copy_speed: f64,
+    aim: Aim,
 }
 
 impl Policy {
     /// Before the first marking.
-    pub fn new(initial_bytes: u64, limit_bytes: u64) -> Policy {
+    pub fn new(initial_bytes: u64, limit_bytes: u64, profile: GcProfile) -> Policy {
         Policy {
             threshold_bytes: initial_bytes.min(limit_bytes / 2),
             live_bytes: 0,
@@ -77,6 +91,7 @@ impl Policy {
             expected_fields: 0.0,
             started_bytes: 0,
             copy_speed: 0.0,
+            aim: Aim::of(profile),
         }
     }
 
@@ -146,10 +161,10 @@ impl Policy {
         // Young objects are eden's and a quarter as much that survived before.
         let fits = |ns: f64| (self.copy_speed * ns / 1.25) as u32 / EDEN_STEP_BYTES * EDEN_STEP_BYTES;
         let least = eden_bytes.min(NURSERY_BYTES_DEFAULT);
-        if eden_bytes > fits(MINOR_COPY_NS_MAX) {
-            fits(MINOR_COPY_NS_WANTED).max(least)
-        } else if fits(MINOR_COPY_NS_WANTED) > eden_bytes {
-            fits(MINOR_COPY_NS_WANTED).min(ADAPTED_EDEN_BYTES_MAX).min(eden_bytes * 2).max(eden_bytes)
+        if eden_bytes > fits(self.aim.copy_ns_max) {
+            fits(self.aim.copy_ns).max(least)
+        } else if fits(self.aim.copy_ns) > eden_bytes {
+            fits(self.aim.copy_ns).min(self.aim.eden_bytes_max).min(eden_bytes * 2).max(eden_bytes)
         } else {
             eden_bytes
         }
@@ -173,20 +188,20 @@ mod tests {
 
     #[test]
     fn eden_follows_the_speed_of_copying() {
-        let mut policy = Policy::new(16 * MIB, 1 << 30);
+        let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
         assert_eq!(eden_at(&mut policy, 256 << 10, 0.5), 256 << 10, "never smaller than at first");
         assert_eq!(eden_at(&mut policy, 256 << 10, 3.5), 576 << 10);
         assert_eq!(eden_at(&mut policy, 576 << 10, 100.0), 1 << 20);
         for speed in [1.5, 2.0, 3.3, 4.2] {
             let eden_bytes = eden_at(&mut policy, 1 << 20, speed);
-            assert!(eden_bytes as f64 * 1.25 / speed <= MINOR_COPY_NS_MAX, "{eden_bytes} bytes at {speed} bytes/ns");
-            assert!(eden_bytes as f64 * 1.25 / speed >= 0.65 * MINOR_COPY_NS_MAX, "{eden_bytes} bytes at {speed}");
+            assert!(eden_bytes as f64 * 1.25 / speed <= 300_000.0, "{eden_bytes} bytes at {speed} bytes/ns");
+            assert!(eden_bytes as f64 * 1.25 / speed >= 0.65 * 300_000.0, "{eden_bytes} bytes at {speed}");
         }
     }
 
     #[test]
     fn one_slow_minor_does_not_shrink_eden_for_long() {
-        let mut policy = Policy::new(16 * MIB, 1 << 30);
+        let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
         let eden_bytes = eden_at(&mut policy, 256 << 10, 4.0);
         let shrunk = policy.eden_bytes_after(eden_bytes, eden_bytes as u64 / 10, 20_000_000);
         assert_eq!(shrunk, eden_bytes);
@@ -195,7 +210,7 @@ mod tests {
     #[test]
     fn heaps_that_fill_fast_get_more_room() {
         let room = |allocated_bytes| {
-            let mut policy = Policy::new(16 * MIB, 1 << 30);
+            let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
             let now = Clock { wall_ns: 100_000_000, cpu_ns: Some(100_000_000) };
             let work = MarkWork { live_bytes: 20 * MIB, fields: 4 * MIB, ..MarkWork::default() };
             policy.after_marking(now, &work, 20 * MIB, allocated_bytes, 20_000_000, 1 << 30);

@@ -3,13 +3,12 @@
 use super::bench::Pauses;
 use super::failure::UsageError;
 use super::gc_report::{GcReport, LogFormat};
-use super::not_yet::refuse;
 use super::trace::Trace;
 use super::units::Size;
 use super::watch::{Listener, Output, Outputs, Watch};
 use anyhow::{Context, Result};
 use clap::Args;
-use heapwood::{Config, Engine, ErrorKind, Features, Store};
+use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Store};
 use std::path::PathBuf;
 
 /// `-W`, which every command has.
@@ -68,8 +67,8 @@ struct GcOptions {
     #[arg(long, value_name = "KIND", default_value = "generational")]
     gc: GcKind,
     /// What the collector optimizes for
-    #[arg(long, value_name = "PROFILE", hide = true)]
-    gc_profile: Option<String>,
+    #[arg(long, value_name = "PROFILE", default_value = "latency")]
+    gc_profile: GcProfileName,
     /// Threads that mark beside the guest; 0: its own thread, in slices [default: 1 where there are 2 cores]
     #[arg(long, value_name = "N")]
     gc_threads: Option<u32>,
@@ -109,6 +108,14 @@ struct GcOptions {
 enum GcKind {
     Generational,
     None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum GcProfileName {
+    /// Short stops
+    Latency,
+    /// Few stops: a larger nursery
+    Throughput,
 }
 
 impl EngineOptions {
@@ -211,7 +218,6 @@ impl GcOptions {
     }
 
     fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
-        refuse("--gc-profile", self.gc_profile.is_some())?;
         let sizes = self.sizes()?;
         if let Some(max) = &sizes.max {
             config.gc_heap_max(max.bytes);
@@ -227,6 +233,10 @@ impl GcOptions {
             config.gc_threads(threads as usize);
         }
         config.gc_none(self.gc == GcKind::None);
+        config.gc_profile(match self.gc_profile {
+            GcProfileName::Latency => GcProfile::Latency,
+            GcProfileName::Throughput => GcProfile::Throughput,
+        });
         config.gc_stress(self.gc_stress.unwrap_or(0)).gc_verify(self.gc_verify);
         config.gc_mark_slice(self.gc_mark_slice.unwrap_or(0));
         Ok(())

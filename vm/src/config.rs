@@ -1,5 +1,6 @@
 //! What an engine and its stores are told.
 
+use heapwood_gc::GcProfile;
 use heapwood_jit::CpuFeatures;
 use heapwood_module::Features;
 
@@ -35,6 +36,7 @@ pub(crate) struct HeapOptions {
     pub verify: bool,
     pub mark_slice: u64,
     pub threads: Option<usize>,
+    pub profile: GcProfile,
     pub never_collect: bool,
 }
 
@@ -95,6 +97,12 @@ impl Config {
     /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
     pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
         self.heap.verify = verify;
+        self
+    }
+
+    /// What the collector optimizes for.
+    pub fn gc_profile(&mut self, profile: GcProfile) -> &mut Config {
+        self.heap.profile = profile;
         self
     }
 

@@ -116,6 +116,7 @@ impl Engine {
             verify: options.verify,
             mark_slice: NonZeroU64::new(options.mark_slice),
             helpers: self.0.helpers.clone(),
+            profile: options.profile,
             collector: if options.never_collect { Collector::None } else { Collector::Generational },
             ..defaults
         }

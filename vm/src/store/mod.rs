@@ -85,6 +85,12 @@ impl<T: 'static> Store<T> {
     pub fn gc(&mut self) -> Result<()> {
         self.inner.opaque.collect()
     }
+
+    /// Gives the memory of the heap that no object is in back to the system, as far as the nursery does not need it. For
+    /// idle times; finishes a sweep that is under way, which may take some milliseconds. Does not collect.
+    pub fn return_memory(&mut self) {
+        self.inner.opaque.return_memory();
+    }
 }
 
 impl<T: 'static> std::fmt::Debug for Store<T> {

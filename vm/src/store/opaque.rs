@@ -77,6 +77,11 @@ impl StoreOpaque {
     }
 
     /// A full collection.
+    pub fn return_memory(&mut self) {
+        self.heap.return_memory();
+        self.reap_host_values();
+    }
+
     pub fn collect(&mut self) -> Result<()> {
         self.heap.collect_major(&mut self.guest);
         self.reap_host_values();
