@@ -1,5 +1,6 @@
 //! What an engine and its stores are told.
 
+use crate::registry::TypeRegistry;
 use heapwood_gc::GcProfile;
 use heapwood_jit::CpuFeatures;
 use heapwood_module::Features;
@@ -16,6 +17,7 @@ pub struct Config {
     pub(crate) heap: HeapOptions,
     pub(crate) max_stack: usize,
     pub(crate) max_memory: u64,
+    pub(crate) max_types: u32,
     pub(crate) compile_threads: usize,
     pub(crate) debug_checks: bool,
     pub(crate) memory64_guard: bool,
@@ -48,6 +50,7 @@ impl Config {
             heap: HeapOptions::default(),
             max_stack: MAX_STACK_DEFAULT,
             max_memory: u64::MAX,
+            max_types: TypeRegistry::QUOTA,
             compile_threads: 0,
             debug_checks: false,
             memory64_guard: true,
@@ -134,6 +137,13 @@ impl Config {
     /// Most bytes that the linear memories of a store have together.
     pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_memory = bytes;
+        self
+    }
+
+    /// Most defined types that are alive in the engine, whatever module or host they come from: equal ones count once,
+    /// the exceptions of a tag as one. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
+    pub fn max_types(&mut self, types: u32) -> &mut Config {
+        self.max_types = types;
         self
     }
 

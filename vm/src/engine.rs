@@ -31,7 +31,8 @@ impl Engine {
     /// The system refuses memory for the type table.
     pub fn new(config: &Config) -> Result<Engine> {
         let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
-        let registry = TypeRegistry::new(table).map_err(|error| Error::limit(error.to_string()))?;
+        let registry =
+            TypeRegistry::with_quota(table, config.max_types).map_err(|error| Error::limit(error.to_string()))?;
         let stacks = StackPool::new(config.max_stack);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let helpers = config.heap.threads.unwrap_or((cores > 1) as usize);

@@ -2,7 +2,7 @@
 
 mod shapes;
 
-use heapwood_vm::{Config, Engine, Module};
+use heapwood_vm::{Config, Engine, ErrorKind, Module};
 use shapes::{SHAPES, Shape};
 
 /// Stack of the thread that compiles: nothing there may recurse with the nesting or the length of the input.
@@ -32,6 +32,22 @@ fn large_modules_compile_on_a_small_stack() {
 #[ignore = "the largest modules take minutes in a debug build"]
 fn the_largest_modules_compile_on_a_small_stack() {
     SHAPES.iter().for_each(|shape| compile_on_a_small_stack(shape, shape.full));
+}
+
+#[test]
+fn an_engine_refuses_types_beyond_its_quota_until_others_die() {
+    let engine = Engine::new(Config::new().max_types(3)).unwrap();
+    let module = |text: &str| Module::new(&engine, wat::parse_str(text).unwrap());
+    let first = module("(module (type (struct (field i32))) (type (struct (field i64))))").unwrap();
+    // One of the three types is there already.
+    let more = "(module (type (struct (field i64))) (type (array i8)) (type (array i16)))";
+    let error = module(more).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+    let says = "the engine's quota of 3 types (Config::max_types) is used up: 3 are alive, 1 more are wanted";
+    assert_eq!((error.to_string(), engine.live_types()), (says.to_owned(), 2));
+    drop(first);
+    assert_eq!(engine.live_types(), 0);
+    module(more).unwrap();
 }
 
 /// Why compiling refuses a module.

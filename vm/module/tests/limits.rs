@@ -2,9 +2,9 @@
 
 use heapwood_module::{ConstOp, Features, ModuleInfo, decode, detect, is_malformed, limits};
 use wasm_encoder::{
-    BlockType, CodeSection, CompositeInnerType, CompositeType, ConstExpr, FieldType, Function, FunctionSection,
-    GlobalSection, GlobalType, HeapType, Instruction, Module, RefType, StorageType, StructType, SubType, TypeSection,
-    ValType,
+    BlockType, Catch, CodeSection, CompositeInnerType, CompositeType, ConstExpr, Encode, ExportKind, ExportSection,
+    FieldType, Function, FunctionSection, GlobalSection, GlobalType, HeapType, Instruction, MemorySection, MemoryType,
+    Module, RawSection, RefType, StorageType, StructType, SubType, TypeSection, ValType,
 };
 
 /// Validates a module; also looks for what it needs and whether it is malformed, which must not overflow either.
@@ -61,6 +61,90 @@ fn function(locals: &[(u32, ValType)], instructions: impl FnOnce(&mut Function))
     let mut module = Module::new();
     module.section(&types).section(&functions).section(&code);
     module
+}
+
+/// A section that announces `count` entries and ends there: limits come first.
+fn announced(id: u8, count: usize) -> Module {
+    let mut data = Vec::new();
+    count.encode(&mut data);
+    let mut module = Module::new();
+    module.section(&RawSection { id, data: &data });
+    module
+}
+
+#[test]
+fn counts_of_sections() {
+    let sections = [
+        (1, limits::TYPES_MAX, "types count exceeds limit of 1000000"),
+        (2, limits::IMPORTS_MAX, "imports count exceeds limit of 1000000"),
+        (3, limits::FUNCTIONS_MAX, "functions count exceeds limit of 1000000"),
+        (4, limits::TABLES_MAX, "tables count exceeds limit of 100"),
+        (5, limits::TABLES_MAX, "memories count exceeds limit of 100"),
+        (6, limits::GLOBALS_MAX, "globals count exceeds limit of 1000000"),
+        (7, limits::IMPORTS_MAX, "exports count exceeds limit of 1000000"),
+        (9, limits::SEGMENTS_MAX, "element segments count exceeds limit of 100000"),
+        (11, limits::SEGMENTS_MAX, "data segments count exceeds limit of 100000"),
+        (
+            12,
+            limits::SEGMENTS_MAX,
+            "data count section specifies too many data segments: more than the limit of 100000",
+        ),
+        (13, limits::GLOBALS_MAX, "tags count exceeds limit of 1000000"),
+    ];
+    for (id, max, reason) in sections {
+        refused(announced(id, max + 1), reason);
+        // With as many it is the missing entries that are wrong.
+        let error = validate(announced(id, max)).err();
+        assert!(error.as_ref().is_none_or(|error| !error.contains("limit")), "section {id}: {error:?}");
+    }
+}
+
+#[test]
+fn names_catches_and_elements() {
+    let exported = |bytes: usize| {
+        let mut exports = ExportSection::new();
+        exports.export(&"x".repeat(bytes), ExportKind::Memory, 0);
+        let mut memories = MemorySection::new();
+        let (minimum, maximum) = (0, None);
+        memories.memory(MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None });
+        let mut module = Module::new();
+        module.section(&memories).section(&exports);
+        module
+    };
+    validate(exported(limits::NAME_BYTES_MAX)).unwrap();
+    refused(exported(limits::NAME_BYTES_MAX + 1), "string size out of bounds: more than the limit of 100000");
+
+    let catches = |count: usize| {
+        function(&[], |body| {
+            body.instruction(&Instruction::TryTable(BlockType::Empty, vec![Catch::All { label: 0 }; count].into()));
+            body.instruction(&Instruction::End);
+        })
+    };
+    validate(catches(limits::CATCHES_MAX)).unwrap();
+    refused(catches(limits::CATCHES_MAX + 1), "catches size is out of bounds: more than the limit of 10000");
+
+    // A passive segment of functions: 0, so many of them, none there.
+    let mut data = vec![1, 1, 0];
+    (limits::TABLE_ELEMENTS_MAX as usize + 1).encode(&mut data);
+    data.extend(vec![0; limits::TABLE_ELEMENTS_MAX as usize + 1]);
+    let mut module = Module::new();
+    module.section(&RawSection { id: 9, data: &data });
+    refused(module, "number of elements is out of bounds: more than the limit of 10000000");
+}
+
+#[test]
+fn the_documentation_lists_the_limits() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let number = |value: u64| {
+        let digits = value.to_string();
+        let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
+        groups.join(",")
+    };
+    for limit in &limits::LIMITS {
+        let row = format!("| {} | {} |", limit.what, number(limit.value));
+        assert!(text.lines().any(|line| line.starts_with(&row)), "docs/limits.md lacks {row}");
+    }
 }
 
 #[test]

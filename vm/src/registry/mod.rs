@@ -42,7 +42,9 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The engine's quota of types.
-    #[error("the engine's quota of {quota} types is used up: {live} are alive, {wanted} more are wanted")]
+    #[error(
+        "the engine's quota of {quota} types (Config::max_types) is used up: {live} are alive, {wanted} more are wanted"
+    )]
     Quota {
         /// Types that the engine may have.
         quota: u32,
@@ -83,15 +85,7 @@ impl TypeRegistry {
     /// Types that an engine may have by default.
     pub const QUOTA: u32 = 1_900_000;
 
-    /// A registry whose ids come from `table`.
-    ///
-    /// # Errors
-    /// The table has no room for the reserved types.
-    pub fn new(table: Arc<TypeTable>) -> Result<Arc<TypeRegistry>, RegistryError> {
-        TypeRegistry::with_quota(table, TypeRegistry::QUOTA)
-    }
-
-    /// A registry that may hold `quota` types.
+    /// A registry whose ids come from `table`, and that may hold `quota` types.
     ///
     /// # Errors
     /// The table has no room for the reserved types.

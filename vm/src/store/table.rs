@@ -7,8 +7,7 @@ use heapwood_gc_abi::RawRef;
 use heapwood_module::ContextLayout;
 use std::ops::Range;
 
-/// Most elements of a table.
-pub(crate) const TABLE_ELEMENTS_MAX: u64 = 10_000_000;
+pub(crate) use heapwood_module::limits::TABLE_ELEMENTS_MAX;
 /// Elements of a chunk of the dirty list.
 const CHUNK: usize = 64;
 
