@@ -37,7 +37,7 @@ const FREE_PART_MIN: u64 = 64;
 /// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
 const COMPACTIONS_MAX: u32 = 5;
 /// Bytes that the null collector takes at a time.
-const NULL_AREA_BYTES: u64 = 1 << 20;
+pub(crate) const NULL_AREA_BYTES: u64 = 1 << 20;
 
 impl Heap {
     /// Makes sure that a bump of `bytes` (at most [`INLINE_BYTES_MAX`]) at ALLOC_TOP succeeds: the slow path of
@@ -391,6 +391,7 @@ impl Heap {
             .take_run(&mut self.cage, &mut self.charge, NULL_AREA_BYTES, epoch)
             .map_err(|_| self.exhausted(bytes as u64))?;
         let start = crate::blocks::block_start(block);
+        self.stats.eden_bytes += self.young_bytes();
         self.set_top(start);
         self.nursery.set_granted(start + (NULL_AREA_BYTES / 4) as u32);
         Ok(())

@@ -134,6 +134,9 @@ impl Heap {
     /// Numbers since the heap was made. Bytes in eden are counted up to the last collection.
     pub fn stats(&self) -> HeapStats {
         let mut stats = self.stats.clone();
+        if !self.is_collected() {
+            stats.eden_bytes += self.young_bytes();
+        }
         (stats.committed_bytes, stats.peak_bytes) = (self.charge.used_bytes(), self.charge.peak_bytes());
         stats.helper_cpu_ns = self.loan.helper_cpu_ns();
         stats

@@ -8,6 +8,7 @@
 //! 3. The runtime asks for the points under an object before it allocates it. Points that nobody asked for (the host
 //!    allocates) are counted as such.
 
+use crate::alloc::NULL_AREA_BYTES;
 use crate::heap::Heap;
 use crate::nursery::EDEN_START;
 
@@ -72,7 +73,17 @@ impl Heap {
 
     /// Position in the sequence of allocated bytes. While guest code runs it is that of the last slow path.
     fn allocated_bytes(&self) -> u64 {
-        self.stats.eden_bytes + self.stats.old_allocated_bytes + self.top().saturating_sub(EDEN_START) as u64 * 4
+        self.stats.eden_bytes + self.stats.old_allocated_bytes + self.young_bytes()
+    }
+
+    /// Bytes that were allocated since those that `stats.eden_bytes` counts: in eden, or in the null collector's area.
+    pub(crate) fn young_bytes(&self) -> u64 {
+        let start = match self.is_collected() {
+            true => EDEN_START,
+            false if self.nursery.granted() <= EDEN_START => return 0,
+            false => self.nursery.granted() - (NULL_AREA_BYTES / 4) as u32,
+        };
+        self.top().saturating_sub(start) as u64 * 4
     }
 
     /// What the limit word is set to for an allocation of `bytes` in eden up to `granted`.

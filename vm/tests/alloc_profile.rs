@@ -51,9 +51,17 @@ fn profile(store: &Store<()>) -> HashMap<String, u64> {
 
 #[test]
 fn stacks_and_types_have_the_bytes_that_they_allocate() {
+    let mut none = Config::new();
+    none.gc_none(true);
+    for config in [Config::new(), none] {
+        check_known_bytes(&config);
+    }
+}
+
+fn check_known_bytes(config: &Config) {
     const ROUNDS: u64 = 40_000;
     const MEAN: u64 = 4096;
-    let (mut store, instance) = start(&Config::new());
+    let (mut store, instance) = start(config);
     store.profile_allocations(MEAN);
     let run = instance.get_typed_func::<i32, ()>(&mut store, "run").unwrap();
     run.call(&mut store, ROUNDS as i32).unwrap();
@@ -70,6 +78,10 @@ fn stacks_and_types_have_the_bytes_that_they_allocate() {
         assert!((found as f64 - bytes as f64).abs() < tolerance, "{stack}: {found} instead of {bytes}: {profile:?}");
     }
     assert_eq!(profile.len(), expected.len(), "{profile:?}");
+    let (stats, exact) = (store.gc_stats(), expected.iter().map(|(_, bytes)| bytes).sum::<u64>());
+    let told = stats.eden_bytes + stats.old_allocated_bytes;
+    // Up to the last collection, and array lengths are rounded up.
+    assert!(told.abs_diff(exact) < exact / 50, "{told} bytes told of {exact}");
 }
 
 #[test]
