@@ -37,6 +37,8 @@ pub(crate) struct Done {
     pub live_bytes: u64,
     /// Blocks swept.
     pub swept: u64,
+    /// Objects that the mutator had shaded and that the marker took over.
+    pub handed_over: u64,
 }
 
 impl Heap {
@@ -346,7 +348,7 @@ impl Heap {
         }
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
-            let Done { minor, mark, roots, frames, live_bytes, swept } = done;
+            let Done { minor, mark, roots, frames, live_bytes, swept, handed_over } = done;
             listener(&GcEvent {
                 t_us: now.wall_ns as f64 / 1e3,
                 kind,
@@ -362,7 +364,7 @@ impl Heap {
                 remembered: minor.log_entries,
                 roots,
                 frames,
-                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields + swept,
+                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields + swept + handed_over,
             });
         }
         cpu_ns

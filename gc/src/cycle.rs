@@ -156,7 +156,7 @@ impl Heap {
         if shaded.grow(&mut self.cage, capacity).is_err() || !shaded.push(reference) {
             // The marker copes with a stack that cannot grow.
             let marker = self.loan.marker();
-            marker.take_shaded(shaded);
+            marker.take_shaded(shaded, u64::MAX);
             marker.grey.push(self.memory, reference as u64);
         }
     }
@@ -239,14 +239,14 @@ impl Heap {
     fn mark_portions(&mut self, budget: Budget, stop: &Stop, roots: &mut dyn RootProvider) -> Done {
         let before = self.loan.marker().work;
         let mut left = budget.fields;
-        let mut visited = RootWork::default();
+        let (mut visited, mut handed_over) = (RootWork::default(), 0);
         self.loan.marker().set_blocks_high(self.old.blocks.high());
         loop {
             let portion = left.min(PORTION_FIELDS);
             let marker = self.loan.marker();
             marker.grey.make_room(&mut self.cage);
-            let mut used = self.cycle.shaded.len() as u64;
-            marker.take_shaded(&mut self.cycle.shaded);
+            let mut used = marker.take_shaded(&mut self.cycle.shaded, portion);
+            handed_over += used;
             if self.cycle.roots_left && used < portion {
                 let work = roots.snapshot(&mut Roots { marker, left: portion - used });
                 self.cycle.roots_left = work.more;
@@ -267,7 +267,7 @@ impl Heap {
         }
         self.sync_side_charge();
         let mark = self.loan.marker().work.since(&before);
-        Done { mark, roots: visited.slots, frames: visited.frames, ..Done::default() }
+        Done { mark, roots: visited.slots, frames: visited.frames, handed_over, ..Done::default() }
     }
 
     /// A slice while a helper marks: more roots, and what the mutator shaded.

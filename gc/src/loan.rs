@@ -25,7 +25,7 @@ pub struct Loan {
 impl Work<SideVec<u32>> for Marker {
     fn take_in(&mut self, inbox: &mut SideVec<u32>) -> bool {
         let any = !inbox.is_empty();
-        self.take_shaded(inbox);
+        self.take_shaded(inbox, u64::MAX);
         any
     }
 

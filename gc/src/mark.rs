@@ -206,11 +206,16 @@ impl Marker {
         }
     }
 
-    /// Takes over what the mutator marked and did not scan.
-    pub fn take_shaded(&mut self, shaded: &mut SideVec<u32>) {
-        while let Some(object) = shaded.pop() {
+    /// Takes over what the mutator marked and did not scan, at most `count` objects. Returns how many.
+    pub fn take_shaded(&mut self, shaded: &mut SideVec<u32>, count: u64) -> u64 {
+        let mut taken = 0;
+        while taken < count
+            && let Some(object) = shaded.pop()
+        {
             self.grey.push(self.memory, object as u64);
+            taken += 1;
         }
+        taken
     }
 
     /// Scans grey objects for about `budget` fields. Returns whether nothing is grey any more.
