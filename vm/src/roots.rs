@@ -124,8 +124,10 @@ impl RootSet {
     pub fn leave_scope(&mut self, mark: usize, shade: impl FnMut(RawRef)) {
         if let Some(Unseen { scoped, .. }) = &mut self.unseen {
             let dropped = scoped.start.max(mark)..scoped.end;
-            scoped.end = scoped.end.min(mark).max(scoped.start);
-            self.scoped[dropped.start.min(dropped.end)..dropped.end].iter().map(|entry| entry.0).for_each(shade);
+            *scoped = scoped.start.min(mark)..scoped.end.min(mark);
+            if !dropped.is_empty() {
+                self.scoped[dropped].iter().map(|entry| entry.0).for_each(shade);
+            }
         }
         if self.scoped.len() > mark {
             self.scoped.truncate(mark);
@@ -321,6 +323,29 @@ mod tests {
         assert!(b.get(&handle).is_err());
         let owned: Root<()> = a.own(8);
         assert!(b.get_owned(&owned).is_err());
+    }
+
+    #[test]
+    fn a_marking_sees_what_scopes_drop_and_nothing_else() {
+        let mut roots = RootSet::new(StoreId::next());
+        for reference in 1..=10 {
+            let _: Option<Rooted<()>> = roots.push(reference * 8);
+        }
+        roots.begin_snapshot();
+        let mut seen = Vec::new();
+        let more = roots.snapshot(|reference| {
+            seen.push(*reference);
+            seen.len() == 8
+        });
+        assert!(more);
+        // Two that were not seen go, and some that were; then new ones come and go below where the marking was.
+        roots.leave_scope(5, |reference| seen.push(reference));
+        assert_eq!(seen[8..], [72, 80]);
+        for mark in [5, 6] {
+            let _: [Option<Rooted<()>>; 2] = [roots.push(1000), roots.push(1008)];
+            roots.leave_scope(mark, |reference| panic!("{reference} is new"));
+        }
+        assert!(!roots.snapshot(|reference| panic!("{reference} was seen, or is new")));
     }
 
     #[test]
