@@ -192,7 +192,7 @@ impl Heap {
         }
         let mut attempt = 0;
         while self.top() + bytes / 4 > self.nursery.granted() {
-            match self.nursery.next_grant(self.top(), bytes) {
+            match self.nursery.next_grant(self.top(), bytes, self.is_marking_late()) {
                 Some(granted) => {
                     // A step right after a minor would lengthen its stop.
                     if attempt == 0 && self.nursery.granted() > EDEN_START {

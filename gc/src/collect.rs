@@ -17,7 +17,7 @@ use crate::sweep;
 use crate::verify::When;
 
 /// Fields between two looks at the mark stack.
-const PORTION_FIELDS: u64 = 100_000;
+const PORTION_FIELDS: u64 = 4_000;
 
 /// What was the case when a stop began.
 pub(crate) struct Stop {
@@ -174,7 +174,11 @@ impl Heap {
         let others = roots.all(&mut RootCursor::default(), self.loan.marker());
         self.loan.marker().set_blocks_high(self.old.blocks.high());
         loop {
-            self.loan.marker().grey.make_room(&mut self.cage);
+            self.loan.marker().grey.make_room(
+                &mut self.cage,
+                2 * PORTION_FIELDS as usize,
+                self.charge.available_bytes(),
+            );
             if self.loan.marker().step(PORTION_FIELDS) {
                 break;
             }
@@ -195,6 +199,7 @@ impl Heap {
             old: &mut self.old,
             cage: &mut self.cage,
             grey: &mut self.loan.marker().grey,
+            available_bytes: self.charge.available_bytes(),
             work: MarkWork::default(),
         };
         let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut tracer);

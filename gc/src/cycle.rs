@@ -6,7 +6,8 @@
 //! 2. *Slices*: the rest of the roots, as they were at the start, and what is grey. Whoever overwrites or drops a
 //!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
 //!    [`Heap::shade`], frames below the watermark when they are uncovered.
-//! 3. What the mutator shades waits in a buffer of its own, marked already, until the next slice.
+//! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
+//!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
 //!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
 //! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, cells of host values first.
 //! 5. Between the end of its sweep and the next start there is no marking state at all.
@@ -16,7 +17,7 @@ use crate::collect::{Done, Stop};
 use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
 use crate::loan::Loan;
-use crate::mark::{MarkWork, Marker, is_marked, mark_byte};
+use crate::mark::{MarkWork, Marker, SHADED_MARKED, is_marked, mark_byte};
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
@@ -33,6 +34,8 @@ const SLICE_NS: u64 = 120_000;
 const SLICE_FIELDS_MIN: u64 = 8_000;
 /// Objects that the mutator may have shaded and not handed over.
 const SHADED_MAX: usize = 16 << 20;
+/// Shaded references that wait unmarked.
+const SHADED_UNMARKED_MAX: usize = 64 << 10;
 /// Room for shaded objects from the start.
 const SHADED_MIN: usize = 8 << 10;
 
@@ -95,6 +98,19 @@ impl RootVisitor for Roots<'_> {
     }
 }
 
+/// What stands for a shaded reference in the buffer; none if it need not be there.
+#[inline]
+fn shaded_entry(memory: Memory, epoch: u8, shaded: &SideVec<u32>, reference: RawRef) -> Option<u32> {
+    if shaded.len() < SHADED_UNMARKED_MAX {
+        return Some(reference);
+    }
+    if is_marked(memory, epoch, reference) {
+        return None;
+    }
+    memory.set_mark(reference, mark_byte(epoch, reference));
+    Some(reference | SHADED_MARKED)
+}
+
 /// Marks roots for a marker that is lent.
 struct RootsAway<'a> {
     memory: Memory,
@@ -108,12 +124,12 @@ impl RootVisitor for RootsAway<'_> {
     fn slot(&mut self, slot: &mut RawRef) {
         let reference = *slot;
         self.left = self.left.saturating_sub(1);
-        if is_old(reference) && !is_marked(self.memory, self.epoch, reference) {
-            self.memory.set_mark(reference, mark_byte(self.epoch, reference));
-            if !self.shaded.push(reference) {
-                // No room was made for so many: the marker comes home for them.
-                self.loan.marker().grey.push(self.memory, reference as u64);
-            }
+        if is_old(reference)
+            && let Some(entry) = shaded_entry(self.memory, self.epoch, self.shaded, reference)
+            && !self.shaded.push(entry)
+        {
+            // No room was made for so many: the marker comes home for them.
+            self.loan.marker().take_entry(entry);
         }
     }
 
@@ -133,31 +149,35 @@ impl Heap {
     /// weak place. No effect at other times. Never collects.
     #[inline]
     pub fn shade(&mut self, reference: RawRef) {
-        if self.cycle.marking && is_old(reference) && !is_marked(self.memory, self.old.epoch, reference) {
-            self.shade_unmarked(reference);
+        if self.cycle.marking && is_old(reference) {
+            self.shade_old(reference);
         }
     }
 
-    fn shade_unmarked(&mut self, reference: RawRef) {
+    fn shade_old(&mut self, reference: RawRef) {
         #[cfg(feature = "test-hooks")]
         if self.hooks.skip_snapshots {
             return;
         }
-        self.memory.set_mark(reference, mark_byte(self.old.epoch, reference));
-        if !self.cycle.shaded.push(reference) {
-            self.shade_slow(reference);
+        if let Some(entry) = shaded_entry(self.memory, self.old.epoch, &self.cycle.shaded, reference)
+            && !self.cycle.shaded.push(entry)
+        {
+            self.shade_slow(entry);
         }
     }
 
     #[cold]
-    fn shade_slow(&mut self, reference: RawRef) {
+    fn shade_slow(&mut self, entry: u32) {
         let shaded = &mut self.cycle.shaded;
         let capacity = (shaded.capacity() * 2).clamp(SHADED_MIN, SHADED_MAX);
-        if shaded.grow(&mut self.cage, capacity).is_err() || !shaded.push(reference) {
+        if shaded.grow(&mut self.cage, capacity).is_err() || !shaded.push(entry) {
             // The marker copes with a stack that cannot grow.
-            let marker = self.loan.marker();
-            marker.take_shaded(shaded, u64::MAX);
-            marker.grey.push(self.memory, reference as u64);
+            let (marker, available) = (self.loan.marker(), self.charge.available_bytes());
+            marker.grey.make_room(&mut self.cage, shaded.len(), available);
+            while let Some(entry) = shaded.pop() {
+                marker.take_entry(entry);
+            }
+            marker.take_entry(entry);
         }
     }
 
@@ -207,7 +227,7 @@ impl Heap {
         let work = roots.begin_snapshot(self.loan.marker());
         self.cycle.roots = work;
         self.loan.marker().set_blocks_high(self.old.blocks.high());
-        self.loan.lend();
+        self.loan.lend(&mut self.cage, self.charge.available_bytes());
         let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
         self.tell(GcEventKind::MarkStart, cause, stop, done);
     }
@@ -222,7 +242,7 @@ impl Heap {
         let done = if is_home { self.mark_portions(budget, &stop, roots) } else { self.feed_helper(roots) };
         let ended = is_home && self.is_marked_through();
         if is_home && !ended {
-            self.loan.lend();
+            self.loan.lend(&mut self.cage, self.charge.available_bytes());
         }
         self.cycle.mark_ns += self.tell(GcEventKind::Slice, cause, stop, done);
         if ended {
@@ -232,7 +252,10 @@ impl Heap {
     }
 
     fn is_marked_through(&mut self) -> bool {
-        !self.cycle.roots_left && self.cycle.shaded.is_empty() && self.loan.marker().grey.is_empty()
+        !self.cycle.roots_left
+            && self.cycle.shaded.is_empty()
+            && self.loan.marker().grey.is_empty()
+            && self.loan.is_inbox_empty()
     }
 
     /// A slice while the marker is at home.
@@ -243,9 +266,11 @@ impl Heap {
         self.loan.marker().set_blocks_high(self.old.blocks.high());
         loop {
             let portion = left.min(PORTION_FIELDS);
+            let available = self.charge.available_bytes();
+            self.loan.marker().grey.make_room(&mut self.cage, 2 * PORTION_FIELDS as usize, available);
+            let mut used = self.loan.empty_inbox(portion as usize);
             let marker = self.loan.marker();
-            marker.grey.make_room(&mut self.cage);
-            let mut used = marker.take_shaded(&mut self.cycle.shaded, portion);
+            used += marker.take_shaded(&mut self.cycle.shaded, (portion - used) as usize) as u64;
             handed_over += used;
             if self.cycle.roots_left && used < portion {
                 let work = roots.snapshot(&mut Roots { marker, left: portion - used });
@@ -280,9 +305,9 @@ impl Heap {
             work = roots.snapshot(&mut RootsAway { memory, epoch, loan, shaded, left: PORTION_FIELDS });
             self.cycle.roots_left = work.more;
         }
-        self.loan.deliver(&mut self.cage, &mut self.cycle.shaded);
+        let delivered = self.loan.deliver(&mut self.cage, &mut self.cycle.shaded);
         self.sync_side_charge();
-        Done { roots: work.slots, frames: work.frames, ..Done::default() }
+        Done { roots: work.slots + delivered, frames: work.frames, ..Done::default() }
     }
 
     /// Marks to the end and sweeps: the mutator waits.
@@ -359,6 +384,11 @@ impl Heap {
             self.loan.ask_back();
         }
         due.max(PORTION_FIELDS)
+    }
+
+    /// Whether the room that a marking was to end in is used up.
+    pub(crate) fn is_marking_late(&self) -> bool {
+        self.cycle.marking && self.policy.is_late(self.old.allocated_bytes)
     }
 
     /// What is due besides minors, a bounded step of it: marking or sweeping. At each grant of eden, and when an old

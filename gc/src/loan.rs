@@ -2,13 +2,18 @@
 
 use crate::helper::{Help, Helpers};
 use crate::lending::{Lending, Portion, Work};
-use crate::mark::Marker;
+use crate::mark::{ELEMENTS_AT_ONCE, Marker};
 use crate::raw::cage::Cage;
 use crate::raw::side::SideVec;
 use std::sync::Arc;
 
 /// Fields that a helper marks between two looks at the inbox: some 50 us.
 const PORTION_FIELDS: u64 = 20_000;
+/// A helper with room for less asks the mutator for more.
+const PORTION_FIELDS_MIN: u64 = 1_000;
+/// Shaded references that are taken over while the lock is held, and that are delivered in a slice.
+const TAKEN_AT_ONCE: usize = 4_096;
+const DELIVERED_AT_ONCE: usize = 16_384;
 /// Shaded objects that may wait for a helper.
 const INBOX_MAX: usize = 16 << 20;
 
@@ -24,16 +29,16 @@ pub struct Loan {
 
 impl Work<SideVec<u32>> for Marker {
     fn take_in(&mut self, inbox: &mut SideVec<u32>) -> bool {
-        let any = !inbox.is_empty();
-        self.take_shaded(inbox, u64::MAX);
-        any
+        self.take_shaded(inbox, TAKEN_AT_ONCE) > 0
     }
 
     fn portion(&mut self) -> Portion {
-        if !self.grey.has_room() {
+        // A field pushes an object at most; what is scanned at once may pass the budget.
+        let room = self.grey.room().saturating_sub(ELEMENTS_AT_ONCE as usize) as u64;
+        if room < PORTION_FIELDS_MIN {
             return Portion::Stuck;
         }
-        if self.step(PORTION_FIELDS) { Portion::Empty } else { Portion::More }
+        if self.step(PORTION_FIELDS.min(room)) { Portion::Empty } else { Portion::More }
     }
 
     fn progress(&self) -> u64 {
@@ -74,9 +79,10 @@ impl Loan {
     }
 
     /// Lends the marker to a helper, if there are any.
-    pub fn lend(&mut self) {
+    pub fn lend(&mut self, cage: &mut Cage, available_bytes: u64) {
         let Some(helpers) = &self.helpers else { return };
-        if let Some(marker) = self.home.take() {
+        if let Some(mut marker) = self.home.take() {
+            marker.grey.make_room(cage, PORTION_FIELDS as usize, available_bytes);
             self.lending.lend(marker);
             if !helpers.ask(self.lending.clone()) {
                 self.helpers = None;
@@ -84,17 +90,32 @@ impl Loan {
         }
     }
 
-    /// Moves shaded objects to the lent marker's inbox; they stay where they are if that would have to wait, or if
-    /// the inbox cannot grow.
-    pub fn deliver(&mut self, cage: &mut Cage, shaded: &mut SideVec<u32>) {
-        self.lending.deliver(|inbox| {
-            if inbox.grow(cage, inbox.len() + shaded.len()).is_ok() {
-                while let Some(object) = shaded.pop() {
-                    let pushed = inbox.push(object);
-                    debug_assert!(pushed, "room was made");
-                }
+    /// Moves some shaded references to the lent marker's inbox; they stay where they are if that would have to wait, or
+    /// if the inbox cannot grow. Returns how many were moved.
+    pub fn deliver(&mut self, cage: &mut Cage, shaded: &mut SideVec<u32>) -> u64 {
+        let count = shaded.len().min(DELIVERED_AT_ONCE);
+        let delivered = self.lending.deliver(|inbox| {
+            if count == 0 || inbox.grow(cage, inbox.len() + count).is_err() {
+                return 0;
             }
+            for reference in (0..count).map_while(|_| shaded.pop()) {
+                let pushed = inbox.push(reference);
+                debug_assert!(pushed, "room was made");
+            }
+            count as u64
         });
+        delivered.unwrap_or(0)
+    }
+
+    /// Takes over what is left in the inbox: the marker is at home. Returns how many references that were.
+    pub fn empty_inbox(&mut self, count: usize) -> u64 {
+        let Some(marker) = &mut self.home else { return 0 };
+        self.lending.deliver(|inbox| marker.take_shaded(inbox, count) as u64).unwrap_or(0)
+    }
+
+    /// Whether nothing is left in the inbox. False if that cannot be told without waiting.
+    pub fn is_inbox_empty(&self) -> bool {
+        self.lending.deliver(|inbox| inbox.is_empty()).unwrap_or(false)
     }
 
     /// Asks a helper for the marker, without waiting for it.

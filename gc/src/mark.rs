@@ -34,6 +34,8 @@ pub const ELEMENTS_AT_ONCE: u32 = 1024;
 const OVERFLOW_BLOCKS_AT_ONCE: u32 = 512;
 /// Entries of the mark stack at first.
 const MARK_STACK_MIN: usize = 4 << 10;
+/// In a shaded reference: the mutator has marked the object, so it is to be scanned whatever its mark says.
+pub const SHADED_MARKED: u32 = 1;
 /// Most entries of the mark stack.
 pub const MARK_STACK_MAX: usize = 2 << 20;
 
@@ -107,9 +109,10 @@ impl Grey {
         self.stack.pop()
     }
 
-    /// Whether a step may run without growing the stack, or the stack cannot grow any more.
-    pub fn has_room(&self) -> bool {
-        self.stack.len() * 2 <= self.stack.capacity() || self.stack.capacity() == self.stack.capacity_max()
+    /// Objects that can be pushed before the stack has to grow; any number if it cannot grow any more.
+    pub fn room(&self) -> usize {
+        let capacity = self.stack.capacity();
+        if capacity == self.stack.capacity_max() { usize::MAX } else { capacity - self.stack.len() }
     }
 
     /// Whether nothing waits.
@@ -117,12 +120,19 @@ impl Grey {
         self.stack.is_empty() && self.deferred_from == u32::MAX
     }
 
-    /// Grows the stack if it is more than half full; that it cannot is no error.
-    pub fn make_room(&mut self, cage: &mut Cage) {
-        let capacity = self.stack.capacity();
-        if !self.has_room() && self.stack.grow(cage, (capacity * 2).min(self.stack.capacity_max())).is_err() {
-            // A helper must not give up for that: what finds no room is deferred.
-            self.stack.stop_growing();
+    /// Grows the stack if it has no room for `objects`, by at most `available_bytes`; that it cannot is no error.
+    pub fn make_room(&mut self, cage: &mut Cage, objects: usize, available_bytes: u64) {
+        let mut left = available_bytes / size_of::<u64>() as u64;
+        while self.room() < objects {
+            let capacity = (self.stack.capacity() * 2).min(self.stack.capacity_max());
+            match left.checked_sub((capacity - self.stack.capacity()) as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+            if self.stack.grow(cage, capacity).is_err() {
+                // A helper must not give up for that: what finds no room is deferred.
+                self.stack.stop_growing();
+            }
         }
     }
 
@@ -206,16 +216,23 @@ impl Marker {
         }
     }
 
-    /// Takes over what the mutator marked and did not scan, at most `count` objects. Returns how many.
-    pub fn take_shaded(&mut self, shaded: &mut SideVec<u32>, count: u64) -> u64 {
-        let mut taken = 0;
-        while taken < count
-            && let Some(object) = shaded.pop()
-        {
-            self.grey.push(self.memory, object as u64);
-            taken += 1;
+    /// Takes over up to `count` of the references that the mutator shaded, as far as there is room. Returns how many.
+    pub fn take_shaded(&mut self, shaded: &mut SideVec<u32>, count: usize) -> usize {
+        let count = count.min(self.grey.room());
+        for taken in 0..count {
+            let Some(entry) = shaded.pop() else { return taken };
+            self.take_entry(entry);
         }
-        taken
+        count
+    }
+
+    /// Takes over one shaded reference.
+    pub fn take_entry(&mut self, entry: u32) {
+        if entry & SHADED_MARKED != 0 {
+            self.grey.push(self.memory, (entry & !SHADED_MARKED) as u64);
+        } else {
+            self.shade(entry);
+        }
     }
 
     /// Scans grey objects for about `budget` fields. Returns whether nothing is grey any more.

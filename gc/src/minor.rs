@@ -21,6 +21,8 @@ use heapwood_gc_abi::header::UNLOGGED;
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
 use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
 
+/// Entries of the log whose hosts are asked for ahead.
+const PREFETCH_AHEAD: usize = 8;
 /// References of one array chunk.
 pub const CHUNK_REFS: u32 = CHUNK_BYTES / 4;
 
@@ -97,6 +99,10 @@ impl Minor<'_> {
         let entries = self.log.len();
         (self.work.log_entries, self.work.log_fields) = (entries as u64, self.log.fields());
         for index in 0..entries {
+            // Hosts are all over the old space.
+            if index + PREFETCH_AHEAD < entries {
+                self.prefetch(self.log.entry(index + PREFETCH_AHEAD));
+            }
             let entry = self.log.entry(index);
             let host = ObjectReference(entry.host);
             match entry.chunk {
@@ -122,6 +128,17 @@ impl Minor<'_> {
         self.copy_reached::<false>();
         debug_assert_eq!(self.log.len(), entries, "the first step promotes everything that it reaches");
         self.log.clear();
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, LogEntry { host, chunk }: LogEntry) {
+        self.memory.prefetch(host);
+        if let Some(chunk) = chunk {
+            let start = host.wrapping_add(2).wrapping_add(chunk * CHUNK_REFS);
+            self.memory.prefetch(start);
+            self.memory.prefetch(start.wrapping_add(CHUNK_REFS / 2));
+            self.memory.prefetch_chunk_state(chunk_state_index(host, chunk));
+        }
     }
 
     /// Copies what a slot references, and all that is reached over edges from there. Returns whether the slot's object

@@ -24,6 +24,8 @@ pub struct MoveTracer<'a> {
     pub cage: &'a mut Cage,
     /// What waits to be scanned.
     pub grey: &'a mut Grey,
+    /// Bytes that the stack may grow by.
+    pub available_bytes: u64,
     /// What was done.
     pub work: MarkWork,
 }
@@ -83,7 +85,7 @@ impl MoveTracer<'_> {
     /// Scans until nothing is grey.
     pub fn run(&mut self) {
         loop {
-            self.grey.make_room(self.cage);
+            self.grey.make_room(self.cage, ELEMENTS_AT_ONCE as usize, self.available_bytes);
             match self.grey.pop() {
                 Some(entry) => self.scan(entry),
                 None if self.grey.push_deferred(self.memory, self.old.blocks.high()) => {}

@@ -77,9 +77,9 @@ impl Nursery {
     }
 
     /// End of the grant that follows for an allocation of `bytes` at `top`: a slice further, or more if that is
-    /// needed; `None` if eden ends before.
-    pub fn next_grant(&self, top: u32, bytes: u32) -> Option<u32> {
-        let slice = (self.eden_bytes / 4).max(INLINE_BYTES_MAX);
+    /// needed; `None` if eden ends before. Slices are small where marking lags behind what is promoted.
+    pub fn next_grant(&self, top: u32, bytes: u32, small: bool) -> Option<u32> {
+        let slice = (self.eden_bytes / if small { 32 } else { 4 }).max(INLINE_BYTES_MAX);
         let needed = top + bytes / 4;
         (needed <= self.eden_end()).then(|| (self.granted + slice / 4).max(needed).min(self.eden_end()))
     }

@@ -114,12 +114,20 @@ impl Policy {
     /// Fields that are still to be marked now so that the marking, which has marked `fields`, ends before the room is
     /// used up, of which `allocated_bytes` are.
     pub fn fields_due(&self, fields: u64, allocated_bytes: u64) -> u64 {
-        let left = self.room_bytes().saturating_sub(self.started_bytes).max(self.room_bytes() / MARKING_PART / 2);
-        let share = (allocated_bytes - self.started_bytes) as f64 / left as f64;
+        let share = (allocated_bytes - self.started_bytes) as f64 / self.room_left() as f64;
         if share >= 1.0 {
             return u64::MAX;
         }
         ((self.expected_fields * share) as u64).saturating_sub(fields)
+    }
+
+    /// Whether the room is used up while a marking runs.
+    pub fn is_late(&self, allocated_bytes: u64) -> bool {
+        allocated_bytes - self.started_bytes > self.room_left()
+    }
+
+    fn room_left(&self) -> u64 {
+        self.room_bytes().saturating_sub(self.started_bytes).max(self.room_bytes() / MARKING_PART / 2)
     }
 
     /// A marking ended `now` after `mark_ns`: `live_bytes` are alive or newer, `filled_bytes` were added since the last

@@ -10,6 +10,7 @@ use heapwood_gc_abi::descriptor::TYPE_TABLE_BYTES;
 use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, TYPE_TABLE_DISP};
 use heapwood_gc_abi::space::{CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, NULL_ZONE_BYTES, REACH_BYTES};
 use heapwood_gc_abi::{Descriptor, TypeId};
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// Bytes of a block of the old space.
@@ -320,6 +321,21 @@ impl Memory {
     pub fn block_epoch(self, index: u32) -> u8 {
         // SAFETY: M2; T1.
         unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).epoch) }.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the cache line of a word.
+    #[inline(always)]
+    pub fn prefetch(self, index: u32) {
+        // SAFETY: a prefetch of any address changes nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(self.base.wrapping_add(index as usize * 4).cast()) }
+    }
+
+    /// Asks for the cache line of a chunk state byte.
+    #[inline(always)]
+    pub fn prefetch_chunk_state(self, index: u32) {
+        // SAFETY: a prefetch of any address changes nothing.
+        let state = self.base.wrapping_offset(CHUNK_STATE_DISP as isize + index as isize);
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(state.cast()) }
     }
 
     /// The state of a block.
