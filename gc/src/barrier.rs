@@ -9,7 +9,7 @@
 //!    of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
 
 use crate::heap::Heap;
-use crate::log::LogEntry;
+use crate::log::{CHUNK_WEIGHT, LogEntry};
 use crate::minor::CHUNK_REFS;
 use crate::raw::object::{ObjectReference, is_young, ref_count};
 use heapwood_gc_abi::header::UNLOGGED;
@@ -65,7 +65,7 @@ impl Heap {
         self.snapshot_elements(array, chunk * CHUNK_REFS, end);
         if !self.skips_log() {
             let entry = LogEntry { host: array, chunk: Some(chunk) };
-            self.log.push(Some(&mut self.cage), entry, CHUNK_REFS as u64);
+            self.log.push(Some(&mut self.cage), entry, CHUNK_WEIGHT);
         }
     }
 

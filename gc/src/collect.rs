@@ -44,7 +44,8 @@ pub(crate) struct Done {
 impl Heap {
     /// Runs a minor collection now. Objects may move.
     pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
-        self.minor(GcCause::Requested, false, roots);
+        let cause = if self.wants_collection { GcCause::LogFull } else { GcCause::Requested };
+        self.minor(cause, false, roots);
     }
 
     /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a

@@ -27,7 +27,7 @@ use crate::verify::When;
 use heapwood_gc_abi::{RawRef, TypeId};
 
 /// Fields between two looks at the clock.
-const PORTION_FIELDS: u64 = 1_000;
+const PORTION_FIELDS: u64 = 500;
 /// Time after which a slice ends.
 const SLICE_NS: u64 = 120_000;
 /// Fields that a slice marks at least where no helper does: some 20 us.
@@ -307,7 +307,7 @@ impl Heap {
         }
         let delivered = self.loan.deliver(&mut self.cage, &mut self.cycle.shaded);
         self.sync_side_charge();
-        Done { roots: work.slots + delivered, frames: work.frames, ..Done::default() }
+        Done { roots: work.slots, handed_over: delivered, frames: work.frames, ..Done::default() }
     }
 
     /// Marks to the end and sweeps: the mutator waits.

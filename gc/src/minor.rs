@@ -10,7 +10,7 @@
 //!
 //! Nothing here calls the system: blocks, stack and log were made ready by the mutator ([`crate::alloc`]).
 
-use crate::log::{Log, LogEntry};
+use crate::log::{CHUNK_WEIGHT, Log, LogEntry};
 use crate::old::{Bump, OldSpace};
 use crate::raw::cage::Memory;
 use crate::raw::edges::EdgeStack;
@@ -199,7 +199,7 @@ pub fn log_chunk(memory: Memory, log: &mut Log, array: ObjectReference, chunk: u
     let state = memory.chunk_state(index);
     if state & bit == 0 {
         memory.set_chunk_state(index, state | bit);
-        log.push(None, LogEntry { host: array.0, chunk: Some(chunk) }, CHUNK_REFS as u64);
+        log.push(None, LogEntry { host: array.0, chunk: Some(chunk) }, CHUNK_WEIGHT);
     }
 }
 

@@ -164,6 +164,8 @@ impl Cage {
         let (first, last) = (first / page * page, last.next_multiple_of(page));
         let table_start = (self.reach_bytes >> 4) as usize + SIDE_BYTES;
         self.backing.commit(&self.range, marks.0, marks.1)?;
+        // Or the first marking would fault in a page with every few objects.
+        self.backing.populate(&self.range, marks.0, marks.1)?;
         self.backing.commit(&self.range, chunks.0, chunks.1)?;
         self.backing.commit(&self.range, table_start + first, last - first)?;
         Ok((marks.1 + chunks.1 + (bytes as usize / BLOCK_BYTES as usize) * entry) as u64)
