@@ -73,6 +73,18 @@ impl Heap {
         self.memory.chunk_state(chunk_state_index(array, chunk)) & chunk_state_bit(chunk) != 0
     }
 
+    /// Tells that the next minor has `slots` more roots outside of frames to look at: they count as fields of the log, so
+    /// that a collection comes before they are too many. Never collects.
+    pub fn remember_roots(&mut self, slots: u64) {
+        self.log.add_roots(slots);
+        self.after_log();
+    }
+
+    /// Whether a reference is to an object that the next minor may move.
+    pub fn is_young(&self, reference: RawRef) -> bool {
+        is_young(reference)
+    }
+
     fn after_log(&mut self) {
         if self.log.is_full() && !self.wants_collection {
             self.wants_collection = true;

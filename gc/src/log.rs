@@ -1,7 +1,8 @@
 //! The log: the remembered set, as objects and array chunks that were written since the last collection.
 //!
 //! 1. An entry is a whole object, or 128 bytes of elements of a large reference array.
-//! 2. The log asks for a minor when 4,096 entries or 131,072 reference fields are in it. What mutators add before
+//! 2. The log asks for a minor when 4,096 entries or 131,072 reference fields are in it; roots outside of frames that were
+//!    written count as fields. What mutators add before
 //!    they reach a poll still fits: its memory grows, and if the system refuses that, the log is *lost* and the next
 //!    collection traces the whole heap instead.
 
@@ -32,6 +33,8 @@ pub struct LogEntry {
 pub struct Log {
     entries: SideVec<u64>,
     fields: u64,
+    /// Written roots that the next minor looks at.
+    root_slots: u64,
     lost: bool,
 }
 
@@ -40,7 +43,7 @@ impl Log {
     pub fn new(cage: &mut Cage) -> Result<Log, BackingError> {
         let mut entries = SideVec::new(cage, LOG_CAPACITY);
         entries.grow(cage, LOG_ENTRIES_MAX)?;
-        Ok(Log { entries, fields: 0, lost: false })
+        Ok(Log { entries, fields: 0, root_slots: 0, lost: false })
     }
 
     /// Number of entries.
@@ -52,12 +55,17 @@ impl Log {
     /// Whether the log is full: a minor has to come soon.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= LOG_ENTRIES_MAX || self.fields >= LOG_FIELDS_MAX || self.lost
+        self.entries.len() >= LOG_ENTRIES_MAX || self.fields + self.root_slots >= LOG_FIELDS_MAX || self.lost
     }
 
     /// Whether an entry could not be kept: the log does not know all old objects with young fields.
     pub fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Counts roots that were written.
+    pub fn add_roots(&mut self, slots: u64) {
+        self.root_slots += slots;
     }
 
     /// Reference fields of all entries.
@@ -99,7 +107,7 @@ impl Log {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.entries.truncate(0);
-        (self.fields, self.lost) = (0, false);
+        (self.fields, self.root_slots, self.lost) = (0, 0, false);
     }
 
     /// An entry was not kept (tests).

@@ -26,6 +26,8 @@ pub struct Config {
     pub(crate) drop_last_slot: bool,
     #[cfg(feature = "test-hooks")]
     pub(crate) skip_zero_extension: bool,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) fail_backing_call: u64,
 }
 
 /// What heaps are told, as far as it was set.
@@ -59,6 +61,8 @@ impl Config {
             drop_last_slot: false,
             #[cfg(feature = "test-hooks")]
             skip_zero_extension: false,
+            #[cfg(feature = "test-hooks")]
+            fail_backing_call: 0,
         }
     }
 
@@ -171,6 +175,13 @@ impl Config {
     #[cfg(feature = "test-hooks")]
     pub fn skip_zero_extension(&mut self, on: bool) -> &mut Config {
         self.skip_zero_extension = on;
+        self
+    }
+
+    /// The system refuses call number `call` of each heap to it, once. 0: none.
+    #[cfg(feature = "test-hooks")]
+    pub fn fail_backing_call(&mut self, call: u64) -> &mut Config {
+        self.fail_backing_call = call;
         self
     }
 

@@ -119,6 +119,8 @@ impl Engine {
             helpers: self.0.helpers.clone(),
             profile: options.profile,
             collector: if options.never_collect { Collector::None } else { Collector::Generational },
+            #[cfg(feature = "test-hooks")]
+            fail_backing_call: NonZeroU64::new(self.0.config.fail_backing_call),
             ..defaults
         }
     }

@@ -1,12 +1,17 @@
 //! Ways to break a store on purpose (feature `test-hooks`), so that tests see verifier and checker report it.
 
 use crate::roots::Rooted;
-use crate::store::{AsContextMut, Store};
+use crate::store::{AsContext, AsContextMut, Store};
 
 impl<T: 'static> Store<T> {
     /// The next write barrier forgets its entry of the log.
     pub fn skip_next_log(&mut self) {
         self.as_context_mut().opaque().heap.hooks().skip_next_log = true;
+    }
+
+    /// Calls that the heap has made to the system so far.
+    pub fn backing_calls(&self) -> u64 {
+        self.as_context().opaque().heap.backing_calls()
     }
 
     /// The bits of a handle's reference, which a collection changes.

@@ -80,13 +80,13 @@ builtins! {
     Call DataDrop(segment),
     /// `table.set` (traps out of bounds).
     Call TableSet(table, index, value),
-    /// `table.grow`: old size or -1 (as i64).
+    /// `table.grow`: old size or -1 (as i64). May collect.
     Call TableGrow(table, value, len),
-    /// `table.fill`.
+    /// `table.fill`. May collect.
     Call TableFill(table, dst, value, len),
-    /// `table.copy`.
+    /// `table.copy`. May collect.
     Call TableCopy(dst_table, src_table, dst, src, len),
-    /// `table.init`.
+    /// `table.init`. May collect.
     Call TableInit(table, segment, dst, src, len),
     /// `elem.drop`.
     Call ElemDrop(segment),

@@ -29,6 +29,9 @@ use rustc_hash::FxHashMap;
 use std::any::Any;
 use std::sync::Arc;
 
+/// What a written global counts as in the log: as much as an entry for a chunk of an array.
+const GLOBAL_WEIGHT: u64 = 32;
+
 /// A global of the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GlobalData {
@@ -199,6 +202,16 @@ impl Guest {
             cell.visit(|slot| heap.shade(*slot));
             cell.set_dirty(true);
             self.dirty_globals.push(cell);
+            heap.remember_roots(GLOBAL_WEIGHT);
+        }
+    }
+
+    /// A reference global is about to be set by the runtime. Only young references make a minor look at it.
+    pub fn before_global_set(&mut self, heap: &mut Heap, cell: RefCell32, value: RawRef) {
+        if heap.is_young(value) {
+            self.log_global(heap, cell);
+        } else {
+            cell.visit(|slot| heap.shade(*slot));
         }
     }
 

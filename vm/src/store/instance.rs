@@ -335,7 +335,7 @@ impl StoreOpaque {
                 let value = self.evaluate(index, init)?.reference();
                 let table = self.guest.instances[index as usize].tables[number];
                 let table = &mut self.guest.tables[table as usize];
-                table.slice_mut(&mut self.heap, 0..table.len() as usize).fill(value);
+                table.fill(&mut self.heap, 0..table.len() as usize, value);
             }
         }
         Ok(())
@@ -432,7 +432,7 @@ impl StoreOpaque {
         let (Some(elements), Some(range)) = (elements, table.range(to, len)) else {
             return Err(TrapKind::TableOutOfBounds.into());
         };
-        table.slice_mut(&mut self.heap, range).copy_from_slice(&elements);
+        table.slice_mut(&mut self.heap, range, instance.settled).copy_from_slice(&elements);
         Ok(())
     }
 

@@ -221,7 +221,7 @@ impl StoreOpaque {
     pub fn global_set_raw(&mut self, index: u32, raw: RawVal) {
         let data = self.guest.globals[index as usize];
         if data.ty.content().is_ref() {
-            self.guest.log_global(&mut self.heap, RefCell32::of(data.cell));
+            self.guest.before_global_set(&mut self.heap, RefCell32::of(data.cell), raw[0] as RawRef);
         }
         data.cell.set(data.ty.content(), raw);
     }
@@ -231,7 +231,7 @@ impl StoreOpaque {
         let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
         let index = self.add_table(ty, cell)?;
         let table = &mut self.guest.tables[index as usize];
-        table.slice_mut(&mut self.heap, 0..table.len() as usize).fill(raw);
+        table.fill(&mut self.heap, 0..table.len() as usize, raw);
         Ok(Table::from_index(self.id, index))
     }
 
@@ -244,7 +244,7 @@ impl StoreOpaque {
         let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
         let table = &mut self.guest.tables[table as usize];
         let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
-        table.slice_mut(&mut self.heap, range).fill(raw);
+        table.fill(&mut self.heap, range, raw);
         Ok(())
     }
 

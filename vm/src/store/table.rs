@@ -75,24 +75,39 @@ impl TableData {
         &self.elements[range]
     }
 
-    /// The elements of a range, to be overwritten now.
-    pub fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>) -> &mut [RawRef] {
+    /// Whether no element is younger than the last collection.
+    pub fn is_clean(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// The elements of a range, to be overwritten now with references that may be young or (`clean`) are not.
+    pub fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>, clean: bool) -> &mut [RawRef] {
         if self.is_collected() && !range.is_empty() {
             if heap.is_marking() {
                 self.elements[range.clone()].iter().for_each(|element| heap.shade(*element));
             }
-            for chunk in range.start / CHUNK..=(range.end - 1) / CHUNK {
-                if !std::mem::replace(&mut self.is_dirty[chunk], true) {
-                    self.dirty.push(chunk as u32);
+            if !clean {
+                let before = self.dirty.len();
+                for chunk in range.start / CHUNK..=(range.end - 1) / CHUNK {
+                    if !std::mem::replace(&mut self.is_dirty[chunk], true) {
+                        self.dirty.push(chunk as u32);
+                    }
                 }
+                heap.remember_roots(((self.dirty.len() - before) * CHUNK) as u64);
             }
         }
         &mut self.elements[range]
     }
 
+    /// Fills a range.
+    pub fn fill(&mut self, heap: &mut Heap, range: Range<usize>, value: RawRef) {
+        let clean = !heap.is_young(value);
+        self.slice_mut(heap, range, clean).fill(value);
+    }
+
     /// Moves elements within the table.
     pub fn copy_within(&mut self, heap: &mut Heap, from: Range<usize>, to: Range<usize>) {
-        self.slice_mut(heap, to.clone());
+        self.slice_mut(heap, to.clone(), self.is_clean());
         self.elements.copy_within(from, to.start);
     }
 
@@ -107,7 +122,7 @@ impl TableData {
         self.elements.resize(new as usize, 0);
         self.resized();
         if init != 0 {
-            self.slice_mut(heap, old as usize..new as usize).fill(init);
+            self.fill(heap, old as usize..new as usize, init);
         }
         Some(old)
     }

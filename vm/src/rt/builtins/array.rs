@@ -137,7 +137,8 @@ pub(super) fn cast_deep(store: &mut StoreOpaque, _: u32, [reference, ty]: [u64; 
     Ok(store.engine().registry().is_subtype(found, TypeId(ty as u32)) as u64)
 }
 
-fn after_log(store: &mut StoreOpaque) {
+/// A collection that is due comes at the next poll.
+pub(super) fn after_log(store: &mut StoreOpaque) {
     if store.heap.wants_collection() {
         store.guest.update_guard(true);
     }

@@ -50,6 +50,7 @@ pub(super) fn log_element(store: &mut StoreOpaque, host_and_index: u64) -> Resul
 /// The first store into a reference global since the last collection.
 pub(super) fn log_global(store: &mut StoreOpaque, cell: u64) -> Result<u64, Stop> {
     store.guest.log_global(&mut store.heap, RefCell32::of_global(cell as usize, &store.guest.ref_globals));
+    ask_for_collection(store);
     Ok(0)
 }
 
