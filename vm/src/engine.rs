@@ -109,7 +109,7 @@ impl Engine {
     pub(crate) fn heap_config(&self) -> HeapConfig {
         let options = &self.0.config.heap;
         let defaults = HeapConfig::default();
-        HeapConfig {
+        let config = HeapConfig {
             max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
             initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
             nursery_bytes: options.nursery_bytes,
@@ -119,10 +119,11 @@ impl Engine {
             helpers: self.0.helpers.clone(),
             profile: options.profile,
             collector: if options.never_collect { Collector::None } else { Collector::Generational },
-            #[cfg(feature = "test-hooks")]
-            fail_backing_call: NonZeroU64::new(self.0.config.fail_backing_call),
             ..defaults
-        }
+        };
+        #[cfg(feature = "test-hooks")]
+        let config = HeapConfig { fail_backing_call: NonZeroU64::new(self.0.config.fail_backing_call), ..config };
+        config
     }
 }
 
