@@ -103,6 +103,19 @@ impl Heap {
         Ok(cell)
     }
 
+    /// Allocates a weak cell or an ephemeron (`ty` is of that kind), cleared: [`Heap::init_weak`] or
+    /// [`Heap::init_ephemeron`] comes next. May collect. Errors: the limit, or 8 million weak cells or 4 million
+    /// ephemerons are there.
+    pub fn alloc_weak(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
+        let descriptor = self.types.descriptor(ty);
+        debug_assert!(matches!(descriptor.kind, ObjectKind::Weak | ObjectKind::Ephemeron));
+        let cell = self.alloc_struct(ty, roots)?;
+        let room = self.weak.make_room(&mut self.cage, descriptor.kind);
+        room.map_err(|_| self.exhausted(descriptor.size as u64))?;
+        self.sync_side_charge();
+        Ok(cell)
+    }
+
     /// Allocates an object of fixed size in the old space, zeroed; its first store of a reference is logged. For
     /// objects of constant expressions that are not transitively immutable. May collect.
     pub fn alloc_old_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
@@ -236,9 +249,9 @@ impl Heap {
         if sweep::is_done(&self.old) {
             return 0;
         }
-        let (old, hosts) = (&mut self.old, &mut self.hosts);
-        let (cage, charge) = (&mut self.cage, &mut self.charge);
-        let mut sweeper = Sweeper { old, hosts, cage, charge, work: SweepWork::default() };
+        let (old, hosts, weak) = (&mut self.old, &mut self.hosts, &mut self.weak);
+        let (cage, charge, waiting) = (&mut self.cage, &mut self.charge, &mut self.loan.marker().waiting);
+        let mut sweeper = Sweeper { old, hosts, weak, waiting, cage, charge, work: SweepWork::default() };
         let done = sweeper.step(blocks);
         let swept = sweeper.work.blocks;
         if done {

@@ -131,6 +131,7 @@ impl Heap {
         minor.run(roots);
         let (work, to_top) = (minor.work, minor.to.cursor);
         self.hosts.after_minor(self.memory);
+        self.weak.after_minor(self.memory);
         self.nursery_emptied(to_top);
         self.count_minor(&work);
         work
@@ -216,13 +217,14 @@ impl Heap {
         self.old.retire();
         self.old.epoch = 3 - self.old.epoch;
         self.loan.marker().begin(self.old.epoch);
+        self.prepare_waiting();
     }
 
     fn end_epoch(&mut self, mark: &MarkWork, start: Clock) {
         self.promote_all_next = false;
         let mark_ns = self.clock(true).since(start);
         self.count_marking(mark, 0, mark_ns);
-        sweep::begin(&mut self.old, &mut self.hosts);
+        sweep::begin(&mut self.old, &mut self.hosts, &mut self.weak);
     }
 
     /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
@@ -244,6 +246,7 @@ impl Heap {
             self.log.clear();
             self.forget_chunk_states();
             self.hosts.after_minor(self.memory);
+            self.weak.after_minor(self.memory);
             let to_top = self.nursery.to_space().cursor;
             self.nursery_emptied(to_top);
         }

@@ -9,7 +9,8 @@
 //! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
 //!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
 //!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
-//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, cells of host values first.
+//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, with cells of
+//!    host values, weak cells and ephemerons.
 //! 5. Between the end of its sweep and the next start there is no marking state at all.
 
 use crate::blocks::block_of;
@@ -159,6 +160,15 @@ impl Heap {
         if self.hooks.skip_snapshots {
             return;
         }
+        #[cfg(feature = "test-hooks")]
+        if self.hooks.shade_marked {
+            self.memory.set_mark(reference, mark_byte(self.old.epoch, reference));
+            let pushed = self.cycle.shaded.push(reference | SHADED_MARKED);
+            if !pushed {
+                self.shade_slow(reference | SHADED_MARKED);
+            }
+            return;
+        }
         if let Some(entry) = shaded_entry(self.memory, self.old.epoch, &self.cycle.shaded, reference)
             && !self.cycle.shaded.push(entry)
         {
@@ -219,6 +229,7 @@ impl Heap {
         self.old.retire();
         self.old.epoch = 3 - self.old.epoch;
         self.loan.marker().begin(self.old.epoch);
+        self.prepare_waiting();
         self.cycle.marking = true;
         self.cycle.roots_left = true;
         self.cycle.mark_ns = 0;
@@ -249,6 +260,12 @@ impl Heap {
             self.end_marking(cause, roots);
         }
         ended
+    }
+
+    /// Makes room for all ephemerons that a marking can meet.
+    pub(crate) fn prepare_waiting(&mut self) {
+        let (ephemerons, available) = (self.weak.old_ephemerons(), self.charge.available_bytes());
+        self.loan.marker().waiting.prepare(&mut self.cage, ephemerons, available);
     }
 
     fn is_marked_through(&mut self) -> bool {
@@ -327,7 +344,7 @@ impl Heap {
         let mark = self.loan.marker().work;
         let since_start = self.old.allocated_bytes - self.cycle.allocated_before;
         self.count_marking(&mark, since_start, self.cycle.mark_ns);
-        sweep::begin(&mut self.old, &mut self.hosts);
+        sweep::begin(&mut self.old, &mut self.hosts, &mut self.weak);
         let done = Done { live_bytes: mark.live_bytes, ..Done::default() };
         self.tell(GcEventKind::MarkEnd, cause, stop, done);
     }
@@ -343,6 +360,7 @@ impl Heap {
         self.stats.majors += 1;
         self.stats.marked_objects += mark.objects;
         self.stats.mark_overflows += mark.overflows;
+        self.stats.held_ephemerons += mark.held_ephemerons;
         self.stats.moved_bytes += mark.moved_bytes;
         self.stats.live_bytes = live_bytes;
     }

@@ -21,6 +21,7 @@ use crate::sampling::Sampler;
 use crate::stats::HeapStats;
 use crate::stress::Stress;
 use crate::types::TypeTable;
+use crate::weak_cells::WeakCells;
 use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +45,7 @@ pub struct Heap {
     pub(crate) stack: SideVec<u32>,
     pub(crate) edges: SideVec<u64>,
     pub(crate) hosts: HostCells,
+    pub(crate) weak: WeakCells,
     pub(crate) policy: Policy,
     pub(crate) stress: Stress,
     pub(crate) stats: HeapStats,
@@ -100,6 +102,7 @@ impl Heap {
             stack,
             edges,
             hosts: HostCells::new(&mut cage),
+            weak: WeakCells::new(&mut cage),
             policy: Policy::new(config.initial_bytes, config.max_bytes, config.profile),
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),

@@ -10,6 +10,10 @@ pub struct Hooks {
     pub skip_next_log: bool,
     /// Nothing is shaded that the mutator overwrites or drops.
     pub skip_snapshots: bool,
+    /// The mutator marks what it shades, and all of that, as if a helper had found it unmarked at the same time.
+    pub shade_marked: bool,
+    /// What is read from weak cells and ephemerons is not shaded.
+    pub skip_weak_reads: bool,
     /// The next entry of the log finds no memory, as if the system had refused it.
     pub lose_next_log: bool,
 }

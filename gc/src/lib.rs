@@ -27,6 +27,7 @@ mod charge;
 mod collect;
 mod config;
 mod cycle;
+mod ephemeron;
 mod evacuate;
 mod event;
 mod heap;
@@ -54,6 +55,8 @@ mod sweep;
 mod sync;
 mod types;
 mod verify;
+mod waiting;
+mod weak_cells;
 
 pub use config::{
     Collector, Exhausted, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX,

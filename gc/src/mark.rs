@@ -9,7 +9,7 @@
 //!    such blocks are searched and their deferred objects pushed. So the stack is bounded, and marking always ends.
 //!
 //! A mark byte holds the epoch (1 or 2) in bits 0..2, in bit 2 whether the object starts in the upper half of its 16
-//! bytes, in bit 3 whether it is deferred. The marker writes no header and no slot, so the mutator may run between
+//! bytes, in bit 3 whether it is deferred, in bit 4 whether ephemerons wait for it (`ephemeron`). The marker writes no header and no slot, so the mutator may run between
 //! steps; what it overwrites it shades first (`satb`).
 
 use crate::blocks::{block_of, block_start};
@@ -18,6 +18,7 @@ use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
 use crate::roots::RootVisitor;
+use crate::waiting::Waiting;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::header::LARGE;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
@@ -26,6 +27,8 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 pub const EPOCH_MASK: u8 = 3;
 const UPPER_HALF: u8 = 4;
 const DEFERRED: u8 = 8;
+/// In the byte of an object that is not marked: ephemerons wait for its mark.
+pub const WAITING: u8 = 16;
 /// Most references of a small object.
 const SMALL_REFS_MAX: usize = (SMALL_BYTES_MAX / 4) as usize;
 /// Elements of a reference array that are scanned at a time: what a step may pass its budget by.
@@ -52,6 +55,8 @@ pub struct MarkWork {
     pub moved_bytes: u64,
     /// Times that the stack was full.
     pub overflows: u64,
+    /// Ephemerons that held their keys, since there was no memory to let them wait.
+    pub held_ephemerons: u64,
 }
 
 impl MarkWork {
@@ -63,6 +68,7 @@ impl MarkWork {
             fields: self.fields - before.fields,
             moved_bytes: self.moved_bytes - before.moved_bytes,
             overflows: self.overflows - before.overflows,
+            held_ephemerons: self.held_ephemerons - before.held_ephemerons,
         }
     }
 }
@@ -172,13 +178,15 @@ impl Grey {
 /// The state of a marking.
 #[derive(Debug)]
 pub struct Marker {
-    memory: Memory,
+    pub(crate) memory: Memory,
     /// Marks with this value are of this marking.
-    epoch: u8,
+    pub(crate) epoch: u8,
     /// Blocks that exist.
     blocks_high: u32,
     /// What waits to be scanned.
     pub grey: Grey,
+    /// Ephemerons that wait for their keys.
+    pub waiting: Waiting,
     /// What this marking did so far.
     pub work: MarkWork,
 }
@@ -187,7 +195,8 @@ impl Marker {
     /// A marker at rest, with a small stack: it is never without one.
     pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
         let (memory, grey) = (cage.memory(), Grey::new(cage)?);
-        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, work: MarkWork::default() })
+        let waiting = Waiting::new(cage);
+        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, work: MarkWork::default() })
     }
 
     /// Sets the most entries of the stack (tests).
@@ -210,9 +219,16 @@ impl Marker {
     /// Marks what `reference` names, if that is an object of the old space that is not marked yet.
     #[inline(always)]
     pub fn shade(&mut self, reference: RawRef) {
-        if is_old(reference) && !is_marked(self.memory, self.epoch, reference) {
+        if !is_old(reference) {
+            return;
+        }
+        let was = self.memory.mark(reference);
+        if was & EPOCH_MASK != self.epoch && self.memory.block_epoch(block_of(reference)) != self.epoch {
             self.memory.set_mark(reference, mark_byte(self.epoch, reference));
             self.grey.push(self.memory, reference as u64);
+            if was & WAITING != 0 {
+                self.wake(reference);
+            }
         }
     }
 
@@ -228,10 +244,13 @@ impl Marker {
 
     /// Takes over one shaded reference.
     pub fn take_entry(&mut self, entry: u32) {
-        if entry & SHADED_MARKED != 0 {
-            self.grey.push(self.memory, (entry & !SHADED_MARKED) as u64);
-        } else {
-            self.shade(entry);
+        if entry & SHADED_MARKED == 0 {
+            return self.shade(entry);
+        }
+        let object = entry & !SHADED_MARKED;
+        self.grey.push(self.memory, object as u64);
+        if self.waiting.is_used() {
+            self.wake(object);
         }
     }
 
@@ -239,7 +258,12 @@ impl Marker {
     pub fn step(&mut self, budget: u64) -> bool {
         let end = self.work.fields.saturating_add(budget);
         while self.work.fields < end {
-            self.scan_small(end - self.work.fields);
+            let budget = end - self.work.fields;
+            if self.waiting.is_used() {
+                self.scan_small::<true>(budget)
+            } else {
+                self.scan_small::<false>(budget)
+            }
             match self.grey.pop() {
                 Some(entry) => self.scan(entry),
                 None if self.grey.push_deferred(self.memory, self.blocks_high) => self.work.fields += 64,
@@ -251,13 +275,14 @@ impl Marker {
     }
 
     /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
-    /// registers.
+    /// registers. WAKES: ephemerons wait for their keys.
     #[inline(never)]
-    fn scan_small(&mut self, budget: u64) {
+    fn scan_small<const WAKES: bool>(&mut self, budget: u64) {
         let (memory, epoch) = (self.memory, self.epoch);
         let mut stack = self.grey.stack.lend_rest();
         let (mut objects, mut live_bytes, mut fields) = (0, 0, 0);
-        while fields < budget && stack.room() >= SMALL_REFS_MAX {
+        let (mut keys, mut woken) = ([0; SMALL_REFS_MAX], 0);
+        while fields < budget && stack.room() >= SMALL_REFS_MAX && woken == 0 {
             let Some(entry) = stack.pop() else { break };
             let object = entry as u32;
             let descriptor = memory.descriptor(TypeId::of_header(memory.header(ObjectReference(object))));
@@ -276,6 +301,10 @@ impl Marker {
                 map ^= 1 << word;
                 let value = memory.word(object.wrapping_add(word));
                 if is_old(value) && !is_marked(memory, epoch, value) {
+                    if WAKES && memory.mark(value) & WAITING != 0 {
+                        keys[woken] = value;
+                        woken += 1;
+                    }
                     memory.set_mark(value, mark_byte(epoch, value));
                     stack.push(value as u64);
                 }
@@ -285,6 +314,7 @@ impl Marker {
         self.work.objects += objects;
         self.work.live_bytes += live_bytes;
         self.work.fields += fields;
+        keys[..woken].iter().for_each(|key| self.wake(*key));
     }
 
     #[inline(always)]
@@ -310,6 +340,8 @@ impl Marker {
             }
             self.work.fields += (end - start) as u64 + 1;
             memory.each_element_slot_backwards(object, start, end, |slot| self.shade(memory.slot(slot)));
+        } else if descriptor.kind == ObjectKind::Ephemeron {
+            self.scan_ephemeron(object);
         } else {
             self.work.fields += descriptor.ref_count as u64 + 1;
             memory.each_slot_backwards(object, id, descriptor, |slot| self.shade(memory.slot(slot)));

@@ -7,6 +7,8 @@
 //! 3. Objects are numbered by address. The number of one is the count of bits before its own, from a running count
 //!    kept for each 512 bits.
 //!
+//! Weak cells lead nowhere; ephemerons to key and value.
+//!
 //! Together that is a thirtieth of the spaces in use, taken from the process, not from the heap.
 
 use crate::blocks::block_start;

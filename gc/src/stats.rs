@@ -117,6 +117,8 @@ pub struct HeapStats {
     pub marked_objects: u64,
     /// Times that the mark stack was full (each is repaired).
     pub mark_overflows: u64,
+    /// Ephemerons that kept their keys and values alive through a major, for want of memory to track them.
+    pub held_ephemerons: u64,
     /// Bytes moved by compactions.
     pub moved_bytes: u64,
     /// CPU time of helper threads for this heap, in nanoseconds.

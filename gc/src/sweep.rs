@@ -1,6 +1,7 @@
 //! Sweeping: turns what was not marked into holes and free blocks, a few blocks at a time.
 //!
-//! 0. The cells of host values are looked at first, while the marks of all objects are there.
+//! 0. The cells of host values, weak cells and ephemerons are looked at first, while the marks of all objects are
+//!    there, and the table of ephemerons that wait is emptied.
 //! 1. A block without marked bytes is free at once.
 //! 2. Else its mark bytes are walked, eight at a time: old marks are cleared, and what lies between marked objects
 //!    becomes holes if it has 256 bytes; only objects before such gaps are looked at. A hole holds {0, its bytes, the next hole} and its block goes to the allocator's list.
@@ -15,6 +16,8 @@ use crate::mark::{EPOCH_MASK, marked_object};
 use crate::old::{HOLE_BYTES_MIN, OldSpace};
 use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Cage, Memory};
 use crate::raw::object::ObjectReference;
+use crate::waiting::Waiting;
+use crate::weak_cells::WeakCells;
 use heapwood_gc_abi::TypeId;
 
 /// What sweeping found.
@@ -33,12 +36,15 @@ pub struct SweepWork {
 /// Blocks of a large object that are given back at a time, which counts as [`RELEASE_UNITS`] blocks swept.
 const RELEASE_BLOCKS: u32 = 32;
 const RELEASE_UNITS: u32 = 8;
-/// Cells of host values that are looked at as one block.
+/// Cells of one kind that are looked at as one block.
 const CELLS_AT_ONCE: usize = 1024;
+/// Slots of a table that are emptied as one block.
+const SLOTS_AT_ONCE: usize = 4096;
 
 /// Starts the sweep of the marking that just ended. O(1).
-pub fn begin(old: &mut OldSpace, hosts: &mut HostCells) {
+pub fn begin(old: &mut OldSpace, hosts: &mut HostCells, weak: &mut WeakCells) {
     hosts.begin_sweep();
+    weak.begin_sweep();
     old.sweep_cursor = 0;
     old.sweep_end = old.blocks.high();
 }
@@ -54,6 +60,10 @@ pub struct Sweeper<'a> {
     pub old: &'a mut OldSpace,
     /// The cells of host values.
     pub hosts: &'a mut HostCells,
+    /// Weak cells and ephemerons.
+    pub weak: &'a mut WeakCells,
+    /// The marker's table of ephemerons.
+    pub waiting: &'a mut Waiting,
     /// Gives pages back.
     pub cage: &'a mut Cage,
     /// The heap's account.
@@ -69,7 +79,11 @@ impl Sweeper<'_> {
         let mut units = blocks;
         while units > 0 && !is_done(self.old) {
             units -= 1;
-            if self.hosts.sweep(memory, self.old.epoch, CELLS_AT_ONCE) {
+            let epoch = self.old.epoch;
+            if self.hosts.sweep(memory, epoch, CELLS_AT_ONCE)
+                && self.weak.sweep(memory, epoch, CELLS_AT_ONCE)
+                && self.waiting.empty_some(SLOTS_AT_ONCE)
+            {
                 units = units.saturating_sub(self.sweep_block());
             }
         }

@@ -7,6 +7,7 @@
 use crate::raw::backing::BackingError;
 use crate::raw::types::TypeFile;
 use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_BYTES_MAX, TYPE_TABLE_BYTES};
+use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +36,8 @@ pub struct TypeDefinition<'a> {
     pub elem_shift: u8,
     /// Bytes of an object as of [`heapwood_gc_abi::layout::round_object_bytes`]; ignored for arrays.
     pub object_bytes: u32,
-    /// Byte offsets of the reference fields (structs and exceptions; an exception's tag is not one).
+    /// Byte offsets of the reference fields (structs and exceptions; an exception's tag is not one). Weak cells have
+    /// none, ephemerons their key and value.
     pub ref_offsets: &'a [u32],
 }
 
@@ -108,13 +110,10 @@ impl TypeTable {
     }
 
     /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
-    /// a kind that is reserved (`Weak`, `Ephemeron`).
+    /// a weak cell or ephemeron with another layout than theirs.
     pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
         let ancestors = definition.ancestors;
-        assert!(
-            !matches!(definition.kind, ObjectKind::Weak | ObjectKind::Ephemeron),
-            "weak cells and ephemerons are reserved kinds"
-        );
+        check_fixed_layout(definition);
         let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
         let bytes = if is_array { 0 } else { definition.object_bytes };
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +134,7 @@ impl TypeTable {
             kind: definition.kind,
             depth: ancestors.len() as u8,
             elem_shift: definition.elem_shift,
-            is_small: !is_array && bytes <= SMALL_BYTES_MAX,
+            is_small: !is_array && bytes <= SMALL_BYTES_MAX && definition.kind != ObjectKind::Ephemeron,
             size: if is_array { 8 } else { bytes },
             ref_map: map[0],
             ref_count: definition.ref_offsets.len() as u32,
@@ -181,6 +180,16 @@ impl TypeTable {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Weak cells and ephemerons have one layout.
+fn check_fixed_layout(definition: &TypeDefinition<'_>) {
+    let (bytes, refs): (u32, &[u32]) = match definition.kind {
+        ObjectKind::Weak => (WEAK_BYTES, &[]),
+        ObjectKind::Ephemeron => (EPHEMERON_BYTES, &[EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET]),
+        _ => return,
+    };
+    assert!(definition.object_bytes == bytes && definition.ref_offsets == refs, "not the layout of {definition:?}");
 }
 
 /// Words of reference map that do not fit the fixed part.

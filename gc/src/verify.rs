@@ -9,7 +9,9 @@
 //! 4. Every old object or chunk with a young field is in the log; every root with a young object is one that a minor
 //!    visits; after a collection only frames hold young objects.
 //! 5. Immortal objects reference immortal ones only.
-//! 6. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
+//! 6. Every weak cell and ephemeron that names an object is listed once, among the young ones if it or what it names is
+//!    young. What a weak cell names is an object like any other, unless the last marking found it dead.
+//! 7. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 use crate::blocks::{block_of, block_start};
 use crate::heap::Heap;
@@ -24,7 +26,7 @@ use crate::roots::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor}
 use heapwood_gc_abi::header::{AGED, FORWARDED, IMMORTAL, LARGE, STATE_MASK, UNLOGGED};
 use heapwood_gc_abi::space::{CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// When the verifier runs.
@@ -112,6 +114,8 @@ struct Verifier<'a> {
     visited_young: HashSet<u32>,
     visited_immortal: HashSet<u32>,
     logged: HashSet<LogEntry>,
+    /// Weak cells and ephemerons that are listed, and whether among the young ones.
+    weak_cells: HashMap<u32, bool>,
     /// Types that were found to be allocated (a cache by the low bits of the id).
     types: [TypeId; 256],
     grey: Vec<u32>,
@@ -148,9 +152,11 @@ impl Heap {
             visited_young: HashSet::new(),
             visited_immortal: HashSet::new(),
             logged: HashSet::new(),
+            weak_cells: HashMap::new(),
             types: [TypeId::NONE; 256],
             grey: Vec::new(),
         };
+        verifier.list_weak_cells();
         verifier.walk_young();
         verifier.check_log();
         verifier.check_roots(roots);
@@ -355,6 +361,12 @@ impl Verifier<'_> {
             if in_chunks && is_old(reference) {
                 self.check_chunk_states(object);
             }
+            if matches!(descriptor.kind, ObjectKind::Weak | ObjectKind::Ephemeron) {
+                self.check_weak(reference, descriptor.kind);
+            }
+            if descriptor.kind == ObjectKind::Ephemeron && self.is_dead(memory.word(reference + 1)) {
+                continue;
+            }
             memory.each_slot(object, id, descriptor, |slot| {
                 let value = memory.slot(slot);
                 let words = slot.0 - reference;
@@ -369,6 +381,44 @@ impl Verifier<'_> {
                 }
             });
         }
+    }
+
+    fn list_weak_cells(&mut self) {
+        let mut twice = None;
+        self.heap.weak.each(|cell, young| {
+            if self.weak_cells.insert(cell, young).is_some() {
+                twice = Some(cell);
+            }
+        });
+        if let Some(cell) = twice {
+            self.fail(Origin::Walk, format_args!("the weak cell {cell:#x} is listed twice"));
+        }
+    }
+
+    /// Step 6. The first word of both kinds is what decides.
+    fn check_weak(&mut self, cell: RawRef, kind: ObjectKind) {
+        let origin = Origin::Field { host: cell, byte: 4 };
+        let referent = self.memory.word(cell + 1);
+        let is_weak = kind == ObjectKind::Weak;
+        if is_young(referent) || is_old(referent) {
+            let must_be_young = is_young(cell) || (is_weak && is_young(referent));
+            match self.weak_cells.get(&cell) {
+                None => self.fail(origin, format_args!("{cell:#x} names {referent:#x} weakly but is not listed")),
+                Some(false) if must_be_young => {
+                    self.fail(origin, format_args!("{cell:#x}, which names {referent:#x} weakly, is listed as old"));
+                }
+                Some(_) => {}
+            }
+        }
+        if is_weak && !self.is_dead(referent) {
+            self.check_reference(referent, origin);
+        }
+    }
+
+    /// Whether a weak reference reads as null.
+    fn is_dead(&self, reference: RawRef) -> bool {
+        let unmarked = || is_old(reference) && !is_marked(self.memory, self.heap.old.epoch, reference);
+        self.heap.is_dead_referent(reference) || (self.when == When::AfterMarking && unmarked())
     }
 
     /// A chunk that says it is logged is in the log, or its next store would be missed.
@@ -398,7 +448,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Step 6.
+    /// Step 7.
     fn check_poison(&self) {
         if !self.heap.config.verify || !matches!(self.when, When::AfterMinor | When::AfterMajor) {
             return;

@@ -14,6 +14,7 @@ fn rounds() -> u64 {
 }
 
 fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
+    let mut cleared = 0;
     for seed in 0..seeds * rounds() {
         let seed = seed * 1000 + name.len() as u64;
         let run = || {
@@ -21,26 +22,30 @@ fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
             // Every second program leaves it to the heap when to collect.
             world.collect_every = if seed / 1000 % 2 == 1 { 30 } else { 1 };
             world.run(steps);
-            world.heap.stats()
+            (world.heap.stats(), world.cleared)
         };
         match std::panic::catch_unwind(run) {
-            Ok(stats) => println!(
-                "{name}, seed {seed}: {} minors, {} majors ({} in slices), {} compactions, promoted {}, moved {}, logged {}, live {}",
-                stats.minors,
-                stats.majors,
-                stats.markings,
-                stats.compactions,
-                stats.promoted_bytes,
-                stats.moved_bytes,
-                stats.log_entries,
-                stats.live_bytes
-            ),
+            Ok((stats, cleared_now)) => {
+                cleared += cleared_now;
+                println!(
+                    "{name}, seed {seed}: {cleared_now} cleared, {} minors, {} majors ({} in slices), {} compactions, promoted {}, moved {}, logged {}, live {}",
+                    stats.minors,
+                    stats.majors,
+                    stats.markings,
+                    stats.compactions,
+                    stats.promoted_bytes,
+                    stats.moved_bytes,
+                    stats.log_entries,
+                    stats.live_bytes
+                )
+            }
             Err(panic) => {
                 eprintln!("{name}: seed {seed} failed");
                 std::panic::resume_unwind(panic);
             }
         }
     }
+    assert!(cleared > 0, "no weak cell was found cleared");
 }
 
 fn config() -> HeapConfig {

@@ -256,3 +256,76 @@ fn a_dropped_root_that_a_marking_does_not_see() {
     let (mut setup, _) = run(false);
     finish(&mut setup.heap, &mut setup.roots);
 }
+
+/// A weak cell in slot 1 of the frame that names an old object, which nothing else does.
+fn with_weak_cell() -> (Setup, RawRef) {
+    let mut setup = setup();
+    setup.roots.frames[0][0] = setup.young();
+    setup.roots.frames[0][1] = setup.heap.alloc_weak(setup.types.weak, &mut setup.roots).unwrap();
+    setup.heap.init_weak(setup.roots.frames[0][1], setup.roots.frames[0][0]);
+    setup.heap.promote_all(&mut setup.roots);
+    let referent = std::mem::take(&mut setup.roots.frames[0][0]);
+    (setup, referent)
+}
+
+#[test]
+fn a_weak_read_that_a_marking_does_not_see() {
+    let run = |skip: bool| {
+        let (mut setup, hidden) = with_weak_cell();
+        setup.heap.start_major(&mut setup.roots);
+        setup.heap.hooks().skip_weak_reads = skip;
+        assert_eq!(setup.heap.weak_get(setup.roots.frames[0][1]), hidden);
+        setup.roots.frames[0][2] = hidden;
+        (setup, hidden)
+    };
+    let finish = |heap: &mut Heap, roots: &mut Roots| while heap.step(roots) {};
+    let (setup, hidden) = run(true);
+    assert_says(&report(setup, finish), &["AfterMarking", "was not marked", &format!("{hidden:#x}")]);
+    let (mut setup, hidden) = run(false);
+    finish(&mut setup.heap, &mut setup.roots);
+    assert_eq!(setup.heap.weak_get(setup.roots.frames[0][1]), hidden);
+}
+
+#[test]
+fn a_read_of_an_ephemeron_that_a_marking_does_not_see() {
+    let mut setup = setup();
+    setup.roots.frames[0][0] = setup.young();
+    setup.roots.frames[0][1] = setup.heap.alloc_weak(setup.types.ephemeron, &mut setup.roots).unwrap();
+    let key = setup.roots.frames[0][0];
+    setup.heap.init_ephemeron(setup.roots.frames[0][1], key, 0);
+    setup.heap.promote_all(&mut setup.roots);
+    setup.roots.frames[0][0] = 0;
+    setup.heap.start_major(&mut setup.roots);
+    setup.heap.hooks().skip_weak_reads = true;
+    let (hidden, _) = setup.heap.ephemeron_get(setup.roots.frames[0][1]).unwrap();
+    setup.roots.frames[0][2] = hidden;
+    let text = report(setup, |heap, roots| while heap.step(roots) {});
+    assert_says(&text, &["AfterMarking", "was not marked", &format!("{hidden:#x}")]);
+}
+
+#[test]
+fn a_weak_cell_that_was_not_updated() {
+    let (mut setup, referent) = with_weak_cell();
+    setup.heap.poke(setup.roots.frames[0][1] + 1, referent + 64);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("{:#x}", referent + 64), "byte 4 of object"]);
+}
+
+#[test]
+fn a_weak_cell_that_no_list_knows() {
+    let (mut setup, referent) = with_weak_cell();
+    // Nothing is listed for null.
+    setup.roots.frames[0][3] = setup.heap.alloc_weak(setup.types.weak, &mut setup.roots).unwrap();
+    setup.heap.poke(setup.roots.frames[0][3] + 1, referent);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("names {referent:#x} weakly but is not listed"), "byte 4 of object"]);
+}
+
+#[test]
+fn an_old_weak_cell_that_names_a_young_object() {
+    let (mut setup, _) = with_weak_cell();
+    let young = setup.young();
+    setup.heap.poke(setup.roots.frames[0][1] + 1, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("names {young:#x} weakly, is listed as old")]);
+}

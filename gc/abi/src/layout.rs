@@ -63,6 +63,18 @@ pub const FUNC_BYTES: u32 = 24;
 pub const EXCEPTION_TAG_OFFSET: u32 = 4;
 /// Host value cell: u32 index into the store's slab of host values.
 pub const HOST_VALUE_INDEX_OFFSET: u32 = 4;
+/// Weak cell: the reference that does not keep its object alive.
+pub const WEAK_REFERENT_OFFSET: u32 = 4;
+/// Bytes of a weak cell.
+pub const WEAK_BYTES: u32 = 16;
+/// Ephemeron: the reference of the key.
+pub const EPHEMERON_KEY_OFFSET: u32 = 4;
+/// Ephemeron: the reference of the value.
+pub const EPHEMERON_VALUE_OFFSET: u32 = 8;
+/// Ephemeron: the marker's word.
+pub const EPHEMERON_LINK_OFFSET: u32 = 12;
+/// Bytes of an ephemeron.
+pub const EPHEMERON_BYTES: u32 = 16;
 
 /// Rounds an object's size up to the alignment and the least size.
 pub const fn round_object_bytes(bytes: u64) -> u64 {

@@ -32,7 +32,7 @@ const GUARD_BYTES: usize = 16 << 20;
 /// Alignment of the base: a huge page.
 const BASE_ALIGN: usize = 2 << 20;
 /// Address space for side vectors (log, stacks, lists).
-const SIDE_BYTES: usize = 512 << 20;
+const SIDE_BYTES: usize = 768 << 20;
 const BLOCK_TABLE_BYTES: usize = (BLOCKS_MAX as usize * size_of::<BlockEntry>()).next_multiple_of(1 << 20);
 
 /// What a block of the old area is used for.
@@ -275,6 +275,14 @@ impl Memory {
     pub fn set_mark(self, reference: u32, value: u8) {
         // SAFETY: M2, M3, T1.
         unsafe { AtomicU8::from_ptr(self.marks.add((reference >> 2) as usize)) }.store(value, Ordering::Relaxed)
+    }
+
+    /// Replaces the mark byte of the object at `reference` if it is `current` still; returns whether it was.
+    #[inline]
+    pub fn replace_mark(self, reference: u32, current: u8, new: u8) -> bool {
+        // SAFETY: M2, M3, T1.
+        let mark = unsafe { AtomicU8::from_ptr(self.marks.add((reference >> 2) as usize)) };
+        mark.compare_exchange(current, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The mark bytes of `bytes` of heap from `reference` on (both multiples of 16 bytes).

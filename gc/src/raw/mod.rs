@@ -18,7 +18,8 @@
 //! **M5 Alignment.** References of objects are even, so objects are 8-byte aligned; words are 4-byte aligned.
 //! **T1 Helper.** A thread that marks beside the mutator reads words and epochs of blocks, and reads and writes marks,
 //! all of them as relaxed atomics; an object is complete before a word that names it is written (release). What
-//! compiled code and block copies write are whole words too. Everything else of the cage is the mutator's alone.
+//! compiled code and block copies write are whole words too. It writes one word of the heap, the link of ephemerons that it
+//! has scanned, which nobody else reads while it marks. Everything else of the cage is the mutator's alone.
 //! **S1** A side vector's elements below its committed capacity are readable and writable; they are plain old data.
 #![allow(unsafe_code, reason = "the one place where the heap touches memory that the compiler knows nothing of")]
 

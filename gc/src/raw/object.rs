@@ -82,11 +82,11 @@ impl Memory {
         self.set_word(slot.0, value);
     }
 
-    /// Calls `visit` with each reference slot of an object; returns how many there were.
+    /// Calls `visit` with each reference slot of an object: of an ephemeron both, of a weak cell none.
     #[inline(always)]
     pub fn each_slot(self, object: ObjectReference, id: TypeId, descriptor: &Descriptor, mut visit: impl FnMut(Slot)) {
         match descriptor.kind {
-            ObjectKind::Struct | ObjectKind::Exception => {
+            ObjectKind::Struct | ObjectKind::Exception | ObjectKind::Ephemeron => {
                 let mut map = descriptor.ref_map;
                 while map != 0 {
                     visit(Slot(object.0.wrapping_add(map.trailing_zeros())));
@@ -101,7 +101,6 @@ impl Memory {
             | ObjectKind::Func
             | ObjectKind::HostValue
             | ObjectKind::Weak
-            | ObjectKind::Ephemeron
             | ObjectKind::Opaque => {}
         }
     }

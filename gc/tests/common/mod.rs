@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod parts;
+mod weak;
 
 use heapwood_gc::{Exhausted, Heap, HeapConfig};
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
@@ -31,6 +32,10 @@ impl Random {
     }
 }
 
+/// Globals of the programs: for anything, and for weak cells and ephemerons, which outlive what they name there.
+const GLOBALS: usize = 20;
+const WEAK_GLOBALS: usize = 40;
+
 /// A reference in the model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Value {
@@ -42,10 +47,21 @@ pub enum Value {
 /// An object in the model: reference fields and raw bits of the others, in order.
 #[derive(Clone, Debug)]
 pub enum Body {
-    Struct { ty: usize, refs: Vec<Value>, bits: Vec<u128> },
-    Data { ty: usize, bytes: Vec<u8> },
+    Struct {
+        ty: usize,
+        refs: Vec<Value>,
+        bits: Vec<u128>,
+    },
+    Data {
+        ty: usize,
+        bytes: Vec<u8>,
+    },
     Refs(Vec<Value>),
     Host(u32),
+    /// What it names: null once that died.
+    Weak(Value),
+    /// Key and value: both null once the key died.
+    Ephemeron(Value, Value),
 }
 
 /// A heap, its model and the roots of both.
@@ -61,6 +77,8 @@ pub struct World {
     immortals: Vec<(RawRef, usize)>,
     /// One in a hundred of these many steps asks for a collection.
     pub collect_every: usize,
+    /// Weak cells and ephemerons that were found cleared.
+    pub cleared: u64,
     next_host: u32,
     dead_hosts: HashSet<u32>,
     exhausted: bool,
@@ -74,8 +92,12 @@ impl World {
     }
 
     pub fn with(heap: Heap, types: Types, seed: u64) -> World {
-        let roots =
-            Roots { frames: vec![Vec::new()], globals: vec![0; 20], dirty: vec![false; 20], ..Roots::default() };
+        let roots = Roots {
+            frames: vec![Vec::new()],
+            globals: vec![0; GLOBALS + WEAK_GLOBALS],
+            dirty: vec![false; GLOBALS + WEAK_GLOBALS],
+            ..Roots::default()
+        };
         let mut world = World {
             heap,
             types,
@@ -83,9 +105,10 @@ impl World {
             random: Random::new(seed),
             bodies: Vec::new(),
             frames: vec![Vec::new()],
-            globals: vec![Value::Null; 20],
+            globals: vec![Value::Null; GLOBALS + WEAK_GLOBALS],
             immortals: Vec::new(),
             collect_every: 1,
+            cleared: 0,
             next_host: 0,
             dead_hosts: HashSet::new(),
             exhausted: false,
@@ -129,8 +152,11 @@ impl World {
             0..30 => self.new_struct(),
             30..42 => self.new_array(),
             42..44 => self.new_host(),
-            44..64 => self.store(),
-            64..72 => self.copy_or_fill(),
+            44..49 => self.new_weak(),
+            49..53 => self.new_ephemeron(),
+            53..57 => self.read_weak(),
+            57..69 => self.store(),
+            69..72 => self.copy_or_fill(),
             72..76 => self.load(),
             76..84 => self.pop(),
             84..88 => self.call(),
@@ -156,8 +182,15 @@ impl World {
             8..10 => self.heap.collect_major(&mut self.roots),
             10 => self.heap.collect_moving(&mut self.roots),
             _ => {
+                let before = self.heap.stats();
                 self.heap.collect_major(&mut self.roots);
+                let after = self.heap.stats();
+                if (after.compactions, after.held_ephemerons) != (before.compactions, before.held_ephemerons) {
+                    // Memory was refused: what ephemerons hold is not exact.
+                    return;
+                }
                 self.drain_hosts();
+                self.compare_weak(true);
                 let alive = self.alive_hosts();
                 let expected: HashSet<u32> = (0..self.next_host).filter(|index| !alive.contains(index)).collect();
                 assert_eq!(self.dead_hosts, expected, "a major finds exactly the dead host values");
@@ -256,6 +289,11 @@ impl World {
         };
         for _ in 0..self.random.below(4) {
             let Value::Object(object) = value else { break };
+            if let Some((next_ref, next)) = self.follow_weak(reference, object) {
+                let Value::Object(_) = next else { break };
+                (reference, value) = (next_ref, next);
+                continue;
+            }
             let Some((slot, next)) = self.random_field(object) else { break };
             let Value::Object(_) = next else { break };
             reference = self.heap.read_ref(reference, slot);
@@ -426,11 +464,15 @@ impl World {
 
     fn set_global(&mut self) -> Result<(), Exhausted> {
         let (reference, value) = self.pick();
-        let index = self.random.below(self.globals.len());
+        let index = self.random.below(GLOBALS);
+        self.write_global(index, reference, value);
+        Ok(())
+    }
+
+    fn write_global(&mut self, index: usize, reference: RawRef, value: Value) {
         self.heap.shade(self.roots.globals[index]);
         (self.roots.globals[index], self.globals[index]) = (reference, value);
         self.roots.dirty[index] = true;
-        Ok(())
     }
 
     fn drain_hosts(&mut self) {
@@ -440,28 +482,61 @@ impl World {
     }
 
     fn alive_hosts(&self) -> HashSet<u32> {
-        let mut seen = HashSet::new();
+        let hosts = self.alive().into_iter().filter_map(|object| match self.bodies[object] {
+            Body::Host(index) => Some(index),
+            _ => None,
+        });
+        hosts.collect()
+    }
+
+    /// All objects that the roots keep alive.
+    fn alive(&self) -> HashSet<usize> {
+        let mut alive = HashSet::new();
+        let mut ephemerons = Vec::new();
         let roots = self.frames.iter().flatten().chain(&self.globals);
         let mut grey: Vec<usize> = roots.filter_map(object_of).collect();
-        let mut alive = HashSet::new();
-        while let Some(object) = grey.pop() {
-            if seen.insert(object) {
-                match &self.bodies[object] {
-                    Body::Struct { refs, .. } | Body::Refs(refs) => grey.extend(refs.iter().filter_map(object_of)),
-                    Body::Host(index) => drop(alive.insert(*index)),
-                    Body::Data { .. } => {}
+        loop {
+            while let Some(object) = grey.pop() {
+                if alive.insert(object) {
+                    match &self.bodies[object] {
+                        Body::Struct { refs, .. } | Body::Refs(refs) => grey.extend(refs.iter().filter_map(object_of)),
+                        Body::Ephemeron(key, value) => ephemerons.push((*key, *value)),
+                        Body::Weak(_) | Body::Host(_) | Body::Data { .. } => {}
+                    }
                 }
             }
+            ephemerons.retain(|(key, value)| {
+                let waits = object_of(key).is_some_and(|key| !alive.contains(&key) && !self.is_immortal(key));
+                if !waits {
+                    grey.extend(object_of(value));
+                }
+                waits
+            });
+            if grey.is_empty() {
+                return alive;
+            }
         }
-        alive
+    }
+
+    fn is_immortal(&self, object: usize) -> bool {
+        self.immortals.iter().any(|immortal| immortal.1 == object)
     }
 
     /// Compares the heap with the model, from the roots.
     pub fn compare(&mut self) {
         self.heap.check(&mut self.roots);
         self.drain_hosts();
+        if self.random.below(3) == 0 {
+            self.compare_weak(false);
+        }
         let alive = self.alive_hosts();
         assert!(self.dead_hosts.is_disjoint(&alive), "a host value died whose cell is alive");
+        self.match_from_roots(false);
+    }
+
+    /// Compares everything that the roots lead to, through weak cells and ephemerons if `weak`, and returns where in
+    /// the heap the objects of the model lie.
+    fn match_from_roots(&mut self, weak: bool) -> HashMap<usize, RawRef> {
         let mut matched: HashMap<usize, RawRef> = HashMap::new();
         let mut taken: HashMap<RawRef, usize> = HashMap::new();
         let mut grey: Vec<(RawRef, Value)> = Vec::new();
@@ -487,7 +562,11 @@ impl World {
             }
             assert_eq!(taken.insert(reference, object), None, "two objects of the model are one of the heap");
             self.compare_object(reference, object, &mut grey);
+            if weak {
+                self.compare_weak_cell(reference, object, &mut grey);
+            }
         }
+        matched
     }
 
     fn compare_object(&self, reference: RawRef, object: usize, grey: &mut Vec<(RawRef, Value)>) {
@@ -514,6 +593,9 @@ impl World {
                 assert_eq!(heap.array_length(reference) as usize, refs.len());
                 grey.extend((0..refs.len()).map(|index| (heap.array_get_ref(reference, index as u32), refs[index])));
             }
+            // Reading what they name would keep it alive: `compare_weak` does that now and then.
+            Body::Weak(_) => assert_eq!(heap.type_of(reference), self.types.weak),
+            Body::Ephemeron(..) => assert_eq!(heap.type_of(reference), self.types.ephemeron),
             Body::Host(index) => {
                 assert_eq!(heap.type_of(reference), self.types.host);
                 assert_eq!(heap.read_i32(reference, 4), *index);

@@ -21,6 +21,8 @@ pub struct Types {
     pub data: Vec<(TypeId, u8)>,
     pub refs: TypeId,
     pub host: TypeId,
+    pub weak: TypeId,
+    pub ephemeron: TypeId,
 }
 
 pub fn array_type(table: &TypeTable, kind: ObjectKind, elem_shift: u8) -> TypeId {
@@ -54,15 +56,14 @@ impl Types {
         structs.push(object_type(&table, ObjectKind::Exception, StructLayout::exception(&[I32, Ref, I64, Ref])));
         let data = (0..5).map(|shift| (array_type(&table, ObjectKind::ArrayData, shift), shift)).collect();
         let refs = array_type(&table, ObjectKind::ArrayRef, 2);
-        let host = TypeDefinition {
-            ancestors: &[],
-            kind: ObjectKind::HostValue,
-            elem_shift: 0,
-            object_bytes: 16,
-            ref_offsets: &[],
+        let cell = |kind, ref_offsets: &[u32]| {
+            let definition = TypeDefinition { ancestors: &[], kind, elem_shift: 0, object_bytes: 16, ref_offsets };
+            table.add(&definition).unwrap()
         };
-        let host = table.add(&host).unwrap();
-        Types { table: Arc::new(table), structs, data, refs, host }
+        let host = cell(ObjectKind::HostValue, &[]);
+        let weak = cell(ObjectKind::Weak, &[]);
+        let ephemeron = cell(ObjectKind::Ephemeron, &[4, 8]);
+        Types { table: Arc::new(table), structs, data, refs, host, weak, ephemeron }
     }
 }
 
