@@ -26,6 +26,7 @@ mod store;
 mod trap;
 mod types;
 mod value;
+mod weak;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
 pub use config::{Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
@@ -53,3 +54,4 @@ pub use store::{
 pub use trap::{Trap, TrapKind};
 pub use types::*;
 pub use value::Val;
+pub use weak::{WeakEntry, WeakRoot};

@@ -30,7 +30,7 @@ pub use handle::{ModuleTypes, TypeHandle};
 use group::NewGroup;
 use heapwood_gc::{TypeDefinition, TypeTable, TypeTableFull};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
-use heapwood_gc_abi::layout::OBJECT_BYTES_MIN;
+use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, OBJECT_BYTES_MIN};
 use heapwood_gc_abi::{ObjectKind, StructLayout, TypeId};
 use heapwood_module::{CompositeKind, CompositeType, FuncType, Hierarchy, SubType, TypeIndex, TypeSection, ValType};
 use parking_lot::RwLock;
@@ -65,6 +65,10 @@ pub struct ReservedTypes {
     pub host_value: TypeId,
     /// Tag objects.
     pub tag: TypeId,
+    /// Weak cells.
+    pub weak: TypeId,
+    /// Ephemerons.
+    pub ephemeron: TypeId,
     /// Instance contexts; their size is known to the runtime only.
     pub context: TypeId,
 }
@@ -94,19 +98,17 @@ impl TypeRegistry {
     }
 
     fn build(table: Arc<TypeTable>, quota: u32, hash_mask: u64) -> Result<Arc<TypeRegistry>, RegistryError> {
-        let reserve = |kind| {
-            table.add(&TypeDefinition {
-                ancestors: &[],
-                kind,
-                elem_shift: 0,
-                object_bytes: OBJECT_BYTES_MIN,
-                ref_offsets: &[],
-            })
+        let with_refs = |kind, ref_offsets: &[u32]| {
+            let object_bytes = OBJECT_BYTES_MIN;
+            table.add(&TypeDefinition { ancestors: &[], kind, elem_shift: 0, object_bytes, ref_offsets })
         };
+        let reserve = |kind| with_refs(kind, &[]);
         let reserved = ReservedTypes {
             host_value: reserve(ObjectKind::HostValue)?,
             tag: reserve(ObjectKind::Opaque)?,
             context: reserve(ObjectKind::Opaque)?,
+            weak: reserve(ObjectKind::Weak)?,
+            ephemeron: with_refs(ObjectKind::Ephemeron, &[EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET])?,
         };
         let (state, hasher) = (RwLock::default(), RandomState::new());
         Ok(Arc::new(TypeRegistry { table, state, reserved, quota, hasher, hash_mask }))

@@ -83,6 +83,11 @@ impl StoreOpaque {
         Ok(cell)
     }
 
+    /// A cleared weak cell or ephemeron. May collect.
+    pub fn new_weak_cell(&mut self, ty: TypeId) -> Result<RawRef> {
+        Ok(self.heap.alloc_weak(ty, &mut self.guest).map_err(Guest::heap_exhausted)?)
+    }
+
     /// Drops host values whose cells died.
     pub fn reap_host_values(&mut self) {
         while let Some(index) = self.heap.pop_dead_host_value() {
