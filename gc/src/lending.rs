@@ -170,7 +170,7 @@ mod tests {
                     None => return Portion::Empty,
                     Some(number) => self.done.push(number),
                 }
-                if self.done.len() % 5 == 0 {
+                if self.done.len().is_multiple_of(5) {
                     return Portion::Stuck;
                 }
             }
