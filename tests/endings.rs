@@ -78,3 +78,23 @@ fn wasi_functions_refuse_a_shared_memory() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
     assert!(finished.stderr.contains("fd_write: WASI functions do not work on a shared memory"), "{}", finished.stderr);
 }
+
+/// A program that holds 64 MiB, as 64 arrays or as small objects with as much again for the arrays' lists.
+#[test]
+fn what_64_mib_need_is_96_and_not_60() {
+    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin/wasm/oom.wasm");
+    for options in [&[][..], &["--gc-mark-slice", "1000"], &["--gc-threads", "0"]] {
+        for objects in ["big", "small"] {
+            let run = |limit: &str| {
+                finish(
+                    heapwood().args(["run", "--gc-heap-max", limit]).args(options).arg(&program).args(["64", objects]),
+                )
+            };
+            let (fits, full) = (run("96m"), run("60m"));
+            assert_eq!((fits.code, fits.stderr.as_str()), (Some(0), ""), "{objects} {options:?}");
+            assert!(fits.stdout.ends_with("held 64 MiB\n"), "{}", fits.stdout);
+            assert_eq!(full.code, Some(134), "{objects} {options:?}: {}", full.stdout);
+            assert!(full.stderr.contains("the limit is --gc-heap-max 60m"), "{}", full.stderr);
+        }
+    }
+}

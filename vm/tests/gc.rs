@@ -99,15 +99,31 @@ fn arrays_of_all_sizes_survive() {
 
 #[test]
 fn a_full_heap_is_a_trap_and_the_store_stays_usable() {
-    let mut config = Config::new();
-    config.gc_heap_max(8 << 20);
-    let engine = Engine::new(&config).unwrap();
+    for slice in [0, 1, 1000] {
+        for threads in [0, 1] {
+            let mut config = Config::new();
+            config.gc_heap_max(8 << 20).gc_mark_slice(slice).gc_threads(threads);
+            fill_and_go_on(&config);
+        }
+    }
+}
+
+fn fill_and_go_on(config: &Config) {
+    let engine = Engine::new(config).unwrap();
     let text = r#"(module
         (type $n (struct (field (ref null $n)) (field i64)))
         (global $all (mut (ref null $n)) (ref.null $n))
         (func (export "fill") (result i64)
           (loop $l (global.set $all (struct.new $n (global.get $all) (i64.const 1))) (br $l))
           (unreachable))
+        (func (export "length") (result i32) (local $n (ref null $n)) (local $count i32)
+          (local.set $n (global.get $all))
+          (block $end (loop $l
+            (br_if $end (ref.is_null (local.get $n)))
+            (local.set $count (i32.add (local.get $count) (i32.const 1)))
+            (local.set $n (struct.get $n 0 (local.get $n)))
+            (br $l)))
+          (local.get $count))
         (func (export "clear") (global.set $all (ref.null $n)))
         (func (export "large") (drop (array.new_default $a (i32.const 0x7fffffff))))
         (type $a (array (mut i64))))"#;
@@ -116,12 +132,18 @@ fn a_full_heap_is_a_trap_and_the_store_stays_usable() {
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
     let fill = instance.get_typed_func::<(), i64>(&mut store, "fill").unwrap();
     let clear = instance.get_typed_func::<(), ()>(&mut store, "clear").unwrap();
+    let length = instance.get_typed_func::<(), i32>(&mut store, "length").unwrap();
     let large = instance.get_typed_func::<(), ()>(&mut store, "large").unwrap();
     for _ in 0..2 {
         let error = fill.call(&mut store, ()).unwrap_err();
         assert_eq!(error.trap().unwrap().kind(), TrapKind::HeapExhausted);
         assert!(error.to_string().contains("8388608"), "{error}");
+        // What the list held before it was full is there: most of the 8 MiB in nodes of 24 bytes.
+        assert!(length.call(&mut store, ()).unwrap() > 150_000);
+        store.gc().unwrap();
+        assert!(length.call(&mut store, ()).unwrap() > 150_000);
         clear.call(&mut store, ()).unwrap();
+        assert_eq!(length.call(&mut store, ()).unwrap(), 0);
     }
     let error = large.call(&mut store, ()).unwrap_err();
     assert_eq!(error.trap().unwrap().kind(), TrapKind::AllocationTooLarge);
