@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Types, World};
-use heapwood_gc::{BackingError, Heap, HeapConfig, HeapError};
+use heapwood_gc::{BackingError, Heap, HeapConfig, HeapError, Helpers};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 const STEPS: usize = 6_000;
 
@@ -22,6 +23,25 @@ fn config(fail_call: u64) -> HeapConfig {
 
 #[test]
 fn each_call_of_the_backing_fails_once() {
+    refuse_each(&config);
+}
+
+#[test]
+fn each_call_fails_once_with_slices() {
+    refuse_each(&|call| HeapConfig { mark_slice: NonZeroU64::new(50), ..config(call) });
+}
+
+#[test]
+fn each_call_fails_once_with_slices_and_a_helper() {
+    let helpers = Arc::new(Helpers::new(1));
+    refuse_each(&|call| HeapConfig {
+        mark_slice: NonZeroU64::new(500),
+        helpers: Some(helpers.clone()),
+        ..config(call)
+    });
+}
+
+fn refuse_each(config: &dyn Fn(u64) -> HeapConfig) {
     let mut world = World::new(&config(0), 7);
     world.run(STEPS);
     let calls = world.heap.backing_calls();

@@ -21,6 +21,9 @@ struct Setup {
     types: Types,
     roots: Roots,
     events: Arc<Mutex<Vec<GcEvent>>>,
+    /// Nodes that die for each hundred that are kept.
+    dying: usize,
+    due: usize,
 }
 
 fn setup(mark_slice: u64) -> Setup {
@@ -36,11 +39,16 @@ fn setup(mark_slice: u64) -> Setup {
     let sink = events.clone();
     heap.set_listener(Some(Box::new(move |event| sink.lock().unwrap().push(*event))));
     let roots = Roots { frames: vec![vec![0; 8]], globals: vec![0; 8], dirty: vec![false; 8], ..Roots::default() };
-    Setup { heap, types, roots, events }
+    Setup { heap, types, roots, events, dying: 0, due: 0 }
 }
 
 impl Setup {
     fn node(&mut self) -> RawRef {
+        self.due += self.dying;
+        while self.due >= 100 {
+            self.due -= 100;
+            self.heap.alloc_struct(self.types.structs[2].id, &mut self.roots).unwrap();
+        }
         self.heap.alloc_struct(self.types.structs[2].id, &mut self.roots).unwrap()
     }
 
@@ -153,6 +161,32 @@ const SHAPES: [(&str, Build); 5] = [
         }
     }),
 ];
+
+#[test]
+fn minors_are_bounded_at_any_survival_of_any_graph() {
+    for (name, build) in SHAPES {
+        for (percent, dying) in [(100, 0), (50, 100), (10, 900)] {
+            let mut setup = setup(1_000);
+            setup.dying = dying;
+            build(&mut setup);
+            // And nothing survives.
+            for _ in 0..50_000 {
+                setup.heap.alloc_struct(setup.types.structs[2].id, &mut setup.roots).unwrap();
+            }
+            let (events, stats) = (setup.events.lock().unwrap().clone(), setup.heap.stats());
+            let young_bytes = (256 << 10) + (64 << 10);
+            assert!(stats.minors > 3 && stats.minor_copied_bytes_max <= young_bytes, "{name}, {percent} %");
+            assert!(stats.minor_log_entries_max <= LOG_ENTRIES_MAX as u64, "{name}, {percent} %");
+            assert!(stats.minor_log_fields_max <= LOG_FIELDS_MAX + 10_000, "{name}, {percent} %");
+            let (most, last) = of_kind(&events, GcEventKind::Minor)
+                .fold((0, 0), |(most, _), minor| (minor.roots.max(most), minor.roots));
+            // Frames since the last minor: those of an eden of nodes; written globals are as many at most.
+            assert!(most <= 3 * young_bytes / 24 * 4, "{name}, {percent} %: {most} roots");
+            assert!(last <= TOP_SLOTS, "{name}, {percent} %: {last} roots when nothing happens");
+            setup.heap.check(&mut setup.roots);
+        }
+    }
+}
 
 #[test]
 fn slices_keep_to_their_budget() {
