@@ -145,5 +145,7 @@ fn programs_compute_what_the_model_does() {
     }
     println!("{objects} objects of the long runs; {minors} minors, {markings} markings, {compactions} compactions");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(markings > 100 && minors > markings && compactions > 0, "the collector was idle");
+    // One seed alone may be a short program.
+    let is_busy = markings > 100 && minors > markings && compactions > 0;
+    assert!(is_busy || seeds().count() < DEFAULT_SEEDS.count(), "the collector was idle");
 }
