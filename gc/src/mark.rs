@@ -35,6 +35,9 @@ const SMALL_REFS_MAX: usize = (SMALL_BYTES_MAX / 4) as usize;
 pub const ELEMENTS_AT_ONCE: u32 = 1024;
 /// Blocks whose overflow is looked at as one unit of work.
 const OVERFLOW_BLOCKS_AT_ONCE: u32 = 512;
+/// Of these, most that are searched for deferred objects, and what that counts in fields.
+const SEARCHED_BLOCKS_AT_ONCE: u64 = 4;
+const SEARCHED_BLOCK_FIELDS: u64 = 200;
 /// Entries of the mark stack at first.
 const MARK_STACK_MIN: usize = 4 << 10;
 /// In a shaded reference: the mutator has marked the object, so it is to be scanned whatever its mark says.
@@ -142,25 +145,29 @@ impl Grey {
         }
     }
 
-    /// The stack is empty: pushes deferred objects of the next blocks. False if there are none any more.
+    /// The stack is empty: pushes deferred objects of the next blocks. What that cost, in fields; none if there are no
+    /// such objects any more.
     #[cold]
-    pub fn push_deferred(&mut self, memory: Memory, blocks_high: u32) -> bool {
+    pub fn push_deferred(&mut self, memory: Memory, blocks_high: u32) -> Option<u64> {
         if self.deferred_from == u32::MAX {
-            return false;
+            return None;
         }
-        let from = std::mem::replace(&mut self.deferred_from, u32::MAX);
-        let end = blocks_high.min(from.saturating_add(OVERFLOW_BLOCKS_AT_ONCE));
-        for block in from..end {
+        let mut block = std::mem::replace(&mut self.deferred_from, u32::MAX);
+        let end = blocks_high.min(block.saturating_add(OVERFLOW_BLOCKS_AT_ONCE));
+        let mut searched = 0;
+        while block < end && searched < SEARCHED_BLOCKS_AT_ONCE {
             if memory.is_overflowed(block) {
                 memory.set_overflowed(block, false);
                 let bytes = if memory.block_state(block) == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
                 self.push_deferred_of(memory, block_start(block), bytes);
+                searched += 1;
             }
+            block += 1;
         }
-        if end < blocks_high {
-            self.deferred_from = self.deferred_from.min(end);
+        if block < blocks_high {
+            self.deferred_from = self.deferred_from.min(block);
         }
-        true
+        Some(64 + searched * SEARCHED_BLOCK_FIELDS)
     }
 
     fn push_deferred_of(&mut self, memory: Memory, start: u32, bytes: u32) {
@@ -266,8 +273,10 @@ impl Marker {
             }
             match self.grey.pop() {
                 Some(entry) => self.scan(entry),
-                None if self.grey.push_deferred(self.memory, self.blocks_high) => self.work.fields += 64,
-                None => break,
+                None => match self.grey.push_deferred(self.memory, self.blocks_high) {
+                    Some(fields) => self.work.fields += fields,
+                    None => break,
+                },
             }
         }
         self.work.overflows = self.grey.overflows;

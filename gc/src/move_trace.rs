@@ -88,7 +88,7 @@ impl MoveTracer<'_> {
             self.grey.make_room(self.cage, ELEMENTS_AT_ONCE as usize, self.available_bytes);
             match self.grey.pop() {
                 Some(entry) => self.scan(entry),
-                None if self.grey.push_deferred(self.memory, self.old.blocks.high()) => {}
+                None if self.grey.push_deferred(self.memory, self.old.blocks.high()).is_some() => {}
                 None => break,
             }
         }
