@@ -214,6 +214,36 @@ fn json_parse(n: u32) -> i64 {
 }
 
 /// What `run(n)` of a program returns.
+/// Only the order of random numbers matters: the node at a position always has that position's number.
+fn large_graph(mib: u32) -> i64 {
+    let mut random = Random::new();
+    // Rows above the one that is being filled do not exist yet.
+    let any = |random: &mut Random, row: u32| {
+        if random.below(mib) <= row {
+            random.below(32768);
+        }
+    };
+    let make = |random: &mut Random, row: u32| {
+        if random.below(4) == 0 {
+            any(random, row);
+        }
+    };
+    for row in 0..mib {
+        (0..32768).for_each(|_| make(&mut random, row));
+    }
+    let mut sum = 0;
+    for _ in 0..mib * 8192 {
+        random.below(mib);
+        sum += i64::from(random.below(32768));
+        if random.below(4) == 0 {
+            any(&mut random, mib);
+            any(&mut random, mib);
+        }
+        make(&mut random, mib);
+    }
+    sum
+}
+
 fn run(name: &str, n: u32, options: &[&str]) -> i64 {
     let path = format!("{}/benches/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"));
     let mut command = heapwood();
@@ -228,13 +258,14 @@ fn run(name: &str, n: u32, options: &[&str]) -> i64 {
 type Model = fn(u32) -> i64;
 
 /// Each program with its model, a size that reaches everything, and one for slow modes.
-const GUESTS: [(&str, Model, u32, u32); 6] = [
+const GUESTS: [(&str, Model, u32, u32); 7] = [
     ("lru_cache", lru_cache, 400_000, 20_000),
     ("message_bus", message_bus, 60_000, 3_000),
     ("graph", graph, 100_000, 500),
     ("gcbench", gcbench, 12, 8),
     ("deep_lists", deep_lists, 100_000, 500),
     ("json_parse", json_parse, 400, 20),
+    ("large_graph", large_graph, 4, 1),
 ];
 
 #[test]

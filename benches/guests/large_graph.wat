@@ -1,7 +1,11 @@
-;; A graph of n MiB of nodes of 32 bytes, of which a quarter references another at random; nodes are replaced at
-;; random and old ones changed: for heaps that are much larger than any cache. Live: n MiB, and an eighth of that in reference arrays.
+;; A graph of n MiB of nodes of 32 bytes, of which a quarter references another at random; nodes are replaced at random
+;; and others changed: for heaps that are much larger than any cache. Live: n MiB, and an eighth of that in arrays.
 (module
-  (type $node (struct (field $left (mut (ref null $node))) (field $right (mut (ref null $node))) (field $id i64) (field $sum (mut i64))))
+  (type $node (struct
+    (field $left (mut (ref null $node)))
+    (field $right (mut (ref null $node)))
+    (field $id i64)
+    (field $sum (mut i64))))
   (type $row (array (mut (ref null $node))))
   (type $rows (array (mut (ref null $row))))
   (global $rows (mut (ref null $rows)) (ref.null $rows))
@@ -14,7 +18,7 @@
     (local.set $x (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 7))))
     (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 17))))
     (global.set $seed (local.get $x))
-    (i32.wrap_i64 (i64.rem_u (i64.shr_u (local.get $x) (i64.const 11)) (i64.extend_i32_u (local.get $below)))))
+    (i32.rem_u (i32.wrap_i64 (i64.shr_u (local.get $x) (i64.const 33))) (local.get $below)))
 
   (func $any (result (ref null $node))
     (local $row (ref null $row))
@@ -41,7 +45,7 @@
         (br_if $nodes (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 32768))))
       (br_if $rows_loop (i32.lt_u (local.tee $r (i32.add (local.get $r) (i32.const 1))) (local.get $mib)))))
 
-  ;; Replaces a node and changes an old one.
+  ;; Replaces nodes, and changes one for every four of them.
   (func $change (param $ops i32) (result i64)
     (local $row (ref null $row)) (local $old (ref null $node)) (local $sum i64) (local $at i32)
     (loop $next
