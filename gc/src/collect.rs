@@ -213,7 +213,8 @@ impl Heap {
         Done { mark, roots, frames, live_bytes: mark.live_bytes, ..Done::default() }
     }
 
-    fn begin_epoch(&mut self) {
+    /// Nothing is marked in a new epoch. Everything is swept.
+    pub(crate) fn begin_epoch(&mut self) {
         self.old.retire();
         self.old.epoch = 3 - self.old.epoch;
         self.loan.marker().begin(self.old.epoch);

@@ -46,16 +46,15 @@ pub struct Cycle {
     marking: bool,
     /// The provider has roots that were not visited.
     roots_left: bool,
-    /// Marked by the mutator, not scanned.
+    /// What the mutator shaded and the marker has not taken over (`SHADED_MARKED`: it is marked).
     shaded: SideVec<u32>,
     /// Since the start: CPU time of marking, and bytes that were in the old space then.
     mark_ns: u64,
     allocated_before: u64,
-    roots: RootWork,
 }
 
 /// How much one slice may do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
     /// Fields.
     pub fields: u64,
@@ -77,7 +76,6 @@ impl Cycle {
             shaded: SideVec::new(cage, SHADED_MAX),
             mark_ns: 0,
             allocated_before: 0,
-            roots: RootWork::default(),
         }
     }
 }
@@ -226,17 +224,13 @@ impl Heap {
     pub(crate) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         debug_assert!(self.log.len() == 0 && self.nursery.survivors().is_empty() && sweep::is_done(&self.old));
         let stop = self.stop();
-        self.old.retire();
-        self.old.epoch = 3 - self.old.epoch;
-        self.loan.marker().begin(self.old.epoch);
-        self.prepare_waiting();
+        self.begin_epoch();
         self.cycle.marking = true;
         self.cycle.roots_left = true;
         self.cycle.mark_ns = 0;
         self.cycle.allocated_before = self.old.allocated_bytes;
         self.policy.marking_started(self.old.allocated_bytes);
         let work = roots.begin_snapshot(self.loan.marker());
-        self.cycle.roots = work;
         self.loan.marker().set_blocks_high(self.old.blocks.high());
         self.loan.lend(&mut self.cage, self.charge.available_bytes());
         let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
@@ -246,7 +240,7 @@ impl Heap {
     /// Marks for a while. Returns whether the marking has ended.
     pub(crate) fn mark_slice(&mut self, budget: Budget, cause: GcCause, roots: &mut dyn RootProvider) -> bool {
         let stop = self.stop();
-        if budget.fields == u64::MAX && budget.ns == u64::MAX {
+        if budget == Budget::ALL {
             self.loan.marker();
         }
         let is_home = self.loan.is_home();

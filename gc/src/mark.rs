@@ -21,7 +21,8 @@ use crate::roots::RootVisitor;
 use crate::waiting::Waiting;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::header::LARGE;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+use std::ops::Range;
 
 /// Bits of a mark byte that hold the epoch.
 pub const EPOCH_MASK: u8 = 3;
@@ -122,6 +123,36 @@ impl Grey {
     pub fn room(&self) -> usize {
         let capacity = self.stack.capacity();
         if capacity == self.stack.capacity_max() { usize::MAX } else { capacity - self.stack.len() }
+    }
+
+    /// Counts an object when its scan begins. Of a reference array: which elements are scanned now; the rest is pushed.
+    #[inline(always)]
+    pub fn begin_scan(
+        &mut self,
+        memory: Memory,
+        entry: u64,
+        descriptor: &Descriptor,
+        work: &mut MarkWork,
+    ) -> Option<Range<u32>> {
+        let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
+        if start == 0 {
+            let bytes = memory.object_bytes(object, descriptor);
+            work.objects += 1;
+            work.live_bytes += bytes;
+            if memory.header(object) & LARGE == 0 {
+                memory.add_marked(block_of(object.0), bytes as u32);
+            }
+        }
+        if descriptor.kind != ObjectKind::ArrayRef {
+            return None;
+        }
+        let length = memory.array_length(object);
+        let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
+        if end < length {
+            self.push(memory, object.0 as u64 | (end as u64) << 32);
+        }
+        work.fields += (end - start) as u64 + 1;
+        Some(start..end)
     }
 
     /// Whether nothing waits.
@@ -328,26 +359,12 @@ impl Marker {
 
     #[inline(always)]
     fn scan(&mut self, entry: u64) {
-        let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
-        let (memory, types) = (self.memory, self.memory);
-        let header = memory.header(object);
-        let id = TypeId::of_header(header);
-        let descriptor = types.descriptor(id);
-        if start == 0 {
-            let bytes = memory.object_bytes(object, descriptor);
-            self.work.objects += 1;
-            self.work.live_bytes += bytes;
-            if header & LARGE == 0 {
-                memory.add_marked(block_of(object.0), bytes as u32);
-            }
-        }
-        if descriptor.kind == ObjectKind::ArrayRef {
-            let length = memory.array_length(object);
-            let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
-            if end < length {
-                self.grey.push(memory, object.0 as u64 | (end as u64) << 32);
-            }
-            self.work.fields += (end - start) as u64 + 1;
+        let memory = self.memory;
+        let object = ObjectReference(entry as u32);
+        let id = TypeId::of_header(memory.header(object));
+        let descriptor = memory.descriptor(id);
+        if let Some(elements) = self.grey.begin_scan(memory, entry, descriptor, &mut self.work) {
+            let Range { start, end } = elements;
             memory.each_element_slot_backwards(object, start, end, |slot| self.shade(memory.slot(slot)));
         } else if descriptor.kind == ObjectKind::Ephemeron {
             self.scan_ephemeron(object);

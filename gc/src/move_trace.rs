@@ -12,7 +12,8 @@ use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, Slot, is_old, is_young};
 use crate::roots::RootVisitor;
 use heapwood_gc_abi::header::{AGED, FORWARDED, LARGE, PINNED, UNLOGGED};
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{RawRef, TypeId};
+use std::ops::Range;
 
 /// A walk under way.
 pub struct MoveTracer<'a> {
@@ -96,26 +97,12 @@ impl MoveTracer<'_> {
     }
 
     fn scan(&mut self, entry: u64) {
-        let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
         let memory = self.memory;
-        let header = memory.header(object);
-        let id = TypeId::of_header(header);
+        let object = ObjectReference(entry as u32);
+        let id = TypeId::of_header(memory.header(object));
         let descriptor = memory.descriptor(id);
-        if start == 0 {
-            let bytes = memory.object_bytes(object, descriptor);
-            self.work.objects += 1;
-            self.work.live_bytes += bytes;
-            if header & LARGE == 0 {
-                memory.add_marked(block_of(object.0), bytes as u32);
-            }
-        }
-        if descriptor.kind == ObjectKind::ArrayRef {
-            let length = memory.array_length(object);
-            let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
-            if end < length {
-                self.grey.push(memory, object.0 as u64 | (end as u64) << 32);
-            }
-            self.work.fields += (end - start) as u64 + 1;
+        if let Some(elements) = self.grey.begin_scan(memory, entry, descriptor, &mut self.work) {
+            let Range { start, end } = elements;
             memory.each_element_slot_backwards(object, start, end, |slot| self.shade_slot(slot));
         } else {
             self.work.fields += descriptor.ref_count as u64 + 1;

@@ -110,7 +110,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     }
     let earlier = args.compare.iter().map(|path| page::earlier_runs(path)).collect::<Result<Vec<_>>>()?;
     let name = || args.module.display().to_string();
-    let measured = subject::measure(args, &engine, &module, trace.as_ref(), args.warmup, args.reps);
+    let measured = subject::measure(args, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);
     let measured = measured.with_context(name)?;
     let mut object = report(args, &compile, &measured)?;
     if args.overhead {

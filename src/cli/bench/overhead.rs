@@ -26,7 +26,7 @@ fn without_collector(args: &BenchArgs, config: &Config, bytes: &[u8]) -> Result<
     let module = Module::new(&engine, bytes)?;
     let mut calls = Vec::new();
     for _ in 0..args.reps {
-        calls.extend(subject::measure_calls(args, &engine, &module, None, 0, 1)?.calls);
+        calls.extend(subject::measure(args, &engine, &module, None, 1, None)?.calls);
     }
     Ok(calls)
 }

@@ -29,7 +29,7 @@ pub struct Slices {
     pub pauses: Recording,
 }
 
-/// Calls `warmup + reps` times, then `step` if slices are asked for.
+/// Calls `count` times, then `step` if slices are asked for.
 ///
 /// # Errors
 /// A trap, an exception, an export that is missing, results that differ.
@@ -38,30 +38,12 @@ pub fn measure(
     engine: &Engine,
     module: &Module,
     trace: Option<&Trace>,
-    warmup: usize,
-    reps: usize,
+    count: usize,
+    slice: Option<Slice>,
 ) -> Result<Measurement> {
     match &args.invoke {
-        Some(name) => measure_export(args, engine, module, name, trace, (warmup + reps, args.slice)),
-        None => measure_start(args, engine, module, trace, warmup + reps),
-    }
-}
-
-/// The same without slices.
-///
-/// # Errors
-/// As there.
-pub fn measure_calls(
-    args: &BenchArgs,
-    engine: &Engine,
-    module: &Module,
-    trace: Option<&Trace>,
-    warmup: usize,
-    reps: usize,
-) -> Result<Measurement> {
-    match &args.invoke {
-        Some(name) => measure_export(args, engine, module, name, trace, (warmup + reps, None)),
-        None => measure_start(args, engine, module, trace, warmup + reps),
+        Some(name) => measure_export(args, engine, module, name, trace, (count, slice)),
+        None => measure_start(args, engine, module, trace, count),
     }
 }
 

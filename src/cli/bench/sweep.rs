@@ -71,7 +71,7 @@ fn with_heap(
     config.gc_heap_max(heap_bytes);
     let engine = Engine::new(&config)?;
     let module = Module::new(&engine, bytes)?;
-    subject::measure(args, &engine, &module, None, warmup, reps)
+    subject::measure(args, &engine, &module, None, warmup + reps, args.slice)
 }
 
 /// Whether one call (and the slices, if they are asked for) ends with this limit.
