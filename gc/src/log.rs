@@ -15,7 +15,7 @@ pub const LOG_ENTRIES_MAX: usize = 4096;
 /// Reference fields of all entries at which a minor is asked for.
 pub const LOG_FIELDS_MAX: u64 = 131_072;
 /// What a chunk of 32 references weighs, in fields: it costs more misses of the cache than an object.
-pub const CHUNK_WEIGHT: u64 = 64;
+pub const CHUNK_WEIGHT: u64 = 128;
 /// Entries that address space is taken for.
 const LOG_CAPACITY: usize = 8 << 20;
 
