@@ -53,7 +53,7 @@ impl Minor<'_> {
         memory.set_header(to, header & !AGED | if aged.is_some() { AGED } else { UNLOGGED });
         memory.forward(object, to);
         self.work.copied_objects += 1;
-        if descriptor.is_small && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.ref_map) {
+        if descriptor.is_small && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs) {
             return to.0;
         }
         if descriptor.ref_count != 0 || descriptor.kind == ObjectKind::ArrayRef {
@@ -116,7 +116,7 @@ impl Minor<'_> {
             memory.set_header(to, header & !AGED | state);
             memory.forward(object, to);
             memory.set_word(slot, to.0);
-            let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.ref_map);
+            let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs);
             debug_assert!(pushed);
         }
         (self.edges, self.to, self.promoted) = (edges, to_space, promoted);

@@ -334,12 +334,11 @@ impl Marker {
             objects += 1;
             live_bytes += descriptor.size as u64;
             fields += descriptor.ref_count as u64 + 1;
-            let mut map = descriptor.ref_map;
+            let mut words = descriptor.small_refs;
             memory.add_marked(block_of(object), descriptor.size);
-            while map != 0 {
-                let word = 63 - map.leading_zeros();
-                map ^= 1 << word;
-                let value = memory.word(object.wrapping_add(word));
+            while words != 0 {
+                let value = memory.word(object.wrapping_add(words as u8 as u32));
+                words >>= 8;
                 if is_old(value) && !is_marked(memory, epoch, value) {
                     if WAKES && memory.mark(value) & WAITING != 0 {
                         keys[woken] = value;

@@ -129,17 +129,18 @@ impl TypeTable {
         let mut display = [TypeId::NONE; DISPLAY_DEPTH];
         let direct = chain.len().min(DISPLAY_DEPTH);
         display[..direct].copy_from_slice(&chain[..direct]);
+        let is_small = !is_array && bytes <= SMALL_BYTES_MAX && definition.kind != ObjectKind::Ephemeron;
         let descriptor = Descriptor {
             display,
             kind: definition.kind,
             depth: ancestors.len() as u8,
             elem_shift: definition.elem_shift,
-            is_small: !is_array && bytes <= SMALL_BYTES_MAX && definition.kind != ObjectKind::Ephemeron,
+            is_small,
             size: if is_array { 8 } else { bytes },
             ref_map: map[0],
             ref_count: definition.ref_offsets.len() as u32,
             ref_map_tail: map.len() as u32 - 1,
-            reserved_tail: 0,
+            small_refs: if is_small { small_refs(map[0]) } else { 0 },
         };
         self.file.write(id, &descriptor, &chain[direct..], &map[1..]);
     }
@@ -190,6 +191,16 @@ fn check_fixed_layout(definition: &TypeDefinition<'_>) {
         _ => return,
     };
     assert!(definition.object_bytes == bytes && definition.ref_offsets == refs, "not the layout of {definition:?}");
+}
+
+/// The words of a map, a byte for each, the last one in the lowest.
+fn small_refs(mut map: u64) -> u64 {
+    let mut words = 0;
+    while map != 0 {
+        words = words << 8 | map.trailing_zeros() as u64;
+        map &= map - 1;
+    }
+    words
 }
 
 /// Words of reference map that do not fit the fixed part.

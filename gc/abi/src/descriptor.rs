@@ -64,11 +64,12 @@ pub struct Descriptor {
     pub ref_count: u32,
     /// Structs above 64 words: number of `u64` of reference map in the tail.
     pub ref_map_tail: u32,
-    /// Not used.
-    pub reserved_tail: u64,
+    /// Small objects: the words that are references, a byte for each, the last one in the lowest; the rest is 0.
+    pub small_refs: u64,
 }
 
 const _: () = assert!(std::mem::size_of::<Descriptor>() == DESCRIPTOR_BYTES);
+const _: () = assert!(SMALL_BYTES_MAX / 4 - 1 < 8, "`small_refs` ends with a byte of 0");
 
 impl Descriptor {
     /// Offset in bytes of `display[depth]`.

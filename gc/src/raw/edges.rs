@@ -25,7 +25,7 @@ const _: () = assert!(YOUNG_BITS == 24 && NURSERY_START.is_multiple_of(NURSERY_R
 
 impl EdgeStack {
     /// Room that an object needs: the most edges that it can have.
-    pub const AT_ONCE: usize = 64;
+    pub const AT_ONCE: usize = 8;
 
     /// A stack over the memory of `edges`.
     pub fn new(edges: &mut SideVec<u64>) -> EdgeStack {
@@ -49,22 +49,22 @@ impl EdgeStack {
         Some(Edge { slot: edge as u32, young, word: (edge >> 56) as u32 })
     }
 
-    /// Pushes an edge for each word of `map` that is young in the object at `from`, which lies at `to` now; the first
-    /// one last. False, and nothing is pushed, if the room might not do.
+    /// Pushes an edge for each of `words` (as in [`heapwood_gc_abi::Descriptor::small_refs`]) that is young in the object
+    /// at `from`, which lies at `to` now; the first one last. False, and nothing is pushed, if the room might not do.
     #[inline(always)]
     #[must_use]
-    pub fn push_young<const WORDS: bool>(&mut self, memory: Memory, from: u32, to: u32, mut map: u64) -> bool {
+    pub fn push_young<const WORDS: bool>(&mut self, memory: Memory, from: u32, to: u32, mut words: u64) -> bool {
         if self.room() < EdgeStack::AT_ONCE {
             return false;
         }
-        while map != 0 {
-            let word = 63 - map.leading_zeros();
-            map ^= 1 << word;
+        while words != 0 {
+            let word = words as u8 as u32;
+            words >>= 8;
             let value = memory.word(from.wrapping_add(word));
             if is_young(value) {
                 let young = if WORDS { value ^ (NURSERY_START / 4) as u32 | word << YOUNG_BITS } else { value };
                 let edge = to.wrapping_add(word) as u64 | (young as u64) << 32;
-                // SAFETY: S1: a map has 64 bits, and there was room for as many.
+                // SAFETY: S1: a u64 has 8 bytes, and there was room for as many edges.
                 unsafe { self.0.push_unchecked(edge) };
             }
         }
