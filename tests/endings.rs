@@ -4,6 +4,7 @@ mod common;
 
 use common::{finish, heapwood, scratch, wat};
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Writes a line, then never ends.
@@ -37,7 +38,7 @@ fn sigint_ends_a_guest_with_130_and_says_nothing() {
 
 #[test]
 fn an_uncaught_kotlin_exception_says_class_message_and_cause() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let finished = finish(heapwood().arg("run").arg(root.join("tests/guests/kotlin/wasm/uncaught.wasm")));
     assert_eq!(finished.code, Some(134));
     for line in ["Uncaught exception: Broken: outer failure", "Caused by: kotlin.IllegalStateException: inner failure"]
@@ -82,7 +83,7 @@ fn wasi_functions_refuse_a_shared_memory() {
 /// A program that holds 64 MiB, as 64 arrays or as small objects with as much again for the arrays' lists.
 #[test]
 fn what_64_mib_need_is_96_and_not_60() {
-    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin/wasm/oom.wasm");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin/wasm/oom.wasm");
     for options in [&[][..], &["--gc-mark-slice", "1000"], &["--gc-threads", "0"]] {
         for objects in ["big", "small"] {
             let run = |limit: &str| {
@@ -97,4 +98,37 @@ fn what_64_mib_need_is_96_and_not_60() {
             assert!(full.stderr.contains("the limit is --gc-heap-max 60m"), "{}", full.stderr);
         }
     }
+}
+
+/// `ulimit -d`: the system gives the process less than `--gc-heap-max`.
+#[test]
+fn what_the_system_refuses_is_not_called_the_heaps_limit() {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin/wasm/oom.wasm");
+    let run = |options: &[&str], module: &Path, args: &[&str]| {
+        let mut command = Command::new("sh");
+        command.env_clear().args(["-c", "ulimit -d 65536 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_heapwood"), "run"]);
+        finish(command.args(options).arg(module).args(args))
+    };
+    for options in [&[][..], &["--gc-mark-slice", "1000"], &["--gc-threads", "0"]] {
+        for objects in ["big", "small"] {
+            let refused = run(&[options, &["--gc-heap-max", "256m"]].concat(), &program, &["200", objects]);
+            assert_eq!(refused.code, Some(134), "{objects} {options:?}: {}", refused.stdout);
+            let says =
+                ["trap: heap exhausted (the system refused to ", "limit is 268435456", "--gc-heap-max 256m is more"];
+            for part in says {
+                assert!(refused.stderr.contains(part), "`{part}` is not in {}", refused.stderr);
+            }
+            let full = run(&[options, &["--gc-heap-max", "16m"]].concat(), &program, &["200", objects]);
+            assert!(full.stderr.contains("do not fit the heap's limit of 16777216 bytes"), "{}", full.stderr);
+            assert!(full.stderr.contains("the limit is --gc-heap-max 16m"), "{}", full.stderr);
+        }
+    }
+    let table =
+        wat(&scratch("large-table"), "table.wat", "(module (table 10000000 anyref) (func (export \"_start\")))");
+    let refused = run(&[], &table, &[]);
+    assert_eq!(refused.code, Some(0), "{}", refused.stderr);
+    let table = "(module (table 10000000 anyref) (table 10000000 anyref) (func (export \"_start\")))";
+    let refused = run(&[], &wat(&scratch("large-tables"), "tables.wat", table), &[]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("the system refused 10000000 elements for a table"), "{}", refused.stderr);
 }

@@ -96,7 +96,7 @@ impl Heap {
     ) -> Result<RawRef, Exhausted> {
         debug_assert_eq!(self.types.descriptor(ty).kind, ObjectKind::HostValue);
         let bytes = self.types.descriptor(ty).size as u64;
-        self.hosts.make_room(&mut self.cage).map_err(|_| self.exhausted(bytes))?;
+        self.hosts.make_room(&mut self.cage).map_err(|refused| self.exhausted(bytes, refused))?;
         let cell = self.alloc_struct(ty, roots)?;
         self.memory.set_word(cell + HOST_VALUE_INDEX_OFFSET / 4, index);
         self.hosts.add(ObjectReference(cell));
@@ -111,7 +111,7 @@ impl Heap {
         debug_assert!(matches!(descriptor.kind, ObjectKind::Weak | ObjectKind::Ephemeron));
         let cell = self.alloc_struct(ty, roots)?;
         let room = self.weak.make_room(&mut self.cage, descriptor.kind);
-        room.map_err(|_| self.exhausted(descriptor.size as u64))?;
+        room.map_err(|refused| self.exhausted(descriptor.size as u64, refused))?;
         self.sync_side_charge();
         Ok(cell)
     }
@@ -139,10 +139,8 @@ impl Heap {
     /// Takes zeroed raw memory that never moves and is never freed or scanned, for instance contexts and function
     /// objects. It starts at a multiple of 8 bytes. Does not collect.
     pub fn alloc_immortal(&mut self, bytes: u64) -> Result<RawRef, Exhausted> {
-        match self.immortal.allocate(&mut self.cage, &mut self.charge, bytes) {
-            Ok(reference) => Ok(reference),
-            Err(_) => Err(self.exhausted(bytes)),
-        }
+        let taken = self.immortal.allocate(&mut self.cage, &mut self.charge, bytes);
+        taken.map_err(|refused| self.exhausted(bytes, refused))
     }
 
     /// Allocates an immortal object of fixed size, zeroed. It must only ever reference immortal objects and its
@@ -169,8 +167,8 @@ impl Heap {
         Ok(object)
     }
 
-    pub(crate) fn exhausted(&self, requested_bytes: u64) -> Exhausted {
-        Exhausted { limit_bytes: self.charge.limit_bytes(), requested_bytes }
+    pub(crate) fn exhausted(&self, requested_bytes: u64, why: Refused) -> Exhausted {
+        Exhausted { limit_bytes: self.charge.limit_bytes(), requested_bytes, why }
     }
 
     fn is_born_old(&self, bytes: u64) -> bool {
@@ -211,8 +209,8 @@ impl Heap {
                     if attempt == 0 && self.nursery.granted() > EDEN_START {
                         self.pace(roots);
                     }
-                    if self.grant(granted).is_err() {
-                        self.emergency(&mut attempt, bytes as u64, roots)?;
+                    if let Err(refused) = self.grant(granted) {
+                        self.emergency(&mut attempt, refused, bytes as u64, roots)?;
                     }
                 }
                 None => self.minor(GcCause::EdenFull, false, roots),
@@ -305,10 +303,11 @@ impl Heap {
         self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
     }
 
-    /// Frees memory, harder with each attempt.
+    /// Frees memory, harder with each attempt; `refused` is what the last one came to.
     fn emergency(
         &mut self,
         attempt: &mut u32,
+        refused: Refused,
         requested_bytes: u64,
         roots: &mut dyn RootProvider,
     ) -> Result<(), Exhausted> {
@@ -318,14 +317,14 @@ impl Heap {
             1 if self.is_marking() => self.finish_marking(GcCause::Emergency, roots),
             1 => self.major(GcCause::Emergency, roots),
             2..=COMPACTIONS_MAX => self.compact(GcCause::Emergency, false, roots),
-            _ => return Err(self.exhausted(requested_bytes)),
+            _ => return Err(self.exhausted(requested_bytes, refused)),
         }
         self.stall();
         let gained = used_before.saturating_sub(self.charge.used_bytes());
         let is_futile = *attempt > 2 && gained < limit_bytes / FREE_PART_MIN;
         // With little left, going on would collect for every few objects.
         let is_full = *attempt > 1 && self.charge.available_bytes() < limit_bytes / FREE_PART_MIN;
-        if is_futile || is_full { Err(self.exhausted(requested_bytes)) } else { Ok(()) }
+        if is_futile || is_full { Err(self.exhausted(requested_bytes, refused)) } else { Ok(()) }
     }
 
     fn alloc_old(
@@ -335,7 +334,7 @@ impl Heap {
         roots: &mut dyn RootProvider,
     ) -> Result<ObjectReference, Exhausted> {
         if bytes > self.charge.limit_bytes() {
-            return Err(self.exhausted(bytes));
+            return Err(self.exhausted(bytes, Refused::Limit));
         }
         self.before_allocation(roots);
         if self.is_collected() {
@@ -348,8 +347,8 @@ impl Heap {
         let object = loop {
             match self.take_old(bytes) {
                 Ok(object) => break object,
-                Err(_) if !self.is_collected() => return Err(self.exhausted(bytes)),
-                Err(_) => self.emergency(&mut attempt, bytes, roots)?,
+                Err(refused) if !self.is_collected() => return Err(self.exhausted(bytes, refused)),
+                Err(refused) => self.emergency(&mut attempt, refused, bytes, roots)?,
             }
         };
         let large = if bytes > BLOCK_BYTES as u64 { LARGE } else { 0 };
@@ -402,7 +401,7 @@ impl Heap {
             .old
             .blocks
             .take_run(&mut self.cage, &mut self.charge, NULL_AREA_BYTES, epoch)
-            .map_err(|_| self.exhausted(bytes as u64))?;
+            .map_err(|refused| self.exhausted(bytes as u64, refused))?;
         let start = crate::blocks::block_start(block);
         self.stats.eden_bytes += self.young_bytes();
         self.set_top(start);

@@ -1,5 +1,7 @@
 //! The heap's account: every byte of memory that it uses, its tables included, against the limit.
 
+use crate::raw::backing::BackingError;
+
 /// Bytes in use and the most that may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
@@ -64,12 +66,17 @@ impl Charge {
 pub enum Refused {
     /// The heap's limit, or its address space.
     Limit,
+    /// So many cells of one kind (of host values, weak cells, ephemerons) are alive, and a heap may have no more.
+    Cells {
+        /// How many.
+        max: usize,
+    },
     /// The system said no.
-    System,
+    System(BackingError),
 }
 
-impl From<crate::raw::backing::BackingError> for Refused {
-    fn from(_: crate::raw::backing::BackingError) -> Refused {
-        Refused::System
+impl From<BackingError> for Refused {
+    fn from(error: BackingError) -> Refused {
+        Refused::System(error)
     }
 }

@@ -1,8 +1,11 @@
 //! What a heap is told at birth, and the errors of being told too much.
 
+use crate::charge::Refused;
 use crate::helper::Helpers;
 use crate::raw::backing::{BackingError, available_bytes};
+use std::fmt;
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Largest heap: what fits a cage beside the immortal space and the nursery.
@@ -58,8 +61,8 @@ pub struct HeapConfig {
     pub helpers: Option<Arc<Helpers>>,
     /// The collector.
     pub collector: Collector,
-    /// Tests: the system refuses call number k, once.
-    pub fail_backing_call: Option<NonZeroU64>,
+    /// Tests: the system refuses the calls with these numbers, from 1.
+    pub refused_calls: Range<u64>,
 }
 
 impl HeapConfig {
@@ -94,7 +97,7 @@ impl Default for HeapConfig {
             mark_slice: None,
             helpers: None,
             collector: Collector::Generational,
-            fail_backing_call: None,
+            refused_calls: 0..0,
         }
     }
 }
@@ -121,12 +124,26 @@ pub enum HeapError {
     Backing(#[from] BackingError),
 }
 
-/// An allocation does not fit the heap, even after an emergency compaction. The heap stays usable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes")]
+/// An allocation cannot be served, even after an emergency compaction. The heap stays usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     /// The heap's limit in bytes.
     pub limit_bytes: u64,
     /// Bytes of the allocation that failed.
     pub requested_bytes: u64,
+    /// What stood in the way at last.
+    pub why: Refused,
 }
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Exhausted { limit_bytes, requested_bytes, why } = self;
+        match why {
+            Refused::Limit => write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes"),
+            Refused::Cells { max } => write!(f, "{max} cells of one kind are alive, as many as a heap may have"),
+            Refused::System(error) => write!(f, "{error}; the heap's limit is {limit_bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for Exhausted {}

@@ -76,7 +76,7 @@ impl Heap {
     /// Errors: a configuration out of range, or a system that refuses.
     pub fn new(config: &HeapConfig, types: Arc<TypeTable>) -> Result<Heap, HeapError> {
         config.check()?;
-        let mut cage = Cage::new(Backing::new(config.fail_backing_call), config.max_bytes, types.file())?;
+        let mut cage = Cage::new(Backing::new(config.refused_calls.clone()), config.max_bytes, types.file())?;
         let memory = cage.memory();
         let blocks = Blocks::new(&mut cage);
         let log = Log::new(&mut cage)?;

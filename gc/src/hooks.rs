@@ -44,6 +44,11 @@ impl Heap {
         self.memory.set_hot(disp, value);
     }
 
+    /// From now on the system refuses the calls with these numbers ([`Heap::backing_calls`] counts them).
+    pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
+        self.cage.refuse_calls(refused);
+    }
+
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
         self.loan.marker().limit_stack(entries);

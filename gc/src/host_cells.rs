@@ -6,8 +6,8 @@
 //!    looks at all of them.
 //! 3. The runtime takes the queue outside of the pause and drops its values.
 
+use crate::charge::Refused;
 use crate::mark::is_marked;
-use crate::raw::backing::BackingError;
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_young};
 use crate::raw::side::SideVec;
@@ -38,8 +38,11 @@ impl HostCells {
     }
 
     /// Makes room for one more cell in each list.
-    pub fn make_room(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
+    pub fn make_room(&mut self, cage: &mut Cage) -> Result<(), Refused> {
         let count = self.young.len() + self.old.len() + self.dead.len() + 1;
+        if count > CELLS_MAX {
+            return Err(Refused::Cells { max: CELLS_MAX });
+        }
         for list in [&mut self.young, &mut self.old, &mut self.dead] {
             list.grow(cage, count)?;
         }

@@ -58,6 +58,7 @@ mod verify;
 mod waiting;
 mod weak_cells;
 
+pub use charge::Refused;
 pub use config::{
     Collector, Exhausted, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX,
     NURSERY_BYTES_MIN,

@@ -8,9 +8,9 @@
 //!    a time, before it touches any block; then no cell names anything dead.
 //! 4. While a marking runs, reading a cell shades what is read: it is no longer weak only.
 
+use crate::charge::Refused;
 use crate::heap::Heap;
 use crate::mark::is_marked;
-use crate::raw::backing::BackingError;
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use crate::raw::side::SideVec;
@@ -55,7 +55,7 @@ impl WeakCells {
     }
 
     /// Makes room for one more cell of a kind.
-    pub fn make_room(&mut self, cage: &mut Cage, kind: ObjectKind) -> Result<(), BackingError> {
+    pub fn make_room(&mut self, cage: &mut Cage, kind: ObjectKind) -> Result<(), Refused> {
         self.list(kind).make_room(cage)
     }
 
@@ -140,10 +140,14 @@ impl List {
         List { young: SideVec::new(cage, max), old: SideVec::new(cage, max), swept: 0, kept: 0 }
     }
 
-    fn make_room(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
-        self.young.grow(cage, self.young.len() + 1)?;
+    fn make_room(&mut self, cage: &mut Cage) -> Result<(), Refused> {
+        let (young, all) = (self.young.len() + 1, self.old.len() + self.young.len() + 1);
+        if all > self.old.capacity_max() {
+            return Err(Refused::Cells { max: self.old.capacity_max() });
+        }
+        self.young.grow(cage, young)?;
         // A minor moves cells there and must not fault.
-        self.old.grow_populated(cage, self.old.len() + self.young.len() + 1)
+        Ok(self.old.grow_populated(cage, all)?)
     }
 
     /// `holds_young` updates a cell and tells whether it names something young.

@@ -1,86 +1,131 @@
-//! The system refuses memory: each call of `Backing` fails once. Programs run to their end, or to an `Exhausted`, and
-//! the heap stays sound and usable.
+//! The system refuses memory: each call of `Backing` fails, once or from there on. Programs run to their end, or to an
+//! `Exhausted`, and the heap stays sound and usable.
 
 mod common;
 
 use common::{Types, World};
-use heapwood_gc::{BackingError, Heap, HeapConfig, HeapError, Helpers};
+use heapwood_gc::{BackingError, Heap, HeapConfig, HeapError, Helpers, Refused};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
 
 const STEPS: usize = 6_000;
 
-fn config(fail_call: u64) -> HeapConfig {
+fn config(refused_calls: Range<u64>) -> HeapConfig {
     HeapConfig {
         max_bytes: 64 << 20,
         nursery_bytes: Some(64 << 10),
         initial_bytes: 1 << 20,
         verify: false,
-        fail_backing_call: NonZeroU64::new(fail_call),
+        refused_calls,
         ..HeapConfig::default()
+    }
+}
+
+/// Variants of the configuration: without a marking between minors, with slices, with slices and a helper.
+fn variants() -> [HeapConfig; 3] {
+    let helpers = Arc::new(Helpers::new(1));
+    [
+        config(0..0),
+        HeapConfig { mark_slice: NonZeroU64::new(50), ..config(0..0) },
+        HeapConfig { mark_slice: NonZeroU64::new(500), helpers: Some(helpers), ..config(0..0) },
+    ]
+}
+
+/// Calls that the program makes, those of the heap's birth among them.
+fn calls_of(variant: &HeapConfig) -> u64 {
+    let mut world = World::new(variant, 7);
+    let birth = world.heap.backing_calls();
+    world.run(STEPS);
+    let calls = world.heap.backing_calls();
+    assert!(calls > birth + 40, "the program makes {} calls only", calls - birth);
+    calls
+}
+
+/// A world whose heap is refused calls; none if it is not born.
+fn world(variant: &HeapConfig, refused_calls: Range<u64>) -> Option<World> {
+    let types = Types::new();
+    let call = refused_calls.start;
+    match Heap::new(&HeapConfig { refused_calls, ..variant.clone() }, types.table.clone()) {
+        Ok(heap) => Some(World::with(heap, types, 7)),
+        Err(HeapError::Backing(BackingError { operation, .. })) => {
+            assert!(call < 10, "call {call} ({operation}) is not one of the heap's birth");
+            None
+        }
+        Err(other) => panic!("{other}"),
     }
 }
 
 #[test]
 fn each_call_of_the_backing_fails_once() {
-    refuse_each(&config);
-}
-
-#[test]
-fn each_call_fails_once_with_slices() {
-    refuse_each(&|call| HeapConfig { mark_slice: NonZeroU64::new(50), ..config(call) });
-}
-
-#[test]
-fn each_call_fails_once_with_slices_and_a_helper() {
-    let helpers = Arc::new(Helpers::new(1));
-    refuse_each(&|call| HeapConfig {
-        mark_slice: NonZeroU64::new(500),
-        helpers: Some(helpers.clone()),
-        ..config(call)
-    });
-}
-
-fn refuse_each(config: &dyn Fn(u64) -> HeapConfig) {
-    let mut world = World::new(&config(0), 7);
-    world.run(STEPS);
-    let calls = world.heap.backing_calls();
-    assert!(calls > 40, "the program makes {calls} calls only");
-    let (mut refused_births, mut exhausted) = (0, 0);
-    for call in 1..=calls {
-        let types = Types::new();
-        let heap = match Heap::new(&config(call), types.table.clone()) {
-            Ok(heap) => heap,
-            Err(HeapError::Backing(BackingError { operation, .. })) => {
-                assert!(call < 10, "call {call} ({operation}) is not one of the heap's birth");
-                refused_births += 1;
+    for variant in variants() {
+        let calls = calls_of(&variant);
+        let (mut births, mut exhausted) = (0, 0);
+        for call in 1..=calls {
+            let Some(mut world) = world(&variant, call..call + 1) else {
+                births += 1;
                 continue;
-            }
-            Err(other) => panic!("{other}"),
-        };
-        let mut world = World::with(heap, types, 7);
-        world.run(STEPS);
-        exhausted += world.is_exhausted() as u32;
-        // The heap still works.
-        world.heap.collect_major(&mut world.roots);
-        world.run(200);
+            };
+            world.run(STEPS);
+            // A helper's pace decides how many calls there are.
+            assert!(world.heap.backing_calls() >= call || variant.helpers.is_some(), "call {call} was not made");
+            exhausted += world.exhausted().is_some() as u32;
+            // The heap still works.
+            world.heap.collect_major(&mut world.roots);
+            world.run(200);
+        }
+        assert!(births > 0, "some calls belong to the heap's birth");
+        println!("{calls} calls: {births} refused births, {exhausted} exhausted");
     }
-    assert!(refused_births > 0, "some calls belong to the heap's birth");
-    println!("{calls} calls: {refused_births} refused births, {exhausted} exhausted");
+}
+
+#[test]
+fn all_calls_fail_from_each_one_on() {
+    for variant in variants() {
+        let calls = calls_of(&variant);
+        let (mut births, mut exhausted, mut ends) = (0, 0, 0);
+        for call in 1..=calls {
+            let Some(mut world) = world(&HeapConfig { verify: true, ..variant.clone() }, call..u64::MAX) else {
+                births += 1;
+                continue;
+            };
+            world.run(STEPS);
+            match world.exhausted() {
+                None => ends += 1,
+                Some(error) => {
+                    assert!(matches!(error.why, Refused::System(_)), "call {call}: {error}");
+                    assert!(error.to_string().starts_with("the system refused to "), "{error}");
+                    exhausted += 1;
+                }
+            }
+            // Sound, and compared, without a byte more: collections of each kind, and whatever fits.
+            world.heap.collect_minor(&mut world.roots);
+            world.heap.collect_major(&mut world.roots);
+            world.heap.collect_moving(&mut world.roots);
+            world.run(200);
+            // The system has memory again.
+            world.heap.refuse_calls(0..0);
+            world.forget_exhausted();
+            world.run(STEPS);
+            assert_eq!(world.exhausted(), None, "call {call}");
+        }
+        println!("{calls} calls: {births} refused births, {exhausted} exhausted, {ends} ends");
+        assert!(exhausted > 20, "{exhausted} programs met a system that gives nothing");
+    }
 }
 
 #[test]
 fn a_refused_reach_falls_back_to_what_the_limit_needs() {
     let types = Types::new();
-    let heap = Heap::new(&config(1), types.table.clone()).unwrap();
+    let heap = Heap::new(&config(1..2), types.table.clone()).unwrap();
     let mut world = World::with(heap, types, 3);
     world.run(STEPS);
-    assert!(!world.is_exhausted());
+    assert_eq!(world.exhausted(), None);
 }
 
 #[test]
 fn a_lost_log_is_repaired_by_a_walk_of_the_heap() {
-    let mut world = World::new(&HeapConfig { verify: true, ..config(0) }, 11);
+    let mut world = World::new(&HeapConfig { verify: true, ..config(0..0) }, 11);
     for _ in 0..30 {
         world.run(300);
         world.heap.hooks().lose_next_log = true;
@@ -101,7 +146,7 @@ fn a_lost_log_is_repaired_by_a_walk_of_the_heap() {
 
 #[test]
 fn a_small_mark_stack_overflows_and_marks_everything() {
-    let mut world = World::new(&HeapConfig { verify: true, ..config(0) }, 13);
+    let mut world = World::new(&HeapConfig { verify: true, ..config(0..0) }, 13);
     world.heap.limit_mark_stack(16);
     world.run(STEPS);
     for _ in 0..5 {

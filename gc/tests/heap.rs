@@ -4,7 +4,7 @@ mod common;
 
 use common::{Roots, Types, array_type, struct_type};
 use heapwood_gc::{
-    Collector, Exhausted, GcCause, GcEvent, GcEventKind, Heap, HeapConfig, HeapError, NoRoots, TypeDefinition,
+    Collector, Exhausted, GcCause, GcEvent, GcEventKind, Heap, HeapConfig, HeapError, NoRoots, Refused, TypeDefinition,
     TypeTable,
 };
 use heapwood_gc_abi::header::UNLOGGED;
@@ -87,7 +87,7 @@ fn exhaustion_names_the_limit_and_leaves_the_heap_usable() {
         roots.frames[0][0] = node;
         nodes += 1;
     };
-    assert_eq!(error, Exhausted { limit_bytes: 8 << 20, requested_bytes: 16 });
+    assert_eq!(error, Exhausted { limit_bytes: 8 << 20, requested_bytes: 16, why: Refused::Limit });
     assert!(error.to_string().contains("8388608"));
     assert!(nodes * 16 > 6 << 20, "only {} bytes of 8 MiB were filled", nodes * 16);
     assert!(heap.stats().peak_bytes <= 8 << 20, "the peak of {} passes the limit", heap.stats().peak_bytes);

@@ -109,7 +109,7 @@ fn a_small_heap_runs_full_and_stays_usable() {
         world.run(30_000);
         let stats = world.heap.stats();
         let (stalls, compactions) = (stats.stalls, stats.compactions);
-        println!("small heap: exhausted {}, {stalls} stalls, {compactions} compactions", world.is_exhausted());
+        println!("small heap: exhausted {}, {stalls} stalls, {compactions} compactions", world.exhausted().is_some());
         world.heap.collect_major(&mut world.roots);
         world.compare();
     }

@@ -376,14 +376,9 @@ fn ephemerons_wake_for_what_the_mutator_marks_beside_a_helper() {
 
 #[test]
 fn without_memory_for_the_table_ephemerons_hold_their_keys_for_a_marking() {
-    let build = |fail_call| {
-        let fail_backing_call = NonZeroU64::new(fail_call);
-        chain(HeapConfig { initial_bytes: 200 << 20, fail_backing_call, ..HeapConfig::default() }, 10_000, |index| {
-            index
-        })
-    };
-    let calls = build(0).heap.backing_calls();
-    let mut setup = build(calls + 1);
+    let mut setup = chain(HeapConfig { initial_bytes: 200 << 20, ..HeapConfig::default() }, 10_000, |index| index);
+    let next = setup.heap.backing_calls() + 1;
+    setup.heap.refuse_calls(next..next + 1);
     setup.roots.frames[0][0] = 0;
     setup.major();
     assert!(setup.heap.stats().held_ephemerons > 0, "the call that failed was not that of the table");

@@ -27,7 +27,7 @@ pub struct Config {
     #[cfg(feature = "test-hooks")]
     pub(crate) skip_zero_extension: bool,
     #[cfg(feature = "test-hooks")]
-    pub(crate) fail_backing_call: u64,
+    pub(crate) refused_calls: std::ops::Range<u64>,
 }
 
 /// What heaps are told, as far as it was set.
@@ -62,7 +62,7 @@ impl Config {
             #[cfg(feature = "test-hooks")]
             skip_zero_extension: false,
             #[cfg(feature = "test-hooks")]
-            fail_backing_call: 0,
+            refused_calls: 0..0,
         }
     }
 
@@ -178,10 +178,10 @@ impl Config {
         self
     }
 
-    /// The system refuses call number `call` of each heap to it, once. 0: none.
+    /// The system refuses the calls with these numbers (from 1) of each heap to it.
     #[cfg(feature = "test-hooks")]
-    pub fn fail_backing_call(&mut self, call: u64) -> &mut Config {
-        self.fail_backing_call = call;
+    pub fn refuse_calls(&mut self, calls: std::ops::Range<u64>) -> &mut Config {
+        self.refused_calls = calls;
         self
     }
 

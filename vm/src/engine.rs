@@ -122,7 +122,7 @@ impl Engine {
             ..defaults
         };
         #[cfg(feature = "test-hooks")]
-        let config = HeapConfig { fail_backing_call: NonZeroU64::new(self.0.config.fail_backing_call), ..config };
+        let config = HeapConfig { refused_calls: self.0.config.refused_calls.clone(), ..config };
         config
     }
 }

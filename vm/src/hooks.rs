@@ -1,7 +1,22 @@
 //! Ways to break a store on purpose (feature `test-hooks`), so that tests see verifier and checker report it.
 
+use crate::engine::Engine;
 use crate::roots::Rooted;
+use crate::rt::mapping;
 use crate::store::{AsContext, AsContextMut, Store};
+
+impl Engine {
+    /// Of the calls for memory other than the heap's that this thread makes from now on, the system refuses those with
+    /// these numbers (from 1).
+    pub fn refuse_mappings(calls: std::ops::Range<u64>) {
+        mapping::refuse_calls(calls);
+    }
+
+    /// Such calls of this thread since the last [`Engine::refuse_mappings`].
+    pub fn mapping_calls() -> u64 {
+        mapping::calls()
+    }
+}
 
 impl<T: 'static> Store<T> {
     /// The next write barrier forgets its entry of the log.
@@ -12,6 +27,18 @@ impl<T: 'static> Store<T> {
     /// Calls that the heap has made to the system so far.
     pub fn backing_calls(&self) -> u64 {
         self.as_context().opaque().heap.backing_calls()
+    }
+
+    /// From now on the system refuses the calls with these numbers.
+    pub fn refuse_calls(&mut self, calls: std::ops::Range<u64>) {
+        self.as_context_mut().opaque().heap.refuse_calls(calls);
+    }
+
+    /// Verifies the heap now, as it is.
+    pub fn check_heap(&mut self) {
+        let mut context = self.as_context_mut();
+        let store = context.opaque();
+        store.heap.check(&mut store.guest);
     }
 
     /// The bits of a handle's reference, which a collection changes.

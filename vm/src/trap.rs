@@ -1,5 +1,6 @@
 //! Traps: the guest stopped by a rule of the specification or by a limit.
 
+use heapwood_gc::{Exhausted, Refused};
 pub use heapwood_jit::abi::TrapKind;
 use std::fmt;
 
@@ -8,17 +9,18 @@ use std::fmt;
 pub struct Trap {
     kind: TrapKind,
     detail: Option<Box<str>>,
+    refused_by_system: bool,
 }
 
 impl Trap {
     /// A trap without details. Host functions may return it as their error.
     pub fn new(kind: TrapKind) -> Trap {
-        Trap { kind, detail: None }
+        Trap { kind, detail: None, refused_by_system: false }
     }
 
     /// A trap that names a limit and its value.
     pub fn with_detail(kind: TrapKind, detail: impl Into<String>) -> Trap {
-        Trap { kind, detail: Some(detail.into().into_boxed_str()) }
+        Trap { kind, detail: Some(detail.into().into_boxed_str()), refused_by_system: false }
     }
 
     /// The kind.
@@ -26,9 +28,21 @@ impl Trap {
         self.kind
     }
 
-    /// The limit that was hit, in words.
+    /// The limit that was hit, or what the system refused, in words.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
+    }
+
+    /// Whether no limit was hit, but the system gave less memory than the limit allows.
+    pub fn is_refused_by_system(&self) -> bool {
+        self.refused_by_system
+    }
+}
+
+impl From<Exhausted> for Trap {
+    fn from(error: Exhausted) -> Trap {
+        let refused_by_system = matches!(error.why, Refused::System(_));
+        Trap { refused_by_system, ..Trap::with_detail(TrapKind::HeapExhausted, error.to_string()) }
     }
 }
 

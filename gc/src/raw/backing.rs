@@ -3,9 +3,9 @@
 //! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed.
 //! 2. `commit` makes a range of it readable and writable; `populate` also faults its pages in.
 //! 3. `discard` gives the pages back; the range stays committed and reads as zero.
-//! 4. Each of these counts as one call; a test can ask that call number k fails.
+//! 4. Each of these counts as one call; a test can choose calls that fail.
 
-use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Granularity of all calls.
@@ -21,11 +21,11 @@ pub struct BackingError {
     pub bytes: u64,
 }
 
-/// Source of memory: counts its calls and fails the one that a test chose.
+/// Source of memory: counts its calls and fails those that a test chose.
 #[derive(Debug, Default)]
 pub struct Backing {
     calls: u64,
-    fail_call: Option<NonZeroU64>,
+    refused: Range<u64>,
 }
 
 /// A range of address space that is unmapped on drop.
@@ -36,9 +36,15 @@ pub struct Reservation {
 }
 
 impl Backing {
-    /// A source whose call number `fail_call` (from 1) fails, once.
-    pub fn new(fail_call: Option<NonZeroU64>) -> Backing {
-        Backing { calls: 0, fail_call }
+    /// A source whose calls with these numbers (from 1) fail.
+    pub fn new(refused: Range<u64>) -> Backing {
+        Backing { calls: 0, refused }
+    }
+
+    /// Chooses other calls.
+    #[cfg(feature = "test-hooks")]
+    pub fn set_refused(&mut self, refused: Range<u64>) {
+        self.refused = refused;
     }
 
     /// Calls made so far.
@@ -48,7 +54,7 @@ impl Backing {
 
     fn count(&mut self, operation: &'static str, bytes: usize) -> Result<(), BackingError> {
         self.calls += 1;
-        if self.fail_call.is_some_and(|call| call.get() == self.calls) {
+        if self.refused.contains(&self.calls) {
             return Err(BackingError { operation, bytes: bytes as u64 });
         }
         Ok(())

@@ -136,6 +136,12 @@ impl Cage {
         self.backing.calls()
     }
 
+    /// Chooses the calls that the system refuses from now on.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
+        self.backing.set_refused(refused);
+    }
+
     /// Makes heap bytes (offsets from the base, whole pages) readable and writable.
     pub fn commit(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");

@@ -81,7 +81,7 @@ pub struct World {
     pub cleared: u64,
     next_host: u32,
     dead_hosts: HashSet<u32>,
-    exhausted: bool,
+    exhausted: Option<Exhausted>,
 }
 
 impl World {
@@ -111,7 +111,7 @@ impl World {
             cleared: 0,
             next_host: 0,
             dead_hosts: HashSet::new(),
-            exhausted: false,
+            exhausted: None,
         };
         world.make_immortals();
         world
@@ -132,8 +132,8 @@ impl World {
     /// Runs `steps` random operations; stops early when the heap is exhausted. Compares now and then.
     pub fn run(&mut self, steps: usize) {
         for step in 0..steps {
-            if self.step().is_err() {
-                self.exhausted = true;
+            if let Err(error) = self.step() {
+                self.exhausted = Some(error);
                 break;
             }
             if step % 512 == 511 {
@@ -143,8 +143,13 @@ impl World {
         self.compare();
     }
 
-    pub fn is_exhausted(&self) -> bool {
+    /// Why the last run stopped early, if any did.
+    pub fn exhausted(&self) -> Option<Exhausted> {
         self.exhausted
+    }
+
+    pub fn forget_exhausted(&mut self) {
+        self.exhausted = None;
     }
 
     fn step(&mut self) -> Result<(), Exhausted> {

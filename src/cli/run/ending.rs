@@ -74,6 +74,11 @@ impl<'a> Ending<'a> {
     fn limit(&self, trap: &Trap) -> String {
         match trap.kind() {
             TrapKind::StackExhausted => format!(": the limit is --max-stack {}", self.limits.stack),
+            // The trap tells the limit in bytes, too: that was not what stood in the way.
+            TrapKind::HeapExhausted if trap.is_refused_by_system() => match &self.limits.heap {
+                Some(max) => format!(": --gc-heap-max {max} is more than the system gives"),
+                None => ": --gc-heap-max sets a lower limit".to_owned(),
+            },
             TrapKind::HeapExhausted | TrapKind::AllocationTooLarge => match &self.limits.heap {
                 Some(max) => format!(": the limit is --gc-heap-max {max}"),
                 None => ": --gc-heap-max sets the limit".to_owned(),

@@ -1,4 +1,4 @@
-//! Address space of our own, and what may be done with it.
+//! Address space of our own, and what may be done with it. As with the heap's, tests choose calls of the system that fail.
 
 use crate::error::{Error, Result};
 use std::ptr::NonNull;
@@ -47,6 +47,9 @@ impl Mapping {
     pub fn new(bytes: usize, access: Access) -> Result<Mapping> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        if is_refused() {
+            return Err(Error::limit(format!("the system refused to map {bytes} bytes")));
+        }
         // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, -1, 0) };
         match NonNull::new(start.cast()) {
@@ -82,6 +85,9 @@ impl Mapping {
     pub fn protect(&self, offset: usize, bytes: usize, access: Access) -> Result<()> {
         assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
         assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        if is_refused() {
+            return Err(Error::limit(format!("the system refused to commit {bytes} bytes")));
+        }
         // SAFETY: R1: the range lies inside; whoever loses access to it was given none by this type.
         let result = unsafe { libc::mprotect(self.start().add(offset).cast(), bytes, access.flags()) };
         if result == 0 { Ok(()) } else { Err(Error::limit(format!("the system refused to commit {bytes} bytes"))) }
@@ -119,4 +125,44 @@ impl Drop for Mapping {
         // SAFETY: R1: the owner is gone, so nobody reaches into the range any more.
         unsafe { libc::munmap(self.start().cast(), self.bytes) };
     }
+}
+
+#[cfg(feature = "test-hooks")]
+mod refusals {
+    use std::cell::RefCell;
+    use std::ops::Range;
+
+    thread_local! {
+        /// Calls of this thread so far, and those that are refused.
+        static CALLS: RefCell<(u64, Range<u64>)> = const { RefCell::new((0, 0..0)) };
+    }
+
+    /// Counts from 1 again, and refuses the calls with these numbers.
+    pub(crate) fn refuse_calls(refused: Range<u64>) {
+        CALLS.set((0, refused));
+    }
+
+    /// Calls since then.
+    pub(crate) fn calls() -> u64 {
+        CALLS.with_borrow(|(count, _)| *count)
+    }
+
+    /// Counts a call; whether it is one that a test chose.
+    pub(super) fn is_refused() -> bool {
+        CALLS.with_borrow_mut(|(count, refused)| {
+            *count += 1;
+            refused.contains(count)
+        })
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+pub(crate) use refusals::{calls, refuse_calls};
+
+#[cfg(feature = "test-hooks")]
+use refusals::is_refused;
+
+#[cfg(not(feature = "test-hooks"))]
+fn is_refused() -> bool {
+    false
 }

@@ -4,9 +4,8 @@
 //! Objects are immortal if nothing in them can ever reference what is not, else they are born old.
 
 use super::StoreOpaque;
-use super::guest::Guest;
 use crate::error::Result;
-use crate::trap::{Trap, TrapKind};
+use crate::trap::Trap;
 use crate::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, array_bytes};
@@ -185,7 +184,7 @@ impl Evaluation<'_> {
             true => store.heap.alloc_immortal_object(id),
             false => store.heap.alloc_old_struct(id, &mut store.guest),
         };
-        let object = object.map_err(Guest::heap_exhausted)?;
+        let object = object.map_err(Trap::from)?;
         for field in (0..operands).rev() {
             let value = self.pop().raw();
             let (offset, kind) = (ty.layout.offsets[field] as u64, ty.layout.kinds[field]);
@@ -213,7 +212,7 @@ impl Evaluation<'_> {
             true => store.heap.alloc_immortal_array(id, length),
             false => store.heap.alloc_old_array(id, length, &mut store.guest),
         };
-        let object = object.map_err(Guest::heap_exhausted)?;
+        let object = object.map_err(Trap::from)?;
         match fill {
             Fill::Default => {}
             Fill::Same => {
@@ -266,10 +265,4 @@ enum Fill {
 
 fn is_mutable_reference(field: &FieldType) -> bool {
     field.mutable && field.storage.field_kind() == FieldKind::Ref
-}
-
-impl From<heapwood_gc::Exhausted> for Trap {
-    fn from(error: heapwood_gc::Exhausted) -> Trap {
-        Trap::with_detail(TrapKind::HeapExhausted, error.to_string())
-    }
 }

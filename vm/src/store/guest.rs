@@ -20,7 +20,6 @@ use crate::rt::hot::Hot;
 use crate::rt::interrupt::InterruptCell;
 use crate::rt::memory::StoreMemory;
 use crate::rt::stack::GuestStack;
-use crate::trap::{Trap, TrapKind};
 use crate::types::{FuncType, GlobalType};
 use heapwood_gc::{Heap, RootCursor};
 use heapwood_gc_abi::RawRef;
@@ -218,11 +217,6 @@ impl Guest {
     /// Bytes of all memories.
     pub fn memory_bytes(&self) -> u64 {
         self.memories.iter().map(|memory| memory.byte_len() as u64).sum()
-    }
-
-    /// The trap of a heap that is full.
-    pub fn heap_exhausted(error: heapwood_gc::Exhausted) -> Trap {
-        Trap::with_detail(TrapKind::HeapExhausted, error.to_string())
     }
 
     /// An index into a list of this store.

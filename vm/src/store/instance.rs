@@ -247,7 +247,7 @@ impl StoreOpaque {
             let message = format!("a table of {} elements is beyond the limit of {TABLE_ELEMENTS_MAX}", ty.min);
             return Err(Error::limit(message));
         }
-        self.guest.tables.push(TableData::new(ty, cell));
+        self.guest.tables.push(TableData::new(ty, cell)?);
         Guest::check_index(self.guest.tables.len() - 1, "tables")
     }
 

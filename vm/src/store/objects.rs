@@ -1,7 +1,6 @@
 //! Objects in the host's hands: host values, exceptions, what a reference is.
 
 use super::StoreOpaque;
-use super::guest::Guest;
 use crate::error::{Error, Result};
 use crate::exception::Exception;
 use crate::handles::Tag;
@@ -75,7 +74,7 @@ impl StoreOpaque {
         self.reap_host_values();
         let index = self.guest.free_host_values.pop().unwrap_or(self.guest.host_values.len() as u32);
         let ty = self.engine().reserved_types().host_value;
-        let cell = self.heap.alloc_host_value(ty, index, &mut self.guest).map_err(Guest::heap_exhausted)?;
+        let cell = self.heap.alloc_host_value(ty, index, &mut self.guest).map_err(Trap::from)?;
         match self.guest.host_values.get_mut(index as usize) {
             Some(slot) => *slot = Some(value),
             None => self.guest.host_values.push(Some(value)),
@@ -85,7 +84,7 @@ impl StoreOpaque {
 
     /// A cleared weak cell or ephemeron. May collect.
     pub fn new_weak_cell(&mut self, ty: TypeId) -> Result<RawRef> {
-        Ok(self.heap.alloc_weak(ty, &mut self.guest).map_err(Guest::heap_exhausted)?)
+        Ok(self.heap.alloc_weak(ty, &mut self.guest).map_err(Trap::from)?)
     }
 
     /// Drops host values whose cells died.
@@ -126,7 +125,7 @@ impl StoreOpaque {
             return Err(Error::usage(message));
         }
         let (id, layout) = self.exception_layout(data.ty.id())?;
-        let object = self.heap.alloc_struct(id, &mut self.guest).map_err(Guest::heap_exhausted)?;
+        let object = self.heap.alloc_struct(id, &mut self.guest).map_err(Trap::from)?;
         self.heap.write_i32(object, EXCEPTION_TAG_OFFSET as u64, data.object);
         for ((value, ty), field) in payload.iter().zip(data.ty.params()).zip(0..) {
             // After the allocation: nothing moves any more.

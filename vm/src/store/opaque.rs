@@ -16,7 +16,7 @@ use crate::rt::stubs::Trampoline;
 use crate::rt::walk::{Frame, Walker};
 use crate::store::signature::call_layout;
 use crate::store::table::TableData;
-use crate::trap::TrapKind;
+use crate::trap::{Trap, TrapKind};
 use crate::types::{FuncType, GlobalType, MemoryType, TableType, TagType};
 use crate::value::{RawVal, Val};
 use heapwood_gc::{GcListener, Heap, HeapStats};
@@ -106,7 +106,7 @@ impl StoreOpaque {
 
     /// Zeroed immortal memory and its reference.
     pub fn new_block(&mut self, bytes: u32) -> Result<(Block, RawRef)> {
-        Block::new(&mut self.heap, bytes).map_err(|error| Guest::heap_exhausted(error).into())
+        Block::new(&mut self.heap, bytes).map_err(|error| Trap::from(error).into())
     }
 
     /// Calls a function object. `values` holds the arguments and takes the results.
@@ -261,7 +261,7 @@ impl StoreOpaque {
     /// A tag of its own; its position.
     pub fn add_tag(&mut self, ty: FuncType) -> Result<u32> {
         let id = self.engine().reserved_types().tag;
-        let object = self.heap.alloc_immortal_object(id).map_err(Guest::heap_exhausted)?;
+        let object = self.heap.alloc_immortal_object(id).map_err(Trap::from)?;
         self.guest.tags.push(TagData { object, ty });
         Guest::check_index(self.guest.tags.len() - 1, "tags")
     }

@@ -1,10 +1,12 @@
 //! Tables: references, a cell that tells compiled code where they are, and what the collector has to look at.
 
+use crate::error::{Error, Result};
 use crate::rt::cells::Block;
 use crate::types::{HeapType, TableType};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::RawRef;
 use heapwood_module::ContextLayout;
+use std::collections::TryReserveError;
 use std::ops::Range;
 
 pub(crate) use heapwood_module::limits::TABLE_ELEMENTS_MAX;
@@ -24,19 +26,28 @@ pub(crate) struct TableData {
 
 impl TableData {
     /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it.
-    pub fn new(ty: TableType, cell: Block) -> TableData {
-        let mut table =
-            TableData { ty, elements: vec![0; ty.min as usize], cell, dirty: Vec::new(), is_dirty: Vec::new() };
-        table.resized();
-        table
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn new(ty: TableType, cell: Block) -> Result<TableData> {
+        let mut table = TableData { ty, elements: Vec::new(), cell, dirty: Vec::new(), is_dirty: Vec::new() };
+        let resized = table.resize(ty.min as usize);
+        resized.map_err(|_| Error::limit(format!("the system refused {} elements for a table", ty.min)))?;
+        Ok(table)
     }
 
-    fn resized(&mut self) {
+    /// Makes the table longer, with nulls; nothing is changed if the system refuses.
+    fn resize(&mut self, len: usize) -> Result<(), TryReserveError> {
+        let chunks = if self.is_collected() { len.div_ceil(CHUNK) } else { 0 };
+        self.is_dirty.try_reserve(chunks - self.is_dirty.len())?;
+        self.dirty.try_reserve(chunks - self.dirty.len())?;
+        // Last, since compiled code knows where they are.
+        self.elements.try_reserve(len - self.elements.len())?;
+        self.is_dirty.resize(chunks, false);
+        self.elements.resize(len, 0);
         self.cell.set_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
         self.cell.set_u64(ContextLayout::TABLE_LENGTH, self.elements.len() as u64);
-        if self.is_collected() {
-            self.is_dirty.resize(self.elements.len().div_ceil(CHUNK), false);
-        }
+        Ok(())
     }
 
     /// Its type, with the current size as the least one.
@@ -118,9 +129,7 @@ impl TableData {
         if new > self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) {
             return None;
         }
-        self.elements.try_reserve(delta as usize).ok()?;
-        self.elements.resize(new as usize, 0);
-        self.resized();
+        self.resize(new as usize).ok()?;
         if init != 0 {
             self.fill(heap, old as usize..new as usize, init);
         }
