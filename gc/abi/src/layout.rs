@@ -151,6 +151,38 @@ mod tests {
     }
 
     #[test]
+    fn subtypes_keep_the_offsets_of_their_parents_and_no_fields_overlap() {
+        use FieldKind::*;
+        const KINDS: [FieldKind; 6] = [I8, I16, I32, I64, V128, Ref];
+        // Every chain of three types that add up to two fields each.
+        let additions: Vec<Vec<FieldKind>> = std::iter::once(vec![])
+            .chain(KINDS.map(|kind| vec![kind]))
+            .chain(KINDS.iter().flat_map(|first| KINDS.map(|second| vec![*first, second])))
+            .collect();
+        for first in &additions {
+            let top = StructLayout::new(None, first);
+            for second in &additions {
+                let kinds = [&first[..], second].concat();
+                let middle = StructLayout::new(Some(&top), &kinds);
+                for third in &additions {
+                    let kinds = [&kinds[..], third].concat();
+                    let low = StructLayout::new(Some(&middle), &kinds);
+                    assert!(low.offsets.starts_with(&middle.offsets) && middle.offsets.starts_with(&top.offsets));
+                    assert_eq!(low.kinds, kinds);
+                    // Bytes in use, the header's first.
+                    let mut used = 0xfu128;
+                    for (offset, kind) in low.offsets.iter().zip(&kinds) {
+                        assert!(offset.is_multiple_of(kind.align()) && offset + kind.bytes() <= low.object_bytes());
+                        let field = ((1u128 << kind.bytes()) - 1) << offset;
+                        assert_eq!(used & field, 0, "{kinds:?}: {:?}", low.offsets);
+                        used |= field;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_smallest_objects_are_16_bytes() {
         assert_eq!(StructLayout::new(None, &[]).object_bytes(), 16);
         assert_eq!(array_bytes(0, 0), 16);

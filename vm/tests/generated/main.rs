@@ -5,10 +5,12 @@
 mod common;
 mod lab;
 
+mod bases;
 mod casts;
 mod confusion;
 mod ends;
 mod lengths;
+mod prefixes;
 mod subtype_imports;
 mod upper_halves;
 mod widths;
