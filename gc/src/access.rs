@@ -18,6 +18,12 @@ impl Heap {
         TypeId::of_header(self.memory.word(object))
     }
 
+    /// The descriptor of a type that is alive.
+    #[inline]
+    pub fn descriptor(&self, ty: TypeId) -> &Descriptor {
+        self.memory.descriptor(ty)
+    }
+
     /// The descriptor of an object's type.
     #[inline]
     pub fn descriptor_of(&self, object: RawRef) -> &Descriptor {

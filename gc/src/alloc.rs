@@ -21,7 +21,7 @@ use crate::sweep::{self, SweepWork, Sweeper};
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
 
 /// Blocks swept when a slice of eden is granted.
 const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
@@ -94,8 +94,8 @@ impl Heap {
         index: u32,
         roots: &mut dyn RootProvider,
     ) -> Result<RawRef, Exhausted> {
-        debug_assert_eq!(self.types.descriptor(ty).kind, ObjectKind::HostValue);
-        let bytes = self.types.descriptor(ty).size as u64;
+        debug_assert_eq!(self.memory.descriptor(ty).kind, ObjectKind::HostValue);
+        let bytes = self.memory.descriptor(ty).size as u64;
         self.hosts.make_room(&mut self.cage).map_err(|refused| self.exhausted(bytes, refused))?;
         let cell = self.alloc_struct(ty, roots)?;
         self.memory.set_word(cell + HOST_VALUE_INDEX_OFFSET / 4, index);
@@ -107,11 +107,11 @@ impl Heap {
     /// [`Heap::init_ephemeron`] comes next. May collect. Errors: the limit, or 8 million weak cells or 4 million
     /// ephemerons are there.
     pub fn alloc_weak(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let descriptor = self.types.descriptor(ty);
-        debug_assert!(matches!(descriptor.kind, ObjectKind::Weak | ObjectKind::Ephemeron));
+        let Descriptor { kind, size, .. } = *self.memory.descriptor(ty);
+        debug_assert!(matches!(kind, ObjectKind::Weak | ObjectKind::Ephemeron));
         let cell = self.alloc_struct(ty, roots)?;
-        let room = self.weak.make_room(&mut self.cage, descriptor.kind);
-        room.map_err(|refused| self.exhausted(descriptor.size as u64, refused))?;
+        let room = self.weak.make_room(&mut self.cage, kind);
+        room.map_err(|refused| self.exhausted(size as u64, refused))?;
         self.sync_side_charge();
         Ok(cell)
     }
@@ -119,7 +119,7 @@ impl Heap {
     /// Allocates an object of fixed size in the old space, zeroed; its first store of a reference is logged. For
     /// objects of constant expressions that are not transitively immutable. May collect.
     pub fn alloc_old_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let bytes = self.types.descriptor(ty).size as u64;
+        let bytes = self.memory.descriptor(ty).size as u64;
         self.alloc_old(ty, bytes, roots).map(|object| object.0)
     }
 
@@ -130,7 +130,7 @@ impl Heap {
         length: u32,
         roots: &mut dyn RootProvider,
     ) -> Result<RawRef, Exhausted> {
-        let bytes = array_bytes(self.types.descriptor(ty).elem_shift, length);
+        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift, length);
         let array = self.alloc_old(ty, bytes, roots)?;
         self.memory.set_word(array.0 + 1, length);
         Ok(array.0)
@@ -146,13 +146,13 @@ impl Heap {
     /// Allocates an immortal object of fixed size, zeroed. It must only ever reference immortal objects and its
     /// references are written once (`init_immortal_ref`). Does not collect.
     pub fn alloc_immortal_object(&mut self, ty: TypeId) -> Result<RawRef, Exhausted> {
-        let bytes = self.types.descriptor(ty).size as u64;
+        let bytes = self.memory.descriptor(ty).size as u64;
         self.alloc_immortal_bytes(ty, bytes)
     }
 
     /// Allocates an immortal array, zeroed, under the same rule.
     pub fn alloc_immortal_array(&mut self, ty: TypeId, length: u32) -> Result<RawRef, Exhausted> {
-        let bytes = array_bytes(self.types.descriptor(ty).elem_shift, length);
+        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift, length);
         let array = self.alloc_immortal_bytes(ty, bytes)?;
         self.memory.set_word(array + 1, length);
         Ok(array)

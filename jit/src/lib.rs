@@ -11,6 +11,7 @@ mod asm;
 mod compiler;
 mod cpu;
 mod first_look;
+mod reciprocal;
 pub mod stubs;
 
 pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};

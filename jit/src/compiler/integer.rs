@@ -1,18 +1,11 @@
 //! Integer instructions: each family is one function, each instruction one row in `visitor`.
 
 use super::Compiler;
-use super::state::{Owner, Place, Reg};
+use super::state::{Place, Reg};
 use super::values::{At, Value, width};
-use crate::abi::{Gpr, SCRATCH, TrapKind};
-use crate::asm::{Alu, Cond, Mem, ShiftOp, Unary, Width};
+use crate::abi::{Gpr, SCRATCH};
+use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use heapwood_module::ValType;
-
-/// Which quotient or remainder.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Division {
-    pub(crate) signed: bool,
-    pub(crate) remainder: bool,
-}
 
 /// Bit counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +16,7 @@ pub(crate) enum BitCount {
 }
 
 /// Normalises a constant to its type: i32 values have a zero upper half.
-fn normal(ty: ValType, bits: u64) -> u64 {
+pub(super) fn normal(ty: ValType, bits: u64) -> u64 {
     if ty == ValType::I64 { bits } else { bits as u32 as u64 }
 }
 
@@ -206,118 +199,6 @@ impl Compiler<'_> {
         self.asm.shift_cl(width(ty), shift, dst.as_gpr());
         self.release_value(&count);
         self.push_result(ty, dst);
-    }
-
-    pub(crate) fn int_divide(&mut self, ty: ValType, division: Division) {
-        self.vacate_division_registers();
-        let divisor = self.pop();
-        let mut dividend = self.pop();
-        let constant = divisor.constant();
-        if constant.is_some_and(|n| self.divide_by_constant(ty, division, &mut dividend, n)) {
-            return;
-        }
-        // A divisor in rax or rdx, or in memory, goes to the scratch register.
-        let (rax, rdx) = (Reg::gpr(Gpr::RAX), Reg::gpr(Gpr::RDX));
-        let mut right = match divisor.reg() {
-            Some(reg) if reg != rax && reg != rdx => reg.as_gpr(),
-            _ => {
-                self.load_value(Reg::gpr(SCRATCH), &divisor);
-                self.release_value(&divisor);
-                SCRATCH
-            }
-        };
-        if dividend.at != At::Temp(rax) {
-            self.load_value(rax, &dividend);
-            self.release_value(&dividend);
-        }
-        self.regs.set(rax, Owner::Taken, false);
-        self.regs.set(rdx, Owner::Taken, false);
-        let w = width(ty);
-        let done = self.asm.new_label();
-        if division.signed {
-            self.check_overflow(ty, division, &mut right, done, divisor.constant());
-        }
-        if division.signed {
-            self.asm.cdq(w);
-        } else {
-            self.asm.alu_rr(Width::W32, Alu::Xor, Gpr::RDX, Gpr::RDX);
-        }
-        self.trap_site(TrapKind::IntegerDivideByZero);
-        self.asm.unary(w, if division.signed { Unary::Idiv } else { Unary::Div }, right);
-        self.asm.bind(done);
-        if right != SCRATCH {
-            self.release_value(&divisor);
-        }
-        let (result, other) = if division.remainder { (rdx, rax) } else { (rax, rdx) };
-        self.release(other);
-        self.push_reg(ty, result);
-    }
-
-    /// rax and rdx lose all owners but the top two operands.
-    pub(super) fn vacate_division_registers(&mut self) {
-        let operands = self.stack.len() as u32 - 2;
-        for gpr in [Gpr::RAX, Gpr::RDX] {
-            match self.regs.owner(Reg::gpr(gpr)) {
-                Owner::Stack(height) if height >= operands => {}
-                _ => self.evict(Reg::gpr(gpr)),
-            }
-        }
-    }
-
-    /// MIN / -1 overflows (its remainder is 0): the hardware would fault as for zero.
-    fn check_overflow(
-        &mut self,
-        ty: ValType,
-        division: Division,
-        right: &mut Gpr,
-        done: crate::asm::Label,
-        constant: Option<u64>,
-    ) {
-        if constant.is_some_and(|n| normal(ty, n) != normal(ty, u64::MAX)) {
-            return;
-        }
-        let w = width(ty);
-        let go = self.asm.new_label();
-        self.asm.alu_ri(w, Alu::Cmp, *right, -1);
-        self.asm.jcc(Cond::Ne, go);
-        if division.remainder {
-            self.asm.alu_rr(Width::W32, Alu::Xor, Gpr::RDX, Gpr::RDX);
-            self.asm.jmp(done);
-        } else {
-            // neg sets the overflow flag for MIN only; compare keeps rax intact for the common case.
-            if ty == ValType::I64 {
-                self.asm.mov_ri(Gpr::RDX, i64::MIN as u64);
-                self.asm.alu_rr(w, Alu::Cmp, Gpr::RAX, Gpr::RDX);
-            } else {
-                self.asm.alu_ri(w, Alu::Cmp, Gpr::RAX, i32::MIN);
-            }
-            let overflow = self.trap_label(TrapKind::IntegerOverflow);
-            self.asm.jcc(Cond::E, overflow);
-        }
-        self.asm.bind(go);
-    }
-
-    /// Unsigned division by powers of two, signed by 1; other divisors take the general way.
-    fn divide_by_constant(&mut self, ty: ValType, division: Division, dividend: &mut Value, n: u64) -> bool {
-        let n = normal(ty, n);
-        if n == 0 || dividend.constant().is_some() || division.signed || !n.is_power_of_two() {
-            return false;
-        }
-        let dst = self.result_reg(ty, Some(dividend), &[]);
-        self.load_value(dst, dividend);
-        if !division.remainder {
-            let shift = n.trailing_zeros() as u8;
-            if shift > 0 {
-                self.asm.shift_ri(width(ty), ShiftOp::Shr, dst.as_gpr(), shift);
-            }
-        } else if let Ok(mask) = i32::try_from(n - 1) {
-            self.asm.alu_ri(width(ty), Alu::And, dst.as_gpr(), mask);
-        } else {
-            self.asm.mov_ri(SCRATCH, n - 1);
-            self.asm.alu_rr(Width::W64, Alu::And, dst.as_gpr(), SCRATCH);
-        }
-        self.push_result(ty, dst);
-        true
     }
 
     // ---- comparisons

@@ -14,6 +14,7 @@ mod casts;
 mod check;
 mod control;
 mod convert;
+mod division;
 mod edges;
 mod exceptions;
 mod float;

@@ -119,6 +119,18 @@ impl Compiler<'_> {
         }
     }
 
+    /// The top operand, if it is a constant.
+    pub(crate) fn top_constant(&self) -> Option<u64> {
+        match self.stack.last()?.place {
+            Place::Const(bits) => Some(bits),
+            Place::Alias(local) => match self.locals[local as usize].loc {
+                Loc::Const(bits) => Some(bits),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Value {
         let Operand { ty, place, .. } = self.stack.pop().expect("validated body");
         self.closed = self.closed.min(self.stack.len());

@@ -21,7 +21,7 @@ const ARRAY_BYTES_MAX: u64 = 2 << 30;
 impl StoreOpaque {
     /// Refuses arrays that are larger than any array or the whole heap may be.
     pub fn check_array_size(&self, ty: TypeId, len: u32) -> Result<(), Trap> {
-        let shift = self.heap.types().descriptor(ty).elem_shift;
+        let shift = self.heap.descriptor(ty).elem_shift;
         let (bytes, limit) = (array_bytes(shift, len), self.heap.limit_bytes().min(ARRAY_BYTES_MAX));
         if bytes <= limit {
             return Ok(());

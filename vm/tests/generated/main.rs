@@ -8,6 +8,7 @@ mod lab;
 mod bases;
 mod casts;
 mod confusion;
+mod division;
 mod ends;
 mod lengths;
 mod prefixes;

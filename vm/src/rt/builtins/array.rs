@@ -78,7 +78,7 @@ pub(super) fn fill(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u6
 /// `array.new_data`.
 pub(super) fn new_data(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
     let [ty, segment, offset, len] = args;
-    let shift = store.heap.types().descriptor(TypeId(ty as u32)).elem_shift;
+    let shift = store.heap.descriptor(TypeId(ty as u32)).elem_shift;
     let data = &store.guest.instances[instance as usize];
     if sub_slice(data.data_bytes(segment as u32), offset, len << shift).is_none() {
         return Err(TrapKind::MemoryOutOfBounds.into());
