@@ -69,6 +69,6 @@ pub use helper::Helpers;
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
 pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
-pub use snapshot::{HeapGraph, NoGraphMemory};
+pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};
 pub use stats::{HeapStats, Histogram};
 pub use types::{TypeDefinition, TypeTable, TypeTableFull};

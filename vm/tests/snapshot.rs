@@ -65,9 +65,10 @@ fn read(file: &[u8]) -> Graph {
     let mut reached = HashSet::from([0]);
     let mut grey = vec![0];
     while let Some(node) = grey.pop() {
-        grey.extend(graph.nodes[node].edges.iter().map(|edge| edge.2).filter(|to| reached.insert(*to)));
+        let strong = graph.nodes[node].edges.iter().filter(|edge| edge.0 != "weak").map(|edge| edge.2);
+        grey.extend(strong.filter(|to| reached.insert(*to)));
     }
-    assert_eq!(reached.len(), graph.nodes.len(), "the root leads to every node");
+    assert_eq!(reached.len(), graph.nodes.len(), "the root leads to every node, not by weak edges");
     graph
 }
 
@@ -205,6 +206,59 @@ fn handles_of_the_host_keep_what_they_name() {
     assert!(handles.edges.iter().any(|edge| graph.nodes[edge.2].name == "host value"));
     assert_eq!(graph.follow(&["(frames)"]).edges.len(), 0, "nothing runs");
     drop(kept);
+}
+
+/// What hangs on weak references and on entries with weak keys.
+#[test]
+fn weak_edges_retain_nothing_and_values_hang_on_their_keys() {
+    for config in modes() {
+        let mut store = Store::new(&Engine::new(&config).unwrap(), ());
+        // The name that DevTools looks for, with the identities of key, value and table.
+        let entry_name = |number: u32, key: &Node, value: &Node, table: &Node| {
+            let (key, value) = ((&key.name, key.id), (&value.name, value.id));
+            format!(
+                "{number} / part of key ({} @{}) -> value ({} @{}) pair in WeakMap (table @{})",
+                key.0, key.1, value.0, value.1, table.id
+            )
+        };
+        let mut scope = RootScope::new(&mut store);
+        let objects: Vec<_> = (0..6).map(|number: u32| ExternRef::new(&mut scope, number).unwrap()).collect();
+        // 0 is held and named by a weak reference; 1 by a weak reference only.
+        let held = objects[0].to_owned(&mut scope).unwrap();
+        let weak: Vec<_> = objects[..2].iter().map(|object| object.downgrade(&mut scope).unwrap()).collect();
+        // 2 is held and the key of 3, which is the key of 4; 5 is nobody's, and the key of 0.
+        let key = objects[2].to_owned(&mut scope).unwrap();
+        let pairs = [(2, 3), (3, 4), (5, 0)];
+        let entries = pairs.map(|(key, value)| WeakEntry::new(&mut scope, &objects[key], &objects[value]).unwrap());
+        drop(scope);
+        let mut file = Vec::new();
+        store.heap_snapshot(&mut file).unwrap();
+        let graph = read(&file);
+        assert_eq!(graph.count("weak reference"), 2);
+        assert_eq!(graph.count("ephemeron"), 3);
+        assert_eq!(graph.count("host value"), 4, "0, 2, and by their keys 3 and 4");
+        let of_kind = |kind: &str| -> Vec<(&Node, &(String, String, usize))> {
+            let edges = graph.nodes.iter().flat_map(|node| node.edges.iter().map(move |edge| (node, edge)));
+            edges.filter(|(_, edge)| edge.0 == kind).collect()
+        };
+        let mut weak_edges: Vec<_> = of_kind("weak").iter().map(|(node, edge)| (&*node.name, &*edge.1)).collect();
+        weak_edges.sort_unstable();
+        assert_eq!(weak_edges, [("ephemeron", "key"), ("ephemeron", "key"), ("weak reference", "referent")]);
+        // Each value hangs on its entry and on its key, by one name.
+        let values = of_kind("internal");
+        assert_eq!(values.len(), 4);
+        for (table, edge) in values.iter().filter(|(node, _)| node.name == "ephemeron") {
+            let key = &graph.nodes[table.edges.iter().find(|edge| edge.0 == "weak").expect("a key").2];
+            let number = edge.1.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+            assert_eq!(edge.1, entry_name(number, key, &graph.nodes[edge.2], table));
+            let same: Vec<_> = values.iter().filter(|(node, other)| node.id == key.id && other.1 == edge.1).collect();
+            assert_eq!((same.len(), same[0].1.2), (1, edge.2));
+        }
+        drop((held, weak, key, entries));
+        let mut file = Vec::new();
+        store.heap_snapshot(&mut file).unwrap();
+        assert_eq!(read(&file).count("host value"), 0);
+    }
 }
 
 #[test]

@@ -495,7 +495,7 @@ impl World {
     }
 
     /// All objects that the roots keep alive.
-    fn alive(&self) -> HashSet<usize> {
+    pub fn alive(&self) -> HashSet<usize> {
         let mut alive = HashSet::new();
         let mut ephemerons = Vec::new();
         let roots = self.frames.iter().flatten().chain(&self.globals);
@@ -523,7 +523,7 @@ impl World {
         }
     }
 
-    fn is_immortal(&self, object: usize) -> bool {
+    pub fn is_immortal(&self, object: usize) -> bool {
         self.immortals.iter().any(|immortal| immortal.1 == object)
     }
 

@@ -8,6 +8,11 @@
 //! 2. Nodes: the root, groups of roots, tables and frames that hold something, then the objects by address.
 //! 3. Edges in the same order. Both passes walk the same graph and write as they go.
 //!
+//! What a weak cell names and an ephemeron's key are edges of the type `weak`, which retain nothing. A value hangs on its
+//! ephemeron and its key, by `internal` edges with the name by which DevTools knows that one of them alone does not retain it.
+//! These names come first among the strings: they are as many as there are ephemerons, so they are made when they are
+//! written.
+//!
 //! Memory: the graph's bits (a thirtieth of the heap) and names of types, fields, functions and globals.
 
 mod names;
@@ -16,10 +21,10 @@ mod roots;
 
 use crate::rt::walk::Frame;
 use crate::store::StoreOpaque;
-use heapwood_gc::HeapGraph;
+use heapwood_gc::{GraphEdge, HeapGraph};
 use heapwood_gc_abi::{ObjectKind, RawRef};
 use names::{Label, Names};
-use output::{Rows, write_strings};
+use output::{Rows, Strings};
 use roots::Group;
 use std::io::{self, BufWriter, Write};
 
@@ -69,7 +74,8 @@ impl StoreOpaque {
         let store = &*self;
         let graph = store.heap.graph(|visit| roots::each(store, |_, reference| visit(reference)));
         let graph = graph.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
-        Snapshot::new(store, graph).write(&mut Names::new(store), &mut BufWriter::with_capacity(1 << 16, output))
+        let mut names = Names::new(store, graph.entries() as u32);
+        Snapshot::new(store, graph).write(&mut names, &mut BufWriter::with_capacity(1 << 16, output))
     }
 }
 
@@ -161,7 +167,7 @@ impl<'a> Snapshot<'a> {
         self.write_edges(names, output)?;
         write!(output, "],\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n\"locations\":[],\n")?;
         write!(output, "\"strings\":[")?;
-        write_strings(output, names.strings())?;
+        self.write_strings(names, output)?;
         writeln!(output, "]}}")?;
         output.flush()
     }
@@ -230,13 +236,31 @@ impl<'a> Snapshot<'a> {
         self.write_frame_edges(&mut rows)?;
         self.graph.each_object(|object| {
             let mut written = Ok(());
-            self.graph.each_reference(object, |offset, target| {
+            self.graph.each_reference(object, |edge, target| {
                 if written.is_ok() {
-                    written = rows.put(&names.field(object, offset).row(self.target(target)));
+                    let label = match edge {
+                        GraphEdge::Strong(offset) => names.field(object, offset),
+                        GraphEdge::Weak(_) => names.weak(object),
+                        GraphEdge::Value(entry) => Label::Value(entry as u32),
+                    };
+                    written = rows.put(&label.row(self.target(target)));
                 }
             });
             written
         })
+    }
+
+    fn write_strings(&self, names: &mut Names<'_>, output: &mut impl Write) -> io::Result<()> {
+        let mut strings = Strings::new(output);
+        for entry in 0..self.graph.entries() {
+            let (key, ephemeron, value) = self.graph.entry(entry);
+            let (key_name, value_name) = (names.object_text(key), names.object_text(value));
+            strings.put(&format!(
+                "{} / part of key ({key_name} @{key}) -> value ({value_name} @{value}) pair in WeakMap (table @{ephemeron})",
+                entry + 1
+            ))?;
+        }
+        names.strings().try_for_each(|string| strings.put(string))
     }
 
     fn write_group_edges<W: Write>(&self, names: &Names<'_>, rows: &mut Rows<'_, W>) -> io::Result<()> {

@@ -16,6 +16,10 @@ pub(super) enum Label {
     Name(u32),
     /// A number.
     Index(u64),
+    /// A string, of an edge that keeps nothing alive.
+    Weak(u32),
+    /// A string, of the edge of an ephemeron or its key to the value.
+    Value(u32),
 }
 
 impl Label {
@@ -23,9 +27,13 @@ impl Label {
     pub fn row(self, to: u64) -> [u64; 3] {
         const ELEMENT: u64 = 1;
         const PROPERTY: u64 = 2;
+        const INTERNAL: u64 = 3;
+        const WEAK: u64 = 6;
         match self {
             Label::Name(string) => [PROPERTY, string.into(), to],
             Label::Index(index) => [ELEMENT, index, to],
+            Label::Weak(string) => [WEAK, string.into(), to],
+            Label::Value(string) => [INTERNAL, string.into(), to],
         }
     }
 }
@@ -40,6 +48,8 @@ struct TypeNames {
 /// All names, each string once.
 pub(super) struct Names<'a> {
     store: &'a StoreOpaque,
+    /// The number of the first string.
+    first: u32,
     strings: Vec<Arc<str>>,
     numbers: FxHashMap<Arc<str>, u32>,
     /// Instance and type index that names a type.
@@ -49,8 +59,8 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Finds where names come from.
-    pub fn new(store: &'a StoreOpaque) -> Names<'a> {
+    /// Finds where names come from. Strings are numbered from `first`.
+    pub fn new(store: &'a StoreOpaque, first: u32) -> Names<'a> {
         let mut sources = FxHashMap::default();
         for (number, instance) in store.guest.instances.iter().enumerate() {
             for (index, id) in (0..).zip(instance.module.types().ids()) {
@@ -64,7 +74,7 @@ impl<'a> Names<'a> {
         }
         let globals = vec![None; store.guest.globals.len()];
         let (strings, numbers, types) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
-        let mut names = Names { store, strings, numbers, sources, types, globals };
+        let mut names = Names { store, first, strings, numbers, sources, types, globals };
         names.name_globals();
         names
     }
@@ -79,7 +89,7 @@ impl<'a> Names<'a> {
         if let Some(number) = self.numbers.get(string) {
             return *number;
         }
-        let (number, string) = (self.strings.len() as u32, Arc::<str>::from(string));
+        let (number, string) = (self.first + self.strings.len() as u32, Arc::<str>::from(string));
         self.strings.push(string.clone());
         self.numbers.insert(string, number);
         number
@@ -139,6 +149,18 @@ impl<'a> Names<'a> {
             return self.string(&name);
         }
         self.type_names(object).name
+    }
+
+    /// The same as text.
+    pub fn object_text(&mut self, object: RawRef) -> Arc<str> {
+        let number = self.object(object);
+        self.strings[(number - self.first) as usize].clone()
+    }
+
+    /// What a reference that keeps nothing alive is called.
+    pub fn weak(&mut self, object: RawRef) -> Label {
+        let is_key = self.heap().descriptor_of(object).kind == ObjectKind::Ephemeron;
+        Label::Weak(self.string(if is_key { "key" } else { "referent" }))
     }
 
     /// What the reference at a byte offset of an object is called.

@@ -28,13 +28,23 @@ impl<'w, W: Write> Rows<'w, W> {
     }
 }
 
-/// The strings, in order.
-pub(super) fn write_strings<'s>(output: &mut impl Write, strings: impl Iterator<Item = &'s str>) -> io::Result<()> {
-    for (index, string) in strings.enumerate() {
-        output.write_all(if index == 0 { b"" } else { b",\n" })?;
-        write_string(output, string)?;
+/// The list of strings.
+pub(super) struct Strings<'w, W> {
+    output: &'w mut W,
+    first: bool,
+}
+
+impl<'w, W: Write> Strings<'w, W> {
+    /// An empty list.
+    pub fn new(output: &'w mut W) -> Strings<'w, W> {
+        Strings { output, first: true }
     }
-    Ok(())
+
+    /// The next string.
+    pub fn put(&mut self, string: &str) -> io::Result<()> {
+        self.output.write_all(if std::mem::take(&mut self.first) { b"" } else { b",\n" })?;
+        write_string(self.output, string)
+    }
 }
 
 fn write_string(output: &mut impl Write, string: &str) -> io::Result<()> {
@@ -56,7 +66,8 @@ mod tests {
     #[test]
     fn strings_are_escaped() {
         let mut output = Vec::new();
-        write_strings(&mut output, ["a\"\\b", "\n\u{1}", "ü"].into_iter()).unwrap();
+        let mut strings = Strings::new(&mut output);
+        ["a\"\\b", "\n\u{1}", "ü"].iter().for_each(|string| strings.put(string).unwrap());
         assert_eq!(String::from_utf8(output).unwrap(), "\"a\\\"\\\\b\",\n\"\\u000a\\u0001\",\n\"ü\"");
     }
 }
