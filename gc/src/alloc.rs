@@ -7,31 +7,21 @@
 //! 4. Objects above 32 KiB, or above a quarter of eden, are born old.
 
 use crate::charge::Refused;
-use crate::collect::Done;
 use crate::config::Exhausted;
 use crate::evacuate::EDGES_MAX;
-use crate::event::{GcCause, GcEventKind};
+use crate::event::GcCause;
 use crate::heap::Heap;
 use crate::mark::EPOCH_MASK;
 use crate::nursery::EDEN_START;
 use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::object::ObjectReference;
 use crate::roots::RootProvider;
-use crate::sweep::{self, SweepWork, Sweeper};
+use crate::sweep;
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
 use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
 
-/// Blocks swept when a slice of eden is granted.
-const SWEEP_BLOCKS_AT_ONCE: u32 = 32;
-/// Blocks swept between two looks at the clock, and the time after which no more are.
-const SWEEP_BLOCKS_PORTION: u32 = 8;
-const SWEEP_NS: u64 = 80_000;
-/// The part of the free memory that is not needed soon which goes back to the system after each major.
-const TRIM_PART: u32 = 4;
-/// Blocks given back to the system at a time.
-const TRIM_BLOCKS_AT_ONCE: u32 = 16;
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
 /// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
@@ -234,73 +224,21 @@ impl Heap {
 
     /// Sees to it that `blocks` are ready; sweeps as long as the limit is what refuses.
     pub(crate) fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
-        loop {
-            match self.old.blocks.make_ready(&mut self.cage, &mut self.charge, blocks) {
-                Err(Refused::Limit) if !sweep::is_done(&self.old) => drop(self.sweep_some(SWEEP_BLOCKS_AT_ONCE)),
-                result => return result,
+        self.sweep_while_refused(|heap| heap.old.blocks.make_ready(&mut heap.cage, &mut heap.charge, blocks))
+    }
+
+    /// Takes memory; sweeps as long as the limit is what refuses: then the mutator waits for that.
+    fn sweep_while_refused<T>(&mut self, mut take: impl FnMut(&mut Heap) -> Result<T, Refused>) -> Result<T, Refused> {
+        let mut result = take(self);
+        if matches!(result, Err(Refused::Limit)) && !sweep::is_done(&self.old) {
+            let stop = self.stop();
+            while matches!(result, Err(Refused::Limit)) && !sweep::is_done(&self.old) {
+                self.sweep_some();
+                result = take(self);
             }
+            self.stalled(stop);
         }
-    }
-
-    /// Sweeps up to `blocks` blocks; returns how many were not free.
-    pub(crate) fn sweep_some(&mut self, blocks: u32) -> u64 {
-        if sweep::is_done(&self.old) {
-            return 0;
-        }
-        let (old, hosts, weak) = (&mut self.old, &mut self.hosts, &mut self.weak);
-        let (cage, charge, waiting) = (&mut self.cage, &mut self.charge, &mut self.loan.marker().waiting);
-        let mut sweeper = Sweeper { old, hosts, weak, waiting, cage, charge, work: SweepWork::default() };
-        let done = sweeper.step(blocks);
-        let swept = sweeper.work.blocks;
-        if done {
-            // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
-            // it within a few majors, unless a phase of the program needs it again.
-            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
-            let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
-            let beyond = self.old.blocks.ready_count().saturating_sub(keep);
-            self.trim_left = beyond.div_ceil(TRIM_PART);
-        }
-        swept
-    }
-
-    /// Sweeps all that is left.
-    pub(crate) fn sweep_all(&mut self) {
-        self.sweep_some(u32::MAX);
-    }
-
-    /// A step of sweeping, or of giving memory back.
-    pub(crate) fn sweep_slice(&mut self) {
-        if sweep::is_done(&self.old) && self.trim_left == 0 {
-            return;
-        }
-        let stop = self.stop();
-        let mut done = Done::default();
-        if sweep::is_done(&self.old) {
-            let count = self.trim_left.min(TRIM_BLOCKS_AT_ONCE);
-            self.trim_left -= count;
-            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
-            self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, count);
-            done.swept = count as u64;
-        } else {
-            // Faster when the next marking waits for it.
-            let hurry = if self.policy.is_marking_due(self.old.allocated_bytes) { 4 } else { 1 };
-            for _ in 0..SWEEP_BLOCKS_AT_ONCE * hurry / SWEEP_BLOCKS_PORTION {
-                done.swept += self.sweep_some(SWEEP_BLOCKS_PORTION);
-                if sweep::is_done(&self.old) || self.clock(false).wall_ns - stop.start.wall_ns > SWEEP_NS {
-                    break;
-                }
-            }
-        }
-        self.tell(GcEventKind::Slice, GcCause::Pace, stop, done);
-    }
-
-    /// Gives all memory back to the system that no object is in and that the nursery does not need, after finishing
-    /// the sweep. For idle times.
-    pub fn return_memory(&mut self) {
-        self.sweep_all();
-        self.trim_left = 0;
-        let keep = self.nursery.reserve_blocks(self.nursery.granted());
-        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
+        result
     }
 
     /// Frees memory, harder with each attempt; `refused` is what the last one came to.
@@ -368,22 +306,16 @@ impl Heap {
             self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
             return Ok(object);
         }
-        loop {
-            let epoch = self.old.epoch;
-            match self.old.blocks.take_run(&mut self.cage, &mut self.charge, bytes, epoch) {
-                Ok(block) => {
-                    if let Err(refused) = self.make_ready(self.reserved_blocks()) {
-                        // The run took blocks that the nursery needs.
-                        self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, 0, bytes);
-                        return Err(refused);
-                    }
-                    self.old.allocated_bytes += bytes;
-                    return Ok(ObjectReference(crate::blocks::block_start(block)));
-                }
-                Err(Refused::Limit) if !sweep::is_done(&self.old) => drop(self.sweep_some(SWEEP_BLOCKS_AT_ONCE)),
-                Err(refused) => return Err(refused),
-            }
+        let epoch = self.old.epoch;
+        let take = |heap: &mut Heap| heap.old.blocks.take_run(&mut heap.cage, &mut heap.charge, bytes, epoch);
+        let block = self.sweep_while_refused(take)?;
+        if let Err(refused) = self.make_ready(self.reserved_blocks()) {
+            // The run took blocks that the nursery needs.
+            self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, 0, bytes);
+            return Err(refused);
         }
+        self.old.allocated_bytes += bytes;
+        Ok(ObjectReference(crate::blocks::block_start(block)))
     }
 
     /// Blocks that have to stay ready for the next minor.

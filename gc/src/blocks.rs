@@ -61,7 +61,8 @@ impl Blocks {
         }
     }
 
-    /// Blocks that were ever used; their table entries are valid.
+    /// Blocks that were ever used; their table entries are valid. Of one that is listed in a batch the state alone may be
+    /// read.
     pub fn high(&self) -> u32 {
         self.high
     }
@@ -106,11 +107,15 @@ impl Blocks {
     }
 
     fn set_free(&mut self, block: u32, ready: bool) {
+        *self.memory.block(block) = Default::default();
+        self.set_free_bits(block, ready);
+    }
+
+    fn set_free_bits(&mut self, block: u32, ready: bool) {
         let (word, bit) = (block as usize / 64, 1u64 << (block % 64));
         debug_assert!(self.free.as_slice()[word] & bit == 0, "block {block} is free already");
         self.free.as_mut_slice()[word] |= bit;
         self.free_count += 1;
-        *self.memory.block(block) = Default::default();
         if ready {
             self.ready.as_mut_slice()[word] |= bit;
             self.ready_count += 1;
@@ -126,9 +131,10 @@ impl Blocks {
         self.ready.as_slice()[block as usize / 64] >> (block % 64) & 1 != 0
     }
 
-    /// A block of small objects is empty: it is free again, and stays charged and ready.
-    pub fn release_small(&mut self, block: u32) {
-        self.set_free(block, true);
+    /// The sweep found these blocks of small objects empty, and their entries say so: they are free again, and stay
+    /// charged and ready.
+    pub fn release_swept(&mut self, blocks: &[u32]) {
+        blocks.iter().for_each(|block| self.set_free_bits(*block, true));
     }
 
     /// Sees to it that `count` blocks are ready, or as many as the limit and the system give.

@@ -58,7 +58,7 @@ impl Heap {
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
-            self.sweep_all();
+            self.finish_sweep(GcCause::Requested);
         }
     }
 
@@ -225,7 +225,7 @@ impl Heap {
         self.promote_all_next = false;
         let mark_ns = self.clock(true).since(start);
         self.count_marking(mark, 0, mark_ns);
-        sweep::begin(&mut self.old, &mut self.hosts, &mut self.weak);
+        sweep::begin(&mut self.old, &mut self.batches, &mut self.hosts, &mut self.weak);
     }
 
     /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
@@ -310,6 +310,11 @@ impl Heap {
         self.sweep_all();
         let keep = self.nursery.reserve_blocks(EDEN_START);
         self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
+        self.stalled(stop);
+    }
+
+    /// The mutator has waited for memory since `stop`.
+    pub(crate) fn stalled(&mut self, stop: Stop) {
         self.stats.stalls += 1;
         self.tell(GcEventKind::Stall, GcCause::Emergency, stop, Done::default());
     }

@@ -57,7 +57,7 @@ pub struct HeapConfig {
     pub verify: bool,
     /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
     pub mark_slice: Option<NonZeroU64>,
-    /// Threads that mark beside the guest; without them the guest's own thread marks, in slices.
+    /// Threads that mark and sweep beside the guest; without them the guest's own thread does, in slices.
     pub helpers: Option<Arc<Helpers>>,
     /// The collector.
     pub collector: Collector,

@@ -9,8 +9,8 @@
 //! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
 //!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
 //!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
-//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins, with cells of
-//!    host values, weak cells and ephemerons.
+//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins (`sweep`), with cells of
+//!    host values, weak cells and ephemerons; a helper sweeps blocks, too.
 //! 5. Between the end of its sweep and the next start there is no marking state at all.
 
 use crate::blocks::block_of;
@@ -326,7 +326,7 @@ impl Heap {
         while self.cycle.marking {
             self.mark_slice(Budget::ALL, cause, roots);
         }
-        self.sweep_all();
+        self.finish_sweep(cause);
     }
 
     /// Nothing is grey. O(1).
@@ -338,7 +338,7 @@ impl Heap {
         let mark = self.loan.marker().work;
         let since_start = self.old.allocated_bytes - self.cycle.allocated_before;
         self.count_marking(&mark, since_start, self.cycle.mark_ns);
-        sweep::begin(&mut self.old, &mut self.hosts, &mut self.weak);
+        sweep::begin(&mut self.old, &mut self.batches, &mut self.hosts, &mut self.weak);
         let done = Done { live_bytes: mark.live_bytes, ..Done::default() };
         self.tell(GcEventKind::MarkEnd, cause, stop, done);
     }
@@ -378,7 +378,7 @@ impl Heap {
     /// [`Heap::step`]. Objects may move.
     pub fn start_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() && !self.is_marking() {
-            self.sweep_all();
+            self.finish_sweep(GcCause::Requested);
             self.minor(GcCause::Requested, true, roots);
             if !self.is_marking() {
                 self.start_marking(GcCause::Requested, roots);

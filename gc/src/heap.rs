@@ -1,5 +1,6 @@
 //! One store's heap: its parts, its birth, and what can be asked of it.
 
+use crate::batch::Batches;
 use crate::blocks::Blocks;
 use crate::charge::Charge;
 use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
@@ -41,6 +42,7 @@ pub struct Heap {
     pub(crate) immortal: Immortal,
     pub(crate) log: Log,
     pub(crate) loan: Loan,
+    pub(crate) batches: Batches,
     pub(crate) cycle: Cycle,
     pub(crate) stack: SideVec<u32>,
     pub(crate) edges: SideVec<u64>,
@@ -98,6 +100,7 @@ impl Heap {
             immortal: Immortal::new(),
             log,
             loan,
+            batches: Batches::new(memory, config.helpers.clone()),
             cycle,
             stack,
             edges,
@@ -141,7 +144,7 @@ impl Heap {
             stats.eden_bytes += self.young_bytes();
         }
         (stats.committed_bytes, stats.peak_bytes) = (self.charge.used_bytes(), self.charge.peak_bytes());
-        stats.helper_cpu_ns = self.loan.helper_cpu_ns();
+        stats.helper_cpu_ns = self.loan.helper_cpu_ns() + self.batches.helper_cpu_ns();
         stats
     }
 
@@ -202,6 +205,7 @@ impl Drop for Heap {
     fn drop(&mut self) {
         // No helper may be at work when the memory goes.
         self.loan.marker();
+        self.batches.recall();
     }
 }
 

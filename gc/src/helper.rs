@@ -1,8 +1,8 @@
-//! Helper threads: they mark for the heaps of an engine while guests run. They start with the first marking.
+//! Helper threads: they mark and sweep for the heaps of an engine while guests run. They start with the first marking.
 
 use crate::raw::backing::thread_cpu_ns;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use crate::sync::{Builder, Mutex, Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 
 /// Something that a helper can do a part of.
 pub(crate) trait Help: Send + Sync {
@@ -12,7 +12,7 @@ pub(crate) trait Help: Send + Sync {
 
 type Jobs = Mutex<Sender<Arc<dyn Help>>>;
 
-/// The helper threads of an engine. One marking is with one helper at a time.
+/// The helper threads of an engine. A heap's marking is with one helper at a time, and so is its sweep.
 pub struct Helpers {
     threads: usize,
     jobs: OnceLock<Option<Jobs>>,
@@ -36,7 +36,7 @@ impl Helpers {
         let mut started = 0;
         for number in 0..self.threads {
             let receiver = receiver.clone();
-            let builder = std::thread::Builder::new().name(format!("heapwood-gc-{number}")).stack_size(256 << 10);
+            let builder = Builder::new().name(format!("heapwood-gc-{number}")).stack_size(256 << 10);
             // The thread ends when the sender is dropped with the engine.
             started += builder.spawn(move || work(&receiver)).is_ok() as usize;
         }

@@ -1,5 +1,6 @@
 //! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
 
+use crate::batch::BatchSizes;
 use crate::heap::Heap;
 use heapwood_gc_abi::RawRef;
 
@@ -52,6 +53,12 @@ impl Heap {
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
         self.loan.marker().limit_stack(entries);
+    }
+
+    /// Sets how many blocks a helper gets to sweep at most, how many it is woken for, how many it sweeps at a time, and
+    /// for how many steps the mutator waits for it to begin.
+    pub fn set_sweep_batch(&mut self, most: usize, least: usize, portion: usize, patience_steps: u32) {
+        self.batches.set_sizes(BatchSizes { most, least, portion, patience_steps });
     }
 
     pub(crate) fn skips_log(&mut self) -> bool {

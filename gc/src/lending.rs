@@ -1,4 +1,4 @@
-//! How a marking is lent to a helper thread and comes back: the protocol, without what is marked.
+//! How work is lent to a helper thread and comes back: the protocol, without what is marked (`loan`) or swept (`batch`).
 //!
 //! 1. The work is with the mutator, in the slot, or with a helper. Only who has it touches it.
 //! 2. The mutator *lends*: it puts the work into the slot and tells the helpers. A helper takes it, does a portion at
@@ -79,6 +79,12 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
     /// Takes the work, if no helper has it. Never waits.
     pub fn try_take(&self) -> Option<Box<W>> {
         take(&mut *self.try_lock()?)
+    }
+
+    /// Takes the work, if no helper has it and it is `wanted` as it is. Never waits.
+    pub fn try_take_if(&self, wanted: impl FnOnce(&W) -> bool) -> Option<Box<W>> {
+        let mut slot = self.try_lock()?;
+        if slot.work.as_deref().is_some_and(wanted) { take(&mut *slot) } else { None }
     }
 
     /// Asks for the work: a helper puts it back after its portion.

@@ -22,6 +22,7 @@
 mod access;
 mod alloc;
 mod barrier;
+mod batch;
 mod blocks;
 mod charge;
 mod collect;
@@ -32,6 +33,7 @@ mod evacuate;
 mod event;
 mod heap;
 mod helper;
+mod holes;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod host_cells;

@@ -61,6 +61,8 @@ pub struct OldSpace {
     pub sweep_cursor: u32,
     /// Blocks below this existed when the marking ended.
     pub sweep_end: u32,
+    /// Blocks below the cursor that are listed in a batch and not merged yet.
+    pub listed_blocks: u32,
     /// Bytes handed out since the last marking, large objects included.
     pub allocated_bytes: u64,
     memory: Memory,
@@ -85,6 +87,7 @@ impl OldSpace {
             epoch: 1,
             sweep_cursor: 0,
             sweep_end: 0,
+            listed_blocks: 0,
             allocated_bytes: 0,
             memory,
             small: Bump::default(),
@@ -182,9 +185,7 @@ impl OldSpace {
 
     /// Overwrites dead memory in verify mode.
     pub fn poison_range(&mut self, start: u32, bytes: u32) {
-        if self.poison && bytes > 0 {
-            self.memory.words_mut(start, bytes / 4).fill(POISON);
-        }
+        poison_range(self.memory, self.poison, start, bytes);
     }
 
     /// Gives up all ranges being allocated in: before a marking, so that no block is part of both.
@@ -195,10 +196,18 @@ impl OldSpace {
         (self.next_hole, self.recyclable) = (0, 0);
     }
 
-    /// The sweeper found holes in `block` (their chain starts at `first_hole`).
-    pub fn add_recyclable(&mut self, block: u32, first_hole: u32) {
-        let entry = self.memory.block(block);
-        (entry.first_hole, entry.next) = (first_hole, self.recyclable);
-        self.recyclable = block + 1;
+    /// Blocks were swept and have holes: a chain by their entries, from `first` to `last` (index + 1; 0: none).
+    pub fn add_recyclable(&mut self, first: u32, last: u32) {
+        if let Some(last) = last.checked_sub(1) {
+            self.memory.block(last).next = self.recyclable;
+            self.recyclable = first;
+        }
+    }
+}
+
+/// Overwrites dead memory if `poison` says so.
+pub fn poison_range(mut memory: Memory, poison: bool, start: u32, bytes: u32) {
+    if poison && bytes > 0 {
+        memory.words_mut(start, bytes / 4).fill(POISON);
     }
 }

@@ -123,6 +123,8 @@ pub struct HeapStats {
     pub moved_bytes: u64,
     /// CPU time of helper threads for this heap, in nanoseconds.
     pub helper_cpu_ns: u64,
+    /// Blocks that helper threads swept.
+    pub helper_swept_blocks: u64,
     /// Bytes found live by the last major.
     pub live_bytes: u64,
     /// Memory in use now, tables included.

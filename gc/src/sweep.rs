@@ -2,218 +2,301 @@
 //!
 //! 0. The cells of host values, weak cells and ephemerons are looked at first, while the marks of all objects are
 //!    there, and the table of ephemerons that wait is emptied.
-//! 1. A block without marked bytes is free at once.
-//! 2. Else its mark bytes are walked, eight at a time: old marks are cleared, and what lies between marked objects
-//!    becomes holes if it has 256 bytes; only objects before such gaps are looked at. A hole holds {0, its bytes, the next hole} and its block goes to the allocator's list.
-//! 3. Large objects that are not marked give their pages back, the last ones first and some at a time.
+//! 1. Blocks of small objects are swept one by one (`holes`): by the mutator, or listed for a helper (`batch`).
+//! 2. Large objects that are not marked give their pages back, the last ones first and some at a time. Only the mutator
+//!    does that.
+//! 3. When all is swept, a part of the free memory goes back to the system.
 //!
 //! The sweep of one marking ends before the next marking begins; a minor never sweeps.
 
+use crate::batch::{Batch, Batches};
 use crate::blocks::block_start;
 use crate::charge::Charge;
+use crate::collect::{Done, Stop};
+use crate::event::{GcCause, GcEventKind};
+use crate::heap::Heap;
+use crate::holes::{Swept, sweep_block};
 use crate::host_cells::HostCells;
-use crate::mark::{EPOCH_MASK, marked_object};
-use crate::old::{HOLE_BYTES_MIN, OldSpace};
-use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Cage, Memory};
+use crate::mark::EPOCH_MASK;
+use crate::old::OldSpace;
+use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
 use crate::raw::object::ObjectReference;
 use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
 use heapwood_gc_abi::TypeId;
 
-/// What sweeping found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepWork {
-    /// Blocks looked at.
-    pub blocks: u64,
-    /// Blocks that became free.
-    pub freed_blocks: u64,
-    /// Large objects freed.
-    pub freed_large: u64,
-    /// Bytes of holes.
-    pub hole_bytes: u64,
-}
-
-/// Blocks of a large object that are given back at a time, which counts as [`RELEASE_UNITS`] blocks swept.
+/// Costs are in blocks swept, times this.
+const BLOCK_COST: u64 = 32;
+/// Looking at an entry of the block table, listing a block and merging it.
+pub const ENTRY_COST: u64 = 1;
+/// Of a slice, or while the mutator waits: all of it, what is done between two looks at the clock, and the time after which no more is.
+const SWEEP_COST: u64 = 32 * BLOCK_COST;
+const PORTION_COST: u64 = 8 * BLOCK_COST;
+const SWEEP_NS: u64 = 80_000;
+/// The part of the free memory that is not needed soon which goes back to the system after each major.
+const TRIM_PART: u32 = 4;
+/// Blocks given back to the system at a time.
+const TRIM_BLOCKS_AT_ONCE: u32 = 16;
+/// Blocks of a large object that are given back at a time, and what that costs.
 const RELEASE_BLOCKS: u32 = 32;
-const RELEASE_UNITS: u32 = 8;
-/// Cells of one kind that are looked at as one block.
+const RELEASE_COST: u64 = 24 * BLOCK_COST;
+/// Cells of one kind that are looked at for the cost of a block.
 const CELLS_AT_ONCE: usize = 1024;
-/// Slots of a table that are emptied as one block.
+/// Slots of a table that are emptied for the cost of a block.
 const SLOTS_AT_ONCE: usize = 4096;
 
 /// Starts the sweep of the marking that just ended. O(1).
-pub fn begin(old: &mut OldSpace, hosts: &mut HostCells, weak: &mut WeakCells) {
+pub fn begin(old: &mut OldSpace, batches: &mut Batches, hosts: &mut HostCells, weak: &mut WeakCells) {
+    batches.begin(old.epoch, old.poisons());
     hosts.begin_sweep();
     weak.begin_sweep();
     old.sweep_cursor = 0;
     old.sweep_end = old.blocks.high();
 }
 
-/// Whether all blocks are swept.
+/// Whether all blocks are swept, and what was found is merged.
 pub fn is_done(old: &OldSpace) -> bool {
-    old.sweep_cursor >= old.sweep_end
+    !has_unlisted(old) && old.listed_blocks == 0
+}
+
+/// Whether there are blocks that are neither swept nor listed.
+fn has_unlisted(old: &OldSpace) -> bool {
+    old.sweep_cursor < old.sweep_end
 }
 
 /// A sweep at work.
-pub struct Sweeper<'a> {
-    /// The old space.
-    pub old: &'a mut OldSpace,
-    /// The cells of host values.
-    pub hosts: &'a mut HostCells,
-    /// Weak cells and ephemerons.
-    pub weak: &'a mut WeakCells,
-    /// The marker's table of ephemerons.
-    pub waiting: &'a mut Waiting,
-    /// Gives pages back.
-    pub cage: &'a mut Cage,
-    /// The heap's account.
-    pub charge: &'a mut Charge,
-    /// What was done.
-    pub work: SweepWork,
+struct Sweeper<'a> {
+    old: &'a mut OldSpace,
+    hosts: &'a mut HostCells,
+    weak: &'a mut WeakCells,
+    waiting: &'a mut Waiting,
+    /// Lists blocks of small objects that a helper shall sweep; without it they are swept at once.
+    batch: Option<&'a mut Batch>,
+    cage: &'a mut Cage,
+    charge: &'a mut Charge,
 }
 
 impl Sweeper<'_> {
-    /// Sweeps up to `blocks` blocks. Returns whether all are swept.
-    pub fn step(&mut self, blocks: u32) -> bool {
-        let memory = self.cage.memory();
-        let mut units = blocks;
-        while units > 0 && !is_done(self.old) {
-            units -= 1;
-            let epoch = self.old.epoch;
-            if self.hosts.sweep(memory, epoch, CELLS_AT_ONCE)
+    /// Goes on for about `cost`, or until a batch is full. Returns what that cost.
+    fn step(&mut self, cost: u64) -> u64 {
+        let (memory, epoch) = (self.cage.memory(), self.old.epoch);
+        let mut used = 0;
+        while used < cost && has_unlisted(self.old) && !self.batch.as_ref().is_some_and(|batch| batch.is_full()) {
+            let cells_done = self.hosts.sweep(memory, epoch, CELLS_AT_ONCE)
                 && self.weak.sweep(memory, epoch, CELLS_AT_ONCE)
-                && self.waiting.empty_some(SLOTS_AT_ONCE)
-            {
-                units = units.saturating_sub(self.sweep_block());
-            }
+                && self.waiting.empty_some(SLOTS_AT_ONCE);
+            used += if cells_done { self.next_block() } else { BLOCK_COST };
         }
-        is_done(self.old)
+        used
     }
 
-    /// Sweeps the next block, or a part of it; returns how many more units that was.
-    fn sweep_block(&mut self) -> u32 {
+    /// Sweeps or lists the next block, or a part of it; returns what that cost.
+    fn next_block(&mut self) -> u64 {
         let (mut memory, epoch) = (self.cage.memory(), self.old.epoch);
         let block = self.old.sweep_cursor;
+        let is_dead_run = memory.mark(block_start(block)) & EPOCH_MASK != epoch;
         let entry = memory.block(block);
-        entry.live_units = std::mem::take(&mut entry.marked_units);
-        let entry = *entry;
-        let run = if entry.state == BlockState::LargeHead { entry.next } else { 1 };
-        if entry.state != BlockState::Free && entry.epoch != epoch {
-            self.work.blocks += 1;
-            match entry.state {
-                BlockState::Small => {
-                    let of_block = memory.block(block);
-                    (of_block.epoch, of_block.evacuating) = (epoch, false);
-                    sweep_small(memory, self.old, block, entry.live_units, &mut self.work);
-                }
-                BlockState::LargeHead if memory.mark(block_start(block)) & EPOCH_MASK != epoch => {
-                    return self.release_large(memory, block);
-                }
-                BlockState::LargeHead => memory.block(block).epoch = epoch,
-                BlockState::LargeTail | BlockState::Free => {}
+        let is_new = entry.epoch == epoch;
+        match entry.state {
+            BlockState::Small if !is_new => {
+                self.old.sweep_cursor += 1;
+                return self.small_block(memory, block);
+            }
+            BlockState::LargeHead if !is_new && is_dead_run => {
+                return self.release_large(memory, block);
+            }
+            BlockState::LargeHead => {
+                entry.epoch = epoch;
+                self.old.sweep_cursor += entry.next;
+            }
+            BlockState::Small | BlockState::LargeTail | BlockState::Free => {
+                // What was moved into a new block counts as marked there.
+                entry.live_units = std::mem::take(&mut entry.marked_units);
+                self.old.sweep_cursor += 1;
             }
         }
-        self.old.sweep_cursor += run;
-        0
+        ENTRY_COST
+    }
+
+    fn small_block(&mut self, memory: Memory, block: u32) -> u64 {
+        if let Some(batch) = &mut self.batch {
+            let listed = batch.push(block);
+            debug_assert!(listed, "a step ends when the batch is full");
+            self.old.listed_blocks += 1;
+            return ENTRY_COST;
+        }
+        match sweep_block(memory, self.old.epoch, self.old.poisons(), block) {
+            Swept::Free => self.old.blocks.release_swept(&[block]),
+            Swept::Holes => self.old.add_recyclable(block + 1, block + 1),
+            Swept::Full => {}
+        }
+        BLOCK_COST
     }
 
     /// Gives back the last blocks of a large object that is dead; the cursor stays here while there are more.
-    fn release_large(&mut self, mut memory: Memory, block: u32) -> u32 {
+    fn release_large(&mut self, mut memory: Memory, block: u32) -> u64 {
         let object = ObjectReference(block_start(block));
         let left = memory.block(block).next;
         let kept = left.saturating_sub(RELEASE_BLOCKS);
         let bytes = memory.object_bytes(object, memory.descriptor(TypeId::of_header(memory.header(object))));
         if kept == 0 {
             memory.set_mark(object.0, 0);
-            self.work.freed_large += 1;
         }
         self.old.blocks.release_run(self.cage, self.charge, block, kept, bytes);
         if kept == 0 {
             self.old.sweep_cursor += left;
         }
-        RELEASE_UNITS
+        RELEASE_COST
     }
 }
 
-fn sweep_small(mut memory: Memory, old: &mut OldSpace, block: u32, live_units: u16, work: &mut SweepWork) {
-    let start = block_start(block);
-    if live_units == 0 {
-        memory.marks_mut(start, BLOCK_BYTES).fill(0);
-        old.poison_range(start, BLOCK_BYTES);
-        old.blocks.release_small(block);
-        work.freed_blocks += 1;
-        return;
+impl Heap {
+    /// A step of sweeping for about `cost`; `list`: blocks are listed in the batch, which is at home.
+    fn sweep_step(&mut self, cost: u64, list: bool) -> u64 {
+        let batch = if list { self.batches.home() } else { None };
+        let (old, hosts, weak) = (&mut self.old, &mut self.hosts, &mut self.weak);
+        let (cage, charge, waiting) = (&mut self.cage, &mut self.charge, &mut self.loan.marker().waiting);
+        Sweeper { old, hosts, weak, waiting, batch, cage, charge }.step(cost)
     }
-    let mut holes = Holes::default();
-    let mut last = None;
-    walk_marks(memory, start, old.epoch, |object| {
-        // Between objects that start close to each other there is no hole, wherever the first one ends.
-        let from = last.map_or(start, |last: ObjectReference| last.0);
-        if (object.0 - from) * 4 >= HOLE_BYTES_MIN || old.poisons() {
-            holes.add(memory, old, end_of(memory, last).unwrap_or(start), object.0);
+
+    /// Sweeps for about `cost` on this thread: first what is listed, unless a helper is at it, then what is not. With
+    /// nothing else left it waits for the helper to end its portion if it `may_wait`. Returns what that cost.
+    fn sweep_here(&mut self, cost: u64, may_wait: bool) -> u64 {
+        let mut used = 0;
+        if self.old.listed_blocks > 0 {
+            let may_wait = may_wait && !has_unlisted(&self.old);
+            let batch = if may_wait { Some(self.batches.recall()) } else { self.batches.fetch(true) };
+            if let Some(batch) = batch {
+                used += BLOCK_COST * batch.sweep_some((cost / BLOCK_COST) as usize) as u64;
+                used += self.merge_batch();
+            }
         }
-        last = Some(object);
-    });
-    holes.add(memory, old, end_of(memory, last).unwrap_or(start), start + BLOCK_REFS);
-    work.hole_bytes += holes.bytes;
-    if holes.first != 0 {
-        old.add_recyclable(block, holes.first);
-    }
-}
-
-fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
-    let object = object?;
-    let descriptor = memory.descriptor(TypeId::of_header(memory.header(object)));
-    Some(object.0 + memory.object_bytes(object, descriptor) as u32 / 4)
-}
-
-/// Clears the old marks of a block and calls `visit` with its marked objects in order.
-#[inline(always)]
-fn walk_marks(mut memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
-    debug_assert!(epoch == 1 || epoch == 2);
-    let mut granule = start;
-    for bytes in memory.marks_mut(start, BLOCK_BYTES).chunks_exact_mut(8) {
-        let marks =
-            u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
-        // One bit for each current mark: an epoch is 1 or 2.
-        let mut current = marks >> (epoch - 1) & 0x0101_0101_0101_0101;
-        let kept = marks & (current * 0xff);
-        if kept != marks {
-            bytes.copy_from_slice(&kept.to_le_bytes());
+        if used < cost {
+            used += self.sweep_step(cost - used, false);
         }
-        while current != 0 {
-            let shift = current.trailing_zeros();
-            visit(marked_object(granule + shift / 2, (marks >> shift) as u8));
-            current &= current - 1;
-        }
-        granule += 32;
+        self.sweep_stepped();
+        used
     }
-}
 
-/// The holes of one block, in a chain.
-#[derive(Default)]
-struct Holes {
-    first: u32,
-    last: u32,
-    bytes: u64,
-}
+    /// What was found in the batch, which is at home, is the old space's now. Returns what that cost.
+    fn merge_batch(&mut self) -> u64 {
+        let Some(batch) = self.batches.home() else { return 0 };
+        let (cost, helped) = batch.merge(&mut self.old);
+        self.stats.helper_swept_blocks += helped;
+        cost
+    }
 
-impl Holes {
-    #[inline]
-    fn add(&mut self, memory: Memory, old: &mut OldSpace, start: u32, end: u32) {
-        let bytes = (end - start) * 4;
-        old.poison_range(start, bytes);
-        if bytes < HOLE_BYTES_MIN {
+    /// Sweeps some blocks; the mutator waits. Nothing if all are swept.
+    pub(crate) fn sweep_some(&mut self) {
+        if !is_done(&self.old) {
+            self.sweep_here(SWEEP_COST, true);
+        }
+    }
+
+    /// Sweeps all that is left. Returns how many blocks that was, or what cost as much.
+    pub(crate) fn sweep_all(&mut self) -> u64 {
+        let mut used = 0;
+        while !is_done(&self.old) {
+            used += self.sweep_here(u64::MAX, true);
+        }
+        used.div_ceil(BLOCK_COST)
+    }
+
+    /// The same while nothing else stops the guest: that is a stop of its own.
+    pub(crate) fn finish_sweep(&mut self, cause: GcCause) {
+        if !is_done(&self.old) {
+            let stop = self.stop();
+            let done = Done { swept: self.sweep_all(), ..Done::default() };
+            self.tell(GcEventKind::Slice, cause, stop, done);
+        }
+    }
+
+    /// A step was made: perhaps it was the last.
+    fn sweep_stepped(&mut self) {
+        if is_done(&self.old) {
+            // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
+            // it within a few majors, unless a phase of the program needs it again.
+            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
+            let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
+            let beyond = self.old.blocks.ready_count().saturating_sub(keep);
+            self.trim_left = beyond.div_ceil(TRIM_PART);
+        }
+    }
+
+    /// A step of sweeping, or of giving memory back.
+    pub(crate) fn sweep_slice(&mut self) {
+        let is_swept = is_done(&self.old);
+        if is_swept && self.trim_left == 0 {
             return;
         }
-        self.bytes += bytes as u64;
-        memory.set_word(start, 0);
-        memory.set_word(start + 1, bytes);
-        memory.set_word(start + 2, 0);
-        match self.last {
-            0 => self.first = start,
-            last => memory.set_word(last + 2, start),
+        // Faster when the next marking waits for it.
+        let hurry = self.policy.is_marking_due(self.old.allocated_bytes);
+        let was_home = self.batches.is_home();
+        let is_away = !is_swept && self.batches.fetch(hurry).is_none();
+        if is_away && !(hurry && has_unlisted(&self.old)) {
+            return;
         }
-        self.last = start;
+        let stop = self.stop();
+        let cost = match (is_swept, self.batches.is_home() && self.batches.has_helpers()) {
+            (true, _) => self.trim_some(),
+            (false, true) => self.sweep_with_helper(was_home, &stop),
+            (false, false) => self.sweep_portions(hurry, &stop),
+        };
+        let done = Done { swept: cost.div_ceil(BLOCK_COST), ..Done::default() };
+        self.tell(GcEventKind::Slice, GcCause::Pace, stop, done);
+    }
+
+    /// Blocks are swept here until it is time to stop.
+    fn sweep_portions(&mut self, hurry: bool, stop: &Stop) -> u64 {
+        let (most, mut used) = (SWEEP_COST * if hurry { 4 } else { 1 }, 0);
+        while used < most && !is_done(&self.old) {
+            let cost = self.sweep_here(PORTION_COST, false);
+            used += cost;
+            if cost == 0 || self.clock(false).wall_ns - stop.start.wall_ns > SWEEP_NS {
+                break;
+            }
+        }
+        used
+    }
+
+    /// The batch is at home: what a helper found is merged, and the next blocks are listed and lent.
+    fn sweep_with_helper(&mut self, was_home: bool, stop: &Stop) -> u64 {
+        let mut used = self.merge_batch();
+        if !was_home && self.old.listed_blocks > 0 {
+            // No helper had time for it.
+            used += self.sweep_portions(false, stop);
+        }
+        let end = used + SWEEP_COST;
+        while used < end && has_unlisted(&self.old) {
+            let cost = self.sweep_step(PORTION_COST, true);
+            used += cost;
+            if cost < PORTION_COST || self.clock(false).wall_ns - stop.start.wall_ns > SWEEP_NS {
+                break;
+            }
+        }
+        let is_worth_lending = self.batches.is_worth_lending();
+        if is_worth_lending {
+            self.batches.lend();
+        } else if !has_unlisted(&self.old) {
+            used += self.sweep_here(SWEEP_COST, false);
+        }
+        used
+    }
+
+    fn trim_some(&mut self) -> u64 {
+        let count = self.trim_left.min(TRIM_BLOCKS_AT_ONCE);
+        self.trim_left -= count;
+        let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, count);
+        count as u64 * BLOCK_COST
+    }
+
+    /// Gives all memory back to the system that no object is in and that the nursery does not need, after finishing
+    /// the sweep. For idle times.
+    pub fn return_memory(&mut self) {
+        self.sweep_all();
+        self.trim_left = 0;
+        let keep = self.nursery.reserve_blocks(self.nursery.granted());
+        self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
     }
 }

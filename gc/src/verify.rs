@@ -319,10 +319,12 @@ impl Verifier<'_> {
 
     fn check_old(&mut self, object: ObjectReference, origin: Origin) {
         let block = block_of(object.0);
-        let entry = *{ self.memory }.block(block);
-        let room = match entry.state {
+        // Only the state: the rest of a small block's entry may be a helper's.
+        let room = match self.memory.block_state(block) {
             BlockState::Small => (block_start(block + 1) - object.0) as u64 * 4,
-            BlockState::LargeHead if object.0 == block_start(block) => entry.next as u64 * BLOCK_BYTES as u64,
+            BlockState::LargeHead if object.0 == block_start(block) => {
+                { self.memory }.block(block).next as u64 * BLOCK_BYTES as u64
+            }
             state => self.fail(origin, format_args!("{:#x} lies in block {block}, which is {state:?}", object.0)),
         };
         let bytes = self.check_header(object, origin);

@@ -291,7 +291,8 @@ fn each_stop_is_one_event() {
     heap.collect_major(&mut roots);
     let events = events.lock().unwrap();
     let kinds: Vec<_> = events.iter().map(|event| (event.kind, event.cause)).collect();
-    assert_eq!(kinds, [(GcEventKind::Minor, GcCause::Requested), (GcEventKind::Major, GcCause::Requested)]);
+    let stops = [GcEventKind::Minor, GcEventKind::Major, GcEventKind::Slice];
+    assert_eq!(kinds, stops.map(|kind| (kind, GcCause::Requested)), "the sweep of a major is a slice");
     assert_eq!((events[0].young_before, events[0].young_after, events[0].promoted), (16, 16, 0));
     assert_eq!((events[1].young_after, events[1].promoted, events[1].old_after), (0, 16, 16));
     assert!(events[0].t_us <= events[1].t_us && events[1].pause_us > 0.0 && events[1].frames == 1);

@@ -14,11 +14,17 @@ fn rounds() -> u64 {
 }
 
 fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
-    let mut cleared = 0;
+    run_with(name, config, seeds, steps, |_| {});
+}
+
+/// Returns how many blocks helpers swept.
+fn run_with(name: &str, config: &HeapConfig, seeds: u64, steps: usize, prepare: fn(&mut World)) -> u64 {
+    let (mut cleared, mut helped) = (0, 0);
     for seed in 0..seeds * rounds() {
         let seed = seed * 1000 + name.len() as u64;
         let run = || {
             let mut world = World::new(config, seed);
+            prepare(&mut world);
             // Every second program leaves it to the heap when to collect.
             world.collect_every = if seed / 1000 % 2 == 1 { 30 } else { 1 };
             world.run(steps);
@@ -27,6 +33,7 @@ fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
         match std::panic::catch_unwind(run) {
             Ok((stats, cleared_now)) => {
                 cleared += cleared_now;
+                helped += stats.helper_swept_blocks;
                 println!(
                     "{name}, seed {seed}: {cleared_now} cleared, {} minors, {} majors ({} in slices), {} compactions, promoted {}, moved {}, logged {}, live {}",
                     stats.minors,
@@ -46,6 +53,7 @@ fn run(name: &str, config: &HeapConfig, seeds: u64, steps: usize) {
         }
     }
     assert!(cleared > 0, "no weak cell was found cleared");
+    helped
 }
 
 fn config() -> HeapConfig {
@@ -95,6 +103,18 @@ fn marking_on_a_helper() {
 }
 
 #[test]
+fn sweeping_on_a_helper_a_block_at_a_time() {
+    let helpers = Some(Arc::new(Helpers::new(2)));
+    let tiny = HeapConfig { helpers, nursery_bytes: Some(64 << 10), initial_bytes: 1 << 20, ..config() };
+    let in_tiny_batches = |world: &mut World| world.heap.set_sweep_batch(5, 1, 1, 20);
+    let verified = run_with("sweeping helper", &tiny, 4, 15_000, in_tiny_batches);
+    let unverified = HeapConfig { verify: false, ..tiny };
+    let helped = verified + run_with("sweeping helper, unverified", &unverified, 6, 60_000, in_tiny_batches);
+    println!("helpers swept {helped} blocks");
+    assert!(helped > 0, "no helper swept");
+}
+
+#[test]
 fn without_verifier() {
     let config = HeapConfig { verify: false, nursery_bytes: Some(64 << 10), initial_bytes: 2 << 20, ..config() };
     run("unverified", &config, 6, 60_000);
@@ -102,9 +122,11 @@ fn without_verifier() {
 
 #[test]
 fn a_small_heap_runs_full_and_stays_usable() {
-    for seed in 0..4 * rounds() {
-        let config = HeapConfig { max_bytes: 3 << 20, verify: true, ..config() };
+    for seed in 0..8 * rounds() {
+        let helpers = (seed % 2 == 1).then(|| Arc::new(Helpers::new(1)));
+        let config = HeapConfig { max_bytes: 3 << 20, helpers, ..config() };
         let mut world = World::new(&config, seed);
+        world.heap.set_sweep_batch(20, 1, 1, u32::MAX);
         world.collect_every = 30;
         world.run(30_000);
         let stats = world.heap.stats();

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, Roots, Types};
-use heapwood_gc::{GcEvent, GcEventKind, Heap, HeapConfig, LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
+use heapwood_gc::{GcEvent, GcEventKind, Heap, HeapConfig, Helpers, LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 use heapwood_gc_abi::RawRef;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
@@ -27,11 +27,16 @@ struct Setup {
 }
 
 fn setup(mark_slice: u64) -> Setup {
+    setup_with(mark_slice, None)
+}
+
+fn setup_with(mark_slice: u64, helpers: Option<Arc<Helpers>>) -> Setup {
     let types = Types::new();
     let config = HeapConfig {
         max_bytes: 1 << 30,
         nursery_bytes: Some(256 << 10),
         mark_slice: NonZeroU64::new(mark_slice),
+        helpers,
         ..HeapConfig::default()
     };
     let mut heap = Heap::new(&config, types.table.clone()).unwrap();
@@ -264,6 +269,78 @@ fn a_long_list_dropped_at_once_is_swept_in_steps() {
     // 24 bytes a node, in blocks of 32 KiB.
     assert!(swept.iter().sum::<u64>() >= 24_000_000 / (32 << 10), "{} blocks", swept.iter().sum::<u64>());
     assert!(swept.iter().all(|blocks| *blocks <= SWEPT_BLOCKS_MAX), "{swept:?}");
+}
+
+#[test]
+fn what_a_helper_sweeps_costs_the_mutator_a_list() {
+    let mut setup = setup_with(0, Some(Arc::new(Helpers::new(1))));
+    // However long the helper takes to begin.
+    setup.heap.set_sweep_batch(512, 32, 32, u32::MAX);
+    setup.list(1_000_000);
+    // A part of it stays.
+    setup.list(200_000);
+    *setup.slot(0) = 0;
+    setup.list(50_000);
+    while setup.heap.step(&mut setup.roots) {}
+    let swept_before = setup.heap.stats().helper_swept_blocks;
+    setup.heap.start_major(&mut setup.roots);
+    while setup.heap.is_marking() {
+        setup.heap.step(&mut setup.roots);
+    }
+    setup.events.lock().unwrap().clear();
+    // Until memory goes back, that is.
+    let used_before = setup.heap.stats().committed_bytes;
+    let mut sweeping = 0;
+    while setup.heap.step(&mut setup.roots) {
+        std::thread::yield_now();
+        if setup.heap.stats().committed_bytes == used_before {
+            sweeping = setup.events.lock().unwrap().len();
+        }
+    }
+    let stats = setup.heap.stats();
+    let swept = stats.helper_swept_blocks - swept_before;
+    assert!(swept >= 28_000_000 / (32 << 10), "a helper swept {swept} blocks");
+    assert_eq!(stats.stalls, 0);
+    let events = setup.events.lock().unwrap().clone();
+    let units: Vec<u64> = of_kind(&events[..sweeping], GcEventKind::Slice).map(|event| event.work_units).collect();
+    assert!(units.iter().sum::<u64>() <= swept / 16 + 8, "{units:?} for {swept} blocks");
+    assert!(units.iter().all(|units| *units <= SWEPT_BLOCKS_MAX), "{units:?}");
+    setup.heap.check(&mut setup.roots);
+}
+
+/// Bytes of the old space's blocks after a sweep, and after as much was promoted as fits the holes, more or less.
+fn refilled(helpers: Option<Arc<Helpers>>) -> (u64, u64, u64) {
+    let mut setup = setup_with(0, helpers);
+    setup.heap.set_sweep_batch(100, 8, 8, u32::MAX);
+    // Runs of nodes that die lie between nodes that stay: holes in each block, and blocks that become free.
+    setup.array(400_000);
+    setup.heap.promote_all(&mut setup.roots);
+    for index in (0..400_000).filter(|index| index % 100 > 20 || index / 20_000 % 4 == 3) {
+        let array = *setup.slot(1);
+        setup.heap.array_set_ref(array, index, 0);
+        if setup.heap.wants_collection() {
+            setup.heap.collect_minor(&mut setup.roots);
+        }
+    }
+    setup.mark(|_, _| {});
+    while setup.heap.step(&mut setup.roots) {}
+    let old_used = |setup: &mut Setup| {
+        setup.heap.promote_all(&mut setup.roots);
+        setup.events.lock().unwrap().last().unwrap().old_before
+    };
+    let before = old_used(&mut setup);
+    setup.list(100_000);
+    let after = old_used(&mut setup);
+    setup.heap.check(&mut setup.roots);
+    (before, after, setup.heap.stats().helper_swept_blocks)
+}
+
+#[test]
+fn a_helper_finds_what_the_mutator_would_have_found() {
+    let (alone, helped) = (refilled(None), refilled(Some(Arc::new(Helpers::new(1)))));
+    assert!(alone.2 == 0 && helped.2 > 100, "{} blocks were swept by a helper", helped.2);
+    assert_eq!((alone.0, alone.1), (helped.0, helped.1), "bytes of blocks in use after the sweep, and after refilling");
+    assert!(alone.1 - alone.0 < 100_000 * 24 / 2, "most of it went into holes: {alone:?}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ struct GcOptions {
     /// What the collector optimizes for
     #[arg(long, value_name = "PROFILE", default_value = "latency")]
     gc_profile: GcProfileName,
-    /// Threads that mark beside the guest; 0: its own thread, in slices [default: 1 where there are 2 cores]
+    /// Threads that mark and sweep beside the guest; 0: its own thread, in slices [default: 1 where there are 2 cores]
     #[arg(long, value_name = "N")]
     gc_threads: Option<u32>,
     /// Write a line for every stop, to stderr or FILE

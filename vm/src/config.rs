@@ -113,8 +113,8 @@ impl Config {
         self
     }
 
-    /// Threads of the engine that mark the heaps of its stores while guests run; with 0 each guest's own thread marks,
-    /// in slices. Without this: one where there are at least two cores.
+    /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own thread
+    /// does, in slices. Without this: one where there are at least two cores.
     pub fn gc_threads(&mut self, count: usize) -> &mut Config {
         self.heap.threads = Some(count);
         self

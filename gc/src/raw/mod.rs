@@ -11,7 +11,7 @@
 //! as far as the guard goes; valid references are the same.)
 //! **M2 Side.** The side tables (marks, chunk states, blocks) are reserved for every index that a word can give.
 //! **M3 Owner.** Memory of the cage is read and written by its `Heap` under `&mut`, or by guest code and the runtime
-//! of the same store, which run only while no method of the heap does. No Rust reference into the cage is kept
+//! of the same store, which run only while no method of the heap does; but for T1 and T2. No Rust reference into the cage is kept
 //! across a call of the heap (slices of arrays borrow the heap).
 //! **M4 Types.** The type table is mapped in whole. A descriptor is written before its id is used in a header and
 //! not rewritten while an object has it; bytes of kinds are written by `TypeTable` only and are valid.
@@ -20,6 +20,9 @@
 //! all of them as relaxed atomics; an object is complete before a word that names it is written (release). What
 //! compiled code and block copies write are whole words too. It writes one word of the heap, the link of ephemerons that it
 //! has scanned, which nobody else reads while it marks. Everything else of the cage is the mutator's alone.
+//! **T2 Batch.** A thread that sweeps a batch beside the mutator owns, of the listed blocks, mark bytes, table entries but
+//! for the state, and what is dead; nobody else touches them until the batch is merged. Of what is alive there it
+//! reads headers and lengths as under T1: types and lengths never change. Blocks come and go with the lock of `lending`.
 //! **S1** A side vector's elements below its committed capacity are readable and writable; they are plain old data.
 #![allow(unsafe_code, reason = "the one place where the heap touches memory that the compiler knows nothing of")]
 

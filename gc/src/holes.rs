@@ -1,0 +1,110 @@
+//! Sweeping one block of small objects: its dead objects become holes, or all of it is free.
+//!
+//! 1. Mark bytes are walked, eight at a time: old marks are cleared, and what lies between marked objects becomes a
+//!    hole if it has 256 bytes; only objects before such gaps are looked at.
+//! 2. A hole holds {0, its bytes, the next hole}.
+//! 3. It touches nothing but the block's marks, its entry of the table, what is dead in it, and headers and lengths of
+//!    what lives in it: so a helper may sweep a block while the mutator runs.
+
+use crate::blocks::block_start;
+use crate::mark::marked_object;
+use crate::old::{HOLE_BYTES_MIN, poison_range};
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Memory};
+use crate::raw::object::ObjectReference;
+use heapwood_gc_abi::TypeId;
+
+/// What sweeping a block found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Swept {
+    /// Nothing lives there: its entry says that it is free.
+    Free,
+    /// Holes; the entry names the first.
+    Holes,
+    /// No room that is worth using.
+    Full,
+}
+
+/// Sweeps a block of small objects that was not swept since the marking of `epoch`. `poison`: dead memory is
+/// overwritten.
+pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> Swept {
+    let start = block_start(block);
+    let entry = memory.block(block);
+    let live_units = std::mem::take(&mut entry.marked_units);
+    debug_assert!(entry.state == BlockState::Small && entry.epoch != epoch, "block {block} is not to be swept");
+    (entry.epoch, entry.evacuating, entry.live_units, entry.first_hole) = (epoch, false, live_units, 0);
+    if live_units == 0 {
+        *entry = Default::default();
+        memory.marks_mut(start, BLOCK_BYTES).fill(0);
+        poison_range(memory, poison, start, BLOCK_BYTES);
+        return Swept::Free;
+    }
+    let mut holes = Holes { poison, ..Holes::default() };
+    let mut last = None;
+    walk_marks(memory, start, epoch, |object| {
+        // Between objects that start close to each other there is no hole, wherever the first one ends.
+        let from = last.map_or(start, |last: ObjectReference| last.0);
+        if (object.0 - from) * 4 >= HOLE_BYTES_MIN || poison {
+            holes.add(memory, end_of(memory, last).unwrap_or(start), object.0);
+        }
+        last = Some(object);
+    });
+    holes.add(memory, end_of(memory, last).unwrap_or(start), start + BLOCK_REFS);
+    memory.block(block).first_hole = holes.first;
+    if holes.first == 0 { Swept::Full } else { Swept::Holes }
+}
+
+fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
+    let object = object?;
+    let descriptor = memory.descriptor(TypeId::of_header(memory.header(object)));
+    Some(object.0 + memory.object_bytes(object, descriptor) as u32 / 4)
+}
+
+/// Clears the old marks of a block and calls `visit` with its marked objects in order.
+#[inline(always)]
+fn walk_marks(mut memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
+    debug_assert!(epoch == 1 || epoch == 2);
+    let mut granule = start;
+    for bytes in memory.marks_mut(start, BLOCK_BYTES).chunks_exact_mut(8) {
+        let marks =
+            u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
+        // One bit for each current mark: an epoch is 1 or 2.
+        let mut current = marks >> (epoch - 1) & 0x0101_0101_0101_0101;
+        let kept = marks & (current * 0xff);
+        if kept != marks {
+            bytes.copy_from_slice(&kept.to_le_bytes());
+        }
+        while current != 0 {
+            let shift = current.trailing_zeros();
+            visit(marked_object(granule + shift / 2, (marks >> shift) as u8));
+            current &= current - 1;
+        }
+        granule += 32;
+    }
+}
+
+/// The holes of one block, in a chain.
+#[derive(Default)]
+struct Holes {
+    first: u32,
+    last: u32,
+    poison: bool,
+}
+
+impl Holes {
+    #[inline]
+    fn add(&mut self, memory: Memory, start: u32, end: u32) {
+        let bytes = (end - start) * 4;
+        poison_range(memory, self.poison, start, bytes);
+        if bytes < HOLE_BYTES_MIN {
+            return;
+        }
+        memory.set_word(start, 0);
+        memory.set_word(start + 1, bytes);
+        memory.set_word(start + 2, 0);
+        match self.last {
+            0 => self.first = start,
+            last => memory.set_word(last + 2, start),
+        }
+        self.last = start;
+    }
+}
