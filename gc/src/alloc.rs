@@ -99,11 +99,27 @@ impl Heap {
     pub fn alloc_weak(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let Descriptor { kind, size, .. } = *self.memory.descriptor(ty);
         debug_assert!(matches!(kind, ObjectKind::Weak | ObjectKind::Ephemeron));
+        if kind == ObjectKind::Ephemeron {
+            self.reserve_waiting(roots)?;
+        }
         let cell = self.alloc_struct(ty, roots)?;
         let room = self.weak.make_room(&mut self.cage, kind);
         room.map_err(|refused| self.exhausted(size as u64, refused))?;
         self.sync_side_charge();
         Ok(cell)
+    }
+
+    /// Sees to it that the next marking can let one ephemeron more wait.
+    fn reserve_waiting(&mut self, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
+        let mut attempt = 0;
+        while self.is_collected() {
+            let more = self.waiting_reserve(1).saturating_sub(self.waiting_reserve(0));
+            if more <= self.charge.available_bytes() {
+                break;
+            }
+            self.emergency(&mut attempt, Refused::Limit, more, roots)?;
+        }
+        Ok(())
     }
 
     /// Allocates an object of fixed size in the old space, zeroed; its first store of a reference is logged. For

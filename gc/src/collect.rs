@@ -308,7 +308,8 @@ impl Heap {
     pub(crate) fn stall(&mut self) {
         let stop = self.stop();
         self.sweep_all();
-        let keep = self.nursery.reserve_blocks(EDEN_START);
+        // The nursery is not empty if what ran was the rest of a marking.
+        let keep = self.nursery.reserve_blocks(self.nursery.granted());
         self.old.blocks.trim(&mut self.cage, &mut self.charge, keep, u32::MAX);
         self.stalled(stop);
     }

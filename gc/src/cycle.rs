@@ -258,8 +258,14 @@ impl Heap {
 
     /// Makes room for all ephemerons that a marking can meet.
     pub(crate) fn prepare_waiting(&mut self) {
-        let (ephemerons, available) = (self.weak.old_ephemerons(), self.charge.available_bytes());
-        self.loan.marker().waiting.prepare(&mut self.cage, ephemerons, available);
+        self.sync_side_charge();
+        let ephemerons = self.weak.old_ephemerons();
+        // The reserve is there for that.
+        let available = self.charge.available_bytes() + self.waiting_reserve(0);
+        let waiting = &mut self.loan.marker().waiting;
+        waiting.prepare(&mut self.cage, ephemerons, available);
+        self.waiting_bytes = waiting.bytes();
+        self.sync_side_charge();
     }
 
     fn is_marked_through(&mut self) -> bool {

@@ -22,6 +22,7 @@ use crate::sampling::Sampler;
 use crate::stats::HeapStats;
 use crate::stress::Stress;
 use crate::types::TypeTable;
+use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
 use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Heap {
     pub(crate) edges: SideVec<u64>,
     pub(crate) hosts: HostCells,
     pub(crate) weak: WeakCells,
+    /// Bytes of the table in which ephemerons wait.
+    pub(crate) waiting_bytes: u64,
     pub(crate) policy: Policy,
     pub(crate) stress: Stress,
     pub(crate) stats: HeapStats,
@@ -106,6 +109,7 @@ impl Heap {
             edges,
             hosts: HostCells::new(&mut cage),
             weak: WeakCells::new(&mut cage),
+            waiting_bytes: 0,
             policy: Policy::new(config.initial_bytes, config.max_bytes, config.profile),
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
@@ -197,7 +201,12 @@ impl Heap {
     }
 
     pub(crate) fn sync_side_charge(&mut self) {
-        self.charge.set_side(self.cage.side_committed_bytes());
+        self.charge.set_side(self.cage.side_committed_bytes() + self.waiting_reserve(0));
+    }
+
+    /// What the table in which ephemerons wait will need beyond what it has, if there are `more` ephemerons, in bytes.
+    pub(crate) fn waiting_reserve(&self, more: usize) -> u64 {
+        Waiting::bytes_for(self.weak.ephemerons() + more).saturating_sub(self.waiting_bytes)
     }
 }
 

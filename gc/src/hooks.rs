@@ -47,7 +47,12 @@ impl Heap {
 
     /// From now on the system refuses the calls with these numbers ([`Heap::backing_calls`] counts them).
     pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
-        self.cage.refuse_calls(refused);
+        self.cage.refuse_calls(refused, false);
+    }
+
+    /// From now on the system gives no memory, but takes back what it gets.
+    pub fn refuse_memory(&mut self) {
+        self.cage.refuse_calls(0..u64::MAX, true);
     }
 
     /// Sets the most entries of the mark stack.

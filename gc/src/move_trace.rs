@@ -4,6 +4,9 @@
 //! An object in a block that is being emptied is copied to a ready block, as long as there are any; its old header
 //! names the new place, and every slot that leads there is rewritten. Marks, grey objects and their overflow are those
 //! of `mark`.
+//!
+//! Ephemerons are ordinary objects to it. Before a compaction a marking and its sweep have cleared those whose keys are
+//! dead, so that makes no difference; a repair keeps their values until the next marking (RATIONALE.md).
 
 use crate::blocks::block_of;
 use crate::mark::{ELEMENTS_AT_ONCE, EPOCH_MASK, Grey, MarkWork, mark_byte};

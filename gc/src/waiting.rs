@@ -1,7 +1,8 @@
 //! The ephemerons of a marking whose keys are not marked yet, by key: a table with open addressing.
 //!
 //! 1. Before a marking it is empty and gets room for all ephemerons that exist; it never grows while one runs, so the
-//!    marker may be anywhere. Without memory for it, some ephemerons hold their keys for this marking.
+//!    marker may be anywhere. What it will need counts against the limit from when the ephemerons are made, or a full heap
+//!    could not find out which values are dead. If the system refuses it, some ephemerons hold their keys for this marking.
 //! 2. An entry names the first ephemeron that waits; the others follow by the link words in them.
 //! 3. When the key is marked the list is taken; the entry stays, without one, until the sweep empties the table.
 
@@ -27,11 +28,21 @@ impl Waiting {
         Waiting { slots: SideVec::new(cage, SLOTS_MAX), used: 0, emptied: 0 }
     }
 
+    /// Bytes of a table for so many ephemerons.
+    pub fn bytes_for(ephemerons: usize) -> u64 {
+        (slots_for(ephemerons) * size_of::<u64>()) as u64
+    }
+
+    /// Bytes that it has.
+    pub fn bytes(&self) -> u64 {
+        (self.slots.capacity() * size_of::<u64>()) as u64
+    }
+
     /// A marking begins that may find `ephemerons`: makes room for them, or for as many as the system and
     /// `available_bytes` give.
     pub fn prepare(&mut self, cage: &mut Cage, ephemerons: usize, available_bytes: u64) {
         debug_assert!(self.used == 0, "the sweep has emptied the table");
-        let wanted = if ephemerons == 0 { 0 } else { (ephemerons * 2).next_power_of_two() };
+        let wanted = slots_for(ephemerons);
         let affordable = self.slots.capacity() as u64 + available_bytes / size_of::<u64>() as u64;
         if wanted > self.slots.capacity() && wanted as u64 <= affordable {
             // What finds no room is held for this marking.
@@ -99,4 +110,9 @@ impl Waiting {
         }
         true
     }
+}
+
+/// At most half of the slots are used.
+fn slots_for(ephemerons: usize) -> usize {
+    if ephemerons == 0 { 0 } else { (ephemerons * 2).next_power_of_two() }
 }

@@ -74,6 +74,11 @@ impl WeakCells {
         self.ephemerons.old.len()
     }
 
+    /// Number of all ephemerons.
+    pub fn ephemerons(&self) -> usize {
+        self.ephemerons.young.len() + self.ephemerons.old.len()
+    }
+
     /// Whether a marking has ended and dead referents may not have been cleared yet.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {

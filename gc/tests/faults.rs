@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Types, World};
+use common::{Roots, Types, World};
 use heapwood_gc::{BackingError, Heap, HeapConfig, HeapError, Helpers, Refused};
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -111,6 +111,74 @@ fn all_calls_fail_from_each_one_on() {
         }
         println!("{calls} calls: {births} refused births, {exhausted} exhausted, {ends} ends");
         assert!(exhausted > 20, "{exhausted} programs met a system that gives nothing");
+    }
+}
+
+/// The system gives no memory from some step on, but takes back what it gets: a compaction must not count on having it again.
+#[test]
+fn the_system_gives_no_more_and_takes_back() {
+    for variant in variants() {
+        let (mut exhausted, mut ends) = (0, 0);
+        for steps in (0..STEPS).step_by(STEPS / 24) {
+            let mut world =
+                world(&HeapConfig { verify: steps % 1000 == 0, ..variant.clone() }, 0..0).expect("no refusals yet");
+            world.run(steps);
+            world.heap.refuse_memory();
+            for _ in 0..4 {
+                world.forget_exhausted();
+                world.run(STEPS / 2);
+                match world.exhausted() {
+                    Some(error) => {
+                        assert!(matches!(error.why, Refused::System(_)), "after {steps} steps: {error}");
+                        exhausted += 1;
+                    }
+                    None => ends += 1,
+                }
+            }
+            world.heap.collect_moving(&mut world.roots);
+            world.heap.refuse_calls(0..0);
+            world.forget_exhausted();
+            world.run(STEPS);
+            assert_eq!(world.exhausted(), None, "after {steps} steps");
+        }
+        println!("{exhausted} exhausted, {ends} ends");
+        assert!(exhausted > 24, "{exhausted} programs met a system that gives nothing");
+    }
+}
+
+/// The same while everything survives and a marking is under way: what is young must still find its place.
+#[test]
+fn the_reserve_of_a_full_nursery_outlives_an_emergency() {
+    for variant in variants().into_iter().flat_map(|variant| {
+        [64 << 10, 256 << 10].map(|bytes| HeapConfig { nursery_bytes: Some(bytes), ..variant.clone() })
+    }) {
+        for nodes in (1_000..200_000).step_by(7_919) {
+            let types = Types::new();
+            let mut heap = Heap::new(&variant, types.table.clone()).unwrap();
+            let mut roots = Roots { frames: vec![vec![0]], ..Roots::default() };
+            let mut made = 0;
+            let error = loop {
+                if made == nodes {
+                    heap.refuse_memory();
+                }
+                match heap.alloc_struct(types.structs[1].id, &mut roots) {
+                    Ok(node) => {
+                        heap.write_ref(node, 4, roots.frames[0][0]);
+                        roots.frames[0][0] = node;
+                    }
+                    Err(error) => break error,
+                }
+                made += 1;
+            };
+            assert!(matches!(error.why, Refused::System(_)), "after {made} nodes: {error}");
+            heap.check(&mut roots);
+            heap.collect_moving(&mut roots);
+            let (mut length, mut node) = (0, roots.frames[0][0]);
+            while node != 0 {
+                (length, node) = (length + 1, heap.read_ref(node, 4));
+            }
+            assert_eq!(length, made);
+        }
     }
 }
 

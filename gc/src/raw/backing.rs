@@ -26,6 +26,8 @@ pub struct BackingError {
 pub struct Backing {
     calls: u64,
     refused: Range<u64>,
+    /// Memory that is given back is always taken.
+    spares_discards: bool,
 }
 
 /// A range of address space that is unmapped on drop.
@@ -38,13 +40,13 @@ pub struct Reservation {
 impl Backing {
     /// A source whose calls with these numbers (from 1) fail.
     pub fn new(refused: Range<u64>) -> Backing {
-        Backing { calls: 0, refused }
+        Backing { calls: 0, refused, spares_discards: false }
     }
 
     /// Chooses other calls.
     #[cfg(feature = "test-hooks")]
-    pub fn set_refused(&mut self, refused: Range<u64>) {
-        self.refused = refused;
+    pub fn set_refused(&mut self, refused: Range<u64>, spares_discards: bool) {
+        (self.refused, self.spares_discards) = (refused, spares_discards);
     }
 
     /// Calls made so far.
@@ -54,7 +56,7 @@ impl Backing {
 
     fn count(&mut self, operation: &'static str, bytes: usize) -> Result<(), BackingError> {
         self.calls += 1;
-        if self.refused.contains(&self.calls) {
+        if self.refused.contains(&self.calls) && !(self.spares_discards && operation == "discard") {
             return Err(BackingError { operation, bytes: bytes as u64 });
         }
         Ok(())

@@ -138,8 +138,8 @@ impl Cage {
 
     /// Chooses the calls that the system refuses from now on.
     #[cfg(feature = "test-hooks")]
-    pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
-        self.backing.set_refused(refused);
+    pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>, spares_discards: bool) {
+        self.backing.set_refused(refused, spares_discards);
     }
 
     /// Makes heap bytes (offsets from the base, whole pages) readable and writable.
