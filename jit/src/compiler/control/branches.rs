@@ -1,0 +1,203 @@
+//! Branches and returns: values go to where the label, or the caller, expects them.
+
+use super::Condition;
+use crate::abi::{self, Gpr};
+use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
+use crate::compiler::Compiler;
+use crate::compiler::edges::Edge;
+use crate::compiler::moves::{Dest, Move, Moves, Source};
+use crate::compiler::state::{Place, Reg};
+use wasmparser::FrameKind;
+
+impl Compiler<'_> {
+    pub(crate) fn br(&mut self, depth: u32) {
+        let index = self.control_index(depth);
+        self.branch_to(index);
+        self.unreachable = true;
+    }
+
+    /// An unconditional branch with the label's values on top of the stack.
+    pub(crate) fn branch_to(&mut self, index: usize) {
+        let arity = self.prepare_branch(index);
+        self.take_branch(index, arity);
+    }
+
+    pub(crate) fn br_if(&mut self, depth: u32) {
+        let hint = self.usable_hint();
+        let condition = self.pop_condition();
+        self.branch_if_hinted(depth, condition, hint);
+    }
+
+    /// Branches if the condition holds; the state stays.
+    pub(crate) fn branch_if(&mut self, depth: u32, condition: Condition) {
+        self.branch_if_hinted(depth, condition, None);
+    }
+
+    fn branch_if_hinted(&mut self, depth: u32, condition: Condition, hint: Option<bool>) {
+        let index = self.control_index(depth);
+        if let Condition::Always(taken) = condition {
+            if taken {
+                // The code after it stays in the stream, so the state does too.
+                self.branch_to(index);
+            }
+            return;
+        }
+        let tail = self.control[index].is_tail;
+        let arity = self.prepare_branch(index);
+        let cond = self.test_condition(&condition).expect("not constant");
+        self.release_condition(&condition);
+        if hint == Some(true) && self.is_open_block(index) {
+            return self.leave_likely(index, cond);
+        }
+        let edge = (!tail).then(|| self.plan_edge(index, arity));
+        if edge.as_ref().is_some_and(Edge::is_empty) {
+            return self.asm.jcc(cond, self.control[index].label);
+        }
+        if hint == Some(false) {
+            return self.leave_unlikely(index, edge.as_ref(), cond);
+        }
+        let skip = self.asm.new_label();
+        self.asm.jcc(cond.negate(), skip);
+        self.take_edge(index, edge.as_ref());
+        self.asm.bind(skip);
+    }
+
+    /// Whether this is the innermost construct, and what is left of it may move elsewhere as a whole.
+    fn is_open_block(&self, index: usize) -> bool {
+        let control = &self.control[index];
+        index + 1 == self.control.len() && control.kind == FrameKind::Block && control.section == self.asm.section()
+    }
+
+    /// A branch out of the innermost block that is usually taken: the rest of the block goes to the unlikely section.
+    fn leave_likely(&mut self, index: usize, cond: Cond) {
+        let rest = self.asm.new_label();
+        self.asm.jcc(cond.negate(), rest);
+        self.leave_arm(index, true);
+        self.asm.switch(Section::Unlikely);
+        self.asm.bind(rest);
+    }
+
+    /// A branch that is rarely taken and needs code on its way.
+    fn leave_unlikely(&mut self, index: usize, edge: Option<&Edge>, cond: Cond) {
+        let out = self.asm.new_label();
+        self.asm.jcc(cond, out);
+        let was = self.asm.switch(Section::Unlikely);
+        self.asm.bind(out);
+        self.take_edge(index, edge);
+        self.asm.switch(was);
+    }
+
+    /// Jumps to a decided label (or returns) without changing the state.
+    pub(crate) fn take_branch(&mut self, index: usize, arity: usize) {
+        let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+        self.take_edge(index, edge.as_ref());
+    }
+
+    /// The same with the edge planned; without one it returns.
+    fn take_edge(&mut self, index: usize, edge: Option<&Edge>) {
+        match edge {
+            None => self.emit_return(),
+            Some(edge) => {
+                self.emit_edge(edge);
+                self.asm.jmp(self.control[index].label);
+            }
+        }
+    }
+
+    /// Decides the label of a conditional branch; returns its arity.
+    pub(crate) fn prepare_branch(&mut self, index: usize) -> usize {
+        let arity = self.label_arity(index);
+        if !self.control[index].is_tail {
+            self.choose_if_target(index, arity);
+            self.decide_target(index, arity);
+        }
+        arity
+    }
+
+    pub(crate) fn br_table(&mut self, targets: &wasmparser::BrTable<'_>) {
+        let mut index_value = self.pop();
+        let reg = self.owned(&mut index_value).as_gpr();
+        let depths: Vec<u32> = targets.targets().filter_map(|t| t.ok()).chain([targets.default()]).collect();
+        // Every distinct label is decided from this state; then each gets one edge.
+        let mut edges: Vec<(u32, Label)> = Vec::new();
+        let mut distinct: Vec<u32> = depths.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for depth in &distinct {
+            let index = self.control_index(*depth);
+            self.prepare_branch(index);
+        }
+        let default = depths.len() - 1;
+        self.asm.mov_ri(abi::SCRATCH, default as u64);
+        self.asm.alu_rr(Width::W32, Alu::Cmp, reg, abi::SCRATCH);
+        self.asm.cmov(Width::W32, Cond::A, reg, abi::SCRATCH);
+        let table = self.asm.new_label();
+        self.asm.lea_label(abi::SCRATCH, table);
+        self.asm.load_sx(Width::W32, Width::W64, reg, Mem::indexed(abi::SCRATCH, reg, 2, 0));
+        self.asm.alu_rr(Width::W64, Alu::Add, reg, abi::SCRATCH);
+        self.asm.jmp_reg(reg);
+        self.release_value(&index_value);
+        for depth in &distinct {
+            let index = self.control_index(*depth);
+            let arity = self.label_arity(index);
+            let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+            let label = if edge.as_ref().is_some_and(Edge::is_empty) {
+                self.control[index].label
+            } else {
+                let label = self.asm.bound_label();
+                self.take_edge(index, edge.as_ref());
+                label
+            };
+            edges.push((*depth, label));
+        }
+        let was = self.asm.switch(Section::Cold);
+        self.asm.bind(table);
+        let base = self.asm.position();
+        for depth in &depths {
+            let at = edges.binary_search_by_key(depth, |e| e.0).expect("every depth has an edge");
+            self.asm.table_entry(base, edges[at].1);
+        }
+        self.asm.switch(was);
+        self.unreachable = true;
+    }
+
+    pub(crate) fn return_(&mut self) {
+        self.emit_return();
+        self.unreachable = true;
+    }
+
+    /// Moves the top operands to the result places and leaves; the state stays.
+    pub(crate) fn emit_return(&mut self) {
+        let from = self.stack.len() - self.results.len();
+        let places = self.layout.results.clone();
+        let moves = self.place_moves(from, &places, Gpr::RBP, 16 + self.layout.arg_bytes);
+        self.parallel_move(&moves);
+        self.epilogue();
+    }
+
+    /// The moves of the operands from height `from` on to places of a call; those on the stack begin at
+    /// `base + offset`.
+    pub(crate) fn place_moves(&mut self, from: usize, places: &[abi::Place], base: Gpr, offset: u32) -> Moves {
+        let mut moves = Moves::new();
+        for (height, place) in (from..).zip(places) {
+            let to = match place {
+                abi::Place::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
+                abi::Place::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
+                abi::Place::Stack(at) => Dest::Mem(Mem::base(base, (offset + at) as i32)),
+            };
+            moves.push(Move { ty: self.stack[height].ty, from: self.operand_source(height), to });
+        }
+        moves
+    }
+
+    /// Where an operand is, as the source of a move.
+    pub(crate) fn operand_source(&mut self, height: usize) -> Source {
+        match self.stack[height].place {
+            Place::Const(bits) => Source::Const(bits),
+            Place::Reg(reg) => Source::Reg(reg),
+            Place::Slot => Source::Mem(Mem::base(Gpr::RBP, self.operand_slot(height))),
+            Place::Alias(local) => self.local_source(local),
+            Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
+        }
+    }
+}

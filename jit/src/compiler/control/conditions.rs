@@ -1,0 +1,151 @@
+//! Conditions, and the two arms of an `if`.
+
+use super::BlockSignature;
+use crate::abi::Gpr;
+use crate::asm::{Cond, Label, Section, Width};
+use crate::compiler::Compiler;
+use crate::compiler::state::Snapshot;
+use crate::compiler::values::{At, Value};
+use wasmparser::FrameKind;
+
+/// A popped condition.
+pub(crate) enum Condition {
+    /// In the flags: this test means true.
+    Flags(Cond),
+    /// In a register: nonzero means true.
+    Register(Gpr, Value),
+    /// Known.
+    Always(bool),
+}
+
+impl Compiler<'_> {
+    /// Pops a condition and returns the flag test for "true", emitting a test if it is not in the flags.
+    pub(crate) fn pop_condition(&mut self) -> Condition {
+        let mut value = self.pop();
+        match value.at {
+            At::Flags(cond) => Condition::Flags(cond),
+            At::Const(bits) => Condition::Always(bits as u32 != 0),
+            _ => {
+                let reg = self.in_gpr(&mut value);
+                Condition::Register(reg, value)
+            }
+        }
+    }
+
+    /// Emits the test of a condition that is still in a register; moves in between are allowed.
+    pub(crate) fn test_condition(&mut self, condition: &Condition) -> Option<Cond> {
+        match condition {
+            Condition::Flags(cond) => Some(*cond),
+            Condition::Register(reg, _) => {
+                self.asm.test_rr(Width::W32, *reg, *reg);
+                Some(Cond::Ne)
+            }
+            Condition::Always(_) => None,
+        }
+    }
+
+    pub(crate) fn release_condition(&mut self, condition: &Condition) {
+        if let Condition::Register(_, value) = condition {
+            self.release_value(value);
+        }
+    }
+
+    pub(crate) fn begin_if(&mut self, signature: BlockSignature) {
+        let hint = self.usable_hint();
+        let condition = self.pop_condition();
+        let to = self.stack.len() - self.params_of(&signature).len();
+        let settled = self.settle_operands(to);
+        self.settle_const_locals();
+        let cond = self.test_condition(&condition);
+        self.release_condition(&condition);
+        let (label, rare_arm) = (self.asm.new_label(), self.asm.new_label());
+        let hint = hint.filter(|_| cond.is_some());
+        match (cond, &condition) {
+            (Some(cond), _) if hint == Some(false) => self.asm.jcc(cond, rare_arm),
+            (Some(cond), _) => self.asm.jcc(cond.negate(), label),
+            (None, Condition::Always(false)) => self.asm.jmp(label),
+            _ => {}
+        }
+        self.enter(FrameKind::If, signature, settled);
+        let snapshot = self.snapshot(self.control.last().expect("just entered").settled);
+        let control = self.control.last_mut().expect("just entered");
+        control.otherwise = Some((label, Box::new(snapshot)));
+        control.rare_else = hint == Some(true);
+        if hint == Some(false) {
+            self.asm.switch(Section::Unlikely);
+            self.asm.bind(rare_arm);
+        }
+    }
+
+    /// The hint of this branch, where it can move something out of line.
+    pub(super) fn usable_hint(&mut self) -> Option<bool> {
+        self.branch_hint().filter(|_| self.asm.section() == Section::Hot)
+    }
+
+    pub(crate) fn begin_else(&mut self) {
+        let index = self.control.len() - 1;
+        if !self.unreachable {
+            self.leave_arm(index, self.control[index].rare_else);
+        }
+        let control = self.control.last_mut().expect("validated body");
+        control.kind = FrameKind::Else;
+        let section = if control.rare_else { Section::Unlikely } else { control.section };
+        let (label, snapshot) = control.otherwise.take().expect("an if");
+        self.asm.switch(section);
+        self.asm.bind(label);
+        self.unreachable = false;
+        self.restore(&snapshot);
+    }
+
+    /// An arm goes to the label (or returns), by falling through if nothing lies between in the label's section.
+    pub(crate) fn leave_arm(&mut self, index: usize, label_is_next: bool) {
+        let arity = self.prepare_branch(index);
+        let control = &self.control[index];
+        if label_is_next && !control.is_tail && self.asm.section() == control.section {
+            let edge = self.plan_edge(index, arity);
+            self.emit_edge(&edge);
+        } else {
+            self.take_branch(index, arity);
+        }
+    }
+
+    /// An `if` without values takes the state of its false edge for its label: that edge needs no code then.
+    pub(super) fn choose_if_target(&mut self, index: usize, arity: usize) {
+        let control = &self.control[index];
+        if control.target.is_some() || arity != 0 || control.is_tail {
+            return;
+        }
+        let Some((_, snapshot)) = &control.otherwise else { return };
+        if snapshot.operands.len() + snapshot.from as usize != control.height {
+            return;
+        }
+        let mut snapshot = snapshot.clone();
+        self.drop_dead_locals(&mut snapshot);
+        self.control[index].target = Some(snapshot);
+    }
+
+    /// Both the arm and the false edge go to the label; leaves the state to be replaced by the label's.
+    pub(super) fn end_if_without_else(&mut self, index: usize, arity: usize, label: Label, snapshot: Box<Snapshot>) {
+        let out_of_line = self.asm.section() != self.control[index].section;
+        let falls_through = !self.unreachable && !out_of_line;
+        if !self.unreachable {
+            self.control[index].otherwise = Some((label, snapshot.clone()));
+            self.leave_arm(index, true);
+            self.control[index].otherwise = None;
+        }
+        self.asm.switch(self.control[index].section);
+        self.unreachable = false;
+        if self.control[index].target.is_none() {
+            self.asm.bind(label);
+            self.control[index].target = Some(snapshot);
+            return;
+        }
+        self.restore(&snapshot);
+        let edge = self.plan_edge(index, arity);
+        if falls_through && !edge.is_empty() {
+            self.asm.jmp(self.control[index].label);
+        }
+        self.asm.bind(label);
+        self.emit_edge(&edge);
+    }
+}

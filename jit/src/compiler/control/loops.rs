@@ -1,0 +1,142 @@
+//! Loops: the state that their heads expect, and locals that stay in registers around them.
+
+use super::BlockSignature;
+use crate::abi::{self, Gpr};
+use crate::asm::{Mem, Width};
+use crate::compiler::Compiler;
+use crate::compiler::state::{Loc, Owner, Place, Reg, Registers, bits, in_xmm};
+use smallvec::SmallVec;
+use wasmparser::FrameKind;
+
+/// Registers that loops pin: those that no instruction needs for itself.
+const PIN_GPRS: [Gpr; 4] = [Gpr::RSI, Gpr::RDI, Gpr::R8, Gpr::R9];
+const PIN_XMMS: std::ops::Range<u8> = 5..15;
+
+impl Compiler<'_> {
+    pub(crate) fn begin_loop(&mut self, signature: BlockSignature) {
+        for height in self.open_from()..self.stack.len() {
+            self.spill(height);
+        }
+        let param_count = self.params_of(&signature).len();
+        let height = self.stack.len() - param_count;
+        for param in height..self.stack.len() {
+            // Parameters differ from round to round: constants do not survive.
+            if matches!(self.stack[param].place, Place::Const(_)) {
+                self.stack[param].place = Place::Slot;
+            }
+            self.stack[param].ty = self.params_of(&signature)[param - height];
+        }
+        while self.look.loops[self.next_loop].start_op < self.op {
+            self.next_loop += 1;
+        }
+        let index = self.next_loop;
+        let pins = self.pin_locals(index);
+        self.flush_locals();
+        self.context_valid &= !self.look.loops[index].has_calls;
+        self.enter(FrameKind::Loop, signature, height);
+        let snapshot = self.snapshot(height);
+        let control = self.control.last_mut().expect("just entered");
+        control.target = Some(Box::new(snapshot));
+        control.pins = pins;
+        let label = control.label;
+        self.asm.bind(label);
+        let refs = self.safepoint_refs();
+        self.poll(refs);
+    }
+
+    /// All unpinned locals are in their home slots only.
+    fn flush_locals(&mut self) {
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            if !self.locals[local as usize].pinned {
+                self.local_to_slot(local);
+            }
+        }
+        for local in std::mem::take(&mut self.const_locals) {
+            self.store_local(local);
+            self.locals[local as usize].loc = Loc::Slot;
+        }
+    }
+
+    /// Pins the hot locals of a loop without calls; other loops keep what the function pins.
+    fn pin_locals(&mut self, index: usize) -> SmallVec<[u32; 6]> {
+        let mut pins = SmallVec::new();
+        let info = &self.look.loops[index];
+        if info.has_calls {
+            return pins;
+        }
+        for used in &info.uses {
+            let local = self.locals[used.local as usize];
+            if local.pinned || used.weight < 2 {
+                continue;
+            }
+            let Some(reg) = self.free_pin_register(in_xmm(local.ty)) else { continue };
+            self.pin_local(used.local, reg);
+            pins.push(used.local);
+        }
+        pins
+    }
+
+    fn free_pin_register(&self, xmm: bool) -> Option<Reg> {
+        let usable = |reg: &Reg| match self.regs.owner(*reg) {
+            Owner::Local(local) => !self.locals[local as usize].pinned,
+            Owner::Free => true,
+            _ => false,
+        };
+        if xmm {
+            PIN_XMMS.map(|x| Reg::xmm(abi::Xmm(x))).find(usable)
+        } else {
+            PIN_GPRS.iter().map(|g| Reg::gpr(*g)).find(usable)
+        }
+    }
+
+    fn pin_local(&mut self, local: u32, reg: Reg) {
+        let mut info = self.locals[local as usize];
+        if self.regs.owner(reg) != Owner::Local(local) {
+            self.evict(reg);
+            let ty = info.ty;
+            match info.loc {
+                Loc::Reg { reg: old, .. } => {
+                    self.move_reg(ty, reg, old);
+                    self.regs.free(old);
+                }
+                Loc::Const(bits) => {
+                    self.load_const(ty, reg, bits);
+                    self.const_locals.retain(|l| *l != local);
+                }
+                Loc::Slot => self.load_reg(ty, reg, Mem::base(Gpr::RBP, info.home)),
+            }
+        }
+        if info.ty.is_ref() {
+            // The slot would keep an old object alive while the register changes.
+            self.asm.store_imm(Width::W32, Mem::base(Gpr::RBP, info.home), 0);
+        }
+        info.loc = Loc::Reg { reg, dirty: true };
+        info.pinned = true;
+        self.locals[local as usize] = info;
+        self.regs.set(reg, Owner::Local(local), info.ty.is_ref());
+    }
+
+    pub(super) fn end_loop(&mut self) {
+        let control = self.control.pop().expect("validated body");
+        for local in control.pins {
+            self.locals[local as usize].pinned = false;
+        }
+        if self.unreachable {
+            self.fabricate_state(control.height, &control.signature);
+        }
+    }
+
+    /// Ownership with nothing but the pinned locals.
+    pub(crate) fn pinned_registers(&self) -> Registers {
+        let mut registers = Registers::default();
+        for reg in bits(self.regs.locals) {
+            let local = self.regs.local(reg);
+            let info = &self.locals[local as usize];
+            if info.pinned {
+                registers.set(reg, Owner::Local(local), info.ty.is_ref());
+            }
+        }
+        registers
+    }
+}
