@@ -10,11 +10,12 @@ mod graphs {
     pub mod model;
     pub mod program;
     pub mod random;
+    pub mod skeleton;
 }
 
 use graphs::host::{self, Host};
 use graphs::model::Model;
-use graphs::{emit, random};
+use graphs::{random, skeleton};
 use heapwood_vm::*;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,7 @@ fn programs_compute_what_the_model_does() {
     let (mut markings, mut minors, mut compactions) = (0, 0, 0);
     for seed in seeds() {
         let program = random::program(seed);
-        let text = emit::module(&program);
+        let text = skeleton::module(&program);
         let bytes = wat::parse_str(&text).unwrap_or_else(|error| {
             std::fs::write(temporary("graph-bad.wat"), &text).unwrap();
             panic!("seed {seed}: {error}")
