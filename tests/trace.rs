@@ -25,7 +25,15 @@ fn a_trace_has_stops_between_which_the_program_runs_and_its_host_calls() {
     let dir = scratch("trace");
     let (path, log) = (dir.join("trace.json"), dir.join("log"));
     let mut command = heapwood();
-    command.args(["run", "--gc-log-format", "json", &format!("--gc-log={}", log.display()), "--trace"]);
+    command.args([
+        "run",
+        "--gc-threads",
+        "1",
+        "--gc-log-format",
+        "json",
+        &format!("--gc-log={}", log.display()),
+        "--trace",
+    ]);
     let finished = finish(command.args([path.as_os_str(), GUEST.as_ref()]));
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let text = std::fs::read_to_string(path).expect("a trace");
@@ -43,10 +51,40 @@ fn a_trace_has_stops_between_which_the_program_runs_and_its_host_calls() {
         assert!(pair[0].1 <= pair[1].0 + 2, "{pair:?} overlap");
     }
 
+    // One helper works at one thing at a time, within the run, and marks only while a marking goes on.
+    let mut helped = spans(&events, "collector: helper");
+    helped.sort();
+    assert!(
+        helped.iter().any(|span| span.2 == "mark") && helped.iter().all(|span| ["mark", "sweep"].contains(&&*span.2))
+    );
+    for pair in helped.windows(2) {
+        assert!(pair[0].1 <= pair[1].0 + 2, "{pair:?} overlap");
+    }
+    let markings = spans(&events, "collector: marking, begin to end");
+    for span in helped.iter().filter(|span| span.2 == "mark") {
+        // One that had not ended with the program goes on until the store is gone.
+        let contains = |marking: &&(i64, i64, String)| {
+            marking.0 <= span.0 + 2 && (span.1 <= marking.1 + 2 || marking.2 == "marking, not ended")
+        };
+        let marking = markings.iter().find(contains);
+        assert!(marking.is_some(), "{span:?} lies in none of {markings:?}");
+    }
+
     let calls = spans(&events, "host calls");
     let lines = finished.stdout.lines().count();
     let writes = calls.iter().filter(|call| call.2 == "wasi_snapshot_preview1.fd_write").count();
     assert!(writes > 0 && writes >= lines / 2, "{writes} calls wrote {lines} lines");
     let steps: Vec<_> = spans(&events, "heapwood").into_iter().map(|step| step.2).collect();
     assert_eq!(steps, ["compile", "run"]);
+}
+
+#[test]
+fn without_helpers_nobody_helps() {
+    let path = scratch("trace-alone").join("trace.json");
+    let finished = finish(heapwood().args(["run", "--gc-threads", "0", "--trace"]).arg(&path).arg(GUEST));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let events: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(path).expect("a trace")).expect("a JSON array");
+    assert!(spans(&events, "collector: helper").is_empty());
+    assert!(spans(&events, "collector: stops and slices").iter().any(|span| span.2 == "slice: mark"));
 }

@@ -12,6 +12,7 @@ use crate::holes::{Swept, sweep_block};
 use crate::lending::{Lending, Portion, Work};
 use crate::old::OldSpace;
 use crate::raw::cage::Memory;
+use crate::spans::Span;
 use crate::sweep::ENTRY_COST;
 use std::sync::Arc;
 
@@ -219,6 +220,16 @@ impl Batches {
                 self.helpers = None;
             }
         }
+    }
+
+    /// Whether helpers note when they work.
+    pub fn watch(&self, watch: bool) {
+        self.lending.watch(watch);
+    }
+
+    /// What helpers have noted; nothing if that would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(Span)) {
+        self.lending.take_spans(each);
     }
 
     /// CPU time of helpers for this heap's sweeps.

@@ -1,6 +1,6 @@
 //! The collections, from the outside in: verify, stop, work, count, tell.
 
-use crate::event::{GcCause, GcEvent, GcEventKind};
+use crate::event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
 use crate::heap::Heap;
 use crate::log::LOG_ENTRIES_MAX;
 use crate::mark::MarkWork;
@@ -12,9 +12,11 @@ use crate::policy::{COPY_SAMPLE_BYTES_MIN, Clock};
 use crate::raw::cage::{BLOCK_BYTES, BlockState};
 use crate::raw::edges::EdgeStack;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
+use crate::spans::Span;
 use crate::stress::StressKind;
 use crate::sweep;
 use crate::verify::When;
+use std::time::Instant;
 
 /// Fields between two looks at the mark stack.
 const PORTION_FIELDS: u64 = 4_000;
@@ -324,7 +326,7 @@ impl Heap {
         let young_before = (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4;
         Stop {
             // A minor of almost nothing should cost almost nothing.
-            start: self.clock(self.listener.is_some() || young_before >= COPY_SAMPLE_BYTES_MIN),
+            start: self.clock(self.is_watched || young_before >= COPY_SAMPLE_BYTES_MIN),
             young_before,
             old_before: self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64,
         }
@@ -362,6 +364,14 @@ impl Heap {
                 self.stats.slice_fields_max = self.stats.slice_fields_max.max(done.mark.fields + done.roots);
             }
         }
+        if self.is_watched {
+            self.tell_listeners(kind, cause, stop, done, now);
+        }
+        cpu_ns
+    }
+
+    #[cold]
+    fn tell_listeners(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, now: Clock) {
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
             let Done { minor, mark, roots, frames, live_bytes, swept, handed_over } = done;
@@ -369,8 +379,8 @@ impl Heap {
                 t_us: now.wall_ns as f64 / 1e3,
                 kind,
                 cause,
-                pause_us: pause_ns as f64 / 1e3,
-                cpu_us: cpu_ns as f64 / 1e3,
+                pause_us: (now.wall_ns - stop.start.wall_ns) as f64 / 1e3,
+                cpu_us: now.since(stop.start) as f64 / 1e3,
                 young_before: stop.young_before,
                 young_after: self.nursery.survivors().len() as u64 * 4,
                 old_before: stop.old_before,
@@ -383,6 +393,19 @@ impl Heap {
                 work_units: minor.copied_objects + minor.log_fields + roots + mark.fields + swept + handed_over,
             });
         }
-        cpu_ns
+        self.tell_helpers();
+    }
+
+    /// Tells when helpers worked, as far as they have noted it.
+    pub(crate) fn tell_helpers(&mut self) {
+        let Some(listener) = &mut self.helper_listener else { return };
+        let born = self.born;
+        let mut tell = |task, span: Span| {
+            let us = |instant: Instant| instant.saturating_duration_since(born).as_nanos() as f64 / 1e3;
+            let (start_us, end_us) = (us(span.start), us(span.end));
+            listener(&HelperSpan { task, start_us, end_us, work_units: span.units });
+        };
+        self.loan.take_spans(|span| tell(HelperTask::Mark, span));
+        self.batches.take_spans(|span| tell(HelperTask::Sweep, span));
     }
 }

@@ -1,4 +1,4 @@
-//! What the heap tells about itself: one event for each stop.
+//! What the heap tells about itself: one event for each stop, and when its helpers worked.
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -103,5 +103,37 @@ pub struct GcEvent {
     /// Frames walked (a count).
     pub frames: u64,
     /// What was done, in units that do not depend on the machine: objects copied, log fields, slots, fields marked.
+    pub work_units: u64,
+}
+
+/// What a helper did.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HelperTask {
+    /// Marked.
+    Mark,
+    /// Swept.
+    Sweep,
+}
+
+impl HelperTask {
+    /// Its name in traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            HelperTask::Mark => "mark",
+            HelperTask::Sweep => "sweep",
+        }
+    }
+}
+
+/// A time in which a helper worked for a heap, beside the guest.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct HelperSpan {
+    /// What it did.
+    pub task: HelperTask,
+    /// Its begin, in microseconds since the heap was made.
+    pub start_us: f64,
+    /// Its end, or the time until which it was noted.
+    pub end_us: f64,
+    /// Fields marked or blocks swept.
     pub work_units: u64,
 }

@@ -6,7 +6,7 @@ use crate::charge::Charge;
 use crate::config::{Collector, HeapConfig, HeapError, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
 use crate::cycle::Cycle;
 use crate::evacuate::EDGES_MAX;
-use crate::event::GcEvent;
+use crate::event::{GcEvent, HelperSpan};
 use crate::host_cells::HostCells;
 use crate::immortal::Immortal;
 use crate::loan::Loan;
@@ -30,6 +30,9 @@ use std::time::Instant;
 
 /// Receives events (see [`Heap::set_listener`]).
 pub type GcListener = Box<dyn FnMut(&GcEvent) + Send>;
+
+/// Hears when helpers worked (see [`Heap::set_helper_listener`]).
+pub type HelperListener = Box<dyn FnMut(&HelperSpan) + Send>;
 
 /// A heap. See the crate's documentation for the protocols with compiled code and the runtime.
 pub struct Heap {
@@ -55,6 +58,9 @@ pub struct Heap {
     pub(crate) stress: Stress,
     pub(crate) stats: HeapStats,
     pub(crate) listener: Option<GcListener>,
+    pub(crate) helper_listener: Option<HelperListener>,
+    /// There is a listener of either kind.
+    pub(crate) is_watched: bool,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) born: Instant,
     /// The next minor promotes everything.
@@ -114,6 +120,8 @@ impl Heap {
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
             listener: None,
+            helper_listener: None,
+            is_watched: false,
             sampler: None,
             born: Instant::now(),
             promote_all_next: false,
@@ -165,6 +173,17 @@ impl Heap {
     /// Sets who receives the events. Without one, an event costs a branch.
     pub fn set_listener(&mut self, listener: Option<GcListener>) {
         self.listener = listener;
+        self.is_watched = self.listener.is_some() || self.helper_listener.is_some();
+    }
+
+    /// Sets who hears when helper threads worked for this heap: told at the next event, and when the heap is dropped.
+    /// Without one, helpers note nothing.
+    pub fn set_helper_listener(&mut self, listener: Option<HelperListener>) {
+        self.tell_helpers();
+        self.loan.watch(listener.is_some());
+        self.batches.watch(listener.is_some());
+        self.helper_listener = listener;
+        self.is_watched = self.listener.is_some() || self.helper_listener.is_some();
     }
 
     /// Whether a collection should come at the next poll: the log is full. The next allocation collects too.
@@ -215,6 +234,7 @@ impl Drop for Heap {
         // No helper may be at work when the memory goes.
         self.loan.marker();
         self.batches.recall();
+        self.tell_helpers();
     }
 }
 

@@ -6,10 +6,14 @@
 //!    or when it is recalled, it puts the work back.
 //! 3. The mutator *takes* the work from the slot if it is there, and never waits for that; it *recalls* it when it has
 //!    to have it, and then waits for at most a portion.
-//! 4. So nobody holds the lock while working, and when the mutator has the work and its inbox is empty, everything that
+//! 4. Who listens to the mutator's heap wants to know when helpers worked: they note it, after a portion, in a small buffer
+//!    (`spans`) that the mutator empties at its next event.
+//! 5. So nobody holds the lock while working, and when the mutator has the work and its inbox is empty, everything that
 //!    was delivered is part of the work.
 
+use crate::spans::{Span, Spans};
 use crate::sync::{Condvar, Mutex, MutexGuard, TryLockError};
+use std::time::Instant;
 
 /// Work that can be lent.
 pub trait Work<I>: Send {
@@ -46,12 +50,14 @@ struct Slot<W, I> {
     recalled: bool,
     progress: u64,
     helper_cpu_ns: u64,
+    /// None if nobody listens.
+    spans: Option<Box<Spans>>,
 }
 
 impl<W: Work<I>, I: Send> Lending<W, I> {
     /// Nothing is lent.
     pub fn new(inbox: I) -> Lending<W, I> {
-        let slot = Slot { work: None, inbox, recalled: false, progress: 0, helper_cpu_ns: 0 };
+        let slot = Slot { work: None, inbox, recalled: false, progress: 0, helper_cpu_ns: 0, spans: None };
         Lending { slot: Mutex::new(slot), returned: Condvar::new() }
     }
 
@@ -121,17 +127,37 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
         self.lock().helper_cpu_ns
     }
 
+    /// Whether helpers note when they work.
+    pub fn watch(&self, watch: bool) {
+        self.lock().spans = watch.then(Box::default);
+    }
+
+    /// What helpers have noted, unless that would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(Span)) {
+        if let Some(mut slot) = self.try_lock()
+            && let Some(spans) = &mut slot.spans
+        {
+            spans.drain(each);
+        }
+    }
+
     /// A helper's part: works until nothing is left or the work is wanted back. `cpu_ns` tells its CPU time.
     pub fn help(&self, cpu_ns: impl Fn() -> u64) {
-        let Some(mut work) = self.lock().work.take() else { return };
+        let (mut work, mut began) = {
+            let mut slot = self.lock();
+            let Some(work) = slot.work.take() else { return };
+            (work, slot.spans.as_ref().map(|_| Instant::now()))
+        };
         let mut start = cpu_ns();
         loop {
+            let before = work.progress();
             let left = work.portion();
             let now = cpu_ns();
             let mut slot = self.lock();
             slot.helper_cpu_ns += now - start;
             start = now;
             slot.progress = work.progress();
+            began = slot.spans.as_mut().map(|spans| spans.note(began, work.progress() - before));
             let delivered = work.take_in(&mut slot.inbox);
             if slot.recalled || left == Portion::Stuck || (left == Portion::Empty && !delivered) {
                 slot.work = Some(work);

@@ -51,6 +51,7 @@ mod raw;
 mod roots;
 mod sampling;
 mod snapshot;
+mod spans;
 mod stats;
 mod stress;
 mod sweep;
@@ -65,8 +66,8 @@ pub use config::{
     Collector, Exhausted, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX,
     NURSERY_BYTES_MIN,
 };
-pub use event::{GcCause, GcEvent, GcEventKind};
-pub use heap::{GcListener, Heap};
+pub use event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
+pub use heap::{GcListener, Heap, HelperListener};
 pub use helper::Helpers;
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;

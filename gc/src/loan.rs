@@ -5,6 +5,7 @@ use crate::lending::{Lending, Portion, Work};
 use crate::mark::{ELEMENTS_AT_ONCE, Marker};
 use crate::raw::cage::Cage;
 use crate::raw::side::SideVec;
+use crate::spans::Span;
 use std::sync::Arc;
 
 /// Fields that a helper marks between two looks at the inbox: some 50 us.
@@ -129,6 +130,16 @@ impl Loan {
             Some(marker) => marker.progress(),
             None => self.lending.progress().unwrap_or(0),
         }
+    }
+
+    /// Whether helpers note when they work.
+    pub fn watch(&self, watch: bool) {
+        self.lending.watch(watch);
+    }
+
+    /// What helpers have noted; nothing if that would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(Span)) {
+        self.lending.take_spans(each);
     }
 
     /// CPU time of helpers for this heap.

@@ -1,10 +1,11 @@
 //! `--trace FILE`: what happened when, as Chrome's and Perfetto's JSON trace (the array form, so that a file that
 //! breaks off can be read too).
 //!
-//! Tracks: the program between stops, the collector's stops, markings from begin to end, stalls, calls of host
-//! functions, and what the command does (compile, instantiate, run). Counters: sizes of the heap after every stop.
+//! Tracks: the program between stops, the collector's stops, markings from begin to end, the times in which helpers worked,
+//! stalls, calls of host functions, and what the command does (compile, instantiate, run). Counters: sizes of the heap after
+//! every stop.
 
-use heapwood::{GcEvent, GcEventKind, HostCall};
+use heapwood::{GcEvent, GcEventKind, HelperSpan, HostCall};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -19,15 +20,17 @@ enum Track {
     Program,
     Stops,
     Marking,
+    Helper,
     Stalls,
     HostCalls,
 }
 
-const TRACKS: [(Track, &str); 6] = [
+const TRACKS: [(Track, &str); 7] = [
     (Track::Command, "heapwood"),
     (Track::Program, "program"),
     (Track::Stops, "collector: stops and slices"),
-    (Track::Marking, "collector: marking (helper)"),
+    (Track::Marking, "collector: marking, begin to end"),
+    (Track::Helper, "collector: helper"),
     (Track::Stalls, "collector: stalls"),
     (Track::HostCalls, "host calls"),
 ];
@@ -87,12 +90,22 @@ impl Trace {
         let now_us = writer.us(Instant::now());
         writer.program_until(now_us);
         writer.resumed_us = None;
+        if let Some(began_us) = writer.marking_us.take() {
+            writer.span(Track::Marking, "marking, not ended", began_us, now_us, &json!({}));
+        }
         writer.flush();
     }
 
     /// A stop of a heap whose times count from `born`.
     pub fn stop(&self, born: Instant, event: &GcEvent) {
         self.writer().stop(born, event);
+    }
+
+    /// A helper worked for a heap whose times count from `born`.
+    pub fn helper(&self, born: Instant, span: &HelperSpan) {
+        let mut writer = self.writer();
+        let (start_us, end_us) = (writer.us(born) + span.start_us, writer.us(born) + span.end_us);
+        writer.span(Track::Helper, span.task.name(), start_us, end_us, &json!({"work_units": span.work_units}));
     }
 
     /// A call of a host function.
@@ -117,7 +130,12 @@ impl Writer {
         let args = json!({"cause": event.cause.name(), "cpu_us": event.cpu_us, "promoted": event.promoted,
             "remembered": event.remembered, "roots": event.roots, "frames": event.frames,
             "work_units": event.work_units});
-        self.span(track, event.kind.name(), start_us, end_us, &args);
+        let name = match (event.kind, self.marking_us) {
+            (GcEventKind::Slice, Some(_)) => "slice: mark",
+            (GcEventKind::Slice, None) => "slice: sweep",
+            _ => event.kind.name(),
+        };
+        self.span(track, name, start_us, end_us, &args);
         match event.kind {
             GcEventKind::MarkStart => self.marking_us = Some(start_us),
             GcEventKind::MarkEnd => {
@@ -167,7 +185,7 @@ impl Drop for Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heapwood::GcCause;
+    use heapwood::{GcCause, HelperTask};
 
     #[test]
     fn every_kind_of_stop_has_its_track() {
@@ -176,7 +194,7 @@ mod tests {
         let born = Instant::now();
         trace.resume();
         use GcEventKind::*;
-        let kinds = [Minor, MarkStart, Slice, MarkEnd, Major, Evacuate, Stall];
+        let kinds = [Minor, MarkStart, Slice, MarkEnd, Slice, Major, Evacuate, Stall];
         for (index, kind) in (1..).zip(kinds) {
             let t_us = f64::from(index) * 1e6;
             let (pause_us, cpu_us, cause) = (100.0, 90.0, GcCause::Threshold);
@@ -203,6 +221,9 @@ mod tests {
                 },
             );
         }
+        for task in [HelperTask::Mark, HelperTask::Sweep] {
+            trace.helper(born, &HelperSpan { task, start_us: 5.0, end_us: 7.0, work_units: 3 });
+        }
         drop(trace);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -211,7 +232,9 @@ mod tests {
             let of_track = events.iter().filter(|event| event["ph"] == "X" && event["tid"] == track as u32);
             of_track.map(|event| event["name"].as_str().unwrap()).collect()
         };
-        assert_eq!(names(Track::Stops), ["minor", "mark-start", "slice", "mark-end", "major", "evacuate"]);
+        let stops = ["minor", "mark-start", "slice: mark", "mark-end", "slice: sweep", "major", "evacuate"];
+        assert_eq!(names(Track::Stops), stops);
+        assert_eq!(names(Track::Helper), ["mark", "sweep"]);
         assert_eq!(names(Track::Stalls), ["stall"]);
         let marking = events.iter().find(|event| event["name"] == "marking").expect("a marking");
         assert_eq!(marking["dur"], 2_000_100.0);

@@ -69,6 +69,8 @@ impl Watch {
         if let Some(trace) = trace {
             let (of_stops, of_calls, born) = (trace.clone(), trace.clone(), store.gc_epoch());
             listeners.push(Box::new(move |event| of_stops.stop(born, event)));
+            let of_helpers = trace.clone();
+            store.on_gc_helper(move |span| of_helpers.helper(born, span));
             store.on_host_call(move |call| of_calls.host_call(call));
             trace.resume();
         }

@@ -37,7 +37,9 @@ pub use handles::{
     Extern, Func, Global, Instance, IntoFunc, Memory, SharedMemory, Table, Tag, TypedFunc, WaitResult, WasmParams,
     WasmResults, WasmTy,
 };
-pub use heapwood_gc::{GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, Histogram};
+pub use heapwood_gc::{
+    GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
+};
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
 pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, is_malformed,

@@ -1,7 +1,7 @@
 //! What a store tells those who watch it.
 
 use super::{Store, StoreContextMut, StoreOpaque};
-use heapwood_gc::{GcEvent, HeapStats};
+use heapwood_gc::{GcEvent, HeapStats, HelperSpan};
 use std::io;
 use std::time::Instant;
 
@@ -118,6 +118,12 @@ impl<T: 'static> Store<T> {
     /// listener. Without one, a stop costs a branch more, and nothing else costs anything.
     pub fn on_gc(&mut self, listener: impl FnMut(&GcEvent) + Send + 'static) {
         self.inner.opaque.set_gc_listener(Some(Box::new(listener)));
+    }
+
+    /// Calls `listener` with the times in which helper threads worked for the heap from now on, in place of an earlier
+    /// listener: at the next stop, and when the store is dropped. Without one, helpers note nothing.
+    pub fn on_gc_helper(&mut self, listener: impl FnMut(&HelperSpan) + Send + 'static) {
+        self.inner.opaque.heap.set_helper_listener(Some(Box::new(listener)));
     }
 
     /// The zero of [`GcEvent::t_us`]: when the store's heap was made.
