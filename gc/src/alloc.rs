@@ -274,11 +274,21 @@ impl Heap {
             _ => return Err(self.exhausted(requested_bytes, refused)),
         }
         self.stall();
+        self.shrink_nursery();
         let gained = used_before.saturating_sub(self.charge.used_bytes());
         let is_futile = *attempt > 2 && gained < limit_bytes / FREE_PART_MIN;
         // With little left, going on would collect for every few objects.
         let is_full = *attempt > 1 && self.charge.available_bytes() < limit_bytes / FREE_PART_MIN;
         if is_futile || is_full { Err(self.exhausted(requested_bytes, refused)) } else { Ok(()) }
+    }
+
+    /// Memory is short: the nursery takes its part of what is free now, not of what was free once.
+    fn shrink_nursery(&mut self) {
+        if self.config.nursery_bytes.is_none() && self.nursery.granted() == EDEN_START {
+            let young_bytes = self.policy.young_bytes_within(self.charge.available_bytes());
+            self.nursery.set_young_bytes(young_bytes);
+        }
+        self.trim_nursery();
     }
 
     fn alloc_old(

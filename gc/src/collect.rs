@@ -100,10 +100,8 @@ impl Heap {
             Done { minor: work, roots: work.root_slots + work.frame_slots, frames: work.frames, ..Done::default() };
         let cpu_ns = self.tell(GcEventKind::Minor, cause, stop, done);
         if self.config.nursery_bytes.is_none() {
-            let limit = (self.charge.limit_bytes() / 12) as u32 / 4096 * 4096;
-            let eden_bytes = self.nursery.eden_bytes();
-            let wanted = self.policy.eden_bytes_after(eden_bytes, copied, cpu_ns);
-            self.nursery.set_eden_bytes(wanted.min(limit.max(eden_bytes)));
+            let young_bytes = self.policy.young_bytes_after(copied, cpu_ns);
+            self.set_young_bytes(young_bytes);
         }
         roots.after_collection(promote_all);
         self.verify(When::AfterMinor, roots);
@@ -113,6 +111,20 @@ impl Heap {
             // What was shaded since the last slice must not pile up while nothing is allocated.
             self.pace(roots);
         }
+    }
+
+    /// Sets the size of the nursery; eden is empty.
+    pub(crate) fn set_young_bytes(&mut self, bytes: u32) {
+        self.nursery.set_young_bytes(bytes);
+        if self.nursery.is_oversized() {
+            self.trim_nursery();
+        }
+    }
+
+    /// Gives memory of the nursery beyond its size back.
+    pub(crate) fn trim_nursery(&mut self) {
+        self.nursery.trim(&mut self.cage, &mut self.charge);
+        self.eden_top_max = self.eden_top_max.min(self.nursery.eden_end());
     }
 
     /// The work of a minor. Counts it, but tells nobody.

@@ -44,6 +44,9 @@ pub enum GcProfile {
 pub struct HeapConfig {
     /// Most memory that the heap uses, its own tables included, in bytes.
     pub max_bytes: u64,
+    /// The limit is memory that was given to the program, not only what it must not pass: while much of it is free, the
+    /// old space is collected less often.
+    pub limit_is_given: bool,
     /// Memory that may be used before the first major, in bytes.
     pub initial_bytes: u64,
     /// Bytes of eden, fixed (at most a twelfth of the limit, at least 64 KiB); `None`: 256 KiB at first, adapted to
@@ -89,6 +92,7 @@ impl Default for HeapConfig {
     fn default() -> HeapConfig {
         HeapConfig {
             max_bytes: HeapConfig::default_max_bytes(),
+            limit_is_given: false,
             initial_bytes: 16 << 20,
             nursery_bytes: None,
             profile: GcProfile::default(),

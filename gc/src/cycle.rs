@@ -48,8 +48,10 @@ pub struct Cycle {
     roots_left: bool,
     /// What the mutator shaded and the marker has not taken over (`SHADED_MARKED`: it is marked).
     shaded: SideVec<u32>,
-    /// Since the start: CPU time of marking, and bytes that were in the old space then.
+    /// Since the start: CPU time of marking by the guest's thread. At the start: that of helpers so far, and bytes that
+    /// were in the old space.
     mark_ns: u64,
+    helper_ns_before: u64,
     allocated_before: u64,
 }
 
@@ -75,6 +77,7 @@ impl Cycle {
             roots_left: false,
             shaded: SideVec::new(cage, SHADED_MAX),
             mark_ns: 0,
+            helper_ns_before: 0,
             allocated_before: 0,
         }
     }
@@ -228,6 +231,7 @@ impl Heap {
         self.cycle.marking = true;
         self.cycle.roots_left = true;
         self.cycle.mark_ns = 0;
+        self.cycle.helper_ns_before = self.loan.helper_cpu_ns();
         self.cycle.allocated_before = self.old.allocated_bytes;
         self.policy.marking_started(self.old.allocated_bytes);
         let work = roots.begin_snapshot(self.loan.marker());
@@ -343,7 +347,8 @@ impl Heap {
         self.stats.markings += 1;
         let mark = self.loan.marker().work;
         let since_start = self.old.allocated_bytes - self.cycle.allocated_before;
-        self.count_marking(&mark, since_start, self.cycle.mark_ns);
+        let mark_ns = self.cycle.mark_ns + self.loan.helper_cpu_ns() - self.cycle.helper_ns_before;
+        self.count_marking(&mark, since_start, mark_ns);
         sweep::begin(&mut self.old, &mut self.batches, &mut self.hosts, &mut self.weak);
         let done = Done { live_bytes: mark.live_bytes, ..Done::default() };
         self.tell(GcEventKind::MarkEnd, cause, stop, done);

@@ -96,7 +96,7 @@ impl Heap {
         let cycle = Cycle::new(&mut cage);
         let stack = SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize);
         let edges = SideVec::new(&mut cage, EDGES_MAX);
-        let nursery = Nursery::new(first_eden_bytes(config));
+        let eden_bytes = first_eden_bytes(config);
         memory.set_hot(ALLOC_TOP, EDEN_START);
         memory.set_hot(ALLOC_LIMIT, EDEN_START);
         Ok(Heap {
@@ -104,7 +104,7 @@ impl Heap {
             types,
             config: config.clone(),
             charge: Charge::new(config.max_bytes),
-            nursery,
+            nursery: Nursery::new(eden_bytes),
             old: OldSpace::new(blocks, memory, config.verify),
             immortal: Immortal::new(),
             log,
@@ -116,7 +116,7 @@ impl Heap {
             hosts: HostCells::new(&mut cage),
             weak: WeakCells::new(&mut cage),
             waiting_bytes: 0,
-            policy: Policy::new(config.initial_bytes, config.max_bytes, config.profile),
+            policy: Policy::new(config, eden_bytes),
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
             listener: None,

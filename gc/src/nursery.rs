@@ -4,9 +4,11 @@
 //!    blocks and to sweep a little.
 //! 2. A minor copies survivors of eden into the empty survivor space, and survivors of the other one out of the
 //!    nursery. Then the two change roles.
+//! 3. What a minor has to copy at worst is eden and the survivors. Where that is what is bounded, and not eden, eden is
+//!    larger the less survived.
 
 use crate::charge::{Charge, Refused};
-use crate::config::NURSERY_BYTES_MAX;
+use crate::config::{NURSERY_BYTES_MAX, NURSERY_BYTES_MIN};
 use crate::old::Bump;
 use crate::raw::backing::PAGE_BYTES;
 use crate::raw::cage::{BLOCK_BYTES, Cage, NURSERY_START};
@@ -14,6 +16,8 @@ use heapwood_gc_abi::space::INLINE_BYTES_MAX;
 
 /// Address space of one survivor space.
 const SURVIVOR_REACH: u64 = (NURSERY_BYTES_MAX / 4) as u64;
+/// The part of the young bytes that a survivor space may take.
+pub const SURVIVOR_PART: u32 = 5;
 /// First reference of eden; young objects below it survived once.
 pub const EDEN_START: u32 = ((NURSERY_START + 2 * SURVIVOR_REACH) / 4) as u32;
 
@@ -21,6 +25,8 @@ pub const EDEN_START: u32 = ((NURSERY_START + 2 * SURVIVOR_REACH) / 4) as u32;
 #[derive(Debug)]
 pub struct Nursery {
     eden_bytes: u32,
+    /// Most bytes of a survivor space.
+    survivor_bytes: u32,
     /// End of what the mutator may fill.
     granted: u32,
     /// Bytes of eden, and of each survivor space, that have memory and are charged.
@@ -35,8 +41,15 @@ impl Nursery {
     /// A nursery without memory.
     pub fn new(eden_bytes: u32) -> Nursery {
         let eden_bytes = eden_bytes.next_multiple_of(PAGE_BYTES as u32);
-        let from_top = survivor_start(0);
-        Nursery { eden_bytes, granted: EDEN_START, eden_committed: 0, survivor_committed: [0; 2], from: 0, from_top }
+        Nursery {
+            eden_bytes,
+            survivor_bytes: (eden_bytes / 4).next_multiple_of(PAGE_BYTES as u32),
+            granted: EDEN_START,
+            eden_committed: 0,
+            survivor_committed: [0; 2],
+            from: 0,
+            from_top: survivor_start(0),
+        }
     }
 
     /// Bytes of eden.
@@ -44,15 +57,35 @@ impl Nursery {
         self.eden_bytes
     }
 
-    /// Bytes of one survivor space.
-    pub fn survivor_bytes(&self) -> u32 {
-        (self.eden_bytes / 4).next_multiple_of(PAGE_BYTES as u32)
+    /// Sets how many bytes may be young: eden gets what survivors leave of them. Eden is empty, and the survivors may be
+    /// those of a larger nursery.
+    pub fn set_young_bytes(&mut self, bytes: u32) {
+        debug_assert_eq!(self.granted, EDEN_START);
+        let page = PAGE_BYTES as u32;
+        self.survivor_bytes = (bytes / SURVIVOR_PART).next_multiple_of(page).min(SURVIVOR_REACH as u32);
+        let eden_bytes = bytes.saturating_sub(self.survivors().len() as u32 * 4) / page * page;
+        self.eden_bytes = eden_bytes.clamp(NURSERY_BYTES_MIN, NURSERY_BYTES_MAX);
     }
 
-    /// Sets the size of eden; it must be empty.
-    pub fn set_eden_bytes(&mut self, bytes: u32) {
-        debug_assert_eq!(self.granted, EDEN_START);
-        self.eden_bytes = bytes.next_multiple_of(PAGE_BYTES as u32).min(NURSERY_BYTES_MAX);
+    /// Gives memory that eden and the empty survivor space do not need at their size back to the system.
+    pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge) {
+        let to = 1 - self.from;
+        let parts = [
+            (&mut self.eden_committed, EDEN_START, self.eden_bytes),
+            (&mut self.survivor_committed[to], survivor_start(to), self.survivor_bytes),
+        ];
+        for (committed, start, keep) in parts {
+            let bytes = committed.saturating_sub(keep) as u64;
+            if bytes > 0 && cage.discard(start as u64 * 4 + keep as u64, bytes).is_ok() {
+                charge.give_back(bytes);
+                *committed = keep;
+            }
+        }
+    }
+
+    /// Whether eden has much more memory than it needs at its size.
+    pub fn is_oversized(&self) -> bool {
+        self.eden_committed > 2 * self.eden_bytes
     }
 
     /// End of what the mutator may fill, as a reference.
@@ -73,7 +106,7 @@ impl Nursery {
     /// The empty survivor space, as far as it has memory.
     pub fn to_space(&self) -> Bump {
         let start = survivor_start(1 - self.from);
-        Bump { cursor: start, end: start + self.survivor_committed[1 - self.from].min(self.survivor_bytes()) / 4 }
+        Bump { cursor: start, end: start + self.survivor_committed[1 - self.from].min(self.survivor_bytes) / 4 }
     }
 
     /// End of the grant that follows for an allocation of `bytes` at `top`: a slice further, or more if that is
@@ -99,7 +132,7 @@ impl Nursery {
             self.eden_committed = wanted;
         }
         let to = 1 - self.from;
-        let wanted = wanted.min(self.survivor_bytes());
+        let wanted = wanted.min(self.survivor_bytes);
         let have = self.survivor_committed[to];
         if wanted > have {
             commit(cage, charge, survivor_start(to) as u64 * 4 + have as u64, wanted - have, true)?;

@@ -1,45 +1,56 @@
-//! When a marking starts, how fast it goes, and how large eden is.
+//! When a marking starts, how fast it goes, and how large the nursery is.
 //!
 //! 1. After a marking that found L bytes alive the old space may grow to a goal of L + sqrt(L * g / s / c), with g the
 //!    rate at which it was filled, s the speed of marking and c a constant (the rule of MemBalancer): heaps that fill
 //!    fast or are slow to trace get more room. A marking starts when three quarters of that room are filled, and its
 //!    slices are as long as it takes to end before the rest is.
-//! 2. Eden gets the size that takes 0.23 ms to copy at the speed that was measured, from 256 KiB to 1 MiB; it
-//!    shrinks when the speed falls so that it would take more than 0.3 ms. (Ten times that for throughput.)
+//! 2. Who gives a limit gives memory: if three quarters of what it leaves suffice, the room is twice as large.
+//! 3. As many bytes may be young as take 0.25 ms to copy at the speed that was measured, from 320 KiB to 2 MiB; fewer
+//!    when the speed falls so that they would take more than 0.3 ms. (Ten times that for throughput.) Near the limit
+//!    they are at most a tenth of what was free after the last marking: a nursery takes up to four times its size.
 //!
-//! Times are the thread's CPU time where that can be had, so that a busy machine does not look like a slow one.
+//! Times are CPU time where that can be had, of helpers as well, so that a busy machine does not look like a slow one.
 
-use crate::config::{GcProfile, NURSERY_BYTES_DEFAULT};
+use crate::config::{GcProfile, HeapConfig, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
 use crate::mark::MarkWork;
+use crate::nursery::SURVIVOR_PART;
 
-/// c of the rule, in 1/bytes: 20 MB alive, filled at 1.6 GB/s, traced at 6 GB/s, get 26 MB.
-const BALANCE: f64 = 8.0e-9;
+/// c of the rule, in 1/bytes: 15 MB alive, filled at 1.2 GB/s, traced at 2 GB/s, get 29 MB.
+const BALANCE: f64 = 1.1e-8;
+/// How much of the last rates is kept.
+const SMOOTHING: f64 = 0.5;
 /// Part of the room that is left for what is promoted while a marking runs.
 const MARKING_PART: u64 = 4;
+/// What a given limit may make of the room, and the parts of what it leaves that this may take.
+const GIVEN_ROOM: f64 = 2.0;
+const GIVEN_PART: f64 = 0.75;
 /// Fields for each byte of the old space, before that was measured.
 const FIELDS_PER_BYTE: f64 = 0.2;
 /// Room that every heap gets.
 const ROOM_BYTES_MIN: f64 = (8 << 20) as f64;
-/// Eden's sizes are multiples of this.
-const EDEN_STEP_BYTES: u32 = 64 << 10;
+/// Young bytes are multiples of this.
+const YOUNG_STEP_BYTES: u32 = 64 << 10;
+/// Part of what a limit leaves that may be young.
+const YOUNG_PART: u64 = 10;
 /// A minor that copies less says nothing about the speed of copying.
 pub const COPY_SAMPLE_BYTES_MIN: u64 = 32 << 10;
-/// What eden's size is adapted to.
+
+/// What the nursery's size is adapted to.
 #[derive(Clone, Copy, Debug)]
 struct Aim {
-    /// Copying time that a minor may take at worst: a larger eden shrinks.
+    /// Copying time that a minor may take at worst: a larger nursery shrinks.
     copy_ns_max: f64,
     /// Copying time that is aimed at.
     copy_ns: f64,
-    /// Eden never grows beyond this by itself.
-    eden_bytes_max: u32,
+    /// The nursery never grows beyond this by itself.
+    young_bytes_max: u32,
 }
 
 impl Aim {
     fn of(profile: GcProfile) -> Aim {
         match profile {
-            GcProfile::Latency => Aim { copy_ns_max: 300_000.0, copy_ns: 230_000.0, eden_bytes_max: 1 << 20 },
-            GcProfile::Throughput => Aim { copy_ns_max: 4_000_000.0, copy_ns: 3_000_000.0, eden_bytes_max: 8 << 20 },
+            GcProfile::Latency => Aim { copy_ns_max: 300_000.0, copy_ns: 250_000.0, young_bytes_max: 2 << 20 },
+            GcProfile::Throughput => Aim { copy_ns_max: 4_000_000.0, copy_ns: 3_000_000.0, young_bytes_max: 10 << 20 },
         }
     }
 }
@@ -64,12 +75,18 @@ impl Clock {
     }
 }
 
-/// Decides on markings and on eden's size.
+/// Decides on markings and on the nursery's size.
 #[derive(Clone, Debug)]
 pub struct Policy {
     threshold_bytes: u64,
     live_bytes: u64,
+    /// What old objects may take, and whether that is of a limit that was given.
+    usable_bytes: u64,
+    limit_is_given: bool,
     last_end: Clock,
+    /// Bytes per second that are added to the old space, and that a marking traces (0: not known).
+    fill_rate: f64,
+    trace_rate: f64,
     /// Fields marked for each byte found alive.
     fields_per_byte: f64,
     /// Of the marking under way: fields that it is expected to mark, bytes in the old space when it started.
@@ -77,21 +94,28 @@ pub struct Policy {
     started_bytes: u64,
     /// Bytes copied per nanosecond (0: not known).
     copy_speed: f64,
+    /// Bytes that may be young.
+    young_bytes: u32,
     aim: Aim,
 }
 
 impl Policy {
     /// Before the first marking.
-    pub fn new(initial_bytes: u64, limit_bytes: u64, profile: GcProfile) -> Policy {
+    pub fn new(config: &HeapConfig, eden_bytes: u32) -> Policy {
         Policy {
-            threshold_bytes: initial_bytes.min(limit_bytes / 2),
+            threshold_bytes: config.initial_bytes.min(config.max_bytes / 2),
             live_bytes: 0,
+            usable_bytes: config.max_bytes,
+            limit_is_given: config.limit_is_given,
             last_end: Clock::default(),
+            fill_rate: 0.0,
+            trace_rate: 0.0,
             fields_per_byte: FIELDS_PER_BYTE,
             expected_fields: 0.0,
             started_bytes: 0,
             copy_speed: 0.0,
-            aim: Aim::of(profile),
+            young_bytes: young_of_eden(eden_bytes),
+            aim: Aim::of(config.profile),
         }
     }
 
@@ -142,41 +166,63 @@ impl Policy {
         usable_bytes: u64,
     ) {
         let seconds = |ns: u64| (ns as f64 / 1e9).max(1e-6);
-        let filled = filled_bytes as f64 / seconds(now.since(self.last_end));
-        let traced = (work.live_bytes.max(1 << 16)) as f64 / seconds(mark_ns);
+        smooth(&mut self.fill_rate, filled_bytes as f64 / seconds(now.since(self.last_end)));
+        smooth(&mut self.trace_rate, (work.live_bytes.max(1 << 16)) as f64 / seconds(mark_ns));
         let live = live_bytes as f64;
-        let room = (live * filled / traced / BALANCE).sqrt().clamp(ROOM_BYTES_MIN, 2.0 * live + 2.0 * ROOM_BYTES_MIN);
+        let room = (live * self.fill_rate / self.trace_rate / BALANCE).sqrt();
+        let mut room = room.clamp(ROOM_BYTES_MIN, 2.0 * live + 2.0 * ROOM_BYTES_MIN);
+        if self.limit_is_given {
+            room = room.max((room * GIVEN_ROOM).min((usable_bytes as f64 - live) * GIVEN_PART));
+        }
         // In a heap that is nearly full, what is left has to do.
         let least = live_bytes + (usable_bytes / 32).max(256 << 10);
         self.threshold_bytes = (live_bytes + room as u64).min(usable_bytes.max(least));
         self.live_bytes = live_bytes;
+        self.usable_bytes = usable_bytes;
         self.last_end = now;
         if work.live_bytes > 1 << 16 {
             self.fields_per_byte = work.fields as f64 / work.live_bytes as f64;
         }
     }
 
-    /// A minor copied `bytes` in `ns`: returns the size that eden should have.
-    pub fn eden_bytes_after(&mut self, eden_bytes: u32, bytes: u64, ns: u64) -> u32 {
-        if bytes < COPY_SAMPLE_BYTES_MIN || ns == 0 {
-            return eden_bytes;
+    /// A minor copied `bytes` in `ns`: returns how many bytes may be young from now on.
+    pub fn young_bytes_after(&mut self, bytes: u64, ns: u64) -> u32 {
+        if bytes >= COPY_SAMPLE_BYTES_MIN && ns > 0 {
+            // Samples count by their bytes: a minor that copies everything is what the bound is about.
+            let weight = (bytes as f64 / (4.0 * self.young_bytes as f64)).min(0.25);
+            let speed = bytes as f64 / ns as f64;
+            self.copy_speed += (speed - self.copy_speed) * if self.copy_speed == 0.0 { 1.0 } else { weight };
+            self.young_bytes = self.fitting_young_bytes();
         }
-        let speed = bytes as f64 / ns as f64;
-        // Samples count by their bytes: a minor that copies all of eden is what the bound is about.
-        let weight = (bytes as f64 / (4.0 * eden_bytes as f64)).min(0.25);
-        self.copy_speed =
-            if self.copy_speed == 0.0 { speed } else { self.copy_speed + (speed - self.copy_speed) * weight };
-        // Young objects are eden's and a quarter as much that survived before.
-        let fits = |ns: f64| (self.copy_speed * ns / 1.25) as u32 / EDEN_STEP_BYTES * EDEN_STEP_BYTES;
-        let least = eden_bytes.min(NURSERY_BYTES_DEFAULT);
-        if eden_bytes > fits(self.aim.copy_ns_max) {
-            fits(self.aim.copy_ns).max(least)
-        } else if fits(self.aim.copy_ns) > eden_bytes {
-            fits(self.aim.copy_ns).min(self.aim.eden_bytes_max).min(eden_bytes * 2).max(eden_bytes)
+        self.young_bytes_within(self.usable_bytes.saturating_sub(self.live_bytes))
+    }
+
+    /// The same when old objects and the nursery have to share `free_bytes`.
+    pub fn young_bytes_within(&mut self, free_bytes: u64) -> u32 {
+        let most = (free_bytes / YOUNG_PART).max(young_of_eden(NURSERY_BYTES_MIN) as u64);
+        self.young_bytes = (self.young_bytes as u64).min(most) as u32;
+        self.young_bytes
+    }
+
+    fn fitting_young_bytes(&self) -> u32 {
+        let fits = |ns: f64| (self.copy_speed * ns) as u32 / YOUNG_STEP_BYTES * YOUNG_STEP_BYTES;
+        let young_bytes = self.young_bytes;
+        let aim = fits(self.aim.copy_ns);
+        if young_bytes > fits(self.aim.copy_ns_max) {
+            aim.max(young_bytes.min(young_of_eden(NURSERY_BYTES_DEFAULT)))
         } else {
-            eden_bytes
+            aim.min(self.aim.young_bytes_max).min(young_bytes * 2).max(young_bytes)
         }
     }
+}
+
+/// Young bytes where eden has `eden_bytes` and the survivor spaces are full.
+fn young_of_eden(eden_bytes: u32) -> u32 {
+    eden_bytes + eden_bytes / (SURVIVOR_PART - 1)
+}
+
+fn smooth(rate: &mut f64, sample: f64) {
+    *rate = if *rate == 0.0 { sample } else { *rate * SMOOTHING + sample * (1.0 - SMOOTHING) };
 }
 
 #[cfg(test)]
@@ -185,46 +231,75 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// Eden after minors that copy half of it at `speed` bytes per nanosecond.
-    fn eden_at(policy: &mut Policy, mut eden_bytes: u32, speed: f64) -> u32 {
+    fn policy(max_bytes: u64, limit_is_given: bool) -> Policy {
+        Policy::new(&HeapConfig { max_bytes, limit_is_given, ..HeapConfig::default() }, NURSERY_BYTES_DEFAULT)
+    }
+
+    /// Young bytes after minors that copy half of them at `speed` bytes per nanosecond.
+    fn young_at(policy: &mut Policy, speed: f64) -> u32 {
         for _ in 0..100 {
-            let bytes = eden_bytes as u64 / 2;
-            eden_bytes = policy.eden_bytes_after(eden_bytes, bytes, (bytes as f64 / speed) as u64);
+            let bytes = policy.young_bytes as u64 / 2;
+            policy.young_bytes_after(bytes, (bytes as f64 / speed) as u64);
         }
-        eden_bytes
+        policy.young_bytes
+    }
+
+    /// A marking 0.1 s after the last one: `live_bytes` alive, `filled_bytes` added, 1 byte traced in a nanosecond.
+    fn marked(policy: &mut Policy, live_bytes: u64, filled_bytes: u64, usable_bytes: u64) -> u64 {
+        let ns = policy.last_end.wall_ns + 100_000_000;
+        let now = Clock { wall_ns: ns, cpu_ns: Some(ns) };
+        let work = MarkWork { live_bytes, fields: live_bytes / 5, ..MarkWork::default() };
+        policy.after_marking(now, &work, live_bytes, filled_bytes, live_bytes, usable_bytes);
+        policy.room_bytes()
     }
 
     #[test]
-    fn eden_follows_the_speed_of_copying() {
-        let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
-        assert_eq!(eden_at(&mut policy, 256 << 10, 0.5), 256 << 10, "never smaller than at first");
-        assert_eq!(eden_at(&mut policy, 256 << 10, 3.5), 576 << 10);
-        assert_eq!(eden_at(&mut policy, 576 << 10, 100.0), 1 << 20);
-        for speed in [1.5, 2.0, 3.3, 4.2] {
-            let eden_bytes = eden_at(&mut policy, 1 << 20, speed);
-            assert!(eden_bytes as f64 * 1.25 / speed <= 300_000.0, "{eden_bytes} bytes at {speed} bytes/ns");
-            assert!(eden_bytes as f64 * 1.25 / speed >= 0.65 * 300_000.0, "{eden_bytes} bytes at {speed}");
+    fn the_nursery_follows_the_speed_of_copying() {
+        let mut policy = policy(1 << 30, false);
+        let least = young_of_eden(NURSERY_BYTES_DEFAULT);
+        assert_eq!(young_at(&mut policy, 0.5), least, "never smaller than at first");
+        assert_eq!(young_at(&mut policy, 3.5), 832 << 10);
+        assert_eq!(young_at(&mut policy, 100.0), 2 << 20);
+        for speed in [1.5, 2.0, 3.3, 4.2, 5.3] {
+            let young_bytes = young_at(&mut policy, speed);
+            assert!(young_bytes as f64 / speed <= 300_000.0, "{young_bytes} bytes at {speed} bytes/ns");
+            assert!(young_bytes as f64 / speed >= 0.65 * 300_000.0, "{young_bytes} bytes at {speed}");
         }
     }
 
     #[test]
-    fn one_slow_minor_does_not_shrink_eden_for_long() {
-        let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
-        let eden_bytes = eden_at(&mut policy, 256 << 10, 4.0);
-        let shrunk = policy.eden_bytes_after(eden_bytes, eden_bytes as u64 / 10, 20_000_000);
-        assert_eq!(shrunk, eden_bytes);
+    fn one_slow_minor_does_not_shrink_the_nursery_for_long() {
+        let mut policy = policy(1 << 30, false);
+        let young_bytes = young_at(&mut policy, 4.0);
+        assert_eq!(policy.young_bytes_after(young_bytes as u64 / 10, 20_000_000), young_bytes);
+    }
+
+    #[test]
+    fn near_the_limit_the_nursery_is_small() {
+        let mut policy = policy(64 * MIB, true);
+        assert!(young_at(&mut policy, 4.0) > 900 << 10);
+        marked(&mut policy, 55 * MIB, 20 * MIB, 60 * MIB);
+        assert_eq!(young_at(&mut policy, 4.0), 512 << 10);
+        marked(&mut policy, 60 * MIB, 20 * MIB, 60 * MIB);
+        assert_eq!(young_at(&mut policy, 4.0), young_of_eden(NURSERY_BYTES_MIN));
+        marked(&mut policy, 20 * MIB, 20 * MIB, 60 * MIB);
+        assert!(young_at(&mut policy, 4.0) > 900 << 10, "it grows again");
     }
 
     #[test]
     fn heaps_that_fill_fast_get_more_room() {
-        let room = |allocated_bytes| {
-            let mut policy = Policy::new(16 * MIB, 1 << 30, GcProfile::Latency);
-            let now = Clock { wall_ns: 100_000_000, cpu_ns: Some(100_000_000) };
-            let work = MarkWork { live_bytes: 20 * MIB, fields: 4 * MIB, ..MarkWork::default() };
-            policy.after_marking(now, &work, 20 * MIB, allocated_bytes, 20_000_000, 1 << 30);
-            policy.room_bytes()
-        };
+        let room = |filled_bytes| marked(&mut policy(1 << 30, false), 20 * MIB, filled_bytes, 1 << 30);
         assert!(room(80 * MIB) > room(20 * MIB) * 3 / 2);
         assert_eq!(room(0), ROOM_BYTES_MIN as u64);
+    }
+
+    #[test]
+    fn a_limit_that_was_given_is_used() {
+        let room = |given, usable_bytes| marked(&mut policy(1 << 30, given), 20 * MIB, 80 * MIB, usable_bytes);
+        let plain = room(false, 1 << 30);
+        assert_eq!(room(true, 1 << 30) / 4, plain * 2 / 4);
+        assert_eq!(room(true, 20 * MIB + plain * 2) / 4, plain * 3 / 2 / 4);
+        assert_eq!(room(true, 20 * MIB + plain), plain, "no less than without");
+        assert_eq!(room(true, 20 * MIB + plain / 2), plain / 2, "but never beyond the limit");
     }
 }

@@ -79,6 +79,25 @@ fn at_any_survival() {
 }
 
 #[test]
+fn at_any_survival_of_a_nursery_that_adapts() {
+    for percent in [0, 10, 50, 100] {
+        let mut setup = setup(HeapConfig::default());
+        let mut random = Random::new(percent as u64 + 1);
+        for _ in 0..400_000 {
+            if random.below(100) < percent as usize {
+                setup.cons();
+            } else {
+                setup.node();
+            }
+        }
+        // The largest nursery of the profile; survivors leave eden less of it.
+        let young_bytes = setup.events.lock().unwrap().iter().map(|event| event.young_before).max();
+        assert!(setup.heap.stats().minors > 3 && young_bytes <= Some(2 << 20), "{young_bytes:?} at {percent} %");
+        assert!(setup.heap.stats().minor_copied_bytes_max <= 2 << 20, "{percent} %");
+    }
+}
+
+#[test]
 fn at_any_survival_under_stress() {
     for percent in [0, 50, 100] {
         let stress = NonZeroU64::new(97);

@@ -51,7 +51,8 @@ pub struct EngineOptions {
 #[derive(Args)]
 #[command(next_help_heading = "Garbage collection")]
 struct GcOptions {
-    /// Most memory of the heap (also -Xmx); default half of the smaller of RAM and cgroup limit
+    /// Most memory of the heap (also -Xmx); default half of the smaller of RAM and cgroup limit.
+    /// What is given here and free is used to collect less often
     #[arg(long, value_name = "SIZE")]
     gc_heap_max: Option<Size>,
     /// Memory that the heap uses before its first major collection (also -Xms)

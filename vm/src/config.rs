@@ -77,7 +77,8 @@ impl Config {
         self.features
     }
 
-    /// Most memory that the heap of a store uses, its own tables included, in bytes.
+    /// Most memory that the heap of a store uses, its own tables included, in bytes. While much of what is set here is
+    /// free, the heap is collected less often than with the default.
     pub fn gc_heap_max(&mut self, bytes: u64) -> &mut Config {
         self.heap.max_bytes = Some(bytes);
         self

@@ -111,6 +111,7 @@ impl Engine {
         let defaults = HeapConfig::default();
         let config = HeapConfig {
             max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
+            limit_is_given: options.max_bytes.is_some(),
             initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
             nursery_bytes: options.nursery_bytes,
             stress: NonZeroU64::new(options.stress),
