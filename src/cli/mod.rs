@@ -10,6 +10,7 @@ mod gc_report;
 mod inspect;
 mod module_file;
 mod not_yet;
+mod perf_map;
 mod run;
 mod trace;
 mod units;

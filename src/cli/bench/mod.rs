@@ -12,6 +12,7 @@ pub use pauses::Pauses;
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
 use super::module_file;
+use super::perf_map::PerfMap;
 use super::trace::Trace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -70,6 +71,9 @@ pub struct BenchArgs {
     args: Vec<std::ffi::OsString>,
 
     #[command(flatten)]
+    perf_map: PerfMap,
+
+    #[command(flatten)]
     engine: EngineOptions,
 }
 
@@ -108,6 +112,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         print(&Map::from_iter(fields), args.json);
         return Ok(ExitCode::SUCCESS);
     }
+    args.perf_map.write([&module])?;
     let earlier = args.compare.iter().map(|path| page::earlier_runs(path)).collect::<Result<Vec<_>>>()?;
     let name = || args.module.display().to_string();
     let measured = subject::measure(args, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);

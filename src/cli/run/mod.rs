@@ -12,6 +12,7 @@ mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::UsageError;
+use super::perf_map::PerfMap;
 use super::trace::Trace;
 use super::units::{Size, Span};
 use super::{module_file, not_yet};
@@ -59,6 +60,9 @@ pub struct RunArgs {
     module_and_args: Vec<OsString>,
 
     #[command(flatten)]
+    perf_map: PerfMap,
+
+    #[command(flatten)]
     engine: EngineOptions,
 }
 
@@ -92,6 +96,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let load = |path: &Path| Trace::step(trace.as_ref(), "compile", || module_file::load(&engine, path));
     let preloads: Vec<Module> = args.preloads.iter().map(|preload| load(&preload.path)).collect::<Result<_>>()?;
     let module = load(args.path())?;
+    args.perf_map.write(preloads.iter().chain([&module]))?;
     let call = args.invoke.as_deref().map(|name| invoke::Call::parse(&module, name, args.guest_args())).transpose()?;
 
     let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, trace.as_ref(), None)?;

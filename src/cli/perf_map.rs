@@ -1,0 +1,46 @@
+//! `--perf-map`: names of compiled functions for profilers, in the file in which `perf` looks for them
+//! (`/tmp/perf-PID.map`; lines of address, length, name; the kernel's `tools/perf/Documentation/jit-interface.txt`).
+
+use anyhow::{Context, Result};
+use clap::Args;
+use heapwood::Module;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+#[derive(Args)]
+pub struct PerfMap {
+    /// Write the names of compiled functions to /tmp/perf-PID.map, where `perf report` finds them
+    #[arg(long)]
+    perf_map: bool,
+}
+
+impl PerfMap {
+    /// Writes the functions of `modules` if that is asked for. They should live as long as something is profiled.
+    pub fn write<'m>(&self, modules: impl IntoIterator<Item = &'m Module>) -> Result<()> {
+        if !self.perf_map {
+            return Ok(());
+        }
+        let path = format!("/tmp/perf-{}.map", std::process::id());
+        let written = File::create(&path).and_then(|file| {
+            let mut out = BufWriter::new(file);
+            for module in modules {
+                write_module(&mut out, module)?;
+            }
+            out.flush()
+        });
+        written.with_context(|| format!("--perf-map: {path}"))
+    }
+}
+
+fn write_module(out: &mut impl Write, module: &Module) -> std::io::Result<()> {
+    let defined = module.info().imported_functions..;
+    for (function, (address, code)) in defined.map_while(|function| Some((function, module.function_code(function)?))) {
+        write!(out, "{address:x} {:x} ", code.len())?;
+        match module.func_name(function) {
+            // A name may hold anything, a line only one.
+            Some(name) => writeln!(out, "{}", name.replace(char::is_control, "?"))?,
+            None => writeln!(out, "wasm-function[{function}]")?,
+        }
+    }
+    Ok(())
+}

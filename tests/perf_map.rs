@@ -1,0 +1,44 @@
+//! `--perf-map`: a file that tells profilers which function lies where.
+
+mod common;
+
+use common::{finish, heapwood, scratch};
+use std::collections::HashMap;
+use std::process::Stdio;
+
+const GUEST: &str = r#"(module
+    (func $twice (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
+    (func (param i32) (result i32) (call $twice (call $twice (local.get 0))))
+    (export "four times" (func 1)))"#;
+
+#[test]
+fn functions_lie_where_the_map_says() {
+    let module = scratch("perf-map").join("guest.wat");
+    std::fs::write(&module, GUEST).expect("written");
+    let mut run = heapwood();
+    run.args(["run", "--perf-map", "--invoke", "four times"]).arg(&module).arg("5").stdout(Stdio::piped());
+    let child = run.spawn().expect("the command starts");
+    let path = format!("/tmp/perf-{}.map", child.id());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "20\n");
+    let map = std::fs::read_to_string(&path).expect("a map");
+    std::fs::remove_file(&path).expect("removed");
+
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("hexadecimal");
+    let of_line = |line: &str| {
+        let mut parts = line.splitn(3, ' ');
+        let mut next = || parts.next().expect("three parts").to_owned();
+        let (start, length) = (number(&next()), number(&next()));
+        (next(), (start, length))
+    };
+    let functions: HashMap<String, (u64, u64)> = map.lines().map(of_line).collect();
+    assert_eq!(functions.len(), 2, "{map}");
+    for (name, index) in [("twice", "0"), ("wasm-function[1]", "1")] {
+        let mut inspect = heapwood();
+        let shown = finish(inspect.args(["inspect", "--asm", index]).arg(&module)).stdout;
+        let length = functions[name].1;
+        assert!(shown.contains(&format!("{length} bytes of code")), "{name}: {length} bytes, but\n{shown}");
+    }
+    let [(start, length), (other, _)] = ["twice", "wasm-function[1]"].map(|name| functions[name]);
+    assert!(start + length <= other, "functions lie behind each other: {map}");
+}
