@@ -307,7 +307,10 @@ impl Compiler<'_> {
                 }
                 self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
             }
-            Loc::Const(bits) if live => self.store_const(info.ty, Mem::base(Gpr::RBP, info.home), bits),
+            Loc::Const(bits) if live => {
+                debug_assert!(self.framed, "slots exist in a frame only");
+                self.store_const(info.ty, Mem::base(Gpr::RBP, info.home), bits);
+            }
             _ => {}
         }
     }

@@ -54,7 +54,8 @@ impl Compiler<'_> {
             Loc::Slot => {}
         }
         self.locals[local as usize].loc = Loc::Slot;
-        let has_room = self.const_locals.len() < CONST_LOCALS_MAX;
+        // Without a frame there is no home slot that it could settle in.
+        let has_room = self.const_locals.len() < CONST_LOCALS_MAX && self.framed;
         if let (At::Const(bits), true) = (value.at, info.ty != ValType::V128 && has_room) {
             self.locals[local as usize].loc = Loc::Const(bits);
             self.const_locals.push(local);

@@ -9,6 +9,7 @@
 
 mod visit;
 
+use crate::abi::CALLER_SAVED;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::space;
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, limits};
@@ -48,9 +49,12 @@ pub(crate) struct LoopInfo {
 }
 
 const USES_MAX: usize = 48;
-/// An early exit has so few operands and parameters that all of them have registers.
+/// Code without a frame has so few operands and locals that all of them have registers, and one more is free.
 const EARLY_HEIGHT_MAX: u32 = 3;
-const EARLY_PARAMS_MAX: usize = 3;
+const EARLY_LOCALS_MAX: usize = 3;
+const _: () = assert!(EARLY_HEIGHT_MAX as usize + EARLY_LOCALS_MAX < CALLER_SAVED.len());
+/// The whole function needs no frame.
+const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
 
@@ -77,7 +81,8 @@ pub(crate) struct FirstLook {
     /// Other memories that are accessed, with their accesses weighted by loop depth.
     pub(crate) memory_weight: SmallVec<[(u32, u32); 4]>,
     pub(crate) uses_v128: bool,
-    /// The function begins with an early exit that needs no frame: the operator (`else` or `end`) where it is over.
+    /// The function needs no frame up to this operator: it begins with an early exit, which is over there (at an `else`
+    /// or `end`), or it is so simple that it needs none at all.
     pub(crate) early_exit: Option<u32>,
     /// Contains code that calls the runtime out of line, or catches exceptions.
     pub(crate) has_cold_calls: bool,
@@ -101,7 +106,8 @@ struct State {
     open_catches: u32,
 }
 
-/// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
+/// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function, or is nothing
+/// but pure operators.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Early {
     /// Only pure operators so far.
@@ -146,7 +152,7 @@ impl FirstLook {
                 reader.visit_operator(&mut Look { info, validator: validator.simd_visitor(offset), look: self })?;
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
-            if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_PARAMS_MAX {
+            if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_LOCALS_MAX {
                 self.not_pure();
             }
             self.state.op += 1;
@@ -192,6 +198,7 @@ impl FirstLook {
             Early::Candidate { start_op, end_op } => {
                 self.tail_blocks.binary_search(&start_op).is_ok().then_some(end_op)
             }
+            Early::Prefix => Some(ALL),
             _ => None,
         };
     }
@@ -235,7 +242,9 @@ impl FirstLook {
     }
 
     fn write(&mut self, local: u32) {
-        self.not_pure();
+        if local as usize >= EARLY_LOCALS_MAX {
+            self.not_pure();
+        }
         if !self.live() {
             return;
         }

@@ -265,28 +265,62 @@ const COMPARES: &[&str] = &[
     "I64x2AllTrue",
 ];
 
-/// Operators that a function may execute before its frame exists.
+/// Operators that a function may execute before its frame exists, beside those of [`COMPARES`]: they need neither slots
+/// nor certain registers, and call nothing but slow paths that keep all registers.
 const PURE: &[&str] = &[
     "I32Const",
     "I64Const",
+    "F32Const",
     "F64Const",
     "I32Add",
     "I32Sub",
+    "I32Mul",
     "I32And",
     "I32Or",
     "I32Xor",
     "I64Add",
     "I64Sub",
+    "I64Mul",
+    "I64And",
+    "I64Or",
+    "I64Xor",
+    "F32Add",
+    "F32Sub",
+    "F32Mul",
+    "F32Div",
+    "F32Sqrt",
+    "F64Add",
+    "F64Sub",
+    "F64Mul",
+    "F64Div",
+    "F64Sqrt",
+    "I32Extend8S",
+    "I32Extend16S",
     "I64ExtendI32S",
     "I64ExtendI32U",
     "I32WrapI64",
+    "I32ReinterpretF32",
+    "I64ReinterpretF64",
+    "F32ReinterpretI32",
+    "F64ReinterpretI64",
+    "F64PromoteF32",
+    "F32DemoteF64",
+    "GlobalGet",
     "RefNull",
     "RefAsNonNull",
+    "RefI31",
+    "I31GetS",
+    "I31GetU",
     "StructGet",
     "StructGetS",
     "StructGetU",
+    "StructSet",
     "StructNew",
     "StructNewDefault",
+    "ArrayGet",
+    "ArrayGetS",
+    "ArrayGetU",
+    "ArraySet",
     "ArrayLen",
 ];
 
@@ -426,6 +460,7 @@ macro_rules! visit_all {
             let is_end = matches!(NAME.as_bytes(), b"End");
             if const { contains(COLD_CALLS, NAME) } {
                 look.has_cold_calls = true;
+                look.not_pure();
             }
             if allocates_by_call!(info $op $($($arg)*)?) {
                 look.call();
