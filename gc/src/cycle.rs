@@ -83,6 +83,14 @@ impl Cycle {
     }
 }
 
+#[cfg(feature = "test-hooks")]
+impl Cycle {
+    /// Shaded references that wait for a slice.
+    pub fn waiting(&self) -> usize {
+        self.shaded.len()
+    }
+}
+
 /// Shows roots to the marker until a budget is used.
 struct Roots<'a> {
     marker: &'a mut Marker,

@@ -55,6 +55,11 @@ impl Heap {
         self.cage.refuse_calls(0..u64::MAX, true);
     }
 
+    /// References that the mutator has shaded and that wait for a slice.
+    pub fn shaded_waiting(&self) -> usize {
+        self.cycle.waiting()
+    }
+
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
         self.loan.marker().limit_stack(entries);

@@ -34,6 +34,13 @@ impl<T: 'static> Store<T> {
         self.as_context_mut().opaque().heap.refuse_calls(calls);
     }
 
+    /// References that were shaded and wait for a slice of the marking under way; none if there is none.
+    pub fn shaded_waiting(&self) -> Option<usize> {
+        let context = self.as_context();
+        let heap = &context.opaque().heap;
+        heap.is_marking().then(|| heap.shaded_waiting())
+    }
+
     /// Verifies the heap now, as it is.
     pub fn check_heap(&mut self) {
         let mut context = self.as_context_mut();

@@ -169,7 +169,7 @@ impl<T> Rooted<T> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let raw = store.root_get(self)?;
-        Ok(store.roots_mut().own(raw))
+        Ok(store.own_root(raw))
     }
 
     /// Whether two handles name the same object (or equal i31s).

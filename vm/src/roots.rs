@@ -5,7 +5,8 @@
 //! 2. [`Root`] is owned, `Send`, and dropped whenever and wherever the host likes.
 //!
 //! Remembering for the collector: entries made since the last collection are the only ones that may name young
-//! objects (a collection promotes what handles name), and they are the upper part of the scope's stack and a list.
+//! objects (a collection promotes what handles name), and they are the upper part of the scope's stack and a list, in
+//! which each owned entry stands once, if its object was young.
 
 use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId};
@@ -59,13 +60,21 @@ pub(crate) struct RootSet {
     generation: u32,
     /// Entries of `scoped` below this are older than the last collection.
     settled: usize,
-    owned: Vec<RawRef>,
-    /// Entries of `owned` written since the last collection.
+    owned: Vec<Owned>,
+    /// Entries of `owned` that may name young objects.
     young: Vec<u32>,
     free: Vec<u32>,
     released: Arc<Mutex<Vec<u32>>>,
     /// What the marking under way has not seen.
     unseen: Option<Unseen>,
+}
+
+/// The entry of an owned handle.
+#[derive(Clone, Copy, Debug)]
+struct Owned {
+    reference: RawRef,
+    /// It is in the list of the young.
+    is_listed: bool,
 }
 
 /// Handles that existed when a marking began: scoped ones from and to a position, then owned ones.
@@ -136,15 +145,19 @@ impl RootSet {
         }
     }
 
-    /// An owned handle.
-    pub fn own<T>(&mut self, reference: RawRef) -> Root<T> {
-        self.reclaim();
+    /// An owned handle; `is_young` says what `reference` is. What was dropped makes room, so that handles that come and go
+    /// take no more entries than there are at a time.
+    pub fn own<T>(&mut self, reference: RawRef, is_young: bool, shade: impl FnMut(RawRef)) -> Root<T> {
+        self.reclaim(shade);
         let index = self.free.pop().unwrap_or_else(|| {
-            self.owned.push(0);
+            self.owned.push(Owned { reference: 0, is_listed: false });
             self.owned.len() as u32 - 1
         });
-        self.owned[index as usize] = reference;
-        self.young.push(index);
+        let entry = &mut self.owned[index as usize];
+        entry.reference = reference;
+        if is_young && !std::mem::replace(&mut entry.is_listed, true) {
+            self.young.push(index);
+        }
         let slot = OwnedSlot { store: self.store, index, released: self.released.clone() };
         Root { slot: Arc::new(slot), hierarchy: PhantomData }
     }
@@ -152,38 +165,47 @@ impl RootSet {
     /// The reference behind an owned handle.
     pub fn get_owned<T>(&self, root: &Root<T>) -> Result<RawRef> {
         root.slot.store.check(self.store, "reference")?;
-        Ok(self.owned[root.slot.index as usize])
+        Ok(self.owned[root.slot.index as usize].reference)
     }
 
-    /// Takes back what was dropped. Not while a marking has unseen handles: what they hold belongs to its snapshot.
-    pub fn reclaim(&mut self) {
-        if self.unseen.is_some() {
-            return;
-        }
+    /// Takes back what was dropped. What a marking has not seen of it belongs to its snapshot and goes to `shade`.
+    pub fn reclaim(&mut self, mut shade: impl FnMut(RawRef)) {
+        let unseen = self.unseen.as_ref().map_or(0..0, |unseen| unseen.owned.clone());
         let mut released = self.released.lock();
         for &index in released.iter() {
-            self.owned[index as usize] = 0;
+            let reference = std::mem::take(&mut self.owned[index as usize].reference);
+            if unseen.contains(&(index as usize)) {
+                shade(reference);
+            }
         }
         self.free.append(&mut released);
     }
 
+    /// The same where nobody can shade: while a marking has unseen handles, nothing is taken back.
+    fn reclaim_seen(&mut self) {
+        if self.unseen.is_none() {
+            self.reclaim(|_| {});
+        }
+    }
+
     /// Entries that may name young objects.
     pub fn each_young(&mut self, mut visit: impl FnMut(u64, &mut RawRef)) {
-        self.reclaim();
+        self.reclaim_seen();
         for (index, (reference, _)) in self.scoped.iter_mut().enumerate().skip(self.settled) {
             visit(index as u64, reference);
         }
         for &index in &self.young {
-            visit(1 << 32 | index as u64, &mut self.owned[index as usize]);
+            visit(1 << 32 | index as u64, &mut self.owned[index as usize].reference);
         }
     }
 
     /// Entries from `start` on, in an order that does not change while no handle is made; the visitor says whether
     /// to stop. Returns where to go on, none at the end.
     pub fn each_from(&mut self, start: u64, mut visit: impl FnMut(u64, &mut RawRef) -> bool) -> Option<u64> {
-        self.reclaim();
+        self.reclaim_seen();
         let scoped = self.scoped.iter_mut().map(|(reference, _)| reference);
-        for (index, reference) in scoped.chain(&mut self.owned).enumerate().skip(start as usize) {
+        let owned = self.owned.iter_mut().map(|entry| &mut entry.reference);
+        for (index, reference) in scoped.chain(owned).enumerate().skip(start as usize) {
             if visit(index as u64, reference) {
                 return Some(index as u64 + 1);
             }
@@ -194,14 +216,15 @@ impl RootSet {
     /// Calls `visit` with the number and the reference of each handle; those that were dropped since the last
     /// [`RootSet::reclaim`] count.
     pub fn each(&self, mut visit: impl FnMut(u64, RawRef)) {
-        let references = self.scoped.iter().map(|(reference, _)| reference).chain(&self.owned);
+        let owned = self.owned.iter().map(|entry| &entry.reference);
+        let references = self.scoped.iter().map(|(reference, _)| reference).chain(owned);
         references.enumerate().for_each(|(index, reference)| visit(index as u64, *reference));
     }
 
     /// A marking begins; the handles that exist now are to be shown to it.
     pub fn begin_snapshot(&mut self) {
         self.unseen = None;
-        self.reclaim();
+        self.reclaim_seen();
         self.unseen = Some(Unseen { scoped: 0..self.scoped.len(), owned: 0..self.owned.len() });
     }
 
@@ -216,7 +239,7 @@ impl RootSet {
         }
         while owned.start < owned.end {
             owned.start += 1;
-            if visit(&mut self.owned[owned.start - 1]) {
+            if visit(&mut self.owned[owned.start - 1].reference) {
                 return true;
             }
         }
@@ -227,7 +250,9 @@ impl RootSet {
     /// A collection promoted everything that handles name.
     pub fn settle(&mut self) {
         self.settled = self.scoped.len();
-        self.young.clear();
+        for index in self.young.drain(..) {
+            self.owned[index as usize].is_listed = false;
+        }
     }
 }
 
@@ -321,7 +346,7 @@ mod tests {
         let b = RootSet::new(StoreId::next());
         let handle: Rooted<()> = a.push(8).unwrap();
         assert!(b.get(&handle).is_err());
-        let owned: Root<()> = a.own(8);
+        let owned: Root<()> = a.own(8, true, |_| {});
         assert!(b.get_owned(&owned).is_err());
     }
 
@@ -352,7 +377,7 @@ mod tests {
     fn only_entries_since_the_last_collection_are_young() {
         let mut roots = RootSet::new(StoreId::next());
         let _old: Rooted<()> = roots.push(8).unwrap();
-        let kept: Root<()> = roots.own(16);
+        let kept: Root<()> = roots.own(16, true, |_| {});
         roots.settle();
         let _new: Rooted<()> = roots.push(24).unwrap();
         let mut seen = Vec::new();
@@ -368,5 +393,25 @@ mod tests {
             None
         );
         assert_eq!(seen, [8, 24, 0], "a dropped handle keeps nothing alive");
+    }
+
+    #[test]
+    fn owned_handles_that_come_and_go_take_one_entry_even_while_a_marking_waits() {
+        let mut roots = RootSet::new(StoreId::next());
+        let seen: Vec<Root<()>> = (1..=3).map(|number| roots.own(number * 8, true, |_| {})).collect();
+        roots.settle();
+        roots.begin_snapshot();
+        drop(seen);
+        let mut shaded = Vec::new();
+        for round in 0..100 {
+            let root: Root<()> = roots.own(800, round % 2 == 0, |reference| shaded.push(reference));
+            drop(root);
+        }
+        // The first three, which the marking had not seen; what took their places may be shaded, too.
+        assert_eq!(shaded[..3], [8, 16, 24]);
+        assert_eq!(roots.owned.len(), 3);
+        let mut young = 0;
+        roots.each_young(|_, _| young += 1);
+        assert!(young <= 3, "{young} entries");
     }
 }

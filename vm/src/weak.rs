@@ -73,7 +73,7 @@ impl<T> WeakRoot<T> {
         // Read after the allocation, which may have moved it.
         let referent = referent(store)?;
         store.heap.init_weak(cell, referent);
-        Ok(WeakRoot { cell: store.roots_mut().own(cell), hierarchy: PhantomData })
+        Ok(WeakRoot { cell: store.own_root(cell), hierarchy: PhantomData })
     }
 
     /// A handle of the current scope to the object, which keeps it alive again; none if it has died.
@@ -122,7 +122,7 @@ impl<K, V> WeakEntry<K, V> {
         let cell = store.new_weak_cell(store.engine().reserved_types().ephemeron)?;
         let (key, value) = (store.root_get(key)?, store.root_get(value)?);
         store.heap.init_ephemeron(cell, key, value);
-        Ok(WeakEntry { cell: store.roots_mut().own(cell), hierarchies: PhantomData })
+        Ok(WeakEntry { cell: store.own_root(cell), hierarchies: PhantomData })
     }
 
     /// Handles of the current scope to key and value; none if the key has died.

@@ -70,7 +70,7 @@ struct Snapshot<'a> {
 impl StoreOpaque {
     /// Writes a snapshot of the heap. Nothing is collected and nothing moves.
     pub fn heap_snapshot(&mut self, output: impl Write) -> io::Result<()> {
-        self.guest.roots.reclaim();
+        self.reclaim_roots();
         let store = &*self;
         let graph = store.heap.graph(|visit| roots::each(store, |_, reference| visit(reference)));
         let graph = graph.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;

@@ -107,7 +107,7 @@ impl StoreOpaque {
     /// An uncaught exception for the host.
     pub fn exception_of(&mut self, object: RawRef) -> Exception {
         let tag = self.tag_of(object);
-        Exception::from_root(tag, self.guest.roots.own(object))
+        Exception::from_root(tag, self.own_root(object))
     }
 
     fn tag_of(&self, object: RawRef) -> Tag {

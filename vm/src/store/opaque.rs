@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::handles::{Func, Global, Instance, Memory, Table, Tag};
 use crate::interrupt::InterruptHandle;
-use crate::roots::{RootSet, Rooted};
+use crate::roots::{Root, RootSet, Rooted};
 use crate::rt::cells::{Block, GlobalCell, RefCell32};
 use crate::rt::host::HostFunc;
 use crate::rt::hot::Hot;
@@ -102,6 +102,17 @@ impl StoreOpaque {
 
     pub fn root_push<T>(&mut self, raw: RawRef) -> Option<Rooted<T>> {
         self.guest.roots.push(raw)
+    }
+
+    /// An owned handle.
+    pub fn own_root<T>(&mut self, raw: RawRef) -> Root<T> {
+        let is_young = self.heap.is_young(raw);
+        self.guest.roots.own(raw, is_young, |reference| self.heap.shade(reference))
+    }
+
+    /// Takes back what owned handles that were dropped held.
+    pub fn reclaim_roots(&mut self) {
+        self.guest.roots.reclaim(|reference| self.heap.shade(reference));
     }
 
     /// Zeroed immortal memory and its reference.

@@ -19,8 +19,13 @@ pub type Events = Arc<Mutex<Vec<GcEvent>>>;
 
 /// A store whose markings start at every minor and go on in slices of `slice` fields.
 pub fn store(slice: u64) -> (Store<()>, Events) {
+    store_with(slice, 0)
+}
+
+/// The same with helpers.
+pub fn store_with(slice: u64, threads: usize) -> (Store<()>, Events) {
     let mut config = Config::new();
-    config.gc_nursery(64 << 10).gc_mark_slice(slice).gc_threads(0).gc_heap_max(512 << 20);
+    config.gc_nursery(64 << 10).gc_mark_slice(slice).gc_threads(threads).gc_heap_max(512 << 20);
     let mut store = Store::new(&Engine::new(&config).unwrap(), ());
     let events = Events::default();
     let sink = events.clone();
