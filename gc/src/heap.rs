@@ -69,6 +69,8 @@ pub struct Heap {
     pub(crate) wants_collection: bool,
     /// Free blocks that are to be given back, a few at a time.
     pub(crate) trim_left: u32,
+    /// When the last sweep ended.
+    pub(crate) swept_ns: u64,
     /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
     pub(crate) eden_top_max: u32,
     #[cfg(feature = "test-hooks")]
@@ -127,6 +129,7 @@ impl Heap {
             promote_all_next: false,
             wants_collection: false,
             trim_left: 0,
+            swept_ns: 0,
             eden_top_max: EDEN_START,
             #[cfg(feature = "test-hooks")]
             hooks: crate::hooks::Hooks::default(),

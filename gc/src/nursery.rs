@@ -123,6 +123,11 @@ impl Nursery {
         ((2 * young).div_ceil(BLOCK_BYTES as u64) + 2) as u32
     }
 
+    /// The same for the next grant, unless it is a small one.
+    pub fn next_reserve_blocks(&self) -> u32 {
+        self.reserve_blocks((self.granted + self.eden_bytes / 16).min(self.eden_end()))
+    }
+
     /// Gives memory to eden up to `granted`, and to the empty survivor space in proportion.
     pub fn grant(&mut self, cage: &mut Cage, charge: &mut Charge, granted: u32) -> Result<(), Refused> {
         let wanted = ((granted - EDEN_START) * 4).next_multiple_of(PAGE_BYTES as u32);

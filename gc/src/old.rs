@@ -70,8 +70,10 @@ pub struct OldSpace {
     overflow: Bump,
     /// Next hole of the block that `small` is in.
     next_hole: u32,
-    /// List of swept blocks with holes (index + 1).
+    /// List of swept blocks with holes (index + 1), by their `next`, in the order in which they were swept: so that low
+    /// blocks fill first. Its last one matters only if there is a first.
     recyclable: u32,
+    recyclable_last: u32,
     /// Dead memory is overwritten.
     poison: bool,
 }
@@ -94,6 +96,7 @@ impl OldSpace {
             overflow: Bump::default(),
             next_hole: 0,
             recyclable: 0,
+            recyclable_last: 0,
             poison,
         }
     }
@@ -198,10 +201,15 @@ impl OldSpace {
 
     /// Blocks were swept and have holes: a chain by their entries, from `first` to `last` (index + 1; 0: none).
     pub fn add_recyclable(&mut self, first: u32, last: u32) {
-        if let Some(last) = last.checked_sub(1) {
-            self.memory.block(last).next = self.recyclable;
-            self.recyclable = first;
+        if last == 0 {
+            return;
         }
+        self.memory.block(last - 1).next = 0;
+        match self.recyclable {
+            0 => self.recyclable = first,
+            _ => self.memory.block(self.recyclable_last - 1).next = first,
+        }
+        self.recyclable_last = last;
     }
 }
 

@@ -33,8 +33,10 @@ pub const ENTRY_COST: u64 = 1;
 const SWEEP_COST: u64 = 32 * BLOCK_COST;
 const PORTION_COST: u64 = 8 * BLOCK_COST;
 const SWEEP_NS: u64 = 80_000;
-/// The part of the free memory that is not needed soon which goes back to the system after each major.
-const TRIM_PART: u32 = 4;
+/// Free memory that is not needed soon goes back to the system in this time, but after a major at most a part of it:
+/// giving back and faulting in again what the next phase of a program needs may take a tenth of its time.
+const TRIM_NS: u64 = 4_000_000_000;
+const TRIM_PART: u64 = 4;
 /// Blocks given back to the system at a time.
 const TRIM_BLOCKS_AT_ONCE: u32 = 16;
 /// Blocks of a large object that are given back at a time, and what that costs.
@@ -215,11 +217,14 @@ impl Heap {
     fn sweep_stepped(&mut self) {
         if is_done(&self.old) {
             // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
-            // it within a few majors, unless a phase of the program needs it again.
+            // it within some seconds and majors, unless a phase of the program needs it again.
             let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
             let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
             let beyond = self.old.blocks.ready_count().saturating_sub(keep);
-            self.trim_left = beyond.div_ceil(TRIM_PART);
+            let (now_ns, last_ns) = (self.clock(false).wall_ns, self.swept_ns);
+            self.swept_ns = now_ns;
+            let part_ns = (now_ns - last_ns).min(TRIM_NS / TRIM_PART);
+            self.trim_left = (beyond as u64 * part_ns / TRIM_NS) as u32;
         }
     }
 
@@ -229,10 +234,11 @@ impl Heap {
         if is_swept && self.trim_left == 0 {
             return;
         }
-        // Faster when the next marking waits for it.
-        let hurry = self.policy.is_marking_due(self.old.allocated_bytes);
+        // Faster when the next marking waits for it, or new memory would have to be faulted in.
+        let is_due = self.policy.is_marking_due(self.old.allocated_bytes);
+        let hurry = is_due || self.old.blocks.ready_count() < self.nursery.next_reserve_blocks();
         let was_home = self.batches.is_home();
-        let is_away = !is_swept && self.batches.fetch(hurry).is_none();
+        let is_away = !is_swept && self.batches.fetch(is_due).is_none();
         if is_away && !(hurry && has_unlisted(&self.old)) {
             return;
         }

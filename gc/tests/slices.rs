@@ -276,12 +276,17 @@ fn what_a_helper_sweeps_costs_the_mutator_a_list() {
     let mut setup = setup_with(0, Some(Arc::new(Helpers::new(1))));
     // However long the helper takes to begin.
     setup.heap.set_sweep_batch(512, 32, 32, u32::MAX);
-    setup.list(1_000_000);
-    // A part of it stays.
     setup.list(200_000);
+    *setup.slot(2) = *setup.slot(0);
+    *setup.slot(0) = 0;
+    setup.list(1_200_000);
+    *setup.slot(3) = *setup.slot(0);
     *setup.slot(0) = 0;
     setup.list(50_000);
-    while setup.heap.step(&mut setup.roots) {}
+    // Some blocks are free: a mutator that is short of them sweeps, too.
+    *setup.slot(2) = 0;
+    setup.mark(|_, _| {});
+    *setup.slot(3) = 0;
     let swept_before = setup.heap.stats().helper_swept_blocks;
     setup.heap.start_major(&mut setup.roots);
     while setup.heap.is_marking() {
