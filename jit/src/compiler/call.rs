@@ -144,7 +144,7 @@ impl Compiler<'_> {
                     if result.is_ref() {
                         self.spill_refs(self.stack[height].refs_below);
                     }
-                    let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+                    let slot = self.operand_mem(height);
                     self.copy_memory(result, slot, Mem::base(Gpr::RSP, *at as i32));
                 }
             }
@@ -289,14 +289,14 @@ impl Compiler<'_> {
     /// constants; the result ends in `result`.
     pub(crate) fn cold_call(&mut self, builtin: Builtin, args: &[ColdArg], result: Gpr) {
         debug_assert!(self.asm.section() == Section::Cold);
-        self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
         let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
         // Reference operands: all to their slots, so that the map is a count.
         let closed = self.stack.get(self.closed).map_or(self.refs_below(), |operand| operand.refs_below);
         let mut ref_count = self.frame.ref_locals + closed;
         for height in self.closed..self.stack.len() {
             let Operand { ty, place, .. } = self.stack[height];
-            let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+            let slot = self.operand_mem(height);
             match place {
                 Place::Reg(reg) => {
                     self.store_reg(ty, slot, reg);
@@ -314,7 +314,7 @@ impl Compiler<'_> {
         for reg in CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).chain((0..15).map(|x| Reg::xmm(Xmm(x)))) {
             if let Owner::Local(local) = self.regs.owner(reg) {
                 let info = self.locals[local as usize];
-                let home = Mem::base(Gpr::RBP, info.home);
+                let home = self.in_frame(info.home);
                 self.store_reg(info.ty, home, reg);
                 saved.push((info.ty, reg, home));
             }

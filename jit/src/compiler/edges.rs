@@ -6,8 +6,8 @@
 use super::Compiler;
 use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Operand, Owner, Place, Snapshot, bits, in_xmm};
-use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
-use crate::asm::{Mem, Width};
+use crate::abi::{CONTEXT, FRAME_CONTEXT};
+use crate::asm::Width;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -65,7 +65,7 @@ impl Compiler<'_> {
             match info.loc {
                 Loc::Reg { reg: src, .. } => self.move_reg(ty, reg, src),
                 Loc::Const(bits) => self.load_const(ty, reg, bits),
-                Loc::Slot => self.load_reg(ty, reg, Mem::base(Gpr::RBP, info.home)),
+                Loc::Slot => self.load_reg(ty, reg, self.in_frame(info.home)),
             }
             self.locals[local as usize].aliases -= 1;
             self.regs.set(reg, Owner::Stack(height as u32), ty.is_ref());
@@ -235,9 +235,10 @@ impl Compiler<'_> {
         }
     }
 
-    /// A clean register of a local that is only in its slot on this edge is not worth a load: the label forgets it
-    /// (earlier edges come with a current slot as well).
+    /// What a forward label need not expect in registers: locals that nobody reads any more, and clean ones that are only
+    /// in their slots on this edge (earlier edges come with a current slot as well).
     fn weaken_target(&self, target: &mut Snapshot) {
+        self.drop_dead_locals(target);
         for reg in bits(target.registers.locals & !target.dirty) {
             let info = &self.locals[target.registers.local(reg) as usize];
             if info.loc == Loc::Slot && !info.pinned {
@@ -263,7 +264,7 @@ impl Compiler<'_> {
     pub(crate) fn emit_edge(&mut self, edge: &Edge) {
         self.parallel_move(&edge.moves);
         if edge.loads_context {
-            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+            self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
         }
     }
 
@@ -283,7 +284,10 @@ impl Compiler<'_> {
             let source = self.operand_source(height);
             let dest = match wanted.place {
                 Place::Reg(reg) => Dest::Reg(reg),
-                Place::Slot => Dest::Mem(Mem::base(Gpr::RBP, self.temp_slot(from + k, wanted.ty, wanted.refs_below))),
+                Place::Slot => {
+                    let at = self.temp_slot(from + k, wanted.ty, wanted.refs_below);
+                    Dest::Mem(self.in_frame(at))
+                }
                 // A number below the label is the same constant on every path.
                 Place::Const(_) => continue,
                 _ => unreachable!("a label's state holds no aliases"),
@@ -298,7 +302,7 @@ impl Compiler<'_> {
         match info.loc {
             Loc::Reg { reg, .. } => Source::Reg(reg),
             Loc::Const(bits) => Source::Const(bits),
-            Loc::Slot => Source::Mem(Mem::base(Gpr::RBP, info.home)),
+            Loc::Slot => Source::Mem(self.in_frame(info.home)),
         }
     }
 
@@ -308,11 +312,10 @@ impl Compiler<'_> {
             let local = target.registers.local(reg);
             let info = &self.locals[local as usize];
             let source = self.local_source(local);
-            let home = Mem::base(Gpr::RBP, info.home);
             let expects_slot = target.dirty & reg.bit() == 0;
             let slot_stale = matches!(info.loc, Loc::Reg { dirty: true, .. } | Loc::Const(_));
             if expects_slot && slot_stale {
-                moves.push(Move { ty: info.ty, from: source, to: Dest::Mem(home) });
+                moves.push(Move { ty: info.ty, from: source, to: Dest::Mem(self.in_frame(info.home)) });
             }
             moves.push(Move { ty: info.ty, from: source, to: Dest::Reg(reg) });
         }
@@ -321,7 +324,7 @@ impl Compiler<'_> {
             let info = &self.locals[local as usize];
             let expected = bits(target.registers.locals).any(|reg| target.registers.local(reg) == local);
             if self.look.last_use[local as usize] > self.op && !expected {
-                let home = Mem::base(Gpr::RBP, info.home);
+                let home = self.in_frame(info.home);
                 moves.push(Move { ty: info.ty, from: self.local_source(local), to: Dest::Mem(home) });
             }
         };

@@ -136,7 +136,7 @@ impl Compiler<'_> {
         self.pads[pad as usize].at = Some(self.asm.position());
         self.asm.bind(self.pads[pad as usize].label);
         self.restore_rsp();
-        self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+        self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
     }
 
     fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {

@@ -11,6 +11,7 @@ use crate::first_look::FirstLook;
 use heapwood_gc_abi::hot;
 use heapwood_module::{ContextLayout, FuncType, ValType};
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// Accesses, weighted by loop depth, for which a memory's base is kept in a register: one in a loop.
 const BASE_WORTH: u32 = 8;
@@ -104,6 +105,7 @@ impl<'a> Compiler<'a> {
             const_locals: SmallVec::new(),
             context_valid: true,
             framed: false,
+            misses_frame: Cell::new(false),
             unreachable: false,
             after_tail: false,
             handler: None,
@@ -409,10 +411,18 @@ impl<'a> Compiler<'a> {
         bytes
     }
 
+    /// A place in the frame. Without a frame the code is worthless: the function is compiled again, with one.
+    pub(crate) fn in_frame(&self, at: i32) -> Mem {
+        if !self.framed {
+            self.misses_frame.set(true);
+        }
+        Mem::base(Gpr::RBP, at)
+    }
+
     /// The context in r14.
     pub(crate) fn need_context(&mut self) {
         if !self.context_valid {
-            self.asm.load(Width::W64, CONTEXT, Mem::base(Gpr::RBP, FRAME_CONTEXT));
+            self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
             self.context_valid = true;
         }
     }

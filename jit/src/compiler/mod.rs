@@ -41,9 +41,11 @@ use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
 use crate::first_look::FirstLook;
 use control::Control;
-use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, ModuleError, ModuleInfo, ValType};
+use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, FuncType, ModuleError, ModuleInfo, ValType};
 use smallvec::SmallVec;
 use state::{Local, Operand, Registers};
+use std::cell::Cell;
+use std::ops::Range;
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
 
 /// What compiling a function needs of its module.
@@ -168,6 +170,8 @@ pub(crate) struct Compiler<'a> {
     context_valid: bool,
     /// The frame is set up.
     framed: bool,
+    /// Code needs the frame where there is none.
+    misses_frame: Cell<bool>,
     /// The code at this point cannot be reached: skip to the end of the dead range.
     unreachable: bool,
     /// Only `end`s follow, and all paths have returned.
@@ -203,6 +207,24 @@ pub fn compile_function(
     let allocations = scratch.validator.take().unwrap_or_default();
     let looked = scratch.look.run(env.info, signature.params.len(), job, allocations);
     scratch.validator = Some(looked.map_err(invalid)?);
+    loop {
+        let (function, complete) = compile_looked_at(env, defined_index, &range, signature, scratch)?;
+        if complete {
+            return Ok(function);
+        }
+        debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
+        scratch.look.early_exit = None;
+    }
+}
+
+/// The second pass. Whether it is complete: not if code needs a frame where the first look saw no need for one.
+fn compile_looked_at(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    range: &Range<usize>,
+    signature: &FuncType,
+    scratch: &mut Scratch,
+) -> Result<(CompiledFunction, bool), CompileError> {
     scratch.asm.reset();
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
@@ -212,9 +234,10 @@ pub fn compile_function(
     compiler.branch_hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
     compiler.body_start = range.start as u32;
     compiler.compile_body(reader, range.end)?;
+    let complete = !compiler.misses_frame.get();
     let (function, used) = compiler.finish();
     *buffers = used;
-    Ok(function)
+    Ok((function, complete))
 }
 
 fn invalid(error: impl Into<ModuleError>) -> CompileError {

@@ -179,6 +179,12 @@ impl Compiler<'_> {
         self.temp_slot(height, ty, refs_below)
     }
 
+    /// The slot of the operand at `height`.
+    pub(crate) fn operand_mem(&mut self, height: usize) -> Mem {
+        let at = self.operand_slot(height);
+        self.in_frame(at)
+    }
+
     // ---- registers
 
     /// The free register of a kind that comes first in the order of preference.
@@ -302,14 +308,12 @@ impl Compiler<'_> {
         match info.loc {
             Loc::Reg { reg, dirty: true } => {
                 if live {
-                    debug_assert!(self.framed, "slots exist in a frame only");
-                    self.store_reg(info.ty, Mem::base(Gpr::RBP, info.home), reg);
+                    self.store_reg(info.ty, self.in_frame(info.home), reg);
                 }
                 self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
             }
             Loc::Const(bits) if live => {
-                debug_assert!(self.framed, "slots exist in a frame only");
-                self.store_const(info.ty, Mem::base(Gpr::RBP, info.home), bits);
+                self.store_const(info.ty, self.in_frame(info.home), bits);
             }
             _ => {}
         }
@@ -342,9 +346,8 @@ impl Compiler<'_> {
     }
 
     fn spill_one(&mut self, height: usize) {
-        debug_assert!(self.framed, "slots exist in a frame only");
         let Operand { ty, place, .. } = self.stack[height];
-        let slot = Mem::base(Gpr::RBP, self.operand_slot(height));
+        let slot = self.operand_mem(height);
         match place {
             Place::Slot => {}
             Place::Const(bits) => {
@@ -364,7 +367,7 @@ impl Compiler<'_> {
                 match info.loc {
                     Loc::Reg { reg, .. } => self.store_reg(ty, slot, reg),
                     Loc::Const(bits) => self.store_const(ty, slot, bits),
-                    Loc::Slot => self.copy_memory(ty, slot, Mem::base(Gpr::RBP, info.home)),
+                    Loc::Slot => self.copy_memory(ty, slot, self.in_frame(info.home)),
                 }
             }
             Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
@@ -480,8 +483,8 @@ impl Compiler<'_> {
     /// The memory operand of a value that lies in a slot.
     pub(crate) fn value_mem(&self, value: &Value) -> Mem {
         match value.at {
-            At::Home(local) => Mem::base(Gpr::RBP, self.locals[local as usize].home),
-            At::Slot(offset) => Mem::base(Gpr::RBP, offset),
+            At::Home(local) => self.in_frame(self.locals[local as usize].home),
+            At::Slot(offset) => self.in_frame(offset),
             _ => unreachable!("the value is not in memory"),
         }
     }

@@ -82,7 +82,7 @@ pub(crate) struct FirstLook {
     pub(crate) memory_weight: SmallVec<[(u32, u32); 4]>,
     pub(crate) uses_v128: bool,
     /// The function needs no frame up to this operator: it begins with an early exit, which is over there (at an `else`
-    /// or `end`), or it is so simple that it needs none at all.
+    /// or `end`), or it is so simple that it needs none at all (pure operators, blocks and branches).
     pub(crate) early_exit: Option<u32>,
     /// Contains code that calls the runtime out of line, or catches exceptions.
     pub(crate) has_cold_calls: bool,
@@ -103,11 +103,12 @@ struct State {
     last_was_compare: bool,
     dead_depth: Option<usize>,
     early: Early,
+    /// Nothing so far needs a frame.
+    is_simple: bool,
     open_catches: u32,
 }
 
-/// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function, or is nothing
-/// but pure operators.
+/// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Early {
     /// Only pure operators so far.
@@ -153,7 +154,7 @@ impl FirstLook {
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_LOCALS_MAX {
-                self.not_pure();
+                self.needs_frame();
             }
             self.state.op += 1;
         }
@@ -180,6 +181,7 @@ impl FirstLook {
         state.init_order.clear();
         state.run_of_ends.clear();
         (state.op, state.last_was_compare, state.dead_depth, state.early) = (0, false, None, Early::Prefix);
+        state.is_simple = true;
         state.open_catches = 0;
         self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
@@ -194,11 +196,11 @@ impl FirstLook {
         }
         self.tail_blocks.sort_unstable();
         self.early_exit = match self.state.early {
+            _ if self.state.is_simple => Some(ALL),
             Early::Certain { end_op } => Some(end_op),
             Early::Candidate { start_op, end_op } => {
                 self.tail_blocks.binary_search(&start_op).is_ok().then_some(end_op)
             }
-            Early::Prefix => Some(ALL),
             _ => None,
         };
     }
@@ -235,7 +237,7 @@ impl FirstLook {
         if self.live() {
             if !self.state.initialized[local as usize] {
                 self.needs_zero[local as usize] = true;
-                self.not_pure();
+                self.needs_frame();
             }
             self.touch(local, true, false);
         }
@@ -243,7 +245,7 @@ impl FirstLook {
 
     fn write(&mut self, local: u32) {
         if local as usize >= EARLY_LOCALS_MAX {
-            self.not_pure();
+            self.needs_frame();
         }
         if !self.live() {
             return;
@@ -259,7 +261,7 @@ impl FirstLook {
     }
 
     fn call(&mut self) {
-        self.not_pure();
+        self.needs_frame();
         if self.live() {
             self.has_calls = true;
             for index in self.state.open_loops.iter().rev() {

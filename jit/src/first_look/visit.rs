@@ -29,7 +29,7 @@ macro_rules! look {
         $look.enter(FrameKind::If)
     }};
     ($look:ident TryTable $($arg:ident)*) => {{
-        $look.not_pure();
+        $look.needs_frame();
         $look.has_cold_calls = true;
         $look.enter(FrameKind::TryTable)
     }};
@@ -52,7 +52,7 @@ macro_rules! look {
         $look.terminate()
     }};
     ($look:ident Loop $($arg:ident)*) => {{
-        $look.not_pure();
+        $look.needs_frame();
         $look.enter(FrameKind::Loop)
     }};
     ($look:ident Else) => {
@@ -265,9 +265,11 @@ const COMPARES: &[&str] = &[
     "I64x2AllTrue",
 ];
 
-/// Operators that a function may execute before its frame exists, beside those of [`COMPARES`]: they need neither slots
-/// nor certain registers, and call nothing but slow paths that keep all registers.
+/// Operators that a function may execute without a frame, beside those of [`COMPARES`]: they need neither slots nor certain
+/// registers, and call nothing but slow paths that keep all registers.
 const PURE: &[&str] = &[
+    "Nop",
+    "Drop",
     "I32Const",
     "I64Const",
     "F32Const",
@@ -403,7 +405,7 @@ impl FirstLook {
     fn plain(&mut self, class: Class) {
         self.state.last_was_compare = class == Class::Compare;
         if class == Class::Other {
-            self.not_pure();
+            self.needs_frame();
         }
     }
 
@@ -424,6 +426,13 @@ impl FirstLook {
         }
     }
 
+    /// Neither this operator nor what follows runs without a frame.
+    pub(super) fn needs_frame(&mut self) {
+        self.not_pure();
+        self.state.is_simple = false;
+    }
+
+    /// This operator is no part of an early exit.
     pub(super) fn not_pure(&mut self) {
         if matches!(self.state.early, Early::Prefix | Early::Arm(_)) {
             self.state.early = Early::No;
@@ -460,7 +469,7 @@ macro_rules! visit_all {
             let is_end = matches!(NAME.as_bytes(), b"End");
             if const { contains(COLD_CALLS, NAME) } {
                 look.has_cold_calls = true;
-                look.not_pure();
+                look.needs_frame();
             }
             if allocates_by_call!(info $op $($($arg)*)?) {
                 look.call();

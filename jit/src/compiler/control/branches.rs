@@ -195,7 +195,7 @@ impl Compiler<'_> {
         match self.stack[height].place {
             Place::Const(bits) => Source::Const(bits),
             Place::Reg(reg) => Source::Reg(reg),
-            Place::Slot => Source::Mem(Mem::base(Gpr::RBP, self.operand_slot(height))),
+            Place::Slot => Source::Mem(self.operand_mem(height)),
             Place::Alias(local) => self.local_source(local),
             Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
         }

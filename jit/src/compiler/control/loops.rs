@@ -2,7 +2,7 @@
 
 use super::BlockSignature;
 use crate::abi::{self, Gpr};
-use crate::asm::{Mem, Width};
+use crate::asm::Width;
 use crate::compiler::Compiler;
 use crate::compiler::state::{Loc, Owner, Place, Reg, Registers, bits, in_xmm};
 use smallvec::SmallVec;
@@ -104,12 +104,12 @@ impl Compiler<'_> {
                     self.load_const(ty, reg, bits);
                     self.const_locals.retain(|l| *l != local);
                 }
-                Loc::Slot => self.load_reg(ty, reg, Mem::base(Gpr::RBP, info.home)),
+                Loc::Slot => self.load_reg(ty, reg, self.in_frame(info.home)),
             }
         }
         if info.ty.is_ref() {
             // The slot would keep an old object alive while the register changes.
-            self.asm.store_imm(Width::W32, Mem::base(Gpr::RBP, info.home), 0);
+            self.asm.store_imm(Width::W32, self.in_frame(info.home), 0);
         }
         info.loc = Loc::Reg { reg, dirty: true };
         info.pinned = true;
