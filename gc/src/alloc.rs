@@ -16,7 +16,6 @@ use crate::nursery::EDEN_START;
 use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::object::ObjectReference;
 use crate::roots::RootProvider;
-use crate::sweep;
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
@@ -246,9 +245,9 @@ impl Heap {
     /// Takes memory; sweeps as long as the limit is what refuses: then the mutator waits for that.
     fn sweep_while_refused<T>(&mut self, mut take: impl FnMut(&mut Heap) -> Result<T, Refused>) -> Result<T, Refused> {
         let mut result = take(self);
-        if matches!(result, Err(Refused::Limit)) && !sweep::is_done(&self.old) {
+        if matches!(result, Err(Refused::Limit)) && !self.is_swept() {
             let stop = self.stop();
-            while matches!(result, Err(Refused::Limit)) && !sweep::is_done(&self.old) {
+            while matches!(result, Err(Refused::Limit)) && !self.is_swept() {
                 self.sweep_some();
                 result = take(self);
             }
@@ -345,7 +344,7 @@ impl Heap {
     }
 
     /// Blocks that have to stay ready for the next minor.
-    fn reserved_blocks(&self) -> u32 {
+    pub(crate) fn reserved_blocks(&self) -> u32 {
         if self.is_collected() { self.nursery.reserve_blocks(self.nursery.granted()) } else { 0 }
     }
 

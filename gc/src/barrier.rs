@@ -176,6 +176,9 @@ impl Heap {
             });
         }
         self.memory.move_bytes(source, target, bytes);
+        if is_ref {
+            self.note_range(to, to_index, to_index + length);
+        }
     }
 
     /// Whether a promote-all should come before a fill, so that it need not log thousands of chunks: the value is
@@ -191,6 +194,7 @@ impl Heap {
         self.snapshot_elements(array, index, index + length);
         self.barrier_range(array, index, index + length, |_, _, _| is_young(value));
         self.memory.words_mut((start / 4) as u32, length).fill(value);
+        self.note_range(array, index, index + length);
     }
 
     /// Fills elements of a numeric array with the low bits of `bits`.

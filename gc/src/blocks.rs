@@ -6,7 +6,7 @@
 //! 3. Large objects take runs of free blocks from the high end, ready or not.
 
 use crate::charge::{Charge, Refused};
-use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, BlockState, Cage, Memory, OLD_START};
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, BlockState, Cage, LIVE_UNKNOWN, Memory, OLD_START};
 use crate::raw::side::SideVec;
 
 /// Blocks of a segment.
@@ -90,8 +90,7 @@ impl Blocks {
         self.clear_free(block);
         let entry = self.memory.block(block);
         *entry = Default::default();
-        entry.state = BlockState::Small;
-        entry.epoch = epoch;
+        (entry.state, entry.epoch, entry.live_units) = (BlockState::Small, epoch, LIVE_UNKNOWN);
         Some(block)
     }
 

@@ -9,8 +9,9 @@ use crate::move_trace::MoveTracer;
 use crate::nursery::EDEN_START;
 use crate::old::Bump;
 use crate::policy::{COPY_SAMPLE_BYTES_MIN, Clock};
-use crate::raw::cage::{BLOCK_BYTES, BlockState};
+use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED};
 use crate::raw::edges::EdgeStack;
+use crate::relocate::RelocationWork;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
 use crate::spans::Span;
 use crate::stress::StressKind;
@@ -41,6 +42,8 @@ pub(crate) struct Done {
     pub swept: u64,
     /// Objects that the mutator had shaded and that the marker took over.
     pub handed_over: u64,
+    /// What was moved out of sparse blocks.
+    pub evacuated: RelocationWork,
 }
 
 impl Heap {
@@ -88,7 +91,7 @@ impl Heap {
         }
         self.verify(When::BeforeCollection, roots);
         let stop = self.stop();
-        let promote_all = promote_all || self.promote_all_next || self.is_marking_due();
+        let promote_all = promote_all || self.promote_all_next || self.is_marking_due() || self.is_sparse_group_due();
         let eden_used = (self.top() - EDEN_START) as u64 * 4;
         let work = self.empty_nursery(promote_all, roots);
         let copied = work.aged_bytes + work.promoted_bytes;
@@ -107,6 +110,8 @@ impl Heap {
         self.verify(When::AfterMinor, roots);
         if promote_all && self.is_marking_due() {
             self.start_marking(GcCause::Threshold, roots);
+        } else if promote_all && self.is_sparse_group_due() {
+            self.empty_sparse_group(cause, roots);
         } else if cause == GcCause::LogFull && self.is_marking() {
             // What was shaded since the last slice must not pile up while nothing is allocated.
             self.pace(roots);
@@ -135,6 +140,8 @@ impl Heap {
             memory: self.memory,
             promoted: self.old.lend(),
             old: &mut self.old,
+            recorded: &mut self.sparse.recorded,
+            promotes_all: promote_all,
             log: &mut self.log,
             stack: self.stack.lend_stack(),
             edges: EdgeStack::new(&mut self.edges),
@@ -303,7 +310,7 @@ impl Heap {
             let left = &mut taken[(entry.live_units as u32 * 8 / step).min(64) as usize];
             if entry.state == BlockState::Small && *left > 0 {
                 *left -= 1;
-                entry.evacuating = true;
+                entry.group = COMPACTED;
             }
         }
     }
@@ -369,9 +376,9 @@ impl Heap {
                 self.stats.minors += 1;
                 self.stats.minor_pauses.add(pause_ns);
             }
-            GcEventKind::Major | GcEventKind::Evacuate => self.stats.major_pauses.add(pause_ns),
+            GcEventKind::Major => self.stats.major_pauses.add(pause_ns),
             GcEventKind::Stall => self.stats.stall_pauses.add(pause_ns),
-            GcEventKind::MarkStart | GcEventKind::MarkEnd | GcEventKind::Slice => {
+            GcEventKind::MarkStart | GcEventKind::MarkEnd | GcEventKind::Slice | GcEventKind::Evacuate => {
                 self.stats.slice_pauses.add(pause_ns);
                 self.stats.slice_fields_max = self.stats.slice_fields_max.max(done.mark.fields + done.roots);
             }
@@ -386,7 +393,7 @@ impl Heap {
     fn tell_listeners(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, now: Clock) {
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
-            let Done { minor, mark, roots, frames, live_bytes, swept, handed_over } = done;
+            let Done { minor, mark, roots, frames, live_bytes, swept, handed_over, evacuated } = done;
             listener(&GcEvent {
                 t_us: now.wall_ns as f64 / 1e3,
                 kind,
@@ -398,11 +405,18 @@ impl Heap {
                 old_before: stop.old_before,
                 old_after: if live_bytes > 0 { live_bytes } else { old_used },
                 heap_committed: self.charge.used_bytes(),
-                promoted: minor.promoted_bytes,
-                remembered: minor.log_entries,
+                promoted: minor.promoted_bytes + evacuated.moved_bytes,
+                remembered: minor.log_entries + evacuated.words,
                 roots,
                 frames,
-                work_units: minor.copied_objects + minor.log_fields + roots + mark.fields + swept + handed_over,
+                work_units: minor.copied_objects
+                    + minor.log_fields
+                    + roots
+                    + mark.fields
+                    + swept
+                    + handed_over
+                    + evacuated.objects
+                    + evacuated.words,
             });
         }
         self.tell_helpers();

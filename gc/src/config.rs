@@ -60,6 +60,8 @@ pub struct HeapConfig {
     pub verify: bool,
     /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
     pub mark_slice: Option<NonZeroU64>,
+    /// Sparse blocks of the old space are emptied, a few at a time.
+    pub evacuate: bool,
     /// Threads that mark and sweep beside the guest; without them the guest's own thread does, in slices.
     pub helpers: Option<Arc<Helpers>>,
     /// The collector.
@@ -99,6 +101,7 @@ impl Default for HeapConfig {
             stress: None,
             verify: false,
             mark_slice: None,
+            evacuate: true,
             helpers: None,
             collector: Collector::Generational,
             refused_calls: 0..0,

@@ -22,6 +22,7 @@ use crate::mark::{MarkWork, Marker, SHADED_MARKED, is_marked, mark_byte};
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
+use crate::recorded::Dropping;
 use crate::roots::{RootProvider, RootVisitor, RootWork};
 use crate::sweep;
 use crate::verify::When;
@@ -227,14 +228,15 @@ impl Heap {
     /// Whether a marking should start with the next minor.
     pub(crate) fn is_marking_due(&self) -> bool {
         !self.cycle.marking
-            && sweep::is_done(&self.old)
+            && self.is_swept()
             && (self.config.mark_slice.is_some() || self.policy.is_marking_due(self.old.allocated_bytes))
     }
 
     /// Starts a marking. The nursery is empty and everything is swept.
     pub(crate) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
-        debug_assert!(self.log.len() == 0 && self.nursery.survivors().is_empty() && sweep::is_done(&self.old));
+        debug_assert!(self.log.len() == 0 && self.nursery.survivors().is_empty() && self.is_swept());
         let stop = self.stop();
+        self.choose_sparse_blocks();
         self.begin_epoch();
         self.cycle.marking = true;
         self.cycle.roots_left = true;
@@ -302,7 +304,9 @@ impl Heap {
             used += marker.take_shaded(&mut self.cycle.shaded, (portion - used) as usize) as u64;
             handed_over += used;
             if self.cycle.roots_left && used < portion {
-                let work = roots.snapshot(&mut Roots { marker, left: portion - used });
+                let (memory, window) = (self.memory, self.sparse.recorded.window_of_roots());
+                let mut visitor = Roots { marker, left: portion - used };
+                let work = roots.snapshot(&mut Dropping { visitor: &mut visitor, memory, window });
                 self.cycle.roots_left = work.more;
                 visited.slots += work.slots;
                 visited.frames += work.frames;
@@ -331,7 +335,9 @@ impl Heap {
             let shaded = &mut self.cycle.shaded;
             let _ = shaded.grow(&mut self.cage, shaded.len() + SHADED_MIN);
             let (memory, epoch, loan) = (self.memory, self.old.epoch, &mut self.loan);
-            work = roots.snapshot(&mut RootsAway { memory, epoch, loan, shaded, left: PORTION_FIELDS });
+            let mut visitor = RootsAway { memory, epoch, loan, shaded, left: PORTION_FIELDS };
+            let window = self.sparse.recorded.window_of_roots();
+            work = roots.snapshot(&mut Dropping { visitor: &mut visitor, memory, window });
             self.cycle.roots_left = work.more;
         }
         let delivered = self.loan.deliver(&mut self.cage, &mut self.cycle.shaded);
@@ -341,6 +347,7 @@ impl Heap {
 
     /// Marks to the end and sweeps: the mutator waits.
     pub(crate) fn finish_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.call_off_sparse();
         while self.cycle.marking {
             self.mark_slice(Budget::ALL, cause, roots);
         }
@@ -358,6 +365,7 @@ impl Heap {
         let mark_ns = self.cycle.mark_ns + self.loan.helper_cpu_ns() - self.cycle.helper_ns_before;
         self.count_marking(&mark, since_start, mark_ns);
         sweep::begin(&mut self.old, &mut self.batches, &mut self.hosts, &mut self.weak);
+        self.marking_ended_for_sparse();
         let done = Done { live_bytes: mark.live_bytes, ..Done::default() };
         self.tell(GcEventKind::MarkEnd, cause, stop, done);
     }
@@ -390,7 +398,8 @@ impl Heap {
         if self.is_collected() {
             self.pace(roots);
         }
-        self.is_marking() || !sweep::is_done(&self.old) || self.trim_left > 0
+        let swept = self.is_swept() || self.is_sparse_group_due();
+        self.is_marking() || !swept || self.trim_left > 0 || self.wants_sparse_tables()
     }
 
     /// Starts a marking, after promoting everything, unless one is under way; its slices follow at allocations and
@@ -431,6 +440,8 @@ impl Heap {
                 None => Budget { fields: self.slice_fields(), ns: SLICE_NS },
             };
             self.mark_slice(budget, GcCause::Pace, roots);
+        } else if self.is_sparse_group_due() {
+            self.prepare_sparse_stop();
         } else {
             self.sweep_slice();
         }

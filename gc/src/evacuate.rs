@@ -18,6 +18,7 @@ use crate::nursery::EDEN_START;
 use crate::raw::cage::OLD_START;
 use crate::raw::edges::{Edge, EdgeStack};
 use crate::raw::object::{ObjectReference, is_young, ref_count};
+use crate::recorded::Noticed;
 use heapwood_gc_abi::header::{AGED, FORWARDED, UNLOGGED};
 use heapwood_gc_abi::space::FRESH_ARRAY_BYTES_MAX;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
@@ -53,6 +54,9 @@ impl Minor<'_> {
         memory.set_header(to, header & !AGED | if aged.is_some() { AGED } else { UNLOGGED });
         memory.forward(object, to);
         self.work.copied_objects += 1;
+        if aged.is_none() && self.recorded.is_on() {
+            self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
+        }
         if descriptor.is_small && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs) {
             return to.0;
         }
@@ -77,8 +81,14 @@ impl Minor<'_> {
     }
 
     /// Copies everything that is reached over edges.
-    #[inline(never)]
+    #[inline(always)]
     pub fn follow_edges<const AGE: bool>(&mut self) {
+        if self.recorded.is_on() { self.follow::<AGE, true>() } else { self.follow::<AGE, false>() }
+    }
+
+    /// NOTES: edges of what is promoted are noted.
+    #[inline(never)]
+    fn follow<const AGE: bool, const NOTES: bool>(&mut self) {
         let memory = self.memory;
         let (mut edges, mut to_space, mut promoted) = (self.edges, self.to, self.promoted);
         let (mut promoted_bytes, mut objects) = (0, 0);
@@ -116,6 +126,9 @@ impl Minor<'_> {
             memory.set_header(to, header & !AGED | state);
             memory.forward(object, to);
             memory.set_word(slot, to.0);
+            if NOTES && !ages {
+                self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
+            }
             let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs);
             debug_assert!(pushed);
         }

@@ -13,7 +13,7 @@ pub enum GcEventKind {
     MarkEnd,
     /// One slice of a marking.
     Slice,
-    /// Objects of the old space were moved.
+    /// Objects of sparse blocks of the old space were moved.
     Evacuate,
     /// The mutator had to wait for memory that should have been ready.
     Stall,
@@ -94,9 +94,9 @@ pub struct GcEvent {
     pub old_after: u64,
     /// Memory that the heap uses, its tables included.
     pub heap_committed: u64,
-    /// Bytes promoted.
+    /// Bytes promoted; of an evacuation: bytes moved.
     pub promoted: u64,
-    /// Entries of the log that were processed (a count).
+    /// Entries of the log that were processed (a count); of an evacuation: words that were looked at.
     pub remembered: u64,
     /// Root slots visited (a count).
     pub roots: u64,

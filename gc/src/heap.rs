@@ -19,6 +19,7 @@ use crate::raw::backing::{Backing, thread_cpu_ns};
 use crate::raw::cage::{Cage, Memory, NURSERY_REACH};
 use crate::raw::side::SideVec;
 use crate::sampling::Sampler;
+use crate::sparse::Evacuation;
 use crate::stats::HeapStats;
 use crate::stress::Stress;
 use crate::types::TypeTable;
@@ -54,6 +55,7 @@ pub struct Heap {
     pub(crate) weak: WeakCells,
     /// Bytes of the table in which ephemerons wait.
     pub(crate) waiting_bytes: u64,
+    pub(crate) sparse: Evacuation,
     pub(crate) policy: Policy,
     pub(crate) stress: Stress,
     pub(crate) stats: HeapStats,
@@ -119,6 +121,7 @@ impl Heap {
             weak: WeakCells::new(&mut cage),
             waiting_bytes: 0,
             policy: Policy::new(config, eden_bytes),
+            sparse: Evacuation::new(&mut cage),
             stress: Stress::new(config.stress),
             stats: HeapStats::default(),
             listener: None,

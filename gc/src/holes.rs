@@ -31,7 +31,11 @@ pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> S
     let entry = memory.block(block);
     let live_units = std::mem::take(&mut entry.marked_units);
     debug_assert!(entry.state == BlockState::Small && entry.epoch != epoch, "block {block} is not to be swept");
-    (entry.epoch, entry.evacuating, entry.live_units, entry.first_hole) = (epoch, false, live_units, 0);
+    (entry.epoch, entry.live_units, entry.first_hole) = (epoch, live_units, 0);
+    if entry.group != 0 {
+        // Else nobody writes it, since the mutator may ask for it meanwhile.
+        entry.group = 0;
+    }
     if live_units == 0 {
         *entry = Default::default();
         memory.marks_mut(start, BLOCK_BYTES).fill(0);

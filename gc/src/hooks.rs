@@ -2,6 +2,7 @@
 
 use crate::batch::BatchSizes;
 use crate::heap::Heap;
+pub use crate::recorded::Noticed;
 use heapwood_gc_abi::RawRef;
 
 /// What is broken next.
@@ -15,6 +16,8 @@ pub struct Hooks {
     pub shade_marked: bool,
     /// What is read from weak cells and ephemerons is not shaded.
     pub skip_weak_reads: bool,
+    /// What is not noted of edges into blocks that are to be emptied, from the next choice on.
+    pub skip_noting: Option<Noticed>,
     /// The next entry of the log finds no memory, as if the system had refused it.
     pub lose_next_log: bool,
 }

@@ -17,7 +17,9 @@
 //! **Fresh objects** from inline allocation need no barrier until the next safepoint. Objects from `alloc_array` may
 //! be born old: the barrier's test tells.
 //!
-//! **Roots.** See [`RootProvider`]. Each method that takes one may collect and move objects; no other does.
+//! **Roots.** See [`RootProvider`]. Old objects move only in compactions, and out of sparse blocks after a minor, where
+//! no object moves that a root references: a root that is written tells [`Heap::root_written`], unless the next minor
+//! is shown it. Each method that takes one may collect and move objects; no other does.
 
 mod access;
 mod alloc;
@@ -48,10 +50,13 @@ mod nursery;
 mod old;
 mod policy;
 mod raw;
+mod recorded;
+mod relocate;
 mod roots;
 mod sampling;
 mod snapshot;
 mod spans;
+mod sparse;
 mod stats;
 mod stress;
 mod sweep;
@@ -69,6 +74,8 @@ pub use config::{
 pub use event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
 pub use heap::{GcListener, Heap, HelperListener};
 pub use helper::Helpers;
+#[cfg(feature = "test-hooks")]
+pub use hooks::Noticed;
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
 pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};

@@ -17,6 +17,7 @@ use crate::raw::backing::BackingError;
 use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
+use crate::recorded::{Noticed, Recorded};
 use crate::roots::RootVisitor;
 use crate::waiting::Waiting;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
@@ -225,6 +226,8 @@ pub struct Marker {
     pub grey: Grey,
     /// Ephemerons that wait for their keys.
     pub waiting: Waiting,
+    /// Edges into blocks that are to be emptied.
+    pub recorded: Recorded,
     /// What this marking did so far.
     pub work: MarkWork,
 }
@@ -233,8 +236,8 @@ impl Marker {
     /// A marker at rest, with a small stack: it is never without one.
     pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
         let (memory, grey) = (cage.memory(), Grey::new(cage)?);
-        let waiting = Waiting::new(cage);
-        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, work: MarkWork::default() })
+        let (waiting, recorded) = (Waiting::new(cage), Recorded::new(cage));
+        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, recorded, work: MarkWork::default() })
     }
 
     /// Sets the most entries of the stack (tests).
@@ -297,7 +300,7 @@ impl Marker {
         let end = self.work.fields.saturating_add(budget);
         while self.work.fields < end {
             let budget = end - self.work.fields;
-            if self.waiting.is_used() {
+            if self.waiting.is_used() || self.recorded.is_on() {
                 self.scan_small::<true>(budget)
             } else {
                 self.scan_small::<false>(budget)
@@ -315,9 +318,10 @@ impl Marker {
     }
 
     /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
-    /// registers. WAKES: ephemerons wait for their keys.
+    /// registers. SPECIAL: ephemerons wait for
+    /// their keys, or edges are noted.
     #[inline(never)]
-    fn scan_small<const WAKES: bool>(&mut self, budget: u64) {
+    fn scan_small<const SPECIAL: bool>(&mut self, budget: u64) {
         let (memory, epoch) = (self.memory, self.epoch);
         let mut stack = self.grey.stack.lend_rest();
         let (mut objects, mut live_bytes, mut fields) = (0, 0, 0);
@@ -340,13 +344,17 @@ impl Marker {
                 let value = memory.word(object.wrapping_add(words as u8 as u32));
                 words >>= 8;
                 if is_old(value) && !is_marked(memory, epoch, value) {
-                    if WAKES && memory.mark(value) & WAITING != 0 {
+                    if SPECIAL && memory.mark(value) & WAITING != 0 {
                         keys[woken] = value;
                         woken += 1;
                     }
                     memory.set_mark(value, mark_byte(epoch, value));
                     stack.push(value as u64);
                 }
+            }
+            if SPECIAL && self.recorded.is_on() {
+                let (object, id) = (ObjectReference(object), TypeId::of_header(memory.header(ObjectReference(object))));
+                self.recorded.note_object(memory, object, id, Noticed::Marking);
             }
         }
         self.grey.stack.give_back(stack);
@@ -365,7 +373,15 @@ impl Marker {
         if let Some(elements) = self.grey.begin_scan(memory, entry, descriptor, &mut self.work) {
             let Range { start, end } = elements;
             memory.each_element_slot_backwards(object, start, end, |slot| self.shade(memory.slot(slot)));
-        } else if descriptor.kind == ObjectKind::Ephemeron {
+            if self.recorded.is_on() {
+                self.recorded.note_elements(memory, object, start, end, Noticed::Marking);
+            }
+            return;
+        }
+        if self.recorded.is_on() {
+            self.recorded.note_object(memory, object, id, Noticed::Marking);
+        }
+        if descriptor.kind == ObjectKind::Ephemeron {
             self.scan_ephemeron(object);
         } else {
             self.work.fields += descriptor.ref_count as u64 + 1;

@@ -16,6 +16,7 @@ use crate::raw::cage::Memory;
 use crate::raw::edges::EdgeStack;
 use crate::raw::object::{ObjectReference, Slot, is_young};
 use crate::raw::side::LentStack;
+use crate::recorded::{Dropping, Noticed, Recorded};
 use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor, RootWork};
 use heapwood_gc_abi::header::UNLOGGED;
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
@@ -53,6 +54,10 @@ pub struct Minor<'a> {
     pub memory: Memory,
     /// Where objects are promoted to.
     pub old: &'a mut OldSpace,
+    /// Edges into blocks that are to be emptied.
+    pub recorded: &'a mut Recorded,
+    /// Everything is promoted, so all frames may settle.
+    pub promotes_all: bool,
     /// The remembered set.
     pub log: &'a mut Log,
     /// Copies that are not scanned yet.
@@ -74,11 +79,9 @@ impl Minor<'_> {
     pub fn run(&mut self, roots: &mut dyn RootProvider) {
         self.process_log();
         let mut cursor = RootCursor::default();
-        self.work.root_slots = roots.remembered(&mut cursor, &mut Evacuate::<false>(self)).slots;
-        self.copy_reached::<false>();
+        self.work.root_slots = self.visit::<false>(true, |visitor| roots.remembered(&mut cursor, visitor)).slots;
         let mut cursor = RootCursor::default();
-        let settling = roots.frames(FrameScope::Settling, &mut cursor, &mut Evacuate::<false>(self));
-        self.copy_reached::<false>();
+        let settling = self.visit::<false>(true, |visitor| roots.frames(FrameScope::Settling, &mut cursor, visitor));
         let recent =
             if self.to.cursor == self.to.end { self.recent::<false>(roots) } else { self.recent::<true>(roots) };
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
@@ -89,7 +92,23 @@ impl Minor<'_> {
     }
 
     fn recent<const AGE: bool>(&mut self, roots: &mut dyn RootProvider) -> RootWork {
-        let work = roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut Evacuate::<AGE>(self));
+        let (mut cursor, settles) = (RootCursor::default(), self.promotes_all);
+        self.visit::<AGE>(settles, |visitor| roots.frames(FrameScope::Recent, &mut cursor, visitor))
+    }
+
+    /// Copies what roots reach. What they hold of old blocks stays there if no later minor may be shown them (`drops`).
+    fn visit<const AGE: bool>(
+        &mut self,
+        drops: bool,
+        roots: impl FnOnce(&mut dyn RootVisitor) -> RootWork,
+    ) -> RootWork {
+        let (memory, window) = (self.memory, self.recorded.window_of_roots());
+        let mut visitor = Evacuate::<AGE>(self);
+        let work = if drops && window.is_open() {
+            roots(&mut Dropping { visitor: &mut visitor, memory, window })
+        } else {
+            roots(&mut visitor)
+        };
         self.copy_reached::<AGE>();
         work
     }
@@ -108,6 +127,9 @@ impl Minor<'_> {
             match entry.chunk {
                 Some(chunk) => {
                     let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(self.memory.array_length(host));
+                    if self.recorded.is_on() {
+                        self.recorded.note_elements(self.memory, host, chunk * CHUNK_REFS, end, Noticed::Log);
+                    }
                     self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| {
                         self.copy_from_slot::<false>(slot, false);
                     });
@@ -119,6 +141,9 @@ impl Minor<'_> {
                     let header = self.memory.header(host);
                     self.memory.set_header(host, header | UNLOGGED);
                     let (memory, id) = (self.memory, TypeId::of_header(header));
+                    if self.recorded.is_on() {
+                        self.recorded.note_object(memory, host, id, Noticed::Log);
+                    }
                     memory.each_slot(host, id, memory.descriptor(id), |slot| {
                         self.copy_from_slot::<false>(slot, false);
                     });

@@ -5,7 +5,7 @@
 //! 3. An object above 512 bytes that does not fit goes to an overflow block, so that it never skips holes.
 
 use crate::blocks::{Blocks, block_start};
-use crate::raw::cage::{BLOCK_REFS, Memory};
+use crate::raw::cage::{BLOCK_REFS, LIVE_UNKNOWN, Memory};
 use crate::raw::object::ObjectReference;
 
 /// Smallest hole that is used again.
@@ -167,7 +167,7 @@ impl OldSpace {
             let entry = self.memory.block(block);
             self.recyclable = entry.next;
             self.next_hole = entry.first_hole;
-            (entry.next, entry.first_hole) = (0, 0);
+            (entry.next, entry.first_hole, entry.live_units) = (0, 0, LIVE_UNKNOWN);
         }
         let hole = self.next_hole;
         let bytes = self.memory.word(hole + 1);

@@ -78,7 +78,8 @@ pub trait RootProvider {
 
     /// Minors: visits the roots outside of frames that may reference young objects: globals and chunks of tables
     /// that were written since the last collection, young host handles, and everything small that keeps no books.
-    /// What they reference is promoted at once, so all of them are clean after any collection.
+    /// What they reference is promoted at once, so all of them are clean after any collection. A root that is written and
+    /// not shown here, since what it holds is old, is told by [`crate::Heap::root_written`].
     fn remembered(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
 
     /// Majors that stop the guest: visits all roots outside of frames from `cursor` on.

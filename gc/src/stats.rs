@@ -91,7 +91,7 @@ pub struct HeapStats {
     pub minor_pauses: Histogram,
     /// Pauses of majors that stopped the world.
     pub major_pauses: Histogram,
-    /// Pauses of incremental markings: their starts, slices and ends, and slices of sweeping.
+    /// Pauses of incremental markings: their starts, slices and ends, slices of sweeping, and evacuations.
     pub slice_pauses: Histogram,
     /// Times that the mutator waited for memory.
     pub stall_pauses: Histogram,
@@ -121,6 +121,14 @@ pub struct HeapStats {
     pub held_ephemerons: u64,
     /// Bytes moved by compactions.
     pub moved_bytes: u64,
+    /// Stops in which sparse blocks were emptied.
+    pub evacuations: u64,
+    /// Blocks that were emptied in them.
+    pub evacuated_blocks: u64,
+    /// Bytes that were moved out of these blocks.
+    pub evacuated_bytes: u64,
+    /// Times that blocks were chosen to be emptied, and not all of them were since something more urgent came.
+    pub evacuations_called_off: u64,
     /// CPU time of helper threads for this heap, in nanoseconds.
     pub helper_cpu_ns: u64,
     /// Blocks that helper threads swept.
@@ -139,6 +147,12 @@ pub struct HeapStats {
     pub minor_log_fields_max: u64,
     /// Most of what one slice did: fields marked and root slots.
     pub slice_fields_max: u64,
+    /// Most of what one evacuation did: bytes moved.
+    pub evacuation_bytes_max: u64,
+    /// Most entries of the block table that a choice of sparse blocks looked at.
+    pub evacuation_entries_max: u64,
+    /// Most of what one evacuation did: words looked at.
+    pub evacuation_words_max: u64,
     /// Most of what one minor did: frames.
     pub minor_frames_max: u64,
 }

@@ -19,7 +19,7 @@ use crate::holes::{Swept, sweep_block};
 use crate::host_cells::HostCells;
 use crate::mark::EPOCH_MASK;
 use crate::old::OldSpace;
-use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
+use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED, Cage, LIVE_UNKNOWN, Memory};
 use crate::raw::object::ObjectReference;
 use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
@@ -101,6 +101,13 @@ impl Sweeper<'_> {
         let is_new = entry.epoch == epoch;
         match entry.state {
             BlockState::Small if !is_new => {
+                if entry.marked_units == 0 {
+                    entry.group = 0;
+                } else if !matches!(entry.group, 0 | COMPACTED) {
+                    // Left to `sparse`.
+                    self.old.sweep_cursor += 1;
+                    return ENTRY_COST;
+                }
                 self.old.sweep_cursor += 1;
                 return self.small_block(memory, block);
             }
@@ -112,8 +119,8 @@ impl Sweeper<'_> {
                 self.old.sweep_cursor += entry.next;
             }
             BlockState::Small | BlockState::LargeTail | BlockState::Free => {
-                // What was moved into a new block counts as marked there.
-                entry.live_units = std::mem::take(&mut entry.marked_units);
+                // What was moved into a new block counts as marked there, but more may follow.
+                (entry.live_units, entry.marked_units) = (LIVE_UNKNOWN, 0);
                 self.old.sweep_cursor += 1;
             }
         }
@@ -127,11 +134,7 @@ impl Sweeper<'_> {
             self.old.listed_blocks += 1;
             return ENTRY_COST;
         }
-        match sweep_block(memory, self.old.epoch, self.old.poisons(), block) {
-            Swept::Free => self.old.blocks.release_swept(&[block]),
-            Swept::Holes => self.old.add_recyclable(block + 1, block + 1),
-            Swept::Full => {}
-        }
+        sweep_small(memory, self.old, block);
         BLOCK_COST
     }
 
@@ -149,6 +152,15 @@ impl Sweeper<'_> {
             self.old.sweep_cursor += left;
         }
         RELEASE_COST
+    }
+}
+
+/// Sweeps a block of small objects that is not listed.
+pub fn sweep_small(memory: Memory, old: &mut OldSpace, block: u32) {
+    match sweep_block(memory, old.epoch, old.poisons(), block) {
+        Swept::Free => old.blocks.release_swept(&[block]),
+        Swept::Holes => old.add_recyclable(block + 1, block + 1),
+        Swept::Full => {}
     }
 }
 
@@ -190,9 +202,17 @@ impl Heap {
 
     /// Sweeps some blocks; the mutator waits. Nothing if all are swept.
     pub(crate) fn sweep_some(&mut self) {
-        if !is_done(&self.old) {
+        if is_done(&self.old) {
+            self.sweep_sparse(SWEEP_COST);
+        } else {
             self.sweep_here(SWEEP_COST, true);
         }
+    }
+
+    /// All others are swept: sweeps blocks that were to be emptied, and no more are.
+    fn sweep_sparse(&mut self, cost: u64) -> u64 {
+        self.call_off_moving();
+        BLOCK_COST * self.sweep_sparse_blocks((cost / BLOCK_COST) as usize)
     }
 
     /// Sweeps all that is left. Returns how many blocks that was, or what cost as much.
@@ -201,12 +221,13 @@ impl Heap {
         while !is_done(&self.old) {
             used += self.sweep_here(u64::MAX, true);
         }
+        used += self.sweep_sparse(u64::MAX);
         used.div_ceil(BLOCK_COST)
     }
 
     /// The same while nothing else stops the guest: that is a stop of its own.
     pub(crate) fn finish_sweep(&mut self, cause: GcCause) {
-        if !is_done(&self.old) {
+        if !self.is_swept() {
             let stop = self.stop();
             let done = Done { swept: self.sweep_all(), ..Done::default() };
             self.tell(GcEventKind::Slice, cause, stop, done);
@@ -214,8 +235,8 @@ impl Heap {
     }
 
     /// A step was made: perhaps it was the last.
-    fn sweep_stepped(&mut self) {
-        if is_done(&self.old) {
+    pub(crate) fn sweep_stepped(&mut self) {
+        if self.is_swept() {
             // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
             // it within some seconds and majors, unless a phase of the program needs it again.
             let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
@@ -225,13 +246,14 @@ impl Heap {
             self.swept_ns = now_ns;
             let part_ns = (now_ns - last_ns).min(TRIM_NS / TRIM_PART);
             self.trim_left = (beyond as u64 * part_ns / TRIM_NS) as u32;
+            self.plan_sparse_tables();
         }
     }
 
     /// A step of sweeping, or of giving memory back.
     pub(crate) fn sweep_slice(&mut self) {
         let is_swept = is_done(&self.old);
-        if is_swept && self.trim_left == 0 {
+        if self.is_swept() && self.trim_left == 0 && !self.wants_sparse_tables() {
             return;
         }
         // Faster when the next marking waits for it, or new memory would have to be faulted in.
@@ -244,7 +266,7 @@ impl Heap {
         }
         let stop = self.stop();
         let cost = match (is_swept, self.batches.is_home() && self.batches.has_helpers()) {
-            (true, _) => self.trim_some(),
+            (true, _) => self.tidy_up(hurry),
             (false, true) => self.sweep_with_helper(was_home, &stop),
             (false, false) => self.sweep_portions(hurry, &stop),
         };
@@ -287,6 +309,18 @@ impl Heap {
             used += self.sweep_here(SWEEP_COST, false);
         }
         used
+    }
+
+    /// All blocks but those that were to be emptied are swept: what else there is to do, a step of it.
+    fn tidy_up(&mut self, hurry: bool) -> u64 {
+        if !self.is_swept() {
+            return self.sweep_sparse(SWEEP_COST * if hurry { 2 } else { 1 });
+        }
+        if self.wants_sparse_tables() {
+            self.prepare_sparse_tables();
+            return SWEEP_COST;
+        }
+        self.trim_some()
     }
 
     fn trim_some(&mut self) -> u64 {

@@ -11,7 +11,9 @@
 //! 5. Immortal objects reference immortal ones only.
 //! 6. Every weak cell and ephemeron that names an object is listed once, among the young ones if it or what it names is
 //!    young. What a weak cell names is an object like any other, unless the last marking found it dead.
-//! 7. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
+//! 7. Before sparse blocks are emptied: every word that leads into one is noted, and no root does. (Afterwards, a word
+//!    that was not noted leads to an object that was left forwarded.)
+//! 8. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 use crate::blocks::{block_of, block_start};
 use crate::heap::Heap;
@@ -42,6 +44,8 @@ pub(crate) enum When {
     AfterMajor,
     /// After an incremental marking, before the sweep: what can be reached is marked or newer.
     AfterMarking,
+    /// Before sparse blocks are emptied.
+    BeforeEvacuation,
 }
 
 /// What led to an object.
@@ -116,6 +120,8 @@ struct Verifier<'a> {
     logged: HashSet<LogEntry>,
     /// Weak cells and ephemerons that are listed, and whether among the young ones.
     weak_cells: HashMap<u32, bool>,
+    /// Before sparse blocks are emptied: the words that are noted.
+    noted: HashSet<u32>,
     /// Types that were found to be allocated (a cache by the low bits of the id).
     types: [TypeId; 256],
     grey: Vec<u32>,
@@ -141,6 +147,7 @@ impl Heap {
     fn verify_now(&mut self, when: When, roots: &mut dyn RootProvider) {
         let old_start = (OLD_START / 4) as u32;
         let old_end = block_start(self.old.blocks.high());
+        let noted = self.noted_words(when);
         let mut verifier = Verifier {
             heap: self,
             memory: self.memory,
@@ -153,6 +160,7 @@ impl Heap {
             visited_immortal: HashSet::new(),
             logged: HashSet::new(),
             weak_cells: HashMap::new(),
+            noted,
             types: [TypeId::NONE; 256],
             grey: Vec::new(),
         };
@@ -163,6 +171,20 @@ impl Heap {
         verifier.trace();
         verifier.check_immortals();
         verifier.check_poison();
+    }
+}
+
+impl Heap {
+    /// The words noted for the groups that are to be emptied.
+    fn noted_words(&mut self, when: When) -> HashSet<u32> {
+        let mut words = HashSet::new();
+        if when == When::BeforeEvacuation {
+            let tables = [&self.loan.marker().recorded, &self.sparse.recorded];
+            for group in self.sparse.groups_left() {
+                tables.iter().for_each(|table| words.extend(table.words_of(group)));
+            }
+        }
+        words
     }
 }
 
@@ -275,6 +297,9 @@ impl Verifier<'_> {
         for (&(address, value, place), in_frame) in frame_slots.chain(all.slots.iter().map(|slot| (slot, false))) {
             let origin = Origin::Root(place);
             self.check_reference(value, origin);
+            if self.group_of(value) != 0 {
+                self.fail(origin, format_args!("a root references {value:#x}, whose block is to be emptied"));
+            }
             if is_young(value) && !known.contains(&address) {
                 self.fail(origin, format_args!("young object {value:#x} in a root that minors do not visit"));
             }
@@ -338,7 +363,7 @@ impl Verifier<'_> {
         }
         let marked = match self.when {
             When::AfterMajor => self.memory.mark(object.0) & EPOCH_MASK == self.heap.old.epoch,
-            When::AfterMarking => is_marked(self.memory, self.heap.old.epoch, object.0),
+            When::AfterMarking | When::BeforeEvacuation => is_marked(self.memory, self.heap.old.epoch, object.0),
             _ => true,
         };
         if !marked {
@@ -374,6 +399,7 @@ impl Verifier<'_> {
                 let words = slot.0 - reference;
                 let origin = Origin::Field { host: reference, byte: words as u64 * 4 };
                 self.check_reference(value, origin);
+                self.check_noted(slot.0, value, origin);
                 if is_young(value) && is_old(reference) && !self.log_lost {
                     let chunk = in_chunks.then(|| (words - 2) / CHUNK_REFS);
                     if !self.logged.contains(&LogEntry { host: reference, chunk }) {
@@ -414,6 +440,21 @@ impl Verifier<'_> {
         }
         if is_weak && !self.is_dead(referent) {
             self.check_reference(referent, origin);
+            self.check_noted(cell + 1, referent, origin);
+        }
+    }
+
+    /// The group of blocks that an object is to move with, or 0.
+    fn group_of(&self, reference: RawRef) -> u8 {
+        let window = self.heap.sparse.recorded.window();
+        if self.when == When::BeforeEvacuation { window.group_of(self.memory, reference) } else { 0 }
+    }
+
+    /// Step 7 for a word of an object.
+    fn check_noted(&self, word: u32, value: RawRef, origin: Origin) {
+        if self.group_of(value) != 0 && !self.noted.contains(&word) {
+            let what = format_args!("the word leads to {value:#x}, whose block is to be emptied, but is not noted");
+            self.fail(origin, what);
         }
     }
 
@@ -450,7 +491,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Step 7.
+    /// Step 8.
     fn check_poison(&self) {
         if !self.heap.config.verify || !matches!(self.when, When::AfterMinor | When::AfterMajor) {
             return;

@@ -35,11 +35,14 @@ fn run_with(name: &str, config: &HeapConfig, seeds: u64, steps: usize, prepare: 
                 cleared += cleared_now;
                 helped += stats.helper_swept_blocks;
                 println!(
-                    "{name}, seed {seed}: {cleared_now} cleared, {} minors, {} majors ({} in slices), {} compactions, promoted {}, moved {}, logged {}, live {}",
+                    "{name}, seed {seed}: {cleared_now} cleared, {} minors, {} majors ({} in slices), {} compactions, evacuated {} blocks in {} stops ({} called off), promoted {}, moved {}, logged {}, live {}",
                     stats.minors,
                     stats.majors,
                     stats.markings,
                     stats.compactions,
+                    stats.evacuated_blocks,
+                    stats.evacuations,
+                    stats.evacuations_called_off,
                     stats.promoted_bytes,
                     stats.moved_bytes,
                     stats.log_entries,

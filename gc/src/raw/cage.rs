@@ -35,6 +35,12 @@ const BASE_ALIGN: usize = 2 << 20;
 const SIDE_BYTES: usize = 768 << 20;
 const BLOCK_TABLE_BYTES: usize = (BLOCKS_MAX as usize * size_of::<BlockEntry>()).next_multiple_of(1 << 20);
 
+/// For [`BlockEntry::live_units`]: objects were added since a sweep counted.
+pub const LIVE_UNKNOWN: u16 = u16::MAX;
+
+/// For [`BlockEntry::group`]: the compaction under way empties the block.
+pub const COMPACTED: u8 = u8::MAX;
+
 /// What a block of the old area is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
@@ -58,13 +64,13 @@ pub struct BlockEntry {
     pub state: BlockState,
     /// The marking after which it was swept or taken into use; older means: not swept yet.
     pub epoch: u8,
-    /// The compaction under way empties this block.
-    pub evacuating: bool,
+    /// The block is to be emptied with the group of this number, or is [`COMPACTED`]; 0: it is not.
+    pub group: u8,
     /// Objects here were marked but found no room on the mark stack.
     pub overflowed: bool,
     /// Bytes of the objects that the marking under way has marked, in units of 8. The sweep takes them.
     pub marked_units: u16,
-    /// Bytes of the objects that the last sweep found alive, in units of 8.
+    /// Bytes of the objects that the last sweep found alive, in units of 8, or [`LIVE_UNKNOWN`].
     pub live_units: u16,
     /// First hole as a reference, or 0.
     pub first_hole: u32,
@@ -337,6 +343,20 @@ impl Memory {
     pub fn block_epoch(self, index: u32) -> u8 {
         // SAFETY: M2; T1.
         unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).epoch) }.load(Ordering::Relaxed)
+    }
+
+    /// The group of blocks that this one is to be emptied with, or 0. A helper that marks may ask.
+    #[inline(always)]
+    pub fn group(self, index: u32) -> u8 {
+        // SAFETY: M2; T1.
+        unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).group) }.load(Ordering::Relaxed)
+    }
+
+    /// Puts a block into a group, or takes it out (0). While a helper marks, only the latter, by either side.
+    #[inline(always)]
+    pub fn set_group(self, index: u32, group: u8) {
+        // SAFETY: M2; T1.
+        unsafe { AtomicU8::from_ptr(&raw mut (*self.blocks.add(index as usize)).group) }.store(group, Ordering::Relaxed)
     }
 
     /// Asks for the cache line of a word.

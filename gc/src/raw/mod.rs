@@ -17,7 +17,7 @@
 //! not rewritten while an object has it; bytes of kinds are written by `TypeTable` only and are valid.
 //! **M5 Alignment.** References of objects are even, so objects are 8-byte aligned; words are 4-byte aligned.
 //! **T1 Helper.** A thread that marks beside the mutator reads words and epochs of blocks, and reads and writes marks,
-//! all of them as relaxed atomics; an object is complete before a word that names it is written (release). What
+//! all of them as relaxed atomics; both may take a block out of its group; an object is complete before a word that names it is written (release). What
 //! compiled code and block copies write are whole words too. It writes one word of the heap, the link of ephemerons that it
 //! has scanned, which nobody else reads while it marks. Everything else of the cage is the mutator's alone.
 //! **T2 Batch.** A thread that sweeps a batch beside the mutator owns, of the listed blocks, mark bytes, table entries but

@@ -81,6 +81,8 @@ pub struct World {
     pub collect_every: usize,
     /// Weak cells and ephemerons that were found cleared.
     pub cleared: u64,
+    /// Objects hang on an array of so many elements rather than on roots, which are few then.
+    directory: usize,
     next_host: u32,
     dead_hosts: HashSet<u32>,
     exhausted: Option<Exhausted>,
@@ -111,12 +113,45 @@ impl World {
             immortals: Vec::new(),
             collect_every: 1,
             cleared: 0,
+            directory: 0,
             next_host: 0,
             dead_hosts: HashSet::new(),
             exhausted: None,
         };
         world.make_immortals();
         world
+    }
+
+    /// From now on objects hang on an array of `length` elements.
+    pub fn use_directory(&mut self, length: usize) {
+        let array = self.heap.alloc_array(self.types.refs, length as u32, &mut self.roots).unwrap();
+        self.bodies.push(Body::Refs(vec![Value::Null; length]));
+        self.push(array, Value::Object(self.bodies.len() - 1));
+        self.directory = length;
+    }
+
+    /// Makes an element of the directory name an object.
+    fn enlist(&mut self, index: usize, reference: RawRef, value: Value) {
+        let (array, Value::Object(object)) = (self.roots.frames[0][0], self.frames[0][0]) else { unreachable!() };
+        let Body::Refs(elements) = &mut self.bodies[object] else { unreachable!() };
+        elements[index] = value;
+        self.heap.array_set_ref(array, index as u32, reference);
+    }
+
+    fn listed(&mut self) -> (RawRef, Value) {
+        let index = self.random.below(self.directory);
+        let Value::Object(object) = self.frames[0][0] else { unreachable!() };
+        let Body::Refs(elements) = &self.bodies[object] else { unreachable!() };
+        (self.heap.array_get_ref(self.roots.frames[0][0], index as u32), elements[index])
+    }
+
+    /// Forgets most of what hangs on the directory.
+    pub fn thin_out(&mut self, percent: usize) {
+        for index in 0..self.directory {
+            if self.random.below(100) < percent {
+                self.enlist(index, 0, Value::Null);
+            }
+        }
     }
 
     fn make_immortals(&mut self) {
@@ -155,7 +190,12 @@ impl World {
     }
 
     fn step(&mut self) -> Result<(), Exhausted> {
-        match self.random.below(100) {
+        let choice = self.random.below(100);
+        if self.directory > 0 && matches!(choice, 76..88 | 93..97) {
+            // No frames, and only some globals.
+            return if choice == 76 { self.set_global() } else { self.clear_global() };
+        }
+        match choice {
             0..30 => self.new_struct(),
             30..42 => self.new_array(),
             42..44 => self.new_host(),
@@ -206,6 +246,10 @@ impl World {
     }
 
     fn push(&mut self, reference: RawRef, value: Value) {
+        if self.directory > 0 {
+            let index = self.random.below(self.directory);
+            return self.enlist(index, reference, value);
+        }
         let top = self.frames.len() - 1;
         self.roots.uncover(top, &mut self.heap);
         self.roots.frames[top].push(reference);
@@ -284,6 +328,7 @@ impl World {
     /// A random root object, or one that is a few fields away.
     fn pick_object(&mut self) -> Option<(RawRef, Value)> {
         let (mut reference, mut value) = match self.random.below(4) {
+            _ if self.directory > 0 => self.listed(),
             0 => {
                 let index = self.random.below(self.globals.len());
                 (self.roots.globals[index], self.globals[index])
@@ -473,6 +518,12 @@ impl World {
         let (reference, value) = self.pick();
         let index = self.random.below(GLOBALS);
         self.write_global(index, reference, value);
+        Ok(())
+    }
+
+    fn clear_global(&mut self) -> Result<(), Exhausted> {
+        let index = self.random.below(self.globals.len());
+        self.write_global(index, 0, Value::Null);
         Ok(())
     }
 

@@ -26,7 +26,7 @@ impl World {
     fn keep_weak(&mut self, cell: RawRef, body: Body) {
         self.bodies.push(body);
         let value = Value::Object(self.bodies.len() - 1);
-        if self.random.below(3) == 0 {
+        if self.directory > 0 || self.random.below(3) == 0 {
             self.push(cell, value);
         } else {
             let index = GLOBALS + self.random.below(WEAK_GLOBALS);

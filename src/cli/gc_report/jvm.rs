@@ -6,8 +6,8 @@
 //!
 //! | event | becomes |
 //! |---|---|
-//! | minor | `Pause Young` |
-//! | major, evacuate | `Pause Full` |
+//! | minor, evacuate | `Pause Young` |
+//! | major | `Pause Full` |
 //! | stall | `Pause Full (Allocation Failure)`: the program waited since nothing was free |
 //! | mark-start | `Pause Initial Mark`, then `Concurrent Mark` begins |
 //! | slice | `Pause Remark`: the program stands while a part is marked |
@@ -40,12 +40,12 @@ impl JvmLog {
     pub fn lines(&mut self, event: &GcEvent) -> String {
         let mut lines = String::new();
         match event.kind {
-            GcEventKind::Minor => {
+            GcEventKind::Minor | GcEventKind::Evacuate => {
                 let title = format!("Pause Young ({})", cause(event.cause));
                 let number = self.number();
                 stop(&mut lines, number, &title, event, true);
             }
-            GcEventKind::Major | GcEventKind::Evacuate | GcEventKind::Stall => {
+            GcEventKind::Major | GcEventKind::Stall => {
                 let title = format!("Pause Full ({})", cause(event.cause));
                 let number = self.number();
                 stop(&mut lines, number, &title, event, true);
@@ -169,7 +169,7 @@ mod tests {
             ("Pause Remark", 1, 0.5),
             ("Pause Remark", 1, 0.6),
             ("Pause Full", 3, 0.7),
-            ("Pause Full", 4, 0.8),
+            ("Pause Young", 4, 0.8),
             ("Pause Full", 5, 0.9),
         ];
         assert_eq!(pauses, expected, "{text}");

@@ -211,6 +211,7 @@ impl Guest {
             self.log_global(heap, cell);
         } else {
             cell.visit(|slot| heap.shade(*slot));
+            heap.root_written(value);
         }
     }
 

@@ -432,7 +432,7 @@ impl StoreOpaque {
         let (Some(elements), Some(range)) = (elements, table.range(to, len)) else {
             return Err(TrapKind::TableOutOfBounds.into());
         };
-        table.slice_mut(&mut self.heap, range, instance.settled).copy_from_slice(&elements);
+        table.write(&mut self.heap, range, instance.settled, &elements);
         Ok(())
     }
 

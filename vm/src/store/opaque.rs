@@ -107,6 +107,7 @@ impl StoreOpaque {
     /// An owned handle.
     pub fn own_root<T>(&mut self, raw: RawRef) -> Root<T> {
         let is_young = self.heap.is_young(raw);
+        self.heap.root_written(raw);
         self.guest.roots.own(raw, is_young, |reference| self.heap.shade(reference))
     }
 

@@ -92,7 +92,7 @@ impl TableData {
     }
 
     /// The elements of a range, to be overwritten now with references that may be young or (`clean`) are not.
-    pub fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>, clean: bool) -> &mut [RawRef] {
+    fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>, clean: bool) -> &mut [RawRef] {
         if self.is_collected() && !range.is_empty() {
             if heap.is_marking() {
                 self.elements[range.clone()].iter().for_each(|element| heap.shade(*element));
@@ -114,12 +114,24 @@ impl TableData {
     pub fn fill(&mut self, heap: &mut Heap, range: Range<usize>, value: RawRef) {
         let clean = !heap.is_young(value);
         self.slice_mut(heap, range, clean).fill(value);
+        heap.root_written(value);
+    }
+
+    /// Overwrites a range with as many references, which may be young or (`clean`) are not.
+    pub fn write(&mut self, heap: &mut Heap, range: Range<usize>, clean: bool, values: &[RawRef]) {
+        self.slice_mut(heap, range, clean).copy_from_slice(values);
+        if self.is_collected() {
+            heap.roots_written(values);
+        }
     }
 
     /// Moves elements within the table.
     pub fn copy_within(&mut self, heap: &mut Heap, from: Range<usize>, to: Range<usize>) {
         self.slice_mut(heap, to.clone(), self.is_clean());
         self.elements.copy_within(from, to.start);
+        if self.is_collected() {
+            heap.roots_written(&self.elements[to]);
+        }
     }
 
     /// Grows by `delta` elements of `init`; the old size, or none if type, limit or system refuse.

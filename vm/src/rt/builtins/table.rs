@@ -65,7 +65,7 @@ pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Re
         tables[to_table].copy_within(&mut store.heap, from, to);
     } else {
         let [target, source] = tables.get_disjoint_mut([to_table, from_table]).expect("two tables of the store");
-        target.slice_mut(&mut store.heap, to, source.is_clean()).copy_from_slice(source.slice(from));
+        target.write(&mut store.heap, to, source.is_clean(), source.slice(from));
     }
     after_log(store);
     Ok(0)
