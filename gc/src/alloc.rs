@@ -336,7 +336,7 @@ impl Heap {
         let block = self.sweep_while_refused(take)?;
         if let Err(refused) = self.make_ready(self.reserved_blocks()) {
             // The run took blocks that the nursery needs.
-            self.old.blocks.release_run(&mut self.cage, &mut self.charge, block, 0, bytes);
+            self.old.blocks.untake_run(&mut self.charge, block, bytes);
             return Err(refused);
         }
         self.old.allocated_bytes += bytes;

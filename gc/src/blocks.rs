@@ -241,7 +241,8 @@ impl Blocks {
             }
         };
         for block in start..start + count {
-            if self.is_ready(block) {
+            let was_ready = self.is_ready(block);
+            if was_ready {
                 // Charged as ready so far, and full of what was there before.
                 charge.give_back(BLOCK_BYTES as u64);
                 self.memory.bytes_mut(offset_of(block), BLOCK_BYTES as u64).fill(0);
@@ -250,10 +251,22 @@ impl Blocks {
             let state = if block == start { BlockState::LargeHead } else { BlockState::LargeTail };
             let entry = self.memory.block(block);
             *entry = Default::default();
-            (entry.state, entry.epoch) = (state, epoch);
+            (entry.state, entry.epoch, entry.first_hole) = (state, epoch, was_ready as u32);
         }
         self.memory.block(start).next = count;
         Ok(start)
+    }
+
+    /// Undoes [`Blocks::take_run`] while nothing was written there: what was ready is ready again, without asking the
+    /// system.
+    pub fn untake_run(&mut self, charge: &mut Charge, start: u32, bytes: u64) {
+        charge.give_back(page_bytes(bytes));
+        for block in start..start + self.memory.block(start).next {
+            let was_ready = self.memory.block(block).first_hole != 0;
+            let charged = was_ready && charge.take(BLOCK_BYTES as u64);
+            debug_assert!(charged == was_ready, "it was charged before");
+            self.set_free(block, charged);
+        }
     }
 
     fn grow_for_run(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<u32, Refused> {

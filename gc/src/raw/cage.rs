@@ -72,7 +72,7 @@ pub struct BlockEntry {
     pub marked_units: u16,
     /// Bytes of the objects that the last sweep found alive, in units of 8, or [`LIVE_UNKNOWN`].
     pub live_units: u16,
-    /// First hole as a reference, or 0.
+    /// First hole as a reference, or 0. Of a large object's block: whether it was ready.
     pub first_hole: u32,
     /// Next block of a list (index + 1), or number of blocks of a large object.
     pub next: u32,
