@@ -26,6 +26,7 @@ mod alloc;
 mod barrier;
 mod batch;
 mod blocks;
+mod cell_list;
 mod charge;
 mod collect;
 mod config;

@@ -1,6 +1,6 @@
 //! Weak cells and ephemerons: which exist, and when what they name is forgotten.
 //!
-//! 1. A cell is listed when it is made, as young; as old, once neither it nor what it names is young.
+//! 1. A cell is listed when it is made (`cell_list`), as young; as old, once neither it nor what it names is young.
 //! 2. A minor looks at the young ones: cells and referents that moved are updated, dead referents are cleared. To
 //!    minors, ephemerons are ordinary objects.
 //! 3. Marking does not follow weak cells; `ephemeron` says what it does about ephemerons. When it ends, what is not
@@ -8,13 +8,11 @@
 //!    a time, before it touches any block; then no cell names anything dead.
 //! 4. While a marking runs, reading a cell shades what is read: it is no longer weak only.
 
+use crate::cell_list::{CellList, Fate, is_dead, moved};
 use crate::charge::Refused;
 use crate::heap::Heap;
-use crate::mark::is_marked;
 use crate::raw::cage::{Cage, Memory};
 use crate::raw::object::{ObjectReference, is_old, is_young};
-use crate::raw::side::SideVec;
-use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::layout::{
     EPHEMERON_KEY_OFFSET, EPHEMERON_LINK_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET,
 };
@@ -33,25 +31,14 @@ const LINK: u32 = EPHEMERON_LINK_OFFSET / 4;
 /// All of them.
 #[derive(Debug)]
 pub struct WeakCells {
-    weak: List,
-    ephemerons: List,
-    pending: bool,
-}
-
-/// Cells of one kind.
-#[derive(Debug)]
-struct List {
-    young: SideVec<u32>,
-    old: SideVec<u32>,
-    /// The sweep has looked at the old cells below this one and kept those below `kept`.
-    swept: usize,
-    kept: usize,
+    weak: CellList,
+    ephemerons: CellList,
 }
 
 impl WeakCells {
     /// No cells. Costs address space only.
     pub fn new(cage: &mut Cage) -> WeakCells {
-        WeakCells { weak: List::new(cage, WEAK_MAX), ephemerons: List::new(cage, EPHEMERONS_MAX), pending: false }
+        WeakCells { weak: CellList::new(cage, WEAK_MAX), ephemerons: CellList::new(cage, EPHEMERONS_MAX) }
     }
 
     /// Makes room for one more cell of a kind.
@@ -59,35 +46,35 @@ impl WeakCells {
         self.list(kind).make_room(cage)
     }
 
-    /// Lists a young cell.
+    /// Lists a cell as young: it is, or what it names may be.
     pub fn add(&mut self, kind: ObjectKind, cell: ObjectReference) {
-        let pushed = self.list(kind).young.push(cell.0);
-        debug_assert!(pushed, "room was made");
+        self.list(kind).add(cell, true);
     }
 
-    fn list(&mut self, kind: ObjectKind) -> &mut List {
+    fn list(&mut self, kind: ObjectKind) -> &mut CellList {
         if kind == ObjectKind::Weak { &mut self.weak } else { &mut self.ephemerons }
     }
 
     /// Number of ephemerons that a marking may meet.
     pub fn old_ephemerons(&self) -> usize {
-        self.ephemerons.old.len()
+        self.ephemerons.old_len()
     }
 
     /// Number of all ephemerons.
     pub fn ephemerons(&self) -> usize {
-        self.ephemerons.young.len() + self.ephemerons.old.len()
+        self.ephemerons.len()
     }
 
     /// Whether a marking has ended and dead referents may not have been cleared yet.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.pending
+        self.weak.is_pending() || self.ephemerons.is_pending()
     }
 
     /// After the nursery was emptied.
     pub fn after_minor(&mut self, memory: Memory) {
-        self.weak.after_minor(memory, |cell| {
+        self.weak.after_minor(memory, |fate| {
+            let Fate::Alive(cell) = fate else { return false };
             let referent = memory.word(cell + REFERENT);
             if is_young(referent) {
                 memory.set_word(cell + REFERENT, moved(memory, referent).unwrap_or(0));
@@ -99,110 +86,36 @@ impl WeakCells {
 
     /// A marking ended: the old cells are to be looked at. O(1).
     pub fn begin_sweep(&mut self) {
-        self.pending = true;
-        for list in [&mut self.weak, &mut self.ephemerons] {
-            (list.swept, list.kept) = (0, 0);
-        }
+        self.weak.begin_sweep();
+        self.ephemerons.begin_sweep();
     }
 
-    /// Looks at up to `count` old cells; dead objects are still intact. Returns whether there are no more.
+    /// Looks at up to `count` old cells of each kind; dead objects are still intact. Returns whether there are no more.
     pub fn sweep(&mut self, memory: Memory, epoch: u8, count: usize) -> bool {
-        if !self.pending {
-            return true;
-        }
-        let is_dead = |reference| is_old(reference) && !is_marked(memory, epoch, reference);
-        let weak_left = self.weak.sweep(memory, is_dead, count, |cell| {
+        let weak_done = self.weak.sweep(memory, epoch, count, |fate| {
+            let Fate::Alive(cell) = fate else { return false };
             let referent = memory.word(cell + REFERENT);
             if is_old(referent) {
                 let now = moved(memory, referent).unwrap_or(referent);
-                memory.set_word(cell + REFERENT, if is_dead(now) { 0 } else { now });
+                memory.set_word(cell + REFERENT, if is_dead(memory, epoch, now) { 0 } else { now });
             }
             memory.word(cell + REFERENT) != 0
         });
-        let ephemerons_left = self.ephemerons.sweep(memory, is_dead, count, |cell| {
-            if is_dead(memory.word(cell + KEY)) {
+        let ephemerons_done = self.ephemerons.sweep(memory, epoch, count, |fate| {
+            let Fate::Alive(cell) = fate else { return false };
+            if is_dead(memory, epoch, memory.word(cell + KEY)) {
                 clear_ephemeron(memory, cell);
             }
             memory.word(cell + KEY) != 0
         });
-        self.pending = weak_left || ephemerons_left;
-        !self.pending
+        weak_done && ephemerons_done
     }
 
     /// Calls `visit` with each cell that is listed (the verifier), and whether it is among the young ones.
     pub fn each(&self, mut visit: impl FnMut(RawRef, bool)) {
-        for list in [&self.weak, &self.ephemerons] {
-            list.young.as_slice().iter().for_each(|cell| visit(*cell, true));
-            let (old, swept) = (list.old.as_slice(), if self.pending { list.swept } else { 0 });
-            let kept = if self.pending { list.kept } else { 0 };
-            old[..kept].iter().chain(&old[swept..]).for_each(|cell| visit(*cell, false));
-        }
+        self.weak.each(&mut visit);
+        self.ephemerons.each(visit);
     }
-}
-
-impl List {
-    fn new(cage: &mut Cage, max: usize) -> List {
-        List { young: SideVec::new(cage, max), old: SideVec::new(cage, max), swept: 0, kept: 0 }
-    }
-
-    fn make_room(&mut self, cage: &mut Cage) -> Result<(), Refused> {
-        let (young, all) = (self.young.len() + 1, self.old.len() + self.young.len() + 1);
-        if all > self.old.capacity_max() {
-            return Err(Refused::Cells { max: self.old.capacity_max() });
-        }
-        self.young.grow(cage, young)?;
-        // A minor moves cells there and must not fault.
-        Ok(self.old.grow_populated(cage, all)?)
-    }
-
-    /// `holds_young` updates a cell and tells whether it names something young.
-    fn after_minor(&mut self, memory: Memory, mut holds_young: impl FnMut(u32) -> bool) {
-        let mut kept = 0;
-        for index in 0..self.young.len() {
-            let cell = self.young.as_slice()[index];
-            let Some(now) = (if is_young(cell) { moved(memory, cell) } else { Some(cell) }) else { continue };
-            if holds_young(now) | is_young(now) {
-                self.young.as_mut_slice()[kept] = now;
-                kept += 1;
-            } else {
-                let pushed = self.old.push(now);
-                debug_assert!(pushed, "room was made");
-            }
-        }
-        self.young.truncate(kept);
-    }
-
-    /// `update` looks at a cell that is alive and tells whether it is to be listed still. Returns whether there are more.
-    fn sweep(
-        &mut self,
-        memory: Memory,
-        is_dead: impl Fn(RawRef) -> bool,
-        count: usize,
-        mut update: impl FnMut(u32) -> bool,
-    ) -> bool {
-        // Cells that become old meanwhile are looked at, too.
-        for _ in 0..count.min(self.old.len() - self.swept) {
-            let cell = self.old.as_slice()[self.swept];
-            let now = moved(memory, cell).unwrap_or(cell);
-            self.swept += 1;
-            if !is_dead(now) && update(now) {
-                self.old.as_mut_slice()[self.kept] = now;
-                self.kept += 1;
-            }
-        }
-        if self.swept < self.old.len() {
-            return true;
-        }
-        self.old.truncate(self.kept);
-        self.swept = self.kept;
-        false
-    }
-}
-
-/// Where an object was moved.
-fn moved(memory: Memory, reference: RawRef) -> Option<RawRef> {
-    let header = memory.header(ObjectReference(reference));
-    (header & FORWARDED != 0).then_some(header & !FORWARDED)
 }
 
 fn clear_ephemeron(memory: Memory, cell: u32) {
@@ -274,7 +187,7 @@ impl Heap {
     /// Whether the last marking found what a cell names dead, and it was not cleared yet.
     #[inline]
     pub(crate) fn is_dead_referent(&self, reference: RawRef) -> bool {
-        self.weak.is_pending() && is_old(reference) && !is_marked(self.memory, self.old.epoch, reference)
+        self.weak.is_pending() && is_dead(self.memory, self.old.epoch, reference)
     }
 
     #[inline]
