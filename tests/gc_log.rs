@@ -32,8 +32,8 @@ fn row(table: &str, name: &str) -> Vec<f64> {
 
 /// What HotSpot calls the kinds of stops.
 const PAUSES: [(&str, &[&str]); 4] = [
-    ("Young", &["minor"]),
-    ("Full", &["major", "evacuate", "stall"]),
+    ("Young", &["minor", "evacuate"]),
+    ("Full", &["major", "stall"]),
     ("Initial Mark", &["mark-start"]),
     ("Remark", &["slice", "mark-end"]),
 ];
@@ -65,8 +65,29 @@ fn the_table_agrees_with_the_log() {
     for kind in ["minor", "mark-start", "slice", "mark-end"] {
         assert!(sum(kind, "pause_us").0 > 2.0, "the program is large enough for a few of {kind}");
     }
-    let promoted: f64 = KINDS.iter().map(|kind| sum(kind, "promoted").1).sum();
+    let of_collections = |field: &str| sum("minor", field).1 + sum("major", field).1;
+    let promoted = of_collections("promoted");
     assert!((row(&table, "promoted")[0] - promoted / f64::from(1 << 20)).abs() < 0.02, "{promoted}\n{table}");
+    // Every stop once.
+    let all = row(&table, "all ");
+    let total_us: f64 = KINDS.iter().map(|kind| sum(kind, "pause_us").1).sum();
+    assert_eq!(all[0], told);
+    assert!((all[4] - total_us / 1e3).abs() < 0.02, "{total_us} us, {all:?}");
+    // Of what collections met, and not of what slices saw of a nursery that they leave alone.
+    for event in events.iter().filter(|event| event["kind"] == "slice") {
+        assert_eq!(event["young_before"], event["young_after"], "{event}");
+    }
+    let copied = row(&table, "copied within the nursery")[0] + row(&table, "promoted")[0];
+    let survived = 100.0 * copied * f64::from(1 << 20) / of_collections("young_before");
+    assert!((row(&table, "survived a collection")[0] - survived).abs() < 0.05, "{survived}\n{table}");
+    // Numbers of the same kind end in the same column.
+    let end = |name: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{name}"));
+        line.trim_end_matches(|last: char| !last.is_ascii_digit()).len()
+    };
+    let header = |name: &str| table.lines().find(|line| line.starts_with(name)).expect("a header").len();
+    assert_eq!(end("promoted"), header("heap"), "{table}");
+    assert_eq!(end("minor"), header("stops"), "{table}");
     for name in ["stopped", "survived a collection", "utilisation in 1 ms", "utilisation in 10 ms"] {
         let percent = row(&table, name)[0];
         assert!((0.0..=100.0).contains(&percent), "{name}: {percent}");
@@ -125,5 +146,26 @@ fn gcviewer_counts_the_same_pauses() {
         let line = summary.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("; 0;");
         let count: f64 = line.trim_start_matches("; ").split(';').next().expect("a field").parse().expect("a count");
         assert_eq!(count, expected, "{field}");
+    }
+}
+
+#[test]
+fn lines_for_people_have_their_columns_below_each_other() {
+    let dir = scratch("gc-log-text");
+    let (log, _) = run(&dir, "text");
+    let (mut kinds, mut columns): (Vec<&str>, Option<[usize; 4]>) = (Vec::new(), None);
+    for line in log.lines() {
+        // `[  12.345 ms] kind cause length us … heap N KiB`
+        let at = |what: &str| line.find(what).unwrap_or_else(|| panic!("no `{what}` in {line}"));
+        let here = [at(" ms] "), at(" us  "), at("  heap "), line.len()];
+        assert_eq!(*columns.get_or_insert(here), here, "{line}");
+        let (_, rest) = line.split_once(" ms] ").expect("found above");
+        let kind = rest.split_whitespace().next().expect("a kind");
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for kind in ["minor", "mark-start", "slice", "mark-end"] {
+        assert!(kinds.contains(&kind), "no {kind} among {kinds:?}");
     }
 }

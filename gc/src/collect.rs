@@ -342,13 +342,18 @@ impl Heap {
     }
 
     pub(crate) fn stop(&self) -> Stop {
-        let young_before = (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4;
+        let young_before = self.nursery_used();
         Stop {
             // A minor of almost nothing should cost almost nothing.
             start: self.clock(self.is_watched || young_before >= COPY_SAMPLE_BYTES_MIN),
             young_before,
             old_before: self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64,
         }
+    }
+
+    /// Bytes of the nursery that objects take.
+    fn nursery_used(&self) -> u64 {
+        (self.top() - EDEN_START) as u64 * 4 + self.nursery.survivors().len() as u64 * 4
     }
 
     fn count_minor(&mut self, work: &MinorWork) {
@@ -391,6 +396,7 @@ impl Heap {
 
     #[cold]
     fn tell_listeners(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, now: Clock) {
+        let young_after = self.nursery_used();
         if let Some(listener) = &mut self.listener {
             let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
             let Done { minor, mark, roots, frames, live_bytes, swept, handed_over, evacuated } = done;
@@ -401,7 +407,7 @@ impl Heap {
                 pause_us: (now.wall_ns - stop.start.wall_ns) as f64 / 1e3,
                 cpu_us: now.since(stop.start) as f64 / 1e3,
                 young_before: stop.young_before,
-                young_after: self.nursery.survivors().len() as u64 * 4,
+                young_after,
                 old_before: stop.old_before,
                 old_after: if live_bytes > 0 { live_bytes } else { old_used },
                 heap_committed: self.charge.used_bytes(),

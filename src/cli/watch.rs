@@ -87,7 +87,7 @@ impl Watch {
     pub fn finish<T>(&self, store: &mut Store<T>) {
         if let Some(figures) = &self.figures {
             let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
-            eprint!("{}", lock(figures).table(&store.gc_stats(), run_us));
+            eprint!("{}", lock(figures).table(&store.gc_stats(), store.memory_stats().heap.limit_bytes, run_us));
         }
         if let Some(trace) = &self.trace {
             trace.end();

@@ -7,7 +7,7 @@ mod mmu;
 pub use figures::Figures;
 pub use mmu::Mmu;
 
-use heapwood::GcEvent;
+use heapwood::{GcEvent, GcEventKind};
 use jvm::JvmLog;
 use serde_json::json;
 use std::io::Write;
@@ -50,19 +50,31 @@ impl GcReport {
     }
 }
 
+/// When, what, why and how long; then what was collected or done, in KiB; last the heap's memory.
 fn text_line(event: &GcEvent) -> String {
     let kib = |bytes: u64| bytes >> 10;
+    let moved = |name: &str| {
+        format!(
+            "young {:>6} -> {:>6}  old {:>8} -> {:>8}  {name} {:>6} KiB",
+            kib(event.young_before),
+            kib(event.young_after),
+            kib(event.old_before),
+            kib(event.old_after),
+            kib(event.promoted)
+        )
+    };
+    let done = match event.kind {
+        GcEventKind::Minor | GcEventKind::Major => moved("promoted"),
+        GcEventKind::Evacuate => moved("moved"),
+        GcEventKind::MarkEnd => format!("live {} KiB", kib(event.old_after)),
+        GcEventKind::MarkStart | GcEventKind::Slice | GcEventKind::Stall => format!("work {}", event.work_units),
+    };
     format!(
-        "[{:>10.3} ms] {:<10} {:<10} {:>8.1} us  young {} -> {} KiB  old {} -> {} KiB  promoted {} KiB  heap {} KiB",
+        "[{:>10.3} ms] {:<10} {:<9} {:>9.1} us  {done:<69}  heap {:>8} KiB",
         event.t_us / 1000.0,
         event.kind.name(),
         event.cause.name(),
         event.pause_us,
-        kib(event.young_before),
-        kib(event.young_after),
-        kib(event.old_before),
-        kib(event.old_after),
-        kib(event.promoted),
         kib(event.heap_committed),
     )
 }
@@ -87,4 +99,47 @@ fn json_line(event: &GcEvent) -> String {
         "work_units": event.work_units,
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapwood::GcCause;
+
+    #[test]
+    fn every_kind_of_stop_has_a_line_of_the_same_form() {
+        use GcEventKind::*;
+        for kind in [Minor, Major, MarkStart, MarkEnd, Slice, Evacuate, Stall] {
+            let event = GcEvent {
+                t_us: 1_234_567.8,
+                kind,
+                cause: GcCause::Threshold,
+                pause_us: 123.4,
+                cpu_us: 100.0,
+                young_before: 512 << 10,
+                young_after: 64 << 10,
+                old_before: 4 << 20,
+                old_after: 3 << 20,
+                heap_committed: 9 << 20,
+                promoted: 200 << 10,
+                remembered: 5,
+                roots: 6,
+                frames: 7,
+                work_units: 890,
+            };
+            let text = text_line(&event);
+            let says = match kind {
+                Minor | Major => "young    512 ->     64  old     4096 ->     3072  promoted    200 KiB",
+                Evacuate => "young    512 ->     64  old     4096 ->     3072  moved    200 KiB",
+                MarkEnd => "live 3072 KiB",
+                MarkStart | Slice | Stall => "work 890",
+            };
+            assert!(text.contains(says), "{text}");
+            assert!(text.starts_with("[  1234.568 ms] ") && text.ends_with("  heap     9216 KiB"), "{text}");
+            assert_eq!(text.find("  heap "), Some(120), "{text}");
+            let json: serde_json::Value = serde_json::from_str(&json_line(&event)).unwrap();
+            assert_eq!((json["kind"].as_str(), json["promoted"].as_u64()), (Some(kind.name()), Some(200 << 10)));
+            assert_eq!(json.as_object().map(|fields| fields.len()), Some(15));
+        }
+    }
 }

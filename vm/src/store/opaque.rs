@@ -92,6 +92,7 @@ impl StoreOpaque {
         &self.guest.roots
     }
 
+    #[cfg(feature = "test-hooks")]
     pub fn roots_mut(&mut self) -> &mut RootSet {
         &mut self.guest.roots
     }
