@@ -64,7 +64,7 @@ impl Compiler<'_> {
         self.spill_refs(self.refs_in_slots(refs).saturating_sub(1));
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
-            if !self.locals[local as usize].pinned {
+            if !self.locals[local as usize].pinned && self.outlives_call(local, keep) {
                 self.store_local(local);
             }
         }
@@ -73,6 +73,12 @@ impl Compiler<'_> {
                 self.store_local(local);
             }
         }
+    }
+
+    /// Whether the local is read after a call that takes the operands from `keep` on.
+    fn outlives_call(&self, local: u32, keep: usize) -> bool {
+        let of_arguments = self.stack[keep..].iter().filter(|operand| operand.place == Place::Alias(local)).count();
+        self.look.last_use[local as usize] > self.op || self.locals[local as usize].aliases as usize > of_arguments
     }
 
     /// After the call: nothing is left in the registers that it clobbers.
