@@ -152,5 +152,7 @@ fn report(events: &[GcEvent]) {
     }
     let evacuations = || events.iter().filter(|event| event.kind == Evacuate);
     let most = |of: fn(&GcEvent) -> u64| evacuations().map(of).max().unwrap_or(0);
+    let used = events.iter().rev().find(|event| event.kind == Minor).map_or(0, |event| event.old_after);
+    println!("blocks in use at the end: {} MiB", used >> 20);
     println!("most of an evacuation: {} bytes, {} words", most(|event| event.promoted), most(|event| event.remembered));
 }

@@ -398,7 +398,7 @@ impl Heap {
         if self.is_collected() {
             self.pace(roots);
         }
-        let swept = self.is_swept() || self.is_sparse_group_due();
+        let swept = self.is_swept() || self.is_sparse_waiting();
         self.is_marking() || !swept || self.trim_left > 0 || self.wants_sparse_tables()
     }
 
@@ -440,10 +440,13 @@ impl Heap {
                 None => Budget { fields: self.slice_fields(), ns: SLICE_NS },
             };
             self.mark_slice(budget, GcCause::Pace, roots);
-        } else if self.is_sparse_group_due() {
-            self.prepare_sparse_stop();
         } else {
-            self.sweep_slice();
+            if self.is_sparse_group_due() {
+                self.prepare_sparse_stop();
+            }
+            if !self.is_sparse_waiting() {
+                self.sweep_slice();
+            }
         }
     }
 }

@@ -37,7 +37,8 @@ pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> S
         entry.group = 0;
     }
     if live_units == 0 {
-        *entry = Default::default();
+        // All but the group.
+        (entry.state, entry.epoch, entry.overflowed, entry.next) = (BlockState::Free, 0, false, 0);
         memory.marks_mut(start, BLOCK_BYTES).fill(0);
         poison_range(memory, poison, start, BLOCK_BYTES);
         return Swept::Free;

@@ -13,7 +13,7 @@
 
 use crate::blocks::{block_of, block_start};
 use crate::raw::backing::BackingError;
-use crate::raw::cage::{BLOCK_REFS, BLOCKS_MAX, Cage, Memory};
+use crate::raw::cage::{BLOCK_REFS, BLOCKS_MAX, Cage, EMPTIED, Memory};
 use crate::raw::object::{ObjectReference, Slot, is_old};
 use crate::raw::side::SideVec;
 use crate::roots::RootVisitor;
@@ -70,7 +70,10 @@ impl Window {
     #[inline(always)]
     pub fn group_of(self, memory: Memory, reference: RawRef) -> u8 {
         if reference.wrapping_sub(self.start).rotate_right(1) < self.refs / 2 {
-            memory.group(block_of(reference))
+            match memory.group(block_of(reference)) {
+                EMPTIED => 0,
+                group => group,
+            }
         } else {
             0
         }

@@ -11,7 +11,7 @@
 use crate::blocks::block_start;
 use crate::mark::{EPOCH_MASK, marked_object};
 use crate::old::OldSpace;
-use crate::raw::cage::{BLOCK_BYTES, Memory};
+use crate::raw::cage::{BLOCK_BYTES, EMPTIED, Memory};
 use crate::raw::object::{ObjectReference, Slot};
 use crate::recorded::{Noticed, Recorded};
 use heapwood_gc_abi::header::{FORWARDED, LARGE, PINNED, UNLOGGED};
@@ -71,7 +71,7 @@ impl Relocation<'_> {
         members().for_each(|block| self.follow_from_copies(block));
         self.work.words += follow_noted(memory, self.marking, group) + follow_noted(memory, self.own, group);
         // Nothing leads there any more but what is left of objects that have moved.
-        blocks.iter().for_each(|block| memory.set_group(*block, 0));
+        members().for_each(|block| memory.set_group(block, EMPTIED));
     }
 
     /// Step 1 for a block. Returns what stays, in units of 8 bytes.

@@ -5,9 +5,9 @@
 //!    most [`GROUP_BYTES`] alive. A part of the block table is looked at, the next part at the next marking.
 //! 2. From then on edges into them are noted (`recorded`), and blocks that roots hold are dropped.
 //! 3. The sweep leaves them alone, but for those in which nothing is alive.
-//! 4. When all else is swept, each minor promotes everything, and after it the next group is emptied (`relocate`): in a
-//!    stop of its own, within the budget of a slice.
-//! 5. After the last group all chosen blocks are swept, which frees those that were emptied.
+//! 4. When no weak cell names anything dead any more, each minor promotes everything, and after it the next group is
+//!    emptied (`relocate`): in a stop of its own, within the budget of a slice. The sweep of other blocks goes on meanwhile.
+//! 5. After the last group, and the sweep, the chosen blocks are swept, which frees those that were emptied.
 //!
 //! At any time this can be *called off*: blocks that were not emptied yet are swept like others. So it is by whoever
 //! needs memory or a marking at once. It is over before the next marking begins.
@@ -49,6 +49,8 @@ const GROUPS_AT_ONCE: usize = 4;
 const FORCED_GROUPS: usize = 8;
 /// Unused bytes of blocks in use for which one more group pays.
 const WASTE_OF_GROUP: u64 = 3 * GROUP_BYTES;
+/// Groups wait no longer than until this part is left of the room between two markings.
+const LATEST_PART: u64 = 8;
 /// The tables may take this part of what is available.
 const AVAILABLE_PART: u64 = 16;
 
@@ -296,13 +298,21 @@ impl Heap {
 
     /// Whether the next minor should promote everything, since a group can be emptied after it.
     pub(crate) fn is_sparse_group_due(&self) -> bool {
+        // The sweep begins with cells; only then it comes to blocks.
+        self.sparse.is_moving() && self.old.sweep_cursor > 0
+    }
+
+    /// Whether groups wait for minors, and nothing else is to be done.
+    pub(crate) fn is_sparse_waiting(&self) -> bool {
         self.sparse.is_moving() && sweep::is_done(&self.old)
     }
 
     /// A step of the mutator's while groups wait: makes blocks for the next stop ready. Calls it off if there are none,
     /// or if the next marking should start.
     pub(crate) fn prepare_sparse_stop(&mut self) {
-        let due = self.config.mark_slice.is_none() && self.policy.is_marking_due(self.old.allocated_bytes);
+        // What is gained makes room, so a marking that is due may wait for some of the groups.
+        let room = self.policy.room_bytes();
+        let due = self.config.mark_slice.is_none() && self.old.allocated_bytes > room - room / LATEST_PART;
         let blocks = self.reserved_blocks() + STOP_BLOCKS;
         if due || self.old.blocks.make_ready(&mut self.cage, &mut self.charge, blocks).is_err() {
             self.call_off_sparse();

@@ -19,7 +19,7 @@ use crate::holes::{Swept, sweep_block};
 use crate::host_cells::HostCells;
 use crate::mark::EPOCH_MASK;
 use crate::old::OldSpace;
-use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED, Cage, LIVE_UNKNOWN, Memory};
+use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED, Cage, EMPTIED, LIVE_UNKNOWN, Memory};
 use crate::raw::object::ObjectReference;
 use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
@@ -101,14 +101,13 @@ impl Sweeper<'_> {
         let is_new = entry.epoch == epoch;
         match entry.state {
             BlockState::Small if !is_new => {
-                if entry.marked_units == 0 {
-                    entry.group = 0;
-                } else if !matches!(entry.group, 0 | COMPACTED) {
-                    // Left to `sparse`.
-                    self.old.sweep_cursor += 1;
-                    return ENTRY_COST;
-                }
                 self.old.sweep_cursor += 1;
+                match entry.group {
+                    0 | COMPACTED => {}
+                    group if entry.marked_units == 0 && group != EMPTIED => entry.group = 0,
+                    // Left to `sparse`.
+                    _ => return ENTRY_COST,
+                }
                 return self.small_block(memory, block);
             }
             BlockState::LargeHead if !is_new && is_dead_run => {

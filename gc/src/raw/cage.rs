@@ -41,6 +41,9 @@ pub const LIVE_UNKNOWN: u16 = u16::MAX;
 /// For [`BlockEntry::group`]: the compaction under way empties the block.
 pub const COMPACTED: u8 = u8::MAX;
 
+/// For [`BlockEntry::group`]: the block was emptied, as far as its objects can move, and waits to be swept.
+pub const EMPTIED: u8 = u8::MAX - 1;
+
 /// What a block of the old area is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
@@ -64,7 +67,8 @@ pub struct BlockEntry {
     pub state: BlockState,
     /// The marking after which it was swept or taken into use; older means: not swept yet.
     pub epoch: u8,
-    /// The block is to be emptied with the group of this number, or is [`COMPACTED`]; 0: it is not.
+    /// The block is to be emptied with the group of this number, or is [`COMPACTED`] or [`EMPTIED`]; 0: it
+    /// is not.
     pub group: u8,
     /// Objects here were marked but found no room on the mark stack.
     pub overflowed: bool,
