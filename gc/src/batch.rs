@@ -53,6 +53,8 @@ pub struct Batch {
     /// First and last of the chain of blocks with holes (index + 1), by their `next`.
     first: u32,
     last: u32,
+    /// Bytes of their holes.
+    hole_bytes: u64,
     /// Blocks that a helper has swept.
     helped: usize,
 }
@@ -60,8 +62,8 @@ pub struct Batch {
 impl Batch {
     fn new(memory: Memory) -> Batch {
         let (blocks, sizes) = ([0; BATCH_BLOCKS_MAX], BatchSizes::default());
-        let (freed, next, end, first, last, helped) = (0, 0, 0, 0, 0, 0);
-        Batch { memory, epoch: 0, poison: false, sizes, blocks, freed, next, end, first, last, helped }
+        let (freed, next, end, first, last, hole_bytes, helped) = (0, 0, 0, 0, 0, 0, 0);
+        Batch { memory, epoch: 0, poison: false, sizes, blocks, freed, next, end, first, last, hole_bytes, helped }
     }
 
     /// Lists a block of small objects that is not swept yet. False if there is no room.
@@ -96,7 +98,8 @@ impl Batch {
                     self.blocks[self.freed] = block;
                     self.freed += 1;
                 }
-                Swept::Holes => {
+                Swept::Holes(bytes) => {
+                    self.hole_bytes += bytes as u64;
                     match self.last {
                         0 => self.first = block + 1,
                         last => self.memory.block(last - 1).next = block + 1,
@@ -113,7 +116,7 @@ impl Batch {
     pub fn merge(&mut self, old: &mut OldSpace) -> (u64, u64) {
         let swept = self.next;
         old.blocks.release_swept(&self.blocks[..self.freed]);
-        old.add_recyclable(self.first, self.last);
+        old.add_recyclable(self.first, self.last, std::mem::take(&mut self.hole_bytes));
         old.listed_blocks -= swept as u32;
         self.blocks.copy_within(self.next..self.end, 0);
         (self.end, self.next, self.freed, self.first, self.last) = (self.left(), 0, 0, 0, 0);

@@ -112,8 +112,9 @@ impl Heap {
             self.start_marking(GcCause::Threshold, roots);
         } else if promote_all && self.is_sparse_group_due() {
             self.empty_sparse_group(cause, roots);
-        } else if cause == GcCause::LogFull && self.is_marking() {
-            // What was shaded since the last slice must not pile up while nothing is allocated.
+        } else if cause == GcCause::LogFull {
+            // Eden may never be granted further: what was shaded must not pile up, and who waits for the sweep waits
+            // in vain.
             self.pace(roots);
         }
     }

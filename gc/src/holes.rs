@@ -18,8 +18,8 @@ use heapwood_gc_abi::TypeId;
 pub enum Swept {
     /// Nothing lives there: its entry says that it is free.
     Free,
-    /// Holes; the entry names the first.
-    Holes,
+    /// Holes of so many bytes; the entry names the first.
+    Holes(u32),
     /// No room that is worth using.
     Full,
 }
@@ -55,7 +55,7 @@ pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> S
     });
     holes.add(memory, end_of(memory, last).unwrap_or(start), start + BLOCK_REFS);
     memory.block(block).first_hole = holes.first;
-    if holes.first == 0 { Swept::Full } else { Swept::Holes }
+    if holes.first == 0 { Swept::Full } else { Swept::Holes(holes.bytes) }
 }
 
 fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
@@ -92,6 +92,7 @@ fn walk_marks(mut memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(O
 struct Holes {
     first: u32,
     last: u32,
+    bytes: u32,
     poison: bool,
 }
 
@@ -111,5 +112,6 @@ impl Holes {
             last => memory.set_word(last + 2, start),
         }
         self.last = start;
+        self.bytes += bytes;
     }
 }

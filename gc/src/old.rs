@@ -63,6 +63,8 @@ pub struct OldSpace {
     pub sweep_end: u32,
     /// Blocks below the cursor that are listed in a batch and not merged yet.
     pub listed_blocks: u32,
+    /// Bytes of holes that were not handed out yet.
+    pub hole_bytes: u64,
     /// Bytes handed out since the last marking, large objects included.
     pub allocated_bytes: u64,
     memory: Memory,
@@ -90,6 +92,7 @@ impl OldSpace {
             sweep_cursor: 0,
             sweep_end: 0,
             listed_blocks: 0,
+            hole_bytes: 0,
             allocated_bytes: 0,
             memory,
             small: Bump::default(),
@@ -173,6 +176,7 @@ impl OldSpace {
         let bytes = self.memory.word(hole + 1);
         self.next_hole = self.memory.word(hole + 2);
         self.allocated_bytes += bytes as u64;
+        self.hole_bytes -= bytes as u64;
         Some(Bump { cursor: hole, end: hole + bytes / 4 })
     }
 
@@ -196,11 +200,13 @@ impl OldSpace {
         for bump in [std::mem::take(&mut self.small), std::mem::take(&mut self.overflow)] {
             self.count_used(bump);
         }
-        (self.next_hole, self.recyclable) = (0, 0);
+        (self.next_hole, self.recyclable, self.hole_bytes) = (0, 0, 0);
     }
 
-    /// Blocks were swept and have holes: a chain by their entries, from `first` to `last` (index + 1; 0: none).
-    pub fn add_recyclable(&mut self, first: u32, last: u32) {
+    /// Blocks were swept and have holes: a chain by their entries, from `first` to `last` (index + 1; 0: none), and
+    /// the bytes of their holes.
+    pub fn add_recyclable(&mut self, first: u32, last: u32, hole_bytes: u64) {
+        self.hole_bytes += hole_bytes;
         if last == 0 {
             return;
         }

@@ -3,7 +3,8 @@
 //! 1. After a marking that found L bytes alive the old space may grow to a goal of L + sqrt(L * g / s / c), with g the
 //!    rate at which it was filled, s the speed of marking and c a constant (the rule of MemBalancer): heaps that fill
 //!    fast or are slow to trace get more room. A marking starts when three quarters of that room are filled, and its
-//!    slices are as long as it takes to end before the rest is.
+//!    slices are as long as it takes to end before the rest is. Once the sweep knows how much there really is, in holes
+//!    and in free blocks, it starts while as many blocks as it needs are free.
 //! 2. Who gives a limit gives memory: if three quarters of what it leaves suffice, the room is twice as large.
 //! 3. As many bytes may be young as take 0.25 ms to copy at the speed that was measured, from 320 KiB to 2 MiB; fewer
 //!    when the speed falls so that they would take more than 0.3 ms. (Ten times that for throughput.) Near the limit
@@ -80,6 +81,10 @@ impl Clock {
 pub struct Policy {
     threshold_bytes: u64,
     live_bytes: u64,
+    /// What can be added to the old space between two markings at most, as far as that is known.
+    capacity_bytes: u64,
+    /// A marking starts when so many were added, at the latest.
+    due_bytes: u64,
     /// What old objects may take, and whether that is of a limit that was given.
     usable_bytes: u64,
     limit_is_given: bool,
@@ -105,6 +110,8 @@ impl Policy {
         Policy {
             threshold_bytes: config.initial_bytes.min(config.max_bytes / 2),
             live_bytes: 0,
+            capacity_bytes: u64::MAX,
+            due_bytes: u64::MAX,
             usable_bytes: config.max_bytes,
             limit_is_given: config.limit_is_given,
             last_end: Clock::default(),
@@ -121,12 +128,18 @@ impl Policy {
 
     /// Bytes that may be added to the old space between two markings.
     pub fn room_bytes(&self) -> u64 {
-        self.threshold_bytes - self.live_bytes
+        (self.threshold_bytes - self.live_bytes).min(self.capacity_bytes)
+    }
+
+    /// Bytes that are left for what is promoted while a marking runs.
+    fn marking_bytes(&self) -> u64 {
+        self.room_bytes() / MARKING_PART
     }
 
     /// Whether a marking is due when `allocated_bytes` were added to the old space since the last one.
     pub fn is_marking_due(&self, allocated_bytes: u64) -> bool {
-        allocated_bytes >= self.room_bytes() - self.room_bytes() / MARKING_PART
+        let room_bytes = self.threshold_bytes - self.live_bytes;
+        allocated_bytes >= (room_bytes - room_bytes / MARKING_PART).min(self.due_bytes)
     }
 
     /// A marking starts.
@@ -151,7 +164,7 @@ impl Policy {
     }
 
     fn room_left(&self) -> u64 {
-        self.room_bytes().saturating_sub(self.started_bytes).max(self.room_bytes() / MARKING_PART / 2)
+        self.room_bytes().saturating_sub(self.started_bytes).max(self.marking_bytes() / 2)
     }
 
     /// A marking ended `now` after `mark_ns`: `live_bytes` are alive or newer, `filled_bytes` were added since the last
@@ -174,15 +187,28 @@ impl Policy {
         if self.limit_is_given {
             room = room.max((room * GIVEN_ROOM).min((usable_bytes as f64 - live) * GIVEN_PART));
         }
-        // In a heap that is nearly full, what is left has to do.
-        let least = live_bytes + (usable_bytes / 32).max(256 << 10);
-        self.threshold_bytes = (live_bytes + room as u64).min(usable_bytes.max(least));
         self.live_bytes = live_bytes;
+        (self.capacity_bytes, self.due_bytes) = (u64::MAX, u64::MAX);
         self.usable_bytes = usable_bytes;
+        let most = usable_bytes.max(live_bytes + self.room_bytes_min());
+        self.threshold_bytes = (live_bytes + room as u64).min(most);
         self.last_end = now;
         if work.live_bytes > 1 << 16 {
             self.fields_per_byte = work.fields as f64 / work.live_bytes as f64;
         }
+    }
+
+    /// The sweep has ended: `allocated_bytes` were taken since the marking; what can be taken yet are `hole_bytes` in
+    /// holes, and then `free_bytes` in free blocks. Where much is in pieces too small to be used that is less than the
+    /// limit says; and a marking cannot do with holes, since it gives up those that are left when it starts.
+    pub fn after_sweep(&mut self, allocated_bytes: u64, hole_bytes: u64, free_bytes: u64) {
+        self.capacity_bytes = (allocated_bytes + hole_bytes + free_bytes).max(self.room_bytes_min());
+        self.due_bytes = allocated_bytes + hole_bytes + free_bytes.saturating_sub(self.marking_bytes());
+    }
+
+    /// In a heap that is nearly full, what is left has to do.
+    fn room_bytes_min(&self) -> u64 {
+        (self.usable_bytes / 32).max(256 << 10)
     }
 
     /// A minor copied `bytes` in `ns`: returns how many bytes may be young from now on.
@@ -284,6 +310,22 @@ mod tests {
         assert_eq!(young_at(&mut policy, 4.0), young_of_eden(NURSERY_BYTES_MIN));
         marked(&mut policy, 20 * MIB, 20 * MIB, 60 * MIB);
         assert!(young_at(&mut policy, 4.0) > 900 << 10, "it grows again");
+    }
+
+    #[test]
+    fn a_marking_starts_while_there_are_free_blocks() {
+        let mut policy = policy(1 << 30, false);
+        let room = marked(&mut policy, 20 * MIB, 80 * MIB, 64 * MIB);
+        let due = |policy: &Policy| (0..1 << 12).map(|step| step << 14).find(|bytes| policy.is_marking_due(*bytes));
+        let at_first = due(&policy).unwrap();
+        assert!(at_first.abs_diff(room - room / 4) < 1 << 14);
+        policy.after_sweep(2 * MIB, 100 * MIB, 100 * MIB);
+        assert_eq!(due(&policy), Some(at_first), "there is as much as the rule gives");
+        // A quarter of the 12 MiB that are there is left for the marking.
+        policy.after_sweep(2 * MIB, 2 * MIB, 8 * MIB);
+        assert_eq!((policy.room_bytes(), due(&policy)), (12 * MIB, Some(9 * MIB)));
+        policy.after_sweep(2 * MIB, 9 * MIB, MIB);
+        assert_eq!((policy.room_bytes(), due(&policy)), (12 * MIB, Some(11 * MIB)), "holes are no use for it");
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Sweeper<'_> {
 pub fn sweep_small(memory: Memory, old: &mut OldSpace, block: u32) {
     match sweep_block(memory, old.epoch, old.poisons(), block) {
         Swept::Free => old.blocks.release_swept(&[block]),
-        Swept::Holes => old.add_recyclable(block + 1, block + 1),
+        Swept::Holes(bytes) => old.add_recyclable(block + 1, block + 1, bytes as u64),
         Swept::Full => {}
     }
 }
@@ -238,8 +238,12 @@ impl Heap {
         if self.is_swept() {
             // Of the free memory beyond what is filled before the next major, a part goes back to the system: all of
             // it within some seconds and majors, unless a phase of the program needs it again.
-            let keep = self.nursery.reserve_blocks(self.nursery.eden_end());
-            let keep = keep + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
+            let reserve = self.nursery.reserve_blocks(self.nursery.eden_end());
+            let ready_bytes = self.old.blocks.ready_count() as u64 * BLOCK_BYTES as u64;
+            let free_bytes = ready_bytes + self.charge.available_bytes();
+            let free_bytes = free_bytes.saturating_sub(reserve as u64 * BLOCK_BYTES as u64);
+            self.policy.after_sweep(self.old.allocated_bytes, self.old.hole_bytes, free_bytes);
+            let keep = reserve + (self.policy.room_bytes() / BLOCK_BYTES as u64) as u32;
             let beyond = self.old.blocks.ready_count().saturating_sub(keep);
             let (now_ns, last_ns) = (self.clock(false).wall_ns, self.swept_ns);
             self.swept_ns = now_ns;
