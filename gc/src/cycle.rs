@@ -34,6 +34,8 @@ const PORTION_FIELDS: u64 = 500;
 const SLICE_NS: u64 = 120_000;
 /// Fields that a slice marks at least where no helper does: some 20 us.
 const SLICE_FIELDS_MIN: u64 = 8_000;
+/// And at most, whatever the clock says: a third more than was ever seen to fit that time.
+const SLICE_FIELDS_MAX: u64 = 100_000;
 /// Objects that the mutator may have shaded and not handed over.
 const SHADED_MAX: usize = 16 << 20;
 /// Shaded references that wait unmarked.
@@ -318,7 +320,7 @@ impl Heap {
             }
             used += marker.work.fields - fields;
             left = left.saturating_sub(used.max(1));
-            let late = budget.ns != u64::MAX && self.clock(false).wall_ns - stop.start.wall_ns > budget.ns;
+            let late = self.ends_slices(budget.ns) && self.clock(false).wall_ns - stop.start.wall_ns > budget.ns;
             if left == 0 || late || self.is_marked_through() {
                 break;
             }
@@ -326,6 +328,15 @@ impl Heap {
         self.sync_side_charge();
         let mark = self.loan.marker().work.since(&before);
         Done { mark, roots: visited.slots, frames: visited.frames, handed_over, ..Done::default() }
+    }
+
+    /// Whether the clock can end a slice of `ns`.
+    fn ends_slices(&self, ns: u64) -> bool {
+        #[cfg(feature = "test-hooks")]
+        if self.hooks.endless_slices {
+            return false;
+        }
+        ns != u64::MAX
     }
 
     /// A slice while a helper marks: more roots, and what the mutator shaded.
@@ -417,13 +428,11 @@ impl Heap {
     /// Fields that the mutator should mark now. With a helper that keeps up, few.
     fn slice_fields(&mut self) -> u64 {
         let due = self.policy.fields_due(self.loan.progress(), self.old.allocated_bytes);
-        if !self.loan.has_helpers() {
-            return due.max(SLICE_FIELDS_MIN);
-        }
-        if due > 0 {
+        let has_helpers = self.loan.has_helpers();
+        if has_helpers && due > 0 {
             self.loan.ask_back();
         }
-        due.max(PORTION_FIELDS)
+        due.clamp(if has_helpers { PORTION_FIELDS } else { SLICE_FIELDS_MIN }, SLICE_FIELDS_MAX)
     }
 
     /// Whether the room that a marking was to end in is used up.

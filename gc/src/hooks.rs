@@ -18,6 +18,8 @@ pub struct Hooks {
     pub skip_weak_reads: bool,
     /// What is not noted of edges into blocks that are to be emptied, from the next choice on.
     pub skip_noting: Option<Noticed>,
+    /// Slices of markings do not end by the clock.
+    pub endless_slices: bool,
     /// The next entry of the log finds no memory, as if the system had refused it.
     pub lose_next_log: bool,
 }

@@ -26,6 +26,9 @@ struct Setup {
     due: usize,
 }
 
+/// Fields that a slice marks at most by itself.
+const SLICE_FIELDS_MAX: u64 = 100_000;
+
 fn setup(mark_slice: u64) -> Setup {
     setup_with(mark_slice, None)
 }
@@ -113,6 +116,15 @@ impl Setup {
         let events = self.events.lock().unwrap().clone();
         while self.heap.step(&mut self.roots) {}
         events
+    }
+
+    /// Marks to the end, and leaves the sweep.
+    fn mark_only(&mut self) {
+        while self.heap.step(&mut self.roots) {}
+        self.heap.start_major(&mut self.roots);
+        while self.heap.is_marking() {
+            self.heap.step(&mut self.roots);
+        }
     }
 }
 
@@ -206,6 +218,47 @@ fn slices_keep_to_their_budget() {
             setup.heap.check(&mut setup.roots);
         }
     }
+}
+
+#[test]
+fn a_late_marking_has_slices_of_bounded_work_whatever_the_clock_says() {
+    let mut setup = setup(0);
+    setup.list(1_200_000);
+    setup.heap.hooks().endless_slices = true;
+    let events = setup.mark(|setup, step| {
+        if step == 0 {
+            // More than any room, so that all that is left is due at once.
+            setup.heap.alloc_old_array(setup.types.data[0].0, 256 << 20, &mut setup.roots).unwrap();
+        }
+    });
+    assert_bounds("late", &events, SLICE_FIELDS_MAX, TOP_SLOTS);
+    let most = of_kind(&events, GcEventKind::Slice).map(|slice| slice.work_units).max();
+    assert!(most >= Some(SLICE_FIELDS_MAX), "nothing else has ended slices: {most:?}");
+}
+
+#[test]
+fn the_sweep_goes_on_after_minors_of_a_full_log() {
+    let mut setup = setup(0);
+    setup.list(500_000);
+    setup.array(100_000);
+    *setup.slot(0) = 0;
+    setup.heap.promote_all(&mut setup.roots);
+    setup.mark_only();
+    setup.events.lock().unwrap().clear();
+    for round in 0..400 {
+        // The first store into each chunk: nothing is allocated, and the log is full before they are through.
+        for chunk in 0..100_000 / 32 {
+            let (array, value) = (*setup.slot(1), *setup.slot(2));
+            setup.heap.array_set_ref(array, chunk * 32 + round % 32, value);
+            if setup.heap.wants_collection() {
+                setup.heap.collect_minor(&mut setup.roots);
+            }
+        }
+    }
+    let events = setup.events.lock().unwrap().clone();
+    let swept: u64 = of_kind(&events, GcEventKind::Slice).map(|event| event.work_units).sum();
+    // 24 bytes a node.
+    assert!(swept >= 12_000_000 / (32 << 10), "{swept} blocks in {} minors", setup.heap.stats().minors);
 }
 
 #[test]
