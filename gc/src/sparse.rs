@@ -44,7 +44,7 @@ const FORCED_STEPS_MAX: usize = 30;
 const GAIN_BLOCKS_MIN: u64 = 16;
 const GAIN_PART_MIN: u64 = 16;
 /// Groups that memory is made ready for at a time.
-const GROUPS_AT_ONCE: usize = 4;
+const GROUPS_AT_ONCE: usize = 2;
 /// Groups where tests want evacuations at any time.
 const FORCED_GROUPS: usize = 8;
 /// Unused bytes of blocks in use for which one more group pays.

@@ -105,7 +105,9 @@ impl<T: Plain> SideVec<T> {
             return Ok(());
         }
         self.grow(cage, capacity)?;
-        cage.populate_side(self.offset, self.committed_bytes)?;
+        // Pages that are there would be walked again.
+        let from = self.populated * size_of::<T>() / super::backing::PAGE_BYTES * super::backing::PAGE_BYTES;
+        cage.populate_side(self.offset + from, self.committed_bytes - from)?;
         self.populated = self.capacity;
         Ok(())
     }
