@@ -218,7 +218,7 @@ fn refuse(program: &Program, slice: u64, threads: usize, calls: fn(u64) -> Range
     assert!(all > birth + 8, "{}: {birth} calls for its birth, {all} in all", program.name);
     let mut outcomes = Outcomes::default();
     // What large programs do over and over is tried now and then.
-    for call in (1..=all).filter(|call| *call <= 100 || call % 9 == 0) {
+    for call in (1..=all).filter(|call| *call <= 60 || call % 13 == 0) {
         let place = format!("{}, call {call} of {all}", program.name);
         let mut running = match Running::start(config.clone().refuse_calls(calls(call)), program) {
             Ok(running) => running,
