@@ -262,7 +262,7 @@ impl Heap {
         let is_home = self.loan.is_home();
         let done = if is_home { self.mark_portions(budget, &stop, roots) } else { self.feed_helper(roots) };
         let ended = is_home && self.is_marked_through();
-        if is_home && !ended {
+        if is_home && !ended && !self.is_marking_far_behind() {
             self.loan.lend(&mut self.cage, self.charge.available_bytes());
         }
         self.cycle.mark_ns += self.tell(GcEventKind::Slice, cause, stop, done);
@@ -440,10 +440,29 @@ impl Heap {
         self.cycle.marking && self.policy.is_late(self.old.allocated_bytes)
     }
 
+    /// Whether a helper that has the marker must be waited for: it may have been put aside by the system, and without an
+    /// end of the marking the heap would grow without bound.
+    fn is_marking_far_behind(&self) -> bool {
+        self.cycle.marking && self.policy.is_far_behind(self.old.allocated_bytes)
+    }
+
+    /// Takes the marker back from a helper: a stall, if it is not at home.
+    fn wait_for_helper(&mut self) {
+        if !self.loan.is_home() {
+            let stop = self.stop();
+            self.loan.marker();
+            self.stats.stalls += 1;
+            self.tell(GcEventKind::Stall, GcCause::Pace, stop, Done::default());
+        }
+    }
+
     /// What is due besides minors, a bounded step of it: marking or sweeping. At each grant of eden, and when an old
     /// object was allocated.
     pub(crate) fn pace(&mut self, roots: &mut dyn RootProvider) {
         if self.cycle.marking {
+            if self.is_marking_far_behind() {
+                self.wait_for_helper();
+            }
             let budget = match self.config.mark_slice {
                 Some(fields) => Budget { fields: fields.get(), ns: u64::MAX },
                 None => Budget { fields: self.slice_fields(), ns: SLICE_NS },

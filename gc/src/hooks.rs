@@ -4,6 +4,10 @@ use crate::batch::BatchSizes;
 use crate::heap::Heap;
 pub use crate::recorded::Noticed;
 use heapwood_gc_abi::RawRef;
+use std::sync::atomic::AtomicU64;
+
+/// Milliseconds for which a helper is put aside, as if by the system, before each portion of a marking.
+pub static HELPER_DELAY_MS: AtomicU64 = AtomicU64::new(0);
 
 /// What is broken next.
 #[derive(Clone, Copy, Debug, Default)]

@@ -76,7 +76,7 @@ pub use event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
 pub use heap::{GcListener, Heap, HelperListener};
 pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]
-pub use hooks::Noticed;
+pub use hooks::{HELPER_DELAY_MS, Noticed};
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
 pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};

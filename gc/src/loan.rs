@@ -7,6 +7,8 @@ use crate::raw::cage::Cage;
 use crate::raw::side::SideVec;
 use crate::spans::Span;
 use std::sync::Arc;
+#[cfg(feature = "test-hooks")]
+use std::sync::atomic::Ordering;
 
 /// Fields that a helper marks between two looks at the inbox: some 50 us.
 const PORTION_FIELDS: u64 = 20_000;
@@ -34,6 +36,8 @@ impl Work<SideVec<u32>> for Marker {
     }
 
     fn portion(&mut self) -> Portion {
+        #[cfg(feature = "test-hooks")]
+        std::thread::sleep(std::time::Duration::from_millis(crate::hooks::HELPER_DELAY_MS.load(Ordering::Relaxed)));
         // A field pushes an object at most; what is scanned at once may pass the budget.
         let room = self.grey.room().saturating_sub(ELEMENTS_AT_ONCE as usize) as u64;
         if room < PORTION_FIELDS_MIN {

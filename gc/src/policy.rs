@@ -25,6 +25,9 @@ const MARKING_PART: u64 = 4;
 /// What a given limit may make of the room, and the parts of what it leaves that this may take.
 const GIVEN_ROOM: f64 = 2.0;
 const GIVEN_PART: f64 = 0.75;
+/// A marking is far behind when this many times the room it was to end in, and these bytes, were added meanwhile.
+const FAR_BEHIND: u64 = 2;
+const FAR_BEHIND_BYTES: u64 = 8 << 20;
 /// Fields for each byte of the old space, before that was measured.
 const FIELDS_PER_BYTE: f64 = 0.2;
 /// Room that every heap gets.
@@ -161,6 +164,11 @@ impl Policy {
     /// Whether the room is used up while a marking runs.
     pub fn is_late(&self, allocated_bytes: u64) -> bool {
         allocated_bytes - self.started_bytes > self.room_left()
+    }
+
+    /// Whether so much more was added that the mutator has to wait for the marker, wherever that is.
+    pub fn is_far_behind(&self, allocated_bytes: u64) -> bool {
+        allocated_bytes - self.started_bytes > FAR_BEHIND * self.room_left() + FAR_BEHIND_BYTES
     }
 
     fn room_left(&self) -> u64 {

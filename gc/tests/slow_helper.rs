@@ -1,0 +1,48 @@
+//! A helper that the system puts aside while it has the marker: the heap does not grow without bound meanwhile.
+
+mod common;
+
+use common::{Roots, Types};
+use heapwood_gc::{GcEventKind, HELPER_DELAY_MS, Heap, HeapConfig, Helpers};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+const LIVE_NODES: usize = 200_000;
+const NODE_BYTES: u64 = 24;
+const INITIAL_BYTES: u64 = 8 << 20;
+
+/// A list that stays, then lists that die; the most bytes that were in use, and the number of stalls.
+fn run(delay_ms: u64) -> (u64, u64) {
+    HELPER_DELAY_MS.store(delay_ms, Ordering::Relaxed);
+    let types = Types::new();
+    let helpers = Some(Arc::new(Helpers::new(1)));
+    let config = HeapConfig { max_bytes: 4 << 30, initial_bytes: INITIAL_BYTES, helpers, ..HeapConfig::default() };
+    let mut heap = Heap::new(&config, types.table.clone()).unwrap();
+    let stalls = Arc::new(Mutex::new(0));
+    let told = stalls.clone();
+    heap.set_listener(Some(Box::new(move |event| *told.lock().unwrap() += (event.kind == GcEventKind::Stall) as u64)));
+    let mut roots = Roots { frames: vec![vec![0; 2]], globals: vec![0], dirty: vec![false], ..Roots::default() };
+    for round in 0..80 {
+        let slot = (round > 0) as usize;
+        roots.frames[0][slot] = 0;
+        for _ in 0..LIVE_NODES {
+            let node = heap.alloc_struct(types.structs[2].id, &mut roots).unwrap();
+            heap.write_ref(node, 4, roots.frames[0][slot]);
+            roots.frames[0][slot] = node;
+        }
+    }
+    HELPER_DELAY_MS.store(0, Ordering::Relaxed);
+    let stats = heap.stats();
+    assert_eq!(stats.stalls, *stalls.lock().unwrap(), "each wait is an event");
+    assert!(stats.promoted_bytes > 60 * LIVE_NODES as u64 * NODE_BYTES, "{} bytes promoted", stats.promoted_bytes);
+    (stats.peak_bytes, stats.stalls)
+}
+
+#[test]
+fn the_mutator_waits_for_a_marker_that_is_far_behind() {
+    let (_, _) = run(0);
+    let (bytes, stalls) = run(30);
+    println!("{bytes} bytes at most, {stalls} stalls");
+    assert!(stalls > 0, "the helper never had the marker");
+    assert!(bytes < 100 << 20, "{bytes} bytes");
+}
