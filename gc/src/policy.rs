@@ -16,8 +16,8 @@ use crate::config::{GcProfile, HeapConfig, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_
 use crate::mark::MarkWork;
 use crate::nursery::SURVIVOR_PART;
 
-/// c of the rule, in 1/bytes: 15 MB alive, filled at 1.2 GB/s, traced at 2 GB/s, get 29 MB.
-const BALANCE: f64 = 1.1e-8;
+/// c of the rule, in 1/bytes: 15 MB alive, filled at 1.2 GB/s, traced at 2 GB/s, get 26 MB.
+const BALANCE: f64 = 1.3e-8;
 /// How much of the last rates is kept.
 const SMOOTHING: f64 = 0.5;
 /// Part of the room that is left for what is promoted while a marking runs.
