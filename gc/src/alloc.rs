@@ -276,10 +276,10 @@ impl Heap {
         self.shrink_nursery();
         let gained = used_before.saturating_sub(self.charge.used_bytes());
         let is_futile = *attempt > 2 && gained < limit_bytes / FREE_PART_MIN;
-        // With little left, going on would collect for every few objects. But a compaction that gained something lets the
-        // next one gain more.
-        let is_low = *attempt > 1 && self.charge.available_bytes() < limit_bytes / FREE_PART_MIN;
-        if is_low && gained > 0 && *attempt < COMPACTIONS_MAX {
+        // With little left, going on would collect for every few objects. But holes are not counted before a compaction, and
+        // one that gained something lets the next one gain more.
+        let is_low = self.charge.available_bytes() < limit_bytes / FREE_PART_MIN;
+        if is_low && (*attempt == 1 || gained > 0 && *attempt < COMPACTIONS_MAX) {
             return self.emergency(attempt, refused, requested_bytes, roots);
         }
         if is_futile || is_low { Err(self.exhausted(requested_bytes, refused)) } else { Ok(()) }
