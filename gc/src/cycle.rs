@@ -36,6 +36,8 @@ const SLICE_NS: u64 = 120_000;
 const SLICE_FIELDS_MIN: u64 = 8_000;
 /// And at most, whatever the clock says: a third more than was ever seen to fit that time.
 const SLICE_FIELDS_MAX: u64 = 100_000;
+/// A helper that is far behind and made no progress for so long stands still.
+const STANDS_NS: u64 = 10_000_000;
 /// Objects that the mutator may have shaded and not handed over.
 const SHADED_MAX: usize = 16 << 20;
 /// Shaded references that wait unmarked.
@@ -56,6 +58,10 @@ pub struct Cycle {
     mark_ns: u64,
     helper_ns_before: u64,
     allocated_before: u64,
+    /// Progress of a helper that is far behind, and when it was seen first.
+    seen: (u64, u64),
+    /// A helper stood still in this marking.
+    helper_stands: bool,
 }
 
 /// How much one slice may do.
@@ -82,6 +88,8 @@ impl Cycle {
             mark_ns: 0,
             helper_ns_before: 0,
             allocated_before: 0,
+            seen: (u64::MAX, 0),
+            helper_stands: false,
         }
     }
 }
@@ -243,6 +251,7 @@ impl Heap {
         self.cycle.marking = true;
         self.cycle.roots_left = true;
         self.cycle.mark_ns = 0;
+        (self.cycle.seen, self.cycle.helper_stands) = ((u64::MAX, 0), false);
         self.cycle.helper_ns_before = self.loan.helper_cpu_ns();
         self.cycle.allocated_before = self.old.allocated_bytes;
         self.policy.marking_started(self.old.allocated_bytes);
@@ -262,7 +271,7 @@ impl Heap {
         let is_home = self.loan.is_home();
         let done = if is_home { self.mark_portions(budget, &stop, roots) } else { self.feed_helper(roots) };
         let ended = is_home && self.is_marked_through();
-        if is_home && !ended && !self.is_marking_far_behind() {
+        if is_home && !ended && !self.cycle.helper_stands {
             self.loan.lend(&mut self.cage, self.charge.available_bytes());
         }
         self.cycle.mark_ns += self.tell(GcEventKind::Slice, cause, stop, done);
@@ -440,17 +449,17 @@ impl Heap {
         self.cycle.marking && self.policy.is_late(self.old.allocated_bytes)
     }
 
-    /// Whether a helper that has the marker must be waited for: it may have been put aside by the system, and without an
-    /// end of the marking the heap would grow without bound.
-    fn is_marking_far_behind(&self) -> bool {
-        self.cycle.marking && self.policy.is_far_behind(self.old.allocated_bytes)
-    }
-
-    /// Takes the marker back from a helper: a stall, if it is not at home.
-    fn wait_for_helper(&mut self) {
-        if !self.loan.is_home() {
+    /// The marking is far behind. If a helper has the marker and stands still, since the system has put it aside, it is
+    /// waited for, which is a stall, and not asked again: without an end of the marking the heap would grow without bound.
+    fn wait_for_standing_helper(&mut self) {
+        let (progress, now_ns) = (self.loan.progress(), self.clock(false).wall_ns);
+        let (seen, since_ns) = self.cycle.seen;
+        if self.loan.is_home() || progress != seen {
+            self.cycle.seen = (progress, now_ns);
+        } else if now_ns - since_ns > STANDS_NS {
             let stop = self.stop();
             self.loan.marker();
+            self.cycle.helper_stands = true;
             self.stats.stalls += 1;
             self.tell(GcEventKind::Stall, GcCause::Pace, stop, Done::default());
         }
@@ -460,8 +469,8 @@ impl Heap {
     /// object was allocated.
     pub(crate) fn pace(&mut self, roots: &mut dyn RootProvider) {
         if self.cycle.marking {
-            if self.is_marking_far_behind() {
-                self.wait_for_helper();
+            if self.policy.is_far_behind(self.old.allocated_bytes) {
+                self.wait_for_standing_helper();
             }
             let budget = match self.config.mark_slice {
                 Some(fields) => Budget { fields: fields.get(), ns: u64::MAX },

@@ -166,7 +166,7 @@ impl Policy {
         allocated_bytes - self.started_bytes > self.room_left()
     }
 
-    /// Whether so much more was added that the mutator has to wait for the marker, wherever that is.
+    /// Whether so much more was added that the mutator has to wait for a helper that stands still.
     pub fn is_far_behind(&self, allocated_bytes: u64) -> bool {
         allocated_bytes - self.started_bytes > FAR_BEHIND * self.room_left() + FAR_BEHIND_BYTES
     }
