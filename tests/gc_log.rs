@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{finish, heapwood, scratch};
+use common::{finish, heapwood, scratch, skip};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
@@ -125,7 +125,7 @@ fn a_log_in_hotspots_shape_has_every_stop() {
 #[test]
 fn gcviewer_counts_the_same_pauses() {
     let Some(jar) = std::env::var_os("HEAPWOOD_GCVIEWER") else {
-        eprintln!("skipped: HEAPWOOD_GCVIEWER does not name a jar");
+        skip("gcviewer", "HEAPWOOD_GCVIEWER does not name a jar");
         return;
     };
     let dir = scratch("gc-log-gcviewer");

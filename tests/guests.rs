@@ -54,7 +54,10 @@ fn main() {
     let cases = match common::folder_from_env("HEAPWOOD_GUESTS") {
         Some(folder) => cases::of_folder(&folder),
         None => {
-            eprintln!("skipped: HEAPWOOD_GUESTS names no folder of further programs; only those of tests/guests run");
+            common::skip(
+                "guests",
+                "HEAPWOOD_GUESTS names no folder of further programs; only those of tests/guests run",
+            );
             cases::kotlin(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin"))
         }
     };

@@ -122,7 +122,10 @@ fn each_row_about_programs_names_cases() {
             let is_there = cases.lines().any(|line| line.split('\t').next() == Some(case))
                 || more.contains(&format!("\"name\": \"{case}\""));
             if !is_there && all.is_none() {
-                eprintln!("skipped: {case} ({}) is a case of the folder that HEAPWOOD_GUESTS names", row.what);
+                common::skip(
+                    "guests",
+                    format_args!("{case} ({}) is a case of the folder that HEAPWOOD_GUESTS names", row.what),
+                );
                 continue;
             }
             assert!(is_there, "{}: there is no case {case}", row.what);

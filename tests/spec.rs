@@ -101,7 +101,10 @@ fn main() {
     let expected = expected_failures(include_str!("spec-expected-failures.txt"));
     let absent: Vec<_> = expected.keys().filter(|name| !scripts.contains_key(*name)).map(String::as_str).collect();
     if !absent.is_empty() {
-        eprintln!("skipped: scripts of the list of expected failures that are not there: {}", absent.join(", "));
+        common::skip(
+            "spec-expected-failures",
+            format_args!("scripts of the list are not there: {}", absent.join(", ")),
+        );
     }
     let totals = Arc::new(Totals::new(MODES.map(|mode| mode.name)));
     let mut trials = Vec::new();
@@ -178,7 +181,7 @@ fn scripts_of_specification(folder: &Path) -> BTreeMap<String, PathBuf> {
     let mut scripts = BTreeMap::new();
     for part in ["core", "legacy", "custom"] {
         if !folder.join(part).is_dir() {
-            eprintln!("skipped: HEAPWOOD_SPEC has no {part}/");
+            common::skip("spec-part", format_args!("HEAPWOOD_SPEC has no {part}/"));
             continue;
         }
         let found = scripts_of_folder(&folder.join(part));
@@ -242,9 +245,8 @@ fn scripts_of_crate() -> BTreeMap<String, PathBuf> {
             add(format!("core/{}/{}", test.parent(), test.name()), test.raw());
         }
     }
-    eprintln!(
-        "skipped: HEAPWOOD_SPEC does not name the scripts; the crate has {} of 258, without 16 of core/memory64",
-        scripts.len()
-    );
+    let found = scripts.len();
+    let what = "HEAPWOOD_SPEC does not name the scripts; the crate has";
+    common::skip("spec-scripts", format_args!("{what} {found} of 258, without 16 of core/memory64"));
     scripts
 }

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 fn main() {
     let mut trials = Vec::new();
     match common::folder_from_env("HEAPWOOD_WASI_TESTSUITE") {
-        None => eprintln!("skipped: HEAPWOOD_WASI_TESTSUITE does not name the programs of the WASI test suite"),
+        None => {
+            common::skip("wasi-testsuite", "HEAPWOOD_WASI_TESTSUITE does not name the programs of the WASI test suite")
+        }
         Some(folder) => {
             for program in programs(&folder) {
                 let name = program.strip_prefix(&folder).expect("it lies below").with_extension("");

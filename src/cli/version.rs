@@ -1,6 +1,6 @@
 //! `heapwood --version`.
 
-use heapwood::{FEATURES, MAX_STACK_DEFAULT};
+use heapwood::{FEATURES, MAX_STACK_DEFAULT, TEST_HOOKS};
 
 /// One line; with `verbose` what a bug report needs.
 pub fn print(verbose: bool) {
@@ -19,6 +19,9 @@ pub fn print(verbose: bool) {
     println!("features off: {}", named(false));
     println!("--max-stack: {}m", MAX_STACK_DEFAULT >> 20);
     println!("--gc: generational");
+    if let Some(built_with) = TEST_HOOKS {
+        println!("{built_with}");
+    }
 }
 
 fn processor() -> Option<String> {

@@ -98,7 +98,7 @@ pub fn of_folder(folder: &Path) -> Vec<Case> {
         }
     }
     if !skipped.is_empty() {
-        eprintln!("skipped: no such host yet: {}", skipped.join(", "));
+        crate::common::skip("guest-hosts", format_args!("no such host yet: {}", skipped.join(", ")));
     }
     cases
 }

@@ -57,3 +57,7 @@ pub use trap::{Trap, TrapKind};
 pub use types::*;
 pub use value::Val;
 pub use weak::{WeakEntry, WeakRoot};
+
+/// What `heapwood --version -v` says of a build that has the feature `test-hooks`, which no shipped build has.
+pub const TEST_HOOKS: Option<&str> =
+    if cfg!(feature = "test-hooks") { Some("heapwood: built with test-hooks") } else { None };

@@ -1,6 +1,10 @@
 //! Memories as the host makes them, their ends, and 64-bit memories above 4 GiB.
 
+#[path = "../../tests/common/skip.rs"]
+mod skip;
+
 use heapwood_vm::*;
+use skip::skip;
 
 fn engine(guard: bool) -> Engine {
     Engine::new(Config::new().memory64_guard(guard)).unwrap()
@@ -60,7 +64,7 @@ fn pages_of_one_byte_are_exact_beside_a_full_memory() {
     let mut store = Store::new(&engine, ());
     let instance = match Instance::new(&mut store, &module, &[]) {
         Ok(instance) => instance,
-        Err(error) => return eprintln!("skipped: a full memory of 4 GiB: {error}"),
+        Err(error) => return skip("memory-4g", error),
     };
     let mut call = |name: &str, arg: u32| {
         instance.get_typed_func::<i32, i32>(&mut store, name).unwrap().call(&mut store, arg as i32).map_err(trap)
@@ -182,7 +186,7 @@ impl Large {
         let instance = match made {
             Ok(instance) => instance,
             Err(error) => {
-                eprintln!("skipped: a 64-bit memory of 64 GiB, guarded: {guard}: {error}");
+                skip("memory-64g", format_args!("guarded: {guard}: {error}"));
                 return None;
             }
         };
@@ -190,7 +194,7 @@ impl Large {
         let mut large = Large { store, instance, memory };
         let old = large.call::<_, i64>("grow", (LARGE / 65536 - 1) as i64).unwrap();
         if old == -1 {
-            eprintln!("skipped: growing a 64-bit memory to 64 GiB, guarded: {guard}: the system refuses");
+            skip("memory-64g", format_args!("guarded: {guard}: the system refuses to grow it"));
             return None;
         }
         assert_eq!((old, large.memory.data_size(&large.store) as u64), (1, LARGE));

@@ -2,7 +2,11 @@
 //!
 //! `HEAPWOOD_SPEC` names the folder of the scripts; unset, the test says that it saw none.
 
+#[path = "../../../tests/common/skip.rs"]
+mod skip;
+
 use heapwood_module::{Features, ModuleError, decode, detect, is_malformed};
+use skip::skip;
 use std::path::{Path, PathBuf};
 use wast::parser::{self, ParseBuffer};
 use wast::{QuoteWat, Wast, WastDirective, Wat};
@@ -61,7 +65,7 @@ fn judge_text(module: &mut QuoteWat<'_>, features: Features) -> (Verdict, Option
 #[test]
 fn modules_of_the_scripts_are_judged_as_they_say() {
     let Some(folder) = std::env::var_os("HEAPWOOD_SPEC") else {
-        println!("skipped: HEAPWOOD_SPEC does not name the scripts");
+        skip("spec-scripts", "HEAPWOOD_SPEC does not name the scripts that modules are judged by");
         return;
     };
     let mut paths = Vec::new();

@@ -1,7 +1,11 @@
 //! What the generated tests share: the modes in which they run.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
+
+#[path = "../../../tests/common/skip.rs"]
+mod skip;
 
 use heapwood_vm::Config;
+pub use skip::skip;
 
 /// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two.
 pub fn modes() -> [(&'static str, Config); 4] {

@@ -284,7 +284,7 @@ fn accesses_reach_all_of_four_gigabytes(mode: usize) {
         match Lab::with(&config, &[], &shape.module()) {
             Ok(mut lab) => check_shape(&mut lab, &shape, shape.length, true),
             Err(error) if matches!(error.kind(), ErrorKind::Limit(_)) => {
-                eprintln!("skipped in mode {name}: the machine has no memory of 4 GiB: {error}");
+                common::skip("memory-4g", format_args!("in mode {name}: {error}"));
             }
             Err(error) => panic!("{error}"),
         }
