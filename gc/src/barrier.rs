@@ -48,6 +48,36 @@ impl Heap {
         }
     }
 
+    /// Logs all of an object that was allocated since the last collection and holds null references only, if it is old and
+    /// has any: references may be stored into it without the barrier until something may collect. They need no snapshot,
+    /// since there is nothing to overwrite; the next minor promotes what they name and notes those that lead into
+    /// blocks that are to be emptied. Never collects; ask `wants_collection` afterwards.
+    pub fn log_fresh(&mut self, object: RawRef) {
+        let fresh = ObjectReference(object);
+        let header = self.memory.header(fresh);
+        let references = ref_count(self.memory, fresh, self.memory.descriptor(TypeId::of_header(header)));
+        if header & UNLOGGED == 0 || references == 0 {
+            return;
+        }
+        #[cfg(debug_assertions)]
+        self.assert_empty(fresh);
+        if self.descriptor_of(object).kind != ObjectKind::ArrayRef || !self.logs_chunks(object) {
+            return self.log(object);
+        }
+        for chunk in 0..references.div_ceil(CHUNK_REFS) {
+            self.log_chunk(object, chunk);
+        }
+        self.after_log();
+    }
+
+    #[cfg(debug_assertions)]
+    fn assert_empty(&self, fresh: ObjectReference) {
+        let (memory, id) = (self.memory, self.type_of(fresh.0));
+        memory.each_slot(fresh, id, memory.descriptor(id), |slot| {
+            debug_assert_eq!(memory.slot(slot), 0, "{:#x} holds references already", fresh.0);
+        });
+    }
+
     /// Whether a reference array logs chunks rather than itself.
     fn logs_chunks(&self, array: RawRef) -> bool {
         debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);

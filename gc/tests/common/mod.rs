@@ -10,7 +10,7 @@ use compare::read_bits;
 use heapwood_gc::{Exhausted, Heap, HeapConfig};
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use heapwood_gc_abi::{FieldKind, RawRef, i31_encode};
-pub use parts::{Roots, Types, array_type, struct_type};
+pub use parts::{Roots, StructType, Types, array_type, struct_type};
 use std::collections::{HashMap, HashSet};
 
 /// A small generator of random numbers.

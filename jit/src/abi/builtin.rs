@@ -90,10 +90,16 @@ builtins! {
     Call TableInit(table, segment, dst, src, len),
     /// `elem.drop`.
     Call ElemDrop(segment),
-    /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. May collect.
+    /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. It may be old: references are
+    /// stored into it with a barrier. May collect.
     Call StructAlloc(type_id),
-    /// An array of `len` zeroed elements; traps if too large. May collect.
+    /// The same, but up to the next safe point no barrier is needed: an old one is in the log. May collect.
+    Call StructNew(type_id),
+    /// An array of `len` zeroed elements; traps if too large. It may be old: references are stored into it with a barrier.
+    /// May collect.
     Call ArrayAlloc(type_id, len),
+    /// The same, but up to the next safe point no barrier is needed: all of an old one is in the log. May collect.
+    Call ArrayNewFixed(type_id, len),
     /// `array.copy`, with null and bounds checks.
     Call ArrayCopy(dst, dst_index, src, src_index, len),
     /// `array.fill`, with null and bounds checks; the value's bits in two words.

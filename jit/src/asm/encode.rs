@@ -12,6 +12,28 @@ pub(crate) enum Width {
     W64,
 }
 
+/// A constant that one instruction stores. It knows how many bytes it takes in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Imm {
+    B8(u8),
+    B16(u16),
+    B32(u32),
+    /// Eight bytes: these four, sign-extended.
+    B64(i32),
+}
+
+impl Imm {
+    /// The lowest bytes of `bits`, as many as `width` says; none if no single instruction stores them.
+    pub(crate) fn new(width: Width, bits: u64) -> Option<Imm> {
+        Some(match width {
+            Width::W8 => Imm::B8(bits as u8),
+            Width::W16 => Imm::B16(bits as u16),
+            Width::W32 => Imm::B32(bits as u32),
+            Width::W64 => Imm::B64(i32::try_from(bits as i64).ok()?),
+        })
+    }
+}
+
 /// A memory operand `[base + index << shift + disp]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mem {

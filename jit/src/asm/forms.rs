@@ -1,7 +1,7 @@
 //! The instructions that the compiler uses, one function per form.
 
 use super::encode::{Map, Opcode, Rm, op, op0f, prefixed};
-use super::{Assembler, Label, Mem, Width};
+use super::{Assembler, Imm, Label, Mem, Width};
 use crate::abi::{Gpr, Xmm};
 
 /// The eight classic two-operand operations, by their opcode number.
@@ -281,20 +281,24 @@ impl Assembler {
         }
     }
 
-    /// `mov [mem], imm` (sign-extended for 64 bits).
-    pub(crate) fn store_imm(&mut self, width: Width, mem: Mem, imm: i32) {
-        match width {
-            Width::W8 => {
+    /// `mov [mem], imm`, as many bytes as the constant has.
+    pub(crate) fn store_imm(&mut self, mem: Mem, imm: Imm) {
+        match imm {
+            Imm::B8(imm) => {
                 self.encode(op(0xc6), false, 0, Rm::Mem(mem), false);
-                self.byte(imm as u8);
+                self.byte(imm);
             }
-            Width::W16 => {
+            Imm::B16(imm) => {
                 self.byte(0x66);
                 self.encode(op(0xc7), false, 0, Rm::Mem(mem), false);
-                self.code.extend_from_slice(&(imm as i16).to_le_bytes());
+                self.code.extend_from_slice(&imm.to_le_bytes());
             }
-            _ => {
-                self.encode(op(0xc7), Self::wide(width), 0, Rm::Mem(mem), false);
+            Imm::B32(imm) => {
+                self.encode(op(0xc7), false, 0, Rm::Mem(mem), false);
+                self.imm32(imm as i32);
+            }
+            Imm::B64(imm) => {
+                self.encode(op(0xc7), true, 0, Rm::Mem(mem), false);
                 self.imm32(imm);
             }
         }

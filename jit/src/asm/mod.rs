@@ -7,7 +7,7 @@ mod encode;
 mod forms;
 mod vex;
 
-pub(crate) use encode::{Mem, Width};
+pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Source, Vex};
 

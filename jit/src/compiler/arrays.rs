@@ -2,45 +2,44 @@
 
 use super::Compiler;
 use super::call::{Arg, ColdArg};
+use super::fresh::Fresh;
 use super::moves::{Dest, Move};
 use super::state::{Owner, Place, Reg, in_xmm};
-use super::structs::{Element, Extend, object_mem};
+use super::stored::Stored;
+use super::structs::{Element, Extend, object_mem, reference_to};
 use super::values::Value;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
-use crate::asm::{Alu, Cond, Mem, Section, ShiftOp, Sse, Width};
+use crate::asm::{Alu, Cond, Imm, Mem, Section, ShiftOp, Sse, Width};
 use crate::first_look::array_by_call;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, hot, space};
-use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
+use heapwood_module::{StorageType, TypeIndex, ValType};
 
 impl Compiler<'_> {
-    fn array_ref(ty: TypeIndex) -> ValType {
-        ValType::Ref(RefType::new(false, HeapType::Type(ty)))
-    }
-
     // ---- allocation
 
     /// `array.new_fixed`: straight-line code.
     pub(crate) fn array_new_fixed(&mut self, ty: TypeIndex, count: u32) {
         let storage = self.info.types.element(ty).storage;
         let kind = storage.field_kind();
-        let object = if !array_by_call(self.info, ty, count) {
-            let object = self.allocate(array_bytes(kind.shift(), count) as u32);
-            self.write_header(object, RelocationTarget::TypeHeader(ty));
-            self.asm.store_imm(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), count as i32);
-            object
-        } else {
-            self.call_builtin(Builtin::ArrayAlloc, &[Arg::TypeId(ty), Arg::Number(count)], 0, Some(ValType::I32));
-            let object = self.pop();
-            object.reg().expect("the result register").as_gpr()
+        let fresh = match array_by_call(self.info, ty, count) {
+            true => self.array_new_by_call(ty, count),
+            false => self.allocate_array(ty, count),
         };
         let from = self.stack.len() - count as usize;
         for k in 0..count {
-            let at = object_mem(object, ARRAY_ELEMENTS_OFFSET + k * kind.bytes());
-            self.initialize(storage, at, from + k as usize);
+            self.initialize(&fresh, storage, ARRAY_ELEMENTS_OFFSET + k * kind.bytes(), from + k as usize);
         }
         self.drop_operands(count as usize);
-        self.push_object(ty, object);
+        self.push_fresh(fresh, reference_to(ty));
+    }
+
+    /// An array of a constant number of elements that is allocated inline.
+    fn allocate_array(&mut self, ty: TypeIndex, count: u32) -> Fresh {
+        let shift = self.info.types.element(ty).storage.field_kind().shift();
+        let fresh = self.allocate(array_bytes(shift, count) as u32, RelocationTarget::TypeHeader(ty));
+        self.asm.store_imm(self.fresh_mem(&fresh, ARRAY_LENGTH_OFFSET), Imm::B32(count));
+        fresh
     }
 
     /// `array.new_default`: the length is on top.
@@ -50,11 +49,9 @@ impl Compiler<'_> {
             let bytes = array_bytes(shift, len as u32);
             if bytes <= 512 {
                 self.pop();
-                let object = self.allocate(bytes as u32);
-                self.write_header(object, RelocationTarget::TypeHeader(ty));
-                self.asm.store_imm(Width::W32, object_mem(object, ARRAY_LENGTH_OFFSET), len as u32 as i32);
-                self.clear_object(object, ARRAY_ELEMENTS_OFFSET, bytes as u32);
-                return self.push_object(ty, object);
+                let fresh = self.allocate_array(ty, len as u32);
+                self.clear_object(&fresh, ARRAY_ELEMENTS_OFFSET, bytes as u32);
+                return self.push_fresh(fresh, reference_to(ty));
             }
         }
         self.array_new_dynamic(ty, None);
@@ -120,7 +117,7 @@ impl Compiler<'_> {
         self.asm.jmp(done);
         self.asm.switch(was);
         self.drop_operands(1 + value.is_some() as usize);
-        self.push_object(ty, object);
+        self.push_reg(reference_to(ty), Reg::gpr(object));
     }
 
     /// The operand on top in a register that it owns.
@@ -223,7 +220,7 @@ impl Compiler<'_> {
             unreachable!("the value was put into a register");
         };
         let outgoing = |k: i32| Mem::base(Gpr::RSP, 8 * k);
-        self.asm.store_imm(Width::W64, outgoing(3), 0);
+        self.asm.store_imm(outgoing(3), Imm::B64(0));
         if value.is_xmm() {
             self.asm.sse_rm(Sse::MOVUPS_STORE, value.as_xmm(), outgoing(2));
         } else {
@@ -231,7 +228,7 @@ impl Compiler<'_> {
         }
         self.asm.store(Width::W64, outgoing(4), len);
         self.frame.need_outgoing(8 * 5);
-        self.asm.store_imm(Width::W64, outgoing(1), 0);
+        self.asm.store_imm(outgoing(1), Imm::B64(0));
         self.cold_call(Builtin::ArrayFill, &[ColdArg::Reg(object)], SCRATCH);
         // The runtime leaves its arguments alone.
         self.asm.load(Width::W32, object, outgoing(0));
@@ -246,7 +243,7 @@ impl Compiler<'_> {
     }
 
     fn array_new_segment(&mut self, builtin: Builtin, ty: TypeIndex, segment: u32) {
-        self.call_builtin(builtin, &[Arg::TypeId(ty), Arg::Number(segment)], 2, Some(Self::array_ref(ty)));
+        self.call_builtin(builtin, &[Arg::TypeId(ty), Arg::Number(segment)], 2, Some(reference_to(ty)));
     }
 
     // ---- access
@@ -306,23 +303,24 @@ impl Compiler<'_> {
         let mem = self.element_mem(storage.field_kind(), object, element);
         self.release_value(&index);
         // The length compare has faulted on null already.
-        let checked = Value { ty: Self::array_ref(ty), ..array };
+        let checked = Value { ty: reference_to(ty), ..array };
         self.load_element(storage, extend, &checked, mem, TrapKind::NullArray);
     }
 
     pub(crate) fn array_set(&mut self, ty: TypeIndex) {
         let storage = self.info.types.element(ty).storage;
+        let to = Stored::of(storage);
         let mut value = self.pop();
         let mut index = self.pop();
         let mut array = self.pop();
-        self.prepare_stored(&mut value);
+        self.prepare_stored(to, &mut value);
         let object = self.in_gpr(&mut array);
         let element = self.check_index(&array, object, &mut index);
         if storage.field_kind() == FieldKind::Ref {
             self.barrier(object, Some(element));
         }
         let mem = self.element_mem(storage.field_kind(), object, element);
-        self.store_element(storage, &value, mem);
+        self.store_value(to, mem, &value);
         for v in [&value, &index, &array] {
             self.release_value(v);
         }

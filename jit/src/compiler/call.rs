@@ -2,13 +2,14 @@
 
 use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Operand, Owner, Place, Reg, bits};
-use super::values::{Value, width};
+use super::stored::Stored;
+use super::values::Value;
 use super::{Compiler, PendingSafePoint};
 use crate::abi::{
     Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
     RelocationTarget, SCRATCH, SafePoint, TrapKind, Xmm,
 };
-use crate::asm::{Alu, Cond, Mem, Section, Width};
+use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
 use heapwood_gc_abi::{hot, layout};
 use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 
@@ -261,7 +262,7 @@ impl Compiler<'_> {
             let ty = self.stack[from + k].ty;
             match (source, to) {
                 // The runtime reads whole words.
-                (Source::Mem(mem), Dest::Mem(to)) if width(ty) == Width::W32 && ty != ValType::F64 => {
+                (Source::Mem(mem), Dest::Mem(to)) if Stored::value(ty).width() == Some(Width::W32) => {
                     self.asm.load(Width::W32, SCRATCH, mem);
                     self.asm.store(Width::W64, to, SCRATCH);
                 }
@@ -272,7 +273,7 @@ impl Compiler<'_> {
         for (k, arg) in leading.iter().enumerate() {
             let to = Mem::base(Gpr::RSP, 8 * k as i32);
             match arg {
-                Arg::Number(n) => self.asm.store_imm(Width::W64, to, *n as i32),
+                Arg::Number(n) => self.asm.store_imm(to, Imm::B64(i32::try_from(*n).expect("an index or a count"))),
                 Arg::TypeId(ty) => {
                     self.asm.store_imm32(to);
                     self.relocate(RelocationTarget::TypeId(*ty));

@@ -39,17 +39,16 @@ impl Compiler<'_> {
         let ty = self.info.tags[tag as usize];
         let params = self.info.types.func(ty).params.clone();
         self.need_context();
-        let object = self.allocate(layout.object_bytes());
-        self.write_header(object, RelocationTarget::ExceptionHeader(ty));
+        let fresh = self.allocate(layout.object_bytes(), RelocationTarget::ExceptionHeader(ty));
         self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32));
-        self.asm.store(Width::W32, object_mem(object, EXCEPTION_TAG_OFFSET), SCRATCH);
+        self.asm.store(Width::W32, self.fresh_mem(&fresh, EXCEPTION_TAG_OFFSET), SCRATCH);
         let from = self.stack.len() - params.len();
         for (k, param) in params.iter().enumerate() {
             let storage = heapwood_module::StorageType::Val(*param);
-            self.initialize(storage, object_mem(object, layout.offsets[k]), from + k);
+            self.initialize(&fresh, storage, layout.offsets[k], from + k);
         }
         self.drop_operands(params.len());
-        self.push_reg(EXN, Reg::gpr(object));
+        self.push_fresh(fresh, EXN);
         self.throw_top();
     }
 

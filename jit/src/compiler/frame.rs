@@ -6,7 +6,7 @@ use crate::abi::{
     Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE, MEMORY_BASE, Place,
     SCRATCH, SCRATCH_XMM,
 };
-use crate::asm::{Alu, Assembler, Cond, Mem, Position, Section, Sse, Width};
+use crate::asm::{Alu, Assembler, Cond, Imm, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
 use heapwood_gc_abi::hot;
 use heapwood_module::{ContextLayout, FuncType, ValType};
@@ -323,11 +323,11 @@ impl<'a> Compiler<'a> {
             at += 16;
         }
         while bytes - at >= 8 {
-            self.asm.store_imm(Width::W64, Mem::base(Gpr::RBP, start + at as i32), 0);
+            self.asm.store_imm(Mem::base(Gpr::RBP, start + at as i32), Imm::B64(0));
             at += 8;
         }
         if bytes > at {
-            self.asm.store_imm(Width::W32, Mem::base(Gpr::RBP, start + at as i32), 0);
+            self.asm.store_imm(Mem::base(Gpr::RBP, start + at as i32), Imm::B32(0));
         }
     }
 

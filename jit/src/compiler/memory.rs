@@ -13,6 +13,7 @@
 use super::Compiler;
 use super::call::Arg;
 use super::state::Reg;
+use super::stored::Stored;
 use super::values::{Value, width};
 use crate::abi::{Builtin, CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
@@ -159,18 +160,11 @@ impl Compiler<'_> {
     pub(crate) fn store(&mut self, ty: ValType, store_width: Width, memarg: &MemArg) {
         let mut value = self.pop();
         let mut address = self.pop();
-        let is_float = matches!(ty, ValType::F32 | ValType::F64);
-        let small = value.imm32().is_some();
-        if !small {
-            self.in_reg(&mut value);
-        }
+        let to = Stored::low_bytes(ty, store_width);
+        self.prepare_stored(to, &mut value);
         let mem = self.address(&mut address, memarg, access_bytes(ty, store_width));
         self.trap_site(TrapKind::MemoryOutOfBounds);
-        match value.reg() {
-            Some(reg) if is_float => self.store_reg(ty, mem, reg),
-            Some(reg) => self.asm.store(store_width, mem, reg.as_gpr()),
-            None => self.asm.store_imm(store_width, mem, value.imm32().expect("small")),
-        }
+        self.store_value(to, mem, &value);
         self.release_value(&value);
         self.release_value(&address);
     }

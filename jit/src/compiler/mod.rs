@@ -1,9 +1,10 @@
 //! The compiler proper: one pass over a validated body.
 //!
 //! Layering, from the bottom:
-//! 1. `state`: registers, locals, operands as data; `values`: pop, push, allocate, spill, load.
+//! 1. `state`: registers, locals, operands as data; `values`: pop, push, allocate, spill, load; `stored`: stores.
 //! 2. `moves`: parallel moves; `edges`: bringing the state of a branch to that of its label.
-//! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points.
+//! 3. `frame`: prologue, epilogue, records; `call`: calls of guests and of the runtime, safe points;
+//!    `fresh`: allocation.
 //! 4. One file per chapter of instructions: `control`, `variable`, `integer`, `float`, `convert`, `memory`, `atomic`,
 //!    `table`, `structs`, `arrays`, `casts`, `exceptions`, `legacy`, `wide`, `simd`; `visitor` maps operators to them.
 
@@ -19,6 +20,7 @@ mod edges;
 mod exceptions;
 mod float;
 mod frame;
+mod fresh;
 mod guest_checks;
 mod integer;
 mod legacy;
@@ -27,6 +29,7 @@ mod moves;
 mod parametric;
 mod simd;
 mod state;
+mod stored;
 mod structs;
 mod table;
 mod tail_calls;

@@ -4,7 +4,6 @@ use super::Compiler;
 use super::control::Condition;
 use super::state::{Place, Reg};
 use super::values::width;
-use crate::asm::Width;
 use heapwood_module::ValType;
 
 impl Compiler<'_> {
@@ -35,7 +34,7 @@ impl Compiler<'_> {
             self.move_reg(ty, dst, other);
             self.asm.bind(keep);
         } else {
-            let w = if ty == ValType::I64 { Width::W64 } else { width(ty) };
+            let w = width(ty);
             self.asm.cmov(w, cond.negate(), dst.as_gpr(), other.as_gpr());
         }
         self.release_condition(&condition);

@@ -2,7 +2,7 @@
 
 use super::state::{Loc, Operand, Owner, Place, Reg, bits, in_xmm};
 use super::{Compiler, OPEN_OPERANDS_MAX};
-use crate::abi::{CALLER_SAVED, Gpr, SCRATCH, SCRATCH_XMM, Xmm};
+use crate::abi::{CALLER_SAVED, Gpr, Xmm};
 use crate::asm::{Cond, Label, Mem, Sse, Width};
 use crate::first_look::Hint;
 use heapwood_module::ValType;
@@ -39,12 +39,12 @@ impl Value {
         }
     }
 
-    /// A constant that fits a sign-extended 32-bit immediate of an instruction of the value's width; of a float, its bits.
+    /// An integer constant that fits the sign-extended 32-bit immediate of an arithmetic instruction of the value's width.
+    /// What a store may hold itself is another matter: [`super::stored::Stored::imm`].
     pub(crate) fn imm32(&self) -> Option<i32> {
         match (self.at, self.ty) {
-            (At::Const(_), ValType::V128) => None,
-            (At::Const(bits), ValType::I64 | ValType::F64) => i32::try_from(bits as i64).ok(),
-            (At::Const(bits), _) => Some(bits as u32 as i32),
+            (At::Const(bits), ValType::I64) => i32::try_from(bits as i64).ok(),
+            (At::Const(bits), ValType::I32) => Some(bits as u32 as i32),
             _ => None,
         }
     }
@@ -57,9 +57,13 @@ impl Value {
     }
 }
 
-/// Width of a type in a general register.
+/// Width of an integer or a reference in a general register.
 pub(crate) fn width(ty: ValType) -> Width {
-    if ty == ValType::I64 { Width::W64 } else { Width::W32 }
+    match ty {
+        ValType::I32 | ValType::Ref(_) => Width::W32,
+        ValType::I64 => Width::W64,
+        ValType::F32 | ValType::F64 | ValType::V128 => unreachable!("a {ty:?} is never in a general register"),
+    }
 }
 
 /// Registers that values are allocated to.
@@ -102,6 +106,8 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn push_const(&mut self, ty: ValType, bits: u64) {
+        let narrow = ty.field_kind().bytes() == 4;
+        debug_assert!(!narrow || bits <= u32::MAX as u64, "{bits:#x} is no constant of type {ty:?}");
         self.push_operand(ty, Place::Const(bits));
     }
 
@@ -377,43 +383,6 @@ impl Compiler<'_> {
 
     // ---- moving bits
 
-    pub(crate) fn store_reg(&mut self, ty: ValType, mem: Mem, reg: Reg) {
-        match ty {
-            ValType::I32 | ValType::Ref(_) => self.asm.store(Width::W32, mem, reg.as_gpr()),
-            ValType::I64 => self.asm.store(Width::W64, mem, reg.as_gpr()),
-            ValType::F32 => self.asm.sse_rm(Sse::MOVSS_STORE, reg.as_xmm(), mem),
-            ValType::F64 => self.asm.sse_rm(Sse::MOVSD_STORE, reg.as_xmm(), mem),
-            ValType::V128 => self.asm.sse_rm(Sse::MOVUPS_STORE, reg.as_xmm(), mem),
-        }
-    }
-
-    /// Stores a constant. A vector's goes in pieces: its scratch register may be in use.
-    pub(crate) fn store_const(&mut self, ty: ValType, mem: Mem, bits: u64) {
-        match ty {
-            ValType::I32 | ValType::Ref(_) | ValType::F32 => self.asm.store_imm(Width::W32, mem, bits as u32 as i32),
-            ValType::I64 | ValType::F64 => match i32::try_from(bits as i64) {
-                Ok(imm) => self.asm.store_imm(Width::W64, mem, imm),
-                Err(_) => {
-                    self.asm.mov_ri(SCRATCH, bits);
-                    self.asm.store(Width::W64, mem, SCRATCH);
-                }
-            },
-            ValType::V128 => {
-                let bytes = if bits == 0 { [0; 16] } else { self.asm.constant_bytes(Label::from_bits(bits)) };
-                let half = |i: usize| i64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
-                for (at, bits) in [(mem, half(0)), (mem.plus(8), half(8))] {
-                    match i32::try_from(bits) {
-                        Ok(imm) => self.asm.store_imm(Width::W64, at, imm),
-                        Err(_) => {
-                            self.asm.store_imm(Width::W32, at, bits as i32);
-                            self.asm.store_imm(Width::W32, at.plus(4), (bits >> 32) as i32);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     pub(crate) fn load_reg(&mut self, ty: ValType, reg: Reg, mem: Mem) {
         match ty {
             ValType::I32 | ValType::Ref(_) => self.asm.load(Width::W32, reg.as_gpr(), mem),
@@ -422,18 +391,6 @@ impl Compiler<'_> {
             ValType::F64 => self.asm.sse_rm(Sse::MOVSD_LOAD, reg.as_xmm(), mem),
             ValType::V128 => self.asm.sse_rm(Sse::MOVUPS_LOAD, reg.as_xmm(), mem),
         }
-    }
-
-    /// Copies through the vector scratch register: spills happen while emitters hold an address in the integer one.
-    pub(crate) fn copy_memory(&mut self, ty: ValType, dst: Mem, src: Mem) {
-        let via = Reg::xmm(SCRATCH_XMM);
-        let ty = match ty {
-            ValType::I32 | ValType::Ref(_) => ValType::F32,
-            ValType::I64 => ValType::F64,
-            other => other,
-        };
-        self.load_reg(ty, via, src);
-        self.store_reg(ty, dst, via);
     }
 
     pub(crate) fn move_reg(&mut self, ty: ValType, dst: Reg, src: Reg) {

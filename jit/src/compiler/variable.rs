@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::state::{Loc, Owner, Place};
+use super::stored::Stored;
 use super::values::{At, Value};
 use crate::abi::{Builtin, CONTEXT, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
@@ -116,19 +117,13 @@ impl Compiler<'_> {
         let mut value = self.pop();
         value.ty = ty;
         // The cell's address may need the scratch register, so the value is in a register of its own (or small).
-        let small = value.imm32().is_some();
-        if !small {
-            self.in_reg(&mut value);
-        }
+        let to = Stored::value(ty);
+        self.prepare_stored(to, &mut value);
         let cell = self.global_cell(global);
         if ty.is_ref() {
             self.log_global(cell);
         }
-        match (value.constant(), value.reg()) {
-            (_, Some(reg)) => self.store_reg(ty, cell, reg),
-            (Some(bits), _) => self.store_const(ty, cell, bits),
-            _ => unreachable!("loaded above"),
-        }
+        self.store_value(to, cell, &value);
         self.release_value(&value);
     }
 

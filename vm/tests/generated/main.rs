@@ -6,12 +6,14 @@ mod common;
 mod lab;
 
 mod bases;
+mod born_old;
 mod casts;
 mod confusion;
 mod division;
 mod ends;
 mod lengths;
 mod prefixes;
+mod stores;
 mod subtype_imports;
 mod upper_halves;
 mod widths;

@@ -2,7 +2,7 @@
 
 use super::BlockSignature;
 use crate::abi::{self, Gpr};
-use crate::asm::Width;
+use crate::asm::Imm;
 use crate::compiler::Compiler;
 use crate::compiler::state::{Loc, Owner, Place, Reg, Registers, bits, in_xmm};
 use smallvec::SmallVec;
@@ -109,7 +109,7 @@ impl Compiler<'_> {
         }
         if info.ty.is_ref() {
             // The slot would keep an old object alive while the register changes.
-            self.asm.store_imm(Width::W32, self.in_frame(info.home), 0);
+            self.asm.store_imm(self.in_frame(info.home), Imm::B32(0));
         }
         info.loc = Loc::Reg { reg, dirty: true };
         info.pinned = true;

@@ -14,9 +14,29 @@ pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, [ty]: [u64; 1]) -> R
     Ok(store.heap.alloc_struct(TypeId(ty as u32), &mut store.guest)? as u64)
 }
 
+/// The same, for initialising stores without a barrier.
+pub(super) fn struct_new(store: &mut StoreOpaque, instance: u32, args: [u64; 1]) -> Result<u64, Stop> {
+    let object = struct_alloc(store, instance, args)?;
+    log_fresh(store, object);
+    Ok(object)
+}
+
 /// A zeroed array.
 pub(super) fn alloc(store: &mut StoreOpaque, _: u32, [ty, len]: [u64; 2]) -> Result<u64, Stop> {
     Ok(new_array(store, TypeId(ty as u32), len as u32)? as u64)
+}
+
+/// The same, for initialising stores without a barrier.
+pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, args: [u64; 2]) -> Result<u64, Stop> {
+    let array = alloc(store, instance, args)?;
+    log_fresh(store, array);
+    Ok(array)
+}
+
+/// Compiled code is about to write references into a new object, up to its next safe point.
+fn log_fresh(store: &mut StoreOpaque, object: u64) {
+    store.heap.log_fresh(object as RawRef);
+    after_log(store);
 }
 
 fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, Stop> {
