@@ -36,6 +36,49 @@ fn sigint_ends_a_guest_with_130_and_says_nothing() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
+/// The command as it is started with signals ignored or blocked: by `env` of coreutils, with one of its options.
+fn with_signals(option: &str) -> Command {
+    let mut command = Command::new("env");
+    command.arg(option).arg(env!("CARGO_BIN_EXE_heapwood"));
+    command
+}
+
+#[test]
+fn sigint_that_was_ignored_stays_ignored() {
+    let path = wat(&scratch("sigint-ignored"), "guest.wat", SPIN);
+    let mut command = with_signals("--ignore-signal=INT");
+    command.args(["run", "--timeout", "2s"]).arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("coreutils' env starts");
+    let mut line = [0; 1];
+    child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the guest writes");
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("the guest ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(124), "{stderr}");
+    assert!(stderr.contains("timeout: the guest ran for 2s"), "{stderr}");
+}
+
+#[test]
+fn faults_are_traps_though_their_signals_were_blocked() {
+    let text = r#"(module (memory 1) (type $s (struct (field i32)))
+        (func (export "load") (drop (i32.load (i32.const 70000))))
+        (func (export "null") (drop (struct.get $s 0 (ref.null $s))))
+        (func (export "divide") (drop (i32.div_u (i32.const 1) (i32.const 0))))
+        (func (export "unreachable") unreachable))"#;
+    let path = wat(&scratch("blocked"), "guest.wat", text);
+    for (export, message) in [
+        ("load", "out of bounds memory access"),
+        ("null", "null structure reference"),
+        ("divide", "integer divide by zero"),
+        ("unreachable", "unreachable"),
+    ] {
+        let finished = finish(with_signals("--block-signal").args(["run", "--invoke", export]).arg(&path));
+        assert_eq!(finished.code, Some(134), "{export}: {}", finished.stderr);
+        assert!(finished.stderr.contains(message), "{export}: {}", finished.stderr);
+    }
+}
+
 #[test]
 fn an_uncaught_kotlin_exception_says_class_message_and_cause() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -23,6 +23,11 @@ impl Trap {
         Trap { kind, detail: Some(detail.into().into_boxed_str()), refused_by_system: false }
     }
 
+    /// The same where the thread's own stack was in the way, which no option sets.
+    pub(crate) fn of_thread(kind: TrapKind, detail: String) -> Trap {
+        Trap { refused_by_system: true, ..Trap::with_detail(kind, detail) }
+    }
+
     /// The kind.
     pub fn kind(&self) -> TrapKind {
         self.kind
@@ -33,7 +38,8 @@ impl Trap {
         self.detail.as_deref()
     }
 
-    /// Whether no limit was hit, but the system gave less memory than the limit allows.
+    /// Whether no limit was hit, but the system gave less memory, or the thread has less native stack, than the limit
+    /// allows.
     pub fn is_refused_by_system(&self) -> bool {
         self.refused_by_system
     }

@@ -1,33 +1,82 @@
 //! The store's words below the heap base: what compiled code reaches in one instruction from r15.
 //!
-//! Displacements are from the heap base. Those within -128 encode as one byte.
+//! Displacements are from the heap base. Those within -128 encode as one byte. A word is a row of [`hot_words`], which
+//! says what a nested entry into the guest does with it: there is no way to make one without.
 
-/// u32: the allocation top as a reference; authoritative only while no guest code runs (compiled code keeps it
-/// in r12d and writes it back on every exit).
-pub const ALLOC_TOP: i32 = -4;
-/// u32: end of the allocation area as a reference; a bump beyond it goes out of line. 0 sends every allocation there.
-pub const ALLOC_LIMIT: i32 = -8;
-/// u64: what prologues and loop heads compare rsp with: the larger of the stack limit, the soft stack limit, or
-/// `u64::MAX` when the guest has to stop (interrupt, timeout, collection request).
-pub const STACK_GUARD: i32 = -16;
-/// u64: the true end of the guest stack (with room for the runtime's stubs below).
-pub const STACK_LIMIT: i32 = -24;
-/// u64: native stack pointer to switch to for host calls and builtins.
-pub const NATIVE_SP: i32 = -32;
-/// u64: the runtime's store.
-pub const STORE: i32 = -40;
-/// u64: rbp of the guest frame that last left guest code.
-pub const EXIT_FP: i32 = -48;
-/// u64: return address into the guest code that last left.
-pub const EXIT_PC: i32 = -56;
-/// u64: the saved registers of a slow-path stub, or 0 (where the collector updates registers in the mask).
-pub const EXIT_REGS: i32 = -64;
-/// u64: rsp at the last exit (just above the return address).
-pub const EXIT_SP: i32 = -72;
-/// u64: rbp of the entry frame, where a walk of the guest stack ends.
-pub const ENTRY_FP: i32 = -80;
-/// u64: rsp on the guest stack at the entry frame: traps unwind to it.
-pub const ENTRY_SP: i32 = -88;
+/// What becomes of a word when the host enters the guest again while an outer guest waits for the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WordRule {
+    /// Each activation has its own: the entry saves it, and puts it back when it is over.
+    Activation,
+    /// Written by the runtime right before a stub reads it: nothing that stands there at an entry is read after it.
+    Dead,
+    /// One for all activations of the store: whoever runs keeps it current.
+    Shared,
+}
+
+/// A word, as a table lists it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HotWord {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Displacement from the heap base.
+    pub disp: i32,
+    /// Its size: 4 or 8.
+    pub bytes: u32,
+    /// What a nested entry does with it.
+    pub rule: WordRule,
+}
+
+/// Defines words, `NAME: type at displacement, rule;` with their documentation, as constants and as a table of all.
+#[macro_export]
+macro_rules! hot_words {
+    (
+        $(#[$table_doc:meta])* $table:ident;
+        $($(#[$doc:meta])* $name:ident: $type:ty = $disp:literal, $rule:ident;)*
+    ) => {
+        $($(#[$doc])* pub const $name: i32 = $disp;)*
+
+        $(#[$table_doc])*
+        pub const $table: &[$crate::hot::HotWord] = &[$($crate::hot::HotWord {
+            name: stringify!($name),
+            disp: $disp,
+            bytes: size_of::<$type>() as u32,
+            rule: $crate::hot::WordRule::$rule,
+        }),*];
+    };
+}
+
+hot_words! {
+    /// The words that compiled code, the stubs and the collector share.
+    HOT_WORDS;
+    /// The allocation top as a reference; authoritative only while no guest code runs (compiled code keeps it
+    /// in r12d and writes it back on every exit).
+    ALLOC_TOP: u32 = -4, Shared;
+    /// End of the allocation area as a reference; a bump beyond it goes out of line. 0 sends every allocation there.
+    ALLOC_LIMIT: u32 = -8, Shared;
+    /// What prologues and loop heads compare rsp with: the larger of the stack limit, the soft stack limit, or
+    /// `u64::MAX` when the guest has to stop (interrupt, timeout, collection request).
+    STACK_GUARD: u64 = -16, Shared;
+    /// The true end of the guest stack (with room for the runtime's stubs below).
+    STACK_LIMIT: u64 = -24, Shared;
+    /// Native stack pointer to switch to for host calls and builtins.
+    NATIVE_SP: u64 = -32, Activation;
+    /// The runtime's store.
+    STORE: u64 = -40, Shared;
+    /// rbp of the guest frame that last left guest code.
+    EXIT_FP: u64 = -48, Activation;
+    /// Return address into the guest code that last left.
+    EXIT_PC: u64 = -56, Activation;
+    /// The saved registers of a slow-path stub, or 0 (where the collector updates registers in the mask).
+    EXIT_REGS: u64 = -64, Activation;
+    /// rsp at the last exit (just above the return address).
+    EXIT_SP: u64 = -72, Activation;
+    /// rbp of the entry frame, where a walk of the guest stack ends.
+    ENTRY_FP: u64 = -80, Activation;
+    /// rsp on the guest stack at the entry frame: traps unwind to it.
+    ENTRY_SP: u64 = -88, Activation;
+}
+
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.
 pub const BUILTIN_TABLE: i32 = -4096;
 /// Most entries of that table.

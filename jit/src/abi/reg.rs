@@ -64,6 +64,10 @@ pub const FRAME_CONTEXT: i32 = -8;
 /// Offset from rbp of the first saved register.
 pub const FRAME_SAVED: i32 = -16;
 
+/// A larger frame is compared with the stack's limit before rsp moves. A smaller one moves rsp first and may be written
+/// before it is compared: the runtime keeps so much room below the limit. No frame that is common is larger.
+pub const FRAME_BYTES_UNCOMPARED: u32 = 32 << 10;
+
 /// Layout of the registers that a slow-path stub saves: 16 general registers by number, then 16 vectors.
 pub const SAVED_GPR_BYTES: usize = 16 * 8;
 /// Bytes of the whole area.

@@ -3,10 +3,24 @@
 //! Displacements from the heap base, below those of `heapwood_gc_abi::hot`. Compiled code does not read them; the
 //! stubs and the runtime do.
 
-/// u64: address of the landing pad.
-pub const RESUME_PC: i32 = -136;
-/// u64: rbp of the frame with the handler.
-pub const RESUME_FP: i32 = -144;
-/// u64 each: values of `CALLEE_SAVED` in that frame, in that order, ascending from here. At every exit by a call the
-/// stub puts the current ones there: the unwinder starts from them.
-pub const RESUME_SAVED: i32 = -168;
+use heapwood_gc_abi::hot_words;
+
+hot_words! {
+    /// All of them.
+    RESUME_WORDS;
+    /// Address of the landing pad.
+    RESUME_PC: u64 = -136, Dead;
+    /// rbp of the frame with the handler.
+    RESUME_FP: u64 = -144, Dead;
+    /// The values of [`CALLEE_SAVED`](super::CALLEE_SAVED), in that order, in the frame that left the guest by a call:
+    /// there the stub puts them, and the unwinder starts from them. Before a landing pad is entered they become those
+    /// of its frame. A host function may enter the guest again before it throws: they are the activation's.
+    RESUME_RBX: u64 = -168, Activation;
+    /// The second of them.
+    RESUME_R10: u64 = -160, Activation;
+    /// The third of them.
+    RESUME_R13: u64 = -152, Activation;
+}
+
+/// The first of the words with callee-saved registers; the others ascend from here.
+pub const RESUME_SAVED: i32 = RESUME_RBX;

@@ -3,8 +3,8 @@
 use super::state::{Loc, Local, Owner, Reg, in_xmm};
 use super::{Buffers, CompileEnv, Compiler};
 use crate::abi::{
-    Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE, MEMORY_BASE, Place,
-    SCRATCH, SCRATCH_XMM,
+    Builtin, CALLEE_SAVED, CONTEXT, CallLayout, FRAME_BYTES_UNCOMPARED, FRAME_CONTEXT, FRAME_SAVED, Gpr, HEAP_BASE,
+    MEMORY_BASE, Place, SCRATCH, SCRATCH_XMM, TrapKind,
 };
 use crate::asm::{Alu, Assembler, Cond, Imm, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
@@ -36,6 +36,8 @@ pub(crate) struct FrameLayout {
     vector_temps: Option<u32>,
     /// Bytes for outgoing arguments and results.
     outgoing: u32,
+    /// The frame is compared with the stack's limit before rsp moves.
+    pub(crate) compared: bool,
     /// 32-bit fields that receive the frame's size; negated if so marked.
     patches: SmallVec<[(Position, bool); 4]>,
 }
@@ -120,6 +122,7 @@ impl<'a> Compiler<'a> {
             error: None,
         };
         compiler.lay_out_frame();
+        compiler.frame.compared |= compiler.frame.low > FRAME_BYTES_UNCOMPARED;
         compiler
     }
 
@@ -221,14 +224,17 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Prologue: frame, stack check, saves, zeroed reference slots, pinned locals, base of memory 0.
+    /// Prologue: frame, stack check, saves, zeroed reference slots, pinned locals, base of memory 0. Below rsp the kernel
+    /// may write at any time (a signal), and what is called does: so rsp moves by a large frame only where there is room.
     fn set_up_frame(&mut self) {
         self.framed = true;
         self.asm.push(Gpr::RBP);
         self.asm.mov_rr(Width::W64, Gpr::RBP, Gpr::RSP);
+        if self.frame.compared {
+            self.compare_frame();
+        }
         self.asm.alu_ri32(Width::W64, Alu::Sub, Gpr::RSP, 0);
-        let field = self.asm.position().minus(4);
-        self.frame.patches.push((field, false));
+        self.patch_with_frame(false);
         let stack_refs = self.stack_ref_params();
         if stack_refs.is_empty() {
             self.poll(0);
@@ -251,6 +257,24 @@ impl<'a> Compiler<'a> {
             let base = self.env.context.memory_offset(*memory) + ContextLayout::MEMORY_BASE;
             self.asm.load(Width::W64, *gpr, Mem::base(CONTEXT, base as i32));
         }
+    }
+
+    /// Traps unless the stack above its limit has room for the frame. The difference of two addresses does not wrap
+    /// around, as rsp less a large frame might.
+    fn compare_frame(&mut self) {
+        let exhausted = self.trap_label(TrapKind::StackExhausted);
+        self.asm.mov_rr(Width::W64, SCRATCH, Gpr::RBP);
+        self.asm.alu_rm(Width::W64, Alu::Sub, SCRATCH, Mem::base(HEAP_BASE, hot::STACK_LIMIT));
+        self.asm.jcc(Cond::B, exhausted);
+        self.asm.alu_ri32(Width::W64, Alu::Cmp, SCRATCH, 0);
+        self.patch_with_frame(false);
+        self.asm.jcc(Cond::B, exhausted);
+    }
+
+    /// The 4 bytes just written receive the frame's size.
+    fn patch_with_frame(&mut self, negated: bool) {
+        let field = self.asm.position().minus(4);
+        self.frame.patches.push((field, negated));
     }
 
     fn stack_ref_params(&self) -> SmallVec<[(i32, u32); 4]> {
@@ -398,13 +422,17 @@ impl<'a> Compiler<'a> {
     /// rsp of this frame after calls popped arguments or a handler was entered.
     pub(crate) fn restore_rsp(&mut self) {
         self.asm.lea32(Gpr::RSP, Gpr::RBP);
-        let field = self.asm.position().minus(4);
-        self.frame.patches.push((field, true));
+        self.patch_with_frame(true);
+    }
+
+    /// Bytes from rbp down to rsp.
+    pub(super) fn frame_bytes(&self) -> u32 {
+        (self.frame.low + self.frame.outgoing).next_multiple_of(16)
     }
 
     /// Fills in the frame's size; returns it.
     pub(super) fn patch_frame(&mut self) -> u32 {
-        let bytes = (self.frame.low + self.frame.outgoing).next_multiple_of(16);
+        let bytes = self.frame_bytes();
         for (field, negated) in std::mem::take(&mut self.frame.patches) {
             self.asm.patch_u32(field, if negated { bytes.wrapping_neg() } else { bytes });
         }

@@ -39,12 +39,15 @@ mod visitor;
 mod visitor_simd;
 mod wide;
 
-use crate::abi::{CallLayout, CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapKind};
+use crate::abi::{
+    CallLayout, CompiledFunction, FRAME_BYTES_UNCOMPARED, FunctionRecord, Relocation, RelocationTarget, SafePoint,
+    TrapKind,
+};
 use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
-use crate::first_look::FirstLook;
+use crate::first_look::{FirstLook, frame_too_large};
 use control::Control;
-use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, FuncType, ModuleError, ModuleInfo, ValType};
+use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, FuncType, ModuleError, ModuleInfo, ValType, limits};
 use smallvec::SmallVec;
 use state::{Local, Operand, Registers};
 use std::cell::Cell;
@@ -210,37 +213,59 @@ pub fn compile_function(
     let allocations = scratch.validator.take().unwrap_or_default();
     let looked = scratch.look.run(env.info, signature.params.len(), job, allocations);
     scratch.validator = Some(looked.map_err(invalid)?);
+    let mut frame_is_large = false;
     loop {
-        let (function, complete) = compile_looked_at(env, defined_index, &range, signature, scratch)?;
-        if complete {
-            return Ok(function);
+        let (function, verdict) = compile_looked_at(env, defined_index, &range, signature, frame_is_large, scratch)?;
+        match verdict {
+            Verdict::Complete => return Ok(function),
+            Verdict::MissesFrame => {
+                debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
+                scratch.look.early_exit = None;
+            }
+            Verdict::LargeFrame => {
+                debug_assert!(!frame_is_large, "a large frame is compared");
+                frame_is_large = true;
+            }
         }
-        debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
-        scratch.look.early_exit = None;
     }
 }
 
-/// The second pass. Whether it is complete: not if code needs a frame where the first look saw no need for one.
+/// Whether what the second pass emitted can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Complete,
+    /// Code needs a frame where the first look saw no need for one.
+    MissesFrame,
+    /// The frame turned out larger than what is taken without a comparison.
+    LargeFrame,
+}
+
+/// The second pass.
 fn compile_looked_at(
     env: &CompileEnv<'_>,
     defined_index: u32,
     range: &Range<usize>,
     signature: &FuncType,
+    frame_is_large: bool,
     scratch: &mut Scratch,
-) -> Result<(CompiledFunction, bool), CompileError> {
+) -> Result<(CompiledFunction, Verdict), CompileError> {
     scratch.asm.reset();
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(invalid)?;
     let Scratch { look, asm, buffers, .. } = scratch;
     let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
+    compiler.frame.compared |= frame_is_large;
     compiler.branch_hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
     compiler.body_start = range.start as u32;
     compiler.compile_body(reader, range.end)?;
-    let complete = !compiler.misses_frame.get();
+    if compiler.frame_bytes() > limits::FRAME_BYTES_MAX {
+        return Err(invalid(frame_too_large(range.start)));
+    }
+    let verdict = compiler.verdict();
     let (function, used) = compiler.finish();
     *buffers = used;
-    Ok((function, complete))
+    Ok((function, verdict))
 }
 
 fn invalid(error: impl Into<ModuleError>) -> CompileError {
@@ -364,6 +389,14 @@ impl<'a> Compiler<'a> {
             self.asm.ud2();
         }
         self.asm.switch(Section::Hot);
+    }
+
+    fn verdict(&self) -> Verdict {
+        match () {
+            () if self.misses_frame.get() => Verdict::MissesFrame,
+            () if self.frame_bytes() > FRAME_BYTES_UNCOMPARED && !self.frame.compared => Verdict::LargeFrame,
+            () => Verdict::Complete,
+        }
     }
 
     /// Resolves positions and hands over the function.

@@ -53,6 +53,8 @@ const USES_MAX: usize = 48;
 const EARLY_HEIGHT_MAX: u32 = 3;
 const EARLY_LOCALS_MAX: usize = 3;
 const _: () = assert!(EARLY_HEIGHT_MAX as usize + EARLY_LOCALS_MAX < CALLER_SAVED.len());
+/// Least that an operand takes in a frame: a reference slot is there for each.
+const SLOT_BYTES_MIN: u32 = 4;
 /// The whole function needs no frame.
 const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
@@ -153,6 +155,9 @@ impl FirstLook {
                 reader.visit_operator(&mut Look { info, validator: validator.simd_visitor(offset), look: self })?;
             result?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
+            if self.height_max > limits::FRAME_BYTES_MAX / SLOT_BYTES_MIN {
+                return Err(frame_too_large(offset));
+            }
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_LOCALS_MAX {
                 self.needs_frame();
             }
@@ -361,6 +366,12 @@ impl FirstLook {
             self.state.dead_depth = Some(self.state.frames.len());
         }
     }
+}
+
+/// A function whose frame would be larger than the limit; `offset` is in its body.
+pub(crate) fn frame_too_large(offset: usize) -> ModuleError {
+    let limit = limits::FRAME_BYTES_MAX;
+    ModuleError::at(offset, format!("locals and operands of the function take more than the limit of {limit} bytes"))
 }
 
 /// Whether a struct is too large to be allocated inline: the runtime is called for it.

@@ -1,7 +1,7 @@
 //! From the guest to a host function.
 
 use super::entry::wide_stack_places;
-use super::{Assembler, VALUE_BYTES, assemble, save_exit_words};
+use super::{Assembler, VALUE_BYTES, VALUES_MAX, assemble, save_exit_words};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
@@ -15,6 +15,8 @@ use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
 /// Frame: `[rbp - 8]` r10, then the value buffer down to rsp.
 pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<u8> {
     let values = layout.params.len().max(layout.results.len());
+    // The guest's rsp may be at the limit, and nobody compares: see `STUB_STACK_BYTES`.
+    assert!(values <= VALUES_MAX, "a host function of {values} values");
     let frame = 8 + values as i32 * VALUE_BYTES;
     assemble(|ops| {
         dynasm!(ops

@@ -19,10 +19,11 @@ pub use entry::entry_trampoline;
 pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
 pub use host::host_trampoline;
 
-use crate::abi::RESUME_SAVED;
+use crate::abi::{RESUME_SAVED, SAVED_BYTES};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_REGS};
+use heapwood_module::limits;
 
 /// How a native function called by a stub ended: its second result register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,9 +45,15 @@ pub const ENTRY_LEFT: u64 = 1;
 /// Bytes of a value in the buffers of entry and host trampolines.
 pub const VALUE_BYTES: i32 = 16;
 
-/// Most bytes that a stub uses on the guest stack below the guest's rsp: the buffer of a host call with 1,000 values,
-/// or the saved registers.
+/// Most values that a function has as parameters, or as results.
+const VALUES_MAX: usize =
+    if limits::PARAMS_MAX > limits::RESULTS_MAX { limits::PARAMS_MAX } else { limits::RESULTS_MAX };
+
+/// Most bytes that a stub uses on the guest stack below the guest's rsp: the buffer of a host call with as many values
+/// as there may be, or the saved registers.
 pub const STUB_STACK_BYTES: usize = 20 << 10;
+const _: () =
+    assert!(VALUES_MAX * VALUE_BYTES as usize + 64 <= STUB_STACK_BYTES && SAVED_BYTES + 64 <= STUB_STACK_BYTES);
 
 type Assembler = VecAssembler<X64Relocation>;
 

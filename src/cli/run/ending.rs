@@ -73,6 +73,8 @@ impl<'a> Ending<'a> {
     /// The option behind the limit that was hit.
     fn limit(&self, trap: &Trap) -> String {
         match trap.kind() {
+            // The trap tells how much of the thread's own stack is missing.
+            TrapKind::StackExhausted if trap.is_refused_by_system() => String::new(),
             TrapKind::StackExhausted => format!(": the limit is --max-stack {}", self.limits.stack),
             // The trap tells the limit in bytes, too: that was not what stood in the way.
             TrapKind::HeapExhausted if trap.is_refused_by_system() => match &self.limits.heap {
@@ -93,9 +95,13 @@ impl<'a> Ending<'a> {
 }
 
 /// SIGINT ends the guest, in compiled code or in a wait; the flag says that it did. Where the signal cannot be
-/// watched it ends the process as ever.
+/// watched it ends the process as ever. Whoever started us with SIGINT ignored (`nohup`, a job in the background of a
+/// script) wants it ignored.
 fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
+    if is_ignored(signal_hook::consts::SIGINT) {
+        return interrupted;
+    }
     let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
     let flag = interrupted.clone();
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
@@ -108,6 +114,13 @@ fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
         });
     }
     interrupted
+}
+
+/// Whether this process ignores a signal, as far as the system says.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << (signal - 1) != 0)
 }
 
 /// A thread that ends the guest after `span`; the flag says that it did.

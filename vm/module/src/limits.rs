@@ -1,7 +1,7 @@
 //! Implementation limits: those of the WebAssembly JavaScript interface.
 //!
-//! wasmparser enforces all but [`MODULE_BYTES_MAX`] and [`ARRAY_NEW_FIXED_MAX`] while it decodes and validates; they
-//! stand here for messages, documentation and whoever sizes things by them. Two of its limits are below the JavaScript
+//! wasmparser enforces all but [`MODULE_BYTES_MAX`], [`FRAME_BYTES_MAX`] and [`ARRAY_NEW_FIXED_MAX`] while it decodes and
+//! validates; they stand here for messages, documentation and whoever sizes things by them. Two of its limits are below the JavaScript
 //! interface's: 100 tables instead of 100,000, and 1,000,000 for imports and exports with the parameters and results of
 //! those that are functions.
 
@@ -30,6 +30,10 @@ pub const FIELDS_MAX: usize = 10_000;
 /// Operands of `array.new_fixed`. Whoever validates a body checks it before wasmparser does, which pops as many
 /// operands as the instruction says: in unreachable code there is no end to them.
 pub const ARRAY_NEW_FIXED_MAX: u32 = 10_000;
+
+/// Bytes of a function's frame: its locals, and the operands that it has at a time. Few instructions can have many
+/// operands, since each may be a call with a thousand results. Stacks are guarded by as much.
+pub const FRAME_BYTES_MAX: u32 = 64 << 20;
 
 /// Imports and exports of a module, each; their function types may have so many parameters and results in all.
 pub const IMPORTS_MAX: usize = 1_000_000;
@@ -60,7 +64,7 @@ const fn limit(what: &'static str, value: usize) -> Limit {
 }
 
 /// All limits of a module's contents.
-pub static LIMITS: [Limit; 23] = [
+pub static LIMITS: [Limit; 24] = [
     limit("bytes of a module", MODULE_BYTES_MAX),
     limit("types", TYPES_MAX),
     limit("types of a rec group", TYPES_MAX),
@@ -71,6 +75,7 @@ pub static LIMITS: [Limit; 23] = [
     limit("functions, imported ones included", FUNCTIONS_MAX),
     limit("bytes of a function body", FUNCTION_BODY_BYTES_MAX),
     limit("locals of a function, parameters included", LOCALS_MAX),
+    limit("bytes of a function's frame", FRAME_BYTES_MAX as usize),
     limit("operands of `array.new_fixed`", ARRAY_NEW_FIXED_MAX as usize),
     limit("catches of a `try_table`", CATCHES_MAX),
     limit("imports", IMPORTS_MAX),

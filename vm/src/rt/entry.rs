@@ -1,15 +1,12 @@
 //! Calling a function of the guest from native code.
 
-use super::signals;
+use super::thread;
 use crate::error::{Error, Result};
-use crate::store::{Signature, StoreOpaque};
-use crate::trap::{Trap, TrapKind};
+use crate::store::{Balance, Signature, StoreOpaque};
 use crate::value::RawVal;
 use heapwood_gc_abi::hot::STORE;
 use heapwood_jit::stubs::ENTRY_RETURNED;
 
-/// Native stack that nested entries of one thread may use together: guest calls host calls guest …
-const NATIVE_STACK_MAX: usize = 512 << 10;
 /// Bytes of an entry's frame on the guest stack.
 const ENTRY_FRAME_BYTES: usize = 64;
 
@@ -34,33 +31,30 @@ pub(crate) fn call(
 ) -> Result<()> {
     let slots = signature.ty.params().len().max(signature.ty.results().len());
     assert!(values.len() >= slots, "a place for each argument and result");
-    signals::prepare_thread();
     let guest_sp = store.guest.next_stack_pointer()?;
-    let stack = store.guest.stack_limit();
-    let marker = 0u8;
-    let native = &raw const marker as usize;
-    let outermost = *store.guest.native_base.get_or_insert(native);
-    let overflow = guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < stack
-        || outermost.abs_diff(native) > NATIVE_STACK_MAX;
-    if overflow {
-        store.guest.leave_entry(native);
-        return Err(Trap::new(TrapKind::StackExhausted).into());
+    if guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < store.guest.stack_limit() {
+        return Err(store.stack_exhausted().into());
     }
+    let marker = 0u8;
+    let entered = thread::enter(store, &raw const marker as usize)?;
+    let balance = Balance::of(&store.guest);
     let hot = store.hot();
     store.guest.frames.push();
     hot.set(STORE, store as *mut StoreOpaque as u64);
-    let previous = signals::set_current(store);
     // SAFETY: R4: the trampoline is the one of the function's type, and kept by the engine.
     let trampoline: EntryTrampoline = unsafe { std::mem::transmute(signature.entry) };
     let ended = trampoline(code, context, hot.base(), values.as_mut_ptr(), guest_sp);
-    signals::set_current(previous);
+    drop(entered);
     store.guest.frames.pop(&mut store.heap);
-    store.guest.leave_entry(native);
+    let left = if ended == ENTRY_RETURNED { None } else { store.guest.left.take() };
+    if let Some(balance) = balance {
+        balance.assert_restored(&store.guest);
+    }
     if ended == ENTRY_RETURNED {
         return Ok(());
     }
     store.guest.update_guard(store.heap.wants_collection());
-    match store.guest.left.take().expect("the runtime says why it left the guest") {
+    match left.expect("the runtime says why it left the guest") {
         Left::Error(error) => Err(error),
         Left::Panic(panic) => std::panic::resume_unwind(panic),
     }

@@ -1,40 +1,18 @@
 //! The frames of a store's guest: entering, leaving, and what walks of them answer.
 //!
-//! 1. Each entry pushes an [`Activation`]: the EXIT words of the guest that called the host function in which the
-//!    entry happened (none for the outermost). The hot words are those of the innermost activation.
+//! 1. Each entry pushes an [`Activation`]: the words of the guest that called the host function in which the entry
+//!    happened (of no meaning for the outermost). The hot words are those of the innermost activation.
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
+use super::activation::{self, Activation};
 use super::hot::Hot;
 use super::stubs;
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use crate::module::Module;
 use heapwood_gc::Heap;
-use heapwood_gc_abi::hot::{ENTRY_FP, ENTRY_SP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
+use heapwood_gc_abi::hot::ENTRY_FP;
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
-
-/// Words that an entry overwrites and that are put back when it returns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Activation {
-    words: [u64; WORDS.len()],
-}
-
-const WORDS: [i32; 7] = [EXIT_FP, EXIT_PC, EXIT_SP, EXIT_REGS, ENTRY_FP, ENTRY_SP, NATIVE_SP];
-
-impl Activation {
-    fn save(hot: Hot) -> Activation {
-        Activation { words: WORDS.map(|word| hot.get(word)) }
-    }
-
-    fn restore(&self, hot: Hot) {
-        WORDS.iter().zip(self.words).for_each(|(word, value)| hot.set(*word, value));
-    }
-
-    pub fn exit(&self) -> Exit {
-        let [fp, pc, sp, regs, ..] = self.words.map(|word| word as usize);
-        Exit { pc, fp, sp, regs, slot: sp.wrapping_sub(8) }
-    }
-}
 
 /// Where a guest was left, or a frame waits for the return of the one that it called.
 #[derive(Clone, Copy, Debug)]
@@ -123,12 +101,14 @@ impl Frames {
     /// An entry begins.
     pub fn push(&mut self) {
         self.activations.push(Activation::save(self.hot));
+        activation::poison_dead(self.hot);
     }
 
     /// An entry is over, by return or by leaving its frames.
     pub fn pop(&mut self, heap: &mut Heap) {
         let entry_fp = self.hot.get(ENTRY_FP) as usize;
         self.activations.pop().expect("entries and returns are balanced").restore(self.hot);
+        activation::poison_dead(self.hot);
         self.activation_left(entry_fp, heap);
     }
 

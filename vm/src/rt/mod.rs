@@ -32,6 +32,7 @@
     reason = "the one place of this crate that touches memory and code the compiler knows nothing of"
 )]
 
+mod activation;
 pub(crate) mod builtins;
 pub(crate) mod cells;
 pub(crate) mod code;
@@ -48,6 +49,7 @@ pub(crate) mod shared;
 pub(crate) mod signals;
 pub(crate) mod stack;
 pub(crate) mod stubs;
+pub(crate) mod thread;
 pub(crate) mod waiters;
 pub(crate) mod walk;
 mod watermark;

@@ -5,41 +5,33 @@
 //! 2. Else the fault is a trap: the guest's registers are written to the hot words, and execution goes on at the trap
 //!    stub, which records the trap on the native stack and leaves to the entry frame.
 
-use super::mapping::{Access, Mapping};
-use super::stubs;
-use crate::store::StoreOpaque;
+use super::{stubs, thread};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP};
-use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 const SIGNALS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL];
-/// Bytes of the stack for handlers.
-const ALTERNATE_STACK_BYTES: usize = 64 << 10;
-
-thread_local! {
-    /// The store whose guest runs on this thread.
-    static CURRENT: Cell<*const StoreOpaque> = const { Cell::new(std::ptr::null()) };
-    static ALTERNATE_STACK: OnceCell<AlternateStack> = const { OnceCell::new() };
-}
 
 static PREVIOUS: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
 
-/// Makes this thread ready to run guests. Cheap after the first time.
-pub(crate) fn prepare_thread() {
-    PREVIOUS.get_or_init(install);
-    ALTERNATE_STACK.with(|stack| {
-        stack.get_or_init(AlternateStack::new);
-    });
+/// Installs the handler, once in the process.
+pub(super) fn install() {
+    PREVIOUS.get_or_init(install_all);
 }
 
-/// Sets the store whose guest runs on this thread and returns the one before. The pointer must stay valid until it is
-/// replaced.
-pub(crate) fn set_current(store: *const StoreOpaque) -> *const StoreOpaque {
-    CURRENT.replace(store)
+/// Unblocks the signals of faults on this thread.
+pub(super) fn unblock() {
+    // SAFETY: R10: the set is plain data, which the first calls fill.
+    let result = unsafe {
+        let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+        libc::sigemptyset(&mut set);
+        SIGNALS.iter().for_each(|signal| assert_eq!(libc::sigaddset(&mut set, *signal), 0, "signal {signal}"));
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut())
+    };
+    assert_eq!(result, 0, "a set of valid signals is unblocked");
 }
 
-fn install() -> [libc::sigaction; 4] {
+fn install_all() -> [libc::sigaction; 4] {
     // What the handler needs exists before the first signal.
     stubs::fixed();
     SIGNALS.map(|signal| {
@@ -71,7 +63,7 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
 /// # Safety
 /// R9.
 unsafe fn redirect(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
-    let store = CURRENT.get();
+    let store = thread::current();
     let registers = &mut context.uc_mcontext.gregs;
     let register = |index: i32| registers[index as usize] as u64;
     let pc = register(libc::REG_RIP);
@@ -121,42 +113,11 @@ unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c
         }
         // SAFETY: R10: the default action follows when the instruction faults again.
         _ => unsafe {
-            if !CURRENT.get().is_null() {
+            if !thread::current().is_null() {
                 const MESSAGE: &[u8] = b"heapwood: a fault that is no trap, while a guest was running: this is a bug\n";
                 libc::write(2, MESSAGE.as_ptr().cast(), MESSAGE.len());
             }
             libc::signal(signal, libc::SIG_DFL);
         },
-    }
-}
-
-/// The stack for handlers of one thread.
-struct AlternateStack(Option<Mapping>);
-
-impl AlternateStack {
-    fn new() -> AlternateStack {
-        let Ok(mapping) = Mapping::new(ALTERNATE_STACK_BYTES, Access::ReadWrite) else {
-            return AlternateStack(None);
-        };
-        let stack = libc::stack_t { ss_sp: mapping.start().cast(), ss_flags: 0, ss_size: mapping.bytes() };
-        // SAFETY: R10, R1: the stack is ours and stays until it is disabled.
-        let result = unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
-        AlternateStack((result == 0).then_some(mapping))
-    }
-}
-
-impl Drop for AlternateStack {
-    fn drop(&mut self) {
-        if let Some(mapping) = &self.0 {
-            // SAFETY: R10: disables the stack if it is still ours, before it goes.
-            unsafe {
-                let mut now: libc::stack_t = MaybeUninit::zeroed().assume_init();
-                libc::sigaltstack(std::ptr::null(), &mut now);
-                if now.ss_sp == mapping.start().cast() {
-                    let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-                    libc::sigaltstack(&none, std::ptr::null_mut());
-                }
-            }
-        }
     }
 }

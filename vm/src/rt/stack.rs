@@ -1,17 +1,29 @@
 //! Stacks that guests run on.
 //!
 //! ```text
-//! guard page | room for stubs | what the guest may use ... top
-//!                             ^ limit
+//! guard | room for stubs | what the guest may use ... top
+//!                        ^ limit
 //! ```
+//!
+//! 1. A function of the guest runs with rsp at or above the limit. Frames above [`FRAME_BYTES_UNCOMPARED`] are compared
+//!    with it before they are taken, so rsp is never lower than it by more than that.
+//! 2. Below rsp there is always room for a stub ([`STUB_STACK_BYTES`]) or a signal handler.
+//! 3. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::error::Result;
+use heapwood_jit::abi::FRAME_BYTES_UNCOMPARED;
 use heapwood_jit::stubs::STUB_STACK_BYTES;
+use heapwood_module::limits::FRAME_BYTES_MAX;
 use parking_lot::Mutex;
 
-/// Below the limit: stubs, and frames of up to 4 KiB that compare rsp before they are set up, with their arguments.
-const RESERVE_BYTES: usize = (STUB_STACK_BYTES + (44 << 10)).next_multiple_of(PAGE_BYTES);
+/// Below the limit: frames that move rsp before they compare it, and what is called from there.
+const RESERVE_BYTES: usize =
+    (FRAME_BYTES_UNCOMPARED as usize + STUB_STACK_BYTES + SIGNAL_BYTES).next_multiple_of(PAGE_BYTES);
+/// What the kernel and a handler of the embedder may take that does not run on a stack for handlers.
+const SIGNAL_BYTES: usize = 12 << 10;
+/// Inaccessible bytes below a stack.
+const GUARD_BYTES: usize = (FRAME_BYTES_MAX as usize).next_multiple_of(PAGE_BYTES);
 /// Most stacks that an engine keeps for later stores.
 const POOL_MAX: usize = 16;
 
@@ -23,9 +35,9 @@ pub(crate) struct GuestStack {
 
 impl GuestStack {
     fn new(usable_bytes: usize) -> Result<GuestStack> {
-        let bytes = usable_bytes.next_multiple_of(PAGE_BYTES) + RESERVE_BYTES + PAGE_BYTES;
-        let mapping = Mapping::new(bytes, Access::ReadWrite)?;
-        mapping.protect(0, PAGE_BYTES, Access::None)?;
+        let bytes = usable_bytes.next_multiple_of(PAGE_BYTES) + RESERVE_BYTES;
+        let mapping = Mapping::new(GUARD_BYTES + bytes, Access::None)?;
+        mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite)?;
         mapping.avoid_huge_pages();
         Ok(GuestStack { mapping })
     }
@@ -37,7 +49,7 @@ impl GuestStack {
 
     /// The guest's rsp must not go below this.
     pub fn limit(&self) -> usize {
-        self.mapping.address() + PAGE_BYTES + RESERVE_BYTES
+        self.mapping.address() + GUARD_BYTES + RESERVE_BYTES
     }
 }
 

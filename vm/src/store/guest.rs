@@ -3,6 +3,8 @@
 //! Lists only grow while the store lives: instances, memories, tables, globals, tags and host functions are named by
 //! their position.
 
+pub(crate) mod fields;
+
 use super::StoreId;
 use super::instance::InstanceData;
 use super::observe::{ExhaustionListener, HostListener};
@@ -46,7 +48,7 @@ pub(crate) struct TagData {
     pub ty: FuncType,
 }
 
-/// See the module.
+/// See the module. What an entry does with each field stands in `fields`.
 pub(crate) struct Guest {
     pub engine: Engine,
     pub hot: Hot,
@@ -80,8 +82,6 @@ pub(crate) struct Guest {
     stack: Option<GuestStack>,
     /// Where the next entry's frame begins, for each host function that the guest is in.
     stack_pointers: Vec<usize>,
-    /// Where the native stack was at the outermost entry.
-    pub native_base: Option<usize>,
     /// How far the marking under way has seen the roots outside of frames.
     pub snapshot_cursor: RootCursor,
     /// Check frames at slow paths.
@@ -116,7 +116,6 @@ impl Guest {
             interrupt: Arc::default(),
             stack: None,
             stack_pointers: Vec::new(),
-            native_base: None,
             snapshot_cursor: RootCursor::default(),
             verify,
             collects: !engine.config().heap.never_collect,
@@ -154,13 +153,6 @@ impl Guest {
         match &self.stack {
             Some(stack) if self.collects => self.frames.soft_limit(stack.top()),
             _ => 0,
-        }
-    }
-
-    /// An entry is over whose native stack was at `native`.
-    pub fn leave_entry(&mut self, native: usize) {
-        if self.native_base == Some(native) {
-            self.native_base = None;
         }
     }
 

@@ -109,6 +109,14 @@ impl InstanceData {
 impl StoreOpaque {
     /// Instantiates a module with imports in the order of its import section.
     pub fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<Instance> {
+        let held = self.guest.temporaries.len();
+        let made = self.instantiate_in_steps(module, imports);
+        // What a step held that failed.
+        self.guest.temporaries.truncate(held);
+        made
+    }
+
+    fn instantiate_in_steps(&mut self, module: &Module, imports: &[Extern]) -> Result<Instance> {
         if !crate::Engine::same(module.engine(), self.engine()) {
             return Err(Error::usage("a module was instantiated in a store of another engine"));
         }

@@ -14,6 +14,7 @@ mod signature;
 mod table;
 
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
+pub(crate) use guest::fields::Balance;
 pub(crate) use id::StoreId;
 pub(crate) use instance::{sub_slice, sub_slice_mut};
 pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
@@ -25,6 +26,12 @@ use crate::error::Result;
 use crate::interrupt::InterruptHandle;
 
 /// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
+///
+/// The first entry of a thread into a guest unblocks SIGSEGV, SIGBUS, SIGFPE and SIGILL there, for good: faults of guests
+/// are traps by their handlers, and a thread must not block them again before its last entry. A thread's stack for
+/// signal handlers (`sigaltstack`) is kept if ours fit on it (what the kernel writes and 4 KiB); a smaller one gives way
+/// until the outermost entry is over; a thread without one gets one until it ends. An entry needs 128 KiB of the
+/// thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)).
 pub struct Store<T: 'static> {
     inner: Box<StoreInner<T>>,
 }

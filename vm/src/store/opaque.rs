@@ -353,9 +353,17 @@ impl StoreOpaque {
     /// What `memory.grow` and its kin answer beyond a limit.
     pub const REFUSED: u64 = u64::MAX;
 
-    /// The kind of the trap at the exit.
-    pub fn trap_kind(&self) -> TrapKind {
-        self.guest.frames.trap_kind()
+    /// The trap at the exit.
+    pub fn trap(&self) -> Trap {
+        match self.guest.frames.trap_kind() {
+            TrapKind::StackExhausted => self.stack_exhausted(),
+            kind => Trap::new(kind),
+        }
+    }
+
+    /// The guest's stack has no room for a frame.
+    pub fn stack_exhausted(&self) -> Trap {
+        Trap::with_detail(TrapKind::StackExhausted, format!("limit: {} bytes", self.engine().config().max_stack))
     }
 }
 

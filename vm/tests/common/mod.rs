@@ -4,6 +4,8 @@
 #[path = "../../../tests/common/skip.rs"]
 mod skip;
 
+pub mod child;
+
 use heapwood_vm::Config;
 pub use skip::skip;
 

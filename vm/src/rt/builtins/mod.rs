@@ -187,7 +187,7 @@ pub(super) fn trap_address() -> u64 {
     extern "sysv64" fn trap(base: usize) {
         // SAFETY: R2.
         let store = unsafe { &mut *store_of(base) };
-        let error = Error::from(Trap::new(store.trap_kind()));
+        let error = Error::from(store.trap());
         let backtrace = store.trap_backtrace();
         store.guest.left = Some(Left::Error(error.with_backtrace(backtrace)));
     }

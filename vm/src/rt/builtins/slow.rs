@@ -4,7 +4,7 @@
 use super::Stop;
 use crate::rt::cells::RefCell32;
 use crate::store::StoreOpaque;
-use crate::trap::{Trap, TrapKind};
+use crate::trap::TrapKind;
 
 /// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, or the end of
 /// the stack. May collect.
@@ -14,8 +14,7 @@ pub(super) fn poll(store: &mut StoreOpaque, _: u64) -> Result<u64, Stop> {
         return Err(TrapKind::Interrupted.into());
     }
     if store.guest.frames.needed_stack() < store.guest.stack_limit() {
-        let bytes = store.engine().config().max_stack;
-        return Err(Trap::with_detail(TrapKind::StackExhausted, format!("limit: {bytes} bytes")).into());
+        return Err(store.stack_exhausted().into());
     }
     if store.heap.wants_collection() {
         store.heap.collect_minor(&mut store.guest);
