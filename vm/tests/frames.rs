@@ -180,3 +180,18 @@ fn a_frame_beyond_the_limit_is_refused_by_name() {
     let error = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap_err().to_string();
     assert!(error.contains(&format!("more than the limit of {FRAME_BYTES_MAX} bytes")), "{error}");
 }
+
+#[test]
+fn a_stack_that_fits_no_address_space_is_an_error() {
+    let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
+    for (bytes, says) in
+        [(usize::MAX, "Config::max_stack"), (usize::MAX - (1 << 20), "Config::max_stack"), (1 << 60, "refused")]
+    {
+        let engine = Engine::new(Config::new().max_stack(bytes)).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &Module::new(&engine, &module).unwrap(), &[]).unwrap();
+        let f = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let error = f.call(&mut store, ()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Limit(message) if message.contains(says)), "{bytes}: {error}");
+    }
+}

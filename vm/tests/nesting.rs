@@ -95,6 +95,10 @@ fn what_survives_a_nested_entry() {
 /// The case that began it: an exception through a host function left the outer guest with the inner one's registers.
 #[test]
 fn an_exception_through_the_host_leaves_the_registers_of_the_outer_guest() {
+    in_child("an_exception_through_the_host_leaves_the_registers_of_the_outer_guest", throw_through_the_host);
+}
+
+fn throw_through_the_host() {
     let guest = r#"(module
       (tag $e)
       (import "h" "h" (func $h))

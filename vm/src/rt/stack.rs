@@ -11,7 +11,7 @@
 //! 3. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use heapwood_jit::abi::FRAME_BYTES_UNCOMPARED;
 use heapwood_jit::stubs::STUB_STACK_BYTES;
 use heapwood_module::limits::FRAME_BYTES_MAX;
@@ -35,8 +35,13 @@ pub(crate) struct GuestStack {
 
 impl GuestStack {
     fn new(usable_bytes: usize) -> Result<GuestStack> {
-        let bytes = usable_bytes.next_multiple_of(PAGE_BYTES) + RESERVE_BYTES;
-        let mapping = Mapping::new(GUARD_BYTES + bytes, Access::None)?;
+        let bytes =
+            usable_bytes.checked_next_multiple_of(PAGE_BYTES).and_then(|usable| usable.checked_add(RESERVE_BYTES));
+        let guarded = bytes.and_then(|bytes| Some((bytes, bytes.checked_add(GUARD_BYTES)?)));
+        let too_large =
+            || Error::limit(format!("a stack of {usable_bytes} bytes (Config::max_stack) fits no address space"));
+        let (bytes, all) = guarded.ok_or_else(too_large)?;
+        let mapping = Mapping::new(all, Access::None)?;
         mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite)?;
         mapping.avoid_huge_pages();
         Ok(GuestStack { mapping })
