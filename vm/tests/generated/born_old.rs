@@ -83,7 +83,7 @@ impl Way {
             Way::StructNew => counts(4, OPERANDS_MAX),
             Way::NewFixed | Way::Constants => counts(8, OPERANDS_MAX),
             Way::Throw => counts(8, PAYLOAD_MAX),
-            Way::CopyOfYoung | Way::CopyOfOld => counts(8, EDEN_BYTES),
+            Way::CopyOfYoung | Way::CopyOfOld | Way::NewElem | Way::InitElem => counts(8, EDEN_BYTES),
             // The length is an operand.
             _ => counts(8, EDEN_BYTES).into_iter().chain([100_000]).collect(),
         }
@@ -533,8 +533,8 @@ for_each_way! {
     array_new_of_a_young_value: New, 93;
     array_new_of_an_old_value: NewOfOld, 93;
     array_new_of_a_constant_length: NewConstant, 93;
-    array_new_elem: NewElem, 93;
-    array_init_elem: InitElem, 93;
+    array_new_elem: NewElem, 90;
+    array_init_elem: InitElem, 90;
     array_fill: Fill, 93;
     array_copy_of_a_young_array: CopyOfYoung, 90;
     array_copy_of_an_old_array: CopyOfOld, 90;

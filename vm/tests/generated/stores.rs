@@ -18,7 +18,8 @@ in_all_modes!(
     stores_of_f32,
     stores_of_f64,
     stores_of_v128,
-    stores_of_references
+    stores_of_references,
+    programs_in_which_half_a_value_was_stored
 );
 
 // ---- types and values
@@ -386,6 +387,8 @@ fn whole_value_places(place: &mut impl FnMut(&str, &str, &str)) {
     place("parameter of a loop", "{pattern} ", &again);
     let caught = "(block $c (result {T} {T} {T}) (try_table (catch $e $c) {pattern} ";
     place("payload", caught, &format!(" {{pattern}} throw $e) unreachable) {READ_MIDDLE}"));
+    let legacy = "try (result {T} {T} {T}) {pattern} ";
+    place("payload of a legacy catch", legacy, &format!(" {{pattern}} throw $e catch $e end {READ_MIDDLE}"));
     let by_ref = format!(
         " {{pattern}} throw $e) unreachable) local.set $x
           (block $c (result {{T}} {{T}} {{T}}) (try_table (catch $e $c) (local.get $x) throw_ref) unreachable) {READ_MIDDLE}"
@@ -545,41 +548,65 @@ struct Case {
     direct: bool,
 }
 
-fn module(storage: &Storage) -> (String, Vec<Case>) {
-    let mut text = format!("(module {}", prelude(storage));
-    let mut cases = Vec::new();
-    let locals = "(local $n i32) (local $x exnref)";
-    let Storage { name: s, ty, .. } = storage;
-    let mut function = |name: String, before: &str, operand: &str, after: &str, results: &str| {
+/// The module while it is written.
+struct Program<'a> {
+    storage: &'a Storage,
+    text: String,
+    cases: Vec<Case>,
+}
+
+impl Program<'_> {
+    /// A function that puts an operand into a place.
+    fn add(&mut self, place: &Place, kind: &str, operand: &str, values: Vec<u128>) {
+        let Storage { name: s, ty, .. } = self.storage;
+        let name = format!("{} of {s} by {kind}, {}", place.name, self.cases.len());
+        let direct = place.after.is_empty();
         writeln!(
-            text,
+            self.text,
             r#"(func (export "{name}") (param $lo i64) (param $hi i64) (param $one i32) (param $three i32)
                  (result {results}) (local $t {ty}) (local $u {ty}) (local $w {ty})
-                 (local $o (ref null $s_{s})) (local $a (ref null $a_{s})) {locals}
-                 {before}{operand}{after})"#
+                 (local $o (ref null $s_{s})) (local $a (ref null $a_{s})) (local $n i32) (local $x exnref)
+                 {before}{operand}{after})"#,
+            results = if direct { ty } else { "i64 i64 i32" },
+            before = place.before,
+            after = place.after,
         )
         .unwrap();
-    };
+        self.cases.push(Case { name, values, bytes: place.bytes, direct });
+    }
+
+    /// A global whose expression makes an object with a constant in it, and a function that reads it.
+    fn add_constant_expression(&mut self, value: u128) {
+        let storage = self.storage;
+        let fields = [storage.pattern(), storage.constant(value), storage.pattern()].concat();
+        for (new, local, read) in
+            [("struct.new $s_{s}", "$o", READ_STRUCT), ("array.new_fixed $a_{s} 3", "$a", READ_ARRAY)]
+        {
+            let place = Place::new("constant expression", storage, "", read);
+            let (new, global) = (new.replace("{s}", storage.name), format!("$c{}", self.cases.len()));
+            let ty = if local == "$o" { 's' } else { 'a' };
+            let operand = format!("(global.get {global}) local.set {local} ");
+            writeln!(self.text, "(global {global} (ref null ${ty}_{}) ({new} {fields}))", storage.name).unwrap();
+            self.add(&place, &new, &operand, vec![value]);
+        }
+    }
+}
+
+fn module(storage: &Storage) -> (String, Vec<Case>) {
+    let mut program = Program { storage, text: format!("(module {}", prelude(storage)), cases: Vec::new() };
     let to_host = Place::new("result to the host", storage, "", "");
-    let to_host = (storage.bytes >= 4).then_some(&to_host);
-    for place in places(storage).iter().chain(to_host) {
-        let direct = place.after.is_empty();
-        let results = if direct { ty } else { "i64 i64 i32" };
-        let mut add = |kind: &str, operand: &str, values: Vec<u128>| {
-            let name = format!("{} of {} by {kind}, {}", place.name, storage.name, cases.len());
-            function(name.clone(), &place.before, operand, &place.after, results);
-            cases.push(Case { name, values, bytes: place.bytes, direct });
-        };
+    for place in places(storage).iter().chain((storage.bytes >= 4).then_some(&to_host)) {
         for (kind, operand) in variable_operands(storage) {
-            add(kind, &operand, storage.values());
+            program.add(place, kind, &operand, storage.values());
         }
         for value in storage.values() {
             for (kind, operand) in constant_operands(storage, value) {
-                add(kind, &operand, vec![value]);
+                program.add(place, kind, &operand, vec![value]);
             }
         }
     }
-    (text + ")", cases)
+    storage.values().into_iter().for_each(|value| program.add_constant_expression(value));
+    (program.text + ")", program.cases)
 }
 
 /// Stores everything everywhere and reads it back; returns how many cases that were.
@@ -623,29 +650,84 @@ fn check_all(mode: usize, names: &[&str], expected: usize) {
 }
 
 fn stores_of_packed_integers(mode: usize) {
-    check_all(mode, &["i8", "i16"], 7344);
+    check_all(mode, &["i8", "i16"], 7440);
 }
 
 fn stores_of_i32(mode: usize) {
-    check_all(mode, &["i32"], 21624);
+    check_all(mode, &["i32"], 22080);
 }
 
 fn stores_of_i64(mode: usize) {
-    check_all(mode, &["i64"], 26291);
+    check_all(mode, &["i64"], 26774);
 }
 
 fn stores_of_f32(mode: usize) {
-    check_all(mode, &["f32"], 12672);
+    check_all(mode, &["f32"], 13104);
 }
 
 fn stores_of_f64(mode: usize) {
-    check_all(mode, &["f64"], 13728);
+    check_all(mode, &["f64"], 14196);
 }
 
 fn stores_of_v128(mode: usize) {
-    check_all(mode, &["v128"], 16632);
+    check_all(mode, &["v128"], 17208);
 }
 
 fn stores_of_references(mode: usize) {
-    check_all(mode, &["i31ref"], 11550);
+    check_all(mode, &["i31ref"], 11950);
+}
+
+// ---- the programs in which this was found
+
+/// Constants that an f64 field or element got half of: zeros, folded constants, NaNs that fit a sign-extended i32.
+const HALVES: &str = r#"(module
+    (type $s (struct (field (mut f64)))) (type $a (array (mut f64)))
+    (func $struct (result (ref $s)) (struct.new $s (f64.const 1.5)))
+    (func $array (result (ref $a)) (array.new $a (f64.const 5) (i32.const 3)))
+    (func (export "zero in a field") (result f64) (local $o (ref null $s))
+      (struct.set $s 0 (local.tee $o (call $struct)) (f64.const 0)) (struct.get $s 0 (local.get $o)))
+    (func (export "zero in an element") (result f64) (local $o (ref null $a))
+      (array.set $a (local.tee $o (call $array)) (i32.const 1) (f64.const 0)) (array.get $a (local.get $o) (i32.const 1)))
+    (func (export "reinterpreted") (result f64) (local $o (ref null $s))
+      (struct.set $s 0 (local.tee $o (call $struct)) (f64.reinterpret_i64 (i64.const -129)))
+      (struct.get $s 0 (local.get $o)))
+    (func (export "nan") (result f64) (local $o (ref null $s))
+      (struct.set $s 0 (local.tee $o (call $struct)) (f64.const -nan:0xfffffffffff7f)) (struct.get $s 0 (local.get $o)))
+    (func (export "selected") (result f64) (local $o (ref null $s))
+      (struct.set $s 0 (local.tee $o (call $struct)) (select (f64.const 0) (f64.const 1) (i32.const 1)))
+      (struct.get $s 0 (local.get $o)))
+    (func (export "negated") (result f64) (local $o (ref null $s))
+      (struct.set $s 0 (local.tee $o (call $struct)) (f64.neg (f64.const -0))) (struct.get $s 0 (local.get $o)))
+    (func (export "small in an element") (result f64) (local $o (ref null $a))
+      (array.set $a (local.tee $o (call $array)) (i32.const 1) (f64.reinterpret_i64 (i64.const 10)))
+      (array.get $a (local.get $o) (i32.const 1)))
+    ;; The sums of SpectralNorm for a matrix of ones: each element of $v starts at zero.
+    (func $multiply (param $u (ref null $a)) (param $v (ref null $a)) (local $i i32) (local $j i32)
+      (loop $rows
+        (array.set $a (local.get $v) (local.get $i) (f64.const 0))
+        (local.set $j (i32.const 0))
+        (loop $columns
+          (array.set $a (local.get $v) (local.get $i)
+            (f64.add (array.get $a (local.get $v) (local.get $i)) (array.get $a (local.get $u) (local.get $j))))
+          (br_if $columns (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (array.len (local.get $u)))))
+        (br_if $rows (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (array.len (local.get $v))))))
+    (func (export "sums") (result f64) (local $u (ref null $a)) (local $v (ref null $a))
+      (local.set $u (call $array)) (local.set $v (call $array))
+      (call $multiply (local.get $u) (local.get $v)) (call $multiply (local.get $u) (local.get $v))
+      (array.get $a (local.get $v) (i32.const 2))))"#;
+
+fn programs_in_which_half_a_value_was_stored(mode: usize) {
+    let mut lab = Lab::new(mode, &[], HALVES);
+    for (name, wanted) in [
+        ("zero in a field", 0),
+        ("zero in an element", 0),
+        ("reinterpreted", -129i64 as u64),
+        ("nan", 0xffff_ffff_ffff_ff7f),
+        ("selected", 0),
+        ("negated", 0),
+        ("small in an element", 10),
+        ("sums", 15f64.to_bits()),
+    ] {
+        assert_eq!(lab.call(name, &[]), Ok(vec![wanted as u128]), "{name}");
+    }
 }
