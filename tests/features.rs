@@ -109,12 +109,17 @@ fn what_heapwood_does_not_have_is_named() {
     let cases = [
         ("stack-switching", "(module (type $f (func)) (type (cont $f)))"),
         ("shared-everything-threads", "(module (global (shared i32) (i32.const 0)))"),
+        ("custom-descriptors", r#"(module (type $f (func)) (import "a" "b" (func (exact (type $f)))))"#),
+        ("custom-descriptors", "(module (type $s (struct)) (func (drop (ref.test (ref (exact $s)) (ref.null any)))))"),
+        ("custom-descriptors", "(module (type $s (struct)) (func unreachable ref.test (ref (exact $s)) drop))"),
         ("memory-control", "(module (memory 1) (func (memory.discard (i32.const 0) (i32.const 0))))"),
     ];
-    for (feature, text) in cases {
-        let refused = heapwood_on(&["run"], &[], feature, text);
-        let says = format!("guest.wat: needs {feature} (which Heapwood does not have)\n");
-        assert!(refused.code == Some(1) && refused.stderr.ends_with(&says), "{}", refused.stderr);
+    for (case, (feature, text)) in cases.into_iter().enumerate() {
+        for command in ["run", "validate"] {
+            let refused = heapwood_on(&[command], &[], &format!("{feature}-{case}"), text);
+            let says = format!("guest.wat: needs {feature} (which Heapwood does not have)\n");
+            assert!(refused.code == Some(1) && refused.stderr.ends_with(&says), "{command}: {}", refused.stderr);
+        }
     }
     let component = heapwood_on(&["run"], &[], "component", "(component)");
     assert!(

@@ -97,6 +97,127 @@ fn pages_of_one_byte_are_exact_beside_a_full_memory() {
     assert_eq!(full.data(&store)[..1 << 20], vec![0; 1 << 20], "what is written to one memory is in no other");
 }
 
+/// Addresses and page size of a memory, and the pages at which it ends.
+const ENDS: [(bool, u32, u64); 4] =
+    [(false, 16, 1 << 16), (false, 0, u32::MAX as u64), (true, 16, 1 << 48), (true, 0, u64::MAX)];
+
+/// A module with a memory of its own, or an imported one.
+fn with_memory(ty: &MemoryType, imported: bool) -> Vec<u8> {
+    let ty = wasm_encoder::MemoryType {
+        minimum: ty.min,
+        maximum: ty.max,
+        memory64: ty.memory64,
+        shared: ty.shared,
+        page_size_log2: Some(ty.page_size_log2),
+    };
+    let mut module = wasm_encoder::Module::new();
+    if imported {
+        module.section(wasm_encoder::ImportSection::new().import("", "", ty));
+    } else {
+        module.section(wasm_encoder::MemorySection::new().memory(ty));
+    }
+    module.finish()
+}
+
+/// Sizes around the end of every kind of memory are types for the builder if and only if they are for modules.
+#[test]
+fn types_end_where_addresses_and_sizes_do() {
+    let engine = Engine::new(Config::new().features(Features::all())).unwrap();
+    let mut cases = 0;
+    for (memory64, page_size_log2, most) in ENDS {
+        let sizes: Vec<u64> = [0, 1, most - 1, most].into_iter().chain(most.checked_add(1)).collect();
+        for &min in &sizes {
+            for max in sizes.iter().copied().map(Some).chain([None]) {
+                for shared in [false, true] {
+                    let ty = MemoryType { min, max, memory64, shared, page_size_log2 };
+                    let possible = min.max(max.unwrap_or(0)) <= most
+                        && max.is_none_or(|max| min <= max)
+                        && (max.is_some() || !shared);
+                    assert_eq!(ty.check().is_ok(), possible, "{ty:?}");
+                    for imported in [false, true] {
+                        let valid = Module::validate(&engine, &with_memory(&ty, imported));
+                        assert_eq!(valid.is_ok(), possible, "{ty:?}, imported: {imported}: {valid:?}");
+                    }
+                    cases += 3;
+                }
+            }
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 660);
+}
+
+/// Memories with 32-bit addresses grow to their end and not beyond it: by the guest and by the host, shared and not, with
+/// a largest size and without.
+#[test]
+fn memories_grow_to_their_end() {
+    let engine = Engine::new(Config::new().features(Features::all())).unwrap();
+    let mut cases = 0;
+    for (_, page_size_log2, most) in ENDS.into_iter().filter(|end| !end.0) {
+        for (shared, max) in [(false, None), (false, Some(most)), (true, Some(most))] {
+            for by_guest in [false, true] {
+                let ty = MemoryType { min: most - 1, max, memory64: false, shared, page_size_log2 };
+                let (limit, shared_word) =
+                    (max.map_or(String::new(), |max| max.to_string()), if shared { "shared" } else { "" });
+                let module = module(
+                    &engine,
+                    &format!(
+                        r#"(module (import "" "" (memory {} {limit} {shared_word} (pagesize {})))
+                            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+                            (func (export "size") (result i32) (memory.size))
+                            (func (export "last") (result i32) (i32.load8_u (i32.const -1)))
+                            (func (export "end") (result i32) (i32.load8_u (i32.const -2))))"#,
+                        ty.min,
+                        ty.page_size()
+                    ),
+                );
+                let mut store = Store::new(&engine, ());
+                let (own, common) = if shared {
+                    (None, Some(SharedMemory::new(&engine, ty).unwrap()))
+                } else {
+                    (Some(Memory::new(&mut store, ty).unwrap()), None)
+                };
+                let import = match (&own, &common) {
+                    (Some(memory), _) => Extern::from(*memory),
+                    (_, Some(memory)) => Extern::from(memory.clone()),
+                    _ => unreachable!(),
+                };
+                let instance = Instance::new(&mut store, &module, &[import]).unwrap();
+                let grow = |store: &mut Store<()>, delta: u64| match (&own, &common) {
+                    _ if by_guest => {
+                        let grow = instance.get_typed_func::<i32, i32>(&mut *store, "grow").unwrap();
+                        let old = grow.call(store, delta as i32).unwrap();
+                        (old != -1).then_some(old as u32 as u64)
+                    }
+                    (Some(memory), _) => memory.grow(store, delta).ok(),
+                    (_, Some(memory)) => memory.grow(delta).ok(),
+                    _ => unreachable!(),
+                };
+                let last = |store: &mut Store<()>, name: &str| {
+                    instance.get_typed_func::<(), i32>(&mut *store, name).unwrap().call(store, ()).map_err(trap)
+                };
+                assert_eq!(last(&mut store, "last"), Err(TrapKind::MemoryOutOfBounds), "{ty:?}");
+                for too_much in [2, 3, 1 << 31, u32::MAX as u64] {
+                    assert_eq!(grow(&mut store, too_much), None, "{ty:?} by {too_much}");
+                }
+                assert_eq!(grow(&mut store, 1), Some(most - 1), "{ty:?}");
+                for too_much in [1, 2, u32::MAX as u64] {
+                    assert_eq!(grow(&mut store, too_much), None, "{ty:?} by {too_much}");
+                }
+                let size =
+                    instance.get_typed_func::<(), i32>(&mut store, "size").unwrap().call(&mut store, ()).unwrap();
+                assert_eq!(size as u32 as u64, most, "{ty:?}");
+                // 2^32 - 1 bytes end before the last address, whole pages with it.
+                let expected = if page_size_log2 == 0 { Err(TrapKind::MemoryOutOfBounds) } else { Ok(0) };
+                assert_eq!((last(&mut store, "last"), last(&mut store, "end")), (expected, Ok(0)), "{ty:?}");
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 12);
+}
+
 const GIB: u64 = 1 << 30;
 /// Size of the large memory.
 const LARGE: u64 = 64 * GIB;

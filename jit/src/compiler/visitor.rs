@@ -17,17 +17,17 @@ use heapwood_module::ValType::{F32, F64, I32, I64};
 use heapwood_module::{HeapType, RefType, ValType, convert};
 use wasmparser::{BlockType, BrTable, FrameKind, FrameStack, MemArg, TryTable, VisitOperator};
 
-/// A type of a validated body.
+/// A type of a body that was looked at: the gate of the first look converted it, also where nothing reaches it.
 pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
-    convert::val_type(ty, 0).expect("validated type")
+    convert::val_type(ty, 0).expect("the first look converted it")
 }
 
 fn heap_type(ty: wasmparser::HeapType) -> HeapType {
-    convert::heap_type(ty, 0).expect("validated type")
+    convert::heap_type(ty, 0).expect("the first look converted it")
 }
 
 fn ref_type(ty: wasmparser::RefType) -> RefType {
-    convert::ref_type(ty, 0).expect("validated type")
+    convert::ref_type(ty, 0).expect("the first look converted it")
 }
 
 fn signature(ty: BlockType) -> BlockSignature {

@@ -1,6 +1,6 @@
 //! Validation and first look in one decode: what the one code-generating pass must know ahead.
 //!
-//! 1. Each operator is validated, then looked at; nothing is kept per operator but hints and dead ranges.
+//! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then looked at; nothing is kept per operator but hints and dead ranges.
 //! 2. A loop collects how often it reads and writes each local (inner loops count eightfold) and whether it calls.
 //! 3. Reads inside loops keep a local alive to the end of the outermost loop; other reads to their own position.
 //! 4. Code behind an unconditional branch is skipped by the second pass: its end is noted.
@@ -12,7 +12,7 @@ mod visit;
 use crate::abi::CALLER_SAVED;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::space;
-use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, limits};
+use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate};
 use smallvec::SmallVec;
 use visit::Look;
 use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};
@@ -150,10 +150,7 @@ impl FirstLook {
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
-            limits::check_operator(&info.bytes, &reader, &validator.visitor(offset))?;
-            let result =
-                reader.visit_operator(&mut Look { info, validator: validator.simd_visitor(offset), look: self })?;
-            result?;
+            reader.visit_operator(&mut Look { info, validator: gate(&mut validator, offset), look: self })??;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > limits::FRAME_BYTES_MAX / SLOT_BYTES_MIN {
                 return Err(frame_too_large(offset));

@@ -1,8 +1,8 @@
 //! What the look does at each operator: one table by operator name, behind the validator.
 
 use super::{Early, FirstLook, array_by_call, struct_by_call};
-use heapwood_module::ModuleInfo;
-use wasmparser::{BinaryReaderError, FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
+use heapwood_module::{ModuleError, ModuleInfo};
+use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
 /// One operator: validated, then looked at.
 pub(super) struct Look<'l, V> {
@@ -487,9 +487,9 @@ macro_rules! visit_all {
 #[allow(unused_variables, clippy::clone_on_copy, reason = "one expansion serves operators with and without immediates")]
 impl<'a, V> VisitOperator<'a> for Look<'_, V>
 where
-    V: VisitSimdOperator<'a, Output = Result<(), BinaryReaderError>>,
+    V: VisitSimdOperator<'a, Output = Result<(), Box<ModuleError>>>,
 {
-    type Output = Result<(), BinaryReaderError>;
+    type Output = Result<(), Box<ModuleError>>;
 
     fn simd_visitor(&mut self) -> Option<&mut dyn VisitSimdOperator<'a, Output = Self::Output>> {
         Some(self)
@@ -501,7 +501,7 @@ where
 #[allow(unused_variables, clippy::clone_on_copy, reason = "one expansion serves operators with and without immediates")]
 impl<'a, V> VisitSimdOperator<'a> for Look<'_, V>
 where
-    V: VisitSimdOperator<'a, Output = Result<(), BinaryReaderError>>,
+    V: VisitSimdOperator<'a, Output = Result<(), Box<ModuleError>>>,
 {
     wasmparser::for_each_visit_simd_operator!(visit_all);
 }

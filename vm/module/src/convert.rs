@@ -72,8 +72,12 @@ fn field_type(field: &wasmparser::FieldType, offset: usize) -> Result<FieldType,
 }
 
 pub(crate) fn sub_type(ty: &wasmparser::SubType, offset: usize) -> Result<SubType, ModuleError> {
+    let composite = &ty.composite_type;
+    if composite.shared || composite.descriptor_idx.is_some() || composite.describes_idx.is_some() {
+        return Err(ModuleError::at(offset, "shared types and descriptors are not supported"));
+    }
     let vals = |types: &[wasmparser::ValType]| types.iter().map(|ty| val_type(*ty, offset)).collect();
-    let composite = match &ty.composite_type.inner {
+    let composite = match &composite.inner {
         CompositeInnerType::Func(func) => {
             let (params, results): (Result<_, _>, Result<_, _>) = (vals(func.params()), vals(func.results()));
             CompositeType::Func(FuncType { params: params?, results: results? })
@@ -89,11 +93,17 @@ pub(crate) fn sub_type(ty: &wasmparser::SubType, offset: usize) -> Result<SubTyp
     Ok(SubType { is_final: ty.is_final, supertype, composite })
 }
 
+fn unshared(shared: bool, what: &str, offset: usize) -> Result<(), ModuleError> {
+    if shared { Err(ModuleError::at(offset, format!("a shared {what} is not supported"))) } else { Ok(()) }
+}
+
 pub(crate) fn global_type(ty: wasmparser::GlobalType, offset: usize) -> Result<GlobalType, ModuleError> {
+    unshared(ty.shared, "global", offset)?;
     Ok(GlobalType { val: val_type(ty.content_type, offset)?, mutable: ty.mutable })
 }
 
 pub(crate) fn table_type(ty: wasmparser::TableType, offset: usize) -> Result<TableType, ModuleError> {
+    unshared(ty.shared, "table", offset)?;
     let element = ref_type(ty.element_type, offset)?;
     Ok(TableType { element, min: ty.initial, max: ty.maximum, table64: ty.table64 })
 }

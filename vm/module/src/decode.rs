@@ -6,6 +6,7 @@
 
 use crate::branch_hints::{self, BranchHints};
 use crate::const_expr::decode_const_expr;
+use crate::gate;
 use crate::{
     ConstExpr, ConstOp, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
     ModuleError, ModuleInfo, RefType, Section, SegmentMode, TypeSectionBuilder, convert, limits,
@@ -14,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
     BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, Parser, Payload, TypeRef, ValidPayload,
-    Validator, ValidatorResources,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Id of the code section.
@@ -63,8 +64,7 @@ fn validate_body(
     validator.read_locals(&mut reader)?;
     while !reader.eof() {
         let offset = reader.original_position();
-        limits::check_operator(bytes, &reader, &validator.visitor(offset))?;
-        reader.visit_operator(&mut validator.visitor(offset))??;
+        reader.visit_operator(&mut gate::gate(&mut validator, offset))??;
     }
     reader.finish_expression(&validator.visitor(reader.original_position()))?;
     Ok(validator.into_allocations())
@@ -77,8 +77,15 @@ pub(crate) fn validate(bytes: &[u8], features: Features) -> Result<(), ModuleErr
     parser.set_features(features.wasm());
     let mut jobs = Vec::new();
     for payload in parser.parse_all(bytes) {
-        if let ValidPayload::Func(validator, body) = validator.payload(&payload?)? {
+        let payload = payload?;
+        if let ValidPayload::Func(validator, body) = validator.payload(&payload)? {
             jobs.push(FuncBodyJob { validator, range: body.range() });
+        }
+        if let Payload::ImportSection(section) = payload {
+            for import in section.into_imports_with_offsets() {
+                let (offset, import) = import?;
+                gate::import(&import.ty, features.wasm(), offset)?;
+            }
         }
     }
     let mut allocations = FuncValidatorAllocations::default();
@@ -97,7 +104,7 @@ pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, Mod
     let mut validator = Validator::new_with_features(features.wasm());
     let mut parser = Parser::new(0);
     parser.set_features(features.wasm());
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(features);
     for payload in parser.parse_all(&bytes) {
         let payload = payload?;
         if let ValidPayload::Func(validator, body) = validator.payload(&payload)? {
@@ -113,8 +120,8 @@ pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, Mod
     Ok(DecodedModule { info, validators: jobs })
 }
 
-#[derive(Default)]
 struct Decoder {
+    on: WasmFeatures,
     info: ModuleInfo,
     jobs: Vec<FuncBodyJob>,
     /// By function index: whether it may become a reference.
@@ -123,6 +130,16 @@ struct Decoder {
 }
 
 impl Decoder {
+    fn new(features: Features) -> Decoder {
+        Decoder {
+            on: features.wasm(),
+            info: ModuleInfo::default(),
+            jobs: Vec::new(),
+            escaping: Vec::new(),
+            hints_are_over: false,
+        }
+    }
+
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), ModuleError> {
         if let Payload::CustomSection(section) = &payload {
             self.section(0, section.name(), section.data_offset()..section.range().end);
@@ -193,6 +210,7 @@ impl Decoder {
     fn imports(&mut self, section: wasmparser::ImportSectionReader<'_>) -> Result<(), ModuleError> {
         for import in section.into_imports_with_offsets() {
             let (offset, import) = import?;
+            gate::import(&import.ty, self.on, offset)?;
             let info = &mut self.info;
             let ty = match import.ty {
                 TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {

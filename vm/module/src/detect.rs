@@ -1,11 +1,11 @@
 //! Which features a module needs, whether or not they are on.
 
-use crate::Features;
-use crate::ModuleError;
+use crate::gate::{Immediate, Named, heap_type_needs};
+use crate::{Features, ModuleError};
 use wasmparser::{
-    AbstractHeapType, BlockType, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody,
-    GlobalType, HeapType, Imports, MemoryType, Operator, OperatorsReader, Parser, Payload, RefType, StorageType,
-    SubType, TableInit, TableType, TypeRef, ValType, WasmFeatures,
+    AbstractHeapType, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, GlobalType,
+    HeapType, Imports, MemoryType, Operator, OperatorsReader, Parser, Payload, RefType, StorageType, SubType,
+    TableInit, TableType, TypeRef, ValType, WasmFeatures,
 };
 
 /// What a module needs, found without validating it: a set with which it is valid if it is valid with all features,
@@ -103,6 +103,7 @@ impl Detector {
                 for global in section {
                     let global = global?;
                     self.val_type(global.ty.content_type);
+                    self.shared(global.ty.shared);
                     self.const_expr(&global.init_expr)?;
                     self.globals.push(global.ty.mutable);
                 }
@@ -137,11 +138,13 @@ impl Detector {
 
     fn import(&mut self, ty: TypeRef) {
         match ty {
-            TypeRef::Func(_) | TypeRef::FuncExact(_) => {}
+            TypeRef::Func(_) => {}
+            TypeRef::FuncExact(_) => self.used |= WasmFeatures::CUSTOM_DESCRIPTORS,
             TypeRef::Table(ty) => self.table(ty),
             TypeRef::Memory(ty) => self.memory(ty),
-            TypeRef::Global(GlobalType { content_type, mutable, .. }) => {
+            TypeRef::Global(GlobalType { content_type, mutable, shared }) => {
                 self.val_type(content_type);
+                self.shared(shared);
                 self.globals.push(mutable);
                 self.imported_globals += 1;
                 if mutable {
@@ -159,6 +162,13 @@ impl Detector {
         }
         if ty.table64 {
             self.used |= WasmFeatures::MEMORY64;
+        }
+        self.shared(ty.shared);
+    }
+
+    fn shared(&mut self, shared: bool) {
+        if shared {
+            self.used |= WasmFeatures::SHARED_EVERYTHING_THREADS;
         }
     }
 
@@ -193,7 +203,12 @@ impl Detector {
         if !ty.is_final || ty.supertype_idx.is_some() {
             self.used |= WasmFeatures::GC;
         }
-        match &ty.composite_type.inner {
+        let composite = &ty.composite_type;
+        self.shared(composite.shared);
+        if composite.descriptor_idx.is_some() || composite.describes_idx.is_some() {
+            self.used |= WasmFeatures::CUSTOM_DESCRIPTORS;
+        }
+        match &composite.inner {
             CompositeInnerType::Func(func) => {
                 func.params().iter().chain(func.results()).for_each(|ty| self.val_type(*ty));
                 if func.results().len() > 1 {
@@ -228,11 +243,11 @@ impl Detector {
         self.heap_type(ty.heap_type(), ty.is_nullable());
     }
 
+    /// A heap type where null is among its references, or is not.
     fn heap_type(&mut self, heap: HeapType, nullable: bool) {
-        use AbstractHeapType::*;
         self.used |= WasmFeatures::REFERENCE_TYPES;
-        self.used |= match heap {
-            // Recursive types came with garbage collection, others with function references.
+        // Recursive types came with garbage collection, others with function references.
+        let defined = match heap {
             HeapType::Concrete(index) if index.as_module_index().is_some_and(|index| index >= self.types) => {
                 WasmFeatures::GC
             }
@@ -240,39 +255,38 @@ impl Detector {
                 self.defined_types = true;
                 WasmFeatures::empty()
             }
-            HeapType::Exact(_) => WasmFeatures::CUSTOM_DESCRIPTORS,
-            HeapType::Abstract { ty, .. } => match ty {
-                Func | Extern if nullable => WasmFeatures::empty(),
-                Func | Extern => WasmFeatures::FUNCTION_REFERENCES,
-                Any | None | NoExtern | NoFunc | Eq | Struct | Array | I31 => WasmFeatures::GC,
-                Exn | NoExn => WasmFeatures::EXCEPTIONS,
-                Cont | NoCont => WasmFeatures::STACK_SWITCHING,
-            },
+            HeapType::Abstract { ty: AbstractHeapType::Func | AbstractHeapType::Extern, .. } if !nullable => {
+                self.used |= WasmFeatures::FUNCTION_REFERENCES;
+                WasmFeatures::empty()
+            }
+            _ => WasmFeatures::empty(),
         };
+        self.used |= heap_type_needs(heap, defined);
+    }
+
+    fn named(&mut self, named: Named) {
+        match named {
+            Named::Val(ty) => self.val_type(ty),
+            Named::Heap(heap) => self.heap_type(heap, true),
+            Named::BlockFunc => self.used |= WasmFeatures::MULTI_VALUE,
+        }
     }
 
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<(), wasmparser::Error> {
         let mut reader = expr.get_operators_reader();
         while !reader.eof() {
             let operator = reader.read()?;
-            let arithmetic = matches!(
-                operator,
-                Operator::I32Add
-                    | Operator::I32Sub
-                    | Operator::I32Mul
-                    | Operator::I64Add
-                    | Operator::I64Sub
-                    | Operator::I64Mul
-            );
-            self.used |= proposal(&operator);
-            if arithmetic {
-                self.used |= WasmFeatures::EXTENDED_CONST;
-            }
+            self.operator(&operator);
             match operator {
+                Operator::I32Add
+                | Operator::I32Sub
+                | Operator::I32Mul
+                | Operator::I64Add
+                | Operator::I64Sub
+                | Operator::I64Mul => self.used |= WasmFeatures::EXTENDED_CONST,
                 Operator::GlobalGet { global_index } if global_index as usize >= self.imported_globals => {
                     self.used |= WasmFeatures::GC;
                 }
-                Operator::RefNull { hty } => self.heap_type(hty, true),
                 _ => {}
             }
         }
@@ -286,17 +300,7 @@ impl Detector {
         let mut reader: OperatorsReader<'_> = body.get_operators_reader()?;
         while !reader.eof() {
             let operator = reader.read()?;
-            self.used |= proposal(&operator);
-            match operator {
-                Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => match blockty {
-                    BlockType::Empty => {}
-                    BlockType::Type(ty) => self.val_type(ty),
-                    BlockType::FuncType(_) => self.used |= WasmFeatures::MULTI_VALUE,
-                },
-                Operator::RefNull { hty } => self.heap_type(hty, true),
-                Operator::TypedSelect { ty } => self.val_type(ty),
-                _ => {}
-            }
+            self.operator(&operator);
         }
         Ok(())
     }
@@ -360,20 +364,27 @@ macro_rules! flags_of_group {
     };
 }
 
-macro_rules! define_proposal {
+pub(crate) use flags_of_group;
+
+macro_rules! define_operator {
     ($(@$group:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// The proposal that an instruction comes from.
-        fn proposal(operator: &Operator<'_>) -> WasmFeatures {
-            match operator {
-                $(Operator::$op { .. } => flags_of_group!($group),)*
-                // The enum is open; all of its variants stand above.
-                _ => WasmFeatures::empty(),
+        impl Detector {
+            /// The proposal that an instruction comes from, and those of the types that it names.
+            fn operator(&mut self, operator: &Operator<'_>) {
+                match operator {
+                    $(Operator::$op $({ $($arg),* })? => {
+                        self.used |= flags_of_group!($group);
+                        $($($arg.each_type(&mut |named| self.named(named));)*)?
+                    })*
+                    // The enum is open; all of its variants stand above.
+                    _ => {}
+                }
             }
         }
     };
 }
 
-wasmparser::for_each_operator!(define_proposal);
+wasmparser::for_each_operator!(define_operator);
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,19 @@ impl fmt::Display for ModuleError {
 
 impl std::error::Error for ModuleError {}
 
+/// For results that are returned for every instruction: a pointer is enough for them.
+impl From<wasmparser::Error> for Box<ModuleError> {
+    fn from(error: wasmparser::Error) -> Box<ModuleError> {
+        Box::new(error.into())
+    }
+}
+
+impl From<Box<ModuleError>> for ModuleError {
+    fn from(error: Box<ModuleError>) -> ModuleError {
+        *error
+    }
+}
+
 impl From<wasmparser::Error> for ModuleError {
     fn from(error: wasmparser::Error) -> ModuleError {
         ModuleError::at(error.offset(), crate::limits::name_the_limit(error.message()))

@@ -95,8 +95,18 @@ impl Features {
     );
 
     /// Everything that `-W` can switch on.
+    pub const ALL: Features = {
+        let (mut all, mut index) = (Features::DEFAULT, 0);
+        while index < FEATURES.len() {
+            all = all.with(&FEATURES[index]);
+            index += 1;
+        }
+        all
+    };
+
+    /// Everything that `-W` can switch on.
     pub fn all() -> Features {
-        FEATURES.iter().fold(Features::DEFAULT, Features::with)
+        Features::ALL
     }
 
     /// Everything that has a name, [`ABSENT_FEATURES`] too.

@@ -5,9 +5,6 @@
 //! interface's: 100 tables instead of 100,000, and 1,000,000 for imports and exports with the parameters and results of
 //! those that are functions.
 
-use crate::ModuleError;
-use wasmparser::{BinaryReader, FrameStack, Operator};
-
 /// Bytes of a module.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;
 /// Types of a module, and of one rec group.
@@ -27,8 +24,7 @@ pub const RESULTS_MAX: usize = 1_000;
 /// Fields of a struct type.
 pub const FIELDS_MAX: usize = 10_000;
 
-/// Operands of `array.new_fixed`. Whoever validates a body checks it before wasmparser does, which pops as many
-/// operands as the instruction says: in unreachable code there is no end to them.
+/// Operands of `array.new_fixed`. The gate ([`crate::gate`]) checks it.
 pub const ARRAY_NEW_FIXED_MAX: u32 = 10_000;
 
 /// Bytes of a function's frame: its locals, and the operands that it has at a time. Few instructions can have many
@@ -109,29 +105,5 @@ pub(crate) fn name_the_limit(message: &str) -> String {
     match UNNAMED.iter().find(|(unnamed, _)| *unnamed == message) {
         Some((_, limit)) => format!("{message}: more than the limit of {limit}"),
         None => message.to_owned(),
-    }
-}
-
-/// First byte of the instructions on objects.
-const GC_PREFIX: u8 = 0xfb;
-/// What follows it in `array.new_fixed`, apart from the bit that continues a number.
-const ARRAY_NEW_FIXED: u8 = 8;
-
-/// Limits of instructions that wasmparser does not know; `reader` stands at an instruction.
-///
-/// # Errors
-/// The instruction is malformed or beyond a limit.
-pub fn check_operator(bytes: &[u8], reader: &BinaryReader<'_>, frames: &impl FrameStack) -> Result<(), ModuleError> {
-    let offset = reader.original_position();
-    if bytes[offset] != GC_PREFIX || bytes.get(offset + 1).is_none_or(|byte| byte & 0x7f != ARRAY_NEW_FIXED) {
-        return Ok(());
-    }
-    match reader.peek_operator(frames)? {
-        Operator::ArrayNewFixed { array_size, .. } if array_size > ARRAY_NEW_FIXED_MAX => {
-            let limit = ARRAY_NEW_FIXED_MAX;
-            let message = format!("array.new_fixed of {array_size} elements: more than the limit of {limit}");
-            Err(ModuleError::at(offset, message))
-        }
-        _ => Ok(()),
     }
 }

@@ -57,6 +57,17 @@ impl MemoryType {
         1 << self.page_size_log2
     }
 
+    /// The largest size in pages that a memory with these addresses can have: a 32-bit memory with pages of one byte ends at
+    /// 2^32 - 1, since its size is a 32-bit number as well.
+    pub const fn pages_max(&self) -> u64 {
+        let sizes = if self.memory64 { u64::MAX } else { u32::MAX as u64 };
+        match self.page_size_log2 {
+            0 => sizes,
+            // As many as there are addresses, divided by the page size.
+            log2 => (sizes >> log2 % 64) + 1,
+        }
+    }
+
     /// Whether a memory can have this type.
     ///
     /// # Errors
@@ -65,11 +76,7 @@ impl MemoryType {
         if !matches!(self.page_size_log2, 0 | 16) {
             return Err(MemoryTypeError::PageSize(self.page_size_log2));
         }
-        let bits = if self.memory64 { 64 } else { 32 };
-        let most = match (bits, self.page_size_log2) {
-            (64, 0) => u64::MAX,
-            (bits, log2) => 1 << (bits - log2),
-        };
+        let (bits, most) = (if self.memory64 { 64 } else { 32 }, self.pages_max());
         for (what, pages) in [("min", Some(self.min)), ("max", self.max)] {
             if let Some(pages) = pages.filter(|pages| *pages > most) {
                 return Err(MemoryTypeError::BeyondAddresses { what, pages, bits, most });
@@ -143,7 +150,7 @@ mod tests {
         assert_eq!((ty, ty.page_size()), (expected, 1));
         let plain = MemoryType::builder().build().unwrap();
         assert_eq!((plain.min, plain.max, plain.page_size()), (0, None, 65536));
-        for (bits, log2, most) in [(32, 16, 1 << 16), (32, 0, 1 << 32), (64, 16, 1 << 48), (64, 0, u64::MAX)] {
+        for (bits, log2, most) in [(32, 16, 1 << 16), (32, 0, (1 << 32) - 1), (64, 16, 1 << 48), (64, 0, u64::MAX)] {
             let all = MemoryType::builder().memory64(bits == 64).page_size_log2(log2).min(most).max(most);
             assert_eq!(all.build().unwrap().min, most);
         }
@@ -160,7 +167,7 @@ mod tests {
         let beyond = message(builder().min(65537));
         assert_eq!(beyond, "min is 65537 pages, but a memory with 32-bit addresses has at most 65536");
         assert!(message(builder().max(65537)).starts_with("max is 65537 pages"));
-        assert!(message(builder().page_size_log2(0).max((1 << 32) + 1)).contains("32-bit addresses"));
+        assert!(message(builder().page_size_log2(0).max(1 << 32)).contains("32-bit addresses"));
         assert!(message(builder().memory64(true).max((1 << 48) + 1)).contains("64-bit addresses"));
     }
 }

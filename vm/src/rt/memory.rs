@@ -67,7 +67,7 @@ impl Region {
     /// Size in bytes when `bytes` have grown by `delta` pages, if the type and the address space allow it.
     pub fn bytes_after(&self, bytes: usize, delta: u64) -> Option<u64> {
         let pages = (bytes as u64 >> self.ty.page_size_log2).checked_add(delta)?;
-        if self.ty.max.is_some_and(|max| pages > max) {
+        if pages > self.ty.max.unwrap_or(u64::MAX).min(self.ty.pages_max()) {
             return None;
         }
         let bytes = pages.checked_mul(1 << self.ty.page_size_log2)?;
@@ -210,5 +210,5 @@ impl StoreMemory {
 
 /// Most bytes that a memory of this type may have.
 fn limit_bytes(ty: &MemoryType) -> u64 {
-    if ty.memory64 { BYTES_MAX_64 } else { 1 << 32 }
+    ty.pages_max().saturating_mul(ty.page_size()).min(BYTES_MAX_64)
 }
