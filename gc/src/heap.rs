@@ -166,6 +166,11 @@ impl Heap {
         stats
     }
 
+    /// Minor collections since it was made, as in [`HeapStats::minors`].
+    pub fn minors(&self) -> u64 {
+        self.stats.minors
+    }
+
     /// When it was made: the zero of [`GcEvent::t_us`].
     pub fn born(&self) -> Instant {
         self.born

@@ -11,6 +11,7 @@ mod asm;
 mod compiler;
 mod cpu;
 mod first_look;
+mod operators;
 mod reciprocal;
 pub mod stubs;
 

@@ -9,7 +9,10 @@
 //! * **Slow** entries: one 64-bit argument in r11; all registers (r11 too) are preserved, those in the safe
 //!   point's mask updated by the collector, r12d is reloaded. r12d on entry is current.
 //!
-//! Every entry may trap (it then does not return), `May collect` is said where it may.
+//! Every entry may trap (it then does not return); `collects` is said where it may collect.
+//!
+//! The runtime makes its functions of the same table ([`for_each_builtin`]), so numbers and types of arguments agree by
+//! construction; the compiler's calls are checked against it when Heapwood is compiled ([`Builtin::args`]).
 
 /// How an entry is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,8 +23,39 @@ pub enum BuiltinKind {
     Slow,
 }
 
+/// The type of an argument: what becomes of its word in the runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ArgType {
+    /// The lower half.
+    U32,
+    /// The word.
+    U64,
+    /// A reference.
+    RawRef,
+    /// A type of the engine.
+    TypeId,
+}
+
+macro_rules! arg_type {
+    (u32) => {
+        ArgType::U32
+    };
+    (u64) => {
+        ArgType::U64
+    };
+    (RawRef) => {
+        ArgType::RawRef
+    };
+    (TypeId) => {
+        ArgType::TypeId
+    };
+}
+
 macro_rules! builtins {
-    ($($(#[$doc:meta])* $kind:ident $name:ident ($($arg:ident),*),)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $name:ident = $module:ident :: $function:ident ($($arg:ident: $ty:ident),*) $($collects:ident)?;
+    )*) => {
         /// A runtime entry point, by its index in the table.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
@@ -36,9 +70,14 @@ macro_rules! builtins {
                 match self { $(Builtin::$name => BuiltinKind::$kind,)* }
             }
 
-            /// Names of its arguments.
-            pub const fn args(self) -> &'static [&'static str] {
-                match self { $(Builtin::$name => &[$(stringify!($arg)),*],)* }
+            /// Its arguments: names and types.
+            pub const fn args(self) -> &'static [(&'static str, ArgType)] {
+                match self { $(Builtin::$name => &[$((stringify!($arg), arg_type!($ty))),*],)* }
+            }
+
+            /// Whether it may collect.
+            pub const fn collects(self) -> bool {
+                match self { $(Builtin::$name => !matches!(stringify!($($collects)?).as_bytes(), b""),)* }
             }
 
             /// Its name.
@@ -49,69 +88,79 @@ macro_rules! builtins {
     };
 }
 
-builtins! {
-    /// Prologue or loop head found rsp below the guard: interrupt, soft or true stack limit. May collect.
-    Slow Poll(),
-    /// Makes room so that a bump of `bytes` succeeds when retried. May collect.
-    Slow Allocate(bytes),
-    /// The host object's UNLOGGED bit was set at a reference store.
-    Slow Log(host),
-    /// The same for an array: low half the array, high half the element index.
-    Slow LogElement(host_and_index),
-    /// The cell (absolute address) of a reference global whose state word was clear is about to be written.
-    Slow LogGlobal(cell),
-    /// Throws an exception object; does not return here. May run handlers.
-    Call Throw(exception),
-    /// `memory.grow`: old size in pages or -1 (as i64).
-    Call MemoryGrow(memory, pages),
-    /// `memory.fill`.
-    Call MemoryFill(memory, dst, value, len),
-    /// `memory.copy`.
-    Call MemoryCopy(dst_memory, src_memory, dst, src, len),
-    /// `memory.init`.
-    Call MemoryInit(memory, segment, dst, src, len),
-    /// `memory.atomic.notify`: how many were woken. The offset's lower and upper half, then the operands.
-    Call MemoryNotify(memory, offset_low, offset_high, address, count),
-    /// `memory.atomic.wait32`: 0 woken, 1 another value, 2 timed out.
-    Call MemoryWait32(memory, offset_low, offset_high, address, expected, timeout),
-    /// `memory.atomic.wait64`.
-    Call MemoryWait64(memory, offset_low, offset_high, address, expected, timeout),
-    /// `data.drop`.
-    Call DataDrop(segment),
-    /// `table.set` (traps out of bounds).
-    Call TableSet(table, index, value),
-    /// `table.grow`: old size or -1 (as i64). May collect.
-    Call TableGrow(table, value, len),
-    /// `table.fill`. May collect.
-    Call TableFill(table, dst, value, len),
-    /// `table.copy`. May collect.
-    Call TableCopy(dst_table, src_table, dst, src, len),
-    /// `table.init`. May collect.
-    Call TableInit(table, segment, dst, src, len),
-    /// `elem.drop`.
-    Call ElemDrop(segment),
-    /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. It may be old: references are
-    /// stored into it with a barrier. May collect.
-    Call StructAlloc(type_id),
-    /// The same, but up to the next safe point no barrier is needed: an old one is in the log. May collect.
-    Call StructNew(type_id),
-    /// An array of `len` zeroed elements; traps if too large. It may be old: references are stored into it with a barrier.
-    /// May collect.
-    Call ArrayAlloc(type_id, len),
-    /// The same, but up to the next safe point no barrier is needed: all of an old one is in the log. May collect.
-    Call ArrayNewFixed(type_id, len),
-    /// `array.copy`, with null and bounds checks.
-    Call ArrayCopy(dst, dst_index, src, src_index, len),
-    /// `array.fill`, with null and bounds checks; the value's bits in two words.
-    Call ArrayFill(array, index, value_low, value_high, len),
-    /// `array.new_data`. May collect.
-    Call ArrayNewData(type_id, segment, offset, len),
-    /// `array.new_elem`. May collect.
-    Call ArrayNewElem(type_id, segment, offset, len),
-    /// `array.init_data`, with all checks.
-    Call ArrayInitData(array, index, segment, offset, len),
-    /// `array.init_elem`, with all checks.
-    Call ArrayInitElem(array, index, segment, offset, len),
-    /// Whether a non-null, non-i31 reference has a type of depth 8 or more: 0 or 1.
-    Call CastDeep(reference, type_id),
+/// Calls a macro with the table of entries: kind, name, the runtime's function, arguments, and whether it may collect.
+#[macro_export]
+macro_rules! for_each_builtin {
+    ($with:ident) => {
+        $with! {
+            /// Prologue or loop head found rsp below the guard: interrupt, soft or true stack limit.
+            Slow Poll = slow::poll() collects;
+            /// Makes room so that a bump of `bytes` succeeds when retried.
+            Slow Allocate = slow::allocate(bytes: u64) collects;
+            /// The host object's UNLOGGED bit was set at a reference store.
+            Slow Log = slow::log(host: RawRef);
+            /// The same for an array: low half the array, high half the element index.
+            Slow LogElement = slow::log_element(host_and_index: u64);
+            /// The cell (absolute address) of a reference global whose state word was clear is about to be written.
+            Slow LogGlobal = slow::log_global(cell: u64);
+            /// Throws an exception object; does not return here. May run handlers.
+            Call Throw = exception::throw(exception: RawRef);
+            /// `memory.grow`: old size in pages or -1 (as i64).
+            Call MemoryGrow = memory::grow(memory: u32, pages: u64);
+            /// `memory.fill`.
+            Call MemoryFill = memory::fill(memory: u32, dst: u64, value: u32, len: u64);
+            /// `memory.copy`.
+            Call MemoryCopy = memory::copy(dst_memory: u32, src_memory: u32, dst: u64, src: u64, len: u64);
+            /// `memory.init`.
+            Call MemoryInit = memory::init(memory: u32, segment: u32, dst: u64, src: u64, len: u64);
+            /// `memory.atomic.notify`: how many were woken. The offset's lower and upper half, then the operands.
+            Call MemoryNotify = atomic::notify(memory: u32, offset_low: u32, offset_high: u32, address: u64, count: u32);
+            /// `memory.atomic.wait32`: 0 woken, 1 another value, 2 timed out.
+            Call MemoryWait32 = atomic::wait32(
+                memory: u32, offset_low: u32, offset_high: u32, address: u64, expected: u32, timeout: u64);
+            /// `memory.atomic.wait64`.
+            Call MemoryWait64 = atomic::wait64(
+                memory: u32, offset_low: u32, offset_high: u32, address: u64, expected: u64, timeout: u64);
+            /// `data.drop`.
+            Call DataDrop = memory::data_drop(segment: u32);
+            /// `table.set` (traps out of bounds).
+            Call TableSet = table::set(table: u32, index: u64, value: RawRef);
+            /// `table.grow`: old size or -1 (as i64).
+            Call TableGrow = table::grow(table: u32, value: RawRef, len: u64) collects;
+            /// `table.fill`.
+            Call TableFill = table::fill(table: u32, dst: u64, value: RawRef, len: u64) collects;
+            /// `table.copy`.
+            Call TableCopy = table::copy(dst_table: u32, src_table: u32, dst: u64, src: u64, len: u64) collects;
+            /// `table.init`.
+            Call TableInit = table::init(table: u32, segment: u32, dst: u64, src: u64, len: u64) collects;
+            /// `elem.drop`.
+            Call ElemDrop = table::elem_drop(segment: u32);
+            /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. It may be old: references are
+            /// stored into it with a barrier.
+            Call StructAlloc = array::struct_alloc(type_id: TypeId) collects;
+            /// The same, but up to the next safe point no barrier is needed: an old one is in the log.
+            Call StructNew = array::struct_new(type_id: TypeId) collects;
+            /// An array of `len` zeroed elements; traps if too large. It may be old: references are stored into it with a
+            /// barrier.
+            Call ArrayAlloc = array::alloc(type_id: TypeId, len: u32) collects;
+            /// The same, but up to the next safe point no barrier is needed: all of an old one is in the log.
+            Call ArrayNewFixed = array::new_fixed(type_id: TypeId, len: u32) collects;
+            /// `array.copy`, with null and bounds checks.
+            Call ArrayCopy = array::copy(dst: RawRef, dst_index: u32, src: RawRef, src_index: u32, len: u32);
+            /// `array.fill`, with null and bounds checks; the value's bits in two words.
+            Call ArrayFill = array::fill(array: RawRef, index: u32, value_low: u64, value_high: u64, len: u32) collects;
+            /// `array.new_data`.
+            Call ArrayNewData = array::new_data(type_id: TypeId, segment: u32, offset: u32, len: u32) collects;
+            /// `array.new_elem`.
+            Call ArrayNewElem = array::new_elem(type_id: TypeId, segment: u32, offset: u32, len: u32) collects;
+            /// `array.init_data`, with all checks.
+            Call ArrayInitData = array::init_data(array: RawRef, index: u32, segment: u32, offset: u32, len: u32);
+            /// `array.init_elem`, with all checks.
+            Call ArrayInitElem = array::init_elem(array: RawRef, index: u32, segment: u32, offset: u32, len: u32);
+            /// Whether a non-null, non-i31 reference has a type of depth 8 or more: 0 or 1.
+            Call CastDeep = array::cast_deep(reference: RawRef, type_id: TypeId);
+        }
+    };
 }
+
+for_each_builtin!(builtins);

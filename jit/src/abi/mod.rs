@@ -27,7 +27,7 @@ mod resume;
 mod signature;
 mod trap;
 
-pub use builtin::{Builtin, BuiltinKind};
+pub use builtin::{ArgType, Builtin, BuiltinKind};
 pub use record::*;
 pub use reg::*;
 pub use resume::*;

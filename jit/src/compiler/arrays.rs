@@ -1,7 +1,7 @@
 //! Arrays: allocation, element access, block operations.
 
 use super::Compiler;
-use super::call::{Arg, ColdArg};
+use super::call::{Arg, ColdArg, Entry, entry};
 use super::fresh::Fresh;
 use super::moves::{Dest, Move};
 use super::state::{Owner, Place, Reg, in_xmm};
@@ -110,7 +110,7 @@ impl Compiler<'_> {
         self.call_slow(Builtin::Allocate, refs);
         self.asm.jmp(retry);
         self.asm.bind(big);
-        self.cold_call(Builtin::ArrayAlloc, &[ColdArg::TypeId(ty), ColdArg::Reg(len)], object);
+        self.cold_call(entry!(ArrayAlloc, 0), [ColdArg::TypeId(ty), ColdArg::Reg(len)], object);
         if let Some(height) = value {
             self.cold_fill(object, height, len);
         }
@@ -229,21 +229,21 @@ impl Compiler<'_> {
         self.asm.store(Width::W64, outgoing(4), len);
         self.frame.need_outgoing(8 * 5);
         self.asm.store_imm(outgoing(1), Imm::B64(0));
-        self.cold_call(Builtin::ArrayFill, &[ColdArg::Reg(object)], SCRATCH);
+        self.cold_call(entry!(ArrayFill, 4), [ColdArg::Reg(object)], SCRATCH);
         // The runtime leaves its arguments alone.
         self.asm.load(Width::W32, object, outgoing(0));
     }
 
     pub(crate) fn array_new_data(&mut self, ty: TypeIndex, segment: u32) {
-        self.array_new_segment(Builtin::ArrayNewData, ty, segment);
+        self.array_new_segment(entry!(ArrayNewData, 2), ty, segment);
     }
 
     pub(crate) fn array_new_elem(&mut self, ty: TypeIndex, segment: u32) {
-        self.array_new_segment(Builtin::ArrayNewElem, ty, segment);
+        self.array_new_segment(entry!(ArrayNewElem, 2), ty, segment);
     }
 
-    fn array_new_segment(&mut self, builtin: Builtin, ty: TypeIndex, segment: u32) {
-        self.call_builtin(builtin, &[Arg::TypeId(ty), Arg::Number(segment)], 2, Some(reference_to(ty)));
+    fn array_new_segment(&mut self, entry: Entry<2>, ty: TypeIndex, segment: u32) {
+        self.call_builtin(entry, [Arg::TypeId(ty), Arg::Number(segment)], Some(reference_to(ty)));
     }
 
     // ---- access
@@ -338,7 +338,7 @@ impl Compiler<'_> {
     // ---- block operations
 
     pub(crate) fn array_copy(&mut self) {
-        self.call_builtin(Builtin::ArrayCopy, &[], 5, None);
+        self.call_builtin(entry!(ArrayCopy, 5), [], None);
     }
 
     /// array, index, value, length: the value takes two words of the arguments.
@@ -358,7 +358,7 @@ impl Compiler<'_> {
         self.push_value(value.ty, value);
         self.push_const(ValType::I64, 0);
         self.push_value(ValType::I32, len);
-        self.call_builtin(Builtin::ArrayFill, &[], 5, None);
+        self.call_builtin(entry!(ArrayFill, 5), [], None);
     }
 
     /// A vector is one operand of two words: it is written by hand.
@@ -374,16 +374,16 @@ impl Compiler<'_> {
         self.push_reg(ValType::I64, Reg::gpr(low));
         self.push_reg(ValType::I64, Reg::gpr(high));
         self.push_value(ValType::I32, len);
-        self.call_builtin(Builtin::ArrayFill, &[], 5, None);
+        self.call_builtin(entry!(ArrayFill, 5), [], None);
     }
 
     /// array, index | segment | offset, length: the segment's number stands in the middle.
-    pub(crate) fn array_init(&mut self, builtin: Builtin, segment: u32) {
+    pub(crate) fn array_init(&mut self, entry: Entry<0>, segment: u32) {
         let len = self.pop();
         let offset = self.pop();
         self.push_const(ValType::I32, segment as u64);
         self.push_value(ValType::I32, offset);
         self.push_value(ValType::I32, len);
-        self.call_builtin(builtin, &[], 5, None);
+        self.call_builtin(entry, [], None);
     }
 }

@@ -5,11 +5,11 @@
 //! waking is the runtime's.
 
 use super::Compiler;
-use super::call::Arg;
+use super::call::{Arg, Entry, entry};
 use super::memory::{Load, access_bytes};
 use super::state::{Owner, Reg};
 use super::values::{At, Value, width};
-use crate::abi::{Builtin, Gpr, SCRATCH, TrapKind};
+use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Locked, Mem, Unary, Width};
 use heapwood_module::ValType;
 use wasmparser::MemArg;
@@ -194,19 +194,19 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn atomic_notify(&mut self, memarg: &MemArg) {
-        self.call_atomic(Builtin::MemoryNotify, 2, memarg);
+        self.call_atomic(entry!(MemoryNotify, 2), memarg);
     }
 
     pub(crate) fn atomic_wait(&mut self, access_width: Width, memarg: &MemArg) {
-        let builtin = if access_width == Width::W64 { Builtin::MemoryWait64 } else { Builtin::MemoryWait32 };
-        self.call_atomic(builtin, 3, memarg);
+        let wait = if access_width == Width::W64 { entry!(MemoryWait64, 3) } else { entry!(MemoryWait32, 3) };
+        self.call_atomic(wait, memarg);
     }
 
     /// The runtime adds the offset (in two halves, since numbers of calls are small) to the address.
-    fn call_atomic(&mut self, builtin: Builtin, operands: usize, memarg: &MemArg) {
+    fn call_atomic(&mut self, entry: Entry<3>, memarg: &MemArg) {
         let (low, high) = (memarg.offset as u32, (memarg.offset >> 32) as u32);
         let leading = [Arg::Number(memarg.memory), Arg::Number(low), Arg::Number(high)];
-        self.call_builtin(builtin, &leading, operands, Some(ValType::I32));
+        self.call_builtin(entry, leading, Some(ValType::I32));
         self.truncate_result(ValType::I32);
     }
 }

@@ -6,10 +6,11 @@ use super::stored::Stored;
 use super::values::Value;
 use super::{Compiler, PendingSafePoint};
 use crate::abi::{
-    Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
+    ArgType, Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
     RelocationTarget, SCRATCH, SafePoint, TrapKind, Xmm,
 };
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
+use crate::operators::Facts;
 use heapwood_gc_abi::{hot, layout};
 use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 
@@ -45,7 +46,9 @@ impl Compiler<'_> {
 
     /// Calls a slow-path stub: its argument is in r11; all registers survive. No state changes.
     pub(crate) fn call_slow(&mut self, builtin: Builtin, ref_count: u32) {
-        debug_assert_eq!(builtin.kind(), BuiltinKind::Slow);
+        assert_eq!(builtin.kind(), BuiltinKind::Slow);
+        self.facts.must(Facts::SLOW, "a slow path");
+        self.may_collect(builtin);
         self.asm.call_mem(builtin_entry(builtin));
         self.note_safe_point(ref_count, self.regs.refs as u16, None);
     }
@@ -82,10 +85,18 @@ impl Compiler<'_> {
         self.look.last_use[local as usize] > self.op || self.locals[local as usize].aliases as usize > of_arguments
     }
 
+    /// Asserts that the operator says so if the entry collects.
+    fn may_collect(&self, builtin: Builtin) {
+        if builtin.collects() {
+            self.facts.must(Facts::COLLECTS, "a collection");
+        }
+    }
+
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
+        self.facts.must(Facts::CALLS, "a call");
         debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
-        debug_assert!(self.look.has_calls, "the first look did not see this call");
+        assert!(self.look.has_calls, "the first look did not see this call");
         debug_assert!(self.control.iter().all(|c| c.pins.is_empty()), "a loop that pins locals calls nothing");
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
@@ -134,6 +145,7 @@ impl Compiler<'_> {
 
     /// The safe point, the repair of rsp, the results.
     fn after_call(&mut self, ty: TypeIndex, layout: &CallLayout) {
+        self.facts.must(Facts::COLLECTS, "a collection in a guest");
         self.forget_clobbered();
         self.context_valid = false;
         self.note_safe_point(self.safepoint_refs(), 0, self.handler);
@@ -247,10 +259,17 @@ impl Compiler<'_> {
 
     // ---- runtime calls
 
-    /// Calls an entry of the runtime with the top `operands` of the stack after the constants in `leading`. The
+    /// Calls an entry of the runtime with operands from the top of the stack after the constants in `leading`. The
     /// operands are consumed; the result, if wanted, is pushed as `result`.
-    pub(crate) fn call_builtin(&mut self, builtin: Builtin, leading: &[Arg], operands: usize, result: Option<ValType>) {
-        debug_assert_eq!(builtin.kind(), BuiltinKind::Call);
+    pub(crate) fn call_builtin<const LEADING: usize>(
+        &mut self,
+        entry: Entry<LEADING>,
+        leading: [Arg; LEADING],
+        result: Option<ValType>,
+    ) {
+        let Entry { builtin, operands } = entry;
+        self.may_collect(builtin);
+        self.check_arguments(builtin, &leading, operands);
         let from = self.stack.len() - operands;
         self.flush_for_call(from);
         self.need_context();
@@ -273,7 +292,8 @@ impl Compiler<'_> {
         for (k, arg) in leading.iter().enumerate() {
             let to = Mem::base(Gpr::RSP, 8 * k as i32);
             match arg {
-                Arg::Number(n) => self.asm.store_imm(to, Imm::B64(i32::try_from(*n).expect("an index or a count"))),
+                // The runtime takes the lower half of a `u32` (`ArgType::U32`): the sign in the upper one is nobody's.
+                Arg::Number(n) => self.asm.store_imm(to, Imm::B64(n.cast_signed())),
                 Arg::TypeId(ty) => {
                     self.asm.store_imm32(to);
                     self.relocate(RelocationTarget::TypeId(*ty));
@@ -291,11 +311,40 @@ impl Compiler<'_> {
         }
     }
 
+    /// Asserts that arguments have the types that the table says.
+    fn check_arguments(&self, builtin: Builtin, leading: &[Arg], operands: usize) {
+        let (first, rest) = builtin.args().split_at(leading.len());
+        for (arg, (name, ty)) in leading.iter().zip(first) {
+            let fits = *ty == if matches!(arg, Arg::TypeId(_)) { ArgType::TypeId } else { ArgType::U32 };
+            assert!(fits, "{name} of {builtin:?} is {arg:?}");
+        }
+        let from = self.stack.len() - operands;
+        for (operand, (name, ty)) in self.stack[from..].iter().zip(rest) {
+            let fits = match ty {
+                ArgType::U32 => operand.ty == ValType::I32,
+                ArgType::RawRef => operand.ty.is_ref(),
+                // Addresses and sizes of either width, and the bits of anything.
+                ArgType::U64 => true,
+                ArgType::TypeId => false,
+            };
+            assert!(fits, "{name} of {builtin:?} is {:?}", operand.ty);
+        }
+    }
+
     /// In the cold section: calls an entry of the runtime in the middle of an instruction; all values survive in
     /// their places (saved around the call, references where the collector finds them). `args` are registers or
-    /// constants; the result ends in `result`.
-    pub(crate) fn cold_call(&mut self, builtin: Builtin, args: &[ColdArg], result: Gpr) {
-        debug_assert!(self.asm.section() == Section::Cold);
+    /// constants, the entry's operands already stand in the outgoing area; the result ends in `result`.
+    pub(crate) fn cold_call<const LEADING: usize>(
+        &mut self,
+        entry: Entry<LEADING>,
+        args: [ColdArg; LEADING],
+        result: Gpr,
+    ) {
+        let builtin = entry.builtin;
+        assert!(self.asm.section() == Section::Cold);
+        self.facts.must(Facts::SAVES_CONTEXT, "a call out of line");
+        assert!(self.saves_context(), "the first look did not see this call out of line");
+        self.may_collect(builtin);
         self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
         let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
         // Reference operands: all to their slots, so that the map is a count.
@@ -348,6 +397,30 @@ impl Compiler<'_> {
         }
     }
 }
+
+/// An entry of the runtime that is called, with its number of arguments checked when Heapwood is compiled ([`entry`]).
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<const LEADING: usize> {
+    builtin: Builtin,
+    operands: usize,
+}
+
+impl<const LEADING: usize> Entry<LEADING> {
+    /// `operands` arguments come after `LEADING` others.
+    pub(crate) const fn new(builtin: Builtin, operands: usize) -> Entry<LEADING> {
+        assert!(matches!(builtin.kind(), BuiltinKind::Call), "slow paths are not called like this");
+        assert!(builtin.args().len() == LEADING + operands, "another number of arguments than the table says");
+        Entry { builtin, operands }
+    }
+}
+
+/// `entry!(TableGrow, 2)`: an entry of which two arguments are operands.
+macro_rules! entry {
+    ($name:ident, $operands:literal) => {
+        const { $crate::compiler::call::Entry::new($crate::abi::Builtin::$name, $operands) }
+    };
+}
+pub(crate) use entry;
 
 /// What a call calls; function objects are in r14.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

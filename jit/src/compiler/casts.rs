@@ -1,11 +1,11 @@
 //! References: null tests, casts, i31, function references, conversions.
 
 use super::Compiler;
-use super::call::ColdArg;
+use super::call::{ColdArg, entry};
 use super::control::Condition;
 use super::state::Reg;
 use super::structs::object_mem;
-use crate::abi::{Builtin, CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
+use crate::abi::{CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, ShiftOp, Width};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
 use heapwood_gc_abi::{Descriptor, ObjectKind, header, space};
@@ -166,7 +166,7 @@ impl Compiler<'_> {
         self.asm.bind(resume);
         let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
-        self.cold_call(Builtin::CastDeep, &[ColdArg::Reg(object), ColdArg::TypeId(ty)], SCRATCH);
+        self.cold_call(entry!(CastDeep, 0), [ColdArg::Reg(object), ColdArg::TypeId(ty)], SCRATCH);
         self.asm.test_rr(Width::W32, SCRATCH, SCRATCH);
         self.asm.jcc(Cond::E, fail);
         self.asm.jmp(resume);

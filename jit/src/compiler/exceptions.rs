@@ -6,10 +6,11 @@
 //! 4. The pad tests the tags in order and branches; if none fits, the exception goes to the next pad or frame.
 
 use super::Compiler;
+use super::call::entry;
 use super::control::BlockSignature;
 use super::state::{Owner, Reg, Snapshot};
 use super::structs::object_mem;
-use crate::abi::{Builtin, CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
+use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
@@ -66,7 +67,7 @@ impl Compiler<'_> {
 
     /// Throws the exception on top of the stack.
     pub(super) fn throw_top(&mut self) {
-        self.call_builtin(Builtin::Throw, &[], 1, None);
+        self.call_builtin(entry!(Throw, 1), [], None);
         self.unreachable = true;
     }
 
@@ -186,7 +187,7 @@ impl Compiler<'_> {
         let handler = self.handler.take();
         self.take_fixed(Gpr::RAX);
         self.push_reg(EXN, Reg::gpr(Gpr::RAX));
-        self.call_builtin(Builtin::Throw, &[], 1, None);
+        self.call_builtin(entry!(Throw, 1), [], None);
         self.handler = handler;
     }
 

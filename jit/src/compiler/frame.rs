@@ -8,6 +8,7 @@ use crate::abi::{
 };
 use crate::asm::{Alu, Assembler, Cond, Imm, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
+use crate::operators::Facts;
 use heapwood_gc_abi::hot;
 use heapwood_module::{ContextLayout, FuncType, ValType};
 use smallvec::SmallVec;
@@ -120,6 +121,7 @@ impl<'a> Compiler<'a> {
             source_map: Vec::new(),
             pads,
             error: None,
+            facts: Facts::PROLOGUE,
         };
         compiler.lay_out_frame();
         compiler.frame.compared |= compiler.frame.low > FRAME_BYTES_UNCOMPARED;
@@ -220,7 +222,7 @@ impl<'a> Compiler<'a> {
     /// Sets the frame up where the early exit is over (registers and operands stay as they are; flags do not).
     pub(crate) fn need_frame(&mut self) {
         if !self.framed {
-            self.set_up_frame();
+            self.with_facts(Facts::PROLOGUE, Self::set_up_frame);
         }
     }
 
@@ -450,6 +452,7 @@ impl<'a> Compiler<'a> {
     /// The context in r14.
     pub(crate) fn need_context(&mut self) {
         if !self.context_valid {
+            assert!(self.saves_context() || !self.framed, "the context is read from where nobody saved it");
             self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
             self.context_valid = true;
         }

@@ -9,7 +9,7 @@
 //!    complete when the runtime returns them ([`Builtin::StructAlloc`], [`Builtin::ArrayAlloc`]) are no `Fresh`.
 
 use super::Compiler;
-use super::call::Arg;
+use super::call::{Arg, Entry, entry};
 use super::moves::Source;
 use super::state::Reg;
 use super::stored::Stored;
@@ -57,16 +57,16 @@ impl Compiler<'_> {
 
     /// A struct that is too large to be allocated inline.
     pub(crate) fn struct_new_by_call(&mut self, ty: u32) -> Fresh {
-        self.new_by_call(Builtin::StructNew, &[Arg::TypeId(ty)])
+        self.new_by_call(entry!(StructNew, 0), [Arg::TypeId(ty)])
     }
 
     /// An array of `count` elements that is too large to be allocated inline; its length is written.
     pub(crate) fn array_new_by_call(&mut self, ty: u32, count: u32) -> Fresh {
-        self.new_by_call(Builtin::ArrayNewFixed, &[Arg::TypeId(ty), Arg::Number(count)])
+        self.new_by_call(entry!(ArrayNewFixed, 0), [Arg::TypeId(ty), Arg::Number(count)])
     }
 
-    fn new_by_call(&mut self, builtin: Builtin, args: &[Arg]) -> Fresh {
-        self.call_builtin(builtin, args, 0, Some(ValType::I32));
+    fn new_by_call<const LEADING: usize>(&mut self, entry: Entry<LEADING>, args: [Arg; LEADING]) -> Fresh {
+        self.call_builtin(entry, args, Some(ValType::I32));
         let object = self.pop();
         self.fresh(object.reg().expect("the result register").as_gpr())
     }

@@ -5,6 +5,7 @@ use super::state::{Place, Reg};
 use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
+use crate::operators::Facts;
 use heapwood_module::ValType;
 
 /// Bit counts.
@@ -243,6 +244,7 @@ impl Compiler<'_> {
     /// Pushes a condition that is in the flags: as such if the next operator wants it, else as 0 or 1.
     pub(crate) fn push_condition(&mut self, cond: Cond) {
         if self.wants_flags() {
+            self.facts.must(Facts::COMPARE, "a result in the flags");
             return self.push_operand(ValType::I32, Place::Flags(cond));
         }
         let dst = self.result_reg(ValType::I32, None, &[]);

@@ -11,11 +11,11 @@
 //! some; the rest are loaded for each access.
 
 use super::Compiler;
-use super::call::Arg;
+use super::call::{Arg, entry};
 use super::state::Reg;
 use super::stored::Stored;
 use super::values::{Value, width};
-use crate::abi::{Builtin, CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
+use crate::abi::{CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use heapwood_module::{ContextLayout, ValType};
 use wasmparser::MemArg;
@@ -191,7 +191,7 @@ impl Compiler<'_> {
 
     pub(crate) fn memory_grow(&mut self, memory: u32) {
         let ty = self.address_type(memory);
-        self.call_builtin(Builtin::MemoryGrow, &[Arg::Number(memory)], 1, Some(ty));
+        self.call_builtin(entry!(MemoryGrow, 1), [Arg::Number(memory)], Some(ty));
         self.truncate_result(ty);
     }
 
@@ -207,19 +207,19 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn memory_fill(&mut self, memory: u32) {
-        self.call_builtin(Builtin::MemoryFill, &[Arg::Number(memory)], 3, None);
+        self.call_builtin(entry!(MemoryFill, 3), [Arg::Number(memory)], None);
     }
 
     pub(crate) fn memory_copy(&mut self, dst: u32, src: u32) {
-        self.call_builtin(Builtin::MemoryCopy, &[Arg::Number(dst), Arg::Number(src)], 3, None);
+        self.call_builtin(entry!(MemoryCopy, 3), [Arg::Number(dst), Arg::Number(src)], None);
     }
 
     pub(crate) fn memory_init(&mut self, segment: u32, memory: u32) {
-        self.call_builtin(Builtin::MemoryInit, &[Arg::Number(memory), Arg::Number(segment)], 3, None);
+        self.call_builtin(entry!(MemoryInit, 3), [Arg::Number(memory), Arg::Number(segment)], None);
     }
 
     pub(crate) fn data_drop(&mut self, segment: u32) {
-        self.call_builtin(Builtin::DataDrop, &[Arg::Number(segment)], 0, None);
+        self.call_builtin(entry!(DataDrop, 0), [Arg::Number(segment)], None);
     }
 }
 

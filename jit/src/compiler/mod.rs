@@ -15,6 +15,7 @@ mod casts;
 mod check;
 mod control;
 mod convert;
+mod declared;
 mod division;
 mod edges;
 mod exceptions;
@@ -46,6 +47,7 @@ use crate::abi::{
 use crate::asm::{Assembler, Label, Position, Section};
 use crate::cpu::CpuFeatures;
 use crate::first_look::{FirstLook, frame_too_large};
+use crate::operators::Facts;
 use control::Control;
 use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, FuncType, ModuleError, ModuleInfo, ValType, limits};
 use smallvec::SmallVec;
@@ -195,6 +197,8 @@ pub(crate) struct Compiler<'a> {
     source_map: Vec<(Position, u32)>,
     pads: Vec<exceptions::Pad>,
     error: Option<CompileError>,
+    /// What the code that is being emitted may do: the row of the current operator.
+    facts: Facts,
 }
 
 /// Validates and compiles one function body; `defined_index` counts from the first defined function.
@@ -300,7 +304,7 @@ impl<'a> Compiler<'a> {
             if !self.framed && self.look.early_exit.is_none_or(|end| self.op > end) {
                 self.need_frame();
             }
-            reader.visit_operator(self).map_err(invalid)?;
+            reader.visit_operator(&mut declared::Declared(self)).map_err(invalid)?;
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
@@ -312,7 +316,7 @@ impl<'a> Compiler<'a> {
                 self.check_state();
             }
             if self.env.options.debug_checks {
-                self.emit_guest_checks();
+                self.with_facts(Facts::GUEST_CHECKS, Self::emit_guest_checks);
             }
             self.op += 1;
             if self.unreachable && !self.control.is_empty() {
@@ -365,12 +369,14 @@ impl<'a> Compiler<'a> {
 
     /// Notes that the instruction written next may fault.
     fn trap_site(&mut self, kind: TrapKind) {
+        self.facts.must(Facts::TRAPS, "a trap site");
         let (at, frameless) = (self.asm.position(), !self.framed);
         self.traps.push(PendingTrap { at, kind, frameless, wasm_offset: self.offset });
     }
 
     /// A label at which the guest traps; its `ud2` is placed behind all other code.
     fn trap_label(&mut self, kind: TrapKind) -> Label {
+        self.facts.must(Facts::TRAPS, "a trap");
         let key = (kind, self.offset, self.framed);
         if let Some(known) = self.trap_labels.iter().rev().take(4).find(|t| (t.0, t.1, t.2) == key) {
             return known.3;

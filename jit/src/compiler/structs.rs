@@ -1,7 +1,7 @@
 //! Structs: allocation and field access; the write barrier.
 
 use super::Compiler;
-use super::call::Arg;
+use super::call::{Arg, entry};
 use super::fresh::Fresh;
 use super::stored::Stored;
 use super::values::Value;
@@ -51,7 +51,7 @@ impl Compiler<'_> {
 
     pub(crate) fn struct_new_default(&mut self, ty: TypeIndex) {
         if struct_by_call(self.info, ty) {
-            return self.call_builtin(Builtin::StructAlloc, &[Arg::TypeId(ty)], 0, Some(reference_to(ty)));
+            return self.call_builtin(entry!(StructAlloc, 0), [Arg::TypeId(ty)], Some(reference_to(ty)));
         }
         let fresh = self.allocate_struct(ty);
         let end = self.info.types.layout(ty).end;

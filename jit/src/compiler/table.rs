@@ -1,9 +1,9 @@
 //! Tables.
 
 use super::Compiler;
-use super::call::Arg;
+use super::call::{Arg, entry};
 use super::values::At;
-use crate::abi::{Builtin, CONTEXT, SCRATCH, TrapKind};
+use crate::abi::{CONTEXT, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Width};
 use heapwood_module::{ContextLayout, ValType};
 
@@ -40,7 +40,7 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn table_set(&mut self, table: u32) {
-        self.call_builtin(Builtin::TableSet, &[Arg::Number(table)], 2, None);
+        self.call_builtin(entry!(TableSet, 2), [Arg::Number(table)], None);
     }
 
     pub(crate) fn table_size(&mut self, table: u32) {
@@ -53,23 +53,23 @@ impl Compiler<'_> {
 
     pub(crate) fn table_grow(&mut self, table: u32) {
         let ty = self.index_type(table);
-        self.call_builtin(Builtin::TableGrow, &[Arg::Number(table)], 2, Some(ty));
+        self.call_builtin(entry!(TableGrow, 2), [Arg::Number(table)], Some(ty));
         self.truncate_result(ty);
     }
 
     pub(crate) fn table_fill(&mut self, table: u32) {
-        self.call_builtin(Builtin::TableFill, &[Arg::Number(table)], 3, None);
+        self.call_builtin(entry!(TableFill, 3), [Arg::Number(table)], None);
     }
 
     pub(crate) fn table_copy(&mut self, dst: u32, src: u32) {
-        self.call_builtin(Builtin::TableCopy, &[Arg::Number(dst), Arg::Number(src)], 3, None);
+        self.call_builtin(entry!(TableCopy, 3), [Arg::Number(dst), Arg::Number(src)], None);
     }
 
     pub(crate) fn table_init(&mut self, segment: u32, table: u32) {
-        self.call_builtin(Builtin::TableInit, &[Arg::Number(table), Arg::Number(segment)], 3, None);
+        self.call_builtin(entry!(TableInit, 3), [Arg::Number(table), Arg::Number(segment)], None);
     }
 
     pub(crate) fn elem_drop(&mut self, segment: u32) {
-        self.call_builtin(Builtin::ElemDrop, &[Arg::Number(segment)], 0, None);
+        self.call_builtin(entry!(ElemDrop, 0), [Arg::Number(segment)], None);
     }
 }

@@ -1,6 +1,8 @@
-//! What the look does at each operator: one table by operator name, behind the validator.
+//! What the look does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for control
+//! and locals a rule by its name.
 
 use super::{Early, FirstLook, array_by_call, struct_by_call};
+use crate::operators::{Facts, facts_of};
 use heapwood_module::{ModuleError, ModuleInfo};
 use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
@@ -17,46 +19,35 @@ impl<V> FrameStack for Look<'_, V> {
     }
 }
 
-/// What the look does at one operator, by its name.
+/// What the look does at an operator of control or of locals, beside what follows from its facts.
 macro_rules! look {
-    ($look:ident Block $($arg:ident)*) => {{
-        $look.not_pure();
+    ($look:ident Block $($arg:ident)*) => {
         $look.enter(FrameKind::Block)
-    }};
+    };
     ($look:ident If $($arg:ident)*) => {{
-        $look.wants_flags();
         $look.first_if();
         $look.enter(FrameKind::If)
     }};
-    ($look:ident TryTable $($arg:ident)*) => {{
-        $look.needs_frame();
-        $look.has_cold_calls = true;
+    ($look:ident Loop $($arg:ident)*) => {
+        $look.enter(FrameKind::Loop)
+    };
+    ($look:ident TryTable $($arg:ident)*) => {
         $look.enter(FrameKind::TryTable)
-    }};
-    ($look:ident Try $($arg:ident)*) => {{
-        // Its pad throws on what no catch takes.
-        $look.call();
+    };
+    ($look:ident Try $($arg:ident)*) => {
         $look.enter(FrameKind::LegacyTry)
-    }};
+    };
     ($look:ident Catch $tag:ident) => {
         $look.next_arm(FrameKind::LegacyCatch)
     };
     ($look:ident CatchAll) => {
         $look.next_arm(FrameKind::LegacyCatchAll)
     };
-    ($look:ident Delegate $depth:ident) => {
-        $look.leave()
-    };
-    ($look:ident Rethrow $depth:ident) => {{
-        $look.call();
-        $look.terminate()
-    }};
-    ($look:ident Loop $($arg:ident)*) => {{
-        $look.needs_frame();
-        $look.enter(FrameKind::Loop)
-    }};
     ($look:ident Else) => {
         $look.next_arm(FrameKind::Else)
+    };
+    ($look:ident Delegate $depth:ident) => {
+        $look.leave()
     };
     ($look:ident End) => {
         $look.leave()
@@ -73,133 +64,38 @@ macro_rules! look {
     ($look:ident Unreachable) => {
         $look.terminate()
     };
-    ($look:ident Br $depth:ident) => {{
-        $look.not_pure();
+    ($look:ident Br $depth:ident) => {
         $look.terminate()
-    }};
-    ($look:ident BrTable $targets:ident) => {{
-        $look.not_pure();
+    };
+    ($look:ident BrTable $targets:ident) => {
         $look.terminate()
-    }};
+    };
     ($look:ident Return) => {
         $look.terminate()
     };
-    ($look:ident ReturnCall $f:ident) => {{
-        $look.call();
+    ($look:ident ReturnCall $f:ident) => {
         $look.terminate()
-    }};
-    ($look:ident ReturnCallIndirect $t:ident $i:ident) => {{
-        $look.call();
+    };
+    ($look:ident ReturnCallIndirect $t:ident $i:ident) => {
         $look.terminate()
-    }};
-    ($look:ident ReturnCallRef $t:ident) => {{
-        $look.call();
+    };
+    ($look:ident ReturnCallRef $t:ident) => {
         $look.terminate()
-    }};
-    ($look:ident Throw $tag:ident) => {{
-        $look.call();
+    };
+    ($look:ident Throw $tag:ident) => {
         $look.terminate()
-    }};
-    ($look:ident ThrowRef) => {{
-        $look.call();
+    };
+    ($look:ident ThrowRef) => {
         $look.terminate()
-    }};
-    ($look:ident BrIf $depth:ident) => {{
-        $look.wants_flags();
-        $look.not_pure()
-    }};
-    ($look:ident Select) => {{
-        $look.not_pure();
-        $look.wants_flags()
-    }};
-    ($look:ident TypedSelect $ty:ident) => {{
-        $look.not_pure();
-        $look.wants_flags()
-    }};
-    ($look:ident I32Eqz) => {
-        $look.wants_flags()
     };
-    ($look:ident Call $f:ident) => {
-        $look.call()
+    ($look:ident Rethrow $depth:ident) => {
+        $look.terminate()
     };
-    ($look:ident CallIndirect $t:ident $i:ident) => {
-        $look.call()
-    };
-    ($look:ident CallRef $t:ident) => {
-        $look.call()
-    };
-    ($look:ident MemoryGrow $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryFill $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryCopy $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryInit $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryAtomicNotify $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryAtomicWait32 $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident MemoryAtomicWait64 $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident DataDrop $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident TableSet $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident TableGrow $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident TableFill $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident TableCopy $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident TableInit $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ElemDrop $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayCopy $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayFill $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayNewData $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayNewElem $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayInitData $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident ArrayInitElem $($arg:ident)*) => {
-        $look.call()
-    };
-    ($look:ident $other:ident $memarg:ident) => {
-        $look.one(class(stringify!($other)), &$memarg)
-    };
-    ($look:ident $other:ident $memarg:ident $lane:ident) => {
-        $look.one(class(stringify!($other)), &$memarg)
-    };
-    ($look:ident $other:ident $($arg:ident)*) => {
-        $look.plain(class(stringify!($other)))
-    };
+    ($look:ident $($other:ident)*) => {};
 }
 
-/// Whether an operator allocates an object that is too large to be allocated inline.
+/// Whether an operator with [`Facts::LARGE`] allocates an object that is too large to be allocated inline. One that has no
+/// rule here does not compile.
 macro_rules! allocates_by_call {
     ($info:ident StructNew $ty:ident) => {
         struct_by_call($info, $ty)
@@ -210,159 +106,10 @@ macro_rules! allocates_by_call {
     ($info:ident ArrayNewFixed $ty:ident $count:ident) => {
         array_by_call($info, $ty, $count)
     };
-    ($info:ident $($other:ident)*) => {
+    ($info:ident $op:ident $($arg:ident)*) => {{
+        const { assert!(!facts_of::$op.any(Facts::LARGE), "no rule for what is large") };
         false
-    };
-}
-
-/// What else the look wants to know of an operator.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Compare,
-    Pure,
-    Other,
-}
-
-/// Operators whose result can stay in the flags.
-const COMPARES: &[&str] = &[
-    "I32Eqz",
-    "I32Eq",
-    "I32Ne",
-    "I32LtS",
-    "I32LtU",
-    "I32GtS",
-    "I32GtU",
-    "I32LeS",
-    "I32LeU",
-    "I32GeS",
-    "I32GeU",
-    "I64Eqz",
-    "I64Eq",
-    "I64Ne",
-    "I64LtS",
-    "I64LtU",
-    "I64GtS",
-    "I64GtU",
-    "I64LeS",
-    "I64LeU",
-    "I64GeS",
-    "I64GeU",
-    "F32Lt",
-    "F32Gt",
-    "F32Le",
-    "F32Ge",
-    "F64Lt",
-    "F64Gt",
-    "F64Le",
-    "F64Ge",
-    "RefIsNull",
-    "RefEq",
-    "RefTestNonNull",
-    "V128AnyTrue",
-    "I8x16AllTrue",
-    "I16x8AllTrue",
-    "I32x4AllTrue",
-    "I64x2AllTrue",
-];
-
-/// Operators that a function may execute without a frame, beside those of [`COMPARES`]: they need neither slots nor certain
-/// registers, and call nothing but slow paths that keep all registers.
-const PURE: &[&str] = &[
-    "Nop",
-    "Drop",
-    "I32Const",
-    "I64Const",
-    "F32Const",
-    "F64Const",
-    "I32Add",
-    "I32Sub",
-    "I32Mul",
-    "I32And",
-    "I32Or",
-    "I32Xor",
-    "I64Add",
-    "I64Sub",
-    "I64Mul",
-    "I64And",
-    "I64Or",
-    "I64Xor",
-    "F32Add",
-    "F32Sub",
-    "F32Mul",
-    "F32Div",
-    "F32Sqrt",
-    "F64Add",
-    "F64Sub",
-    "F64Mul",
-    "F64Div",
-    "F64Sqrt",
-    "I32Extend8S",
-    "I32Extend16S",
-    "I64ExtendI32S",
-    "I64ExtendI32U",
-    "I32WrapI64",
-    "I32ReinterpretF32",
-    "I64ReinterpretF64",
-    "F32ReinterpretI32",
-    "F64ReinterpretI64",
-    "F64PromoteF32",
-    "F32DemoteF64",
-    "GlobalGet",
-    "RefNull",
-    "RefAsNonNull",
-    "RefI31",
-    "I31GetS",
-    "I31GetU",
-    "StructGet",
-    "StructGetS",
-    "StructGetU",
-    "StructSet",
-    "StructNew",
-    "StructNewDefault",
-    "ArrayGet",
-    "ArrayGetS",
-    "ArrayGetU",
-    "ArraySet",
-    "ArrayLen",
-];
-
-/// Operators that call the runtime out of line.
-const COLD_CALLS: &[&str] = &[
-    "ArrayNew",
-    "ArrayNewDefault",
-    "RefTestNonNull",
-    "RefTestNullable",
-    "RefCastNonNull",
-    "RefCastNullable",
-    "BrOnCast",
-    "BrOnCastFail",
-];
-
-const fn contains(list: &[&str], name: &str) -> bool {
-    let (mut i, name) = (0, name.as_bytes());
-    while i < list.len() {
-        let candidate = list[i].as_bytes();
-        let (mut j, mut same) = (0, candidate.len() == name.len());
-        while same && j < name.len() {
-            same = candidate[j] == name[j];
-            j += 1;
-        }
-        if same {
-            return true;
-        }
-        i += 1;
-    }
-    false
-}
-
-const fn class(name: &str) -> Class {
-    if contains(COMPARES, name) {
-        Class::Compare
-    } else if contains(PURE, name) {
-        Class::Pure
-    } else {
-        Class::Other
-    }
+    }};
 }
 
 /// An immediate that may be a memory argument.
@@ -402,15 +149,27 @@ plain_immediates!(
 );
 
 impl FirstLook {
-    fn plain(&mut self, class: Class) {
-        self.state.last_was_compare = class == Class::Compare;
-        if class == Class::Other {
+    /// What follows from an operator's facts for the function, the frame, and the operator before.
+    #[inline(always)]
+    fn consider(&mut self, facts: Facts, allocates_by_call: bool) {
+        if facts.any(Facts::COLD) {
+            self.has_cold_calls = true;
+        }
+        if facts.any(Facts::CALL) || allocates_by_call {
+            self.call();
+        }
+        if facts.any(Facts::FRAMELESS) {
+            self.not_pure();
+        } else if !facts.any(Facts::PURE) {
             self.needs_frame();
+        }
+        if facts.any(Facts::TAKES_FLAGS) {
+            self.wants_flags();
         }
     }
 
-    fn one(&mut self, class: Class, immediate: &impl Immediate) {
-        self.plain(class);
+    /// An immediate of an access in compiled code: the memory's base is worth a register.
+    fn access(&mut self, immediate: &impl Immediate) {
         match immediate.memory() {
             Some(0) => self.uses_memory0 = true,
             Some(memory) if self.live() => self.weigh_memory(memory),
@@ -465,18 +224,15 @@ macro_rules! visit_all {
         $(fn $visit(&mut self $($(,$arg: $argty)*)?) -> Self::Output {
             self.validator.$visit($($($arg.clone()),*)?)?;
             let Look { info, look, .. } = self;
-            const NAME: &str = stringify!($op);
-            let is_end = matches!(NAME.as_bytes(), b"End");
-            if const { contains(COLD_CALLS, NAME) } {
-                look.has_cold_calls = true;
-                look.needs_frame();
-            }
-            if allocates_by_call!(info $op $($($arg)*)?) {
-                look.call();
+            const FACTS: Facts = facts_of::$op;
+            look.consider(FACTS, allocates_by_call!(info $op $($($arg)*)?));
+            // What calls the runtime does not access memory itself.
+            if const { !FACTS.any(Facts::CALL) } {
+                $($(look.access(&$arg);)*)?
             }
             look!(look $op $($($arg)*)?);
-            look.state.last_was_compare = const { matches!(class(NAME), Class::Compare) };
-            if !is_end {
+            look.state.last_was_compare = const { FACTS.any(Facts::COMPARE) };
+            if const { !matches!(stringify!($op).as_bytes(), b"End") } {
                 look.state.run_of_ends.clear();
             }
             Ok(())

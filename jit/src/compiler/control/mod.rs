@@ -218,7 +218,8 @@ impl Compiler<'_> {
             registers: self.pinned_registers(),
             dirty: u32::MAX,
             from: height as u32,
-            context_valid: false,
+            // In a function that calls nothing the register holds it throughout.
+            context_valid: !self.saves_context(),
             framed: self.framed,
             ..Snapshot::default()
         };

@@ -9,26 +9,26 @@ use crate::trap::TrapKind;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// A struct that is too large for inline allocation.
-pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, [ty]: [u64; 1]) -> Result<u64, Stop> {
-    store.sample_object(TypeId(ty as u32), 0);
-    Ok(store.heap.alloc_struct(TypeId(ty as u32), &mut store.guest)? as u64)
+pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, ty: TypeId) -> Result<u64, Stop> {
+    store.sample_object(ty, 0);
+    Ok(store.heap.alloc_struct(ty, &mut store.guest)? as u64)
 }
 
 /// The same, for initialising stores without a barrier.
-pub(super) fn struct_new(store: &mut StoreOpaque, instance: u32, args: [u64; 1]) -> Result<u64, Stop> {
-    let object = struct_alloc(store, instance, args)?;
+pub(super) fn struct_new(store: &mut StoreOpaque, instance: u32, ty: TypeId) -> Result<u64, Stop> {
+    let object = struct_alloc(store, instance, ty)?;
     log_fresh(store, object);
     Ok(object)
 }
 
 /// A zeroed array.
-pub(super) fn alloc(store: &mut StoreOpaque, _: u32, [ty, len]: [u64; 2]) -> Result<u64, Stop> {
-    Ok(new_array(store, TypeId(ty as u32), len as u32)? as u64)
+pub(super) fn alloc(store: &mut StoreOpaque, _: u32, ty: TypeId, len: u32) -> Result<u64, Stop> {
+    Ok(new_array(store, ty, len)? as u64)
 }
 
 /// The same, for initialising stores without a barrier.
-pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, args: [u64; 2]) -> Result<u64, Stop> {
-    let array = alloc(store, instance, args)?;
+pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, ty: TypeId, len: u32) -> Result<u64, Stop> {
+    let array = alloc(store, instance, ty, len)?;
     log_fresh(store, array);
     Ok(array)
 }
@@ -46,13 +46,13 @@ fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, St
 }
 
 /// Checks that a range lies in an array that is not null.
-fn check(store: &StoreOpaque, array: u64, start: u64, len: u64) -> Result<RawRef, TrapKind> {
+fn check(store: &StoreOpaque, array: RawRef, start: u32, len: u32) -> Result<(), TrapKind> {
     if array == 0 {
         return Err(TrapKind::NullArray);
     }
-    let length = store.heap.array_length(array as u32) as u64;
+    let length = store.heap.array_length(array);
     let in_bounds = start.checked_add(len).is_some_and(|end| end <= length);
-    in_bounds.then_some(array as u32).ok_or(TrapKind::ArrayOutOfBounds)
+    if in_bounds { Ok(()) } else { Err(TrapKind::ArrayOutOfBounds) }
 }
 
 fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
@@ -60,24 +60,37 @@ fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
 }
 
 /// `array.copy`.
-pub(super) fn copy(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [to, to_index, from, from_index, len] = args;
+pub(super) fn copy(
+    store: &mut StoreOpaque,
+    _: u32,
+    to: RawRef,
+    to_index: u32,
+    from: RawRef,
+    from_index: u32,
+    len: u32,
+) -> Result<u64, Stop> {
     let target = check(store, to, to_index, 0).err().filter(|kind| *kind == TrapKind::NullArray);
     if let Some(null) = target {
         return Err(null.into());
     }
-    let from = check(store, from, from_index, len)?;
-    let to = check(store, to, to_index, len)?;
-    store.heap.array_copy(to, to_index as u32, from, from_index as u32, len as u32);
+    check(store, from, from_index, len)?;
+    check(store, to, to_index, len)?;
+    store.heap.array_copy(to, to_index, from, from_index, len);
     after_log(store);
     Ok(0)
 }
 
 /// `array.fill`.
-pub(super) fn fill(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [array, index, low, high, len] = args;
-    let array = check(store, array, index, len)?;
-    let (index, len) = (index as u32, len as u32);
+pub(super) fn fill(
+    store: &mut StoreOpaque,
+    _: u32,
+    array: RawRef,
+    index: u32,
+    low: u64,
+    high: u64,
+    len: u32,
+) -> Result<u64, Stop> {
+    check(store, array, index, len)?;
     if store.heap.descriptor_of(array).kind != ObjectKind::ArrayRef {
         store.heap.array_fill_bits(array, index, len, low as u128 | (high as u128) << 64);
         return Ok(0);
@@ -96,38 +109,58 @@ pub(super) fn fill(store: &mut StoreOpaque, _: u32, args: [u64; 5]) -> Result<u6
 }
 
 /// `array.new_data`.
-pub(super) fn new_data(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
-    let [ty, segment, offset, len] = args;
-    let shift = store.heap.descriptor(TypeId(ty as u32)).elem_shift;
+pub(super) fn new_data(
+    store: &mut StoreOpaque,
+    instance: u32,
+    ty: TypeId,
+    segment: u32,
+    offset: u32,
+    len: u32,
+) -> Result<u64, Stop> {
+    let (start, bytes) = (offset as u64, (len as u64) << store.heap.descriptor(ty).elem_shift);
     let data = &store.guest.instances[instance as usize];
-    if sub_slice(data.data_bytes(segment as u32), offset, len << shift).is_none() {
+    if sub_slice(data.data_bytes(segment), start, bytes).is_none() {
         return Err(TrapKind::MemoryOutOfBounds.into());
     }
-    let array = new_array(store, TypeId(ty as u32), len as u32)?;
+    let array = new_array(store, ty, len)?;
     let data = &store.guest.instances[instance as usize];
-    let bytes = sub_slice(data.data_bytes(segment as u32), offset, len << shift).expect("checked above");
+    let bytes = sub_slice(data.data_bytes(segment), start, bytes).expect("checked above");
     store.heap.array_init_bytes(array, 0, bytes);
     Ok(array as u64)
 }
 
 /// `array.init_data`.
-pub(super) fn init_data(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [array, index, segment, offset, len] = args;
-    let array = check(store, array, index, len)?;
-    let bytes = len << elem_shift(store, array);
+pub(super) fn init_data(
+    store: &mut StoreOpaque,
+    instance: u32,
+    array: RawRef,
+    index: u32,
+    segment: u32,
+    offset: u32,
+    len: u32,
+) -> Result<u64, Stop> {
+    check(store, array, index, len)?;
+    let bytes = (len as u64) << elem_shift(store, array);
     let data = &store.guest.instances[instance as usize];
-    let bytes = sub_slice(data.data_bytes(segment as u32), offset, bytes).ok_or(TrapKind::MemoryOutOfBounds)?;
-    store.heap.array_init_bytes(array, index as u32, bytes);
+    let bytes = sub_slice(data.data_bytes(segment), offset as u64, bytes).ok_or(TrapKind::MemoryOutOfBounds)?;
+    store.heap.array_init_bytes(array, index, bytes);
     Ok(0)
 }
 
 /// `array.new_elem`.
-pub(super) fn new_elem(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
-    let [ty, segment, offset, len] = args;
-    let elements =
-        |store: &StoreOpaque| store.guest.instances[instance as usize].segment_elements(segment as u32, offset, len);
+pub(super) fn new_elem(
+    store: &mut StoreOpaque,
+    instance: u32,
+    ty: TypeId,
+    segment: u32,
+    offset: u32,
+    len: u32,
+) -> Result<u64, Stop> {
+    let elements = |store: &StoreOpaque| {
+        store.guest.instances[instance as usize].segment_elements(segment, offset as u64, len as u64)
+    };
     elements(store).ok_or(TrapKind::TableOutOfBounds)?;
-    let array = new_array(store, TypeId(ty as u32), len as u32)?;
+    let array = new_array(store, ty, len)?;
     // Read again: the collector may have moved what expressions made.
     let elements = elements(store).expect("checked above");
     write_elements(store, array, 0, &elements);
@@ -135,12 +168,19 @@ pub(super) fn new_elem(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -
 }
 
 /// `array.init_elem`.
-pub(super) fn init_elem(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [array, index, segment, offset, len] = args;
-    let array = check(store, array, index, len)?;
+pub(super) fn init_elem(
+    store: &mut StoreOpaque,
+    instance: u32,
+    array: RawRef,
+    index: u32,
+    segment: u32,
+    offset: u32,
+    len: u32,
+) -> Result<u64, Stop> {
+    check(store, array, index, len)?;
     let data = &store.guest.instances[instance as usize];
-    let elements = data.segment_elements(segment as u32, offset, len).ok_or(TrapKind::TableOutOfBounds)?;
-    write_elements(store, array, index as u32, &elements);
+    let elements = data.segment_elements(segment, offset as u64, len as u64).ok_or(TrapKind::TableOutOfBounds)?;
+    write_elements(store, array, index, &elements);
     Ok(0)
 }
 
@@ -152,9 +192,9 @@ fn write_elements(store: &mut StoreOpaque, array: RawRef, index: u32, elements: 
 }
 
 /// Whether a reference has a type of depth 8 or more.
-pub(super) fn cast_deep(store: &mut StoreOpaque, _: u32, [reference, ty]: [u64; 2]) -> Result<u64, Stop> {
-    let found = store.heap.type_of(reference as u32);
-    Ok(store.engine().registry().is_subtype(found, TypeId(ty as u32)) as u64)
+pub(super) fn cast_deep(store: &mut StoreOpaque, _: u32, reference: RawRef, ty: TypeId) -> Result<u64, Stop> {
+    let found = store.heap.type_of(reference);
+    Ok(store.engine().registry().is_subtype(found, ty) as u64)
 }
 
 /// A collection that is due comes at the next poll.

@@ -11,25 +11,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Address plus static offset, which comes in two halves.
-fn effective(low: u64, high: u64, address: u64) -> Result<u64, TrapKind> {
-    let offset = low as u32 as u64 | (high as u32 as u64) << 32;
+fn effective(low: u32, high: u32, address: u64) -> Result<u64, TrapKind> {
+    let offset = low as u64 | (high as u64) << 32;
     address.checked_add(offset).ok_or(TrapKind::MemoryOutOfBounds)
 }
 
 /// A memory that may be waited at.
-fn shared(store: &StoreOpaque, instance: u32, index: u64) -> Result<Arc<SharedInner>, TrapKind> {
-    match store.instance_memory(instance, index as u32) {
+fn shared(store: &StoreOpaque, instance: u32, index: u32) -> Result<Arc<SharedInner>, TrapKind> {
+    match store.instance_memory(instance, index) {
         StoreMemory::Shared(memory) => Ok(memory.clone()),
         StoreMemory::Own(_) => Err(TrapKind::ExpectedSharedMemory),
     }
 }
 
 /// `memory.atomic.notify`. Nobody waits at an unshared memory.
-pub(super) fn notify(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [index, low, high, address, count] = args;
+pub(super) fn notify(
+    store: &mut StoreOpaque,
+    instance: u32,
+    index: u32,
+    low: u32,
+    high: u32,
+    address: u64,
+    count: u32,
+) -> Result<u64, Stop> {
     let address = effective(low, high, address)?;
-    match store.instance_memory(instance, index as u32) {
-        StoreMemory::Shared(memory) => Ok(memory.notify(address, count as u32)?.into()),
+    match store.instance_memory(instance, index) {
+        StoreMemory::Shared(memory) => Ok(memory.notify(address, count)?.into()),
         StoreMemory::Own(memory) => {
             check_address(address, 4, memory.bytes().len())?;
             Ok(0)
@@ -38,17 +45,35 @@ pub(super) fn notify(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> 
 }
 
 /// `memory.atomic.wait32`.
-pub(super) fn wait32(store: &mut StoreOpaque, instance: u32, args: [u64; 6]) -> Result<u64, Stop> {
-    let [index, low, high, address, expected, timeout] = args;
+#[allow(clippy::too_many_arguments, reason = "an entry of the table, with the instruction's operands")]
+pub(super) fn wait32(
+    store: &mut StoreOpaque,
+    instance: u32,
+    index: u32,
+    low: u32,
+    high: u32,
+    address: u64,
+    expected: u32,
+    timeout: u64,
+) -> Result<u64, Stop> {
     let memory = shared(store, instance, index)?;
     let (address, deadline) = (effective(low, high, address)?, deadline(nanoseconds(timeout)));
-    let waited = memory.wait32(address, expected as u32, deadline, Some(&store.guest.interrupt))?;
+    let waited = memory.wait32(address, expected, deadline, Some(&store.guest.interrupt))?;
     answer(store, waited)
 }
 
 /// `memory.atomic.wait64`.
-pub(super) fn wait64(store: &mut StoreOpaque, instance: u32, args: [u64; 6]) -> Result<u64, Stop> {
-    let [index, low, high, address, expected, timeout] = args;
+#[allow(clippy::too_many_arguments, reason = "an entry of the table, with the instruction's operands")]
+pub(super) fn wait64(
+    store: &mut StoreOpaque,
+    instance: u32,
+    index: u32,
+    low: u32,
+    high: u32,
+    address: u64,
+    expected: u64,
+    timeout: u64,
+) -> Result<u64, Stop> {
     let memory = shared(store, instance, index)?;
     let (address, deadline) = (effective(low, high, address)?, deadline(nanoseconds(timeout)));
     let waited = memory.wait64(address, expected, deadline, Some(&store.guest.interrupt))?;

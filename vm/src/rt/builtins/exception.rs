@@ -4,16 +4,17 @@ use super::{Outcome, Stop};
 use crate::error::Error;
 use crate::rt::frames::Handler;
 use crate::store::StoreOpaque;
+use heapwood_gc_abi::RawRef;
 use heapwood_jit::abi::{RESUME_FP, RESUME_PC, RESUME_SAVED};
 use heapwood_jit::stubs::Status;
 
 /// Throws an exception object. Without a handler in this activation it becomes the error of the entry.
-pub(super) fn throw(store: &mut StoreOpaque, _: u32, [exception]: [u64; 1]) -> Result<u64, Stop> {
+pub(super) fn throw(store: &mut StoreOpaque, _: u32, exception: RawRef) -> Result<u64, Stop> {
     if let Some(handler) = store.guest.frames.find_handler() {
         set_resume_words(store, &handler);
-        return Err(Stop::Resume(exception as u32));
+        return Err(Stop::Resume(exception));
     }
-    Err(Stop::Error(Error::from(store.exception_of(exception as u32))))
+    Err(Stop::Error(Error::from(store.exception_of(exception))))
 }
 
 /// Throws an exception that a host function returned; none if nobody in this activation catches it.

@@ -6,14 +6,20 @@ use crate::store::{StoreOpaque, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
 
 /// `memory.grow`.
-pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [index, pages]: [u64; 2]) -> Result<u64, Stop> {
+pub(super) fn grow(store: &mut StoreOpaque, instance: u32, index: u32, pages: u64) -> Result<u64, Stop> {
     let index = store.guest.instances[instance as usize].memories[index as usize];
     Ok(store.memory_grow(index, pages).unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `memory.fill`.
-pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
-    let [index, to, value, len] = args;
+pub(super) fn fill(
+    store: &mut StoreOpaque,
+    instance: u32,
+    index: u32,
+    to: u64,
+    value: u32,
+    len: u64,
+) -> Result<u64, Stop> {
     let index = store.guest.instances[instance as usize].memories[index as usize];
     match &mut store.guest.memories[index as usize] {
         StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(value as u8)),
@@ -24,8 +30,15 @@ pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Re
 }
 
 /// `memory.copy`.
-pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [to_index, from_index, to, from, len] = args;
+pub(super) fn copy(
+    store: &mut StoreOpaque,
+    instance: u32,
+    to_index: u32,
+    from_index: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) -> Result<u64, Stop> {
     let memories = &store.guest.instances[instance as usize].memories;
     let (to_index, from_index) = (memories[to_index as usize] as usize, memories[from_index as usize] as usize);
     let memories = &mut store.guest.memories;
@@ -65,14 +78,21 @@ fn copy_between(target: &mut StoreMemory, source: &mut StoreMemory, to: u64, fro
 }
 
 /// `memory.init`.
-pub(super) fn init(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [index, segment, to, from, len] = args;
-    store.memory_init(instance, index as u32, segment as u32, to, from, len)?;
+pub(super) fn init(
+    store: &mut StoreOpaque,
+    instance: u32,
+    index: u32,
+    segment: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) -> Result<u64, Stop> {
+    store.memory_init(instance, index, segment, to, from, len)?;
     Ok(0)
 }
 
 /// `data.drop`.
-pub(super) fn data_drop(store: &mut StoreOpaque, instance: u32, [segment]: [u64; 1]) -> Result<u64, Stop> {
-    store.guest.instances[instance as usize].drop_data_segment(segment as u32);
+pub(super) fn data_drop(store: &mut StoreOpaque, instance: u32, segment: u32) -> Result<u64, Stop> {
+    store.guest.instances[instance as usize].drop_data_segment(segment);
     Ok(0)
 }

@@ -1,8 +1,10 @@
-//! The runtime's entry points behind the builtin table: one row each in [`address`], one safe function each in the
-//! file of its chapter.
+//! The runtime's entry points behind the builtin table, whose rows are the compiler's ([`for_each_builtin`]): one safe
+//! function each in the file of its chapter.
 //!
 //! A **call** function gets the store, the number of the calling instance and its arguments; a **slow** function the
-//! store and its argument. Both return a value or the reason to stop.
+//! store and its argument, if it has one. Both return a value or the reason to stop.
+//!
+//! [`for_each_builtin`]: heapwood_jit::for_each_builtin
 
 mod array;
 mod atomic;
@@ -18,6 +20,7 @@ use crate::error::Error;
 use crate::store::StoreOpaque;
 use crate::trap::{Trap, TrapKind};
 use heapwood_gc_abi::hot::STORE;
+use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_jit::abi::{Builtin, RESUME_PC};
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
@@ -85,11 +88,36 @@ fn finish(store: &mut StoreOpaque, result: Result<u64, Stop>) -> Outcome {
     Outcome::status(Status::Leave)
 }
 
+/// A type of the table of entries ([`heapwood_jit::abi::ArgType`]), made of the word that compiled code passes.
+trait Word {
+    fn of(word: u64) -> Self;
+}
+
+impl Word for u64 {
+    fn of(word: u64) -> u64 {
+        word
+    }
+}
+
+/// A number or a reference.
+impl Word for u32 {
+    fn of(word: u64) -> u32 {
+        word as u32
+    }
+}
+
+impl Word for TypeId {
+    fn of(word: u64) -> TypeId {
+        TypeId(word as u32)
+    }
+}
+
 fn run_call<const N: usize>(
+    entry: Builtin,
     base: usize,
     context: usize,
     args: *const u64,
-    builtin: fn(&mut StoreOpaque, u32, [u64; N]) -> Result<u64, Stop>,
+    builtin: impl FnOnce(&mut StoreOpaque, u32, [u64; N]) -> Result<u64, Stop>,
 ) -> Outcome {
     // SAFETY: R2: the builtin has the store until it returns.
     let store = unsafe { &mut *store_of(base) };
@@ -97,20 +125,32 @@ fn run_call<const N: usize>(
     let instance = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     // SAFETY: R6: the caller wrote N arguments.
     let args = unsafe { *args.cast::<[u64; N]>() };
-    guarded(store, |store| builtin(store, instance as u32, args))
+    guarded(store, entry, |store| builtin(store, instance as u32, args))
 }
 
-fn run_slow(base: usize, arg: u64, builtin: fn(&mut StoreOpaque, u64) -> Result<u64, Stop>) -> Outcome {
+fn run_slow(
+    entry: Builtin,
+    base: usize,
+    arg: u64,
+    builtin: impl FnOnce(&mut StoreOpaque, u64) -> Result<u64, Stop>,
+) -> Outcome {
     // SAFETY: R2: the builtin has the store until it returns.
     let store = unsafe { &mut *store_of(base) };
-    guarded(store, |store| builtin(store, arg))
+    guarded(store, entry, |store| builtin(store, arg))
 }
 
 /// Runs a builtin. A panic, which is a bug of ours or found by the verifier, leaves the guest and goes on in the entry.
-fn guarded(store: &mut StoreOpaque, builtin: impl FnOnce(&mut StoreOpaque) -> Result<u64, Stop>) -> Outcome {
+fn guarded(
+    store: &mut StoreOpaque,
+    entry: Builtin,
+    builtin: impl FnOnce(&mut StoreOpaque) -> Result<u64, Stop>,
+) -> Outcome {
     let run = AssertUnwindSafe(|| {
         store.check_frames();
+        let minors = store.heap.minors();
         let result = builtin(store);
+        // The compiler relies on it: what does not collect leaves references where they are.
+        debug_assert!(entry.collects() || minors == store.heap.minors(), "{entry:?} collects, and does not say so");
         finish(store, result)
     });
     match catch_unwind(run) {
@@ -122,60 +162,42 @@ fn guarded(store: &mut StoreOpaque, builtin: impl FnOnce(&mut StoreOpaque) -> Re
     }
 }
 
-macro_rules! call {
-    ($builtin:path) => {{
+/// The native function of an entry: takes the words apart for the runtime's function.
+macro_rules! glue {
+    (Call $name:ident $module:ident::$function:ident($($arg:ident: $ty:ident),*)) => {{
         extern "sysv64" fn glue(base: usize, context: usize, args: *const u64) -> Outcome {
-            run_call(base, context, args, $builtin)
+            run_call(Builtin::$name, base, context, args, |store, instance, [$($arg),*]| {
+                $module::$function(store, instance, $(<$ty as Word>::of($arg)),*)
+            })
+        }
+        glue as *const () as u64
+    }};
+    (Slow $name:ident $module:ident::$function:ident($($arg:ident: $ty:ident)?)) => {{
+        extern "sysv64" fn glue(base: usize, _context: usize, word: u64) -> Outcome {
+            run_slow(Builtin::$name, base, word, |store, _word| $module::$function(store, $({
+                let $arg = _word;
+                <$ty as Word>::of($arg)
+            })?))
         }
         glue as *const () as u64
     }};
 }
 
-macro_rules! slow {
-    ($builtin:path) => {{
-        extern "sysv64" fn glue(base: usize, _context: usize, arg: u64) -> Outcome {
-            run_slow(base, arg, $builtin)
+macro_rules! addresses {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $name:ident = $module:ident :: $function:ident ($($arg:ident: $ty:ident),*) $($collects:ident)?;
+    )*) => {
+        /// Address of the native function of a builtin.
+        fn address(builtin: Builtin) -> u64 {
+            match builtin {
+                $(Builtin::$name => glue!($kind $name $module::$function($($arg: $ty),*)),)*
+            }
         }
-        glue as *const () as u64
-    }};
+    };
 }
 
-/// Address of the native function of a builtin.
-fn address(builtin: Builtin) -> u64 {
-    match builtin {
-        Builtin::Poll => slow!(slow::poll),
-        Builtin::Allocate => slow!(slow::allocate),
-        Builtin::Log => slow!(slow::log),
-        Builtin::LogElement => slow!(slow::log_element),
-        Builtin::LogGlobal => slow!(slow::log_global),
-        Builtin::Throw => call!(exception::throw),
-        Builtin::MemoryGrow => call!(memory::grow),
-        Builtin::MemoryFill => call!(memory::fill),
-        Builtin::MemoryCopy => call!(memory::copy),
-        Builtin::MemoryInit => call!(memory::init),
-        Builtin::MemoryNotify => call!(atomic::notify),
-        Builtin::MemoryWait32 => call!(atomic::wait32),
-        Builtin::MemoryWait64 => call!(atomic::wait64),
-        Builtin::DataDrop => call!(memory::data_drop),
-        Builtin::TableSet => call!(table::set),
-        Builtin::TableGrow => call!(table::grow),
-        Builtin::TableFill => call!(table::fill),
-        Builtin::TableCopy => call!(table::copy),
-        Builtin::TableInit => call!(table::init),
-        Builtin::ElemDrop => call!(table::elem_drop),
-        Builtin::StructAlloc => call!(array::struct_alloc),
-        Builtin::StructNew => call!(array::struct_new),
-        Builtin::ArrayAlloc => call!(array::alloc),
-        Builtin::ArrayNewFixed => call!(array::new_fixed),
-        Builtin::ArrayCopy => call!(array::copy),
-        Builtin::ArrayFill => call!(array::fill),
-        Builtin::ArrayNewData => call!(array::new_data),
-        Builtin::ArrayNewElem => call!(array::new_elem),
-        Builtin::ArrayInitData => call!(array::init_data),
-        Builtin::ArrayInitElem => call!(array::init_elem),
-        Builtin::CastDeep => call!(array::cast_deep),
-    }
-}
+heapwood_jit::for_each_builtin!(addresses);
 
 /// Addresses of all, by builtin.
 pub(super) fn addresses() -> Vec<u64> {

@@ -5,10 +5,11 @@ use super::Stop;
 use crate::rt::cells::RefCell32;
 use crate::store::StoreOpaque;
 use crate::trap::TrapKind;
+use heapwood_gc_abi::RawRef;
 
 /// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, or the end of
 /// the stack. May collect.
-pub(super) fn poll(store: &mut StoreOpaque, _: u64) -> Result<u64, Stop> {
+pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     if store.guest.interrupt.take() {
         store.guest.update_guard(false);
         return Err(TrapKind::Interrupted.into());
@@ -33,8 +34,8 @@ pub(super) fn allocate(store: &mut StoreOpaque, bytes: u64) -> Result<u64, Stop>
 }
 
 /// The first store of a reference into an old object.
-pub(super) fn log(store: &mut StoreOpaque, host: u64) -> Result<u64, Stop> {
-    store.heap.log(host as u32);
+pub(super) fn log(store: &mut StoreOpaque, host: RawRef) -> Result<u64, Stop> {
+    store.heap.log(host);
     ask_for_collection(store);
     Ok(0)
 }

@@ -6,7 +6,7 @@ use crate::store::StoreOpaque;
 use crate::trap::TrapKind;
 use heapwood_gc_abi::RawRef;
 
-fn position(store: &StoreOpaque, instance: u32, table: u64) -> usize {
+fn position(store: &StoreOpaque, instance: u32, table: u32) -> usize {
     store.guest.instances[instance as usize].tables[table as usize] as usize
 }
 
@@ -24,33 +24,46 @@ fn promoted_for(store: &mut StoreOpaque, value: RawRef, count: u64) -> RawRef {
 }
 
 /// `table.set`.
-pub(super) fn set(store: &mut StoreOpaque, instance: u32, [table, index, value]: [u64; 3]) -> Result<u64, Stop> {
-    fill(store, instance, [table, index, value, 1])
+pub(super) fn set(store: &mut StoreOpaque, instance: u32, table: u32, index: u64, value: RawRef) -> Result<u64, Stop> {
+    fill(store, instance, table, index, value, 1)
 }
 
 /// `table.grow`.
-pub(super) fn grow(store: &mut StoreOpaque, instance: u32, [table, value, len]: [u64; 3]) -> Result<u64, Stop> {
+pub(super) fn grow(store: &mut StoreOpaque, instance: u32, table: u32, value: RawRef, len: u64) -> Result<u64, Stop> {
     let table = position(store, instance, table);
-    let value = promoted_for(store, value as RawRef, len);
+    let value = promoted_for(store, value, len);
     let old = store.guest.tables[table].grow(&mut store.heap, len, value);
     after_log(store);
     Ok(old.unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `table.fill`.
-pub(super) fn fill(store: &mut StoreOpaque, instance: u32, args: [u64; 4]) -> Result<u64, Stop> {
-    let [table, to, value, len] = args;
+pub(super) fn fill(
+    store: &mut StoreOpaque,
+    instance: u32,
+    table: u32,
+    to: u64,
+    value: RawRef,
+    len: u64,
+) -> Result<u64, Stop> {
     let table = position(store, instance, table);
     let range = store.guest.tables[table].range(to, len).ok_or(TrapKind::TableOutOfBounds)?;
-    let value = promoted_for(store, value as RawRef, len);
+    let value = promoted_for(store, value, len);
     store.guest.tables[table].fill(&mut store.heap, range, value);
     after_log(store);
     Ok(0)
 }
 
 /// `table.copy`.
-pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [to_table, from_table, to, from, len] = args;
+pub(super) fn copy(
+    store: &mut StoreOpaque,
+    instance: u32,
+    to_table: u32,
+    from_table: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) -> Result<u64, Stop> {
     let (to_table, from_table) = (position(store, instance, to_table), position(store, instance, from_table));
     let tables = &store.guest.tables;
     let (to, from) = (tables[to_table].range(to, len), tables[from_table].range(from, len));
@@ -72,18 +85,25 @@ pub(super) fn copy(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Re
 }
 
 /// `table.init`.
-pub(super) fn init(store: &mut StoreOpaque, instance: u32, args: [u64; 5]) -> Result<u64, Stop> {
-    let [table, segment, to, from, len] = args;
+pub(super) fn init(
+    store: &mut StoreOpaque,
+    instance: u32,
+    table: u32,
+    segment: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) -> Result<u64, Stop> {
     if len > PIECE && !store.guest.instances[instance as usize].settled {
         store.heap.promote_all(&mut store.guest);
     }
-    store.table_init(instance, table as u32, segment as u32, to, from, len)?;
+    store.table_init(instance, table, segment, to, from, len)?;
     after_log(store);
     Ok(0)
 }
 
 /// `elem.drop`.
-pub(super) fn elem_drop(store: &mut StoreOpaque, instance: u32, [segment]: [u64; 1]) -> Result<u64, Stop> {
-    store.drop_element_segment(instance, segment as u32);
+pub(super) fn elem_drop(store: &mut StoreOpaque, instance: u32, segment: u32) -> Result<u64, Stop> {
+    store.drop_element_segment(instance, segment);
     Ok(0)
 }

@@ -1,0 +1,57 @@
+//! Holds each operator to its row in the table of operators while it is compiled.
+
+use super::Compiler;
+use crate::operators::{Facts, facts_of};
+use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
+
+/// The compiler behind the table: each operator is compiled with its facts.
+pub(super) struct Declared<'c, 'a>(pub(super) &'c mut Compiler<'a>);
+
+impl FrameStack for Declared<'_, '_> {
+    fn current_frame(&self) -> Option<FrameKind> {
+        self.0.current_frame()
+    }
+}
+
+impl Compiler<'_> {
+    /// From here on code is that of an operator with these facts.
+    #[inline(always)]
+    fn begin_operator(&mut self, facts: Facts) {
+        self.facts = facts;
+        if !facts.is_frameless() {
+            assert!(self.framed, "the first look gave a frame to every operator that needs one");
+        }
+    }
+
+    /// Emits code that is not the operator's own, with facts of its own.
+    pub(super) fn with_facts(&mut self, facts: Facts, emit: impl FnOnce(&mut Self)) {
+        let own = std::mem::replace(&mut self.facts, facts);
+        emit(self);
+        self.facts = own;
+    }
+}
+
+macro_rules! visit_all {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(#[inline]
+        fn $visit(&mut self $($(,$arg: $argty)*)?) {
+            const FACTS: Facts = facts_of::$op;
+            self.0.begin_operator(FACTS);
+            self.0.$visit($($($arg),*)?);
+        })*
+    };
+}
+
+impl<'a> VisitOperator<'a> for Declared<'_, 'a> {
+    type Output = ();
+
+    fn simd_visitor(&mut self) -> Option<&mut dyn VisitSimdOperator<'a, Output = ()>> {
+        Some(self)
+    }
+
+    wasmparser::for_each_visit_operator!(visit_all);
+}
+
+impl<'a> VisitSimdOperator<'a> for Declared<'_, 'a> {
+    wasmparser::for_each_visit_simd_operator!(visit_all);
+}
