@@ -1,5 +1,6 @@
 //! Errors as the user sees them, and the exit status that each has.
 
+use heapwood::printable;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -31,8 +32,15 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// Prints lines on stderr. What they quote of modules, file names and sources cannot speak to the terminal.
+pub fn say(lines: &str) {
+    for line in lines.lines() {
+        eprintln!("{}", printable(line));
+    }
+}
+
 /// Prints an error with its causes and returns its status.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    say(&format!("error: {error:#}"));
     if error.is::<UsageError>() { STATUS_USAGE.into() } else { ExitCode::FAILURE }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use heapwood::Module;
+use heapwood::{Module, printable};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -38,7 +38,7 @@ fn write_module(out: &mut impl Write, module: &Module) -> std::io::Result<()> {
         write!(out, "{address:x} {:x} ", code.len())?;
         match module.func_name(function) {
             // A name may hold anything, a line only one.
-            Some(name) => writeln!(out, "{}", name.replace(char::is_control, "?"))?,
+            Some(name) => writeln!(out, "{}", printable(name))?,
             None => writeln!(out, "wasm-function[{function}]")?,
         }
     }

@@ -1,7 +1,7 @@
 //! `heapwood validate`.
 
 use super::engine_options::FeatureOptions;
-use super::module_file;
+use super::{failure, module_file};
 use heapwood::{Config, Engine, Module};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         let valid = module_file::read(path)
             .and_then(|bytes| Module::validate(&engine, &bytes).map_err(|error| module_file::named(path, error)));
         if let Err(error) = valid {
-            eprintln!("error: {error:#}");
+            failure::say(&format!("error: {error:#}"));
             status = ExitCode::FAILURE;
         }
     }

@@ -6,6 +6,7 @@
 use crate::module::Module;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::TypeId;
+use heapwood_module::printable;
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
 
@@ -134,7 +135,7 @@ impl AllocProfiler {
 
 /// A name without what separates names and lines.
 fn push_name(line: &mut String, name: &str) {
-    line.extend(name.chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }));
+    line.push_str(&printable(name).to_string().replace(';', ":"));
 }
 
 /// The type index that the allocating instruction at an offset of the module names.

@@ -8,6 +8,7 @@ use crate::rt::host::HostFunc;
 use crate::store::{AsContextMut, Caller};
 use crate::types::FuncType;
 use crate::value::Val;
+use heapwood_module::printable;
 use rustc_hash::FxHashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -103,6 +104,7 @@ impl<T: 'static> Linker<T> {
             None => self.modules.entry(module.into()).or_default(),
         };
         if names.insert(name.into(), definition).is_some() && !self.shadowing {
+            let (module, name) = (printable(module), printable(name));
             return Err(Error::usage(format!("import of `{module}::{name}` defined twice")));
         }
         Ok(self)

@@ -147,6 +147,6 @@ impl Module {
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Module({})", self.name().unwrap_or("unnamed"))
+        write!(f, "Module({})", m::printable(self.name().unwrap_or("unnamed")))
     }
 }

@@ -5,7 +5,7 @@
 
 use super::function_title;
 use anyhow::{Context, Result, anyhow, bail};
-use heapwood::{CompiledFunction, Module, ModuleInfo, RelocationTarget, SafePoint};
+use heapwood::{CompiledFunction, Module, ModuleInfo, RelocationTarget, SafePoint, printable};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -54,7 +54,7 @@ fn operators(info: &ModuleInfo, function: u32) -> Result<HashMap<usize, String>>
     let body = &info.bodies[(function - info.imported_functions) as usize];
     let mut storage = String::new();
     let lines = wasmprinter::Config::new().offsets_and_lines(&info.bytes, &mut storage)?;
-    let lines = lines.filter_map(|(offset, line)| Some((offset?, line.trim().to_owned())));
+    let lines = lines.filter_map(|(offset, line)| Some((offset?, printable(line.trim()).to_string())));
     Ok(lines.filter(|(offset, _)| body.contains(offset)).collect())
 }
 
@@ -159,7 +159,7 @@ impl Listing<'_> {
     }
 
     fn type_title(&self, ty: u32) -> String {
-        self.info.names().ty(ty).map_or_else(|| ty.to_string(), |name| format!("{ty} ${name}"))
+        self.info.names().ty(ty).map_or_else(|| ty.to_string(), |name| format!("{ty} ${}", printable(name)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::engine_options::FeatureOptions;
 use super::module_file;
 use anyhow::Result;
 use clap::Args;
-use heapwood::{Config, Engine, Features, Module, ModuleInfo, wasi};
+use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,12 +50,12 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
 
 fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
     if let Some(name) = info.names().module() {
-        writeln!(out, "module {name}\n")?;
+        writeln!(out, "module {}\n", printable(name))?;
     }
     writeln!(out, "sections                     offset     bytes")?;
     for section in &info.sections {
         let custom = if section.id == 0 { "custom " } else { "" };
-        let title = format!("{custom}{}", section.name);
+        let title = format!("{custom}{}", printable(&section.name));
         writeln!(out, "  {title:<24} {:>#8x} {:>9}", section.range.start, section.range.len())?;
     }
     let bodies: usize = info.bodies.iter().map(std::ops::Range::len).sum();
@@ -73,7 +73,7 @@ fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
     print_imports(out, info)?;
     writeln!(out, "\nexports")?;
     for (name, index) in &info.exports {
-        writeln!(out, "  {name} {}", info.export_text(*index))?;
+        writeln!(out, "  {} {}", printable(name), info.export_text(*index))?;
     }
     if let Some(start) = info.start {
         writeln!(out, "\nstart function {}", function_title(info, start))?;
@@ -96,7 +96,8 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
             wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
             _ => "nobody: --preload",
         };
-        writeln!(out, "  {}::{} {} <- {server}", import.module, import.name, info.extern_text(&import.ty))?;
+        let (from, name) = (printable(&import.module), printable(&import.name));
+        writeln!(out, "  {from}::{name} {} <- {server}", info.extern_text(&import.ty))?;
     }
     Ok(())
 }
@@ -104,7 +105,7 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
 /// `#index $name`.
 fn function_title(info: &ModuleInfo, function: u32) -> String {
     match info.names().function(function) {
-        Some(name) => format!("#{function} ${name}"),
+        Some(name) => format!("#{function} ${}", printable(name)),
         None => format!("#{function}"),
     }
 }

@@ -1,7 +1,7 @@
 //! How a guest ends, as message and exit status.
 
 use super::{Host, thrown};
-use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP};
+use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say};
 use crate::cli::module_file;
 use crate::cli::units::Span;
 use anyhow::Result;
@@ -52,9 +52,9 @@ impl<'a> Ending<'a> {
             ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
             _ => return Err(module_file::named(self.path, error)),
         };
-        eprintln!("error: {}: {message}", self.path.display());
+        say(&format!("error: {}: {message}", self.path.display()));
         if let Some(backtrace) = error.backtrace() {
-            eprintln!("{backtrace}");
+            say(&backtrace.to_string());
         }
         Ok(status.into())
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use heapwood::wasi::{self, MODULE};
-use heapwood::{Error, ErrorKind, Linker, Module};
+use heapwood::{Error, ErrorKind, Linker, Module, printable};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -14,7 +14,8 @@ pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> 
     let mut message = String::new();
     for import in module.imports() {
         if !linker.is_defined(import.module, import.name) {
-            let (from, name, hint) = (import.module, import.name, provider(import.module, import.name));
+            let hint = provider(import.module, import.name);
+            let (from, name) = (printable(import.module), printable(import.name));
             let _ = write!(message, "\n  `{from}::{name}` of type {}: {hint}", import.ty);
         }
     }
@@ -48,6 +49,6 @@ fn provider(module: &str, name: &str) -> String {
         _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
         _ if module.starts_with("dart") => planned("the host surface of Dart"),
         "spectest" => "the test suite's module; `heapwood wast` has it".to_owned(),
-        _ => format!("`--preload {module}=FILE` with a module that exports `{name}`"),
+        _ => format!("`--preload {}=FILE` with a module that exports `{}`", printable(module), printable(name)),
     }
 }

@@ -4,7 +4,7 @@
 //! `_chars`, after those of `leftIfInSum` where it is the sum of two strings. Other languages' objects, and modules
 //! without names, are told by their tag.
 
-use heapwood::{AnyRef, Exception, Module, Rooted, Store, Val};
+use heapwood::{AnyRef, Exception, Module, Rooted, Store, Val, printable};
 
 /// Longest chain of causes that is followed; a cycle ends there too.
 const CAUSES_MAX: usize = 32;
@@ -70,11 +70,11 @@ impl<'m> Named<'m> {
 
     /// `Class: message` or `Class`.
     fn headline<T>(&self, store: &mut Store<T>) -> Option<String> {
-        let class = self.class()?;
+        let class = printable(self.class()?);
         let message = self.reference(store, "message").and_then(|message| message.string(store));
         Some(match message {
             Some(message) => format!("{class}: {message}"),
-            None => class.to_owned(),
+            None => class.to_string(),
         })
     }
 }

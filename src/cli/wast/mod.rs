@@ -13,7 +13,7 @@ use super::trace::Trace;
 use super::units::Size;
 use anyhow::{Context, Result};
 use clap::Args;
-use heapwood::Engine;
+use heapwood::{Engine, printable};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wast::Wast;
@@ -92,5 +92,6 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>
 /// One line, whatever the reason.
 fn fail(path: &Path, line: usize, why: &str, totals: &mut Totals) {
     totals.failed += 1;
-    println!("{}:{}: {}", path.display(), line + 1, why.replace('\n', " | "));
+    let why = why.replace('\n', " | ");
+    println!("{}", printable(&format!("{}:{}: {why}", path.display(), line + 1)));
 }

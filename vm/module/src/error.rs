@@ -1,6 +1,6 @@
 //! Why a module was refused: reason, byte offset, and the feature that would have admitted it.
 
-use crate::Features;
+use crate::{Features, printable};
 use std::fmt;
 use wasmparser::WasmFeatures;
 
@@ -34,7 +34,8 @@ impl fmt::Display for ModuleError {
         if !self.missing.is_empty() {
             return self.missing.fmt(f);
         }
-        f.write_str(&self.message)?;
+        // It may quote names of the module.
+        write!(f, "{}", printable(&self.message))?;
         match self.offset {
             Some(offset) => write!(f, " (at offset {offset:#x})"),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::{
     CompositeType, ExportIndex, ExternType, FieldType, FuncType, GlobalType, HeapType, MemoryType, ModuleInfo, RefType,
-    StorageType, TableType, TypeIndex, ValType,
+    StorageType, TableType, TypeIndex, ValType, printable,
 };
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use std::fmt::{self, Display, Formatter, from_fn};
@@ -38,7 +38,7 @@ impl ModuleInfo {
                 for ((number, field), offset) in (0..).zip(fields).zip(&layout.offsets) {
                     let bytes = field.storage.field_kind().bytes();
                     let name = from_fn(|f| match self.names().field(index, number) {
-                        Some(name) => write!(f, "${name}"),
+                        Some(name) => write!(f, "${}", printable(name)),
                         None => write!(f, "{number}"),
                     });
                     writeln!(f, "{offset:>6}  {bytes:>2}  {name} {}", self.field_text(*field))?;
@@ -118,7 +118,7 @@ impl ModuleInfo {
 
     fn type_name(&self, index: TypeIndex) -> impl Display {
         from_fn(move |f| match self.names().ty(index) {
-            Some(name) => write!(f, "${name}"),
+            Some(name) => write!(f, "${}", printable(name)),
             None => write!(f, "{index}"),
         })
     }
@@ -142,7 +142,7 @@ impl ModuleInfo {
                 f.write_str("(struct")?;
                 for (number, field) in (0..).zip(fields) {
                     match self.names().field(index, number) {
-                        Some(name) => write!(f, " (field ${name} {})", self.field_text(*field))?,
+                        Some(name) => write!(f, " (field ${} {})", printable(name), self.field_text(*field))?,
                         None => write!(f, " (field {})", self.field_text(*field))?,
                     }
                 }

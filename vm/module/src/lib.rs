@@ -27,6 +27,7 @@ mod malformed;
 mod memory_type;
 mod names;
 mod needs;
+mod printable;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod type_section;
@@ -47,5 +48,6 @@ pub use malformed::is_malformed;
 pub use memory_type::{MemoryType, MemoryTypeBuilder, MemoryTypeError};
 pub use names::Names;
 pub use needs::{detect, explain};
+pub use printable::printable;
 pub use type_section::{NO_PARENT, TypeSection, TypeSectionBuilder};
 pub use types::*;

@@ -4,6 +4,7 @@ use super::{Extern, Func, Global, Memory, SharedMemory, Table, Tag, TypedFunc, W
 use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use heapwood_module::printable;
 
 /// An instance of a module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +107,6 @@ impl Instance {
         name: &str,
     ) -> Result<TypedFunc<P, R>> {
         let func = self.get_func(&mut store, name);
-        func.ok_or_else(|| Error::usage(format!("there is no exported function `{name}`")))?.typed(&store)
+        func.ok_or_else(|| Error::usage(format!("there is no exported function `{}`", printable(name))))?.typed(&store)
     }
 }

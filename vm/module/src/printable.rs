@@ -1,0 +1,56 @@
+//! Text of a module for people to read: nothing in it can speak to a terminal.
+//!
+//! Names of functions, types, imports and exports are any text that a module's author likes. Whoever puts one into a
+//! message, a table or a list that may reach a terminal puts it through [`printable`].
+
+use std::fmt::{self, Display, Formatter, Write};
+
+/// The text with what is no character to look at as an escape: control characters (C0, DEL and C1, so that no sequence
+/// begins, no cursor moves and no line ends), separators of lines and paragraphs, marks that turn the direction of text,
+/// and characters that show nothing. The rest is as it is.
+pub fn printable(text: &str) -> impl Display {
+    Printable(text)
+}
+
+struct Printable<'t>(&'t str);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\t' | '\n' | '\r' => write!(f, "{}", c.escape_default())?,
+                c if is_unprintable(c) => write!(f, "{}", c.escape_unicode())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character is replaced.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Marks of direction, embeddings, overrides and isolates.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            | '\u{2028}' | '\u{2029}'
+            // Nothing to see: joiners, invisible operators, byte order mark, annotations, tags.
+            | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_speaks_to_terminals_and_nothing_else() {
+        let plain = "kotlin.Array<T>.get `f'\\ ünïcödé 漢字 🦀 a\u{301}";
+        assert_eq!(printable(plain).to_string(), plain);
+        let hostile = "\x1b]0;t\x07\n\r\t\x7f\u{85}\u{9b}31m\u{202e}\u{2028}\u{200b}\u{feff}";
+        let escaped = "\\u{1b}]0;t\\u{7}\\n\\r\\t\\u{7f}\\u{85}\\u{9b}31m\\u{202e}\\u{2028}\\u{200b}\\u{feff}";
+        assert_eq!(printable(hostile).to_string(), escaped);
+        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
+        assert!(!printable(&all).to_string().chars().any(is_unprintable));
+    }
+}
