@@ -12,7 +12,7 @@ mod visit;
 use crate::abi::CALLER_SAVED;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::space;
-use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate};
+use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 use smallvec::SmallVec;
 use visit::Look;
 use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};

@@ -64,7 +64,7 @@ impl MemoryType {
         match self.page_size_log2 {
             0 => sizes,
             // As many as there are addresses, divided by the page size.
-            log2 => (sizes >> log2 % 64) + 1,
+            log2 => (sizes >> (log2 % 64)) + 1,
         }
     }
 
