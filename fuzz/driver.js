@@ -32,6 +32,7 @@ function trapClass(message) {
         [/^array element access out of bounds/, 'array bounds'],
         [/^illegal cast/, 'cast'],
         [/^requested new array is too large/, 'array too large'],
+        [/Atomics.wait/, 'expected shared memory'],
         [/^operation does not support unaligned accesses/, 'unaligned'],
     ];
     const row = rows.find(([pattern]) => pattern.test(message));

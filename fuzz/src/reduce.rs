@@ -1,7 +1,7 @@
 //! Makes a program that goes wrong smaller: leaves out calls, statements and expressions while it goes wrong as before.
 
 use crate::generate::{Aim, Cut, Program, program};
-use crate::worker::{check_modes, difference};
+use crate::worker::{Totals, check_modes, difference};
 use crate::{parent, run, v8};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -26,7 +26,7 @@ fn problem(what: &str, program: &Program) -> Option<String> {
     if what == "v8" {
         modes.truncate(1);
     }
-    let (outcome, problem) = check_modes(&modes, program);
+    let (outcome, problem) = check_modes(&modes, program, &mut Totals::default());
     problem.or_else(|| if what == "v8" { difference(&in_v8(program), &outcome.lines) } else { None })
 }
 

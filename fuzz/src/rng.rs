@@ -43,16 +43,4 @@ impl Rng {
     pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len() as u32) as usize]
     }
-
-    /// An index of a list of weights.
-    pub fn weighted(&mut self, weights: &[u32]) -> usize {
-        let mut rest = self.below(weights.iter().sum());
-        for (index, weight) in weights.iter().enumerate() {
-            if rest < *weight {
-                return index;
-            }
-            rest -= weight;
-        }
-        unreachable!("the rest is below the sum")
-    }
 }

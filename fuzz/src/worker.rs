@@ -6,6 +6,7 @@ use crate::run::{self, Mode, Outcome};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
+use std::time::Instant;
 
 /// What is counted over many programs.
 #[derive(Clone, Default, Debug)]
@@ -107,14 +108,20 @@ pub fn difference(a: &[String], b: &[String]) -> Option<String> {
 }
 
 /// What is wrong with a program in our modes, each with all others, if something is.
-pub fn check_modes(modes: &[Mode], program: &Program) -> (Outcome, Option<String>) {
-    let first = run::run(&modes[0], program);
+pub fn check_modes(modes: &[Mode], program: &Program, totals: &mut Totals) -> (Outcome, Option<String>) {
+    let mut timed = |mode: &Mode| {
+        let start = Instant::now();
+        let outcome = run::run(mode, program);
+        totals.add(&format!("us of {}", mode.name), start.elapsed().as_micros() as u64);
+        outcome
+    };
+    let first = timed(&modes[0]);
     if let Some(refused) = first.lines.iter().find(|line| line.starts_with("refused") || line.contains("failed: ")) {
         let problem = refused.clone();
         return (first, Some(problem));
     }
-    for mode in &modes[1..] {
-        let other = run::run(mode, program);
+    for mode in modes[1..].iter().filter(|mode| (mode.takes)(program)) {
+        let other = timed(mode);
         if let Some(difference) = difference(&first.lines, &other.lines) {
             return (first, Some(format!("{}: {difference}", mode.name)));
         }
@@ -134,8 +141,10 @@ pub fn work(what: &str, seeds: Range<u64>, every: u64) {
     let mut out = BufWriter::new(std::io::stdout());
     for seed in seeds {
         writeln!(out, "seed {seed}").and_then(|()| out.flush()).expect("the parent reads");
+        let start = Instant::now();
         let program = program(seed, aim, &Cut::default());
-        let (outcome, problem) = check_modes(&modes, &program);
+        totals.add("us of generating", start.elapsed().as_micros() as u64);
+        let (outcome, problem) = check_modes(&modes, &program, &mut totals);
         if let Some(problem) = problem {
             writeln!(out, "problem {problem}").expect("the parent reads");
         }

@@ -29,7 +29,7 @@ impl FuncGen<'_, '_> {
     }
 
     fn inner(&mut self) {
-        let count = self.rng.range(1, 3);
+        let count = self.rng.range(1, 2);
         self.statements(count);
     }
 
@@ -69,7 +69,7 @@ impl FuncGen<'_, '_> {
     fn set_local(&mut self) {
         let local = self.rng.below(self.free_locals);
         let ty = self.locals[local as usize];
-        self.expr(ty, 4);
+        self.expr(ty, 3);
         if self.rng.percent(15) {
             self.emit(I::LocalTee(local));
             self.observe(ty);
@@ -80,14 +80,14 @@ impl FuncGen<'_, '_> {
 
     fn observe_something(&mut self) {
         let ty = self.any_value();
-        self.operand(ty, 4);
+        self.operand(ty, 3);
         self.observe(ty);
     }
 
     fn set_global(&mut self) {
         let ty = self.any_value();
         if let Some(global) = self.free_global(ty, true) {
-            self.operand(ty, 4);
+            self.operand(ty, 3);
             self.emit(I::GlobalSet(global));
         }
     }
@@ -293,7 +293,35 @@ impl FuncGen<'_, '_> {
         self.seldom();
         self.conditions += 1;
         self.open(I::If(BlockType::Empty), &[]);
-        match self.rng.below(8) {
+        match self.rng.below(11) {
+            8 => {
+                let mem = self.rng.below(self.m.mems.len() as u32);
+                let memarg = wasm_encoder::MemArg { offset: 0, align: 2, memory_index: mem };
+                let wide = self.m.mems[mem as usize].wide;
+                self.operand(if wide { I64 } else { I32 }, 1);
+                let mask: [I<'static>; 2] =
+                    if wide { [I::I64Const(0xff0), I::I64And] } else { [I::I32Const(0xff0), I::I32And] };
+                self.all(mask);
+                self.transport(if wide { I64 } else { I32 });
+                if self.rng.percent(50) {
+                    self.operand(I32, 1);
+                    self.operand(I64, 1);
+                    self.emit(I::MemoryAtomicWait32(memarg));
+                } else {
+                    self.operand(I64, 1);
+                    self.operand(I64, 1);
+                    self.emit(I::MemoryAtomicWait64(wasm_encoder::MemArg { align: 3, ..memarg }));
+                }
+                self.emit(I::Drop);
+            }
+            9 | 10 if !self.m.legacy => {
+                // Null, or what was caught last.
+                match self.m.exception {
+                    Some(global) if self.rng.percent(70) => self.emit(I::GlobalGet(global)),
+                    _ => self.emit(I::RefNull(Heap::Exn.encode())),
+                }
+                self.emit(I::ThrowRef);
+            }
             0 => self.emit(I::Unreachable),
             1 => self.all([I::RefNull(Heap::None.encode()), I::ArrayLen, I::Drop]),
             2 => self.all([I::RefNull(Heap::I31.encode()), I::I31GetU, I::Drop]),

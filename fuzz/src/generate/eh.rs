@@ -110,7 +110,7 @@ impl FuncGen<'_, '_> {
                 self.consume(*ty);
                 continue;
             }
-            match self.rng.below(5) {
+            match self.rng.below(6) {
                 0 => {
                     let local = self.take(null(Heap::Exn));
                     self.emit(I::LocalSet(local));
@@ -140,6 +140,14 @@ impl FuncGen<'_, '_> {
                 2 => {
                     self.all([I::RefIsNull, I::I64ExtendI32U]);
                     self.consume(I64);
+                }
+                3 if self.m.exception.is_some() => {
+                    let global = self.m.exception.expect("there is one");
+                    self.emit(I::GlobalSet(global));
+                    self.seldom();
+                    self.open(I::If(BlockType::Empty), &[]);
+                    self.all([I::GlobalGet(global), I::ThrowRef]);
+                    self.close();
                 }
                 _ => self.emit(I::Drop),
             }

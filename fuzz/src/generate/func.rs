@@ -76,9 +76,9 @@ impl<'m, 'w> FuncGen<'m, 'w> {
         self.declare();
         self.begin();
         let count = match self.role {
-            Role::Entry => self.rng.range(5, 12),
-            Role::Callback => self.rng.range(2, 5),
-            _ => self.rng.range(2, 8),
+            Role::Entry => self.rng.range(3, 8),
+            Role::Callback => self.rng.range(1, 3),
+            _ => self.rng.range(1, 5),
         };
         self.statements(count);
         self.end();
@@ -91,7 +91,7 @@ impl<'m, 'w> FuncGen<'m, 'w> {
     fn declare(&mut self) {
         let values = self.m.world.values.clone();
         let count = if self.m.world.big_frames && self.rng.percent(40) {
-            self.rng.range(200, 3500)
+            *self.rng.pick(&[200, 700, 1300, 2500])
         } else {
             self.rng.range(3, 14)
         };
@@ -137,7 +137,7 @@ impl<'m, 'w> FuncGen<'m, 'w> {
         let mut set = 0;
         for local in self.params..self.free_locals {
             let ty = self.locals[local as usize];
-            if (ty.is_ref() || self.rng.percent(40)) && set < 8 {
+            if (ty.is_ref() || self.rng.percent(40)) && set < 5 {
                 self.expr(ty, 1);
                 self.emit(I::LocalSet(local));
                 set += 1;

@@ -24,6 +24,9 @@ use crate::types::{Heap, Ty, Types};
 use std::collections::HashSet;
 use world::World;
 
+/// Programs of more bytes are large.
+const LARGE: usize = 60_000;
+
 /// What is left out of a program.
 #[derive(Clone, Default, Debug)]
 pub struct Cut {
@@ -95,12 +98,19 @@ pub struct Program {
     pub host: Vec<(Vec<Ty>, Vec<Ty>)>,
     /// Calls in order.
     pub calls: Vec<Call>,
-    /// V8 lacks something that it uses.
-    pub ours_only: bool,
+    /// It has memories with 64-bit addresses.
+    pub wide_memories: bool,
     /// Operators that a call may execute.
     pub fuel: i32,
     /// Names of its statements and expressions, in order.
     pub parts: Vec<u64>,
+}
+
+impl Program {
+    /// Whether its modules have large frames or objects.
+    pub fn is_large(&self) -> bool {
+        self.modules.iter().map(Vec::len).sum::<usize>() > LARGE
+    }
 }
 
 /// What the seeds of a program may use.
@@ -135,6 +145,7 @@ pub fn program(seed: u64, aim: Aim, cut: &Cut) -> Program {
     if count > 1 && rng.one_in(4) {
         instances.push(spec(count - 1));
     }
+    let wide_memories = plans.iter().flat_map(|plan| &plan.mems).any(|mem| mem.wide);
     let calls = calls::from_host(&world, &plans, &instances, &mut rng);
     let calls = calls.into_iter().enumerate().filter(|(index, _)| !cut.calls.contains(index)).map(|(_, call)| call);
     Program {
@@ -143,7 +154,7 @@ pub fn program(seed: u64, aim: Aim, cut: &Cut) -> Program {
         instances,
         calls: calls.collect(),
         host: world.host_signatures(),
-        ours_only,
+        wide_memories,
         fuel: world.fuel,
         parts,
     }

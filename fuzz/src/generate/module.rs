@@ -128,6 +128,8 @@ pub struct Module<'w> {
     pub helpers: HashMap<helpers::Key, u32>,
     /// Globals of the run: fuel, depth, digest, operators.
     pub infra: Infra,
+    /// The global that holds an exception, in modules that have such references.
+    pub exception: Option<u32>,
     /// What is left out.
     pub cut: &'w Cut,
     /// Names of parts, in order.
@@ -208,6 +210,7 @@ pub fn make(world: &World, before: &[Plan], index: usize, seed: u64, cut: &Cut, 
         non_null: HashMap::new(),
         helpers: HashMap::new(),
         infra: Infra::default(),
+        exception: None,
         cut,
         parts: Vec::new(),
     };
@@ -377,12 +380,17 @@ impl Module<'_> {
     fn define_globals(&mut self, rng: &mut Rng) {
         let objects: Vec<u32> = self.world.structs.iter().chain(&self.world.arrays).copied().collect();
         for ty in objects {
-            let init = self.constant(some(Heap::T(ty)), 2, rng);
+            let init = self.constant(some(Heap::T(ty)), 1, rng);
             self.non_null.insert(ty, self.globals.len() as u32);
             self.globals.push(GlobalDecl { ty: some(Heap::T(ty)), mutable: false, import: None, init, free: true });
         }
+        if !self.legacy {
+            self.exception = Some(self.globals.len() as u32);
+            let init = vec![I::RefNull(Heap::Exn.encode())];
+            self.globals.push(GlobalDecl { ty: null(Heap::Exn), mutable: true, import: None, init, free: false });
+        }
         for ty in self.world.values.clone() {
-            let init = self.constant(ty, 2, rng);
+            let init = self.constant(ty, 1, rng);
             self.globals.push(GlobalDecl { ty, mutable: rng.percent(90), import: None, init, free: true });
         }
     }
@@ -402,16 +410,16 @@ impl Module<'_> {
             if families {
                 self.define_families(table, import.is_some(), rng);
             } else {
-                let items = (0..rng.range(2, TABLE_SLOTS)).map(|_| self.constant(ty, 2, rng)).collect();
+                let items = (0..rng.range(2, TABLE_SLOTS)).map(|_| self.constant(ty, 1, rng)).collect();
                 self.elems.push((ty, items, Some((table, 0))));
             }
-            let items = (0..6).map(|_| self.constant(ty, 2, rng)).collect();
+            let items = (0..6).map(|_| self.constant(ty, 1, rng)).collect();
             self.elems.push((ty, items, None));
         }
         for array in self.world.arrays.clone() {
             let ty = self.types.element(array).ty();
             if ty.is_ref() {
-                let items = (0..8).map(|_| self.constant(ty, 2, rng)).collect();
+                let items = (0..8).map(|_| self.constant(ty, 1, rng)).collect();
                 self.elems.push((ty, items, None));
             }
         }

@@ -260,6 +260,9 @@ impl FuncGen<'_, '_> {
         }
         if self.rng.percent(50) {
             self.transport(null(Heap::T(index)));
+            if self.rng.one_in(6) {
+                self.emit(I::RefAsNonNull);
+            }
         }
     }
 

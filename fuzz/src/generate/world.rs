@@ -52,8 +52,8 @@ impl World {
             simd: rng.percent(60),
             ours_only,
             risk: if rng.percent(75) { 0 } else { rng.range(20, 150) },
-            big_frames: rng.one_in(25),
-            fuel: rng.range(400, 2500) as i32,
+            big_frames: rng.one_in(40),
+            fuel: rng.range(120, 900) as i32,
         };
         world.make_objects(rng);
         world.make_values(rng);
