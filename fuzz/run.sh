@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # About 90 s against modes and 60 s against V8 on two cores.
-CI_MODES=9000
-CI_V8=6000
+CI_MODES=5000
+CI_V8=5000
 FULL_MODES=300000
 FULL_V8=50000
 
