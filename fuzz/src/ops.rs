@@ -306,7 +306,7 @@ macro_rules! mem_lane_rows {
 
 /// All instructions with an address.
 pub static MEM: LazyLock<Vec<MemOp>> = LazyLock::new(|| {
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(150);
     mem_rows! { list;
         Load false I32 1: I32Load8S I32Load8U;
         Load false I32 2: I32Load16S I32Load16U;

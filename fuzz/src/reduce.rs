@@ -67,7 +67,7 @@ fn kind(what: &str, seed: u64, cut: &Cut) -> Option<String> {
     }
     let panic = String::from_utf8_lossy(&output.stderr);
     let panic = panic.lines().skip_while(|line| !line.contains("panicked at")).take(1).collect::<String>();
-    let end = text.find(|char: char| char == ':' || char == '`').unwrap_or(text.len());
+    let end = text.find([':', '`']).unwrap_or(text.len());
     let place = panic.find("panicked at").map_or("", |at| &panic[at..]);
     Some(format!("{:?} {} {place}", output.status.code(), text[..end].trim()))
 }

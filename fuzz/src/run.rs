@@ -364,7 +364,7 @@ fn result(caller: &mut Caller<'_, Host>, args: &[Val], ty: Ty, sum: u32) -> Resu
         Ty::I64 => Val::I64((sum as i64).wrapping_mul(0x1_0000_0001)),
         Ty::F32 => Val::F32(((sum & 0xffff) as f32).to_bits()),
         Ty::F64 => Val::F64((sum as f64 * 0.5).to_bits()),
-        Ty::Ref(_, Heap::Extern) if sum % 4 == 0 => Val::ExternRef(None),
+        Ty::Ref(_, Heap::Extern) if sum.is_multiple_of(4) => Val::ExternRef(None),
         Ty::Ref(_, Heap::Extern) => Val::ExternRef(Some(ExternRef::new(caller, sum % HOST_OBJECTS)?)),
         // The first reference that came is given back.
         _ => match args.iter().find(|value| matches!(value, Val::AnyRef(_))) {

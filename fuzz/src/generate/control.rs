@@ -36,7 +36,8 @@ impl FuncGen<'_, '_> {
     fn any_statement(&mut self) {
         let deep = self.nesting > NESTING;
         match self.rng.below(if deep { 66 } else { 100 }) {
-            0..=17 => self.set_local(),
+            0..=3 => (0..3).for_each(|_| self.row_statement()),
+            4..=17 => self.set_local(),
             18..=23 => self.observe_something(),
             24..=31 => self.store(),
             32..=36 => self.set_global(),
@@ -56,8 +57,8 @@ impl FuncGen<'_, '_> {
             85..=92 => self.try_statement(),
             93 | 94 => self.dead_code(),
             95 => self.maybe_return(),
-            96 => self.maybe_trap(),
-            97 => self.guarded_tail_call(),
+            96 | 97 => self.maybe_trap(),
+            98 => self.guarded_tail_call(),
             _ => self.many_values(),
         }
     }
@@ -265,8 +266,9 @@ impl FuncGen<'_, '_> {
         self.seldom();
         self.conditions += 1;
         self.open(I::If(BlockType::Empty), &[]);
+        let few = self.results.len() < 8;
         for ty in self.results.clone() {
-            self.leaf(ty);
+            if few { self.operand(ty, 1) } else { self.leaf(ty) }
         }
         if self.rng.percent(50) {
             self.emit(I::Return);
@@ -287,13 +289,14 @@ impl FuncGen<'_, '_> {
 
     /// A trap under a condition that seldom holds.
     fn maybe_trap(&mut self) {
-        if self.m.world.risk == 0 && self.rng.percent(90) {
+        if self.m.world.risk == 0 && self.rng.percent(70) {
             return;
         }
         self.seldom();
         self.conditions += 1;
         self.open(I::If(BlockType::Empty), &[]);
-        match self.rng.below(11) {
+        match self.rng.below(13) {
+            11 | 12 => self.read_null(),
             8 => {
                 let mem = self.rng.below(self.m.mems.len() as u32);
                 let memarg = wasm_encoder::MemArg { offset: 0, align: 2, memory_index: mem };
@@ -351,6 +354,31 @@ impl FuncGen<'_, '_> {
         }
         self.close();
         self.conditions -= 1;
+    }
+
+    /// A read of a field or element of null.
+    fn read_null(&mut self) {
+        if self.rng.percent(50) {
+            let index = *self.rng.pick(&self.m.world.structs);
+            let fields = self.m.types.fields(index).to_vec();
+            let number = self.rng.below(fields.len().max(1) as u32);
+            let Some(field) = fields.get(number as usize) else { return };
+            self.emit(I::RefNull(Heap::T(index).encode()));
+            let instruction = self.struct_get(index, number, *field);
+            self.all([instruction, I::Drop]);
+        } else {
+            let index = *self.rng.pick(&self.m.world.arrays);
+            self.emit(I::RefNull(Heap::T(index).encode()));
+            self.placed(I32);
+            let field = self.m.types.element(index);
+            let signed = self.rng.percent(50);
+            self.emit(match (field.is_packed(), signed) {
+                (false, _) => I::ArrayGet(index),
+                (true, true) => I::ArrayGetS(index),
+                (true, false) => I::ArrayGetU(index),
+            });
+            self.emit(I::Drop);
+        }
     }
 
     /// Many operands at once, then folded.

@@ -5,7 +5,7 @@
 
 use super::func::FuncGen;
 use super::helpers::{self, Key};
-use crate::ops::{BY_RESULT, Care, LOADS, OPEN, Op, Relaxed, Shape, WIDE};
+use crate::ops::{BY_RESULT, Care, LOADS, OPEN, OPS, Op, Relaxed, Shape, WIDE};
 use crate::rng::Rng;
 use crate::types::Ty::*;
 use crate::types::*;
@@ -344,6 +344,55 @@ impl FuncGen<'_, '_> {
             7 => self.question(depth.max(1)),
             _ => self.operand(I32, depth),
         }
+    }
+
+    /// A value in a place that is chosen evenly: constant, local, stack slot, result of a call, of a load.
+    pub fn placed(&mut self, ty: Ty) {
+        match self.rng.below(5) {
+            0 => self.constant(ty),
+            1 => {
+                let local = self.take(ty);
+                self.leaf(ty);
+                self.all([I::LocalSet(local), I::LocalGet(local)]);
+                self.give(local);
+            }
+            2 => {
+                self.leaf(ty);
+                let nothing = helpers::get(self.m, Key::Nothing);
+                self.emit(I::Call(nothing));
+            }
+            3 => {
+                self.leaf(ty);
+                let pass = helpers::get(self.m, Key::Pass(ty));
+                self.emit(I::Call(pass));
+            }
+            _ => match self.free_global(ty, false) {
+                Some(global) => self.emit(I::GlobalGet(global)),
+                None => self.leaf(ty),
+            },
+        }
+    }
+
+    /// A statement: any row, all of them as often, with each operand in a place that is chosen evenly.
+    pub fn row_statement(&mut self) {
+        let op = loop {
+            let op = self.rng.pick(&OPS);
+            let vectors = op.params.contains(&V128) || op.results.contains(&V128);
+            if (!vectors || self.m.world.simd) && (!op.ours_only || self.m.world.ours_only) {
+                break op;
+            }
+        };
+        if op.care != Care::None {
+            self.open_row(op, 2);
+        } else {
+            op.params.iter().for_each(|ty| self.placed(*ty));
+            let lane = if op.lanes == 1 { 0 } else { self.rng.below(op.lanes) };
+            self.emit((op.make)(lane));
+        }
+        if let Some(shape) = op.open {
+            self.canonical(shape);
+        }
+        self.consume_all(op.results);
     }
 
     /// A row with this result.

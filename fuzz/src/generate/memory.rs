@@ -91,9 +91,10 @@ impl FuncGen<'_, '_> {
 
     /// A statement: a store or its kin.
     pub fn store(&mut self) {
+        let loads = self.rng.percent(30);
         let op = loop {
             let op = self.rng.pick(&MEM);
-            if (op.ty != V128 || self.m.world.simd) && (op.access != Access::Load || op.atomic) {
+            if (op.ty != V128 || self.m.world.simd) && (op.access != Access::Load || op.atomic || loads) {
                 break op;
             }
         };

@@ -126,13 +126,13 @@ pub enum Aim {
 pub fn program(seed: u64, aim: Aim, cut: &Cut) -> Program {
     let mut rng = Rng::new(seed);
     let ours_only = aim == Aim::Own && rng.one_in(6);
-    let mut world = World::new(&mut rng, ours_only);
+    let world = World::new(&mut rng, ours_only);
     let count = [1, 1, 1, 2, 2, 2, 3, 4][rng.below(8) as usize];
     let mut modules = Vec::new();
     let mut plans = Vec::new();
     let mut parts = Vec::new();
     for index in 0..count {
-        let made = module::make(&mut world, &plans, index, rng.next(), cut, &mut parts);
+        let made = module::make(&world, &plans, index, rng.next(), cut, &mut parts);
         modules.push(made.bytes.clone());
         plans.push(made);
     }

@@ -17,6 +17,11 @@ pub const TABLE_SLOTS: u32 = 12;
 /// Where something is imported from.
 pub type Import = Option<(String, String)>;
 
+/// Memory or table, and offset, of a segment that is active.
+pub type Active = Option<(u32, u32)>;
+/// A constant expression.
+pub type Code = Vec<I<'static>>;
+
 /// What a function is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -119,9 +124,9 @@ pub struct Module<'w> {
     /// Types of tags by index, and where they come from.
     pub tags: Vec<(u32, Import)>,
     /// Data segments: bytes, and memory and offset if active.
-    pub datas: Vec<(Vec<u8>, Option<(u32, u32)>)>,
+    pub datas: Vec<(Vec<u8>, Active)>,
     /// Element segments: type, items, and table and offset if active.
-    pub elems: Vec<(Ty, Vec<Vec<I<'static>>>, Option<(u32, u32)>)>,
+    pub elems: Vec<(Ty, Vec<Code>, Active)>,
     /// Globals that never are null, by type.
     pub non_null: HashMap<u32, u32>,
     /// Helpers that were made.

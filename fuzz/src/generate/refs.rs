@@ -42,7 +42,7 @@ impl FuncGen<'_, '_> {
                     }
                 }
                 2 => self.operand(some(Heap::I31), depth),
-                3 => self.from_table(heap, nullable, depth),
+                3 => self.table_element(heap, nullable, depth),
                 _ => self.some_object(depth),
             },
             Heap::Eq => match self.rng.below(6) {
@@ -59,7 +59,7 @@ impl FuncGen<'_, '_> {
                 self.reference(false, Heap::T(ty), depth);
             }
             Heap::Func => match self.rng.below(3) {
-                0 => self.from_table(heap, nullable, depth),
+                0 => self.table_element(heap, nullable, depth),
                 _ => {
                     let family = *self.rng.pick(&self.m.world.families);
                     self.reference(false, Heap::T(family), depth);
@@ -115,7 +115,7 @@ impl FuncGen<'_, '_> {
         self.give(local);
     }
 
-    fn from_table(&mut self, heap: Heap, nullable: bool, depth: u32) {
+    fn table_element(&mut self, heap: Heap, nullable: bool, depth: u32) {
         match self.table_of(null(heap), false) {
             Some(table) => {
                 self.table_get(table, depth);
@@ -364,7 +364,8 @@ impl FuncGen<'_, '_> {
         }
     }
 
-    fn struct_get(&mut self, struct_type_index: u32, field_index: u32, field: Field) -> I<'static> {
+    /// `struct.get` or a kin of it.
+    pub fn struct_get(&mut self, struct_type_index: u32, field_index: u32, field: Field) -> I<'static> {
         match (field.is_packed(), self.rng.percent(50)) {
             (false, _) => I::StructGet { struct_type_index, field_index },
             (true, true) => I::StructGetS { struct_type_index, field_index },

@@ -49,7 +49,7 @@ impl World {
             host: Vec::new(),
             values: Vec::new(),
             tags: Vec::new(),
-            simd: rng.percent(60),
+            simd: rng.percent(75),
             ours_only,
             risk: if rng.percent(75) { 0 } else { rng.range(20, 150) },
             big_frames: rng.one_in(40),
