@@ -1,13 +1,12 @@
 //! What modules and stores of a process share: configuration, types, trampolines, stacks.
 
-use crate::config::Config;
+use crate::config::{Config, MAX_STACK_MAX};
 use crate::error::{Error, Result};
-use crate::registry::{ReservedTypes, TypeHandle, TypeRegistry};
+use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
-use crate::types::{FuncType, TypeId, ValType};
 use heapwood_gc::{Collector, HeapConfig, Helpers, TypeTable};
-use heapwood_module::{CompositeType, Features};
+use heapwood_module::Features;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -28,8 +27,12 @@ impl Engine {
     /// An engine with this configuration.
     ///
     /// # Errors
-    /// The system refuses memory for the type table.
+    /// The stack is larger than [`MAX_STACK_MAX`], or the system refuses memory for the type table.
     pub fn new(config: &Config) -> Result<Engine> {
+        if config.max_stack > MAX_STACK_MAX {
+            let message = format!("a stack of {} bytes: more than the limit of {MAX_STACK_MAX}", config.max_stack);
+            return Err(Error::limit(message));
+        }
         let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
         let registry =
             TypeRegistry::with_quota(table, config.max_types).map_err(|error| Error::limit(error.to_string()))?;
@@ -83,26 +86,6 @@ impl Engine {
 
     pub(crate) fn stacks(&self) -> &StackPool {
         &self.0.stacks
-    }
-
-    pub(crate) fn register_func_type(&self, params: &[ValType], results: &[ValType]) -> Result<TypeHandle> {
-        let convert = |types: &[ValType]| types.iter().map(|ty| ty.to_registry()).collect::<Vec<_>>();
-        let registered = self.0.registry.register_func_type(convert(params), convert(results));
-        registered.map_err(|error| Error::limit(error.to_string()))
-    }
-
-    /// The function type of an id that is alive.
-    pub(crate) fn func_type(&self, id: TypeId) -> FuncType {
-        let registry = &self.0.registry;
-        let handle = registry.retain(id).expect("the type of something that lives is alive");
-        let ty = registry.composite(id);
-        let CompositeType::Func(signature) = &ty.composite else {
-            panic!("type {} is no function type", id.0);
-        };
-        let convert = |types: &[heapwood_module::ValType]| -> Arc<[ValType]> {
-            types.iter().map(|ty| ValType::from_registry(registry, *ty)).collect()
-        };
-        FuncType { params: convert(&signature.params), results: convert(&signature.results), handle: Arc::new(handle) }
     }
 
     /// Configuration of the heaps of this engine's stores.

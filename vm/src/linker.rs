@@ -49,7 +49,7 @@ impl<T: 'static> Linker<T> {
     /// Defines a host function that gets and gives [`Val`]s.
     ///
     /// # Errors
-    /// The name is defined already.
+    /// The name is defined already, or the type is one of another engine.
     pub fn func_new(
         &mut self,
         module: &str,
@@ -57,6 +57,7 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Linker<T>> {
+        ty.handle().id_in(self.engine.registry())?;
         self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func).named(module, name)))
     }
 
@@ -77,36 +78,62 @@ impl<T: 'static> Linker<T> {
     /// Defines something of a store, or a shared memory. Instantiation in another store will fail, but for the latter.
     ///
     /// # Errors
-    /// The name is defined already.
+    /// The name is defined already, or it is a shared memory of another engine.
     pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Linker<T>> {
-        self.insert(module, name, Definition::Extern(item.into()))
+        let item = item.into();
+        if let Extern::SharedMemory(memory) = &item {
+            self.check_engine(memory.engine(), "a shared memory")?;
+        }
+        self.insert(module, name, Definition::Extern(item))
     }
 
-    /// Defines all exports of an instance under the name `module`.
+    /// Defines all exports of an instance under the name `module`; none of them if there is an error.
     ///
     /// # Errors
-    /// A name is defined already.
+    /// A name is defined already. The instance belongs to another store, or the store to another engine.
     pub fn instance(
         &mut self,
-        store: impl AsContextMut<Data = T>,
+        mut store: impl AsContextMut<Data = T>,
         module: &str,
         instance: Instance,
     ) -> Result<&mut Linker<T>> {
-        for (name, item) in instance.exports(store) {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        self.check_engine(store.engine(), "a store")?;
+        let exports = store.instance_exports(instance.index(store)?);
+        exports.iter().try_for_each(|(name, _)| self.check_free(module, name))?;
+        for (name, item) in exports {
             self.insert(module, &name, Definition::Extern(item))?;
         }
         Ok(self)
     }
 
+    /// An error unless `engine` is the one of this linker.
+    fn check_engine(&self, engine: &Engine, what: &str) -> Result<()> {
+        match Engine::same(engine, &self.engine) {
+            true => Ok(()),
+            false => Err(Error::usage(format!("{what} of another engine was used with a linker"))),
+        }
+    }
+
+    /// An error if the name must not be defined.
+    fn check_free(&self, module: &str, name: &str) -> Result<()> {
+        match self.is_defined(module, name) && !self.shadowing {
+            true => {
+                let (module, name) = (printable(module), printable(name));
+                Err(Error::usage(format!("import of `{module}::{name}` defined twice")))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
+        self.check_free(module, name)?;
         let names = match self.modules.get_mut(module) {
             Some(names) => names,
             None => self.modules.entry(module.into()).or_default(),
         };
-        if names.insert(name.into(), definition).is_some() && !self.shadowing {
-            let (module, name) = (printable(module), printable(name));
-            return Err(Error::usage(format!("import of `{module}::{name}` defined twice")));
-        }
+        names.insert(name.into(), definition);
         Ok(self)
     }
 
@@ -122,11 +149,15 @@ impl<T: 'static> Linker<T> {
     /// What is defined under a name; a host function is made in the store.
     ///
     /// # Errors
-    /// The store's immortal space is full.
+    /// The store is one of another engine, or not the one that the definition belongs to; its immortal space is full.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Option<Extern>> {
+        self.check_engine(store.as_context().engine(), "a store")?;
         Ok(match self.find(module, name) {
             None => None,
-            Some(Definition::Extern(item)) => Some(item.clone()),
+            Some(Definition::Extern(item)) => {
+                item.type_in(store.as_context().opaque())?;
+                Some(item.clone())
+            }
             Some(Definition::Host(host)) => {
                 let func: Func = store.as_context_mut().opaque().new_host_func(host)?;
                 Some(Extern::Func(func))
@@ -137,8 +168,11 @@ impl<T: 'static> Linker<T> {
     /// Instantiates a module with the imports of these names.
     ///
     /// # Errors
-    /// [`ErrorKind::Link`] names every import that is missing; else as [`Instance::new`].
+    /// [`ErrorKind::Link`] names every import that is missing. Store or module are of another engine than the linker; else
+    /// as [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        self.check_engine(store.as_context().engine(), "a store")?;
+        self.check_engine(module.engine(), "a module")?;
         let mut imports = Vec::new();
         let mut missing = Vec::new();
         for import in module.imports() {

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
-use crate::types::{ExportType, ExternType, FuncType, GlobalType, ImportType, RefType, TableType, TagType, ValType};
+use crate::types::{ExportType, ExternType, ImportType};
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -113,35 +113,9 @@ impl Module {
         self.0.exports.get(name).copied()
     }
 
-    /// A type of the module in terms of the engine.
-    pub(crate) fn extern_type(&self, ty: &m::ExternType) -> ExternType {
-        match ty {
-            m::ExternType::Func(index) => ExternType::Func(self.func_type(*index)),
-            m::ExternType::Table(ty) => ExternType::Table(self.table_type(ty)),
-            m::ExternType::Memory(ty) => ExternType::Memory(*ty),
-            m::ExternType::Global(ty) => ExternType::Global(self.global_type(ty)),
-            m::ExternType::Tag(index) => ExternType::Tag(TagType::new(self.func_type(*index))),
-        }
-    }
-
-    pub(crate) fn func_type(&self, index: u32) -> FuncType {
-        self.0.engine.func_type(self.0.types.id(index))
-    }
-
-    pub(crate) fn val_type(&self, ty: m::ValType) -> ValType {
-        ValType::from_registry(self.0.types.registry(), self.0.types.val_type(ty))
-    }
-
-    pub(crate) fn ref_type(&self, ty: m::RefType) -> RefType {
-        RefType::from_registry(self.0.types.registry(), self.0.types.ref_type(ty))
-    }
-
-    pub(crate) fn table_type(&self, ty: &m::TableType) -> TableType {
-        TableType { element: self.ref_type(ty.element), min: ty.min, max: ty.max, table64: ty.table64 }
-    }
-
-    pub(crate) fn global_type(&self, ty: &m::GlobalType) -> GlobalType {
-        GlobalType::new(self.val_type(ty.val), ty.mutable)
+    /// The type of an import or export as the host sees it.
+    fn extern_type(&self, ty: &m::ExternType) -> ExternType {
+        ExternType::from_registry(self.0.engine.registry(), &self.0.types.extern_type(ty))
     }
 }
 

@@ -1,10 +1,10 @@
 //! References of the guest in the host's hands.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::roots::{Root, Rooted};
-use crate::store::{AsContext, AsContextMut};
-use crate::types::TypeId;
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
+use crate::types::{ArrayType, StructType, TypeId};
 use crate::value::Val;
 use std::any::Any;
 
@@ -21,14 +21,14 @@ pub enum ExternRef {}
 pub enum ExnRef {}
 
 /// What a reference refers to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefKind {
     /// A 31-bit integer, sign-extended.
     I31(i32),
     /// A struct, with its type.
-    Struct(TypeId),
+    Struct(StructType),
     /// An array, with its type.
-    Array(TypeId),
+    Array(ArrayType),
     /// A host value.
     Host,
     /// A function.
@@ -37,14 +37,43 @@ pub enum RefKind {
     Exn,
 }
 
+/// The same below the API: the ids are those of types that the store holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ObjectClass {
+    I31(i32),
+    Struct(TypeId),
+    Array(TypeId),
+    Host,
+    Func,
+    Exn,
+}
+
+impl RefKind {
+    pub(crate) fn new(store: &StoreOpaque, class: ObjectClass) -> RefKind {
+        let registry = store.engine().registry();
+        match class {
+            ObjectClass::I31(value) => RefKind::I31(value),
+            ObjectClass::Struct(id) => RefKind::Struct(StructType::of(registry, id)),
+            ObjectClass::Array(id) => RefKind::Array(ArrayType::of(registry, id)),
+            ObjectClass::Host => RefKind::Host,
+            ObjectClass::Func => RefKind::Func,
+            ObjectClass::Exn => RefKind::Exn,
+        }
+    }
+}
+
 impl AnyRef {
     /// An i31.
     ///
     /// # Errors
-    /// The value does not fit 31 bits as a signed or unsigned integer.
-    pub fn from_i31(mut store: impl AsContextMut, value: i32) -> Rooted<AnyRef> {
-        let raw = heapwood_gc_abi::i31_encode(value as u32);
-        store.as_context_mut().opaque().root_push(raw).expect("an i31 is not null")
+    /// The value does not fit 31 bits as a signed or unsigned integer: it is less than -2^30.
+    pub fn from_i31(mut store: impl AsContextMut, value: i32) -> Result<Rooted<AnyRef>> {
+        const SIGNED_MIN: i32 = -1 << 30;
+        if value < SIGNED_MIN {
+            return Err(Error::usage(format!("{value} does not fit an i31: it is less than {SIGNED_MIN}")));
+        }
+        let raw = heapwood_gc_abi::i31_encode(value.cast_unsigned());
+        Ok(store.as_context_mut().opaque().root_push(raw).expect("an i31 is not null"))
     }
 }
 
@@ -68,19 +97,22 @@ impl Rooted<AnyRef> {
     /// It belongs to another store, or its scope is over.
     pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
         let context = store.as_context();
-        context.opaque().ref_kind(context.opaque().root_get(self)?)
+        let store = context.opaque();
+        Ok(RefKind::new(store, store.object_class(store.root_get(self)?)?))
     }
 
     /// Index, in a module's type section, of the struct or array type of the object; none if the module has no such
     /// type. With the module's names this tells what the object is.
     ///
     /// # Errors
-    /// It belongs to another store, or its scope is over.
+    /// It belongs to another store, its scope is over, or the module is one of another engine.
     pub fn type_index(&self, store: impl AsContext, module: &Module) -> Result<Option<u32>> {
-        Ok(match self.kind(store)? {
-            RefKind::Struct(id) | RefKind::Array(id) => {
-                let known = module.types().ids().iter().position(|candidate| *candidate == id);
-                known.map(|index| index as u32)
+        let context = store.as_context();
+        let store = context.opaque();
+        store.check_engine(module.engine(), "a module")?;
+        Ok(match store.object_class(store.root_get(self)?)? {
+            ObjectClass::Struct(id) | ObjectClass::Array(id) => {
+                (0..).zip(module.types().ids()).find(|(_, candidate)| **candidate == id).map(|(index, _)| index)
             }
             _ => None,
         })
@@ -138,7 +170,8 @@ impl Rooted<ExternRef> {
     /// It belongs to another store, or its scope is over.
     pub fn kind(&self, store: impl AsContext) -> Result<RefKind> {
         let context = store.as_context();
-        context.opaque().ref_kind(context.opaque().root_get(self)?)
+        let store = context.opaque();
+        Ok(RefKind::new(store, store.object_class(store.root_get(self)?)?))
     }
 
     /// The host value; none if it is an internal reference that was converted.

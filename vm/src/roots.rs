@@ -19,8 +19,21 @@ use std::sync::Arc;
 pub struct Rooted<T> {
     store: StoreId,
     index: u32,
-    generation: u32,
+    generation: Generation,
     hierarchy: PhantomData<fn() -> T>,
+}
+
+/// How many scopes with handles had ended in its store when a handle was made. A handle whose entry was taken by another
+/// has another generation; 64 bits do not wrap. In two halves, which makes an entry of 12 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Generation([u32; 2]);
+
+impl Generation {
+    fn next(self) -> Generation {
+        let [low, high] = self.0.map(u64::from);
+        let next = (high << 32 | low).checked_add(1).expect("fewer than 2^64 scopes in a store");
+        Generation([next as u32, (next >> 32) as u32])
+    }
 }
 
 /// A scope of handles: those made through it end with it. It is used in place of the store.
@@ -29,7 +42,7 @@ pub struct Rooted<T> {
 /// # use heapwood_vm::{AnyRef, Engine, RootScope, Store};
 /// let mut store = Store::new(&Engine::default(), ());
 /// let mut scope = RootScope::new(&mut store);
-/// let handle = AnyRef::from_i31(&mut scope, 7);
+/// let handle = AnyRef::from_i31(&mut scope, 7).unwrap();
 /// drop(scope);
 /// assert!(handle.kind(&store).is_err());
 /// ```
@@ -55,9 +68,9 @@ struct OwnedSlot {
 #[derive(Debug)]
 pub(crate) struct RootSet {
     store: StoreId,
-    /// The scopes' entries: reference and generation.
-    scoped: Vec<(RawRef, u32)>,
-    generation: u32,
+    /// The scopes' entries.
+    scoped: Vec<(RawRef, Generation)>,
+    generation: Generation,
     /// Entries of `scoped` below this are older than the last collection.
     settled: usize,
     owned: Vec<Owned>,
@@ -89,7 +102,7 @@ impl RootSet {
         RootSet {
             store,
             scoped: Vec::new(),
-            generation: 0,
+            generation: Generation::default(),
             settled: 0,
             owned: Vec::new(),
             young: Vec::new(),
@@ -104,7 +117,7 @@ impl RootSet {
         if reference == 0 {
             return None;
         }
-        let index = self.scoped.len() as u32;
+        let index = u32::try_from(self.scoped.len()).expect("fewer than 2^32 handles at a time in a store");
         self.scoped.push((reference, self.generation));
         Some(Rooted { store: self.store, index, generation: self.generation, hierarchy: PhantomData })
     }
@@ -140,7 +153,7 @@ impl RootSet {
         }
         if self.scoped.len() > mark {
             self.scoped.truncate(mark);
-            self.generation = self.generation.wrapping_add(1);
+            self.generation = self.generation.next();
             self.settled = self.settled.min(mark);
         }
     }
@@ -150,8 +163,9 @@ impl RootSet {
     pub fn own<T>(&mut self, reference: RawRef, is_young: bool, shade: impl FnMut(RawRef)) -> Root<T> {
         self.reclaim(shade);
         let index = self.free.pop().unwrap_or_else(|| {
+            let index = u32::try_from(self.owned.len()).expect("fewer than 2^32 owned handles at a time in a store");
             self.owned.push(Owned { reference: 0, is_listed: false });
-            self.owned.len() as u32 - 1
+            index
         });
         let entry = &mut self.owned[index as usize];
         entry.reference = reference;
@@ -338,6 +352,31 @@ mod tests {
         let again: Rooted<()> = roots.push(24).unwrap();
         assert!(roots.get(&inner).is_err(), "another entry took its place");
         assert_eq!((roots.get(&outer).unwrap(), roots.get(&again).unwrap()), (8, 24));
+    }
+
+    /// A generation of 32 bits came back after that many scopes, and with it the handles of the first.
+    #[test]
+    fn generations_do_not_come_back_after_any_number_of_scopes_that_a_process_can_end() {
+        for (before, scopes) in [(u32::MAX - 2, 8), (u32::MAX, 2)] {
+            let mut roots = RootSet::new(StoreId::next());
+            let stale: Rooted<()> = roots.push(8).unwrap();
+            roots.leave_scope(0, |_| {});
+            // As many scopes later.
+            roots.generation = Generation([before, 0]);
+            for scope in 0..scopes {
+                let fresh: Rooted<()> = roots.push(16).unwrap();
+                assert_ne!(fresh.generation, stale.generation, "{scope} scopes after {before}");
+                assert!(roots.get(&stale).is_err());
+                roots.leave_scope(0, |_| {});
+            }
+            assert_eq!(roots.generation.0[1], 1, "the upper half counts on");
+        }
+    }
+
+    #[test]
+    fn handles_stay_small() {
+        assert_eq!((size_of::<Rooted<()>>(), size_of::<Option<Rooted<()>>>(), size_of::<crate::Val>()), (24, 24, 32));
+        assert_eq!(size_of::<(RawRef, Generation)>(), 12);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::refs::{AnyRef, ExnRef, ExternRef, RefKind};
 use crate::roots::Rooted;
 use crate::store::{AsContext, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
+use heapwood_module::{self as m, Hierarchy};
 
 /// A value as compiled code passes it in memory: 16 bytes; i32, f32 and references zero-extended.
 pub(crate) type RawVal = [u64; 2];
@@ -35,7 +36,7 @@ pub enum Val {
 
 impl Val {
     /// The default of a type: zero or null; none for references that cannot be null.
-    pub fn default_for(ty: ValType) -> Option<Val> {
+    pub fn default_for(ty: &ValType) -> Option<Val> {
         Some(match ty {
             ValType::I32 => Val::I32(0),
             ValType::I64 => Val::I64(0),
@@ -43,12 +44,12 @@ impl Val {
             ValType::F64 => Val::F64(0),
             ValType::V128 => Val::V128(0),
             ValType::Ref(RefType { nullable: false, .. }) => return None,
-            ValType::Ref(ty) => Val::null(ty.heap),
+            ValType::Ref(ty) => Val::null(&ty.heap),
         })
     }
 
     /// The null of the hierarchy of `heap`.
-    pub fn null(heap: HeapType) -> Val {
+    pub fn null(heap: &HeapType) -> Val {
         match heap.top() {
             HeapType::Func => Val::FuncRef(None),
             HeapType::Extern => Val::ExternRef(None),
@@ -101,74 +102,71 @@ impl Val {
     pub fn ref_kind(&self, store: impl AsContext) -> Result<Option<RefKind>> {
         let context = store.as_context();
         let store = context.opaque();
-        match self {
-            Val::FuncRef(Some(_)) => Ok(Some(RefKind::Func)),
-            Val::ExternRef(Some(value)) => store.ref_kind(store.root_get(value)?).map(Some),
-            Val::AnyRef(Some(value)) => store.ref_kind(store.root_get(value)?).map(Some),
-            Val::ExnRef(Some(_)) => Ok(Some(RefKind::Exn)),
-            _ => Ok(None),
-        }
+        let raw = match self {
+            Val::FuncRef(Some(func)) => func.object(store)?,
+            Val::ExternRef(Some(value)) => store.root_get(value)?,
+            Val::AnyRef(Some(value)) => store.root_get(value)?,
+            Val::ExnRef(Some(value)) => store.root_get(value)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(RefKind::new(store, store.object_class(raw)?)))
     }
 
-    /// The value as compiled code takes it, checked against `ty`.
-    pub(crate) fn to_raw(self, store: &StoreOpaque, ty: ValType) -> Result<RawVal> {
+    /// The value as compiled code takes it, checked against `ty`, a type in terms of the store's engine.
+    pub(crate) fn to_raw(self, store: &StoreOpaque, ty: m::ValType) -> Result<RawVal> {
         let low = match (self, ty) {
-            (Val::I32(value), ValType::I32) => value as u32 as u64,
-            (Val::I64(value), ValType::I64) => value as u64,
-            (Val::F32(bits), ValType::F32) => bits as u64,
-            (Val::F64(bits), ValType::F64) => bits,
-            (Val::V128(value), ValType::V128) => return Ok([value as u64, (value >> 64) as u64]),
-            (value, ValType::Ref(ty)) => value.to_raw_ref(store, ty)? as u64,
-            (value, ty) => return Err(mismatch(&value, ty)),
+            (Val::I32(value), m::ValType::I32) => value as u32 as u64,
+            (Val::I64(value), m::ValType::I64) => value as u64,
+            (Val::F32(bits), m::ValType::F32) => bits as u64,
+            (Val::F64(bits), m::ValType::F64) => bits,
+            (Val::V128(value), m::ValType::V128) => return Ok([value as u64, (value >> 64) as u64]),
+            (value, m::ValType::Ref(ty)) => value.to_raw_ref(store, ty)? as u64,
+            (value, ty) => return Err(mismatch(&value, store, ty)),
         };
         Ok([low, 0])
     }
 
-    fn to_raw_ref(self, store: &StoreOpaque, ty: RefType) -> Result<u32> {
-        let raw = match self {
-            Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => 0,
-            Val::FuncRef(Some(func)) => func.object(store)?,
-            Val::ExternRef(Some(value)) => store.root_get(&value)?,
-            Val::AnyRef(Some(value)) => store.root_get(&value)?,
-            Val::ExnRef(Some(value)) => store.root_get(&value)?,
-            value => return Err(mismatch(&value, ValType::Ref(ty))),
+    /// The same for a reference.
+    pub(crate) fn to_raw_ref(self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
+        let (raw, hierarchy) = match self {
+            Val::FuncRef(func) => (func.map_or(Ok(0), |func| func.object(store))?, m::HeapType::Func),
+            Val::ExternRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Extern),
+            Val::AnyRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Any),
+            Val::ExnRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Exn),
+            value => return Err(mismatch(&value, store, m::ValType::Ref(ty))),
         };
-        let hierarchy = match self {
-            Val::FuncRef(_) => HeapType::Func,
-            Val::ExternRef(_) => HeapType::Extern,
-            Val::ExnRef(_) => HeapType::Exn,
-            _ => HeapType::Any,
-        };
-        if hierarchy != ty.heap.top() || !store.ref_matches(raw, ty) {
-            return Err(mismatch(&self, ValType::Ref(ty)));
+        if hierarchy != store.engine().registry().top(ty.heap) || !store.ref_matches(raw, ty) {
+            return Err(mismatch(&self, store, m::ValType::Ref(ty)));
         }
         Ok(raw)
     }
 
-    /// A value from compiled code; references become handles of the current scope.
-    pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: ValType) -> Val {
+    /// A value from compiled code, of a type in terms of the store's engine; references become handles of the current
+    /// scope.
+    pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: m::ValType) -> Val {
         match ty {
-            ValType::I32 => Val::I32(raw[0] as i32),
-            ValType::I64 => Val::I64(raw[0] as i64),
-            ValType::F32 => Val::F32(raw[0] as u32),
-            ValType::F64 => Val::F64(raw[0]),
-            ValType::V128 => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
-            ValType::Ref(ty) => Val::from_raw_ref(store, raw[0] as u32, ty.heap),
+            m::ValType::I32 => Val::I32(raw[0] as i32),
+            m::ValType::I64 => Val::I64(raw[0] as i64),
+            m::ValType::F32 => Val::F32(raw[0] as u32),
+            m::ValType::F64 => Val::F64(raw[0]),
+            m::ValType::V128 => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
+            m::ValType::Ref(ty) => Val::from_raw_ref(store, raw[0] as u32, ty.heap),
         }
     }
 
     /// The same for a reference.
-    pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: HeapType) -> Val {
-        match heap.top() {
-            HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
-            HeapType::Extern => Val::ExternRef(store.root_push(raw)),
-            HeapType::Exn => Val::ExnRef(store.root_push(raw)),
+    pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
+        match store.engine().registry().top(heap) {
+            m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
+            m::HeapType::Extern => Val::ExternRef(store.root_push(raw)),
+            m::HeapType::Exn => Val::ExnRef(store.root_push(raw)),
             _ => Val::AnyRef(store.root_push(raw)),
         }
     }
 }
 
-fn mismatch(value: &Val, ty: ValType) -> Error {
+#[cold]
+fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
     let found = match value {
         Val::I32(_) => "an i32",
         Val::I64(_) => "an i64",
@@ -181,6 +179,7 @@ fn mismatch(value: &Val, ty: ValType) -> Error {
         Val::AnyRef(_) => "a reference of the any hierarchy",
         Val::ExnRef(_) => "an exception",
     };
+    let ty = ValType::from_registry(store.engine().registry(), ty);
     Error::usage(format!("type mismatch: expected {ty}, found {found}"))
 }
 

@@ -54,18 +54,18 @@ fn many_values_of_all_kinds_pass_both_ways() {
     let host = Func::new(&mut store, ty.clone(), move |_, params, results| {
         record.lock().unwrap().extend_from_slice(params);
         for (index, (result, ty)) in results.iter_mut().zip(ty.results()).enumerate() {
-            *result = value(*ty, 100 + index as i64);
+            *result = value(ty, 100 + index as i64);
         }
         Ok(())
     });
     let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
     let g = instance.get_func(&mut store, "g").unwrap();
     let ty = g.ty(&store);
-    let params: Vec<Val> = ty.params().iter().enumerate().map(|(i, ty)| value(*ty, -(i as i64) - 1)).collect();
+    let params: Vec<Val> = ty.params().enumerate().map(|(i, ty)| value(ty, -(i as i64) - 1)).collect();
     let mut results = vec![Val::I32(0); ty.results().len()];
     g.call(&mut store, &params, &mut results).unwrap();
     assert_eq!(format!("{:?}", seen.lock().unwrap()), format!("{params:?}"));
-    let wanted: Vec<Val> = ty.results().iter().enumerate().map(|(i, ty)| value(*ty, 100 + i as i64)).collect();
+    let wanted: Vec<Val> = ty.results().enumerate().map(|(i, ty)| value(ty, 100 + i as i64)).collect();
     assert_eq!(format!("{results:?}"), format!("{wanted:?}"));
 }
 

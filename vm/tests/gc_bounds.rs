@@ -18,7 +18,7 @@ fn a_million_globals_a_hundred_thousand_handles_and_a_large_table_do_not_make_st
     let churn = instance.get_typed_func::<(i32, i32), ()>(&mut store, "churn").unwrap();
     let ty = GlobalType::new(ValType::Ref(any(HeapType::Extern)), true);
     for _ in 0..1_000_000 {
-        Global::new(&mut store, ty, Val::ExternRef(None)).unwrap();
+        Global::new(&mut store, ty.clone(), Val::ExternRef(None)).unwrap();
     }
     let table = TableType::new(any(HeapType::Extern), 1_000_000, None);
     Table::new(&mut store, table, Val::ExternRef(None)).unwrap();

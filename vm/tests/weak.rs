@@ -167,7 +167,7 @@ fn an_i31_never_dies() {
     in_all_modes(|name, mut store| {
         let weak = {
             let mut scope = RootScope::new(&mut store);
-            AnyRef::from_i31(&mut scope, -3).downgrade(&mut scope).unwrap()
+            AnyRef::from_i31(&mut scope, -3).unwrap().downgrade(&mut scope).unwrap()
         };
         store.gc().unwrap();
         let back = weak.upgrade(&mut store).unwrap().unwrap();

@@ -26,8 +26,8 @@ impl Call {
         if wanted != given {
             return Err(UsageError::new(format!("`{name}` {ty} takes {wanted} arguments, {given} were given")).into());
         }
-        let parse = |(arg, ty): (&OsString, &ValType)| {
-            let parsed = arg.to_str().and_then(|text| parse_value(text, *ty));
+        let parse = |(arg, ty): (&OsString, ValType)| {
+            let parsed = arg.to_str().and_then(|text| parse_value(text, &ty));
             parsed.ok_or_else(|| UsageError::new(format!("`{name}` {ty}: `{}` is no {ty}", arg.display())))
         };
         let args = args.iter().zip(ty.params()).map(parse).collect::<Result<_, _>>()?;
@@ -47,7 +47,7 @@ impl Call {
     }
 }
 
-fn parse_value(text: &str, ty: ValType) -> Option<Val> {
+fn parse_value(text: &str, ty: &ValType) -> Option<Val> {
     match ty {
         ValType::I32 => parse_integer(text, 32).map(|bits| Val::I32(bits as u32 as i32)),
         ValType::I64 => parse_integer(text, 64).map(|bits| Val::I64(bits as u64 as i64)),
@@ -117,11 +117,11 @@ mod tests {
 
     #[test]
     fn values_by_type() {
-        assert!(matches!(parse_value("0xffffffff", ValType::I32), Some(Val::I32(-1))));
-        assert!(matches!(parse_value("-1", ValType::I64), Some(Val::I64(-1))));
-        assert!(matches!(parse_value("1.5", ValType::F32), Some(Val::F32(0x3fc0_0000))));
-        assert!(matches!(parse_value("null", ValType::EXTERNREF), Some(Val::ExternRef(None))));
-        assert!(parse_value("1", ValType::EXTERNREF).is_none());
-        assert!(parse_value("x", ValType::F64).is_none());
+        assert!(matches!(parse_value("0xffffffff", &ValType::I32), Some(Val::I32(-1))));
+        assert!(matches!(parse_value("-1", &ValType::I64), Some(Val::I64(-1))));
+        assert!(matches!(parse_value("1.5", &ValType::F32), Some(Val::F32(0x3fc0_0000))));
+        assert!(matches!(parse_value("null", &ValType::EXTERNREF), Some(Val::ExternRef(None))));
+        assert!(parse_value("1", &ValType::EXTERNREF).is_none());
+        assert!(parse_value("x", &ValType::F64).is_none());
     }
 }

@@ -27,7 +27,7 @@ fn null(heap: &WastHeapType<'_>) -> Result<Val> {
     let WastHeapType::Abstract { ty, .. } = heap else {
         bail!("nulls of defined types are not supported in scripts");
     };
-    Ok(Val::null(match ty {
+    Ok(Val::null(&match ty {
         A::Func | A::NoFunc => HeapType::Func,
         A::Extern | A::NoExtern => HeapType::Extern,
         A::Exn | A::NoExn => HeapType::Exn,

@@ -4,7 +4,7 @@ use super::typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
 use crate::error::{Error, Result};
 use crate::rt::host::HostFunc;
 use crate::store::{AsContext, AsContextMut, Caller, StoreId, StoreOpaque};
-use crate::types::FuncType;
+use crate::types::{FuncType, TypeId};
 use crate::value::{RawVal, Val};
 use heapwood_gc_abi::RawRef;
 use smallvec::{SmallVec, smallvec};
@@ -20,15 +20,25 @@ impl Func {
     /// A host function of type `ty` that gets and gives [`Val`]s.
     ///
     /// # Panics
-    /// If the immortal space is full; [`Linker`](crate::Linker) says so in an error.
+    /// If the type is one of another engine, or the immortal space is full; [`Func::try_new`] says so in an error.
     pub fn new<T: 'static>(
-        mut store: impl AsContextMut<Data = T>,
+        store: impl AsContextMut<Data = T>,
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Func {
-        let host = HostFunc::from_vals(ty, func);
-        let made = store.as_context_mut().opaque().new_host_func(&host);
-        made.expect("room for a function object")
+        Func::try_new(store, ty, func).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, with an error in place of a panic.
+    ///
+    /// # Errors
+    /// The type is one of another engine, or the immortal space is full.
+    pub fn try_new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Func> {
+        store.as_context_mut().opaque().new_host_func(&HostFunc::from_vals(ty, func))
     }
 
     /// A host function whose type follows from the closure's: parameters and results of [`WasmTy`](crate::WasmTy),
@@ -67,6 +77,11 @@ impl Func {
         Ok(store.func_type(self.object(store)?))
     }
 
+    /// Its type's number.
+    pub(crate) fn type_id(&self, store: &StoreOpaque) -> Result<TypeId> {
+        Ok(store.heap.type_of(self.object(store)?))
+    }
+
     /// Calls it. May collect.
     ///
     /// # Errors
@@ -75,21 +90,21 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let ty = self.ty_in(store)?;
-        if params.len() != ty.params().len() || results.len() != ty.results().len() {
-            let (wanted, given) = ((ty.params().len(), ty.results().len()), (params.len(), results.len()));
+        let object = self.object(store)?;
+        let signature = store.signature_of(object)?;
+        let (wanted, given) = ((signature.params().len(), signature.results().len()), (params.len(), results.len()));
+        if wanted != given {
             return Err(Error::usage(format!(
                 "a function with {} parameters and {} results was called with {} arguments and {} places for results",
                 wanted.0, wanted.1, given.0, given.1
             )));
         }
-        let slots = params.len().max(results.len());
-        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; slots];
-        for ((slot, value), ty) in values.iter_mut().zip(params).zip(ty.params()) {
+        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; signature.slots];
+        for ((slot, value), ty) in values.iter_mut().zip(params).zip(signature.params()) {
             *slot = value.to_raw(store, *ty)?;
         }
-        store.call(self.object, &mut values)?;
-        for ((slot, result), ty) in values.iter().zip(results).zip(ty.results()) {
+        store.call(object, &signature, &mut values)?;
+        for ((slot, result), ty) in values.iter().zip(results).zip(signature.results()) {
             *result = Val::from_raw(store, *slot, *ty);
         }
         Ok(())
@@ -104,7 +119,8 @@ impl Func {
         store: impl AsContext,
     ) -> Result<TypedFunc<Params, Results>> {
         let ty = self.ty_in(store.as_context().opaque())?;
-        if !Params::matches(ty.params()) || !Results::matches(ty.results()) {
+        let (params, results): (Vec<_>, Vec<_>) = (ty.params().collect(), ty.results().collect());
+        if !Params::matches(&params) || !Results::matches(&results) {
             return Err(Error::usage(format!("type mismatch: the function is of type {ty}")));
         }
         Ok(TypedFunc::new_unchecked(*self))
@@ -112,6 +128,7 @@ impl Func {
 
     pub(crate) fn call_raw(&self, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
         let object = self.object(store)?;
-        store.call(object, values)
+        let signature = store.signature_of(object)?;
+        store.call(object, &signature, values)
     }
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
 use crate::types::GlobalType;
 use crate::value::Val;
+use heapwood_module as m;
 
 /// A global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,9 +17,9 @@ impl Global {
     /// A global of the host's making.
     ///
     /// # Errors
-    /// The value is not of the type.
+    /// The type is one of another engine; the value is not of it, or of another store; the immortal space is full.
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
-        store.as_context_mut().opaque().new_global(ty, value)
+        store.as_context_mut().opaque().new_global(&ty, value)
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Global {
@@ -30,7 +31,8 @@ impl Global {
         Ok(self.index)
     }
 
-    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<GlobalType> {
+    /// Its type in terms of the engine.
+    pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::GlobalType> {
         Ok(store.global_type(self.index(store)?))
     }
 
@@ -39,7 +41,9 @@ impl Global {
     /// # Panics
     /// If it belongs to another store.
     pub fn ty(&self, store: impl AsContext) -> GlobalType {
-        self.ty_in(store.as_context().opaque()).expect("a global of this store")
+        let context = store.as_context();
+        let store = context.opaque();
+        GlobalType::from_registry(store.engine().registry(), &self.type_in(store).expect("a global of this store"))
     }
 
     /// Its value; a reference becomes a handle of the current scope.
@@ -61,7 +65,7 @@ impl Global {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let index = self.index(store)?;
-        if !store.global_type(index).is_mutable() {
+        if !store.global_type(index).mutable {
             return Err(Error::usage("the global is not mutable"));
         }
         store.global_set(index, value)

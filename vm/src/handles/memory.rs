@@ -99,9 +99,11 @@ impl Memory {
     /// Copies bytes out.
     ///
     /// # Errors
-    /// The range does not lie in the memory.
+    /// The range does not lie in the memory; a memory of another store.
     pub fn read(&self, store: impl AsContext, offset: usize, buffer: &mut [u8]) -> Result<()> {
-        let bytes = self.data(&store);
+        let context = store.as_context();
+        let store = context.opaque();
+        let bytes = store.memory(self.index(store)?).bytes();
         let source = offset.checked_add(buffer.len()).and_then(|end| bytes.get(offset..end));
         buffer.copy_from_slice(source.ok_or_else(out_of_bounds)?);
         Ok(())
@@ -110,9 +112,12 @@ impl Memory {
     /// Copies bytes in.
     ///
     /// # Errors
-    /// The range does not lie in the memory.
+    /// The range does not lie in the memory; a memory of another store.
     pub fn write(&self, mut store: impl AsContextMut, offset: usize, buffer: &[u8]) -> Result<()> {
-        let bytes = self.data_mut(&mut store);
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store)?;
+        let bytes = store.memory_mut(index).bytes_mut();
         let target = offset.checked_add(buffer.len()).and_then(|end| bytes.get_mut(offset..end));
         target.ok_or_else(out_of_bounds)?.copy_from_slice(buffer);
         Ok(())

@@ -22,6 +22,7 @@ pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmTy};
 use crate::error::Result;
 use crate::store::{AsContext, StoreOpaque};
 use crate::types::ExternType;
+use heapwood_module as m;
 
 /// Something that can be imported or exported.
 #[derive(Clone, Debug)]
@@ -46,20 +47,23 @@ impl Extern {
     /// # Errors
     /// It belongs to another store.
     pub fn ty(&self, store: impl AsContext) -> Result<ExternType> {
-        self.ty_in(store.as_context().opaque())
+        let context = store.as_context();
+        let store = context.opaque();
+        Ok(ExternType::from_registry(store.engine().registry(), &self.type_in(store)?))
     }
 
-    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<ExternType> {
+    /// Its type in terms of the engine, with the current size as the least one.
+    pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::ExternType> {
         Ok(match self {
-            Extern::Func(func) => ExternType::Func(func.ty_in(store)?),
-            Extern::Table(table) => ExternType::Table(table.ty_in(store)?),
-            Extern::Memory(memory) => ExternType::Memory(memory.ty_in(store)?),
+            Extern::Func(func) => m::ExternType::Func(func.type_id(store)?.0),
+            Extern::Table(table) => m::ExternType::Table(table.type_in(store)?),
+            Extern::Memory(memory) => m::ExternType::Memory(memory.ty_in(store)?),
             Extern::SharedMemory(memory) => {
                 memory.inner_in(store)?;
-                ExternType::Memory(memory.ty())
+                m::ExternType::Memory(memory.ty())
             }
-            Extern::Global(global) => ExternType::Global(global.ty_in(store)?),
-            Extern::Tag(tag) => ExternType::Tag(tag.ty_in(store)?),
+            Extern::Global(global) => m::ExternType::Global(global.type_in(store)?),
+            Extern::Tag(tag) => m::ExternType::Tag(store.tag_type_id(tag.index(store)?).0),
         })
     }
 

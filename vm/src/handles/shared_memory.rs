@@ -45,10 +45,8 @@ impl SharedMemory {
 
     /// What a store keeps.
     pub(crate) fn inner_in(&self, store: &StoreOpaque) -> Result<&Arc<SharedInner>> {
-        match Engine::same(self.0.engine(), store.engine()) {
-            true => Ok(&self.0),
-            false => Err(Error::usage("a shared memory was used in a store of another engine")),
-        }
+        store.check_engine(self.0.engine(), "a shared memory")?;
+        Ok(&self.0)
     }
 
     /// Its engine.

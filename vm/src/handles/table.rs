@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
 use crate::types::TableType;
 use crate::value::Val;
+use heapwood_module as m;
 
 /// A table of references.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,9 +17,10 @@ impl Table {
     /// A table of the host's making, filled with `init`.
     ///
     /// # Errors
-    /// The value is not of the element type, or the size is beyond a limit.
+    /// The type is one of another engine, or not possible: its least size is larger than its largest. The value is not of
+    /// the element type, or of another store. The size is beyond a limit.
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
-        store.as_context_mut().opaque().new_table(ty, init)
+        store.as_context_mut().opaque().new_table(&ty, init)
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Table {
@@ -30,7 +32,8 @@ impl Table {
         Ok(self.index)
     }
 
-    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<TableType> {
+    /// Its type in terms of the engine, with the current size as the least one.
+    pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::TableType> {
         Ok(store.table(self.index(store)?).ty())
     }
 
@@ -39,7 +42,9 @@ impl Table {
     /// # Panics
     /// If it belongs to another store.
     pub fn ty(&self, store: impl AsContext) -> TableType {
-        self.ty_in(store.as_context().opaque()).expect("a table of this store")
+        let context = store.as_context();
+        let store = context.opaque();
+        TableType::from_registry(store.engine().registry(), &self.type_in(store).expect("a table of this store"))
     }
 
     /// Number of elements.
@@ -47,7 +52,7 @@ impl Table {
     /// # Panics
     /// If it belongs to another store.
     pub fn size(&self, store: impl AsContext) -> u64 {
-        self.ty(store).min
+        self.type_in(store.as_context().opaque()).expect("a table of this store").min
     }
 
     /// An element; none beyond the end.

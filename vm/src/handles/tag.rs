@@ -15,9 +15,9 @@ impl Tag {
     /// A tag of the host's making, different from all others.
     ///
     /// # Errors
-    /// The immortal space is full.
+    /// The type has results, or is one of another engine; the immortal space is full.
     pub fn new(mut store: impl AsContextMut, ty: TagType) -> Result<Tag> {
-        store.as_context_mut().opaque().new_tag(ty)
+        store.as_context_mut().opaque().new_tag(&ty)
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Tag {

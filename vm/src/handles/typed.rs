@@ -195,7 +195,7 @@ macro_rules! tuples {
                 R: HostResults + 'static,
             {
                 fn into_func(self, engine: &Engine) -> Result<HostFunc> {
-                    let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().copied())?;
+                    let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().cloned())?;
                     Ok(HostFunc::from_raw_vals::<T>(ty, move |_, values| {
                         self($($name::from_raw(values[$index])),*).into_result()?.save(values);
                         Ok(())
@@ -210,7 +210,7 @@ macro_rules! tuples {
                 R: HostResults + 'static,
             {
                 fn into_func(self, engine: &Engine) -> Result<HostFunc> {
-                    let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().copied())?;
+                    let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().cloned())?;
                     Ok(HostFunc::from_raw_vals::<T>(ty, move |caller, values| {
                         self(caller, $($name::from_raw(values[$index])),*).into_result()?.save(values);
                         Ok(())

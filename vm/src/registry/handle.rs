@@ -1,8 +1,9 @@
 //! Users of the registry's types: what they name stays alive with them.
 
 use super::TypeRegistry;
+use crate::error::{Error, Result};
 use heapwood_gc_abi::TypeId;
-use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
+use heapwood_module::{ExternType, GlobalType, HeapType, RefType, TableType, TypeIndex, ValType};
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,11 +35,6 @@ impl ModuleTypes {
         self.ids[index as usize]
     }
 
-    /// The registry that the ids belong to.
-    pub fn registry(&self) -> &Arc<TypeRegistry> {
-        &self.registry
-    }
-
     /// A heap type of the module in terms of ids.
     pub fn heap_type(&self, heap: HeapType) -> HeapType {
         match heap {
@@ -57,6 +53,27 @@ impl ModuleTypes {
         match ty {
             ValType::Ref(ty) => ValType::Ref(self.ref_type(ty)),
             other => other,
+        }
+    }
+
+    /// A global's type of the module in terms of ids.
+    pub fn global_type(&self, ty: &GlobalType) -> GlobalType {
+        GlobalType { val: self.val_type(ty.val), ..*ty }
+    }
+
+    /// A table's type of the module in terms of ids.
+    pub fn table_type(&self, ty: &TableType) -> TableType {
+        TableType { element: self.ref_type(ty.element), ..*ty }
+    }
+
+    /// The type of an import or export of the module in terms of ids.
+    pub fn extern_type(&self, ty: &ExternType) -> ExternType {
+        match ty {
+            ExternType::Func(index) => ExternType::Func(self.id(*index).0),
+            ExternType::Table(ty) => ExternType::Table(self.table_type(ty)),
+            ExternType::Memory(ty) => ExternType::Memory(*ty),
+            ExternType::Global(ty) => ExternType::Global(self.global_type(ty)),
+            ExternType::Tag(index) => ExternType::Tag(self.id(*index).0),
         }
     }
 }
@@ -93,6 +110,22 @@ impl TypeHandle {
     /// The registry that the id belongs to.
     pub fn registry(&self) -> &Arc<TypeRegistry> {
         &self.registry
+    }
+
+    /// The type's identity in `registry`: the way from a type of the host to a number.
+    ///
+    /// # Errors
+    /// The type belongs to another engine, where the number would mean another type.
+    pub fn id_in(&self, registry: &Arc<TypeRegistry>) -> Result<TypeId> {
+        match Arc::ptr_eq(&self.registry, registry) {
+            true => Ok(self.id),
+            false => Err(Error::usage("a type of another engine was used")),
+        }
+    }
+
+    /// Whether it is `other` or declared below it; false for types of two engines.
+    pub fn is_subtype(&self, other: &TypeHandle) -> bool {
+        Arc::ptr_eq(&self.registry, &other.registry) && self.registry.is_subtype(self.id, other.id)
     }
 }
 

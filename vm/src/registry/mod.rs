@@ -173,6 +173,14 @@ impl TypeRegistry {
         Some(TypeHandle::new(self.clone(), group, id))
     }
 
+    /// A further user of a type that somebody holds.
+    ///
+    /// # Panics
+    /// If there is no such type: what objects, functions and tags of a store name is held by it (R3).
+    pub fn hold(self: &Arc<Self>, id: TypeId) -> TypeHandle {
+        self.retain(id).unwrap_or_else(|| panic!("type {} is not alive", id.0))
+    }
+
     /// Takes the group of `members`, which are the types from index `start`. `before` are the ids of the types with
     /// lower indices, or empty if references are ids already.
     fn acquire(

@@ -2,11 +2,10 @@
 //!
 //! All of them lie in immortal memory of the store's cage.
 
-use crate::types::ValType;
 use crate::value::RawVal;
 use heapwood_gc::{Exhausted, Heap};
 use heapwood_gc_abi::RawRef;
-use heapwood_module::ContextLayout;
+use heapwood_module::{ContextLayout, ValType};
 
 /// A block of immortal memory: an instance context, a cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -29,8 +29,7 @@ pub(crate) fn call(
     context: u64,
     values: &mut [RawVal],
 ) -> Result<()> {
-    let slots = signature.ty.params().len().max(signature.ty.results().len());
-    assert!(values.len() >= slots, "a place for each argument and result");
+    assert!(values.len() >= signature.slots, "a place for each argument and result");
     let guest_sp = store.guest.next_stack_pointer()?;
     if guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < store.guest.stack_limit() {
         return Err(store.stack_exhausted().into());

@@ -1,7 +1,7 @@
 //! Host functions with the type of the store's data erased.
 
 use crate::error::{Error, Result};
-use crate::store::{Caller, StoreInner, StoreOpaque};
+use crate::store::{Caller, StoreInner, StoreOpaque, slots};
 use crate::types::FuncType;
 use crate::value::{RawVal, Val};
 use smallvec::SmallVec;
@@ -15,6 +15,8 @@ type Erased = dyn Fn(*mut StoreOpaque, &mut [RawVal]) -> Result<()> + Send + Syn
 
 struct Inner {
     ty: FuncType,
+    /// Places in the buffer of a call.
+    slots: usize,
     /// `module.name` of the definition in a linker, for those who watch.
     name: Option<Box<str>>,
     call: Box<Erased>,
@@ -31,7 +33,11 @@ impl HostFunc {
             let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
             func(Caller::new(inner), values)
         };
-        HostFunc(Arc::new(Inner { ty, name: None, call: Box::new(call) }))
+        HostFunc::new(ty, Box::new(call))
+    }
+
+    fn new(ty: FuncType, call: Box<Erased>) -> HostFunc {
+        HostFunc(Arc::new(Inner { slots: slots(ty.signature()), ty, name: None, call }))
     }
 
     /// From a closure over [`Val`]s.
@@ -39,16 +45,16 @@ impl HostFunc {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
-        let (params, results) = (ty.params.clone(), ty.results.clone());
+        let heapwood_module::FuncType { params, results } = ty.signature().clone();
         let call = move |store: *mut StoreOpaque, values: &mut [RawVal]| {
             let mut vals: SmallVec<[Val; 8]> = SmallVec::new();
             {
                 // SAFETY: R2; the borrow ends with this block.
                 let store = unsafe { &mut *store };
                 vals.extend(params.iter().zip(&*values).map(|(ty, raw)| Val::from_raw(store, *raw, *ty)));
+                // Zeros and nulls, also where null does not belong to the type.
+                vals.extend(results.iter().map(|ty| Val::from_raw(store, [0; 2], *ty)));
             }
-            let placeholder = |ty: &_| Val::default_for(*ty).unwrap_or(Val::AnyRef(None));
-            vals.extend(results.iter().map(placeholder));
             let (args, out) = vals.split_at_mut(params.len());
             // SAFETY: R2, R3.
             let inner = unsafe { &mut *store.cast::<StoreInner<T>>() };
@@ -61,7 +67,7 @@ impl HostFunc {
             }
             Ok(())
         };
-        HostFunc(Arc::new(Inner { ty, name: None, call: Box::new(call) }))
+        HostFunc::new(ty, Box::new(call))
     }
 
     /// The same under a name, unless it is shared already.
@@ -80,6 +86,11 @@ impl HostFunc {
     /// Its type.
     pub(crate) fn ty(&self) -> &FuncType {
         &self.0.ty
+    }
+
+    /// Places in the buffer of a call.
+    pub(crate) fn slots(&self) -> usize {
+        self.0.slots
     }
 
     /// Runs it. `store` is the pointer of R2; `values` holds the arguments and takes the results.

@@ -26,9 +26,8 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
         store.guest.enter_host(values as usize);
         (store.guest.host_func(number as u32), store.guest.roots.enter_scope())
     };
-    let count = func.ty().params().len().max(func.ty().results().len());
     // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
-    let values = unsafe { std::slice::from_raw_parts_mut(values, count) };
+    let values = unsafe { std::slice::from_raw_parts_mut(values, func.slots()) };
     let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: R2; the borrow ends with the condition.
         if unsafe { &*store }.guest.host_listener.is_none() {

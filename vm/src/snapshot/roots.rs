@@ -34,8 +34,8 @@ pub(super) fn each_of(store: &StoreOpaque, group: Group, mut visit: impl FnMut(u
     match group {
         Group::Globals => {
             for (index, global) in guest.globals.iter().enumerate() {
-                if global.ty.content().is_ref() {
-                    visit(index as u64, global.cell.get(global.ty.content())[0] as u32);
+                if global.ty.val.is_ref() {
+                    visit(index as u64, global.cell.get(global.ty.val)[0] as u32);
                 }
             }
         }

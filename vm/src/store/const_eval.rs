@@ -124,8 +124,8 @@ impl Evaluation<'_> {
             ConstOp::GlobalGet(global) => {
                 let global = self.store.guest.instances[self.instance as usize].globals[global as usize];
                 let data = self.store.guest.globals[global as usize];
-                let value = data.cell.get(data.ty.content());
-                match data.ty.content().is_ref() {
+                let value = data.cell.get(data.ty.val);
+                match data.ty.val.is_ref() {
                     true => self.reference(value[0] as u32),
                     false => self.push(ConstValue::Number(value)),
                 }

@@ -13,6 +13,7 @@ use super::table::TableData;
 use crate::alloc_profile::AllocProfiler;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::module::Module;
 use crate::roots::RootSet;
 use crate::rt::cells::{GlobalCell, RefCell32};
 use crate::rt::entry::Left;
@@ -22,9 +23,10 @@ use crate::rt::hot::Hot;
 use crate::rt::interrupt::InterruptCell;
 use crate::rt::memory::StoreMemory;
 use crate::rt::stack::GuestStack;
-use crate::types::{FuncType, GlobalType};
+use crate::types::{FuncType, HeapType};
 use heapwood_gc::{Heap, RootCursor};
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_module::GlobalType;
 use heapwood_gc_abi::hot::{STACK_GUARD, STACK_LIMIT};
 use rustc_hash::FxHashMap;
 use std::any::Any;
@@ -37,15 +39,17 @@ const GLOBAL_WEIGHT: u64 = 32;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GlobalData {
     pub cell: GlobalCell,
+    /// Its type in terms of the engine.
     pub ty: GlobalType,
 }
 
 /// A tag of the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TagData {
     /// Its immortal object.
     pub object: RawRef,
-    pub ty: FuncType,
+    /// Its function type.
+    pub ty: TypeId,
 }
 
 /// See the module. What an entry does with each field stands in `fields`.
@@ -55,6 +59,8 @@ pub(crate) struct Guest {
     pub frames: Frames,
     pub roots: RootSet,
     pub instances: Vec<InstanceData>,
+    /// Modules of which no instance came to be, but parts that name their types.
+    pub failed_modules: Vec<Module>,
     pub memories: Vec<StoreMemory>,
     pub tables: Vec<TableData>,
     pub globals: Vec<GlobalData>,
@@ -70,7 +76,10 @@ pub(crate) struct Guest {
     pub alloc_profiler: Option<AllocProfiler>,
     /// Hears of a full heap before the guest is left.
     pub exhaustion_listener: Option<ExhaustionListener>,
-    pub signatures: FxHashMap<u32, Arc<Signature>>,
+    pub signatures: FxHashMap<TypeId, Arc<Signature>>,
+    /// Types that the host's globals, tables, tags and functions name: held as long as the store lives, as the types of
+    /// instances are by their modules.
+    held_types: FxHashMap<TypeId, HeapType>,
     /// Values behind externrefs, by the index in their cells.
     pub host_values: Vec<Option<Box<dyn Any + Send + Sync>>>,
     pub free_host_values: Vec<u32>,
@@ -98,6 +107,7 @@ impl Guest {
             frames: Frames::new(hot),
             roots: RootSet::new(id),
             instances: Vec::new(),
+            failed_modules: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
@@ -109,6 +119,7 @@ impl Guest {
             alloc_profiler: None,
             exhaustion_listener: None,
             signatures: FxHashMap::default(),
+            held_types: FxHashMap::default(),
             host_values: Vec::new(),
             free_host_values: Vec::new(),
             temporaries: Vec::new(),
@@ -177,14 +188,21 @@ impl Guest {
         self.host_funcs.len() as u32 - 1
     }
 
-    /// The signature of a function type.
-    pub fn signature(&mut self, id: heapwood_gc_abi::TypeId) -> Result<Arc<Signature>> {
-        if let Some(known) = self.signatures.get(&id.0) {
+    /// The signature of a function type that the store holds.
+    pub fn signature(&mut self, id: TypeId) -> Result<Arc<Signature>> {
+        if let Some(known) = self.signatures.get(&id) {
             return Ok(known.clone());
         }
-        let made = Arc::new(Signature::new(&self.engine, self.engine.func_type(id))?);
-        self.signatures.insert(id.0, made.clone());
+        let made = Arc::new(Signature::new(&self.engine, FuncType::of(self.engine.registry(), id))?);
+        self.signatures.insert(id, made.clone());
         Ok(made)
+    }
+
+    /// Holds a type for as long as the store lives: something of the store is about to name it by its id.
+    pub fn hold_type(&mut self, ty: &HeapType) {
+        if let Some(handle) = ty.handle() {
+            self.held_types.entry(handle.id()).or_insert_with(|| ty.clone());
+        }
     }
 
     /// Enters a reference global's cell in the dirty list.

@@ -1,17 +1,19 @@
 //! Which store a handle belongs to.
 
 use crate::error::{Error, Result};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Identity of a store, never used twice in a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct StoreId(u64);
+pub(crate) struct StoreId(NonZeroU64);
 
 impl StoreId {
     /// A new one.
     pub fn next() -> StoreId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        StoreId(NEXT.fetch_add(1, Ordering::Relaxed))
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        StoreId(NonZeroU64::new(id).expect("fewer than 2^64 stores in a process"))
     }
 
     /// An error unless a handle of `self` is used with the store `other`.

@@ -4,26 +4,27 @@ use super::StoreOpaque;
 use crate::error::{Error, ErrorKind, LinkError, Result};
 use crate::handles::Extern;
 use crate::module::Module;
-use crate::types::{ExternType, GlobalType, MemoryType, TableType};
-use heapwood_module::Hierarchy;
+use crate::types::{ExternType, MemoryType};
+use heapwood_module::{self as m, Hierarchy, TableType};
 
 impl StoreOpaque {
     /// Checks all imports; the error names each that does not fit.
     pub fn match_imports(&self, module: &Module, imports: &[Extern]) -> Result<()> {
-        let wanted: Vec<_> = module.imports().collect();
+        let wanted = &module.info().imports;
         if wanted.len() != imports.len() {
             let message = format!("{} imports were given, the module has {}", imports.len(), wanted.len());
             return Err(Error::usage(message));
         }
         let mut errors = Vec::new();
-        for (wanted, given) in wanted.iter().zip(imports) {
-            let found = given.ty_in(self)?;
-            if !self.extern_matches(&found, &wanted.ty) {
+        for (import, given) in wanted.iter().zip(imports) {
+            let (found, wanted) = (given.type_in(self)?, module.types().extern_type(&import.ty));
+            if !self.extern_matches(&found, &wanted) {
+                let text = |ty| ExternType::from_registry(self.engine().registry(), ty).to_string();
                 errors.push(LinkError {
-                    module: wanted.module.to_owned(),
-                    name: wanted.name.to_owned(),
-                    wanted: wanted.ty.to_string(),
-                    found: Some(found.to_string()),
+                    module: import.module.to_string(),
+                    name: import.name.to_string(),
+                    wanted: text(&wanted),
+                    found: Some(text(&found)),
                 });
             }
         }
@@ -33,23 +34,23 @@ impl StoreOpaque {
         }
     }
 
-    /// Matching of external types; `found` has current sizes as its least ones.
-    fn extern_matches(&self, found: &ExternType, wanted: &ExternType) -> bool {
+    /// Matching of external types in terms of the engine; `found` has current sizes as its least ones.
+    fn extern_matches(&self, found: &m::ExternType, wanted: &m::ExternType) -> bool {
+        let registry = self.engine().registry();
         match (found, wanted) {
-            (ExternType::Func(found), ExternType::Func(wanted)) => found.matches(wanted),
-            (ExternType::Tag(found), ExternType::Tag(wanted)) => found.ty().id() == wanted.ty().id(),
-            (ExternType::Memory(found), ExternType::Memory(wanted)) => memory_matches(found, wanted),
-            (ExternType::Table(found), ExternType::Table(wanted)) => table_matches(found, wanted),
-            (ExternType::Global(found), ExternType::Global(wanted)) => self.global_matches(found, wanted),
+            (m::ExternType::Func(found), m::ExternType::Func(wanted)) => registry.is_declared_subtype(*found, *wanted),
+            (m::ExternType::Tag(found), m::ExternType::Tag(wanted)) => found == wanted,
+            (m::ExternType::Memory(found), m::ExternType::Memory(wanted)) => memory_matches(found, wanted),
+            (m::ExternType::Table(found), m::ExternType::Table(wanted)) => table_matches(found, wanted),
+            (m::ExternType::Global(found), m::ExternType::Global(wanted)) => {
+                found.mutable == wanted.mutable
+                    && match found.mutable {
+                        true => found.val == wanted.val,
+                        false => registry.val_is_subtype(found.val, wanted.val),
+                    }
+            }
             _ => false,
         }
-    }
-
-    fn global_matches(&self, found: &GlobalType, wanted: &GlobalType) -> bool {
-        let registry = self.engine().registry();
-        let (a, b) = (found.content().to_registry(), wanted.content().to_registry());
-        found.is_mutable() == wanted.is_mutable()
-            && if found.is_mutable() { a == b } else { registry.val_is_subtype(a, b) }
     }
 }
 

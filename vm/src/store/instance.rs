@@ -16,12 +16,14 @@ use crate::rt::cells::{Block, GlobalCell, RefCell32};
 use crate::rt::memory::{LinearMemory, StoreMemory};
 use crate::rt::shared::SharedInner;
 use crate::trap::{Trap, TrapKind};
-use crate::types::{GlobalType, MemoryType, TableType};
+use crate::types::MemoryType;
 use crate::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
 use heapwood_gc_abi::{RawRef, TypeId};
-use heapwood_module::{ContextLayout, ElementItems, ExportIndex, SegmentMode};
+use heapwood_module::{
+    ContextLayout, ElementItems, ExportIndex, GlobalType, HeapType, Hierarchy, SegmentMode, TableType,
+};
 use std::sync::Arc;
 
 /// An instance.
@@ -117,9 +119,7 @@ impl StoreOpaque {
     }
 
     fn instantiate_in_steps(&mut self, module: &Module, imports: &[Extern]) -> Result<Instance> {
-        if !crate::Engine::same(module.engine(), self.engine()) {
-            return Err(Error::usage("a module was instantiated in a store of another engine"));
-        }
+        self.check_engine(module.engine(), "a module")?;
         self.match_imports(module, imports)?;
         let index = self.allocate_instance(module, imports)?;
         self.initialise_globals(index)?;
@@ -150,15 +150,23 @@ impl StoreOpaque {
             segments: Vec::new(),
             settled: true,
         };
-        self.add_imports(&mut instance, imports)?;
-        self.add_memories(&mut instance)?;
-        self.add_tables(&mut instance)?;
-        self.add_globals(&mut instance)?;
-        self.add_tags(&mut instance)?;
-        self.add_function_objects(&mut instance)?;
+        if let Err(error) = self.add_parts(&mut instance, imports) {
+            // What was added names types of the module.
+            self.guest.failed_modules.push(module.clone());
+            return Err(error);
+        }
         self.guest.frames.add_code(module);
         self.guest.instances.push(instance);
         Ok(index)
+    }
+
+    fn add_parts(&mut self, instance: &mut InstanceData, imports: &[Extern]) -> Result<()> {
+        self.add_imports(instance, imports)?;
+        self.add_memories(instance)?;
+        self.add_tables(instance)?;
+        self.add_globals(instance)?;
+        self.add_tags(instance)?;
+        self.add_function_objects(instance)
     }
 
     fn add_imports(&mut self, instance: &mut InstanceData, imports: &[Extern]) -> Result<()> {
@@ -244,7 +252,7 @@ impl StoreOpaque {
         }
         for (number, ty) in info.tables.iter().enumerate().skip(info.imported_tables as usize) {
             let cell = instance.context.part(layout.table_offset(number as u32), ContextLayout::TABLE_CELL_BYTES);
-            instance.tables.push(self.add_table(module.table_type(ty), cell)?);
+            instance.tables.push(self.add_table(module.types().table_type(ty), cell)?);
         }
         Ok(())
     }
@@ -255,7 +263,8 @@ impl StoreOpaque {
             let message = format!("a table of {} elements is beyond the limit of {TABLE_ELEMENTS_MAX}", ty.min);
             return Err(Error::limit(message));
         }
-        self.guest.tables.push(TableData::new(ty, cell)?);
+        let is_collected = self.engine().registry().top(ty.element.heap) != HeapType::Func;
+        self.guest.tables.push(TableData::new(ty, is_collected, cell)?);
         Guest::check_index(self.guest.tables.len() - 1, "tables")
     }
 
@@ -269,14 +278,14 @@ impl StoreOpaque {
         for (number, ty) in info.globals.iter().enumerate().skip(info.imported_globals as usize) {
             let bytes = if ty.val == heapwood_module::ValType::V128 { 16 } else { 8 };
             let cell = GlobalCell::new(instance.context.part(layout.global_offset(number as u32), bytes));
-            instance.globals.push(self.add_global(module.global_type(ty), cell)?);
+            instance.globals.push(self.add_global(module.types().global_type(ty), cell)?);
         }
         Ok(())
     }
 
     /// A global, zero or null; its position.
     pub fn add_global(&mut self, ty: GlobalType, cell: GlobalCell) -> Result<u32> {
-        if ty.content().is_ref() {
+        if ty.val.is_ref() {
             self.guest.ref_globals.push(RefCell32::of(cell));
         }
         self.guest.globals.push(GlobalData { cell, ty });
@@ -287,7 +296,7 @@ impl StoreOpaque {
         let module = instance.module.clone();
         let (info, layout) = (module.info(), module.layout());
         for ty in &info.tags[info.imported_tags as usize..] {
-            instance.tags.push(self.add_tag(module.func_type(*ty))?);
+            instance.tags.push(self.add_tag(module.types().id(*ty))?);
         }
         for (number, tag) in instance.tags.iter().enumerate() {
             let object = self.guest.tags[*tag as usize].object;

@@ -19,7 +19,7 @@ pub(crate) use id::StoreId;
 pub(crate) use instance::{sub_slice, sub_slice_mut};
 pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
 pub(crate) use opaque::StoreOpaque;
-pub(crate) use signature::Signature;
+pub(crate) use signature::{Signature, slots};
 
 use crate::engine::Engine;
 use crate::error::Result;

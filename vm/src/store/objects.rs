@@ -4,14 +4,14 @@ use super::StoreOpaque;
 use crate::error::{Error, Result};
 use crate::exception::Exception;
 use crate::handles::Tag;
-use crate::refs::RefKind;
+use crate::refs::ObjectClass;
 use crate::registry::EngineType;
 use crate::trap::{Trap, TrapKind};
-use crate::types::{HeapType, RefType, ValType};
+use crate::types::FuncType;
 use crate::value::{RawVal, Val};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
-use heapwood_module::{CompositeType, FieldType};
+use heapwood_module::{CompositeType, FieldType, HeapType, RefType, ValType};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -31,16 +31,16 @@ impl StoreOpaque {
     }
 
     /// What a reference that is not null refers to.
-    pub fn ref_kind(&self, raw: RawRef) -> Result<RefKind> {
+    pub fn object_class(&self, raw: RawRef) -> Result<ObjectClass> {
         if is_i31(raw) {
-            return Ok(RefKind::I31(i31_signed(raw)));
+            return Ok(ObjectClass::I31(i31_signed(raw)));
         }
         Ok(match self.heap.descriptor_of(raw).kind {
-            ObjectKind::Struct => RefKind::Struct(self.heap.type_of(raw)),
-            ObjectKind::ArrayData | ObjectKind::ArrayRef => RefKind::Array(self.heap.type_of(raw)),
-            ObjectKind::HostValue => RefKind::Host,
-            ObjectKind::Func => RefKind::Func,
-            ObjectKind::Exception => RefKind::Exn,
+            ObjectKind::Struct => ObjectClass::Struct(self.heap.type_of(raw)),
+            ObjectKind::ArrayData | ObjectKind::ArrayRef => ObjectClass::Array(self.heap.type_of(raw)),
+            ObjectKind::HostValue => ObjectClass::Host,
+            ObjectKind::Func => ObjectClass::Func,
+            ObjectKind::Exception => ObjectClass::Exn,
             kind => return Err(Error::usage(format!("a reference to an internal object of kind {kind:?}"))),
         })
     }
@@ -50,19 +50,19 @@ impl StoreOpaque {
         if raw == 0 {
             return ty.nullable;
         }
-        let Ok(kind) = self.ref_kind(raw) else {
+        let Ok(class) = self.object_class(raw) else {
             return false;
         };
         match ty.heap {
             HeapType::Any | HeapType::Extern | HeapType::Func | HeapType::Exn => true,
-            HeapType::Eq => !matches!(kind, RefKind::Host),
-            HeapType::I31 => matches!(kind, RefKind::I31(_)),
-            HeapType::Struct => matches!(kind, RefKind::Struct(_)),
-            HeapType::Array => matches!(kind, RefKind::Array(_)),
+            HeapType::Eq => !matches!(class, ObjectClass::Host),
+            HeapType::I31 => matches!(class, ObjectClass::I31(_)),
+            HeapType::Struct => matches!(class, ObjectClass::Struct(_)),
+            HeapType::Array => matches!(class, ObjectClass::Array(_)),
             HeapType::None | HeapType::NoFunc | HeapType::NoExtern | HeapType::NoExn => false,
-            HeapType::Concrete(_, id) => match kind {
-                RefKind::Struct(_) | RefKind::Array(_) | RefKind::Func => {
-                    self.engine().registry().is_subtype(self.heap.type_of(raw), id)
+            HeapType::Type(id) => match class {
+                ObjectClass::Struct(_) | ObjectClass::Array(_) | ObjectClass::Func => {
+                    self.engine().registry().is_subtype(self.heap.type_of(raw), TypeId(id))
                 }
                 _ => false,
             },
@@ -119,20 +119,29 @@ impl StoreOpaque {
 
     /// A new exception of the host. May collect.
     pub fn new_exception(&mut self, tag: Tag, payload: &[Val]) -> Result<Exception> {
-        let data = self.guest.tags[tag.index(self)? as usize].clone();
-        if payload.len() != data.ty.params().len() {
-            let message = format!("an exception of type {} was given {} values", data.ty, payload.len());
-            return Err(Error::usage(message));
+        let data = self.guest.tags[tag.index(self)? as usize];
+        let params = self.tag_params(data.ty);
+        if payload.len() != params.len() {
+            let ty = FuncType::of(self.engine().registry(), data.ty);
+            return Err(Error::usage(format!("an exception of type {ty} was given {} values", payload.len())));
         }
-        let (id, layout) = self.exception_layout(data.ty.id())?;
+        let (id, layout) = self.exception_layout(data.ty)?;
         let object = self.heap.alloc_struct(id, &mut self.guest).map_err(Trap::from)?;
         self.heap.write_i32(object, EXCEPTION_TAG_OFFSET as u64, data.object);
-        for ((value, ty), field) in payload.iter().zip(data.ty.params()).zip(0..) {
+        for ((value, ty), field) in payload.iter().zip(&params).zip(0..) {
             // After the allocation: nothing moves any more.
             let raw = value.to_raw(self, *ty)?;
             self.write_field(object, &layout, field, raw);
         }
         Ok(self.exception_of(object))
+    }
+
+    /// The types of a payload.
+    fn tag_params(&self, func: TypeId) -> Box<[ValType]> {
+        match &self.engine().registry().composite(func).composite {
+            CompositeType::Func(signature) => signature.params.clone(),
+            _ => panic!("type {} of a tag is no function type", func.0),
+        }
     }
 
     fn exception_layout(&self, func: TypeId) -> Result<(TypeId, StructLayout)> {
@@ -171,15 +180,16 @@ impl StoreOpaque {
     /// The payload of an exception.
     pub fn exception_payload(&mut self, exception: &Exception) -> Result<Vec<Val>> {
         let object = self.guest.roots.get_owned(exception.root())?;
-        let ty = self.guest.tags[exception.tag().index(self)? as usize].ty.clone();
-        let (_, layout) = self.exception_layout(ty.id())?;
-        let fields = ty.params().iter().enumerate();
+        let ty = self.guest.tags[exception.tag().index(self)? as usize].ty;
+        let (_, layout) = self.exception_layout(ty)?;
+        let params = self.tag_params(ty);
+        let fields = params.iter().enumerate();
         Ok(fields.map(|(field, ty)| Val::from_raw(self, self.read_field(object, &layout, field), *ty)).collect())
     }
 
     /// The type of a struct object and one of its fields.
     fn struct_type(&self, object: RawRef, index: usize) -> Result<(Arc<EngineType>, FieldType)> {
-        let RefKind::Struct(id) = self.ref_kind(object)? else {
+        let ObjectClass::Struct(id) = self.object_class(object)? else {
             return Err(Error::usage("the reference is no struct"));
         };
         let ty = self.engine().registry().composite(id);
@@ -193,8 +203,7 @@ impl StoreOpaque {
     pub fn struct_field(&mut self, object: RawRef, index: usize) -> Result<Val> {
         let (ty, field) = self.struct_type(object, index)?;
         let raw = self.read_field(object, &ty.layout, index);
-        let val = ValType::from_registry(self.engine().registry(), field.storage.unpacked());
-        Ok(Val::from_raw(self, raw, val))
+        Ok(Val::from_raw(self, raw, field.storage.unpacked()))
     }
 
     /// Writes a field of a struct.
@@ -203,16 +212,15 @@ impl StoreOpaque {
         if !field.mutable {
             return Err(Error::usage(format!("field {index} is not mutable")));
         }
-        let val = ValType::from_registry(self.engine().registry(), field.storage.unpacked());
-        let raw = value.to_raw(self, val)?;
+        let raw = value.to_raw(self, field.storage.unpacked())?;
         self.write_field(object, &ty.layout, index, raw);
         Ok(())
     }
 
     /// Number of elements of an array.
     pub fn array_len(&self, object: RawRef) -> Result<u32> {
-        match self.ref_kind(object)? {
-            RefKind::Array(_) => Ok(self.heap.array_length(object)),
+        match self.object_class(object)? {
+            ObjectClass::Array(_) => Ok(self.heap.array_length(object)),
             _ => Err(Error::usage("the reference is no array")),
         }
     }
@@ -227,7 +235,6 @@ impl StoreOpaque {
         let kind = element.storage.field_kind();
         let offset = ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift());
         let raw = self.read_storage(object, offset, kind);
-        let val = ValType::from_registry(self.engine().registry(), element.storage.unpacked());
-        Ok(Val::from_raw(self, raw, val))
+        Ok(Val::from_raw(self, raw, element.storage.unpacked()))
     }
 }

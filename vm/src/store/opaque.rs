@@ -14,18 +14,19 @@ use crate::rt::hot::Hot;
 use crate::rt::memory::{LinearMemory, StoreMemory};
 use crate::rt::stubs::Trampoline;
 use crate::rt::walk::{Frame, Walker};
-use crate::store::signature::call_layout;
+use crate::store::signature::{Signature, call_layout};
 use crate::store::table::TableData;
 use crate::trap::{Trap, TrapKind};
-use crate::types::{FuncType, GlobalType, MemoryType, TableType, TagType};
+use crate::types::{FuncType, GlobalType, MemoryType, TableType, TagType, ValType};
 use crate::value::{RawVal, Val};
 use heapwood_gc::{GcListener, Heap, HeapStats};
 use heapwood_gc_abi::header::{FORWARDED, IMMORTAL};
 use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
-use heapwood_gc_abi::{RawRef, is_i31};
-use heapwood_module::ContextLayout;
+use heapwood_gc_abi::{RawRef, TypeId, is_i31};
+use heapwood_module::{self as m, ContextLayout};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Frames at each end of a backtrace that are kept.
 const BACKTRACE_FRAMES: usize = 32;
@@ -57,6 +58,30 @@ impl StoreOpaque {
 
     pub fn id(&self) -> StoreId {
         self.id
+    }
+
+    /// An error unless `engine` is the one of this store.
+    pub fn check_engine(&self, engine: &Engine, what: &str) -> Result<()> {
+        match Engine::same(engine, self.engine()) {
+            true => Ok(()),
+            false => Err(Error::usage(format!("{what} was used in a store of another engine"))),
+        }
+    }
+
+    /// A type of the host in terms of the engine, held by the store from now on.
+    fn take_type(&mut self, ty: &ValType) -> Result<m::ValType> {
+        let taken = ty.resolve(self.engine().registry())?;
+        if let ValType::Ref(ty) = ty {
+            self.guest.hold_type(&ty.heap);
+        }
+        Ok(taken)
+    }
+
+    /// The same for a function type.
+    fn take_func_type(&mut self, ty: &FuncType) -> Result<TypeId> {
+        let id = ty.handle().id_in(self.engine().registry())?;
+        self.guest.hold_type(&ty.clone().into());
+        Ok(id)
     }
 
     /// The words below the heap base.
@@ -122,11 +147,15 @@ impl StoreOpaque {
         Block::new(&mut self.heap, bytes).map_err(|error| Trap::from(error).into())
     }
 
+    /// How a function object is called.
+    pub fn signature_of(&mut self, object: RawRef) -> Result<Arc<Signature>> {
+        self.guest.signature(self.heap.type_of(object))
+    }
+
     /// Calls a function object. `values` holds the arguments and takes the results.
-    pub fn call(&mut self, object: RawRef, values: &mut [RawVal]) -> Result<()> {
-        let signature = self.guest.signature(self.heap.type_of(object))?;
+    pub fn call(&mut self, object: RawRef, signature: &Signature, values: &mut [RawVal]) -> Result<()> {
         let (code, context) = self.function_entry(object);
-        let result = crate::rt::entry::call(self, &signature, code, context, values);
+        let result = crate::rt::entry::call(self, signature, code, context, values);
         if self.guest.frames.depth() == 0 {
             self.reap_host_values();
         }
@@ -143,23 +172,21 @@ impl StoreOpaque {
     /// The type of a function object.
     pub fn func_type(&self, object: RawRef) -> FuncType {
         let id = self.heap.type_of(object);
-        match self.guest.signatures.get(&id.0) {
+        match self.guest.signatures.get(&id) {
             Some(signature) => signature.ty.clone(),
-            None => self.engine().func_type(id),
+            None => FuncType::of(self.engine().registry(), id),
         }
     }
 
     /// A function object for a host function.
     pub fn new_host_func(&mut self, host: &HostFunc) -> Result<Func> {
-        let ty = host.ty();
-        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(ty))?;
-        // Also keeps the type alive as long as the store.
-        self.guest.signature(ty.id())?;
+        let ty = self.take_func_type(host.ty())?;
+        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(host.ty().signature()))?;
         let (context, context_ref) = self.new_block(ContextLayout::HEADER_BYTES)?;
         let number = self.guest.add_host_func(host.clone());
         context.set_u32(ContextLayout::HEADER, self.engine().reserved_types().context.header(IMMORTAL));
         context.set_u64(ContextLayout::INSTANCE, number as u64);
-        let object = self.new_function_object(ty.id(), context_ref, code as u64, number as u64)?;
+        let object = self.new_function_object(ty, context_ref, code as u64, number as u64)?;
         Ok(Func::from_object(self, object))
     }
 
@@ -207,25 +234,26 @@ impl StoreOpaque {
         }
     }
 
-    pub fn new_global(&mut self, ty: GlobalType, value: Val) -> Result<Global> {
-        let raw = value.to_raw(self, ty.content())?;
+    pub fn new_global(&mut self, ty: &GlobalType, value: Val) -> Result<Global> {
+        let ty = m::GlobalType { val: self.take_type(ty.content())?, mutable: ty.is_mutable() };
+        let raw = value.to_raw(self, ty.val)?;
         let (block, _) = self.new_block(GlobalCell::BYTES)?;
         let index = self.add_global(ty, GlobalCell::new(block))?;
         self.global_set_raw(index, raw);
         Ok(Global::from_index(self.id, index))
     }
 
-    pub fn global_type(&self, index: u32) -> GlobalType {
+    pub fn global_type(&self, index: u32) -> m::GlobalType {
         self.guest.globals[index as usize].ty
     }
 
     pub fn global_get(&mut self, index: u32) -> Val {
         let data = self.guest.globals[index as usize];
-        Val::from_raw(self, data.cell.get(data.ty.content()), data.ty.content())
+        Val::from_raw(self, data.cell.get(data.ty.val), data.ty.val)
     }
 
     pub fn global_set(&mut self, index: u32, value: Val) -> Result<()> {
-        let raw = value.to_raw(self, self.global_type(index).content())?;
+        let raw = value.to_raw(self, self.global_type(index).val)?;
         self.global_set_raw(index, raw);
         Ok(())
     }
@@ -233,14 +261,18 @@ impl StoreOpaque {
     /// Writes a global, with what the collector has to know.
     pub fn global_set_raw(&mut self, index: u32, raw: RawVal) {
         let data = self.guest.globals[index as usize];
-        if data.ty.content().is_ref() {
+        if data.ty.val.is_ref() {
             self.guest.before_global_set(&mut self.heap, RefCell32::of(data.cell), raw[0] as RawRef);
         }
-        data.cell.set(data.ty.content(), raw);
+        data.cell.set(data.ty.val, raw);
     }
 
-    pub fn new_table(&mut self, ty: TableType, init: Val) -> Result<Table> {
-        let raw = init.to_raw(self, crate::types::ValType::Ref(ty.element))?[0] as u32;
+    pub fn new_table(&mut self, ty: &TableType, init: Val) -> Result<Table> {
+        ty.check()?;
+        let element = ty.element.resolve(self.engine().registry())?;
+        self.guest.hold_type(&ty.element.heap);
+        let ty = m::TableType { element, min: ty.min, max: ty.max, table64: ty.table64 };
+        let raw = init.to_raw_ref(self, element)?;
         let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
         let index = self.add_table(ty, cell)?;
         let table = &mut self.guest.tables[index as usize];
@@ -254,7 +286,7 @@ impl StoreOpaque {
 
     pub fn table_fill_val(&mut self, table: u32, index: u64, len: u64, value: Val) -> Result<()> {
         let element = self.table(table).ty().element;
-        let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
+        let raw = value.to_raw_ref(self, element)?;
         let table = &mut self.guest.tables[table as usize];
         let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
         table.fill(&mut self.heap, range, raw);
@@ -263,16 +295,20 @@ impl StoreOpaque {
 
     pub fn table_grow_val(&mut self, table: u32, delta: u64, value: Val) -> Result<Option<u64>> {
         let element = self.table(table).ty().element;
-        let raw = value.to_raw(self, crate::types::ValType::Ref(element))?[0] as u32;
+        let raw = value.to_raw_ref(self, element)?;
         Ok(self.guest.tables[table as usize].grow(&mut self.heap, delta, raw))
     }
 
-    pub fn new_tag(&mut self, ty: TagType) -> Result<Tag> {
-        Ok(Tag::from_index(self.id, self.add_tag(ty.ty().clone())?))
+    pub fn new_tag(&mut self, ty: &TagType) -> Result<Tag> {
+        if !ty.ty().signature().results.is_empty() {
+            return Err(Error::usage(format!("a tag of the type {}, which has results", ty.ty())));
+        }
+        let ty = self.take_func_type(ty.ty())?;
+        Ok(Tag::from_index(self.id, self.add_tag(ty)?))
     }
 
     /// A tag of its own; its position.
-    pub fn add_tag(&mut self, ty: FuncType) -> Result<u32> {
+    pub fn add_tag(&mut self, ty: TypeId) -> Result<u32> {
         let id = self.engine().reserved_types().tag;
         let object = self.heap.alloc_immortal_object(id).map_err(Trap::from)?;
         self.guest.tags.push(TagData { object, ty });
@@ -280,7 +316,12 @@ impl StoreOpaque {
     }
 
     pub fn tag_type(&self, index: u32) -> TagType {
-        TagType::new(self.guest.tags[index as usize].ty.clone())
+        TagType::new(FuncType::of(self.engine().registry(), self.tag_type_id(index)))
+    }
+
+    /// The function type of a tag.
+    pub fn tag_type_id(&self, index: u32) -> TypeId {
+        self.guest.tags[index as usize].ty
     }
 
     /// The instance whose function called the host function that runs.

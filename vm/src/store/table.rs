@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::rt::cells::Block;
-use crate::types::{HeapType, TableType};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::RawRef;
-use heapwood_module::ContextLayout;
+use heapwood_module::{ContextLayout, TableType};
 use std::collections::TryReserveError;
 use std::ops::Range;
 
@@ -16,7 +15,10 @@ const CHUNK: usize = 64;
 /// A table.
 #[derive(Debug)]
 pub(crate) struct TableData {
+    /// Its type in terms of the engine.
     ty: TableType,
+    /// Its references may be to objects that the collector moves.
+    is_collected: bool,
     elements: Vec<RawRef>,
     cell: Block,
     /// Chunks written since the last collection, each once; none for tables of functions, which never move.
@@ -25,12 +27,14 @@ pub(crate) struct TableData {
 }
 
 impl TableData {
-    /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it.
+    /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it, and
+    /// `is_collected` that it is not one of functions.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn new(ty: TableType, cell: Block) -> Result<TableData> {
-        let mut table = TableData { ty, elements: Vec::new(), cell, dirty: Vec::new(), is_dirty: Vec::new() };
+    pub fn new(ty: TableType, is_collected: bool, cell: Block) -> Result<TableData> {
+        let (elements, dirty, is_dirty) = (Vec::new(), Vec::new(), Vec::new());
+        let mut table = TableData { ty, is_collected, elements, cell, dirty, is_dirty };
         let resized = table.resize(ty.min as usize);
         resized.map_err(|_| Error::limit(format!("the system refused {} elements for a table", ty.min)))?;
         Ok(table)
@@ -67,7 +71,7 @@ impl TableData {
 
     /// Whether its references may be to objects that the collector moves.
     pub fn is_collected(&self) -> bool {
-        self.ty.element.heap.top() != HeapType::Func
+        self.is_collected
     }
 
     /// An element.

@@ -110,7 +110,7 @@ fn imports(store: &mut Store<()>, module: &Module) -> Option<Vec<Extern>> {
                 Global::new(&mut *store, ty, value).ok()?.into()
             }
             ExternType::Table(ty) => {
-                let value = Val::default_for(ValType::Ref(ty.element))?;
+                let value = Val::default_for(&ValType::Ref(ty.element.clone()))?;
                 Table::new(&mut *store, ty, value).ok()?.into()
             }
             ExternType::Memory(ty) => Memory::new(&mut *store, ty).ok()?.into(),
@@ -122,12 +122,12 @@ fn imports(store: &mut Store<()>, module: &Module) -> Option<Vec<Extern>> {
 
 /// Collects, and returns what it was given where that fits, else defaults.
 fn host(store: &mut Store<()>, ty: FuncType) -> Func {
-    let (params, wanted) = (ty.params().to_vec(), ty.results().to_vec());
+    let (params, wanted): (Vec<_>, Vec<_>) = (ty.params().collect(), ty.results().collect());
     Func::new(store, ty, move |mut caller, args, results| {
         caller.gc()?;
         for (result, ty) in results.iter_mut().zip(&wanted) {
             let echo = params.iter().position(|param| param == ty).map(|index| args[index]);
-            *result = echo.or_else(|| Val::default_for(*ty)).ok_or_else(|| Error::msg("no default"))?;
+            *result = echo.or_else(|| Val::default_for(ty)).ok_or_else(|| Error::msg("no default"))?;
         }
         Ok(())
     })
@@ -143,7 +143,7 @@ fn call(
     let ty = func.ty(&*store);
     let mut args = Vec::new();
     for param in ty.params() {
-        args.push(argument(store, *param, numbers)?);
+        args.push(argument(store, param, numbers)?);
     }
     let mut results = vec![Val::I32(0); ty.results().len()];
     Some(match func.call(&mut *store, &args, &mut results) {
@@ -170,10 +170,10 @@ fn argument(store: &mut impl AsContextMut, ty: ValType, numbers: &mut Numbers) -
             if nullable && bits == 0 {
                 Val::AnyRef(None)
             } else {
-                Val::AnyRef(Some(AnyRef::from_i31(store, bits as i32 >> 2)))
+                Val::AnyRef(Some(AnyRef::from_i31(store, bits as i32 >> 2).unwrap()))
             }
         }
-        ValType::Ref(_) => Val::default_for(ty)?,
+        ValType::Ref(_) => Val::default_for(&ty)?,
     })
 }
 

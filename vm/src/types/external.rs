@@ -1,0 +1,171 @@
+//! Types of what modules import and export.
+
+use super::{FuncType, MemoryType, RefType, ValType};
+use crate::error::{Error, Result};
+use crate::registry::TypeRegistry;
+use heapwood_gc_abi::TypeId;
+use heapwood_module as m;
+use std::fmt;
+use std::sync::Arc;
+
+/// A global's type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GlobalType {
+    content: ValType,
+    mutable: bool,
+}
+
+/// A table's type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableType {
+    /// Type of the elements.
+    pub element: RefType,
+    /// Least number of elements.
+    pub min: u64,
+    /// Largest number of elements.
+    pub max: Option<u64>,
+    /// 64-bit indices.
+    pub table64: bool,
+}
+
+/// A tag's type: its parameters are an exception's payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagType {
+    ty: FuncType,
+}
+
+/// The type of something that is imported or exported.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExternType {
+    /// A function.
+    Func(FuncType),
+    /// A table.
+    Table(TableType),
+    /// A memory.
+    Memory(MemoryType),
+    /// A global.
+    Global(GlobalType),
+    /// A tag.
+    Tag(TagType),
+}
+
+/// An import of a module.
+#[derive(Clone, Debug)]
+pub struct ImportType<'m> {
+    /// Module name.
+    pub module: &'m str,
+    /// Field name.
+    pub name: &'m str,
+    /// What it must be.
+    pub ty: ExternType,
+}
+
+/// An export of a module.
+#[derive(Clone, Debug)]
+pub struct ExportType<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// What it is.
+    pub ty: ExternType,
+}
+
+impl GlobalType {
+    /// From a type in terms of the engine.
+    pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::GlobalType) -> GlobalType {
+        GlobalType::new(ValType::from_registry(registry, ty.val), ty.mutable)
+    }
+
+    /// A global of `content`.
+    pub const fn new(content: ValType, mutable: bool) -> GlobalType {
+        GlobalType { content, mutable }
+    }
+
+    /// Type of the value.
+    pub const fn content(&self) -> &ValType {
+        &self.content
+    }
+
+    /// Whether it can be written.
+    pub const fn is_mutable(&self) -> bool {
+        self.mutable
+    }
+}
+
+impl TableType {
+    /// From a type in terms of the engine.
+    pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::TableType) -> TableType {
+        let element = RefType::from_registry(registry, ty.element);
+        TableType { element, min: ty.min, max: ty.max, table64: ty.table64 }
+    }
+
+    /// A table of `element` with 32-bit indices.
+    pub const fn new(element: RefType, min: u64, max: Option<u64>) -> TableType {
+        TableType { element, min, max, table64: false }
+    }
+
+    /// Whether a module could have such a table.
+    ///
+    /// # Errors
+    /// The least size is larger than the largest, or one of them beyond what the table's indices can name.
+    pub(crate) fn check(&self) -> Result<()> {
+        let most = if self.table64 { u64::MAX } else { u64::from(u32::MAX) };
+        let (min, max) = (self.min, self.max.unwrap_or(self.min));
+        if let Some(beyond) = [min, max].into_iter().find(|size| *size > most) {
+            return Err(Error::usage(format!("a table of {beyond} elements with 32-bit indices")));
+        }
+        match min <= max {
+            true => Ok(()),
+            false => Err(Error::usage(format!("a table of at least {min} and at most {max} elements"))),
+        }
+    }
+}
+
+impl TagType {
+    /// A tag with the parameters of `ty`.
+    pub const fn new(ty: FuncType) -> TagType {
+        TagType { ty }
+    }
+
+    /// The function type whose parameters are the payload.
+    pub const fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+}
+
+impl ExternType {
+    /// From a type in terms of the engine.
+    pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::ExternType) -> ExternType {
+        match ty {
+            m::ExternType::Func(id) => ExternType::Func(FuncType::of(registry, TypeId(*id))),
+            m::ExternType::Table(ty) => ExternType::Table(TableType::from_registry(registry, ty)),
+            m::ExternType::Memory(ty) => ExternType::Memory(*ty),
+            m::ExternType::Global(ty) => ExternType::Global(GlobalType::from_registry(registry, ty)),
+            m::ExternType::Tag(id) => ExternType::Tag(TagType::new(FuncType::of(registry, TypeId(*id)))),
+        }
+    }
+
+    /// The function type, if it is a function.
+    pub fn func(&self) -> Option<&FuncType> {
+        match self {
+            ExternType::Func(ty) => Some(ty),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ExternType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExternType::Func(ty) => ty.fmt(f),
+            ExternType::Table(ty) => {
+                f.write_str("(table ")?;
+                m::write_limits(f, ty.table64, ty.min, ty.max)?;
+                write!(f, " {})", ty.element)
+            }
+            ExternType::Memory(ty) => m::write_memory(f, ty),
+            ExternType::Global(ty) if ty.mutable => write!(f, "(global (mut {}))", ty.content),
+            ExternType::Global(ty) => write!(f, "(global {})", ty.content),
+            ExternType::Tag(ty) => write!(f, "(tag {})", ty.ty),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The public functions of `vm/src`, found in its text, and what each of them can be given that belongs somewhere.
+//!
+//! The text is formatted by rustfmt, so an `impl` begins and ends at the start of a line and its functions are indented by
+//! four spaces. A function counts if its type is exported by `lib.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Ways to give a function what does not belong to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Misuse {
+    /// A type, a module, a shared memory or a store of another engine.
+    ForeignEngine,
+    /// A handle or a value of another store.
+    ForeignStore,
+    /// A type whose module is gone, while another module has taken the room.
+    DeadType,
+    /// A handle whose scope is over, while another handle has taken its place.
+    StaleHandle,
+}
+
+/// Folders and files that have no API, with why.
+const BELOW: [(&str, &str); 5] = [
+    ("rt", "below the API"),
+    ("registry", "below the API"),
+    ("snapshot", "below the API"),
+    ("hooks.rs", "breaks stores on purpose, for tests"),
+    ("lib.rs", "exports"),
+];
+
+/// Types that are or hold a store.
+const STORES: [&str; 7] =
+    ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "ExhaustedHeap"];
+/// Types whose values belong to a store.
+const OF_STORES: [&str; 14] = [
+    "Func", "Table", "Memory", "Global", "Tag", "Instance", "Extern", "Val", "Rooted", "Root", "WeakRoot", "WeakEntry",
+    "Exception", "TypedFunc",
+];
+/// Types whose values belong to a scope.
+const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
+/// Types whose values may name a defined type.
+const TYPES: [&str; 10] = [
+    "FuncType", "StructType", "ArrayType", "ValType", "RefType", "HeapType", "TableType", "TagType", "GlobalType",
+    "ExternType",
+];
+/// Other types whose values belong to an engine.
+const OF_ENGINES: [&str; 3] = ["Module", "SharedMemory", "Extern"];
+
+/// All public functions with the misuses that their signatures allow.
+pub fn functions() -> BTreeMap<String, BTreeSet<Misuse>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = exported(&root);
+    let mut found = BTreeMap::new();
+    for (_, text) in sources(&root) {
+        each_function(&text, |receiver, name, signature| {
+            let head = receiver.split('<').next().expect("a first part");
+            if exported.contains(head) {
+                let function = format!("{receiver}::{name}");
+                found.entry(function).or_insert_with(BTreeSet::new).extend(misuses(receiver, signature));
+            }
+        });
+    }
+    found
+}
+
+/// Path and text of the files that may have API.
+fn sources(root: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            if BELOW.iter().any(|(below, _)| *below == relative) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if relative.ends_with(".rs") {
+                files.push((relative, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Names that `lib.rs` exports of this crate.
+fn exported(root: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in ["lib.rs", "types/mod.rs"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for export in text.split("pub use ").skip(1) {
+            let export = export.split(';').next().expect("a first part");
+            if !export.starts_with("heapwood") {
+                names.extend(words(export).filter(|word| word.starts_with(char::is_uppercase)).map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// Calls `found` with receiver, name and signature of each public function of an `impl` or a public trait.
+fn each_function(text: &str, mut found: impl FnMut(&str, &str, &str)) {
+    let mut receiver: Option<String> = None;
+    let (mut is_trait, mut is_hidden) = (false, false);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(header) = line.strip_prefix("impl") {
+            receiver = (!header.contains(" for ")).then(|| self_type(header));
+            is_trait = false;
+        } else if let Some(name) = line.strip_prefix("pub trait ") {
+            receiver = words(name).next().map(str::to_owned);
+            is_trait = true;
+        } else if line.starts_with('}') {
+            receiver = None;
+        }
+        let item = line.trim_start();
+        let is_public = item.starts_with("pub fn ") || item.starts_with("pub const fn ");
+        let of_trait = is_trait && line.starts_with("    fn ");
+        if let (Some(receiver), true, false) = (&receiver, is_public || of_trait, is_hidden) {
+            assert!(line.starts_with("    ") && !line.starts_with("     "), "a function at another depth: {line}");
+            let mut signature = item.to_owned();
+            while !signature.ends_with('{') && !signature.ends_with(';') {
+                signature += lines.next().expect("a signature has an end").trim();
+            }
+            let name = words(&signature[signature.find("fn ").expect("a function") + 3..]).next().expect("a name");
+            found(receiver, name, &signature);
+        }
+        is_hidden = item == "#[doc(hidden)]" || item.starts_with("#[cfg(feature");
+    }
+}
+
+/// `Rooted<AnyRef>` of `<T> Rooted<AnyRef> {`; parameters of the `impl` and lifetimes are left out.
+fn self_type(header: &str) -> String {
+    let mut depth = 0;
+    let of = header.find(|c: char| {
+        depth += (c == '<') as i32 - (c == '>') as i32;
+        depth == 0 && c == ' '
+    });
+    let ty = header[of.expect("a space before the type")..].trim().trim_end_matches('{').trim();
+    match ty.split_once('<') {
+        Some((name, arguments)) if arguments.contains("Ref>") => format!("{name}<{arguments}"),
+        _ => ty.split('<').next().expect("a name").to_owned(),
+    }
+}
+
+fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
+    let parameters = signature.split("->").next().expect("a first part");
+    // What a closure is given and gives does not come from the caller.
+    let parameters = parameters.split("impl Fn(").next().expect("a first part");
+    let is_method = parameters.contains("self");
+    let head = words(receiver).next().expect("a name");
+    let given: BTreeSet<&str> = words(parameters).chain(is_method.then_some(head)).collect();
+    let any = |names: &[&str]| names.iter().any(|name| given.contains(name));
+    let is_head_a_store = head == "Store" && is_method;
+    let has_store = any(&STORES) || is_head_a_store;
+    let is_linker = head == "Linker" && is_method;
+    let has_engine = has_store || is_linker || given.contains("Engine") || signature.contains("other: &");
+    let mut found = BTreeSet::new();
+    if has_engine && (any(&TYPES) || any(&OF_ENGINES) || is_linker && has_store) {
+        found.insert(Misuse::ForeignEngine);
+    }
+    if has_store && (any(&OF_STORES) || is_linker) {
+        found.insert(Misuse::ForeignStore);
+    }
+    if has_engine && any(&TYPES) {
+        found.insert(Misuse::DeadType);
+    }
+    if has_store && any(&OF_SCOPES) {
+        found.insert(Misuse::StaleHandle);
+    }
+    found
+}

@@ -1,0 +1,382 @@
+//! What each public function answers to what does not belong to it.
+
+use crate::listed::Misuse::{self, *};
+use crate::world::{Dead, World, module};
+use heapwood_vm::*;
+use std::fmt::Debug;
+
+/// What is right.
+#[derive(Clone, Copy, Debug)]
+pub enum Right {
+    /// An error that says this.
+    Error(&'static str),
+    /// A panic that says this, which the function's documentation announces.
+    Panic(&'static str),
+    /// This value.
+    Value(&'static str),
+}
+
+/// A misuse of a function.
+pub struct Row {
+    pub function: &'static str,
+    pub misuse: Misuse,
+    pub right: Right,
+    pub run: fn(&mut World) -> Result<String>,
+}
+
+/// An error about a type or a thing of another engine.
+const ENGINE: Right = Right::Error("another engine");
+/// An error about a thing of another store.
+const STORE: Right = Right::Error("a store that it does not belong to");
+/// The same where the function returns no `Result`.
+const STORE_PANIC: Right = Right::Panic("of this store: a ");
+/// An error about a handle.
+const SCOPE: Right = Right::Error("after the end of its scope");
+/// The type means what it meant while its module was there.
+const ALIVE: Right = Right::Value("true");
+
+fn text(value: impl Debug) -> String {
+    format!("{value:?}")
+}
+
+fn any(object: Rooted<AnyRef>) -> Val {
+    Val::AnyRef(Some(object))
+}
+
+fn host_func(w: &mut World) -> Func {
+    let ty = FuncType::new(&w.engine, [ValType::ANYREF, ValType::EXTERNREF, ValType::EXNREF, ValType::FUNCREF], []);
+    Func::new(&mut w.store, ty.unwrap(), |_, _, _| Ok(()))
+}
+
+/// Four arguments of which one is given.
+fn call_with(w: &mut World, arg: Val) -> Result<String> {
+    let nulls = [Val::AnyRef(None), Val::ExternRef(None), Val::ExnRef(None), Val::FuncRef(None)];
+    let args = nulls.map(|null| if std::mem::discriminant(&null) == std::mem::discriminant(&arg) { arg } else { null });
+    let func = host_func(w);
+    func.call(&mut w.store, &args, &mut []).map(text)
+}
+
+fn foreign_func_type(w: &World) -> FuncType {
+    FuncType::new(&w.foreign_engine, [], [ValType::I64]).unwrap()
+}
+
+/// A type of the other engine whose definition the first one has under another number.
+fn foreign_ref(w: &World) -> RefType {
+    RefType::new(true, foreign_func_type(w).into())
+}
+
+fn linker(w: &World) -> Linker<()> {
+    Linker::new(&w.engine)
+}
+
+/// A module that imports `item` of the world's module, and the one that is given.
+fn import(w: &mut World, ty: &str, item: impl Into<Extern>) -> Result<String> {
+    let wants = module(&w.engine, &format!(r#"(module (import "" "" {ty}))"#));
+    Instance::new(&mut w.store, &wants, &[item.into()]).map(text)
+}
+
+macro_rules! rows {
+    ($($function:literal, $misuse:ident, $right:expr => |$w:ident| $run:expr;)*) => {
+        &[$(Row { function: $function, misuse: $misuse, right: $right, run: |$w| $run }),*]
+    };
+}
+
+/// All rows.
+pub static ROWS: &[Row] = rows! {
+    // Types.
+    "FuncType::new", ForeignEngine, ENGINE => |w| FuncType::new(&w.engine, [ValType::Ref(foreign_ref(w))], []).map(text);
+    "FuncType::new", ForeignEngine, ENGINE => |w| FuncType::new(&w.engine, [], [ValType::Ref(foreign_ref(w))]).map(text);
+    "FuncType::new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let made = FuncType::new(&w.engine, [dead.nullable()], [])?;
+        Ok(text(made.params().next() == Some(dead.nullable())))
+    };
+    "FuncType::matches", ForeignEngine, Right::Value("false") => |w| {
+        let here = FuncType::new(&w.engine, [], [ValType::I64])?;
+        Ok(text(here.matches(&foreign_func_type(w)) || here == foreign_func_type(w)))
+    };
+    "FuncType::matches", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        Ok(text(dead.func.matches(&dead.func.clone()) && !dead.func.matches(dead.tag.ty())))
+    };
+    "StructType::matches", ForeignEngine, Right::Value("false") => |w| {
+        let RefKind::Struct(foreign) = w.foreign.object.kind(&w.foreign_store)? else { panic!() };
+        let RefKind::Struct(here) = w.here.object.kind(&w.store)? else { panic!() };
+        Ok(text(here.matches(&foreign) || here == foreign))
+    };
+    "StructType::matches", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let RefKind::Struct(here) = w.here.object.kind(&w.store)? else { panic!() };
+        Ok(text(dead.structure.matches(&dead.structure.clone()) && !dead.structure.matches(&here)))
+    };
+    "ArrayType::matches", ForeignEngine, Right::Value("false") => |w| {
+        let RefKind::Array(foreign) = w.foreign.array.kind(&w.foreign_store)? else { panic!() };
+        let RefKind::Array(here) = w.here.array.kind(&w.store)? else { panic!() };
+        Ok(text(here.matches(&foreign) || here == foreign))
+    };
+    "ArrayType::matches", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let RefKind::Array(here) = w.here.array.kind(&w.store)? else { panic!() };
+        Ok(text(dead.array.matches(&dead.array.clone()) && !dead.array.matches(&here)))
+    };
+
+    // Functions.
+    "Func::new", ForeignEngine, Right::Panic("another engine") => |w| {
+        Ok(text(Func::new(&mut w.store, foreign_func_type(w), |_, _, _| Ok(()))))
+    };
+    "Func::new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let func = Func::new(&mut w.store, dead.func.clone(), |_, _, _| Ok(()));
+        Ok(text(func.ty(&w.store) == dead.func))
+    };
+    "Func::try_new", ForeignEngine, ENGINE => |w| {
+        let ty = foreign_func_type(w);
+        Func::try_new(&mut w.store, ty, |_, _, _| Ok(())).map(text)
+    };
+    "Func::try_new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let func = Func::try_new(&mut w.store, dead.func.clone(), |_, _, _| Ok(()))?;
+        let mut results = [Val::I32(0)];
+        func.call(&mut w.store, &[Val::AnyRef(None)], &mut results)?;
+        Ok(text(results[0].is_null() && func.ty(&w.store) == dead.func))
+    };
+    "Func::ty", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.func.ty(&w.store)));
+    "Func::call", ForeignStore, STORE => |w| {
+        w.there.func.call(&mut w.store, &[Val::I32(1), Val::AnyRef(None)], &mut [Val::I32(0)]).map(text)
+    };
+    "Func::call", ForeignStore, STORE => |w| call_with(w, any(w.there.object));
+    "Func::call", ForeignStore, STORE => |w| call_with(w, any(w.foreign.object));
+    "Func::call", ForeignStore, STORE => |w| call_with(w, Val::ExternRef(Some(w.there.host)));
+    "Func::call", ForeignStore, STORE => |w| call_with(w, Val::ExnRef(Some(w.there.thrown)));
+    "Func::call", ForeignStore, STORE => |w| call_with(w, w.there.func.into());
+    "Func::call", StaleHandle, SCOPE => |w| call_with(w, any(w.stale.any));
+    "Func::call", StaleHandle, SCOPE => |w| call_with(w, Val::ExternRef(Some(w.stale.host)));
+    "Func::call", StaleHandle, SCOPE => |w| call_with(w, Val::ExnRef(Some(w.stale.thrown)));
+    "Func::typed", ForeignStore, STORE => |w| w.there.func.typed::<i32, i32>(&w.store).map(|_| String::new());
+    "TypedFunc::call", ForeignStore, STORE => |w| {
+        let typed = Func::wrap(&mut w.foreign_store, |value: i32| value).typed::<i32, i32>(&w.foreign_store)?;
+        typed.call(&mut w.store, 1).map(text)
+    };
+
+    // Globals.
+    "Global::new", ForeignEngine, ENGINE => |w| {
+        let ty = GlobalType::new(ValType::Ref(foreign_ref(w)), true);
+        Global::new(&mut w.store, ty, Val::FuncRef(None)).map(text)
+    };
+    "Global::new", ForeignStore, STORE => |w| {
+        Global::new(&mut w.store, GlobalType::new(ValType::ANYREF, true), any(w.there.object)).map(text)
+    };
+    "Global::new", StaleHandle, SCOPE => |w| {
+        Global::new(&mut w.store, GlobalType::new(ValType::ANYREF, true), any(w.stale.any)).map(text)
+    };
+    "Global::new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let global = Global::new(&mut w.store, dead.global.clone(), Val::AnyRef(None))?;
+        let refused = global.set(&mut w.store, any(w.here.array)).is_err();
+        Ok(text(refused && global.ty(&w.store) == dead.global))
+    };
+    "Global::ty", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.global.ty(&w.store)));
+    "Global::get", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.global.get(&mut w.store)));
+    "Global::set", ForeignStore, STORE => |w| w.there.global.set(&mut w.store, Val::AnyRef(None)).map(text);
+    "Global::set", ForeignStore, STORE => |w| w.here.global.set(&mut w.store, any(w.there.object)).map(text);
+    "Global::set", StaleHandle, SCOPE => |w| w.here.global.set(&mut w.store, any(w.stale.any)).map(text);
+
+    // Tables.
+    "Table::new", ForeignEngine, ENGINE => |w| {
+        Table::new(&mut w.store, TableType::new(foreign_ref(w), 1, None), Val::FuncRef(None)).map(text)
+    };
+    "Table::new", ForeignStore, STORE => |w| {
+        let ty = TableType::new(RefType::new(true, HeapType::Any), 1, None);
+        Table::new(&mut w.store, ty, any(w.there.object)).map(text)
+    };
+    "Table::new", StaleHandle, SCOPE => |w| {
+        let ty = TableType::new(RefType::new(true, HeapType::Any), 1, None);
+        Table::new(&mut w.store, ty, any(w.stale.any)).map(text)
+    };
+    "Table::new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let table = Table::new(&mut w.store, dead.table.clone(), Val::AnyRef(None))?;
+        let refused = table.set(&mut w.store, 0, any(w.here.object)).is_err();
+        Ok(text(refused && table.ty(&w.store) == dead.table))
+    };
+    "Table::ty", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.table.ty(&w.store)));
+    "Table::size", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.table.size(&w.store)));
+    "Table::get", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.table.get(&mut w.store, 0)));
+    "Table::set", ForeignStore, STORE => |w| w.there.table.set(&mut w.store, 0, Val::AnyRef(None)).map(text);
+    "Table::set", ForeignStore, STORE => |w| w.here.table.set(&mut w.store, 0, any(w.there.object)).map(text);
+    "Table::set", StaleHandle, SCOPE => |w| w.here.table.set(&mut w.store, 0, any(w.stale.any)).map(text);
+    "Table::fill", ForeignStore, STORE => |w| w.there.table.fill(&mut w.store, 0, Val::AnyRef(None), 2).map(text);
+    "Table::fill", ForeignStore, STORE => |w| w.here.table.fill(&mut w.store, 0, any(w.there.object), 2).map(text);
+    "Table::fill", StaleHandle, SCOPE => |w| w.here.table.fill(&mut w.store, 0, any(w.stale.any), 2).map(text);
+    "Table::grow", ForeignStore, STORE => |w| w.there.table.grow(&mut w.store, 1, Val::AnyRef(None)).map(text);
+    "Table::grow", ForeignStore, STORE => |w| w.here.table.grow(&mut w.store, 1, any(w.there.object)).map(text);
+    "Table::grow", StaleHandle, SCOPE => |w| w.here.table.grow(&mut w.store, 1, any(w.stale.any)).map(text);
+
+    // Tags and exceptions.
+    "Tag::new", ForeignEngine, ENGINE => |w| {
+        let ty = FuncType::new(&w.foreign_engine, [ValType::EXTERNREF], [])?;
+        Tag::new(&mut w.store, TagType::new(ty)).map(text)
+    };
+    "Tag::new", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let tag = Tag::new(&mut w.store, dead.tag.clone())?;
+        let refused = Exception::new(&mut w.store, tag, &[any(w.here.object)]).is_err();
+        let exception = Exception::new(&mut w.store, tag, &[Val::AnyRef(None)])?;
+        Ok(text(refused && exception.payload(&mut w.store)?[0].is_null() && tag.ty(&w.store) == dead.tag))
+    };
+    "Tag::ty", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.tag.ty(&w.store)));
+    "Exception::new", ForeignStore, STORE => |w| {
+        Exception::new(&mut w.store, w.there.tag, &[Val::I32(1), Val::AnyRef(None)]).map(text)
+    };
+    "Exception::new", ForeignStore, STORE => |w| {
+        Exception::new(&mut w.store, w.here.tag, &[Val::I32(1), any(w.there.object)]).map(text)
+    };
+    "Exception::new", StaleHandle, SCOPE => |w| {
+        Exception::new(&mut w.store, w.here.tag, &[Val::I32(1), any(w.stale.any)]).map(text)
+    };
+    "Exception::payload", ForeignStore, STORE => |w| w.there.exception.payload(&mut w.store).map(text);
+    "Exception::to_ref", ForeignStore, STORE => |w| w.there.exception.to_ref(&mut w.store).map(text);
+
+    // Memories.
+    "Memory::ty", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.ty(&w.store)));
+    "Memory::size", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.size(&w.store)));
+    "Memory::page_size", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.page_size(&w.store)));
+    "Memory::data_size", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.data_size(&w.store)));
+    "Memory::data", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.data(&w.store)));
+    "Memory::data_mut", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.memory.data_mut(&mut w.store)));
+    "Memory::data_and_store_mut", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.memory.data_and_store_mut(&mut w.store).0))
+    };
+    "Memory::read", ForeignStore, STORE => |w| w.there.memory.read(&w.store, 0, &mut [0; 4]).map(text);
+    "Memory::write", ForeignStore, STORE => |w| w.there.memory.write(&mut w.store, 0, &[1; 4]).map(text);
+    "Memory::grow", ForeignStore, STORE => |w| w.there.memory.grow(&mut w.store, 1).map(text);
+
+    // Instances.
+    "Instance::new", ForeignEngine, ENGINE => |w| Instance::new(&mut w.store, &w.foreign_module, &[]).map(text);
+    "Instance::new", ForeignEngine, ENGINE => |w| {
+        let mut config = Config::new();
+        let engine = Engine::new(config.features(FEATURES.iter().fold(config.enabled(), |all, one| all | one.feature)))?;
+        let wants = module(&engine, r#"(module (import "" "" (memory 1 1 shared)))"#);
+        let shared = w.foreign.shared.clone();
+        Instance::new(&mut Store::new(&engine, ()), &wants, &[shared.into()]).map(text)
+    };
+    "Instance::new", ForeignStore, STORE => |w| {
+        import(w, "(func (param i32 anyref) (result i32))", w.there.func)
+    };
+    "Instance::new", ForeignStore, STORE => |w| import(w, "(memory 1)", w.there.memory);
+    "Instance::new", ForeignStore, STORE => |w| import(w, "(table 1 anyref)", w.there.table);
+    "Instance::new", ForeignStore, STORE => |w| import(w, "(global (mut anyref))", w.there.global);
+    "Instance::new", ForeignStore, STORE => |w| import(w, "(tag (param i32 anyref))", w.there.tag);
+    "Instance::module", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.module(&w.store)));
+    "Instance::get_export", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_export(&mut w.store, "sum")))
+    };
+    "Instance::exports", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.exports(&mut w.store)));
+    "Instance::get_func", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_func(&mut w.store, "sum")));
+    "Instance::get_memory", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_memory(&mut w.store, "memory")))
+    };
+    "Instance::get_shared_memory", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_shared_memory(&mut w.store, "memory")))
+    };
+    "Instance::get_table", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_table(&mut w.store, "table")));
+    "Instance::get_global", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_global(&mut w.store, "global")))
+    };
+    "Instance::get_tag", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_tag(&mut w.store, "tag")));
+    "Instance::get_typed_func", ForeignStore, STORE_PANIC => |w| {
+        w.there.instance.get_typed_func::<i32, i32>(&mut w.store, "sum").map(|_| String::new())
+    };
+    "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.func).ty(&w.store).map(text);
+    "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.table).ty(&w.store).map(text);
+    "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.memory).ty(&w.store).map(text);
+    "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.global).ty(&w.store).map(text);
+    "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.tag).ty(&w.store).map(text);
+    "Extern::ty", ForeignEngine, ENGINE => |w| Extern::from(w.foreign.shared.clone()).ty(&w.store).map(text);
+
+    // Linkers.
+    "Linker::func_new", ForeignEngine, ENGINE => |w| {
+        linker(w).func_new("m", "f", foreign_func_type(w), |_, _, _| Ok(())).map(text)
+    };
+    "Linker::func_new", DeadType, ALIVE => |w| {
+        let (dead, mut linker) = (Dead::new(&w.engine), linker(w));
+        linker.func_new("m", "f", dead.func.clone(), |_, _, _| Ok(()))?;
+        let made = linker.get(&mut w.store, "m", "f")?.unwrap().ty(&w.store)?;
+        Ok(text(made.func() == Some(&dead.func)))
+    };
+    "Linker::define", ForeignEngine, ENGINE => |w| linker(w).define("m", "s", w.foreign.shared.clone()).map(text);
+    "Linker::instance", ForeignEngine, ENGINE => |w| {
+        linker(w).instance(&mut w.foreign_store, "m", w.foreign.instance).map(text)
+    };
+    "Linker::instance", ForeignStore, STORE => |w| linker(w).instance(&mut w.store, "m", w.there.instance).map(text);
+    "Linker::get", ForeignEngine, ENGINE => |w| {
+        let mut linker = linker(w);
+        linker.func_wrap("m", "f", || -> i64 { 1 })?;
+        linker.get(&mut w.foreign_store, "m", "f").map(text)
+    };
+    "Linker::get", ForeignStore, STORE => |w| linker(w).define("m", "f", w.there.func)?.get(&mut w.store, "m", "f").map(text);
+    "Linker::instantiate", ForeignEngine, ENGINE => |w| linker(w).instantiate(&mut w.foreign_store, &w.module).map(text);
+    "Linker::instantiate", ForeignEngine, ENGINE => |w| linker(w).instantiate(&mut w.store, &w.foreign_module).map(text);
+    "Linker::instantiate", ForeignEngine, ENGINE => |w| {
+        linker(w).instantiate(&mut w.foreign_store, &w.foreign_module).map(text)
+    };
+    "Linker::instantiate", ForeignStore, STORE => |w| {
+        let wants = module(&w.engine, r#"(module (import "m" "f" (func (param i32 anyref) (result i32))))"#);
+        linker(w).define("m", "f", w.there.func)?.instantiate(&mut w.store, &wants).map(text)
+    };
+
+    // References.
+    "Val::ref_kind", ForeignStore, STORE => |w| any(w.there.object).ref_kind(&w.store).map(text);
+    "Val::ref_kind", ForeignStore, STORE => |w| Val::ExternRef(Some(w.there.host)).ref_kind(&w.store).map(text);
+    "Val::ref_kind", ForeignStore, STORE => |w| Val::ExnRef(Some(w.there.thrown)).ref_kind(&w.store).map(text);
+    "Val::ref_kind", ForeignStore, STORE => |w| Val::from(w.there.func).ref_kind(&w.store).map(text);
+    "Val::ref_kind", StaleHandle, SCOPE => |w| any(w.stale.any).ref_kind(&w.store).map(text);
+    "Val::ref_kind", StaleHandle, SCOPE => |w| Val::ExternRef(Some(w.stale.host)).ref_kind(&w.store).map(text);
+    "Val::ref_kind", StaleHandle, SCOPE => |w| Val::ExnRef(Some(w.stale.thrown)).ref_kind(&w.store).map(text);
+    "Rooted<AnyRef>::kind", ForeignStore, STORE => |w| w.there.object.kind(&w.store).map(text);
+    "Rooted<AnyRef>::kind", StaleHandle, SCOPE => |w| w.stale.any.kind(&w.store).map(text);
+    "Rooted<AnyRef>::type_index", ForeignEngine, ENGINE => |w| {
+        w.here.object.type_index(&w.store, &w.foreign_module).map(text)
+    };
+    "Rooted<AnyRef>::type_index", ForeignStore, STORE => |w| w.there.object.type_index(&w.store, &w.module).map(text);
+    "Rooted<AnyRef>::type_index", StaleHandle, SCOPE => |w| w.stale.any.type_index(&w.store, &w.module).map(text);
+    "Rooted<AnyRef>::field", ForeignStore, STORE => |w| w.there.object.field(&mut w.store, 0).map(text);
+    "Rooted<AnyRef>::field", StaleHandle, SCOPE => |w| w.stale.any.field(&mut w.store, 0).map(text);
+    "Rooted<AnyRef>::set_field", ForeignStore, STORE => |w| {
+        w.there.object.set_field(&mut w.store, 0, Val::I32(1)).map(text)
+    };
+    "Rooted<AnyRef>::set_field", ForeignStore, STORE => |w| {
+        w.here.object.set_field(&mut w.store, 1, any(w.there.object)).map(text)
+    };
+    "Rooted<AnyRef>::set_field", StaleHandle, SCOPE => |w| w.stale.any.set_field(&mut w.store, 0, Val::I32(1)).map(text);
+    "Rooted<AnyRef>::set_field", StaleHandle, SCOPE => |w| {
+        w.here.object.set_field(&mut w.store, 1, any(w.stale.any)).map(text)
+    };
+    "Rooted<AnyRef>::array_len", ForeignStore, STORE => |w| w.there.array.array_len(&w.store).map(text);
+    "Rooted<AnyRef>::array_len", StaleHandle, SCOPE => |w| w.stale.array.array_len(&w.store).map(text);
+    "Rooted<AnyRef>::element", ForeignStore, STORE => |w| w.there.array.element(&mut w.store, 0).map(text);
+    "Rooted<AnyRef>::element", StaleHandle, SCOPE => |w| w.stale.array.element(&mut w.store, 0).map(text);
+    "Rooted<ExternRef>::kind", ForeignStore, STORE => |w| w.there.host.kind(&w.store).map(text);
+    "Rooted<ExternRef>::kind", StaleHandle, SCOPE => |w| w.stale.host.kind(&w.store).map(text);
+    "Rooted<ExternRef>::data", ForeignStore, STORE => |w| w.there.host.data(&w.store).map(|data| text(data.is_some()));
+    "Rooted<ExternRef>::data", StaleHandle, SCOPE => |w| w.stale.host.data(&w.store).map(|data| text(data.is_some()));
+    "Rooted::to_owned", ForeignStore, STORE => |w| w.there.object.to_owned(&mut w.store).map(text);
+    "Rooted::to_owned", StaleHandle, SCOPE => |w| w.stale.any.to_owned(&mut w.store).map(text);
+    "Rooted::ref_eq", ForeignStore, STORE => |w| w.there.object.ref_eq(&w.store, &w.here.object).map(text);
+    "Rooted::ref_eq", ForeignStore, STORE => |w| w.here.object.ref_eq(&w.store, &w.there.object).map(text);
+    "Rooted::ref_eq", StaleHandle, SCOPE => |w| w.stale.any.ref_eq(&w.store, &w.here.object).map(text);
+    "Rooted::ref_eq", StaleHandle, SCOPE => |w| w.here.object.ref_eq(&w.store, &w.stale.any).map(text);
+    "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
+    "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
+    "Root::to_rooted", ForeignStore, STORE => |w| w.there.owned.to_rooted(&mut w.store).map(text);
+    "Root::downgrade", ForeignStore, STORE => |w| w.there.owned.downgrade(&mut w.store).map(text);
+    "WeakRoot::upgrade", ForeignStore, STORE => |w| w.there.weak.upgrade(&mut w.store).map(text);
+    "WeakEntry::new", ForeignStore, STORE => |w| WeakEntry::new(&mut w.store, &w.there.object, &w.here.host).map(text);
+    "WeakEntry::new", ForeignStore, STORE => |w| WeakEntry::new(&mut w.store, &w.here.object, &w.there.host).map(text);
+    "WeakEntry::new", StaleHandle, SCOPE => |w| WeakEntry::new(&mut w.store, &w.stale.any, &w.here.host).map(text);
+    "WeakEntry::new", StaleHandle, SCOPE => |w| WeakEntry::new(&mut w.store, &w.here.object, &w.stale.host).map(text);
+    "WeakEntry::get", ForeignStore, STORE => |w| w.there.entry.get(&mut w.store).map(text);
+    "WeakEntry::set_value", ForeignStore, STORE => |w| w.there.entry.set_value(&mut w.store, &w.here.host).map(text);
+    "WeakEntry::set_value", ForeignStore, STORE => |w| w.here.entry.set_value(&mut w.store, &w.there.host).map(text);
+    "WeakEntry::set_value", StaleHandle, SCOPE => |w| w.here.entry.set_value(&mut w.store, &w.stale.host).map(text);
+};
