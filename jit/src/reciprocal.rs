@@ -4,6 +4,7 @@
 //! For a divisor d that is no power of two, m is 2^k / d, rounded up. Then `n * m >> k` is n / d, rounded down, for every
 //! n of the type, if what the rounding added is small enough: k is chosen so.
 
+use heapwood_gc_abi::Narrow;
 /// ceil(log2(d)).
 fn bits_of(d: u64) -> u32 {
     64 - (d - 1).leading_zeros()
@@ -30,11 +31,13 @@ pub(crate) fn unsigned32(d: u32) -> Unsigned32 {
     for shift in 32..=32 + bits_of(d) {
         let multiplier = inverse(shift, d);
         let excess = multiplier * d as u128 - (1 << shift);
-        if multiplier <= u32::MAX as u128 && excess <= 1 << (shift - 32) {
-            return Unsigned32::Low { multiplier: multiplier as u32, shift: shift as u8 };
+        if let Ok(multiplier) = u32::try_from(multiplier)
+            && excess <= 1 << (shift - 32)
+        {
+            return Unsigned32::Low { multiplier, shift: shift.narrow() };
         }
     }
-    Unsigned32::High { multiplier: inverse(64, d) as u64 }
+    Unsigned32::High { multiplier: inverse(64, d).narrow() }
 }
 
 /// How n: u64 is divided: `high` is the high half of `n * multiplier`.
@@ -54,14 +57,16 @@ pub(crate) fn unsigned64(d: u64) -> Unsigned64 {
     for shift in 0..bits {
         let multiplier = inverse(64 + shift, d);
         let excess = (multiplier * d as u128) - (1 << (64 + shift));
-        if multiplier <= u64::MAX as u128 && excess <= 1 << shift {
-            return Unsigned64 { multiplier: multiplier as u64, shift: shift as u8, adds: false };
+        if let Ok(multiplier) = u64::try_from(multiplier)
+            && excess <= 1 << shift
+        {
+            return Unsigned64 { multiplier, shift: shift.narrow(), adds: false };
         }
     }
     // 2^(64 + bits) / d - 2^64, rounded up.
     let rest = if bits == 64 { u64::MAX as u128 + 1 - d as u128 } else { (1 << bits) - d as u128 };
     let multiplier = (rest << 64) / d as u128 + 1;
-    Unsigned64 { multiplier: multiplier as u64, shift: bits as u8 - 1, adds: true }
+    Unsigned64 { multiplier: multiplier.narrow(), shift: (bits - 1).narrow(), adds: true }
 }
 
 /// How n: i32 is divided by d > 0: `(n as i64 * multiplier >> shift)`, and 1 more if n is negative.
@@ -75,7 +80,7 @@ pub(crate) struct Signed32 {
 pub(crate) fn signed32(d: u32) -> Signed32 {
     debug_assert!(!d.is_power_of_two() && d < 1 << 31);
     let shift = 31 + bits_of(d as u64);
-    Signed32 { multiplier: inverse(shift, d as u64) as u32, shift: shift as u8 }
+    Signed32 { multiplier: inverse(shift, d as u64).narrow(), shift: shift.narrow() }
 }
 
 /// How n: i64 is divided by d > 0: `(high + n) >> shift`, and 1 more if n is negative, where `high` is the high half of
@@ -90,7 +95,7 @@ pub(crate) struct Signed64 {
 pub(crate) fn signed64(d: u64) -> Signed64 {
     debug_assert!(!d.is_power_of_two() && d < 1 << 63);
     let bits = bits_of(d);
-    Signed64 { multiplier: inverse(63 + bits, d) as u64, shift: bits as u8 - 1 }
+    Signed64 { multiplier: inverse(63 + bits, d).narrow(), shift: (bits - 1).narrow() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the compiler tells the runtime about a function besides its bytes.
 
 use super::{Gpr, TrapKind};
+use heapwood_gc_abi::Narrow;
 
 /// A return address at which the collector, the unwinder or a backtrace may look at a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +100,6 @@ impl FunctionRecord {
     pub fn saved_registers(&self) -> impl Iterator<Item = (Gpr, i32)> + use<> {
         let saved = self.saved;
         let used = (0..3usize).filter(move |k| saved & (1 << k) != 0);
-        used.enumerate().map(|(slot, k)| (super::CALLEE_SAVED[k], super::FRAME_SAVED - 8 * slot as i32))
+        used.enumerate().map(|(slot, k)| (super::CALLEE_SAVED[k], super::FRAME_SAVED - 8 * slot.narrow::<i32>()))
     }
 }

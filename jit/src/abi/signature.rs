@@ -2,6 +2,7 @@
 
 use super::{ARG_GPRS, ARG_XMMS, Gpr, RESULT_GPRS, RESULT_XMMS, Xmm};
 use heapwood_module::ValType;
+use heapwood_module::limits::{PARAMS_MAX, RESULTS_MAX};
 use smallvec::{Array, SmallVec};
 
 /// Where one argument or result travels.
@@ -46,7 +47,14 @@ pub struct CallLayout {
 
 impl CallLayout {
     /// Places of `params` and `results`.
+    ///
+    /// # Panics
+    /// There are more of them than a function type may have. Stubs and frames rely on these limits.
     pub fn new(params: &[ValType], results: &[ValType]) -> CallLayout {
+        assert!(
+            params.len() <= PARAMS_MAX && results.len() <= RESULTS_MAX,
+            "more values than a function type may have"
+        );
         let (params, arg_bytes) = assign(params, &ARG_GPRS, &ARG_XMMS);
         let (results, result_bytes) = assign(results, &RESULT_GPRS, &RESULT_XMMS);
         CallLayout { params, results, arg_bytes, result_bytes }

@@ -108,12 +108,11 @@ pub(super) fn mod_rm(buf: &mut [u8; 16], n: &mut usize, reg: u8, rm: Rm) {
         Rm::Label(_) => put(reg3 | 5),
         Rm::Mem(m) => {
             let base = m.base.0 & 7;
-            let mode = if m.disp == 0 && base != 5 {
-                0x00
-            } else if m.disp as i8 as i32 == m.disp {
-                0x40
-            } else {
-                0x80
+            let short = i8::try_from(m.disp).ok();
+            let mode = match short {
+                Some(0) if base != 5 => 0x00,
+                Some(_) => 0x40,
+                None => 0x80,
             };
             match m.index {
                 None if base != 4 => put(mode | reg3 | base),
@@ -127,12 +126,10 @@ pub(super) fn mod_rm(buf: &mut [u8; 16], n: &mut usize, reg: u8, rm: Rm) {
                     put(shift << 6 | (index.0 & 7) << 3 | base);
                 }
             }
-            if mode == 0x40 {
-                put(m.disp as u8);
-            } else if mode == 0x80 {
-                for b in m.disp.to_le_bytes() {
-                    put(b);
-                }
+            match short {
+                _ if mode == 0x00 => {}
+                Some(disp) => put(disp.cast_unsigned()),
+                None => m.disp.to_le_bytes().into_iter().for_each(put),
             }
         }
     }

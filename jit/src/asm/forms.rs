@@ -3,6 +3,7 @@
 use super::encode::{Map, Opcode, Rm, op, op0f, prefixed};
 use super::{Assembler, Imm, Label, Mem, Width};
 use crate::abi::{Gpr, Xmm};
+use heapwood_gc_abi::{Narrow, low8, low16};
 
 /// The eight classic two-operand operations, by their opcode number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +137,11 @@ impl Sse {
     pub(crate) const MOVUPS_STORE: Sse = Sse(0, 0x11);
 }
 
+/// The bits of an immediate in 64.
+fn sign_extended(imm: i32) -> u64 {
+    i64::from(imm).cast_unsigned()
+}
+
 impl Assembler {
     fn wide(width: Width) -> bool {
         width == Width::W64
@@ -160,7 +166,7 @@ impl Assembler {
     pub(crate) fn alu_mi(&mut self, width: Width, alu: Alu, mem: Mem, imm: i32) {
         if width == Width::W8 {
             self.encode(op(0x80), false, alu as u8, Rm::Mem(mem), false);
-            self.byte(imm as u8);
+            self.byte(imm.narrow::<i8>().cast_unsigned());
         } else {
             self.alu_imm(width, alu, Rm::Mem(mem), imm);
         }
@@ -179,9 +185,9 @@ impl Assembler {
     }
 
     fn alu_imm(&mut self, width: Width, alu: Alu, rm: Rm, imm: i32) {
-        if imm as i8 as i32 == imm {
+        if let Ok(imm) = i8::try_from(imm) {
             self.encode(op(0x83), Self::wide(width), alu as u8, rm, false);
-            self.byte(imm as u8);
+            self.byte(imm.cast_unsigned());
         } else {
             self.encode(op(0x81), Self::wide(width), alu as u8, rm, false);
             self.imm32(imm);
@@ -212,19 +218,19 @@ impl Assembler {
 
     /// Loads a constant into the whole register without touching the flags.
     pub(crate) fn mov_ri(&mut self, dst: Gpr, value: u64) {
-        if value <= u32::MAX as u64 {
+        if let Ok(value) = u32::try_from(value) {
             if dst.0 >= 8 {
                 self.byte(0x41);
             }
             self.byte(0xb8 | (dst.0 & 7));
-            self.imm32(value as u32 as i32);
-        } else if value as i64 as i32 as i64 == value as i64 {
+            self.imm32(value.cast_signed());
+        } else if let Ok(value) = i32::try_from(value.cast_signed()) {
             self.encode(op(0xc7), true, 0, Rm::Reg(dst.0), false);
-            self.imm32(value as i32);
+            self.imm32(value);
         } else {
             self.byte(0x48 | dst.0 >> 3);
             self.byte(0xb8 | (dst.0 & 7));
-            self.imm64(value as i64);
+            self.imm64(value.cast_signed());
         }
     }
 
@@ -362,9 +368,9 @@ impl Assembler {
 
     /// `imul dst, src, imm`.
     pub(crate) fn imul_rri(&mut self, width: Width, dst: Gpr, src: Gpr, imm: i32) {
-        if imm as i8 as i32 == imm {
+        if let Ok(imm) = i8::try_from(imm) {
             self.encode(op(0x6b), Self::wide(width), dst.0, Rm::Reg(src.0), false);
-            self.byte(imm as u8);
+            self.byte(imm.cast_unsigned());
         } else {
             self.encode(op(0x69), Self::wide(width), dst.0, Rm::Reg(src.0), false);
             self.imm32(imm);
@@ -505,7 +511,7 @@ impl Assembler {
             self.byte(0xc3);
         } else {
             self.byte(0xc2);
-            self.code.extend_from_slice(&(bytes as u16).to_le_bytes());
+            self.code.extend_from_slice(&bytes.narrow::<u16>().to_le_bytes());
         }
     }
 

@@ -11,6 +11,8 @@ pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Source, Vex};
 
+use heapwood_gc_abi::Narrow;
+
 /// A position in the code to be bound and jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Label(u32);
@@ -23,7 +25,7 @@ impl Label {
 
     /// The literal of a vector constant other than zero.
     pub(crate) fn from_bits(bits: u64) -> Label {
-        Label(bits as u32 - 1)
+        Label((bits - 1).narrow())
     }
 }
 
@@ -94,8 +96,9 @@ impl Assembler {
     }
 
     pub(crate) fn new_label(&mut self) -> Label {
+        let label = Label(self.labels.len().narrow());
         self.labels.push(UNBOUND);
-        Label(self.labels.len() as u32 - 1)
+        label
     }
 
     pub(crate) fn bind(&mut self, label: Label) {
@@ -110,7 +113,9 @@ impl Assembler {
     }
 
     pub(crate) fn position(&self) -> Position {
-        Position(self.code.len() as u32 | (self.section as u32) << SECTION_SHIFT)
+        let offset = self.code.len();
+        assert!(offset < OFFSET_MASK as usize, "{offset} bytes of code in a section of one function");
+        Position(offset.narrow::<u32>() | (self.section as u32) << SECTION_SHIFT)
     }
 
     /// Goes on in another section; returns where it was.
@@ -141,8 +146,8 @@ impl Assembler {
         let target = self.labels[label.0 as usize];
         let end = self.position().0 + 2;
         let same_section = target != UNBOUND && (target ^ end) & !OFFSET_MASK == 0;
-        let distance = i8::try_from(target.wrapping_sub(end) as i32).ok();
-        distance.filter(|_| same_section).map(|d| d as u8)
+        let distance = i8::try_from(target.wrapping_sub(end).cast_signed()).ok();
+        distance.filter(|_| same_section).map(i8::cast_unsigned)
     }
 
     /// A 4-byte field that receives the distance to `label`.
@@ -201,7 +206,7 @@ impl Assembler {
             while !code.len().is_multiple_of(16) {
                 code.push(0xcc);
             }
-            let start = code.len() as u32;
+            let start = code.len().narrow();
             code.extend_from_slice(section);
             start
         });

@@ -12,7 +12,7 @@ use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, 
 use crate::asm::{Alu, Cond, Imm, Mem, Section, ShiftOp, Sse, Width};
 use crate::first_look::array_by_call;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
-use heapwood_gc_abi::{FieldKind, hot, space};
+use heapwood_gc_abi::{FieldKind, Narrow, hot, low32, space};
 use heapwood_module::{StorageType, TypeIndex, ValType};
 
 impl Compiler<'_> {
@@ -46,11 +46,11 @@ impl Compiler<'_> {
     pub(crate) fn array_new_default(&mut self, ty: TypeIndex) {
         let shift = self.info.types.element(ty).storage.field_kind().shift();
         if let Some(Place::Const(len)) = self.stack.last().map(|o| o.place) {
-            let bytes = array_bytes(shift, len as u32);
+            let bytes = array_bytes(shift, low32(len));
             if bytes <= 512 {
                 self.pop();
-                let fresh = self.allocate_array(ty, len as u32);
-                self.clear_object(&fresh, ARRAY_ELEMENTS_OFFSET, bytes as u32);
+                let fresh = self.allocate_array(ty, low32(len));
+                self.clear_object(&fresh, ARRAY_ELEMENTS_OFFSET, bytes.narrow());
                 return self.push_fresh(fresh, reference_to(ty));
             }
         }
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         self.asm.bind(retry);
         // Length 0 and lengths beyond the inline limit in one compare.
         self.asm.lea(Width::W32, SCRATCH, Mem::base(len, -1));
-        self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, len_max as i32 - 1);
+        self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, len_max.narrow::<i32>() - 1);
         self.asm.jcc(Cond::Ae, big);
         self.words_of(len, shift);
         self.asm.mov_rr(Width::W32, object, ALLOC_TOP);
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         if let Place::Alias(local) = self.stack[height].place {
             self.locals[local as usize].aliases -= 1;
         }
-        self.regs.set(reg, Owner::Stack(height as u32), operand.ty.is_ref());
+        self.regs.set(reg, Owner::Stack(height.narrow()), operand.ty.is_ref());
         self.stack[height].place = Place::Reg(reg);
         reg
     }
@@ -150,7 +150,7 @@ impl Compiler<'_> {
         if shift > 0 {
             self.asm.shift_ri(Width::W32, ShiftOp::Shl, SCRATCH, shift);
         }
-        self.asm.alu_ri(Width::W32, Alu::Add, SCRATCH, ARRAY_ELEMENTS_OFFSET as i32 + 7);
+        self.asm.alu_ri(Width::W32, Alu::Add, SCRATCH, ARRAY_ELEMENTS_OFFSET.narrow::<i32>() + 7);
         self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, -8);
         self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, 2);
     }
@@ -256,7 +256,7 @@ impl Compiler<'_> {
             self.null_site(array, TrapKind::NullArray);
             self.asm.alu_mi(Width::W32, Alu::Cmp, length, constant);
             self.asm.jcc(Cond::Be, out);
-            return Element::Const(constant as u32);
+            return Element::Const(constant.cast_unsigned());
         }
         let reg = self.in_gpr(index);
         self.null_site(array, TrapKind::NullArray);
@@ -267,7 +267,7 @@ impl Compiler<'_> {
 
     /// The operand of an element whose index was checked; may use the scratch register.
     fn element_mem(&mut self, kind: FieldKind, object: Gpr, element: Element) -> Mem {
-        let offset = ARRAY_ELEMENTS_OFFSET as i32;
+        let offset = ARRAY_ELEMENTS_OFFSET.narrow::<i32>();
         match element {
             Element::Const(index) => {
                 let at = offset as u64 + ((index as u64) << kind.shift());

@@ -11,6 +11,7 @@ use super::state::{Owner, Reg};
 use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Locked, Mem, Unary, Width};
+use heapwood_gc_abi::{Narrow, low8, low32};
 use heapwood_module::ValType;
 use wasmparser::MemArg;
 
@@ -170,11 +171,11 @@ impl Compiler<'_> {
         if bytes == 1 {
             return;
         }
-        let mask = bytes as u8 - 1;
-        let offset = memarg.offset as u8 & mask;
+        let mask = bytes.narrow::<u8>() - 1;
+        let offset = low8(memarg.offset) & mask;
         let out = self.trap_label(TrapKind::UnalignedAtomic);
         if let Some(constant) = address.constant() {
-            if (constant as u8).wrapping_add(offset) & mask != 0 {
+            if low8(constant).wrapping_add(offset) & mask != 0 {
                 self.asm.jmp(out);
             }
             return;
@@ -183,7 +184,7 @@ impl Compiler<'_> {
         if offset == 0 {
             self.asm.test_ri8(reg, mask);
         } else {
-            self.asm.lea(Width::W32, SCRATCH, Mem::base(reg, offset as i32));
+            self.asm.lea(Width::W32, SCRATCH, Mem::base(reg, offset.into()));
             self.asm.test_ri8(SCRATCH, mask);
         }
         self.asm.jcc(Cond::Ne, out);
@@ -204,7 +205,7 @@ impl Compiler<'_> {
 
     /// The runtime adds the offset (in two halves, since numbers of calls are small) to the address.
     fn call_atomic(&mut self, entry: Entry<3>, memarg: &MemArg) {
-        let (low, high) = (memarg.offset as u32, (memarg.offset >> 32) as u32);
+        let (low, high) = (low32(memarg.offset), low32(memarg.offset >> 32));
         let leading = [Arg::Number(memarg.memory), Arg::Number(low), Arg::Number(high)];
         self.call_builtin(entry, leading, Some(ValType::I32));
         self.truncate_result(ValType::I32);

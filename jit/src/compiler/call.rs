@@ -11,7 +11,7 @@ use crate::abi::{
 };
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
 use crate::operators::Facts;
-use heapwood_gc_abi::{hot, layout};
+use heapwood_gc_abi::{Narrow, hot, layout};
 use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 
 impl Compiler<'_> {
@@ -50,7 +50,7 @@ impl Compiler<'_> {
         self.facts.must(Facts::SLOW, "a slow path");
         self.may_collect(builtin);
         self.asm.call_mem(builtin_entry(builtin));
-        self.note_safe_point(ref_count, self.regs.refs as u16, None);
+        self.note_safe_point(ref_count, self.regs.refs.narrow(), None);
     }
 
     // ---- before a call
@@ -150,7 +150,7 @@ impl Compiler<'_> {
         self.context_valid = false;
         self.note_safe_point(self.safepoint_refs(), 0, self.handler);
         let results = &self.info.types.func(ty).results;
-        let popped = layout.arg_bytes as i32;
+        let popped = layout.arg_bytes;
         for (k, place) in layout.results.iter().enumerate() {
             let result = results[k];
             match place {
@@ -164,7 +164,7 @@ impl Compiler<'_> {
                         self.spill_refs(self.stack[height].refs_below);
                     }
                     let slot = self.operand_mem(height);
-                    self.copy_memory(result, slot, Mem::base(Gpr::RSP, *at as i32));
+                    self.copy_memory(result, slot, Mem::base(Gpr::RSP, (*at).narrow()));
                 }
             }
         }
@@ -197,9 +197,9 @@ impl Compiler<'_> {
         match callee {
             Callee::Function(function) if function < self.info.imported_functions => {
                 self.need_context();
-                let at = self.env.context.imported_function_offset(function) as i32;
-                let code = at + ContextLayout::IMPORTED_FUNCTION_CODE as i32;
-                let context = at + ContextLayout::IMPORTED_FUNCTION_CONTEXT as i32;
+                let at: i32 = self.env.context.imported_function_offset(function).narrow();
+                let code = at + ContextLayout::IMPORTED_FUNCTION_CODE.narrow::<i32>();
+                let context = at + ContextLayout::IMPORTED_FUNCTION_CONTEXT.narrow::<i32>();
                 self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, code));
                 self.asm.load(Width::W64, CONTEXT, Mem::base(CONTEXT, context));
             }
@@ -209,7 +209,7 @@ impl Compiler<'_> {
                 self.relocate(RelocationTarget::FunctionSlot(function));
             }
             Callee::Object | Callee::NullableObject => {
-                let object = |offset: u32| Mem::indexed(HEAP_BASE, CONTEXT, 2, offset as i32);
+                let object = |offset: u32| Mem::indexed(HEAP_BASE, CONTEXT, 2, offset.narrow());
                 if callee == Callee::NullableObject {
                     self.trap_site(TrapKind::NullFunction);
                 }
@@ -236,9 +236,9 @@ impl Compiler<'_> {
         let reg = self.owned(&mut index).as_gpr();
         let cell = self.table_cell(table);
         let out = self.trap_label(TrapKind::UndefinedElement);
-        self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH as i32));
+        self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH.narrow()));
         self.asm.jcc(Cond::Ae, out);
-        self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS as i32));
+        self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS.narrow()));
         self.asm.load(Width::W32, reg, Mem::indexed(SCRATCH, reg, 2, 0));
         let element = self.info.tables[table as usize].element;
         let wanted = RefType::new(true, HeapType::Type(ty));
@@ -273,10 +273,10 @@ impl Compiler<'_> {
         let from = self.stack.len() - operands;
         self.flush_for_call(from);
         self.need_context();
-        self.frame.need_outgoing(8 * (leading.len() + operands) as u32);
+        self.frame.need_outgoing((8 * (leading.len() + operands)).narrow());
         let mut moves = Moves::new();
         for k in 0..operands {
-            let to = Dest::Mem(Mem::base(Gpr::RSP, 8 * (leading.len() + k) as i32));
+            let to = Dest::Mem(Mem::base(Gpr::RSP, (8 * (leading.len() + k)).narrow()));
             let source = self.operand_source(from + k);
             let ty = self.stack[from + k].ty;
             match (source, to) {
@@ -290,7 +290,7 @@ impl Compiler<'_> {
         }
         self.parallel_move(&moves);
         for (k, arg) in leading.iter().enumerate() {
-            let to = Mem::base(Gpr::RSP, 8 * k as i32);
+            let to = Mem::base(Gpr::RSP, (8 * k).narrow());
             match arg {
                 // The runtime takes the lower half of a `u32` (`ArgType::U32`): the sign in the upper one is nobody's.
                 Arg::Number(n) => self.asm.store_imm(to, Imm::B64(n.cast_signed())),
@@ -375,9 +375,9 @@ impl Compiler<'_> {
                 saved.push((info.ty, reg, home));
             }
         }
-        self.frame.need_outgoing(8 * args.len() as u32);
+        self.frame.need_outgoing((8 * args.len()).narrow());
         for (k, arg) in args.iter().enumerate() {
-            let to = Mem::base(Gpr::RSP, 8 * k as i32);
+            let to = Mem::base(Gpr::RSP, (8 * k).narrow());
             match arg {
                 ColdArg::Reg(gpr) => self.asm.store(Width::W64, to, *gpr),
                 ColdArg::TypeId(ty) => {

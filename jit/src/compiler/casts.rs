@@ -8,7 +8,7 @@ use super::structs::object_mem;
 use crate::abi::{CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, ShiftOp, Width};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
-use heapwood_gc_abi::{Descriptor, ObjectKind, header, space};
+use heapwood_gc_abi::{Descriptor, Narrow, ObjectKind, disp, header, low32, space};
 use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
 
 /// The reference type of a value (an operand of an unreachable path may have any type).
@@ -28,7 +28,7 @@ fn descriptor_mem(offset: i32) -> Mem {
     Mem::indexed(HEAP_BASE, SCRATCH, 3, space::TYPE_TABLE_DISP + offset)
 }
 
-const KIND_OFFSET: i32 = std::mem::offset_of!(Descriptor, kind) as i32;
+const KIND_OFFSET: i32 = disp(std::mem::offset_of!(Descriptor, kind));
 
 impl Compiler<'_> {
     // ---- null
@@ -92,7 +92,7 @@ impl Compiler<'_> {
         let ty = ValType::Ref(RefType::new(false, HeapType::I31));
         let mut value = self.pop();
         if let Some(bits) = value.constant() {
-            return self.push_const(ty, heapwood_gc_abi::i31_encode(bits as u32) as u64);
+            return self.push_const(ty, heapwood_gc_abi::i31_encode(low32(bits)).into());
         }
         let reg = self.owned(&mut value);
         self.asm.shift_ri(Width::W32, ShiftOp::Shl, reg.as_gpr(), 1);
@@ -121,7 +121,7 @@ impl Compiler<'_> {
         let at = self.env.context.function_object_offset(function).expect("validated: a declared function");
         let ty = HeapType::Type(self.info.functions[function as usize]);
         let reg = self.take(false);
-        self.asm.load(Width::W32, reg.as_gpr(), Mem::base(CONTEXT, at as i32));
+        self.asm.load(Width::W32, reg.as_gpr(), Mem::base(CONTEXT, at.narrow()));
         self.push_reg(ValType::Ref(RefType::new(false, ty)), reg);
     }
 
@@ -137,7 +137,7 @@ impl Compiler<'_> {
     /// Jumps to `fail` unless the (non-null, non-i31) object has the type; faults on null at the first instruction.
     pub(crate) fn check_type_id(&mut self, object: Gpr, ty: TypeIndex, fail: Label) {
         self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
         if self.compare_type_id(ty) {
             self.asm.jcc(Cond::Ne, fail);
         } else {
@@ -202,7 +202,7 @@ impl Compiler<'_> {
                     self.asm.jcc(Cond::Ne, if to == HeapType::Eq { success } else { fail });
                 }
                 self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-                self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+                self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
                 self.check_kind(to, fail);
             }
             HeapType::Type(ty) => {
@@ -315,7 +315,7 @@ impl Compiler<'_> {
             self.asm.jcc(Cond::Ne, compare);
         }
         self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT as u8);
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
         self.asm.bind(compare);
         let in_display = self.compare_type_id(ty);
         debug_assert!(in_display, "deep types take the general way");

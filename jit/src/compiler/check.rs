@@ -4,6 +4,7 @@ use super::Compiler;
 use super::exceptions::EXN;
 use super::state::{Loc, Owner, Place, Reg, in_xmm};
 use crate::asm::Section;
+use heapwood_gc_abi::Narrow;
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
@@ -57,7 +58,7 @@ impl Compiler<'_> {
             assert_eq!(operand.refs_below, refs, "reference count below operand {height}");
             refs += operand.ty.is_ref() as u32;
             match operand.place {
-                Place::Reg(reg) => assert_eq!(self.regs.owner(reg), Owner::Stack(height as u32), "owner of {reg:?}"),
+                Place::Reg(reg) => assert_eq!(self.regs.owner(reg), Owner::Stack(height.narrow()), "owner of {reg:?}"),
                 Place::Flags(_) | Place::Direct(_) => {
                     assert_eq!(height + 1, self.stack.len(), "flags or direct result below the top");
                 }
@@ -75,7 +76,7 @@ impl Compiler<'_> {
         }
         for (index, local) in self.locals.iter().enumerate().take(256) {
             if let Loc::Reg { reg, .. } = local.loc {
-                assert_eq!(self.regs.owner(reg), Owner::Local(index as u32), "owner of {reg:?}");
+                assert_eq!(self.regs.owner(reg), Owner::Local(index.narrow()), "owner of {reg:?}");
             }
         }
     }

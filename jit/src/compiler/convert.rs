@@ -22,6 +22,7 @@ impl Truncation {
     }
 
     /// Bits of a float constant of the source type.
+    #[expect(clippy::cast_possible_truncation, reason = "the nearest f32 is meant")]
     fn bits(self, value: f64) -> u64 {
         if self.double() { value.to_bits() } else { (value as f32).to_bits() as u64 }
     }

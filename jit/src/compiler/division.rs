@@ -11,6 +11,7 @@ use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, ShiftOp, Unary, Width};
 use crate::reciprocal::{Signed32, Signed64, Unsigned32, Unsigned64, signed32, signed64, unsigned32, unsigned64};
+use heapwood_gc_abi::{Narrow, low32};
 use heapwood_module::ValType;
 
 /// Which quotient or remainder.
@@ -72,7 +73,7 @@ impl Compiler<'_> {
 
     /// rax and rdx lose all owners but the top two operands.
     pub(super) fn vacate_division_registers(&mut self) {
-        let operands = self.stack.len() as u32 - 2;
+        let operands: u32 = (self.stack.len() - 2).narrow();
         for gpr in [Gpr::RAX, Gpr::RDX] {
             match self.regs.owner(Reg::gpr(gpr)) {
                 Owner::Stack(height) if height >= operands => {}
@@ -118,8 +119,8 @@ impl Compiler<'_> {
     fn divide_by_constant(&mut self, ty: ValType, division: Division, n: u64) -> bool {
         let magnitude = match (division.signed, ty) {
             (false, _) => n,
-            (true, ValType::I64) => (n as i64).unsigned_abs(),
-            (true, _) => (n as i32).unsigned_abs() as u64,
+            (true, ValType::I64) => n.cast_signed().unsigned_abs(),
+            (true, _) => low32(n).cast_signed().unsigned_abs().into(),
         };
         let negative = division.signed && magnitude != n;
         let highest = if ty == ValType::I64 { 1 << 63 } else { 1 << 31 };
@@ -130,8 +131,8 @@ impl Compiler<'_> {
             (true, false) => self.divide_by_power(ty, division, n),
             (true, true) => self.divide_by_power_signed(ty, division, magnitude, negative),
             (false, _) if ty == ValType::I64 => self.divide_by_high_product(ty, division, magnitude, negative),
-            (false, true) => self.divide_by_product(division, signed32(magnitude as u32), magnitude, negative),
-            (false, false) => match unsigned32(n as u32) {
+            (false, true) => self.divide_by_product(division, signed32(magnitude.narrow()), magnitude, negative),
+            (false, false) => match unsigned32(n.narrow()) {
                 Unsigned32::Low { multiplier, shift } => {
                     self.divide_by_product(division, Signed32 { multiplier, shift }, n, false);
                 }
@@ -152,7 +153,7 @@ impl Compiler<'_> {
         let dividend = self.pop_dividend();
         let dst = self.result_reg(ty, Some(&dividend), &[]);
         self.load_value(dst, &dividend);
-        let shift = n.trailing_zeros() as u8;
+        let shift = n.trailing_zeros().narrow();
         if division.remainder {
             self.keep_low_bits(ty, dst.as_gpr(), shift);
         } else if shift > 0 {
@@ -173,7 +174,7 @@ impl Compiler<'_> {
 
     /// Signed, by a power of two: a negative dividend is rounded up by adding the divisor less one.
     fn divide_by_power_signed(&mut self, ty: ValType, division: Division, magnitude: u64, negative: bool) {
-        let (w, shift) = (width(ty), magnitude.trailing_zeros() as u8);
+        let (w, shift) = (width(ty), magnitude.trailing_zeros().narrow::<u8>());
         let mut dividend = self.pop_dividend();
         let source = self.in_gpr(&mut dividend);
         let dst = self.result_reg(ty, None, &[Some(Reg::gpr(source))]);
@@ -236,7 +237,7 @@ impl Compiler<'_> {
             self.asm.shift_ri(Width::W64, ShiftOp::Shr, to, by.shift);
         }
         if division.remainder {
-            self.asm.imul_rri(w, SCRATCH, to, magnitude as i32);
+            self.asm.imul_rri(w, SCRATCH, to, magnitude.narrow::<u32>().cast_signed());
             self.asm.mov_rr(w, to, source);
             self.asm.alu_rr(w, Alu::Sub, to, SCRATCH);
         } else {
@@ -264,7 +265,7 @@ impl Compiler<'_> {
             self.high_product_signed(signed64(magnitude), source);
         } else if ty == ValType::I64 {
             self.high_product(unsigned64(magnitude), source);
-        } else if let Unsigned32::High { multiplier } = unsigned32(magnitude as u32) {
+        } else if let Unsigned32::High { multiplier } = unsigned32(magnitude.narrow()) {
             self.high_product(Unsigned64 { multiplier, shift: 0, adds: false }, source);
         }
         let w = width(ty);

@@ -8,6 +8,7 @@ use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Operand, Owner, Place, Snapshot, bits, in_xmm};
 use crate::abi::{CONTEXT, FRAME_CONTEXT};
 use crate::asm::Width;
+use heapwood_gc_abi::Narrow;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -68,7 +69,7 @@ impl Compiler<'_> {
                 Loc::Slot => self.load_reg(ty, reg, self.in_frame(info.home)),
             }
             self.locals[local as usize].aliases -= 1;
-            self.regs.set(reg, Owner::Stack(height as u32), ty.is_ref());
+            self.regs.set(reg, Owner::Stack(height.narrow()), ty.is_ref());
             self.stack[height].place = Place::Reg(reg);
         }
     }
@@ -121,7 +122,7 @@ impl Compiler<'_> {
             registers,
             dirty,
             consts: consts.collect(),
-            from: listed.start as u32,
+            from: listed.start.narrow(),
             operands: self.stack[listed].iter().copied().collect(),
             context_valid: self.context_valid,
             framed: self.framed,
@@ -188,7 +189,7 @@ impl Compiler<'_> {
             operand.ty = declared[k];
             let below = snapshot.operands.last().copied().or_else(|| settled.checked_sub(1).map(|h| self.stack[h]));
             operand.refs_below = below.map_or(0, |b| b.refs_below + b.ty.is_ref() as u32);
-            let at = (settled + snapshot.operands.len()) as u32;
+            let at = (settled + snapshot.operands.len()).narrow();
             if let Place::Reg(reg) = operand.place {
                 snapshot.registers.set(reg, Owner::Stack(at), operand.ty.is_ref());
             }
@@ -207,7 +208,7 @@ impl Compiler<'_> {
                 Place::Const(bits) if height - from < RESULT_REGISTERS_MAX => {
                     if let Some(reg) = self.take_free(in_xmm(ty)) {
                         self.load_const(ty, reg, bits);
-                        self.regs.set(reg, Owner::Stack(height as u32), ty.is_ref());
+                        self.regs.set(reg, Owner::Stack(height.narrow()), ty.is_ref());
                         self.stack[height].place = Place::Reg(reg);
                     } else {
                         self.force_slot(height);

@@ -12,6 +12,7 @@ use super::state::{Owner, Reg, Snapshot};
 use super::structs::object_mem;
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
 use heapwood_module::{HeapType, RefType, ValType};
@@ -41,7 +42,7 @@ impl Compiler<'_> {
         let params = self.info.types.func(ty).params.clone();
         self.need_context();
         let fresh = self.allocate(layout.object_bytes(), RelocationTarget::ExceptionHeader(ty));
-        self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32));
+        self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow()));
         self.asm.store(Width::W32, self.fresh_mem(&fresh, EXCEPTION_TAG_OFFSET), SCRATCH);
         let from = self.stack.len() - params.len();
         for (k, param) in params.iter().enumerate() {
@@ -91,7 +92,7 @@ impl Compiler<'_> {
     /// From here on exceptions go to a new pad, that of the innermost construct.
     pub(super) fn open_pad(&mut self) {
         let label = self.asm.new_label();
-        self.handler = Some(self.pads.len() as u32);
+        self.handler = Some(self.pads.len().narrow());
         self.pads.push(Pad { label, at: None, used: false, jumped_to: false });
         self.control.last_mut().expect("just entered").inside = self.handler;
     }
@@ -124,7 +125,7 @@ impl Compiler<'_> {
         Snapshot {
             registers,
             dirty: u32::MAX,
-            from: height as u32,
+            from: height.narrow(),
             context_valid: true,
             framed: true,
             ..Snapshot::default()
@@ -193,7 +194,7 @@ impl Compiler<'_> {
 
     pub(super) fn match_tag(&mut self, exception: Gpr, tag: u32, next: Label) {
         self.asm.load(Width::W32, SCRATCH, object_mem(exception, EXCEPTION_TAG_OFFSET));
-        let tag = Mem::base(CONTEXT, self.env.context.tag_offset(tag) as i32);
+        let tag = Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow());
         self.asm.alu_rm(Width::W32, Alu::Cmp, SCRATCH, tag);
         self.asm.jcc(Cond::Ne, next);
     }

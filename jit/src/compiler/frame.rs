@@ -9,6 +9,7 @@ use crate::abi::{
 use crate::asm::{Alu, Assembler, Cond, Imm, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
 use crate::operators::Facts;
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot;
 use heapwood_module::{ContextLayout, FuncType, ValType};
 use smallvec::SmallVec;
@@ -51,7 +52,7 @@ impl FrameLayout {
 
     /// Offset from rbp of reference slot `index`.
     pub(crate) fn ref_slot(&self, index: u32) -> i32 {
-        4 * index as i32 - self.ref_base as i32
+        (4 * index).narrow::<i32>() - self.ref_base.narrow::<i32>()
     }
 
     /// Offset from rbp of the slot of the `index`-th plain operand; its area is made when first needed.
@@ -62,7 +63,7 @@ impl FrameLayout {
             self.low += self.height_max * bytes;
             self.low
         });
-        index as i32 * bytes as i32 - base as i32
+        (index * bytes as usize).narrow::<i32>() - base.narrow::<i32>()
     }
 
     /// Makes room for outgoing arguments and results.
@@ -181,9 +182,9 @@ impl<'a> Compiler<'a> {
             self.frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| *r == MEMORY_BASE).expect("one of them");
         }
         let frame = &mut self.frame;
-        let saves = (-FRAME_CONTEXT) as u32 + 8 * frame.saved_mask.count_ones();
+        let saves = (-FRAME_CONTEXT).cast_unsigned() + 8 * frame.saved_mask.count_ones();
         frame.height_max = self.look.height_max;
-        frame.ref_locals = self.locals.iter().filter(|l| l.ty.is_ref()).count() as u32;
+        frame.ref_locals = self.locals.iter().filter(|l| l.ty.is_ref()).count().narrow();
         frame.ref_base = (saves + 4 * (frame.ref_locals + frame.height_max)).next_multiple_of(8);
         frame.low = frame.ref_base;
         let mut next_ref = 0;
@@ -192,10 +193,10 @@ impl<'a> Compiler<'a> {
                 local.home = frame.ref_slot(next_ref);
                 next_ref += 1;
             } else if let Some(Place::Stack(at)) = self.layout.params.get(index) {
-                local.home = 16 + *at as i32;
+                local.home = 16 + (*at).narrow::<i32>();
             } else {
                 frame.low += if local.ty == ValType::V128 { 16 } else { 8 };
-                local.home = -(frame.low as i32);
+                local.home = -frame.low.narrow::<i32>();
             }
         }
     }
@@ -209,7 +210,7 @@ impl<'a> Compiler<'a> {
                 Place::Stack(_) => continue,
             };
             self.locals[index].loc = Loc::Reg { reg, dirty: true };
-            self.regs.set(reg, Owner::Local(index as u32), self.locals[index].ty.is_ref());
+            self.regs.set(reg, Owner::Local(index.narrow()), self.locals[index].ty.is_ref());
         }
         self.enter_control_function();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
@@ -246,18 +247,22 @@ impl<'a> Compiler<'a> {
             self.save_registers();
             self.clear_ref_locals();
             for (home, at) in &stack_refs {
-                self.copy_memory(ValType::I32, Mem::base(Gpr::RBP, *home), Mem::base(Gpr::RBP, 16 + *at as i32));
+                self.copy_memory(
+                    ValType::I32,
+                    Mem::base(Gpr::RBP, *home),
+                    Mem::base(Gpr::RBP, 16 + (*at).narrow::<i32>()),
+                );
             }
             self.poll(self.frame.ref_locals);
         }
         self.initialize_locals();
         if self.look.uses_memory0 {
             let base = self.env.context.memory_offset(0);
-            self.asm.load(Width::W64, MEMORY_BASE, Mem::base(CONTEXT, base as i32));
+            self.asm.load(Width::W64, MEMORY_BASE, Mem::base(CONTEXT, base.narrow()));
         }
         for (memory, gpr) in &self.frame.bases {
             let base = self.env.context.memory_offset(*memory) + ContextLayout::MEMORY_BASE;
-            self.asm.load(Width::W64, *gpr, Mem::base(CONTEXT, base as i32));
+            self.asm.load(Width::W64, *gpr, Mem::base(CONTEXT, base.narrow()));
         }
     }
 
@@ -319,7 +324,7 @@ impl<'a> Compiler<'a> {
     fn saved_registers(&self) -> impl Iterator<Item = (Gpr, i32)> + use<> {
         let mask = self.frame.saved_mask;
         let saved = (0..3usize).filter(move |k| mask & (1 << k) != 0);
-        saved.enumerate().map(|(slot, k)| (CALLEE_SAVED[k], FRAME_SAVED - 8 * slot as i32))
+        saved.enumerate().map(|(slot, k)| (CALLEE_SAVED[k], FRAME_SAVED - 8 * slot.narrow::<i32>()))
     }
 
     /// Reference slots of locals hold zero before the first safe point.
@@ -336,24 +341,24 @@ impl<'a> Compiler<'a> {
         }
         if bytes > 512 {
             let blocks = bytes / 16 * 16;
-            self.asm.mov_ri(SCRATCH, (blocks as i64).wrapping_neg() as u64);
+            self.asm.mov_ri(SCRATCH, (-i64::from(blocks)).cast_unsigned());
             let again = self.asm.bound_label();
-            let to = Mem::indexed(Gpr::RBP, SCRATCH, 0, start + blocks as i32);
+            let to = Mem::indexed(Gpr::RBP, SCRATCH, 0, start + blocks.narrow::<i32>());
             self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, to);
             self.asm.alu_ri(Width::W64, Alu::Add, SCRATCH, 16);
             self.asm.jcc(Cond::Ne, again);
             at = blocks;
         }
         while bytes - at >= 16 {
-            self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + at as i32));
+            self.asm.sse_rm(Sse::MOVUPS_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + at.narrow::<i32>()));
             at += 16;
         }
         while bytes - at >= 8 {
-            self.asm.store_imm(Mem::base(Gpr::RBP, start + at as i32), Imm::B64(0));
+            self.asm.store_imm(Mem::base(Gpr::RBP, start + at.narrow::<i32>()), Imm::B64(0));
             at += 8;
         }
         if bytes > at {
-            self.asm.store_imm(Mem::base(Gpr::RBP, start + at as i32), Imm::B32(0));
+            self.asm.store_imm(Mem::base(Gpr::RBP, start + at.narrow::<i32>()), Imm::B32(0));
         }
     }
 
@@ -385,7 +390,7 @@ impl<'a> Compiler<'a> {
             }
             let bytes = if local.ty == ValType::V128 { 16 } else { 8 };
             run = match run {
-                Some((start, len)) if start == local.home + bytes as i32 => Some((local.home, len + bytes)),
+                Some((start, len)) if start == local.home + bytes.narrow::<i32>() => Some((local.home, len + bytes)),
                 Some((start, len)) => {
                     self.clear_area(start, len);
                     Some((local.home, bytes))

@@ -6,6 +6,7 @@ use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use crate::operators::Facts;
+use heapwood_gc_abi::{Narrow, low8, low16, low32};
 use heapwood_module::ValType;
 
 /// Bit counts.
@@ -18,7 +19,7 @@ pub(crate) enum BitCount {
 
 /// Normalises a constant to its type: i32 values have a zero upper half.
 pub(super) fn normal(ty: ValType, bits: u64) -> u64 {
-    if ty == ValType::I64 { bits } else { bits as u32 as u64 }
+    if ty == ValType::I64 { bits } else { low32(bits).into() }
 }
 
 /// The value of an ALU operation on constants.
@@ -34,9 +35,14 @@ fn fold_alu(ty: ValType, alu: Alu, a: u64, b: u64) -> u64 {
     normal(ty, value)
 }
 
+/// An i32 as the number that it stands for.
+fn signed32(bits: u64) -> i64 {
+    low32(bits).cast_signed().into()
+}
+
 /// The value of a comparison of constants.
 fn fold_compare(ty: ValType, cond: Cond, a: u64, b: u64) -> bool {
-    let (sa, sb) = if ty == ValType::I64 { (a as i64, b as i64) } else { (a as i32 as i64, b as i32 as i64) };
+    let (sa, sb) = if ty == ValType::I64 { (a.cast_signed(), b.cast_signed()) } else { (signed32(a), signed32(b)) };
     match cond {
         Cond::E => a == b,
         Cond::Ne => a != b,
@@ -142,7 +148,7 @@ impl Compiler<'_> {
             match imm.count_ones() {
                 1 if imm > 0 => {
                     self.move_reg(ty, dst, Reg::gpr(src));
-                    let shift = imm.trailing_zeros() as u8;
+                    let shift = imm.trailing_zeros().narrow();
                     if shift > 0 {
                         self.asm.shift_ri(width(ty), ShiftOp::Shl, dst.as_gpr(), shift);
                     }
@@ -164,7 +170,7 @@ impl Compiler<'_> {
         let mut lhs = self.pop();
         let bits = if ty == ValType::I64 { 64 } else { 32 };
         if let Some(n) = count.constant() {
-            let n = (n % bits) as u8;
+            let n = (n % bits).narrow();
             if let Some(a) = lhs.constant() {
                 return self.push_const(ty, fold_shift(ty, shift, a, n));
             }
@@ -271,7 +277,7 @@ impl Compiler<'_> {
                 self.asm.bit_count(false, 0xbd, w, SCRATCH, src);
                 self.asm.mov_ri(dst.as_gpr(), 2 * bits - 1);
                 self.asm.cmov(Width::W64, Cond::Ne, dst.as_gpr(), SCRATCH);
-                self.asm.alu_ri(Width::W32, Alu::Xor, dst.as_gpr(), bits as i32 - 1);
+                self.asm.alu_ri(Width::W32, Alu::Xor, dst.as_gpr(), bits.narrow::<i32>() - 1);
             }
             BitCount::Ctz => {
                 self.asm.bit_count(false, 0xbc, w, SCRATCH, src);
@@ -288,11 +294,11 @@ impl Compiler<'_> {
         value.ty = ty;
         if let Some(bits) = value.constant() {
             let extended = match from {
-                Width::W8 => bits as i8 as i64,
-                Width::W16 => bits as i16 as i64,
-                _ => bits as i32 as i64,
+                Width::W8 => low8(bits).cast_signed().into(),
+                Width::W16 => low16(bits).cast_signed().into(),
+                _ => signed32(bits),
             };
-            return self.push_const(ty, normal(ty, extended as u64));
+            return self.push_const(ty, normal(ty, extended.cast_unsigned()));
         }
         if let At::Home(_) | At::Slot(_) = value.at {
             // The slot of an i32 holds 32 bits: the load extends.
@@ -311,7 +317,7 @@ impl Compiler<'_> {
     pub(crate) fn i32_wrap_i64(&mut self) {
         let mut value = self.pop();
         if let Some(bits) = value.constant() {
-            return self.push_const(ValType::I32, bits as u32 as u64);
+            return self.push_const(ValType::I32, low32(bits).into());
         }
         value.ty = ValType::I32;
         let in_memory = matches!(value.at, At::Home(_) | At::Slot(_));
@@ -330,7 +336,7 @@ impl Compiler<'_> {
     pub(crate) fn i64_extend_i32_u(&mut self) {
         let mut value = self.pop();
         if let Some(bits) = value.constant() {
-            return self.push_const(ValType::I64, bits as u32 as u64);
+            return self.push_const(ValType::I64, low32(bits).into());
         }
         if let At::Temp(reg) = value.at {
             return self.push_reg(ValType::I64, reg);
@@ -346,21 +352,21 @@ impl Compiler<'_> {
 }
 
 fn fold_shift(ty: ValType, shift: ShiftOp, a: u64, n: u8) -> u64 {
-    let n = n as u32;
+    let n = u32::from(n);
     if ty == ValType::I64 {
         return match shift {
             ShiftOp::Shl => a << n,
             ShiftOp::Shr => a >> n,
-            ShiftOp::Sar => ((a as i64) >> n) as u64,
+            ShiftOp::Sar => (a.cast_signed() >> n).cast_unsigned(),
             ShiftOp::Rol => a.rotate_left(n),
             ShiftOp::Ror => a.rotate_right(n),
         };
     }
-    let a = a as u32;
+    let a = low32(a);
     let value = match shift {
         ShiftOp::Shl => a << n,
         ShiftOp::Shr => a >> n,
-        ShiftOp::Sar => ((a as i32) >> n) as u32,
+        ShiftOp::Sar => (a.cast_signed() >> n).cast_unsigned(),
         ShiftOp::Rol => a.rotate_left(n),
         ShiftOp::Ror => a.rotate_right(n),
     };
@@ -370,9 +376,9 @@ fn fold_shift(ty: ValType, shift: ShiftOp, a: u64, n: u8) -> u64 {
 fn fold_bit_count(ty: ValType, count: BitCount, bits: u64) -> u64 {
     let value = match (count, ty == ValType::I64) {
         (BitCount::Clz, true) => bits.leading_zeros(),
-        (BitCount::Clz, false) => (bits as u32).leading_zeros(),
+        (BitCount::Clz, false) => low32(bits).leading_zeros(),
         (BitCount::Ctz, true) => bits.trailing_zeros(),
-        (BitCount::Ctz, false) => (bits as u32).trailing_zeros(),
+        (BitCount::Ctz, false) => low32(bits).trailing_zeros(),
         (BitCount::Popcnt, _) => bits.count_ones(),
     };
     value as u64

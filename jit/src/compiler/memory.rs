@@ -17,6 +17,7 @@ use super::stored::Stored;
 use super::values::{Value, width};
 use crate::abi::{CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::{ContextLayout, ValType};
 use wasmparser::MemArg;
 
@@ -54,7 +55,7 @@ impl Compiler<'_> {
         }
         self.need_context();
         let at = self.env.context.memory_offset(memory) + ContextLayout::MEMORY_BASE;
-        self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at as i32));
+        self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at.narrow()));
         SCRATCH
     }
 
@@ -75,7 +76,7 @@ impl Compiler<'_> {
         }
         self.need_context();
         let at = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_BASE;
-        self.asm.alu_rm(Width::W64, Alu::Add, SCRATCH, Mem::base(CONTEXT, at as i32));
+        self.asm.alu_rm(Width::W64, Alu::Add, SCRATCH, Mem::base(CONTEXT, at.narrow()));
         Mem::base(SCRATCH, 0)
     }
 
@@ -93,7 +94,7 @@ impl Compiler<'_> {
             reg
         };
         self.asm.mov_rr(Width::W64, SCRATCH, reg);
-        self.asm.shift_ri(Width::W64, ShiftOp::Shr, SCRATCH, MEMORY64_REACH_LOG2 as u8);
+        self.asm.shift_ri(Width::W64, ShiftOp::Shr, SCRATCH, MEMORY64_REACH_LOG2.narrow());
         self.asm.jcc(Cond::Ne, out);
         let offset = if small { memarg.offset } else { 0 };
         self.offset_address(reg, &MemArg { offset, ..*memarg })
@@ -105,10 +106,10 @@ impl Compiler<'_> {
         let reg = self.in_gpr(address);
         self.need_context();
         let cell = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_CELL;
-        let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH as i32);
+        let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH.narrow());
         match i32::try_from(memarg.offset.saturating_add(bytes as u64)) {
             Ok(needed) => {
-                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell as i32));
+                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell.narrow()));
                 self.asm.load(Width::W64, SCRATCH, length);
                 self.asm.alu_ri(Width::W64, Alu::Sub, SCRATCH, needed);
             }
@@ -116,7 +117,7 @@ impl Compiler<'_> {
                 // An end beyond 2^64 is never reached: such an access always traps.
                 let needed = self.take_gpr();
                 self.asm.mov_ri(needed, memarg.offset.saturating_add(bytes as u64));
-                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell as i32));
+                self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell.narrow()));
                 self.asm.load(Width::W64, SCRATCH, length);
                 self.asm.alu_rr(Width::W64, Alu::Sub, SCRATCH, needed);
                 self.release(Reg::gpr(needed));
@@ -179,10 +180,10 @@ impl Compiler<'_> {
         let at = self.env.context.memory_offset(memory) + ContextLayout::MEMORY_CELL;
         let ty = self.address_type(memory);
         let dst = self.result_reg(ty, None, &[]);
-        self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at as i32));
-        let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH as i32);
+        self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, at.narrow()));
+        let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH.narrow());
         self.asm.load(Width::W64, dst.as_gpr(), length);
-        let shift = self.info.memories[memory as usize].page_size_log2 as u8;
+        let shift = self.info.memories[memory as usize].page_size_log2.narrow();
         if shift != 0 {
             self.asm.shift_ri(Width::W64, ShiftOp::Shr, dst.as_gpr(), shift);
         }

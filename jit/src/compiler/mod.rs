@@ -49,6 +49,7 @@ use crate::cpu::CpuFeatures;
 use crate::first_look::{FirstLook, frame_too_large};
 use crate::operators::Facts;
 use control::Control;
+use heapwood_gc_abi::Narrow;
 use heapwood_module::{BranchHint, ContextLayout, FuncBodyJob, FuncType, ModuleError, ModuleInfo, ValType, limits};
 use smallvec::SmallVec;
 use state::{Local, Operand, Registers};
@@ -261,7 +262,7 @@ fn compile_looked_at(
     let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
     compiler.frame.compared |= frame_is_large;
     compiler.branch_hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
-    compiler.body_start = range.start as u32;
+    compiler.body_start = range.start.narrow();
     compiler.compile_body(reader, range.end)?;
     if compiler.frame_bytes() > limits::FRAME_BYTES_MAX {
         return Err(invalid(frame_too_large(range.start)));
@@ -297,7 +298,7 @@ impl<'a> Compiler<'a> {
         let bytes = &self.info.bytes;
         self.enter_function();
         while !reader.eof() {
-            self.offset = reader.original_position() as u32;
+            self.offset = reader.original_position().narrow();
             if self.env.options.source_map {
                 self.source_map.push((self.asm.position(), self.offset));
             }

@@ -7,6 +7,7 @@
 //! 4. Operands below a control frame's `settled` mark are in their slots or constants.
 
 use crate::abi::{Gpr, Xmm};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 
@@ -130,7 +131,7 @@ pub(crate) struct Registers {
 pub(crate) fn bits(mask: u32) -> impl Iterator<Item = Reg> {
     let mut rest = mask;
     std::iter::from_fn(move || {
-        let reg = Reg(rest.trailing_zeros() as u8);
+        let reg = Reg(rest.trailing_zeros().narrow());
         (rest != 0).then(|| {
             rest &= rest - 1;
             reg

@@ -8,7 +8,7 @@ use super::values::Value;
 use crate::abi::{Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
 use crate::first_look::struct_by_call;
-use heapwood_gc_abi::{FieldKind, header};
+use heapwood_gc_abi::{FieldKind, Narrow, header};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
 
 /// How a packed field extends.
@@ -27,7 +27,7 @@ pub(crate) fn reference_to(ty: TypeIndex) -> ValType {
 
 /// A byte of an object.
 pub(crate) fn object_mem(object: Gpr, offset: u32) -> Mem {
-    Mem::indexed(HEAP_BASE, object, 2, offset as i32)
+    Mem::indexed(HEAP_BASE, object, 2, offset.narrow())
 }
 
 impl Compiler<'_> {
@@ -137,7 +137,7 @@ impl Compiler<'_> {
     /// `element`: the index, for arrays.
     pub(crate) fn barrier(&mut self, object: Gpr, element: Option<Element>) {
         let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
-        self.asm.test_mi8(object_mem(object, 0), header::UNLOGGED as u8);
+        self.asm.test_mi8(object_mem(object, 0), header::UNLOGGED.narrow());
         self.asm.jcc(Cond::Ne, cold);
         self.asm.bind(resume);
         let was = self.asm.switch(Section::Cold);

@@ -5,13 +5,14 @@ use super::call::{Arg, entry};
 use super::values::At;
 use crate::abi::{CONTEXT, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::{ContextLayout, ValType};
 
 impl Compiler<'_> {
     /// A table's cell `{elements, length}`: in the context, or behind a pointer there (in the scratch register).
     pub(crate) fn table_cell(&mut self, table: u32) -> Mem {
         self.need_context();
-        let at = Mem::base(CONTEXT, self.env.context.table_offset(table) as i32);
+        let at = Mem::base(CONTEXT, self.env.context.table_offset(table).narrow());
         if table < self.info.imported_tables {
             self.asm.load(Width::W64, SCRATCH, at);
             Mem::base(SCRATCH, 0)
@@ -31,9 +32,9 @@ impl Compiler<'_> {
         let dst = if let At::Temp(reg) = index.at { reg } else { self.take(false) };
         let cell = self.table_cell(table);
         let out = self.trap_label(TrapKind::TableOutOfBounds);
-        self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH as i32));
+        self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH.narrow()));
         self.asm.jcc(Cond::Ae, out);
-        self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS as i32));
+        self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS.narrow()));
         let ty = ValType::Ref(self.info.tables[table as usize].element);
         self.asm.load(Width::W32, dst.as_gpr(), Mem::indexed(SCRATCH, reg, 2, 0));
         self.push_reg(ty, dst);
@@ -47,7 +48,7 @@ impl Compiler<'_> {
         let ty = self.index_type(table);
         let dst = self.result_reg(ty, None, &[]);
         let cell = self.table_cell(table);
-        self.asm.load(Width::W64, dst.as_gpr(), cell.plus(ContextLayout::TABLE_LENGTH as i32));
+        self.asm.load(Width::W64, dst.as_gpr(), cell.plus(ContextLayout::TABLE_LENGTH.narrow()));
         self.push_result(ty, dst);
     }
 

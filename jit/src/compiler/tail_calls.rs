@@ -12,6 +12,7 @@ use super::Compiler;
 use super::call::Callee;
 use crate::abi::{CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Mem, Sse, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::TypeIndex;
 
 /// Bytes of code address, rbp and return address below the staged arguments.
@@ -60,7 +61,7 @@ impl Compiler<'_> {
 
     /// Steps 2 to 4; the code's address is in the scratch register.
     fn replace_frame(&mut self, layout: &CallLayout) {
-        let word = |k: u32| Mem::base(Gpr::RSP, 8 * k as i32);
+        let word = |k: u32| Mem::base(Gpr::RSP, (8 * k).narrow());
         self.asm.store(Width::W64, word(0), SCRATCH);
         for (k, at) in [(1, 0), (2, 8)] {
             self.asm.load(Width::W64, SCRATCH, Mem::base(Gpr::RBP, at));
@@ -68,11 +69,11 @@ impl Compiler<'_> {
         }
         self.restore_saved();
         let words = STAGED_WORDS + layout.arg_bytes / 8;
-        let end = 16 + self.layout.arg_bytes as i32;
-        let start = end - 8 * words as i32;
+        let end = 16 + self.layout.arg_bytes.narrow::<i32>();
+        let start = end - (8 * words).narrow::<i32>();
         for k in (0..words).rev() {
             self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, word(k));
-            self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + 8 * k as i32));
+            self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>()));
         }
         self.asm.lea(Width::W64, Gpr::RSP, Mem::base(Gpr::RBP, start));
         self.asm.pop(SCRATCH);

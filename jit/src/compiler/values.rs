@@ -5,6 +5,7 @@ use super::{Compiler, OPEN_OPERANDS_MAX};
 use crate::abi::{CALLER_SAVED, Gpr, Xmm};
 use crate::asm::{Cond, Label, Mem, Sse, Width};
 use crate::first_look::Hint;
+use heapwood_gc_abi::{Narrow, low32};
 use heapwood_module::ValType;
 
 /// A popped operand.
@@ -43,8 +44,8 @@ impl Value {
     /// What a store may hold itself is another matter: [`super::stored::Stored::imm`].
     pub(crate) fn imm32(&self) -> Option<i32> {
         match (self.at, self.ty) {
-            (At::Const(bits), ValType::I64) => i32::try_from(bits as i64).ok(),
-            (At::Const(bits), ValType::I32) => Some(bits as u32 as i32),
+            (At::Const(bits), ValType::I64) => i32::try_from(bits.cast_signed()).ok(),
+            (At::Const(bits), ValType::I32) => Some(low32(bits).cast_signed()),
             _ => None,
         }
     }
@@ -93,7 +94,7 @@ impl Compiler<'_> {
     pub(crate) fn push_listed(&mut self, operand: Operand) {
         if operand.ty.is_ref() {
             self.ref_heights.truncate(operand.refs_below as usize);
-            self.ref_heights.push(self.stack.len() as u32);
+            self.ref_heights.push(self.stack.len().narrow());
         }
         self.stack.push(operand);
     }
@@ -113,7 +114,7 @@ impl Compiler<'_> {
 
     /// Pushes a register that the instruction owns.
     pub(crate) fn push_reg(&mut self, ty: ValType, reg: Reg) {
-        self.regs.set(reg, Owner::Stack(self.stack.len() as u32), ty.is_ref());
+        self.regs.set(reg, Owner::Stack(self.stack.len().narrow()), ty.is_ref());
         self.push_operand(ty, Place::Reg(reg));
     }
 
@@ -199,7 +200,7 @@ impl Compiler<'_> {
         let free = self.regs.free_mask();
         if xmm {
             let free = free & XMM_MASK;
-            return (free != 0).then(|| Reg(free.trailing_zeros() as u8));
+            return (free != 0).then(|| Reg(free.trailing_zeros().narrow()));
         }
         if free & GPR_MASK == 0 {
             return None;
@@ -407,7 +408,7 @@ impl Compiler<'_> {
     /// Loads a constant without touching the flags (floats: by the constant pool).
     pub(crate) fn load_const(&mut self, ty: ValType, reg: Reg, bits: u64) {
         match ty {
-            ValType::I32 | ValType::Ref(_) => self.asm.mov_ri(reg.as_gpr(), bits as u32 as u64),
+            ValType::I32 | ValType::Ref(_) => self.asm.mov_ri(reg.as_gpr(), low32(bits).into()),
             ValType::I64 => self.asm.mov_ri(reg.as_gpr(), bits),
             _ if bits == 0 => self.asm.sse_rr(Sse::XORPS, reg.as_xmm(), reg.as_xmm()),
             ValType::V128 => self.asm.sse_label(Sse::MOVUPS_LOAD, reg.as_xmm(), Label::from_bits(bits)),

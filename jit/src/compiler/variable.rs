@@ -6,6 +6,7 @@ use super::stored::Stored;
 use super::values::{At, Value};
 use crate::abi::{Builtin, CONTEXT, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::{ContextLayout, ValType};
 
 /// So many locals may be constants: every label looks at them.
@@ -95,7 +96,7 @@ impl Compiler<'_> {
     /// Where a global's cell lies: in the context, or behind a pointer there (in the scratch register).
     fn global_cell(&mut self, global: u32) -> Mem {
         self.need_context();
-        let at = Mem::base(CONTEXT, self.env.context.global_offset(global) as i32);
+        let at = Mem::base(CONTEXT, self.env.context.global_offset(global).narrow());
         if global < self.info.imported_globals {
             self.asm.load(Width::W64, SCRATCH, at);
             Mem::base(SCRATCH, 0)
@@ -129,7 +130,7 @@ impl Compiler<'_> {
 
     /// The remembered set of globals: the first store since the last collection goes out of line.
     fn log_global(&mut self, cell: Mem) {
-        let state = cell.plus(ContextLayout::GLOBAL_STATE as i32);
+        let state = cell.plus(ContextLayout::GLOBAL_STATE.narrow());
         let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
         self.asm.alu_mi(Width::W32, Alu::Cmp, state, 0);
         self.asm.jcc(Cond::E, cold);

@@ -331,7 +331,7 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
 
     ops! {
         // Constants.
-        |c| visit_i32_const(value: i32) => c.push_const(I32, value as u32 as u64);
+        |c| visit_i32_const(value: i32) => c.push_const(I32, value.cast_unsigned().into());
         |c| visit_i64_const(value: i64) => c.push_const(I64, value as u64);
         |c| visit_f32_const(value: wasmparser::Ieee32) => c.push_const(F32, value.bits() as u64);
         |c| visit_f64_const(value: wasmparser::Ieee64) => c.push_const(F64, value.bits());

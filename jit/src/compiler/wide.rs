@@ -5,6 +5,7 @@ use super::state::{Owner, Reg};
 use super::values::{At, Value};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Unary, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType::I64;
 
 /// The sum or the difference.
@@ -61,7 +62,11 @@ impl Compiler<'_> {
         let (mut right, mut left) = (self.pop(), self.pop());
         if let (Some(a), Some(b)) = (left.constant(), right.constant()) {
             let unsigned = a as u128 * b as u128;
-            let product = if signed { (a as i64 as i128 * b as i64 as i128) as u128 } else { unsigned };
+            let product = if signed {
+                (i128::from(a.cast_signed()) * i128::from(b.cast_signed())).cast_unsigned()
+            } else {
+                unsigned
+            };
             return self.push_wide_const(product);
         }
         let (rax, rdx) = (Reg::gpr(Gpr::RAX), Reg::gpr(Gpr::RDX));
@@ -90,7 +95,8 @@ impl Compiler<'_> {
     }
 
     fn push_wide_const(&mut self, value: u128) {
-        self.push_const(I64, value as u64);
-        self.push_const(I64, (value >> 64) as u64);
+        for half in [value & u128::from(u64::MAX), value >> 64] {
+            self.push_const(I64, half.narrow());
+        }
     }
 }

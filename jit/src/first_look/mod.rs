@@ -11,7 +11,7 @@ mod visit;
 
 use crate::abi::CALLER_SAVED;
 use heapwood_gc_abi::layout::array_bytes;
-use heapwood_gc_abi::space;
+use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 use smallvec::SmallVec;
 use visit::Look;
@@ -212,7 +212,7 @@ impl FirstLook {
     }
 
     fn touch(&mut self, local: u32, read: bool, written: bool) {
-        let depth = self.state.open_loops.len().min(4) as u32;
+        let depth = self.state.open_loops.len().min(4).narrow::<u32>();
         let weight = &mut self.weight[local as usize];
         *weight = weight.saturating_add(1 << (3 * depth));
         if read {
@@ -231,7 +231,7 @@ impl FirstLook {
             entry.written |= written;
         } else {
             uses.push(Use { local, weight: 1, written, outer: *stamp });
-            *stamp = (open, uses.len() as u32 - 1);
+            *stamp = (open, uses.len().narrow::<u32>() - 1);
         }
     }
 
@@ -286,7 +286,7 @@ impl FirstLook {
         let is_loop = kind == FrameKind::Loop;
         let mut loop_index = NOWHERE;
         if is_loop && self.live() {
-            loop_index = self.loops.len() as u32;
+            loop_index = self.loops.len().narrow();
             self.loops.push(LoopInfo { start_op: self.state.op, ..LoopInfo::default() });
             self.state.open_loops.push(loop_index);
         }
@@ -314,7 +314,7 @@ impl FirstLook {
     fn revive(&mut self) {
         if self.state.dead_depth == Some(self.state.frames.len()) {
             self.state.dead_depth = None;
-            self.dead.push((self.state.op, self.state.offset as u32));
+            self.dead.push((self.state.op, self.state.offset.narrow()));
         }
     }
 
@@ -352,7 +352,7 @@ impl FirstLook {
                 entry.written |= used.written;
             } else if rank < USES_MAX {
                 outer.push(Use { weight: used.weight.saturating_mul(8), ..*used });
-                *stamp = (parent, outer.len() as u32 - 1);
+                *stamp = (parent, outer.len().narrow::<u32>() - 1);
             }
         }
         self.loops[index as usize].uses = uses;

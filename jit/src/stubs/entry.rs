@@ -1,8 +1,9 @@
 //! From native code into the guest.
 
-use super::{Assembler, VALUE_BYTES, assemble};
+use super::{Assembler, assemble, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, dynasm};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, ENTRY_SP, NATIVE_SP};
 
 /// The trampoline for functions of this layout:
@@ -12,7 +13,7 @@ use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, ENTRY_SP, NATIVE_SP};
 /// Frame on the guest stack: `[rbp + 8]` 0, `[rbp]` 0, then results and arguments on the stack.
 pub fn entry_trampoline(layout: &CallLayout) -> Vec<u8> {
     assemble(|ops| {
-        enter(ops, (layout.arg_bytes + layout.result_bytes) as i32);
+        enter(ops, (layout.arg_bytes + layout.result_bytes).narrow());
         load_arguments(ops, layout);
         dynasm!(ops
             ; .arch x64
@@ -80,23 +81,23 @@ pub(super) fn leave(ops: &mut Assembler) {
 fn load_arguments(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.params, layout.arg_bytes);
     for (index, place) in layout.params.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Stack(offset) if wide[index] => dynasm!(ops
                 ; .arch x64
                 ; movups xmm15, [r11 + at]
-                ; movups [rsp + offset as i32], xmm15
+                ; movups [rsp + offset.narrow::<i32>()], xmm15
             ),
             Place::Stack(offset) => dynasm!(ops
                 ; .arch x64
                 ; mov rax, [r11 + at]
-                ; mov [rsp + offset as i32], rax
+                ; mov [rsp + offset.narrow::<i32>()], rax
             ),
             Place::Gpr(_) | Place::Xmm(_) => {}
         }
     }
     for (index, place) in layout.params.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov Rq(gpr.0), [r11 + at]),
             Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups Rx(xmm.0), [r11 + at]),
@@ -110,7 +111,7 @@ fn load_arguments(ops: &mut Assembler, layout: &CallLayout) {
 fn store_results(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.results, layout.result_bytes);
     for (index, place) in layout.results.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov [r11 + at], Rq(gpr.0)),
             Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups [r11 + at], Rx(xmm.0)),
@@ -118,16 +119,16 @@ fn store_results(ops: &mut Assembler, layout: &CallLayout) {
         }
     }
     for (index, place) in layout.results.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Stack(offset) if wide[index] => dynasm!(ops
                 ; .arch x64
-                ; movups xmm15, [rsp + offset as i32]
+                ; movups xmm15, [rsp + offset.narrow::<i32>()]
                 ; movups [r11 + at], xmm15
             ),
             Place::Stack(offset) => dynasm!(ops
                 ; .arch x64
-                ; mov rax, [rsp + offset as i32]
+                ; mov rax, [rsp + offset.narrow::<i32>()]
                 ; mov [r11 + at], rax
             ),
             Place::Gpr(_) | Place::Xmm(_) => {}

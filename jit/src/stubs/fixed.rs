@@ -6,6 +6,7 @@ use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET};
 use heapwood_gc_abi::space;
+use heapwood_gc_abi::{Narrow, disp, low8};
 
 /// Addresses of the native functions that the stubs call.
 #[derive(Clone, Debug)]
@@ -36,7 +37,15 @@ pub struct FixedStubs {
 }
 
 /// log2 of the references in a chunk.
-const CHUNK_REFS_SHIFT: i8 = space::CHUNK_SHIFT as i8 - 2;
+const CHUNK_REFS_SHIFT: i8 = low8(space::CHUNK_SHIFT as u64 - 2).cast_signed();
+/// Bytes of all saved registers, and of the general ones, which come first.
+const SAVED: i32 = disp(SAVED_BYTES);
+const SAVED_GPRS: i32 = disp(SAVED_GPR_BYTES);
+const ARRAY_LENGTH: i32 = disp(ARRAY_LENGTH_OFFSET as usize);
+/// Reference units from an array to its elements.
+const ARRAY_HEAD: i32 = disp((ARRAY_ELEMENTS_OFFSET / space::REF_SCALE) as usize);
+/// References of the longest array that has no chunks of its own.
+const SMALL_LEN_MAX: i32 = disp(((space::CHUNKED_ARRAY_BYTES_MIN - ARRAY_ELEMENTS_OFFSET) / space::REF_SCALE) as usize);
 
 struct Labels {
     call: DynamicLabel,
@@ -59,7 +68,7 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
             match builtin.kind() {
                 BuiltinKind::Call => dynasm!(ops
                     ; .arch x64
-                    ; mov rax, QWORD *target as i64
+                    ; mov rax, QWORD target.cast_signed()
                     ; jmp =>labels.call
                 ),
                 BuiltinKind::Slow => {
@@ -68,9 +77,9 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
                     }
                     dynasm!(ops
                         ; .arch x64
-                        ; lea rsp, [rsp - SAVED_BYTES as i32]
+                        ; lea rsp, [rsp - SAVED]
                         ; mov [rsp], rax
-                        ; mov rax, QWORD *target as i64
+                        ; mov rax, QWORD target.cast_signed()
                         ; jmp =>labels.slow
                     );
                 }
@@ -93,17 +102,16 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
 /// r11: an array of references and an index. A large array comes here at each store: once its chunk is logged (see
 /// `space::CHUNK_STATE_DISP`), nothing more is to be done. A small one has no state of its own there.
 fn return_if_chunk_is_logged(ops: &mut Assembler) {
-    let small_len_max = (space::CHUNKED_ARRAY_BYTES_MIN - ARRAY_ELEMENTS_OFFSET) / space::REF_SCALE;
     dynasm!(ops
         ; .arch x64
         ; push rax
         ; push rcx
         ; mov eax, r11d
-        ; cmp DWORD [r15 + rax * 4 + ARRAY_LENGTH_OFFSET as i32], small_len_max as i32
+        ; cmp DWORD [r15 + rax * 4 + ARRAY_LENGTH], SMALL_LEN_MAX
         ; jbe >log
         ; mov rcx, r11
         ; shr rcx, 32 + CHUNK_REFS_SHIFT
-        ; add rax, (ARRAY_ELEMENTS_OFFSET / space::REF_SCALE) as i32
+        ; add rax, ARRAY_HEAD
         ; shr rax, CHUNK_REFS_SHIFT
         ; add rax, rcx
         ; neg rcx
@@ -124,7 +132,7 @@ fn return_if_chunk_is_logged(ops: &mut Assembler) {
 fn align(ops: &mut Assembler) -> u32 {
     dynasm!(ops ; .arch x64 ; .align 16);
     let AssemblyOffset(offset) = ops.offset();
-    offset as u32
+    offset.narrow()
 }
 
 /// rax: the native function. The stack holds the return address, above it the arguments.
@@ -163,14 +171,14 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
         dynasm!(ops ; .arch x64 ; mov [rsp + gpr as i32 * 8], Rq(gpr));
     }
     for xmm in 0..16u8 {
-        dynasm!(ops ; .arch x64 ; movups [rsp + SAVED_GPR_BYTES as i32 + xmm as i32 * 16], Rx(xmm));
+        dynasm!(ops ; .arch x64 ; movups [rsp + SAVED_GPRS + xmm as i32 * 16], Rx(xmm));
     }
     dynasm!(ops
         ; .arch x64
         ; mov [r15 + EXIT_FP], rbp
-        ; mov rcx, [rsp + SAVED_BYTES as i32]
+        ; mov rcx, [rsp + SAVED]
         ; mov [r15 + EXIT_PC], rcx
-        ; lea rcx, [rsp + SAVED_BYTES as i32 + 8]
+        ; lea rcx, [rsp + SAVED + 8]
         ; mov [r15 + EXIT_SP], rcx
         ; mov [rsp + 4 * 8], rcx
         ; mov [r15 + EXIT_REGS], rsp
@@ -185,7 +193,7 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
         ; jnz =>labels.special
     );
     for xmm in 0..16u8 {
-        dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPR_BYTES as i32 + xmm as i32 * 16]);
+        dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPRS + xmm as i32 * 16]);
     }
     for gpr in (0..15u8).filter(|gpr| *gpr != 4 && *gpr != 12) {
         dynasm!(ops ; .arch x64 ; mov Rq(gpr), [rsp + gpr as i32 * 8]);
@@ -193,7 +201,7 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
     dynasm!(ops
         ; .arch x64
         ; mov r12d, [r15 + ALLOC_TOP]
-        ; lea rsp, [rsp + SAVED_BYTES as i32]
+        ; lea rsp, [rsp + SAVED]
         ; ret
     );
 }
@@ -222,7 +230,7 @@ fn trap_body(ops: &mut Assembler, labels: &Labels, trap: u64) {
         ; .arch x64
         ; mov rdi, r15
         ; mov rsp, [r15 + NATIVE_SP]
-        ; mov rax, QWORD trap as i64
+        ; mov rax, QWORD trap.cast_signed()
         ; call rax
         ; jmp =>labels.leave
     );
@@ -232,37 +240,37 @@ fn trap_body(ops: &mut Assembler, labels: &Labels, trap: u64) {
 fn barrier_body(ops: &mut Assembler, unwound: u64) {
     dynasm!(ops
         ; .arch x64
-        ; lea rsp, [rsp - (SAVED_BYTES + 8) as i32]
+        ; lea rsp, [rsp - (SAVED + 8)]
     );
     for gpr in (0..16u8).filter(|gpr| *gpr != 4) {
         dynasm!(ops ; .arch x64 ; mov [rsp + gpr as i32 * 8], Rq(gpr));
     }
     for xmm in 0..16u8 {
-        dynasm!(ops ; .arch x64 ; movups [rsp + SAVED_GPR_BYTES as i32 + xmm as i32 * 16], Rx(xmm));
+        dynasm!(ops ; .arch x64 ; movups [rsp + SAVED_GPRS + xmm as i32 * 16], Rx(xmm));
     }
     dynasm!(ops
         ; .arch x64
         ; mov [r15 + EXIT_REGS], rsp
-        ; lea rcx, [rsp + SAVED_BYTES as i32 + 8]
+        ; lea rcx, [rsp + SAVED + 8]
         ; mov [r15 + EXIT_SP], rcx
         ; mov [r15 + ALLOC_TOP], r12d
         ; mov rdi, r15
         ; mov rsp, [r15 + NATIVE_SP]
-        ; mov rax, QWORD unwound as i64
+        ; mov rax, QWORD unwound.cast_signed()
         ; call rax
         ; mov rsp, [r15 + EXIT_REGS]
         ; mov rcx, [r15 + RESUME_PC]
-        ; mov [rsp + SAVED_BYTES as i32], rcx
+        ; mov [rsp + SAVED], rcx
     );
     for xmm in 0..16u8 {
-        dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPR_BYTES as i32 + xmm as i32 * 16]);
+        dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPRS + xmm as i32 * 16]);
     }
     for gpr in (0..15u8).filter(|gpr| *gpr != 4) {
         dynasm!(ops ; .arch x64 ; mov Rq(gpr), [rsp + gpr as i32 * 8]);
     }
     dynasm!(ops
         ; .arch x64
-        ; lea rsp, [rsp + SAVED_BYTES as i32]
+        ; lea rsp, [rsp + SAVED]
         ; ret
     );
 }

@@ -1,9 +1,10 @@
 //! From the guest to a host function.
 
 use super::entry::wide_stack_places;
-use super::{Assembler, VALUE_BYTES, VALUES_MAX, assemble, save_exit_words};
+use super::{Assembler, VALUES_MAX, assemble, save_exit_words, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
 
 /// The code of host functions of this layout; r14 is the host function's context.
@@ -17,7 +18,7 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
     let values = layout.params.len().max(layout.results.len());
     // The guest's rsp may be at the limit, and nobody compares: see `STUB_STACK_BYTES`.
     assert!(values <= VALUES_MAX, "a host function of {values} values");
-    let frame = 8 + values as i32 * VALUE_BYTES;
+    let frame = 8 + value_at(values);
     assemble(|ops| {
         dynasm!(ops
             ; .arch x64
@@ -44,12 +45,12 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
         );
         match layout.arg_bytes {
             0 => dynasm!(ops ; .arch x64 ; ret),
-            bytes => dynasm!(ops ; .arch x64 ; ret bytes as i16),
+            bytes => dynasm!(ops ; .arch x64 ; ret bytes.narrow::<i16>()),
         }
         dynasm!(ops
             ; .arch x64
             ; special:
-            ; mov r11, QWORD special as i64
+            ; mov r11, QWORD special.cast_signed()
             ; jmp r11
         );
     })
@@ -58,18 +59,18 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
 fn save_arguments(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.params, layout.arg_bytes);
     for (index, place) in layout.params.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov [rsp + at], Rq(gpr.0)),
             Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups [rsp + at], Rx(xmm.0)),
             Place::Stack(offset) if wide[index] => dynasm!(ops
                 ; .arch x64
-                ; movups xmm15, [rbp + 16 + offset as i32]
+                ; movups xmm15, [rbp + 16 + offset.narrow::<i32>()]
                 ; movups [rsp + at], xmm15
             ),
             Place::Stack(offset) => dynasm!(ops
                 ; .arch x64
-                ; mov r11, [rbp + 16 + offset as i32]
+                ; mov r11, [rbp + 16 + offset.narrow::<i32>()]
                 ; mov [rsp + at], r11
             ),
         }
@@ -93,7 +94,7 @@ fn call_native(ops: &mut Assembler, dispatch: u64) {
         ; mov rsi, r14
         ; mov rdx, rsp
         ; mov rsp, [r15 + NATIVE_SP]
-        ; mov rax, QWORD dispatch as i64
+        ; mov rax, QWORD dispatch.cast_signed()
         ; call rax
     );
 }
@@ -101,19 +102,19 @@ fn call_native(ops: &mut Assembler, dispatch: u64) {
 /// Stack results first, since they pass through r11 and xmm15; they lie directly above the stack arguments.
 fn load_results(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.results, layout.result_bytes);
-    let area = 16 + layout.arg_bytes as i32;
+    let area = 16 + layout.arg_bytes.narrow::<i32>();
     for (index, place) in layout.results.iter().enumerate() {
-        let at = index as i32 * VALUE_BYTES;
+        let at = value_at(index);
         match *place {
             Place::Stack(offset) if wide[index] => dynasm!(ops
                 ; .arch x64
                 ; movups xmm15, [rsp + at]
-                ; movups [rbp + area + offset as i32], xmm15
+                ; movups [rbp + area + offset.narrow::<i32>()], xmm15
             ),
             Place::Stack(offset) => dynasm!(ops
                 ; .arch x64
                 ; mov r11, [rsp + at]
-                ; mov [rbp + area + offset as i32], r11
+                ; mov [rbp + area + offset.narrow::<i32>()], r11
             ),
             Place::Gpr(gpr) => dynasm!(ops ; .arch x64 ; mov Rq(gpr.0), [rsp + at]),
             Place::Xmm(xmm) => dynasm!(ops ; .arch x64 ; movups Rx(xmm.0), [rsp + at]),

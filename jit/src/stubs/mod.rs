@@ -22,6 +22,7 @@ pub use host::host_trampoline;
 use crate::abi::{RESUME_SAVED, SAVED_BYTES};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_REGS};
 use heapwood_module::limits;
 
@@ -55,7 +56,14 @@ pub const STUB_STACK_BYTES: usize = 20 << 10;
 const _: () =
     assert!(VALUES_MAX * VALUE_BYTES as usize + 64 <= STUB_STACK_BYTES && SAVED_BYTES + 64 <= STUB_STACK_BYTES);
 
+const _: () = assert!(VALUES_MAX * VALUE_BYTES as usize <= i16::MAX as usize, "`ret` pops all arguments");
+
 type Assembler = VecAssembler<X64Relocation>;
+
+/// Offset of a value in the buffers of entry and host trampolines.
+fn value_at(index: usize) -> i32 {
+    (index * VALUE_BYTES as usize).narrow()
+}
 
 fn assemble(emit: impl FnOnce(&mut Assembler)) -> Vec<u8> {
     let mut ops = Assembler::new(0);

@@ -4,6 +4,7 @@
 
 use crate::value::RawVal;
 use heapwood_gc::{Exhausted, Heap};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::RawRef;
 use heapwood_module::{ContextLayout, ValType};
 
@@ -108,7 +109,7 @@ impl GlobalCell {
     /// Writes it. For references the caller enters the cell in the dirty list.
     pub fn set(self, ty: ValType, value: RawVal) {
         match ty {
-            ValType::Ref(_) => self.0.set_u32(ContextLayout::GLOBAL_REF, value[0] as u32),
+            ValType::Ref(_) => self.0.set_u32(ContextLayout::GLOBAL_REF, value[0].narrow()),
             ValType::I32 | ValType::F32 | ValType::I64 | ValType::F64 => self.0.set_u64(0, value[0]),
             ValType::V128 => {
                 self.0.set_u64(0, value[0]);

@@ -9,6 +9,7 @@
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::error::{Error, Result};
+use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{CompiledFunction, FunctionRecord, RelocationTarget, SafePoint, TrapSite};
 
 const FUNCTION_ALIGN: usize = 16;
@@ -51,14 +52,14 @@ impl CodeImage {
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.
     pub fn new(compiled: &[CompiledFunction], imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
-        let functions = lay_out(compiled);
-        let used = functions.last().map_or(0, |last| last.end as usize);
+        let (functions, used) = lay_out(compiled);
         // One byte more: a return address may lie behind the last function.
         let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES);
         let bytes = code_bytes + (compiled.len() * 8).next_multiple_of(PAGE_BYTES);
         if bytes > i32::MAX as usize {
             return Err(Error::limit(format!("a module may have 2 GiB of code; this one has {bytes} bytes")));
         }
+        let functions: Vec<_> = compiled.iter().zip(functions).map(PlacedFunction::new).collect();
         let mut mapping = Mapping::new(bytes, Access::ReadWrite)?;
         let start = mapping.address();
         // SAFETY: R1: just mapped readable and writable, and nobody else knows of it.
@@ -70,7 +71,7 @@ impl CodeImage {
                 let field = at + relocation.offset as usize;
                 let value = match relocation.target {
                     RelocationTarget::FunctionSlot(function) => {
-                        (code_bytes + (function - imported) as usize * 8).wrapping_sub(field + 4) as u32
+                        slot_distance(code_bytes + (function - imported) as usize * 8, field + 4)
                     }
                     RelocationTarget::TypeId(index) => types.type_id(index),
                     RelocationTarget::TypeHeader(index) => types.type_id(index) << 8,
@@ -118,7 +119,7 @@ impl CodeImage {
     pub fn function_at(&self, offset: u32) -> Option<u32> {
         let after = self.functions.partition_point(|function| function.start <= offset);
         let index = after.checked_sub(1)?;
-        (offset < self.functions[index].end).then_some(index as u32)
+        (offset < self.functions[index].end).then(|| index.narrow())
     }
 
     /// The safe point of a return address.
@@ -136,14 +137,27 @@ impl CodeImage {
     }
 }
 
-fn lay_out(compiled: &[CompiledFunction]) -> Vec<PlacedFunction> {
+impl PlacedFunction {
+    fn new((function, start): (&CompiledFunction, usize)) -> PlacedFunction {
+        let end = start + function.code.len();
+        PlacedFunction { start: start.narrow(), end: end.narrow(), record: function.record }
+    }
+}
+
+/// Where each function begins, and the end of the last one: not yet known to be within the limit.
+fn lay_out(compiled: &[CompiledFunction]) -> (Vec<usize>, usize) {
     let mut end = 0usize;
     let place = |function: &CompiledFunction| {
         let start = end.next_multiple_of(FUNCTION_ALIGN);
         end = start + function.code.len();
-        PlacedFunction { start: start as u32, end: end as u32, record: function.record }
+        start
     };
-    compiled.iter().map(place).collect()
+    (compiled.iter().map(place).collect(), end)
+}
+
+/// What a 32-bit field that ends at `end` holds to lead to `slot`.
+fn slot_distance(slot: usize, end: usize) -> u32 {
+    (slot - end).narrow()
 }
 
 fn merge_tables(compiled: &[CompiledFunction], functions: &[PlacedFunction]) -> (Vec<SafePoint>, Vec<TrapSite>) {

@@ -11,6 +11,7 @@ use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use crate::module::Module;
 use heapwood_gc::Heap;
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::ENTRY_FP;
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
 
@@ -81,7 +82,7 @@ pub(super) fn frame_word(address: usize) -> usize {
 
 impl Frames {
     pub fn new(hot: Hot) -> Frames {
-        let barrier = stubs::fixed().barrier() as usize;
+        let barrier = stubs::fixed().barrier().narrow();
         Frames {
             hot,
             activations: Vec::new(),
@@ -106,7 +107,7 @@ impl Frames {
 
     /// An entry is over, by return or by leaving its frames.
     pub fn pop(&mut self, heap: &mut Heap) {
-        let entry_fp = self.hot.get(ENTRY_FP) as usize;
+        let entry_fp = self.hot.get(ENTRY_FP).narrow();
         self.activations.pop().expect("entries and returns are balanced").restore(self.hot);
         activation::poison_dead(self.hot);
         self.activation_left(entry_fp, heap);
@@ -131,7 +132,7 @@ impl Frames {
         let Some(code) = self.code_at(pc) else {
             return false;
         };
-        code.module.code().trap_site((pc - code.start) as u32).is_some()
+        code.module.code().trap_site((pc - code.start).narrow()).is_some()
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -152,19 +153,20 @@ impl Frames {
     pub fn calling_context(&self) -> Option<usize> {
         let frame = self.walk().next_of_activation()?;
         let saves = frame.record.saves_context && !frame.frameless;
-        saves.then(|| frame_word((frame.fp as isize + FRAME_CONTEXT as isize) as usize))
+        saves.then(|| frame_word(frame.fp.wrapping_add_signed(FRAME_CONTEXT as isize)))
     }
 
     /// The trap kind of the instruction at EXIT_PC.
     pub fn trap_kind(&self) -> TrapKind {
         let pc = self.exit().pc;
         let code = self.code_at(pc).expect("the signal handler found the code");
-        code.module.code().trap_site((pc - code.start) as u32).expect("the signal handler found the site").kind
+        code.module.code().trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
     }
 
     /// The innermost handler of the innermost activation for an exception thrown at the exit.
     pub fn find_handler(&self) -> Option<Handler> {
-        let mut saved: [u64; CALLEE_SAVED.len()] = std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k as i32));
+        let mut saved: [u64; CALLEE_SAVED.len()] =
+            std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k.narrow::<i32>()));
         let mut walker = self.walk();
         while let Some(frame) = walker.next_of_activation() {
             let point = frame.point.expect("not at a trap");
@@ -194,6 +196,6 @@ impl Frames {
 fn restore_saved(frame: &Frame<'_>, saved: &mut [u64; CALLEE_SAVED.len()]) {
     for (gpr, offset) in frame.record.saved_registers() {
         let k = CALLEE_SAVED.iter().position(|known| *known == gpr).expect("a callee-saved register");
-        saved[k] = frame_word((frame.fp as isize + offset as isize) as usize) as u64;
+        saved[k] = frame_word(frame.fp.wrapping_add_signed(offset as isize)) as u64;
     }
 }

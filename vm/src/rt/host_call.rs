@@ -5,6 +5,7 @@ use super::entry::Left;
 use crate::error::{Error, ErrorKind};
 use crate::store::HostCall;
 use crate::value::RawVal;
+use heapwood_gc_abi::Narrow;
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
         // SAFETY: R2; the borrow ends before the host function gets the store.
         let store = unsafe { &mut *store };
         store.guest.enter_host(values as usize);
-        (store.guest.host_func(number as u32), store.guest.roots.enter_scope())
+        (store.guest.host_func(number.narrow()), store.guest.roots.enter_scope())
     };
     // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
     let values = unsafe { std::slice::from_raw_parts_mut(values, func.slots()) };

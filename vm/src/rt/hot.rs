@@ -2,8 +2,13 @@
 
 use super::stubs;
 use heapwood_gc::Heap;
+use heapwood_gc_abi::disp;
 use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
+use heapwood_gc_abi::space::HOT_AREA_BYTES;
 use heapwood_jit::abi::Builtin;
+
+/// How far below the heap base they lie.
+const HOT_AREA: i32 = disp(HOT_AREA_BYTES);
 
 /// Access to the hot words of one store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +18,7 @@ impl Hot {
     /// The words of a heap, which must outlive all uses of the result (R5). Fills its table of runtime entry points.
     pub fn of_heap(heap: &Heap) -> Hot {
         let hot = Hot(heap.base());
-        let table = (heap.base() as isize + BUILTIN_TABLE as isize) as *mut u64;
+        let table = heap.base().wrapping_add_signed(BUILTIN_TABLE as isize) as *mut u64;
         const { assert!(Builtin::ALL.len() <= BUILTINS_MAX) };
         for (index, stub) in stubs::fixed().builtins().enumerate() {
             // SAFETY: R5: the table has room for `BUILTINS_MAX` entries.
@@ -29,8 +34,8 @@ impl Hot {
 
     /// The address of a word.
     pub fn address(self, disp: i32) -> *mut u64 {
-        debug_assert!(disp < 0 && disp >= -(heapwood_gc_abi::space::HOT_AREA_BYTES as i32));
-        (self.0 as isize + disp as isize) as *mut u64
+        debug_assert!((-HOT_AREA..0).contains(&disp));
+        self.0.wrapping_add_signed(disp as isize) as *mut u64
     }
 
     /// Reads a u64.

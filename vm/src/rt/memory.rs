@@ -10,6 +10,7 @@ use super::racy::RacyBytes;
 use super::shared::SharedInner;
 use crate::error::{Error, Result};
 use crate::types::MemoryType;
+use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::ContextLayout;
 use std::sync::Arc;
@@ -39,14 +40,14 @@ impl Region {
         let least = ty.min.checked_mul(page).filter(|bytes| *bytes <= limit_bytes(&ty));
         let least = least.ok_or_else(|| Error::limit(format!("a memory of {} pages is not possible", ty.min)))?;
         let reserve = if ty.memory64 && guard64 {
-            (BYTES_MAX_64 + MEMORY64_GUARD_BYTES) as usize
+            (BYTES_MAX_64 + MEMORY64_GUARD_BYTES).narrow()
         } else if ty.memory64 {
             let most = ty.max.and_then(|max| max.checked_mul(page)).unwrap_or(BYTES_MAX_64).min(BYTES_MAX_64);
-            most.max(least) as usize + GUARD_64
+            most.max(least).narrow::<usize>() + GUARD_64
         } else {
             RESERVATION_32
         };
-        Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least as usize))
+        Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least.narrow()))
     }
 
     /// The type that it was made for.

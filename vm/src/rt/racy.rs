@@ -4,6 +4,7 @@
 //! nothing of (R11): each byte is read or written once, in the order of `memmove`; a race mixes old and new bytes, and
 //! that is all it does.
 
+use heapwood_gc_abi::Narrow;
 use std::arch::asm;
 use std::marker::PhantomData;
 
@@ -34,7 +35,7 @@ impl<'m> RacyBytes<'m> {
     pub fn part(self, start: u64, len: u64) -> Option<RacyBytes<'m>> {
         let end = start.checked_add(len)?;
         let fits = end <= self.len as u64;
-        fits.then(|| RacyBytes { start: self.start.wrapping_add(start as usize), len: len as usize, ..self })
+        fits.then(|| RacyBytes { start: self.start.wrapping_add(start.narrow()), len: len.narrow(), ..self })
     }
 
     /// Copies as many bytes out as `target` has.

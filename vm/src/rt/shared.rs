@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::trap::{Trap, TrapKind};
 use crate::types::MemoryType;
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ContextLayout;
 use parking_lot::Mutex;
 use std::cell::UnsafeCell;
@@ -80,7 +81,7 @@ impl SharedInner {
 
     /// Current size in bytes.
     pub fn byte_len(&self) -> usize {
-        self.cell.length.load(Ordering::SeqCst) as usize
+        self.cell.length.load(Ordering::SeqCst).narrow()
     }
 
     /// Grows by `delta` pages if the new size in bytes is `allowed`; the old size in pages.
@@ -88,7 +89,7 @@ impl SharedInner {
         let _growing = self.growing.lock();
         let old = self.byte_len();
         let new = self.region.bytes_after(old, delta)?;
-        if !allowed(new) || !self.region.commit(old, new as usize) {
+        if !allowed(new) || !self.region.commit(old, new.narrow()) {
             return None;
         }
         self.cell.length.store(new, Ordering::SeqCst);
@@ -128,7 +129,7 @@ impl SharedInner {
         interrupt: Option<&InterruptCell>,
     ) -> Result<Waited, Trap> {
         check_address(address, 4, self.byte_len())?;
-        let word = self.region.mapping().start().wrapping_add(address as usize).cast();
+        let word = self.region.mapping().start().wrapping_add(address.narrow()).cast();
         // SAFETY: R1, R11: in bounds and aligned.
         let word = unsafe { AtomicU32::from_ptr(word) };
         let is_expected = || word.load(Ordering::SeqCst) == expected;
@@ -147,7 +148,7 @@ impl SharedInner {
         interrupt: Option<&InterruptCell>,
     ) -> Result<Waited, Trap> {
         check_address(address, 8, self.byte_len())?;
-        let word = self.region.mapping().start().wrapping_add(address as usize).cast();
+        let word = self.region.mapping().start().wrapping_add(address.narrow()).cast();
         // SAFETY: R1, R11: in bounds and aligned.
         let word = unsafe { AtomicU64::from_ptr(word) };
         let is_expected = || word.load(Ordering::SeqCst) == expected;

@@ -6,6 +6,7 @@
 //!    stub, which records the trap on the native stack and leaves to the entry frame.
 
 use super::{stubs, thread};
+use heapwood_gc_abi::{Narrow, low32};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
@@ -65,7 +66,7 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
 unsafe fn redirect(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
     let store = thread::current();
     let registers = &mut context.uc_mcontext.gregs;
-    let register = |index: i32| registers[index as usize] as u64;
+    let register = |index: i32| registers[index as usize].cast_unsigned();
     let pc = register(libc::REG_RIP);
     // SAFETY: R9: the store was set by the entry that this thread is in.
     let Some(store) = (unsafe { store.as_ref() }) else {
@@ -74,7 +75,7 @@ unsafe fn redirect(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucon
     let is_memory_fault = signal == libc::SIGSEGV || signal == libc::SIGBUS;
     // SAFETY: the signals of faults carry an address.
     let address = unsafe { info.si_addr() } as usize;
-    if register(libc::REG_R15) != store.hot().base() as u64 || !store.may_trap(pc as usize) {
+    if register(libc::REG_R15) != store.hot().base() as u64 || !store.may_trap(pc.narrow()) {
         return false;
     }
     if is_memory_fault && !store.is_trap_address(address) {
@@ -85,8 +86,8 @@ unsafe fn redirect(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucon
     hot.set(EXIT_SP, register(libc::REG_RSP));
     hot.set(EXIT_PC, pc);
     hot.set(EXIT_REGS, 0);
-    hot.set_u32(ALLOC_TOP, register(libc::REG_R12) as u32);
-    registers[libc::REG_RIP as usize] = stubs::fixed().trap() as i64;
+    hot.set_u32(ALLOC_TOP, low32(register(libc::REG_R12)));
+    registers[libc::REG_RIP as usize] = stubs::fixed().trap().cast_signed();
     true
 }
 

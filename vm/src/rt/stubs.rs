@@ -7,6 +7,7 @@ use super::builtins;
 use super::host_call;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::error::Result;
+use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::CallLayout;
 use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
 use parking_lot::Mutex;
@@ -141,7 +142,7 @@ fn key(layout: &CallLayout) -> LayoutKey {
     use heapwood_jit::abi::Place;
     let mut bytes = Vec::with_capacity(layout.params.len() * 3 + layout.results.len() * 3 + 10);
     for places in [&layout.params[..], &layout.results[..]] {
-        bytes.extend((places.len() as u32).to_le_bytes());
+        bytes.extend(places.len().narrow::<u32>().to_le_bytes());
         for place in places {
             match *place {
                 Place::Gpr(gpr) => bytes.push(gpr.0),

@@ -6,6 +6,7 @@
 //! 3. In the last two cases it takes itself out. If somebody was faster, it counts as woken.
 
 use super::interrupt::InterruptCell;
+use heapwood_gc_abi::Narrow;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -103,7 +104,7 @@ impl Waiters {
         if queue.is_empty() {
             queues.remove(&address);
         }
-        count as u32
+        count.narrow()
     }
 
     /// Takes a waiter out; `false` if it is out already.

@@ -8,6 +8,7 @@
 
 use super::frames::{Exit, Frames, Position, frame_word};
 use crate::module::Module;
+use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
 /// A frame of compiled code.
@@ -98,7 +99,7 @@ impl<'a> Walker<'a> {
         let pc = if pc == self.frames.barrier { self.frames.watermark_pc() } else { pc };
         let loaded = self.frames.code_at(pc)?;
         let code = loaded.module.code();
-        let offset = (pc - loaded.start) as u32;
+        let offset = (pc - loaded.start).narrow();
         let (point, wasm_offset, frameless) = if at_trap {
             let site = code.trap_site(offset).expect("the guest trapped here");
             (None, site.wasm_offset, site.frameless)

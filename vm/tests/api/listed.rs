@@ -33,14 +33,34 @@ const STORES: [&str; 7] =
     ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "ExhaustedHeap"];
 /// Types whose values belong to a store.
 const OF_STORES: [&str; 14] = [
-    "Func", "Table", "Memory", "Global", "Tag", "Instance", "Extern", "Val", "Rooted", "Root", "WeakRoot", "WeakEntry",
-    "Exception", "TypedFunc",
+    "Func",
+    "Table",
+    "Memory",
+    "Global",
+    "Tag",
+    "Instance",
+    "Extern",
+    "Val",
+    "Rooted",
+    "Root",
+    "WeakRoot",
+    "WeakEntry",
+    "Exception",
+    "TypedFunc",
 ];
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
 /// Types whose values may name a defined type.
 const TYPES: [&str; 10] = [
-    "FuncType", "StructType", "ArrayType", "ValType", "RefType", "HeapType", "TableType", "TagType", "GlobalType",
+    "FuncType",
+    "StructType",
+    "ArrayType",
+    "ValType",
+    "RefType",
+    "HeapType",
+    "TableType",
+    "TagType",
+    "GlobalType",
     "ExternType",
 ];
 /// Other types whose values belong to an engine.

@@ -2,6 +2,7 @@
 //! something else: each public function has a row for each of these that it can be given.
 
 mod listed;
+mod possible;
 mod programs;
 mod rows;
 mod world;
@@ -34,11 +35,17 @@ fn every_public_function_has_its_rows() {
         }
     }
     let known = |name: &&&str| !functions.contains_key(**name);
-    wrong.extend(plain.iter().chain(&rows.keys().copied().collect::<BTreeSet<_>>()).filter(known).map(|name| format!("{name}: there is no such function")));
+    wrong.extend(
+        plain
+            .iter()
+            .chain(&rows.keys().copied().collect::<BTreeSet<_>>())
+            .filter(known)
+            .map(|name| format!("{name}: there is no such function")),
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let with_rows = functions.len() - plain.len();
     println!("{} public functions, {with_rows} with rows", functions.len());
-    assert_eq!((functions.len(), with_rows), (0, 0));
+    assert_eq!((functions.len(), with_rows), (219, 71));
 }
 
 #[test]
@@ -61,7 +68,7 @@ fn what_does_not_belong_is_refused_and_changes_nothing() {
     }
     println!("{} rows", ROWS.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(ROWS.len(), 0);
+    assert_eq!(ROWS.len(), 147);
 }
 
 /// What a panic says.
@@ -76,7 +83,8 @@ fn types_live_as_long_as_the_host_holds_them_and_no_longer() {
     let engine = Engine::default();
     let dead = Dead::new(&engine);
     let text = format!("{} {:?} {:?} {:?}", dead.func, dead.table, dead.global, dead.tag);
-    let others: Vec<_> = (1..20).map(|n| module(&engine, &format!("(module (type (struct {})))", "(field i64) ".repeat(n)))).collect();
+    let others: Vec<_> =
+        (1..20).map(|n| module(&engine, &format!("(module (type (struct {})))", "(field i64) ".repeat(n)))).collect();
     assert_eq!(text, format!("{} {:?} {:?} {:?}", dead.func, dead.table, dead.global, dead.tag));
     let RefType { heap: HeapType::ConcreteStruct(structure), .. } = &dead.table.element else { panic!() };
     assert_eq!(*structure, dead.structure);
@@ -96,9 +104,12 @@ fn a_store_holds_what_its_own_globals_tables_tags_and_functions_name() {
     let table = Table::new(&mut store, dead.table.clone(), Val::AnyRef(None)).unwrap();
     let global = Global::new(&mut store, dead.global.clone(), Val::AnyRef(None)).unwrap();
     let tag = Tag::new(&mut store, dead.tag.clone()).unwrap();
-    let types = |store: &Store<()>| format!("{} {:?} {:?} {:?}", func.ty(store), table.ty(store), global.ty(store), tag.ty(store));
+    let types = |store: &Store<()>| {
+        format!("{} {:?} {:?} {:?}", func.ty(store), table.ty(store), global.ty(store), tag.ty(store))
+    };
     let before = types(&store);
     drop(dead);
-    let _others: Vec<_> = (1..20).map(|n| module(&engine, &format!("(module (type (struct {})))", "(field i64) ".repeat(n)))).collect();
+    let _others: Vec<_> =
+        (1..20).map(|n| module(&engine, &format!("(module (type (struct {})))", "(field i64) ".repeat(n)))).collect();
     assert_eq!(types(&store), before);
 }

@@ -55,7 +55,8 @@ fn function_types_of_the_host_have_the_limits_of_modules() {
     let engine = Engine::default();
     for (count, is_right) in [(0, true), (1_000, true), (1_001, false), (8_200, false), (2_000_000, false)] {
         let types = || vec![ValType::I64; count];
-        let made = [("parameters", FuncType::new(&engine, types(), [])), ("results", FuncType::new(&engine, [], types()))];
+        let made =
+            [("parameters", FuncType::new(&engine, types(), [])), ("results", FuncType::new(&engine, [], types()))];
         for (what, made) in made {
             match made {
                 Ok(ty) => assert!(is_right && ty.params().len() + ty.results().len() == count),
@@ -128,7 +129,8 @@ fn forwarding(engine: &Engine, store: &mut Store<()>, ty: &FuncType, host: Func)
         ty.results().map(word).collect::<String>()
     );
     let args: String = (0..ty.params().len()).map(|index| format!("(local.get {index})")).collect();
-    let text = format!(r#"(module (import "" "" (func $h {signature})) (func (export "f") {signature} (call $h {args})))"#);
+    let text =
+        format!(r#"(module (import "" "" (func $h {signature})) (func (export "f") {signature} (call $h {args})))"#);
     let instance = Instance::new(&mut *store, &module(engine, &text), &[host.into()]).unwrap();
     instance.get_func(store, "f").unwrap()
 }

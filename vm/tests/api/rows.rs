@@ -122,7 +122,8 @@ pub static ROWS: &[Row] = rows! {
 
     // Functions.
     "Func::new", ForeignEngine, Right::Panic("another engine") => |w| {
-        Ok(text(Func::new(&mut w.store, foreign_func_type(w), |_, _, _| Ok(()))))
+        let ty = foreign_func_type(w);
+        Ok(text(Func::new(&mut w.store, ty, |_, _, _| Ok(()))))
     };
     "Func::new", DeadType, ALIVE => |w| {
         let dead = Dead::new(&w.engine);
@@ -183,7 +184,8 @@ pub static ROWS: &[Row] = rows! {
 
     // Tables.
     "Table::new", ForeignEngine, ENGINE => |w| {
-        Table::new(&mut w.store, TableType::new(foreign_ref(w), 1, None), Val::FuncRef(None)).map(text)
+        let ty = TableType::new(foreign_ref(w), 1, None);
+        Table::new(&mut w.store, ty, Val::FuncRef(None)).map(text)
     };
     "Table::new", ForeignStore, STORE => |w| {
         let ty = TableType::new(RefType::new(true, HeapType::Any), 1, None);
@@ -254,8 +256,9 @@ pub static ROWS: &[Row] = rows! {
     // Instances.
     "Instance::new", ForeignEngine, ENGINE => |w| Instance::new(&mut w.store, &w.foreign_module, &[]).map(text);
     "Instance::new", ForeignEngine, ENGINE => |w| {
-        let mut config = Config::new();
-        let engine = Engine::new(config.features(FEATURES.iter().fold(config.enabled(), |all, one| all | one.feature)))?;
+        let mut features = Features::default();
+        features.set("threads", true).unwrap();
+        let engine = Engine::new(Config::new().features(features))?;
         let wants = module(&engine, r#"(module (import "" "" (memory 1 1 shared)))"#);
         let shared = w.foreign.shared.clone();
         Instance::new(&mut Store::new(&engine, ()), &wants, &[shared.into()]).map(text)

@@ -71,9 +71,12 @@ fn engine() -> Engine {
 
 fn things(store: &mut Store<()>, module: &Module) -> Things {
     let instance = Instance::new(&mut *store, module, &[]).unwrap();
-    let made = |store: &mut Store<()>, name| match call(store, instance.get_func(&mut *store, name).unwrap(), &[]) {
-        Val::AnyRef(Some(object)) => object,
-        other => panic!("{other:?}"),
+    let made = |store: &mut Store<()>, name| {
+        let func = instance.get_func(&mut *store, name).unwrap();
+        match call(store, func, &[]) {
+            Val::AnyRef(Some(object)) => object,
+            other => panic!("{other:?}"),
+        }
     };
     let (object, array) = (made(store, "object"), made(store, "array"));
     let throw = instance.get_func(&mut *store, "throw").unwrap();

@@ -7,6 +7,7 @@ use crate::compiler::Compiler;
 use crate::compiler::edges::Edge;
 use crate::compiler::moves::{Dest, Move, Moves, Source};
 use crate::compiler::state::{Place, Reg};
+use heapwood_gc_abi::Narrow;
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
@@ -183,7 +184,7 @@ impl Compiler<'_> {
             let to = match place {
                 abi::Place::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
                 abi::Place::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
-                abi::Place::Stack(at) => Dest::Mem(Mem::base(base, (offset + at) as i32)),
+                abi::Place::Stack(at) => Dest::Mem(Mem::base(base, (offset + at).narrow())),
             };
             moves.push(Move { ty: self.stack[height].ty, from: self.operand_source(height), to });
         }

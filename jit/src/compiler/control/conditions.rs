@@ -6,6 +6,7 @@ use crate::asm::{Cond, Label, Section, Width};
 use crate::compiler::Compiler;
 use crate::compiler::state::Snapshot;
 use crate::compiler::values::{At, Value};
+use heapwood_gc_abi::low32;
 use wasmparser::FrameKind;
 
 /// A popped condition.
@@ -24,7 +25,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         match value.at {
             At::Flags(cond) => Condition::Flags(cond),
-            At::Const(bits) => Condition::Always(bits as u32 != 0),
+            At::Const(bits) => Condition::Always(low32(bits) != 0),
             _ => {
                 let reg = self.in_gpr(&mut value);
                 Condition::Register(reg, value)

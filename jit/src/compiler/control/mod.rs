@@ -10,6 +10,7 @@ use super::Compiler;
 use super::state::{Place, Snapshot};
 use crate::abi::TrapKind;
 use crate::asm::{Label, Section};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 use wasmparser::FrameKind;
@@ -217,7 +218,7 @@ impl Compiler<'_> {
         let keep = Snapshot {
             registers: self.pinned_registers(),
             dirty: u32::MAX,
-            from: height as u32,
+            from: height.narrow(),
             // In a function that calls nothing the register holds it throughout.
             context_valid: !self.saves_context(),
             framed: self.framed,

@@ -4,6 +4,7 @@ use super::super::Compiler;
 use super::{Order, S};
 use crate::abi::Xmm;
 use crate::asm::Vex;
+use heapwood_gc_abi::Narrow;
 
 /// Which half of a vector is widened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +59,7 @@ impl Compiler<'_> {
     pub(crate) fn v_popcnt_bytes(&mut self) {
         let mut value = self.pop();
         let src = self.in_xmm(&mut value);
-        let counts: [u8; 16] = std::array::from_fn(|i| i.count_ones() as u8);
+        let counts: [u8; 16] = std::array::from_fn(|i| i.count_ones().narrow());
         let (table, low) = (self.literal(counts), self.literal([0x0f]));
         let counted = self.take_xmm();
         let dst = self.result_of(&[&value]);

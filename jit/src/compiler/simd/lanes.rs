@@ -7,6 +7,7 @@ use super::super::values::{At, Value};
 use super::{S, repeat};
 use crate::abi::Xmm;
 use crate::asm::{Mem, Source, Vex, Width};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use heapwood_module::ValType::{F32, F64, V128};
 
@@ -119,7 +120,7 @@ impl Compiler<'_> {
         let Load { ty, width, signed } = load;
         if let Some(mem) = self.in_memory(&value) {
             let dst = self.result_reg(ty, None, &[]);
-            self.load_wide(load, dst, mem.plus(lane as i32 * bytes_of(width) as i32));
+            self.load_wide(load, dst, mem.plus(i32::from(lane) * bytes_of(width).narrow::<i32>()));
             return self.push_result(ty, dst);
         }
         let src = self.in_xmm(&mut value);
@@ -142,7 +143,7 @@ impl Compiler<'_> {
         if let Some(mem) = self.in_memory(&value) {
             let dst = self.result_reg(ty, None, &[]);
             let size = if ty == F64 { 8 } else { 4 };
-            self.load_reg(ty, dst, mem.plus(lane as i32 * size));
+            self.load_reg(ty, dst, mem.plus(i32::from(lane) * size));
             return self.push_result(ty, dst);
         }
         let src = self.in_xmm(&mut value);

@@ -5,6 +5,7 @@ use super::super::values::Value;
 use super::S;
 use crate::abi::{SCRATCH, Xmm};
 use crate::asm::{Alu, ShiftOp, Vex, Width};
+use heapwood_gc_abi::{Narrow, low32};
 use heapwood_module::ValType::V128;
 
 /// Shift by a constant and by a count in a vector register.
@@ -35,9 +36,9 @@ impl Compiler<'_> {
     pub(crate) fn v_shift(&mut self, lane: Width, shift: ShiftOp) {
         let (count, mut value) = (self.pop(), self.pop());
         if let Some(n) = count.constant() {
-            return match n as u32 % lane_bits(lane) {
+            return match low32(n) % lane_bits(lane) {
                 0 => self.push_value(V128, value),
-                n => self.shift_by(lane, shift, value, n as u8),
+                n => self.shift_by(lane, shift, value, n.narrow()),
             };
         }
         let src = self.in_xmm(&mut value);
@@ -60,7 +61,7 @@ impl Compiler<'_> {
     fn shift_count(&mut self, mut count: Value, lane: Width) {
         let reg = self.in_gpr(&mut count);
         self.asm.mov_rr(Width::W32, SCRATCH, reg);
-        self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, lane_bits(lane) as i32 - 1);
+        self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, lane_bits(lane).narrow::<i32>() - 1);
     }
 
     // ---- by constants

@@ -9,6 +9,7 @@ use super::super::values::{At, Value};
 use super::S;
 use crate::abi::Xmm;
 use crate::asm::{Label, Source, Vex};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType::V128;
 
 type Mask = [u8; 16];
@@ -61,7 +62,7 @@ fn interleaved(size: usize, upper: bool) -> Mask {
     std::array::from_fn(|i| {
         let lane = i / size;
         let index = lane / 2 * size + if upper { 8 } else { 0 };
-        (lane % 2 * 16 + index + i % size) as u8
+        (lane % 2 * 16 + index + i % size).narrow()
     })
 }
 
@@ -71,7 +72,7 @@ fn units<const N: usize>(mask: &Mask, size: usize) -> Option<[u8; N]> {
         (unit[0] as usize).is_multiple_of(size)
             && unit.iter().enumerate().all(|(i, b)| *b as usize == unit[0] as usize + i)
     };
-    mask.chunks_exact(size).all(whole).then(|| std::array::from_fn(|i| mask[i * size] / size as u8))
+    mask.chunks_exact(size).all(whole).then(|| std::array::from_fn(|i| mask[i * size] / size.narrow::<u8>()))
 }
 
 /// Four selectors of two bits.
@@ -104,7 +105,7 @@ fn plan_one(mask: &Mask) -> One {
             return One::Words(Vex::VPSHUFHW, selectors([e, f, g, h]));
         }
     }
-    if (0..16).all(|i| mask[i] == (mask[0] + i as u8) & 15) {
+    if (0..).zip(mask).all(|(i, b)| *b == (mask[0] + i) & 15) {
         return One::Rotate(mask[0]);
     }
     One::Bytes(*mask)
@@ -114,10 +115,10 @@ fn plan_two(mask: &Mask) -> Option<Two> {
     if let Some((.., op)) = INTERLEAVES.iter().find(|(size, upper, _)| interleaved(*size, *upper) == *mask) {
         return Some(Two::Interleave(*op));
     }
-    if (0..16).all(|i| mask[i] == mask[0] + i as u8) {
+    if (0..).zip(mask).all(|(i, b)| *b == mask[0] + i) {
         return Some(Two::Align(mask[0]));
     }
-    let in_place = (0..16).all(|i| mask[i] & 15 == i as u8);
+    let in_place = (0..).zip(mask).all(|(i, b)| b & 15 == i);
     if let (true, Some(words)) = (in_place, units::<8>(mask, 2)) {
         return Some(Two::BlendWords((0..8).fold(0, |imm, i| imm | (words[i] >> 3) << i)));
     }

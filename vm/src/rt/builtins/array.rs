@@ -6,7 +6,7 @@
 use super::Stop;
 use crate::store::{StoreOpaque, sub_slice};
 use crate::trap::TrapKind;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Narrow, ObjectKind, RawRef, TypeId};
 
 /// A struct that is too large for inline allocation.
 pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, ty: TypeId) -> Result<u64, Stop> {
@@ -95,7 +95,7 @@ pub(super) fn fill(
         store.heap.array_fill_bits(array, index, len, low as u128 | (high as u128) << 64);
         return Ok(0);
     }
-    let (mut array, mut value) = (array, low as RawRef);
+    let (mut array, mut value) = (array, low.narrow());
     if store.heap.fill_wants_promotion(array, len, value) {
         let mark = store.guest.temporaries.len();
         store.guest.temporaries.extend([array, value]);

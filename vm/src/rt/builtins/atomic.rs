@@ -82,7 +82,7 @@ pub(super) fn wait64(
 
 /// A signed number of nanoseconds; a negative one is no limit.
 fn nanoseconds(timeout: u64) -> Option<Duration> {
-    u64::try_from(timeout as i64).ok().map(Duration::from_nanos)
+    u64::try_from(timeout.cast_signed()).ok().map(Duration::from_nanos)
 }
 
 fn answer(store: &mut StoreOpaque, waited: Waited) -> Result<u64, Stop> {

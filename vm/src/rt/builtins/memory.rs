@@ -4,6 +4,7 @@ use super::Stop;
 use crate::rt::memory::StoreMemory;
 use crate::store::{StoreOpaque, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
+use heapwood_gc_abi::{Narrow, low8};
 
 /// `memory.grow`.
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, index: u32, pages: u64) -> Result<u64, Stop> {
@@ -22,8 +23,8 @@ pub(super) fn fill(
 ) -> Result<u64, Stop> {
     let index = store.guest.instances[instance as usize].memories[index as usize];
     match &mut store.guest.memories[index as usize] {
-        StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(value as u8)),
-        StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(value as u8)),
+        StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(low8(value.into()))),
+        StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(low8(value.into()))),
     }
     .ok_or(TrapKind::MemoryOutOfBounds)?;
     Ok(0)
@@ -40,7 +41,7 @@ pub(super) fn copy(
     len: u64,
 ) -> Result<u64, Stop> {
     let memories = &store.guest.instances[instance as usize].memories;
-    let (to_index, from_index) = (memories[to_index as usize] as usize, memories[from_index as usize] as usize);
+    let [to_index, from_index] = [to_index, from_index].map(|index| memories[index.narrow::<usize>()] as usize);
     let memories = &mut store.guest.memories;
     let copied = if to_index == from_index {
         copy_within(&mut memories[to_index], to, from, len)
@@ -58,7 +59,7 @@ fn copy_within(memory: &mut StoreMemory, to: u64, from: u64, len: u64) -> Option
             let bytes = memory.bytes_mut();
             sub_slice(bytes, to, len)?;
             sub_slice(bytes, from, len)?;
-            bytes.copy_within(from as usize..(from + len) as usize, to as usize);
+            bytes.copy_within(from.narrow::<usize>()..(from + len).narrow(), to.narrow());
         }
         StoreMemory::Shared(memory) => {
             let bytes = memory.racy();

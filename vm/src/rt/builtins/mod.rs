@@ -19,6 +19,7 @@ use super::entry::Left;
 use crate::error::Error;
 use crate::store::StoreOpaque;
 use crate::trap::{Trap, TrapKind};
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::STORE;
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_jit::abi::{Builtin, RESUME_PC};
@@ -65,7 +66,7 @@ impl<T: Into<Trap>> From<T> for Stop {
 /// The store that the guest with this heap base belongs to.
 pub(super) fn store_of(base: usize) -> *mut StoreOpaque {
     // SAFETY: R5.
-    unsafe { *((base as isize + STORE as isize) as *const *mut StoreOpaque) }
+    unsafe { *(base.wrapping_add_signed(STORE as isize) as *const *mut StoreOpaque) }
 }
 
 /// Turns the result of a builtin into what the stub needs.
@@ -125,7 +126,7 @@ fn run_call<const N: usize>(
     let instance = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     // SAFETY: R6: the caller wrote N arguments.
     let args = unsafe { *args.cast::<[u64; N]>() };
-    guarded(store, entry, |store| builtin(store, instance as u32, args))
+    guarded(store, entry, |store| builtin(store, instance.narrow(), args))
 }
 
 fn run_slow(

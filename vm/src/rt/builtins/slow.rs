@@ -5,7 +5,7 @@ use super::Stop;
 use crate::rt::cells::RefCell32;
 use crate::store::StoreOpaque;
 use crate::trap::TrapKind;
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{Narrow, RawRef, low32};
 
 /// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, or the end of
 /// the stack. May collect.
@@ -29,7 +29,7 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
 /// Makes room in the allocation area. May collect.
 pub(super) fn allocate(store: &mut StoreOpaque, bytes: u64) -> Result<u64, Stop> {
     store.sample_allocation(bytes);
-    store.heap.reserve(bytes as u32, &mut store.guest)?;
+    store.heap.reserve(bytes.narrow(), &mut store.guest)?;
     Ok(0)
 }
 
@@ -42,14 +42,14 @@ pub(super) fn log(store: &mut StoreOpaque, host: RawRef) -> Result<u64, Stop> {
 
 /// The same for an element of an array.
 pub(super) fn log_element(store: &mut StoreOpaque, host_and_index: u64) -> Result<u64, Stop> {
-    store.heap.log_array_element(host_and_index as u32, (host_and_index >> 32) as u32);
+    store.heap.log_array_element(low32(host_and_index), low32(host_and_index >> 32));
     ask_for_collection(store);
     Ok(0)
 }
 
 /// The first store into a reference global since the last collection.
 pub(super) fn log_global(store: &mut StoreOpaque, cell: u64) -> Result<u64, Stop> {
-    store.guest.log_global(&mut store.heap, RefCell32::of_global(cell as usize, &store.guest.ref_globals));
+    store.guest.log_global(&mut store.heap, RefCell32::of_global(cell.narrow(), &store.guest.ref_globals));
     ask_for_collection(store);
     Ok(0)
 }
