@@ -9,8 +9,6 @@ use heapwood_module::Features;
 pub const MAX_STACK_DEFAULT: usize = 16 << 20;
 /// Least size of a guest's stack in bytes.
 pub const MAX_STACK_MIN: usize = 64 << 10;
-/// Largest size of a guest's stack in bytes.
-pub const MAX_STACK_MAX: usize = 64 << 30;
 
 /// Configuration of an [`Engine`](crate::Engine) and of the stores made in it.
 #[derive(Clone, Debug)]
@@ -135,10 +133,7 @@ impl Config {
         self
     }
 
-    /// Bytes of stack that a guest may use: at least [`MAX_STACK_MIN`], to which less is raised. [`Engine::new`] refuses more
-    /// than [`MAX_STACK_MAX`].
-    ///
-    /// [`Engine::new`]: crate::Engine::new
+    /// Bytes of stack that a guest may use (at least [`MAX_STACK_MIN`]).
     pub fn max_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_stack = bytes.max(MAX_STACK_MIN);
         self

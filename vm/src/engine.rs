@@ -1,6 +1,6 @@
 //! What modules and stores of a process share: configuration, types, trampolines, stacks.
 
-use crate::config::{Config, MAX_STACK_MAX};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
@@ -27,12 +27,8 @@ impl Engine {
     /// An engine with this configuration.
     ///
     /// # Errors
-    /// The stack is larger than [`MAX_STACK_MAX`], or the system refuses memory for the type table.
+    /// The system refuses memory for the type table.
     pub fn new(config: &Config) -> Result<Engine> {
-        if config.max_stack > MAX_STACK_MAX {
-            let message = format!("a stack of {} bytes: more than the limit of {MAX_STACK_MAX}", config.max_stack);
-            return Err(Error::limit(message));
-        }
         let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
         let registry =
             TypeRegistry::with_quota(table, config.max_types).map_err(|error| Error::limit(error.to_string()))?;

@@ -29,7 +29,7 @@ mod value;
 mod weak;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
-pub use config::{Config, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN};
+pub use config::{Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, LinkError, Result};
 pub use exception::Exception;

@@ -124,7 +124,7 @@ impl RootSet {
 
     /// The reference behind a handle.
     pub fn get<T>(&self, rooted: &Rooted<T>) -> Result<RawRef> {
-        rooted.store.check(self.store, "reference")?;
+        rooted.store.check(self.store, "a reference")?;
         match self.scoped.get(rooted.index as usize) {
             Some(&(reference, generation)) if generation == rooted.generation => Ok(reference),
             _ => Err(Error::usage("a reference was used after the end of its scope")),
@@ -178,7 +178,7 @@ impl RootSet {
 
     /// The reference behind an owned handle.
     pub fn get_owned<T>(&self, root: &Root<T>) -> Result<RawRef> {
-        root.slot.store.check(self.store, "reference")?;
+        root.slot.store.check(self.store, "a reference")?;
         Ok(self.owned[root.slot.index as usize].reference)
     }
 

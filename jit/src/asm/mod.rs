@@ -210,6 +210,7 @@ impl Assembler {
             code.extend_from_slice(section);
             start
         });
+        assert!(i32::try_from(code.len()).is_ok(), "{} bytes of code in one function", code.len());
         (code, Starts(starts))
     }
 

@@ -61,7 +61,7 @@ impl Func {
 
     /// Its function object.
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
-        self.store.check(store.id(), "function")?;
+        self.store.check(store.id(), "a function")?;
         Ok(self.object)
     }
 

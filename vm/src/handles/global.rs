@@ -27,7 +27,7 @@ impl Global {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "global")?;
+        self.store.check(store.id(), "a global")?;
         Ok(self.index)
     }
 

@@ -28,7 +28,7 @@ impl Instance {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "instance")?;
+        self.store.check(store.id(), "an instance")?;
         Ok(self.index)
     }
 
@@ -100,12 +100,13 @@ impl Instance {
     /// The exported function of this name with its type checked.
     ///
     /// # Errors
-    /// There is no such function, or its type differs.
+    /// There is no such function, or its type differs; an instance of another store.
     pub fn get_typed_func<P: WasmParams, R: WasmResults>(
         &self,
         mut store: impl AsContextMut,
         name: &str,
     ) -> Result<TypedFunc<P, R>> {
+        self.index(store.as_context().opaque())?;
         let func = self.get_func(&mut store, name);
         func.ok_or_else(|| Error::usage(format!("there is no exported function `{}`", printable(name))))?.typed(&store)
     }

@@ -26,7 +26,7 @@ impl Memory {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "memory")?;
+        self.store.check(store.id(), "a memory")?;
         Ok(self.index)
     }
 

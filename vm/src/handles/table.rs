@@ -28,7 +28,7 @@ impl Table {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "table")?;
+        self.store.check(store.id(), "a table")?;
         Ok(self.index)
     }
 

@@ -25,7 +25,7 @@ impl Tag {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "tag")?;
+        self.store.check(store.id(), "a tag")?;
         Ok(self.index)
     }
 

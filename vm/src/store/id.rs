@@ -16,11 +16,11 @@ impl StoreId {
         StoreId(NonZeroU64::new(id).expect("fewer than 2^64 stores in a process"))
     }
 
-    /// An error unless a handle of `self` is used with the store `other`.
+    /// An error unless a handle of `self`, which is `what`, is used with the store `other`.
     pub fn check(self, other: StoreId, what: &str) -> Result<()> {
         if self == other {
             return Ok(());
         }
-        Err(Error::usage(format!("a {what} was used with a store that it does not belong to")))
+        Err(Error::usage(format!("{what} was used with a store that it does not belong to")))
     }
 }

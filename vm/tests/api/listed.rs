@@ -66,17 +66,29 @@ const TYPES: [&str; 10] = [
 /// Other types whose values belong to an engine.
 const OF_ENGINES: [&str; 3] = ["Module", "SharedMemory", "Extern"];
 
-/// All public functions with the misuses that their signatures allow.
-pub fn functions() -> BTreeMap<String, BTreeSet<Misuse>> {
+/// A public function.
+#[derive(Default)]
+pub struct Function {
+    /// What its signature allows.
+    pub misuses: BTreeSet<Misuse>,
+    /// It returns a `Result`, so that it has no excuse to panic.
+    pub is_fallible: bool,
+}
+
+/// All public functions.
+pub fn functions() -> BTreeMap<String, Function> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let exported = exported(&root);
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, Function> = BTreeMap::new();
     for (_, text) in sources(&root) {
         each_function(&text, |receiver, name, signature| {
             let head = receiver.split('<').next().expect("a first part");
             if exported.contains(head) {
                 let function = format!("{receiver}::{name}");
-                found.entry(function).or_insert_with(BTreeSet::new).extend(misuses(receiver, signature));
+                let function = found.entry(function).or_default();
+                function.misuses.extend(misuses(receiver, signature));
+                let result = signature.rsplit("->").next().expect("a last part");
+                function.is_fallible |= signature.contains("->") && result.trim_start().starts_with("Result<");
             }
         });
     }

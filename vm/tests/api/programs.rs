@@ -1,6 +1,6 @@
 //! Programs over the public API that once read or wrote what they must not.
 
-use crate::world::module;
+use crate::world::{World, module};
 use heapwood_vm::*;
 
 fn two_engines() -> [Engine; 2] {
@@ -122,7 +122,8 @@ fn assert_same(store: &impl AsContext<Data = ()>, a: &Val, b: &Val) {
 
 /// A guest's function that calls `host` with its own arguments.
 fn forwarding(engine: &Engine, store: &mut Store<()>, ty: &FuncType, host: Func) -> Func {
-    let word = |ty: ValType| if ty.is_ref() { "externref ".to_owned() } else { format!("{ty} ") };
+    // Types that are not defined ones print as the text format writes them.
+    let word = |ty: ValType| format!("{ty} ");
     let signature = format!(
         "(param {}) (result {})",
         ty.params().map(word).collect::<String>(),
@@ -133,4 +134,53 @@ fn forwarding(engine: &Engine, store: &mut Store<()>, ty: &FuncType, host: Func)
         format!(r#"(module (import "" "" (func $h {signature})) (func (export "f") {signature} (call $h {args})))"#);
     let instance = Instance::new(&mut *store, &module(engine, &text), &[host.into()]).unwrap();
     instance.get_func(store, "f").unwrap()
+}
+
+/// What a host function returns is checked as what a call is given: no guest sees it, and no `catch_all` catches it.
+#[test]
+fn host_functions_that_return_what_is_not_theirs() {
+    let World { engine, mut store, here, stale, there, foreign, .. } = World::new();
+    let any = |object| Val::AnyRef(Some(object));
+    let (host, thrown) = (|host| Val::ExternRef(Some(host)), |thrown| Val::ExnRef(Some(thrown)));
+    let (store_error, scope_error, mismatch) = ("does not belong to", "after the end of its scope", "type mismatch");
+    let cases = [
+        (ValType::ANYREF, any(there.object), store_error),
+        (ValType::ANYREF, any(foreign.object), store_error),
+        (ValType::ANYREF, any(stale.any), scope_error),
+        (ValType::EXTERNREF, host(there.host), store_error),
+        (ValType::EXTERNREF, host(stale.host), scope_error),
+        (ValType::EXNREF, thrown(there.thrown), store_error),
+        (ValType::EXNREF, thrown(stale.thrown), scope_error),
+        (ValType::FUNCREF, there.func.into(), store_error),
+        (ValType::FUNCREF, foreign.func.into(), store_error),
+        (ValType::EXTERNREF, any(here.object), mismatch),
+        (ValType::ANYREF, Val::I32(1), mismatch),
+        (ValType::I32, any(here.object), mismatch),
+    ];
+    let mut refused = 0;
+    for (ty, value, says) in &cases {
+        let signature = FuncType::new(&engine, [], [ty.clone()]).unwrap();
+        let given = *value;
+        let func = Func::new(&mut store, signature.clone(), move |_, _, results| {
+            results[0] = given;
+            Ok(())
+        });
+        let guest = forwarding(&engine, &mut store, &signature, func);
+        for func in [func, guest] {
+            let error = func.call(&mut store, &[], &mut [Val::I32(0)]).unwrap_err().to_string();
+            assert!(error.starts_with("result of a host function: ") && error.contains(says), "{value:?}: {error}");
+            refused += 1;
+        }
+    }
+    println!("{refused} refused");
+    assert_eq!(refused, 24);
+
+    let exception = there.exception;
+    let func = Func::wrap(&mut store, move || -> Result<()> { Err(exception.clone().into()) });
+    let text =
+        r#"(module (import "" "" (func $h)) (func (export "f") (block $all (try_table (catch_all $all) (call $h)))))"#;
+    let instance = Instance::new(&mut store, &module(&engine, text), &[func.into()]).unwrap();
+    let error = instance.get_func(&mut store, "f").unwrap().call(&mut store, &[], &mut []).unwrap_err();
+    let error = error.exception().expect("the same error").payload(&mut store).unwrap_err();
+    assert!(error.to_string().contains(store_error), "{error}");
 }

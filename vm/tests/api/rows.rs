@@ -29,7 +29,7 @@ const ENGINE: Right = Right::Error("another engine");
 /// An error about a thing of another store.
 const STORE: Right = Right::Error("a store that it does not belong to");
 /// The same where the function returns no `Result`.
-const STORE_PANIC: Right = Right::Panic("of this store: a ");
+const STORE_PANIC: Right = Right::Panic("of this store: a");
 /// An error about a handle.
 const SCOPE: Right = Right::Error("after the end of its scope");
 /// The type means what it meant while its module was there.
@@ -287,7 +287,7 @@ pub static ROWS: &[Row] = rows! {
         Ok(text(w.there.instance.get_global(&mut w.store, "global")))
     };
     "Instance::get_tag", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_tag(&mut w.store, "tag")));
-    "Instance::get_typed_func", ForeignStore, STORE_PANIC => |w| {
+    "Instance::get_typed_func", ForeignStore, STORE => |w| {
         w.there.instance.get_typed_func::<i32, i32>(&mut w.store, "sum").map(|_| String::new())
     };
     "Extern::ty", ForeignStore, STORE => |w| Extern::from(w.there.func).ty(&w.store).map(text);
