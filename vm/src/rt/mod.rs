@@ -27,7 +27,7 @@
 //! **R11 Shared memories.** Bytes of a shared memory are mapped as long as its `SharedInner` lives, committed up to the
 //! length of its cell, and reached by compiled code, atomic operations and the copies of `racy` only: no reference to
 //! them is ever made.
-#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
 #![allow(
     unsafe_code,
     reason = "the one place of this crate that touches memory and code the compiler knows nothing of"
