@@ -2,6 +2,7 @@
 
 use super::{Assembler, Label};
 use crate::abi::Gpr;
+use heapwood_gc_abi::{low8, low16, low32};
 
 /// Operand width of an integer instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
@@ -26,10 +27,10 @@ impl Imm {
     /// The lowest bytes of `bits`, as many as `width` says; none if no single instruction stores them.
     pub(crate) fn new(width: Width, bits: u64) -> Option<Imm> {
         Some(match width {
-            Width::W8 => Imm::B8(bits as u8),
-            Width::W16 => Imm::B16(bits as u16),
-            Width::W32 => Imm::B32(bits as u32),
-            Width::W64 => Imm::B64(i32::try_from(bits as i64).ok()?),
+            Width::W8 => Imm::B8(low8(bits)),
+            Width::W16 => Imm::B16(low16(bits)),
+            Width::W32 => Imm::B32(low32(bits)),
+            Width::W64 => Imm::B64(i32::try_from(bits.cast_signed()).ok()?),
         })
     }
 }

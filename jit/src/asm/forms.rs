@@ -3,7 +3,7 @@
 use super::encode::{Map, Opcode, Rm, op, op0f, prefixed};
 use super::{Assembler, Imm, Label, Mem, Width};
 use crate::abi::{Gpr, Xmm};
-use heapwood_gc_abi::{Narrow, low8, low16};
+use heapwood_gc_abi::Narrow;
 
 /// The eight classic two-operand operations, by their opcode number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,11 +135,6 @@ impl Sse {
     pub(crate) const MOVSS_STORE: Sse = Sse(0xf3, 0x11);
     pub(crate) const MOVSD_STORE: Sse = Sse(0xf2, 0x11);
     pub(crate) const MOVUPS_STORE: Sse = Sse(0, 0x11);
-}
-
-/// The bits of an immediate in 64.
-fn sign_extended(imm: i32) -> u64 {
-    i64::from(imm).cast_unsigned()
 }
 
 impl Assembler {
@@ -301,7 +296,7 @@ impl Assembler {
             }
             Imm::B32(imm) => {
                 self.encode(op(0xc7), false, 0, Rm::Mem(mem), false);
-                self.imm32(imm as i32);
+                self.imm32(imm.cast_signed());
             }
             Imm::B64(imm) => {
                 self.encode(op(0xc7), true, 0, Rm::Mem(mem), false);

@@ -37,7 +37,7 @@ impl Compiler<'_> {
     /// An array of a constant number of elements that is allocated inline.
     fn allocate_array(&mut self, ty: TypeIndex, count: u32) -> Fresh {
         let shift = self.info.types.element(ty).storage.field_kind().shift();
-        let fresh = self.allocate(array_bytes(shift, count) as u32, RelocationTarget::TypeHeader(ty));
+        let fresh = self.allocate(array_bytes(shift, count).narrow(), RelocationTarget::TypeHeader(ty));
         self.asm.store_imm(self.fresh_mem(&fresh, ARRAY_LENGTH_OFFSET), Imm::B32(count));
         fresh
     }

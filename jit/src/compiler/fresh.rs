@@ -16,7 +16,7 @@ use super::stored::Stored;
 use super::structs::object_mem;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Sse, Width};
-use heapwood_gc_abi::{hot, space};
+use heapwood_gc_abi::{Narrow, hot, space};
 use heapwood_module::{StorageType, ValType};
 
 /// An object whose initialising stores need no barrier.
@@ -31,7 +31,7 @@ impl Compiler<'_> {
     pub(crate) fn allocate(&mut self, bytes: u32, header: RelocationTarget) -> Fresh {
         assert!(bytes <= space::INLINE_BYTES_MAX && bytes.is_multiple_of(8), "{bytes} bytes are not allocated inline");
         let object = self.take_gpr();
-        let words = (bytes / space::REF_SCALE) as i32;
+        let words = (bytes / space::REF_SCALE).narrow();
         let cold = self.asm.new_label();
         let retry = self.asm.bound_label();
         self.asm.mov_rr(Width::W32, object, ALLOC_TOP);

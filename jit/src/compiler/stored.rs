@@ -10,7 +10,7 @@ use super::state::{Owner, Reg};
 use super::values::Value;
 use crate::abi::{SCRATCH, SCRATCH_XMM};
 use crate::asm::{Imm, Label, Mem, Sse, Width};
-use heapwood_gc_abi::FieldKind;
+use heapwood_gc_abi::{FieldKind, low32};
 use heapwood_module::{StorageType, ValType};
 
 /// What a place in memory holds: the type of the values written to it, and how many of their bytes.
@@ -124,8 +124,8 @@ impl Compiler<'_> {
             match Imm::new(Width::W64, bits) {
                 Some(imm) => self.asm.store_imm(at, imm),
                 None => {
-                    self.asm.store_imm(at, Imm::B32(bits as u32));
-                    self.asm.store_imm(at.plus(4), Imm::B32((bits >> 32) as u32));
+                    self.asm.store_imm(at, Imm::B32(low32(bits)));
+                    self.asm.store_imm(at.plus(4), Imm::B32(low32(bits >> 32)));
                 }
             }
         }

@@ -14,6 +14,7 @@
 
 use super::frames::Exit;
 use super::hot::Hot;
+use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, WordRule};
 use heapwood_jit::abi::RESUME_WORDS;
 
@@ -87,7 +88,7 @@ impl Activation {
 
     /// Where this guest waits.
     pub fn exit(&self) -> Exit {
-        let word = |at: usize| self.words[at] as usize;
+        let word = |at: usize| self.words[at].narrow::<usize>();
         let sp = word(const { position(EXIT_SP) });
         Exit {
             pc: word(const { position(EXIT_PC) }),

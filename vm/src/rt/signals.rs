@@ -6,8 +6,8 @@
 //!    stub, which records the trap on the native stack and leaves to the entry frame.
 
 use super::{stubs, thread};
-use heapwood_gc_abi::{Narrow, low32};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP};
+use heapwood_gc_abi::{Narrow, low32};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 

@@ -18,6 +18,7 @@ use super::signals;
 use crate::error::{Error, Result};
 use crate::store::StoreOpaque;
 use crate::trap::{Trap, TrapKind};
+use heapwood_gc_abi::Narrow;
 use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -229,7 +230,7 @@ fn least_alternate_bytes() -> usize {
         let mut permitted = 0u64;
         // SAFETY: R10: both only answer; the second writes one word.
         let (frame, asked) = unsafe {
-            let frame = libc::getauxval(libc::AT_MINSIGSTKSZ) as usize;
+            let frame = libc::getauxval(libc::AT_MINSIGSTKSZ).narrow::<usize>();
             (frame, libc::syscall(libc::SYS_arch_prctl, ARCH_GET_XCOMP_PERM, &raw mut permitted))
         };
         let frame = frame.max(libc::MINSIGSTKSZ);

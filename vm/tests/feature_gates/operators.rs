@@ -73,7 +73,7 @@ type Instruction = (&'static str, &'static str, usize, fn(usize) -> Operator<'st
 macro_rules! instruction {
     ($list:ident mvp $($rest:tt)*) => {};
     ($list:ident $group:ident $op:ident $({ $($arg:ident: $argty:ty),* })?) => {
-        #[allow(unused_mut, unused_variables, unused_assignments, reason = "one expansion for all immediates")]
+        #[allow(unused_mut, unused_variables, unused_assignments, clippy::modulo_one, reason = "one expansion for all")]
         fn make(mut choice: usize) -> Operator<'static> {
             $($(
                 let $arg = <$argty as Sample>::sample(choice % <$argty as Sample>::CHOICES);

@@ -581,7 +581,7 @@ fn run_host(engine: &Engine, made: Made, count: u32, state: State, shift: u32) -
         Made::Entries => {
             for value in values {
                 let Val::AnyRef(Some(value)) = value else { continue };
-                let key = AnyRef::from_i31(&mut scope, 1);
+                let key = AnyRef::from_i31(&mut scope, 1).unwrap();
                 entries.push(WeakEntry::new(&mut scope, &key, &value).unwrap());
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, ty: TypeId, len:
 
 /// Compiled code is about to write references into a new object, up to its next safe point.
 fn log_fresh(store: &mut StoreOpaque, object: u64) {
-    store.heap.log_fresh(object as RawRef);
+    store.heap.log_fresh(object.narrow());
     after_log(store);
 }
 

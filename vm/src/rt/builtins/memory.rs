@@ -23,7 +23,9 @@ pub(super) fn fill(
 ) -> Result<u64, Stop> {
     let index = store.guest.instances[instance as usize].memories[index as usize];
     match &mut store.guest.memories[index as usize] {
-        StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(low8(value.into()))),
+        StoreMemory::Own(memory) => {
+            sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(low8(value.into())))
+        }
         StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(low8(value.into()))),
     }
     .ok_or(TrapKind::MemoryOutOfBounds)?;

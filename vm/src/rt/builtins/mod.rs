@@ -21,7 +21,7 @@ use crate::store::StoreOpaque;
 use crate::trap::{Trap, TrapKind};
 use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::STORE;
-use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_gc_abi::{RawRef, TypeId, low32};
 use heapwood_jit::abi::{Builtin, RESUME_PC};
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
@@ -103,13 +103,13 @@ impl Word for u64 {
 /// A number or a reference.
 impl Word for u32 {
     fn of(word: u64) -> u32 {
-        word as u32
+        low32(word)
     }
 }
 
 impl Word for TypeId {
     fn of(word: u64) -> TypeId {
-        TypeId(word as u32)
+        TypeId(word.narrow())
     }
 }
 

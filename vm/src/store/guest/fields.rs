@@ -75,6 +75,7 @@ guest_fields! {
     // Of the handles those in scopes.
     roots: Stack,
     instances: Shared,
+    failed_modules: Shared,
     memories: Shared,
     tables: Shared,
     globals: Shared,
@@ -86,6 +87,7 @@ guest_fields! {
     alloc_profiler: Shared,
     exhaustion_listener: Shared,
     signatures: Shared,
+    held_types: Shared,
     host_values: Shared,
     free_host_values: Shared,
     temporaries: Stack,
