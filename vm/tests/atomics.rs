@@ -384,3 +384,46 @@ fn a_fence_does_nothing_that_one_thread_sees() {
     let f = instance.get_typed_func::<(i32, i64), (i32, i64)>(&mut store, "f").unwrap();
     assert_eq!(f.call(&mut store, (-3, i64::MIN)).unwrap(), (-3, i64::MIN));
 }
+
+/// The offset travels to the runtime in two halves, and a half from 2^31 on is no negative number.
+#[test]
+fn notify_and_wait_have_offsets_of_all_bits() {
+    let mut features = Features::default();
+    features.set("threads", true).unwrap();
+    let engine = Engine::new(Config::new().features(features)).unwrap();
+    let mut cases = 0;
+    for (index, offsets) in [
+        ("i32", &[8u64, 0x7fff_fff8, 0x8000_0000, 0xffff_fff8][..]),
+        ("i64", &[8, 0x7fff_fff8, 0x8000_0000, 0xffff_fff8, 0x1_0000_0000, 0x1_8000_0008, 0x8000_0000_8000_0000]),
+    ] {
+        for offset in offsets {
+            let text = format!(
+                r#"(module (memory {} 1 1 shared)
+                    (func (export "notify") (param {index}) (result i32)
+                      (memory.atomic.notify offset={offset} (local.get 0) (i32.const 1)))
+                    (func (export "wait") (param {index}) (result i32)
+                      (memory.atomic.wait32 offset={offset} (local.get 0) (i32.const 1) (i64.const 0))))"#,
+                if index == "i64" { "i64" } else { "" }
+            );
+            let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            for (name, right) in [("notify", 0), ("wait", 1)] {
+                let func = instance.get_func(&mut store, name).unwrap();
+                let mut results = [Val::I32(0)];
+                let address = if index == "i64" { Val::I64(8) } else { Val::I32(8) };
+                let called = func.call(&mut store, &[address], &mut results);
+                match *offset {
+                    8 => assert_eq!((called.is_ok(), results[0].i32()), (true, Some(right))),
+                    _ => {
+                        let kind = called.unwrap_err().trap().unwrap().kind();
+                        assert_eq!(kind, TrapKind::MemoryOutOfBounds, "{name} at {offset:#x}");
+                    }
+                }
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 22);
+}
