@@ -327,7 +327,11 @@ impl FuncGen<'_, '_> {
             }
             0 => self.emit(I::Unreachable),
             1 => self.all([I::RefNull(Heap::None.encode()), I::ArrayLen, I::Drop]),
-            2 => self.all([I::RefNull(Heap::I31.encode()), I::I31GetU, I::Drop]),
+            2 => {
+                let signed = self.rng.percent(50);
+                self.emit(I::RefNull(Heap::I31.encode()));
+                self.all([if signed { I::I31GetS } else { I::I31GetU }, I::Drop]);
+            }
             3 => self.all([I::I32Const(1), I::I32Const(0), I::I32DivU, I::Drop]),
             4 => self.all([I::I64Const(i64::MIN), I::I64Const(-1), I::I64DivS, I::Drop]),
             5 => {

@@ -578,6 +578,21 @@ impl FuncGen<'_, '_> {
 
     fn relaxed_operands(&mut self, kind: Relaxed, depth: u32) {
         let masked = |gen_: &mut Self, mask: u128, convert: &[I<'static>]| {
+            if gen_.rng.one_in(5) {
+                // The same as a constant.
+                let any = u128::from(gen_.rng.next()) << 64 | u128::from(gen_.rng.next());
+                let lanes = |bits: u32, float: fn(u32) -> u128| {
+                    (0..128 / bits)
+                        .fold(0, |all, lane| all | float((any >> (32 * (lane % 4))) as u32 & 0x3ff) << (lane * bits))
+                };
+                return gen_.emit(I::V128Const(match convert.first() {
+                    None => (any & mask) as i128,
+                    Some(I::F32x4ConvertI32x4S | I::F32x4ConvertI32x4U) => {
+                        lanes(32, |lane| (lane as f32).to_bits() as u128) as i128
+                    }
+                    Some(_) => lanes(64, |lane| (lane as f64).to_bits() as u128) as i128,
+                }));
+            }
             gen_.operand(V128, depth);
             gen_.all([I::V128Const(mask as i128), I::V128And]);
             convert.iter().for_each(|instruction| gen_.emit(instruction.clone()));

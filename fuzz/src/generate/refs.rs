@@ -100,19 +100,31 @@ impl FuncGen<'_, '_> {
         if self.rng.percent(50) {
             let block = self.block_type(&[], &[to]);
             self.open(I::Block(block), &[to]);
-            self.all([I::LocalGet(local), I::BrOnNonNull(0)]);
+            self.nullable(local, heap);
+            self.emit(I::BrOnNonNull(0));
             self.fallback_ref(heap);
             self.close();
         } else {
             let outer = self.block_type(&[], &[to]);
             self.open(I::Block(outer), &[to]);
             self.open(I::Block(wasm_encoder::BlockType::Empty), &[]);
-            self.all([I::LocalGet(local), I::BrOnNull(0), I::Br(1)]);
+            self.nullable(local, heap);
+            self.all([I::BrOnNull(0), I::Br(1)]);
             self.close();
             self.fallback_ref(heap);
             self.close();
         }
         self.give(local);
+    }
+
+    /// A local's value in some place, or null.
+    fn nullable(&mut self, local: u32, heap: Heap) {
+        if self.rng.one_in(12) {
+            self.emit(I::RefNull(heap.encode()));
+        } else {
+            self.emit(I::LocalGet(local));
+            self.transport(null(heap));
+        }
     }
 
     fn table_element(&mut self, heap: Heap, nullable: bool, depth: u32) {
@@ -135,6 +147,9 @@ impl FuncGen<'_, '_> {
                 _ => {
                     let leaf = self.m.leaf(index);
                     self.emit(I::RefFunc(leaf));
+                    if self.rng.one_in(8) {
+                        self.emit(I::RefAsNonNull);
+                    }
                 }
             },
             kind => match self.rng.below(12) {
