@@ -1,14 +1,15 @@
 //! Objects as the runtime reads and writes them.
 //!
 //! Offsets are bytes from the object's start (`gc-abi::layout`). Bounds and kinds are the caller's business, checked
-//! by assertions in debug builds; in release an offset that leaves the cage panics. Nothing here collects.
+//! by assertions in debug builds; in release an offset that leaves the cage panics, and bytes are copied in and out only
+//! if they are elements of a numeric array. Nothing here collects.
 
 use crate::heap::Heap;
-use crate::raw::cage::Plain;
+use crate::raw::memory::Plain;
 use crate::raw::object::ObjectReference;
+use crate::raw::types::TypeInfo;
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
-use heapwood_gc_abi::space::REACH_BYTES;
-use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId, is_i31};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
 
 impl Heap {
     /// The type of an object.
@@ -20,13 +21,13 @@ impl Heap {
 
     /// The descriptor of a type that is alive.
     #[inline]
-    pub fn descriptor(&self, ty: TypeId) -> &Descriptor {
+    pub fn descriptor(&self, ty: TypeId) -> TypeInfo<'_> {
         self.memory.descriptor(ty)
     }
 
     /// The descriptor of an object's type.
     #[inline]
-    pub fn descriptor_of(&self, object: RawRef) -> &Descriptor {
+    pub fn descriptor_of(&self, object: RawRef) -> TypeInfo<'_> {
         self.memory.descriptor(self.type_of(object))
     }
 
@@ -43,7 +44,7 @@ impl Heap {
     }
 
     fn is_array(&self, object: RawRef) -> bool {
-        matches!(self.descriptor_of(object).kind, ObjectKind::ArrayData | ObjectKind::ArrayRef)
+        matches!(self.descriptor_of(object).kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef)
     }
 
     #[inline]
@@ -54,14 +55,12 @@ impl Heap {
             "offset {offset} of an object of {} bytes",
             self.object_bytes(object)
         );
-        let place = object as u64 * 4 + offset;
-        assert!(place < REACH_BYTES, "beyond the cage");
-        place
+        object as u64 * 4 + offset
     }
 
     /// Immortal memory without a type of its own: bounds are not known.
     fn is_raw(&self, object: RawRef) -> bool {
-        let kind = self.descriptor_of(object).kind;
+        let kind = self.descriptor_of(object).kind();
         self.immortal.contains(object)
             && (self.type_of(object) == TypeId::NONE || matches!(kind, ObjectKind::Opaque | ObjectKind::Func))
     }
@@ -161,22 +160,35 @@ impl Heap {
         self.memory.store(self.place::<u32>(array, ARRAY_ELEMENTS_OFFSET as u64 + index as u64 * 4), value);
     }
 
-    /// The bytes of the elements `index..index + length` of a numeric array.
-    pub fn array_bytes(&self, array: RawRef, index: u32, length: u32) -> &[u8] {
-        let (start, bytes) = self.element_range(array, index, length);
-        self.memory.bytes(start, bytes)
+    /// Copies the bytes of elements of a numeric array to `target`, from element `index` on. Panics unless `target` takes
+    /// whole elements that the array has.
+    pub fn array_read_bytes(&self, array: RawRef, index: u32, target: &mut [u8]) {
+        let (start, _) = self.data_range(array, index, target.len());
+        self.memory.read_bytes(start, target);
     }
 
-    /// The bytes of the elements `index..index + length` of a numeric array, to be written.
-    pub fn array_bytes_mut(&mut self, array: RawRef, index: u32, length: u32) -> &mut [u8] {
-        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayData);
-        let (start, bytes) = self.element_range(array, index, length);
-        self.memory.bytes_mut(start, bytes)
+    /// Copies `bytes` over elements of a numeric array, from element `index` on. Panics unless they are whole elements
+    /// that the array has.
+    pub fn array_write_bytes(&mut self, array: RawRef, index: u32, bytes: &[u8]) {
+        let (start, _) = self.data_range(array, index, bytes.len());
+        self.memory.write_bytes(start, bytes);
+    }
+
+    /// Where the elements lie that take `bytes` bytes of a numeric array.
+    fn data_range(&self, array: RawRef, index: u32, bytes: usize) -> (u64, u64) {
+        let descriptor = self.descriptor_of(array);
+        assert_eq!(descriptor.kind(), ObjectKind::ArrayData, "{array:#x} is no array of numbers");
+        let shift = descriptor.elem_shift();
+        assert!(
+            bytes.is_multiple_of(1 << shift) && bytes >> shift <= u32::MAX as usize,
+            "{bytes} bytes are no elements"
+        );
+        self.element_range(array, index, (bytes >> shift) as u32)
     }
 
     /// Where elements lie: offset from the base, and bytes. Panics if the array does not have them.
     pub(crate) fn element_range(&self, array: RawRef, index: u32, length: u32) -> (u64, u64) {
-        let shift = self.descriptor_of(array).elem_shift;
+        let shift = self.descriptor_of(array).elem_shift();
         assert!(index as u64 + length as u64 <= self.array_length(array) as u64, "elements out of bounds");
         let start = array as u64 * 4 + ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << shift);
         (start, (length as u64) << shift)

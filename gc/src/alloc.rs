@@ -19,7 +19,7 @@ use crate::roots::RootProvider;
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{HOST_VALUE_INDEX_OFFSET, array_bytes, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
-use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
@@ -36,7 +36,10 @@ impl Heap {
         let bytes = round_object_bytes(bytes as u64) as u32;
         assert!(bytes <= INLINE_BYTES_MAX, "{bytes} bytes are not allocated inline");
         self.before_allocation(roots);
-        self.make_room(bytes, roots)?;
+        let made = self.make_room(bytes, roots);
+        // Nothing is allocated yet, so that nothing is left half done.
+        self.resume_listener_panic();
+        made?;
         let limit = if self.stress.is_on() { self.top() + bytes / 4 } else { self.nursery.granted() };
         let limit = self.limit_before_sample(bytes, limit);
         self.set_limit(limit);
@@ -48,8 +51,8 @@ impl Heap {
     pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.memory;
         let descriptor = memory.descriptor(ty);
-        debug_assert!(!matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
-        let bytes = descriptor.size as u64;
+        debug_assert!(!matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
+        let bytes = descriptor.size() as u64;
         if self.is_born_old(bytes) {
             return self.alloc_old_struct(ty, roots);
         }
@@ -64,8 +67,8 @@ impl Heap {
     pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.memory;
         let descriptor = memory.descriptor(ty);
-        debug_assert!(matches!(descriptor.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef));
-        let bytes = array_bytes(descriptor.elem_shift, length);
+        debug_assert!(matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
+        let bytes = array_bytes(descriptor.elem_shift(), length);
         if self.is_born_old(bytes) {
             return self.alloc_old_array(ty, length, roots);
         }
@@ -83,8 +86,8 @@ impl Heap {
         index: u32,
         roots: &mut dyn RootProvider,
     ) -> Result<RawRef, Exhausted> {
-        debug_assert_eq!(self.memory.descriptor(ty).kind, ObjectKind::HostValue);
-        let bytes = self.memory.descriptor(ty).size as u64;
+        debug_assert_eq!(self.memory.descriptor(ty).kind(), ObjectKind::HostValue);
+        let bytes = self.memory.descriptor(ty).size() as u64;
         self.hosts.make_room(&mut self.cage).map_err(|refused| self.exhausted(bytes, refused))?;
         let cell = self.alloc_struct(ty, roots)?;
         self.memory.set_word(cell + HOST_VALUE_INDEX_OFFSET / 4, index);
@@ -96,7 +99,8 @@ impl Heap {
     /// [`Heap::init_ephemeron`] comes next. May collect. Errors: the limit, or 8 million weak cells or 4 million
     /// ephemerons are there.
     pub fn alloc_weak(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let Descriptor { kind, size, .. } = *self.memory.descriptor(ty);
+        let descriptor = self.memory.descriptor(ty);
+        let (kind, size) = (descriptor.kind(), descriptor.size());
         debug_assert!(matches!(kind, ObjectKind::Weak | ObjectKind::Ephemeron));
         if kind == ObjectKind::Ephemeron {
             self.reserve_waiting(roots)?;
@@ -105,6 +109,7 @@ impl Heap {
         let room = self.weak.make_room(&mut self.cage, kind);
         room.map_err(|refused| self.exhausted(size as u64, refused))?;
         self.sync_side_charge();
+        self.resume_listener_panic();
         Ok(cell)
     }
 
@@ -116,7 +121,9 @@ impl Heap {
             if more <= self.charge.available_bytes() {
                 break;
             }
-            self.emergency(&mut attempt, Refused::Limit, more, roots)?;
+            let freed = self.emergency(&mut attempt, Refused::Limit, more, roots);
+            self.resume_listener_panic();
+            freed?;
         }
         Ok(())
     }
@@ -124,8 +131,10 @@ impl Heap {
     /// Allocates an object of fixed size in the old space, zeroed; its first store of a reference is logged. For
     /// objects of constant expressions that are not transitively immutable. May collect.
     pub fn alloc_old_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
-        let bytes = self.memory.descriptor(ty).size as u64;
-        self.alloc_old(ty, bytes, roots).map(|object| object.0)
+        let bytes = self.memory.descriptor(ty).size() as u64;
+        let object = self.alloc_old(ty, bytes, roots);
+        self.resume_listener_panic();
+        Ok(object?.0)
     }
 
     /// Allocates an array in the old space, zeroed; stores of references need the barrier. May collect.
@@ -135,10 +144,13 @@ impl Heap {
         length: u32,
         roots: &mut dyn RootProvider,
     ) -> Result<RawRef, Exhausted> {
-        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift, length);
-        let array = self.alloc_old(ty, bytes, roots)?;
-        self.memory.set_word(array.0 + 1, length);
-        Ok(array.0)
+        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift(), length);
+        let array = self.alloc_old(ty, bytes, roots);
+        if let Ok(array) = array {
+            self.memory.set_word(array.0 + 1, length);
+        }
+        self.resume_listener_panic();
+        Ok(array?.0)
     }
 
     /// Takes zeroed raw memory that never moves and is never freed or scanned, for instance contexts and function
@@ -151,13 +163,13 @@ impl Heap {
     /// Allocates an immortal object of fixed size, zeroed. It must only ever reference immortal objects and its
     /// references are written once (`init_immortal_ref`). Does not collect.
     pub fn alloc_immortal_object(&mut self, ty: TypeId) -> Result<RawRef, Exhausted> {
-        let bytes = self.memory.descriptor(ty).size as u64;
+        let bytes = self.memory.descriptor(ty).size() as u64;
         self.alloc_immortal_bytes(ty, bytes)
     }
 
     /// Allocates an immortal array, zeroed, under the same rule.
     pub fn alloc_immortal_array(&mut self, ty: TypeId, length: u32) -> Result<RawRef, Exhausted> {
-        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift, length);
+        let bytes = array_bytes(self.memory.descriptor(ty).elem_shift(), length);
         let array = self.alloc_immortal_bytes(ty, bytes)?;
         self.memory.set_word(array + 1, length);
         Ok(array)
@@ -332,7 +344,7 @@ impl Heap {
             // What the nursery needs stays ready.
             self.make_ready(self.reserved_blocks() + 1)?;
             let object = self.old.allocate(bytes as u32).ok_or(Refused::Limit)?;
-            self.memory.bytes_mut(object.0 as u64 * 4, bytes).fill(0);
+            self.memory.zero_object(object.0, bytes as u32);
             return Ok(object);
         }
         let epoch = self.old.epoch;

@@ -61,7 +61,7 @@ impl Heap {
         }
         #[cfg(debug_assertions)]
         self.assert_empty(fresh);
-        if self.descriptor_of(object).kind != ObjectKind::ArrayRef || !self.logs_chunks(object) {
+        if self.descriptor_of(object).kind() != ObjectKind::ArrayRef || !self.logs_chunks(object) {
             return self.log(object);
         }
         for chunk in 0..references.div_ceil(CHUNK_REFS) {
@@ -80,7 +80,7 @@ impl Heap {
 
     /// Whether a reference array logs chunks rather than itself.
     fn logs_chunks(&self, array: RawRef) -> bool {
-        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);
+        debug_assert_eq!(self.descriptor_of(array).kind(), ObjectKind::ArrayRef);
         self.memory.array_length(ObjectReference(array)) > (CHUNKED_ARRAY_BYTES_MIN - 8) / 4
     }
 
@@ -172,8 +172,7 @@ impl Heap {
             return self.memory.header(ObjectReference(source)) & UNLOGGED != 0;
         }
         let (first, last) = (start / CHUNK_REFS, (end - 1) / CHUNK_REFS);
-        let states = self.memory.chunk_states(chunk_state_index(source, first), last - first + 1);
-        states.iter().fold(0, |all, state| all | state) == 0
+        !self.memory.any_chunk_state(chunk_state_index(source, first), last - first + 1)
     }
 
     /// Whether elements of a source array may be young: it is young itself, or they are logged.
@@ -195,7 +194,7 @@ impl Heap {
         let (source, bytes) = self.element_range(from, from_index, length);
         let (target, target_bytes) = self.element_range(to, to_index, length);
         assert_eq!(bytes, target_bytes, "arrays of different element sizes");
-        let is_ref = self.descriptor_of(to).kind == ObjectKind::ArrayRef;
+        let is_ref = self.descriptor_of(to).kind() == ObjectKind::ArrayRef;
         if is_ref {
             self.snapshot_elements(to, to_index, to_index + length);
         }
@@ -219,36 +218,23 @@ impl Heap {
 
     /// Fills elements of a reference array. Never collects (see `fill_wants_promotion`).
     pub fn array_fill_ref(&mut self, array: RawRef, index: u32, length: u32, value: RawRef) {
-        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayRef);
+        debug_assert_eq!(self.descriptor_of(array).kind(), ObjectKind::ArrayRef);
         let (start, _) = self.element_range(array, index, length);
         self.snapshot_elements(array, index, index + length);
         self.barrier_range(array, index, index + length, |_, _, _| is_young(value));
-        self.memory.words_mut((start / 4) as u32, length).fill(value);
+        self.memory.fill_words((start / 4) as u32, length, value);
         self.note_range(array, index, index + length);
     }
 
     /// Fills elements of a numeric array with the low bits of `bits`.
     pub fn array_fill_bits(&mut self, array: RawRef, index: u32, length: u32, bits: u128) {
-        debug_assert_eq!(self.descriptor_of(array).kind, ObjectKind::ArrayData);
+        assert_eq!(self.descriptor_of(array).kind(), ObjectKind::ArrayData, "{array:#x} is no array of numbers");
         let (start, bytes) = self.element_range(array, index, length);
-        let shift = self.descriptor_of(array).elem_shift;
-        let target = self.memory.bytes_mut(start, bytes);
-        let element = &bits.to_le_bytes()[..1 << shift];
-        if element.iter().all(|byte| *byte == element[0]) {
-            return target.fill(element[0]);
-        }
-        let mut pattern = [0; 16];
-        pattern.chunks_exact_mut(1 << shift).for_each(|part| part.copy_from_slice(element));
-        let mut parts = target.chunks_exact_mut(16);
-        parts.by_ref().for_each(|part| part.copy_from_slice(&pattern));
-        let rest = parts.into_remainder();
-        rest.copy_from_slice(&pattern[..rest.len()]);
+        self.memory.fill_elements(start, bytes, bits, self.descriptor_of(array).elem_shift());
     }
 
     /// Writes the bytes of a data segment over elements of a numeric array, from element `index` on.
     pub fn array_init_bytes(&mut self, array: RawRef, index: u32, bytes: &[u8]) {
-        let shift = self.descriptor_of(array).elem_shift;
-        debug_assert!(bytes.len().is_multiple_of(1 << shift));
-        self.array_bytes_mut(array, index, (bytes.len() >> shift) as u32).copy_from_slice(bytes);
+        self.array_write_bytes(array, index, bytes);
     }
 }

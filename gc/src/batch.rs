@@ -11,7 +11,7 @@ use crate::helper::{Help, Helpers};
 use crate::holes::{Swept, sweep_block};
 use crate::lending::{Lending, Portion, Work};
 use crate::old::OldSpace;
-use crate::raw::cage::Memory;
+use crate::raw::memory::Memory;
 use crate::spans::Span;
 use crate::sweep::ENTRY_COST;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Batch {
                     self.hole_bytes += bytes as u64;
                     match self.last {
                         0 => self.first = block + 1,
-                        last => self.memory.block(last - 1).next = block + 1,
+                        last => self.memory.block(last - 1).set_next(block + 1),
                     }
                     self.last = block + 1;
                 }

@@ -6,7 +6,9 @@
 //! 3. Large objects take runs of free blocks from the high end, ready or not.
 
 use crate::charge::{Charge, Refused};
-use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, BlockState, Cage, LIVE_UNKNOWN, Memory, OLD_START};
+use crate::raw::block::{BlockState, LIVE_UNKNOWN};
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, Cage, OLD_START};
+use crate::raw::memory::Memory;
 use crate::raw::side::SideVec;
 
 /// Blocks of a segment.
@@ -89,8 +91,10 @@ impl Blocks {
         self.ready_hint = block;
         self.clear_free(block);
         let entry = self.memory.block(block);
-        *entry = Default::default();
-        (entry.state, entry.epoch, entry.live_units) = (BlockState::Small, epoch, LIVE_UNKNOWN);
+        entry.clear();
+        entry.set_epoch(epoch);
+        entry.set_live_units(LIVE_UNKNOWN);
+        entry.set_state(BlockState::Small);
         Some(block)
     }
 
@@ -106,7 +110,7 @@ impl Blocks {
     }
 
     fn set_free(&mut self, block: u32, ready: bool) {
-        *self.memory.block(block) = Default::default();
+        self.memory.block(block).clear();
         self.set_free_bits(block, ready);
     }
 
@@ -245,15 +249,17 @@ impl Blocks {
             if was_ready {
                 // Charged as ready so far, and full of what was there before.
                 charge.give_back(BLOCK_BYTES as u64);
-                self.memory.bytes_mut(offset_of(block), BLOCK_BYTES as u64).fill(0);
+                self.memory.zero_object(block_start(block), BLOCK_BYTES);
             }
             self.clear_free(block);
             let state = if block == start { BlockState::LargeHead } else { BlockState::LargeTail };
             let entry = self.memory.block(block);
-            *entry = Default::default();
-            (entry.state, entry.epoch, entry.first_hole) = (state, epoch, was_ready as u32);
+            entry.clear();
+            entry.set_epoch(epoch);
+            entry.set_first_hole(was_ready as u32);
+            entry.set_state(state);
         }
-        self.memory.block(start).next = count;
+        self.memory.block(start).set_next(count);
         Ok(start)
     }
 
@@ -261,8 +267,8 @@ impl Blocks {
     /// system.
     pub fn untake_run(&mut self, charge: &mut Charge, start: u32, bytes: u64) {
         charge.give_back(page_bytes(bytes));
-        for block in start..start + self.memory.block(start).next {
-            let was_ready = self.memory.block(block).first_hole != 0;
+        for block in start..start + self.memory.block(start).next() {
+            let was_ready = self.memory.block(block).first_hole() != 0;
             let charged = was_ready && charge.take(BLOCK_BYTES as u64);
             debug_assert!(charged == was_ready, "it was charged before");
             self.set_free(block, charged);
@@ -301,18 +307,18 @@ impl Blocks {
 
     /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
     pub fn release_run(&mut self, cage: &mut Cage, charge: &mut Charge, start: u32, kept: u32, bytes: u64) {
-        let count = self.memory.block(start).next;
+        let count = self.memory.block(start).next();
         let (from, left) = (start + kept, count - kept);
         let discarded = cage.discard(offset_of(from), left as u64 * BLOCK_BYTES as u64).is_ok();
         // The object's last page may have been left out of the charge for its last block.
         let block_bytes = |blocks: u32| blocks as u64 * BLOCK_BYTES as u64;
         charge.give_back(page_bytes(bytes).min(block_bytes(count)) - block_bytes(kept));
-        self.memory.block(start).next = kept;
+        self.memory.block(start).set_next(kept);
         for block in from..start + count {
             // If the system did not take the pages back, they are ready (and charged) as long as the limit allows.
             let ready = !discarded && charge.take(BLOCK_BYTES as u64);
             if !discarded && !ready {
-                self.memory.bytes_mut(offset_of(block), BLOCK_BYTES as u64).fill(0);
+                self.memory.zero_object(block_start(block), BLOCK_BYTES);
             }
             self.set_free(block, ready);
         }

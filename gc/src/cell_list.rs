@@ -8,7 +8,8 @@
 
 use crate::charge::Refused;
 use crate::mark::is_marked;
-use crate::raw::cage::{Cage, Memory};
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use crate::raw::side::SideVec;
 use heapwood_gc_abi::RawRef;

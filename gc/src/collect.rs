@@ -1,7 +1,7 @@
 //! The collections, from the outside in: verify, stop, work, count, tell.
 
 use crate::event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
-use crate::heap::Heap;
+use crate::heap::{Heap, ListenerPanic};
 use crate::log::LOG_ENTRIES_MAX;
 use crate::mark::MarkWork;
 use crate::minor::{Minor, MinorWork};
@@ -9,7 +9,8 @@ use crate::move_trace::MoveTracer;
 use crate::nursery::EDEN_START;
 use crate::old::Bump;
 use crate::policy::{COPY_SAMPLE_BYTES_MIN, Clock};
-use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED};
+use crate::raw::block::{BlockState, COMPACTED};
+use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::edges::EdgeStack;
 use crate::relocate::RelocationWork;
 use crate::roots::{FrameScope, RootCursor, RootProvider};
@@ -17,6 +18,7 @@ use crate::spans::Span;
 use crate::stress::StressKind;
 use crate::sweep;
 use crate::verify::When;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Fields between two looks at the mark stack.
@@ -51,12 +53,14 @@ impl Heap {
     pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
         let cause = if self.wants_collection { GcCause::LogFull } else { GcCause::Requested };
         self.minor(cause, false, roots);
+        self.resume_listener_panic();
     }
 
     /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a
     /// checkpoint, and before a large reference array is filled with a young value.
     pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
         self.minor(GcCause::Requested, true, roots);
+        self.resume_listener_panic();
     }
 
     /// Runs a major collection now, and its sweep: afterwards every host value whose cell is dead is known.
@@ -64,6 +68,7 @@ impl Heap {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
             self.finish_sweep(GcCause::Requested);
+            self.resume_listener_panic();
         }
     }
 
@@ -71,6 +76,7 @@ impl Heap {
     pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.compact(GcCause::Requested, true, roots);
+            self.resume_listener_panic();
         }
     }
 
@@ -283,7 +289,7 @@ impl Heap {
 
     /// Picks the blocks that a compaction empties.
     fn choose_evacuated(&mut self, all: bool) {
-        let mut memory = self.memory;
+        let memory = self.memory;
         let used = self.old.blocks.used_count();
         // As many ready blocks as the limit and the system give; fewer only mean that fewer blocks are emptied.
         let live_blocks = (self.stats.live_bytes / BLOCK_BYTES as u64) as u32;
@@ -293,8 +299,8 @@ impl Heap {
         let mut counts = [0u64; 65];
         for block in 0..self.old.blocks.high() {
             let entry = memory.block(block);
-            if entry.state == BlockState::Small {
-                counts[(entry.live_units as u32 * 8 / step).min(64) as usize] += 1;
+            if entry.state() == BlockState::Small {
+                counts[(entry.live_units() as u32 * 8 / step).min(64) as usize] += 1;
             }
         }
         // Ready blocks lose up to a sixteenth to objects that do not fit their rest.
@@ -308,10 +314,10 @@ impl Heap {
         }
         for block in 0..self.old.blocks.high() {
             let entry = memory.block(block);
-            let left = &mut taken[(entry.live_units as u32 * 8 / step).min(64) as usize];
-            if entry.state == BlockState::Small && *left > 0 {
+            let left = &mut taken[(entry.live_units() as u32 * 8 / step).min(64) as usize];
+            if entry.state() == BlockState::Small && *left > 0 {
                 *left -= 1;
-                entry.group = COMPACTED;
+                entry.set_group(COMPACTED);
             }
         }
     }
@@ -397,48 +403,75 @@ impl Heap {
 
     #[cold]
     fn tell_listeners(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, now: Clock) {
-        let young_after = self.nursery_used();
-        if let Some(listener) = &mut self.listener {
-            let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
-            let Done { minor, mark, roots, frames, live_bytes, swept, handed_over, evacuated } = done;
-            listener(&GcEvent {
-                t_us: now.wall_ns as f64 / 1e3,
-                kind,
-                cause,
-                pause_us: (now.wall_ns - stop.start.wall_ns) as f64 / 1e3,
-                cpu_us: now.since(stop.start) as f64 / 1e3,
-                young_before: stop.young_before,
-                young_after,
-                old_before: stop.old_before,
-                old_after: if live_bytes > 0 { live_bytes } else { old_used },
-                heap_committed: self.charge.used_bytes(),
-                promoted: minor.promoted_bytes + evacuated.moved_bytes,
-                remembered: minor.log_entries + evacuated.words,
-                roots,
-                frames,
-                work_units: minor.copied_objects
-                    + minor.log_fields
-                    + roots
-                    + mark.fields
-                    + swept
-                    + handed_over
-                    + evacuated.objects
-                    + evacuated.words,
-            });
+        if let Some(mut listener) = self.listener.take() {
+            let event = self.event(kind, cause, stop, done, now);
+            match catch_unwind(AssertUnwindSafe(|| listener(&event))) {
+                Ok(()) => self.listener = Some(listener),
+                Err(panic) => self.listener_panicked(panic),
+            }
         }
         self.tell_helpers();
     }
 
+    /// The event of a stop.
+    fn event(&self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, now: Clock) -> GcEvent {
+        let old_used = self.old.blocks.used_count() as u64 * BLOCK_BYTES as u64;
+        let Done { minor, mark, roots, frames, live_bytes, swept, handed_over, evacuated } = done;
+        GcEvent {
+            t_us: now.wall_ns as f64 / 1e3,
+            kind,
+            cause,
+            pause_us: (now.wall_ns - stop.start.wall_ns) as f64 / 1e3,
+            cpu_us: now.since(stop.start) as f64 / 1e3,
+            young_before: stop.young_before,
+            young_after: self.nursery_used(),
+            old_before: stop.old_before,
+            old_after: if live_bytes > 0 { live_bytes } else { old_used },
+            heap_committed: self.charge.used_bytes(),
+            promoted: minor.promoted_bytes + evacuated.moved_bytes,
+            remembered: minor.log_entries + evacuated.words,
+            roots,
+            frames,
+            work_units: minor.copied_objects
+                + minor.log_fields
+                + roots
+                + mark.fields
+                + swept
+                + handed_over
+                + evacuated.objects
+                + evacuated.words,
+        }
+    }
+
     /// Tells when helpers worked, as far as they have noted it.
     pub(crate) fn tell_helpers(&mut self) {
-        let Some(listener) = &mut self.helper_listener else { return };
+        let Some(mut listener) = self.helper_listener.take() else { return };
         let born = self.born;
-        let mut tell = |task, span: Span| {
-            let us = |instant: Instant| instant.saturating_duration_since(born).as_nanos() as f64 / 1e3;
-            let (start_us, end_us) = (us(span.start), us(span.end));
-            listener(&HelperSpan { task, start_us, end_us, work_units: span.units });
-        };
-        self.loan.take_spans(|span| tell(HelperTask::Mark, span));
-        self.batches.take_spans(|span| tell(HelperTask::Sweep, span));
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            let mut tell = |task, span: Span| {
+                let us = |instant: Instant| instant.saturating_duration_since(born).as_nanos() as f64 / 1e3;
+                let (start_us, end_us) = (us(span.start), us(span.end));
+                listener(&HelperSpan { task, start_us, end_us, work_units: span.units });
+            };
+            self.loan.take_spans(|span| tell(HelperTask::Mark, span));
+            self.batches.take_spans(|span| tell(HelperTask::Sweep, span));
+        }));
+        match told {
+            Ok(()) => self.helper_listener = Some(listener),
+            Err(panic) => {
+                self.loan.watch(false);
+                self.batches.watch(false);
+                self.listener_panicked(panic);
+            }
+        }
+    }
+
+    /// A listener has panicked and is not there any more. Of several panics the first goes on.
+    #[cold]
+    fn listener_panicked(&mut self, panic: Box<dyn std::any::Any + Send>) {
+        self.is_watched = self.listener.is_some() || self.helper_listener.is_some();
+        if self.listener_panic.is_none() {
+            self.listener_panic = Some(ListenerPanic(panic));
+        }
     }
 }

@@ -19,7 +19,8 @@ use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
 use crate::loan::Loan;
 use crate::mark::{MarkWork, Marker, SHADED_MARKED, is_marked, mark_byte};
-use crate::raw::cage::{Cage, Memory};
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
 use crate::recorded::Dropping;
@@ -232,7 +233,7 @@ impl Heap {
 
     /// Whether an old object is newer than the marking under way: its fields are no part of the snapshot.
     fn is_new(&self, object: RawRef) -> bool {
-        self.memory.block_epoch(block_of(object)) == self.old.epoch
+        self.memory.block(block_of(object)).epoch() == self.old.epoch
     }
 
     /// Whether a marking should start with the next minor.
@@ -417,6 +418,7 @@ impl Heap {
     pub fn step(&mut self, roots: &mut dyn RootProvider) -> bool {
         if self.is_collected() {
             self.pace(roots);
+            self.resume_listener_panic();
         }
         let swept = self.is_swept() || self.is_sparse_waiting();
         self.is_marking() || !swept || self.trim_left > 0 || self.wants_sparse_tables()
@@ -431,6 +433,7 @@ impl Heap {
             if !self.is_marking() {
                 self.start_marking(GcCause::Requested, roots);
             }
+            self.resume_listener_panic();
         }
     }
 

@@ -25,8 +25,8 @@ impl Marker {
     pub(crate) fn scan_ephemeron(&mut self, ephemeron: ObjectReference) {
         let memory = self.memory;
         self.work.fields += 3;
-        let key = memory.word(ephemeron.0 + EPHEMERON_KEY_OFFSET / 4);
-        let value = memory.word(ephemeron.0 + EPHEMERON_VALUE_OFFSET / 4);
+        let key = memory.word_acquire(ephemeron.0 + EPHEMERON_KEY_OFFSET / 4);
+        let value = memory.word_acquire(ephemeron.0 + EPHEMERON_VALUE_OFFSET / 4);
         let link_word = ephemeron.0 + EPHEMERON_LINK_OFFSET / 4;
         let link = memory.word(link_word);
         if !is_old(key) || is_marked(memory, self.epoch, key) {

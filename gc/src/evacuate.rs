@@ -57,10 +57,10 @@ impl Minor<'_> {
         if aged.is_none() && self.recorded.is_on() {
             self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
         }
-        if descriptor.is_small && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs) {
+        if descriptor.is_small() && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs()) {
             return to.0;
         }
-        if descriptor.ref_count != 0 || descriptor.kind == ObjectKind::ArrayRef {
+        if descriptor.ref_count() != 0 || descriptor.kind() == ObjectKind::ArrayRef {
             self.stack.push(to.0);
         }
         to.0
@@ -90,7 +90,7 @@ impl Minor<'_> {
     #[inline(never)]
     fn follow<const AGE: bool, const NOTES: bool>(&mut self) {
         let memory = self.memory;
-        let (mut edges, mut to_space, mut promoted) = (self.edges, self.to, self.promoted);
+        let (mut edges, mut to_space, mut promoted) = (std::mem::take(&mut self.edges), self.to, self.promoted);
         let (mut promoted_bytes, mut objects) = (0, 0);
         while let Some(edge @ Edge { slot, young: reference, .. }) = edges.pop::<AGE>() {
             let object = ObjectReference(reference);
@@ -104,13 +104,13 @@ impl Minor<'_> {
                 continue;
             }
             let descriptor = memory.descriptor(TypeId::of_header(header));
-            let bytes = descriptor.size;
+            let bytes = descriptor.size();
             let may_age = AGE && reference >= EDEN_START && !is_in_old_space(slot);
             let ages = may_age && to_space.has_room(bytes);
-            if !descriptor.is_small || !(ages || promoted.has_room(bytes)) || edges.room() < EdgeStack::AT_ONCE {
+            if !descriptor.is_small() || !(ages || promoted.has_room(bytes)) || edges.room() < EdgeStack::AT_ONCE {
                 (self.edges, self.to, self.promoted) = (edges, to_space, promoted);
                 let to = self.copy::<AGE>(reference, header, may_age);
-                (edges, to_space, promoted) = (self.edges, self.to, self.promoted);
+                (edges, to_space, promoted) = (std::mem::take(&mut self.edges), self.to, self.promoted);
                 memory.set_word(slot, to);
                 continue;
             }
@@ -129,7 +129,7 @@ impl Minor<'_> {
             if NOTES && !ages {
                 self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
             }
-            let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs);
+            let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs());
             debug_assert!(pushed);
         }
         (self.edges, self.to, self.promoted) = (edges, to_space, promoted);

@@ -16,7 +16,8 @@ use crate::nursery::{EDEN_START, Nursery};
 use crate::old::OldSpace;
 use crate::policy::{Clock, Policy};
 use crate::raw::backing::{Backing, thread_cpu_ns};
-use crate::raw::cage::{Cage, Memory, NURSERY_REACH};
+use crate::raw::cage::{Cage, NURSERY_REACH};
+use crate::raw::memory::Memory;
 use crate::raw::side::SideVec;
 use crate::sampling::Sampler;
 use crate::sparse::Evacuation;
@@ -29,11 +30,15 @@ use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Receives events (see [`Heap::set_listener`]).
+/// Receives events (see [`Heap::set_listener`]). If it panics it is not called again, and its panic goes on when what the
+/// heap is doing is done: see [`crate::Heap::set_listener`].
 pub type GcListener = Box<dyn FnMut(&GcEvent) + Send>;
 
 /// Hears when helpers worked (see [`Heap::set_helper_listener`]).
 pub type HelperListener = Box<dyn FnMut(&HelperSpan) + Send>;
+
+/// What a listener panicked with.
+pub(crate) struct ListenerPanic(pub Box<dyn std::any::Any + Send>);
 
 /// A heap. See the crate's documentation for the protocols with compiled code and the runtime.
 pub struct Heap {
@@ -63,6 +68,8 @@ pub struct Heap {
     pub(crate) helper_listener: Option<HelperListener>,
     /// There is a listener of either kind.
     pub(crate) is_watched: bool,
+    /// The panic of a listener, which goes on at the end of the operation under way.
+    pub(crate) listener_panic: Option<ListenerPanic>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) born: Instant,
     /// The next minor promotes everything.
@@ -127,6 +134,7 @@ impl Heap {
             listener: None,
             helper_listener: None,
             is_watched: false,
+            listener_panic: None,
             sampler: None,
             born: Instant::now(),
             promote_all_next: false,
@@ -182,6 +190,9 @@ impl Heap {
     }
 
     /// Sets who receives the events. Without one, an event costs a branch.
+    ///
+    /// A listener is called in the middle of an operation. If it panics, it is removed, the operation goes on to its end,
+    /// and then the panic goes on, in place of the operation's result: the heap is as if the listener had returned.
     pub fn set_listener(&mut self, listener: Option<GcListener>) {
         self.listener = listener;
         self.is_watched = self.listener.is_some() || self.helper_listener.is_some();
@@ -191,10 +202,19 @@ impl Heap {
     /// Without one, helpers note nothing.
     pub fn set_helper_listener(&mut self, listener: Option<HelperListener>) {
         self.tell_helpers();
+        self.resume_listener_panic();
         self.loan.watch(listener.is_some());
         self.batches.watch(listener.is_some());
         self.helper_listener = listener;
         self.is_watched = self.listener.is_some() || self.helper_listener.is_some();
+    }
+
+    /// A listener has panicked during the operation that ends here: its panic goes on.
+    #[inline]
+    pub(crate) fn resume_listener_panic(&mut self) {
+        if let Some(panic) = self.listener_panic.take() {
+            std::panic::resume_unwind(panic.0);
+        }
     }
 
     /// Whether a collection should come at the next poll: the log is full. The next allocation collects too.
@@ -246,6 +266,9 @@ impl Drop for Heap {
         self.loan.marker();
         self.batches.recall();
         self.tell_helpers();
+        if !std::thread::panicking() {
+            self.resume_listener_panic();
+        }
     }
 }
 

@@ -9,7 +9,9 @@
 use crate::blocks::block_start;
 use crate::mark::marked_object;
 use crate::old::{HOLE_BYTES_MIN, poison_range};
-use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Memory};
+use crate::raw::block::BlockState;
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS};
+use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use heapwood_gc_abi::TypeId;
 
@@ -26,23 +28,24 @@ pub enum Swept {
 
 /// Sweeps a block of small objects that was not swept since the marking of `epoch`. `poison`: dead memory is
 /// overwritten.
-pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> Swept {
+pub fn sweep_block(memory: Memory, epoch: u8, poison: bool, block: u32) -> Swept {
     let start = block_start(block);
     let entry = memory.block(block);
-    let live_units = std::mem::take(&mut entry.marked_units);
-    debug_assert!(entry.state == BlockState::Small && entry.epoch != epoch, "block {block} is not to be swept");
-    (entry.epoch, entry.live_units, entry.first_hole) = (epoch, live_units, 0);
-    if entry.group != 0 {
-        // Else nobody writes it, since the mutator may ask for it meanwhile.
-        entry.group = 0;
+    let live_units = entry.marked_units();
+    debug_assert!(entry.state() == BlockState::Small && entry.epoch() != epoch, "block {block} is not to be swept");
+    entry.set_marked_units(0);
+    entry.set_live_units(live_units);
+    entry.set_first_hole(0);
+    if entry.group() != 0 {
+        entry.set_group(0);
     }
     if live_units == 0 {
-        // All but the group.
-        (entry.state, entry.epoch, entry.overflowed, entry.next) = (BlockState::Free, 0, false, 0);
-        memory.marks_mut(start, BLOCK_BYTES).fill(0);
+        memory.clear_marks(start);
         poison_range(memory, poison, start, BLOCK_BYTES);
+        entry.clear();
         return Swept::Free;
     }
+    entry.set_epoch(epoch);
     let mut holes = Holes { poison, ..Holes::default() };
     let mut last = None;
     walk_marks(memory, start, epoch, |object| {
@@ -54,7 +57,7 @@ pub fn sweep_block(mut memory: Memory, epoch: u8, poison: bool, block: u32) -> S
         last = Some(object);
     });
     holes.add(memory, end_of(memory, last).unwrap_or(start), start + BLOCK_REFS);
-    memory.block(block).first_hole = holes.first;
+    entry.set_first_hole(holes.first);
     if holes.first == 0 { Swept::Full } else { Swept::Holes(holes.bytes) }
 }
 
@@ -66,24 +69,21 @@ fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
 
 /// Clears the old marks of a block and calls `visit` with its marked objects in order.
 #[inline(always)]
-fn walk_marks(mut memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
+fn walk_marks(memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
     debug_assert!(epoch == 1 || epoch == 2);
-    let mut granule = start;
-    for bytes in memory.marks_mut(start, BLOCK_BYTES).chunks_exact_mut(8) {
-        let marks =
-            u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
+    for granule in (start..start + BLOCK_REFS).step_by(32) {
+        let marks = memory.mark_group(granule);
         // One bit for each current mark: an epoch is 1 or 2.
         let mut current = marks >> (epoch - 1) & 0x0101_0101_0101_0101;
         let kept = marks & (current * 0xff);
         if kept != marks {
-            bytes.copy_from_slice(&kept.to_le_bytes());
+            memory.set_mark_group(granule, kept);
         }
         while current != 0 {
             let shift = current.trailing_zeros();
             visit(marked_object(granule + shift / 2, (marks >> shift) as u8));
             current &= current - 1;
         }
-        granule += 32;
     }
 }
 

@@ -6,7 +6,8 @@
 
 use crate::cell_list::{CellList, Fate};
 use crate::charge::Refused;
-use crate::raw::cage::{Cage, Memory};
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_young};
 use crate::raw::side::SideVec;
 use heapwood_gc_abi::layout::HOST_VALUE_INDEX_OFFSET;

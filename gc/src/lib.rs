@@ -79,6 +79,7 @@ pub use helper::Helpers;
 pub use hooks::{HELPER_DELAY_MS, Noticed};
 pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
+pub use raw::types::TypeInfo;
 pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};
 pub use stats::{HeapStats, Histogram};

@@ -14,15 +14,18 @@
 
 use crate::blocks::{block_of, block_start};
 use crate::raw::backing::BackingError;
-use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, Memory};
-use crate::raw::object::{ObjectReference, is_old};
+use crate::raw::block::BlockState;
+use crate::raw::cage::{BLOCK_BYTES, Cage};
+use crate::raw::memory::Memory;
+use crate::raw::object::{ObjectReference, Slot, is_old};
 use crate::raw::side::SideVec;
+use crate::raw::types::TypeInfo;
 use crate::recorded::{Noticed, Recorded};
 use crate::roots::RootVisitor;
 use crate::waiting::Waiting;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::header::LARGE;
-use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 use std::ops::Range;
 
 /// Bits of a mark byte that hold the epoch.
@@ -110,7 +113,7 @@ impl Grey {
         self.overflows += 1;
         let block = block_of(reference);
         self.deferred_from = self.deferred_from.min(block);
-        memory.set_overflowed(block, true);
+        memory.block(block).set_overflowed(true);
         memory.set_mark(reference, memory.mark(reference) | DEFERRED);
     }
 
@@ -132,7 +135,7 @@ impl Grey {
         &mut self,
         memory: Memory,
         entry: u64,
-        descriptor: &Descriptor,
+        descriptor: TypeInfo<'_>,
         work: &mut MarkWork,
     ) -> Option<Range<u32>> {
         let (object, start) = (ObjectReference(entry as u32), (entry >> 32) as u32);
@@ -141,10 +144,10 @@ impl Grey {
             work.objects += 1;
             work.live_bytes += bytes;
             if memory.header(object) & LARGE == 0 {
-                memory.add_marked(block_of(object.0), bytes as u32);
+                memory.block(block_of(object.0)).add_marked(bytes as u32);
             }
         }
-        if descriptor.kind != ObjectKind::ArrayRef {
+        if descriptor.kind() != ObjectKind::ArrayRef {
             return None;
         }
         let length = memory.array_length(object);
@@ -188,9 +191,10 @@ impl Grey {
         let end = blocks_high.min(block.saturating_add(OVERFLOW_BLOCKS_AT_ONCE));
         let mut searched = 0;
         while block < end && searched < SEARCHED_BLOCKS_AT_ONCE {
-            if memory.is_overflowed(block) {
-                memory.set_overflowed(block, false);
-                let bytes = if memory.block_state(block) == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
+            let entry = memory.block(block);
+            if entry.is_overflowed() {
+                entry.set_overflowed(false);
+                let bytes = if entry.state() == BlockState::LargeHead { 16 } else { BLOCK_BYTES };
                 self.push_deferred_of(memory, block_start(block), bytes);
                 searched += 1;
             }
@@ -264,7 +268,7 @@ impl Marker {
             return;
         }
         let was = self.memory.mark(reference);
-        if was & EPOCH_MASK != self.epoch && self.memory.block_epoch(block_of(reference)) != self.epoch {
+        if was & EPOCH_MASK != self.epoch && self.memory.block(block_of(reference)).epoch() != self.epoch {
             self.memory.set_mark(reference, mark_byte(self.epoch, reference));
             self.grey.push(self.memory, reference as u64);
             if was & WAITING != 0 {
@@ -330,18 +334,18 @@ impl Marker {
             let Some(entry) = stack.pop() else { break };
             let object = entry as u32;
             let descriptor = memory.descriptor(TypeId::of_header(memory.header(ObjectReference(object))));
-            if !descriptor.is_small {
+            if !descriptor.is_small() {
                 // Back to where it came from.
                 stack.push(entry);
                 break;
             }
             objects += 1;
-            live_bytes += descriptor.size as u64;
-            fields += descriptor.ref_count as u64 + 1;
-            let mut words = descriptor.small_refs;
-            memory.add_marked(block_of(object), descriptor.size);
+            live_bytes += descriptor.size() as u64;
+            fields += descriptor.ref_count() as u64 + 1;
+            let mut words = descriptor.small_refs();
+            memory.block(block_of(object)).add_marked(descriptor.size());
             while words != 0 {
-                let value = memory.word(object.wrapping_add(words as u8 as u32));
+                let value = memory.slot(Slot(object.wrapping_add(words as u8 as u32)));
                 words >>= 8;
                 if is_old(value) && !is_marked(memory, epoch, value) {
                     if SPECIAL && memory.mark(value) & WAITING != 0 {
@@ -357,7 +361,8 @@ impl Marker {
                 self.recorded.note_object(memory, object, id, Noticed::Marking);
             }
         }
-        self.grey.stack.give_back(stack);
+        let left = stack.len();
+        self.grey.stack.set_len(left);
         self.work.objects += objects;
         self.work.live_bytes += live_bytes;
         self.work.fields += fields;
@@ -381,10 +386,10 @@ impl Marker {
         if self.recorded.is_on() {
             self.recorded.note_object(memory, object, id, Noticed::Marking);
         }
-        if descriptor.kind == ObjectKind::Ephemeron {
+        if descriptor.kind() == ObjectKind::Ephemeron {
             self.scan_ephemeron(object);
         } else {
-            self.work.fields += descriptor.ref_count as u64 + 1;
+            self.work.fields += descriptor.ref_count() as u64 + 1;
             memory.each_slot_backwards(object, id, descriptor, |slot| self.shade(memory.slot(slot)));
         }
     }
@@ -399,7 +404,7 @@ impl RootVisitor for Marker {
 /// Whether an object of the old space carries the mark of `epoch`, or is newer than the marking.
 #[inline(always)]
 pub fn is_marked(memory: Memory, epoch: u8, reference: RawRef) -> bool {
-    memory.mark(reference) & EPOCH_MASK == epoch || memory.block_epoch(block_of(reference)) == epoch
+    memory.mark(reference) & EPOCH_MASK == epoch || memory.block(block_of(reference)).epoch() == epoch
 }
 
 /// The mark byte of an object.

@@ -12,15 +12,16 @@
 
 use crate::log::{CHUNK_WEIGHT, Log, LogEntry};
 use crate::old::{Bump, OldSpace};
-use crate::raw::cage::Memory;
 use crate::raw::edges::EdgeStack;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_young};
 use crate::raw::side::LentStack;
+use crate::raw::types::TypeInfo;
 use crate::recorded::{Dropping, Noticed, Recorded};
 use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor, RootWork};
 use heapwood_gc_abi::header::UNLOGGED;
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
-use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// Entries of the log whose hosts are asked for ahead.
 const PREFETCH_AHEAD: usize = 8;
@@ -61,9 +62,9 @@ pub struct Minor<'a> {
     /// The remembered set.
     pub log: &'a mut Log,
     /// Copies that are not scanned yet.
-    pub stack: LentStack<u32>,
+    pub stack: LentStack<'a, u32>,
     /// Edges from scanned copies that are not followed yet.
-    pub edges: EdgeStack,
+    pub edges: EdgeStack<'a>,
     /// The range of the old space that promotion bumps in, lent by `old`.
     pub promoted: Bump,
     /// Rest of the survivor space.
@@ -187,7 +188,7 @@ impl Minor<'_> {
             let (memory, object) = (self.memory, ObjectReference(reference));
             let id = TypeId::of_header(memory.header(object));
             let (descriptor, may_age) = (memory.descriptor(id), AGE && is_young(reference));
-            if AGE && !may_age && descriptor.kind == ObjectKind::ArrayRef {
+            if AGE && !may_age && descriptor.kind() == ObjectKind::ArrayRef {
                 self.scan_promoted_array(object, descriptor);
                 continue;
             }
@@ -200,7 +201,7 @@ impl Minor<'_> {
     }
 
     #[inline(never)]
-    fn scan_promoted_array(&mut self, object: ObjectReference, descriptor: &Descriptor) {
+    fn scan_promoted_array(&mut self, object: ObjectReference, descriptor: TypeInfo<'_>) {
         let (memory, length) = (self.memory, self.memory.array_length(object));
         let whole = memory.object_bytes(object, descriptor) <= CHUNKED_ARRAY_BYTES_MIN as u64;
         for chunk in 0..length.div_ceil(CHUNK_REFS) {

@@ -11,7 +11,9 @@
 use crate::blocks::block_of;
 use crate::mark::{ELEMENTS_AT_ONCE, EPOCH_MASK, Grey, MarkWork, mark_byte};
 use crate::old::OldSpace;
-use crate::raw::cage::{COMPACTED, Cage, Memory};
+use crate::raw::block::COMPACTED;
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_old, is_young};
 use crate::roots::RootVisitor;
 use heapwood_gc_abi::header::{AGED, FORWARDED, LARGE, PINNED, UNLOGGED};
@@ -48,7 +50,7 @@ impl MoveTracer<'_> {
         if self.memory.mark(reference) & EPOCH_MASK == self.old.epoch {
             return reference;
         }
-        let in_place = header & (PINNED | LARGE) != 0 || self.memory.group(block_of(reference)) != COMPACTED;
+        let in_place = header & (PINNED | LARGE) != 0 || self.memory.block(block_of(reference)).group() != COMPACTED;
         let to = if in_place { None } else { self.move_object(object, header) };
         let to = to.unwrap_or_else(|| {
             self.memory.set_header(object, header | UNLOGGED);
@@ -108,7 +110,7 @@ impl MoveTracer<'_> {
             let Range { start, end } = elements;
             memory.each_element_slot_backwards(object, start, end, |slot| self.shade_slot(slot));
         } else {
-            self.work.fields += descriptor.ref_count as u64 + 1;
+            self.work.fields += descriptor.ref_count() as u64 + 1;
             memory.each_slot_backwards(object, id, descriptor, |slot| self.shade_slot(slot));
         }
     }

@@ -5,7 +5,9 @@
 //! 3. An object above 512 bytes that does not fit goes to an overflow block, so that it never skips holes.
 
 use crate::blocks::{Blocks, block_start};
-use crate::raw::cage::{BLOCK_REFS, LIVE_UNKNOWN, Memory};
+use crate::raw::block::LIVE_UNKNOWN;
+use crate::raw::cage::BLOCK_REFS;
+use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 
 /// Smallest hole that is used again.
@@ -168,9 +170,11 @@ impl OldSpace {
         if self.next_hole == 0 {
             let block = self.recyclable.checked_sub(1)?;
             let entry = self.memory.block(block);
-            self.recyclable = entry.next;
-            self.next_hole = entry.first_hole;
-            (entry.next, entry.first_hole, entry.live_units) = (0, 0, LIVE_UNKNOWN);
+            self.recyclable = entry.next();
+            self.next_hole = entry.first_hole();
+            entry.set_next(0);
+            entry.set_first_hole(0);
+            entry.set_live_units(LIVE_UNKNOWN);
         }
         let hole = self.next_hole;
         let bytes = self.memory.word(hole + 1);
@@ -210,18 +214,18 @@ impl OldSpace {
         if last == 0 {
             return;
         }
-        self.memory.block(last - 1).next = 0;
+        self.memory.block(last - 1).set_next(0);
         match self.recyclable {
             0 => self.recyclable = first,
-            _ => self.memory.block(self.recyclable_last - 1).next = first,
+            _ => self.memory.block(self.recyclable_last - 1).set_next(first),
         }
         self.recyclable_last = last;
     }
 }
 
 /// Overwrites dead memory if `poison` says so.
-pub fn poison_range(mut memory: Memory, poison: bool, start: u32, bytes: u32) {
+pub fn poison_range(memory: Memory, poison: bool, start: u32, bytes: u32) {
     if poison && bytes > 0 {
-        memory.words_mut(start, bytes / 4).fill(POISON);
+        memory.fill_words(start, bytes / 4, POISON);
     }
 }

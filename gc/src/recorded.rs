@@ -13,7 +13,9 @@
 
 use crate::blocks::{block_of, block_start};
 use crate::raw::backing::BackingError;
-use crate::raw::cage::{BLOCK_REFS, BLOCKS_MAX, Cage, EMPTIED, Memory};
+use crate::raw::block::EMPTIED;
+use crate::raw::cage::{BLOCK_REFS, BLOCKS_MAX, Cage};
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_old};
 use crate::raw::side::SideVec;
 use crate::roots::RootVisitor;
@@ -70,7 +72,7 @@ impl Window {
     #[inline(always)]
     pub fn group_of(self, memory: Memory, reference: RawRef) -> u8 {
         if reference.wrapping_sub(self.start).rotate_right(1) < self.refs / 2 {
-            match memory.group(block_of(reference)) {
+            match memory.block(block_of(reference)).group() {
                 EMPTIED => 0,
                 group => group,
             }
@@ -83,7 +85,7 @@ impl Window {
     #[inline]
     pub fn drop_block_of(self, memory: Memory, reference: RawRef) {
         if self.group_of(memory, reference) != 0 {
-            memory.set_group(block_of(reference), 0);
+            memory.block(block_of(reference)).set_group(0);
         }
     }
 }
@@ -191,7 +193,7 @@ impl Recorded {
         let (block, len) = (block_of(value), self.lens[index] as usize);
         let count = &mut self.counts.as_mut_slice()[block as usize];
         if *count == BLOCK_EDGES_MAX || len == GROUP_EDGES_MAX {
-            memory.set_group(block, 0);
+            memory.block(block).set_group(0);
             return;
         }
         *count += 1;
@@ -203,7 +205,7 @@ impl Recorded {
     #[inline(never)]
     pub fn note_object(&mut self, memory: Memory, object: ObjectReference, id: TypeId, by: Noticed) {
         let descriptor = memory.descriptor(id);
-        if descriptor.kind == ObjectKind::Weak {
+        if descriptor.kind() == ObjectKind::Weak {
             let slot = Slot(object.0 + WEAK_REFERENT_OFFSET / 4);
             return self.note(memory, slot, memory.slot(slot), Noticed::Weak);
         }

@@ -11,7 +11,9 @@
 use crate::blocks::block_start;
 use crate::mark::{EPOCH_MASK, marked_object};
 use crate::old::OldSpace;
-use crate::raw::cage::{BLOCK_BYTES, EMPTIED, Memory};
+use crate::raw::block::EMPTIED;
+use crate::raw::cage::BLOCK_BYTES;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot};
 use crate::recorded::{Noticed, Recorded};
 use heapwood_gc_abi::header::{FORWARDED, LARGE, PINNED, UNLOGGED};
@@ -62,16 +64,16 @@ impl Relocation<'_> {
     /// Empties those of `blocks` that were not dropped from the group.
     pub fn run(&mut self, blocks: &[u32]) {
         let (memory, group) = (self.memory, self.group);
-        let members = || blocks.iter().copied().filter(move |block| memory.group(*block) == group);
+        let members = || blocks.iter().copied().filter(move |block| memory.block(*block).group() == group);
         for block in members() {
             self.work.blocks += 1;
             let kept_units = self.copy_objects(block);
-            { memory }.block(block).marked_units = kept_units;
+            memory.block(block).set_marked_units(kept_units);
         }
         members().for_each(|block| self.follow_from_copies(block));
         self.work.words += follow_noted(memory, self.marking, group) + follow_noted(memory, self.own, group);
         // Nothing leads there any more but what is left of objects that have moved.
-        members().for_each(|block| memory.set_group(block, EMPTIED));
+        members().for_each(|block| memory.block(block).set_group(EMPTIED));
     }
 
     /// Step 1 for a block. Returns what stays, in units of 8 bytes.
@@ -82,7 +84,7 @@ impl Relocation<'_> {
             debug_assert!(header & (FORWARDED | UNLOGGED) == UNLOGGED, "{:#x} has the header {header:#x}", object.0);
             let descriptor = memory.descriptor(TypeId::of_header(header));
             let bytes = memory.object_bytes(object, descriptor) as u32;
-            let stays = header & (PINNED | LARGE) != 0 || is_listed(descriptor.kind);
+            let stays = header & (PINNED | LARGE) != 0 || is_listed(descriptor.kind());
             match if stays { None } else { self.old.allocate(bytes) } {
                 Some(to) => {
                     memory.copy_object(object.0, to.0, bytes);
@@ -155,15 +157,15 @@ fn follow_noted(memory: Memory, table: &Recorded, group: u8) -> u64 {
 
 /// Calls `visit` with the objects of a block that the last marking has marked, in order. It may clear their marks.
 #[inline(always)]
-fn each_marked(mut memory: Memory, block: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
+fn each_marked(memory: Memory, block: u32, epoch: u8, mut visit: impl FnMut(ObjectReference)) {
     let start = block_start(block);
     for group in 0..BLOCK_BYTES / 128 {
         let granule = start + group * 32;
-        let bytes: [u8; 8] = memory.marks_mut(granule, 128).try_into().expect("8 bytes");
-        if u64::from_le_bytes(bytes) == 0 {
+        let marks = memory.mark_group(granule);
+        if marks == 0 {
             continue;
         }
-        for (index, mark) in (0..).zip(bytes) {
+        for (index, mark) in (0..).zip(marks.to_le_bytes()) {
             if mark & EPOCH_MASK == epoch {
                 visit(marked_object(granule + index * 4, mark));
             }

@@ -15,7 +15,9 @@
 use crate::collect::Done;
 use crate::event::{GcCause, GcEventKind};
 use crate::heap::Heap;
-use crate::raw::cage::{BLOCK_BYTES, BlockState, Cage, LIVE_UNKNOWN, Memory};
+use crate::raw::block::{BlockState, LIVE_UNKNOWN};
+use crate::raw::cage::{BLOCK_BYTES, Cage};
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old};
 use crate::raw::side::SideVec;
 use crate::recorded::{GROUP_EDGES_MAX, GROUPS_MAX, Noticed, Recorded, Window};
@@ -137,7 +139,7 @@ impl Evacuation {
         let steps_max = if forced { FORCED_STEPS_MAX } else { LIVE_STEPS_MAX };
         let (mut used, mut counts, mut live_bytes) = (0u64, [0usize; STEPS], [0u64; STEPS]);
         for block in from..end {
-            used += (memory.block_state(block) != BlockState::Free) as u64;
+            used += (memory.block(block).state() != BlockState::Free) as u64;
             if let Some((step, live)) = sparseness(memory, block, epoch).filter(|found| found.0 <= steps_max) {
                 counts[step] += 1;
                 live_bytes[step] += live;
@@ -174,7 +176,7 @@ impl Evacuation {
         let (mut group, mut bytes, mut blocks) = (0, 0, 0);
         for index in 0..self.blocks.len() {
             let block = self.blocks.as_slice()[index];
-            let live = { memory }.block(block).live_units as u64 * 8;
+            let live = memory.block(block).live_units() as u64 * 8;
             if bytes + live > GROUP_BYTES || blocks == GROUP_BLOCKS_MAX {
                 if group + 1 == groups_max {
                     self.blocks.truncate(index);
@@ -184,7 +186,7 @@ impl Evacuation {
                 (group, bytes, blocks) = (group + 1, 0, 0);
             }
             (bytes, blocks) = (bytes + live, blocks + 1);
-            memory.set_group(block, group as u8 + 1);
+            memory.block(block).set_group(group as u8 + 1);
         }
         self.ends[group] = self.blocks.len() as u16;
         (self.groups, self.next) = (group + 1, 0);
@@ -198,10 +200,11 @@ impl Evacuation {
 }
 
 /// How much lives in a block of small objects, in steps and bytes, if that is known.
-fn sparseness(mut memory: Memory, block: u32, epoch: u8) -> Option<(usize, u64)> {
+fn sparseness(memory: Memory, block: u32, epoch: u8) -> Option<(usize, u64)> {
     let entry = memory.block(block);
-    let known = entry.state == BlockState::Small && entry.epoch == epoch && entry.live_units != LIVE_UNKNOWN;
-    let live = entry.live_units as u64 * 8;
+    let live_units = entry.live_units();
+    let known = entry.state() == BlockState::Small && entry.epoch() == epoch && live_units != LIVE_UNKNOWN;
+    let live = live_units as u64 * 8;
     known.then(|| ((live as usize).div_ceil(BLOCK_BYTES as usize / (STEPS - 1)).min(STEPS - 1), live))
 }
 
@@ -325,7 +328,7 @@ impl Heap {
         if matches!(phase, Phase::Noting | Phase::Moving) {
             self.stop_noting();
             if phase == Phase::Noting {
-                self.sparse.blocks.as_slice().iter().for_each(|block| self.memory.set_group(*block, 0));
+                self.sparse.blocks.as_slice().iter().for_each(|block| self.memory.block(*block).set_group(0));
             }
             self.sparse.phase = if phase == Phase::Noting { Phase::Idle } else { Phase::Sweeping };
             self.stats.evacuations_called_off += 1;
@@ -380,9 +383,9 @@ impl Heap {
             let group = sparse.next as u8 + 1;
             let blocks = sparse.blocks.as_slice();
             let blocks = &blocks[sparse.start_of(group) as usize..sparse.start_of(group + 1) as usize];
-            let mut memory = self.memory;
-            let members = blocks.iter().filter(|block| self.memory.group(**block) == group);
-            let live: u64 = members.map(|block| memory.block(*block).marked_units as u64 * 8).sum();
+            let memory = self.memory;
+            let members = blocks.iter().filter(|block| memory.block(**block).group() == group);
+            let live: u64 = members.map(|block| memory.block(*block).marked_units() as u64 * 8).sum();
             let listed = marking.words_of(group).len() + sparse.recorded.words_of(group).len();
             if done.blocks > 0 && (done.moved_bytes + live > GROUP_BYTES || words + listed > STOP_WORDS_MAX) {
                 break;
@@ -402,12 +405,12 @@ impl Heap {
         if !self.sparse.is_sweeping() {
             return 0;
         }
-        let (sparse, old, mut memory) = (&mut self.sparse, &mut self.old, self.memory);
+        let (sparse, old, memory) = (&mut self.sparse, &mut self.old, self.memory);
         let (start, end) = (sparse.next, sparse.blocks.len().min(sparse.next.saturating_add(count)));
         for block in &sparse.blocks.as_slice()[start..end] {
             let entry = memory.block(*block);
             // Others were dropped before the sweep came, or nothing lived in them: they may be used otherwise now.
-            if entry.state == BlockState::Small && entry.epoch != old.epoch {
+            if entry.state() == BlockState::Small && entry.epoch() != old.epoch {
                 sweep::sweep_small(memory, old, *block);
             }
         }

@@ -19,7 +19,9 @@ use crate::holes::{Swept, sweep_block};
 use crate::host_cells::HostCells;
 use crate::mark::EPOCH_MASK;
 use crate::old::OldSpace;
-use crate::raw::cage::{BLOCK_BYTES, BlockState, COMPACTED, Cage, EMPTIED, LIVE_UNKNOWN, Memory};
+use crate::raw::block::{BlockState, COMPACTED, EMPTIED, LIVE_UNKNOWN};
+use crate::raw::cage::{BLOCK_BYTES, Cage};
+use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
@@ -94,17 +96,17 @@ impl Sweeper<'_> {
 
     /// Sweeps or lists the next block, or a part of it; returns what that cost.
     fn next_block(&mut self) -> u64 {
-        let (mut memory, epoch) = (self.cage.memory(), self.old.epoch);
+        let (memory, epoch) = (self.cage.memory(), self.old.epoch);
         let block = self.old.sweep_cursor;
         let is_dead_run = memory.mark(block_start(block)) & EPOCH_MASK != epoch;
         let entry = memory.block(block);
-        let is_new = entry.epoch == epoch;
-        match entry.state {
+        let is_new = entry.epoch() == epoch;
+        match entry.state() {
             BlockState::Small if !is_new => {
                 self.old.sweep_cursor += 1;
-                match entry.group {
+                match entry.group() {
                     0 | COMPACTED => {}
-                    group if entry.marked_units == 0 && group != EMPTIED => entry.group = 0,
+                    group if entry.marked_units() == 0 && group != EMPTIED => entry.set_group(0),
                     // Left to `sparse`.
                     _ => return ENTRY_COST,
                 }
@@ -114,12 +116,13 @@ impl Sweeper<'_> {
                 return self.release_large(memory, block);
             }
             BlockState::LargeHead => {
-                entry.epoch = epoch;
-                self.old.sweep_cursor += entry.next;
+                entry.set_epoch(epoch);
+                self.old.sweep_cursor += entry.next();
             }
             BlockState::Small | BlockState::LargeTail | BlockState::Free => {
                 // What was moved into a new block counts as marked there, but more may follow.
-                (entry.live_units, entry.marked_units) = (LIVE_UNKNOWN, 0);
+                entry.set_live_units(LIVE_UNKNOWN);
+                entry.set_marked_units(0);
                 self.old.sweep_cursor += 1;
             }
         }
@@ -138,9 +141,9 @@ impl Sweeper<'_> {
     }
 
     /// Gives back the last blocks of a large object that is dead; the cursor stays here while there are more.
-    fn release_large(&mut self, mut memory: Memory, block: u32) -> u64 {
+    fn release_large(&mut self, memory: Memory, block: u32) -> u64 {
         let object = ObjectReference(block_start(block));
-        let left = memory.block(block).next;
+        let left = memory.block(block).next();
         let kept = left.saturating_sub(RELEASE_BLOCKS);
         let bytes = memory.object_bytes(object, memory.descriptor(TypeId::of_header(memory.header(object))));
         if kept == 0 {

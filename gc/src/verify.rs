@@ -22,7 +22,9 @@ use crate::mark::{EPOCH_MASK, is_marked};
 use crate::minor::CHUNK_REFS;
 use crate::nursery::EDEN_START;
 use crate::old::POISON;
-use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BlockState, Memory, OLD_START};
+use crate::raw::block::BlockState;
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, OLD_START};
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use crate::roots::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor};
 use heapwood_gc_abi::header::{AGED, FORWARDED, IMMORTAL, LARGE, STATE_MASK, UNLOGGED};
@@ -228,7 +230,7 @@ impl Verifier<'_> {
         }
         let descriptor = self.memory.descriptor(id);
         let bytes = self.memory.object_bytes(object, descriptor);
-        let expected = self.expected_state(object, bytes, descriptor.kind);
+        let expected = self.expected_state(object, bytes, descriptor.kind());
         let state = header & STATE_MASK;
         // The unlogged bit may be clear in an old object: that it is in the log then is checked where it is visited.
         if state & !UNLOGGED != expected & !UNLOGGED || state & UNLOGGED > expected & UNLOGGED {
@@ -345,10 +347,10 @@ impl Verifier<'_> {
     fn check_old(&mut self, object: ObjectReference, origin: Origin) {
         let block = block_of(object.0);
         // Only the state: the rest of a small block's entry may be a helper's.
-        let room = match self.memory.block_state(block) {
+        let room = match self.memory.block(block).state() {
             BlockState::Small => (block_start(block + 1) - object.0) as u64 * 4,
             BlockState::LargeHead if object.0 == block_start(block) => {
-                { self.memory }.block(block).next as u64 * BLOCK_BYTES as u64
+                self.memory.block(block).next() as u64 * BLOCK_BYTES as u64
             }
             state => self.fail(origin, format_args!("{:#x} lies in block {block}, which is {state:?}", object.0)),
         };
@@ -383,15 +385,15 @@ impl Verifier<'_> {
             let memory = self.memory;
             let id = TypeId::of_header(memory.header(object));
             let descriptor = memory.descriptor(id);
-            let in_chunks = descriptor.kind == ObjectKind::ArrayRef
+            let in_chunks = descriptor.kind() == ObjectKind::ArrayRef
                 && memory.object_bytes(object, descriptor) > CHUNKED_ARRAY_BYTES_MIN as u64;
             if in_chunks && is_old(reference) {
                 self.check_chunk_states(object);
             }
-            if matches!(descriptor.kind, ObjectKind::Weak | ObjectKind::Ephemeron) {
-                self.check_weak(reference, descriptor.kind);
+            if matches!(descriptor.kind(), ObjectKind::Weak | ObjectKind::Ephemeron) {
+                self.check_weak(reference, descriptor.kind());
             }
-            if descriptor.kind == ObjectKind::Ephemeron && self.is_dead(memory.word(reference + 1)) {
+            if descriptor.kind() == ObjectKind::Ephemeron && self.is_dead(memory.word(reference + 1)) {
                 continue;
             }
             memory.each_slot(object, id, descriptor, |slot| {
@@ -497,9 +499,8 @@ impl Verifier<'_> {
             return;
         }
         let end = self.heap.eden_top_max;
-        let words = end - EDEN_START;
-        if let Some(index) = { self.memory }.words_mut(EDEN_START, words).iter().position(|word| *word != POISON) {
-            let what = format_args!("eden is not poisoned at {:#x}", EDEN_START + index as u32);
+        if let Some(index) = (EDEN_START..end).find(|index| self.memory.word(*index) != POISON) {
+            let what = format_args!("eden is not poisoned at {index:#x}");
             self.fail(Origin::Walk, what);
         }
     }

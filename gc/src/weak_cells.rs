@@ -11,7 +11,8 @@
 use crate::cell_list::{CellList, Fate, is_dead, moved};
 use crate::charge::Refused;
 use crate::heap::Heap;
-use crate::raw::cage::{Cage, Memory};
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use heapwood_gc_abi::layout::{
     EPHEMERON_KEY_OFFSET, EPHEMERON_LINK_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET,
@@ -125,7 +126,7 @@ fn clear_ephemeron(memory: Memory, cell: u32) {
 impl Heap {
     /// Makes a fresh weak cell name `referent`: right after it was allocated, before anything may collect, and once.
     pub fn init_weak(&mut self, cell: RawRef, referent: RawRef) {
-        debug_assert_eq!(self.descriptor_of(cell).kind, ObjectKind::Weak);
+        debug_assert_eq!(self.descriptor_of(cell).kind(), ObjectKind::Weak);
         debug_assert!(is_young(cell) || !self.is_collected(), "the cell {cell:#x} is not fresh");
         self.memory.set_word(cell + REFERENT, referent);
         if self.is_collected() && (is_old(referent) || is_young(referent)) {
@@ -135,7 +136,7 @@ impl Heap {
 
     /// What a weak cell names: null once that died. An i31, an immortal object and null never do. Never collects.
     pub fn weak_get(&mut self, cell: RawRef) -> RawRef {
-        debug_assert_eq!(self.descriptor_of(cell).kind, ObjectKind::Weak);
+        debug_assert_eq!(self.descriptor_of(cell).kind(), ObjectKind::Weak);
         let referent = self.memory.word(cell + REFERENT);
         if self.is_dead_referent(referent) {
             self.memory.set_word(cell + REFERENT, 0);
@@ -148,7 +149,7 @@ impl Heap {
     /// Makes a fresh ephemeron hold `key` and `value`: right after it was allocated, before anything may collect, and
     /// once. A key that is no object never dies; null makes a cleared one.
     pub fn init_ephemeron(&mut self, cell: RawRef, key: RawRef, value: RawRef) {
-        debug_assert_eq!(self.descriptor_of(cell).kind, ObjectKind::Ephemeron);
+        debug_assert_eq!(self.descriptor_of(cell).kind(), ObjectKind::Ephemeron);
         debug_assert!(is_young(cell) || !self.is_collected(), "the ephemeron {cell:#x} is not fresh");
         self.memory.set_word(cell + KEY, key);
         self.memory.set_word(cell + VALUE, if key == 0 { 0 } else { value });
@@ -159,7 +160,7 @@ impl Heap {
 
     /// Key and value of an ephemeron; none once the key died. Never collects.
     pub fn ephemeron_get(&mut self, cell: RawRef) -> Option<(RawRef, RawRef)> {
-        debug_assert_eq!(self.descriptor_of(cell).kind, ObjectKind::Ephemeron);
+        debug_assert_eq!(self.descriptor_of(cell).kind(), ObjectKind::Ephemeron);
         let (key, value) = (self.memory.word(cell + KEY), self.memory.word(cell + VALUE));
         if self.is_dead_referent(key) {
             clear_ephemeron(self.memory, cell);

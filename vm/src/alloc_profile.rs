@@ -64,7 +64,7 @@ impl StoreOpaque {
     pub fn sample_object(&mut self, ty: TypeId, length: u64) {
         if self.guest.alloc_profiler.is_some() {
             let descriptor = self.heap.descriptor(ty);
-            self.sample_now(descriptor.size as u64 + (length << descriptor.elem_shift));
+            self.sample_now(descriptor.size() as u64 + (length << descriptor.elem_shift()));
         }
     }
 

@@ -41,6 +41,24 @@ pub enum ObjectKind {
     Opaque = 8,
 }
 
+impl ObjectKind {
+    /// The kind that a descriptor's byte stands for; what stands for none is not scanned.
+    #[inline(always)]
+    pub const fn of_byte(byte: u8) -> ObjectKind {
+        match byte {
+            0 => ObjectKind::Struct,
+            1 => ObjectKind::ArrayData,
+            2 => ObjectKind::ArrayRef,
+            3 => ObjectKind::Func,
+            4 => ObjectKind::Exception,
+            5 => ObjectKind::HostValue,
+            6 => ObjectKind::Weak,
+            7 => ObjectKind::Ephemeron,
+            _ => ObjectKind::Opaque,
+        }
+    }
+}
+
 /// One entry of the type table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

@@ -1,6 +1,7 @@
 //! Edges that a minor still has to follow.
 
-use super::cage::{Memory, NURSERY_REACH, NURSERY_START};
+use super::cage::{NURSERY_REACH, NURSERY_START};
+use super::memory::Memory;
 use super::object::is_young;
 use super::side::{LentStack, SideVec};
 
@@ -17,18 +18,18 @@ pub struct Edge {
 
 /// A stack of edges. In 64 bits from low to high: 32 of the slot, 24 of the young reference (the nursery has 2^24
 /// words and starts at a multiple of as many), 8 of the word.
-#[derive(Clone, Copy, Debug)]
-pub struct EdgeStack(LentStack<u64>);
+#[derive(Debug, Default)]
+pub struct EdgeStack<'v>(LentStack<'v, u64>);
 
 const YOUNG_BITS: u32 = (NURSERY_REACH / 4).trailing_zeros();
 const _: () = assert!(YOUNG_BITS == 24 && NURSERY_START.is_multiple_of(NURSERY_REACH));
 
-impl EdgeStack {
+impl EdgeStack<'_> {
     /// Room that an object needs: the most edges that it can have.
     pub const AT_ONCE: usize = 8;
 
     /// A stack over the memory of `edges`.
-    pub fn new(edges: &mut SideVec<u64>) -> EdgeStack {
+    pub fn new(edges: &mut SideVec<u64>) -> EdgeStack<'_> {
         EdgeStack(edges.lend_stack())
     }
 

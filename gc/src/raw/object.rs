@@ -1,10 +1,12 @@
 //! Objects as the collector sees them: header, size, reference slots.
 
-use super::cage::{Memory, NURSERY_REACH, NURSERY_START, OLD_START};
+use super::cage::{NURSERY_REACH, NURSERY_START, OLD_START};
+use super::memory::Memory;
+use super::types::TypeInfo;
 use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN};
 use heapwood_gc_abi::space::REACH_BYTES;
-use heapwood_gc_abi::{Descriptor, ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 
 /// A reference to an object: neither null nor an i31.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -55,25 +57,25 @@ impl Memory {
     /// The length word of an array.
     #[inline(always)]
     pub fn array_length(self, array: ObjectReference) -> u32 {
-        self.word(array.0 + 1)
+        self.word(array.0.wrapping_add(1))
     }
 
     /// Bytes of an object with this descriptor.
     #[inline(always)]
-    pub fn object_bytes(self, object: ObjectReference, descriptor: &Descriptor) -> u64 {
-        match descriptor.kind {
+    pub fn object_bytes(self, object: ObjectReference, descriptor: TypeInfo<'_>) -> u64 {
+        match descriptor.kind() {
             ObjectKind::ArrayData | ObjectKind::ArrayRef => {
-                let bytes = 8 + ((self.array_length(object) as u64) << descriptor.elem_shift);
+                let bytes = 8 + ((self.array_length(object) as u64) << descriptor.elem_shift());
                 ((bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1)).max(OBJECT_BYTES_MIN as u64)
             }
-            _ => descriptor.size as u64,
+            _ => descriptor.size() as u64,
         }
     }
 
-    /// Reads a slot.
+    /// Reads a slot: what it names is complete, also for who marks beside the mutator (O1).
     #[inline(always)]
     pub fn slot(self, slot: Slot) -> RawRef {
-        self.word(slot.0)
+        self.word_acquire(slot.0)
     }
 
     /// Writes a slot, without a barrier.
@@ -84,15 +86,15 @@ impl Memory {
 
     /// Calls `visit` with each reference slot of an object: of an ephemeron both, of a weak cell none.
     #[inline(always)]
-    pub fn each_slot(self, object: ObjectReference, id: TypeId, descriptor: &Descriptor, mut visit: impl FnMut(Slot)) {
-        match descriptor.kind {
+    pub fn each_slot(self, object: ObjectReference, id: TypeId, descriptor: TypeInfo<'_>, mut visit: impl FnMut(Slot)) {
+        match descriptor.kind() {
             ObjectKind::Struct | ObjectKind::Exception | ObjectKind::Ephemeron => {
-                let mut map = descriptor.ref_map;
+                let mut map = descriptor.ref_map();
                 while map != 0 {
                     visit(Slot(object.0.wrapping_add(map.trailing_zeros())));
                     map &= map - 1;
                 }
-                if descriptor.ref_map_tail != 0 {
+                if descriptor.ref_map_tail() != 0 {
                     self.each_tail_slot(object, id, descriptor, &mut visit);
                 }
             }
@@ -111,13 +113,13 @@ impl Memory {
         self,
         object: ObjectReference,
         id: TypeId,
-        descriptor: &Descriptor,
+        descriptor: TypeInfo<'_>,
         mut visit: impl FnMut(Slot),
     ) {
-        if descriptor.ref_map_tail != 0 || descriptor.kind == ObjectKind::ArrayRef {
+        if descriptor.ref_map_tail() != 0 || descriptor.kind() == ObjectKind::ArrayRef {
             return self.each_slot(object, id, descriptor, visit);
         }
-        let mut map = descriptor.ref_map;
+        let mut map = descriptor.ref_map();
         while map != 0 {
             let bit = 63 - map.leading_zeros();
             visit(Slot(object.0.wrapping_add(bit)));
@@ -130,11 +132,11 @@ impl Memory {
         self,
         object: ObjectReference,
         id: TypeId,
-        descriptor: &Descriptor,
+        descriptor: TypeInfo<'_>,
         visit: &mut impl FnMut(Slot),
     ) {
-        for index in 0..descriptor.ref_map_tail {
-            let mut map = self.ref_map_tail(id, descriptor, index);
+        for index in 0..descriptor.ref_map_tail() {
+            let mut map = self.ref_map_tail(id, index);
             while map != 0 {
                 visit(Slot(object.0.wrapping_add(64 * (index + 1) + map.trailing_zeros())));
                 map &= map - 1;
@@ -167,9 +169,9 @@ impl Memory {
 
 /// Number of reference fields of an object: what scanning it costs.
 #[inline(always)]
-pub fn ref_count(memory: Memory, object: ObjectReference, descriptor: &Descriptor) -> u32 {
-    match descriptor.kind {
+pub fn ref_count(memory: Memory, object: ObjectReference, descriptor: TypeInfo<'_>) -> u32 {
+    match descriptor.kind() {
         ObjectKind::ArrayRef => memory.array_length(object),
-        _ => descriptor.ref_count,
+        _ => descriptor.ref_count(),
     }
 }

@@ -1,14 +1,28 @@
 //! Vectors of plain data beside the heap: address space from the cage, memory committed as they grow.
 
-use super::backing::BackingError;
-use super::cage::{Cage, Plain};
+use super::backing::{BackingError, Reservation};
+use super::cage::Cage;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Types for which every bit pattern is valid, and nothing has to be dropped.
+///
+/// # Safety
+/// Implementors have no padding and no invalid bit patterns.
+pub unsafe trait PlainData: Copy {}
+// SAFETY: integers.
+unsafe impl PlainData for u16 {}
+// SAFETY: integers.
+unsafe impl PlainData for u32 {}
+// SAFETY: integers.
+unsafe impl PlainData for u64 {}
 
 /// Bytes by which a side vector grows.
 const STEP_BYTES: usize = 32 << 10;
 
 /// A vector that never moves and that grows only when asked to, fallibly.
 #[derive(Debug)]
-pub struct SideVec<T: Plain> {
+pub struct SideVec<T: PlainData> {
     start: *mut T,
     offset: usize,
     len: usize,
@@ -17,24 +31,42 @@ pub struct SideVec<T: Plain> {
     committed_bytes: usize,
     /// Elements whose pages are there.
     populated: usize,
+    /// Keeps the memory mapped.
+    range: Arc<Reservation>,
 }
 
-// SAFETY: the memory behind it belongs to the heap alone (M3), and T is plain data.
-unsafe impl<T: Plain + Send> Send for SideVec<T> {}
+// SAFETY: S1: the memory behind it belongs to the vector alone and stays mapped, and T is plain data.
+unsafe impl<T: PlainData + Send> Send for SideVec<T> {}
 
-/// A stack over the memory of a side vector that is not used otherwise meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub struct LentStack<T: Plain> {
+/// A stack over the memory of a side vector, which is borrowed meanwhile.
+#[derive(Debug)]
+pub struct LentStack<'v, T: PlainData> {
     bottom: *mut T,
     top: *mut T,
     end: *mut T,
+    vector: PhantomData<&'v mut [T]>,
 }
 
-impl<T: Plain> LentStack<T> {
+impl<T: PlainData> Default for LentStack<'_, T> {
+    /// A stack without room: what is left in the place of one that was taken out.
+    #[inline(always)]
+    fn default() -> Self {
+        let nowhere = std::ptr::null_mut();
+        LentStack { bottom: nowhere, top: nowhere, end: nowhere, vector: PhantomData }
+    }
+}
+
+impl<T: PlainData> LentStack<'_, T> {
     /// Elements that can be pushed.
     #[inline(always)]
     pub fn room(&self) -> usize {
         (self.end as usize - self.top as usize) / size_of::<T>()
+    }
+
+    /// Number of elements.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        (self.top as usize - self.bottom as usize) / size_of::<T>()
     }
 
     /// Pushes an element.
@@ -65,7 +97,7 @@ impl<T: Plain> LentStack<T> {
         if self.top == self.bottom {
             return None;
         }
-        // SAFETY: S1: it was written by `push`.
+        // SAFETY: S1: it was written by `push`, or was an element of the vector.
         unsafe {
             self.top = self.top.sub(1);
             Some(*self.top)
@@ -73,12 +105,13 @@ impl<T: Plain> LentStack<T> {
     }
 }
 
-impl<T: Plain> SideVec<T> {
+impl<T: PlainData> SideVec<T> {
     /// An empty vector that can grow to `capacity_max` elements. Costs address space only.
     pub fn new(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
         let offset = cage.take_side_range(capacity_max * size_of::<T>());
-        let start = cage.side_address(offset) as *mut T;
-        SideVec { start, offset, len: 0, capacity: 0, capacity_max, committed_bytes: 0, populated: 0 }
+        let range = cage.range().clone();
+        let start = (range.start() + offset) as *mut T;
+        SideVec { start, offset, len: 0, capacity: 0, capacity_max, committed_bytes: 0, populated: 0, range }
     }
 
     /// Makes room for `capacity` elements.
@@ -89,6 +122,7 @@ impl<T: Plain> SideVec<T> {
         if capacity > self.capacity_max {
             return Err(BackingError { operation: "commit", bytes: (capacity * size_of::<T>()) as u64 });
         }
+        assert!(Arc::ptr_eq(&self.range, cage.range()), "a side vector of another cage");
         let (from, to) = (self.committed_bytes, (capacity * size_of::<T>()).next_multiple_of(STEP_BYTES));
         let to = to.min((self.capacity_max * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES));
         if to > from {
@@ -160,25 +194,20 @@ impl<T: Plain> SideVec<T> {
         true
     }
 
-    /// Lends the vector's memory as a stack that lives in registers.
+    /// Lends the vector's memory as a stack that lives in registers. The vector is empty before and afterwards.
     #[inline(always)]
-    pub fn lend_stack(&mut self) -> LentStack<T> {
+    pub fn lend_stack(&mut self) -> LentStack<'_, T> {
         debug_assert!(self.len == 0);
-        LentStack { bottom: self.start, top: self.start, end: self.start.wrapping_add(self.capacity) }
+        let end = self.start.wrapping_add(self.capacity);
+        LentStack { bottom: self.start, top: self.start, end, vector: PhantomData }
     }
 
-    /// Lends the elements and the memory behind them as a stack that lives in registers, until `give_back`.
+    /// Lends the elements and the memory behind them as a stack that lives in registers. Afterwards [`SideVec::set_len`]
+    /// says how many elements there are.
     #[inline(always)]
-    pub fn lend_rest(&mut self) -> LentStack<T> {
-        let top = self.start.wrapping_add(self.len);
-        LentStack { bottom: self.start, top, end: self.start.wrapping_add(self.capacity) }
-    }
-
-    /// Takes back what `lend_rest` lent.
-    #[inline(always)]
-    pub fn give_back(&mut self, stack: LentStack<T>) {
-        assert!(stack.bottom == self.start, "another vector's stack");
-        self.len = (stack.top as usize - self.start as usize) / size_of::<T>();
+    pub fn lend_rest(&mut self) -> LentStack<'_, T> {
+        let (top, end) = (self.start.wrapping_add(self.len), self.start.wrapping_add(self.capacity));
+        LentStack { bottom: self.start, top, end, vector: PhantomData }
     }
 
     /// Takes the last element.

@@ -18,7 +18,8 @@ mod entries;
 use crate::blocks::block_start;
 use crate::heap::Heap;
 use crate::nursery::EDEN_START;
-use crate::raw::cage::{Memory, NURSERY_START, OLD_START};
+use crate::raw::cage::{NURSERY_START, OLD_START};
+use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use entries::{Entries, Waiting};
 use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET};
@@ -200,7 +201,7 @@ impl HeapGraph<'_> {
     pub fn each_reference(&self, object: RawRef, mut visit: impl FnMut(GraphEdge, RawRef)) {
         let (id, start) = (TypeId::of_header(self.memory.word(object)), ObjectReference(object));
         let descriptor = self.memory.descriptor(id);
-        match descriptor.kind {
+        match descriptor.kind() {
             ObjectKind::Weak => self.weak_edge(object, WEAK_REFERENT_OFFSET, &mut visit),
             ObjectKind::Ephemeron => {
                 self.weak_edge(object, EPHEMERON_KEY_OFFSET, &mut visit);
@@ -295,7 +296,7 @@ impl HeapGraph<'_> {
         let memory = self.memory;
         let id = TypeId::of_header(memory.word(object));
         let descriptor = memory.descriptor(id);
-        match descriptor.kind {
+        match descriptor.kind() {
             ObjectKind::Weak => {}
             ObjectKind::Ephemeron => self.scan_ephemeron(object),
             _ => memory.each_slot(ObjectReference(object), id, descriptor, |slot| self.mark(memory.slot(slot))),
@@ -357,7 +358,7 @@ impl HeapGraph<'_> {
         }
         let mut entries = Entries::default();
         self.each_object(|object| {
-            if self.heap.descriptor_of(object).kind != ObjectKind::Ephemeron {
+            if self.heap.descriptor_of(object).kind() != ObjectKind::Ephemeron {
                 return Ok(());
             }
             let (key, value) = self.entry_of(object);

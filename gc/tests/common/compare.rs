@@ -117,7 +117,9 @@ impl World {
                 let (id, shift) = self.types.data[*ty];
                 assert_eq!(heap.type_of(reference), id);
                 assert_eq!(heap.array_length(reference) as usize, bytes.len() >> shift);
-                assert!(heap.array_bytes(reference, 0, (bytes.len() >> shift) as u32) == &bytes[..]);
+                let mut read = vec![0; bytes.len()];
+                heap.array_read_bytes(reference, 0, &mut read);
+                assert!(read == bytes[..]);
             }
             Body::Refs(refs) => {
                 assert_eq!(heap.type_of(reference), self.types.refs);

@@ -180,6 +180,11 @@ impl World {
         self.compare();
     }
 
+    /// Runs one random operation. Returns what a listener panicked with meanwhile; then the operation was not done.
+    pub fn step_watched(&mut self) -> std::thread::Result<Result<(), Exhausted>> {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.step()))
+    }
+
     /// Why the last run stopped early, if any did.
     pub fn exhausted(&self) -> Option<Exhausted> {
         self.exhausted
@@ -406,7 +411,7 @@ impl World {
                 let index = choice % (bytes.len() >> shift);
                 let new = &new[..1 << shift];
                 bytes[index << shift..(index + 1) << shift].copy_from_slice(new);
-                self.heap.array_bytes_mut(reference, index as u32, 1).copy_from_slice(new);
+                self.heap.array_write_bytes(reference, index as u32, new);
             }
             _ => {}
         }

@@ -203,7 +203,7 @@ impl<'a> Snapshot<'a> {
         written?;
         let graph = &self.graph;
         graph.each_object(|object| {
-            let ty = match graph.heap().descriptor_of(object).kind {
+            let ty = match graph.heap().descriptor_of(object).kind() {
                 ObjectKind::Func => NodeType::Closure,
                 _ => NodeType::Object,
             };

@@ -144,7 +144,7 @@ impl<'a> Names<'a> {
 
     /// The name of an object's node.
     pub fn object(&mut self, object: RawRef) -> u32 {
-        if self.heap().descriptor_of(object).kind == ObjectKind::Func {
+        if self.heap().descriptor_of(object).kind() == ObjectKind::Func {
             let name = self.function(object);
             return self.string(&name);
         }
@@ -159,13 +159,13 @@ impl<'a> Names<'a> {
 
     /// What a reference that keeps nothing alive is called.
     pub fn weak(&mut self, object: RawRef) -> Label {
-        let is_key = self.heap().descriptor_of(object).kind == ObjectKind::Ephemeron;
+        let is_key = self.heap().descriptor_of(object).kind() == ObjectKind::Ephemeron;
         Label::Weak(self.string(if is_key { "key" } else { "referent" }))
     }
 
     /// What the reference at a byte offset of an object is called.
     pub fn field(&mut self, object: RawRef, offset: u64) -> Label {
-        if self.heap().descriptor_of(object).kind == ObjectKind::ArrayRef {
+        if self.heap().descriptor_of(object).kind() == ObjectKind::ArrayRef {
             return Label::Index((offset - ARRAY_ELEMENTS_OFFSET as u64) / 4);
         }
         let fields = &self.type_names(object).fields;
@@ -178,7 +178,7 @@ impl<'a> Names<'a> {
     fn type_names(&mut self, object: RawRef) -> &TypeNames {
         let id = self.heap().type_of(object);
         if !self.types.contains_key(&id.0) {
-            let made = self.make_type_names(id, self.heap().descriptor_of(object).kind);
+            let made = self.make_type_names(id, self.heap().descriptor_of(object).kind());
             self.types.insert(id.0, made);
         }
         &self.types[&id.0]

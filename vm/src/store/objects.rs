@@ -21,7 +21,7 @@ const ARRAY_BYTES_MAX: u64 = 2 << 30;
 impl StoreOpaque {
     /// Refuses arrays that are larger than any array or the whole heap may be.
     pub fn check_array_size(&self, ty: TypeId, len: u32) -> Result<(), Trap> {
-        let shift = self.heap.descriptor(ty).elem_shift;
+        let shift = self.heap.descriptor(ty).elem_shift();
         let (bytes, limit) = (array_bytes(shift, len), self.heap.limit_bytes().min(ARRAY_BYTES_MAX));
         if bytes <= limit {
             return Ok(());
@@ -35,7 +35,7 @@ impl StoreOpaque {
         if is_i31(raw) {
             return Ok(ObjectClass::I31(i31_signed(raw)));
         }
-        Ok(match self.heap.descriptor_of(raw).kind {
+        Ok(match self.heap.descriptor_of(raw).kind() {
             ObjectKind::Struct => ObjectClass::Struct(self.heap.type_of(raw)),
             ObjectKind::ArrayData | ObjectKind::ArrayRef => ObjectClass::Array(self.heap.type_of(raw)),
             ObjectKind::HostValue => ObjectClass::Host,
@@ -97,7 +97,7 @@ impl StoreOpaque {
 
     /// The value behind a reference, if it is a host value.
     pub fn host_value(&self, raw: RawRef) -> Option<&(dyn Any + Send + Sync)> {
-        if raw == 0 || is_i31(raw) || self.heap.descriptor_of(raw).kind != ObjectKind::HostValue {
+        if raw == 0 || is_i31(raw) || self.heap.descriptor_of(raw).kind() != ObjectKind::HostValue {
             return None;
         }
         let index = self.heap.read_i32(raw, HOST_VALUE_INDEX_OFFSET as u64);

@@ -56,7 +56,7 @@ fn check(store: &StoreOpaque, array: RawRef, start: u32, len: u32) -> Result<(),
 }
 
 fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
-    store.heap.descriptor_of(array).elem_shift
+    store.heap.descriptor_of(array).elem_shift()
 }
 
 /// `array.copy`.
@@ -91,7 +91,7 @@ pub(super) fn fill(
     len: u32,
 ) -> Result<u64, Stop> {
     check(store, array, index, len)?;
-    if store.heap.descriptor_of(array).kind != ObjectKind::ArrayRef {
+    if store.heap.descriptor_of(array).kind() != ObjectKind::ArrayRef {
         store.heap.array_fill_bits(array, index, len, low as u128 | (high as u128) << 64);
         return Ok(0);
     }
@@ -117,7 +117,7 @@ pub(super) fn new_data(
     offset: u32,
     len: u32,
 ) -> Result<u64, Stop> {
-    let (start, bytes) = (offset as u64, (len as u64) << store.heap.descriptor(ty).elem_shift);
+    let (start, bytes) = (offset as u64, (len as u64) << store.heap.descriptor(ty).elem_shift());
     let data = &store.guest.instances[instance as usize];
     if sub_slice(data.data_bytes(segment), start, bytes).is_none() {
         return Err(TrapKind::MemoryOutOfBounds.into());

@@ -1,0 +1,176 @@
+//! The block table: what is known of each block of the old area.
+//!
+//! An entry is a handful of atomics that are read and written one by one: a thread that marks asks for epochs and groups,
+//! and looks for overflowed blocks, while the mutator takes others into use. Nobody ever has a Rust reference to an
+//! entry's contents that another thread could write behind its back.
+//!
+//! All accesses are relaxed. What they need of order comes from elsewhere: a block's entry is written before the word
+//! that names an object in it is stored (release), and asked for after that word was loaded (acquire); a whole batch or
+//! marker changes hands under a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
+
+/// For [`Block::live_units`]: objects were added since a sweep counted.
+pub const LIVE_UNKNOWN: u16 = u16::MAX;
+
+/// For [`Block::group`]: the compaction under way empties the block.
+pub const COMPACTED: u8 = u8::MAX;
+
+/// For [`Block::group`]: the block was emptied, as far as its objects can move, and waits to be swept.
+pub const EMPTIED: u8 = u8::MAX - 1;
+
+/// What a block of the old area is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum BlockState {
+    /// Nothing lives here.
+    #[default]
+    Free = 0,
+    /// Objects of up to a block.
+    Small = 1,
+    /// First block of a large object; `next` is the number of blocks.
+    LargeHead = 2,
+    /// Another block of a large object.
+    LargeTail = 3,
+}
+
+/// An entry as it lies in the table; all zero is a free block.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct BlockEntry {
+    state: AtomicU8,
+    epoch: AtomicU8,
+    group: AtomicU8,
+    overflowed: AtomicBool,
+    marked_units: AtomicU16,
+    live_units: AtomicU16,
+    first_hole: AtomicU32,
+    next: AtomicU32,
+}
+
+/// A look at the entry of one block ([`super::memory::Memory::block`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'m>(pub(super) &'m BlockEntry);
+
+impl Block<'_> {
+    /// What it is used for.
+    #[inline(always)]
+    pub fn state(self) -> BlockState {
+        match self.0.state.load(Relaxed) & 3 {
+            0 => BlockState::Free,
+            1 => BlockState::Small,
+            2 => BlockState::LargeHead,
+            _ => BlockState::LargeTail,
+        }
+    }
+
+    /// Sets what it is used for.
+    #[inline(always)]
+    pub fn set_state(self, state: BlockState) {
+        self.0.state.store(state as u8, Relaxed);
+    }
+
+    /// The marking after which it was swept or taken into use; older means: not swept yet. A helper that marks may ask
+    /// while the mutator takes other blocks.
+    #[inline(always)]
+    pub fn epoch(self) -> u8 {
+        self.0.epoch.load(Relaxed)
+    }
+
+    /// Says that it was swept or taken into use after the marking of `epoch`.
+    #[inline(always)]
+    pub fn set_epoch(self, epoch: u8) {
+        self.0.epoch.store(epoch, Relaxed);
+    }
+
+    /// The group of blocks that this one is to be emptied with, or [`COMPACTED`] or [`EMPTIED`]; 0: it is not. A helper
+    /// that marks may ask.
+    #[inline(always)]
+    pub fn group(self) -> u8 {
+        self.0.group.load(Relaxed)
+    }
+
+    /// Puts it into a group, or takes it out (0). While a helper marks, only the latter, by either side.
+    #[inline(always)]
+    pub fn set_group(self, group: u8) {
+        self.0.group.store(group, Relaxed);
+    }
+
+    /// Whether objects here were marked but found no room on the mark stack.
+    #[inline(always)]
+    pub fn is_overflowed(self) -> bool {
+        self.0.overflowed.load(Relaxed)
+    }
+
+    /// Says so. Of who marks, or who has the block.
+    #[inline(always)]
+    pub fn set_overflowed(self, overflowed: bool) {
+        self.0.overflowed.store(overflowed, Relaxed);
+    }
+
+    /// Bytes of the objects that the marking under way has marked, in units of 8. The sweep takes them.
+    #[inline(always)]
+    pub fn marked_units(self) -> u16 {
+        self.0.marked_units.load(Relaxed)
+    }
+
+    /// Sets them.
+    #[inline(always)]
+    pub fn set_marked_units(self, units: u16) {
+        self.0.marked_units.store(units, Relaxed);
+    }
+
+    /// Adds `bytes` to what is marked. Of who marks only: nobody else writes this of a block that is being marked.
+    #[inline(always)]
+    pub fn add_marked(self, bytes: u32) {
+        self.set_marked_units(self.marked_units().saturating_add((bytes / 8) as u16));
+    }
+
+    /// Bytes of the objects that the last sweep found alive, in units of 8, or [`LIVE_UNKNOWN`].
+    #[inline(always)]
+    pub fn live_units(self) -> u16 {
+        self.0.live_units.load(Relaxed)
+    }
+
+    /// Sets them.
+    #[inline(always)]
+    pub fn set_live_units(self, units: u16) {
+        self.0.live_units.store(units, Relaxed);
+    }
+
+    /// First hole as a reference, or 0. Of a large object's block: whether it was ready.
+    #[inline(always)]
+    pub fn first_hole(self) -> u32 {
+        self.0.first_hole.load(Relaxed)
+    }
+
+    /// Sets it.
+    #[inline(always)]
+    pub fn set_first_hole(self, hole: u32) {
+        self.0.first_hole.store(hole, Relaxed);
+    }
+
+    /// Next block of a list (index + 1), or number of blocks of a large object.
+    #[inline(always)]
+    pub fn next(self) -> u32 {
+        self.0.next.load(Relaxed)
+    }
+
+    /// Sets it.
+    #[inline(always)]
+    pub fn set_next(self, next: u32) {
+        self.0.next.store(next, Relaxed);
+    }
+
+    /// Forgets everything: the block is free.
+    pub fn clear(self) {
+        self.set_state(BlockState::Free);
+        self.set_epoch(0);
+        self.set_group(0);
+        self.set_overflowed(false);
+        self.set_marked_units(0);
+        self.set_live_units(0);
+        self.set_first_hole(0);
+        self.set_next(0);
+    }
+}
