@@ -430,3 +430,118 @@ impl Plain for u128 {
 }
 
 const _: () = assert!(REACH_BYTES == 1 << 34, "an index of a word is a u32");
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::BlockState;
+    use super::*;
+    use std::panic::catch_unwind;
+    use std::sync::Barrier;
+
+    /// Words of a cage for tests that needs no system: it has words, marks and two blocks, and no tables below the base.
+    const WORDS: usize = 256;
+
+    fn with_memory(test: impl FnOnce(Memory)) {
+        let mut words = vec![0u64; WORDS / 2];
+        let mut marks = vec![0u64; WORDS / 8];
+        let mut blocks = vec![0u32; 2 * size_of::<BlockEntry>() / 4];
+        test(Memory {
+            base: words.as_mut_ptr().cast(),
+            marks: marks.as_mut_ptr().cast(),
+            blocks: blocks.as_mut_ptr().cast(),
+            last_word: WORDS as u32 - 1,
+        });
+        drop((words, marks, blocks));
+    }
+
+    #[test]
+    fn values_are_those_of_their_bytes_and_lie_in_the_cage() {
+        with_memory(|memory| {
+            memory.store(16, 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10u128);
+            assert_eq!((memory.load::<u8>(16), memory.load::<u16>(18), memory.word(4)), (0x10, 0x0d0e, 0x0d0e_0f10));
+            assert_eq!((memory.load::<u64>(20), memory.load::<u128>(16) as u32), (0x0506_0708_090a_0b0c, 0x0d0e_0f10));
+            let end = WORDS as u64 * 4;
+            let misplaced: [(&str, &(dyn Fn() + std::panic::RefUnwindSafe)); 10] = [
+                ("a word behind the end", &|| assert!(memory.load::<u32>(end) < 9)),
+                ("a word at 2^63", &|| assert!(memory.load::<u32>(1 << 63) < 9)),
+                ("a u16 at an odd place", &|| assert!(memory.load::<u16>(17) < 9)),
+                ("a u64 at an odd place", &|| memory.store(18, 1u64)),
+                ("a byte behind the end", &|| memory.store(end, 1u8)),
+                ("a move from behind the end", &|| memory.move_bytes(end - 8, 0, 9)),
+                ("a move to behind the end", &|| memory.move_bytes(0, end - 8, 9)),
+                ("a fill", &|| memory.fill_words(WORDS as u32 - 1, 2, 0)),
+                ("a length that wraps", &|| memory.move_bytes(8, 0, u64::MAX)),
+                ("elements", &|| memory.fill_elements(end - 3, 4, 1, 0)),
+            ];
+            for (what, access) in misplaced {
+                assert!(catch_unwind(access).is_err(), "{what} is accepted");
+            }
+            for disp in [0, 4, -2, -(HOT_AREA_BYTES as i32) - 4, i32::MIN] {
+                assert!(catch_unwind(|| memory.hot(disp)).is_err(), "{disp} is taken for a hot word");
+            }
+            for index in [CHUNK_STATE_BYTES as u32, u32::MAX] {
+                assert!(catch_unwind(|| memory.chunk_state(index)).is_err(), "chunk state {index:#x}");
+            }
+        });
+    }
+
+    #[test]
+    fn fills_repeat_their_elements() {
+        with_memory(|memory| {
+            let bits = 0x1112_1314_1516_1718_191a_1b1c_1d1e_1f20u128;
+            for shift in 0..=4u8 {
+                for elements in 0..if cfg!(miri) { 3 } else { 512 >> shift } {
+                    memory.fill_words(0, WORDS as u32, 0xffff_ffff);
+                    let bytes = elements << shift;
+                    memory.fill_elements(16, bytes, bits, shift);
+                    let mut all = [0; WORDS * 4];
+                    memory.read_bytes(0, &mut all);
+                    let element = &bits.to_le_bytes()[..1 << shift];
+                    let expected = |at: usize| {
+                        if at < 16 || at >= 16 + bytes as usize { 0xff } else { element[at % (1 << shift)] }
+                    };
+                    assert!(
+                        (0..all.len()).all(|at| all[at] == expected(at)),
+                        "{elements} elements of {} bytes",
+                        1 << shift
+                    );
+                }
+            }
+        });
+    }
+
+    /// Threads with copies of one `Memory` use the same words, marks and entries: whatever they find, nothing is undefined,
+    /// and who acquires a published word sees what was written before.
+    #[test]
+    fn copies_in_several_threads_share_everything() {
+        let rounds = if cfg!(miri) { 8 } else { 2000 };
+        with_memory(|memory| {
+            let start = Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    for round in 1..=rounds {
+                        let (entry, other) = (memory.block(0), memory.block(0));
+                        entry.clear();
+                        other.set_epoch(round as u8);
+                        entry.set_state(BlockState::Small);
+                        memory.store(64, round as u64);
+                        memory.set_mark(32, round as u8);
+                        memory.set_word(8, round);
+                    }
+                });
+                start.wait();
+                let mut seen = 0;
+                while seen < rounds {
+                    seen = memory.word_acquire(8);
+                    assert!(memory.load::<u32>(64) >= seen, "a word was published before what it names");
+                    let entry = memory.block(0);
+                    let _seen = (entry.state(), entry.epoch(), entry.is_overflowed());
+                    entry.add_marked(8);
+                    let _replaced = memory.replace_mark(32, 0, 1);
+                    std::hint::spin_loop();
+                }
+            });
+        });
+    }
+}

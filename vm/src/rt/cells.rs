@@ -120,7 +120,7 @@ impl GlobalCell {
 }
 
 /// A reference global by the address of its cell, for the collector.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct RefCell32(usize);
 
 impl RefCell32 {
@@ -129,10 +129,17 @@ impl RefCell32 {
         RefCell32(cell.address())
     }
 
-    /// The cell at an address that compiled code passed to `Builtin::LogGlobal`, one of `known`.
+    /// Enters the cell in a list of all, by ascending address. Cells are made in this order, so that is at the end.
+    pub fn list_in(self, known: &mut Vec<RefCell32>) {
+        let at = known.partition_point(|other| *other < self);
+        known.insert(at, self);
+    }
+
+    /// The cell at an address that compiled code passed to `Builtin::LogGlobal`, one of `known`, by ascending address.
     pub fn of_global(address: usize, known: &[RefCell32]) -> RefCell32 {
-        debug_assert!(known.contains(&RefCell32(address)), "{address:#x} is no reference global");
-        RefCell32(address)
+        let cell = RefCell32(address);
+        assert!(known.binary_search(&cell).is_ok(), "{address:#x} is no reference global");
+        cell
     }
 
     /// Calls `visit` with the reference.

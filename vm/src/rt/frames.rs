@@ -74,9 +74,12 @@ pub(crate) struct Handler {
 }
 
 /// A word of a frame.
+///
+/// # Safety
+/// A walk found a frame there that has such a word (R6).
 #[inline]
-pub(super) fn frame_word(address: usize) -> usize {
-    // SAFETY: R6.
+pub(super) unsafe fn frame_word(address: usize) -> usize {
+    // SAFETY: R6 by the caller's promise.
     unsafe { *(address as *const usize) }
 }
 
@@ -153,7 +156,8 @@ impl Frames {
     pub fn calling_context(&self) -> Option<usize> {
         let frame = self.walk().next_of_activation()?;
         let saves = frame.record.saves_context && !frame.frameless;
-        saves.then(|| frame_word(frame.fp.wrapping_add_signed(FRAME_CONTEXT as isize)))
+        // SAFETY: R6: the record says that the frame holds its context.
+        saves.then(|| unsafe { frame_word(frame.fp.wrapping_add_signed(FRAME_CONTEXT as isize)) })
     }
 
     /// The trap kind of the instruction at EXIT_PC.
@@ -196,6 +200,7 @@ impl Frames {
 fn restore_saved(frame: &Frame<'_>, saved: &mut [u64; CALLEE_SAVED.len()]) {
     for (gpr, offset) in frame.record.saved_registers() {
         let k = CALLEE_SAVED.iter().position(|known| *known == gpr).expect("a callee-saved register");
-        saved[k] = frame_word(frame.fp.wrapping_add_signed(offset as isize)) as u64;
+        // SAFETY: R6: the record says that the frame saved the register there, and there is a frame.
+        saved[k] = unsafe { frame_word(frame.fp.wrapping_add_signed(offset as isize)) } as u64;
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct HostFunc(Arc<Inner>);
 
+/// The closure with its data's type erased; private, since it may be called as [`HostFunc::call`] says and not otherwise.
 type Erased = dyn Fn(*mut StoreOpaque, &mut [RawVal]) -> Result<()> + Send + Sync;
 
 struct Inner {
@@ -93,8 +94,12 @@ impl HostFunc {
         self.0.slots
     }
 
-    /// Runs it. `store` is the pointer of R2; `values` holds the arguments and takes the results.
-    pub(crate) fn call(&self, store: *mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
+    /// Runs it. `values` holds the arguments and takes the results.
+    ///
+    /// # Safety
+    /// `store` is the pointer of R2, whose borrow the caller lends until this returns, and the store's data is of the type
+    /// that the function was made for (R3).
+    pub(super) unsafe fn call(&self, store: *mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
         (self.0.call)(store, values)
     }
 }

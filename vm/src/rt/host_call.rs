@@ -17,8 +17,13 @@ pub(crate) fn address() -> u64 {
 }
 
 /// Runs the host function whose number is in the context.
-extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) -> Outcome {
-    let store = store_of(base);
+///
+/// # Safety
+/// A host trampoline calls it, with the base of the guest that it left, the context of the host function and room for its
+/// values (R4).
+unsafe extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) -> Outcome {
+    // SAFETY: R4: the trampoline passed the base.
+    let store = unsafe { store_of(base) };
     // SAFETY: R7: the context of a host function is an instance context with a number and nothing else.
     let number = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     let (func, scope) = {
@@ -32,10 +37,12 @@ extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) ->
     let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: R2; the borrow ends with the condition.
         if unsafe { &*store }.guest.host_listener.is_none() {
-            return func.call(store, values);
+            // SAFETY: R2, R3: the store made the function for its own data.
+            return unsafe { func.call(store, values) };
         }
         let start = Instant::now();
-        let result = func.call(store, values);
+        // SAFETY: R2, R3: the store made the function for its own data.
+        let result = unsafe { func.call(store, values) };
         // SAFETY: R2; the host function has returned.
         if let Some(listener) = &mut unsafe { &mut *store }.guest.host_listener {
             listener(&HostCall { name: func.name(), start, end: Instant::now() });

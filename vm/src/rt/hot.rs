@@ -1,4 +1,7 @@
 //! The store's words below the heap base, from the runtime's side.
+//!
+//! A displacement that names no such word panics. The words are read and written as atomics: compiled code has them too,
+//! and the one that other threads write is among them (R8).
 
 use super::stubs;
 use heapwood_gc::Heap;
@@ -6,11 +9,12 @@ use heapwood_gc_abi::disp;
 use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
 use heapwood_gc_abi::space::HOT_AREA_BYTES;
 use heapwood_jit::abi::Builtin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How far below the heap base they lie.
 const HOT_AREA: i32 = disp(HOT_AREA_BYTES);
 
-/// Access to the hot words of one store.
+/// Access to the hot words of one store, which alone has it and its copies, and drops its heap last (R5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hot(usize);
 
@@ -18,11 +22,9 @@ impl Hot {
     /// The words of a heap, which must outlive all uses of the result (R5). Fills its table of runtime entry points.
     pub fn of_heap(heap: &Heap) -> Hot {
         let hot = Hot(heap.base());
-        let table = heap.base().wrapping_add_signed(BUILTIN_TABLE as isize) as *mut u64;
         const { assert!(Builtin::ALL.len() <= BUILTINS_MAX) };
-        for (index, stub) in stubs::fixed().builtins().enumerate() {
-            // SAFETY: R5: the table has room for `BUILTINS_MAX` entries.
-            unsafe { *table.add(index) = stub };
+        for (index, stub) in (0..).zip(stubs::fixed().builtins()) {
+            hot.set(BUILTIN_TABLE + 8 * index, stub);
         }
         hot
     }
@@ -32,30 +34,32 @@ impl Hot {
         self.0
     }
 
-    /// The address of a word.
-    pub fn address(self, disp: i32) -> *mut u64 {
-        debug_assert!((-HOT_AREA..0).contains(&disp));
-        self.0.wrapping_add_signed(disp as isize) as *mut u64
+    /// The 8 bytes at a displacement. Panics if they are not aligned or not among the hot words.
+    #[inline]
+    pub(super) fn word(&self, disp: i32) -> &AtomicU64 {
+        assert!((-HOT_AREA..=-8).contains(&disp) && disp % 8 == 0, "no hot word");
+        // SAFETY: R5: mapped by the assertion, and aligned like the base.
+        unsafe { AtomicU64::from_ptr(self.0.wrapping_add_signed(disp as isize) as *mut u64) }
     }
 
     /// Reads a u64.
     #[inline]
     pub fn get(self, disp: i32) -> u64 {
-        // SAFETY: R5.
-        unsafe { *self.address(disp) }
+        self.word(disp).load(Relaxed)
     }
 
     /// Writes a u64.
     #[inline]
     pub fn set(self, disp: i32, value: u64) {
-        // SAFETY: R5.
-        unsafe { *self.address(disp) = value }
+        self.word(disp).store(value, Relaxed);
     }
 
     /// Writes a u32.
     #[inline]
     pub fn set_u32(self, disp: i32, value: u32) {
-        // SAFETY: R5.
-        unsafe { *self.address(disp).cast::<u32>() = value }
+        assert!((-HOT_AREA..=-4).contains(&disp) && disp % 4 == 0, "no hot word");
+        // SAFETY: R5: mapped by the assertion, and aligned like the base.
+        let word = unsafe { AtomicU32::from_ptr(self.0.wrapping_add_signed(disp as isize) as *mut u32) };
+        word.store(value, Relaxed);
     }
 }

@@ -5,8 +5,11 @@
 //! the two always sees the other. A guest that waits at an address of a shared memory is named in `parked`, so that a
 //! request ends the wait: it sets the flag before it looks there, the waiter enters there before it looks at the flag.
 
+use super::hot::Hot;
 use super::waiters::Waiter;
+use heapwood_gc_abi::hot::STACK_GUARD;
 use parking_lot::Mutex;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -20,15 +23,15 @@ pub(crate) struct InterruptCell {
 
 /// Address of the guard word while the store lives.
 #[derive(Debug, Default)]
-struct GuardWord(Option<std::ptr::NonNull<AtomicU64>>);
+struct GuardWord(Option<NonNull<AtomicU64>>);
 
 // SAFETY: R8.
 unsafe impl Send for GuardWord {}
 
 impl InterruptCell {
     /// Says where the store's guard word is.
-    pub fn attach(&self, word: *mut u64) {
-        self.guard.lock().0 = std::ptr::NonNull::new(word.cast());
+    pub fn attach(&self, hot: Hot) {
+        self.guard.lock().0 = Some(NonNull::from(hot.word(STACK_GUARD)));
     }
 
     /// Forgets the guard word: the store goes.
@@ -73,9 +76,8 @@ impl InterruptCell {
     }
 
     /// Writes the guard word from the store's thread, unless a request stands.
-    pub fn write_guard(&self, word: *mut u64, value: u64) {
-        // SAFETY: R8, R5.
-        let word = unsafe { &*word.cast::<AtomicU64>() };
+    pub fn write_guard(&self, hot: Hot, value: u64) {
+        let word = hot.word(STACK_GUARD);
         word.store(value, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if self.requested.load(Ordering::Relaxed) {

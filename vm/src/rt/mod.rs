@@ -1,7 +1,21 @@
 //! Below the API: entry into compiled code, signals, stacks, code memory, raw memory of guests, builtins.
 //!
-//! The only unsafe code of this crate. Above it everything is safe. Each block names the invariant that makes it
-//! sound:
+//! The only unsafe code of this crate. Above it everything is safe. What the files offer, and what makes it safe to call:
+//!
+//! | file | offers | safe since |
+//! |---|---|---|
+//! | `mapping` | address space | ranges are asserted; slices are `unsafe fn`s (R1) |
+//! | `code`, `stubs` | code in mappings that are never writable again | they own them |
+//! | `memory`, `shared`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
+//! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
+//! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
+//! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
+//! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); each builtin is a safe function on the store |
+//! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
+//! | `interrupt`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
+//! | `signals`, `stack` | traps and stacks | R9, R10 |
+//!
+//! Each block names the invariant that makes it sound:
 //!
 //! **R1 Own mapping.** The address lies in a mapping that the surrounding type made and has not unmapped; sizes were
 //! checked where the mapping was made.

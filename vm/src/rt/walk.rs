@@ -11,7 +11,8 @@ use crate::module::Module;
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
-/// A frame of compiled code.
+/// A frame of compiled code. Only a [`Walker`] makes one, and what tells where it lies is the runtime's alone: so that there
+/// is a frame there as long as the walk's borrow of [`Frames`] lasts (R6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     /// The module of its function.
@@ -19,29 +20,39 @@ pub(crate) struct Frame<'a> {
     /// The function, by defined index.
     pub defined: u32,
     /// Layout of the frame.
-    pub record: &'a FunctionRecord,
+    pub(super) record: &'a FunctionRecord,
     /// What is alive in it; none at a trap.
-    pub point: Option<&'a SafePoint>,
+    pub(super) point: Option<&'a SafePoint>,
     /// Offset of the current instruction in the module's bytes.
     pub wasm_offset: u32,
     /// There is no frame yet: `fp` is the caller's.
-    pub frameless: bool,
+    pub(super) frameless: bool,
     /// Its rbp.
-    pub fp: usize,
+    pub(super) fp: usize,
     /// Where it goes on, the true address.
-    pub pc: usize,
+    pub(super) pc: usize,
     /// Saved registers of a slow path of this frame, or 0.
-    pub regs: usize,
+    pub(super) regs: usize,
     /// Where the return address to it lies.
-    pub slot: usize,
+    pub(super) slot: usize,
     /// That return address is replaced: this is the watermark's frame.
-    pub is_watermark: bool,
+    pub(super) is_watermark: bool,
 }
 
 impl Frame<'_> {
+    /// Calls `visit` with each reference that the frame holds: those of its area, then those in the registers of a slow
+    /// path.
+    pub fn each_reference(&self, mut visit: impl FnMut(u32)) {
+        // SAFETY: the slots are read and forgotten; `visit` gets none of them.
+        unsafe { self.each_slots(|slots| slots.iter().for_each(|slot| visit(*slot))) }
+    }
+
     /// Calls `visit` with the reference slots of the frame: those of its area, then one by one the registers of a
     /// slow path.
-    pub fn each_slots(&self, mut visit: impl FnMut(&mut [u32])) {
+    ///
+    /// # Safety
+    /// `visit` reaches the slots of this frame by what it is passed only: it walks no frames.
+    pub(super) unsafe fn each_slots(&self, mut visit: impl FnMut(&mut [u32])) {
         let Some(point) = self.point else { return };
         if point.ref_count != 0 && !self.frameless {
             let start = (self.fp - self.record.ref_base as usize) as *mut u32;
@@ -95,7 +106,8 @@ impl<'a> Walker<'a> {
         }
         let at_trap = std::mem::take(&mut self.at_trap);
         let Exit { pc, fp, sp, regs, slot } = self.exit;
-        let is_watermark = !at_trap && slot != 0 && frame_word(slot) == self.frames.barrier;
+        // SAFETY: R6: a slot that is not 0 is where a return address lies.
+        let is_watermark = !at_trap && slot != 0 && unsafe { frame_word(slot) } == self.frames.barrier;
         let pc = if pc == self.frames.barrier { self.frames.watermark_pc() } else { pc };
         let loaded = self.frames.code_at(pc)?;
         let code = loaded.module.code();
@@ -111,8 +123,12 @@ impl<'a> Walker<'a> {
         // A return address may be the first byte behind a function that ends with a call.
         let defined = code.function_at(if at_trap { offset } else { offset - 1 }).expect("code belongs to a function");
         let record = &code.function(defined).record;
-        let (slot_below, fp_below) = if frameless { (sp, fp) } else { (fp + 8, frame_word(fp)) };
-        self.exit = Exit { pc: frame_word(slot_below), fp: fp_below, sp: 0, regs: 0, slot: slot_below };
+        // SAFETY: R6: a frame begins with the rbp of its caller and, above it, its return address; a function without a
+        // frame has the latter at rsp.
+        let (slot_below, fp_below) = if frameless { (sp, fp) } else { (fp + 8, unsafe { frame_word(fp) }) };
+        // SAFETY: the same.
+        let pc_below = unsafe { frame_word(slot_below) };
+        self.exit = Exit { pc: pc_below, fp: fp_below, sp: 0, regs: 0, slot: slot_below };
         let module = &loaded.module;
         Some(Frame { module, defined, record, point, wasm_offset, frameless, fp, pc, regs, slot, is_watermark })
     }

@@ -98,9 +98,12 @@ impl Frames {
         }
         let Some((slot, mark)) = target else { return };
         if let Some(old) = self.watermark.replace(mark) {
-            write_return_address(present.expect("the mark's frame is on the stack"), old.pc);
+            let present = present.expect("the mark's frame is on the stack");
+            // SAFETY: R6: the walk found the barrier's address there, which stands for this one.
+            unsafe { write_return_address(present, old.pc) };
         }
-        write_return_address(slot, self.barrier);
+        // SAFETY: R6: the walk found a return address there, and the mark's record holds it.
+        unsafe { write_return_address(slot, self.barrier) };
     }
 
     /// The guest returned through the barrier: the address where it goes on.
@@ -139,7 +142,7 @@ impl Frames {
                 break;
             }
             if unseen_from.is_some_and(|unseen| frame.fp >= unseen) {
-                frame.each_slots(|slots| slots.iter().for_each(|slot| heap.shade(*slot)));
+                frame.each_reference(|reference| heap.shade(reference));
             }
         }
         let Some(Frame { slot, pc, fp, .. }) = below else {
@@ -151,7 +154,8 @@ impl Frames {
             self.pending = position;
         }
         self.watermark = Some(Watermark { pc, fp });
-        write_return_address(slot, self.barrier);
+        // SAFETY: R6: the walk found a return address there, and the mark's record holds it.
+        unsafe { write_return_address(slot, self.barrier) };
     }
 
     /// A marking begins: visits the frames above the mark. The others cannot change before the mark is lowered.
@@ -198,14 +202,20 @@ impl AddFrame for RootWork {
     fn add_frame(&mut self, frame: &Frame<'_>, visitor: &mut dyn RootVisitor) {
         self.frames += 1;
         visitor.place(RootPlace::Frame(frame.pc as u64));
-        frame.each_slots(|slots| {
+        let visit = |slots: &mut [u32]| {
             self.slots += slots.len() as u64;
             visitor.slots(slots);
-        });
+        };
+        // SAFETY: a visitor of the heap walks no frames: it does not know them.
+        unsafe { frame.each_slots(visit) };
     }
 }
 
-fn write_return_address(slot: usize, address: usize) {
-    // SAFETY: R6: the walk found a return address there.
+/// Replaces a return address.
+///
+/// # Safety
+/// A walk found a return address there, and who returns to `address` goes on at the true one (R6).
+unsafe fn write_return_address(slot: usize, address: usize) {
+    // SAFETY: R6 by the caller's promise.
     unsafe { *(slot as *mut usize) = address }
 }

@@ -123,13 +123,11 @@ impl<'a> Snapshot<'a> {
         for frame in self.store.guest.frames.walk() {
             objects.clear();
             let mut slot = 0;
-            frame.each_slots(|slots| {
-                for &reference in slots.iter() {
-                    if self.is_object(reference) {
-                        objects.push((slot, reference));
-                    }
-                    slot += 1;
+            frame.each_reference(|reference| {
+                if self.is_object(reference) {
+                    objects.push((slot, reference));
                 }
+                slot += 1;
             });
             if !objects.is_empty() {
                 visit(&frame, &objects);

@@ -64,6 +64,6 @@ pub(super) fn each(store: &StoreOpaque, mut visit: impl FnMut(u64, RawRef)) {
         table(store, index).iter().for_each(|element| visit(0, *element));
     }
     for frame in store.guest.frames.walk() {
-        frame.each_slots(|slots| slots.iter().for_each(|slot| visit(0, *slot)));
+        frame.each_reference(|reference| visit(0, reference));
     }
 }

@@ -25,7 +25,7 @@ use crate::rt::memory::StoreMemory;
 use crate::rt::stack::GuestStack;
 use crate::types::{FuncType, HeapType};
 use heapwood_gc::{Heap, RootCursor};
-use heapwood_gc_abi::hot::{STACK_GUARD, STACK_LIMIT};
+use heapwood_gc_abi::hot::STACK_LIMIT;
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::GlobalType;
 use rustc_hash::FxHashMap;
@@ -141,7 +141,7 @@ impl Guest {
         if self.stack.is_none() {
             let stack = self.engine.stacks().take()?;
             self.hot.set(STACK_LIMIT, stack.limit() as u64);
-            self.interrupt.attach(self.hot.address(STACK_GUARD));
+            self.interrupt.attach(self.hot);
             self.stack = Some(stack);
             self.update_guard(false);
         }
@@ -156,7 +156,7 @@ impl Guest {
     /// Computes what prologues compare rsp with. `stop`: the guest has to come to the poll.
     pub fn update_guard(&self, stop: bool) {
         let value = if stop { u64::MAX } else { self.hot.get(STACK_LIMIT).max(self.soft_limit() as u64) };
-        self.interrupt.write_guard(self.hot.address(STACK_GUARD), value);
+        self.interrupt.write_guard(self.hot, value);
     }
 
     /// Below this, the poll promotes everything; 0 if nothing is ever collected.

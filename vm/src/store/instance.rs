@@ -286,7 +286,7 @@ impl StoreOpaque {
     /// A global, zero or null; its position.
     pub fn add_global(&mut self, ty: GlobalType, cell: GlobalCell) -> Result<u32> {
         if ty.val.is_ref() {
-            self.guest.ref_globals.push(RefCell32::of(cell));
+            RefCell32::of(cell).list_in(&mut self.guest.ref_globals);
         }
         self.guest.globals.push(GlobalData { cell, ty });
         Guest::check_index(self.guest.globals.len() - 1, "globals")

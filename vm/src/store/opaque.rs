@@ -365,17 +365,17 @@ impl StoreOpaque {
     #[inline(never)]
     fn check_top_frames(&mut self) {
         for frame in self.guest.frames.walk().take(CHECKED_FRAMES) {
-            frame.each_slots(|slots| {
-                for (index, slot) in slots.iter().enumerate() {
-                    if !self.is_reference(*slot) {
-                        let function = frame.module.info().imported_functions + frame.defined;
-                        panic!(
-                            "frame checker: slot {index} of function {function} at offset {:#x} holds {slot:#x}, which \
-                             is no object",
-                            frame.wasm_offset
-                        );
-                    }
+            let mut index = 0;
+            frame.each_reference(|slot| {
+                if !self.is_reference(slot) {
+                    let function = frame.module.info().imported_functions + frame.defined;
+                    panic!(
+                        "frame checker: slot {index} of function {function} at offset {:#x} holds {slot:#x}, which \
+                         is no object",
+                        frame.wasm_offset
+                    );
                 }
+                index += 1;
             });
         }
     }

@@ -64,8 +64,12 @@ impl<T: Into<Trap>> From<T> for Stop {
 }
 
 /// The store that the guest with this heap base belongs to.
-pub(super) fn store_of(base: usize) -> *mut StoreOpaque {
-    // SAFETY: R5.
+///
+/// # Safety
+/// `base` is the heap base of a guest that runs on this thread and called what asks (R5, R4): the stubs pass it. What the
+/// result may be used for is R2's.
+pub(super) unsafe fn store_of(base: usize) -> *mut StoreOpaque {
+    // SAFETY: R5 by the caller's promise.
     unsafe { *(base.wrapping_add_signed(STORE as isize) as *const *mut StoreOpaque) }
 }
 
@@ -113,7 +117,11 @@ impl Word for TypeId {
     }
 }
 
-fn run_call<const N: usize>(
+/// Runs a call function.
+///
+/// # Safety
+/// A stub calls it, with the base and the context of the guest that it left and `N` arguments (R4).
+unsafe fn run_call<const N: usize>(
     entry: Builtin,
     base: usize,
     context: usize,
@@ -129,7 +137,11 @@ fn run_call<const N: usize>(
     guarded(store, entry, |store| builtin(store, instance.narrow(), args))
 }
 
-fn run_slow(
+/// Runs a slow function.
+///
+/// # Safety
+/// A stub calls it, with the base of the guest that it left (R4).
+unsafe fn run_slow(
     entry: Builtin,
     base: usize,
     arg: u64,
@@ -166,19 +178,23 @@ fn guarded(
 /// The native function of an entry: takes the words apart for the runtime's function.
 macro_rules! glue {
     (Call $name:ident $module:ident::$function:ident($($arg:ident: $ty:ident),*)) => {{
-        extern "sysv64" fn glue(base: usize, context: usize, args: *const u64) -> Outcome {
-            run_call(Builtin::$name, base, context, args, |store, instance, [$($arg),*]| {
+        unsafe extern "sysv64" fn glue(base: usize, context: usize, args: *const u64) -> Outcome {
+            let function = |store: &mut StoreOpaque, instance, [$($arg),*]: [u64; _]| {
                 $module::$function(store, instance, $(<$ty as Word>::of($arg)),*)
-            })
+            };
+            // SAFETY: R4: only the stub of this builtin has the address.
+            unsafe { run_call(Builtin::$name, base, context, args, function) }
         }
         glue as *const () as u64
     }};
     (Slow $name:ident $module:ident::$function:ident($($arg:ident: $ty:ident)?)) => {{
-        extern "sysv64" fn glue(base: usize, _context: usize, word: u64) -> Outcome {
-            run_slow(Builtin::$name, base, word, |store, _word| $module::$function(store, $({
+        unsafe extern "sysv64" fn glue(base: usize, _context: usize, word: u64) -> Outcome {
+            let function = |store: &mut StoreOpaque, _word| $module::$function(store, $({
                 let $arg = _word;
                 <$ty as Word>::of($arg)
-            })?))
+            })?);
+            // SAFETY: R4: only the stub of this builtin has the address.
+            unsafe { run_slow(Builtin::$name, base, word, function) }
         }
         glue as *const () as u64
     }};
@@ -207,8 +223,8 @@ pub(super) fn addresses() -> Vec<u64> {
 
 /// Address of what the trap stub calls.
 pub(super) fn trap_address() -> u64 {
-    extern "sysv64" fn trap(base: usize) {
-        // SAFETY: R2.
+    unsafe extern "sysv64" fn trap(base: usize) {
+        // SAFETY: R2; R4: only the stub has the address.
         let store = unsafe { &mut *store_of(base) };
         let error = Error::from(store.trap());
         let backtrace = store.trap_backtrace();
@@ -219,8 +235,8 @@ pub(super) fn trap_address() -> u64 {
 
 /// Address of what the return barrier calls.
 pub(super) fn unwound_address() -> u64 {
-    extern "sysv64" fn unwound(base: usize) {
-        // SAFETY: R2.
+    unsafe extern "sysv64" fn unwound(base: usize) {
+        // SAFETY: R2; R4: only the stub has the address.
         let store = unsafe { &mut *store_of(base) };
         let pc = store.guest.frames.unwound(&mut store.heap);
         store.hot().set(RESUME_PC, pc as u64);
