@@ -101,7 +101,7 @@ impl Memory {
     fn value_at<T: Plain>(&self, offset: u64) -> Place<'_> {
         let align_bits = size_of::<T>().min(4).trailing_zeros();
         // A low bit that is set becomes a high one.
-        if offset.rotate_right(align_bits) > self.last_word as u64 * 4 >> align_bits {
+        if offset.rotate_right(align_bits) > (self.last_word as u64 * 4) >> align_bits {
             misplaced(offset);
         }
         // SAFETY: M1: the value begins in the cage, and the guard behind is larger than any value.
@@ -233,7 +233,7 @@ impl Memory {
     pub fn any_chunk_state(self, index: u32, count: u32) -> bool {
         let (mut at, end) = (index, index + count);
         let mut any = 0;
-        while at < end && at % 8 != 0 {
+        while at < end && !at.is_multiple_of(8) {
             any |= self.chunk_state(at);
             at += 1;
         }
@@ -291,7 +291,7 @@ impl Memory {
     #[inline(always)]
     pub fn zero_object(self, start: u32, bytes: u32) {
         assert!(bytes <= OBJECT_BYTES_MAX, "an object of {bytes} bytes is not zeroed in one go");
-        if bytes <= 128 && start % 2 == 0 {
+        if bytes <= 128 && start.is_multiple_of(2) {
             for word in 0..bytes / 8 {
                 // SAFETY: M1, as for `copy_object`; the place is a multiple of 8.
                 let word = unsafe { AtomicU64::from_ptr(self.address(start).cast::<u64>().add(word as usize)) };
