@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::roots::{Root, Rooted};
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
-use crate::types::{ArrayType, StructType, TypeId};
+use crate::types::{ArrayType, HeapType, StructType, TypeId};
 use crate::value::Val;
 use std::any::Any;
 
@@ -50,11 +50,13 @@ pub(crate) enum ObjectClass {
 
 impl RefKind {
     pub(crate) fn new(store: &StoreOpaque, class: ObjectClass) -> RefKind {
-        let registry = store.engine().registry();
         match class {
             ObjectClass::I31(value) => RefKind::I31(value),
-            ObjectClass::Struct(id) => RefKind::Struct(StructType::of(registry, id)),
-            ObjectClass::Array(id) => RefKind::Array(ArrayType::of(registry, id)),
+            ObjectClass::Struct(id) | ObjectClass::Array(id) => match store.guest.type_handle(id) {
+                HeapType::ConcreteStruct(ty) => RefKind::Struct(ty),
+                HeapType::ConcreteArray(ty) => RefKind::Array(ty),
+                other => panic!("an object of type {other}"),
+            },
             ObjectClass::Host => RefKind::Host,
             ObjectClass::Func => RefKind::Func,
             ObjectClass::Exn => RefKind::Exn,

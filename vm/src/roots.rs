@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId};
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{RawRef, low32};
 use parking_lot::Mutex;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -19,21 +19,28 @@ use std::sync::Arc;
 pub struct Rooted<T> {
     store: StoreId,
     index: u32,
-    generation: Generation,
+    /// How many scopes with handles had ended in the store when the handle was made. A handle whose entry was taken by
+    /// another has another generation; 64 bits do not wrap.
+    generation: u64,
     hierarchy: PhantomData<fn() -> T>,
 }
 
-/// How many scopes with handles had ended in its store when a handle was made. A handle whose entry was taken by another
-/// has another generation; 64 bits do not wrap. In two halves, which makes an entry of 12 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Generation([u32; 2]);
+/// The entry of a handle in a scope.
+#[derive(Clone, Copy, Debug)]
+struct Scoped {
+    reference: RawRef,
+    /// The handle's generation in two halves, which makes an entry of 12 bytes.
+    generation: [u32; 2],
+}
 
-impl Generation {
-    fn next(self) -> Generation {
-        let [low, high] = self.0.map(u64::from);
-        let next = (high << 32 | low).checked_add(1).expect("fewer than 2^64 scopes in a store");
-        Generation([next as u32, (next >> 32) as u32])
+impl Scoped {
+    fn new(reference: RawRef, generation: u64) -> Scoped {
+        Scoped { reference, generation: halves(generation) }
     }
+}
+
+fn halves(generation: u64) -> [u32; 2] {
+    [low32(generation), low32(generation >> 32)]
 }
 
 /// A scope of handles: those made through it end with it. It is used in place of the store.
@@ -69,8 +76,8 @@ struct OwnedSlot {
 pub(crate) struct RootSet {
     store: StoreId,
     /// The scopes' entries.
-    scoped: Vec<(RawRef, Generation)>,
-    generation: Generation,
+    scoped: Vec<Scoped>,
+    generation: u64,
     /// Entries of `scoped` below this are older than the last collection.
     settled: usize,
     owned: Vec<Owned>,
@@ -102,7 +109,7 @@ impl RootSet {
         RootSet {
             store,
             scoped: Vec::new(),
-            generation: Generation::default(),
+            generation: 0,
             settled: 0,
             owned: Vec::new(),
             young: Vec::new(),
@@ -118,7 +125,7 @@ impl RootSet {
             return None;
         }
         let index = u32::try_from(self.scoped.len()).expect("fewer than 2^32 handles at a time in a store");
-        self.scoped.push((reference, self.generation));
+        self.scoped.push(Scoped::new(reference, self.generation));
         Some(Rooted { store: self.store, index, generation: self.generation, hierarchy: PhantomData })
     }
 
@@ -126,7 +133,7 @@ impl RootSet {
     pub fn get<T>(&self, rooted: &Rooted<T>) -> Result<RawRef> {
         rooted.store.check(self.store, "a reference")?;
         match self.scoped.get(rooted.index as usize) {
-            Some(&(reference, generation)) if generation == rooted.generation => Ok(reference),
+            Some(entry) if entry.generation == halves(rooted.generation) => Ok(entry.reference),
             _ => Err(Error::usage("a reference was used after the end of its scope")),
         }
     }
@@ -134,7 +141,7 @@ impl RootSet {
     /// Overwrites the reference behind a handle.
     #[cfg(feature = "test-hooks")]
     pub fn overwrite<T>(&mut self, rooted: &Rooted<T>, reference: RawRef) {
-        self.scoped[rooted.index as usize].0 = reference;
+        self.scoped[rooted.index as usize].reference = reference;
     }
 
     /// Where the current scope's entries end.
@@ -148,12 +155,12 @@ impl RootSet {
             let dropped = scoped.start.max(mark)..scoped.end;
             *scoped = scoped.start.min(mark)..scoped.end.min(mark);
             if !dropped.is_empty() {
-                self.scoped[dropped].iter().map(|entry| entry.0).for_each(shade);
+                self.scoped[dropped].iter().map(|entry| entry.reference).for_each(shade);
             }
         }
         if self.scoped.len() > mark {
             self.scoped.truncate(mark);
-            self.generation = self.generation.next();
+            self.generation += 1;
             self.settled = self.settled.min(mark);
         }
     }
@@ -205,8 +212,8 @@ impl RootSet {
     /// Entries that may name young objects.
     pub fn each_young(&mut self, mut visit: impl FnMut(u64, &mut RawRef)) {
         self.reclaim_seen();
-        for (index, (reference, _)) in self.scoped.iter_mut().enumerate().skip(self.settled) {
-            visit(index as u64, reference);
+        for (index, entry) in self.scoped.iter_mut().enumerate().skip(self.settled) {
+            visit(index as u64, &mut entry.reference);
         }
         for &index in &self.young {
             visit(1 << 32 | index as u64, &mut self.owned[index as usize].reference);
@@ -217,7 +224,7 @@ impl RootSet {
     /// to stop. Returns where to go on, none at the end.
     pub fn each_from(&mut self, start: u64, mut visit: impl FnMut(u64, &mut RawRef) -> bool) -> Option<u64> {
         self.reclaim_seen();
-        let scoped = self.scoped.iter_mut().map(|(reference, _)| reference);
+        let scoped = self.scoped.iter_mut().map(|entry| &mut entry.reference);
         let owned = self.owned.iter_mut().map(|entry| &mut entry.reference);
         for (index, reference) in scoped.chain(owned).enumerate().skip(start as usize) {
             if visit(index as u64, reference) {
@@ -231,7 +238,7 @@ impl RootSet {
     /// [`RootSet::reclaim`] count.
     pub fn each(&self, mut visit: impl FnMut(u64, RawRef)) {
         let owned = self.owned.iter().map(|entry| &entry.reference);
-        let references = self.scoped.iter().map(|(reference, _)| reference).chain(owned);
+        let references = self.scoped.iter().map(|entry| &entry.reference).chain(owned);
         references.enumerate().for_each(|(index, reference)| visit(index as u64, *reference));
     }
 
@@ -247,7 +254,7 @@ impl RootSet {
         let Some(Unseen { scoped, owned }) = &mut self.unseen else { return false };
         while scoped.start < scoped.end {
             scoped.start += 1;
-            if visit(&mut self.scoped[scoped.start - 1].0) {
+            if visit(&mut self.scoped[scoped.start - 1].reference) {
                 return true;
             }
         }
@@ -362,21 +369,21 @@ mod tests {
             let stale: Rooted<()> = roots.push(8).unwrap();
             roots.leave_scope(0, |_| {});
             // As many scopes later.
-            roots.generation = Generation([before, 0]);
+            roots.generation = u64::from(before);
             for scope in 0..scopes {
                 let fresh: Rooted<()> = roots.push(16).unwrap();
                 assert_ne!(fresh.generation, stale.generation, "{scope} scopes after {before}");
                 assert!(roots.get(&stale).is_err());
                 roots.leave_scope(0, |_| {});
             }
-            assert_eq!(roots.generation.0[1], 1, "the upper half counts on");
+            assert_eq!(roots.generation >> 32, 1, "the upper half counts on");
         }
     }
 
     #[test]
     fn handles_stay_small() {
         assert_eq!((size_of::<Rooted<()>>(), size_of::<Option<Rooted<()>>>(), size_of::<crate::Val>()), (24, 24, 32));
-        assert_eq!(size_of::<(RawRef, Generation)>(), 12);
+        assert_eq!(size_of::<Scoped>(), 12);
     }
 
     #[test]

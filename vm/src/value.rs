@@ -6,7 +6,7 @@ use crate::refs::{AnyRef, ExnRef, ExternRef, RefKind};
 use crate::roots::Rooted;
 use crate::store::{AsContext, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
-use heapwood_module::{self as m, Hierarchy};
+use heapwood_module as m;
 
 /// A value as compiled code passes it in memory: 16 bytes; i32, f32 and references zero-extended.
 pub(crate) type RawVal = [u64; 2];
@@ -135,7 +135,7 @@ impl Val {
             Val::ExnRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Exn),
             value => return Err(mismatch(&value, store, m::ValType::Ref(ty))),
         };
-        if hierarchy != store.engine().registry().top(ty.heap) || !store.ref_matches(raw, ty) {
+        if hierarchy != store.hierarchy(ty.heap) || !store.ref_matches(raw, ty) {
             return Err(mismatch(&self, store, m::ValType::Ref(ty)));
         }
         Ok(raw)
@@ -156,7 +156,7 @@ impl Val {
 
     /// The same for a reference.
     pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
-        match store.engine().registry().top(heap) {
+        match store.hierarchy(heap) {
             m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
             m::HeapType::Extern => Val::ExternRef(store.root_push(raw)),
             m::HeapType::Exn => Val::ExnRef(store.root_push(raw)),

@@ -28,6 +28,7 @@ use heapwood_gc::{Heap, RootCursor};
 use heapwood_gc_abi::hot::STACK_LIMIT;
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::GlobalType;
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::any::Any;
 use std::sync::Arc;
@@ -77,9 +78,10 @@ pub(crate) struct Guest {
     /// Hears of a full heap before the guest is left.
     pub exhaustion_listener: Option<ExhaustionListener>,
     pub signatures: FxHashMap<TypeId, Arc<Signature>>,
-    /// Types that the host's globals, tables, tags and functions name: held as long as the store lives, as the types of
-    /// instances are by their modules.
-    held_types: FxHashMap<TypeId, HeapType>,
+    /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long as
+    /// the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only read may
+    /// be asked.
+    held_types: Mutex<FxHashMap<TypeId, HeapType>>,
     /// Values behind externrefs, by the index in their cells.
     pub host_values: Vec<Option<Box<dyn Any + Send + Sync>>>,
     pub free_host_values: Vec<u32>,
@@ -119,7 +121,7 @@ impl Guest {
             alloc_profiler: None,
             exhaustion_listener: None,
             signatures: FxHashMap::default(),
-            held_types: FxHashMap::default(),
+            held_types: Mutex::default(),
             host_values: Vec::new(),
             free_host_values: Vec::new(),
             temporaries: Vec::new(),
@@ -201,8 +203,14 @@ impl Guest {
     /// Holds a type for as long as the store lives: something of the store is about to name it by its id.
     pub fn hold_type(&mut self, ty: &HeapType) {
         if let Some(handle) = ty.handle() {
-            self.held_types.entry(handle.id()).or_insert_with(|| ty.clone());
+            self.held_types.get_mut().entry(handle.id()).or_insert_with(|| ty.clone());
         }
+    }
+
+    /// A handle of a type that the store holds.
+    pub fn type_handle(&self, id: TypeId) -> HeapType {
+        let make = || HeapType::of(self.engine.registry(), id);
+        self.held_types.lock().entry(id).or_insert_with(make).clone()
     }
 
     /// Enters a reference global's cell in the dirty list.

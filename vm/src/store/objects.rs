@@ -45,6 +45,18 @@ impl StoreOpaque {
         })
     }
 
+    /// The top of a heap type's hierarchy, for a defined type by its descriptor.
+    #[inline]
+    pub fn hierarchy(&self, heap: HeapType) -> HeapType {
+        match heap {
+            HeapType::Func | HeapType::NoFunc => HeapType::Func,
+            HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
+            HeapType::Exn | HeapType::NoExn => HeapType::Exn,
+            HeapType::Type(id) if self.heap.descriptor(TypeId(id)).kind() == ObjectKind::Func => HeapType::Func,
+            _ => HeapType::Any,
+        }
+    }
+
     /// Whether a reference of the hierarchy of `ty` belongs to `ty`.
     pub fn ref_matches(&self, raw: RawRef, ty: RefType) -> bool {
         if raw == 0 {

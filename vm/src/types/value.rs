@@ -190,11 +190,16 @@ impl HeapType {
             m::HeapType::NoExtern => HeapType::NoExtern,
             m::HeapType::Exn => HeapType::Exn,
             m::HeapType::NoExn => HeapType::NoExn,
-            m::HeapType::Type(id) => match registry.kind(id) {
-                CompositeKind::Func => FuncType::of(registry, TypeId(id)).into(),
-                CompositeKind::Struct => StructType::of(registry, TypeId(id)).into(),
-                CompositeKind::Array => ArrayType::of(registry, TypeId(id)).into(),
-            },
+            m::HeapType::Type(id) => HeapType::of(registry, TypeId(id)),
+        }
+    }
+
+    /// The defined type of an id that is alive.
+    pub(crate) fn of(registry: &Arc<TypeRegistry>, id: TypeId) -> HeapType {
+        match registry.kind(id.0) {
+            CompositeKind::Func => FuncType::of(registry, id).into(),
+            CompositeKind::Struct => StructType::of(registry, id).into(),
+            CompositeKind::Array => ArrayType::of(registry, id).into(),
         }
     }
 }
