@@ -62,7 +62,7 @@ unsafe fn copy_short(to: *mut u8, from: *const u8, len: usize) {
 /// Between `16 * N` and `32 * N` bytes: the first and the last 16 or 32, all of them loaded before any is stored.
 #[cfg(not(miri))]
 #[inline(always)]
-pub(super) unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
+unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         if N == 1 {
@@ -76,6 +76,24 @@ pub(super) unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len
                 b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _, from = in(reg) from, to = in(reg) to,
                 last = in(reg) len - 32, options(nostack, preserves_flags));
         }
+    }
+}
+
+/// Copies 16 bytes from each of two words to each of two others, all loaded before any is stored: in one block, since the
+/// inner loop of a minor lives on it.
+///
+/// # Safety
+/// As for [`copy`], for 16 bytes from each of the four words on (by their index from `base`).
+#[cfg(not(miri))]
+#[inline(always)]
+pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("movups {a}, [{base} + 4 * {from}]", "movups {b}, [{base} + 4 * {from_last}]",
+            "movups [{base} + 4 * {to}], {a}", "movups [{base} + 4 * {to_last}], {b}",
+            a = out(xmm_reg) _, b = out(xmm_reg) _, base = in(reg) base, from = in(reg) from[0] as u64,
+            from_last = in(reg) from[1] as u64, to = in(reg) to[0] as u64, to_last = in(reg) to[1] as u64,
+            options(nostack, preserves_flags));
     }
 }
 
@@ -205,9 +223,11 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 /// # Safety
 /// As above.
 #[cfg(miri)]
-pub(super) unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { copy(to, from, len) }
+pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
+    for (from, to) in from.into_iter().zip(to) {
+        // SAFETY: the caller's promise.
+        unsafe { copy(base.add(to as usize * 4), base.add(from as usize * 4), 16) };
+    }
 }
 
 /// The same.

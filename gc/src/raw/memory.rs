@@ -83,15 +83,13 @@ impl Memory {
         self.word_at(index).store(value, Release)
     }
 
-    /// Reads a value at a byte offset from the base, a multiple of its size or of 4. Panics if it does not lie in the
-    /// cage.
+    /// Reads a value at a byte offset from the base, a multiple of its size or of 4. Panics if no reference reaches it.
     #[inline(always)]
     pub fn load<T: Plain>(self, offset: u64) -> T {
         T::load(self.value_at::<T>(offset))
     }
 
-    /// Writes a value at a byte offset from the base, a multiple of its size or of 4. Panics if it does not lie in the
-    /// cage.
+    /// Writes a value at a byte offset from the base, a multiple of its size or of 4. Panics if no reference reaches it.
     #[inline(always)]
     pub fn store<T: Plain>(self, offset: u64, value: T) {
         value.store(self.value_at::<T>(offset))
@@ -101,10 +99,10 @@ impl Memory {
     fn value_at<T: Plain>(&self, offset: u64) -> Place<'_> {
         let align_bits = size_of::<T>().min(4).trailing_zeros();
         // A low bit that is set becomes a high one.
-        if offset.rotate_right(align_bits) > (self.last_word as u64 * 4) >> align_bits {
+        if offset.rotate_right(align_bits) > (REACH_BYTES - 1) >> align_bits {
             misplaced(offset);
         }
-        // SAFETY: M1: the value begins in the cage, and the guard behind is larger than any value.
+        // SAFETY: M1: the value begins in the reach, and the guard behind is larger than any value.
         Place(unsafe { self.base.add(offset as usize) }, std::marker::PhantomData)
     }
 
@@ -277,14 +275,15 @@ impl Memory {
         unsafe { bulk::copy(self.address(to), self.address(from), bytes as usize) }
     }
 
-    /// Copies an object of 16 to 32 bytes between places that do not overlap.
+    /// Copies an object of 16 to 32 bytes (a multiple of 4) between places that do not overlap: its first and last 16. Of a
+    /// type that is not small, by an error of ours, this copies other words of the cage.
     #[inline(always)]
     pub fn copy_small(self, from: u32, to: u32, bytes: u32) {
         debug_assert!((16..=32).contains(&bytes));
-        // A type that is not small, by an error of ours, copies too little rather than too much.
-        let bytes = 16 + (bytes.wrapping_sub(16) & 31);
-        // SAFETY: M1, as for `copy_object`.
-        unsafe { bulk::copy_ends::<1>(self.address(to), self.address(from), bytes as usize) }
+        let last = (bytes / 4).wrapping_sub(4);
+        let (from_last, to_last) = (from.wrapping_add(last), to.wrapping_add(last));
+        // SAFETY: M1: four indices of words, and the guard is larger than 16 bytes.
+        unsafe { bulk::copy_pair(self.base, [from, from_last], [to, to_last]) }
     }
 
     /// Zeroes an object of `bytes` (a multiple of 8, at most a block).
@@ -462,11 +461,11 @@ mod tests {
             assert_eq!((memory.load::<u64>(20), memory.load::<u128>(16) as u32), (0x0506_0708_090a_0b0c, 0x0d0e_0f10));
             let end = WORDS as u64 * 4;
             let misplaced: [(&str, &(dyn Fn() + std::panic::RefUnwindSafe)); 10] = [
-                ("a word behind the end", &|| assert!(memory.load::<u32>(end) < 9)),
+                ("a word behind the reach", &|| assert!(memory.load::<u32>(REACH_BYTES) < 9)),
                 ("a word at 2^63", &|| assert!(memory.load::<u32>(1 << 63) < 9)),
                 ("a u16 at an odd place", &|| assert!(memory.load::<u16>(17) < 9)),
                 ("a u64 at an odd place", &|| memory.store(18, 1u64)),
-                ("a byte behind the end", &|| memory.store(end, 1u8)),
+                ("a byte behind the reach", &|| memory.store(REACH_BYTES, 1u8)),
                 ("a move from behind the end", &|| memory.move_bytes(end - 8, 0, 9)),
                 ("a move to behind the end", &|| memory.move_bytes(0, end - 8, 9)),
                 ("a fill", &|| memory.fill_words(WORDS as u32 - 1, 2, 0)),

@@ -23,9 +23,10 @@
 //!
 //! **M1 Reach.** A word index is a `u32` and the cage reserves all `2^32` words (16 GiB) and a guard behind them that is
 //! larger than any object which is copied in one go, so base + 4 * index never leaves the reservation, whatever the index:
-//! a wrong one reads or writes the guest's own heap, or faults. Ranges, and offsets that the runtime gives, are
-//! asserted. (Where the system refused so much address space the reach is shorter. Then an index of a word or
-//! mark is inside only as far as references are valid: comparing each, or masking it, costs a minor 10 % and 7 %.)
+//! a wrong one reads or writes the guest's own heap, or faults. So it is with the offset of a value, which is asserted to be
+//! one that references reach; ranges are asserted to lie in the cage. (Where the system refused so much address space the
+//! reach is shorter. Then an index of a word, a mark or a value is inside only as far as references are valid: comparing
+//! each, or masking it, costs collections 10 % and 7 %.)
 //! **M2 Side.** The block table and the chunk states are reserved for every index, and indices of others are asserted;
 //! marks as the words that they belong to.
 //! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. A descriptor is written before its
