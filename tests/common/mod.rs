@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process hangs if it runs longer. Far above what anything takes, since the machine may be busy.
-const HANGS_AFTER: Duration = Duration::from_secs(900);
+const HANGS_AFTER: Duration = Duration::from_secs(3600);
 
 /// How a process ended.
 #[derive(Debug)]
