@@ -250,3 +250,34 @@ fn guest_output_goes_to_stdout_untouched_and_nothing_to_stderr() {
     let seen = (finished.code, finished.stdout.as_str(), finished.stderr.as_str());
     assert_eq!(seen, (Some(0), "Hello from Kotlin!\n", ""));
 }
+
+/// Every command that reads a module, with the file's name in the place of `FILE`.
+const READERS: [&[&str]; 8] = [
+    &["run", "FILE"],
+    &["run", "--preload", "a=FILE", "other.wat"],
+    &["validate", "FILE"],
+    &["inspect", "FILE"],
+    &["inspect", "--asm", "0", "FILE"],
+    &["bench", "FILE"],
+    &["bench", "--compile-only", "FILE"],
+    &["wast", "FILE"],
+];
+
+#[test]
+fn files_are_not_read_beyond_the_largest_module() {
+    let folder = scratch("endless-files");
+    wat(&folder, "other.wat", "(module (func (export \"_start\")))");
+    let sparse = std::fs::File::create(folder.join("sparse.wasm")).unwrap();
+    sparse.set_len((1 << 30) + 1).unwrap();
+    let mut cases = 0;
+    for arguments in READERS {
+        for file in ["/dev/zero", "sparse.wasm"] {
+            let arguments = arguments.iter().map(|argument| argument.replace("FILE", file));
+            let finished = finish(heapwood().args(arguments).current_dir(&folder));
+            assert_ends(&finished, 1, &[file, "larger than a module may be: the limit is 1 GiB (1073741824 bytes)"]);
+            cases += 1;
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 16);
+}

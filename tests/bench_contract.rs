@@ -172,6 +172,7 @@ fn compilation_alone_is_measured_without_imports() {
     let object: Value = serde_json::from_str(&finished.stdout).expect("JSON");
     is_positive(&object["compile_ms"]);
     assert!(object["compile_cpu_ms"].is_number());
+    is_positive(&object["peak_rss_kib"]);
 }
 
 #[test]

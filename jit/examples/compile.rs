@@ -1,7 +1,7 @@
 //! Compiles every function of the modules named on the command line and reports the throughput, and a checksum of the
 //! code: a change that should not change it shows so.
 
-use heapwood_jit::{CompileEnv, CompileOptions, Scratch, compile_function};
+use heapwood_jit::{Budget, CompileEnv, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, Features, decode};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Instant;
@@ -19,7 +19,12 @@ fn main() {
         };
         let decode_us = start.elapsed().as_micros();
         let context = ContextLayout::new(&decoded.info);
-        let env = CompileEnv { info: &decoded.info, context: &context, options: CompileOptions::default() };
+        let env = CompileEnv {
+            info: &decoded.info,
+            context: &context,
+            options: CompileOptions::default(),
+            budget: &Budget::default(),
+        };
         let mut scratch = Scratch::default();
         let (mut code, mut body, mut failed, mut checksum) = (0, 0, 0, DefaultHasher::new());
         let start = Instant::now();

@@ -1,6 +1,6 @@
 //! Prints the code of one function of a module: `disassemble MODULE INDEX` (index among the defined functions).
 
-use heapwood_jit::{CompileEnv, CompileOptions, Scratch, compile_function};
+use heapwood_jit::{Budget, CompileEnv, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, Features, decode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, NasmFormatter};
 
@@ -12,7 +12,7 @@ fn main() {
     let decoded = decode(bytes.into(), Features::default()).expect("valid");
     let context = ContextLayout::new(&decoded.info);
     let options = CompileOptions { source_map: true, ..CompileOptions::default() };
-    let env = CompileEnv { info: &decoded.info, context: &context, options };
+    let env = CompileEnv { info: &decoded.info, context: &context, options, budget: &Budget::default() };
     let job = decoded.validators.into_iter().nth(wanted).expect("a defined function");
     let function = compile_function(&env, wanted as u32, job, &mut Scratch::default()).expect("compiles");
     let mut decoder = Decoder::with_ip(64, &function.code, 0, DecoderOptions::NONE);

@@ -9,6 +9,7 @@ compile_error!("Heapwood compiles to x86-64 Linux only; other targets have no ba
 
 pub mod abi;
 mod asm;
+mod budget;
 mod compiler;
 mod cpu;
 mod first_look;
@@ -16,5 +17,6 @@ mod operators;
 mod reciprocal;
 pub mod stubs;
 
+pub use budget::{Budget, BudgetExceeded};
 pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
 pub use cpu::CpuFeatures;

@@ -43,6 +43,10 @@ pub struct EngineOptions {
     #[command(flatten)]
     gc: GcOptions,
 
+    /// Most code and working memory of compiling a module; default 32m and 8 bytes for each byte of the module
+    #[arg(long, value_name = "SIZE")]
+    max_compile_memory: Option<Size>,
+
     /// Set a test switch (mem64-guard, debug-checks)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
@@ -125,6 +129,9 @@ impl EngineOptions {
         let mut config = Config::new();
         self.features.apply(&mut config)?;
         self.gc.apply(&mut config)?;
+        if let Some(max) = &self.max_compile_memory {
+            config.max_compile_memory(max.bytes);
+        }
         for switch in &self.test_switches {
             apply_test_switch(&mut config, switch)?;
         }

@@ -1,15 +1,20 @@
 //! Reading modules, binary or text, with errors that name the file.
 
 use anyhow::{Context, Result, anyhow};
-use heapwood::{Engine, Error, ErrorKind, Module};
+use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+
+/// Of a file that is no module, so much is kept: what the error is about lies at its beginning.
+const KEPT_OF_OTHER_FILES: usize = 64 << 10;
 
 /// The bytes of the module in `path`; text is converted to binary.
 ///
 /// # Errors
-/// The file cannot be read, or is text that does not parse.
+/// The file cannot be read, is larger than a module may be, or is text that does not parse.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = read_limited(path, looks_like_module)?;
     if !looks_like_text(path, &bytes) {
         return Ok(bytes);
     }
@@ -18,6 +23,50 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         anyhow!("{error}")
     })?;
     Ok(binary.into_owned())
+}
+
+/// The text of a script.
+///
+/// # Errors
+/// The file cannot be read, is larger than a module may be, or is not UTF-8.
+pub fn read_script(path: &Path) -> Result<String> {
+    let bytes = read_limited(path, |_, start| !start.starts_with(b"\0"))?;
+    String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", path.display()))
+}
+
+/// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile. Of
+/// one that is not `wanted`, by its path and beginning, only the beginning is kept.
+fn read_limited(path: &Path, wanted: impl Fn(&Path, &[u8]) -> bool) -> Result<Vec<u8>> {
+    let named = || path.display().to_string();
+    let file = File::open(path).with_context(named)?;
+    let size = file.metadata().with_context(named)?.len();
+    if size > MODULE_BYTES_MAX as u64 {
+        return Err(too_large(path));
+    }
+    // One byte more than allowed tells whether the limit was passed.
+    let mut rest = file.take(MODULE_BYTES_MAX as u64 + 1);
+    let mut bytes = Vec::new();
+    rest.by_ref().take(KEPT_OF_OTHER_FILES as u64).read_to_end(&mut bytes).with_context(named)?;
+    if wanted(path, &bytes) {
+        bytes.reserve_exact((size as usize).saturating_sub(bytes.len()));
+        rest.read_to_end(&mut bytes).with_context(named)?;
+    } else {
+        std::io::copy(&mut rest, &mut std::io::sink()).with_context(named)?;
+    }
+    if rest.limit() == 0 {
+        return Err(too_large(path));
+    }
+    Ok(bytes)
+}
+
+fn too_large(path: &Path) -> anyhow::Error {
+    let (limit, gib) = (MODULE_BYTES_MAX, MODULE_BYTES_MAX >> 30);
+    anyhow!("{}: larger than a module may be: the limit is {gib} GiB ({limit} bytes)", path.display())
+}
+
+/// Whether a file with this name and beginning is a module in one of its two formats, valid or not.
+fn looks_like_module(path: &Path, start: &[u8]) -> bool {
+    start.starts_with(b"\0asm") || looks_like_text(path, start)
 }
 
 /// Files named `.wat` and files that begin like a module in the text format.

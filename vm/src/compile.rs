@@ -1,12 +1,13 @@
 //! From bytes to a module: decoding, then validation and compilation of all functions in parallel, then placing.
 
+use crate::config::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::module::ModuleInner;
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
 use heapwood_jit::abi::CompiledFunction;
-use heapwood_jit::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
+use heapwood_jit::{Budget, CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, explain};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -32,10 +33,12 @@ fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let layout = ContextLayout::new(&info);
     let options = options(engine, false);
-    let env = CompileEnv { info: &info, context: &layout, options };
+    let budget = budget(engine, &info);
+    let env = CompileEnv { info: &info, context: &layout, options, budget: &budget };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
-    let code = CodeImage::new(&functions, info.imported_functions, &Relocator::new(engine, &functions, &types)?)?;
+    let relocator = Relocator::new(engine, &functions, &types)?;
+    let code = CodeImage::new(functions, info.imported_functions, &relocator)?;
     let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
     Ok(ModuleInner { engine: engine.clone(), info, layout, types, code, exports })
 }
@@ -52,8 +55,15 @@ pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Re
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let options = options(engine, true);
-    let env = CompileEnv { info: &info, context: &ContextLayout::new(&info), options };
+    let (context, budget) = (ContextLayout::new(&info), budget(engine, &info));
+    let env = CompileEnv { info: &info, context: &context, options, budget: &budget };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
+}
+
+/// What compiling the module may take.
+fn budget(engine: &Engine, info: &ModuleInfo) -> Budget {
+    let proportional = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * info.bytes.len() as u64;
+    Budget::new(engine.config().max_compile_memory.unwrap_or(proportional))
 }
 
 fn options(engine: &Engine, source_map: bool) -> CompileOptions {
@@ -139,8 +149,9 @@ fn compile_in_parallel(
 
 fn to_error(error: CompileError) -> Error {
     match error {
-        CompileError::Invalid { offset, message } => ModuleError::at(offset, message).into(),
+        CompileError::Invalid { offset, ref message } => ModuleError::at(offset, message).into(),
         CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),
+        CompileError::Budget(_) => Error::limit(format!("{error} (Config::max_compile_memory, --max-compile-memory)")),
     }
 }
 

@@ -9,6 +9,10 @@ use heapwood_module::Features;
 pub const MAX_STACK_DEFAULT: usize = 16 << 20;
 /// Least size of a guest's stack in bytes.
 pub const MAX_STACK_MIN: usize = 64 << 10;
+/// Memory that compiling a module may take by default, whatever its size.
+pub const COMPILE_MEMORY_BASE: u64 = 32 << 20;
+/// Memory that compiling a module may take by default for each of its bytes.
+pub const COMPILE_MEMORY_PER_BYTE: u64 = 8;
 
 /// Configuration of an [`Engine`](crate::Engine) and of the stores made in it.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Config {
     pub(crate) max_stack: usize,
     pub(crate) max_memory: u64,
     pub(crate) max_types: u32,
+    /// None: in proportion to the module.
+    pub(crate) max_compile_memory: Option<u64>,
     pub(crate) compile_threads: usize,
     pub(crate) debug_checks: bool,
     pub(crate) memory64_guard: bool,
@@ -53,6 +59,7 @@ impl Config {
             max_stack: MAX_STACK_DEFAULT,
             max_memory: u64::MAX,
             max_types: TypeRegistry::QUOTA,
+            max_compile_memory: None,
             compile_threads: 0,
             debug_checks: false,
             memory64_guard: true,
@@ -139,7 +146,9 @@ impl Config {
         self
     }
 
-    /// Most bytes that the linear memories of a store have together.
+    /// Most bytes that the linear memories, the tables and the element segments of a store have together; no limit by
+    /// default. Instantiating beyond it is an error of the kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing is
+    /// refused.
     pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_memory = bytes;
         self
@@ -149,6 +158,15 @@ impl Config {
     /// the exceptions of a tag as one. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
     pub fn max_types(&mut self, types: u32) -> &mut Config {
         self.max_types = types;
+        self
+    }
+
+    /// Most bytes of machine code, its tables and working memory that compiling a module takes, all threads together; by
+    /// default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of the module. A module that needs more
+    /// is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)). The module's bytes, what is decoded from them and the
+    /// validator's stacks are not counted: they are in proportion to the module anyway.
+    pub fn max_compile_memory(&mut self, bytes: u64) -> &mut Config {
+        self.max_compile_memory = Some(bytes);
         self
     }
 

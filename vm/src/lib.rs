@@ -29,7 +29,7 @@ mod value;
 mod weak;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
-pub use config::{Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+pub use config::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, LinkError, Result};
 pub use exception::Exception;
@@ -41,6 +41,7 @@ pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
 };
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
+pub use heapwood_module::limits::MODULE_BYTES_MAX;
 pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, is_malformed,
     printable,

@@ -170,3 +170,53 @@ fn linear_memories_have_a_common_limit() {
     let error = Instance::new(&mut store, &module, &[]).unwrap_err();
     assert!(error.to_string().contains("196608"), "{error}");
 }
+
+#[test]
+fn tables_and_element_segments_count_against_the_limit_of_memories() {
+    let mut config = Config::new();
+    config.max_memory((1 << 16) + 10_000);
+    let engine = Engine::new(&config).unwrap();
+    let says = "beyond the limit of 75536 bytes for all memories, tables and element segments (Config::max_memory, --max-memory)";
+    let refused = |what: &str, fields: &str| {
+        let module = module(&engine, &format!("(module {fields})"));
+        let error = Instance::new(&mut Store::new(&engine, ()), &module, &[]).map(drop).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+        assert!(error.to_string().starts_with(what) && error.to_string().ends_with(says), "{error}");
+    };
+    refused("a table of 80000 bytes", "(table 20000 funcref)");
+    refused("a table of 40000 bytes", "(table 10000 funcref) (table 10000 funcref)");
+    refused("a table of 81565 bytes", "(table 20000 externref)");
+    refused("a memory of 65536 bytes", "(memory 1) (memory 1)");
+    refused("a table of 12000 bytes", "(memory 1) (table 3000 funcref)");
+    let items = |n| "(item ref.null extern)".repeat(n);
+    refused("an element segment of 80000 bytes", &format!("(elem externref {})", items(20_000)));
+    refused("an element segment of 40000 bytes", &format!("{0} {0}", format!("(elem externref {})", items(10_000))));
+
+    // What was dropped does not count; declared segments never do.
+    let text = format!(
+        r#"(module (table $t (export "t") 1000 funcref) (elem $e externref {}) (elem declare externref {})
+            (memory 0)
+            (func (export "grow") (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))
+            (func (export "memory") (param i32) (result i32) (memory.grow (local.get 0)))
+            (func (export "drop") (elem.drop $e)))"#,
+        items(15_000),
+        items(50_000)
+    );
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module(&engine, &text), &[]).unwrap();
+    let grow = instance.get_typed_func::<i32, i32>(&mut store, "grow").unwrap();
+    let grow_memory = instance.get_typed_func::<i32, i32>(&mut store, "memory").unwrap();
+    let drop_segment = instance.get_typed_func::<(), ()>(&mut store, "drop").unwrap();
+    assert_eq!(grow.call(&mut store, 10_000).unwrap(), -1);
+    assert_eq!(grow_memory.call(&mut store, 1).unwrap(), -1);
+    let table = instance.get_table(&mut store, "t").unwrap();
+    assert!(table.grow(&mut store, 10_000, Val::FuncRef(None)).is_err());
+    drop_segment.call(&mut store, ()).unwrap();
+    drop_segment.call(&mut store, ()).unwrap();
+    assert_eq!(grow.call(&mut store, 1000).unwrap(), 1000);
+    assert_eq!(grow_memory.call(&mut store, 1).unwrap(), 0);
+    assert_eq!(grow.call(&mut store, 1000).unwrap(), -1);
+    // So many elements are left to the penny.
+    assert_eq!(grow.call(&mut store, 500).unwrap(), 2000);
+    assert_eq!(grow.call(&mut store, 1).unwrap(), -1);
+}

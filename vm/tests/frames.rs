@@ -152,7 +152,8 @@ fn frames_of_every_size_fit_or_trap() {
                     if bytes > EVERY_STACK_MAX && !ends.contains(stack) {
                         continue;
                     }
-                    let engine = Engine::new(Config::new().max_stack(*stack).gc_threads(0)).unwrap();
+                    let engine =
+                        Engine::new(Config::new().max_stack(*stack).gc_threads(0).max_compile_memory(1 << 30)).unwrap();
                     let module =
                         Module::new(&engine, &module).unwrap_or_else(|error| panic!("{kind:?} {bytes}: {error}"));
                     // The stack that is taken first is the upper one, as a rule.
@@ -171,7 +172,9 @@ fn frames_of_every_size_fit_or_trap() {
 #[test]
 fn a_frame_beyond_the_limit_is_refused_by_name() {
     let module = wat::parse_str(Kind::Operands.module(FRAME_BYTES_MAX + (64 << 10))).unwrap();
-    let error = Module::new(&Engine::default(), module).unwrap_err().to_string();
+    // With memory enough to come so far.
+    let engine = Engine::new(Config::new().max_compile_memory(1 << 30)).unwrap();
+    let error = Module::new(&engine, module).unwrap_err().to_string();
     assert!(error.contains(&format!("more than the limit of {FRAME_BYTES_MAX} bytes")), "{error}");
     // Thousands of results make operands faster than instructions can be decoded.
     let results = "i64 ".repeat(1000);

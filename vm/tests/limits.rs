@@ -2,7 +2,8 @@
 
 mod shapes;
 
-use heapwood_vm::{Config, Engine, ErrorKind, Module};
+use heapwood_vm::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, ErrorKind, Module};
+use shapes::passing::{CALLS, CONSTANT_LOCALS, KINDS, PASSING, Passing, Values};
 use shapes::{SHAPES, Shape};
 
 /// Stack of the thread that compiles: nothing there may recurse with the nesting or the length of the input.
@@ -48,6 +49,68 @@ fn an_engine_refuses_types_beyond_its_quota_until_others_die() {
     drop(first);
     assert_eq!(engine.live_types(), 0);
     module(more).unwrap();
+}
+
+/// Bytes of all functions' code.
+fn code_bytes(module: &[u8], engine: &Engine) -> u64 {
+    let module = Module::new(engine, module).unwrap();
+    (0..).map_while(|function| module.function_code(function)).map(|(_, code)| code.len() as u64).sum()
+}
+
+/// Machine code that one more repetition costs.
+fn code_of_a_repetition(passing: &Passing, values: &Values) -> u64 {
+    let engine = Engine::new(Config::new().compile_threads(1)).unwrap();
+    let bytes = |n: u64| code_bytes(&passing.module(n as usize, values), &engine);
+    (bytes(2 * PASSING_REPETITIONS) - bytes(PASSING_REPETITIONS)) / PASSING_REPETITIONS
+}
+
+const PASSING_REPETITIONS: u64 = 150;
+/// Of machine code for what passes a thousand values: they are 14,000 if each place has copies of its own.
+const REPETITION_BYTES_MAX: u64 = 500;
+
+#[test]
+fn copies_of_many_values_are_made_in_one_place() {
+    let mut cases = 0;
+    for values in &KINDS {
+        for passing in &PASSING {
+            let bytes = code_of_a_repetition(passing, values);
+            println!("{bytes:>5} bytes of code: {} with {}", passing.name, values.name);
+            assert!(bytes <= REPETITION_BYTES_MAX, "{} with {}: {bytes} bytes each", passing.name, values.name);
+            cases += 1;
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 90);
+}
+
+#[test]
+fn constant_locals_are_stored_once_for_all_calls_with_a_handler() {
+    let engine = Engine::new(Config::new().compile_threads(1)).unwrap();
+    let bytes = |n| code_bytes(&CONSTANT_LOCALS.module(n), &engine);
+    let each = (bytes(20_000) - bytes(10_000)) / 10_000;
+    assert!(each <= 32, "{each} bytes for a call");
+}
+
+#[test]
+fn a_module_that_takes_more_memory_to_compile_than_it_may_is_refused() {
+    let calls = CALLS.module(50_000);
+    let default = Engine::new(Config::new().compile_threads(1)).unwrap();
+    Module::new(&default, &calls).unwrap();
+    for threads in [1, 2] {
+        let mut config = Config::new();
+        let engine = Engine::new(config.compile_threads(threads).max_compile_memory(1 << 20)).unwrap();
+        let error = Module::new(&engine, &calls).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+        let says = error.to_string();
+        assert!(says.contains("code and working memory: the budget has 1048576 "), "{says}");
+        assert!(says.ends_with("(Config::max_compile_memory, --max-compile-memory)"), "{says}");
+        Module::new(&engine, wat::parse_str("(module (func))").unwrap()).unwrap();
+    }
+    // By default the budget grows with the module.
+    let large = CALLS.module(2_000_000);
+    let limit = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * large.len() as u64;
+    let error = Module::new(&default, &large).map(drop).unwrap_err().to_string();
+    assert!(error.contains(&format!("the budget has {limit} ")), "{error}");
 }
 
 /// Why compiling refuses a module.

@@ -36,7 +36,7 @@ impl Imm {
 }
 
 /// A memory operand `[base + index << shift + disp]`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Mem {
     pub(crate) base: Gpr,
     pub(crate) index: Option<(Gpr, u8)>,

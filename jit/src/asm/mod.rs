@@ -7,6 +7,8 @@ mod encode;
 mod forms;
 mod vex;
 
+use crate::budget::list_bytes;
+
 pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Source, Vex};
@@ -170,6 +172,15 @@ impl Assembler {
         let label = self.new_label();
         self.constants.push((label, bytes, len));
         label
+    }
+
+    /// Bytes of the buffers.
+    pub(crate) fn bytes(&self) -> usize {
+        self.code.len()
+            + self.parked.iter().map(Vec::len).sum::<usize>()
+            + list_bytes(&self.labels)
+            + list_bytes(&self.fixups)
+            + list_bytes(&self.constants)
     }
 
     /// The bytes behind a label of [`Self::constant`]: labels ascend.

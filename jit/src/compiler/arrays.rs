@@ -27,9 +27,8 @@ impl Compiler<'_> {
             false => self.allocate_array(ty, count),
         };
         let from = self.stack.len() - count as usize;
-        for k in 0..count {
-            self.initialize(&fresh, storage, ARRAY_ELEMENTS_OFFSET + k * kind.bytes(), from + k as usize);
-        }
+        let elements = (0..count).map(|k| (storage, ARRAY_ELEMENTS_OFFSET + k * kind.bytes()));
+        self.initialize_all(&fresh, elements, from);
         self.drop_operands(count as usize);
         self.push_fresh(fresh, reference_to(ty));
     }

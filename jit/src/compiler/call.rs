@@ -97,7 +97,7 @@ impl Compiler<'_> {
         self.facts.must(Facts::CALLS, "a call");
         debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
         assert!(self.look.has_calls, "the first look did not see this call");
-        debug_assert!(self.control.iter().all(|c| c.pins.is_empty()), "a loop that pins locals calls nothing");
+        debug_assert!(self.loop_pins.is_empty(), "a loop that pins locals calls nothing");
         for reg in bits(self.regs.locals) {
             let local = self.regs.local(reg);
             if !self.locals[local as usize].pinned {
@@ -123,6 +123,22 @@ impl Compiler<'_> {
             self.relocate(RelocationTarget::FunctionSlot(function));
         }
         self.after_call(ty, &layout);
+    }
+
+    /// Pushes copies of values in memory, into their slots.
+    pub(crate) fn push_copies(&mut self, values: impl Iterator<Item = (ValType, Mem)>) {
+        let moves: Moves = values.map(|(ty, from)| self.push_copy(ty, from)).collect();
+        self.parallel_move(&moves);
+    }
+
+    /// Pushes an operand in its slot; the move is still to be done.
+    fn push_copy(&mut self, ty: ValType, from: Mem) -> Move {
+        self.push_operand(ty, Place::Slot);
+        let height = self.stack.len() - 1;
+        if ty.is_ref() {
+            self.spill_refs(self.stack[height].refs_below);
+        }
+        Move { ty, from: Source::Mem(from), to: Dest::Mem(self.operand_mem(height)) }
     }
 
     pub(crate) fn call_layout(&self, ty: TypeIndex) -> CallLayout {
@@ -151,23 +167,16 @@ impl Compiler<'_> {
         self.note_safe_point(self.safepoint_refs(), 0, self.handler);
         let results = &self.info.types.func(ty).results;
         let popped = layout.arg_bytes;
-        for (k, place) in layout.results.iter().enumerate() {
-            let result = results[k];
+        let mut moves = Moves::new();
+        for (result, place) in results.iter().zip(&layout.results) {
             match place {
-                ArgPlace::Gpr(gpr) => self.push_reg(result, Reg::gpr(*gpr)),
-                ArgPlace::Xmm(xmm) => self.push_reg(result, Reg::xmm(*xmm)),
-                ArgPlace::Stack(at) => {
-                    // rsp now points at the results.
-                    self.push_operand(result, Place::Slot);
-                    let height = self.stack.len() - 1;
-                    if result.is_ref() {
-                        self.spill_refs(self.stack[height].refs_below);
-                    }
-                    let slot = self.operand_mem(height);
-                    self.copy_memory(result, slot, Mem::base(Gpr::RSP, (*at).narrow()));
-                }
+                ArgPlace::Gpr(gpr) => self.push_reg(*result, Reg::gpr(*gpr)),
+                ArgPlace::Xmm(xmm) => self.push_reg(*result, Reg::xmm(*xmm)),
+                // rsp now points at the results.
+                ArgPlace::Stack(at) => moves.push(self.push_copy(*result, Mem::base(Gpr::RSP, (*at).narrow()))),
             }
         }
+        self.parallel_move(&moves);
         if popped != 0 {
             self.restore_rsp();
         }

@@ -11,6 +11,7 @@ use crate::asm::Width;
 use heapwood_gc_abi::Narrow;
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// The code on the way to a label.
 pub(crate) struct Edge {
@@ -32,6 +33,9 @@ impl Edge {
 
 /// Results of a block that travel in registers.
 const RESULT_REGISTERS_MAX: usize = 6;
+/// More values than that go to their slots before they pass a label, a return or a construct's beginning. They stay there,
+/// so that each is stored once, and the copies from there are shared by all edges that find the stack like this.
+pub(crate) const PASSING_MAX: usize = 18;
 
 impl Compiler<'_> {
     /// Constants of locals become values in registers (if some are free) or slots.
@@ -157,6 +161,7 @@ impl Compiler<'_> {
         }
         for (local, bits) in &snapshot.consts {
             self.locals[*local as usize].loc = Loc::Const(*bits);
+            self.locals[*local as usize].is_stored = false;
             self.const_locals.push(*local);
         }
         self.context_valid = snapshot.context_valid;
@@ -196,7 +201,8 @@ impl Compiler<'_> {
             snapshot.operands.push(operand);
         }
         self.drop_dead_locals(&mut snapshot);
-        self.control[index].target = Some(Box::new(snapshot));
+        let target = self.keep(snapshot);
+        self.control[index].target = Some(target);
     }
 
     /// Branch values: constants and aliases go to registers while there are free ones, else to slots.
@@ -220,9 +226,22 @@ impl Compiler<'_> {
         }
     }
 
+    /// The top operands are about to pass a label, a return or the beginning of a construct: many go to their slots.
+    pub(crate) fn settle_many(&mut self, count: usize) {
+        if count > PASSING_MAX {
+            for height in self.stack.len() - count..self.stack.len() {
+                self.force_slot(height);
+            }
+        }
+    }
+
     /// The operand in its slot even if it is a constant.
-    fn force_slot(&mut self, height: usize) {
+    pub(crate) fn force_slot(&mut self, height: usize) {
         self.spill(height);
+        if let Operand { ty, place: Place::Const(bits), .. } = self.stack[height] {
+            let slot = self.operand_mem(height);
+            self.store_const(ty, slot, bits);
+        }
         self.stack[height].place = Place::Slot;
     }
 
@@ -252,7 +271,7 @@ impl Compiler<'_> {
     pub(crate) fn plan_edge(&mut self, index: usize, arity: usize) -> Edge {
         let mut target = self.control[index].target.take().expect("decided before");
         if !self.control[index].is_loop {
-            self.weaken_target(&mut target);
+            self.weaken_target(Rc::get_mut(&mut target).expect("only loops share their states"));
         }
         debug_assert!(self.framed || !target.framed, "an edge cannot set up the frame");
         let moves = self.edge_moves(&target, arity);

@@ -8,6 +8,7 @@
 use super::Compiler;
 use super::call::entry;
 use super::control::BlockSignature;
+use super::edges::PASSING_MAX;
 use super::state::{Owner, Reg, Snapshot};
 use super::structs::object_mem;
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
@@ -16,6 +17,7 @@ use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
 use heapwood_module::{HeapType, RefType, ValType};
+use rustc_hash::FxHashSet;
 use wasmparser::{Catch, FrameKind};
 
 /// A landing pad: where it is, and whether any call can reach it.
@@ -45,10 +47,8 @@ impl Compiler<'_> {
         self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow()));
         self.asm.store(Width::W32, self.fresh_mem(&fresh, EXCEPTION_TAG_OFFSET), SCRATCH);
         let from = self.stack.len() - params.len();
-        for (k, param) in params.iter().enumerate() {
-            let storage = heapwood_module::StorageType::Val(*param);
-            self.initialize(&fresh, storage, layout.offsets[k], from + k);
-        }
+        let storages = params.iter().map(|param| heapwood_module::StorageType::Val(*param));
+        self.initialize_all(&fresh, storages.zip(layout.offsets.iter().copied()), from);
         self.drop_operands(params.len());
         self.push_fresh(fresh, EXN);
         self.throw_top();
@@ -77,14 +77,14 @@ impl Compiler<'_> {
     pub(crate) fn try_table(&mut self, signature: BlockSignature, catches: Vec<Catch>) {
         self.enter_try(FrameKind::TryTable, signature);
         if !catches.is_empty() {
-            self.control.last_mut().expect("just entered").catches = catches;
+            self.control.last_mut().expect("just entered").catches = catches.into_boxed_slice();
             self.open_pad();
         }
     }
 
     /// Enters a construct whose handlers find every operand below it in its slot.
     pub(super) fn enter_try(&mut self, kind: FrameKind, signature: BlockSignature) {
-        let to = self.stack.len() - self.params_of(&signature).len();
+        let to = self.below_params(&signature);
         self.spill_range(self.open_from(), to);
         self.enter(kind, signature, to);
     }
@@ -143,7 +143,14 @@ impl Compiler<'_> {
     fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {
         let state = self.pad_state(height);
         self.enter_pad(pad);
+        let mut caught = FxHashSet::default();
         for catch in catches {
+            if let Catch::One { tag, .. } | Catch::OneRef { tag, .. } = catch
+                && !caught.insert(*tag)
+            {
+                // An earlier catch of the tag takes all of its exceptions.
+                continue;
+            }
             self.regs.end_instruction();
             self.restore(&state);
             let exception = self.take_fixed(Gpr::RAX);
@@ -199,10 +206,14 @@ impl Compiler<'_> {
         self.asm.jcc(Cond::Ne, next);
     }
 
-    /// Pushes the exception's values; the exception stays in its register.
+    /// Pushes the exception's values, many of them into their slots; the exception stays in its register.
     pub(super) fn push_payload(&mut self, exception: Gpr, tag: u32) {
         let layout = self.exception_layout(tag);
         let params = self.info.types.func(self.info.tags[tag as usize]).params.clone();
+        if params.len() > PASSING_MAX {
+            let from = |k: usize| object_mem(exception, layout.offsets[k]);
+            return self.push_copies((0..params.len()).map(|k| (params[k], from(k))));
+        }
         for (k, param) in params.iter().enumerate() {
             let reg = self.take(super::state::in_xmm(*param));
             self.load_reg(*param, reg, object_mem(exception, layout.offsets[k]));

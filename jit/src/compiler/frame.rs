@@ -81,11 +81,21 @@ impl<'a> Compiler<'a> {
         asm: &'a mut Assembler,
         buffers: Buffers,
     ) -> Compiler<'a> {
-        let Buffers { mut locals, stack, ref_heights, control, relocations, safe_points, traps, trap_labels, pads } =
-            buffers;
+        let Buffers {
+            mut locals,
+            stack,
+            ref_heights,
+            control,
+            relocations,
+            safe_points,
+            traps,
+            trap_labels,
+            pads,
+            copies,
+        } = buffers;
         let types = signature.params.iter().copied();
         let declared = declared.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize));
-        let plain = |ty| Local { ty, home: 0, loc: Loc::Slot, aliases: 0, pinned: false };
+        let plain = |ty| Local { ty, home: 0, loc: Loc::Slot, aliases: 0, is_stored: false, pinned: false };
         locals.extend(types.chain(declared).map(plain));
         let mut compiler = Compiler {
             env: *env,
@@ -98,6 +108,7 @@ impl<'a> Compiler<'a> {
             next_hint: 0,
             next_loop: 0,
             next_dead: 0,
+            next_idle: 0,
             branch_hints: &[],
             body_start: 0,
             locals,
@@ -105,6 +116,7 @@ impl<'a> Compiler<'a> {
             closed: 0,
             ref_heights,
             control,
+            loop_pins: Vec::new(),
             regs: Default::default(),
             const_locals: SmallVec::new(),
             context_valid: true,
@@ -121,6 +133,8 @@ impl<'a> Compiler<'a> {
             trap_labels,
             source_map: Vec::new(),
             pads,
+            copies,
+            kept_bytes: 0,
             error: None,
             facts: Facts::PROLOGUE,
         };

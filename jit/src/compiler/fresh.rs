@@ -10,7 +10,7 @@
 
 use super::Compiler;
 use super::call::{Arg, Entry, entry};
-use super::moves::Source;
+use super::moves::{Dest, Move, Moves, Source};
 use super::state::Reg;
 use super::stored::Stored;
 use super::structs::object_mem;
@@ -82,7 +82,7 @@ impl Compiler<'_> {
     }
 
     /// The initialising store of the operand at `height`.
-    pub(crate) fn initialize(&mut self, fresh: &Fresh, storage: StorageType, offset: u32, height: usize) {
+    fn initialize(&mut self, fresh: &Fresh, storage: StorageType, offset: u32, height: usize) {
         let (to, mem) = (Stored::of(storage), self.fresh_mem(fresh, offset));
         match self.operand_source(height) {
             Source::Reg(reg) => self.store_register(to, mem, reg),
@@ -93,6 +93,26 @@ impl Compiler<'_> {
             }
             Source::Mem(slot) => self.copy_memory(storage.unpacked(), mem, slot),
         }
+    }
+
+    /// The initialising stores of the operands from height `from` on; `fields` are their storage types and offsets.
+    pub(crate) fn initialize_all(
+        &mut self,
+        fresh: &Fresh,
+        fields: impl Iterator<Item = (StorageType, u32)>,
+        from: usize,
+    ) {
+        let mut copies = Moves::new();
+        for (height, (storage, offset)) in (from..).zip(fields) {
+            match (storage, self.operand_source(height)) {
+                (StorageType::Val(ty), Source::Mem(slot)) => {
+                    let to = Dest::Mem(self.fresh_mem(fresh, offset));
+                    copies.push(Move { ty, from: Source::Mem(slot), to });
+                }
+                _ => self.initialize(fresh, storage, offset, height),
+            }
+        }
+        self.parallel_move(&copies);
     }
 
     /// Pushes an object that is complete.

@@ -88,7 +88,7 @@ impl Compiler<'_> {
 
     /// The label counts from outside of the `try`.
     pub(crate) fn delegate(&mut self, depth: u32) {
-        let target = self.control[self.control_index(depth) - 1].inside;
+        let target = self.control[self.control_index(depth + 1)].inside;
         self.end_uncaught(target);
     }
 

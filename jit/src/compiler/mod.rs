@@ -39,12 +39,14 @@ mod variable;
 mod visitor;
 mod visitor_simd;
 mod wide;
+mod working_memory;
 
 use crate::abi::{
     CallLayout, CompiledFunction, FRAME_BYTES_UNCOMPARED, FunctionRecord, Relocation, RelocationTarget, SafePoint,
     TrapKind,
 };
 use crate::asm::{Assembler, Label, Position, Section};
+use crate::budget::{Budget, BudgetExceeded, Share};
 use crate::cpu::CpuFeatures;
 use crate::first_look::{FirstLook, frame_too_large};
 use crate::operators::Facts;
@@ -56,6 +58,7 @@ use state::{Local, Operand, Registers};
 use std::cell::Cell;
 use std::ops::Range;
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
+pub(crate) use working_memory::OPERATORS_PER_COUNT;
 
 /// What compiling a function needs of its module.
 #[derive(Clone, Copy)]
@@ -66,6 +69,8 @@ pub struct CompileEnv<'a> {
     pub context: &'a ContextLayout,
     /// Options.
     pub options: CompileOptions,
+    /// What all functions of the module may take.
+    pub budget: &'a Budget,
 }
 
 /// Options of the compiler.
@@ -87,6 +92,8 @@ pub struct CompileOptions {
     pub skip_zero_extension: bool,
 }
 
+/// Bytes of a body up to which the validator's buffers are kept for the next one.
+const KEPT_VALIDATOR_BODY_MAX: usize = 1 << 20;
 /// So many operands may be in registers, aliases of locals or references out of their slots: what scans them is bounded.
 const OPEN_OPERANDS_MAX: usize = 128;
 
@@ -97,6 +104,8 @@ pub struct Scratch {
     validator: Option<FuncValidatorAllocations>,
     asm: Assembler,
     buffers: Buffers,
+    /// What these buffers count in the budget of the module that is compiled.
+    share: Share,
 }
 
 /// Lists of the compiler, emptied between functions.
@@ -111,6 +120,7 @@ struct Buffers {
     traps: Vec<PendingTrap>,
     trap_labels: Vec<(TrapKind, u32, bool, Label)>,
     pads: Vec<exceptions::Pad>,
+    copies: moves::SharedCopies,
 }
 
 /// Why a function was not compiled.
@@ -132,6 +142,9 @@ pub enum CompileError {
         /// Name of the instruction or feature.
         what: String,
     },
+    /// Compiling the module takes more memory than it may.
+    #[error("compiling takes {} bytes of code and working memory: the budget has {}", .0.used, .0.limit)]
+    Budget(BudgetExceeded),
 }
 
 /// A safe point whose position is not final yet.
@@ -162,6 +175,7 @@ pub(crate) struct Compiler<'a> {
     next_hint: usize,
     next_loop: usize,
     next_dead: usize,
+    next_idle: usize,
     /// Hints that are still ahead, and where their offsets count from.
     branch_hints: &'a [BranchHint],
     body_start: u32,
@@ -172,6 +186,8 @@ pub(crate) struct Compiler<'a> {
     /// Heights of the reference operands: `ref_heights[operand.refs_below]` is the operand's own.
     ref_heights: Vec<u32>,
     control: Vec<Control>,
+    /// Locals that open loops pin, outermost first.
+    loop_pins: Vec<u32>,
     regs: Registers,
     /// Locals whose place is a constant.
     const_locals: SmallVec<[u32; 8]>,
@@ -197,6 +213,9 @@ pub(crate) struct Compiler<'a> {
     trap_labels: Vec<(TrapKind, u32, bool, Label)>,
     source_map: Vec<(Position, u32)>,
     pads: Vec<exceptions::Pad>,
+    copies: moves::SharedCopies,
+    /// Bytes of the states that labels expect.
+    kept_bytes: usize,
     error: Option<CompileError>,
     /// What the code that is being emitted may do: the row of the current operator.
     facts: Facts,
@@ -216,13 +235,21 @@ pub fn compile_function(
     let signature = env.info.types.func(type_index);
     let range = job.range.clone();
     let allocations = scratch.validator.take().unwrap_or_default();
-    let looked = scratch.look.run(env.info, signature.params.len(), job, allocations);
-    scratch.validator = Some(looked.map_err(invalid)?);
+    let (look, share) = (&mut scratch.look, &mut scratch.share);
+    let held = scratch.asm.bytes();
+    let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
+    let allocations = look.run(env.info, signature.params.len(), job, allocations, count)?;
+    if range.len() <= KEPT_VALIDATOR_BODY_MAX {
+        scratch.validator = Some(allocations);
+    }
     let mut frame_is_large = false;
     loop {
         let (function, verdict) = compile_looked_at(env, defined_index, &range, signature, frame_is_large, scratch)?;
         match verdict {
-            Verdict::Complete => return Ok(function),
+            Verdict::Complete => {
+                env.budget.take(function.bytes() as u64)?;
+                return Ok(function);
+            }
             Verdict::MissesFrame => {
                 debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
                 scratch.look.early_exit = None;
@@ -258,12 +285,12 @@ fn compile_looked_at(
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(invalid)?;
-    let Scratch { look, asm, buffers, .. } = scratch;
+    let Scratch { look, asm, buffers, share, .. } = scratch;
     let mut compiler = Compiler::new(env, look, signature, &locals, asm, std::mem::take(buffers));
     compiler.frame.compared |= frame_is_large;
     compiler.branch_hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
     compiler.body_start = range.start.narrow();
-    compiler.compile_body(reader, range.end)?;
+    compiler.compile_body(reader, range.end, share)?;
     if compiler.frame_bytes() > limits::FRAME_BYTES_MAX {
         return Err(invalid(frame_too_large(range.start)));
     }
@@ -273,7 +300,7 @@ fn compile_looked_at(
     Ok((function, verdict))
 }
 
-fn invalid(error: impl Into<ModuleError>) -> CompileError {
+pub(crate) fn invalid(error: impl Into<ModuleError>) -> CompileError {
     let ModuleError { offset, message, .. } = error.into();
     CompileError::Invalid { offset: offset.unwrap_or(0), message }
 }
@@ -294,9 +321,15 @@ fn read_locals(reader: &mut BinaryReader<'_>) -> Result<LocalGroups, wasmparser:
 }
 
 impl<'a> Compiler<'a> {
-    fn compile_body(&mut self, mut reader: BinaryReader<'a>, end: usize) -> Result<(), CompileError> {
+    fn compile_body(
+        &mut self,
+        mut reader: BinaryReader<'a>,
+        end: usize,
+        share: &mut Share,
+    ) -> Result<(), CompileError> {
         let bytes = &self.info.bytes;
         self.enter_function();
+        let mut countdown = OPERATORS_PER_COUNT;
         while !reader.eof() {
             self.offset = reader.original_position().narrow();
             if self.env.options.source_map {
@@ -318,6 +351,11 @@ impl<'a> Compiler<'a> {
             }
             if self.env.options.debug_checks {
                 self.with_facts(Facts::GUEST_CHECKS, Self::emit_guest_checks);
+            }
+            countdown -= 1;
+            if countdown == 0 {
+                countdown = OPERATORS_PER_COUNT;
+                self.tell_bytes(share)?;
             }
             self.op += 1;
             if self.unreachable && !self.control.is_empty() {
@@ -408,6 +446,7 @@ impl<'a> Compiler<'a> {
 
     /// Resolves positions and hands over the function.
     fn finish(mut self) -> (CompiledFunction, Buffers) {
+        self.place_copies();
         self.place_traps();
         let frame_bytes = self.patch_frame();
         let (code, starts) = self.asm.finish();
@@ -455,11 +494,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// The lists, emptied, for the next function.
-    fn into_buffers(self, pads: Vec<exceptions::Pad>) -> Buffers {
+    fn into_buffers(mut self, pads: Vec<exceptions::Pad>) -> Buffers {
         fn emptied<T>(mut list: Vec<T>) -> Vec<T> {
             list.clear();
             list
         }
+        self.copies.clear();
         Buffers {
             locals: emptied(self.locals),
             stack: emptied(self.stack),
@@ -470,6 +510,7 @@ impl<'a> Compiler<'a> {
             traps: emptied(self.traps),
             trap_labels: emptied(self.trap_labels),
             pads: emptied(pads),
+            copies: self.copies,
         }
     }
 }

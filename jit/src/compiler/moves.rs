@@ -5,13 +5,21 @@
 //! 3. Memory and constants to registers.
 //!
 //! No flags are touched (except that a float constant zero is `xorps`, which leaves them alone too).
+//!
+//! Many copies from memory to memory are written once for each list of them, in the cold section, however often the list
+//! occurs: values beyond those in registers, of which a block, a call or an exception may have a thousand. Whoever needs
+//! them jumps there with the address to come back to in the scratch register.
 
 use super::Compiler;
 use super::state::Reg;
-use crate::abi::SCRATCH_XMM;
-use crate::asm::Mem;
+use crate::abi::{SCRATCH, SCRATCH_XMM};
+use crate::asm::{Label, Mem, Section};
+use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
+use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// A source.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -39,15 +47,88 @@ pub(crate) struct Move {
 /// A set of moves.
 pub(crate) type Moves = SmallVec<[Move; 16]>;
 
+/// From so many copies on a list is shared: 14 bytes each, against 12 bytes for a way there and back.
+const SHARED_COPIES_MIN: usize = 12;
+
+/// A copy from one place in memory to another, of a float or vector of the value's size.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Copy {
+    ty: ValType,
+    from: Mem,
+    to: Mem,
+}
+
+/// Lists of copies that a function shares.
+#[derive(Default)]
+pub(crate) struct SharedCopies {
+    /// All lists behind each other.
+    copies: Vec<Copy>,
+    lists: Vec<SharedList>,
+    /// Positions of lists by the hash of their copies; equal hashes follow each other in `SharedList::next`.
+    by_hash: FxHashMap<u64, u32>,
+}
+
+struct SharedList {
+    range: Range<u32>,
+    label: Label,
+    next: Option<u32>,
+}
+
+/// The type that stands for all of its size in memory.
+fn as_bits(ty: ValType) -> ValType {
+    match ty {
+        ValType::I32 | ValType::F32 | ValType::Ref(_) => ValType::F32,
+        ValType::I64 | ValType::F64 => ValType::F64,
+        ValType::V128 => ValType::V128,
+    }
+}
+
+impl SharedCopies {
+    /// Forgets all lists.
+    pub(crate) fn clear(&mut self) {
+        self.copies.clear();
+        self.lists.clear();
+        self.by_hash.clear();
+    }
+
+    /// Bytes that the lists take.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.copies[..]) + size_of_val(&self.lists[..]) + self.by_hash.len() * 2 * size_of::<(u64, u32)>()
+    }
+
+    /// The list at the end of `copies`, from `start` on, or an equal one that is there already: its label.
+    fn intern(&mut self, start: usize, new_label: impl FnOnce() -> Label) -> Label {
+        let mut hasher = FxHasher::default();
+        self.copies[start..].hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut known = self.by_hash.get(&hash).copied();
+        while let Some(index) = known {
+            let list = &self.lists[index as usize];
+            if self.copies[list.range.start as usize..list.range.end as usize] == self.copies[start..] {
+                self.copies.truncate(start);
+                return list.label;
+            }
+            known = list.next;
+        }
+        let label = new_label();
+        let range = start.narrow()..self.copies.len().narrow();
+        let next = self.by_hash.insert(hash, self.lists.len().narrow());
+        self.lists.push(SharedList { range, label, next });
+        label
+    }
+}
+
 impl Compiler<'_> {
     /// Performs the moves. Memory destinations must not overlap memory sources of later moves.
     pub(crate) fn parallel_move(&mut self, moves: &Moves) {
         let mut pending: SmallVec<[(ValType, Reg, Reg); 16]> = SmallVec::new();
+        // What comes from registers and constants may wait for the copies: nothing reads its place before, or after.
+        let shared = self.shared_copies(moves);
         for m in moves {
             match (m.from, m.to) {
                 (Source::Reg(reg), Dest::Mem(mem)) => self.store_reg(m.ty, mem, reg),
                 (Source::Const(bits), Dest::Mem(mem)) => self.store_const(m.ty, mem, bits),
-                (Source::Mem(from), Dest::Mem(to)) if from != to => self.copy_memory(m.ty, to, from),
+                (Source::Mem(from), Dest::Mem(to)) if from != to && !shared => self.copy_memory(m.ty, to, from),
                 (Source::Reg(from), Dest::Reg(to)) if from != to => pending.push((m.ty, to, from)),
                 _ => {}
             }
@@ -69,6 +150,43 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Performs the copies from memory to memory, if they are many; whether they were.
+    fn shared_copies(&mut self, moves: &Moves) -> bool {
+        if moves.len() < SHARED_COPIES_MIN {
+            return false;
+        }
+        let start = self.copies.copies.len();
+        self.copies.copies.extend(moves.iter().filter_map(|m| match (m.from, m.to) {
+            (Source::Mem(from), Dest::Mem(to)) if from != to => Some(Copy { ty: as_bits(m.ty), from, to }),
+            _ => None,
+        }));
+        if self.copies.copies.len() - start < SHARED_COPIES_MIN {
+            self.copies.copies.truncate(start);
+            return false;
+        }
+        let label = self.copies.intern(start, || self.asm.new_label());
+        let back = self.asm.new_label();
+        self.asm.lea_label(SCRATCH, back);
+        self.asm.jmp(label);
+        self.asm.bind(back);
+        true
+    }
+
+    /// Writes the shared lists. They call nothing, and nothing in them can fault.
+    pub(super) fn place_copies(&mut self) {
+        let shared = std::mem::take(&mut self.copies);
+        self.asm.switch(Section::Cold);
+        for list in &shared.lists {
+            self.asm.bind(list.label);
+            for copy in &shared.copies[list.range.start as usize..list.range.end as usize] {
+                self.copy_memory(copy.ty, copy.to, copy.from);
+            }
+            self.asm.jmp_reg(SCRATCH);
+        }
+        self.asm.switch(Section::Hot);
+        self.copies = shared;
     }
 
     /// All pending moves form cycles: resolves one step of one.

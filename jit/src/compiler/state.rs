@@ -81,6 +81,8 @@ pub(crate) struct Local {
     pub(crate) loc: Loc,
     /// Operands that stand for this local.
     pub(crate) aliases: u32,
+    /// A constant that the home slot holds as well.
+    pub(crate) is_stored: bool,
     /// Stays in its register: for the whole function, or while a loop is open.
     pub(crate) pinned: bool,
 }
@@ -103,7 +105,7 @@ pub(crate) enum Place {
 }
 
 /// An entry of the virtual operand stack.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Operand {
     pub(crate) ty: ValType,
     pub(crate) place: Place,
@@ -204,6 +206,13 @@ impl Registers {
         self.taken |= reg.bit();
     }
 
+    /// Whether the same locals and operands own the same registers, between instructions.
+    fn is_like(&self, other: &Registers) -> bool {
+        let masks = |registers: &Registers| (registers.refs, registers.locals, registers.operands);
+        masks(self) == masks(other)
+            && bits(self.locals | self.operands).all(|reg| self.owner[reg.0 as usize] == other.owner[reg.0 as usize])
+    }
+
     /// Ends an instruction: what it took is free, what it locked is not locked any more.
     #[inline]
     pub(crate) fn end_instruction(&mut self) {
@@ -229,4 +238,15 @@ pub(crate) struct Snapshot {
     pub(crate) context_valid: bool,
     /// The frame is set up.
     pub(crate) framed: bool,
+}
+
+impl Snapshot {
+    /// Whether both are the same state.
+    pub(crate) fn is_like(&self, other: &Snapshot) -> bool {
+        let plain = |state: &Snapshot| (state.dirty, state.from, state.context_valid, state.framed);
+        plain(self) == plain(other)
+            && self.registers.is_like(&other.registers)
+            && self.consts == other.consts
+            && self.operands == other.operands
+    }
 }

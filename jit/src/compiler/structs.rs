@@ -40,11 +40,9 @@ impl Compiler<'_> {
             false => self.allocate_struct(ty),
         };
         let from = self.stack.len() - count;
-        for k in 0..count {
-            let storage = self.info.types.fields(ty)[k].storage;
-            let offset = self.info.types.layout(ty).offsets[k];
-            self.initialize(&fresh, storage, offset, from + k);
-        }
+        let types = &self.info.types;
+        let storages = types.fields(ty).iter().map(|field| field.storage);
+        self.initialize_all(&fresh, storages.zip(types.layout(ty).offsets.iter().copied()), from);
         self.drop_operands(count);
         self.push_fresh(fresh, reference_to(ty));
     }

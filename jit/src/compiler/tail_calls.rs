@@ -10,10 +10,11 @@
 
 use super::Compiler;
 use super::call::Callee;
-use crate::abi::{CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
-use crate::asm::{Mem, Sse, Width};
+use super::moves::{Dest, Move, Moves, Source};
+use crate::abi::{CallLayout, Gpr, SCRATCH};
+use crate::asm::{Mem, Width};
 use heapwood_gc_abi::Narrow;
-use heapwood_module::TypeIndex;
+use heapwood_module::{TypeIndex, ValType};
 
 /// Bytes of code address, rbp and return address below the staged arguments.
 const STAGED_WORDS: u32 = 3;
@@ -71,10 +72,13 @@ impl Compiler<'_> {
         let words = STAGED_WORDS + layout.arg_bytes / 8;
         let end = 16 + self.layout.arg_bytes.narrow::<i32>();
         let start = end - (8 * words).narrow::<i32>();
-        for k in (0..words).rev() {
-            self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, word(k));
-            self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>()));
-        }
+        let up = |k: u32| Move {
+            ty: ValType::F64,
+            from: Source::Mem(word(k)),
+            to: Dest::Mem(Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>())),
+        };
+        let moves: Moves = (0..words).rev().map(up).collect();
+        self.parallel_move(&moves);
         self.asm.lea(Width::W64, Gpr::RSP, Mem::base(Gpr::RBP, start));
         self.asm.pop(SCRATCH);
         self.asm.pop(Gpr::RBP);

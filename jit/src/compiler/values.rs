@@ -319,8 +319,9 @@ impl Compiler<'_> {
                 }
                 self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
             }
-            Loc::Const(bits) if live => {
+            Loc::Const(bits) if live && !info.is_stored => {
                 self.store_const(info.ty, self.in_frame(info.home), bits);
+                self.locals[local as usize].is_stored = true;
             }
             _ => {}
         }
@@ -354,16 +355,14 @@ impl Compiler<'_> {
 
     fn spill_one(&mut self, height: usize) {
         let Operand { ty, place, .. } = self.stack[height];
+        // A plain constant stays one: nobody reads its slot, not even a collector.
+        if matches!(place, Place::Const(_)) && !ty.is_ref() {
+            return;
+        }
         let slot = self.operand_mem(height);
         match place {
             Place::Slot => {}
-            Place::Const(bits) => {
-                self.store_const(ty, slot, bits);
-                // A plain constant stays one: its slot is never read by a collector.
-                if !ty.is_ref() {
-                    return;
-                }
-            }
+            Place::Const(bits) => self.store_const(ty, slot, bits),
             Place::Reg(reg) => {
                 self.store_reg(ty, slot, reg);
                 self.regs.free(reg);

@@ -60,6 +60,7 @@ impl Compiler<'_> {
         let has_room = self.const_locals.len() < CONST_LOCALS_MAX && self.framed;
         if let (At::Const(bits), true) = (value.at, info.ty != ValType::V128 && has_room) {
             self.locals[local as usize].loc = Loc::Const(bits);
+            self.locals[local as usize].is_stored = false;
             self.const_locals.push(local);
             return;
         }

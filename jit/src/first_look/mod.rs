@@ -10,12 +10,14 @@
 mod visit;
 
 use crate::abi::CALLER_SAVED;
+use crate::budget::list_bytes;
+use crate::compiler::{CompileError, OPERATORS_PER_COUNT, invalid};
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 use smallvec::SmallVec;
 use visit::Look;
-use wasmparser::{BinaryReader, FrameKind, FuncValidatorAllocations};
+use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidatorAllocations};
 
 /// What the next operator does with this operator's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,15 +39,15 @@ pub(crate) struct Use {
 }
 
 /// A loop, in the order of the `loop` operators.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct LoopInfo {
     pub(crate) start_op: u32,
     /// Operator index of its `end`.
     pub(crate) end_op: u32,
     /// Contains calls of functions or of the runtime.
     pub(crate) has_calls: bool,
-    /// Its locals, heaviest first (at most [`USES_MAX`] from inner loops).
-    pub(crate) uses: Vec<Use>,
+    /// Where the list of its locals is, if it uses any.
+    uses: u32,
 }
 
 const USES_MAX: usize = 48;
@@ -64,6 +66,12 @@ const IN_LOOP: u32 = 1 << 31;
 #[derive(Default)]
 pub(crate) struct FirstLook {
     pub(crate) loops: Vec<LoopInfo>,
+    /// Locals of loops, heaviest first (at most [`USES_MAX`] from inner loops).
+    uses: Vec<Vec<Use>>,
+    /// Number of all entries of these lists.
+    use_count: u32,
+    /// Operator indices of blocks and loops without values that nothing branches to, ascending.
+    pub(crate) idle: Vec<u32>,
     /// (operator index, hint), ascending.
     pub(crate) hints: Vec<(u32, Hint)>,
     /// After the n-th unconditional branch: operator index and offset of the `else` or `end` that follows.
@@ -128,46 +136,80 @@ enum Early {
 
 struct Frame {
     kind: FrameKind,
+    /// A branch goes to it, or it has values.
+    is_busy: bool,
     start_op: u32,
     loop_index: u32,
-    init_mark: usize,
+    init_mark: u32,
 }
 
 impl FirstLook {
-    /// Validates a body and looks at it.
+    /// Validates a body and looks at it. Every now and then `count` is told how many bytes that takes.
+    ///
+    /// # Errors
+    /// The body is invalid; or what `count` returns.
     pub(crate) fn run(
         &mut self,
         info: &ModuleInfo,
         params: usize,
         job: FuncBodyJob,
         allocations: FuncValidatorAllocations,
-    ) -> Result<FuncValidatorAllocations, ModuleError> {
+        mut count: impl FnMut(usize) -> Result<(), CompileError>,
+    ) -> Result<FuncValidatorAllocations, CompileError> {
         let body = &info.bytes[job.range.clone()];
         let mut validator = job.validator.into_validator(allocations);
         let mut reader = BinaryReader::new_features(body, job.range.start, *validator.features());
-        validator.read_locals(&mut reader)?;
+        validator.read_locals(&mut reader).map_err(invalid)?;
         self.begin(params, validator.len_locals() as usize);
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
-            reader.visit_operator(&mut Look { info, validator: gate(&mut validator, offset), look: self })??;
+            let result = reader.visit_operator(&mut Look { info, validator: gate(&mut validator, offset), look: self });
+            result.map_err(invalid)?.map_err(invalid)?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > limits::FRAME_BYTES_MAX / SLOT_BYTES_MIN {
-                return Err(frame_too_large(offset));
+                return Err(invalid(frame_too_large(offset)));
             }
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_LOCALS_MAX {
                 self.needs_frame();
             }
             self.state.op += 1;
+            if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
+                count(self.bytes())?;
+            }
         }
-        reader.finish_expression(&validator.visitor(reader.original_position()))?;
+        reader.finish_expression(&validator.visitor(reader.original_position())).map_err(invalid)?;
         self.finish();
         Ok(validator.into_allocations())
     }
 
+    /// Bytes of the lists.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = &self.state;
+        list_bytes(&self.loops)
+            + list_bytes(&self.uses)
+            + self.use_count as usize * size_of::<Use>()
+            + list_bytes(&self.idle)
+            + list_bytes(&self.hints)
+            + list_bytes(&self.dead)
+            + list_bytes(&self.last_use)
+            + list_bytes(&self.weight)
+            + list_bytes(&self.needs_zero)
+            + list_bytes(&self.tail_blocks)
+            + list_bytes(&state.frames)
+            + list_bytes(&state.open_loops)
+            + list_bytes(&state.stamp)
+            + list_bytes(&state.initialized)
+            + list_bytes(&state.init_order)
+            + list_bytes(&state.run_of_ends)
+    }
+
     fn begin(&mut self, params: usize, locals: usize) {
-        let FirstLook { loops, hints, dead, last_use, weight, needs_zero, tail_blocks, state, .. } = self;
+        self.use_count = 0;
+        let FirstLook { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, state, .. } = self;
         loops.clear();
+        uses.clear();
+        idle.clear();
         hints.clear();
         dead.clear();
         tail_blocks.clear();
@@ -178,7 +220,8 @@ impl FirstLook {
         refill(&mut state.initialized, locals, false);
         state.initialized[..params].fill(true);
         state.frames.clear();
-        state.frames.push(Frame { kind: FrameKind::Block, start_op: 0, loop_index: NOWHERE, init_mark: 0 });
+        let function = Frame { kind: FrameKind::Block, is_busy: true, start_op: 0, loop_index: NOWHERE, init_mark: 0 };
+        state.frames.push(function);
         state.open_loops.clear();
         state.init_order.clear();
         state.run_of_ends.clear();
@@ -197,6 +240,7 @@ impl FirstLook {
             }
         }
         self.tail_blocks.sort_unstable();
+        self.idle.sort_unstable();
         self.early_exit = match self.state.early {
             _ if self.state.is_simple => Some(ALL),
             Early::Certain { end_op } => Some(end_op),
@@ -224,12 +268,13 @@ impl FirstLook {
         }
         let Some(&open) = self.state.open_loops.last() else { return };
         let stamp = &mut self.state.stamp[local as usize];
-        let uses = &mut self.loops[open as usize].uses;
+        let uses = self.uses.list(&mut self.loops[open as usize].uses);
         if stamp.0 == open {
             let entry = &mut uses[stamp.1 as usize];
             entry.weight = entry.weight.saturating_add(1);
             entry.written |= written;
         } else {
+            self.use_count += 1;
             uses.push(Use { local, weight: 1, written, outer: *stamp });
             *stamp = (open, uses.len().narrow::<u32>() - 1);
         }
@@ -282,16 +327,32 @@ impl FirstLook {
         }
     }
 
-    fn enter(&mut self, kind: FrameKind) {
+    /// The locals of a loop.
+    pub(crate) fn uses(&self, index: usize) -> &[Use] {
+        self.uses.get(self.loops[index].uses as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// A branch goes to the frame that `depth` others lie between.
+    fn branches_to(&mut self, depth: u32) {
+        let frames = &mut self.state.frames;
+        if let Some(frame) = frames.len().checked_sub(1 + depth as usize).and_then(|index| frames.get_mut(index)) {
+            frame.is_busy = true;
+        }
+    }
+
+    fn enter(&mut self, kind: FrameKind, ty: BlockType) {
         let is_loop = kind == FrameKind::Loop;
         let mut loop_index = NOWHERE;
         if is_loop && self.live() {
             loop_index = self.loops.len().narrow();
-            self.loops.push(LoopInfo { start_op: self.state.op, ..LoopInfo::default() });
+            let start_op = self.state.op;
+            self.loops.push(LoopInfo { start_op, end_op: 0, has_calls: false, uses: NOWHERE });
             self.state.open_loops.push(loop_index);
         }
-        let init_mark = self.state.init_order.len();
-        self.state.frames.push(Frame { kind, start_op: self.state.op, loop_index, init_mark });
+        let init_mark = self.state.init_order.len().narrow();
+        // Only what is compiled can be idle.
+        let is_busy = ty != BlockType::Empty || !matches!(kind, FrameKind::Block | FrameKind::Loop) || !self.live();
+        self.state.frames.push(Frame { kind, is_busy, start_op: self.state.op, loop_index, init_mark });
     }
 
     fn forget_initialized(&mut self, mark: usize) {
@@ -308,7 +369,7 @@ impl FirstLook {
         self.state.open_catches += (frame.kind == FrameKind::LegacyTry) as u32;
         frame.kind = kind;
         let mark = frame.init_mark;
-        self.forget_initialized(mark);
+        self.forget_initialized(mark as usize);
     }
 
     fn revive(&mut self) {
@@ -323,7 +384,10 @@ impl FirstLook {
         self.revive();
         let Some(frame) = self.state.frames.pop() else { return };
         self.state.open_catches -= matches!(frame.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll) as u32;
-        self.forget_initialized(frame.init_mark);
+        self.forget_initialized(frame.init_mark as usize);
+        if !frame.is_busy {
+            self.idle.push(frame.start_op);
+        }
         if frame.loop_index != NOWHERE {
             self.close_loop(frame.loop_index);
         }
@@ -339,23 +403,28 @@ impl FirstLook {
         self.state.open_loops.pop();
         let parent = self.state.open_loops.last().copied();
         self.loops[index as usize].end_op = self.state.op;
-        let mut uses = std::mem::take(&mut self.loops[index as usize].uses);
+        let list = self.loops[index as usize].uses;
+        if list == NOWHERE {
+            return;
+        }
+        let mut uses = std::mem::take(&mut self.uses[list as usize]);
         uses.sort_unstable_by_key(|u| (std::cmp::Reverse(u.weight), u.local));
         for (rank, used) in uses.iter().enumerate() {
             let stamp = &mut self.state.stamp[used.local as usize];
             *stamp = used.outer;
             let Some(parent) = parent else { continue };
-            let outer = &mut self.loops[parent as usize].uses;
+            let outer = self.uses.list(&mut self.loops[parent as usize].uses);
             if used.outer.0 == parent {
                 let entry = &mut outer[used.outer.1 as usize];
                 entry.weight = entry.weight.saturating_add(used.weight.saturating_mul(8));
                 entry.written |= used.written;
             } else if rank < USES_MAX {
+                self.use_count += 1;
                 outer.push(Use { weight: used.weight.saturating_mul(8), ..*used });
                 *stamp = (parent, outer.len().narrow::<u32>() - 1);
             }
         }
-        self.loops[index as usize].uses = uses;
+        self.uses[list as usize] = uses;
     }
 
     fn terminate(&mut self) {
@@ -379,6 +448,22 @@ pub(crate) fn struct_by_call(info: &ModuleInfo, ty: TypeIndex) -> bool {
 /// The same of an array of this many elements.
 pub(crate) fn array_by_call(info: &ModuleInfo, ty: TypeIndex, count: u32) -> bool {
     array_bytes(info.types.element(ty).storage.field_kind().shift(), count) > space::INLINE_BYTES_MAX as u64
+}
+
+/// The lists of the loops that have any.
+trait UseLists {
+    /// The list that `place` names, which is made if there is none.
+    fn list(&mut self, place: &mut u32) -> &mut Vec<Use>;
+}
+
+impl UseLists for Vec<Vec<Use>> {
+    fn list(&mut self, place: &mut u32) -> &mut Vec<Use> {
+        if *place == NOWHERE {
+            *place = self.len().narrow();
+            self.push(Vec::new());
+        }
+        &mut self[*place as usize]
+    }
 }
 
 fn refill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {

@@ -21,21 +21,25 @@ impl<V> FrameStack for Look<'_, V> {
 
 /// What the look does at an operator of control or of locals, beside what follows from its facts.
 macro_rules! look {
-    ($look:ident Block $($arg:ident)*) => {
-        $look.enter(FrameKind::Block)
+    ($look:ident Block $ty:ident) => {
+        $look.enter(FrameKind::Block, $ty)
     };
-    ($look:ident If $($arg:ident)*) => {{
+    ($look:ident If $ty:ident) => {{
         $look.first_if();
-        $look.enter(FrameKind::If)
+        $look.enter(FrameKind::If, $ty)
     }};
-    ($look:ident Loop $($arg:ident)*) => {
-        $look.enter(FrameKind::Loop)
+    ($look:ident Loop $ty:ident) => {
+        $look.enter(FrameKind::Loop, $ty)
     };
-    ($look:ident TryTable $($arg:ident)*) => {
-        $look.enter(FrameKind::TryTable)
-    };
-    ($look:ident Try $($arg:ident)*) => {
-        $look.enter(FrameKind::LegacyTry)
+    ($look:ident TryTable $table:ident) => {{
+        // The labels count from outside.
+        for catch in &$table.catches {
+            $look.branches_to(catch_label(catch));
+        }
+        $look.enter(FrameKind::TryTable, $table.ty)
+    }};
+    ($look:ident Try $ty:ident) => {
+        $look.enter(FrameKind::LegacyTry, $ty)
     };
     ($look:ident Catch $tag:ident) => {
         $look.next_arm(FrameKind::LegacyCatch)
@@ -64,11 +68,29 @@ macro_rules! look {
     ($look:ident Unreachable) => {
         $look.terminate()
     };
-    ($look:ident Br $depth:ident) => {
+    ($look:ident Br $depth:ident) => {{
+        $look.branches_to($depth);
         $look.terminate()
+    }};
+    ($look:ident BrTable $targets:ident) => {{
+        let depths = $targets.targets().filter_map(Result::ok).chain([$targets.default()]);
+        depths.for_each(|depth| $look.branches_to(depth));
+        $look.terminate()
+    }};
+    ($look:ident BrIf $depth:ident) => {
+        $look.branches_to($depth)
     };
-    ($look:ident BrTable $targets:ident) => {
-        $look.terminate()
+    ($look:ident BrOnNull $depth:ident) => {
+        $look.branches_to($depth)
+    };
+    ($look:ident BrOnNonNull $depth:ident) => {
+        $look.branches_to($depth)
+    };
+    ($look:ident BrOnCast $depth:ident $from:ident $to:ident) => {
+        $look.branches_to($depth)
+    };
+    ($look:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
+        $look.branches_to($depth)
     };
     ($look:ident Return) => {
         $look.terminate()
@@ -92,6 +114,16 @@ macro_rules! look {
         $look.terminate()
     };
     ($look:ident $($other:ident)*) => {};
+}
+
+/// The label of a catch.
+fn catch_label(catch: &wasmparser::Catch) -> u32 {
+    use wasmparser::Catch;
+    match catch {
+        Catch::One { label, .. } | Catch::OneRef { label, .. } | Catch::All { label } | Catch::AllRef { label } => {
+            *label
+        }
+    }
 }
 
 /// Whether an operator with [`Facts::LARGE`] allocates an object that is too large to be allocated inline. One that has no

@@ -108,8 +108,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, &bytes)));
     let module = module.map_err(|error| module_file::named(&args.module, error))?;
     if args.compile_only {
-        let fields = [("compile_ms".into(), compile.wall.into()), ("compile_cpu_ms".into(), compile.cpu.into())];
-        print(&Map::from_iter(fields), args.json);
+        let mut fields = Map::new();
+        fields.insert("compile_ms".into(), compile.wall.into());
+        fields.insert("compile_cpu_ms".into(), compile.cpu.into());
+        fields.insert("peak_rss_kib".into(), peak_rss_kib()?.into());
+        print(&fields, args.json);
         return Ok(ExitCode::SUCCESS);
     }
     args.perf_map.write([&module])?;

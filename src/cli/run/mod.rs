@@ -43,10 +43,10 @@ pub struct RunArgs {
     /// Instantiate FILE first, for imports from NAME
     #[arg(long = "preload", value_name = "NAME=FILE")]
     preloads: Vec<Preload>,
-    /// End the guest after this time, with status 124
+    /// End the guest after this time, with status 124; it counts from the instantiation, after compiling
     #[arg(long, value_name = "DUR")]
     timeout: Option<Span>,
-    /// Most linear memory, all memories together
+    /// Most memory of linear memories, tables and element segments, all together
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<Size>,
     /// Stack of the guest

@@ -9,9 +9,10 @@ mod spectest;
 mod values;
 
 use super::engine_options::EngineOptions;
+use super::module_file;
 use super::trace::Trace;
 use super::units::Size;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use heapwood::{Engine, printable};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ pub fn run(args: &WastArgs) -> Result<ExitCode> {
 }
 
 fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>, totals: &mut Totals) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = module_file::read_script(path)?;
     let mut lexer = Lexer::new(&text);
     lexer.allow_confusing_unicode(true);
     let mut unreadable = |error: wast::Error| fail(path, error.span().linecol_in(&text).0, &error.message(), totals);

@@ -1,8 +1,11 @@
-//! Constant expressions, decoded to what an instance evaluates.
+//! Constant expressions: where they lie in the module's bytes, and what an instance evaluates, decoded as it goes.
+//!
+//! Nothing is kept of an expression but its place: a module may have millions of them.
 
 use crate::convert::heap_type;
-use crate::{HeapType, ModuleError, TypeIndex};
-use wasmparser::Operator;
+use crate::{ElementItems, HeapType, ModuleError, ModuleInfo, TypeIndex};
+use std::ops::Range;
+use wasmparser::{BinaryReader, Operator, OperatorsReader, OperatorsReaderAllocations, WasmFeatures};
 
 /// One instruction of a constant expression, decoded.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,53 +35,163 @@ pub enum ConstOp {
     ExternConvertAny,
 }
 
-/// A constant expression in postfix order, without its `end`.
-pub type ConstExpr = Box<[ConstOp]>;
+/// A valid constant expression: its place in the module's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConstExpr {
+    start: u32,
+    end: u32,
+}
 
-/// Decodes a valid constant expression and hands every function that it references to `escapes`.
+/// Valid constant expressions that follow each other in the module's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConstItems {
+    place: ConstExpr,
+    count: u32,
+}
+
+/// Instructions of constant expressions, in postfix order. The iteration ends at the end of an expression; if another one
+/// follows, it goes on with that.
+pub struct ConstOps<'m> {
+    rest: BinaryReader<'m>,
+    allocations: OperatorsReaderAllocations,
+}
+
+impl ConstExpr {
+    /// The expression that a module's bytes have in `range`, of at most 4 GiB.
+    fn at(range: Range<usize>) -> ConstExpr {
+        let narrow = |at| u32::try_from(at).expect("a module is smaller than 4 GiB");
+        ConstExpr { start: narrow(range.start), end: narrow(range.end) }
+    }
+
+    /// Its instructions, without the `end`; `module` is the one that it was decoded from.
+    pub fn ops<'m>(&self, module: &'m ModuleInfo) -> ConstOps<'m> {
+        let (start, end) = (self.start as usize, self.end as usize);
+        let bytes = &module.bytes[start..end];
+        let rest = BinaryReader::new_features(bytes, start, WasmFeatures::all());
+        ConstOps { rest, allocations: OperatorsReaderAllocations::default() }
+    }
+}
+
+impl ConstItems {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The instructions of the first, then those of the next, [`ConstItems::len`] times.
+    pub fn ops<'m>(&self, module: &'m ModuleInfo) -> ConstOps<'m> {
+        self.place.ops(module)
+    }
+}
+
+impl Iterator for ConstOps<'_> {
+    type Item = ConstOp;
+
+    fn next(&mut self) -> Option<ConstOp> {
+        // There is nothing but one block at each instruction, so any of them may be the first.
+        let mut reader = OperatorsReader::new_with_allocs(self.rest.clone(), std::mem::take(&mut self.allocations));
+        let (operator, offset) = reader.read_with_offset().expect("a constant expression was decoded before");
+        self.rest = reader.get_binary_reader();
+        self.allocations = reader.into_allocations();
+        decode_const_op(operator, offset).expect("a constant expression was decoded before")
+    }
+}
+
+/// Checks that a valid constant expression can be evaluated, and hands every function that it references to `escapes`.
 pub(crate) fn decode_const_expr(
     expr: &wasmparser::ConstExpr<'_>,
-    mut escapes: impl FnMut(u32),
+    escapes: impl FnMut(u32),
 ) -> Result<ConstExpr, ModuleError> {
+    check_const_expr(expr, escapes)?;
+    Ok(ConstExpr::at(expr.get_binary_reader().range()))
+}
+
+/// The same for the items of an element segment. If all are nothing but `ref.func`, they become a list of functions.
+pub(crate) fn decode_const_items(
+    items: wasmparser::SectionLimited<'_, wasmparser::ConstExpr<'_>>,
+    mut escapes: impl FnMut(u32),
+) -> Result<ElementItems, ModuleError> {
+    let count = items.count();
+    let mut functions = Some(Vec::new());
+    let mut range = items.range().end..items.range().end;
+    for (index, item) in items.into_iter().enumerate() {
+        let item = item?;
+        let ops = check_const_expr(&item, &mut escapes)?;
+        if index == 0 {
+            range.start = item.get_binary_reader().range().start;
+        }
+        match (ops, &mut functions) {
+            (Ops::Function(function), Some(functions)) => functions.push(function),
+            _ => functions = None,
+        }
+    }
+    Ok(match functions {
+        Some(functions) => ElementItems::Functions(functions.into_boxed_slice()),
+        None => ElementItems::Expressions(ConstItems { place: ConstExpr::at(range), count }),
+    })
+}
+
+/// What a constant expression consists of.
+#[derive(Clone, Copy)]
+enum Ops {
+    /// One `ref.func`.
+    Function(u32),
+    /// Anything else.
+    Others,
+}
+
+fn check_const_expr(expr: &wasmparser::ConstExpr<'_>, mut escapes: impl FnMut(u32)) -> Result<Ops, ModuleError> {
     let mut reader = expr.get_operators_reader();
-    let mut ops = Vec::new();
+    let (mut ops, mut count) = (Ops::Others, 0u32);
     while !reader.eof() {
         let (operator, offset) = reader.read_with_offset()?;
-        let op = match operator {
-            Operator::End => continue,
-            Operator::I32Const { value } => ConstOp::I32Const(value),
-            Operator::I64Const { value } => ConstOp::I64Const(value),
-            Operator::F32Const { value } => ConstOp::F32Const(value.bits()),
-            Operator::F64Const { value } => ConstOp::F64Const(value.bits()),
-            Operator::V128Const { value } => ConstOp::V128Const(value.i128() as u128),
-            Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty, offset)?),
-            Operator::RefFunc { function_index } => {
-                escapes(function_index);
-                ConstOp::RefFunc(function_index)
-            }
-            Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
-            Operator::I32Add => ConstOp::I32Add,
-            Operator::I32Sub => ConstOp::I32Sub,
-            Operator::I32Mul => ConstOp::I32Mul,
-            Operator::I64Add => ConstOp::I64Add,
-            Operator::I64Sub => ConstOp::I64Sub,
-            Operator::I64Mul => ConstOp::I64Mul,
-            Operator::RefI31 => ConstOp::RefI31,
-            Operator::StructNew { struct_type_index } => ConstOp::StructNew(struct_type_index),
-            Operator::StructNewDefault { struct_type_index } => ConstOp::StructNewDefault(struct_type_index),
-            Operator::ArrayNew { array_type_index } => ConstOp::ArrayNew(array_type_index),
-            Operator::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(array_type_index),
-            Operator::ArrayNewFixed { array_type_index, array_size } => {
-                ConstOp::ArrayNewFixed(array_type_index, array_size)
-            }
-            Operator::AnyConvertExtern => ConstOp::AnyConvertExtern,
-            Operator::ExternConvertAny => ConstOp::ExternConvertAny,
-            other => {
-                let message = format!("{other:?} is not supported in constant expressions");
-                return Err(ModuleError::at(offset, message));
-            }
-        };
-        ops.push(op);
+        let Some(op) = decode_const_op(operator, offset)? else { continue };
+        count = count.saturating_add(1);
+        ops = Ops::Others;
+        if let ConstOp::RefFunc(function) = op {
+            escapes(function);
+            ops = if count == 1 { Ops::Function(function) } else { Ops::Others };
+        }
     }
-    Ok(ops.into_boxed_slice())
+    Ok(ops)
+}
+
+/// The instruction; none for `end`.
+fn decode_const_op(operator: Operator<'_>, offset: usize) -> Result<Option<ConstOp>, ModuleError> {
+    Ok(Some(match operator {
+        Operator::End => return Ok(None),
+        Operator::I32Const { value } => ConstOp::I32Const(value),
+        Operator::I64Const { value } => ConstOp::I64Const(value),
+        Operator::F32Const { value } => ConstOp::F32Const(value.bits()),
+        Operator::F64Const { value } => ConstOp::F64Const(value.bits()),
+        Operator::V128Const { value } => ConstOp::V128Const(value.i128() as u128),
+        Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty, offset)?),
+        Operator::RefFunc { function_index } => ConstOp::RefFunc(function_index),
+        Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
+        Operator::I32Add => ConstOp::I32Add,
+        Operator::I32Sub => ConstOp::I32Sub,
+        Operator::I32Mul => ConstOp::I32Mul,
+        Operator::I64Add => ConstOp::I64Add,
+        Operator::I64Sub => ConstOp::I64Sub,
+        Operator::I64Mul => ConstOp::I64Mul,
+        Operator::RefI31 => ConstOp::RefI31,
+        Operator::StructNew { struct_type_index } => ConstOp::StructNew(struct_type_index),
+        Operator::StructNewDefault { struct_type_index } => ConstOp::StructNewDefault(struct_type_index),
+        Operator::ArrayNew { array_type_index } => ConstOp::ArrayNew(array_type_index),
+        Operator::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(array_type_index),
+        Operator::ArrayNewFixed { array_type_index, array_size } => {
+            ConstOp::ArrayNewFixed(array_type_index, array_size)
+        }
+        Operator::AnyConvertExtern => ConstOp::AnyConvertExtern,
+        Operator::ExternConvertAny => ConstOp::ExternConvertAny,
+        other => {
+            let message = format!("{other:?} is not supported in constant expressions");
+            return Err(ModuleError::at(offset, message));
+        }
+    }))
 }

@@ -5,10 +5,10 @@
 //! 3. Function bodies are only located: whoever compiles one validates it in the same pass.
 
 use crate::branch_hints::{self, BranchHints};
-use crate::const_expr::decode_const_expr;
+use crate::const_expr::{decode_const_expr, decode_const_items};
 use crate::gate;
 use crate::{
-    ConstExpr, ConstOp, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
+    ConstExpr, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
     ModuleError, ModuleInfo, RefType, Section, SegmentMode, TypeSectionBuilder, convert, limits,
 };
 use std::ops::Range;
@@ -315,11 +315,8 @@ impl Decoder {
                     (RefType::new(false, HeapType::Func), ElementItems::Functions(functions))
                 }
                 wasmparser::ElementItems::Expressions(ty, expressions) => {
-                    let mut items = Vec::new();
-                    for expression in expressions {
-                        items.push(self.const_expr(&expression?)?);
-                    }
-                    (convert::ref_type(ty, offset)?, compact(items))
+                    let items = self.const_items(expressions)?;
+                    (convert::ref_type(ty, offset)?, items)
                 }
             };
             self.info.elements.push(ElementSegment { mode, ty, items });
@@ -347,20 +344,16 @@ impl Decoder {
         decode_const_expr(expr, |function| escaping[function as usize] = true)
     }
 
+    fn const_items(
+        &mut self,
+        items: wasmparser::SectionLimited<'_, wasmparser::ConstExpr<'_>>,
+    ) -> Result<ElementItems, ModuleError> {
+        let escaping = &mut self.escaping;
+        decode_const_items(items, |function| escaping[function as usize] = true)
+    }
+
     fn escape(&mut self, function: u32) {
         self.escaping[function as usize] = true;
-    }
-}
-
-/// Expressions that are nothing but `ref.func` become a list of functions.
-fn compact(items: Vec<ConstExpr>) -> ElementItems {
-    let function = |item: &ConstExpr| match **item {
-        [ConstOp::RefFunc(function)] => Some(function),
-        _ => None,
-    };
-    match items.iter().map(function).collect() {
-        Some(functions) => ElementItems::Functions(functions),
-        None => ElementItems::Expressions(items.into_boxed_slice()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
-use crate::{BranchHints, ConstExpr, FuncType, MemoryType, Names, RefType, TypeIndex, TypeSection, ValType};
+use crate::{
+    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, Names, RefType, TypeIndex, TypeSection, ValType,
+};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -109,7 +111,22 @@ pub enum ElementItems {
     /// Function indices.
     Functions(Box<[u32]>),
     /// Constant expressions.
-    Expressions(Box<[ConstExpr]>),
+    Expressions(ConstItems),
+}
+
+impl ElementItems {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            ElementItems::Functions(functions) => functions.len(),
+            ElementItems::Expressions(items) => items.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A decoded and (but for its function bodies) validated module.

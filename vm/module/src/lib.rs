@@ -34,7 +34,7 @@ mod type_section;
 pub mod types;
 
 pub use branch_hints::{BranchHint, BranchHints};
-pub use const_expr::{ConstExpr, ConstOp};
+pub use const_expr::{ConstExpr, ConstItems, ConstOp, ConstOps};
 pub use context::ContextLayout;
 pub use decode::{DecodedModule, FuncBodyJob, decode};
 pub use error::ModuleError;

@@ -1,12 +1,16 @@
 //! What decoding finds in a module.
 
 use heapwood_module::{
-    ConstOp, DecodedModule, ElementItems, ExportIndex, ExternType, Features, HeapType, ModuleInfo, RefType,
+    ConstExpr, ConstOp, DecodedModule, ElementItems, ExportIndex, ExternType, Features, HeapType, ModuleInfo, RefType,
     SegmentMode, ValType, decode, explain,
 };
 
 fn module(text: &str) -> ModuleInfo {
     decode(wat::parse_str(text).unwrap().into(), Features::default()).unwrap().info
+}
+
+fn ops(module: &ModuleInfo, expr: &ConstExpr) -> Vec<ConstOp> {
+    expr.ops(module).collect()
 }
 
 #[test]
@@ -31,7 +35,7 @@ fn index_spaces_begin_with_imports() {
     assert_eq!((info.globals[0].mutable, info.globals[1].val, info.imported_globals), (true, ValType::F32, 1));
     assert_eq!((&info.tags[..], info.imported_tags), (&[1, 1][..], 1));
     assert_eq!((info.start, info.bodies.len(), info.global_inits.len(), info.table_inits.len()), (Some(3), 3, 1, 1));
-    assert_eq!(*info.global_inits[0], [ConstOp::F32Const(1.5f32.to_bits())]);
+    assert_eq!(ops(&info, &info.global_inits[0]), [ConstOp::F32Const(1.5f32.to_bits())]);
     assert_eq!((info.imports.len(), &info.imports[0].name[..]), (5, "f"));
     assert_eq!(info.imports[4].ty, ExternType::Tag(1));
     assert_eq!(info.export("memory"), Some(ExportIndex::Memory(1)));
@@ -82,7 +86,7 @@ fn constant_expressions() {
         &[F64Const(0x7ff4_0000_0000_0001)],
     ];
     for (init, expected) in info.global_inits.iter().zip(expected) {
-        assert_eq!(**init, *expected);
+        assert_eq!(ops(&info, init), expected);
     }
 }
 
@@ -98,13 +102,20 @@ fn segments() {
     );
     assert_eq!((info.data_bytes(0), info.data_bytes(1)), (&b"passive"[..], &b"active"[..]));
     assert_eq!(info.data[0].mode, SegmentMode::Passive);
-    let active = |index, offset| SegmentMode::Active { index, offset: [ConstOp::I32Const(offset)].into() };
-    assert_eq!(info.data[1].mode, active(0, 16));
-    assert_eq!(info.elements[0].mode, active(0, 3));
+    let active = |mode: &SegmentMode| match mode {
+        SegmentMode::Active { index, offset } => Some((*index, ops(&info, offset))),
+        _ => None,
+    };
+    let at = |index, offset| Some((index, vec![ConstOp::I32Const(offset)]));
+    assert_eq!(active(&info.data[1].mode), at(0, 16));
+    assert_eq!(active(&info.elements[0].mode), at(0, 3));
     assert_eq!(info.elements[0].ty, RefType::new(false, HeapType::Func));
-    assert_eq!(info.elements[1].mode, active(1, 4));
+    assert_eq!(active(&info.elements[1].mode), at(1, 4));
     assert!(matches!(&info.elements[0].items, ElementItems::Functions(functions) if **functions == [0, 0]));
-    assert!(matches!(&info.elements[1].items, ElementItems::Expressions(items) if items.len() == 2));
+    let ElementItems::Expressions(items) = &info.elements[1].items else { panic!("{:?}", info.elements[1]) };
+    let mut all = items.ops(&info);
+    let each: Vec<Vec<ConstOp>> = (0..items.len()).map(|_| all.by_ref().collect()).collect();
+    assert_eq!(each, [[ConstOp::RefFunc(0)], [ConstOp::RefNull(HeapType::Func)]]);
     assert!(matches!(&info.elements[2].items, ElementItems::Functions(functions) if **functions == [0]));
     assert_eq!(info.elements[2].ty, RefType::new(true, HeapType::Func));
 }

@@ -46,13 +46,13 @@ pub(crate) trait TypeRelocations {
 }
 
 impl CodeImage {
-    /// Places compiled functions (by defined index) in memory. Relocations name functions by their index in the
+    /// Places compiled functions (by defined index) in memory, and frees each as soon as that is done. Relocations name functions by their index in the
     /// module, which has `imported` ones before these.
     ///
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.
-    pub fn new(compiled: &[CompiledFunction], imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
-        let (functions, used) = lay_out(compiled);
+    pub fn new(mut compiled: Vec<CompiledFunction>, imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
+        let (functions, used) = lay_out(&compiled);
         // One byte more: a return address may lie behind the last function.
         let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES);
         let bytes = code_bytes + (compiled.len() * 8).next_multiple_of(PAGE_BYTES);
@@ -64,7 +64,7 @@ impl CodeImage {
         let start = mapping.address();
         // SAFETY: R1: just mapped readable and writable, and nobody else knows of it.
         let memory = unsafe { mapping.slice_mut(0, bytes) };
-        for (index, (function, placed)) in compiled.iter().zip(&functions).enumerate() {
+        for (index, (function, placed)) in compiled.iter_mut().zip(&functions).enumerate() {
             let at = placed.start as usize;
             memory[at..at + function.code.len()].copy_from_slice(&function.code);
             for relocation in &function.relocations {
@@ -81,6 +81,7 @@ impl CodeImage {
             }
             let slot = code_bytes + index * 8;
             memory[slot..slot + 8].copy_from_slice(&((start + at) as u64).to_le_bytes());
+            (function.code, function.relocations) = (Vec::new(), Vec::new());
         }
         mapping.protect(0, code_bytes, Access::Execute)?;
         let (safe_points, traps) = merge_tables(compiled, &functions);
@@ -160,10 +161,10 @@ fn slot_distance(slot: usize, end: usize) -> u32 {
     (slot - end).narrow()
 }
 
-fn merge_tables(compiled: &[CompiledFunction], functions: &[PlacedFunction]) -> (Vec<SafePoint>, Vec<TrapSite>) {
+fn merge_tables(compiled: Vec<CompiledFunction>, functions: &[PlacedFunction]) -> (Vec<SafePoint>, Vec<TrapSite>) {
     let mut safe_points = Vec::with_capacity(compiled.iter().map(|function| function.safe_points.len()).sum());
     let mut traps = Vec::with_capacity(compiled.iter().map(|function| function.traps.len()).sum());
-    for (function, placed) in compiled.iter().zip(functions) {
+    for (function, placed) in compiled.into_iter().zip(functions) {
         safe_points.extend(function.safe_points.iter().map(|point| SafePoint {
             pc: placed.start + point.pc,
             handler: match point.handler {

@@ -3,14 +3,15 @@
 //! Values are kept on a stack; references on it live in `Guest::temporaries`, where the collector finds them.
 //! Objects are immortal if nothing in them can ever reference what is not, else they are born old.
 
-use super::StoreOpaque;
+use super::{PIECE_BYTES, StoreOpaque};
 use crate::error::Result;
 use crate::trap::Trap;
 use crate::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, RawRef, TypeId, i31_encode, is_i31};
-use heapwood_module::{CompositeType, ConstOp, FieldType};
+use heapwood_module::{CompositeType, ConstOp, ConstOps, FieldType};
+use smallvec::SmallVec;
 
 /// Largest object that constant expressions make immortal.
 const IMMORTAL_BYTES_MAX: u64 = 64 << 10;
@@ -52,18 +53,22 @@ enum Slot {
 struct Evaluation<'s> {
     store: &'s mut StoreOpaque,
     instance: u32,
-    stack: Vec<Slot>,
+    stack: SmallVec<[Slot; 4]>,
 }
 
 impl StoreOpaque {
-    /// Evaluates a constant expression of an instance. May collect.
+    /// Evaluates the constant expression of an instance whose instructions come next. May collect.
     ///
     /// # Errors
-    /// The heap is exhausted.
-    pub fn evaluate(&mut self, instance: u32, expr: &[ConstOp]) -> Result<ConstValue> {
-        let mut evaluation = Evaluation { store: self, instance, stack: Vec::new() };
-        for op in expr {
-            evaluation.step(*op)?;
+    /// The heap is exhausted; the guest was interrupted.
+    pub fn evaluate(&mut self, instance: u32, expr: &mut ConstOps<'_>) -> Result<ConstValue> {
+        self.check_interrupt()?;
+        let mark = self.guest.temporaries.len();
+        let mut evaluation = Evaluation { store: self, instance, stack: SmallVec::new() };
+        let ended = expr.try_for_each(|op| evaluation.step(op));
+        if let Err(error) = ended {
+            self.guest.temporaries.truncate(mark);
+            return Err(error);
         }
         let value = evaluation.pop();
         assert!(evaluation.stack.is_empty(), "a constant expression has one value");
@@ -204,6 +209,7 @@ impl Evaluation<'_> {
             Fill::Same => 1,
             Fill::Each => length as usize,
         };
+        self.store.check_interrupt()?;
         self.store.check_array_size(id, length)?;
         let small = array_bytes(kind.shift(), length) <= IMMORTAL_BYTES_MAX;
         let immortal = small && !is_mutable_reference(element) && self.top_is_immortal(operands);
@@ -217,9 +223,10 @@ impl Evaluation<'_> {
             Fill::Default => {}
             Fill::Same => {
                 let value = self.pop().raw();
-                for element in 0..length {
-                    self.write_element(object, element, kind, value, immortal);
-                }
+                let (object, value) = self.promoted_for_fill(object, length, kind, value);
+                self.fill(object, length, kind, value, immortal)?;
+                self.reference(object);
+                return Ok(());
             }
             Fill::Each => {
                 for element in (0..length).rev() {
@@ -232,12 +239,42 @@ impl Evaluation<'_> {
         Ok(())
     }
 
+    /// The array and the value, which is promoted if the array's log would have thousands of entries otherwise.
+    fn promoted_for_fill(&mut self, array: RawRef, length: u32, kind: FieldKind, value: RawVal) -> (RawRef, RawVal) {
+        let store = &mut *self.store;
+        if kind != FieldKind::Ref || !store.heap.fill_wants_promotion(array, length, value[0] as u32) {
+            return (array, value);
+        }
+        let mark = store.guest.temporaries.len();
+        store.guest.temporaries.extend([array, value[0] as u32]);
+        store.heap.promote_all(&mut store.guest);
+        let promoted = (store.guest.temporaries[mark], [store.guest.temporaries[mark + 1] as u64, 0]);
+        store.guest.temporaries.truncate(mark);
+        promoted
+    }
+
+    /// All elements of a new array, a piece at a time. Nothing collects meanwhile.
+    fn fill(&mut self, array: RawRef, length: u32, kind: FieldKind, value: RawVal, immortal: bool) -> Result<()> {
+        let piece = (PIECE_BYTES >> kind.shift()) as usize;
+        for start in (0..length).step_by(piece) {
+            self.store.check_interrupt()?;
+            let count = (length - start).min(piece as u32);
+            let heap = &mut self.store.heap;
+            match kind {
+                FieldKind::Ref if immortal => (start..start + count)
+                    .for_each(|element| heap.init_immortal_ref(array, element_offset(element, kind), value[0] as u32)),
+                FieldKind::Ref => heap.array_fill_ref(array, start, count, value[0] as u32),
+                _ => heap.array_fill_bits(array, start, count, value[0] as u128 | (value[1] as u128) << 64),
+            }
+        }
+        Ok(())
+    }
+
     fn write_element(&mut self, array: RawRef, index: u32, kind: FieldKind, value: RawVal, immortal: bool) {
         if kind == FieldKind::Ref && !immortal {
             self.store.heap.array_set_ref(array, index, value[0] as u32);
         } else {
-            let offset = ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift());
-            self.write(array, offset, kind, value, immortal);
+            self.write(array, element_offset(index, kind), kind, value, immortal);
         }
     }
 
@@ -261,6 +298,10 @@ enum Fill {
     Default,
     Same,
     Each,
+}
+
+fn element_offset(index: u32, kind: FieldKind) -> u64 {
+    ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift())
 }
 
 fn is_mutable_reference(field: &FieldType) -> bool {

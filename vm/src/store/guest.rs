@@ -64,6 +64,8 @@ pub(crate) struct Guest {
     pub failed_modules: Vec<Module>,
     pub memories: Vec<StoreMemory>,
     pub tables: Vec<TableData>,
+    /// Bytes of the tables, and of the element segments that are expressions and were not dropped.
+    pub table_bytes: u64,
     pub globals: Vec<GlobalData>,
     /// Cells of all reference globals.
     pub ref_globals: Vec<RefCell32>,
@@ -112,6 +114,7 @@ impl Guest {
             failed_modules: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),
+            table_bytes: 0,
             globals: Vec::new(),
             ref_globals: Vec::new(),
             dirty_globals: Vec::new(),
@@ -236,6 +239,24 @@ impl Guest {
     /// Bytes of all memories.
     pub fn memory_bytes(&self) -> u64 {
         self.memories.iter().map(|memory| memory.byte_len() as u64).sum()
+    }
+
+    /// Whether so many more bytes of memories, tables and element segments are within the store's limit.
+    pub fn is_within_limit(&self, more: u64) -> bool {
+        let used = self.memory_bytes().saturating_add(self.table_bytes);
+        used.saturating_add(more) <= self.engine.config().max_memory
+    }
+
+    /// The same, with an error that names the limit.
+    pub fn check_limit(&self, what: &str, bytes: u64) -> Result<()> {
+        if self.is_within_limit(bytes) {
+            return Ok(());
+        }
+        let limit = self.engine.config().max_memory;
+        Err(Error::limit(format!(
+            "{what} of {bytes} bytes is beyond the limit of {limit} bytes for all memories, tables and element segments \
+             (Config::max_memory, --max-memory)"
+        )))
     }
 
     /// An index into a list of this store.

@@ -4,11 +4,13 @@
 //! 2. The context is allocated and filled: memories, tables, function objects, imports, tags.
 //! 3. Globals, tables and element segments are initialised by constant expressions, in the order of the specification.
 //! 4. Active segments are copied (a trap leaves the copies before it in place), then the start function runs.
+//!
+//! What takes long looks for interrupts after each piece of its work.
 
-use super::StoreOpaque;
 use super::const_eval::ConstValue;
 use super::guest::{GlobalData, Guest};
 use super::table::{TABLE_ELEMENTS_MAX, TableData};
+use super::{PIECE_BYTES, StoreOpaque};
 use crate::error::{Error, Result};
 use crate::handles::{Extern, Func, Global, Instance, Memory, SharedMemory, Table, Tag};
 use crate::module::Module;
@@ -22,8 +24,9 @@ use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::{
-    ContextLayout, ElementItems, ExportIndex, GlobalType, HeapType, Hierarchy, SegmentMode, TableType,
+    ConstOps, ContextLayout, ElementItems, ExportIndex, GlobalType, HeapType, Hierarchy, SegmentMode, TableType,
 };
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An instance.
@@ -67,6 +70,17 @@ impl InstanceData {
             return Some(*imported);
         }
         Some(self.context.u32(self.module.layout().function_object_offset(function)?))
+    }
+
+    /// Whether a segment has elements `offset..offset + len`. A dropped segment has no elements.
+    fn has_elements(&self, segment: u32, offset: u64, len: u64) -> bool {
+        let dropped = self.context.u8(self.module.layout().element_dropped_offset(segment)) != 0;
+        let count = match &self.module.info().elements[segment as usize].items {
+            _ if dropped => 0,
+            ElementItems::Functions(functions) => functions.len(),
+            ElementItems::Expressions(_) => self.segments[segment as usize].as_ref().map_or(0, |s| s.len()),
+        };
+        offset.checked_add(len).is_some_and(|end| end <= count as u64)
     }
 
     /// Elements `offset..offset + len` of a segment; none out of bounds. A dropped segment has no elements.
@@ -213,11 +227,7 @@ impl StoreOpaque {
     /// A memory in a cell of its own; its position.
     pub fn add_memory(&mut self, ty: MemoryType) -> Result<u32> {
         let bytes = ty.min.saturating_mul(1 << ty.page_size_log2);
-        let limit = self.engine().config().max_memory;
-        if self.guest.memory_bytes().saturating_add(bytes) > limit {
-            let message = format!("a memory of {bytes} bytes is beyond the limit of {limit} bytes for all memories");
-            return Err(Error::limit(message));
-        }
+        self.guest.check_limit("a memory", bytes)?;
         let memory = if ty.shared {
             StoreMemory::Shared(Arc::new(SharedInner::new(self.engine(), ty)?))
         } else {
@@ -234,11 +244,7 @@ impl StoreOpaque {
         if let Some(known) = self.guest.memories.iter().position(is_same) {
             return Guest::check_index(known, "memories");
         }
-        let (bytes, limit) = (memory.byte_len() as u64, self.engine().config().max_memory);
-        if self.guest.memory_bytes().saturating_add(bytes) > limit {
-            let message = format!("a memory of {bytes} bytes is beyond the limit of {limit} bytes for all memories");
-            return Err(Error::limit(message));
-        }
+        self.guest.check_limit("a memory", memory.byte_len() as u64)?;
         self.guest.memories.push(StoreMemory::Shared(memory));
         Guest::check_index(self.guest.memories.len() - 1, "memories")
     }
@@ -264,7 +270,10 @@ impl StoreOpaque {
             return Err(Error::limit(message));
         }
         let is_collected = self.engine().registry().top(ty.element.heap) != HeapType::Func;
+        let bytes = TableData::bytes_of(is_collected, ty.min);
+        self.guest.check_limit("a table", bytes)?;
         self.guest.tables.push(TableData::new(ty, is_collected, cell)?);
+        self.guest.table_bytes += bytes;
         Guest::check_index(self.guest.tables.len() - 1, "tables")
     }
 
@@ -337,7 +346,7 @@ impl StoreOpaque {
         let module = self.guest.instances[index as usize].module.clone();
         let info = module.info();
         for (number, init) in (info.imported_globals as usize..).zip(&info.global_inits) {
-            let value = self.evaluate(index, init)?;
+            let value = self.evaluate(index, &mut init.ops(info))?;
             let global = self.guest.instances[index as usize].globals[number];
             self.global_set_raw(global, value.raw());
         }
@@ -349,10 +358,14 @@ impl StoreOpaque {
         let info = module.info();
         for (number, init) in (info.imported_tables as usize..).zip(&info.table_inits) {
             if let Some(init) = init {
-                let value = self.evaluate(index, init)?.reference();
-                let table = self.guest.instances[index as usize].tables[number];
-                let table = &mut self.guest.tables[table as usize];
-                table.fill(&mut self.heap, 0..table.len() as usize, value);
+                let value = self.evaluate(index, &mut init.ops(info))?.reference();
+                let table = self.guest.instances[index as usize].tables[number] as usize;
+                for Range { start, end } in pieces(self.guest.tables[table].len()) {
+                    self.check_interrupt()?;
+                    let table = &mut self.guest.tables[table];
+                    let range = table.range(start, end - start).expect("a part of the table");
+                    table.fill(&mut self.heap, range, value);
+                }
             }
         }
         Ok(())
@@ -360,18 +373,35 @@ impl StoreOpaque {
 
     fn initialise_segments(&mut self, index: u32) -> Result<()> {
         let module = self.guest.instances[index as usize].module.clone();
-        for segment in &module.info().elements {
-            let mark = self.guest.temporaries.len();
-            if let (ElementItems::Expressions(items), false) = (&segment.items, segment.mode == SegmentMode::Declared) {
-                for item in items {
-                    let value = self.evaluate(index, item)?.reference();
-                    self.guest.temporaries.push(value);
-                }
+        for (number, segment) in module.info().elements.iter().enumerate() {
+            let count = match &segment.items {
+                ElementItems::Expressions(items) if segment.mode != SegmentMode::Declared => items.len(),
+                _ => 0,
+            };
+            let bytes = segment_bytes(count);
+            self.guest.check_limit("an element segment", bytes)?;
+            self.guest.table_bytes += bytes;
+            let elements = vec![0; count].into_boxed_slice();
+            self.guest.instances[index as usize].segments.push(Some(elements));
+            if let (ElementItems::Expressions(items), 1..) = (&segment.items, count) {
+                self.initialise_segment(index, number, items.ops(module.info()))?;
             }
-            let elements: Box<[RawRef]> = self.guest.temporaries.drain(mark..).collect();
+        }
+        Ok(())
+    }
+
+    /// Evaluates the elements of a segment, which the collector sees already.
+    fn initialise_segment(&mut self, index: u32, segment: usize, mut items: ConstOps<'_>) -> Result<()> {
+        for element in 0..self.guest.instances[index as usize].segments[segment].as_ref().map_or(0, |s| s.len()) {
+            let value = self.evaluate(index, &mut items)?.reference();
+            if value == 0 {
+                continue;
+            }
             let instance = &mut self.guest.instances[index as usize];
-            instance.settled &= elements.is_empty();
-            instance.segments.push(Some(elements));
+            // A collection may have come since the last element.
+            instance.settled = false;
+            instance.segments[segment].as_mut().expect("nothing dropped it")[element] = value;
+            self.heap.root_written(value);
         }
         Ok(())
     }
@@ -380,12 +410,8 @@ impl StoreOpaque {
         let module = self.guest.instances[index as usize].module.clone();
         for (number, segment) in (0u32..).zip(&module.info().elements) {
             if let SegmentMode::Active { index: table, offset } = &segment.mode {
-                let offset = self.evaluate_offset(index, offset)?;
-                let len = match &segment.items {
-                    ElementItems::Functions(items) => items.len(),
-                    ElementItems::Expressions(items) => items.len(),
-                };
-                self.table_init(index, *table, number, offset, 0, len as u64)?;
+                let offset = self.evaluate_offset(index, &mut offset.ops(module.info()))?;
+                self.table_init(index, *table, number, offset, 0, segment.items.len() as u64)?;
             }
             if segment.mode != SegmentMode::Passive {
                 self.drop_element_segment(index, number);
@@ -393,7 +419,7 @@ impl StoreOpaque {
         }
         for (number, segment) in (0u32..).zip(&module.info().data) {
             if let SegmentMode::Active { index: memory, offset } = &segment.mode {
-                let offset = self.evaluate_offset(index, offset)?;
+                let offset = self.evaluate_offset(index, &mut offset.ops(module.info()))?;
                 self.memory_init(index, *memory, number, offset, 0, segment.range.len() as u64)?;
                 self.guest.instances[index as usize].drop_data_segment(number);
             }
@@ -402,7 +428,7 @@ impl StoreOpaque {
     }
 
     /// i32 offsets are unsigned.
-    fn evaluate_offset(&mut self, index: u32, expr: &[heapwood_module::ConstOp]) -> Result<u64> {
+    fn evaluate_offset(&mut self, index: u32, expr: &mut ConstOps<'_>) -> Result<u64> {
         Ok(match self.evaluate(index, expr)? {
             ConstValue::Number(value) => value[0],
             ConstValue::Reference(_) => panic!("an offset is a number"),
@@ -429,11 +455,16 @@ impl StoreOpaque {
     pub fn drop_element_segment(&mut self, instance: u32, segment: u32) {
         let instance = &mut self.guest.instances[instance as usize];
         instance.context.set_u8(instance.module.layout().element_dropped_offset(segment), 1);
-        let elements = instance.segments.get_mut(segment as usize).and_then(Option::take);
-        elements.iter().flatten().for_each(|element| self.heap.shade(*element));
+        let elements = instance.segments.get_mut(segment as usize).and_then(Option::take).unwrap_or_default();
+        self.guest.table_bytes -= segment_bytes(elements.len());
+        elements.iter().for_each(|element| self.heap.shade(*element));
     }
 
-    /// Copies a part of an element segment into a table; the segment's elements are rooted by the instance.
+    /// Copies a part of an element segment into a table, a piece at a time; the segment's elements are rooted by the
+    /// instance.
+    ///
+    /// # Errors
+    /// Out of bounds, and nothing was written; the guest was interrupted.
     pub fn table_init(
         &mut self,
         instance: u32,
@@ -443,17 +474,27 @@ impl StoreOpaque {
         from: u64,
         len: u64,
     ) -> Result<(), Trap> {
-        let instance = &self.guest.instances[instance as usize];
-        let elements = instance.segment_elements(segment, from, len);
-        let table = &mut self.guest.tables[instance.tables[table as usize] as usize];
-        let (Some(elements), Some(range)) = (elements, table.range(to, len)) else {
+        let data = &self.guest.instances[instance as usize];
+        let table = data.tables[table as usize] as usize;
+        if !data.has_elements(segment, from, len) || self.guest.tables[table].range(to, len).is_none() {
             return Err(TrapKind::TableOutOfBounds.into());
-        };
-        table.write(&mut self.heap, range, instance.settled, &elements);
+        }
+        for Range { start, end } in pieces(len) {
+            self.check_interrupt()?;
+            let len = end - start;
+            let instance = &self.guest.instances[instance as usize];
+            let elements = instance.segment_elements(segment, from + start, len).expect("checked above");
+            let table = &mut self.guest.tables[table];
+            let range = table.range(to + start, len).expect("checked above");
+            table.write(&mut self.heap, range, instance.settled, &elements);
+        }
         Ok(())
     }
 
-    /// Copies a part of a data segment into a memory.
+    /// Copies a part of a data segment into a memory, a piece at a time.
+    ///
+    /// # Errors
+    /// Out of bounds, and nothing was written; the guest was interrupted.
     pub fn memory_init(
         &mut self,
         instance: u32,
@@ -463,14 +504,25 @@ impl StoreOpaque {
         from: u64,
         len: u64,
     ) -> Result<(), Trap> {
-        let instance = &self.guest.instances[instance as usize];
-        let bytes = sub_slice(instance.data_bytes(segment), from, len);
-        let memory = &mut self.guest.memories[instance.memories[memory as usize] as usize];
-        let copied = bytes.and_then(|bytes| match memory {
-            StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|to| to.copy_from_slice(bytes)),
-            StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|to| to.write(bytes)),
-        });
-        Ok(copied.ok_or(TrapKind::MemoryOutOfBounds)?)
+        let data = &self.guest.instances[instance as usize];
+        let memory = data.memories[memory as usize] as usize;
+        let fits = to.checked_add(len).is_some_and(|end| end <= self.guest.memories[memory].byte_len() as u64);
+        if sub_slice(data.data_bytes(segment), from, len).is_none() || !fits {
+            return Err(TrapKind::MemoryOutOfBounds.into());
+        }
+        for Range { start, end } in pieces_of(len, PIECE_BYTES) {
+            self.check_interrupt()?;
+            let instance = &self.guest.instances[instance as usize];
+            let (to, len) = (to + start, end - start);
+            let bytes = sub_slice(instance.data_bytes(segment), from + start, len).expect("checked above");
+            match &mut self.guest.memories[memory] {
+                StoreMemory::Own(memory) => {
+                    sub_slice_mut(memory.bytes_mut(), to, len).expect("checked above").copy_from_slice(bytes);
+                }
+                StoreMemory::Shared(memory) => memory.racy().part(to, len).expect("memories never shrink").write(bytes),
+            }
+        }
+        Ok(())
     }
 
     /// The module of an instance.
@@ -510,6 +562,21 @@ impl StoreOpaque {
             ExportIndex::Tag(i) => Extern::Tag(Tag::from_index(self.id(), instance.tags[i as usize])),
         }
     }
+}
+
+/// What the elements of a segment count against the store's limit.
+fn segment_bytes(elements: usize) -> u64 {
+    elements as u64 * size_of::<RawRef>() as u64
+}
+
+/// The parts of a list of so many references between which the runtime looks for interrupts.
+fn pieces(len: u64) -> impl DoubleEndedIterator<Item = Range<u64>> {
+    pieces_of(len, PIECE_BYTES / size_of::<RawRef>() as u64)
+}
+
+/// The parts of `0..len`, each of at most `piece`.
+pub(crate) fn pieces_of(len: u64, piece: u64) -> impl DoubleEndedIterator<Item = Range<u64>> {
+    (0..len.div_ceil(piece)).map(move |k| k * piece..((k + 1) * piece).min(len))
 }
 
 /// `len` elements from `start` on, if they lie in the slice.

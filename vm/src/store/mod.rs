@@ -16,7 +16,7 @@ mod table;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use guest::fields::Balance;
 pub(crate) use id::StoreId;
-pub(crate) use instance::{sub_slice, sub_slice_mut};
+pub(crate) use instance::{pieces_of, sub_slice, sub_slice_mut};
 pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use signature::{Signature, slots};
@@ -24,6 +24,9 @@ pub(crate) use signature::{Signature, slots};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::interrupt::InterruptHandle;
+
+/// Bytes that the runtime writes for a guest between two looks whether it is to stop.
+pub(crate) const PIECE_BYTES: u64 = 64 << 10;
 
 /// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
 ///

@@ -93,6 +93,18 @@ impl StoreOpaque {
         InterruptHandle(self.guest.interrupt.clone())
     }
 
+    /// Whether the guest may go on: the runtime asks where it works for long on its behalf.
+    ///
+    /// # Errors
+    /// An interrupt was requested, which ends here.
+    pub fn check_interrupt(&mut self) -> Result<(), Trap> {
+        if !self.guest.interrupt.take() {
+            return Ok(());
+        }
+        self.guest.update_guard(self.heap.wants_collection());
+        Err(TrapKind::Interrupted.into())
+    }
+
     pub fn gc_stats(&self) -> HeapStats {
         self.heap.stats()
     }
@@ -222,6 +234,7 @@ impl StoreOpaque {
         let limit = self.engine().config().max_memory;
         let others = self.guest.memories.iter().enumerate().filter(|(other, _)| *other != index as usize);
         let others: u64 = others.map(|(_, memory)| memory.byte_len() as u64).sum();
+        let others = others.saturating_add(self.guest.table_bytes);
         let allowed = |bytes: u64| others.saturating_add(bytes) <= limit;
         match &mut self.guest.memories[index as usize] {
             StoreMemory::Shared(memory) => memory.grow(delta, allowed),
@@ -296,7 +309,18 @@ impl StoreOpaque {
     pub fn table_grow_val(&mut self, table: u32, delta: u64, value: Val) -> Result<Option<u64>> {
         let element = self.table(table).ty().element;
         let raw = value.to_raw_ref(self, element)?;
-        Ok(self.guest.tables[table as usize].grow(&mut self.heap, delta, raw))
+        Ok(self.table_grow(table as usize, delta, raw))
+    }
+
+    /// Grows a table by `delta` elements of `init`; the old size, or none if its type, a limit or the system refuses.
+    pub fn table_grow(&mut self, table: usize, delta: u64, init: RawRef) -> Option<u64> {
+        let bytes = self.guest.tables[table].growth_bytes(delta)?;
+        if !self.guest.is_within_limit(bytes) {
+            return None;
+        }
+        let old = self.guest.tables[table].grow(&mut self.heap, delta, init)?;
+        self.guest.table_bytes += bytes;
+        Some(old)
     }
 
     pub fn new_tag(&mut self, ty: &TagType) -> Result<Tag> {

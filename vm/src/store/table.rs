@@ -54,6 +54,12 @@ impl TableData {
         Ok(())
     }
 
+    /// What a table of a length counts against the store's limit.
+    pub fn bytes_of(is_collected: bool, len: u64) -> u64 {
+        let books = if is_collected { len.div_ceil(CHUNK as u64) * (1 + size_of::<u32>() as u64) } else { 0 };
+        len * size_of::<RawRef>() as u64 + books
+    }
+
     /// Its type, with the current size as the least one.
     pub fn ty(&self) -> TableType {
         TableType { min: self.elements.len() as u64, ..self.ty }
@@ -138,13 +144,19 @@ impl TableData {
         }
     }
 
-    /// Grows by `delta` elements of `init`; the old size, or none if type, limit or system refuse.
+    /// What growing by `delta` elements adds to what the table counts; none if its type or the limit of all tables refuses.
+    pub fn growth_bytes(&self, delta: u64) -> Option<u64> {
+        let new = self.len().checked_add(delta)?;
+        let allowed = new <= self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX);
+        let bytes = |len| TableData::bytes_of(self.is_collected, len);
+        allowed.then(|| bytes(new) - bytes(self.len()))
+    }
+
+    /// Grows by `delta` elements of `init`, which [`TableData::growth_bytes`] allows; the old size, or none if the system
+    /// refuses.
     pub fn grow(&mut self, heap: &mut Heap, delta: u64, init: RawRef) -> Option<u64> {
         let old = self.len();
-        let new = old.checked_add(delta)?;
-        if new > self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) {
-            return None;
-        }
+        let new = old + delta;
         self.resize(new as usize).ok()?;
         if init != 0 {
             self.fill(heap, old as usize..new as usize, init);

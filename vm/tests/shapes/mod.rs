@@ -1,5 +1,8 @@
 //! Modules that are large in one way each, at the implementation limits and below.
 
+#[allow(dead_code, reason = "not all users of the shapes use these")]
+pub mod passing;
+
 use std::fmt::Write;
 
 /// A kind of large module.
@@ -22,7 +25,7 @@ const fn shape(name: &'static str, full: usize, text: fn(usize) -> String) -> Sh
     Shape { name, full, text }
 }
 
-pub static SHAPES: [Shape; 44] = [
+pub static SHAPES: [Shape; 50] = [
     shape("types", 1_000_000, |n| module(each(n, |i| format!("(type (struct (field i{})))", 32 << (i % 2))))),
     shape("types, each naming the one before", 1_000_000, |n| {
         module("(type (struct))".to_owned() + &each(n - 1, |i| format!("(type (struct (field (ref {i}))))")))
@@ -132,6 +135,14 @@ pub static SHAPES: [Shape; 44] = [
     }),
     shape("nested blocks", 20_000, |n| nest(n, "block local.get 0 br_if 0 ", "end ")),
     shape("nested blocks with results", 20_000, |n| nest(n, "block (result i32) ", "local.get 0 br_if 0 end ")),
+    shape("idle nested blocks", 1_000_000, |n| nest(n, "block ", "end ")),
+    shape("idle nested loops", 1_000_000, |n| nest(n, "loop ", "end ")),
+    shape("idle nested blocks above operands", 100_000, |n| nest(n, "i32.const 1 block loop ", "end end drop ")),
+    shape("nested loops with a branch each", 50_000, |n| nest(n, "loop ", "local.get 0 br_if 0 end ")),
+    shape("element segments of constant expressions", 5_000_000, |n| {
+        module(format!("(elem externref {})", "(ref.null extern)".repeat(n)))
+    }),
+    shape("names of functions", 100_000, |n| module(each(n, |i| format!("(func $function{i})")))),
     shape("nested ifs", 20_000, |n| nest(n, "local.get 0 if ", "else i32.const 1 local.set 0 end ")),
     shape("nested loops", 20_000, |n| {
         nest(n, "loop local.get 0 i32.const 1 i32.add local.set 0 ", "local.get 0 br_if 0 end ")

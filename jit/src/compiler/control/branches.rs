@@ -107,7 +107,9 @@ impl Compiler<'_> {
 
     /// Decides the label of a conditional branch; returns its arity.
     pub(crate) fn prepare_branch(&mut self, index: usize) -> usize {
+        assert_eq!(self.control[index].idle, 0, "the first look saw nothing that branches to this frame");
         let arity = self.label_arity(index);
+        self.settle_many(arity);
         if !self.control[index].is_tail {
             self.choose_if_target(index, arity);
             self.decide_target(index, arity);
@@ -163,6 +165,7 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn return_(&mut self) {
+        self.settle_many(self.results.len());
         self.emit_return();
         self.unreachable = true;
     }

@@ -7,6 +7,7 @@ use crate::compiler::Compiler;
 use crate::compiler::state::Snapshot;
 use crate::compiler::values::{At, Value};
 use heapwood_gc_abi::low32;
+use std::rc::Rc;
 use wasmparser::FrameKind;
 
 /// A popped condition.
@@ -54,7 +55,7 @@ impl Compiler<'_> {
     pub(crate) fn begin_if(&mut self, signature: BlockSignature) {
         let hint = self.usable_hint();
         let condition = self.pop_condition();
-        let to = self.stack.len() - self.params_of(&signature).len();
+        let to = self.below_params(&signature);
         let settled = self.settle_operands(to);
         self.settle_const_locals();
         let cond = self.test_condition(&condition);
@@ -69,8 +70,9 @@ impl Compiler<'_> {
         }
         self.enter(FrameKind::If, signature, settled);
         let snapshot = self.snapshot(self.control.last().expect("just entered").settled);
+        let snapshot = self.keep(snapshot);
         let control = self.control.last_mut().expect("just entered");
-        control.otherwise = Some((label, Box::new(snapshot)));
+        control.otherwise = Some((label, snapshot));
         control.rare_else = hint == Some(true);
         if hint == Some(false) {
             self.asm.switch(Section::Unlikely);
@@ -96,6 +98,7 @@ impl Compiler<'_> {
         self.asm.bind(label);
         self.unreachable = false;
         self.restore(&snapshot);
+        self.drop_kept(Some(snapshot));
     }
 
     /// An arm goes to the label (or returns), by falling through if nothing lies between in the label's section.
@@ -120,13 +123,14 @@ impl Compiler<'_> {
         if snapshot.operands.len() + snapshot.from as usize != control.height {
             return;
         }
-        let mut snapshot = snapshot.clone();
+        let mut snapshot = Snapshot::clone(snapshot);
         self.drop_dead_locals(&mut snapshot);
-        self.control[index].target = Some(snapshot);
+        let target = self.keep(snapshot);
+        self.control[index].target = Some(target);
     }
 
     /// Both the arm and the false edge go to the label; leaves the state to be replaced by the label's.
-    pub(super) fn end_if_without_else(&mut self, index: usize, arity: usize, label: Label, snapshot: Box<Snapshot>) {
+    pub(super) fn end_if_without_else(&mut self, index: usize, arity: usize, label: Label, snapshot: Rc<Snapshot>) {
         let out_of_line = self.asm.section() != self.control[index].section;
         let falls_through = !self.unreachable && !out_of_line;
         if !self.unreachable {
@@ -148,5 +152,6 @@ impl Compiler<'_> {
         }
         self.asm.bind(label);
         self.emit_edge(&edge);
+        self.drop_kept(Some(snapshot));
     }
 }

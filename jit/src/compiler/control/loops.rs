@@ -4,8 +4,9 @@ use super::BlockSignature;
 use crate::abi::{self, Gpr};
 use crate::asm::Imm;
 use crate::compiler::Compiler;
-use crate::compiler::state::{Loc, Owner, Place, Reg, Registers, bits, in_xmm};
-use smallvec::SmallVec;
+use crate::compiler::state::{Loc, Owner, Reg, Registers, Snapshot, bits, in_xmm};
+use heapwood_gc_abi::Narrow;
+use std::rc::Rc;
 use wasmparser::FrameKind;
 
 /// Registers that loops pin: those that no instruction needs for itself.
@@ -14,6 +15,10 @@ const PIN_XMMS: std::ops::Range<u8> = 5..15;
 
 impl Compiler<'_> {
     pub(crate) fn begin_loop(&mut self, signature: BlockSignature) {
+        if self.is_idle() {
+            return self.enter_idle();
+        }
+        self.settle_many(self.params_of(&signature).len());
         for height in self.open_from()..self.stack.len() {
             self.spill(height);
         }
@@ -21,9 +26,7 @@ impl Compiler<'_> {
         let height = self.stack.len() - param_count;
         for param in height..self.stack.len() {
             // Parameters differ from round to round: constants do not survive.
-            if matches!(self.stack[param].place, Place::Const(_)) {
-                self.stack[param].place = Place::Slot;
-            }
+            self.force_slot(param);
             self.stack[param].ty = self.params_of(&signature)[param - height];
         }
         while self.look.loops[self.next_loop].start_op < self.op {
@@ -34,14 +37,24 @@ impl Compiler<'_> {
         self.flush_locals();
         self.context_valid &= !self.look.loops[index].has_calls;
         self.enter(FrameKind::Loop, signature, height);
-        let snapshot = self.snapshot(height);
+        let target = self.loop_state(height);
         let control = self.control.last_mut().expect("just entered");
-        control.target = Some(Box::new(snapshot));
+        control.target = Some(target);
         control.pins = pins;
         let label = control.label;
         self.asm.bind(label);
         let refs = self.safepoint_refs();
         self.poll(refs);
+    }
+
+    /// The state that the head of the loop that was just entered expects; the enclosing loop's, if it is the same.
+    fn loop_state(&mut self, height: usize) -> Rc<Snapshot> {
+        let state = self.snapshot(height);
+        let outer = self.control[..self.control.len() - 1].last().filter(|outer| outer.is_loop);
+        match outer.and_then(|outer| outer.target.as_ref()).filter(|known| known.is_like(&state)) {
+            Some(known) => known.clone(),
+            None => self.keep(state),
+        }
     }
 
     /// All unpinned locals are in their home slots only.
@@ -58,23 +71,23 @@ impl Compiler<'_> {
         }
     }
 
-    /// Pins the hot locals of a loop without calls; other loops keep what the function pins.
-    fn pin_locals(&mut self, index: usize) -> SmallVec<[u32; 6]> {
-        let mut pins = SmallVec::new();
-        let info = &self.look.loops[index];
-        if info.has_calls {
-            return pins;
+    /// Pins the hot locals of a loop without calls, and says how many; other loops keep what the function pins.
+    fn pin_locals(&mut self, index: usize) -> u32 {
+        let look = self.look;
+        if look.loops[index].has_calls {
+            return 0;
         }
-        for used in &info.uses {
+        let before = self.loop_pins.len();
+        for used in look.uses(index) {
             let local = self.locals[used.local as usize];
             if local.pinned || used.weight < 2 {
                 continue;
             }
             let Some(reg) = self.free_pin_register(in_xmm(local.ty)) else { continue };
             self.pin_local(used.local, reg);
-            pins.push(used.local);
+            self.loop_pins.push(used.local);
         }
-        pins
+        (self.loop_pins.len() - before).narrow()
     }
 
     fn free_pin_register(&self, xmm: bool) -> Option<Reg> {
@@ -119,9 +132,11 @@ impl Compiler<'_> {
 
     pub(super) fn end_loop(&mut self) {
         let control = self.control.pop().expect("validated body");
-        for local in control.pins {
+        let rest = self.loop_pins.len() - control.pins as usize;
+        for local in self.loop_pins.drain(rest..) {
             self.locals[local as usize].pinned = false;
         }
+        self.drop_kept(control.target);
         if self.unreachable {
             self.fabricate_state(control.height, &control.signature);
         }

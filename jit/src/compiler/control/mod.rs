@@ -12,7 +12,7 @@ use crate::abi::TrapKind;
 use crate::asm::{Label, Section};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
-use smallvec::SmallVec;
+use std::rc::Rc;
 use wasmparser::FrameKind;
 
 /// Types of a block.
@@ -26,30 +26,38 @@ pub(crate) enum BlockSignature {
     Function,
 }
 
-/// An open control frame.
+/// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, opened with the
+/// same operands on the stack.
+///
+/// There may be a million: what few of them have is behind a pointer.
 pub(crate) struct Control {
     pub(crate) kind: FrameKind,
     pub(crate) signature: BlockSignature,
     /// Where branches go: the end, or a loop's head.
     pub(crate) label: Label,
     pub(crate) is_loop: bool,
+    /// Frames around it.
+    depth: u32,
+    /// Idle frames that this stands for; 0 for any other frame.
+    idle: u32,
     /// Operand stack height below the parameters.
     pub(crate) height: usize,
     /// Operands below this height are in slots or constants for good.
     pub(crate) settled: usize,
-    /// The state that the label expects; `None` until the first branch.
-    pub(crate) target: Option<Box<Snapshot>>,
+    /// The state that the label expects; `None` until the first branch. Loops with equal states share it.
+    pub(crate) target: Option<Rc<Snapshot>>,
     /// The state at the condition of an `if`, and where its false edge goes.
-    pub(crate) otherwise: Option<(Label, Box<Snapshot>)>,
+    pub(crate) otherwise: Option<(Label, Rc<Snapshot>)>,
     /// A branch to it is a return.
     pub(crate) is_tail: bool,
-    /// Locals pinned while this loop is open.
-    pub(super) pins: SmallVec<[u32; 6]>,
+    /// Number of locals that are pinned while this loop is open: the last ones in `Compiler::loop_pins`.
+    pub(super) pins: u32,
     /// Landing pad that was current before this construct.
     pub(crate) outer_handler: Option<u32>,
     /// Landing pad of exceptions thrown right inside of it.
     pub(crate) inside: Option<u32>,
-    pub(crate) catches: Vec<wasmparser::Catch>,
+    /// Of a `try_table`.
+    pub(crate) catches: Box<[wasmparser::Catch]>,
     /// Where a legacy `catch` sends exceptions of other tags.
     pub(crate) next_catch: Option<Label>,
     /// Where its end lies; an arm may be in another section.
@@ -95,8 +103,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// The position of the frame that `depth` others lie between.
     pub(crate) fn control_index(&self, depth: u32) -> usize {
-        self.control.len() - 1 - depth as usize
+        let last = self.control.last().expect("a branch is inside of the function");
+        let wanted = last.depth + last.idle.saturating_sub(1) - depth;
+        if last.depth as usize + 1 == self.control.len() {
+            // No run of idle frames is open that stands for more than one.
+            return wanted.min(last.depth) as usize;
+        }
+        self.control.partition_point(|control| control.depth <= wanted) - 1
+    }
+
+    /// Number of open frames.
+    fn open_frames(&self) -> u32 {
+        self.control.last().map_or(0, |last| last.depth + last.idle.max(1))
     }
 
     pub(crate) fn enter_control_function(&mut self) {
@@ -111,36 +131,91 @@ impl Compiler<'_> {
             && self.results_of(&signature).len() == self.results.len()
             && self.look.tail_blocks.binary_search(&self.op).is_ok();
         let label = self.asm.new_label();
+        let depth = self.open_frames();
         self.control.push(Control {
             kind,
             signature,
             label,
             is_loop,
+            depth,
+            idle: 0,
             height,
             settled: settled.min(height),
             target: None,
             otherwise: None,
             is_tail,
-            pins: SmallVec::new(),
+            pins: 0,
             outer_handler: self.handler,
             inside: self.handler,
-            catches: Vec::new(),
+            catches: Box::default(),
             next_catch: None,
             section: self.asm.section(),
             rare_else: false,
         });
     }
 
+    /// The height below the parameters of a construct that begins; many of them go to their slots.
+    pub(crate) fn below_params(&mut self, signature: &BlockSignature) -> usize {
+        let params = self.params_of(signature).len();
+        self.settle_many(params);
+        self.stack.len() - params
+    }
+
     pub(crate) fn block(&mut self, signature: BlockSignature) {
-        let to = self.stack.len() - self.params_of(&signature).len();
+        if self.is_idle() {
+            return self.enter_idle();
+        }
+        let to = self.below_params(&signature);
         let settled = self.settle_operands(to);
         self.enter(FrameKind::Block, signature, settled);
+    }
+
+    /// Whether the block or loop that begins has no values, and nothing branches to it.
+    pub(super) fn is_idle(&mut self) -> bool {
+        let idle = &self.look.idle;
+        while idle.get(self.next_idle).is_some_and(|start| *start < self.op) {
+            self.next_idle += 1;
+        }
+        idle.get(self.next_idle) == Some(&self.op)
+    }
+
+    /// The state does not change, and there is no code: only the depths of labels count the frame.
+    pub(super) fn enter_idle(&mut self) {
+        let is_tail = self.results.is_empty() && self.look.tail_blocks.binary_search(&self.op).is_ok();
+        let height = self.stack.len();
+        if let Some(run) = self.control.last_mut()
+            && (run.idle > 0 && run.height == height && run.is_tail == is_tail)
+        {
+            run.idle += 1;
+            return;
+        }
+        let settled = self.control.last().map_or(0, |outer| outer.settled);
+        self.enter(FrameKind::Block, BlockSignature::Empty, settled);
+        let run = self.control.last_mut().expect("just entered");
+        (run.idle, run.is_tail) = (1, is_tail);
+    }
+
+    fn end_idle(&mut self) {
+        let run = self.control.last_mut().expect("validated body");
+        run.idle -= 1;
+        let (height, is_tail) = (run.height, run.is_tail);
+        if run.idle == 0 {
+            self.control.pop();
+        }
+        if self.unreachable {
+            // Where nothing follows but the end of the function, there is nothing to return from.
+            self.after_tail |= is_tail;
+            self.fabricate_state(height, &BlockSignature::Empty);
+        }
     }
 
     // ---- ends
 
     pub(crate) fn end(&mut self) {
         let index = self.control.len() - 1;
+        if self.control[index].idle > 0 {
+            return self.end_idle();
+        }
         match self.control[index].kind {
             FrameKind::Loop => self.end_loop(),
             FrameKind::TryTable => self.end_try_table(),
@@ -155,7 +230,7 @@ impl Compiler<'_> {
         let arity = self.label_arity(index);
         if index == 0 {
             if !self.unreachable && !self.after_tail {
-                self.emit_return();
+                self.return_();
             }
             self.control.pop();
             self.unreachable = true;
@@ -187,6 +262,7 @@ impl Compiler<'_> {
                 // Of what follows a tail block, only a label of another kind (of a `try_table`) can be reached.
                 self.after_tail = false;
                 self.restore(&target);
+                self.drop_kept(Some(target));
             }
             None if self.unreachable => self.fabricate_state(control.height, &control.signature),
             None => {}
@@ -196,7 +272,7 @@ impl Compiler<'_> {
     /// Every branch to a tail block has returned already; only a missing `else` still comes through.
     fn end_tail_block(&mut self) {
         if !self.unreachable && !self.after_tail {
-            self.emit_return();
+            self.return_();
         }
         let control = self.control.pop().expect("validated body");
         self.asm.switch(control.section);
@@ -206,6 +282,7 @@ impl Compiler<'_> {
             Some((label, snapshot)) => {
                 self.asm.bind(label);
                 self.restore(&snapshot);
+                self.drop_kept(Some(snapshot));
             }
             None => self.fabricate_state(control.height, &control.signature),
         }

@@ -2,33 +2,52 @@
 
 use super::Stop;
 use crate::rt::memory::StoreMemory;
-use crate::store::{StoreOpaque, sub_slice, sub_slice_mut};
+use crate::store::{StoreOpaque, pieces_of, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
 use heapwood_gc_abi::{Narrow, low8};
+use std::ops::Range;
+
+/// Bytes that are filled or copied between two looks for an interrupt: some milliseconds, and so many that the system's
+/// routines choose their way for large blocks.
+const BULK_BYTES: u64 = 16 << 20;
+
+fn position(store: &StoreOpaque, instance: u32, memory: u32) -> u32 {
+    store.guest.instances[instance as usize].memories[memory as usize]
+}
+
+fn check(store: &StoreOpaque, memory: u32, start: u64, len: u64) -> Result<(), TrapKind> {
+    let size = store.guest.memories[memory as usize].byte_len() as u64;
+    let fits = start.checked_add(len).is_some_and(|end| end <= size);
+    fits.then_some(()).ok_or(TrapKind::MemoryOutOfBounds)
+}
 
 /// `memory.grow`.
-pub(super) fn grow(store: &mut StoreOpaque, instance: u32, index: u32, pages: u64) -> Result<u64, Stop> {
-    let index = store.guest.instances[instance as usize].memories[index as usize];
-    Ok(store.memory_grow(index, pages).unwrap_or(StoreOpaque::REFUSED))
+pub(super) fn grow(store: &mut StoreOpaque, instance: u32, memory: u32, pages: u64) -> Result<u64, Stop> {
+    let memory = position(store, instance, memory);
+    Ok(store.memory_grow(memory, pages).unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `memory.fill`.
 pub(super) fn fill(
     store: &mut StoreOpaque,
     instance: u32,
-    index: u32,
+    memory: u32,
     to: u64,
     value: u32,
     len: u64,
 ) -> Result<u64, Stop> {
-    let index = store.guest.instances[instance as usize].memories[index as usize];
-    match &mut store.guest.memories[index as usize] {
-        StoreMemory::Own(memory) => {
-            sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(low8(value.into())))
+    let memory = position(store, instance, memory);
+    check(store, memory, to, len)?;
+    let value = low8(value.into());
+    for Range { start, end } in pieces_of(len, BULK_BYTES) {
+        store.check_interrupt()?;
+        let (to, len) = (to + start, end - start);
+        match &mut store.guest.memories[memory as usize] {
+            StoreMemory::Own(memory) => sub_slice_mut(memory.bytes_mut(), to, len).map(|bytes| bytes.fill(value)),
+            StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(value)),
         }
-        StoreMemory::Shared(memory) => memory.racy().part(to, len).map(|bytes| bytes.fill(low8(value.into()))),
+        .ok_or(TrapKind::MemoryOutOfBounds)?;
     }
-    .ok_or(TrapKind::MemoryOutOfBounds)?;
     Ok(0)
 }
 
@@ -36,22 +55,34 @@ pub(super) fn fill(
 pub(super) fn copy(
     store: &mut StoreOpaque,
     instance: u32,
-    to_index: u32,
-    from_index: u32,
+    target: u32,
+    source: u32,
     to: u64,
     from: u64,
     len: u64,
 ) -> Result<u64, Stop> {
-    let memories = &store.guest.instances[instance as usize].memories;
-    let [to_index, from_index] = [to_index, from_index].map(|index| memories[index.narrow::<usize>()] as usize);
-    let memories = &mut store.guest.memories;
-    let copied = if to_index == from_index {
-        copy_within(&mut memories[to_index], to, from, len)
-    } else {
-        let [target, source] = memories.get_disjoint_mut([to_index, from_index]).expect("two memories of the store");
-        copy_between(target, source, to, from, len)
+    let (target, source) = (position(store, instance, target), position(store, instance, source));
+    check(store, target, to, len)?;
+    check(store, source, from, len)?;
+    let mut copy = |Range { start, end }: Range<u64>| {
+        store.check_interrupt()?;
+        let (to, from, len) = (to + start, from + start, end - start);
+        let (target, source) = (target as usize, source as usize);
+        let memories = &mut store.guest.memories;
+        let copied = if target == source {
+            copy_within(&mut memories[target], to, from, len)
+        } else {
+            let [target, source] = memories.get_disjoint_mut([target, source]).expect("two memories of the store");
+            copy_between(target, source, to, from, len)
+        };
+        copied.ok_or(Stop::from(TrapKind::MemoryOutOfBounds))
     };
-    copied.ok_or(TrapKind::MemoryOutOfBounds)?;
+    // As with bytes that overlap, no piece may overwrite what another one still has to copy.
+    if target == source && to > from {
+        pieces_of(len, BULK_BYTES).rev().try_for_each(&mut copy)?;
+    } else {
+        pieces_of(len, BULK_BYTES).try_for_each(&mut copy)?;
+    }
     Ok(0)
 }
 

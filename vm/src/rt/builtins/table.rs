@@ -32,7 +32,7 @@ pub(super) fn set(store: &mut StoreOpaque, instance: u32, table: u32, index: u64
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, table: u32, value: RawRef, len: u64) -> Result<u64, Stop> {
     let table = position(store, instance, table);
     let value = promoted_for(store, value, len);
-    let old = store.guest.tables[table].grow(&mut store.heap, len, value);
+    let old = store.table_grow(table, len, value);
     after_log(store);
     Ok(old.unwrap_or(StoreOpaque::REFUSED))
 }

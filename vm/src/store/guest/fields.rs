@@ -78,6 +78,7 @@ guest_fields! {
     failed_modules: Shared,
     memories: Shared,
     tables: Shared,
+    table_bytes: Shared,
     globals: Shared,
     ref_globals: Shared,
     dirty_globals: Shared,
