@@ -89,9 +89,10 @@ const ALL_NAMES: &str = r#"(module $"NAME"
     (type $"NAMEp" (sub (struct (field $"NAMEf" (mut i32)))))
     (type $"NAMEs" (sub $"NAMEp" (struct (field $"NAMEf" (mut i32)) (field $"NAMEg" (ref null $"NAMEp")))))
     (func $"NAME" (export "NAME") (param $"NAMEl" i32) (local $"NAMEm" (ref null $"NAMEs"))
-        (call $"NAMEi")
+        (call $"NAMEi") (call $"NAMEd")
         (local.set 1 (struct.new $"NAMEs" (local.get 0) (ref.null $"NAMEp")))
         (drop (ref.cast (ref $"NAMEs") (local.get 1))))
+    (func $"NAMEd")
     (@custom "NAME" "contents") (global (export "NAMEg") i32 (i32.const 0)) (start $"NAMEi"))"#;
 
 /// A throwable with a message, as Kotlin makes them; the message is the hostile text's characters.
@@ -126,7 +127,12 @@ fn cases() -> Vec<Case> {
             |guest, _| command(&["bench", "--invoke", "f"], guest),
             "PRINTED::PRINTED",
         ),
-        case("import of another type", r#"(module (import "m" "NAME" (func)))"#, with_preload, "`m::PRINTED` wants"),
+        case(
+            "import of another type",
+            r#"(module (import "m" "NAME" (func)) (func (export "_start")))"#,
+            with_preload,
+            "`m::PRINTED` wants",
+        ),
         case(
             "export that is defined twice",
             r#"(module binary "\00asm\01\00\00\00\01\04\01\60\00\00\03\02\01\00" "EXPORTS" "\0a\04\01\02\00\0b")"#,
@@ -138,7 +144,7 @@ fn cases() -> Vec<Case> {
             "all names in a listing",
             ALL_NAMES,
             |guest, _| command(&["inspect", "--asm", "1"], guest),
-            "#0 $PRINTEDi",
+            "#2 $PRINTEDd",
         ),
         case(
             "functions with part of a name",
@@ -152,6 +158,24 @@ fn cases() -> Vec<Case> {
             "(module)",
             |guest, name| finish(heapwood().args(["run", "--invoke", name]).arg(guest)),
             "error",
+        ),
+        case(
+            "exports where there is no entry point",
+            r#"(module (func (export "NAME")) (func (export "NAME2")))"#,
+            run,
+            "with --invoke: PRINTED, PRINTED2",
+        ),
+        case(
+            "export that is no function",
+            r#"(module (memory (export "NAME") 1))"#,
+            |guest, name| finish(heapwood().args(["run", "--invoke", name]).arg(guest)),
+            "the export `PRINTED` is no function",
+        ),
+        case(
+            "export that takes other arguments",
+            r#"(module (func (export "NAME") (param i32)))"#,
+            |guest, name| finish(heapwood().args(["run", "--invoke", name]).arg(guest)),
+            "`PRINTED` (func (param i32)) takes 1 arguments",
         ),
         case("file name", "(module)", named_file, "PRINTED.wasm"),
         case("source in a message of the parser", "(module (func RAW))", run, "error"),
@@ -241,5 +265,5 @@ fn no_text_of_a_module_reaches_the_terminal_as_it_is() {
         count += 1;
     }
     println!("{count} cases");
-    assert_eq!(count, 19);
+    assert_eq!(count, 22);
 }

@@ -1,7 +1,7 @@
 //! Options that `run`, `wast` and `bench` share.
 
 use super::bench::Pauses;
-use super::failure::UsageError;
+use super::failure::{UsageError, shown};
 use super::gc_report::{GcReport, LogFormat};
 use super::trace::Trace;
 use super::units::Size;
@@ -140,7 +140,7 @@ impl EngineOptions {
 
     /// The trace that is asked for. Its times count from now.
     pub fn trace(&self) -> Result<Option<Trace>> {
-        let create = |path: &PathBuf| Trace::create(path).with_context(|| format!("--trace {}", path.display()));
+        let create = |path: &PathBuf| Trace::create(path).with_context(|| format!("--trace {}", shown(path)));
         self.gc.trace.as_ref().map(create).transpose()
     }
 
@@ -264,7 +264,7 @@ impl GcOptions {
         if path.as_os_str() == "-" {
             return Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::stderr()))));
         }
-        let file = std::fs::File::create(path).with_context(|| format!("--gc-log={}", path.display()))?;
+        let file = std::fs::File::create(path).with_context(|| format!("--gc-log={}", shown(path)))?;
         Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::LineWriter::new(file)))))
     }
 }

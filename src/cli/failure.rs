@@ -2,6 +2,7 @@
 
 use heapwood::printable;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit status of a wrong use.
@@ -37,6 +38,11 @@ pub fn say(lines: &str) {
     for line in lines.lines() {
         eprintln!("{}", printable(line));
     }
+}
+
+/// A file's name on one line, whatever it holds.
+pub fn shown(path: &Path) -> String {
+    printable(&path.display().to_string()).to_string()
 }
 
 /// Prints an error with its causes and returns its status.

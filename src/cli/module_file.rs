@@ -1,5 +1,6 @@
 //! Reading modules, binary or text, with errors that name the file.
 
+use super::failure::shown;
 use anyhow::{Context, Result, anyhow};
 use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
 use std::fs::File;
@@ -31,13 +32,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The file cannot be read, is larger than a module may be, or is not UTF-8.
 pub fn read_script(path: &Path) -> Result<String> {
     let bytes = read_limited(path, |_, start| !start.starts_with(b"\0"))?;
-    String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", path.display()))
+    String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))
 }
 
 /// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile. Of
 /// one that is not `wanted`, by its path and beginning, only the beginning is kept.
 fn read_limited(path: &Path, wanted: impl Fn(&Path, &[u8]) -> bool) -> Result<Vec<u8>> {
-    let named = || path.display().to_string();
+    let named = || shown(path);
     let file = File::open(path).with_context(named)?;
     let size = file.metadata().with_context(named)?.len();
     if size > MODULE_BYTES_MAX as u64 {
@@ -61,7 +62,7 @@ fn read_limited(path: &Path, wanted: impl Fn(&Path, &[u8]) -> bool) -> Result<Ve
 
 fn too_large(path: &Path) -> anyhow::Error {
     let (limit, gib) = (MODULE_BYTES_MAX, MODULE_BYTES_MAX >> 30);
-    anyhow!("{}: larger than a module may be: the limit is {gib} GiB ({limit} bytes)", path.display())
+    anyhow!("{}: larger than a module may be: the limit is {gib} GiB ({limit} bytes)", shown(path))
 }
 
 /// Whether a file with this name and beginning is a module in one of its two formats, valid or not.
@@ -89,7 +90,7 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
 
 /// The error with the file's name, and the byte offset where there is one; or the features that would help.
 pub fn named(path: &Path, error: Error) -> anyhow::Error {
-    let path = path.display();
+    let path = shown(path);
     match error.kind() {
         ErrorKind::Module(reason) if reason.missing.is_empty() => anyhow!("{path}: invalid module: {reason}"),
         _ => anyhow!("{path}: {error}"),

@@ -1,5 +1,6 @@
 //! What the options let us see of a run: made with the store, finished when the guest has ended.
 
+use super::failure::{say, shown};
 use super::gc_report::Figures;
 use super::trace::Trace;
 use anyhow::{Context, Result};
@@ -31,7 +32,7 @@ pub struct Output {
 impl Output {
     /// An empty file that an option names.
     pub fn create(option: &'static str, path: &Path) -> Result<Output> {
-        let file = File::create(path).with_context(|| format!("{option} {}", path.display()))?;
+        let file = File::create(path).with_context(|| format!("{option} {}", shown(path)))?;
         Ok(Output { option, path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
     }
 
@@ -39,7 +40,7 @@ impl Output {
         if let Some(file) = lock(&self.file).take()
             && let Err(error) = write(file)
         {
-            eprintln!("error: {} {}: {error}", self.option, self.path.display());
+            say(&format!("error: {} {}: {error}", self.option, shown(&self.path)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The store's words below the heap base: what compiled code reaches in one instruction from r15.
 //!
-//! Displacements are from the heap base. Those within -128 encode as one byte. A word is a row of [`hot_words`], which
+//! Displacements are from the heap base. Those within -128 encode as one byte. A word is a row of `hot_words!`, which
 //! says what a nested entry into the guest does with it: there is no way to make one without.
 
 /// What becomes of a word when the host enters the guest again while an outer guest waits for the host.

@@ -10,7 +10,7 @@ mod sweep;
 pub use pauses::Pauses;
 
 use super::engine_options::EngineOptions;
-use super::failure::UsageError;
+use super::failure::{UsageError, shown};
 use super::module_file;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
@@ -133,7 +133,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     if let Some(path) = &args.html {
         let runs =
             page::runs(args, &object, &measured, sweep.as_ref()).into_iter().chain(earlier.into_iter().flatten());
-        page::write(path, runs.collect()).with_context(|| format!("--html {}", path.display()))?;
+        page::write(path, runs.collect()).with_context(|| format!("--html {}", shown(path)))?;
     }
     print(&object, args.json);
     Ok(ExitCode::SUCCESS)

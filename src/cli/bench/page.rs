@@ -6,6 +6,7 @@ use super::BenchArgs;
 use super::pauses::{Recording, Stop};
 use super::subject::Measurement;
 use super::sweep::Sweep;
+use crate::cli::failure::shown;
 use anyhow::{Context, Result, anyhow};
 use heapwood::{GcEventKind, Histogram};
 use serde_json::{Map, Value, json};
@@ -98,10 +99,10 @@ pub fn write(path: &Path, runs: Vec<Value>) -> std::io::Result<()> {
 /// # Errors
 /// The file cannot be read, or is no such page.
 pub fn earlier_runs(path: &Path) -> Result<Vec<Value>> {
-    let page = std::fs::read_to_string(path).with_context(|| format!("--compare {}", path.display()))?;
+    let page = std::fs::read_to_string(path).with_context(|| format!("--compare {}", shown(path)))?;
     let data = page.split_once(BEFORE).and_then(|(_, rest)| rest.split_once(AFTER));
     let runs = data.and_then(|(data, _)| serde_json::from_str(data).ok());
-    runs.ok_or_else(|| anyhow!("--compare {}: this is no page of `heapwood bench --html`", path.display()))
+    runs.ok_or_else(|| anyhow!("--compare {}: this is no page of `heapwood bench --html`", shown(path)))
 }
 
 #[cfg(test)]

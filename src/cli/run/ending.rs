@@ -1,7 +1,7 @@
 //! How a guest ends, as message and exit status.
 
 use super::{Host, thrown};
-use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say};
+use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::module_file;
 use crate::cli::units::Span;
 use anyhow::Result;
@@ -52,7 +52,7 @@ impl<'a> Ending<'a> {
             ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
             _ => return Err(module_file::named(self.path, error)),
         };
-        say(&format!("error: {}: {message}", self.path.display()));
+        say(&format!("error: {}: {message}", shown(self.path)));
         if let Some(backtrace) = error.backtrace() {
             say(&backtrace.to_string());
         }

@@ -1,5 +1,6 @@
 //! Imports that nobody serves: named with their type, and with what would serve them.
 
+use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};
 use heapwood::wasi::{self, MODULE};
 use heapwood::{Error, ErrorKind, Linker, Module, printable};
@@ -19,7 +20,7 @@ pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> 
             let _ = write!(message, "\n  `{from}::{name}` of type {}: {hint}", import.ty);
         }
     }
-    if message.is_empty() { Ok(()) } else { Err(anyhow!("{}: unknown import:{message}", path.display())) }
+    if message.is_empty() { Ok(()) } else { Err(anyhow!("{}: unknown import:{message}", shown(path))) }
 }
 
 /// A failed instantiation: imports of wrong types are the host's affair, the rest the guest's.
@@ -30,7 +31,7 @@ pub fn explain(error: Error, path: &Path) -> Result<Error> {
     match error.kind() {
         ErrorKind::Link(errors) => {
             let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
-            Err(anyhow!("{}: imports do not fit:{lines}", path.display()))
+            Err(anyhow!("{}: imports do not fit:{lines}", shown(path)))
         }
         _ => Ok(error),
     }

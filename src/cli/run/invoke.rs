@@ -3,7 +3,7 @@
 use super::Host;
 use crate::cli::failure::UsageError;
 use anyhow::{Result, anyhow};
-use heapwood::{Error, HeapType, Instance, Module, RefKind, RefType, Store, Val, ValType};
+use heapwood::{Error, HeapType, Instance, Module, RefKind, RefType, Store, Val, ValType, printable};
 use std::ffi::OsString;
 
 /// A call that the command line describes.
@@ -17,18 +17,18 @@ impl Call {
     /// # Errors
     /// There is no such function; [`UsageError`] if the arguments do not fit it.
     pub fn parse(module: &Module, name: &str, args: &[OsString]) -> Result<Call> {
-        let export = module.get_export(name);
+        let (export, shown) = (module.get_export(name), printable(name));
         let ty = match &export {
-            Some(ty) => ty.func().ok_or_else(|| anyhow!("--invoke: the export `{name}` is no function but {ty}"))?,
-            None => return Err(anyhow!("--invoke: there is no export `{name}`")),
+            Some(ty) => ty.func().ok_or_else(|| anyhow!("--invoke: the export `{shown}` is no function but {ty}"))?,
+            None => return Err(anyhow!("--invoke: there is no export `{shown}`")),
         };
         let (wanted, given) = (ty.params().len(), args.len());
         if wanted != given {
-            return Err(UsageError::new(format!("`{name}` {ty} takes {wanted} arguments, {given} were given")).into());
+            return Err(UsageError::new(format!("`{shown}` {ty} takes {wanted} arguments, {given} were given")).into());
         }
         let parse = |(arg, ty): (&OsString, ValType)| {
             let parsed = arg.to_str().and_then(|text| parse_value(text, &ty));
-            parsed.ok_or_else(|| UsageError::new(format!("`{name}` {ty}: `{}` is no {ty}", arg.display())))
+            parsed.ok_or_else(|| UsageError::new(format!("`{shown}` {ty}: `{}` is no {ty}", arg.display())))
         };
         let args = args.iter().zip(ty.params()).map(parse).collect::<Result<_, _>>()?;
         Ok(Call { name: name.to_owned(), args, results: ty.results().len() })
@@ -37,7 +37,8 @@ impl Call {
     /// Calls the function and prints its results.
     pub fn run(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
         let func = instance.get_func(&mut *store, &self.name);
-        let func = func.ok_or_else(|| Error::msg(format!("there is no exported function `{}`", self.name)))?;
+        let func =
+            func.ok_or_else(|| Error::msg(format!("there is no exported function `{}`", printable(&self.name))))?;
         let mut results = vec![Val::I32(0); self.results];
         func.call(&mut *store, &self.args, &mut results)?;
         for result in &results {

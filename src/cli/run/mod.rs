@@ -11,7 +11,7 @@ mod invoke;
 mod thrown;
 
 use super::engine_options::EngineOptions;
-use super::failure::UsageError;
+use super::failure::{UsageError, shown};
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use super::units::{Size, Span};
@@ -20,7 +20,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::{Ending, Limits};
 use heapwood::wasi::{self, DirAccess, WasiCtx};
-use heapwood::{Engine, Instance, Linker, Module, Store};
+use heapwood::{Engine, Instance, Linker, Module, Store, printable};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -212,9 +212,9 @@ impl Program<'_> {
             self.module.exports().filter(|export| export.ty.func().is_some()).map(|export| export.name).collect();
         let hint = match functions.as_slice() {
             [] => "it exports no function".to_owned(),
-            names => format!("call one of its exports with --invoke: {}", names.join(", ")),
+            names => format!("call one of its exports with --invoke: {}", printable(&names.join(", "))),
         };
-        Err(anyhow!("{}: there is no entry point `_start` or `_initialize`; {hint}", self.args.path().display()))
+        Err(anyhow!("{}: there is no entry point `_start` or `_initialize`; {hint}", shown(self.args.path())))
     }
 
     fn enter(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
