@@ -1,7 +1,8 @@
 //! How much memory compiling a module may take, all threads together.
 //!
 //! Counted are the machine code with its tables and the compiler's own lists; every thread tells from time to time what it
-//! holds. Lists are emptied and used again, so what a thread held once, it holds on. What the validator keeps comes on top: some 40 bytes for each open block, 4 for each operand.
+//! holds. Lists are emptied and used again, so what a thread held once, it holds on. What the validator keeps comes on top:
+//! some 40 bytes for each open block, 4 for each operand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

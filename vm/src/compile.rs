@@ -8,7 +8,9 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{Budget, CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
-use heapwood_module::{ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, explain};
+use heapwood_module::{
+    ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
+};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,10 +32,10 @@ fn explained(engine: &Engine, bytes: &[u8], error: Error) -> Error {
 }
 
 fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
+    let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let layout = ContextLayout::new(&info);
     let options = options(engine, false);
-    let budget = budget(engine, &info);
     let env = CompileEnv { info: &info, context: &layout, options, budget: &budget };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
@@ -46,24 +48,29 @@ fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
 /// Validates a module and says what it holds.
 pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInfo> {
     let features = engine.config().features;
+    budget(engine, &bytes)?;
     let valid = decode(bytes.clone(), features).and_then(DecodedModule::validate_bodies);
     valid.map_err(|error| explain(&bytes, features, error).into())
 }
 
 /// Compiles one function, by defined index, with a source map; none if there is no such function.
 pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Result<Option<CompiledFunction>> {
+    let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().features)?;
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let options = options(engine, true);
-    let (context, budget) = (ContextLayout::new(&info), budget(engine, &info));
+    let context = ContextLayout::new(&info);
     let env = CompileEnv { info: &info, context: &context, options, budget: &budget };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
 }
 
-/// What compiling the module may take.
-fn budget(engine: &Engine, info: &ModuleInfo) -> Budget {
-    let proportional = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * info.bytes.len() as u64;
-    Budget::new(engine.config().max_compile_memory.unwrap_or(proportional))
+/// What compiling the module may take, less what it takes once it is decoded.
+fn budget(engine: &Engine, bytes: &[u8]) -> Result<Budget> {
+    let proportional = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * bytes.len() as u64;
+    let budget = Budget::new(engine.config().max_compile_memory.unwrap_or(proportional));
+    let decoded = decoded_bytes(bytes, engine.config().features);
+    budget.take(decoded).map_err(|exceeded| to_error(exceeded.into()))?;
+    Ok(budget)
 }
 
 fn options(engine: &Engine, source_map: bool) -> CompileOptions {

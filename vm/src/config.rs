@@ -161,10 +161,11 @@ impl Config {
         self
     }
 
-    /// Most bytes of machine code, its tables and working memory that compiling a module takes, all threads together; by
-    /// default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of the module. A module that needs more
-    /// is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)). The module's bytes, what is decoded from them and the
-    /// validator's stacks are not counted: they are in proportion to the module anyway.
+    /// Most bytes that compiling a module takes: what is decoded from it, working memory of all threads together, machine
+    /// code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of the module.
+    /// A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)), also by
+    /// [`Module::validate`](crate::Module::validate) if that takes more already. The module's bytes and the validator's
+    /// stacks are not counted: they are in proportion to the module anyway.
     pub fn max_compile_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_compile_memory = Some(bytes);
         self

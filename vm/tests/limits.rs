@@ -11,10 +11,13 @@ const STACK_BYTES: usize = 256 << 10;
 /// Shapes that are small in bytes are compiled at their full size, others at a tenth of it.
 const FULL_MAX: usize = 65_520;
 
+/// A million types take some 800 MB.
+const COMPILE_MEMORY_MAX: u64 = 4 << 30;
+
 fn compile_on_a_small_stack(shape: &Shape, size: usize) {
     let bytes = shape.module(size);
     let compile = move || {
-        let engine = Engine::new(Config::new().compile_threads(1)).unwrap();
+        let engine = Engine::new(Config::new().compile_threads(1).max_compile_memory(COMPILE_MEMORY_MAX)).unwrap();
         Module::new(&engine, bytes).map(drop).map_err(|error| error.to_string())
     };
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(compile).unwrap();

@@ -32,6 +32,7 @@ mod printable;
 pub mod testing;
 mod type_section;
 pub mod types;
+mod weight;
 
 pub use branch_hints::{BranchHint, BranchHints};
 pub use const_expr::{ConstExpr, ConstItems, ConstOp, ConstOps};
@@ -51,3 +52,4 @@ pub use needs::{detect, explain};
 pub use printable::printable;
 pub use type_section::{NO_PARENT, TypeSection, TypeSectionBuilder};
 pub use types::*;
+pub use weight::decoded_bytes;
