@@ -25,6 +25,8 @@ pub fn store(slice: u64) -> (Store<()>, Events) {
 /// The same with helpers.
 pub fn store_with(slice: u64, threads: usize) -> (Store<()>, Events) {
     let mut config = Config::new();
+    // A million types take some 800 MB to compile.
+    config.max_compile_memory(4 << 30);
     config.gc_nursery(64 << 10).gc_mark_slice(slice).gc_threads(threads).gc_heap_max(512 << 20);
     let mut store = Store::new(&Engine::new(&config).unwrap(), ());
     let events = Events::default();
