@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Differential fuzzing with fixed seeds: `run.sh ci` is what `.ci/run` does, `run.sh full` what `.ci/full` does.
-# `run.sh modes FROM COUNT` and `run.sh v8 FROM COUNT` run other seeds; more options as `src/main.rs` says.
+# Differential fuzzing: `run.sh ci` is what `.ci/run` does, with fixed seeds; `run.sh modes FROM COUNT` and
+# `run.sh v8 FROM COUNT` run others, `run.sh sum FILE…` adds up what runs counted. More options as `src/main.rs` says.
 #
 # V8 is node 26: the command that HEAPWOOD_NODE names, or the npm package `node`, which is put into the cache folder
 # HEAPWOOD_FUZZ_CACHE (else ~/.cache/heapwood-fuzz) where npm is there.
@@ -10,8 +10,6 @@ cd "$(dirname "$0")"
 # About 90 s against modes and 60 s against V8 on two cores.
 CI_MODES=5000
 CI_V8=5000
-FULL_MODES=300000
-FULL_V8=50000
 
 jobs=$(nproc)
 
@@ -49,15 +47,13 @@ against_v8() {
     fi
 }
 
-cargo build --release --locked --quiet
+if [[ ${1:-} != has-node ]]; then
+    cargo build --release --locked --quiet
+fi
 case ${1:-} in
 ci)
     target/release/heapwood-fuzz modes 0 "$CI_MODES" --jobs "$jobs" --every 20
     against_v8 0 "$CI_V8" --every 20
-    ;;
-full)
-    target/release/heapwood-fuzz modes 1000000 "$FULL_MODES" --jobs "$jobs" --table
-    against_v8 1000000 "$FULL_V8" --every 4
     ;;
 modes)
     shift
@@ -67,8 +63,14 @@ v8)
     shift
     against_v8 "$@"
     ;;
+has-node)
+    has_node
+    ;;
+sum)
+    target/release/heapwood-fuzz "$@"
+    ;;
 *)
-    echo "usage: run.sh ci | full | modes FROM COUNT | v8 FROM COUNT" >&2
+    echo "usage: run.sh ci | modes FROM COUNT | v8 FROM COUNT | sum FILE…" >&2
     exit 2
     ;;
 esac

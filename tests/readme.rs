@@ -151,6 +151,23 @@ fn each_row_about_functions_names_tests() {
     }
 }
 
+/// Every promise of SECURITY.md is followed by files of tests.
+#[test]
+fn each_promise_names_files_of_tests() {
+    let text = read("SECURITY.md");
+    let (_, section) = text.split_once("\n## What shows it\n").expect("SECURITY.md has a section `What shows it`");
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 10, "the table has {} rows", rows.len());
+    for row in rows {
+        let files: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!files.is_empty(), "a promise without a test: {row}");
+        for file in files {
+            let is_test = read(file).contains("#[test]") || read(file).contains("mod ");
+            assert!(is_test, "{row}: {file} has no tests");
+        }
+    }
+}
+
 #[test]
 fn memories_with_pages_of_one_byte_end_at_the_byte() {
     let text = r#"(module (memory 10 20 (pagesize 1))

@@ -230,22 +230,43 @@ pub fn report_table(table: &places::Table) -> usize {
     rare.len()
 }
 
-/// What a job's totals must be like, and are not.
-pub fn shortcomings(job: &Job, totals: &Totals) -> Vec<String> {
+/// Seeds of a job that are missing in its totals.
+pub fn missing(job: &Job, totals: &Totals) -> Vec<String> {
     let wanted = job.seeds.end - job.seeds.start;
-    let count = |name: &str| totals.counts.get(name).copied().unwrap_or(0);
     let mut list = Vec::new();
-    if count("programs") != wanted {
-        list.push(format!("{} programs ran, not {wanted}", count("programs")));
+    if totals.count("programs") != wanted {
+        list.push(format!("{} programs ran, not {wanted}", totals.count("programs")));
     }
-    if job.what == "v8" && count("programs compared with V8") != wanted {
-        list.push(format!("{} programs were compared with V8, not {wanted}", count("programs compared with V8")));
+    if job.what == "v8" && totals.count("programs compared with V8") != wanted {
+        list.push(format!("{} programs were compared with V8, not {wanted}", totals.count("programs compared with V8")));
     }
+    list
+}
+
+/// What totals must be like, and are not.
+pub fn shortcomings(totals: &Totals) -> Vec<String> {
+    let mut list = Vec::new();
     if totals.median() < 500 {
         list.push(format!("half of the programs execute no more than {} operators", totals.median() + 50));
     }
-    if count("programs whose first call trapped") * 5 > wanted {
+    if totals.count("programs whose first call trapped") * 5 > totals.count("programs") {
         list.push("more than a fifth of the programs trap in their first call".to_owned());
     }
     list
+}
+
+/// Writes totals for [`read_totals`].
+pub fn keep_totals(totals: &Totals, file: &Path) {
+    let mut text = Vec::new();
+    totals.write(&mut text).and_then(|()| std::fs::write(file, text)).expect("totals can be kept");
+}
+
+/// The sum of what runs kept.
+pub fn read_totals(files: &[&str]) -> Totals {
+    let mut totals = Totals::default();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        text.lines().for_each(|line| assert!(totals.read(line), "{file}: `{line}` says nothing of totals"));
+    }
+    totals
 }

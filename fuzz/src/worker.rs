@@ -25,6 +25,11 @@ impl Totals {
         *self.counts.entry(name.to_owned()).or_default() += count;
     }
 
+    /// A count; 0 if nothing was added.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
     /// What a program is and did.
     pub fn note(&mut self, program: &Program, outcome: &Outcome, with_places: bool) -> Result<(), String> {
         self.add("programs", 1);
