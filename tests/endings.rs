@@ -140,6 +140,21 @@ fn what_64_mib_need_is_96_and_not_60() {
     }
 }
 
+/// `ulimit -f`, in blocks of 512 bytes or a kilobyte: memory that has a descriptor counts as a file.
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error() {
+    let path = wat(&scratch("file-limit"), "guest.wat", "(module (func (export \"_start\")))");
+    let run = |blocks: &str| {
+        let mut command = Command::new("sh");
+        let shell = format!("ulimit -f {blocks} && exec \"$@\"");
+        finish(command.args(["-c", &shell, "sh", env!("CARGO_BIN_EXE_heapwood"), "run"]).arg(&path))
+    };
+    let refused = run("1000");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the system refused to share "), "{}", refused.stderr);
+    assert_eq!(run("1000000").code, Some(0));
+}
+
 /// `ulimit -d`: the system gives the process less than `--gc-heap-max`.
 #[test]
 fn what_the_system_refuses_is_not_called_the_heaps_limit() {

@@ -19,8 +19,12 @@ pub struct Helpers {
 }
 
 impl Helpers {
+    /// Most threads that there are, whatever is asked for: each may be with another heap, and a heap is with one.
+    pub const THREADS_MAX: usize = 256;
+
     /// Up to `threads` threads, none of which is started yet.
     pub fn new(threads: usize) -> Helpers {
+        let threads = threads.min(Helpers::THREADS_MAX);
         Helpers { threads, jobs: OnceLock::new() }
     }
 

@@ -7,7 +7,7 @@ use crate::module::Module;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::TypeId;
 use heapwood_module::printable;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Innermost frames of a stack that are kept.
@@ -25,7 +25,7 @@ pub(crate) struct AllocProfiler {
     mean_bytes: u64,
     /// Modules that frames were seen of.
     modules: Vec<Module>,
-    points: FxHashMap<Stack, u64>,
+    points: HashMap<Stack, u64>,
     scratch: Vec<(u32, u32)>,
 }
 
@@ -46,7 +46,7 @@ impl StoreOpaque {
         self.guest.alloc_profiler = (mean_bytes > 0).then(|| AllocProfiler {
             mean_bytes,
             modules: Vec::new(),
-            points: FxHashMap::default(),
+            points: HashMap::new(),
             scratch: Vec::new(),
         });
     }

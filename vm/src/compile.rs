@@ -14,9 +14,12 @@ use heapwood_module::{
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
 
 /// Bytes of function bodies for which another thread is worth starting.
 const BYTES_PER_THREAD: usize = 64 << 10;
+/// Threads that compile a module, whatever is asked for.
+const THREADS_MAX: usize = 256;
 
 /// Validates and compiles a module.
 pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
@@ -89,7 +92,7 @@ fn options(engine: &Engine, source_map: bool) -> CompileOptions {
 fn threads(engine: &Engine) -> usize {
     match engine.config().compile_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
+        threads => threads.min(THREADS_MAX),
     }
 }
 
@@ -142,7 +145,8 @@ fn compile_in_parallel(
     };
     let mut results: Vec<_> = (0..count).map(|_| None).collect();
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        // A thread that the system refuses is one less: the others take its work.
+        let others: Vec<_> = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, work).ok()).collect();
         let mut all = work();
         for other in others {
             all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

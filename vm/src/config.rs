@@ -122,7 +122,8 @@ impl Config {
     }
 
     /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own thread
-    /// does, in slices. Without this: one where there are at least two cores.
+    /// does, in slices. Without this: one where there are at least two cores. No more than 256 are started, and as many as the
+    /// system gives.
     pub fn gc_threads(&mut self, count: usize) -> &mut Config {
         self.heap.threads = Some(count);
         self
@@ -171,7 +172,8 @@ impl Config {
         self
     }
 
-    /// Threads that compile the functions of a module; 0 for as many as there are cores.
+    /// Threads that compile the functions of a module; 0 for as many as there are cores. No more than 256 are started, and
+    /// as many as the system gives.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
         self.compile_threads = threads;
         self

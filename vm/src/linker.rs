@@ -9,14 +9,15 @@ use crate::store::{AsContextMut, Caller};
 use crate::types::FuncType;
 use crate::value::Val;
 use heapwood_module::printable;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Definitions by module and field name, from which imports are taken.
 pub struct Linker<T: 'static> {
     engine: Engine,
-    modules: FxHashMap<Arc<str>, FxHashMap<Arc<str>, Definition>>,
+    /// Names may be a guest's: the hasher has a random key.
+    modules: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
     shadowing: bool,
     data: PhantomData<fn(&mut T)>,
 }
@@ -32,7 +33,7 @@ enum Definition {
 impl<T: 'static> Linker<T> {
     /// A linker without definitions.
     pub fn new(engine: &Engine) -> Linker<T> {
-        Linker { engine: engine.clone(), modules: FxHashMap::default(), shadowing: false, data: PhantomData }
+        Linker { engine: engine.clone(), modules: HashMap::new(), shadowing: false, data: PhantomData }
     }
 
     /// The engine.

@@ -7,7 +7,7 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
 use crate::types::{ExportType, ExternType, ImportType};
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A validated and compiled module. Cheap to clone, shared by all stores of its engine.
@@ -20,7 +20,8 @@ pub(crate) struct ModuleInner {
     pub layout: ContextLayout,
     pub types: ModuleTypes,
     pub code: CodeImage,
-    pub exports: FxHashMap<Box<str>, m::ExportIndex>,
+    /// Names are the guest's: the hasher has a random key.
+    pub exports: HashMap<Box<str>, m::ExportIndex>,
 }
 
 impl Module {
@@ -28,7 +29,8 @@ impl Module {
     ///
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Unsupported` if it needs what is not
-    /// there yet, `Limit` if the engine's types or the system's memory are used up.
+    /// there yet, `Limit` if the engine's types or the system's memory are used up, or if compiling takes more than
+    /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
         compile::compile(engine, bytes.as_ref().into()).map(|inner| Module(Arc::new(inner)))
     }
@@ -36,7 +38,8 @@ impl Module {
     /// Validates a binary.
     ///
     /// # Errors
-    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid.
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Limit` if validating takes more than
+    /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
         compile::validate(engine, bytes.into()).map(drop)
     }

@@ -173,3 +173,88 @@ fn bulk_copies_of_overlapping_parts_are_whole() {
         assert!(memory.data(&store) == expected, "from {from} to {to}");
     }
 }
+
+/// Elements of an array: more than are filled or copied between two looks for an interrupt.
+const ELEMENTS: u32 = 2_500_000;
+
+/// Instructions on arrays `$a` (numbers) and `$r` (references), in the locals 0 and 1.
+const ARRAY_BULK: [(&str, &str); 4] = [
+    ("array.fill", "local.get 0 i32.const 0 i32.const 7 i32.const N array.fill $a"),
+    ("array.fill of references", "local.get 1 i32.const 0 i32.const 7 ref.i31 i32.const N array.fill $r"),
+    ("array.copy", "local.get 0 i32.const 0 local.get 0 i32.const 0 i32.const N array.copy $a $a"),
+    ("array.copy of references", "local.get 1 i32.const 0 local.get 1 i32.const 0 i32.const N array.copy $r $r"),
+];
+
+#[test]
+fn bulk_instructions_of_arrays() {
+    let engine = engine();
+    for (what, instructions) in ARRAY_BULK {
+        let instructions = instructions.replace('N', &ELEMENTS.to_string());
+        let text = format!(
+            "(module (import \"host\" \"interrupt\" (func $interrupt))
+              (type $a (array (mut i32))) (type $r (array (mut i31ref)))
+              (func $start (local (ref null $a) (ref null $r))
+                (local.set 0 (array.new_default $a (i32.const {ELEMENTS})))
+                (local.set 1 (array.new_default $r (i32.const {ELEMENTS})))
+                call $interrupt {instructions} unreachable) (start $start))"
+        );
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = Store::new(&engine, ());
+        let handle = store.interrupt_handle();
+        let interrupt = Func::wrap(&mut store, move || handle.interrupt());
+        let error = Instance::new(&mut store, &module, &[interrupt.into()]).map(drop).unwrap_err();
+        assert_interrupted(&error, what);
+    }
+}
+
+#[test]
+fn copies_and_fills_of_large_arrays_are_whole() {
+    let engine = engine();
+    // An array of numbers, and one of references to such numbers; position k holds k.
+    let text = format!(
+        "(module (type $a (array (mut i32))) (type $r (array (mut i31ref)))
+          (global $a (ref $a) (array.new_default $a (i32.const {ELEMENTS})))
+          (global $r (ref $r) (array.new_default $r (i32.const {ELEMENTS})))
+          (func (export \"number\") (local $k i32)
+            (loop $l
+              (array.set $a (global.get $a) (local.get $k) (local.get $k))
+              (array.set $r (global.get $r) (local.get $k) (ref.i31 (local.get $k)))
+              (local.set $k (i32.add (local.get $k) (i32.const 1)))
+              (br_if $l (i32.lt_u (local.get $k) (i32.const {ELEMENTS})))))
+          (func (export \"copy\") (param i32 i32 i32)
+            (array.copy $a $a (global.get $a) (local.get 0) (global.get $a) (local.get 1) (local.get 2))
+            (array.copy $r $r (global.get $r) (local.get 0) (global.get $r) (local.get 1) (local.get 2)))
+          (func (export \"fill\") (param i32 i32)
+            (array.fill $a (global.get $a) (local.get 0) (i32.const -1) (local.get 1))
+            (array.fill $r (global.get $r) (local.get 0) (ref.i31 (i32.const -1)) (local.get 1)))
+          (func (export \"at\") (param i32) (result i32 i32)
+            (array.get $a (global.get $a) (local.get 0))
+            (i31.get_s (array.get $r (global.get $r) (local.get 0)))))"
+    );
+    let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let number = instance.get_typed_func::<(), ()>(&mut store, "number").unwrap();
+    let copy = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, "copy").unwrap();
+    let fill = instance.get_typed_func::<(u32, u32), ()>(&mut store, "fill").unwrap();
+    let at = instance.get_typed_func::<u32, (i32, i32)>(&mut store, "at").unwrap();
+    for (to, from) in [(0, 3), (3, 0), (0, 1 << 20), (1 << 20, 0), ((1 << 20) + 1, 1), (0, 0)] {
+        let mut expected: Vec<i32> = (0..ELEMENTS as i32).collect();
+        number.call(&mut store, ()).unwrap();
+        let len = ELEMENTS - to.max(from) - 2;
+        copy.call(&mut store, (to, from, len)).unwrap();
+        expected.copy_within(from as usize..(from + len) as usize, to as usize);
+        fill.call(&mut store, (100, ELEMENTS - 200)).unwrap();
+        expected[100..ELEMENTS as usize - 100].fill(-1);
+        copy.call(&mut store, (50, 0, ELEMENTS - 50)).unwrap();
+        expected.copy_within(0..ELEMENTS as usize - 50, 50);
+        let ends = (0..300).chain(ELEMENTS - 300..ELEMENTS);
+        for k in ends.chain((0..ELEMENTS).step_by(4093)) {
+            assert_eq!(
+                at.call(&mut store, k).unwrap(),
+                (expected[k as usize], expected[k as usize]),
+                "{to} {from} {k}"
+            );
+        }
+    }
+}

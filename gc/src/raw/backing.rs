@@ -169,6 +169,10 @@ impl SharedFile {
     /// A sparse file of `bytes`, mapped writable here.
     pub fn new(bytes: usize) -> Result<SharedFile, BackingError> {
         let error = BackingError { operation: "share", bytes: bytes as u64 };
+        // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
+        if file_bytes_max() < bytes as u64 {
+            return Err(error);
+        }
         // SAFETY: the name is a valid C string; the descriptor is owned by nobody else.
         let fd = unsafe {
             let fd = libc::memfd_create(c"heapwood-types".as_ptr(), libc::MFD_CLOEXEC);
@@ -202,6 +206,14 @@ impl SharedFile {
         let result = unsafe { libc::fallocate(self.fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
         if result == 0 { Ok(()) } else { Err(BackingError { operation: "share", bytes: bytes as u64 }) }
     }
+}
+
+/// The largest file that this process may make (RLIMIT_FSIZE).
+fn file_bytes_max() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
 /// Bytes of memory that this process may use: the smaller of physical memory and the cgroup's limit.

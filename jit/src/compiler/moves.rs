@@ -16,9 +16,9 @@ use crate::abi::{SCRATCH, SCRATCH_XMM};
 use crate::asm::{Label, Mem, Section};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
-use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// A source.
@@ -65,7 +65,8 @@ pub(crate) struct SharedCopies {
     copies: Vec<Copy>,
     lists: Vec<SharedList>,
     /// Positions of lists by the hash of their copies; equal hashes follow each other in `SharedList::next`.
-    by_hash: FxHashMap<u64, u32>,
+    /// The hasher has a random key, since the guest chooses the places.
+    by_hash: HashMap<u64, u32>,
 }
 
 struct SharedList {
@@ -98,9 +99,7 @@ impl SharedCopies {
 
     /// The list at the end of `copies`, from `start` on, or an equal one that is there already: its label.
     fn intern(&mut self, start: usize, new_label: impl FnOnce() -> Label) -> Label {
-        let mut hasher = FxHasher::default();
-        self.copies[start..].hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = self.by_hash.hasher().hash_one(&self.copies[start..]);
         let mut known = self.by_hash.get(&hash).copied();
         while let Some(index) = known {
             let list = &self.lists[index as usize];

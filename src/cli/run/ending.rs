@@ -4,13 +4,15 @@ use super::{Host, thrown};
 use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::module_file;
 use crate::cli::units::Span;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::Builder;
 
 /// Limits as the user gave them, for messages.
 pub struct Limits {
@@ -28,9 +30,12 @@ pub struct Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
-    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a Span>, store: &Store<Host>) -> Ending<'a> {
-        let timeout = timeout.map(|span| (span, interrupt_after(span, store)));
-        Ending { path, limits, timeout, interrupted: end_at_interrupt(store) }
+    /// # Errors
+    /// There is to be a timeout, and the system refuses the thread that waits for it.
+    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a Span>, store: &Store<Host>) -> Result<Ending<'a>> {
+        let elapsed = timeout.map(|span| interrupt_after(span, store).map(|elapsed| (span, elapsed))).transpose();
+        let timeout = elapsed.context("--timeout needs a thread")?;
+        Ok(Ending { path, limits, timeout, interrupted: end_at_interrupt(store) })
     }
 
     /// The exit status for an error of the guest, after saying on stderr what happened.
@@ -95,7 +100,7 @@ impl<'a> Ending<'a> {
 }
 
 /// SIGINT ends the guest, in compiled code or in a wait; the flag says that it did. Where the signal cannot be
-/// watched it ends the process as ever. Whoever started us with SIGINT ignored (`nohup`, a job in the background of a
+/// watched, since the system refuses a thread, it ends the process as ever. Whoever started us with SIGINT ignored (`nohup`, a job in the background of a
 /// script) wants it ignored.
 fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -104,14 +109,19 @@ fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
     }
     let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
     let flag = interrupted.clone();
-    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
-        std::thread::spawn(move || {
-            if signals.forever().next().is_some() {
-                flag.store(true, Ordering::SeqCst);
-                guest.interrupt();
-                waits.interrupt();
-            }
-        });
+    // The thread itself begins to watch, so that nothing is changed if there is none.
+    let (watches, is_watching) = mpsc::channel();
+    let watch = move || {
+        let signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]);
+        let _ = watches.send(());
+        if signals.is_ok_and(|mut signals| signals.forever().next().is_some()) {
+            flag.store(true, Ordering::SeqCst);
+            guest.interrupt();
+            waits.interrupt();
+        }
+    };
+    if Builder::new().spawn(watch).is_ok() {
+        let _ = is_watching.recv();
     }
     interrupted
 }
@@ -124,15 +134,15 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// A thread that ends the guest after `span`; the flag says that it did.
-fn interrupt_after(span: &Span, store: &Store<Host>) -> Arc<AtomicBool> {
+fn interrupt_after(span: &Span, store: &Store<Host>) -> io::Result<Arc<AtomicBool>> {
     let elapsed = Arc::new(AtomicBool::new(false));
     let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
     let (flag, duration) = (elapsed.clone(), span.duration);
-    std::thread::spawn(move || {
+    Builder::new().spawn(move || {
         std::thread::sleep(duration);
         flag.store(true, Ordering::SeqCst);
         guest.interrupt();
         waits.interrupt();
-    });
-    elapsed
+    })?;
+    Ok(elapsed)
 }

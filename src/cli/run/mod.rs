@@ -102,7 +102,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, trace.as_ref(), None)?;
     let linker = args.linker(&engine, preloads.iter().chain([&module]))?;
     let program = Program { args, preloads: &preloads, module: &module, call };
-    let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
+    let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store)?;
     let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
     let status = outcome.and_then(|outcome| match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -88,16 +88,21 @@ impl Activation {
 
     /// Where this guest waits.
     pub fn exit(&self) -> Exit {
-        let word = |at: usize| self.words[at].narrow::<usize>();
-        let sp = word(const { position(EXIT_SP) });
-        Exit {
-            pc: word(const { position(EXIT_PC) }),
-            fp: word(const { position(EXIT_FP) }),
-            sp,
-            regs: word(const { position(EXIT_REGS) }),
-            slot: sp.wrapping_sub(8),
-        }
+        exit_of(|word| self.words[position(word)])
     }
+}
+
+/// Where the guest waits that the hot words are of.
+#[inline]
+pub(super) fn current_exit(hot: Hot) -> Exit {
+    exit_of(|word| hot.get(word))
+}
+
+#[inline]
+fn exit_of(word: impl Fn(i32) -> u64) -> Exit {
+    let word = |disp| word(disp).narrow::<usize>();
+    let sp = word(EXIT_SP);
+    Exit { pc: word(EXIT_PC), fp: word(EXIT_FP), sp, regs: word(EXIT_REGS), slot: sp.wrapping_sub(8) }
 }
 
 /// An entry begins or is over: what is dead there is made useless, where assertions are on.

@@ -139,7 +139,7 @@ impl Frames {
     }
 
     pub(super) fn exit(&self) -> Exit {
-        Activation::save(self.hot).exit()
+        activation::current_exit(self.hot)
     }
 
     /// All frames, innermost first, of all activations.

@@ -11,7 +11,7 @@ use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::CallLayout;
 use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// The stubs that exist once.
@@ -86,7 +86,7 @@ pub(crate) struct Trampolines {
 
 #[derive(Debug, Default)]
 struct State {
-    known: FxHashMap<(Trampoline, LayoutKey), usize>,
+    known: HashMap<(Trampoline, LayoutKey), usize>,
     batches: Vec<Mapping>,
 }
 

@@ -7,6 +7,7 @@ use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_D
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
 use heapwood_module::{CompositeType, ExportIndex};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What an edge is called.
@@ -51,7 +52,8 @@ pub(super) struct Names<'a> {
     /// The number of the first string.
     first: u32,
     strings: Vec<Arc<str>>,
-    numbers: FxHashMap<Arc<str>, u32>,
+    /// Names are the guest's: the hasher has a random key.
+    numbers: HashMap<Arc<str>, u32>,
     /// Instance and type index that names a type.
     sources: FxHashMap<u32, (usize, u32)>,
     types: FxHashMap<u32, TypeNames>,
@@ -73,7 +75,7 @@ impl<'a> Names<'a> {
             }
         }
         let globals = vec![None; store.guest.globals.len()];
-        let (strings, numbers, types) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
+        let (strings, numbers, types) = (Vec::new(), HashMap::new(), FxHashMap::default());
         let mut names = Names { store, first, strings, numbers, sources, types, globals };
         names.name_globals();
         names

@@ -24,6 +24,7 @@ pub(crate) use signature::{Signature, slots};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::interrupt::InterruptHandle;
+use std::marker::PhantomData;
 
 /// Bytes that the runtime writes for a guest between two looks whether it is to stop.
 pub(crate) const PIECE_BYTES: u64 = 64 << 10;
@@ -35,8 +36,19 @@ pub(crate) const PIECE_BYTES: u64 = 64 << 10;
 /// signal handlers (`sigaltstack`) is kept if ours fit on it (what the kernel writes and 4 KiB); a smaller one gives way
 /// until the outermost entry is over; a thread without one gets one until it ends. An entry needs 128 KiB of the
 /// thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)).
+///
+/// A store is invariant in `T`: host functions take its data by their own type.
+///
+/// ```compile_fail
+/// use heapwood_vm::Store;
+/// type Any = for<'a> fn(&'a str) -> &'static str;
+/// fn narrower(store: Store<Any>) -> Store<fn(&'static str) -> &'static str> {
+///     store
+/// }
+/// ```
 pub struct Store<T: 'static> {
     inner: Box<StoreInner<T>>,
+    invariant: PhantomData<fn(T) -> T>,
 }
 
 /// What [`StoreContextMut`] points to. The runtime finds the whole from its first field.
@@ -60,7 +72,8 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// The configuration of the heap is impossible, or the system refuses address space.
     pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
-        Ok(Store { inner: Box::new(StoreInner { opaque: StoreOpaque::new(engine)?, data }) })
+        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine)?, data });
+        Ok(Store { inner, invariant: PhantomData })
     }
 
     /// The engine.

@@ -4,9 +4,13 @@
 //! temporaries and reads them again afterwards.
 
 use super::Stop;
-use crate::store::{StoreOpaque, sub_slice};
+use crate::store::{StoreOpaque, pieces_of, sub_slice};
 use crate::trap::TrapKind;
 use heapwood_gc_abi::{Narrow, ObjectKind, RawRef, TypeId};
+use std::ops::Range;
+
+/// Elements that are filled or copied between two looks for an interrupt: some milliseconds.
+const BULK_ELEMENTS: u32 = 1 << 20;
 
 /// A struct that is too large for inline allocation.
 pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, ty: TypeId) -> Result<u64, Stop> {
@@ -59,6 +63,27 @@ fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
     store.heap.descriptor_of(array).elem_shift()
 }
 
+/// Does a piece of an operation on `len` elements after the other, from the last one on if `backwards`, and looks for an
+/// interrupt before each, unless they are few. Nothing may collect in between.
+fn in_pieces(
+    store: &mut StoreOpaque,
+    len: u32,
+    backwards: bool,
+    mut piece: impl FnMut(&mut StoreOpaque, u32, u32),
+) -> Result<(), Stop> {
+    if len <= BULK_ELEMENTS {
+        piece(store, 0, len);
+        return Ok(());
+    }
+    let mut checked = |Range { start, end }: Range<u64>| {
+        store.check_interrupt()?;
+        piece(store, start.narrow(), (end - start).narrow());
+        Ok(())
+    };
+    let mut pieces = pieces_of(len.into(), BULK_ELEMENTS.into());
+    if backwards { pieces.rev().try_for_each(&mut checked) } else { pieces.try_for_each(&mut checked) }
+}
+
 /// `array.copy`.
 pub(super) fn copy(
     store: &mut StoreOpaque,
@@ -75,8 +100,12 @@ pub(super) fn copy(
     }
     check(store, from, from_index, len)?;
     check(store, to, to_index, len)?;
-    store.heap.array_copy(to, to_index, from, from_index, len);
-    after_log(store);
+    // As with elements that overlap, no piece may overwrite what another one still has to copy.
+    let backwards = to == from && to_index > from_index;
+    in_pieces(store, len, backwards, |store, start, len| {
+        store.heap.array_copy(to, to_index + start, from, from_index + start, len);
+        after_log(store);
+    })?;
     Ok(0)
 }
 
@@ -92,7 +121,8 @@ pub(super) fn fill(
 ) -> Result<u64, Stop> {
     check(store, array, index, len)?;
     if store.heap.descriptor_of(array).kind() != ObjectKind::ArrayRef {
-        store.heap.array_fill_bits(array, index, len, low as u128 | (high as u128) << 64);
+        let bits = low as u128 | (high as u128) << 64;
+        in_pieces(store, len, false, |store, start, len| store.heap.array_fill_bits(array, index + start, len, bits))?;
         return Ok(0);
     }
     let (mut array, mut value) = (array, low.narrow());
@@ -103,8 +133,10 @@ pub(super) fn fill(
         (array, value) = (store.guest.temporaries[mark], store.guest.temporaries[mark + 1]);
         store.guest.temporaries.truncate(mark);
     }
-    store.heap.array_fill_ref(array, index, len, value);
-    after_log(store);
+    in_pieces(store, len, false, |store, start, len| {
+        store.heap.array_fill_ref(array, index + start, len, value);
+        after_log(store);
+    })?;
     Ok(0)
 }
 
