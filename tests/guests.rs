@@ -34,13 +34,9 @@ const MODES: [Mode; 8] = [
     },
     Mode {
         name: "stress1000003",
-        options: &["--gc-stress", "1000003", "--gc-verify"],
-        // The whole heap is verified around every minor, for minutes in a build with assertions: `.ci/run` does it with the
-        // command as it is shipped, and not for the optimized modules as well.
-        applies: |case| {
-            let is_short = !cfg!(debug_assertions) && !case.name.ends_with(".opt");
-            case.is_kotlin && case.allocates_much() && is_short
-        },
+        // With a large nursery, since the whole heap is verified around every minor.
+        options: &["--gc-stress", "1000003", "--gc-verify", "--gc-nursery", "8m"],
+        applies: |case| case.is_kotlin && case.allocates_much() && !case.name.ends_with(".opt"),
     },
     Mode {
         name: "stress1",
