@@ -14,7 +14,7 @@ use crate::minor::CHUNK_REFS;
 use crate::raw::object::{ObjectReference, is_young, ref_count};
 use heapwood_gc_abi::header::UNLOGGED;
 use heapwood_gc_abi::space::{CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// Chunks above which a fill with a young value should be preceded by a promote-all.
 const FILL_CHUNKS_MAX: u32 = 64;
@@ -56,7 +56,7 @@ impl Heap {
         let fresh = ObjectReference(object);
         let header = self.memory.header(fresh);
         let references = ref_count(self.memory, fresh, self.memory.descriptor(TypeId::of_header(header)));
-        if header & UNLOGGED == 0 || references == 0 {
+        if header & UNLOGGED == 0 || references == 0 || active(Mutant::FreshObjectNotLogged) {
             return;
         }
         #[cfg(debug_assertions)]
@@ -64,7 +64,8 @@ impl Heap {
         if self.descriptor_of(object).kind() != ObjectKind::ArrayRef || !self.logs_chunks(object) {
             return self.log(object);
         }
-        for chunk in 0..references.div_ceil(CHUNK_REFS) {
+        let chunks = if active(Mutant::FreshArrayLoggedInPart) { 1 } else { references.div_ceil(CHUNK_REFS) };
+        for chunk in 0..chunks {
             self.log_chunk(object, chunk);
         }
         self.after_log();
@@ -116,7 +117,7 @@ impl Heap {
     }
 
     fn after_log(&mut self) {
-        if self.log.is_full() && !self.wants_collection {
+        if self.log.is_full() && !self.wants_collection && !active(Mutant::FullLogNotTold) {
             self.wants_collection = true;
             self.set_limit(0);
         }
@@ -130,7 +131,7 @@ impl Heap {
     /// The barrier of a struct's field.
     #[inline]
     pub(crate) fn barrier(&mut self, host: RawRef) {
-        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 {
+        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 && !active(Mutant::FieldWriteNotLogged) {
             self.log(host);
         }
     }
@@ -138,7 +139,7 @@ impl Heap {
     /// The barrier of an array's element.
     #[inline]
     pub(crate) fn barrier_element(&mut self, host: RawRef, index: u32) {
-        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 {
+        if self.memory.header(ObjectReference(host)) & UNLOGGED != 0 && !active(Mutant::ElementWriteNotLogged) {
             self.log_array_element(host, index);
         }
     }
@@ -195,17 +196,17 @@ impl Heap {
         let (target, target_bytes) = self.element_range(to, to_index, length);
         assert_eq!(bytes, target_bytes, "arrays of different element sizes");
         let is_ref = self.descriptor_of(to).kind() == ObjectKind::ArrayRef;
-        if is_ref {
+        if is_ref && !active(Mutant::CopyNotShaded) {
             self.snapshot_elements(to, to_index, to_index + length);
         }
-        if is_ref && !self.is_clean(from, from_index, from_index + length) {
+        if is_ref && !self.is_clean(from, from_index, from_index + length) && !active(Mutant::CopyNotLogged) {
             self.barrier_range(to, to_index, to_index + length, |heap, start, end| {
                 let shift = |index: u32| index - to_index + from_index;
                 heap.may_hold_young(from, shift(start), shift(end))
             });
         }
         self.memory.move_bytes(source, target, bytes);
-        if is_ref {
+        if is_ref && !active(Mutant::CopyNotNoted) {
             self.note_range(to, to_index, to_index + length);
         }
     }
@@ -220,8 +221,10 @@ impl Heap {
     pub fn array_fill_ref(&mut self, array: RawRef, index: u32, length: u32, value: RawRef) {
         debug_assert_eq!(self.descriptor_of(array).kind(), ObjectKind::ArrayRef);
         let (start, _) = self.element_range(array, index, length);
-        self.snapshot_elements(array, index, index + length);
-        self.barrier_range(array, index, index + length, |_, _, _| is_young(value));
+        if !active(Mutant::FillNotShaded) {
+            self.snapshot_elements(array, index, index + length);
+        }
+        self.barrier_range(array, index, index + length, |_, _, _| is_young(value) && !active(Mutant::FillNotLogged));
         self.memory.fill_words((start / 4) as u32, length, value);
         self.note_range(array, index, index + length);
     }

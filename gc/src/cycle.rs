@@ -27,7 +27,7 @@ use crate::recorded::Dropping;
 use crate::roots::{RootProvider, RootVisitor, RootWork};
 use crate::sweep;
 use crate::verify::When;
-use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 
 /// Fields between two looks at the clock.
 const PORTION_FIELDS: u64 = 500;
@@ -215,7 +215,7 @@ impl Heap {
     /// The snapshot of an object's fields, before its first store since the last collection.
     #[inline]
     pub(crate) fn snapshot_object(&mut self, object: ObjectReference) {
-        if self.cycle.marking && !self.is_new(object.0) {
+        if self.cycle.marking && !self.is_new(object.0) && !active(Mutant::FirstStoreNotShaded) {
             let memory = self.memory;
             let id = TypeId::of_header(memory.header(object));
             memory.each_slot(object, id, memory.descriptor(id), |slot| self.shade(memory.slot(slot)));
@@ -295,8 +295,8 @@ impl Heap {
     }
 
     fn is_marked_through(&mut self) -> bool {
-        !self.cycle.roots_left
-            && self.cycle.shaded.is_empty()
+        (!self.cycle.roots_left || active(Mutant::RootsLeftBehind))
+            && (self.cycle.shaded.is_empty() || active(Mutant::ShadedLeftBehind))
             && self.loan.marker().grey.is_empty()
             && self.loan.is_inbox_empty()
     }

@@ -12,8 +12,8 @@
 
 use crate::mark::{EPOCH_MASK, Marker, WAITING, is_marked};
 use crate::raw::object::{ObjectReference, is_old};
-use heapwood_gc_abi::RawRef;
 use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_LINK_OFFSET, EPHEMERON_VALUE_OFFSET};
+use heapwood_gc_abi::{Mutant, RawRef, active};
 
 /// In the high half of a grey entry: an ephemeron that was scanned before.
 const WOKEN: u64 = 1 << 32;
@@ -29,7 +29,7 @@ impl Marker {
         let value = memory.word_acquire(ephemeron.0 + EPHEMERON_VALUE_OFFSET / 4);
         let link_word = ephemeron.0 + EPHEMERON_LINK_OFFSET / 4;
         let link = memory.word(link_word);
-        if !is_old(key) || is_marked(memory, self.epoch, key) {
+        if !is_old(key) || is_marked(memory, self.epoch, key) || active(Mutant::EphemeronValueStrong) {
             self.shade(value);
             memory.set_word(link_word, 0);
             if link & !LINKED != 0 {
@@ -66,7 +66,7 @@ impl Marker {
     #[inline(never)]
     pub(crate) fn wake(&mut self, key: RawRef) {
         let first = self.waiting.take(key);
-        if first != 0 {
+        if first != 0 && !active(Mutant::EphemeronNotWoken) {
             // It may push more than the field that it was found through.
             self.work.fields += 1;
             self.grey.push(self.memory, first as u64 | WOKEN);

@@ -21,7 +21,7 @@ use crate::raw::object::{ObjectReference, is_young, ref_count};
 use crate::recorded::Noticed;
 use heapwood_gc_abi::header::{AGED, FORWARDED, UNLOGGED};
 use heapwood_gc_abi::space::FRESH_ARRAY_BYTES_MAX;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// Most edges at a time: 32 KiB.
 pub const EDGES_MAX: usize = 4096;
@@ -60,7 +60,8 @@ impl Minor<'_> {
         if descriptor.is_small() && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs()) {
             return to.0;
         }
-        if descriptor.ref_count() != 0 || descriptor.kind() == ObjectKind::ArrayRef {
+        let is_array = descriptor.kind() == ObjectKind::ArrayRef && !active(Mutant::PromotedArrayNotScanned);
+        if descriptor.ref_count() != 0 || is_array {
             self.stack.push(to.0);
         }
         to.0
@@ -98,7 +99,7 @@ impl Minor<'_> {
             if header & FORWARDED != 0 {
                 let to = header & !FORWARDED;
                 memory.set_word(slot, to);
-                if AGE && is_young(to) && is_in_old_space(slot) {
+                if AGE && is_young(to) && is_in_old_space(slot) && !active(Mutant::EdgeToAgedNotLogged) {
                     self.log_whole(ObjectReference(slot - edge.word));
                 }
                 continue;

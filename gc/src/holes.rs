@@ -13,7 +13,7 @@ use crate::raw::block::BlockState;
 use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS};
 use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
-use heapwood_gc_abi::TypeId;
+use heapwood_gc_abi::{Mutant, TypeId, active};
 
 /// What sweeping a block found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +64,8 @@ pub fn sweep_block(memory: Memory, epoch: u8, poison: bool, block: u32) -> Swept
 fn end_of(memory: Memory, object: Option<ObjectReference>) -> Option<u32> {
     let object = object?;
     let descriptor = memory.descriptor(TypeId::of_header(memory.header(object)));
-    Some(object.0 + memory.object_bytes(object, descriptor) as u32 / 4)
+    let overlap = 2 * active(Mutant::HoleOverLastObject) as u32;
+    Some(object.0 + memory.object_bytes(object, descriptor) as u32 / 4 - overlap)
 }
 
 /// Clears the old marks of a block and calls `visit` with its marked objects in order.
@@ -76,7 +77,7 @@ fn walk_marks(memory: Memory, start: u32, epoch: u8, mut visit: impl FnMut(Objec
         // One bit for each current mark: an epoch is 1 or 2.
         let mut current = marks >> (epoch - 1) & 0x0101_0101_0101_0101;
         let kept = marks & (current * 0xff);
-        if kept != marks {
+        if kept != marks && !active(Mutant::OldMarksKept) {
             memory.set_mark_group(granule, kept);
         }
         while current != 0 {

@@ -11,6 +11,7 @@ use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_young};
 use crate::raw::side::SideVec;
 use heapwood_gc_abi::layout::HOST_VALUE_INDEX_OFFSET;
+use heapwood_gc_abi::{Mutant, active};
 
 /// Most cells of a heap, the dead ones of the queue included.
 const CELLS_MAX: usize = 16 << 20;
@@ -73,7 +74,7 @@ impl HostCells {
 
 /// Puts the index of a dead cell on the queue.
 fn bury(dead: &mut SideVec<u32>, memory: Memory, fate: Fate) {
-    if let Fate::Dead(cell) = fate {
+    if let (Fate::Dead(cell), false) = (fate, active(Mutant::DeadHostValueKept)) {
         let pushed = dead.push(memory.word(cell + HOST_VALUE_INDEX_OFFSET / 4));
         debug_assert!(pushed, "room was made");
     }

@@ -25,7 +25,7 @@ use crate::roots::RootVisitor;
 use crate::waiting::Waiting;
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::header::LARGE;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 use std::ops::Range;
 
 /// Bits of a mark byte that hold the epoch.
@@ -111,6 +111,9 @@ impl Grey {
     #[inline(never)]
     fn defer(&mut self, memory: Memory, reference: RawRef) {
         self.overflows += 1;
+        if active(Mutant::OverflowForgotten) {
+            return;
+        }
         let block = block_of(reference);
         self.deferred_from = self.deferred_from.min(block);
         memory.block(block).set_overflowed(true);
@@ -152,7 +155,7 @@ impl Grey {
         }
         let length = memory.array_length(object);
         let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
-        if end < length {
+        if end < length && !active(Mutant::LongArrayMarkedInPart) {
             self.push(memory, object.0 as u64 | (end as u64) << 32);
         }
         work.fields += (end - start) as u64 + 1;

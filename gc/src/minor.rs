@@ -19,9 +19,9 @@ use crate::raw::side::LentStack;
 use crate::raw::types::TypeInfo;
 use crate::recorded::{Dropping, Noticed, Recorded};
 use crate::roots::{FrameScope, RootCursor, RootProvider, RootVisitor, RootWork};
-use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::header::{FORWARDED, UNLOGGED};
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, chunk_state_bit, chunk_state_index};
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// Entries of the log whose hosts are asked for ahead.
 const PREFETCH_AHEAD: usize = 8;
@@ -131,6 +131,7 @@ impl Minor<'_> {
                     if self.recorded.is_on() {
                         self.recorded.note_elements(self.memory, host, chunk * CHUNK_REFS, end, Noticed::Log);
                     }
+                    let end = end - active(Mutant::ChunkLoggedShort) as u32;
                     self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| {
                         self.copy_from_slot::<false>(slot, false);
                     });
@@ -194,7 +195,7 @@ impl Minor<'_> {
             }
             let mut young = false;
             memory.each_slot(object, id, descriptor, |slot| young |= self.copy_from_slot::<AGE>(slot, may_age));
-            if AGE && young && !may_age {
+            if AGE && young && !may_age && !active(Mutant::PromotedObjectNotLogged) {
                 self.log_whole(object);
             }
         }
@@ -234,7 +235,8 @@ struct Evacuate<'a, 'b, const AGE: bool>(&'a mut Minor<'b>);
 
 impl<const AGE: bool> RootVisitor for Evacuate<'_, '_, AGE> {
     fn slot(&mut self, slot: &mut RawRef) {
-        if is_young(*slot) {
+        let was_moved = |memory: Memory, root| memory.header(ObjectReference(root)) & FORWARDED != 0;
+        if is_young(*slot) && !(active(Mutant::RootLeftBehind) && was_moved(self.0.memory, *slot)) {
             *slot = self.0.evacuate::<AGE>(*slot, AGE);
         }
     }

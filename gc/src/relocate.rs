@@ -17,7 +17,7 @@ use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot};
 use crate::recorded::{Noticed, Recorded};
 use heapwood_gc_abi::header::{FORWARDED, LARGE, PINNED, UNLOGGED};
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// Words that are asked for ahead.
 const PREFETCH_AHEAD: usize = 12;
@@ -71,7 +71,10 @@ impl Relocation<'_> {
             memory.block(block).set_marked_units(kept_units);
         }
         members().for_each(|block| self.follow_from_copies(block));
-        self.work.words += follow_noted(memory, self.marking, group) + follow_noted(memory, self.own, group);
+        self.work.words += follow_noted(memory, self.marking, group);
+        if !active(Mutant::OwnEdgesNotFollowed) {
+            self.work.words += follow_noted(memory, self.own, group);
+        }
         // Nothing leads there any more but what is left of objects that have moved.
         members().for_each(|block| memory.block(block).set_group(EMPTIED));
     }
@@ -84,7 +87,8 @@ impl Relocation<'_> {
             debug_assert!(header & (FORWARDED | UNLOGGED) == UNLOGGED, "{:#x} has the header {header:#x}", object.0);
             let descriptor = memory.descriptor(TypeId::of_header(header));
             let bytes = memory.object_bytes(object, descriptor) as u32;
-            let stays = header & (PINNED | LARGE) != 0 || is_listed(descriptor.kind());
+            let is_listed = is_listed(descriptor.kind()) && !active(Mutant::ListedCellsMove);
+            let stays = header & (PINNED | LARGE) != 0 || is_listed;
             match if stays { None } else { self.old.allocate(bytes) } {
                 Some(to) => {
                     memory.copy_object(object.0, to.0, bytes);

@@ -25,7 +25,7 @@ use crate::relocate::{Relocation, RelocationWork};
 use crate::roots::RootProvider;
 use crate::sweep;
 use crate::verify::When;
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{Mutant, RawRef, active};
 
 /// Most bytes alive in the blocks of a group: what one stop copies at most.
 pub const GROUP_BYTES: u64 = 48 << 10;
@@ -427,7 +427,9 @@ impl Heap {
     /// are to be emptied. Never collects.
     #[inline]
     pub fn root_written(&mut self, reference: RawRef) {
-        self.sparse.window_of_roots().drop_block_of(self.memory, reference);
+        if !active(Mutant::RootWrittenNotTold) {
+            self.sparse.window_of_roots().drop_block_of(self.memory, reference);
+        }
     }
 
     /// The same for many.

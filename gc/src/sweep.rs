@@ -25,7 +25,7 @@ use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::waiting::Waiting;
 use crate::weak_cells::WeakCells;
-use heapwood_gc_abi::TypeId;
+use heapwood_gc_abi::{Mutant, TypeId, active};
 
 /// Costs are in blocks swept, times this.
 const BLOCK_COST: u64 = 32;
@@ -98,7 +98,8 @@ impl Sweeper<'_> {
     fn next_block(&mut self) -> u64 {
         let (memory, epoch) = (self.cage.memory(), self.old.epoch);
         let block = self.old.sweep_cursor;
-        let is_dead_run = memory.mark(block_start(block)) & EPOCH_MASK != epoch;
+        let is_marked = memory.mark(block_start(block)) & EPOCH_MASK == epoch;
+        let is_dead_run = !is_marked || active(Mutant::LargeObjectFreed);
         let entry = memory.block(block);
         let is_new = entry.epoch() == epoch;
         match entry.state() {

@@ -17,7 +17,7 @@ use crate::raw::object::{ObjectReference, is_old, is_young};
 use heapwood_gc_abi::layout::{
     EPHEMERON_KEY_OFFSET, EPHEMERON_LINK_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET,
 };
-use heapwood_gc_abi::{ObjectKind, RawRef};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, active};
 
 /// Most weak cells of a heap.
 const WEAK_MAX: usize = 8 << 20;
@@ -78,7 +78,8 @@ impl WeakCells {
             let Fate::Alive(cell) = fate else { return false };
             let referent = memory.word(cell + REFERENT);
             if is_young(referent) {
-                memory.set_word(cell + REFERENT, moved(memory, referent).unwrap_or(0));
+                let now = moved(memory, referent).filter(|_| !active(Mutant::WeakCellForgetsTheMoved));
+                memory.set_word(cell + REFERENT, now.unwrap_or(0));
             }
             is_young(memory.word(cell + REFERENT))
         });
@@ -98,7 +99,8 @@ impl WeakCells {
             let referent = memory.word(cell + REFERENT);
             if is_old(referent) {
                 let now = moved(memory, referent).unwrap_or(referent);
-                memory.set_word(cell + REFERENT, if is_dead(memory, epoch, now) { 0 } else { now });
+                let is_dead = is_dead(memory, epoch, now) && !active(Mutant::WeakCellNamesTheDead);
+                memory.set_word(cell + REFERENT, if is_dead { 0 } else { now });
             }
             memory.word(cell + REFERENT) != 0
         });
@@ -188,7 +190,7 @@ impl Heap {
     /// Whether the last marking found what a cell names dead, and it was not cleared yet.
     #[inline]
     pub(crate) fn is_dead_referent(&self, reference: RawRef) -> bool {
-        self.weak.is_pending() && is_dead(self.memory, self.old.epoch, reference)
+        !active(Mutant::PendingCellRead) && self.weak.is_pending() && is_dead(self.memory, self.old.epoch, reference)
     }
 
     #[inline]

@@ -4,6 +4,7 @@
 //! holds. Lists are emptied and used again, so what a thread held once, it holds on. What the validator keeps comes on top:
 //! some 40 bytes for each open block, 4 for each operand.
 
+use heapwood_gc_abi::{Mutant, active};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The budget of one module.
@@ -38,7 +39,11 @@ impl Budget {
     /// Now it is exceeded.
     pub fn take(&self, bytes: u64) -> Result<(), BudgetExceeded> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if used <= self.limit { Ok(()) } else { Err(BudgetExceeded { used, limit: self.limit }) }
+        if used <= self.limit || active(Mutant::BudgetNotKept) {
+            Ok(())
+        } else {
+            Err(BudgetExceeded { used, limit: self.limit })
+        }
     }
 
     /// A holder has this many bytes now.

@@ -1,6 +1,6 @@
 //! `heapwood --version`.
 
-use heapwood::{FEATURES, MAX_STACK_DEFAULT, TEST_HOOKS};
+use heapwood::{FEATURES, MAX_STACK_DEFAULT, MUTANTS, TEST_HOOKS};
 
 /// One line; with `verbose` what a bug report needs.
 pub fn print(verbose: bool) {
@@ -19,7 +19,7 @@ pub fn print(verbose: bool) {
     println!("features off: {}", named(false));
     println!("--max-stack: {}m", MAX_STACK_DEFAULT >> 20);
     println!("--gc: generational");
-    if let Some(built_with) = TEST_HOOKS {
+    for built_with in [TEST_HOOKS, MUTANTS].into_iter().flatten() {
         println!("{built_with}");
     }
 }

@@ -37,6 +37,8 @@ impl Finished {
 pub fn heapwood() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapwood"));
     command.env_clear().stdin(Stdio::null());
+    // A mutant that is to be there is to be there in the command.
+    command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HEAPWOOD_MUTANT")));
     command
 }
 

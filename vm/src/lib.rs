@@ -63,3 +63,6 @@ pub use weak::{WeakEntry, WeakRoot};
 /// What `heapwood --version -v` says of a build that has the feature `test-hooks`, which no shipped build has.
 pub const TEST_HOOKS: Option<&str> =
     if cfg!(feature = "test-hooks") { Some("heapwood: built with test-hooks") } else { None };
+
+/// The same of a build that has mutants (`heapwood_gc_abi::mutant`).
+pub const MUTANTS: Option<&str> = if cfg!(heapwood_mutants) { Some("heapwood: built with mutants") } else { None };

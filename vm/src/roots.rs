@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId};
-use heapwood_gc_abi::{RawRef, low32};
+use heapwood_gc_abi::{Mutant, RawRef, active, low32};
 use parking_lot::Mutex;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -133,7 +133,9 @@ impl RootSet {
     pub fn get<T>(&self, rooted: &Rooted<T>) -> Result<RawRef> {
         rooted.store.check(self.store, "a reference")?;
         match self.scoped.get(rooted.index as usize) {
-            Some(entry) if entry.generation == halves(rooted.generation) => Ok(entry.reference),
+            Some(entry) if entry.generation == halves(rooted.generation) || active(Mutant::StaleHandleRead) => {
+                Ok(entry.reference)
+            }
             _ => Err(Error::usage("a reference was used after the end of its scope")),
         }
     }
@@ -154,7 +156,7 @@ impl RootSet {
         if let Some(Unseen { scoped, .. }) = &mut self.unseen {
             let dropped = scoped.start.max(mark)..scoped.end;
             *scoped = scoped.start.min(mark)..scoped.end.min(mark);
-            if !dropped.is_empty() {
+            if !dropped.is_empty() && !active(Mutant::ScopeEndNotShaded) {
                 self.scoped[dropped].iter().map(|entry| entry.reference).for_each(shade);
             }
         }

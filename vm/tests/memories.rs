@@ -434,6 +434,35 @@ fn block_operations_reach_64_gib() {
     }
 }
 
+/// The runtime works in pieces of 16 MiB; the bounds are those of the whole.
+#[test]
+fn block_operations_beyond_the_end_change_nothing() {
+    const PAGES: usize = 300;
+    let engine = engine(true);
+    let text = format!(
+        r#"(module (memory (export "m") {PAGES})
+            (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 7) (local.get 1)))
+            (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2))))"#
+    );
+    let module = module(&engine, &text);
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let memory = instance.get_memory(&mut store, "m").unwrap();
+    let image: Vec<u8> = (0..PAGES << 16).map(|at| (at >> 8) as u8 ^ at as u8).collect();
+    memory.write(&mut store, 0, &image).unwrap();
+    let fill = instance.get_typed_func::<(i32, i32), ()>(&mut store, "fill").unwrap();
+    let copy = instance.get_typed_func::<(i32, i32, i32), ()>(&mut store, "copy").unwrap();
+    let size = image.len() as i32;
+    let out = Err(TrapKind::MemoryOutOfBounds);
+    for (at, len) in [(0, size + 1), (1, size), (5, -1), (0, -1)] {
+        assert_eq!(fill.call(&mut store, (at, len)).map_err(trap), out, "fill of {len} at {at}");
+        for (to, from) in [(at, 0), (0, at), (at, at)].into_iter().filter(|ends| ends.0.max(ends.1) == at) {
+            assert_eq!(copy.call(&mut store, (to, from, len)).map_err(trap), out, "copy of {len} from {from} to {to}");
+        }
+        assert!(memory.data(&store) == image, "bytes were written before the end was seen");
+    }
+}
+
 #[test]
 fn growth_beyond_the_limit_is_refused() {
     for guard in [true, false] {

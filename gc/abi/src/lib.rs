@@ -2,7 +2,8 @@
 //!
 //! The compiler (`heapwood-jit`), the collector (`heapwood-gc`) and the runtime (`heapwood-vm`) all derive from
 //! these facts; none of them states a number of its own. This crate has no dependencies and no behaviour beyond
-//! arithmetic on layouts, and conversions between integers that state what is relied on ([`Narrow`]).
+//! arithmetic on layouts, and conversions between integers that state what is relied on ([`Narrow`]). Since all of them
+//! know it, the table of faults that can be built in is here as well ([`mutant`]).
 //!
 //! Invariants that hold everywhere:
 //! 1. A reference is a `u32`: 0 is null, bit 0 set is an i31, else the object starts at `heap_base + ref * 4`
@@ -14,12 +15,14 @@ pub mod descriptor;
 pub mod header;
 pub mod hot;
 pub mod layout;
+pub mod mutant;
 mod narrow;
 pub mod space;
 
 pub use descriptor::{Descriptor, ObjectKind};
 pub use header::TypeId;
 pub use layout::{FieldKind, StructLayout};
+pub use mutant::{Mutant, active};
 pub use narrow::{Narrow, disp, low8, low16, low32};
 
 /// A reference as compiled code holds it: see invariant 1 of this crate.

@@ -6,7 +6,7 @@ use super::types::TypeInfo;
 use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN};
 use heapwood_gc_abi::space::REACH_BYTES;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// A reference to an object: neither null nor an i31.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -94,7 +94,7 @@ impl Memory {
                     visit(Slot(object.0.wrapping_add(map.trailing_zeros())));
                     map &= map - 1;
                 }
-                if descriptor.ref_map_tail() != 0 {
+                if descriptor.ref_map_tail() != 0 && !active(Mutant::WideStructScannedInPart) {
                     self.each_tail_slot(object, id, descriptor, &mut visit);
                 }
             }

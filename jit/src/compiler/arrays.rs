@@ -12,7 +12,7 @@ use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, 
 use crate::asm::{Alu, Cond, Imm, Mem, Section, ShiftOp, Sse, Width};
 use crate::first_look::array_by_call;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
-use heapwood_gc_abi::{FieldKind, Narrow, hot, low32, space};
+use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, hot, low32, space};
 use heapwood_module::{StorageType, TypeIndex, ValType};
 
 impl Compiler<'_> {
@@ -178,7 +178,7 @@ impl Compiler<'_> {
             }
             StorageType::Val(ValType::I64) => {
                 self.asm.movd_to_xmm(Width::W64, SCRATCH_XMM, reg.as_gpr());
-                self.asm.pshufd(SCRATCH_XMM, 0x44);
+                self.asm.pshufd(SCRATCH_XMM, if active(Mutant::PatternOfOneHalf) { 0 } else { 0x44 });
             }
             StorageType::Val(ValType::F32) => {
                 self.asm.movaps(SCRATCH_XMM, reg.as_xmm());
@@ -254,13 +254,13 @@ impl Compiler<'_> {
         if let Some(constant) = index.imm32() {
             self.null_site(array, TrapKind::NullArray);
             self.asm.alu_mi(Width::W32, Alu::Cmp, length, constant);
-            self.asm.jcc(Cond::Be, out);
+            self.asm.jcc(if active(Mutant::ConstantIndexAtLength) { Cond::B } else { Cond::Be }, out);
             return Element::Const(constant.cast_unsigned());
         }
         let reg = self.in_gpr(index);
         self.null_site(array, TrapKind::NullArray);
         self.asm.alu_rm(Width::W32, Alu::Cmp, reg, length);
-        self.asm.jcc(Cond::Ae, out);
+        self.asm.jcc(if active(Mutant::ArrayIndexAtLength) { Cond::A } else { Cond::Ae }, out);
         Element::Reg(reg)
     }
 
@@ -315,7 +315,7 @@ impl Compiler<'_> {
         self.prepare_stored(to, &mut value);
         let object = self.in_gpr(&mut array);
         let element = self.check_index(&array, object, &mut index);
-        if storage.field_kind() == FieldKind::Ref {
+        if storage.field_kind() == FieldKind::Ref && !active(Mutant::ArraySetNotLogged) {
             self.barrier(object, Some(element));
         }
         let mem = self.element_mem(storage.field_kind(), object, element);

@@ -11,7 +11,7 @@ use super::state::{Owner, Reg};
 use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Locked, Mem, Unary, Width};
-use heapwood_gc_abi::{Narrow, low8, low32};
+use heapwood_gc_abi::{Mutant, Narrow, active, low8, low32};
 use heapwood_module::ValType;
 use wasmparser::MemArg;
 
@@ -168,7 +168,7 @@ impl Compiler<'_> {
 
     /// Traps unless address plus offset is a multiple of the access's size.
     fn check_alignment(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) {
-        if bytes == 1 {
+        if bytes == 1 || active(Mutant::MisalignedAtomic) {
             return;
         }
         let mask = bytes.narrow::<u8>() - 1;

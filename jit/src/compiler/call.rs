@@ -11,7 +11,7 @@ use crate::abi::{
 };
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
 use crate::operators::Facts;
-use heapwood_gc_abi::{Narrow, hot, layout};
+use heapwood_gc_abi::{Mutant, Narrow, active, hot, layout};
 use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 
 impl Compiler<'_> {
@@ -22,7 +22,8 @@ impl Compiler<'_> {
         if !self.framed {
             return 0;
         }
-        self.frame.ref_locals + self.refs_in_slots(self.refs_below())
+        let operands = if active(Mutant::SafePointHidesOperands) { 0 } else { self.refs_below() };
+        self.frame.ref_locals + self.refs_in_slots(operands)
     }
 
     /// Notes the return address just reached.
@@ -50,7 +51,8 @@ impl Compiler<'_> {
         self.facts.must(Facts::SLOW, "a slow path");
         self.may_collect(builtin);
         self.asm.call_mem(builtin_entry(builtin));
-        self.note_safe_point(ref_count, self.regs.refs.narrow(), None);
+        let refs = if active(Mutant::SlowPathHidesRegisters) { 0 } else { self.regs.refs.narrow() };
+        self.note_safe_point(ref_count, refs, None);
     }
 
     // ---- before a call
@@ -72,7 +74,7 @@ impl Compiler<'_> {
                 self.store_local(local);
             }
         }
-        if self.handler.is_some() {
+        if self.handler.is_some() && !active(Mutant::ConstantLostAtThrow) {
             for local in self.const_locals.clone() {
                 self.store_local(local);
             }
@@ -82,7 +84,8 @@ impl Compiler<'_> {
     /// Whether the local is read after a call that takes the operands from `keep` on.
     fn outlives_call(&self, local: u32, keep: usize) -> bool {
         let of_arguments = self.stack[keep..].iter().filter(|operand| operand.place == Place::Alias(local)).count();
-        self.look.last_use[local as usize] > self.op || self.locals[local as usize].aliases as usize > of_arguments
+        let is_operand = self.locals[local as usize].aliases as usize > of_arguments;
+        self.look.last_use[local as usize] > self.op || is_operand && !active(Mutant::AliasLostAtCall)
     }
 
     /// Asserts that the operator says so if the entry collects.
@@ -164,7 +167,8 @@ impl Compiler<'_> {
         self.facts.must(Facts::COLLECTS, "a collection in a guest");
         self.forget_clobbered();
         self.context_valid = false;
-        self.note_safe_point(self.safepoint_refs(), 0, self.handler);
+        let refs = self.safepoint_refs();
+        self.note_safe_point(refs.saturating_sub(active(Mutant::LastSlotOfCallMissing) as u32), 0, self.handler);
         let results = &self.info.types.func(ty).results;
         let popped = layout.arg_bytes;
         let mut moves = Moves::new();
@@ -246,12 +250,12 @@ impl Compiler<'_> {
         let cell = self.table_cell(table);
         let out = self.trap_label(TrapKind::UndefinedElement);
         self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH.narrow()));
-        self.asm.jcc(Cond::Ae, out);
+        self.asm.jcc(if active(Mutant::IndirectCallAtLength) { Cond::A } else { Cond::Ae }, out);
         self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS.narrow()));
         self.asm.load(Width::W32, reg, Mem::indexed(SCRATCH, reg, 2, 0));
         let element = self.info.tables[table as usize].element;
         let wanted = RefType::new(true, HeapType::Type(ty));
-        if self.info.types.ref_is_subtype(element, wanted) {
+        if self.info.types.ref_is_subtype(element, wanted) || active(Mutant::IndirectCallOfAnyType) {
             self.asm.test_rr(Width::W32, reg, reg);
             let null = self.trap_label(TrapKind::UninitializedElement);
             self.asm.jcc(Cond::E, null);
@@ -374,7 +378,7 @@ impl Compiler<'_> {
                 },
                 _ => {}
             }
-            ref_count += ty.is_ref() as u32;
+            ref_count += (ty.is_ref() && !active(Mutant::ColdCallHidesOperands)) as u32;
         }
         for reg in CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).chain((0..15).map(|x| Reg::xmm(Xmm(x)))) {
             if let Owner::Local(local) = self.regs.owner(reg) {

@@ -8,7 +8,7 @@ use super::structs::object_mem;
 use crate::abi::{CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, ShiftOp, Width};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
-use heapwood_gc_abi::{Descriptor, Narrow, ObjectKind, disp, header, low32, space};
+use heapwood_gc_abi::{Descriptor, Mutant, Narrow, ObjectKind, active, disp, header, low32, space};
 use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
 
 /// The reference type of a value (an operand of an unreachable path may have any type).
@@ -63,7 +63,8 @@ impl Compiler<'_> {
         if ty.nullable {
             let reg = self.in_gpr(&mut value);
             self.asm.test_rr(Width::W32, reg, reg);
-            self.branch_if(depth, Condition::Flags(Cond::E));
+            let null = if active(Mutant::NullBranchInverted) { Cond::Ne } else { Cond::E };
+            self.branch_if(depth, Condition::Flags(null));
         }
         self.push_value(ValType::Ref(ty.non_null()), value);
     }
@@ -110,7 +111,8 @@ impl Compiler<'_> {
             let trap = self.trap_label(TrapKind::NullI31);
             self.asm.jcc(Cond::E, trap);
         }
-        self.asm.shift_ri(Width::W32, if signed { ShiftOp::Sar } else { ShiftOp::Shr }, reg.as_gpr(), 1);
+        let shift = if signed && !active(Mutant::I31GetUnsigned) { ShiftOp::Sar } else { ShiftOp::Shr };
+        self.asm.shift_ri(Width::W32, shift, reg.as_gpr(), 1);
         self.push_reg(ValType::I32, reg);
     }
 
@@ -149,7 +151,7 @@ impl Compiler<'_> {
     /// is too deep for the display.
     fn compare_type_id(&mut self, ty: TypeIndex) -> bool {
         let depth = self.info.types.depth[ty as usize] as usize;
-        if self.info.types.is_final(ty) {
+        if self.info.types.is_final(ty) || active(Mutant::CastToExactTypeOnly) {
             self.asm.alu_ri32(Width::W32, Alu::Cmp, SCRATCH, 0);
         } else if depth < DISPLAY_DEPTH {
             self.asm.alu_mi32(Width::W32, Alu::Cmp, descriptor_mem(Descriptor::display_offset(depth)), 0);
@@ -178,7 +180,7 @@ impl Compiler<'_> {
         let success = self.asm.new_label();
         if from.nullable {
             self.asm.test_rr(Width::W32, object, object);
-            self.asm.jcc(Cond::E, if to.nullable { success } else { fail });
+            self.asm.jcc(Cond::E, if to.nullable || active(Mutant::CastOfNullSucceeds) { success } else { fail });
         }
         self.check_heap_type(object, from.heap, to.heap, success, fail);
         self.asm.bind(success);
@@ -190,7 +192,7 @@ impl Compiler<'_> {
         if types.heap_is_subtype(from, to) {
             return;
         }
-        let i31_possible = may_be_i31(from);
+        let i31_possible = may_be_i31(from) && !active(Mutant::CastForgetsI31);
         match to {
             HeapType::I31 => {
                 self.asm.test_ri8(object, 1);
@@ -236,7 +238,9 @@ impl Compiler<'_> {
             }
             _ => {
                 self.asm.load_zx(Width::W8, SCRATCH, kind);
-                self.asm.alu_ri(Width::W32, Alu::Sub, SCRATCH, ObjectKind::ArrayData as i32);
+                let first =
+                    if active(Mutant::KindOfArrayForStruct) { ObjectKind::Struct } else { ObjectKind::ArrayData };
+                self.asm.alu_ri(Width::W32, Alu::Sub, SCRATCH, first as i32);
                 self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, 1);
                 self.asm.jcc(Cond::A, fail);
             }

@@ -5,6 +5,7 @@ use super::state::Reg;
 use super::values::width;
 use crate::abi::{Gpr, SCRATCH, SCRATCH_XMM, TrapKind, Xmm};
 use crate::asm::{Alu, Cond, Label, Section, Sse, Width};
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ValType;
 
 /// A float to integer conversion.
@@ -166,7 +167,7 @@ impl Compiler<'_> {
         let overflow = self.trap_label(TrapKind::IntegerOverflow);
         self.is_nan(truncation, src, nan);
         self.compare_with(truncation, src, Self::upper_bound(truncation));
-        self.asm.jcc(Cond::Ae, overflow);
+        self.asm.jcc(if active(Mutant::TruncationAtBound) { Cond::A } else { Cond::Ae }, overflow);
         let (bound, inclusive) = Self::lower_bound(truncation);
         self.compare_with(truncation, src, bound);
         self.asm.jcc(if inclusive { Cond::B } else { Cond::Be }, overflow);
@@ -178,6 +179,7 @@ impl Compiler<'_> {
         let (least, greatest) = match (truncation.signed, truncation.wide()) {
             (true, false) => (i32::MIN as u32 as u64, i32::MAX as u64),
             (true, true) => (i64::MIN as u64, i64::MAX as u64),
+            (false, false) if active(Mutant::SaturationOfI32) => (0, i32::MAX as u64),
             (false, false) => (0, u32::MAX as u64),
             (false, true) => (0, u64::MAX),
         };

@@ -11,7 +11,7 @@ use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, ShiftOp, Unary, Width};
 use crate::reciprocal::{Signed32, Signed64, Unsigned32, Unsigned64, signed32, signed64, unsigned32, unsigned64};
-use heapwood_gc_abi::{Narrow, low32};
+use heapwood_gc_abi::{Mutant, Narrow, active, low32};
 use heapwood_module::ValType;
 
 /// Which quotient or remainder.
@@ -52,7 +52,7 @@ impl Compiler<'_> {
         self.regs.set(rdx, Owner::Taken, false);
         let w = width(ty);
         let done = self.asm.new_label();
-        if division.signed {
+        if division.signed && !active(Mutant::QuotientMayOverflow) {
             self.check_overflow(ty, division, &mut right, done, divisor.constant());
         }
         if division.signed {

@@ -8,7 +8,7 @@ use super::moves::{Dest, Move, Moves, Source};
 use super::state::{Loc, Operand, Owner, Place, Snapshot, bits, in_xmm};
 use crate::abi::{CONTEXT, FRAME_CONTEXT};
 use crate::asm::Width;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::rc::Rc;
@@ -354,7 +354,7 @@ impl Compiler<'_> {
                 store(local, moves);
             }
         }
-        for local in &self.const_locals {
+        for local in self.const_locals.iter().filter(|_| !active(Mutant::ConstantLostAtLabel)) {
             store(*local, moves);
         }
     }

@@ -13,9 +13,9 @@ use super::state::{Owner, Reg, Snapshot};
 use super::structs::object_mem;
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{HeapType, RefType, ValType};
 use rustc_hash::FxHashSet;
 use wasmparser::{Catch, FrameKind};
@@ -203,7 +203,9 @@ impl Compiler<'_> {
         self.asm.load(Width::W32, SCRATCH, object_mem(exception, EXCEPTION_TAG_OFFSET));
         let tag = Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow());
         self.asm.alu_rm(Width::W32, Alu::Cmp, SCRATCH, tag);
-        self.asm.jcc(Cond::Ne, next);
+        if !active(Mutant::TagNotCompared) {
+            self.asm.jcc(Cond::Ne, next);
+        }
     }
 
     /// Pushes the exception's values, many of them into their slots; the exception stays in its register.

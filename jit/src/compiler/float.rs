@@ -5,6 +5,7 @@ use super::state::Reg;
 use super::values::{At, Value};
 use crate::abi::{SCRATCH, SCRATCH_XMM, Xmm};
 use crate::asm::{Cond, Label, Section, ShiftOp, Sse, Width};
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ValType;
 
 /// A comparison whose answer is one flag test after `ucomis`; operands may have to be swapped for NaN to be false.
@@ -157,8 +158,11 @@ impl Compiler<'_> {
         self.asm.bind(done);
         let was = self.asm.switch(Section::Cold);
         self.asm.bind(special);
-        self.asm.jcc(Cond::P, nan);
-        self.asm.sse_rr(if max { Sse::ANDPS } else { Sse::ORPS }, dst, right);
+        if !active(Mutant::MinimumOfNan) {
+            self.asm.jcc(Cond::P, nan);
+        }
+        let signs = if max || active(Mutant::MinimumOfZeros) { Sse::ANDPS } else { Sse::ORPS };
+        self.asm.sse_rr(signs, dst, right);
         self.asm.jmp(done);
         self.asm.bind(nan);
         self.asm.sse_rr(add, dst, right);
@@ -195,7 +199,10 @@ impl Compiler<'_> {
         self.asm.mov_ri(gpr, !equal as u64);
         self.asm.mov_ri(SCRATCH, 0);
         self.asm.setcc(if equal { Cond::E } else { Cond::Ne }, SCRATCH);
-        self.asm.cmov(Width::W32, Cond::Np, gpr, SCRATCH);
+        match active(Mutant::EqualityOfNan) {
+            true => self.asm.mov_rr(Width::W32, gpr, SCRATCH),
+            false => self.asm.cmov(Width::W32, Cond::Np, gpr, SCRATCH),
+        }
         self.push_result(ValType::I32, dst);
     }
 

@@ -9,8 +9,8 @@ use crate::abi::{
 use crate::asm::{Alu, Assembler, Cond, Imm, Mem, Position, Section, Sse, Width};
 use crate::first_look::FirstLook;
 use crate::operators::Facts;
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, FuncType, ValType};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -247,7 +247,7 @@ impl<'a> Compiler<'a> {
         self.framed = true;
         self.asm.push(Gpr::RBP);
         self.asm.mov_rr(Width::W64, Gpr::RBP, Gpr::RSP);
-        if self.frame.compared {
+        if self.frame.compared && !active(Mutant::LargeFrameNotCompared) {
             self.compare_frame();
         }
         self.asm.alu_ri32(Width::W64, Alu::Sub, Gpr::RSP, 0);
@@ -325,7 +325,7 @@ impl<'a> Compiler<'a> {
         if self.saves_context() {
             self.asm.store(Width::W64, Mem::base(Gpr::RBP, FRAME_CONTEXT), CONTEXT);
         }
-        for (gpr, at) in self.saved_registers() {
+        for (gpr, at) in self.saved_registers().skip(active(Mutant::SavedRegisterNotSaved) as usize) {
             self.asm.store(Width::W64, Mem::base(Gpr::RBP, at), gpr);
         }
     }

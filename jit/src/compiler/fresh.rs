@@ -16,7 +16,7 @@ use super::stored::Stored;
 use super::structs::object_mem;
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Sse, Width};
-use heapwood_gc_abi::{Narrow, hot, space};
+use heapwood_gc_abi::{Mutant, Narrow, active, hot, space};
 use heapwood_module::{StorageType, ValType};
 
 /// An object whose initialising stores need no barrier.
@@ -122,6 +122,7 @@ impl Compiler<'_> {
 
     /// Zeroes the bytes `from..to` (`from` is a multiple of 4).
     pub(crate) fn clear_object(&mut self, fresh: &Fresh, from: u32, to: u32) {
+        let to = to.saturating_sub(8 * active(Mutant::ObjectNotCleared) as u32);
         let mut at = from;
         if at % 8 == 4 && at < to {
             self.asm.store_imm(self.fresh_mem(fresh, at), Imm::B32(0));

@@ -6,7 +6,7 @@ use super::values::{At, Value, width};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use crate::operators::Facts;
-use heapwood_gc_abi::{Narrow, low8, low16, low32};
+use heapwood_gc_abi::{Mutant, Narrow, active, low8, low16, low32};
 use heapwood_module::ValType;
 
 /// Bit counts.
@@ -168,7 +168,7 @@ impl Compiler<'_> {
     pub(crate) fn int_shift(&mut self, ty: ValType, shift: ShiftOp) {
         let mut count = self.pop();
         let mut lhs = self.pop();
-        let bits = if ty == ValType::I64 { 64 } else { 32 };
+        let bits = if ty == ValType::I64 && !active(Mutant::ShiftCountOf32Bits) { 64 } else { 32 };
         if let Some(n) = count.constant() {
             let n = (n % bits).narrow();
             if let Some(a) = lhs.constant() {
@@ -327,7 +327,8 @@ impl Compiler<'_> {
             self.asm.load(Width::W32, dst.as_gpr(), mem);
         } else {
             let src = value.reg().expect("not in memory").as_gpr();
-            self.asm.mov_rr(Width::W32, dst.as_gpr(), src);
+            let width = if active(Mutant::WrapKeepsUpperHalf) { Width::W64 } else { Width::W32 };
+            self.asm.mov_rr(width, dst.as_gpr(), src);
         }
         self.push_result(ValType::I32, dst);
     }

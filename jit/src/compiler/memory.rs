@@ -17,7 +17,7 @@ use super::stored::Stored;
 use super::values::{Value, width};
 use crate::abi::{CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, ValType};
 use wasmparser::MemArg;
 
@@ -70,7 +70,8 @@ impl Compiler<'_> {
             return Mem::indexed(base, reg, 0, disp);
         }
         self.asm.mov_ri(SCRATCH, memarg.offset);
-        self.asm.alu_rr(Width::W64, Alu::Add, SCRATCH, reg);
+        let width = if active(Mutant::LargeOffsetIn32Bits) { Width::W32 } else { Width::W64 };
+        self.asm.alu_rr(width, Alu::Add, SCRATCH, reg);
         if let Some(resident) = self.resident_base(memarg.memory) {
             return Mem::indexed(resident, SCRATCH, 0, 0);
         }
@@ -95,7 +96,9 @@ impl Compiler<'_> {
         };
         self.asm.mov_rr(Width::W64, SCRATCH, reg);
         self.asm.shift_ri(Width::W64, ShiftOp::Shr, SCRATCH, MEMORY64_REACH_LOG2.narrow());
-        self.asm.jcc(Cond::Ne, out);
+        if !active(Mutant::Memory64ReachUnchecked) {
+            self.asm.jcc(Cond::Ne, out);
+        }
         let offset = if small { memarg.offset } else { 0 };
         self.offset_address(reg, &MemArg { offset, ..*memarg })
     }
@@ -107,7 +110,8 @@ impl Compiler<'_> {
         self.need_context();
         let cell = self.env.context.memory_offset(memarg.memory) + ContextLayout::MEMORY_CELL;
         let length = Mem::base(SCRATCH, ContextLayout::MEMORY_CELL_LENGTH.narrow());
-        match i32::try_from(memarg.offset.saturating_add(bytes as u64)) {
+        let needed = memarg.offset.saturating_add(bytes as u64) - active(Mutant::AccessOneBeyondMemory) as u64;
+        match i32::try_from(needed) {
             Ok(needed) => {
                 self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell.narrow()));
                 self.asm.load(Width::W64, SCRATCH, length);
@@ -115,12 +119,12 @@ impl Compiler<'_> {
             }
             Err(_) => {
                 // An end beyond 2^64 is never reached: such an access always traps.
-                let needed = self.take_gpr();
-                self.asm.mov_ri(needed, memarg.offset.saturating_add(bytes as u64));
+                let reg = self.take_gpr();
+                self.asm.mov_ri(reg, needed);
                 self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell.narrow()));
                 self.asm.load(Width::W64, SCRATCH, length);
-                self.asm.alu_rr(Width::W64, Alu::Sub, SCRATCH, needed);
-                self.release(Reg::gpr(needed));
+                self.asm.alu_rr(Width::W64, Alu::Sub, SCRATCH, reg);
+                self.release(Reg::gpr(reg));
             }
         }
         self.asm.jcc(Cond::B, out);
@@ -151,7 +155,7 @@ impl Compiler<'_> {
     pub(crate) fn load_wide(&mut self, load: Load, dst: Reg, mem: Mem) {
         if dst.is_xmm() {
             self.load_reg(load.ty, dst, mem);
-        } else if load.signed {
+        } else if load.signed || matches!(load.width, Width::W8 | Width::W16) && active(Mutant::LoadSigned) {
             self.asm.load_sx(load.width, width(load.ty), dst.as_gpr(), mem);
         } else {
             self.asm.load_zx(load.width, dst.as_gpr(), mem);

@@ -14,7 +14,7 @@ use super::Compiler;
 use super::state::Reg;
 use crate::abi::{SCRATCH, SCRATCH_XMM};
 use crate::asm::{Label, Mem, Section};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -133,7 +133,8 @@ impl Compiler<'_> {
             }
         }
         while !pending.is_empty() {
-            let leaf = pending.iter().position(|(_, to, _)| !pending.iter().any(|(_, _, from)| from == to));
+            let is_read = |to: &Reg| pending.iter().any(|(_, _, from)| from == to);
+            let leaf = pending.iter().position(|(_, to, _)| active(Mutant::MovesOverwriteEachOther) || !is_read(to));
             match leaf {
                 Some(i) => {
                     let (ty, to, from) = pending.swap_remove(i);

@@ -10,7 +10,7 @@ use super::state::{Owner, Reg};
 use super::values::Value;
 use crate::abi::{SCRATCH, SCRATCH_XMM};
 use crate::asm::{Imm, Label, Mem, Sse, Width};
-use heapwood_gc_abi::{FieldKind, low32};
+use heapwood_gc_abi::{FieldKind, Mutant, active, low32};
 use heapwood_module::{StorageType, ValType};
 
 /// What a place in memory holds: the type of the values written to it, and how many of their bytes.
@@ -56,7 +56,8 @@ impl Stored {
 
     /// A constant as one instruction writes it here, if one can.
     pub(crate) fn imm(self, bits: u64) -> Option<Imm> {
-        Imm::new(self.width()?, bits)
+        let is_half = active(Mutant::ConstantHalfStored) && self.kind == FieldKind::I64;
+        Imm::new(if is_half { Width::W32 } else { self.width()? }, bits)
     }
 
     /// The same for a popped value.
@@ -93,7 +94,8 @@ impl Compiler<'_> {
         let sse = match to.ty {
             ValType::I32 | ValType::I64 | ValType::Ref(_) => {
                 let width = to.width().expect("integers and references have one");
-                return self.asm.store(width, mem, reg.as_gpr());
+                let is_byte = active(Mutant::ShortStoredAsByte) && to.kind == FieldKind::I16;
+                return self.asm.store(if is_byte { Width::W8 } else { width }, mem, reg.as_gpr());
             }
             ValType::F32 => Sse::MOVSS_STORE,
             ValType::F64 => Sse::MOVSD_STORE,

@@ -8,7 +8,7 @@ use super::values::Value;
 use crate::abi::{Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
 use crate::first_look::struct_by_call;
-use heapwood_gc_abi::{FieldKind, Narrow, header};
+use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header};
 use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
 
 /// How a packed field extends.
@@ -105,7 +105,9 @@ impl Compiler<'_> {
         };
         match (packed, extend) {
             (None, _) => self.load_reg(ty, dst, mem),
-            (Some(width), Extend::Signed) => self.asm.load_sx(width, Width::W32, dst.as_gpr(), mem),
+            (Some(width), extend) if extend == Extend::Signed || active(Mutant::PackedReadSigned) => {
+                self.asm.load_sx(width, Width::W32, dst.as_gpr(), mem)
+            }
             (Some(width), _) => self.asm.load_zx(width, dst.as_gpr(), mem),
         }
         if dst.is_xmm() {
@@ -123,7 +125,7 @@ impl Compiler<'_> {
         self.prepare_stored(to, &mut value);
         let reg = self.in_gpr(&mut object);
         self.null_site(&object, TrapKind::NullStruct);
-        if storage.field_kind() == FieldKind::Ref {
+        if storage.field_kind() == FieldKind::Ref && !active(Mutant::StructSetNotLogged) {
             self.barrier(reg, None);
         }
         self.store_value(to, object_mem(reg, offset), &value);

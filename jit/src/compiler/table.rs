@@ -5,7 +5,7 @@ use super::call::{Arg, entry};
 use super::values::At;
 use crate::abi::{CONTEXT, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Width};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, ValType};
 
 impl Compiler<'_> {
@@ -33,7 +33,7 @@ impl Compiler<'_> {
         let cell = self.table_cell(table);
         let out = self.trap_label(TrapKind::TableOutOfBounds);
         self.asm.alu_rm(Width::W64, Alu::Cmp, reg, cell.plus(ContextLayout::TABLE_LENGTH.narrow()));
-        self.asm.jcc(Cond::Ae, out);
+        self.asm.jcc(if active(Mutant::TableGetAtLength) { Cond::A } else { Cond::Ae }, out);
         self.asm.load(Width::W64, SCRATCH, cell.plus(ContextLayout::TABLE_ELEMENTS.narrow()));
         let ty = ValType::Ref(self.info.tables[table as usize].element);
         self.asm.load(Width::W32, dst.as_gpr(), Mem::indexed(SCRATCH, reg, 2, 0));

@@ -13,7 +13,7 @@ use super::call::Callee;
 use super::moves::{Dest, Move, Moves, Source};
 use crate::abi::{CallLayout, Gpr, SCRATCH};
 use crate::asm::{Mem, Width};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{TypeIndex, ValType};
 
 /// Bytes of code address, rbp and return address below the staged arguments.
@@ -77,7 +77,8 @@ impl Compiler<'_> {
             from: Source::Mem(word(k)),
             to: Dest::Mem(Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>())),
         };
-        let moves: Moves = (0..words).rev().map(up).collect();
+        let word_at = |k: u32| if active(Mutant::TailArgumentsUpwards) { k } else { words - 1 - k };
+        let moves: Moves = (0..words).map(|k| up(word_at(k))).collect();
         self.parallel_move(&moves);
         self.asm.lea(Width::W64, Gpr::RSP, Mem::base(Gpr::RBP, start));
         self.asm.pop(SCRATCH);

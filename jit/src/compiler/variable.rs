@@ -6,7 +6,7 @@ use super::stored::Stored;
 use super::values::{At, Value};
 use crate::abi::{Builtin, CONTEXT, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, ValType};
 
 /// So many locals may be constants: every label looks at them.
@@ -122,7 +122,7 @@ impl Compiler<'_> {
         let to = Stored::value(ty);
         self.prepare_stored(to, &mut value);
         let cell = self.global_cell(global);
-        if ty.is_ref() {
+        if ty.is_ref() && !active(Mutant::GlobalSetNotLogged) {
             self.log_global(cell);
         }
         self.store_value(to, cell, &value);

@@ -5,7 +5,7 @@ use super::state::{Owner, Reg};
 use super::values::{At, Value};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Unary, Width};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType::I64;
 
 /// The sum or the difference.
@@ -19,6 +19,7 @@ impl WideSum {
     /// On the low halves, then on the high halves with the carry.
     fn forms(self) -> (Alu, Alu) {
         match self {
+            WideSum::Add if active(Mutant::CarryLost) => (Alu::Add, Alu::Add),
             WideSum::Add => (Alu::Add, Alu::Adc),
             WideSum::Sub => (Alu::Sub, Alu::Sbb),
         }

@@ -3,8 +3,8 @@
 use super::{Assembler, assemble, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, dynasm};
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, ENTRY_SP, NATIVE_SP};
+use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The trampoline for functions of this layout:
 /// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> u64`.
@@ -142,7 +142,7 @@ pub(super) fn wide_stack_places(places: &[Place], area_bytes: u32) -> Vec<bool> 
     let mut end = area_bytes;
     for (index, place) in places.iter().enumerate().rev() {
         if let Place::Stack(offset) = *place {
-            wide[index] = end - offset == 16;
+            wide[index] = end - offset == 16 && !active(Mutant::VectorArgumentHalved);
             end = offset;
         }
     }

@@ -6,7 +6,7 @@ use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET};
 use heapwood_gc_abi::space;
-use heapwood_gc_abi::{Narrow, disp, low8};
+use heapwood_gc_abi::{Mutant, Narrow, active, disp, low8};
 
 /// Addresses of the native functions that the stubs call.
 #[derive(Clone, Debug)]
@@ -102,6 +102,7 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
 /// r11: an array of references and an index. A large array comes here at each store: once its chunk is logged (see
 /// `space::CHUNK_STATE_DISP`), nothing more is to be done. A small one has no state of its own there.
 fn return_if_chunk_is_logged(ops: &mut Assembler) {
+    let chunk_shift = CHUNK_REFS_SHIFT + active(Mutant::ChunkOfHalfTheIndex) as i8;
     dynasm!(ops
         ; .arch x64
         ; push rax
@@ -110,7 +111,7 @@ fn return_if_chunk_is_logged(ops: &mut Assembler) {
         ; cmp DWORD [r15 + rax * 4 + ARRAY_LENGTH], SMALL_LEN_MAX
         ; jbe >log
         ; mov rcx, r11
-        ; shr rcx, 32 + CHUNK_REFS_SHIFT
+        ; shr rcx, 32 + chunk_shift
         ; add rax, ARRAY_HEAD
         ; shr rax, CHUNK_REFS_SHIFT
         ; add rax, rcx
@@ -155,7 +156,12 @@ fn call_body(ops: &mut Assembler, labels: &Labels) {
         ; mov rsp, [r15 + NATIVE_SP]
         ; call rax
         ; mov rsp, [r15 + EXIT_SP]
-        ; mov r12d, [r15 + ALLOC_TOP]
+    );
+    if !active(Mutant::AllocationTopKept) {
+        dynasm!(ops ; .arch x64 ; mov r12d, [r15 + ALLOC_TOP]);
+    }
+    dynasm!(ops
+        ; .arch x64
         ; sub rsp, 16
         ; pop r10
         ; test edx, edx
@@ -192,7 +198,8 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
         ; test edx, edx
         ; jnz =>labels.special
     );
-    for xmm in 0..16u8 {
+    let vectors = if active(Mutant::VectorsLostInSlowPath) { 2 } else { 16u8 };
+    for xmm in 0..vectors {
         dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPRS + xmm as i32 * 16]);
     }
     for gpr in (0..15u8).filter(|gpr| *gpr != 4 && *gpr != 12) {
@@ -217,7 +224,12 @@ fn special_body(ops: &mut Assembler, labels: &Labels) {
         ; mov rbp, [r15 + RESUME_FP]
         ; mov rbx, [r15 + RESUME_SAVED]
         ; mov r10, [r15 + RESUME_SAVED + 8]
-        ; mov r13, [r15 + RESUME_SAVED + 16]
+    );
+    if !active(Mutant::RegisterLostAtHandler) {
+        dynasm!(ops ; .arch x64 ; mov r13, [r15 + RESUME_SAVED + 16]);
+    }
+    dynasm!(ops
+        ; .arch x64
         ; jmp QWORD [r15 + RESUME_PC]
         ; =>labels.leave
         ; mov eax, 1
@@ -262,7 +274,8 @@ fn barrier_body(ops: &mut Assembler, unwound: u64) {
         ; mov rcx, [r15 + RESUME_PC]
         ; mov [rsp + SAVED], rcx
     );
-    for xmm in 0..16u8 {
+    let first = if active(Mutant::FloatsLostAtBarrier) { 15 } else { 0 };
+    for xmm in first..16u8 {
         dynasm!(ops ; .arch x64 ; movups Rx(xmm), [rsp + SAVED_GPRS + xmm as i32 * 16]);
     }
     for gpr in (0..15u8).filter(|gpr| *gpr != 4) {

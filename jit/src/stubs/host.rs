@@ -4,8 +4,8 @@ use super::entry::wide_stack_places;
 use super::{Assembler, VALUES_MAX, assemble, save_exit_words, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
+use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The code of host functions of this layout; r14 is the host function's context.
 ///
@@ -102,7 +102,8 @@ fn call_native(ops: &mut Assembler, dispatch: u64) {
 /// Stack results first, since they pass through r11 and xmm15; they lie directly above the stack arguments.
 fn load_results(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.results, layout.result_bytes);
-    let area = 16 + layout.arg_bytes.narrow::<i32>();
+    let arguments = if active(Mutant::HostResultsMisplaced) { 0 } else { layout.arg_bytes };
+    let area = 16 + arguments.narrow::<i32>();
     for (index, place) in layout.results.iter().enumerate() {
         let at = value_at(index);
         match *place {

@@ -22,8 +22,8 @@ pub use host::host_trampoline;
 use crate::abi::{RESUME_SAVED, SAVED_BYTES};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_REGS};
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::limits;
 
 /// How a native function called by a stub ended: its second result register.
@@ -77,7 +77,12 @@ fn save_exit_words(ops: &mut Assembler) {
         ; .arch x64
         ; mov QWORD [r15 + EXIT_REGS], 0
         ; mov [r15 + ALLOC_TOP], r12d
-        ; mov [r15 + RESUME_SAVED], rbx
+    );
+    if !active(Mutant::RegisterLostAtExit) {
+        dynasm!(ops ; .arch x64 ; mov [r15 + RESUME_SAVED], rbx);
+    }
+    dynasm!(ops
+        ; .arch x64
         ; mov [r15 + RESUME_SAVED + 8], r10
         ; mov [r15 + RESUME_SAVED + 16], r13
     );

@@ -14,9 +14,11 @@
 
 use super::frames::Exit;
 use super::hot::Hot;
-use heapwood_gc_abi::Narrow;
-use heapwood_gc_abi::hot::{EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, WordRule};
-use heapwood_jit::abi::RESUME_WORDS;
+use heapwood_gc_abi::hot::{
+    ENTRY_FP, ENTRY_SP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, WordRule,
+};
+use heapwood_gc_abi::{Mutant, Narrow, active};
+use heapwood_jit::abi::{RESUME_SAVED, RESUME_WORDS};
 
 /// Where the words of all tables stand.
 const TABLES: [&[HotWord]; 2] = [HOT_WORDS, RESUME_WORDS];
@@ -69,6 +71,19 @@ const fn position(disp: i32) -> usize {
     at
 }
 
+/// Whether a mutant leaves this word as it is.
+#[inline(always)]
+fn is_forgotten(word: i32) -> bool {
+    match word {
+        NATIVE_SP => active(Mutant::NativeStackNotRestored),
+        EXIT_FP => active(Mutant::ExitFrameNotRestored),
+        ENTRY_FP => active(Mutant::EntryFrameNotRestored),
+        ENTRY_SP => active(Mutant::EntryStackNotRestored),
+        RESUME_SAVED => active(Mutant::HandlerRegisterNotRestored),
+        _ => false,
+    }
+}
+
 /// The words of the guest that waits while an entry runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activation {
@@ -83,7 +98,8 @@ impl Activation {
 
     #[inline]
     pub fn restore(&self, hot: Hot) {
-        KEPT.iter().zip(self.words).for_each(|(word, value)| hot.set(*word, value));
+        let kept = KEPT.iter().zip(self.words).filter(|(word, _)| !is_forgotten(**word));
+        kept.for_each(|(word, value)| hot.set(*word, value));
     }
 
     /// Where this guest waits.
@@ -117,7 +133,7 @@ pub(super) fn poison_dead(hot: Hot) {
 mod tests {
     use super::*;
     use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
-    use heapwood_jit::abi::{CALLEE_SAVED, RESUME_SAVED};
+    use heapwood_jit::abi::CALLEE_SAVED;
 
     #[test]
     fn every_word_has_a_place_of_its_own_and_one_rule() {

@@ -11,8 +11,8 @@ use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use crate::module::Module;
 use heapwood_gc::Heap;
-use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::ENTRY_FP;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
 
 /// Where a guest was left, or a frame waits for the return of the one that it called.
@@ -135,7 +135,7 @@ impl Frames {
         let Some(code) = self.code_at(pc) else {
             return false;
         };
-        code.module.code().trap_site((pc - code.start).narrow()).is_some()
+        code.module.code().trap_site((pc - code.start).narrow()).is_some() || active(Mutant::FaultOfAnyInstruction)
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -172,14 +172,15 @@ impl Frames {
         let mut saved: [u64; CALLEE_SAVED.len()] =
             std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k.narrow::<i32>()));
         let mut walker = self.walk();
+        let mut skips = active(Mutant::HandlerTooFarOut);
         while let Some(frame) = walker.next_of_activation() {
             let point = frame.point.expect("not at a trap");
-            if point.handler != SafePoint::NO_HANDLER {
+            if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
                 let pc = frame.module.code().start() + point.handler as usize;
                 let exit = Exit { pc: frame.pc, fp: frame.fp, sp: 0, regs: 0, slot: 0 };
                 return Some(Handler { pc, fp: frame.fp, saved, exit });
             }
-            if !frame.frameless {
+            if !frame.frameless && !active(Mutant::RegistersOfThrower) {
                 restore_saved(&frame, &mut saved);
             }
         }

@@ -5,7 +5,7 @@ use super::entry::Left;
 use crate::error::{Error, ErrorKind};
 use crate::store::HostCall;
 use crate::value::RawVal;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::stubs::Status;
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,7 +60,9 @@ unsafe extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut Raw
             Outcome::status(Status::Leave)
         }
     };
-    store.leave_scope(scope);
+    if !active(Mutant::ScopeOfHostKept) {
+        store.leave_scope(scope);
+    }
     outcome
 }
 

@@ -10,7 +10,7 @@ use super::racy::RacyBytes;
 use super::shared::SharedInner;
 use crate::error::{Error, Result};
 use crate::types::MemoryType;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::ContextLayout;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl Region {
     /// Size in bytes when `bytes` have grown by `delta` pages, if the type and the address space allow it.
     pub fn bytes_after(&self, bytes: usize, delta: u64) -> Option<u64> {
         let pages = (bytes as u64 >> self.ty.page_size_log2).checked_add(delta)?;
-        if pages > self.ty.max.unwrap_or(u64::MAX).min(self.ty.pages_max()) {
+        let max = self.ty.max.filter(|_| !active(Mutant::GrowthBeyondMaximum));
+        if pages > max.unwrap_or(u64::MAX).min(self.ty.pages_max()) {
             return None;
         }
         let bytes = pages.checked_mul(1 << self.ty.page_size_log2)?;
@@ -126,7 +127,9 @@ impl LinearMemory {
             return false;
         }
         self.bytes = bytes;
-        self.cell.set_u64(ContextLayout::MEMORY_CELL_LENGTH, bytes as u64);
+        if !active(Mutant::LengthNotPublished) {
+            self.cell.set_u64(ContextLayout::MEMORY_CELL_LENGTH, bytes as u64);
+        }
         true
     }
 }

@@ -50,6 +50,9 @@
 mod activation;
 pub(crate) mod builtins;
 pub(crate) mod cells;
+#[cfg(test)]
+#[path = "../../tests/common/child.rs"]
+mod child;
 pub(crate) mod code;
 pub(crate) mod entry;
 pub(crate) mod frames;

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::trap::{Trap, TrapKind};
 use crate::types::MemoryType;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ContextLayout;
 use parking_lot::Mutex;
 use std::cell::UnsafeCell;
@@ -162,7 +162,7 @@ pub(crate) fn check_address(address: u64, bytes: u64, len: usize) -> Result<(), 
         return Err(TrapKind::UnalignedAtomic);
     }
     match address.checked_add(bytes) {
-        Some(end) if end <= len as u64 => Ok(()),
+        Some(end) if end <= len as u64 + bytes * active(Mutant::WaitOneBeyond) as u64 => Ok(()),
         _ => Err(TrapKind::MemoryOutOfBounds),
     }
 }

@@ -122,3 +122,6 @@ unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

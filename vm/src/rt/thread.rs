@@ -18,7 +18,7 @@ use super::signals;
 use crate::error::{Error, Result};
 use crate::store::StoreOpaque;
 use crate::trap::{Trap, TrapKind};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -114,7 +114,7 @@ fn prepare(thread: &Thread, native: usize) -> Result<bool> {
         prepared.measure(native);
         let stack = prepared.stack.clone();
         let room = native - stack.start;
-        if room < NATIVE_ROOM_BYTES {
+        if room < NATIVE_ROOM_BYTES && !active(Mutant::NativeStackNotMeasured) {
             return Err(no_room(room).into());
         }
         let in_turns = prepared.enter()?;
@@ -145,7 +145,9 @@ impl Prepared {
     /// Makes ready for signals; whether stacks of handlers take turns.
     fn enter(&mut self) -> Result<bool> {
         if self.handlers.is_none() {
-            signals::unblock();
+            if !active(Mutant::FaultsStayBlocked) {
+                signals::unblock();
+            }
             self.handlers = Some(Handlers::choose()?);
         }
         let Some(Handlers::InTurns { ours, theirs, entries }) = &mut self.handlers else { return Ok(false) };

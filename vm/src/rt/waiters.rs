@@ -6,7 +6,7 @@
 //! 3. In the last two cases it takes itself out. If somebody was faster, it counts as woken.
 
 use super::interrupt::InterruptCell;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -97,7 +97,8 @@ impl Waiters {
     pub fn notify(&self, address: u64, count: u32) -> u32 {
         let mut queues = self.0.lock();
         let Some(queue) = queues.get_mut(&address) else { return 0 };
-        let count = queue.len().min(count as usize);
+        let most = if active(Mutant::AllWaitersWoken) { usize::MAX } else { count as usize };
+        let count = queue.len().min(most);
         for waiter in queue.drain(..count) {
             waiter.wake();
         }

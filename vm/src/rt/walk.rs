@@ -8,7 +8,7 @@
 
 use super::frames::{Exit, Frames, Position, frame_word};
 use crate::module::Module;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
 /// A frame of compiled code. Only a [`Walker`] makes one, and what tells where it lies is the runtime's alone: so that there
@@ -59,7 +59,8 @@ impl Frame<'_> {
             // SAFETY: R6: the area lies in the frame, and the guest does not run.
             visit(unsafe { std::slice::from_raw_parts_mut(start, point.ref_count as usize) });
         }
-        for gpr in (0..16).filter(|gpr| self.regs != 0 && point.gpr_mask & (1 << gpr) != 0) {
+        let mask = if active(Mutant::SavedRegistersNotVisited) { 0 } else { point.gpr_mask };
+        for gpr in (0..16).filter(|gpr| self.regs != 0 && mask & (1 << gpr) != 0) {
             // SAFETY: R6: the stub saved all registers there; the low half of a register is the reference.
             visit(std::slice::from_mut(unsafe { &mut *((self.regs + gpr * 8) as *mut u32) }));
         }
@@ -141,6 +142,9 @@ impl<'a> Iterator for Walker<'a> {
         loop {
             if let Some(frame) = self.next_of_activation() {
                 return Some(frame);
+            }
+            if active(Mutant::WalkEndsAtEntry) {
+                return None;
             }
             self.level = self.level.checked_sub(1)?;
             self.exit = self.frames.activations[self.level].exit();

@@ -16,6 +16,7 @@
 use super::frames::{Exit, Frames, Handler};
 use super::walk::{Frame, Walker};
 use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootVisitor, RootWork};
+use heapwood_gc_abi::{Mutant, active};
 
 /// Frames at the top that a minor does not settle.
 const RECENT: usize = 16;
@@ -116,7 +117,8 @@ impl Frames {
     /// An exception continues at a handler of the innermost activation: the frames above it are given up. Says
     /// whether the mark has changed.
     pub fn unwind_to(&mut self, handler: &Handler, heap: &mut Heap) -> bool {
-        let given_up = self.watermark.take_if(|mark| mark.fp <= handler.fp).is_some();
+        let is_given_up = |mark: &Watermark| mark.fp <= handler.fp && !active(Mutant::WatermarkOutlivesThrow);
+        let given_up = self.watermark.take_if(|mark| is_given_up(mark)).is_some();
         if given_up {
             self.lower(handler.exit, heap);
         }
@@ -141,7 +143,7 @@ impl Frames {
                 below = Some(frame);
                 break;
             }
-            if unseen_from.is_some_and(|unseen| frame.fp >= unseen) {
+            if unseen_from.is_some_and(|unseen| frame.fp >= unseen) && !active(Mutant::LoweredFramesNotShaded) {
                 frame.each_reference(|reference| heap.shade(reference));
             }
         }

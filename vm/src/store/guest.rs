@@ -26,7 +26,7 @@ use crate::rt::stack::GuestStack;
 use crate::types::{FuncType, HeapType};
 use heapwood_gc::{Heap, RootCursor};
 use heapwood_gc_abi::hot::STACK_LIMIT;
-use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 use heapwood_module::GlobalType;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -219,7 +219,9 @@ impl Guest {
     /// Enters a reference global's cell in the dirty list.
     pub fn log_global(&mut self, heap: &mut Heap, cell: RefCell32) {
         if !cell.is_dirty() {
-            cell.visit(|slot| heap.shade(*slot));
+            if !active(Mutant::GlobalSetNotShaded) {
+                cell.visit(|slot| heap.shade(*slot));
+            }
             cell.set_dirty(true);
             self.dirty_globals.push(cell);
             heap.remember_roots(GLOBAL_WEIGHT);
@@ -244,7 +246,7 @@ impl Guest {
     /// Whether so many more bytes of memories, tables and element segments are within the store's limit.
     pub fn is_within_limit(&self, more: u64) -> bool {
         let used = self.memory_bytes().saturating_add(self.table_bytes);
-        used.saturating_add(more) <= self.engine.config().max_memory
+        used.saturating_add(more) <= self.engine.config().max_memory || active(Mutant::LimitOfMemoriesNotKept)
     }
 
     /// The same, with an error that names the limit.

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, LinkError, Result};
 use crate::handles::Extern;
 use crate::module::Module;
 use crate::types::{ExternType, MemoryType};
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::{self as m, Hierarchy, TableType};
 
 impl StoreOpaque {
@@ -38,6 +39,7 @@ impl StoreOpaque {
     fn extern_matches(&self, found: &m::ExternType, wanted: &m::ExternType) -> bool {
         let registry = self.engine().registry();
         match (found, wanted) {
+            (m::ExternType::Func(_), m::ExternType::Func(_)) if active(Mutant::ImportOfAnyFunction) => true,
             (m::ExternType::Func(found), m::ExternType::Func(wanted)) => registry.is_declared_subtype(*found, *wanted),
             (m::ExternType::Tag(found), m::ExternType::Tag(wanted)) => found == wanted,
             (m::ExternType::Memory(found), m::ExternType::Memory(wanted)) => memory_matches(found, wanted),

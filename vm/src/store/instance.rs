@@ -22,7 +22,7 @@ use crate::types::MemoryType;
 use crate::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
-use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 use heapwood_module::{
     ConstOps, ContextLayout, ElementItems, ExportIndex, GlobalType, HeapType, Hierarchy, SegmentMode, TableType,
 };
@@ -118,7 +118,7 @@ impl InstanceData {
     /// The bytes of a data segment; none once dropped.
     pub fn data_bytes(&self, segment: u32) -> &[u8] {
         let dropped = self.context.u8(self.module.layout().data_dropped_offset(segment)) != 0;
-        if dropped { &[] } else { self.module.info().data_bytes(segment) }
+        if dropped && !active(Mutant::DroppedDataRead) { &[] } else { self.module.info().data_bytes(segment) }
     }
 }
 
@@ -454,7 +454,8 @@ impl StoreOpaque {
     /// Drops an element segment of an instance.
     pub fn drop_element_segment(&mut self, instance: u32, segment: u32) {
         let instance = &mut self.guest.instances[instance as usize];
-        instance.context.set_u8(instance.module.layout().element_dropped_offset(segment), 1);
+        let dropped = !active(Mutant::DroppedFunctionsRead);
+        instance.context.set_u8(instance.module.layout().element_dropped_offset(segment), dropped.into());
         let elements = instance.segments.get_mut(segment as usize).and_then(Option::take).unwrap_or_default();
         self.guest.table_bytes -= segment_bytes(elements.len());
         elements.iter().for_each(|element| self.heap.shade(*element));

@@ -4,7 +4,9 @@
 //! instances, 4 temporaries. A dropped or settled entry costs nothing in `remembered`.
 
 use super::guest::Guest;
+use super::instance::InstanceData;
 use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
+use heapwood_gc_abi::{Mutant, active};
 
 impl RootProvider for Guest {
     fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
@@ -15,6 +17,9 @@ impl RootProvider for Guest {
         let mut slots = 0;
         self.roots.each_young(|index, slot| {
             visitor.place(RootPlace::Handle(index));
+            if active(Mutant::HandlesNotRemembered) {
+                return;
+            }
             visitor.slot(slot);
             slots += 1;
         });
@@ -30,11 +35,14 @@ impl RootProvider for Guest {
                 slots += elements.len() as u64;
             });
         }
-        for instance in self.instances.iter_mut().filter(|instance| !instance.settled) {
+        let is_seen = |instance: &InstanceData| !instance.settled && !active(Mutant::SegmentsNotRemembered);
+        for instance in self.instances.iter_mut().filter(|instance| is_seen(instance)) {
             slots += instance.each_segment(|elements| visitor.slots(elements));
         }
         visitor.place(RootPlace::Other(0));
-        visitor.slots(&mut self.temporaries);
+        if !active(Mutant::TemporariesNotRemembered) {
+            visitor.slots(&mut self.temporaries);
+        }
         RootWork { frames: 0, slots: slots + self.temporaries.len() as u64, more: false }
     }
 
@@ -134,7 +142,9 @@ impl Guest {
     fn all_globals(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
         while let Some(cell) = self.ref_globals.get(cursor.item as usize) {
             visitor.place(RootPlace::Global(cursor.item));
-            cell.visit(|slot| visitor.slot(slot));
+            if !active(Mutant::GlobalsNotMarked) {
+                cell.visit(|slot| visitor.slot(slot));
+            }
             work.slots += 1;
             cursor.item += 1;
             if cursor.item.is_multiple_of(PORTION) && visitor.full() {
@@ -172,7 +182,7 @@ impl Guest {
             let Some(table) = self.tables.get_mut(index) else {
                 return false;
             };
-            if !table.is_collected() || start as u64 >= table.len() {
+            if !table.is_collected() || start as u64 >= table.len() || active(Mutant::TablesNotMarked) {
                 cursor.item = (index as u64 + 1) << 32;
                 continue;
             }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::rt::cells::Block;
 use heapwood_gc::Heap;
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::{ContextLayout, TableType};
 use std::collections::TryReserveError;
 use std::ops::Range;
@@ -49,7 +49,10 @@ impl TableData {
         self.elements.try_reserve(len - self.elements.len())?;
         self.is_dirty.resize(chunks, false);
         self.elements.resize(len, 0);
-        self.cell.set_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
+        let is_stale = active(Mutant::TablePointerStale) && self.cell.u64(ContextLayout::TABLE_LENGTH) != 0;
+        if !is_stale {
+            self.cell.set_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
+        }
         self.cell.set_u64(ContextLayout::TABLE_LENGTH, self.elements.len() as u64);
         Ok(())
     }
@@ -104,10 +107,10 @@ impl TableData {
     /// The elements of a range, to be overwritten now with references that may be young or (`clean`) are not.
     fn slice_mut(&mut self, heap: &mut Heap, range: Range<usize>, clean: bool) -> &mut [RawRef] {
         if self.is_collected() && !range.is_empty() {
-            if heap.is_marking() {
+            if heap.is_marking() && !active(Mutant::TableSetNotShaded) {
                 self.elements[range.clone()].iter().for_each(|element| heap.shade(*element));
             }
-            if !clean {
+            if !clean && !active(Mutant::TableSetNotLogged) {
                 let before = self.dirty.len();
                 for chunk in range.start / CHUNK..=(range.end - 1) / CHUNK {
                     if !std::mem::replace(&mut self.is_dirty[chunk], true) {
@@ -138,7 +141,11 @@ impl TableData {
     /// Moves elements within the table.
     pub fn copy_within(&mut self, heap: &mut Heap, from: Range<usize>, to: Range<usize>) {
         self.slice_mut(heap, to.clone(), self.is_clean());
-        self.elements.copy_within(from, to.start);
+        if active(Mutant::TableCopiedUpwards) {
+            from.zip(to.clone()).for_each(|(from, to)| self.elements[to] = self.elements[from]);
+        } else {
+            self.elements.copy_within(from, to.start);
+        }
         if self.is_collected() {
             heap.roots_written(&self.elements[to]);
         }

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 use heapwood_vm::*;
 use std::fmt::Write;
 
-in_all_modes!(casts_agree_with_the_model);
+in_all_modes!(casts_agree_with_the_model, nulls_are_told);
 
 const TYPES: &str = r#"
     (type $s0 (sub (struct (field i32))))
@@ -208,6 +208,46 @@ fn module(casts: &[Cast]) -> String {
         writeln!(text, r#"(func (export "{k}") (param {}) (result i32) {body})"#, from.text()).unwrap();
     }
     text + ")"
+}
+
+/// Questions for null: what they answer for it, and for everything else.
+const NULL_FORMS: [(&str, Option<u128>, Option<u128>); 6] = [
+    ("(ref.is_null (local.get 0))", Some(1), Some(0)),
+    ("(if (result i32) (ref.is_null (local.get 0)) (then (i32.const 2)) (else (i32.const 3)))", Some(2), Some(3)),
+    ("(drop (ref.as_non_null (local.get 0))) (i32.const 4)", None, Some(4)),
+    ("(block $null (drop (br_on_null $null (local.get 0))) (return (i32.const 5))) (i32.const 6)", Some(6), Some(5)),
+    (
+        "(block $some (result (ref TOP)) (br_on_non_null $some (local.get 0)) (return (i32.const 7))) (drop) (i32.const 8)",
+        Some(7),
+        Some(8),
+    ),
+    ("(block $same (result i32) (call $is_null_TOP (br_on_null 1 (i32.const 9) (local.get 0))))", Some(9), Some(0)),
+];
+
+fn nulls_are_told(mode: usize) {
+    let mut text = module(&[]);
+    text.pop();
+    for top in ["any", "func", "extern", "exn"] {
+        writeln!(text, "(func $is_null_{top} (param i32 (ref {top})) (result i32) (ref.is_null (local.get 1)))")
+            .unwrap();
+        for (k, (form, ..)) in NULL_FORMS.iter().enumerate() {
+            let body = form.replace("TOP", top);
+            writeln!(text, r#"(func (export "{top} {k}") (param (ref null {top})) (result i32) {body})"#).unwrap();
+        }
+    }
+    let mut lab = Lab::new(mode, &[], &(text + ")"));
+    let mut values: Vec<_> =
+        VALUES.iter().enumerate().map(|(k, (_, heap, top))| (format!("value {k}"), heap.is_empty(), *top)).collect();
+    values.extend([("exception".to_owned(), false, "exn"), ("no exception".to_owned(), true, "exn")]);
+    for (name, is_null, top) in values {
+        let value = lab.make(&name);
+        for (k, (form, null, other)) in NULL_FORMS.iter().enumerate() {
+            let func = lab.func(&format!("{top} {k}"));
+            let got = lab.values(func, &[value]).map(|results| results[0].i32().unwrap() as u128);
+            let wanted = if is_null { null } else { other };
+            assert_eq!(got, wanted.ok_or(TrapKind::NullReference), "{form} of {name}");
+        }
+    }
 }
 
 fn casts_agree_with_the_model(mode: usize) {

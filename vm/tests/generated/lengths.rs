@@ -7,7 +7,12 @@ use crate::lab::Lab;
 use heapwood_vm::{ErrorKind, TrapKind, Val};
 use std::fmt::Write;
 
-in_all_modes!(absurd_lengths_trap, absurd_lengths_in_constant_expressions_fail, ranges_that_overflow_trap);
+in_all_modes!(
+    absurd_lengths_trap,
+    absurd_lengths_in_constant_expressions_fail,
+    elements_end_with_their_array,
+    ranges_that_overflow_trap
+);
 
 /// Storage type, bytes of an element, and a value.
 const ELEMENTS: [(&str, u64, &str); 9] = [
@@ -130,6 +135,41 @@ const LENGTH: u32 = 10;
 /// Bounds and lengths of ranges: at the end, at the signs, and where a sum wraps to something inside.
 const BOUNDS: [u32; 12] =
     [0, 1, 5, 9, 10, 11, 0x7fff_ffff, 0x8000_0000, 0x8000_0005, 0xffff_fff6, 0xffff_fffb, 0xffff_ffff];
+
+/// One element, by an index that is known and by one that is not.
+fn elements_end_with_their_array(mode: usize) {
+    for (ty, _, value) in ELEMENTS {
+        let get = if matches!(ty, "i8" | "i16") { "get_u" } else { "get" };
+        let accesses = |index: &str| {
+            [
+                format!("(drop (array.{get} $t (global.get $a) {index}))"),
+                format!("(array.set $t (global.get $a) {index} {value})"),
+            ]
+        };
+        let mut text = format!(
+            r#"(module (type $t (array (mut {ty}))) (global $a (mut (ref null $t)) (ref.null $t))
+                (func (export "prepare") (global.set $a (array.new_default $t (i32.const {LENGTH}))))"#
+        );
+        for (k, access) in accesses("(local.get 0)").into_iter().enumerate() {
+            writeln!(text, r#"(func (export "{k}") (param i32) {access})"#).unwrap();
+        }
+        for index in BOUNDS {
+            for (k, access) in accesses(&format!("(i32.const {})", index as i32)).into_iter().enumerate() {
+                writeln!(text, r#"(func (export "{k} at {index}") {access})"#).unwrap();
+            }
+        }
+        let mut lab = Lab::new(mode, &[], &(text + ")"));
+        lab.call("prepare", &[]).unwrap();
+        for index in BOUNDS {
+            let expected = if index < LENGTH { Ok(vec![]) } else { Err(TrapKind::ArrayOutOfBounds) };
+            for k in 0..2 {
+                let what = format!("access {k} of element {index:#x} of {ty}");
+                assert_eq!(lab.call(&k.to_string(), &[Val::I32(index as i32)]), expected, "{what}");
+                assert_eq!(lab.call(&format!("{k} at {index}"), &[]), expected, "{what}, a constant");
+            }
+        }
+    }
+}
 
 fn ranges_that_overflow_trap(mode: usize) {
     for (ty, bytes, value) in ELEMENTS {

@@ -50,6 +50,9 @@ fn few_edges(ty: &str, size: usize) -> Vec<u64> {
     edges
 }
 
+/// Length of a copy from 0 to 1, or from 1 to 0, whose ends overlap.
+const OVERLAP: u64 = 3;
+
 fn inside(from: u64, count: u64, size: usize) -> bool {
     from as u128 + count as u128 <= size as u128
 }
@@ -220,7 +223,7 @@ fn memories_at_edge_values(mode: usize) {
         for j in ENTITIES {
             let (from, count) = (index(j), narrower(k, j));
             for (d, s) in pairs(&few_edges(at, size), &few_edges(from, BYTES[j])) {
-                for n in few_edges(count, size.min(BYTES[j])) {
+                for n in few_edges(count, size.min(BYTES[j])).into_iter().chain([OVERLAP]) {
                     let fits = model.copy(k, j, d, s, n);
                     let args = [number(at, d), number(from, s), number(count, n)];
                     let what = format!("copy {k} {j} {d:#x} {s:#x} {n:#x}");
@@ -357,7 +360,7 @@ fn tables_at_edge_values(mode: usize) {
         for j in ENTITIES {
             let (from, count) = (index(j), narrower(k, j));
             for (d, s) in pairs(&few_edges(at, size), &few_edges(from, ELEMENTS[j])) {
-                for n in few_edges(count, size.min(ELEMENTS[j])) {
+                for n in few_edges(count, size.min(ELEMENTS[j])).into_iter().chain([OVERLAP]) {
                     let fits = model.copy(k, j, d, s, n);
                     let args = [number(at, d), number(from, s), number(count, n)];
                     let what = format!("copy {k} {j} {d:#x} {s:#x} {n:#x}");

@@ -7,7 +7,7 @@ use crate::compiler::Compiler;
 use crate::compiler::edges::Edge;
 use crate::compiler::moves::{Dest, Move, Moves, Source};
 use crate::compiler::state::{Place, Reg};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
@@ -72,7 +72,7 @@ impl Compiler<'_> {
     /// A branch out of the innermost block that is usually taken: the rest of the block goes to the unlikely section.
     fn leave_likely(&mut self, index: usize, cond: Cond) {
         let rest = self.asm.new_label();
-        self.asm.jcc(cond.negate(), rest);
+        self.asm.jcc(if active(Mutant::LikelyBranchInverted) { cond } else { cond.negate() }, rest);
         self.leave_arm(index, true);
         self.asm.switch(Section::Unlikely);
         self.asm.bind(rest);
@@ -130,7 +130,7 @@ impl Compiler<'_> {
             let index = self.control_index(*depth);
             self.prepare_branch(index);
         }
-        let default = depths.len() - 1;
+        let default = (depths.len() - 1).saturating_sub(active(Mutant::TableOneShort) as usize);
         self.asm.mov_ri(abi::SCRATCH, default as u64);
         self.asm.alu_rr(Width::W32, Alu::Cmp, reg, abi::SCRATCH);
         self.asm.cmov(Width::W32, Cond::A, reg, abi::SCRATCH);
@@ -174,7 +174,8 @@ impl Compiler<'_> {
     pub(crate) fn emit_return(&mut self) {
         let from = self.stack.len() - self.results.len();
         let places = self.layout.results.clone();
-        let moves = self.place_moves(from, &places, Gpr::RBP, 16 + self.layout.arg_bytes);
+        let arguments = if active(Mutant::StackResultsMisplaced) { 0 } else { self.layout.arg_bytes };
+        let moves = self.place_moves(from, &places, Gpr::RBP, 16 + arguments);
         self.parallel_move(&moves);
         self.epilogue();
     }

@@ -5,7 +5,7 @@ use crate::abi::{self, Gpr};
 use crate::asm::Imm;
 use crate::compiler::Compiler;
 use crate::compiler::state::{Loc, Owner, Reg, Registers, Snapshot, bits, in_xmm};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use std::rc::Rc;
 use wasmparser::FrameKind;
 
@@ -44,7 +44,9 @@ impl Compiler<'_> {
         let label = control.label;
         self.asm.bind(label);
         let refs = self.safepoint_refs();
-        self.poll(refs);
+        if !active(Mutant::LoopNotPolled) {
+            self.poll(refs);
+        }
     }
 
     /// The state that the head of the loop that was just entered expects; the enclosing loop's, if it is the same.

@@ -5,7 +5,7 @@ use super::super::values::Value;
 use super::S;
 use crate::abi::{SCRATCH, Xmm};
 use crate::asm::{Alu, ShiftOp, Vex, Width};
-use heapwood_gc_abi::{Narrow, low32};
+use heapwood_gc_abi::{Mutant, Narrow, active, low32};
 use heapwood_module::ValType::V128;
 
 /// Shift by a constant and by a count in a vector register.
@@ -61,7 +61,8 @@ impl Compiler<'_> {
     fn shift_count(&mut self, mut count: Value, lane: Width) {
         let reg = self.in_gpr(&mut count);
         self.asm.mov_rr(Width::W32, SCRATCH, reg);
-        self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, lane_bits(lane).narrow::<i32>() - 1);
+        let mask = if active(Mutant::VectorShiftNotMasked) { 0x7f } else { lane_bits(lane).narrow::<i32>() - 1 };
+        self.asm.alu_ri(Width::W32, Alu::And, SCRATCH, mask);
     }
 
     // ---- by constants

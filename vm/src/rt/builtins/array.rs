@@ -6,7 +6,7 @@
 use super::Stop;
 use crate::store::{StoreOpaque, pieces_of, sub_slice};
 use crate::trap::TrapKind;
-use heapwood_gc_abi::{Narrow, ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{Mutant, Narrow, ObjectKind, RawRef, TypeId, active};
 use std::ops::Range;
 
 /// Elements that are filled or copied between two looks for an interrupt: some milliseconds.
@@ -39,7 +39,9 @@ pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, ty: TypeId, len:
 
 /// Compiled code is about to write references into a new object, up to its next safe point.
 fn log_fresh(store: &mut StoreOpaque, object: u64) {
-    store.heap.log_fresh(object.narrow());
+    if !active(Mutant::FreshStructNotLogged) {
+        store.heap.log_fresh(object.narrow());
+    }
     after_log(store);
 }
 
@@ -54,7 +56,7 @@ fn check(store: &StoreOpaque, array: RawRef, start: u32, len: u32) -> Result<(),
     if array == 0 {
         return Err(TrapKind::NullArray);
     }
-    let length = store.heap.array_length(array);
+    let length = store.heap.array_length(array) + active(Mutant::ArrayRangeOneBeyond) as u32;
     let in_bounds = start.checked_add(len).is_some_and(|end| end <= length);
     if in_bounds { Ok(()) } else { Err(TrapKind::ArrayOutOfBounds) }
 }
@@ -226,7 +228,8 @@ fn write_elements(store: &mut StoreOpaque, array: RawRef, index: u32, elements: 
 /// Whether a reference has a type of depth 8 or more.
 pub(super) fn cast_deep(store: &mut StoreOpaque, _: u32, reference: RawRef, ty: TypeId) -> Result<u64, Stop> {
     let found = store.heap.type_of(reference);
-    Ok(store.engine().registry().is_subtype(found, ty) as u64)
+    let is_subtype = store.engine().registry().is_subtype(found, ty);
+    Ok((is_subtype && !(active(Mutant::DeepCastExact) && found != ty)) as u64)
 }
 
 /// A collection that is due comes at the next poll.

@@ -4,7 +4,7 @@ use super::Stop;
 use crate::rt::memory::StoreMemory;
 use crate::store::{StoreOpaque, pieces_of, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
-use heapwood_gc_abi::{Narrow, low8};
+use heapwood_gc_abi::{Mutant, Narrow, active, low8};
 use std::ops::Range;
 
 /// Bytes that are filled or copied between two looks for an interrupt: some milliseconds, and so many that the system's
@@ -17,7 +17,7 @@ fn position(store: &StoreOpaque, instance: u32, memory: u32) -> u32 {
 
 fn check(store: &StoreOpaque, memory: u32, start: u64, len: u64) -> Result<(), TrapKind> {
     let size = store.guest.memories[memory as usize].byte_len() as u64;
-    let fits = start.checked_add(len).is_some_and(|end| end <= size);
+    let fits = start.checked_add(len).is_some_and(|end| end <= size) || active(Mutant::BulkBoundsByPiece);
     fits.then_some(()).ok_or(TrapKind::MemoryOutOfBounds)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn copy(
         copied.ok_or(Stop::from(TrapKind::MemoryOutOfBounds))
     };
     // As with bytes that overlap, no piece may overwrite what another one still has to copy.
-    if target == source && to > from {
+    if target == source && to > from && !active(Mutant::CopyUpwards) {
         pieces_of(len, BULK_BYTES).rev().try_for_each(&mut copy)?;
     } else {
         pieces_of(len, BULK_BYTES).try_for_each(&mut copy)?;

@@ -1,10 +1,8 @@
 //! Stacks of signal handlers and masks of signals, as embedders have them.
 
 use super::*;
+use crate::rt::child;
 use crate::{Caller, Config, Engine, Extern, Linker, Module, Store, TrapKind, Val};
-
-#[path = "../../../tests/common/child.rs"]
-mod child;
 
 /// Each of the first exports traps by a signal; `nested` calls the host, which calls `load` and `nothing`.
 const GUEST: &str = r#"(module

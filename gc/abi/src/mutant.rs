@@ -1,0 +1,573 @@
+//! Faults that can be built in: what shows that the tests would notice them.
+//!
+//! 1. A *mutant* is one fault on purpose: a barrier that is not there, a width, a bound, a register that is not saved. Each
+//!    is a row of [`MUTANTS`], with a test that has to fail when the fault is there.
+//! 2. The place of the fault asks [`active`] in one short expression.
+//! 3. All mutants are compiled at once, and only where `RUSTFLAGS` has `--cfg heapwood_mutants`. The environment variable
+//!    [`VARIABLE`] chooses one of them by name; without it everything is as it should be. In every other build
+//!    `active` is `false` when Heapwood is compiled, so nothing is left of its places.
+//! 4. `.ci/mutants` runs the test of each row, with the mutant and without.
+
+/// Names the mutant that is active, in a build that has them.
+pub const VARIABLE: &str = "HEAPWOOD_MUTANT";
+
+/// Names a file that is made when the place of the active mutant is reached: a test that fails without that did not fail
+/// because of it.
+pub const REACHED_VARIABLE: &str = "HEAPWOOD_MUTANT_REACHED";
+
+/// How the test of a mutant ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ends {
+    /// It fails: by an assertion, or by a signal.
+    Fails,
+    /// It does not end.
+    Hangs,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// Its name.
+    pub name: &'static str,
+    /// Of what it is a fault.
+    pub part: &'static str,
+    /// What is broken.
+    pub broken: &'static str,
+    /// How the test ends.
+    pub ends: Ends,
+    /// The source of the test's program, without extension; of unit tests the folder.
+    pub program: &'static str,
+    /// The tests of the program, as a filter of their names.
+    pub test: &'static str,
+}
+
+/// Rows by part: variant, name, what is broken, how a test ends, and which.
+macro_rules! mutants {
+    ($($part:literal {
+        $($mutant:ident $name:literal $broken:literal $ends:ident $program:literal $test:literal;)*
+    })*) => {
+        /// A fault that can be built in.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Mutant {
+            $($(#[doc = $broken] $mutant,)*)*
+        }
+
+        /// All of them.
+        pub const MUTANTS: &[Row] = &[$($(Row {
+            mutant: Mutant::$mutant,
+            name: $name,
+            part: $part,
+            broken: $broken,
+            ends: Ends::$ends,
+            program: $program,
+            test: $test,
+        },)*)*];
+    };
+}
+
+mutants! {
+    "compiler" {
+        StructSetNotLogged "struct-set-not-logged"
+            "compiled `struct.set` of a reference has no barrier"
+            Fails "vm/tests/graphs" "programs";
+        ArraySetNotLogged "array-set-not-logged"
+            "compiled `array.set` of a reference has no barrier"
+            Fails "vm/tests/gc" "each_chunk";
+        GlobalSetNotLogged "global-set-not-logged"
+            "compiled `global.set` of a reference has no barrier"
+            Fails "vm/tests/graphs" "programs";
+        ConstantHalfStored "constant-half-stored"
+            "a constant of 64 bits is stored with 4 of its 8 bytes"
+            Fails "vm/tests/generated" "stores_of_f64::default";
+        ShortStoredAsByte "short-stored-as-byte"
+            "of a packed i16 one byte is stored"
+            Fails "vm/tests/generated" "stores_of_packed_integers::default";
+        PackedReadSigned "packed-read-signed"
+            "`struct.get_u` and `array.get_u` extend the sign"
+            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+        LoadSigned "load-signed"
+            "`load8_u` and its kin extend the sign"
+            Fails "vm/tests/generated" "accesses_end_with_their_memory::default";
+        WrapKeepsUpperHalf "wrap-keeps-upper-half"
+            "`i32.wrap_i64` leaves the upper half of its register"
+            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+        ArrayIndexAtLength "array-index-at-length"
+            "an array has an element at its length"
+            Fails "vm/tests/generated" "lengths";
+        ConstantIndexAtLength "constant-index-at-length"
+            "an array has an element at its length, if that is a constant"
+            Fails "vm/tests/generated" "lengths";
+        AccessOneBeyondMemory "access-one-beyond-memory"
+            "a compared access may lie one byte beyond the memory"
+            Fails "vm/tests/generated" "accesses_end_with_their_memory::mem64_slow";
+        LargeOffsetIn32Bits "large-offset-in32-bits"
+            "the sum of an address and a large offset has 32 bits"
+            Fails "vm/tests/generated" "accesses_end_with_their_memory::default";
+        Memory64ReachUnchecked "memory64-reach-unchecked"
+            "an address beyond the reservation of a 64-bit memory is not compared"
+            Fails "vm/tests/generated" "accesses_end_with_their_memory::default";
+        TableGetAtLength "table-get-at-length"
+            "a table has an element at its length"
+            Fails "vm/tests/generated" "tables_at_edge_values::default";
+        IndirectCallAtLength "indirect-call-at-length"
+            "`call_indirect` finds a function at the length of its table"
+            Fails "vm/tests/generated" "calls_at_edge_values::default";
+        IndirectCallOfAnyType "indirect-call-of-any-type"
+            "`call_indirect` does not compare the type"
+            Fails "vm/tests/generated" "calls_at_edge_values::default";
+        CastToExactTypeOnly "cast-to-exact-type-only"
+            "a cast refuses subtypes"
+            Fails "vm/tests/generated" "casts_agree_with_the_model::default";
+        CastOfNullSucceeds "cast-of-null-succeeds"
+            "a cast to a type without null takes null"
+            Fails "vm/tests/generated" "casts_agree_with_the_model::default";
+        CastForgetsI31 "cast-forgets-i31"
+            "a cast takes an i31 for an object"
+            Fails "vm/tests/generated" "casts_agree_with_the_model::default";
+        KindOfArrayForStruct "kind-of-array-for-struct"
+            "a cast to `array` takes structs"
+            Fails "vm/tests/generated" "casts_agree_with_the_model::default";
+        NullBranchInverted "null-branch-inverted"
+            "`br_on_null` branches unless the reference is null"
+            Fails "tests/spec" "own/";
+        I31GetUnsigned "i31-get-unsigned"
+            "`i31.get_s` does not extend the sign"
+            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+        SlowPathHidesRegisters "slow-path-hides-registers"
+            "the record of a slow path names no registers with references"
+            Fails "vm/tests/safepoints" "references";
+        ColdCallHidesOperands "cold-call-hides-operands"
+            "the record of a call out of line counts no operands"
+            Fails "vm/tests/safepoints" "references";
+        SafePointHidesOperands "safe-point-hides-operands"
+            "the record of a safe point counts no operands"
+            Fails "vm/tests/safepoints" "references";
+        LastSlotOfCallMissing "last-slot-of-call-missing"
+            "the record of a call misses the last reference slot"
+            Fails "vm/tests/safepoints" "references";
+        SavedRegisterNotSaved "saved-register-not-saved"
+            "a function does not save the first callee-saved register that it uses"
+            Fails "vm/tests/memories" "bases";
+        AliasLostAtCall "alias-lost-at-call"
+            "a local is not stored before a call whose caller needs it as an operand only"
+            Fails "vm/tests/random" "";
+        ConstantLostAtThrow "constant-lost-at-throw"
+            "a local that is a constant is not stored before a call that may throw"
+            Fails "vm/tests/nesting" "what_survives";
+        ConstantLostAtLabel "constant-lost-at-label"
+            "a local that is a constant is not stored where paths meet"
+            Fails "vm/tests/graphs" "programs";
+        TagNotCompared "tag-not-compared"
+            "a handler takes exceptions of any tag"
+            Fails "vm/tests/generated" "tags_are_told_apart::default";
+        LargeFrameNotCompared "large-frame-not-compared"
+            "a large frame is taken without a look at the limit of the stack"
+            Fails "vm/tests/frames" "frames_of_every_size";
+        LoopNotPolled "loop-not-polled"
+            "a loop does not look whether it has to stop"
+            Hangs "vm/tests/traps" "a_loop_is_interrupted";
+        TableOneShort "table-one-short"
+            "`br_table` takes its last label for the default"
+            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+        QuotientMayOverflow "quotient-may-overflow"
+            "the quotient of the least integer and -1 is not caught"
+            Fails "vm/tests/generated" "constants_divide_like_numbers";
+        ShiftCountOf32Bits "shift-count-of32-bits"
+            "a constant shift count of an i64 is taken modulo 32"
+            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+        MinimumOfZeros "minimum-of-zeros"
+            "`min` of 0 and -0 is 0"
+            Fails "tests/spec" "core/f64";
+        MinimumOfNan "minimum-of-nan"
+            "`min` and `max` of a NaN merge its bits with the other operand's"
+            Fails "tests/spec" "core/f64";
+        EqualityOfNan "equality-of-nan"
+            "NaN equals everything"
+            Fails "tests/spec" "core/f64_cmp";
+        SaturationOfI32 "saturation-of-i32"
+            "`i32.trunc_sat_f64_u` ends at the greatest signed number"
+            Fails "tests/spec" "core/conversions";
+        TruncationAtBound "truncation-at-bound"
+            "a float one above the greatest integer is truncated"
+            Fails "tests/spec" "core/conversions";
+        TailArgumentsUpwards "tail-arguments-upwards"
+            "arguments of a tail call are moved in the order that overwrites them"
+            Fails "vm/tests/watermark" "tail_calls";
+        StackResultsMisplaced "stack-results-misplaced"
+            "results on the stack lie where the arguments do"
+            Fails "vm/tests/calls" "many_values";
+        MovesOverwriteEachOther "moves-overwrite-each-other"
+            "parallel moves are made one after the other"
+            Fails "vm/tests/calls" "many_values";
+        PatternOfOneHalf "pattern-of-one-half"
+            "`array.new` fills elements of 64 bits with their lower half"
+            Fails "vm/tests/generated" "stores_of_i64::default";
+        ObjectNotCleared "object-not-cleared"
+            "the last 8 bytes of a default object are not cleared"
+            Fails "vm/tests/graphs" "programs";
+        LikelyBranchInverted "likely-branch-inverted"
+            "a branch that is hinted to be likely is taken when its condition is false"
+            Fails "vm/tests/branch_hints" "hints_change_no_result";
+        MisalignedAtomic "misaligned-atomic"
+            "an atomic access may be misaligned"
+            Fails "vm/tests/atomics" "misaligned";
+        VectorShiftNotMasked "vector-shift-not-masked"
+            "the count of a vector shift is not taken modulo the bits of a lane"
+            Fails "vm/tests/simd" "shifts";
+        CarryLost "carry-lost"
+            "the high half of a 128-bit sum has no carry"
+            Fails "vm/tests/wide_arithmetic" "sums";
+        BudgetNotKept "budget-not-kept"
+            "compiling takes as much memory as it likes"
+            Fails "vm/tests/limits" "a_module_that_takes_more_memory";
+    }
+    "stubs" {
+        RegisterLostAtHandler "register-lost-at-handler"
+            "a handler is entered without its value of r13"
+            Fails "vm/tests/memories" "bases";
+        RegisterLostAtExit "register-lost-at-exit"
+            "a call out of the guest does not keep rbx for the unwinder"
+            Fails "vm/tests/nesting" "an_exception_through";
+        AllocationTopKept "allocation-top-kept"
+            "the allocation top is not loaded again after a call of the runtime"
+            Fails "vm/tests/gc" "arrays_of_all_sizes";
+        VectorsLostInSlowPath "vectors-lost-in-slow-path"
+            "a slow path does not restore the vector registers from the third on"
+            Fails "vm/tests/safepoints" "";
+        FloatsLostAtBarrier "floats-lost-at-barrier"
+            "a return through the barrier loses results in vector registers"
+            Fails "vm/tests/watermark" "";
+        VectorArgumentHalved "vector-argument-halved"
+            "vectors among stack arguments and results of the host are copied by half"
+            Fails "vm/tests/calls" "many_values";
+        ChunkOfHalfTheIndex "chunk-of-half-the-index"
+            "a store into a large array looks at the state of another chunk"
+            Fails "vm/tests/gc" "each_chunk";
+        HostResultsMisplaced "host-results-misplaced"
+            "results of a host function on the stack lie where the arguments do"
+            Fails "vm/tests/calls" "many_values";
+    }
+    "collector" {
+        FieldWriteNotLogged "field-write-not-logged"
+            "the heap's own write of a field has no barrier"
+            Fails "gc/tests/model" "tiny_nursery";
+        ElementWriteNotLogged "element-write-not-logged"
+            "the heap's own write of an element has no barrier"
+            Fails "gc/tests/model" "tiny_nursery";
+        CopyNotLogged "copy-not-logged"
+            "a copy between arrays is not logged"
+            Fails "gc/tests/model" "tiny_nursery";
+        CopyNotShaded "copy-not-shaded"
+            "what a copy between arrays overwrites is not shaded"
+            Fails "gc/tests/model" "marking_from_every_minor";
+        CopyNotNoted "copy-not-noted"
+            "a copy between arrays does not note edges into sparse blocks"
+            Fails "gc/tests/sparse" "copies_between";
+        FillNotLogged "fill-not-logged"
+            "a fill of an array is not logged"
+            Fails "gc/tests/model" "tiny_nursery";
+        FillNotShaded "fill-not-shaded"
+            "what a fill of an array overwrites is not shaded"
+            Fails "gc/tests/model" "marking_from_every_minor";
+        FreshObjectNotLogged "fresh-object-not-logged"
+            "an object that is born old is not logged for its initialising stores"
+            Fails "vm/tests/generated" "born_old::struct_new";
+        FreshArrayLoggedInPart "fresh-array-logged-in-part"
+            "of an array that is born old the first chunk is logged"
+            Fails "vm/tests/generated" "born_old::array_new_fixed";
+        FullLogNotTold "full-log-not-told"
+            "a full log asks for no collection"
+            Fails "gc/tests/bounds" "a_full_log";
+        LostLogTrusted "lost-log-trusted"
+            "a log that lost an entry is taken for whole"
+            Fails "gc/tests/faults" "a_lost_log";
+        ChunkLoggedShort "chunk-logged-short"
+            "a minor does not look at the last element of a logged chunk"
+            Fails "vm/tests/gc" "each_chunk";
+        PromotedArrayNotScanned "promoted-array-not-scanned"
+            "a promoted array of references is not scanned"
+            Fails "gc/tests/model" "tiny_nursery";
+        PromotedObjectNotLogged "promoted-object-not-logged"
+            "a promoted object with young references is not logged"
+            Fails "gc/tests/model" "tiny_nursery";
+        EdgeToAgedNotLogged "edge-to-aged-not-logged"
+            "a small promoted object with a reference to an aged one is not logged"
+            Fails "gc/tests/model" "tiny_nursery";
+        RootLeftBehind "root-left-behind"
+            "a root that names an object which was moved already is not updated"
+            Fails "gc/tests/model" "default_nursery";
+        FirstStoreNotShaded "first-store-not-shaded"
+            "what the first store into an object overwrites is not shaded"
+            Fails "gc/tests/model" "marking_from_every_minor";
+        ShadedLeftBehind "shaded-left-behind"
+            "a marking ends though shaded objects wait"
+            Fails "gc/tests/model" "marking_from_every_minor";
+        RootsLeftBehind "roots-left-behind"
+            "a marking ends though it has not seen all roots"
+            Fails "gc/tests/model" "marking_from_every_minor";
+        OverflowForgotten "overflow-forgotten"
+            "what finds no room on the mark stack is forgotten"
+            Fails "gc/tests/faults" "a_small_mark_stack";
+        LongArrayMarkedInPart "long-array-marked-in-part"
+            "of a long array of references the first 1,024 elements are marked"
+            Fails "gc/tests/slices" "";
+        WideStructScannedInPart "wide-struct-scanned-in-part"
+            "fields behind the first 64 words are not scanned"
+            Fails "gc/tests/heap" "fields_behind";
+        WeakCellNamesTheDead "weak-cell-names-the-dead"
+            "a weak cell is not cleared"
+            Fails "gc/tests/weak" "a_weak_cell_follows";
+        WeakCellForgetsTheMoved "weak-cell-forgets-the-moved"
+            "a weak cell forgets what a minor moved"
+            Fails "gc/tests/weak" "a_weak_cell_follows";
+        EphemeronValueStrong "ephemeron-value-strong"
+            "an ephemeron keeps its value though its key is dead"
+            Fails "gc/tests/weak" "a_value_does_not_keep";
+        EphemeronNotWoken "ephemeron-not-woken"
+            "an ephemeron that waits for its key never marks its value"
+            Fails "gc/tests/weak" "";
+        PendingCellRead "pending-cell-read"
+            "a weak cell gives what the last marking found dead"
+            Fails "gc/tests/weak" "dead_objects_read_as_null";
+        HoleOverLastObject "hole-over-last-object"
+            "a hole begins in the object before it"
+            Fails "gc/tests/model" "tiny_nursery";
+        OldMarksKept "old-marks-kept"
+            "marks of the last marking stay until the next but one"
+            Fails "gc/tests/model" "tiny_nursery";
+        LargeObjectFreed "large-object-freed"
+            "the sweep frees large objects that are marked"
+            Fails "gc/tests/heap" "large_objects";
+        DeadHostValueKept "dead-host-value-kept"
+            "the death of a host value's cell is not told"
+            Fails "gc/tests/heap" "dead_host_values";
+        OwnEdgesNotFollowed "own-edges-not-followed"
+            "words that the mutator noted do not follow what moves out of sparse blocks"
+            Fails "gc/tests/sparse" "programs_run";
+        ListedCellsMove "listed-cells-move"
+            "cells whose addresses are in lists move out of sparse blocks"
+            Fails "gc/tests/sparse" "programs_run";
+        RootWrittenNotTold "root-written-not-told"
+            "a root that is written does not keep its sparse block"
+            Fails "vm/tests/sparse" "objects_move";
+        VerifierSilent "verifier-silent"
+            "the verifier looks at nothing"
+            Fails "gc/tests/verifier" "";
+    }
+    "runtime" {
+        HandlerTooFarOut "handler-too-far-out"
+            "an exception goes to the handler around the innermost one"
+            Fails "vm/tests/traps" "an_exception";
+        RegistersOfThrower "registers-of-thrower"
+            "a handler is entered with the callee-saved registers of the function that threw"
+            Fails "vm/tests/memories" "bases";
+        NativeStackNotRestored "native-stack-not-restored"
+            "the word of the native stack is that of an inner activation"
+            Fails "vm/tests/nesting" "what_survives";
+        ExitFrameNotRestored "exit-frame-not-restored"
+            "the word of the frame that left is that of an inner activation"
+            Fails "vm/tests/nesting" "what_survives";
+        EntryFrameNotRestored "entry-frame-not-restored"
+            "the word of the entry's frame is that of an inner activation"
+            Fails "vm/tests/nesting" "what_survives";
+        EntryStackNotRestored "entry-stack-not-restored"
+            "the word of the entry's stack pointer is that of an inner activation"
+            Fails "vm/tests/nesting" "what_survives";
+        HandlerRegisterNotRestored "handler-register-not-restored"
+            "a word of a callee-saved register is that of an inner activation"
+            Fails "vm/tests/nesting" "an_exception_through";
+        FaultAtAnyAddress "fault-at-any-address"
+            "a fault of a guest is a trap wherever it reaches"
+            Fails "vm/src" "rt::signals";
+        FaultOfAnyInstruction "fault-of-any-instruction"
+            "a fault of a guest is a trap whatever instruction it was"
+            Fails "vm/src" "rt::signals";
+        WalkEndsAtEntry "walk-ends-at-entry"
+            "the collector does not see frames of outer activations"
+            Fails "vm/tests/nesting" "what_survives";
+        WatermarkOutlivesThrow "watermark-outlives-throw"
+            "an exception leaves the watermark in frames that are given up"
+            Fails "vm/tests/watermark" "returns_throws";
+        LoweredFramesNotShaded "lowered-frames-not-shaded"
+            "frames that come above the watermark while a marking runs are not shaded"
+            Fails "vm/tests/idle_marking" "frames_below";
+        SavedRegistersNotVisited "saved-registers-not-visited"
+            "references in the registers of a slow path are not visited"
+            Fails "vm/tests/safepoints" "references";
+        BulkBoundsByPiece "bulk-bounds-by-piece"
+            "the bounds of a bulk operation are looked at piece by piece"
+            Fails "vm/tests/memories" "block_operations_beyond";
+        CopyUpwards "copy-upwards"
+            "an overlapping copy of a memory begins at the wrong end"
+            Fails "vm/tests/interrupts" "bulk_copies";
+        GrowthBeyondMaximum "growth-beyond-maximum"
+            "a memory grows beyond its maximum"
+            Fails "vm/tests/generated" "memories_at_edge_values::default";
+        LengthNotPublished "length-not-published"
+            "compiled code does not see that a memory has grown"
+            Fails "vm/tests/generated" "memories_that_grow";
+        ArrayRangeOneBeyond "array-range-one-beyond"
+            "a range may lie one element beyond its array"
+            Fails "vm/tests/generated" "ranges_that_overflow_trap::default";
+        FreshStructNotLogged "fresh-struct-not-logged"
+            "a large struct is given to compiled code without being logged"
+            Fails "vm/tests/generated" "born_old::a_struct_born_old";
+        DeepCastExact "deep-cast-exact"
+            "a cast to a type of depth 8 and more refuses subtypes"
+            Fails "vm/tests/generated" "fields_lie_where_the_supertype_has_them::default";
+        EntryWithoutRoom "entry-without-room"
+            "an entry does not look whether its arguments fit the guest's stack"
+            Fails "vm/tests/frames" "";
+        NativeStackNotMeasured "native-stack-not-measured"
+            "an entry does not look how much of the native stack is left"
+            Fails "vm/tests/threads" "nesting_ends";
+        FaultsStayBlocked "faults-stay-blocked"
+            "an entry leaves the signals of faults blocked"
+            Fails "vm/src" "rt::thread::tests::blocked";
+        ScopeOfHostKept "scope-of-host-kept"
+            "handles of a host call do not end with it"
+            Fails "vm/tests/calls" "";
+        AllWaitersWoken "all-waiters-woken"
+            "`memory.atomic.notify` wakes more than it was told"
+            Fails "vm/tests/shared_memory" "notifications_wake";
+        WaitOneBeyond "wait-one-beyond"
+            "waiting and waking may lie one byte beyond the memory"
+            Fails "vm/tests/atomics" "";
+    }
+    "store" {
+        InterruptNotSeen "interrupt-not-seen"
+            "the runtime does not look for interrupts"
+            Fails "vm/tests/interrupts" "each_part";
+        DroppedDataRead "dropped-data-read"
+            "a dropped data segment has its bytes still"
+            Fails "vm/tests/generated" "segments_are_told_apart::default";
+        DroppedFunctionsRead "dropped-functions-read"
+            "a dropped segment of functions has its elements still"
+            Fails "tests/spec" "core/table_init";
+        TableSetNotLogged "table-set-not-logged"
+            "a minor does not look at written elements of tables"
+            Fails "vm/tests/graphs" "programs";
+        TableSetNotShaded "table-set-not-shaded"
+            "overwritten elements of tables are not shaded"
+            Fails "vm/tests/graphs" "programs";
+        TableCopiedUpwards "table-copied-upwards"
+            "an overlapping copy of a table begins at the wrong end"
+            Fails "vm/tests/generated" "tables_at_edge_values::default";
+        TablePointerStale "table-pointer-stale"
+            "compiled code does not see where a table that has grown lies"
+            Fails "vm/tests/generated" "tables_that_move";
+        GlobalSetNotShaded "global-set-not-shaded"
+            "what a global held when a marking began is not shaded"
+            Fails "vm/tests/graphs" "programs";
+        TablesNotMarked "tables-not-marked"
+            "a collection of everything does not see tables"
+            Fails "vm/tests/graphs" "programs";
+        GlobalsNotMarked "globals-not-marked"
+            "a collection of everything does not see globals"
+            Fails "vm/tests/graphs" "programs";
+        HandlesNotRemembered "handles-not-remembered"
+            "a minor does not see handles of the host"
+            Fails "vm/tests/gc" "references_in_host_calls";
+        SegmentsNotRemembered "segments-not-remembered"
+            "a minor does not see elements of segments"
+            Fails "vm/tests/generated" "born_old::array_new_elem";
+        TemporariesNotRemembered "temporaries-not-remembered"
+            "a minor does not see what the runtime holds for a moment"
+            Fails "vm/tests/generated" "born_old::constant_expressions";
+        ScopeEndNotShaded "scope-end-not-shaded"
+            "handles of a scope that ends are not shaded"
+            Fails "vm/src" "roots::tests::a_marking_sees";
+        StaleHandleRead "stale-handle-read"
+            "a handle is read after the end of its scope"
+            Fails "vm/src" "roots::tests::handles_end";
+        LimitOfMemoriesNotKept "limit-of-memories-not-kept"
+            "memories and tables take as much as they like"
+            Fails "vm/tests/embedding" "tables_and_element";
+        ImportOfAnyFunction "import-of-any-function"
+            "a function of any type fits an import"
+            Fails "vm/tests/generated" "imported_functions_are_what_they_are::default";
+        SubtypeOfAnyDepth "subtype-of-any-depth"
+            "a type is a subtype of every other of less depth"
+            Fails "vm/src" "registry::tests";
+    }
+    "validation" {
+        GateOpen "gate-open"
+            "what needs a feature that is off is compiled"
+            Fails "vm/tests/feature_gates" "";
+    }
+}
+
+/// Whether this fault is to be there.
+#[cfg(not(heapwood_mutants))]
+#[inline(always)]
+#[must_use]
+pub const fn active(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(heapwood_mutants)]
+pub use chosen::active;
+
+#[cfg(heapwood_mutants)]
+mod chosen {
+    use super::{MUTANTS, Mutant, REACHED_VARIABLE, VARIABLE};
+    use std::fs::File;
+    use std::sync::{Once, OnceLock};
+
+    /// Whether this fault is to be there.
+    ///
+    /// # Panics
+    /// The variable names none.
+    #[must_use]
+    pub fn active(mutant: Mutant) -> bool {
+        static CHOSEN: OnceLock<Option<Mutant>> = OnceLock::new();
+        let is_chosen = *CHOSEN.get_or_init(choose) == Some(mutant);
+        if is_chosen {
+            tell();
+        }
+        is_chosen
+    }
+
+    fn choose() -> Option<Mutant> {
+        let name = std::env::var(VARIABLE).ok().filter(|name| !name.is_empty())?;
+        let row = MUTANTS.iter().find(|row| row.name == name);
+        Some(row.unwrap_or_else(|| panic!("{VARIABLE}: there is no mutant of the name {name}")).mutant)
+    }
+
+    fn tell() {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            if let Some(path) = std::env::var_os(REACHED_VARIABLE) {
+                File::create(path).expect("a file that tells of the mutant");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_say_what_their_variants_say() {
+        let mut seen = HashSet::new();
+        for row in MUTANTS {
+            assert!(seen.insert(row.name), "{} is there twice", row.name);
+            let letters = |text: &str| text.replace('-', "").to_lowercase();
+            assert_eq!(letters(row.name), letters(&format!("{:?}", row.mutant)), "name and variant");
+            let columns = [row.name, row.part, row.broken, row.program, row.test];
+            assert!(columns.iter().all(|column| !column.is_empty() && !column.contains(['\t', '\n'])), "{row:?}");
+        }
+        assert!(seen.len() >= 45, "{} mutants", seen.len());
+    }
+
+    #[test]
+    fn none_is_active_unless_it_is_chosen() {
+        if std::env::var_os(VARIABLE).is_none() {
+            assert!(MUTANTS.iter().all(|row| !active(row.mutant)));
+        }
+    }
+}
