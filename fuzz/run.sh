@@ -21,7 +21,7 @@ find_node() {
     local node=$cache/node_modules/.bin/node
     if [[ ! -x $node ]] && command -v npm >/dev/null; then
         mkdir -p "$cache"
-        npm install --silent --no-audit --no-fund --prefix "$cache" node@26 || true
+        timeout 180 npm install --silent --no-audit --no-fund --prefix "$cache" node@26 || true
     fi
     if [[ -x $node ]]; then
         export HEAPWOOD_NODE=$node
