@@ -236,7 +236,7 @@ fn argument(store: &mut impl AsContextMut, arg: Arg) -> Val {
         Arg::F32(bits) => Val::F32(bits),
         Arg::F64(bits) => Val::F64(bits),
         Arg::Extern(object) => Val::ExternRef(object.map(|number| ExternRef::new(store, number).expect("room"))),
-        Arg::Any(value) => Val::AnyRef(value.map(|value| AnyRef::from_i31(store, value))),
+        Arg::Any(value) => Val::AnyRef(value.map(|value| AnyRef::from_i31(store, value).expect("31 bits"))),
     }
 }
 
@@ -369,7 +369,7 @@ fn result(caller: &mut Caller<'_, Host>, args: &[Val], ty: Ty, sum: u32) -> Resu
         // The first reference that came is given back.
         _ => match args.iter().find(|value| matches!(value, Val::AnyRef(_))) {
             Some(echo) if sum % 4 != 1 => *echo,
-            _ => Val::AnyRef(Some(AnyRef::from_i31(caller, (sum & 0xff) as i32))),
+            _ => Val::AnyRef(Some(AnyRef::from_i31(caller, (sum & 0xff) as i32)?)),
         },
     })
 }
