@@ -66,7 +66,9 @@ fn main() -> ExitCode {
             }
         }
         _ => {
-            eprintln!("usage: modes FROM COUNT | v8 FROM COUNT | show modes|v8 SEED | reduce modes|v8 SEED | sum FILE…");
+            eprintln!(
+                "usage: modes FROM COUNT | v8 FROM COUNT | show modes|v8 SEED | reduce modes|v8 SEED | sum FILE…"
+            );
             return ExitCode::FAILURE;
         }
     }

@@ -238,7 +238,10 @@ pub fn missing(job: &Job, totals: &Totals) -> Vec<String> {
         list.push(format!("{} programs ran, not {wanted}", totals.count("programs")));
     }
     if job.what == "v8" && totals.count("programs compared with V8") != wanted {
-        list.push(format!("{} programs were compared with V8, not {wanted}", totals.count("programs compared with V8")));
+        list.push(format!(
+            "{} programs were compared with V8, not {wanted}",
+            totals.count("programs compared with V8")
+        ));
     }
     list
 }
