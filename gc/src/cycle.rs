@@ -296,7 +296,7 @@ impl Heap {
 
     fn is_marked_through(&mut self) -> bool {
         (!self.cycle.roots_left || active(Mutant::RootsLeftBehind))
-            && (self.cycle.shaded.is_empty() || active(Mutant::ShadedLeftBehind))
+            && self.cycle.shaded.is_empty()
             && self.loan.marker().grey.is_empty()
             && self.loan.is_inbox_empty()
     }

@@ -296,6 +296,9 @@ impl Marker {
             return self.shade(entry);
         }
         let object = entry & !SHADED_MARKED;
+        if active(Mutant::MarkedByMutatorForgotten) {
+            return;
+        }
         self.grey.push(self.memory, object as u64);
         if self.waiting.is_used() {
             self.wake(object);

@@ -221,28 +221,38 @@ fn survivors_age_once() {
 
 #[test]
 fn a_promoted_object_that_still_references_young_ones_is_logged() {
+    // The elder is small, and copied in one go, or it is not.
+    for elder in [1, 5] {
+        promote_elder(elder);
+    }
+}
+
+fn promote_elder(elder: usize) {
     let (mut heap, types) = heap(&config(64));
     let mut roots = roots();
+    let elder = &types.structs[elder];
+    let field = elder.refs[0] as u64;
     let garbage = |heap: &mut Heap, roots: &mut Roots| {
         for _ in 0..1000 {
             heap.alloc_struct(types.structs[1].id, roots).unwrap();
         }
     };
-    roots.frames[0][1] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+    roots.frames[0][1] = heap.alloc_struct(elder.id, &mut roots).unwrap();
+    let elder_bytes = heap.object_bytes(roots.frames[0][1]);
     garbage(&mut heap, &mut roots);
     heap.collect_minor(&mut roots);
     // The young object is met first, by the frame, and ages; then its elder is promoted.
     roots.frames[0][0] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
-    heap.write_ref(roots.frames[0][1], 4, roots.frames[0][0]);
+    heap.write_ref(roots.frames[0][1], field, roots.frames[0][0]);
     garbage(&mut heap, &mut roots);
     heap.collect_minor(&mut roots);
     assert!(heap.peek(roots.frames[0][1]) & UNLOGGED == 0, "the elder is logged");
-    assert_eq!(heap.read_ref(roots.frames[0][1], 4), roots.frames[0][0]);
-    assert_eq!((heap.stats().aged_bytes, heap.stats().promoted_bytes), (32, 16));
+    assert_eq!(heap.read_ref(roots.frames[0][1], field), roots.frames[0][0]);
+    assert_eq!((heap.stats().aged_bytes, heap.stats().promoted_bytes), (elder_bytes + 16, elder_bytes));
     heap.collect_minor(&mut roots);
     assert_eq!(heap.stats().log_entries, 1);
     assert!(heap.peek(roots.frames[0][1]) & UNLOGGED != 0);
-    assert_eq!(heap.read_ref(roots.frames[0][1], 4), roots.frames[0][0]);
+    assert_eq!(heap.read_ref(roots.frames[0][1], field), roots.frames[0][0]);
 }
 
 #[test]

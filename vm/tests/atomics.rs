@@ -427,3 +427,38 @@ fn notify_and_wait_have_offsets_of_all_bits() {
     println!("{cases} cases");
     assert_eq!(cases, 22);
 }
+
+/// The last place is there, the next one is not: of a shared memory, and for notifying of one that is not.
+#[test]
+fn notify_and_wait_end_where_the_memory_ends() {
+    let mut features = Features::default();
+    features.set("threads", true).unwrap();
+    let engine = Engine::new(Config::new().features(features)).unwrap();
+    let mut cases = 0;
+    for (memory, shared) in [("1 1 shared", true), ("1 1", false)] {
+        let text = format!(
+            r#"(module (memory {memory})
+                (func (export "notify") (param i32) (result i32) (memory.atomic.notify (local.get 0) (i32.const 1)))
+                (func (export "wait32") (param i32) (result i32)
+                  (memory.atomic.wait32 (local.get 0) (i32.const 1) (i64.const 0)))
+                (func (export "wait64") (param i32) (result i32)
+                  (memory.atomic.wait64 (local.get 0) (i64.const 1) (i64.const 0))))"#
+        );
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        for (name, bytes, right) in [("notify", 4, 0), ("wait32", 4, 1), ("wait64", 8, 1)] {
+            if !shared && name != "notify" {
+                continue;
+            }
+            let func = instance.get_typed_func::<i32, i32>(&mut store, name).unwrap();
+            let mut call = |address| func.call(&mut store, address).map_err(|error| error.trap().unwrap().kind());
+            assert_eq!(call(65536 - bytes), Ok(right), "{name}, {memory}");
+            for beyond in [65536, 65536 + bytes, -bytes] {
+                assert_eq!(call(beyond), Err(TrapKind::MemoryOutOfBounds), "{name} at {beyond}, {memory}");
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, 12);
+}

@@ -37,13 +37,13 @@ fn many_values_of_all_kinds_pass_both_ways() {
     let engine = Engine::default();
     let module = wat::parse_str(
         r#"(module
-            (import "h" "f" (func $f (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64)
-                                     (result i64 f64 i32 f64 i64 f32 i32 f64 i64)))
-            (func (export "g") (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64)
-                               (result i64 f64 i32 f64 i64 f32 i32 f64 i64)
+            (import "h" "f" (func $f (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64 v128 i64 v128)
+                                     (result i64 f64 i32 f64 i64 f32 i32 f64 i64 v128 i32 v128)))
+            (func (export "g") (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64 v128 i64 v128)
+                               (result i64 f64 i32 f64 i64 f32 i32 f64 i64 v128 i32 v128)
               local.get 0 local.get 1 local.get 2 local.get 3 local.get 4 local.get 5 local.get 6 local.get 7
               local.get 8 local.get 9 local.get 10 local.get 11 local.get 12 local.get 13 local.get 14 local.get 15
-              local.get 16 local.get 17 local.get 18 local.get 19
+              local.get 16 local.get 17 local.get 18 local.get 19 local.get 20 local.get 21 local.get 22
               call $f))"#,
     );
     let module = Module::new(&engine, module.unwrap()).unwrap();
@@ -75,6 +75,7 @@ fn value(ty: ValType, number: i64) -> Val {
         ValType::I64 => Val::I64(number << 33 | 1),
         ValType::F32 => Val::from(number as f32),
         ValType::F64 => Val::from(number as f64 / 3.0),
+        ValType::V128 => Val::V128((number as u64 as u128) << 64 | !number as u64 as u128),
         other => panic!("{other}"),
     }
 }
@@ -271,5 +272,126 @@ fn locals_of_loops_survive_the_allocation_of_large_objects() {
     for name in ["struct", "array"] {
         let function = instance.get_typed_func::<i32, i32>(&mut store, name).unwrap();
         assert_eq!(function.call(&mut store, 10).unwrap(), a + c + 10 + b as i32, "{name}");
+    }
+}
+
+/// What a function makes of its arguments: another number for each order of them.
+fn folded(arguments: impl IntoIterator<Item = i64>) -> i64 {
+    arguments.into_iter().fold(7, |sum: i64, argument| sum.wrapping_mul(31).wrapping_add(argument))
+}
+
+/// The body of such a function of `count` parameters.
+fn fold(count: usize) -> String {
+    let step = |sum: String, k: usize| format!("(i64.add (i64.mul {sum} (i64.const 31)) (local.get {k}))");
+    (0..count).fold("(i64.const 7)".to_owned(), step)
+}
+
+/// A tail call moves its arguments up, over the frame and the arguments of the function that it ends: what is moved and where
+/// it goes overlap by any number of words.
+#[test]
+fn tail_calls_pass_any_number_of_arguments() {
+    use std::fmt::Write;
+    const OWN: [usize; 5] = [0, 1, 8, 9, 30];
+    const PASSED: [usize; 9] = [0, 1, 7, 8, 9, 15, 20, 40, 100];
+    let mut text = String::from("(module ");
+    for passed in PASSED {
+        let params = "i64 ".repeat(passed);
+        writeln!(text, "(type ${passed} (func (param {params}) (result i64)))").unwrap();
+        writeln!(text, "(func $fold{passed} (type ${passed}) {}) (elem declare func $fold{passed})", fold(passed))
+            .unwrap();
+    }
+    let argument =
+        |own: usize, k: usize| if k % 2 == 0 || own == 0 { 1000 + k as i64 } else { -(((k / 2) % own) as i64) - 1 };
+    for own in OWN {
+        for passed in PASSED {
+            let operand = |k: usize| match argument(own, k) {
+                own if own < 0 => format!("(local.get {})", -own - 1),
+                constant => format!("(i64.const {constant})"),
+            };
+            let operands: String = (0..passed).map(operand).collect();
+            let (params, mine) =
+                ("i64 ".repeat(own), (0..own).map(|k| format!("(i64.const {k}5)")).collect::<String>());
+            writeln!(
+                text,
+                r#"(func $a{own}_{passed} (param {params}) (result i64) (return_call $fold{passed} {operands}))
+                   (func $b{own}_{passed} (param {params}) (result i64)
+                     (return_call_ref ${passed} {operands} (ref.func $fold{passed})))
+                   ;; The caller's locals and operands are as before.
+                   (func (export "{own} {passed}") (result i64 i64 i64) (local $x i64)
+                     (local.set $x (i64.const 77)) (call $a{own}_{passed} {mine}) (call $b{own}_{passed} {mine}) (local.get $x))"#
+            )
+            .unwrap();
+        }
+    }
+    let (mut store, instance) = instantiate(&(text + ")"));
+    for own in OWN {
+        for passed in PASSED {
+            let value = |k: usize| match argument(own, k) {
+                own if own < 0 => (-own - 1) * 10 + 5,
+                constant => constant,
+            };
+            let expected = folded((0..passed).map(value));
+            let func = instance.get_typed_func::<(), (i64, i64, i64)>(&mut store, &format!("{own} {passed}")).unwrap();
+            assert_eq!(func.call(&mut store, ()).unwrap(), (expected, expected, 77), "{passed} arguments from {own}");
+        }
+    }
+}
+
+/// Arguments in registers that each stand where another has to go: of a call, a tail call and a loop.
+#[test]
+fn arguments_change_places() {
+    const ORDERS: [[usize; 7]; 5] = [
+        [1, 2, 3, 4, 5, 6, 0],
+        [6, 0, 1, 2, 3, 4, 5],
+        [6, 5, 4, 3, 2, 1, 0],
+        [1, 0, 3, 2, 6, 4, 5],
+        [3, 3, 0, 0, 5, 4, 6],
+    ];
+    for ty in ["i64", "f64"] {
+        let (params, as_i64, as_ty) = match ty {
+            "i64" => ("i64 ".repeat(7), String::new(), String::new()),
+            _ => ("f64 ".repeat(7), "i64.reinterpret_f64".to_owned(), "f64.reinterpret_i64".to_owned()),
+        };
+        let number = |operand: String| if ty == "i64" { operand } else { format!("({as_i64} {operand})") };
+        let sum = (0..7).fold("(i64.const 7)".to_owned(), |sum, k| {
+            format!("(i64.add (i64.mul {sum} (i64.const 31)) {})", number(format!("(local.get {k})")))
+        });
+        let mut text = format!("(module (type $t (func (param {params}) (result i64))) (func $fold (type $t) {sum})");
+        for (index, order) in ORDERS.iter().enumerate() {
+            let operands: String = order.iter().map(|k| format!("(local.get {k})")).collect();
+            let results =
+                "(local.set 6) (local.set 5) (local.set 4) (local.set 3) (local.set 2) (local.set 1) (local.set 0)";
+            let made: String = (0..7)
+                .map(|k| match ty {
+                    "i64" => format!("(local.get {k})"),
+                    _ => format!("({as_ty} (local.get {k}))"),
+                })
+                .collect();
+            text += &format!(
+                r#"(func $call{index} (type $t) (call $fold {operands}))
+                   (func $tail{index} (type $t) (return_call $fold {operands}))
+                   (func $loop{index} (type $t) (local $n i32)
+                     {operands}
+                     (loop $l (param {params}) {results}
+                       {operands} (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3)))
+                       {results})
+                     {sum})
+                   (func (export "{index}") (param i64 i64 i64 i64 i64 i64 i64) (result i64 i64 i64)
+                     (call $call{index} {made}) (call $tail{index} {made}) (call $loop{index} {made}))"#
+            );
+        }
+        let (mut store, instance) = instantiate(&(text + ")"));
+        for (index, order) in ORDERS.iter().enumerate() {
+            let arguments: Vec<i64> = (0..7).map(|k| 1000 + 111 * k).collect();
+            let permuted = |given: &[i64]| order.iter().map(|k| given[*k]).collect::<Vec<_>>();
+            let once = folded(permuted(&arguments));
+            // Before the loop, and at the end of each of its three rounds.
+            let looped = folded((0..4).fold(arguments.clone(), |now, _| permuted(&now)));
+            let params: Vec<Val> = arguments.iter().map(|argument| Val::I64(*argument)).collect();
+            let mut results = [const { Val::I64(0) }; 3];
+            instance.get_func(&mut store, &index.to_string()).unwrap().call(&mut store, &params, &mut results).unwrap();
+            let results = results.map(|result| result.i64().unwrap());
+            assert_eq!(results, [once, once, looped], "{ty}: {order:?}");
+        }
     }
 }

@@ -189,3 +189,41 @@ fn tail_calls_move_the_replaced_return_address() {
         assert_eq!(run(&config, depth), run(&never, depth), "{name}");
     }
 }
+
+/// Results in all registers that carry some come back through replaced return addresses.
+#[test]
+fn results_of_every_kind_return_through_the_watermark() {
+    const TEXT: &str = r#"(module
+        (type $n (struct (field (ref null $n))))
+        (func $deep (export "deep") (param $depth i32) (param $down (ref null $n))
+          (result f64 i64 v128 f32 i32 i64) (local $mine (ref null $n))
+          (local $a f64) (local $b i64) (local $c v128) (local $d f32) (local $e i32) (local $f i64)
+          (local.set $mine (struct.new $n (local.get $down)))
+          (if (i32.eqz (local.get $depth))
+            (then (return (f64.const 1.5) (i64.const 2) (v128.const i64x2 3 4) (f32.const 5.5) (i32.const 6) (i64.const 7))))
+          (call $deep (i32.sub (local.get $depth) (i32.const 1)) (local.get $mine))
+          local.set $f local.set $e local.set $d local.set $c local.set $b local.set $a
+          (drop (struct.new $n (local.get $mine)))
+          (f64.add (local.get $a) (f64.const 1)) (i64.add (local.get $b) (i64.const 1))
+          (i64x2.add (local.get $c) (v128.const i64x2 1 1)) (f32.add (local.get $d) (f32.const 1))
+          (i32.add (local.get $e) (i32.const 1)) (i64.add (local.get $f) (i64.const 1))))"#;
+    for (name, config, depth) in modes() {
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::new(&engine, wat::parse_str(TEXT).unwrap()).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let deep = instance.get_func(&mut store, "deep").unwrap();
+        let mut results = vec![Val::I32(0); 6];
+        deep.call(&mut store, &[Val::I32(depth), Val::AnyRef(None)], &mut results).unwrap();
+        let wide = |low: i64| (low as u128 + 1 + depth as u128) << 64 | (low as u128 + depth as u128);
+        let expected = [
+            Val::from(1.5 + depth as f64),
+            Val::I64(2 + depth as i64),
+            Val::V128(wide(3)),
+            Val::from(5.5 + depth as f32),
+            Val::I32(6 + depth),
+            Val::I64(7 + depth as i64),
+        ];
+        assert_eq!(format!("{results:?}"), format!("{expected:?}"), "{name}");
+    }
+}

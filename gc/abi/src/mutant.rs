@@ -95,10 +95,10 @@ mutants! {
             Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
         ArrayIndexAtLength "array-index-at-length"
             "an array has an element at its length"
-            Fails "vm/tests/generated" "lengths";
+            Fails "vm/tests/generated" "elements_end_with_their_array::default";
         ConstantIndexAtLength "constant-index-at-length"
             "an array has an element at its length, if that is a constant"
-            Fails "vm/tests/generated" "lengths";
+            Fails "vm/tests/generated" "elements_end_with_their_array::default";
         AccessOneBeyondMemory "access-one-beyond-memory"
             "a compared access may lie one byte beyond the memory"
             Fails "vm/tests/generated" "accesses_end_with_their_memory::mem64_slow";
@@ -131,7 +131,7 @@ mutants! {
             Fails "vm/tests/generated" "casts_agree_with_the_model::default";
         NullBranchInverted "null-branch-inverted"
             "`br_on_null` branches unless the reference is null"
-            Fails "tests/spec" "own/";
+            Fails "vm/tests/generated" "nulls_are_told::default";
         I31GetUnsigned "i31-get-unsigned"
             "`i31.get_s` does not extend the sign"
             Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
@@ -152,7 +152,7 @@ mutants! {
             Fails "vm/tests/memories" "bases";
         AliasLostAtCall "alias-lost-at-call"
             "a local is not stored before a call whose caller needs it as an operand only"
-            Fails "vm/tests/random" "";
+            Fails "vm/tests/generated" "stores_of_i64::default";
         ConstantLostAtThrow "constant-lost-at-throw"
             "a local that is a constant is not stored before a call that may throw"
             Fails "vm/tests/nesting" "what_survives";
@@ -176,7 +176,7 @@ mutants! {
             Fails "vm/tests/generated" "constants_divide_like_numbers";
         ShiftCountOf32Bits "shift-count-of32-bits"
             "a constant shift count of an i64 is taken modulo 32"
-            Fails "vm/tests/generated" "upper_halves_of_all_producers_are_clear::default";
+            Fails "vm/tests/generated" "counts_are_taken_modulo_the_width::default";
         MinimumOfZeros "minimum-of-zeros"
             "`min` of 0 and -0 is 0"
             Fails "tests/spec" "core/f64";
@@ -194,13 +194,13 @@ mutants! {
             Fails "tests/spec" "core/conversions";
         TailArgumentsUpwards "tail-arguments-upwards"
             "arguments of a tail call are moved in the order that overwrites them"
-            Fails "vm/tests/watermark" "tail_calls";
+            Fails "vm/tests/calls" "tail_calls_pass";
         StackResultsMisplaced "stack-results-misplaced"
             "results on the stack lie where the arguments do"
             Fails "vm/tests/calls" "many_values";
         MovesOverwriteEachOther "moves-overwrite-each-other"
             "parallel moves are made one after the other"
-            Fails "vm/tests/calls" "many_values";
+            Fails "vm/tests/calls" "arguments_change_places";
         PatternOfOneHalf "pattern-of-one-half"
             "`array.new` fills elements of 64 bits with their lower half"
             Fails "vm/tests/generated" "stores_of_i64::default";
@@ -238,7 +238,7 @@ mutants! {
             Fails "vm/tests/safepoints" "";
         FloatsLostAtBarrier "floats-lost-at-barrier"
             "a return through the barrier loses results in vector registers"
-            Fails "vm/tests/watermark" "";
+            Fails "vm/tests/watermark" "results_of_every_kind";
         VectorArgumentHalved "vector-argument-halved"
             "vectors among stack arguments and results of the host are copied by half"
             Fails "vm/tests/calls" "many_values";
@@ -255,22 +255,22 @@ mutants! {
             Fails "gc/tests/model" "tiny_nursery";
         ElementWriteNotLogged "element-write-not-logged"
             "the heap's own write of an element has no barrier"
-            Fails "gc/tests/model" "tiny_nursery";
+            Fails "gc/tests/overwrites" "young_references";
         CopyNotLogged "copy-not-logged"
             "a copy between arrays is not logged"
-            Fails "gc/tests/model" "tiny_nursery";
+            Fails "gc/tests/overwrites" "young_references";
         CopyNotShaded "copy-not-shaded"
             "what a copy between arrays overwrites is not shaded"
-            Fails "gc/tests/model" "marking_from_every_minor";
+            Fails "gc/tests/overwrites" "what_a_marking";
         CopyNotNoted "copy-not-noted"
             "a copy between arrays does not note edges into sparse blocks"
             Fails "gc/tests/sparse" "copies_between";
         FillNotLogged "fill-not-logged"
             "a fill of an array is not logged"
-            Fails "gc/tests/model" "tiny_nursery";
+            Fails "gc/tests/overwrites" "young_references";
         FillNotShaded "fill-not-shaded"
             "what a fill of an array overwrites is not shaded"
-            Fails "gc/tests/model" "marking_from_every_minor";
+            Fails "gc/tests/overwrites" "what_a_marking";
         FreshObjectNotLogged "fresh-object-not-logged"
             "an object that is born old is not logged for its initialising stores"
             Fails "vm/tests/generated" "born_old::struct_new";
@@ -291,7 +291,7 @@ mutants! {
             Fails "gc/tests/model" "tiny_nursery";
         PromotedObjectNotLogged "promoted-object-not-logged"
             "a promoted object with young references is not logged"
-            Fails "gc/tests/model" "tiny_nursery";
+            Fails "gc/tests/heap" "a_promoted_object";
         EdgeToAgedNotLogged "edge-to-aged-not-logged"
             "a small promoted object with a reference to an aged one is not logged"
             Fails "gc/tests/model" "tiny_nursery";
@@ -301,18 +301,18 @@ mutants! {
         FirstStoreNotShaded "first-store-not-shaded"
             "what the first store into an object overwrites is not shaded"
             Fails "gc/tests/model" "marking_from_every_minor";
-        ShadedLeftBehind "shaded-left-behind"
-            "a marking ends though shaded objects wait"
-            Fails "gc/tests/model" "marking_from_every_minor";
+        MarkedByMutatorForgotten "marked-by-mutator-forgotten"
+            "what the mutator marked itself is not scanned"
+            Fails "gc/tests/slices" "helper";
         RootsLeftBehind "roots-left-behind"
             "a marking ends though it has not seen all roots"
-            Fails "gc/tests/model" "marking_from_every_minor";
+            Fails "vm/tests/generated" "overwrites";
         OverflowForgotten "overflow-forgotten"
             "what finds no room on the mark stack is forgotten"
             Fails "gc/tests/faults" "a_small_mark_stack";
         LongArrayMarkedInPart "long-array-marked-in-part"
             "of a long array of references the first 1,024 elements are marked"
-            Fails "gc/tests/slices" "";
+            Fails "gc/tests/slices" "a_large_array";
         WideStructScannedInPart "wide-struct-scanned-in-part"
             "fields behind the first 64 words are not scanned"
             Fails "gc/tests/heap" "fields_behind";
@@ -327,7 +327,7 @@ mutants! {
             Fails "gc/tests/weak" "a_value_does_not_keep";
         EphemeronNotWoken "ephemeron-not-woken"
             "an ephemeron that waits for its key never marks its value"
-            Fails "gc/tests/weak" "";
+            Fails "gc/tests/weak" "a_chain_of_ephemerons";
         PendingCellRead "pending-cell-read"
             "a weak cell gives what the last marking found dead"
             Fails "gc/tests/weak" "dead_objects_read_as_null";
@@ -354,7 +354,7 @@ mutants! {
             Fails "vm/tests/sparse" "objects_move";
         VerifierSilent "verifier-silent"
             "the verifier looks at nothing"
-            Fails "gc/tests/verifier" "";
+            Fails "gc/tests/verifier" "a_store_without_a_barrier";
     }
     "runtime" {
         HandlerTooFarOut "handler-too-far-out"
@@ -417,9 +417,6 @@ mutants! {
         DeepCastExact "deep-cast-exact"
             "a cast to a type of depth 8 and more refuses subtypes"
             Fails "vm/tests/generated" "fields_lie_where_the_supertype_has_them::default";
-        EntryWithoutRoom "entry-without-room"
-            "an entry does not look whether its arguments fit the guest's stack"
-            Fails "vm/tests/frames" "";
         NativeStackNotMeasured "native-stack-not-measured"
             "an entry does not look how much of the native stack is left"
             Fails "vm/tests/threads" "nesting_ends";
@@ -428,13 +425,13 @@ mutants! {
             Fails "vm/src" "rt::thread::tests::blocked";
         ScopeOfHostKept "scope-of-host-kept"
             "handles of a host call do not end with it"
-            Fails "vm/tests/calls" "";
+            Fails "vm/tests/nesting" "what_survives";
         AllWaitersWoken "all-waiters-woken"
             "`memory.atomic.notify` wakes more than it was told"
-            Fails "vm/tests/shared_memory" "notifications_wake";
+            Fails "vm/src" "waiters::tests";
         WaitOneBeyond "wait-one-beyond"
             "waiting and waking may lie one byte beyond the memory"
-            Fails "vm/tests/atomics" "";
+            Fails "vm/tests/atomics" "notify_and_wait_end";
     }
     "store" {
         InterruptNotSeen "interrupt-not-seen"
@@ -445,13 +442,13 @@ mutants! {
             Fails "vm/tests/generated" "segments_are_told_apart::default";
         DroppedFunctionsRead "dropped-functions-read"
             "a dropped segment of functions has its elements still"
-            Fails "tests/spec" "core/table_init";
+            Fails "tests/spec" "core/bulk-memory/table_init";
         TableSetNotLogged "table-set-not-logged"
             "a minor does not look at written elements of tables"
             Fails "vm/tests/graphs" "programs";
         TableSetNotShaded "table-set-not-shaded"
             "overwritten elements of tables are not shaded"
-            Fails "vm/tests/graphs" "programs";
+            Fails "vm/tests/generated" "overwrites";
         TableCopiedUpwards "table-copied-upwards"
             "an overlapping copy of a table begins at the wrong end"
             Fails "vm/tests/generated" "tables_at_edge_values::default";
@@ -460,13 +457,13 @@ mutants! {
             Fails "vm/tests/generated" "tables_that_move";
         GlobalSetNotShaded "global-set-not-shaded"
             "what a global held when a marking began is not shaded"
-            Fails "vm/tests/graphs" "programs";
+            Fails "vm/tests/generated" "overwrites";
         TablesNotMarked "tables-not-marked"
             "a collection of everything does not see tables"
-            Fails "vm/tests/graphs" "programs";
+            Fails "vm/tests/generated" "overwrites";
         GlobalsNotMarked "globals-not-marked"
             "a collection of everything does not see globals"
-            Fails "vm/tests/graphs" "programs";
+            Fails "vm/tests/generated" "overwrites";
         HandlesNotRemembered "handles-not-remembered"
             "a minor does not see handles of the host"
             Fails "vm/tests/gc" "references_in_host_calls";
@@ -475,7 +472,10 @@ mutants! {
             Fails "vm/tests/generated" "born_old::array_new_elem";
         TemporariesNotRemembered "temporaries-not-remembered"
             "a minor does not see what the runtime holds for a moment"
-            Fails "vm/tests/generated" "born_old::constant_expressions";
+            Fails "vm/tests/safepoints" "references_live";
+        ElementDropNotShaded "element-drop-not-shaded"
+            "elements of a segment that is dropped are not shaded"
+            Fails "vm/tests/generated" "overwrites";
         ScopeEndNotShaded "scope-end-not-shaded"
             "handles of a scope that ends are not shaded"
             Fails "vm/src" "roots::tests::a_marking_sees";
@@ -495,7 +495,7 @@ mutants! {
     "validation" {
         GateOpen "gate-open"
             "what needs a feature that is off is compiled"
-            Fails "vm/tests/feature_gates" "";
+            Fails "vm/tests/feature_gates" "instructions_need";
     }
 }
 

@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::store::{Balance, Signature, StoreOpaque};
 use crate::value::RawVal;
 use heapwood_gc_abi::hot::STORE;
-use heapwood_gc_abi::{Mutant, active};
 use heapwood_jit::stubs::ENTRY_RETURNED;
 
 /// Bytes of an entry's frame on the guest stack.
@@ -32,8 +31,7 @@ pub(crate) fn call(
 ) -> Result<()> {
     assert!(values.len() >= signature.slots, "a place for each argument and result");
     let guest_sp = store.guest.next_stack_pointer()?;
-    let lowest = guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES);
-    if lowest < store.guest.stack_limit() && !active(Mutant::EntryWithoutRoom) {
+    if guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < store.guest.stack_limit() {
         return Err(store.stack_exhausted().into());
     }
     let marker = 0u8;

@@ -120,3 +120,51 @@ impl Waiters {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: u64 = 8;
+
+    impl Waiters {
+        /// Returns when so many wait at the address.
+        fn until(&self, count: usize) {
+            while self.0.lock().get(&ADDRESS).map_or(0, VecDeque::len) != count {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn a_notification_wakes_those_that_wait_longest_and_no_more_than_it_says() {
+        let (waiters, woken) = (Waiters::default(), Mutex::new(Vec::new()));
+        let is_woken = |count: usize| {
+            while woken.lock().len() < count {
+                std::thread::yield_now();
+            }
+            woken.lock().clone()
+        };
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (waiters, woken) = (&waiters, &woken);
+                scope.spawn(move || {
+                    assert_eq!(waiters.wait(ADDRESS, || true, None, None), Waited::Woken);
+                    woken.lock().push(number);
+                });
+                waiters.until(number + 1);
+            }
+            assert_eq!((waiters.notify(ADDRESS, 0), waiters.notify(ADDRESS + 8, 9)), (0, 0));
+            assert_eq!(waiters.notify(ADDRESS, 1), 1);
+            assert_eq!(is_woken(1), [0]);
+            waiters.until(3);
+            assert_eq!(waiters.notify(ADDRESS, 2), 2);
+            let mut first = is_woken(3);
+            first.sort_unstable();
+            assert_eq!(first, [0, 1, 2]);
+            waiters.until(1);
+            assert_eq!(waiters.notify(ADDRESS, u32::MAX), 1);
+        });
+        assert_eq!(waiters.wait(ADDRESS, || false, None, None), Waited::Mismatch);
+    }
+}

@@ -458,7 +458,8 @@ impl StoreOpaque {
         instance.context.set_u8(instance.module.layout().element_dropped_offset(segment), dropped.into());
         let elements = instance.segments.get_mut(segment as usize).and_then(Option::take).unwrap_or_default();
         self.guest.table_bytes -= segment_bytes(elements.len());
-        elements.iter().for_each(|element| self.heap.shade(*element));
+        let dropped = elements.iter().filter(|_| !active(Mutant::ElementDropNotShaded));
+        dropped.for_each(|element| self.heap.shade(*element));
     }
 
     /// Copies a part of an element segment into a table, a piece at a time; the segment's elements are rooted by the
