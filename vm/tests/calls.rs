@@ -300,8 +300,9 @@ fn tail_calls_pass_any_number_of_arguments() {
         writeln!(text, "(func $fold{passed} (type ${passed}) {}) (elem declare func $fold{passed})", fold(passed))
             .unwrap();
     }
-    let argument =
-        |own: usize, k: usize| if k % 2 == 0 || own == 0 { 1000 + k as i64 } else { -(((k / 2) % own) as i64) - 1 };
+    let argument = |own: usize, k: usize| {
+        if k.is_multiple_of(2) || own == 0 { 1000 + k as i64 } else { -(((k / 2) % own) as i64) - 1 }
+    };
     for own in OWN {
         for passed in PASSED {
             let operand = |k: usize| match argument(own, k) {

@@ -1,6 +1,7 @@
 //! Validation and first look in one decode: what the one code-generating pass must know ahead.
 //!
-//! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then looked at; nothing is kept per operator but hints and dead ranges.
+//! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then looked at; nothing is kept
+//!    per operator but hints and dead ranges.
 //! 2. A loop collects how often it reads and writes each local (inner loops count eightfold) and whether it calls.
 //! 3. Reads inside loops keep a local alive to the end of the outermost loop; other reads to their own position.
 //! 4. Code behind an unconditional branch is skipped by the second pass: its end is noted.

@@ -46,8 +46,8 @@ pub(crate) trait TypeRelocations {
 }
 
 impl CodeImage {
-    /// Places compiled functions (by defined index) in memory, and frees each as soon as that is done. Relocations name functions by their index in the
-    /// module, which has `imported` ones before these.
+    /// Places compiled functions (by defined index) in memory, and frees each as soon as that is done. Relocations name
+    /// functions by their index in the module, which has `imported` ones before these.
     ///
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.

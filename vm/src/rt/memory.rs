@@ -177,6 +177,11 @@ impl StoreMemory {
         }
     }
 
+    /// Whether `len` bytes lie in it from `start` on.
+    pub fn has(&self, start: u64, len: u64) -> bool {
+        start.checked_add(len).is_some_and(|end| end <= self.byte_len() as u64)
+    }
+
     /// Size in pages.
     pub fn pages(&self) -> u64 {
         self.byte_len() as u64 >> self.region().ty.page_size_log2

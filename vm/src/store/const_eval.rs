@@ -245,12 +245,8 @@ impl Evaluation<'_> {
         if kind != FieldKind::Ref || !store.heap.fill_wants_promotion(array, length, value[0] as u32) {
             return (array, value);
         }
-        let mark = store.guest.temporaries.len();
-        store.guest.temporaries.extend([array, value[0] as u32]);
-        store.heap.promote_all(&mut store.guest);
-        let promoted = (store.guest.temporaries[mark], [store.guest.temporaries[mark + 1] as u64, 0]);
-        store.guest.temporaries.truncate(mark);
-        promoted
+        let [array, value] = store.promote_all([array, value[0] as u32]);
+        (array, [value as u64, 0])
     }
 
     /// All elements of a new array, a piece at a time. Nothing collects meanwhile.

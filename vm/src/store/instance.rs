@@ -508,8 +508,7 @@ impl StoreOpaque {
     ) -> Result<(), Trap> {
         let data = &self.guest.instances[instance as usize];
         let memory = data.memories[memory as usize] as usize;
-        let fits = to.checked_add(len).is_some_and(|end| end <= self.guest.memories[memory].byte_len() as u64);
-        if sub_slice(data.data_bytes(segment), from, len).is_none() || !fits {
+        if sub_slice(data.data_bytes(segment), from, len).is_none() || !self.guest.memories[memory].has(to, len) {
             return Err(TrapKind::MemoryOutOfBounds.into());
         }
         for Range { start, end } in pieces_of(len, PIECE_BYTES) {
@@ -579,6 +578,17 @@ fn pieces(len: u64) -> impl DoubleEndedIterator<Item = Range<u64>> {
 /// The parts of `0..len`, each of at most `piece`.
 pub(crate) fn pieces_of(len: u64, piece: u64) -> impl DoubleEndedIterator<Item = Range<u64>> {
     (0..len.div_ceil(piece)).map(move |k| k * piece..((k + 1) * piece).min(len))
+}
+
+/// Does one part of an operation on `0..len` after the other, and the last one first if it goes `backwards`.
+pub(crate) fn in_pieces<E>(
+    len: u64,
+    piece: u64,
+    backwards: bool,
+    mut part: impl FnMut(Range<u64>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut pieces = pieces_of(len, piece);
+    if backwards { pieces.rev().try_for_each(&mut part) } else { pieces.try_for_each(&mut part) }
 }
 
 /// `len` elements from `start` on, if they lie in the slice.

@@ -16,7 +16,7 @@ mod table;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use guest::fields::Balance;
 pub(crate) use id::StoreId;
-pub(crate) use instance::{pieces_of, sub_slice, sub_slice_mut};
+pub(crate) use instance::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
 pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use signature::{Signature, slots};

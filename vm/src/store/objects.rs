@@ -81,6 +81,16 @@ impl StoreOpaque {
         }
     }
 
+    /// Promotes all young objects. Returns these references as they are afterwards.
+    pub fn promote_all<const N: usize>(&mut self, references: [RawRef; N]) -> [RawRef; N] {
+        let mark = self.guest.temporaries.len();
+        self.guest.temporaries.extend(references);
+        self.heap.promote_all(&mut self.guest);
+        let promoted = std::array::from_fn(|index| self.guest.temporaries[mark + index]);
+        self.guest.temporaries.truncate(mark);
+        promoted
+    }
+
     /// A cell for a host value. May collect.
     pub fn new_host_value(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<RawRef> {
         self.reap_host_values();

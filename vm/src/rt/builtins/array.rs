@@ -4,7 +4,7 @@
 //! temporaries and reads them again afterwards.
 
 use super::Stop;
-use crate::store::{StoreOpaque, pieces_of, sub_slice};
+use crate::store::{StoreOpaque, in_pieces, sub_slice};
 use crate::trap::TrapKind;
 use heapwood_gc_abi::{Mutant, Narrow, ObjectKind, RawRef, TypeId, active};
 use std::ops::Range;
@@ -67,7 +67,7 @@ fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
 
 /// Does a piece of an operation on `len` elements after the other, from the last one on if `backwards`, and looks for an
 /// interrupt before each, unless they are few. Nothing may collect in between.
-fn in_pieces(
+fn elements_in_pieces(
     store: &mut StoreOpaque,
     len: u32,
     backwards: bool,
@@ -77,13 +77,11 @@ fn in_pieces(
         piece(store, 0, len);
         return Ok(());
     }
-    let mut checked = |Range { start, end }: Range<u64>| {
+    in_pieces(len.into(), BULK_ELEMENTS.into(), backwards, |Range { start, end }| {
         store.check_interrupt()?;
         piece(store, start.narrow(), (end - start).narrow());
         Ok(())
-    };
-    let mut pieces = pieces_of(len.into(), BULK_ELEMENTS.into());
-    if backwards { pieces.rev().try_for_each(&mut checked) } else { pieces.try_for_each(&mut checked) }
+    })
 }
 
 /// `array.copy`.
@@ -104,7 +102,7 @@ pub(super) fn copy(
     check(store, to, to_index, len)?;
     // As with elements that overlap, no piece may overwrite what another one still has to copy.
     let backwards = to == from && to_index > from_index;
-    in_pieces(store, len, backwards, |store, start, len| {
+    elements_in_pieces(store, len, backwards, |store, start, len| {
         store.heap.array_copy(to, to_index + start, from, from_index + start, len);
         after_log(store);
     })?;
@@ -124,18 +122,16 @@ pub(super) fn fill(
     check(store, array, index, len)?;
     if store.heap.descriptor_of(array).kind() != ObjectKind::ArrayRef {
         let bits = low as u128 | (high as u128) << 64;
-        in_pieces(store, len, false, |store, start, len| store.heap.array_fill_bits(array, index + start, len, bits))?;
+        elements_in_pieces(store, len, false, |store, start, len| {
+            store.heap.array_fill_bits(array, index + start, len, bits)
+        })?;
         return Ok(0);
     }
-    let (mut array, mut value) = (array, low.narrow());
+    let [mut array, mut value] = [array, low.narrow()];
     if store.heap.fill_wants_promotion(array, len, value) {
-        let mark = store.guest.temporaries.len();
-        store.guest.temporaries.extend([array, value]);
-        store.heap.promote_all(&mut store.guest);
-        (array, value) = (store.guest.temporaries[mark], store.guest.temporaries[mark + 1]);
-        store.guest.temporaries.truncate(mark);
+        [array, value] = store.promote_all([array, value]);
     }
-    in_pieces(store, len, false, |store, start, len| {
+    elements_in_pieces(store, len, false, |store, start, len| {
         store.heap.array_fill_ref(array, index + start, len, value);
         after_log(store);
     })?;

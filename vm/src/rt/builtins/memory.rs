@@ -2,7 +2,7 @@
 
 use super::Stop;
 use crate::rt::memory::StoreMemory;
-use crate::store::{StoreOpaque, pieces_of, sub_slice, sub_slice_mut};
+use crate::store::{StoreOpaque, in_pieces, pieces_of, sub_slice, sub_slice_mut};
 use crate::trap::TrapKind;
 use heapwood_gc_abi::{Mutant, Narrow, active, low8};
 use std::ops::Range;
@@ -16,8 +16,7 @@ fn position(store: &StoreOpaque, instance: u32, memory: u32) -> u32 {
 }
 
 fn check(store: &StoreOpaque, memory: u32, start: u64, len: u64) -> Result<(), TrapKind> {
-    let size = store.guest.memories[memory as usize].byte_len() as u64;
-    let fits = start.checked_add(len).is_some_and(|end| end <= size) || active(Mutant::BulkBoundsByPiece);
+    let fits = store.guest.memories[memory as usize].has(start, len) || active(Mutant::BulkBoundsByPiece);
     fits.then_some(()).ok_or(TrapKind::MemoryOutOfBounds)
 }
 
@@ -64,7 +63,9 @@ pub(super) fn copy(
     let (target, source) = (position(store, instance, target), position(store, instance, source));
     check(store, target, to, len)?;
     check(store, source, from, len)?;
-    let mut copy = |Range { start, end }: Range<u64>| {
+    // As with bytes that overlap, no piece may overwrite what another one still has to copy.
+    let backwards = target == source && to > from && !active(Mutant::CopyUpwards);
+    in_pieces(len, BULK_BYTES, backwards, |Range { start, end }| {
         store.check_interrupt()?;
         let (to, from, len) = (to + start, from + start, end - start);
         let (target, source) = (target as usize, source as usize);
@@ -76,13 +77,7 @@ pub(super) fn copy(
             copy_between(target, source, to, from, len)
         };
         copied.ok_or(Stop::from(TrapKind::MemoryOutOfBounds))
-    };
-    // As with bytes that overlap, no piece may overwrite what another one still has to copy.
-    if target == source && to > from && !active(Mutant::CopyUpwards) {
-        pieces_of(len, BULK_BYTES).rev().try_for_each(&mut copy)?;
-    } else {
-        pieces_of(len, BULK_BYTES).try_for_each(&mut copy)?;
-    }
+    })?;
     Ok(0)
 }
 

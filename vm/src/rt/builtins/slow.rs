@@ -20,7 +20,7 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     if store.heap.wants_collection() {
         store.heap.collect_minor(&mut store.guest);
     } else if store.guest.frames.needed_stack() < store.guest.soft_limit() {
-        store.heap.promote_all(&mut store.guest);
+        store.promote_all([]);
     }
     store.guest.update_guard(false);
     Ok(0)

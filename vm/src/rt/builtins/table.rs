@@ -15,12 +15,8 @@ const PIECE: u64 = 4096;
 
 /// A reference that is about to be stored so often: promoted if that is many times.
 fn promoted_for(store: &mut StoreOpaque, value: RawRef, count: u64) -> RawRef {
-    if count <= PIECE || !store.heap.is_young(value) {
-        return value;
-    }
-    store.guest.temporaries.push(value);
-    store.heap.promote_all(&mut store.guest);
-    store.guest.temporaries.pop().expect("it was pushed")
+    let is_worth_it = count > PIECE && store.heap.is_young(value);
+    if is_worth_it { store.promote_all([value])[0] } else { value }
 }
 
 /// `table.set`.
@@ -71,7 +67,7 @@ pub(super) fn copy(
         return Err(TrapKind::TableOutOfBounds.into());
     };
     if len > PIECE && !tables[from_table].is_clean() {
-        store.heap.promote_all(&mut store.guest);
+        store.promote_all([]);
     }
     let tables = &mut store.guest.tables;
     if to_table == from_table {
@@ -95,7 +91,7 @@ pub(super) fn init(
     len: u64,
 ) -> Result<u64, Stop> {
     if len > PIECE && !store.guest.instances[instance as usize].settled {
-        store.heap.promote_all(&mut store.guest);
+        store.promote_all([]);
     }
     store.table_init(instance, table, segment, to, from, len)?;
     after_log(store);

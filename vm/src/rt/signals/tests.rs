@@ -10,7 +10,7 @@ const GUEST: &str = r#"(module
   (func (export "load") (result i32) (i32.load (i32.const 16)))
   (func (export "get") (drop (table.get 0 (i32.const 0)))))"#;
 
-/// What is broken: how far into the memory's reservation its second page begins.
+/// Where the second page of the memory begins, in its reservation: addresses there fault.
 const SECOND_PAGE: u64 = 64 << 10;
 
 /// Runs `body` in a process of its own, which has to end by the fault.
