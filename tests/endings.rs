@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{finish, heapwood, scratch, wat};
+use common::{clear_environment, finish, heapwood, scratch, wat};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -161,7 +161,8 @@ fn what_the_system_refuses_is_not_called_the_heaps_limit() {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin/wasm/oom.wasm");
     let run = |options: &[&str], module: &Path, args: &[&str]| {
         let mut command = Command::new("sh");
-        command.env_clear().args(["-c", "ulimit -d 65536 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_heapwood"), "run"]);
+        clear_environment(&mut command).args(["-c", "ulimit -d 65536 && exec \"$@\""]);
+        command.args(["sh", env!("CARGO_BIN_EXE_heapwood"), "run"]);
         finish(command.args(options).arg(module).args(args))
     };
     for options in [&[][..], &["--gc-mark-slice", "1000"], &["--gc-threads", "0"]] {

@@ -42,6 +42,12 @@ impl CellList {
         CellList { young, old, pending: false, swept: 0, kept: 0 }
     }
 
+    /// Changes how many there may be; there are none.
+    #[cfg(feature = "test-hooks")]
+    pub fn limit(&mut self, most: usize) {
+        self.old.set_capacity_max(most);
+    }
+
     /// Makes room for one more cell.
     pub fn make_room(&mut self, cage: &mut Cage) -> Result<(), Refused> {
         let (young, all) = (self.young.len() + 1, self.len() + 1);

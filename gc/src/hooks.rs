@@ -69,6 +69,12 @@ impl Heap {
         self.cycle.waiting()
     }
 
+    /// Sets how many host values, weak cells and ephemerons there may be; there are none.
+    pub fn limit_cells(&mut self, most: usize) {
+        self.hosts.limit(most);
+        self.weak.limit(most);
+    }
+
     /// Sets the most entries of the mark stack.
     pub fn limit_mark_stack(&mut self, entries: usize) {
         self.loan.marker().limit_stack(entries);

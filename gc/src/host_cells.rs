@@ -32,8 +32,8 @@ impl HostCells {
     /// Makes room for one more cell, and for its death.
     pub fn make_room(&mut self, cage: &mut Cage) -> Result<(), Refused> {
         let count = self.cells.len() + self.dead.len() + 1;
-        if count > CELLS_MAX {
-            return Err(Refused::Cells { max: CELLS_MAX });
+        if count > self.dead.capacity_max() {
+            return Err(Refused::Cells { max: self.dead.capacity_max() });
         }
         self.cells.make_room(cage)?;
         // A minor buries cells and must not fault.
@@ -64,6 +64,12 @@ impl HostCells {
             bury(&mut self.dead, memory, fate);
             true
         })
+    }
+
+    /// Changes how many there may be; there are none.
+    #[cfg(feature = "test-hooks")]
+    pub fn limit(&mut self, most: usize) {
+        self.dead.set_capacity_max(most);
     }
 
     /// The index of a host value whose cell died.

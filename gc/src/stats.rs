@@ -172,5 +172,15 @@ mod tests {
             assert!(got >= exact && got <= exact + exact / 16 + 1, "{per_mille}: {got} for {exact}");
         }
         assert_eq!((histogram.count(), histogram.max_ns()), (100_000, 100_000));
+        assert_eq!(histogram.total_ns(), 100_000 * 100_001 / 2);
+    }
+
+    #[test]
+    fn few_and_short_pauses_are_exact() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile_ns(500), 0);
+        (1..=15).for_each(|ns| histogram.add(ns));
+        assert_eq!(histogram.quantile_ns(200), 3);
+        assert_eq!(histogram.quantile_ns(1000), 15);
     }
 }

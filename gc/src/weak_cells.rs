@@ -42,6 +42,13 @@ impl WeakCells {
         WeakCells { weak: CellList::new(cage, WEAK_MAX), ephemerons: CellList::new(cage, EPHEMERONS_MAX) }
     }
 
+    /// Changes how many there may be of each kind; there are none.
+    #[cfg(feature = "test-hooks")]
+    pub fn limit(&mut self, most: usize) {
+        self.weak.limit(most);
+        self.ephemerons.limit(most);
+    }
+
     /// Makes room for one more cell of a kind.
     pub fn make_room(&mut self, cage: &mut Cage, kind: ObjectKind) -> Result<(), Refused> {
         self.list(kind).make_room(cage)

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{Roots, Types};
-use heapwood_gc::{Heap, HeapConfig};
+use heapwood_gc::{FrameScope, Heap, HeapConfig, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 use heapwood_gc_abi::RawRef;
-use heapwood_gc_abi::header::{FORWARDED, UNLOGGED};
+use heapwood_gc_abi::header::{FORWARDED, LARGE, UNLOGGED};
 
 struct Setup {
     heap: Heap,
@@ -328,4 +328,158 @@ fn an_old_weak_cell_that_names_a_young_object() {
     setup.heap.poke(setup.roots.frames[0][1] + 1, young);
     let text = report(setup, |heap, roots| heap.collect_minor(roots));
     assert_says(&text, &[&format!("names {young:#x} weakly, is listed as old")]);
+}
+
+#[test]
+fn a_young_array_that_is_longer_than_the_nursery() {
+    let mut setup = setup();
+    let array = setup.heap.alloc_array(setup.types.data[0].0, 10, &mut setup.roots).unwrap();
+    setup.heap.poke(array + 1, 1 << 20);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["a walk over the nursery", &format!("{array:#x} of "), "reaches beyond its space"]);
+}
+
+#[test]
+fn a_reference_to_memory_that_was_given_up() {
+    // What is freed is filled with this while the verifier is on.
+    const POISON: u32 = 0xfbad_bad8;
+    let mut setup = setup();
+    let dead = setup.old();
+    setup.old();
+    setup.heap.collect_major(&mut setup.roots);
+    assert_eq!(setup.heap.peek(dead), POISON);
+    setup.roots.frames[0][1] = dead;
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["that was given up (poison)", &format!("{dead:#x}")]);
+}
+
+#[test]
+fn a_small_object_that_says_that_it_is_large() {
+    let mut setup = setup();
+    let old = setup.old();
+    setup.heap.poke(old, setup.heap.peek(old) | LARGE);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("{old:#x} has state 0xa instead of 0x2")]);
+}
+
+#[test]
+fn an_object_of_the_log_that_says_it_is_not_logged() {
+    let mut setup = setup();
+    let (old, young) = (setup.old(), setup.young());
+    setup.heap.write_ref(old, 4, young);
+    setup.heap.poke(old, setup.heap.peek(old) | UNLOGGED);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["is logged but its state says otherwise", "the log"]);
+}
+
+#[test]
+fn an_object_that_is_logged_twice() {
+    let mut setup = setup();
+    let (old, young) = (setup.old(), setup.young());
+    setup.heap.write_ref(old, 4, young);
+    setup.heap.poke(old, setup.heap.peek(old) | UNLOGGED);
+    setup.heap.write_ref(old, 8, young);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["is logged twice", "the log"]);
+}
+
+#[test]
+fn a_young_object_in_the_log() {
+    let mut setup = setup();
+    let young = setup.young();
+    setup.heap.poke(young, setup.heap.peek(young) | UNLOGGED);
+    setup.heap.write_ref(young, 4, 0);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("{young:#x} is logged but not old")]);
+}
+
+#[test]
+fn references_to_no_space() {
+    // Where no block was taken yet, and behind the immortal objects.
+    for (reference, says) in [(0x4000_0000, "lies beyond the old space"), (0x100_0000, "lies in no space")] {
+        let mut setup = setup();
+        setup.roots.frames[0][1] = reference;
+        let text = report(setup, |heap, roots| heap.collect_minor(roots));
+        assert_says(&text, &[&format!("{reference:#x} {says}")]);
+    }
+}
+
+#[test]
+fn an_immortal_object_without_a_type() {
+    let mut setup = setup();
+    let immortal = setup.heap.alloc_immortal_object(setup.types.structs[1].id).unwrap();
+    setup.heap.poke(immortal, 0x00ff_ff00);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &["which names no type", "the list of immortal objects"]);
+}
+
+#[test]
+fn a_weak_cell_that_is_listed_twice() {
+    let mut setup = setup();
+    let young = setup.young();
+    setup.roots.frames[0][0] = young;
+    let cell = setup.heap.alloc_weak(setup.types.weak, &mut setup.roots).unwrap();
+    setup.heap.init_weak(cell, setup.roots.frames[0][0]);
+    setup.heap.init_weak(cell, setup.roots.frames[0][0]);
+    let text = report(setup, |heap, roots| heap.collect_minor(roots));
+    assert_says(&text, &[&format!("the weak cell {cell:#x} is listed twice")]);
+}
+
+/// A root outside of frames, which minors are shown as if it were one of a frame.
+struct Misplaced {
+    place: RootPlace,
+    root: RawRef,
+    /// Whether minors are shown it at all.
+    shown: bool,
+}
+
+impl RootProvider for Misplaced {
+    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        if self.shown && scope == FrameScope::Recent {
+            visitor.slot(&mut self.root);
+        }
+        RootWork::default()
+    }
+
+    fn remembered(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        NoRoots.remembered(cursor, visitor)
+    }
+
+    fn all(&mut self, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+        visitor.place(self.place);
+        visitor.slot(&mut self.root);
+        RootWork::default()
+    }
+
+    fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        NoRoots.begin_snapshot(visitor)
+    }
+
+    fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
+        NoRoots.snapshot(visitor)
+    }
+}
+
+#[test]
+fn each_place_of_a_root_has_a_name() {
+    for (place, name) in [
+        (RootPlace::Frame(0xabc), "the frame that returns to 0xabc"),
+        (RootPlace::Global(7), "global 7"),
+        (RootPlace::Table(3, 9), "element 9 of table 3"),
+        (RootPlace::Handle(2), "host handle 2"),
+        (RootPlace::Other(1), "root 1"),
+    ] {
+        let mut setup = setup();
+        let mut roots = Misplaced { place, root: setup.young(), shown: false };
+        let text = report(setup, |heap, _| heap.collect_minor(&mut roots));
+        assert_says(&text, &["in a root that minors do not visit", name]);
+    }
+}
+
+#[test]
+fn a_global_that_a_minor_leaves_young() {
+    let mut setup = setup();
+    let mut roots = Misplaced { place: RootPlace::Global(4), root: setup.young(), shown: true };
+    let text = report(setup, |heap, _| heap.collect_minor(&mut roots));
+    assert_says(&text, &["AfterMinor", "in a remembered root after a collection", "global 4"]);
 }

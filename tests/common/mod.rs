@@ -36,10 +36,15 @@ impl Finished {
 /// The command under test.
 pub fn heapwood() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapwood"));
-    command.env_clear().stdin(Stdio::null());
-    // A mutant that is to be there is to be there in the command.
-    command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HEAPWOOD_MUTANT")));
+    clear_environment(&mut command).stdin(Stdio::null());
     command
+}
+
+/// Gives a command no variables but those of this run: where it counts what it covers (`.ci/coverage`), and the mutant that is
+/// to be there (`.ci/mutants`).
+pub fn clear_environment(command: &mut Command) -> &mut Command {
+    let is_of_run = |name: &str| name == "LLVM_PROFILE_FILE" || name.starts_with("HEAPWOOD_MUTANT");
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_run)))
 }
 
 /// Runs a command to its end.

@@ -41,6 +41,11 @@ impl<T: 'static> Store<T> {
         heap.is_marking().then(|| heap.shaded_waiting())
     }
 
+    /// Sets how many host values, weak handles and entries with weak keys there may be; there are none.
+    pub fn limit_cells(&mut self, most: usize) {
+        self.as_context_mut().opaque().heap.limit_cells(most);
+    }
+
     /// Verifies the heap now, as it is.
     pub fn check_heap(&mut self) {
         let mut context = self.as_context_mut();

@@ -174,3 +174,43 @@ fn an_i31_never_dies() {
         assert_eq!(back.kind(&store).unwrap(), RefKind::I31(-3), "{name}");
     });
 }
+
+/// Makes more of a kind than a heap may have, and keeps none, then as many as it may have.
+fn fill<K>(name: &str, store: &mut Store<()>, most: usize, mut make: impl FnMut(&mut Store<()>) -> Result<K>) {
+    for number in 0..10 * most {
+        make(store).unwrap_or_else(|error| panic!("{name}: {error}, after {number} that are dead"));
+    }
+    let mut kept = Vec::new();
+    let error = loop {
+        match make(store) {
+            Ok(cell) => kept.push(cell),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(kept.len(), most, "{name}: {error}");
+    assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::HeapExhausted), "{name}: {error}");
+    let says = format!("{most} cells of one kind are alive, as many as a heap may have");
+    assert!(error.to_string().contains(&says), "{name}: {error}");
+    kept.pop();
+    kept.push(make(store).unwrap());
+}
+
+#[test]
+fn cells_that_are_dead_are_not_too_many() {
+    const MOST: usize = 50;
+    in_all_modes(|name, mut store| {
+        store.limit_cells(MOST);
+        let host_value = |store: &mut Store<()>| {
+            let mut scope = RootScope::new(store);
+            ExternRef::new(&mut scope, 7u32)?.to_owned(&mut scope)
+        };
+        fill(name, &mut store, MOST, host_value);
+        let held = host_value(&mut store).unwrap();
+        fill(name, &mut store, MOST, |store| held.downgrade(store));
+        fill(name, &mut store, MOST, |store| {
+            let mut scope = RootScope::new(store);
+            let held = held.to_rooted(&mut scope)?;
+            WeakEntry::new(&mut scope, &held, &held)
+        });
+    });
+}

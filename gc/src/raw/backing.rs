@@ -69,9 +69,7 @@ impl Backing {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: invariant B1: a new anonymous mapping at an address of the kernel's choice replaces nothing.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(BackingError { operation: "reserve", bytes: bytes as u64 });
-        }
+        answer(start != libc::MAP_FAILED, "reserve", bytes)?;
         let (outer, outer_end) = (start as usize, start as usize + padded);
         let start = (outer + anchor).next_multiple_of(align) - anchor;
         for (from, to) in [(outer, start), (start + bytes, outer_end)] {
@@ -89,7 +87,7 @@ impl Backing {
         let at = range.check(offset, bytes);
         // SAFETY: invariant B2: the range lies inside the reservation.
         let result = unsafe { libc::mprotect(at, bytes, libc::PROT_READ | libc::PROT_WRITE) };
-        if result == 0 { Ok(()) } else { Err(BackingError { operation: "commit", bytes: bytes as u64 }) }
+        answer(result == 0, "commit", bytes)
     }
 
     /// Faults in the pages of a committed range, so that using them later costs no fault.
@@ -97,14 +95,10 @@ impl Backing {
         self.count("populate", bytes)?;
         let at = range.check(offset, bytes);
         // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
-        if unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) } == 0 {
-            return Ok(());
-        }
-        match std::io::Error::last_os_error().raw_os_error() {
-            // A kernel before 5.14: the pages are faulted in by their first use.
-            Some(libc::EINVAL) => Ok(()),
-            _ => Err(BackingError { operation: "populate", bytes: bytes as u64 }),
-        }
+        let result = unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) };
+        // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
+        let is_unknown = || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL);
+        answer(result == 0 || is_unknown(), "populate", bytes)
     }
 
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
@@ -112,10 +106,8 @@ impl Backing {
         self.count("discard", bytes)?;
         let at = range.check(offset, bytes);
         // SAFETY: invariant B2; what lay there is given up by the caller.
-        if unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0 {
-            return Ok(());
-        }
-        Err(BackingError { operation: "discard", bytes: bytes as u64 })
+        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
+        answer(result == 0, "discard", bytes)
     }
 
     /// Maps the first `bytes` of `file` read-only over a part of the reservation.
@@ -131,11 +123,13 @@ impl Backing {
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: invariant B2; the file has at least `bytes` bytes (`SharedFile::new`).
         let result = unsafe { libc::mmap(at, bytes, libc::PROT_READ, flags, file.fd.as_raw_fd(), 0) };
-        if result == libc::MAP_FAILED {
-            return Err(BackingError { operation: "share", bytes: bytes as u64 });
-        }
-        Ok(())
+        answer(result != libc::MAP_FAILED, "share", bytes)
     }
+}
+
+/// What the system answered.
+fn answer(is_done: bool, operation: &'static str, bytes: usize) -> Result<(), BackingError> {
+    if is_done { Ok(()) } else { Err(BackingError { operation, bytes: bytes as u64 }) }
 }
 
 impl Reservation {
@@ -168,30 +162,20 @@ pub struct SharedFile {
 impl SharedFile {
     /// A sparse file of `bytes`, mapped writable here.
     pub fn new(bytes: usize) -> Result<SharedFile, BackingError> {
-        let error = BackingError { operation: "share", bytes: bytes as u64 };
         // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
-        if file_bytes_max() < bytes as u64 {
-            return Err(error);
-        }
-        // SAFETY: the name is a valid C string; the descriptor is owned by nobody else.
-        let fd = unsafe {
-            let fd = libc::memfd_create(c"heapwood-types".as_ptr(), libc::MFD_CLOEXEC);
-            if fd < 0 {
-                return Err(error);
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        // SAFETY: plain system calls on a descriptor that we own; the mapping is new (invariant B1).
-        let start = unsafe {
-            if libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) != 0 {
-                return Err(error);
-            }
-            let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, fd.as_raw_fd(), 0)
-        };
-        if start == libc::MAP_FAILED {
-            return Err(error);
-        }
+        answer(file_bytes_max() >= bytes as u64, "share", bytes)?;
+        // SAFETY: the name is a valid C string.
+        let fd = unsafe { libc::memfd_create(c"heapwood-types".as_ptr(), libc::MFD_CLOEXEC) };
+        answer(fd >= 0, "share", bytes)?;
+        // SAFETY: the descriptor is new: nobody else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: a plain system call on a descriptor that we own.
+        let result = unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) };
+        answer(result == 0, "share", bytes)?;
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
+        // SAFETY: invariant B1: the mapping is new.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd.as_raw_fd(), 0) };
+        answer(start != libc::MAP_FAILED, "share", bytes)?;
         Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes } })
     }
 
@@ -204,7 +188,7 @@ impl SharedFile {
     pub fn grow(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
         // SAFETY: a plain system call on a descriptor that we own.
         let result = unsafe { libc::fallocate(self.fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
-        if result == 0 { Ok(()) } else { Err(BackingError { operation: "share", bytes: bytes as u64 }) }
+        answer(result == 0, "share", bytes)
     }
 }
 

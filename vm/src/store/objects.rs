@@ -9,6 +9,7 @@ use crate::registry::EngineType;
 use crate::trap::{Trap, TrapKind};
 use crate::types::FuncType;
 use crate::value::{RawVal, Val};
+use heapwood_gc::{Exhausted, Refused};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
 use heapwood_module::{CompositeType, FieldType, HeapType, RefType, ValType};
@@ -94,11 +95,13 @@ impl StoreOpaque {
     /// A cell for a host value. May collect.
     pub fn new_host_value(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<RawRef> {
         self.reap_host_values();
-        let index = self.guest.free_host_values.pop().unwrap_or(self.guest.host_values.len() as u32);
         let ty = self.engine().reserved_types().host_value;
-        let cell = self.heap.alloc_host_value(ty, index, &mut self.guest).map_err(Trap::from)?;
-        match self.guest.host_values.get_mut(index as usize) {
-            Some(slot) => *slot = Some(value),
+        let cell = self.new_cell(|store| {
+            let index = store.guest.free_host_values.last().copied().unwrap_or(store.guest.host_values.len() as u32);
+            store.heap.alloc_host_value(ty, index, &mut store.guest)
+        })?;
+        match self.guest.free_host_values.pop() {
+            Some(index) => self.guest.host_values[index as usize] = Some(value),
             None => self.guest.host_values.push(Some(value)),
         }
         Ok(cell)
@@ -106,7 +109,18 @@ impl StoreOpaque {
 
     /// A cleared weak cell or ephemeron. May collect.
     pub fn new_weak_cell(&mut self, ty: TypeId) -> Result<RawRef> {
-        Ok(self.heap.alloc_weak(ty, &mut self.guest).map_err(Trap::from)?)
+        self.new_cell(|store| store.heap.alloc_weak(ty, &mut store.guest))
+    }
+
+    /// Makes a cell. Where there are as many of its kind as a heap may have, some may be dead: then once more after a full
+    /// collection.
+    fn new_cell(&mut self, make: impl Fn(&mut StoreOpaque) -> Result<RawRef, Exhausted>) -> Result<RawRef> {
+        let mut made = make(self);
+        if made.is_err_and(|error| matches!(error.why, Refused::Cells { .. })) {
+            self.collect()?;
+            made = make(self);
+        }
+        Ok(made.map_err(Trap::from)?)
     }
 
     /// Drops host values whose cells died.
