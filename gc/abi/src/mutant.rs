@@ -149,16 +149,16 @@ mutants! {
             Fails "vm/tests/safepoints" "references";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
-            Fails "vm/tests/memories" "bases";
+            Fails "vm/tests/nesting" "what_survives";
         AliasLostAtCall "alias-lost-at-call"
             "a local is not stored before a call whose caller needs it as an operand only"
             Fails "vm/tests/generated" "stores_of_i64::default";
         ConstantLostAtThrow "constant-lost-at-throw"
             "a local that is a constant is not stored before a call that may throw"
-            Fails "vm/tests/nesting" "what_survives";
+            Fails "vm/tests/generated" "locals_are_what_they_were";
         ConstantLostAtLabel "constant-lost-at-label"
             "a local that is a constant is not stored where paths meet"
-            Fails "vm/tests/graphs" "programs";
+            Fails "vm/tests/generated" "locals_are_what_they_were";
         TagNotCompared "tag-not-compared"
             "a handler takes exceptions of any tag"
             Fails "vm/tests/generated" "tags_are_told_apart::default";
@@ -229,13 +229,13 @@ mutants! {
             Fails "vm/tests/memories" "bases";
         RegisterLostAtExit "register-lost-at-exit"
             "a call out of the guest does not keep rbx for the unwinder"
-            Fails "vm/tests/nesting" "an_exception_through";
+            Fails "vm/tests/nesting" "what_survives";
         AllocationTopKept "allocation-top-kept"
             "the allocation top is not loaded again after a call of the runtime"
             Fails "vm/tests/gc" "arrays_of_all_sizes";
         VectorsLostInSlowPath "vectors-lost-in-slow-path"
             "a slow path does not restore the vector registers from the third on"
-            Fails "vm/tests/safepoints" "";
+            Fails "vm/tests/generated" "values_survive_slow_paths";
         FloatsLostAtBarrier "floats-lost-at-barrier"
             "a return through the barrier loses results in vector registers"
             Fails "vm/tests/watermark" "results_of_every_kind";
@@ -303,7 +303,7 @@ mutants! {
             Fails "gc/tests/model" "marking_from_every_minor";
         MarkedByMutatorForgotten "marked-by-mutator-forgotten"
             "what the mutator marked itself is not scanned"
-            Fails "gc/tests/slices" "helper";
+            Fails "gc/tests/weak" "an_ephemeron_that_is_scanned_twice";
         RootsLeftBehind "roots-left-behind"
             "a marking ends though it has not seen all roots"
             Fails "vm/tests/generated" "overwrites";
@@ -362,7 +362,7 @@ mutants! {
             Fails "vm/tests/traps" "an_exception";
         RegistersOfThrower "registers-of-thrower"
             "a handler is entered with the callee-saved registers of the function that threw"
-            Fails "vm/tests/memories" "bases";
+            Fails "vm/tests/nesting" "what_survives";
         NativeStackNotRestored "native-stack-not-restored"
             "the word of the native stack is that of an inner activation"
             Fails "vm/tests/nesting" "what_survives";
