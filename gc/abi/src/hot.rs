@@ -73,8 +73,6 @@ hot_words! {
     EXIT_SP: u64 = -72, Activation;
     /// rbp of the entry frame, where a walk of the guest stack ends.
     ENTRY_FP: u64 = -80, Activation;
-    /// rsp on the guest stack at the entry frame: traps unwind to it.
-    ENTRY_SP: u64 = -88, Activation;
 }
 
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.

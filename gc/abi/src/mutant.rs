@@ -372,9 +372,6 @@ mutants! {
         EntryFrameNotRestored "entry-frame-not-restored"
             "the word of the entry's frame is that of an inner activation"
             Fails "vm/tests/nesting" "what_survives";
-        EntryStackNotRestored "entry-stack-not-restored"
-            "the word of the entry's stack pointer is that of an inner activation"
-            Fails "vm/tests/nesting" "what_survives";
         HandlerRegisterNotRestored "handler-register-not-restored"
             "a word of a callee-saved register is that of an inner activation"
             Fails "vm/tests/nesting" "an_exception_through";

@@ -3,7 +3,7 @@
 use super::{Assembler, assemble, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, dynasm};
-use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, ENTRY_SP, NATIVE_SP};
+use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, NATIVE_SP};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The trampoline for functions of this layout:
@@ -54,7 +54,6 @@ fn enter(ops: &mut Assembler, stack_bytes: i32) {
         ; push rax
         ; mov rbp, rsp
         ; mov [r15 + ENTRY_FP], rbp
-        ; mov [r15 + ENTRY_SP], rsp
     );
     if stack_bytes != 0 {
         dynasm!(ops ; .arch x64 ; sub rsp, stack_bytes);

@@ -14,9 +14,7 @@
 
 use super::frames::Exit;
 use super::hot::Hot;
-use heapwood_gc_abi::hot::{
-    ENTRY_FP, ENTRY_SP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, WordRule,
-};
+use heapwood_gc_abi::hot::{ENTRY_FP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, WordRule};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{RESUME_SAVED, RESUME_WORDS};
 
@@ -78,7 +76,6 @@ fn is_forgotten(word: i32) -> bool {
         NATIVE_SP => active(Mutant::NativeStackNotRestored),
         EXIT_FP => active(Mutant::ExitFrameNotRestored),
         ENTRY_FP => active(Mutant::EntryFrameNotRestored),
-        ENTRY_SP => active(Mutant::EntryStackNotRestored),
         RESUME_SAVED => active(Mutant::HandlerRegisterNotRestored),
         _ => false,
     }
