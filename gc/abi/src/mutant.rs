@@ -312,7 +312,7 @@ mutants! {
             Fails "gc/tests/faults" "a_small_mark_stack";
         LongArrayMarkedInPart "long-array-marked-in-part"
             "of a long array of references the first 1,024 elements are marked"
-            Fails "gc/tests/slices" "a_large_array";
+            Fails "gc/tests/heap" "large_objects";
         WideStructScannedInPart "wide-struct-scanned-in-part"
             "fields behind the first 64 words are not scanned"
             Fails "gc/tests/heap" "fields_behind";
@@ -374,7 +374,7 @@ mutants! {
             Fails "vm/tests/nesting" "what_survives";
         HandlerRegisterNotRestored "handler-register-not-restored"
             "a word of a callee-saved register is that of an inner activation"
-            Fails "vm/tests/nesting" "an_exception_through";
+            Fails "vm/tests/nesting" "what_survives";
         FaultAtAnyAddress "fault-at-any-address"
             "a fault of a guest is a trap wherever it reaches"
             Fails "vm/src" "rt::signals";
@@ -422,7 +422,7 @@ mutants! {
             Fails "vm/src" "rt::thread::tests::blocked";
         ScopeOfHostKept "scope-of-host-kept"
             "handles of a host call do not end with it"
-            Fails "vm/tests/nesting" "what_survives";
+            Fails "vm/tests/gc" "references_in_host_calls";
         AllWaitersWoken "all-waiters-woken"
             "`memory.atomic.notify` wakes more than it was told"
             Fails "vm/src" "waiters::tests";
@@ -492,7 +492,7 @@ mutants! {
     "validation" {
         GateOpen "gate-open"
             "what needs a feature that is off is compiled"
-            Fails "vm/tests/feature_gates" "instructions_need";
+            Fails "vm/tests/feature_gates" "need_their_feature";
     }
 }
 
