@@ -195,6 +195,9 @@ mutants! {
         TailArgumentsUpwards "tail-arguments-upwards"
             "arguments of a tail call are moved in the order that overwrites them"
             Fails "vm/tests/calls" "tail_calls_pass";
+        TailCallerNotTold "tail-caller-not-told"
+            "a host function that is called by a tail call takes the instance of another frame for its caller"
+            Fails "vm/tests/callers" "the_calling_instance";
         StackResultsMisplaced "stack-results-misplaced"
             "results on the stack lie where the arguments do"
             Fails "vm/tests/calls" "many_values";

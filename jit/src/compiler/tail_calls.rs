@@ -11,10 +11,10 @@
 use super::Compiler;
 use super::call::Callee;
 use super::moves::{Dest, Move, Moves, Source};
-use crate::abi::{CallLayout, Gpr, SCRATCH};
-use crate::asm::{Mem, Width};
+use crate::abi::{CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, SCRATCH, SCRATCH_XMM};
+use crate::asm::{Mem, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
-use heapwood_module::{TypeIndex, ValType};
+use heapwood_module::{ContextLayout, TypeIndex, ValType};
 
 /// Bytes of code address, rbp and return address below the staged arguments.
 const STAGED_WORDS: u32 = 3;
@@ -50,7 +50,7 @@ impl Compiler<'_> {
         for _ in 0..layout.params.len() {
             self.pop();
         }
-        self.load_callee(callee);
+        self.load_tail_callee(callee);
         if staged {
             self.replace_frame(&layout);
         } else {
@@ -58,6 +58,20 @@ impl Compiler<'_> {
             self.asm.jmp_reg(SCRATCH);
         }
         self.unreachable = true;
+    }
+
+    /// The callee's code and context. What may be a function of the host is told whose context called it.
+    fn load_tail_callee(&mut self, callee: Callee) {
+        if matches!(callee, Callee::Function(function) if function >= self.info.imported_functions) {
+            return self.load_callee(callee);
+        }
+        // The parallel moves are done: nothing lies in the scratch registers.
+        self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, self.in_frame(FRAME_CONTEXT));
+        self.load_callee(callee);
+        let caller = Mem::base(CONTEXT, ContextLayout::TAIL_CALLER.narrow());
+        if !active(Mutant::TailCallerNotTold) {
+            self.asm.sse_rm(Sse::MOVSD_STORE, SCRATCH_XMM, caller);
+        }
     }
 
     /// Steps 2 to 4; the code's address is in the scratch register.

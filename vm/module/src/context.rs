@@ -40,8 +40,11 @@ impl ContextLayout {
     pub const HEADER: u32 = 0;
     /// Offset of the u64 that the runtime finds its instance by.
     pub const INSTANCE: u32 = 8;
+    /// Offset of the u64 address of the context whose function called this one by a tail call: written before the jump,
+    /// since the caller's frame is gone then. Read, and emptied, by host functions only.
+    pub const TAIL_CALLER: u32 = 16;
     /// Bytes of the header area.
-    pub const HEADER_BYTES: u32 = 16;
+    pub const HEADER_BYTES: u32 = 24;
     /// Bytes of a memory: `{base, cell}`.
     pub const MEMORY_BYTES: u32 = 16;
     /// In a memory: u64 address of byte 0.

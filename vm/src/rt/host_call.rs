@@ -24,12 +24,14 @@ pub(crate) fn address() -> u64 {
 unsafe extern "sysv64" fn dispatch(base: usize, context: usize, values: *mut RawVal) -> Outcome {
     // SAFETY: R4: the trampoline passed the base.
     let store = unsafe { store_of(base) };
-    // SAFETY: R7: the context of a host function is an instance context with a number and nothing else.
+    // SAFETY: R7: the context of a host function is the header of an instance's context, with a number.
     let number = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
+    // SAFETY: R7: the same header; compiled code has just written there, or it is 0.
+    let tail_caller = unsafe { std::mem::take(&mut *((context + ContextLayout::TAIL_CALLER as usize) as *mut u64)) };
     let (func, scope) = {
         // SAFETY: R2; the borrow ends before the host function gets the store.
         let store = unsafe { &mut *store };
-        store.guest.enter_host(values as usize);
+        store.guest.enter_host(values as usize, tail_caller.narrow());
         (store.guest.host_func(number.narrow()), store.guest.roots.enter_scope())
     };
     // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.

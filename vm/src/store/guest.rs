@@ -53,6 +53,15 @@ pub(crate) struct TagData {
     pub ty: TypeId,
 }
 
+/// A host function that the guest is in.
+#[derive(Clone, Copy)]
+struct HostActivation {
+    /// Where the next entry's frame begins.
+    stack_pointer: usize,
+    /// The context that called it by a tail call, or 0.
+    tail_caller: usize,
+}
+
 /// See the module. What an entry does with each field stands in `fields`.
 pub(crate) struct Guest {
     pub engine: Engine,
@@ -93,8 +102,8 @@ pub(crate) struct Guest {
     pub left: Option<Left>,
     pub interrupt: Arc<InterruptCell>,
     stack: Option<GuestStack>,
-    /// Where the next entry's frame begins, for each host function that the guest is in.
-    stack_pointers: Vec<usize>,
+    /// The host functions that the guest is in.
+    host_activations: Vec<HostActivation>,
     /// How far the marking under way has seen the roots outside of frames.
     pub snapshot_cursor: RootCursor,
     /// Check frames at slow paths.
@@ -131,7 +140,7 @@ impl Guest {
             left: None,
             interrupt: Arc::default(),
             stack: None,
-            stack_pointers: Vec::new(),
+            host_activations: Vec::new(),
             snapshot_cursor: RootCursor::default(),
             verify,
             collects: !engine.config().heap.never_collect,
@@ -140,8 +149,8 @@ impl Guest {
 
     /// Where the frame of the next entry begins: a multiple of 16. Takes a stack if there is none yet.
     pub fn next_stack_pointer(&mut self) -> Result<usize> {
-        if let Some(pointer) = self.stack_pointers.last() {
-            return Ok(*pointer);
+        if let Some(host) = self.host_activations.last() {
+            return Ok(host.stack_pointer);
         }
         if self.stack.is_none() {
             let stack = self.engine.stacks().take()?;
@@ -172,14 +181,21 @@ impl Guest {
         }
     }
 
-    /// A host function begins; what lies below `values` on the guest stack is free.
-    pub fn enter_host(&mut self, values: usize) {
-        self.stack_pointers.push(values & !15);
+    /// A host function begins; what lies below `values` on the guest stack is free. `tail_caller` is the address of the
+    /// context whose function called it by a tail call, or 0.
+    pub fn enter_host(&mut self, values: usize, tail_caller: usize) {
+        self.host_activations.push(HostActivation { stack_pointer: values & !15, tail_caller });
+    }
+
+    /// The context whose function called the innermost host function. A tail call left no frame to find it by.
+    pub fn calling_context(&self) -> Option<usize> {
+        let told = self.host_activations.last().map(|host| host.tail_caller).filter(|context| *context != 0);
+        told.or_else(|| self.frames.calling_context())
     }
 
     /// A host function is over.
     pub fn leave_host(&mut self) {
-        self.stack_pointers.pop();
+        self.host_activations.pop();
     }
 
     /// A host function of the store.

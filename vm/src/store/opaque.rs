@@ -350,7 +350,7 @@ impl StoreOpaque {
 
     /// The instance whose function called the host function that runs.
     pub fn calling_instance(&self) -> Option<Instance> {
-        let context = self.guest.frames.calling_context()?;
+        let context = self.guest.calling_context()?;
         let after = self.guest.instances.partition_point(|instance| instance.context.address() <= context);
         let index = after.checked_sub(1)?;
         let found = self.guest.instances[index].context.address() == context;

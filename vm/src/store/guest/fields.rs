@@ -96,7 +96,7 @@ guest_fields! {
     // A request ends one activation, the innermost at the time.
     interrupt: Shared,
     stack: Shared,
-    stack_pointers: Stack,
+    host_activations: Stack,
     snapshot_cursor: Shared,
     verify: Shared,
     collects: Shared,
