@@ -72,7 +72,7 @@ pub fn modes() -> Vec<Mode> {
             config.memory64_guard(false).gc_threads(0);
         }),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
-            config.debug_checks(true).gc_threads(0);
+            config.debug_checks(true).few_registers(true).gc_threads(0);
         }),
     ]
 }

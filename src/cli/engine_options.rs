@@ -47,7 +47,7 @@ pub struct EngineOptions {
     #[arg(long, value_name = "SIZE")]
     max_compile_memory: Option<Size>,
 
-    /// Set a test switch (mem64-guard, debug-checks)
+    /// Set a test switch (mem64-guard, debug-checks, few-registers)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
 }
@@ -192,7 +192,12 @@ fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError
     match name {
         "mem64-guard" => config.memory64_guard(on),
         "debug-checks" => config.debug_checks(on),
-        _ => return Err(UsageError::new(format!("-T: unknown switch `{name}` (known: mem64-guard, debug-checks)"))),
+        "few-registers" => config.few_registers(on),
+        _ => {
+            return Err(UsageError::new(format!(
+                "-T: unknown switch `{name}` (known: mem64-guard, debug-checks, few-registers)"
+            )));
+        }
     };
     Ok(())
 }

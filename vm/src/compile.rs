@@ -82,6 +82,7 @@ fn options(engine: &Engine, source_map: bool) -> CompileOptions {
         source_map,
         cpu: engine.config().cpu,
         memory64_guard: engine.config().memory64_guard,
+        few_registers: engine.config().few_registers,
         #[cfg(feature = "test-hooks")]
         drop_last_slot: engine.config().drop_last_slot,
         #[cfg(feature = "test-hooks")]

@@ -26,6 +26,7 @@ pub struct Config {
     pub(crate) max_compile_memory: Option<u64>,
     pub(crate) compile_threads: usize,
     pub(crate) debug_checks: bool,
+    pub(crate) few_registers: bool,
     pub(crate) memory64_guard: bool,
     pub(crate) cpu: CpuFeatures,
     #[cfg(feature = "test-hooks")]
@@ -62,6 +63,7 @@ impl Config {
             max_compile_memory: None,
             compile_threads: 0,
             debug_checks: false,
+            few_registers: false,
             memory64_guard: true,
             cpu: CpuFeatures::detect(),
             #[cfg(feature = "test-hooks")]
@@ -183,6 +185,13 @@ impl Config {
     /// are clear, registers that belong to nobody are poisoned.
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
         self.debug_checks = on;
+        self
+    }
+
+    /// Testing: every instruction has to do with the registers that are left to it in a loop that keeps as many locals in
+    /// registers as there may be.
+    pub fn few_registers(&mut self, on: bool) -> &mut Config {
+        self.few_registers = on;
         self
     }
 

@@ -166,7 +166,7 @@ impl Lab {
         let mut features = Features::default();
         features.set("threads", true).unwrap();
         let mut config = Config::new();
-        config.features(features).memory64_guard(kind.guard).debug_checks(true);
+        config.features(features).memory64_guard(kind.guard).few_registers(true).debug_checks(true);
         let engine = Engine::new(&config).unwrap();
         let functions: String = instructions.iter().map(|instruction| functions(instruction, kind)).collect();
         let text = format!("(module {} {functions})", kind.memories);

@@ -320,7 +320,7 @@ fn variants(body: &str) -> Vec<String> {
 
 fn configs() -> [Config; 4] {
     let mut stress = Config::new();
-    stress.gc_stress(1).gc_verify(true).debug_checks(true);
+    stress.gc_stress(1).gc_verify(true).few_registers(true).debug_checks(true);
     let mut small = Config::new();
     small.gc_nursery(64 << 10);
     let mut unguarded = Config::new();

@@ -47,7 +47,7 @@ fn configs() -> Vec<Config> {
     let mut plain = Config::new();
     plain.cpu_features(true, false);
     let mut checked = Config::new();
-    checked.debug_checks(true).gc_stress(1).gc_verify(true);
+    checked.debug_checks(true).few_registers(true).gc_stress(1).gc_verify(true);
     vec![Config::new(), plain, checked]
 }
 

@@ -37,6 +37,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         let mut address = self.pop();
         let reg = self.owned(&mut value).as_gpr();
+        self.keep_locked(&[&address]);
         let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, store_width));
         self.trap_site(TrapKind::MemoryOutOfBounds);
         self.asm.locked(Locked::Exchange, store_width, mem, reg);
@@ -57,6 +58,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         let mut address = self.pop();
         let reg = self.owned(&mut value);
+        self.keep_locked(&[&address]);
         let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, rmw_width));
         if negate {
             self.asm.unary(width(ty), Unary::Neg, reg.as_gpr());
@@ -72,6 +74,7 @@ impl Compiler<'_> {
         let mut value = self.pop();
         let mut address = self.pop();
         self.effective_address(&mut address, memarg, access_bytes(ty, rmw_width));
+        self.keep_locked(&[&value]);
         if value.imm32().is_none() {
             self.in_gpr(&mut value);
         }
@@ -107,6 +110,7 @@ impl Compiler<'_> {
         let expected = self.pop();
         let mut address = self.pop();
         self.effective_address(&mut address, memarg, access_bytes(ty, access_width));
+        self.keep_locked(&[&replacement, &expected]);
         let new = self.in_gpr(&mut replacement);
         debug_assert_ne!(new, SCRATCH);
         let old = self.claim_rax(&mut replacement);
@@ -154,16 +158,13 @@ impl Compiler<'_> {
         self.address(address, memarg, bytes)
     }
 
-    /// The address of such an access in the scratch register; the operand's register is free again.
+    /// The address of such an access in the scratch register; nobody reads the operand any more.
     fn effective_address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) {
         let mem = self.atomic_operand(address, memarg, bytes);
         if mem != Mem::base(SCRATCH, 0) {
             self.asm.lea(Width::W64, SCRATCH, mem);
         }
         self.release_value(address);
-        if let At::Local(reg, _) = address.at {
-            self.regs.locked &= !reg.bit();
-        }
     }
 
     /// Traps unless address plus offset is a multiple of the access's size.

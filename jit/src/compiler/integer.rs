@@ -199,6 +199,7 @@ impl Compiler<'_> {
             self.take_fixed(Gpr::RCX);
             self.load_value(Reg::gpr(Gpr::RCX), &count);
             self.release_value(&count);
+            self.keep_locked(&[&lhs]);
             count.at = At::Temp(Reg::gpr(Gpr::RCX));
         }
         let dst = self.result_reg(ty, Some(&lhs), &[Some(Reg::gpr(Gpr::RCX))]);

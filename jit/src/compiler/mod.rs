@@ -84,6 +84,8 @@ pub struct CompileOptions {
     pub source_map: bool,
     /// 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).
     pub memory64_guard: bool,
+    /// Instructions get no registers but those that are left beside a loop with as many pinned locals as there may be.
+    pub few_registers: bool,
     /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,

@@ -15,19 +15,23 @@ impl Compiler<'_> {
     /// `select`; with a type, the result has that type.
     pub(crate) fn select(&mut self, ty: Option<ValType>) {
         let condition = self.pop_condition();
+        // The condition's register is free from here on; nothing below touches the flags.
+        let cond = self.test_condition(&condition);
+        self.release_condition(&condition);
+        self.keep_locked(&[]);
         let mut second = self.pop();
         let mut first = self.pop();
         let ty = ty.unwrap_or(first.ty);
-        if let Condition::Always(chosen) = condition {
+        let Some(cond) = cond else {
+            let chosen = matches!(condition, Condition::Always(true));
             let (keep, other) = if chosen { (first, second) } else { (second, first) };
             self.release_value(&other);
             return self.push_value(ty, keep);
-        }
+        };
         first.ty = ty;
         second.ty = ty;
         let other = self.in_reg(&mut second);
         let dst = self.owned(&mut first);
-        let cond = self.test_condition(&condition).expect("not constant");
         if dst.is_xmm() {
             let keep = self.asm.new_label();
             self.asm.jcc(cond, keep);
@@ -37,7 +41,6 @@ impl Compiler<'_> {
             let w = width(ty);
             self.asm.cmov(w, cond.negate(), dst.as_gpr(), other.as_gpr());
         }
-        self.release_condition(&condition);
         self.release_value(&second);
         self.push_reg(ty, dst);
     }

@@ -78,6 +78,25 @@ pub(super) const GPR_MASK: u32 = {
 };
 const XMM_MASK: u32 = 0x7fff << 16;
 
+/// Registers that loops pin: those that no instruction needs for itself.
+pub(crate) const PIN_GPRS: [Gpr; 4] = [Gpr::RSI, Gpr::RDI, Gpr::R8, Gpr::R9];
+pub(crate) const PIN_XMMS: std::ops::Range<u8> = 5..15;
+
+/// The same as a mask: an instruction has to do with the others.
+const PINNABLE_MASK: u32 = {
+    let (mut mask, mut i) = (0, 0);
+    while i < PIN_GPRS.len() {
+        mask |= 1 << PIN_GPRS[i].0;
+        i += 1;
+    }
+    let mut xmm = PIN_XMMS.start;
+    while xmm < PIN_XMMS.end {
+        mask |= 1 << (16 + xmm);
+        xmm += 1;
+    }
+    mask
+};
+
 impl Compiler<'_> {
     // ---- the operand stack
 
@@ -194,15 +213,21 @@ impl Compiler<'_> {
 
     // ---- registers
 
+    /// The registers of a kind that an instruction may get.
+    #[inline]
+    fn allocatable(&self, xmm: bool) -> u32 {
+        let all = if xmm { XMM_MASK } else { GPR_MASK };
+        if self.env.options.few_registers { all & !PINNABLE_MASK } else { all }
+    }
+
     /// The free register of a kind that comes first in the order of preference.
     #[inline]
     fn first_free(&self, xmm: bool) -> Option<Reg> {
-        let free = self.regs.free_mask();
+        let free = self.regs.free_mask() & self.allocatable(xmm);
         if xmm {
-            let free = free & XMM_MASK;
             return (free != 0).then(|| Reg(free.trailing_zeros().narrow()));
         }
-        if free & GPR_MASK == 0 {
+        if free == 0 {
             return None;
         }
         CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).find(|r| free & r.bit() != 0)
@@ -255,9 +280,25 @@ impl Compiler<'_> {
         }
     }
 
+    /// Of the locals' registers that the instruction must not lose, those of `values` are left: it has read the others.
+    pub(crate) fn keep_locked(&mut self, values: &[&Value]) {
+        let locked = |value: &&Value| match value.at {
+            At::Local(reg, _) => reg.bit(),
+            _ => 0,
+        };
+        self.regs.locked = values.iter().map(locked).fold(0, |all, bit| all | bit);
+    }
+
+    /// Registers of a kind that no pinned local has.
+    pub(crate) fn unpinned(&self, xmm: bool) -> u32 {
+        let is_pinned =
+            |reg: &Reg| matches!(self.regs.owner(*reg), Owner::Local(local) if self.locals[local as usize].pinned);
+        bits(self.allocatable(xmm)).filter(|reg| !is_pinned(reg)).count().narrow()
+    }
+
     fn evict_some(&mut self, xmm: bool) -> Reg {
         let mut best: Option<(u64, Reg)> = None;
-        let candidates = if xmm { XMM_MASK } else { GPR_MASK } & !self.regs.locked;
+        let candidates = self.allocatable(xmm) & !self.regs.locked;
         for reg in bits(candidates) {
             let cost = match self.regs.owner(reg) {
                 Owner::Free => 0,

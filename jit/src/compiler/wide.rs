@@ -8,6 +8,9 @@ use crate::asm::{Alu, Unary, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType::I64;
 
+/// Registers that a sum takes if none of its operands is in memory: the result's are not theirs.
+const WIDE_SUM_GPRS: u32 = 6;
+
 /// The sum or the difference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum WideSum {
@@ -40,12 +43,18 @@ fn joined(low: &Value, high: &Value) -> Option<u128> {
 impl Compiler<'_> {
     /// `i64.add128`, `i64.sub128`: low and high half of the left operand, then of the right one.
     pub(crate) fn wide_sum(&mut self, sum: WideSum) {
+        if self.unpinned(false) < WIDE_SUM_GPRS {
+            for height in self.stack.len() - 2..self.stack.len() {
+                self.spill(height);
+            }
+        }
         let (mut right_high, mut right_low) = (self.pop(), self.pop());
         let (mut high, mut low) = (self.pop(), self.pop());
         if let (Some(a), Some(b)) = (joined(&low, &high), joined(&right_low, &right_high)) {
             return self.push_wide_const(sum.fold(a, b));
         }
         let low = self.owned(&mut low);
+        self.keep_locked(&[&high, &right_low, &right_high]);
         let high = self.owned(&mut high);
         // Between the two steps nothing may touch the carry: loads are moves, constants go through `mov`.
         let (first, second) = sum.forms();

@@ -9,7 +9,8 @@ pub mod child;
 use heapwood_vm::Config;
 pub use skip::skip;
 
-/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two.
+/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two. In the last one, instructions also have few
+/// registers.
 pub fn modes() -> [(&'static str, Config); 4] {
     let base = || {
         let mut config = Config::new();
@@ -19,7 +20,7 @@ pub fn modes() -> [(&'static str, Config); 4] {
     let mut modes = ["default", "nursery64k", "stress1", "mem64-slow"].map(|name| (name, base()));
     modes[1].1.gc_nursery(64 << 10);
     modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
-    modes[3].1.memory64_guard(false).debug_checks(true);
+    modes[3].1.memory64_guard(false).few_registers(true).debug_checks(true);
     modes
 }
 

@@ -1,17 +1,14 @@
 //! Loops: the state that their heads expect, and locals that stay in registers around them.
 
 use super::BlockSignature;
-use crate::abi::{self, Gpr};
+use crate::abi;
 use crate::asm::Imm;
 use crate::compiler::Compiler;
 use crate::compiler::state::{Loc, Owner, Reg, Registers, Snapshot, bits, in_xmm};
+use crate::compiler::values::{PIN_GPRS, PIN_XMMS};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use std::rc::Rc;
 use wasmparser::FrameKind;
-
-/// Registers that loops pin: those that no instruction needs for itself.
-const PIN_GPRS: [Gpr; 4] = [Gpr::RSI, Gpr::RDI, Gpr::R8, Gpr::R9];
-const PIN_XMMS: std::ops::Range<u8> = 5..15;
 
 impl Compiler<'_> {
     pub(crate) fn begin_loop(&mut self, signature: BlockSignature) {
