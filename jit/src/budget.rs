@@ -1,4 +1,5 @@
-//! How much memory compiling a module may take, all threads together.
+//! How much memory compiling a module may take, all threads together, and how many locals its functions may declare: each
+//! costs time, though a body declares fifty thousand of them in four bytes.
 //!
 //! Counted are the machine code with its tables and the compiler's own lists; every thread tells from time to time what it
 //! holds. Lists are emptied and used again, so what a thread held once, it holds on. What the validator keeps comes on top:
@@ -12,6 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Budget {
     limit: u64,
     used: AtomicU64,
+    locals_max: u64,
+    locals: AtomicU64,
+}
+
+/// The functions declare more locals together than they may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyLocals {
+    /// The limit.
+    pub max: u64,
 }
 
 /// More memory was needed than the budget has.
@@ -28,9 +38,23 @@ pub struct BudgetExceeded {
 pub(crate) struct Share(u64);
 
 impl Budget {
-    /// A budget of so many bytes.
-    pub fn new(limit: u64) -> Budget {
-        Budget { limit, used: AtomicU64::new(0) }
+    /// A budget of so many bytes, and so many locals of all functions together.
+    pub fn new(limit: u64, locals_max: u64) -> Budget {
+        Budget { limit, used: AtomicU64::new(0), locals_max, locals: AtomicU64::new(0) }
+    }
+
+    /// A function has so many locals, parameters included.
+    ///
+    /// # Errors
+    /// Now they are too many.
+    pub(crate) fn declare_locals(&self, count: u32) -> Result<(), TooManyLocals> {
+        let declared = self.locals.fetch_add(count.into(), Ordering::Relaxed).saturating_add(count.into());
+        if declared <= self.locals_max { Ok(()) } else { Err(TooManyLocals { max: self.locals_max }) }
+    }
+
+    /// Bytes that it allows.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Takes bytes for good.
@@ -57,7 +81,7 @@ impl Budget {
 impl Default for Budget {
     /// A budget without a limit.
     fn default() -> Budget {
-        Budget::new(u64::MAX)
+        Budget::new(u64::MAX, u64::MAX)
     }
 }
 
@@ -72,12 +96,12 @@ mod tests {
 
     #[test]
     fn holders_share_what_there_is() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, 10);
         let (mut a, mut b) = (Share::default(), Share::default());
         assert_eq!(budget.hold(&mut a, 60), Ok(()));
         assert_eq!(budget.hold(&mut b, 40), Ok(()));
         assert_eq!(budget.hold(&mut b, 41), Err(BudgetExceeded { used: 101, limit: 100 }));
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, 10);
         let (mut a, mut b) = (Share::default(), Share::default());
         assert_eq!(budget.hold(&mut a, 60), Ok(()));
         assert_eq!(budget.hold(&mut a, 10), Ok(()));
@@ -86,5 +110,7 @@ mod tests {
         assert_eq!(budget.take(30), Ok(()));
         assert_eq!(budget.take(1), Err(BudgetExceeded { used: 101, limit: 100 }));
         assert_eq!(Budget::default().take(1 << 40), Ok(()));
+        assert_eq!((budget.declare_locals(6), budget.declare_locals(4)), (Ok(()), Ok(())));
+        assert_eq!(budget.declare_locals(1), Err(TooManyLocals { max: 10 }));
     }
 }

@@ -17,6 +17,6 @@ mod operators;
 mod reciprocal;
 pub mod stubs;
 
-pub use budget::{Budget, BudgetExceeded};
+pub use budget::{Budget, BudgetExceeded, TooManyLocals};
 pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
 pub use cpu::CpuFeatures;

@@ -21,6 +21,10 @@ const BYTES_PER_THREAD: usize = 64 << 10;
 /// Threads that compile a module, whatever is asked for.
 const THREADS_MAX: usize = 256;
 
+/// Locals that the functions of a module may declare together: so many, and more for each byte of the module.
+const LOCALS_BASE: u64 = 4_000_000;
+const LOCALS_PER_BYTE: u64 = 16;
+
 /// Validates and compiles a module.
 pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
     compile_valid(engine, bytes.clone()).map_err(|error| explained(engine, &bytes, error))
@@ -70,7 +74,8 @@ pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Re
 /// What compiling the module may take, less what it takes once it is decoded.
 fn budget(engine: &Engine, bytes: &[u8]) -> Result<Budget> {
     let proportional = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * bytes.len() as u64;
-    let budget = Budget::new(engine.config().max_compile_memory.unwrap_or(proportional));
+    let locals_max = LOCALS_BASE + LOCALS_PER_BYTE * bytes.len() as u64;
+    let budget = Budget::new(engine.config().max_compile_memory.unwrap_or(proportional), locals_max);
     let decoded = decoded_bytes(bytes, engine.config().features);
     budget.take(decoded).map_err(|exceeded| to_error(exceeded.into()))?;
     Ok(budget)
@@ -163,6 +168,7 @@ fn to_error(error: CompileError) -> Error {
     match error {
         CompileError::Invalid { offset, ref message } => ModuleError::at(offset, message).into(),
         CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),
+        CompileError::Locals(_) | CompileError::Code => Error::limit(error.to_string()),
         CompileError::Budget(_) => Error::limit(format!("{error} (Config::max_compile_memory, --max-compile-memory)")),
     }
 }

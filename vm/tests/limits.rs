@@ -94,6 +94,84 @@ fn constant_locals_are_stored_once_for_all_calls_with_a_handler() {
     assert!(each <= 32, "{each} bytes for a call");
 }
 
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        bytes.push(low | if number == 0 { 0 } else { 0x80 });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id], leb(content.len()).as_slice(), content].concat()
+}
+
+/// Functions of six bytes that declare 50,000 locals each.
+fn module_of_locals(functions: usize) -> Vec<u8> {
+    let declared = [&[1][..], &leb(50_000), &[0x7e, 0x0b]].concat();
+    let body = [leb(declared.len()), declared].concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 0, 0]),
+        section(3, &[leb(functions), vec![0; functions]].concat()),
+        section(10, &[leb(functions), body.repeat(functions)].concat()),
+    ]
+    .concat()
+}
+
+#[test]
+fn functions_declare_so_many_locals_together() {
+    for threads in [1, 2] {
+        let engine = Engine::new(Config::new().compile_threads(threads)).unwrap();
+        Module::new(&engine, module_of_locals(80)).unwrap();
+        for functions in [100, 20_000] {
+            let module = module_of_locals(functions);
+            let error = Module::new(&engine, &module).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+            let most = 4_000_000 + 16 * module.len();
+            let says = format!("the functions declare more than {most} locals together");
+            assert!(error.to_string().contains(&says), "{error}");
+        }
+    }
+}
+
+/// Jumps to two thousand labels, at each of which constants are to be stored: six hundred bytes of code for a label.
+fn module_of_edges(jumps: usize) -> Vec<u8> {
+    const LABELS: usize = 2_000;
+    const LOCALS: usize = 64;
+    let set = |local: usize| format!("i64.const {} local.set {local} ", 0x1122_3344_5566_7788 + local);
+    let sets: String = (1..=LOCALS).map(set).collect();
+    let gets: String = (1..=LOCALS).map(|local| format!("local.get {local} drop ")).collect();
+    let targets: String = (1..=LABELS).map(|label| format!("{label} ")).collect();
+    // Nobody leaves the inner block: the next one begins with constants of its own.
+    let jumps = format!("block {sets} local.get 0 br_table {targets} end ").repeat(jumps);
+    let (blocks, ends) = ("block ".repeat(LABELS), "end ".repeat(LABELS));
+    let declared = "i64 ".repeat(LOCALS);
+    wat::parse_str(format!("(module (func (param i32) (local {declared}) {blocks} {jumps} {ends} {gets}))")).unwrap()
+}
+
+#[test]
+fn code_that_has_no_end_is_refused_while_it_is_made() {
+    let engine = Engine::new(Config::new().compile_threads(1)).unwrap();
+    Module::new(&engine, module_of_edges(2)).unwrap();
+    let error = Module::new(&engine, module_of_edges(60)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+    assert!(error.to_string().contains("compiling takes"), "{error}");
+}
+
+#[test]
+#[ignore = "it takes half a gigabyte"]
+fn the_code_of_a_function_has_a_limit() {
+    let engine = Engine::new(Config::new().compile_threads(1).max_compile_memory(4 << 30)).unwrap();
+    let error = Module::new(&engine, module_of_edges(600)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+    assert!(error.to_string().contains("a function has more than 536870912 bytes of machine code"), "{error}");
+}
+
 #[test]
 fn a_module_that_takes_more_memory_to_compile_than_it_may_is_refused() {
     let calls = CALLS.module(50_000);

@@ -46,7 +46,7 @@ use crate::abi::{
     TrapKind,
 };
 use crate::asm::{Assembler, Label, Position, Section};
-use crate::budget::{Budget, BudgetExceeded, Share};
+use crate::budget::{Budget, BudgetExceeded, Share, TooManyLocals};
 use crate::cpu::CpuFeatures;
 use crate::first_look::{FirstLook, frame_too_large};
 use crate::operators::Facts;
@@ -58,7 +58,7 @@ use state::{Local, Operand, Registers};
 use std::cell::Cell;
 use std::ops::Range;
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
-pub(crate) use working_memory::OPERATORS_PER_COUNT;
+pub(crate) use working_memory::{CODE_BYTES_MAX, OPERATORS_PER_COUNT};
 
 /// What compiling a function needs of its module.
 #[derive(Clone, Copy)]
@@ -147,6 +147,12 @@ pub enum CompileError {
     /// Compiling the module takes more memory than it may.
     #[error("compiling takes {} bytes of code and working memory: the budget has {}", .0.used, .0.limit)]
     Budget(BudgetExceeded),
+    /// The functions of the module declare too many locals together.
+    #[error("the functions declare more than {} locals together", .0.max)]
+    Locals(TooManyLocals),
+    /// The machine code of one function is too large.
+    #[error("a function has more than {CODE_BYTES_MAX} bytes of machine code")]
+    Code,
 }
 
 /// A safe point whose position is not final yet.
@@ -240,7 +246,8 @@ pub fn compile_function(
     let (look, share) = (&mut scratch.look, &mut scratch.share);
     let held = scratch.asm.bytes();
     let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
-    let allocations = look.run(env.info, signature.params.len(), job, allocations, count)?;
+    let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
+    let allocations = look.run(env.info, signature.params.len(), job, allocations, declare, count)?;
     if range.len() <= KEPT_VALIDATOR_BODY_MAX {
         scratch.validator = Some(allocations);
     }

@@ -10,6 +10,9 @@ use crate::abi::{CompiledFunction, Relocation, SafePoint, TrapSite};
 use crate::budget::{BudgetExceeded, Share, list_bytes};
 use std::rc::Rc;
 
+/// Bytes of a function's code while it is made, with the assembler's lists. Positions have 30 bits.
+pub(crate) const CODE_BYTES_MAX: usize = 512 << 20;
+
 /// Operators between two tellings.
 pub(crate) const OPERATORS_PER_COUNT: u32 = 64;
 
@@ -71,8 +74,23 @@ impl Compiler<'_> {
             + list_bytes(&self.source_map)
     }
 
+    /// Whether the code and its tables became larger than a function's may be, or than the whole module may take; then that is
+    /// this operator's error. For operators that emit more than others without an end.
+    pub(super) fn is_too_large(&mut self) -> bool {
+        let (code, limit) = (self.asm.bytes(), self.env.budget.limit());
+        if code > CODE_BYTES_MAX {
+            self.error = Some(CompileError::Code);
+        } else if code as u64 > limit {
+            self.error = Some(BudgetExceeded { used: code as u64, limit }.into());
+        }
+        self.error.is_some()
+    }
+
     /// Tells the budget what is held, together with what the first look left.
     pub(super) fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
+        if self.is_too_large() {
+            return Err(self.error.take().expect("just found"));
+        }
         let bytes = self.look.bytes() + self.bytes();
         Ok(self.env.budget.hold(share, bytes)?)
     }

@@ -145,22 +145,25 @@ struct Frame {
 }
 
 impl FirstLook {
-    /// Validates a body and looks at it. Every now and then `count` is told how many bytes that takes.
+    /// Validates a body and looks at it. `declare_locals` is told how many locals it has, and `count` every now and then how
+    /// many bytes that takes.
     ///
     /// # Errors
-    /// The body is invalid; or what `count` returns.
+    /// The body is invalid; or what these two return.
     pub(crate) fn run(
         &mut self,
         info: &ModuleInfo,
         params: usize,
         job: FuncBodyJob,
         allocations: FuncValidatorAllocations,
+        declare_locals: impl FnOnce(u32) -> Result<(), CompileError>,
         mut count: impl FnMut(usize) -> Result<(), CompileError>,
     ) -> Result<FuncValidatorAllocations, CompileError> {
         let body = &info.bytes[job.range.clone()];
         let mut validator = job.validator.into_validator(allocations);
         let mut reader = BinaryReader::new_features(body, job.range.start, *validator.features());
         validator.read_locals(&mut reader).map_err(invalid)?;
+        declare_locals(validator.len_locals())?;
         self.begin(params, validator.len_locals() as usize);
         while !reader.eof() {
             let offset = reader.original_position();

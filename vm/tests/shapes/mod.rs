@@ -25,7 +25,7 @@ const fn shape(name: &'static str, full: usize, text: fn(usize) -> String) -> Sh
     Shape { name, full, text }
 }
 
-pub static SHAPES: [Shape; 50] = [
+pub static SHAPES: [Shape; 51] = [
     shape("types", 1_000_000, |n| module(each(n, |i| format!("(type (struct (field i{})))", 32 << (i % 2))))),
     shape("types, each naming the one before", 1_000_000, |n| {
         module("(type (struct))".to_owned() + &each(n - 1, |i| format!("(type (struct (field (ref {i}))))")))
@@ -53,6 +53,10 @@ pub static SHAPES: [Shape; 50] = [
     shape("operands of array.new_fixed", 10_000, |n| {
         let values = each(n, |i| if i % 2 == 0 { "local.get 0 " } else { "ref.null none " }.to_owned());
         module(format!("(type (array anyref)) (func (param anyref) {values} array.new_fixed 0 {n} drop)"))
+    }),
+    shape("dead ends above operands", 60_000, |n| {
+        let ends = "block unreachable end loop unreachable end block br 1 end ".repeat(n / 3);
+        module(format!("(func {} {ends} unreachable)", "i32.const 1 ".repeat(n)))
     }),
     shape("parameters", 1000, |n| {
         let (params, gets) = (mixed(n), each(n, |i| format!("local.get {i} ")));

@@ -141,6 +141,10 @@ impl Compiler<'_> {
         self.asm.jmp_reg(reg);
         self.release_value(&index_value);
         for depth in &distinct {
+            // An edge may have as many moves as there are locals, and there may be as many edges as blocks.
+            if self.is_too_large() {
+                return;
+            }
             let index = self.control_index(*depth);
             let arity = self.label_arity(index);
             let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));

@@ -301,7 +301,8 @@ impl Compiler<'_> {
             framed: self.framed,
             ..Snapshot::default()
         };
-        for operand in &mut self.stack[..height] {
+        let open = self.open_from().min(height);
+        for operand in &mut self.stack[open..height] {
             if let Place::Alias(local) = operand.place {
                 self.locals[local as usize].aliases -= 1;
             }
