@@ -267,3 +267,47 @@ fn no_text_of_a_module_reaches_the_terminal_as_it_is() {
     println!("{count} cases");
     assert_eq!(count, 22);
 }
+
+/// Cases that show names whole, as lists of a module's contents do, or that a long name does not fit.
+const WHOLE: [&str; 7] = [
+    "export that is defined twice",
+    "all names in inspect",
+    "all names in a listing",
+    "functions with part of a name",
+    "functions and types of a profile",
+    "functions in a map for perf",
+    "file name",
+];
+
+/// Bytes of a name, nearly as many as that of an import may have.
+const LONG: usize = 90_000;
+/// Bytes of all that is said of it.
+const SAID_MAX: usize = 32_000;
+
+#[test]
+fn messages_are_short_whatever_is_long() {
+    let long = "x".repeat(LONG);
+    let named: Vec<_> = cases().into_iter().filter(|case| !WHOLE.contains(&case.what)).collect();
+    assert_eq!(named.len(), 15);
+    let more = [
+        case(
+            "names of all frames",
+            r#"(module $"NAME" (func $"NAME" (export "_start") (call 0)))"#,
+            run,
+            "call stack exhausted",
+        ),
+        case("many imports", "(module IMPORTS)", run, "and 450 more"),
+        case("a long line of source", "(module (func RAW))", run, "error"),
+    ];
+    let imports: String = (0..500).map(|k| format!(r#"(import "m{k}" "NAME" (func))"#)).collect();
+    for mut case in named.into_iter().chain(more) {
+        let guest = case.guest.replace("IMPORTS", &imports);
+        case.guest = Box::leak(guest.into_boxed_str());
+        let finished = ran(&case, "long", &long);
+        let said = finished.stdout + &finished.stderr;
+        assert!(said.len() <= SAID_MAX, "{}: {} bytes: {}…", case.what, said.len(), &said[..1000]);
+        let shows = case.shows.split("PRINTED").next().expect("a part");
+        assert!(said.contains(shows), "{}: no {shows:?} in {said:?}", case.what);
+        assert!(!finished.hung, "{}", case.what);
+    }
+}

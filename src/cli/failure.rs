@@ -1,6 +1,6 @@
 //! Errors as the user sees them, and the exit status that each has.
 
-use heapwood::printable;
+use heapwood::{cut, printable};
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +14,9 @@ pub const STATUS_TRAP: u8 = 134;
 
 /// Exit status of a guest that SIGINT ended.
 pub const STATUS_INTERRUPT: u8 = 130;
+
+/// Characters of a line of a message.
+pub const LINE_CHARS_MAX: usize = 4000;
 
 /// The command line asks for something that makes no sense.
 #[derive(Debug)]
@@ -35,9 +38,9 @@ impl std::error::Error for UsageError {}
 
 /// Prints lines on stderr. What they quote of modules, file names and sources cannot speak to the terminal.
 pub fn say(lines: &str) {
-    for line in lines.lines() {
-        eprintln!("{}", printable(line));
-    }
+    let lines: Vec<_> = lines.lines().map(|line| cut(line, LINE_CHARS_MAX).to_string()).collect();
+    // In one piece, since nothing gathers what goes to stderr.
+    eprintln!("{}", lines.join("\n"));
 }
 
 /// A file's name on one line, whatever it holds.

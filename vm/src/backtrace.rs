@@ -1,7 +1,7 @@
 //! Where the guest was.
 
 use crate::module::Module;
-use heapwood_module::printable;
+use heapwood_module::brief;
 use std::fmt;
 
 /// Frames of guest functions, innermost first. Very deep stacks keep their ends only.
@@ -77,9 +77,9 @@ impl fmt::Display for WasmBacktrace {
 
 impl fmt::Display for FrameInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let module = printable(self.module.name().unwrap_or("<module>"));
+        let module = brief(self.module.name().unwrap_or("<module>"));
         match self.func_name() {
-            Some(name) => write!(f, "{:#8x} {module}!{}", self.offset, printable(name)),
+            Some(name) => write!(f, "{:#8x} {module}!{}", self.offset, brief(name)),
             None => write!(f, "{:#8x} {module}!<function {}>", self.offset, self.function),
         }
     }

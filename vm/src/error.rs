@@ -3,7 +3,7 @@
 use crate::backtrace::WasmBacktrace;
 use crate::exception::Exception;
 use crate::trap::Trap;
-use heapwood_module::printable;
+use heapwood_module::brief;
 use std::fmt;
 
 /// Result of everything in this API that can fail.
@@ -60,7 +60,7 @@ pub struct LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LinkError { module, name, wanted, found } = self;
-        let (module, name) = (printable(module), printable(name));
+        let (module, name) = (brief(module), brief(name));
         match found {
             None => write!(f, "unknown import: `{module}::{name}` of type `{wanted}` has not been defined"),
             Some(found) => {

@@ -43,8 +43,8 @@ pub use heapwood_gc::{
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
 pub use heapwood_module::limits::MODULE_BYTES_MAX;
 pub use heapwood_module::{
-    ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, is_malformed,
-    printable,
+    ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
+    is_malformed, printable,
 };
 pub use interrupt::InterruptHandle;
 pub use linker::Linker;

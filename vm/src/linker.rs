@@ -8,7 +8,7 @@ use crate::rt::host::HostFunc;
 use crate::store::{AsContextMut, Caller};
 use crate::types::FuncType;
 use crate::value::Val;
-use heapwood_module::printable;
+use heapwood_module::brief;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl<T: 'static> Linker<T> {
     fn check_free(&self, module: &str, name: &str) -> Result<()> {
         match self.is_defined(module, name) && !self.shadowing {
             true => {
-                let (module, name) = (printable(module), printable(name));
+                let (module, name) = (brief(module), brief(name));
                 Err(Error::usage(format!("import of `{module}::{name}` defined twice")))
             }
             false => Ok(()),

@@ -3,22 +3,32 @@
 use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};
 use heapwood::wasi::{self, MODULE};
-use heapwood::{Error, ErrorKind, Linker, Module, printable};
+use heapwood::{Error, ErrorKind, Linker, Module, brief};
 use std::fmt::Write;
 use std::path::Path;
+
+/// Imports that a message lists.
+const SHOWN_MAX: usize = 50;
 
 /// Fails before anything of the module runs if an import is not defined.
 ///
 /// # Errors
 /// Names every such import.
 pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> {
-    let mut message = String::new();
+    let (mut message, mut missing) = (String::new(), 0);
     for import in module.imports() {
         if !linker.is_defined(import.module, import.name) {
+            missing += 1;
+            if missing > SHOWN_MAX {
+                continue;
+            }
             let hint = provider(import.module, import.name);
-            let (from, name) = (printable(import.module), printable(import.name));
+            let (from, name) = (brief(import.module), brief(import.name));
             let _ = write!(message, "\n  `{from}::{name}` of type {}: {hint}", import.ty);
         }
+    }
+    if missing > SHOWN_MAX {
+        let _ = write!(message, "\n  and {} more", missing - SHOWN_MAX);
     }
     if message.is_empty() { Ok(()) } else { Err(anyhow!("{}: unknown import:{message}", shown(path))) }
 }
@@ -50,6 +60,6 @@ fn provider(module: &str, name: &str) -> String {
         _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
         _ if module.starts_with("dart") => planned("the host surface of Dart"),
         "spectest" => "the test suite's module; `heapwood wast` has it".to_owned(),
-        _ => format!("`--preload {}=FILE` with a module that exports `{}`", printable(module), printable(name)),
+        _ => format!("`--preload {}=FILE` with a module that exports `{}`", brief(module), brief(name)),
     }
 }

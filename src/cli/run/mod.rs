@@ -20,7 +20,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::{Ending, Limits};
 use heapwood::wasi::{self, DirAccess, WasiCtx};
-use heapwood::{Engine, Instance, Linker, Module, Store, printable};
+use heapwood::{Engine, Instance, Linker, Module, Store, cut};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -212,7 +212,7 @@ impl Program<'_> {
             self.module.exports().filter(|export| export.ty.func().is_some()).map(|export| export.name).collect();
         let hint = match functions.as_slice() {
             [] => "it exports no function".to_owned(),
-            names => format!("call one of its exports with --invoke: {}", printable(&names.join(", "))),
+            names => format!("call one of its exports with --invoke: {}", cut(&names.join(", "), 1000)),
         };
         Err(anyhow!("{}: there is no entry point `_start` or `_initialize`; {hint}", shown(self.args.path())))
     }

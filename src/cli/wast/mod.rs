@@ -12,9 +12,10 @@ use super::engine_options::EngineOptions;
 use super::module_file;
 use super::trace::Trace;
 use super::units::Size;
+use crate::cli::failure::LINE_CHARS_MAX;
 use anyhow::Result;
 use clap::Args;
-use heapwood::{Engine, printable};
+use heapwood::{Engine, cut};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wast::Wast;
@@ -94,5 +95,5 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>
 fn fail(path: &Path, line: usize, why: &str, totals: &mut Totals) {
     totals.failed += 1;
     let why = why.replace('\n', " | ");
-    println!("{}", printable(&format!("{}:{}: {why}", path.display(), line + 1)));
+    println!("{}", cut(&format!("{}:{}: {why}", path.display(), line + 1), LINE_CHARS_MAX));
 }

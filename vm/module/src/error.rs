@@ -1,8 +1,11 @@
 //! Why a module was refused: reason, byte offset, and the feature that would have admitted it.
 
-use crate::{Features, printable};
+use crate::{Features, cut};
 use std::fmt;
 use wasmparser::WasmFeatures;
+
+/// Characters of a message that quotes the module: a name may have a hundred thousand.
+const MESSAGE_CHARS_MAX: usize = 1000;
 
 /// A module that is malformed, invalid, beyond a limit or in need of a feature that is off.
 #[derive(Clone, Debug)]
@@ -35,7 +38,7 @@ impl fmt::Display for ModuleError {
             return self.missing.fmt(f);
         }
         // It may quote names of the module.
-        write!(f, "{}", printable(&self.message))?;
+        write!(f, "{}", cut(&self.message, MESSAGE_CHARS_MAX))?;
         match self.offset {
             Some(offset) => write!(f, " (at offset {offset:#x})"),
             None => Ok(()),

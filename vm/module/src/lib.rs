@@ -49,7 +49,7 @@ pub use malformed::is_malformed;
 pub use memory_type::{MemoryType, MemoryTypeBuilder, MemoryTypeError};
 pub use names::Names;
 pub use needs::{detect, explain};
-pub use printable::printable;
+pub use printable::{brief, cut, printable};
 pub use type_section::{NO_PARENT, TypeSection, TypeSectionBuilder};
 pub use types::*;
 pub use weight::decoded_bytes;

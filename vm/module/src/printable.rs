@@ -1,7 +1,8 @@
 //! Text of a module for people to read: nothing in it can speak to a terminal.
 //!
 //! Names of functions, types, imports and exports are any text that a module's author likes. Whoever puts one into a
-//! message, a table or a list that may reach a terminal puts it through [`printable`].
+//! message, a table or a list that may reach a terminal puts it through [`printable`], or [`brief`] where it need not be
+//! whole.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -11,6 +12,21 @@ use std::fmt::{self, Display, Formatter, Write};
 pub fn printable(text: &str) -> impl Display {
     Printable(text)
 }
+
+/// The same of a name in a message: of a long one the beginning, so that a message is never as long as a guest likes.
+pub fn brief(text: &str) -> impl Display {
+    cut(text, NAME_CHARS_MAX)
+}
+
+/// The same of at most `most` characters, with `…` for what is left out.
+pub fn cut(text: &str, most: usize) -> impl Display {
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    let rest = if end < text.len() { "…" } else { "" };
+    std::fmt::from_fn(move |f| write!(f, "{}{rest}", printable(&text[..end])))
+}
+
+/// Characters of a name that a message shows.
+const NAME_CHARS_MAX: usize = 200;
 
 struct Printable<'t>(&'t str);
 
@@ -42,6 +58,14 @@ fn is_unprintable(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_cut() {
+        let long = "é\n".repeat(1000);
+        assert_eq!(brief(&long).to_string(), "é\\n".repeat(100) + "…");
+        assert_eq!(brief(&"x".repeat(200)).to_string(), "x".repeat(200));
+        assert_eq!((cut("abc", 2).to_string(), cut("", 0).to_string()), ("ab…".to_owned(), String::new()));
+    }
 
     #[test]
     fn escapes_what_speaks_to_terminals_and_nothing_else() {
