@@ -36,6 +36,8 @@ impl FuncGen<'_, '_> {
     fn any_statement(&mut self) {
         let deep = self.nesting > NESTING;
         match self.rng.below(if deep { 66 } else { 100 }) {
+            // What the others do calls something.
+            49..=62 | 64 | 85..=92 | 98.. if self.calm => self.set_local(),
             0..=3 => (0..3).for_each(|_| self.row_statement()),
             4..=17 => self.set_local(),
             18..=23 => self.observe_something(),
@@ -153,6 +155,8 @@ impl FuncGen<'_, '_> {
     /// A loop of a few rounds, with its counter in a local, a global's place or a parameter.
     fn loop_statement(&mut self) {
         let rounds = self.rng.range(2, 12);
+        let was_calm = self.calm;
+        self.calm |= self.rng.percent(40);
         let counter = self.take(I32);
         let exit_types: Vec<Ty> = if self.rng.percent(25) { vec![self.any_value(), self.any_value()] } else { vec![] };
         let block = self.block_type(&[], &exit_types);
@@ -190,6 +194,7 @@ impl FuncGen<'_, '_> {
         self.close_payment();
         self.close();
         self.close();
+        self.calm = was_calm;
         self.consume_all(&exit_types);
         out.into_iter().for_each(|local| self.give(local));
         self.give(counter);
@@ -392,7 +397,7 @@ impl FuncGen<'_, '_> {
         for _ in 0..count {
             if self.rng.percent(70) { self.leaf(ty) } else { self.operand(ty, 1) }
         }
-        if self.rng.percent(40) {
+        if self.rng.percent(40) && !self.calm {
             let nothing = helpers::get(self.m, Key::Nothing);
             self.emit(I::Call(nothing));
         }

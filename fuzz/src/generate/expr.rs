@@ -181,7 +181,8 @@ impl FuncGen<'_, '_> {
 
     /// A value without operators.
     pub fn leaf(&mut self, ty: Ty) {
-        match self.rng.below(10) {
+        // A loop that calls nothing has many locals in registers.
+        match self.rng.below(if self.calm { 7 } else { 10 }) {
             0..=4 => match self.free_local(ty, false) {
                 Some(local) => self.emit(I::LocalGet(local)),
                 None => self.constant_or_null(ty),
@@ -231,6 +232,7 @@ impl FuncGen<'_, '_> {
     /// What is on the stack goes through another place, or stays.
     pub fn transport(&mut self, ty: Ty) {
         match self.rng.below(20) {
+            2..=5 | 7 if self.calm => {}
             0 => {
                 let local = self.take(ty);
                 self.all([I::LocalSet(local), I::LocalGet(local)]);
@@ -279,6 +281,7 @@ impl FuncGen<'_, '_> {
             12..=15 => self.block_value(ty, depth),
             16 => self.loop_value(ty, depth),
             17..=18 => self.table_value(ty, depth),
+            19..=22 | 25 if self.calm => self.leaf(ty),
             19..=22 => self.call_value(ty, depth),
             23..=24 => self.tee(ty, depth),
             25 => self.try_value(ty, depth),
@@ -350,6 +353,7 @@ impl FuncGen<'_, '_> {
     pub fn placed(&mut self, ty: Ty) {
         match self.rng.below(5) {
             0 => self.constant(ty),
+            2 | 3 if self.calm => self.leaf(ty),
             1 => {
                 let local = self.take(ty);
                 self.leaf(ty);

@@ -43,6 +43,8 @@ pub struct FuncGen<'m, 'w> {
     pub catches: Vec<usize>,
     /// Statements around the current place.
     pub nesting: u32,
+    /// In a loop that calls nothing, neither functions nor the runtime: such loops keep locals in registers.
+    pub calm: bool,
 }
 
 impl<'m, 'w> FuncGen<'m, 'w> {
@@ -67,6 +69,7 @@ impl<'m, 'w> FuncGen<'m, 'w> {
             tries: 0,
             catches: Vec::new(),
             nesting: 0,
+            calm: false,
             m,
         }
     }
@@ -274,6 +277,7 @@ impl<'m, 'w> FuncGen<'m, 'w> {
                 self.give(local);
             }
             Ref(_, heap) => match self.m.types.top(heap) {
+                _ if self.calm => self.all([I::RefIsNull, I::I64ExtendI32U]),
                 Heap::Any => self.all([I::I32Const(2), I::Call(infra.digest_func)]),
                 Heap::Extern if self.rng.percent(50) => {
                     self.all([I::AnyConvertExtern, I::I32Const(2), I::Call(infra.digest_func)]);

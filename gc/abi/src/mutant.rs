@@ -195,6 +195,9 @@ mutants! {
         TailArgumentsUpwards "tail-arguments-upwards"
             "arguments of a tail call are moved in the order that overwrites them"
             Fails "vm/tests/calls" "tail_calls_pass";
+        ConditionKeepsItsRegister "condition-keeps-its-register"
+            "a `select` holds the register of its condition to its end"
+            Fails "vm/tests/generated" "loops_of_many_locals_agree_with_the_model::mem64_slow";
         TailCallerNotTold "tail-caller-not-told"
             "a host function that is called by a tail call takes the instance of another frame for its caller"
             Fails "vm/tests/callers" "the_calling_instance";

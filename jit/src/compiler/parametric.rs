@@ -4,6 +4,7 @@ use super::Compiler;
 use super::control::Condition;
 use super::state::{Place, Reg};
 use super::values::width;
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ValType;
 
 impl Compiler<'_> {
@@ -18,7 +19,9 @@ impl Compiler<'_> {
         // The condition's register is free from here on; nothing below touches the flags.
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
-        self.keep_locked(&[]);
+        if !active(Mutant::ConditionKeepsItsRegister) {
+            self.keep_locked(&[]);
+        }
         let mut second = self.pop();
         let mut first = self.pop();
         let ty = ty.unwrap_or(first.ty);

@@ -11,6 +11,7 @@ mod casts;
 mod confusion;
 mod division;
 mod ends;
+mod hot_loops;
 mod joins;
 mod lengths;
 mod overwrites;
