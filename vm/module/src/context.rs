@@ -178,16 +178,16 @@ mod tests {
                 (elem declare func $c)
                 (data "x") (data "y"))"#,
         );
-        assert_eq!([0, 1].map(|i| layout.memory_offset(i)), [16, 32]);
-        assert_eq!([0, 1, 2, 3].map(|i| layout.global_offset(i)), [48, 56, 64, 80]);
-        assert_eq!([0, 1, 2].map(|i| layout.table_offset(i)), [88, 96, 112]);
-        assert_eq!([0, 1].map(|i| layout.imported_function_offset(i)), [128, 144]);
-        let objects = [Some(160), None, None, Some(164), Some(168)];
+        assert_eq!([0, 1].map(|i| layout.memory_offset(i)), [24, 40]);
+        assert_eq!([0, 1, 2, 3].map(|i| layout.global_offset(i)), [56, 64, 72, 88]);
+        assert_eq!([0, 1, 2].map(|i| layout.table_offset(i)), [96, 104, 120]);
+        assert_eq!([0, 1].map(|i| layout.imported_function_offset(i)), [136, 152]);
+        let objects = [Some(168), None, None, Some(172), Some(176)];
         assert_eq!([0, 1, 2, 3, 4].map(|i| layout.function_object_offset(i)), objects);
-        assert_eq!(layout.tag_offset(0), 172);
-        assert_eq!([0, 1].map(|i| layout.data_dropped_offset(i)), [176, 177]);
-        assert_eq!(layout.element_dropped_offset(0), 178);
-        assert_eq!(layout.size_bytes, 184);
+        assert_eq!(layout.tag_offset(0), 180);
+        assert_eq!([0, 1].map(|i| layout.data_dropped_offset(i)), [184, 185]);
+        assert_eq!(layout.element_dropped_offset(0), 186);
+        assert_eq!(layout.size_bytes, 192);
     }
 
     #[test]
