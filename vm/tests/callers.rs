@@ -13,13 +13,13 @@ const CALLS: [(&str, &str); 6] = [
     ("return_call_ref", "(return_call_ref $f (global.get $g))"),
 ];
 
-/// Ways in which the function that makes such a call is called itself: THIS is that function.
+/// Ways in which the function that makes such a call (THIS) is called itself, by a function SELF.
 const WAYS: [(&str, &str); 5] = [
     ("", "(return_call $THIS)"),
     ("after a call", "(call $THIS)"),
     (
         "after a tail call to itself",
-        "(if (result i32) (local.get 0) (then (return_call $way4 (i32.const 0))) (else (return_call $THIS)))",
+        "(if (result i32) (local.get 0) (then (return_call $SELF (i32.const 0))) (else (return_call $THIS)))",
     ),
     (
         "among locals",
@@ -31,8 +31,7 @@ const WAYS: [(&str, &str); 5] = [
     ),
 ];
 
-/// An instance that calls the host, and says its number through an export. It has a memory before the functions of the host, so
-/// that one instance's offsets mean something else in the other.
+/// An instance that calls the host, and says its number through an export.
 fn callee(number: i32) -> String {
     let mut text = format!(
         r#"(module (type $f (func (result i32)))
@@ -56,7 +55,7 @@ fn caller(number: i32) -> String {
     for (k, (call, _)) in CALLS.iter().enumerate() {
         text += &format!(r#"(import "callee" "{call}" (func $c{k} (type $f)))"#);
         for (w, (way, body)) in WAYS.iter().enumerate() {
-            let body = body.replace("THIS", &format!("c{k}")).replace("$way4", &format!("$way{k}_{w}"));
+            let body = body.replace("THIS", &format!("c{k}")).replace("$SELF", &format!("$way{k}_{w}"));
             funcs += &format!(r#"(func $way{k}_{w} (export "{call} {way}") (param i32) (result i32) {body})"#);
         }
     }

@@ -102,9 +102,7 @@ impl Compiler<'_> {
     pub(crate) fn atomic_cmpxchg(&mut self, ty: ValType, access_width: Width, memarg: &MemArg) {
         if i32::try_from(memarg.offset.saturating_add(8)).is_err() {
             // Such an address may take two registers more.
-            for height in self.stack.len() - 2..self.stack.len() {
-                self.spill(height);
-            }
+            self.spill_range(self.stack.len() - 2, self.stack.len());
         }
         let mut replacement = self.pop();
         let expected = self.pop();

@@ -44,9 +44,7 @@ impl Compiler<'_> {
     /// `i64.add128`, `i64.sub128`: low and high half of the left operand, then of the right one.
     pub(crate) fn wide_sum(&mut self, sum: WideSum) {
         if self.unpinned(false) < WIDE_SUM_GPRS {
-            for height in self.stack.len() - 2..self.stack.len() {
-                self.spill(height);
-            }
+            self.spill_range(self.stack.len() - 2, self.stack.len());
         }
         let (mut right_high, mut right_low) = (self.pop(), self.pop());
         let (mut high, mut low) = (self.pop(), self.pop());

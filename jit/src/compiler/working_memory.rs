@@ -74,23 +74,24 @@ impl Compiler<'_> {
             + list_bytes(&self.source_map)
     }
 
-    /// Whether the code and its tables became larger than a function's may be, or than the whole module may take; then that is
-    /// this operator's error. For operators that emit more than others without an end.
-    pub(super) fn is_too_large(&mut self) -> bool {
+    /// For operators that emit more than others without an end.
+    ///
+    /// # Errors
+    /// The code with its tables became larger than a function's may be, or than the whole module may take.
+    pub(super) fn check_size(&self) -> Result<(), CompileError> {
         let (code, limit) = (self.asm.bytes(), self.env.budget.limit());
         if code > CODE_BYTES_MAX {
-            self.error = Some(CompileError::Code);
-        } else if code as u64 > limit {
-            self.error = Some(BudgetExceeded { used: code as u64, limit }.into());
+            return Err(CompileError::Code);
         }
-        self.error.is_some()
+        if code as u64 > limit {
+            return Err(BudgetExceeded { used: code as u64, limit }.into());
+        }
+        Ok(())
     }
 
     /// Tells the budget what is held, together with what the first look left.
     pub(super) fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
-        if self.is_too_large() {
-            return Err(self.error.take().expect("just found"));
-        }
+        self.check_size()?;
         let bytes = self.look.bytes() + self.bytes();
         Ok(self.env.budget.hold(share, bytes)?)
     }

@@ -142,7 +142,8 @@ impl Compiler<'_> {
         self.release_value(&index_value);
         for depth in &distinct {
             // An edge may have as many moves as there are locals, and there may be as many edges as blocks.
-            if self.is_too_large() {
+            if let Err(error) = self.check_size() {
+                self.error = Some(error);
                 return;
             }
             let index = self.control_index(*depth);
