@@ -8,6 +8,12 @@
 use heapwood_gc_abi::{Mutant, active};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Bytes of a function's code while it is made, with the assembler's lists. Positions have 30 bits.
+pub(crate) const CODE_BYTES_MAX: usize = 512 << 20;
+
+/// Operators of a function between two times at which a thread tells what it holds.
+pub(crate) const OPERATORS_PER_COUNT: u32 = 64;
+
 /// The budget of one module.
 #[derive(Debug)]
 pub struct Budget {

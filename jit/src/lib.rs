@@ -12,11 +12,13 @@ mod asm;
 mod budget;
 mod compiler;
 mod cpu;
+mod error;
 mod first_look;
 mod operators;
 mod reciprocal;
 pub mod stubs;
 
 pub use budget::{Budget, BudgetExceeded, TooManyLocals};
-pub use compiler::{CompileEnv, CompileError, CompileOptions, Scratch, compile_function};
+pub use compiler::{CompileEnv, CompileOptions, Scratch, compile_function};
 pub use cpu::CpuFeatures;
+pub use error::CompileError;

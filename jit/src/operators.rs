@@ -100,7 +100,7 @@ macro_rules! table {
         /// The rows: a constant for each operator, by wasmparser's name.
         #[allow(non_upper_case_globals, reason = "wasmparser's names")]
         pub(crate) mod facts_of {
-            use super::Facts;
+            use crate::operators::Facts;
             $($(pub(crate) const $op: Facts = union!($facts);)+)*
         }
 

@@ -80,6 +80,18 @@ pub struct CompiledFunction {
     pub cold_start: u32,
 }
 
+impl CompiledFunction {
+    /// Bytes of its code and tables.
+    pub fn bytes(&self) -> usize {
+        size_of::<CompiledFunction>()
+            + self.code.len()
+            + size_of_val(&self.relocations[..])
+            + size_of_val(&self.safe_points[..])
+            + size_of_val(&self.traps[..])
+            + size_of_val(&self.source_map[..])
+    }
+}
+
 /// Layout of a function's frame.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct FunctionRecord {

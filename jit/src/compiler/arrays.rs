@@ -1,13 +1,11 @@
 //! Arrays: allocation, element access, block operations.
 
-use super::Compiler;
 use super::call::{Arg, ColdArg, Entry, entry};
 use super::fresh::Fresh;
-use super::moves::{Dest, Move};
-use super::state::{Owner, Place, Reg, in_xmm};
-use super::stored::Stored;
-use super::structs::{Element, Extend, object_mem, reference_to};
-use super::values::Value;
+use super::objects::{object_mem, reference_to};
+use super::parts::Compiler;
+use super::structs::{Element, Extend};
+use super::values::{Reg, Stored, Value};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
 use crate::asm::{Alu, Cond, Imm, Mem, Section, ShiftOp, Sse, Width};
 use crate::first_look::array_by_call;
@@ -26,10 +24,10 @@ impl Compiler<'_> {
             true => self.array_new_by_call(ty, count),
             false => self.allocate_array(ty, count),
         };
-        let from = self.stack.len() - count as usize;
+        let from = self.values.height() - count as usize;
         let elements = (0..count).map(|k| (storage, ARRAY_ELEMENTS_OFFSET + k * kind.bytes()));
         self.initialize_all(&fresh, elements, from);
-        self.drop_operands(count as usize);
+        self.values.drop_operands(count as usize);
         self.push_fresh(fresh, reference_to(ty));
     }
 
@@ -44,7 +42,7 @@ impl Compiler<'_> {
     /// `array.new_default`: the length is on top.
     pub(crate) fn array_new_default(&mut self, ty: TypeIndex) {
         let shift = self.info.types.element(ty).storage.field_kind().shift();
-        if let Some(Place::Const(len)) = self.stack.last().map(|o| o.place) {
+        if let Some(len) = self.values.literal_at(self.values.height() - 1) {
             let bytes = array_bytes(shift, low32(len));
             if bytes <= 512 {
                 self.pop();
@@ -58,8 +56,8 @@ impl Compiler<'_> {
 
     /// `array.new`: value and length.
     pub(crate) fn array_new(&mut self, ty: TypeIndex) {
-        let height = self.stack.len() - 2;
-        if self.stack[height].place == Place::Const(0) {
+        let height = self.values.height() - 2;
+        if self.values.literal_at(height) == Some(0) {
             // The same as the default.
             let mut len = self.pop();
             self.in_gpr(&mut len);
@@ -75,12 +73,8 @@ impl Compiler<'_> {
     fn array_new_dynamic(&mut self, ty: TypeIndex, value: Option<usize>) {
         let storage = self.info.types.element(ty).storage;
         let shift = storage.field_kind().shift();
-        let len = self.top_in_gpr();
-        self.regs.locked |= Reg::gpr(len).bit();
-        if let Some(height) = value {
-            let reg = self.operand_in_reg(height);
-            self.regs.locked |= reg.bit();
-        }
+        let len = self.values.lock_operand(self.asm, self.values.height() - 1).as_gpr();
+        let value = value.map(|height| self.values.lock_operand(self.asm, height));
         let object = self.take_gpr();
         let (big, slow, retry, done) =
             (self.asm.new_label(), self.asm.new_label(), self.asm.new_label(), self.asm.new_label());
@@ -105,42 +99,18 @@ impl Compiler<'_> {
         self.asm.bind(slow);
         self.asm.alu_rr(Width::W32, Alu::Sub, ALLOC_TOP, SCRATCH);
         self.asm.shift_ri(Width::W64, ShiftOp::Shl, SCRATCH, 2);
-        let refs = self.safepoint_refs();
+        let refs = self.values.safepoint_refs();
         self.call_slow(Builtin::Allocate, refs);
         self.asm.jmp(retry);
         self.asm.bind(big);
         self.cold_call(entry!(ArrayAlloc, 0), [ColdArg::TypeId(ty), ColdArg::Reg(len)], object);
-        if let Some(height) = value {
-            self.cold_fill(object, height, len);
+        if let Some(value) = value {
+            self.cold_fill(object, value, len);
         }
         self.asm.jmp(done);
         self.asm.switch(was);
-        self.drop_operands(1 + value.is_some() as usize);
+        self.values.drop_operands(1 + value.is_some() as usize);
         self.push_reg(reference_to(ty), Reg::gpr(object));
-    }
-
-    /// The operand on top in a register that it owns.
-    fn top_in_gpr(&mut self) -> Gpr {
-        let height = self.stack.len() - 1;
-        self.operand_in_reg(height).as_gpr()
-    }
-
-    /// The operand at `height` in a register that it owns; nothing else changes.
-    fn operand_in_reg(&mut self, height: usize) -> Reg {
-        let operand = self.stack[height];
-        if let Place::Reg(reg) = operand.place {
-            return reg;
-        }
-        let reg = self.take(in_xmm(operand.ty));
-        let source = self.operand_source(height);
-        let one = Move { ty: operand.ty, from: source, to: Dest::Reg(reg) };
-        self.parallel_move(&smallvec::smallvec![one]);
-        if let Place::Alias(local) = self.stack[height].place {
-            self.locals[local as usize].aliases -= 1;
-        }
-        self.regs.set(reg, Owner::Stack(height.narrow()), operand.ty.is_ref());
-        self.stack[height].place = Place::Reg(reg);
-        reg
     }
 
     /// Words of an array object of `len` (at least 1) elements, into the scratch register.
@@ -155,12 +125,9 @@ impl Compiler<'_> {
     }
 
     /// The element's bits all over the vector scratch register; keeps the integer scratch register.
-    fn fill_pattern(&mut self, storage: StorageType, value: Option<usize>) {
-        let Some(height) = value else {
+    fn fill_pattern(&mut self, storage: StorageType, value: Option<Reg>) {
+        let Some(reg) = value else {
             return self.asm.sse_rr(Sse::XORPS, SCRATCH_XMM, SCRATCH_XMM);
-        };
-        let Place::Reg(reg) = self.stack[height].place else {
-            unreachable!("the value was put into a register");
         };
         match storage {
             StorageType::I8 | StorageType::I16 => {
@@ -214,10 +181,7 @@ impl Compiler<'_> {
     }
 
     /// Cold: fills an array that the runtime made. The object cannot move meanwhile.
-    fn cold_fill(&mut self, object: Gpr, height: usize, len: Gpr) {
-        let Place::Reg(value) = self.stack[height].place else {
-            unreachable!("the value was put into a register");
-        };
+    fn cold_fill(&mut self, object: Gpr, value: Reg, len: Gpr) {
         let outgoing = |k: i32| Mem::base(Gpr::RSP, 8 * k);
         self.asm.store_imm(outgoing(3), Imm::B64(0));
         if value.is_xmm() {

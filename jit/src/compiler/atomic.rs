@@ -4,11 +4,10 @@
 //! bounds as in `memory`. And, or, xor loop over a compare-exchange, since they return what was there before. Waiting and
 //! waking is the runtime's.
 
-use super::Compiler;
 use super::call::{Arg, Entry, entry};
 use super::memory::{Load, access_bytes};
-use super::state::{Owner, Reg};
-use super::values::{At, Value, width};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Locked, Mem, Unary, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active, low8, low32};
@@ -102,7 +101,7 @@ impl Compiler<'_> {
     pub(crate) fn atomic_cmpxchg(&mut self, ty: ValType, access_width: Width, memarg: &MemArg) {
         if i32::try_from(memarg.offset.saturating_add(8)).is_err() {
             // Such an address may take two registers more.
-            self.spill_range(self.stack.len() - 2, self.stack.len());
+            self.values.spill_top(self.asm, 2);
         }
         let mut replacement = self.pop();
         let expected = self.pop();
@@ -136,17 +135,7 @@ impl Compiler<'_> {
     /// rax as a register of this instruction; `other`, which stays in use, leaves it.
     fn claim_rax(&mut self, other: &mut Value) -> Reg {
         let rax = Reg::gpr(Gpr::RAX);
-        if other.reg() == Some(rax) {
-            let reg = self.take(false);
-            self.move_reg(other.ty, reg, rax);
-            self.release_value(other);
-            self.regs.locked &= !rax.bit();
-            other.at = At::Temp(reg);
-        }
-        if !matches!(self.regs.owner(rax), Owner::Free | Owner::Taken) {
-            self.evict(rax);
-        }
-        self.regs.set(rax, Owner::Taken, false);
+        self.values.claim_beside(self.asm, rax, other);
         rax
     }
 

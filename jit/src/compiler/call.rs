@@ -1,13 +1,9 @@
 //! Calls of guests and of the runtime, and the safe points that they make.
 
-use super::moves::{Dest, Move, Moves, Source};
-use super::state::{Loc, Operand, Owner, Place, Reg, bits};
-use super::stored::Stored;
-use super::values::Value;
-use super::{Compiler, PendingSafePoint};
+use super::parts::Compiler;
+use super::values::{Dest, Move, Moves, Reg, Source, Stored, Value};
 use crate::abi::{
-    ArgType, Builtin, BuiltinKind, CALLER_SAVED, CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, HEAP_BASE, Place as ArgPlace,
-    RelocationTarget, SCRATCH, SafePoint, TrapKind, Xmm,
+    ArgType, Builtin, BuiltinKind, CONTEXT, CallLayout, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SafePoint, TrapKind,
 };
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
 use crate::operators::Facts;
@@ -17,41 +13,28 @@ use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 impl Compiler<'_> {
     // ---- safe points
 
-    /// Reference slots that are current at this point: locals, and the operands in slots (invariant 3).
-    pub(crate) fn safepoint_refs(&self) -> u32 {
-        if !self.framed {
-            return 0;
-        }
-        let operands = if active(Mutant::SafePointHidesOperands) { 0 } else { self.refs_below() };
-        self.frame.ref_locals + self.refs_in_slots(operands)
-    }
-
     /// Notes the return address just reached.
     fn note_safe_point(&mut self, ref_count: u32, gpr_mask: u16, handler: Option<u32>) {
-        let at = self.asm.position();
         #[cfg(feature = "test-hooks")]
         let ref_count = ref_count - (self.env.options.drop_last_slot && ref_count > 0) as u32;
-        if let Some(pad) = handler {
-            self.pads[pad as usize].used = true;
-        }
         let point = SafePoint {
             pc: 0,
             ref_count,
             gpr_mask,
-            frameless: !self.framed,
+            frameless: !self.values.is_framed(),
             handler: SafePoint::NO_HANDLER,
-            wasm_offset: self.offset,
+            wasm_offset: self.cursor.offset(),
         };
-        self.safe_points.push(PendingSafePoint { at, handler, point });
+        self.tables.safe_point(self.asm, handler, point);
     }
 
     /// Calls a slow-path stub: its argument is in r11; all registers survive. No state changes.
     pub(crate) fn call_slow(&mut self, builtin: Builtin, ref_count: u32) {
         assert_eq!(builtin.kind(), BuiltinKind::Slow);
-        self.facts.must(Facts::SLOW, "a slow path");
+        self.cursor.must(Facts::SLOW, "a slow path");
         self.may_collect(builtin);
         self.asm.call_mem(builtin_entry(builtin));
-        let refs = if active(Mutant::SlowPathHidesRegisters) { 0 } else { self.regs.refs.narrow() };
+        let refs = if active(Mutant::SlowPathHidesRegisters) { 0 } else { self.values.ref_gprs() };
         self.note_safe_point(ref_count, refs, None);
     }
 
@@ -60,55 +43,22 @@ impl Compiler<'_> {
     /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move.
     pub(crate) fn flush_for_call(&mut self, keep: usize) {
         self.need_frame();
-        for height in (self.open_from()..keep).rev() {
-            if matches!(self.stack[height].place, Place::Reg(_)) {
-                self.spill(height);
-            }
-        }
-        // A reference operand in a slot above an alias or constant: those below must be in slots as well.
-        let refs = keep.checked_sub(1).map_or(0, |top| self.stack[top].refs_below + self.stack[top].ty.is_ref() as u32);
-        self.spill_refs(self.refs_in_slots(refs).saturating_sub(1));
-        for reg in bits(self.regs.locals) {
-            let local = self.regs.local(reg);
-            if !self.locals[local as usize].pinned && self.outlives_call(local, keep) {
-                self.store_local(local);
-            }
-        }
-        if self.handler.is_some() && !active(Mutant::ConstantLostAtThrow) {
-            for local in self.const_locals.clone() {
-                self.store_local(local);
-            }
-        }
-    }
-
-    /// Whether the local is read after a call that takes the operands from `keep` on.
-    fn outlives_call(&self, local: u32, keep: usize) -> bool {
-        let of_arguments = self.stack[keep..].iter().filter(|operand| operand.place == Place::Alias(local)).count();
-        let is_operand = self.locals[local as usize].aliases as usize > of_arguments;
-        self.look.last_use[local as usize] > self.op || is_operand && !active(Mutant::AliasLostAtCall)
+        let may_throw_here = self.flow.handler().is_some();
+        self.values.flush_for_call(self.asm, self.flow.settled(), keep, may_throw_here);
     }
 
     /// Asserts that the operator says so if the entry collects.
     fn may_collect(&self, builtin: Builtin) {
         if builtin.collects() {
-            self.facts.must(Facts::COLLECTS, "a collection");
+            self.cursor.must(Facts::COLLECTS, "a collection");
         }
     }
 
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
-        self.facts.must(Facts::CALLS, "a call");
-        debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
-        assert!(self.look.has_calls, "the first look did not see this call");
-        debug_assert!(self.loop_pins.is_empty(), "a loop that pins locals calls nothing");
-        for reg in bits(self.regs.locals) {
-            let local = self.regs.local(reg);
-            if !self.locals[local as usize].pinned {
-                self.locals[local as usize].loc = Loc::Slot;
-                self.regs.free(reg);
-            }
-        }
-        self.regs.end_instruction();
+        self.cursor.must(Facts::CALLS, "a call");
+        assert!(self.cursor.look().has_calls, "the first look did not see this call");
+        self.values.forget_clobbered();
     }
 
     // ---- guest calls
@@ -128,22 +78,6 @@ impl Compiler<'_> {
         self.after_call(ty, &layout);
     }
 
-    /// Pushes copies of values in memory, into their slots.
-    pub(crate) fn push_copies(&mut self, values: impl Iterator<Item = (ValType, Mem)>) {
-        let moves: Moves = values.map(|(ty, from)| self.push_copy(ty, from)).collect();
-        self.parallel_move(&moves);
-    }
-
-    /// Pushes an operand in its slot; the move is still to be done.
-    fn push_copy(&mut self, ty: ValType, from: Mem) -> Move {
-        self.push_operand(ty, Place::Slot);
-        let height = self.stack.len() - 1;
-        if ty.is_ref() {
-            self.spill_refs(self.stack[height].refs_below);
-        }
-        Move { ty, from: Source::Mem(from), to: Dest::Mem(self.operand_mem(height)) }
-    }
-
     pub(crate) fn call_layout(&self, ty: TypeIndex) -> CallLayout {
         let ty = self.info.types.func(ty);
         CallLayout::new(&ty.params, &ty.results)
@@ -152,33 +86,28 @@ impl Compiler<'_> {
     /// Pops the arguments into their places.
     fn move_arguments(&mut self, ty: TypeIndex, layout: &CallLayout) {
         let params = &self.info.types.func(ty).params;
-        let from = self.stack.len() - params.len();
+        let from = self.values.height() - params.len();
         self.flush_for_call(from);
         self.frame.need_outgoing(layout.arg_bytes + layout.result_bytes);
-        let moves = self.place_moves(from, &layout.params, Gpr::RSP, 0);
+        let moves = self.values.place_moves(from, &layout.params, Gpr::RSP, 0);
         self.parallel_move(&moves);
-        for _ in 0..params.len() {
-            self.pop();
-        }
+        self.values.pop_many(params.len());
     }
 
     /// The safe point, the repair of rsp, the results.
     fn after_call(&mut self, ty: TypeIndex, layout: &CallLayout) {
-        self.facts.must(Facts::COLLECTS, "a collection in a guest");
+        self.cursor.must(Facts::COLLECTS, "a collection in a guest");
         self.forget_clobbered();
-        self.context_valid = false;
-        let refs = self.safepoint_refs();
-        self.note_safe_point(refs.saturating_sub(active(Mutant::LastSlotOfCallMissing) as u32), 0, self.handler);
+        self.values.forget_context();
+        let refs = self.values.safepoint_refs();
+        let refs = refs.saturating_sub(active(Mutant::LastSlotOfCallMissing) as u32);
+        self.note_safe_point(refs, 0, self.flow.handler());
         let results = &self.info.types.func(ty).results;
         let popped = layout.arg_bytes;
         let mut moves = Moves::new();
         for (result, place) in results.iter().zip(&layout.results) {
-            match place {
-                ArgPlace::Gpr(gpr) => self.push_reg(*result, Reg::gpr(*gpr)),
-                ArgPlace::Xmm(xmm) => self.push_reg(*result, Reg::xmm(*xmm)),
-                // rsp now points at the results.
-                ArgPlace::Stack(at) => moves.push(self.push_copy(*result, Mem::base(Gpr::RSP, (*at).narrow()))),
-            }
+            // rsp now points at the results on the stack.
+            moves.extend(self.values.push_returned(self.asm, *result, *place, Gpr::RSP));
         }
         self.parallel_move(&moves);
         if popped != 0 {
@@ -200,9 +129,9 @@ impl Compiler<'_> {
     /// Parks the callee in r14, which no argument uses.
     pub(super) fn callee_to_context(&mut self, callee: &mut Value) {
         self.load_value(Reg::gpr(CONTEXT), callee);
-        self.context_valid = false;
+        self.values.forget_context();
         self.release_value(callee);
-        self.regs.locked = 0;
+        self.values.unlock_all();
     }
 
     /// The callee's code in the scratch register and its context in r14.
@@ -283,15 +212,15 @@ impl Compiler<'_> {
         let Entry { builtin, operands } = entry;
         self.may_collect(builtin);
         self.check_arguments(builtin, &leading, operands);
-        let from = self.stack.len() - operands;
+        let from = self.values.height() - operands;
         self.flush_for_call(from);
         self.need_context();
         self.frame.need_outgoing((8 * (leading.len() + operands)).narrow());
         let mut moves = Moves::new();
         for k in 0..operands {
             let to = Dest::Mem(Mem::base(Gpr::RSP, (8 * (leading.len() + k)).narrow()));
-            let source = self.operand_source(from + k);
-            let ty = self.stack[from + k].ty;
+            let source = self.values.operand_source(from + k);
+            let ty = self.values.type_of(from + k);
             match (source, to) {
                 // The runtime reads whole words.
                 (Source::Mem(mem), Dest::Mem(to)) if Stored::value(ty).width() == Some(Width::W32) => {
@@ -313,12 +242,10 @@ impl Compiler<'_> {
                 }
             }
         }
-        for _ in 0..operands {
-            self.pop();
-        }
+        self.values.pop_many(operands);
         self.asm.call_mem(builtin_entry(builtin));
         self.forget_clobbered();
-        self.note_safe_point(self.safepoint_refs(), 0, self.handler);
+        self.note_safe_point(self.values.safepoint_refs(), 0, self.flow.handler());
         if let Some(ty) = result {
             self.push_reg(ty, Reg::gpr(Gpr::RAX));
         }
@@ -331,16 +258,17 @@ impl Compiler<'_> {
             let fits = *ty == if matches!(arg, Arg::TypeId(_)) { ArgType::TypeId } else { ArgType::U32 };
             assert!(fits, "{name} of {builtin:?} is {arg:?}");
         }
-        let from = self.stack.len() - operands;
-        for (operand, (name, ty)) in self.stack[from..].iter().zip(rest) {
+        let from = self.values.height() - operands;
+        for (height, (name, ty)) in (from..self.values.height()).zip(rest) {
+            let operand = self.values.type_of(height);
             let fits = match ty {
-                ArgType::U32 => operand.ty == ValType::I32,
-                ArgType::RawRef => operand.ty.is_ref(),
+                ArgType::U32 => operand == ValType::I32,
+                ArgType::RawRef => operand.is_ref(),
                 // Addresses and sizes of either width, and the bits of anything.
                 ArgType::U64 => true,
                 ArgType::TypeId => false,
             };
-            assert!(fits, "{name} of {builtin:?} is {:?}", operand.ty);
+            assert!(fits, "{name} of {builtin:?} is {operand:?}");
         }
     }
 
@@ -355,39 +283,11 @@ impl Compiler<'_> {
     ) {
         let builtin = entry.builtin;
         assert!(self.asm.section() == Section::Cold);
-        self.facts.must(Facts::SAVES_CONTEXT, "a call out of line");
-        assert!(self.saves_context(), "the first look did not see this call out of line");
+        self.cursor.must(Facts::SAVES_CONTEXT, "a call out of line");
+        assert!(self.values.saves_context(), "the first look did not see this call out of line");
         self.may_collect(builtin);
-        self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
-        let mut saved: smallvec::SmallVec<[(ValType, Reg, Mem); 16]> = smallvec::SmallVec::new();
-        // Reference operands: all to their slots, so that the map is a count.
-        let closed = self.stack.get(self.closed).map_or(self.refs_below(), |operand| operand.refs_below);
-        let mut ref_count = self.frame.ref_locals + closed;
-        for height in self.closed..self.stack.len() {
-            let Operand { ty, place, .. } = self.stack[height];
-            let slot = self.operand_mem(height);
-            match place {
-                Place::Reg(reg) => {
-                    self.store_reg(ty, slot, reg);
-                    saved.push((ty, reg, slot));
-                }
-                _ if ty.is_ref() && place != Place::Slot => match self.operand_source(height) {
-                    Source::Reg(reg) => self.store_reg(ty, slot, reg),
-                    Source::Const(bits) => self.store_const(ty, slot, bits),
-                    Source::Mem(mem) => self.copy_memory(ty, slot, mem),
-                },
-                _ => {}
-            }
-            ref_count += (ty.is_ref() && !active(Mutant::ColdCallHidesOperands)) as u32;
-        }
-        for reg in CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).chain((0..15).map(|x| Reg::xmm(Xmm(x)))) {
-            if let Owner::Local(local) = self.regs.owner(reg) {
-                let info = self.locals[local as usize];
-                let home = self.in_frame(info.home);
-                self.store_reg(info.ty, home, reg);
-                saved.push((info.ty, reg, home));
-            }
-        }
+        self.values.load_context(self.asm);
+        let (ref_count, saved) = self.values.save_all(self.asm);
         self.frame.need_outgoing((8 * args.len()).narrow());
         for (k, arg) in args.iter().enumerate() {
             let to = Mem::base(Gpr::RSP, (8 * k).narrow());
@@ -404,9 +304,8 @@ impl Compiler<'_> {
         if result != Gpr::RAX {
             self.asm.mov_rr(Width::W64, result, Gpr::RAX);
         }
-        for (ty, reg, mem) in saved {
-            debug_assert_ne!(reg, Reg::gpr(result), "the result's register holds no other value");
-            self.load_reg(ty, reg, mem);
+        for value in &saved {
+            value.load(self.asm, result);
         }
     }
 }

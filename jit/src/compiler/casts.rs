@@ -1,10 +1,10 @@
 //! References: null tests, casts, i31, function references, conversions.
 
-use super::Compiler;
 use super::call::{ColdArg, entry};
 use super::control::Condition;
-use super::state::Reg;
-use super::structs::object_mem;
+use super::objects::object_mem;
+use super::parts::Compiler;
+use super::values::Reg;
 use crate::abi::{CONTEXT, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, ShiftOp, Width};
 use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
@@ -247,21 +247,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// The top operand in a register, staying on the stack.
-    fn top_in_register(&mut self) -> Gpr {
-        let mut value = self.pop();
-        let ty = value.ty;
-        let reg = self.in_gpr(&mut value);
-        self.push_value(ty, value);
-        reg
-    }
-
     pub(crate) fn ref_cast(&mut self, to: RefType) {
-        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let from = ref_type(self.values.top_type());
         let statically = self.info.types.heap_is_subtype(from.heap, to.heap);
         let narrowed = self.narrowed(from, to);
         if !(statically && (to.nullable || !from.nullable)) {
-            let object = self.top_in_register();
+            let object = self.values.top_in_register(self.asm);
             let fail = self.trap_label(TrapKind::CastFailure);
             let concrete = matches!(to.heap, HeapType::Type(_)) && !may_be_i31(from.heap) && !statically;
             if from.nullable && !to.nullable && concrete {
@@ -272,7 +263,7 @@ impl Compiler<'_> {
                 self.check_cast(object, from, to, fail);
             }
         }
-        self.stack.last_mut().expect("validated body").ty = ValType::Ref(narrowed);
+        self.values.set_top_type(ValType::Ref(narrowed));
     }
 
     /// What is known after a successful cast: the more precise of the two.
@@ -282,7 +273,7 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn ref_test(&mut self, to: RefType) {
-        let from = ref_type(self.stack.last().expect("validated body").ty);
+        let from = ref_type(self.values.top_type());
         let statically = self.info.types.heap_is_subtype(from.heap, to.heap);
         if statically && (to.nullable || !from.nullable) {
             self.drop_value();
@@ -328,8 +319,8 @@ impl Compiler<'_> {
     }
 
     fn ref_test_general(&mut self, from: RefType, to: RefType) {
-        let object = self.top_in_register();
-        self.regs.locked |= Reg::gpr(object).bit();
+        let object = self.values.top_in_register(self.asm);
+        self.values.lock(Reg::gpr(object));
         let dst = self.take_gpr();
         let (fail, done) = (self.asm.new_label(), self.asm.new_label());
         self.check_cast(object, from, to, fail);
@@ -338,30 +329,30 @@ impl Compiler<'_> {
         self.asm.bind(fail);
         self.asm.mov_ri(dst, 0);
         self.asm.bind(done);
-        self.drop_operands(1);
+        self.values.drop_operands(1);
         self.push_reg(ValType::I32, Reg::gpr(dst));
     }
 
     /// `br_on_cast`: the reference is on top of the label's values.
     pub(crate) fn br_on_cast(&mut self, depth: u32, to: RefType) {
-        let from = ref_type(self.stack.last().expect("validated body").ty);
-        let index = self.control_index(depth);
+        let from = ref_type(self.values.top_type());
+        let index = self.flow.index_of(depth);
         let arity = self.prepare_branch(index);
-        let object = self.top_in_register();
+        let object = self.values.top_in_register(self.asm);
         let fail = self.asm.new_label();
         self.check_cast(object, from, to, fail);
         self.take_branch(index, arity);
         self.asm.bind(fail);
         // What falls through is not of the type: null stays possible only if `to` excludes it.
         let rest = RefType::new(from.nullable && !to.nullable, from.heap);
-        self.stack.last_mut().expect("validated body").ty = ValType::Ref(rest);
+        self.values.set_top_type(ValType::Ref(rest));
     }
 
     pub(crate) fn br_on_cast_fail(&mut self, depth: u32, to: RefType) {
-        let from = ref_type(self.stack.last().expect("validated body").ty);
-        let index = self.control_index(depth);
+        let from = ref_type(self.values.top_type());
+        let index = self.flow.index_of(depth);
         let arity = self.prepare_branch(index);
-        let object = self.top_in_register();
+        let object = self.values.top_in_register(self.asm);
         let fail = self.asm.new_label();
         self.check_cast(object, from, to, fail);
         let was = self.asm.switch(Section::Cold);
@@ -369,6 +360,6 @@ impl Compiler<'_> {
         self.take_branch(index, arity);
         self.asm.switch(was);
         let narrowed = self.narrowed(from, to);
-        self.stack.last_mut().expect("validated body").ty = ValType::Ref(narrowed);
+        self.values.set_top_type(ValType::Ref(narrowed));
     }
 }

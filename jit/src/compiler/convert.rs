@@ -1,8 +1,7 @@
 //! Conversions between integers and floats.
 
-use super::Compiler;
-use super::state::Reg;
-use super::values::width;
+use super::parts::Compiler;
+use super::values::{Reg, width};
 use crate::abi::{Gpr, SCRATCH, SCRATCH_XMM, TrapKind, Xmm};
 use crate::asm::{Alu, Cond, Label, Section, Sse, Width};
 use heapwood_gc_abi::{Mutant, active};

@@ -1,6 +1,6 @@
 //! Holds each operator to its row in the table of operators while it is compiled.
 
-use super::Compiler;
+use super::parts::Compiler;
 use crate::operators::{Facts, facts_of};
 use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
@@ -17,17 +17,10 @@ impl Compiler<'_> {
     /// From here on code is that of an operator with these facts.
     #[inline(always)]
     fn begin_operator(&mut self, facts: Facts) {
-        self.facts = facts;
+        self.cursor.declare(facts);
         if !facts.is_frameless() {
-            assert!(self.framed, "the first look gave a frame to every operator that needs one");
+            assert!(self.values.is_framed(), "the first look gave a frame to every operator that needs one");
         }
-    }
-
-    /// Emits code that is not the operator's own, with facts of its own.
-    pub(super) fn with_facts(&mut self, facts: Facts, emit: impl FnOnce(&mut Self)) {
-        let own = std::mem::replace(&mut self.facts, facts);
-        emit(self);
-        self.facts = own;
     }
 }
 

@@ -4,10 +4,9 @@
 //! 1/d ([`crate::reciprocal`]), whose high half is the quotient but for a shift. A remainder is what the quotient times d
 //! leaves. Zero, and -1 of signed division, trap or overflow: they take the general way.
 
-use super::Compiler;
 use super::integer::normal;
-use super::state::{Owner, Reg};
-use super::values::{At, Value, width};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, ShiftOp, Unary, Width};
 use crate::reciprocal::{Signed32, Signed64, Unsigned32, Unsigned64, signed32, signed64, unsigned32, unsigned64};
@@ -26,7 +25,7 @@ const RDX: Reg = Reg::gpr(Gpr::RDX);
 
 impl Compiler<'_> {
     pub(crate) fn int_divide(&mut self, ty: ValType, division: Division) {
-        if let Some(n) = self.top_constant()
+        if let Some(n) = self.values.top_constant()
             && self.divide_by_constant(ty, division, normal(ty, n))
         {
             return;
@@ -48,8 +47,8 @@ impl Compiler<'_> {
             self.load_value(rax, &dividend);
             self.release_value(&dividend);
         }
-        self.regs.set(rax, Owner::Taken, false);
-        self.regs.set(rdx, Owner::Taken, false);
+        self.values.claim(rax);
+        self.values.claim(rdx);
         let w = width(ty);
         let done = self.asm.new_label();
         if division.signed && !active(Mutant::QuotientMayOverflow) {
@@ -73,13 +72,7 @@ impl Compiler<'_> {
 
     /// rax and rdx lose all owners but the top two operands.
     pub(super) fn vacate_division_registers(&mut self) {
-        let operands: u32 = (self.stack.len() - 2).narrow();
-        for gpr in [Gpr::RAX, Gpr::RDX] {
-            match self.regs.owner(Reg::gpr(gpr)) {
-                Owner::Stack(height) if height >= operands => {}
-                _ => self.evict(Reg::gpr(gpr)),
-            }
-        }
+        self.values.vacate(self.asm, &[Gpr::RAX, Gpr::RDX], 2);
     }
 
     /// MIN / -1 overflows (its remainder is 0): the hardware would fault as for zero.
@@ -259,8 +252,8 @@ impl Compiler<'_> {
                 SCRATCH
             }
         };
-        self.regs.set(RAX, Owner::Taken, false);
-        self.regs.set(RDX, Owner::Taken, false);
+        self.values.claim(RAX);
+        self.values.claim(RDX);
         if division.signed {
             self.high_product_signed(signed64(magnitude), source);
         } else if ty == ValType::I64 {

@@ -1,8 +1,7 @@
 //! Floating-point instructions.
 
-use super::Compiler;
-use super::state::Reg;
-use super::values::{At, Value};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value};
 use crate::abi::{SCRATCH, SCRATCH_XMM, Xmm};
 use crate::asm::{Cond, Label, Section, ShiftOp, Sse, Width};
 use heapwood_gc_abi::{Mutant, active};
@@ -219,7 +218,7 @@ impl Compiler<'_> {
         if let At::Home(_) | At::Slot(_) = at {
             let mem = self.value_mem(&value);
             let dst = self.result_reg(to, None, &[]);
-            self.load_reg(to, dst, mem);
+            self.asm.load_reg(to, dst, mem);
             return self.push_result(to, dst);
         }
         let src = self.in_reg(&mut value);

@@ -8,12 +8,10 @@
 //! 4. A [`Fresh`] comes from these two places only, and nothing else is initialised without a barrier. Objects that are
 //!    complete when the runtime returns them ([`Builtin::StructAlloc`], [`Builtin::ArrayAlloc`]) are no `Fresh`.
 
-use super::Compiler;
 use super::call::{Arg, Entry, entry};
-use super::moves::{Dest, Move, Moves, Source};
-use super::state::Reg;
-use super::stored::Stored;
-use super::structs::object_mem;
+use super::objects::object_mem;
+use super::parts::Compiler;
+use super::values::{Dest, Move, Moves, Reg, Source, Stored};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active, hot, space};
@@ -42,7 +40,7 @@ impl Compiler<'_> {
         self.asm.bind(cold);
         self.asm.alu_ri(Width::W32, Alu::Sub, ALLOC_TOP, words);
         self.asm.mov_ri(SCRATCH, bytes as u64);
-        let refs = self.safepoint_refs();
+        let refs = self.values.safepoint_refs();
         self.call_slow(Builtin::Allocate, refs);
         self.asm.jmp(retry);
         self.asm.switch(was);
@@ -72,26 +70,26 @@ impl Compiler<'_> {
     }
 
     fn fresh(&self, object: Gpr) -> Fresh {
-        Fresh { object, safe_points: self.safe_points.len() }
+        Fresh { object, safe_points: self.tables.safe_points() }
     }
 
     /// A byte of a fresh object, to be written. What is written to it may be a reference only by [`Self::initialize`].
     pub(crate) fn fresh_mem(&self, fresh: &Fresh, offset: u32) -> Mem {
-        debug_assert_eq!(fresh.safe_points, self.safe_points.len(), "a safe point before the object is complete");
+        debug_assert_eq!(fresh.safe_points, self.tables.safe_points(), "a safe point before the object is complete");
         object_mem(fresh.object, offset)
     }
 
     /// The initialising store of the operand at `height`.
     fn initialize(&mut self, fresh: &Fresh, storage: StorageType, offset: u32, height: usize) {
         let (to, mem) = (Stored::of(storage), self.fresh_mem(fresh, offset));
-        match self.operand_source(height) {
-            Source::Reg(reg) => self.store_register(to, mem, reg),
-            Source::Const(bits) => self.store_constant(to, mem, bits),
+        match self.values.operand_source(height) {
+            Source::Reg(reg) => self.asm.store_register(to, mem, reg),
+            Source::Const(bits) => self.asm.store_constant(to, mem, bits),
             Source::Mem(slot) if matches!(storage, StorageType::I8 | StorageType::I16) => {
                 self.asm.load(Width::W32, SCRATCH, slot);
-                self.store_register(to, mem, Reg::gpr(SCRATCH));
+                self.asm.store_register(to, mem, Reg::gpr(SCRATCH));
             }
-            Source::Mem(slot) => self.copy_memory(storage.unpacked(), mem, slot),
+            Source::Mem(slot) => self.asm.copy_memory(storage.unpacked(), mem, slot),
         }
     }
 
@@ -104,7 +102,7 @@ impl Compiler<'_> {
     ) {
         let mut copies = Moves::new();
         for (height, (storage, offset)) in (from..).zip(fields) {
-            match (storage, self.operand_source(height)) {
+            match (storage, self.values.operand_source(height)) {
                 (StorageType::Val(ty), Source::Mem(slot)) => {
                     let to = Dest::Mem(self.fresh_mem(fresh, offset));
                     copies.push(Move { ty, from: Source::Mem(slot), to });

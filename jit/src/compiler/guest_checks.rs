@@ -5,12 +5,10 @@
 //! 2. Registers that belong to nobody are filled with a poison whose upper half is not clear, and which is no reference:
 //!    an instruction that writes 8 or 16 bits of its result, or reads a register that was given up, shows.
 
-use super::Compiler;
-use super::state::{Loc, Place, Reg, bits};
-use super::values::GPR_MASK;
+use super::parts::Compiler;
+use super::values::bits;
 use crate::abi::{SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, ShiftOp, Width};
-use heapwood_module::ValType;
 
 /// What registers hold that belong to nobody.
 const POISON: u64 = 0xdead_beef_dead_beef;
@@ -18,32 +16,20 @@ const POISON: u64 = 0xdead_beef_dead_beef;
 impl Compiler<'_> {
     /// Emits the checks. Nothing but the scratch register is changed, and the flags unless an operand lies there.
     pub(crate) fn emit_guest_checks(&mut self) {
-        if self.unreachable || self.control.is_empty() {
+        if self.flow.is_unreachable() || self.flow.is_empty() {
             return;
         }
-        if !matches!(self.stack.last().map(|top| top.place), Some(Place::Flags(_))) {
+        if !self.values.top_in_flags() {
             self.check_upper_halves();
         }
-        for reg in bits(self.regs.free_mask() & GPR_MASK) {
+        for reg in self.values.free_gprs() {
             self.asm.mov_ri(reg.as_gpr(), POISON);
         }
     }
 
     /// All 32-bit operands are joined in the scratch register.
     fn check_upper_halves(&mut self) {
-        let mut joined = 0u32;
-        for operand in &self.stack {
-            let narrow = matches!(operand.ty, ValType::I32 | ValType::Ref(_));
-            let reg = match operand.place {
-                Place::Reg(reg) => Some(reg),
-                Place::Alias(local) | Place::Direct(local) => match self.locals[local as usize].loc {
-                    Loc::Reg { reg, .. } => Some(reg),
-                    _ => None,
-                },
-                _ => None,
-            };
-            joined |= reg.filter(|_| narrow).map_or(0, Reg::bit);
-        }
+        let joined = self.values.narrow_operands();
         if joined == 0 {
             return;
         }

@@ -1,11 +1,9 @@
 //! Integer instructions: each family is one function, each instruction one row in `visitor`.
 
-use super::Compiler;
-use super::state::{Place, Reg};
-use super::values::{At, Value, width};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value, width};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
-use crate::operators::Facts;
 use heapwood_gc_abi::{Mutant, Narrow, active, low8, low16, low32};
 use heapwood_module::ValType;
 
@@ -108,7 +106,7 @@ impl Compiler<'_> {
                 self.asm.alu_rr(width(ty), alu, SCRATCH, right);
                 self.asm.mov_rr(width(ty), dst.as_gpr(), SCRATCH);
             } else {
-                self.move_reg(ty, dst, left);
+                self.asm.move_reg(ty, dst, left);
                 self.apply_alu(ty, alu, dst.as_gpr(), rhs);
             }
         }
@@ -147,7 +145,7 @@ impl Compiler<'_> {
             let dst = self.result_reg(ty, Some(&lhs), &[]);
             match imm.count_ones() {
                 1 if imm > 0 => {
-                    self.move_reg(ty, dst, Reg::gpr(src));
+                    self.asm.move_reg(ty, dst, Reg::gpr(src));
                     let shift = imm.trailing_zeros().narrow();
                     if shift > 0 {
                         self.asm.shift_ri(width(ty), ShiftOp::Shl, dst.as_gpr(), shift);
@@ -184,19 +182,9 @@ impl Compiler<'_> {
         // The count goes to cl; the value must be elsewhere.
         if count.reg() != Some(Reg::gpr(Gpr::RCX)) {
             if lhs.reg() == Some(Reg::gpr(Gpr::RCX)) {
-                if let At::Local(..) = lhs.at {
-                    let reg = self.take(false);
-                    self.move_reg(ty, reg, Reg::gpr(Gpr::RCX));
-                    lhs.at = At::Temp(reg);
-                    self.regs.locked &= !Reg::gpr(Gpr::RCX).bit();
-                } else {
-                    let reg = self.take(false);
-                    self.move_reg(ty, reg, Reg::gpr(Gpr::RCX));
-                    self.release(Reg::gpr(Gpr::RCX));
-                    lhs.at = At::Temp(reg);
-                }
+                self.values.move_elsewhere(self.asm, &mut lhs);
             }
-            self.take_fixed(Gpr::RCX);
+            self.values.take_fixed(self.asm, Gpr::RCX);
             self.load_value(Reg::gpr(Gpr::RCX), &count);
             self.release_value(&count);
             self.keep_locked(&[&lhs]);
@@ -246,18 +234,6 @@ impl Compiler<'_> {
                 self.push_condition(Cond::E);
             }
         }
-    }
-
-    /// Pushes a condition that is in the flags: as such if the next operator wants it, else as 0 or 1.
-    pub(crate) fn push_condition(&mut self, cond: Cond) {
-        if self.wants_flags() {
-            self.facts.must(Facts::COMPARE, "a result in the flags");
-            return self.push_operand(ValType::I32, Place::Flags(cond));
-        }
-        let dst = self.result_reg(ValType::I32, None, &[]);
-        self.asm.setcc(cond, dst.as_gpr());
-        self.asm.movzx(Width::W8, dst.as_gpr(), dst.as_gpr());
-        self.push_result(ValType::I32, dst);
     }
 
     // ---- bits

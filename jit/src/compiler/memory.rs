@@ -10,11 +10,9 @@
 //! The base of memory 0 is in r13, those of others that are accessed in loops in callee-saved registers while there are
 //! some; the rest are loaded for each access.
 
-use super::Compiler;
 use super::call::{Arg, entry};
-use super::state::Reg;
-use super::stored::Stored;
-use super::values::{Value, width};
+use super::parts::Compiler;
+use super::values::{Reg, Stored, Value, width};
 use crate::abi::{CONTEXT, Gpr, MEMORY_BASE, MEMORY64_REACH_LOG2, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, ShiftOp, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
@@ -154,7 +152,7 @@ impl Compiler<'_> {
     /// One load instruction of any width.
     pub(crate) fn load_wide(&mut self, load: Load, dst: Reg, mem: Mem) {
         if dst.is_xmm() {
-            self.load_reg(load.ty, dst, mem);
+            self.asm.load_reg(load.ty, dst, mem);
         } else if load.signed || matches!(load.width, Width::W8 | Width::W16) && active(Mutant::LoadSigned) {
             self.asm.load_sx(load.width, width(load.ty), dst.as_gpr(), mem);
         } else {

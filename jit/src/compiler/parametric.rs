@@ -1,8 +1,7 @@
 //! `drop` and `select`.
 
-use super::Compiler;
 use super::control::Condition;
-use super::state::{Place, Reg};
+use super::parts::Compiler;
 use super::values::width;
 use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ValType;
@@ -38,7 +37,7 @@ impl Compiler<'_> {
         if dst.is_xmm() {
             let keep = self.asm.new_label();
             self.asm.jcc(cond, keep);
-            self.move_reg(ty, dst, other);
+            self.asm.move_reg(ty, dst, other);
             self.asm.bind(keep);
         } else {
             let w = width(ty);
@@ -46,24 +45,5 @@ impl Compiler<'_> {
         }
         self.release_value(&second);
         self.push_reg(ty, dst);
-    }
-
-    /// Pushes a popped value back, with a type.
-    pub(crate) fn push_value(&mut self, ty: ValType, value: super::values::Value) {
-        use super::values::At;
-        match value.at {
-            At::Const(bits) => self.push_const(ty, bits),
-            At::Temp(reg) => self.push_reg(ty, reg),
-            At::Local(_, local) | At::Home(local) => {
-                self.locals[local as usize].aliases += 1;
-                self.push_operand(ty, Place::Alias(local));
-            }
-            At::Slot(_) | At::Flags(_) => {
-                let mut value = value;
-                value.ty = ty;
-                let reg: Reg = self.owned(&mut value);
-                self.push_reg(ty, reg);
-            }
-        }
     }
 }

@@ -1,15 +1,15 @@
 //! Structs: allocation and field access; the write barrier.
 
-use super::Compiler;
 use super::call::{Arg, entry};
 use super::fresh::Fresh;
-use super::stored::Stored;
-use super::values::Value;
-use crate::abi::{Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
+use super::objects::{object_mem, reference_to};
+use super::parts::Compiler;
+use super::values::{Stored, Value};
+use crate::abi::{Builtin, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Section, Width};
 use crate::first_look::struct_by_call;
 use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header};
-use heapwood_module::{HeapType, RefType, StorageType, TypeIndex, ValType};
+use heapwood_module::{RefType, StorageType, TypeIndex, ValType};
 
 /// How a packed field extends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,16 +18,6 @@ pub(crate) enum Extend {
     None,
     Signed,
     Unsigned,
-}
-
-/// The type of an object of a defined type.
-pub(crate) fn reference_to(ty: TypeIndex) -> ValType {
-    ValType::Ref(RefType::new(false, HeapType::Type(ty)))
-}
-
-/// A byte of an object.
-pub(crate) fn object_mem(object: Gpr, offset: u32) -> Mem {
-    Mem::indexed(HEAP_BASE, object, 2, offset.narrow())
 }
 
 impl Compiler<'_> {
@@ -39,11 +29,11 @@ impl Compiler<'_> {
             true => self.struct_new_by_call(ty),
             false => self.allocate_struct(ty),
         };
-        let from = self.stack.len() - count;
+        let from = self.values.height() - count;
         let types = &self.info.types;
         let storages = types.fields(ty).iter().map(|field| field.storage);
         self.initialize_all(&fresh, storages.zip(types.layout(ty).offsets.iter().copied()), from);
-        self.drop_operands(count);
+        self.values.drop_operands(count);
         self.push_fresh(fresh, reference_to(ty));
     }
 
@@ -59,15 +49,6 @@ impl Compiler<'_> {
 
     fn allocate_struct(&mut self, ty: TypeIndex) -> Fresh {
         self.allocate(self.info.types.layout(ty).object_bytes(), RelocationTarget::TypeHeader(ty))
-    }
-
-    /// Pops `count` operands without using them any more.
-    pub(crate) fn drop_operands(&mut self, count: usize) {
-        for _ in 0..count {
-            let value = self.pop();
-            self.release_value(&value);
-        }
-        self.regs.locked = 0;
     }
 
     // ---- access
@@ -104,7 +85,7 @@ impl Compiler<'_> {
             StorageType::I8 | StorageType::I16 => Stored::of(storage).width(),
         };
         match (packed, extend) {
-            (None, _) => self.load_reg(ty, dst, mem),
+            (None, _) => self.asm.load_reg(ty, dst, mem),
             (Some(width), extend) if extend == Extend::Signed || active(Mutant::PackedReadSigned) => {
                 self.asm.load_sx(width, Width::W32, dst.as_gpr(), mem)
             }
@@ -142,7 +123,7 @@ impl Compiler<'_> {
         self.asm.bind(resume);
         let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
-        let refs = self.safepoint_refs();
+        let refs = self.values.safepoint_refs();
         match element {
             None => {
                 self.asm.mov_rr(Width::W32, SCRATCH, object);

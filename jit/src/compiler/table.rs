@@ -1,7 +1,7 @@
 //! Tables.
 
-use super::Compiler;
 use super::call::{Arg, entry};
+use super::parts::Compiler;
 use super::values::At;
 use crate::abi::{CONTEXT, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Mem, Width};

@@ -8,10 +8,10 @@
 //!
 //! Without stack arguments on either side this is `leave` and a jump.
 
-use super::Compiler;
 use super::call::Callee;
-use super::moves::{Dest, Move, Moves, Source};
-use crate::abi::{CONTEXT, CallLayout, FRAME_CONTEXT, Gpr, SCRATCH, SCRATCH_XMM};
+use super::parts::Compiler;
+use super::values::{Dest, Move, Moves, Source};
+use crate::abi::{CONTEXT, CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Mem, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, TypeIndex, ValType};
@@ -44,12 +44,10 @@ impl Compiler<'_> {
         let staged = layout.arg_bytes != 0 || self.layout.arg_bytes != 0;
         let offset = if staged { 8 * STAGED_WORDS } else { 0 };
         self.frame.need_outgoing(offset + layout.arg_bytes);
-        let from = self.stack.len() - layout.params.len();
-        let moves = self.place_moves(from, &layout.params, Gpr::RSP, offset);
+        let from = self.values.height() - layout.params.len();
+        let moves = self.values.place_moves(from, &layout.params, Gpr::RSP, offset);
         self.parallel_move(&moves);
-        for _ in 0..layout.params.len() {
-            self.pop();
-        }
+        self.values.pop_many(layout.params.len());
         self.load_tail_callee(callee);
         if staged {
             self.replace_frame(&layout);
@@ -57,7 +55,7 @@ impl Compiler<'_> {
             self.leave_frame();
             self.asm.jmp_reg(SCRATCH);
         }
-        self.unreachable = true;
+        self.flow.leave();
     }
 
     /// The callee's code and context. What may be a function of the host is told whose context called it.
@@ -66,7 +64,7 @@ impl Compiler<'_> {
             return self.load_callee(callee);
         }
         // The parallel moves are done: nothing lies in the scratch registers.
-        self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, self.in_frame(FRAME_CONTEXT));
+        self.asm.sse_rm(Sse::MOVSD_LOAD, SCRATCH_XMM, self.values.saved_context());
         self.load_callee(callee);
         let caller = Mem::base(CONTEXT, ContextLayout::TAIL_CALLER.narrow());
         if !active(Mutant::TailCallerNotTold) {

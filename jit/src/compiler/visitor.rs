@@ -1,15 +1,15 @@
 //! Operators to compiler functions: one row (or one line) per instruction, by chapter. An operator without a line does
 //! not compile; one that Heapwood does not have is listed in `unsupported`.
 
-use super::Compiler;
 use super::atomic::Rmw;
 use super::call::entry;
-use super::control::BlockSignature;
 use super::convert::Truncation;
 use super::division::Division;
 use super::float::{FloatCompare, Rounding};
+use super::flow::BlockSignature;
 use super::integer::BitCount;
 use super::memory::Load;
+use super::parts::Compiler;
 use super::structs::Extend;
 use super::wide::WideSum;
 use crate::asm::{Alu, Cond, ShiftOp, Sse, Width};
@@ -40,7 +40,7 @@ fn signature(ty: BlockType) -> BlockSignature {
 
 impl FrameStack for Compiler<'_> {
     fn current_frame(&self) -> Option<FrameKind> {
-        self.control.last().map(|control| control.kind)
+        self.flow.innermost().map(|control| control.kind)
     }
 }
 

@@ -5,9 +5,9 @@
 //! `relaxed_laneselect` (as `bitselect`) are their plain twins, `relaxed_madd` rounds twice, and both operands of
 //! `relaxed_dot` are signed. They are therefore rows of the same functions.
 
-use super::Compiler;
 use super::float::Rounding;
 use super::memory::Load;
+use super::parts::Compiler;
 use super::simd::Order::{Commutes, Fixed, Swapped};
 use super::simd::float::{F32X4, F64X2, Predicate};
 use super::simd::integer::Half::{High, Low};

@@ -1,8 +1,7 @@
 //! Wide arithmetic: 128-bit sums and differences, and products of 64-bit integers, as two 64-bit halves.
 
-use super::Compiler;
-use super::state::{Owner, Reg};
-use super::values::{At, Value};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value};
 use crate::abi::{Gpr, SCRATCH};
 use crate::asm::{Alu, Unary, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
@@ -43,8 +42,8 @@ fn joined(low: &Value, high: &Value) -> Option<u128> {
 impl Compiler<'_> {
     /// `i64.add128`, `i64.sub128`: low and high half of the left operand, then of the right one.
     pub(crate) fn wide_sum(&mut self, sum: WideSum) {
-        if self.unpinned(false) < WIDE_SUM_GPRS {
-            self.spill_range(self.stack.len() - 2, self.stack.len());
+        if self.values.unpinned(false) < WIDE_SUM_GPRS {
+            self.values.spill_top(self.asm, 2);
         }
         let (mut right_high, mut right_low) = (self.pop(), self.pop());
         let (mut high, mut low) = (self.pop(), self.pop());
@@ -95,8 +94,8 @@ impl Compiler<'_> {
             self.release_value(&left);
         }
         self.release_value(&right);
-        self.regs.set(rax, Owner::Taken, false);
-        self.regs.set(rdx, Owner::Taken, false);
+        self.values.claim(rax);
+        self.values.claim(rdx);
         self.asm.unary(Width::W64, if signed { Unary::Imul } else { Unary::Mul }, factor);
         self.push_reg(I64, rax);
         self.push_reg(I64, rdx);

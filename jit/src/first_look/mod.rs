@@ -11,8 +11,8 @@
 mod visit;
 
 use crate::abi::CALLER_SAVED;
-use crate::budget::list_bytes;
-use crate::compiler::{CompileError, OPERATORS_PER_COUNT, invalid};
+use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
+use crate::error::{CompileError, invalid};
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};

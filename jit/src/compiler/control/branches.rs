@@ -3,18 +3,16 @@
 use super::Condition;
 use crate::abi::{self, Gpr};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
-use crate::compiler::Compiler;
-use crate::compiler::edges::Edge;
-use crate::compiler::moves::{Dest, Move, Moves, Source};
-use crate::compiler::state::{Place, Reg};
-use heapwood_gc_abi::{Mutant, Narrow, active};
+use crate::compiler::parts::Compiler;
+use crate::compiler::values::Edge;
+use heapwood_gc_abi::{Mutant, active};
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     pub(crate) fn br(&mut self, depth: u32) {
-        let index = self.control_index(depth);
+        let index = self.flow.index_of(depth);
         self.branch_to(index);
-        self.unreachable = true;
+        self.flow.leave();
     }
 
     /// An unconditional branch with the label's values on top of the stack.
@@ -35,7 +33,7 @@ impl Compiler<'_> {
     }
 
     fn branch_if_hinted(&mut self, depth: u32, condition: Condition, hint: Option<bool>) {
-        let index = self.control_index(depth);
+        let index = self.flow.index_of(depth);
         if let Condition::Always(taken) = condition {
             if taken {
                 // The code after it stays in the stream, so the state does too.
@@ -43,7 +41,7 @@ impl Compiler<'_> {
             }
             return;
         }
-        let tail = self.control[index].is_tail;
+        let tail = self.flow[index].is_tail;
         let arity = self.prepare_branch(index);
         let cond = self.test_condition(&condition).expect("not constant");
         self.release_condition(&condition);
@@ -52,7 +50,7 @@ impl Compiler<'_> {
         }
         let edge = (!tail).then(|| self.plan_edge(index, arity));
         if edge.as_ref().is_some_and(Edge::is_empty) {
-            return self.asm.jcc(cond, self.control[index].label);
+            return self.asm.jcc(cond, self.flow[index].label);
         }
         if hint == Some(false) {
             return self.leave_unlikely(index, edge.as_ref(), cond);
@@ -65,8 +63,8 @@ impl Compiler<'_> {
 
     /// Whether this is the innermost construct, and what is left of it may move elsewhere as a whole.
     fn is_open_block(&self, index: usize) -> bool {
-        let control = &self.control[index];
-        index + 1 == self.control.len() && control.kind == FrameKind::Block && control.section == self.asm.section()
+        let control = &self.flow[index];
+        index == self.flow.top() && control.kind == FrameKind::Block && control.section == self.asm.section()
     }
 
     /// A branch out of the innermost block that is usually taken: the rest of the block goes to the unlikely section.
@@ -90,7 +88,7 @@ impl Compiler<'_> {
 
     /// Jumps to a decided label (or returns) without changing the state.
     pub(crate) fn take_branch(&mut self, index: usize, arity: usize) {
-        let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+        let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
         self.take_edge(index, edge.as_ref());
     }
 
@@ -99,20 +97,20 @@ impl Compiler<'_> {
         match edge {
             None => self.emit_return(),
             Some(edge) => {
-                self.emit_edge(edge);
-                self.asm.jmp(self.control[index].label);
+                self.values.emit_edge(self.asm, edge);
+                self.asm.jmp(self.flow[index].label);
             }
         }
     }
 
     /// Decides the label of a conditional branch; returns its arity.
     pub(crate) fn prepare_branch(&mut self, index: usize) -> usize {
-        assert_eq!(self.control[index].idle, 0, "the first look saw nothing that branches to this frame");
+        assert_eq!(self.flow[index].idle, 0, "the first look saw nothing that branches to this frame");
         let arity = self.label_arity(index);
-        self.settle_many(arity);
-        if !self.control[index].is_tail {
+        self.values.settle_many(self.asm, arity);
+        if !self.flow[index].is_tail {
             self.choose_if_target(index, arity);
-            self.decide_target(index, arity);
+            self.decide_target(index);
         }
         arity
     }
@@ -127,7 +125,7 @@ impl Compiler<'_> {
         distinct.sort_unstable();
         distinct.dedup();
         for depth in &distinct {
-            let index = self.control_index(*depth);
+            let index = self.flow.index_of(*depth);
             self.prepare_branch(index);
         }
         let default = (depths.len() - 1).saturating_sub(active(Mutant::TableOneShort) as usize);
@@ -146,11 +144,11 @@ impl Compiler<'_> {
                 self.error = Some(error);
                 return;
             }
-            let index = self.control_index(*depth);
+            let index = self.flow.index_of(*depth);
             let arity = self.label_arity(index);
-            let edge = (!self.control[index].is_tail).then(|| self.plan_edge(index, arity));
+            let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
             let label = if edge.as_ref().is_some_and(Edge::is_empty) {
-                self.control[index].label
+                self.flow[index].label
             } else {
                 let label = self.asm.bound_label();
                 self.take_edge(index, edge.as_ref());
@@ -166,48 +164,22 @@ impl Compiler<'_> {
             self.asm.table_entry(base, edges[at].1);
         }
         self.asm.switch(was);
-        self.unreachable = true;
+        self.flow.leave();
     }
 
     pub(crate) fn return_(&mut self) {
-        self.settle_many(self.results.len());
+        self.values.settle_many(self.asm, self.results.len());
         self.emit_return();
-        self.unreachable = true;
+        self.flow.leave();
     }
 
     /// Moves the top operands to the result places and leaves; the state stays.
     pub(crate) fn emit_return(&mut self) {
-        let from = self.stack.len() - self.results.len();
+        let from = self.values.height() - self.results.len();
         let places = self.layout.results.clone();
         let arguments = if active(Mutant::StackResultsMisplaced) { 0 } else { self.layout.arg_bytes };
-        let moves = self.place_moves(from, &places, Gpr::RBP, 16 + arguments);
+        let moves = self.values.place_moves(from, &places, Gpr::RBP, 16 + arguments);
         self.parallel_move(&moves);
         self.epilogue();
-    }
-
-    /// The moves of the operands from height `from` on to places of a call; those on the stack begin at
-    /// `base + offset`.
-    pub(crate) fn place_moves(&mut self, from: usize, places: &[abi::Place], base: Gpr, offset: u32) -> Moves {
-        let mut moves = Moves::new();
-        for (height, place) in (from..).zip(places) {
-            let to = match place {
-                abi::Place::Gpr(gpr) => Dest::Reg(Reg::gpr(*gpr)),
-                abi::Place::Xmm(xmm) => Dest::Reg(Reg::xmm(*xmm)),
-                abi::Place::Stack(at) => Dest::Mem(Mem::base(base, (offset + at).narrow())),
-            };
-            moves.push(Move { ty: self.stack[height].ty, from: self.operand_source(height), to });
-        }
-        moves
-    }
-
-    /// Where an operand is, as the source of a move.
-    pub(crate) fn operand_source(&mut self, height: usize) -> Source {
-        match self.stack[height].place {
-            Place::Const(bits) => Source::Const(bits),
-            Place::Reg(reg) => Source::Reg(reg),
-            Place::Slot => Source::Mem(self.operand_mem(height)),
-            Place::Alias(local) => self.local_source(local),
-            Place::Direct(_) | Place::Flags(_) => unreachable!("only the next operator sees such a place"),
-        }
     }
 }

@@ -1,11 +1,10 @@
 //! Conditions, and the two arms of an `if`.
 
-use super::BlockSignature;
 use crate::abi::Gpr;
 use crate::asm::{Cond, Label, Section, Width};
-use crate::compiler::Compiler;
-use crate::compiler::state::Snapshot;
-use crate::compiler::values::{At, Value};
+use crate::compiler::flow::BlockSignature;
+use crate::compiler::parts::Compiler;
+use crate::compiler::values::{At, Snapshot, Value};
 use heapwood_gc_abi::low32;
 use std::rc::Rc;
 use wasmparser::FrameKind;
@@ -56,8 +55,8 @@ impl Compiler<'_> {
         let hint = self.usable_hint();
         let condition = self.pop_condition();
         let to = self.below_params(&signature);
-        let settled = self.settle_operands(to);
-        self.settle_const_locals();
+        let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
+        self.values.settle_const_locals(self.asm);
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
         let (label, rare_arm) = (self.asm.new_label(), self.asm.new_label());
@@ -69,9 +68,9 @@ impl Compiler<'_> {
             _ => {}
         }
         self.enter(FrameKind::If, signature, settled);
-        let snapshot = self.snapshot(self.control.last().expect("just entered").settled);
-        let snapshot = self.keep(snapshot);
-        let control = self.control.last_mut().expect("just entered");
+        let snapshot = self.values.snapshot(self.flow.settled());
+        let snapshot = self.values.keep(snapshot);
+        let control = self.flow.innermost_mut().expect("just entered");
         control.otherwise = Some((label, snapshot));
         control.rare_else = hint == Some(true);
         if hint == Some(false) {
@@ -82,32 +81,32 @@ impl Compiler<'_> {
 
     /// The hint of this branch, where it can move something out of line.
     pub(super) fn usable_hint(&mut self) -> Option<bool> {
-        self.branch_hint().filter(|_| self.asm.section() == Section::Hot)
+        self.cursor.branch_hint().filter(|_| self.asm.section() == Section::Hot)
     }
 
     pub(crate) fn begin_else(&mut self) {
-        let index = self.control.len() - 1;
-        if !self.unreachable {
-            self.leave_arm(index, self.control[index].rare_else);
+        let index = self.flow.top();
+        if !self.flow.is_unreachable() {
+            self.leave_arm(index, self.flow[index].rare_else);
         }
-        let control = self.control.last_mut().expect("validated body");
+        let control = self.flow.innermost_mut().expect("validated body");
         control.kind = FrameKind::Else;
         let section = if control.rare_else { Section::Unlikely } else { control.section };
         let (label, snapshot) = control.otherwise.take().expect("an if");
         self.asm.switch(section);
         self.asm.bind(label);
-        self.unreachable = false;
-        self.restore(&snapshot);
-        self.drop_kept(Some(snapshot));
+        self.flow.reach();
+        self.values.restore(&snapshot);
+        self.values.drop_kept(Some(snapshot));
     }
 
     /// An arm goes to the label (or returns), by falling through if nothing lies between in the label's section.
     pub(crate) fn leave_arm(&mut self, index: usize, label_is_next: bool) {
         let arity = self.prepare_branch(index);
-        let control = &self.control[index];
+        let control = &self.flow[index];
         if label_is_next && !control.is_tail && self.asm.section() == control.section {
             let edge = self.plan_edge(index, arity);
-            self.emit_edge(&edge);
+            self.values.emit_edge(self.asm, &edge);
         } else {
             self.take_branch(index, arity);
         }
@@ -115,43 +114,43 @@ impl Compiler<'_> {
 
     /// An `if` without values takes the state of its false edge for its label: that edge needs no code then.
     pub(super) fn choose_if_target(&mut self, index: usize, arity: usize) {
-        let control = &self.control[index];
+        let control = &self.flow[index];
         if control.target.is_some() || arity != 0 || control.is_tail {
             return;
         }
         let Some((_, snapshot)) = &control.otherwise else { return };
-        if snapshot.operands.len() + snapshot.from as usize != control.height {
+        if snapshot.height() != control.height {
             return;
         }
         let mut snapshot = Snapshot::clone(snapshot);
-        self.drop_dead_locals(&mut snapshot);
-        let target = self.keep(snapshot);
-        self.control[index].target = Some(target);
+        self.values.drop_dead_locals(&mut snapshot);
+        let target = self.values.keep(snapshot);
+        self.flow[index].target = Some(target);
     }
 
     /// Both the arm and the false edge go to the label; leaves the state to be replaced by the label's.
     pub(super) fn end_if_without_else(&mut self, index: usize, arity: usize, label: Label, snapshot: Rc<Snapshot>) {
-        let out_of_line = self.asm.section() != self.control[index].section;
-        let falls_through = !self.unreachable && !out_of_line;
-        if !self.unreachable {
-            self.control[index].otherwise = Some((label, snapshot.clone()));
+        let out_of_line = self.asm.section() != self.flow[index].section;
+        let falls_through = !self.flow.is_unreachable() && !out_of_line;
+        if !self.flow.is_unreachable() {
+            self.flow[index].otherwise = Some((label, snapshot.clone()));
             self.leave_arm(index, true);
-            self.control[index].otherwise = None;
+            self.flow[index].otherwise = None;
         }
-        self.asm.switch(self.control[index].section);
-        self.unreachable = false;
-        if self.control[index].target.is_none() {
+        self.asm.switch(self.flow[index].section);
+        self.flow.reach();
+        if self.flow[index].target.is_none() {
             self.asm.bind(label);
-            self.control[index].target = Some(snapshot);
+            self.flow[index].target = Some(snapshot);
             return;
         }
-        self.restore(&snapshot);
+        self.values.restore(&snapshot);
         let edge = self.plan_edge(index, arity);
         if falls_through && !edge.is_empty() {
-            self.asm.jmp(self.control[index].label);
+            self.asm.jmp(self.flow[index].label);
         }
         self.asm.bind(label);
-        self.emit_edge(&edge);
-        self.drop_kept(Some(snapshot));
+        self.values.emit_edge(self.asm, &edge);
+        self.values.drop_kept(Some(snapshot));
     }
 }

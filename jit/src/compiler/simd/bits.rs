@@ -1,7 +1,7 @@
 //! Whole vectors of bits: selection, complement, and what becomes of them in integer registers.
 
-use super::super::Compiler;
-use super::super::state::Reg;
+use super::super::parts::Compiler;
+use super::super::values::Reg;
 use super::{Order, S};
 use crate::asm::{Cond, Vex, Width};
 use heapwood_module::ValType::I32;

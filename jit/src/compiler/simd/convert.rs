@@ -1,6 +1,6 @@
 //! Conversions between integer and float lanes. Out of range, the hardware answers 0x80000000.
 
-use super::super::Compiler;
+use super::super::parts::Compiler;
 use super::S;
 use super::float::Predicate;
 use crate::asm::Vex;

@@ -1,7 +1,7 @@
 //! Float lanes: rounding, signs, minima and maxima, comparisons, multiply-add.
 
-use super::super::Compiler;
 use super::super::float::Rounding;
+use super::super::parts::Compiler;
 use super::S;
 use crate::asm::Vex;
 

@@ -1,6 +1,6 @@
 //! Integer lanes: comparisons, absolute values, products and sums of pairs.
 
-use super::super::Compiler;
+use super::super::parts::Compiler;
 use super::{Order, S};
 use crate::abi::Xmm;
 use crate::asm::Vex;

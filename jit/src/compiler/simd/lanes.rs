@@ -1,9 +1,8 @@
 //! Single lanes: splat, extract, replace.
 
-use super::super::Compiler;
 use super::super::memory::Load;
-use super::super::state::Reg;
-use super::super::values::{At, Value};
+use super::super::parts::Compiler;
+use super::super::values::{At, Reg, Value};
 use super::{S, repeat};
 use crate::abi::Xmm;
 use crate::asm::{Mem, Source, Vex, Width};
@@ -143,7 +142,7 @@ impl Compiler<'_> {
         if let Some(mem) = self.in_memory(&value) {
             let dst = self.result_reg(ty, None, &[]);
             let size = if ty == F64 { 8 } else { 4 };
-            self.load_reg(ty, dst, mem.plus(i32::from(lane) * size));
+            self.asm.load_reg(ty, dst, mem.plus(i32::from(lane) * size));
             return self.push_result(ty, dst);
         }
         let src = self.in_xmm(&mut value);

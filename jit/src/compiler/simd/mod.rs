@@ -18,9 +18,8 @@ mod memory;
 mod shift;
 mod shuffle;
 
-use super::Compiler;
-use super::state::Reg;
-use super::values::{At, Value};
+use super::parts::Compiler;
+use super::values::{At, Reg, Value};
 use crate::abi::{SCRATCH_XMM, Xmm};
 use crate::asm::{Label, Source, Vex};
 use heapwood_module::ValType::V128;

@@ -1,6 +1,6 @@
 //! Shifts: the count is taken modulo the lane's bits. Bytes, and signed 64-bit lanes, have no instructions.
 
-use super::super::Compiler;
+use super::super::parts::Compiler;
 use super::super::values::Value;
 use super::S;
 use crate::abi::{SCRATCH, Xmm};

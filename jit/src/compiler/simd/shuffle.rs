@@ -4,7 +4,7 @@
 //! (whole words, interleaving, extraction from the concatenation, blending); any mask of one operand is one `vpshufb`,
 //! any of two is two of them and an `or`.
 
-use super::super::Compiler;
+use super::super::parts::Compiler;
 use super::super::values::{At, Value};
 use super::S;
 use crate::abi::Xmm;

@@ -10,10 +10,10 @@
 //! occurs: values beyond those in registers, of which a block, a call or an exception may have a thousand. Whoever needs
 //! them jumps there with the address to come back to in the scratch register.
 
-use super::Compiler;
-use super::state::Reg;
+use super::Values;
+use super::registers::Reg;
 use crate::abi::{SCRATCH, SCRATCH_XMM};
-use crate::asm::{Label, Mem, Section};
+use crate::asm::{Assembler, Label, Mem, Section};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType;
 use smallvec::SmallVec;
@@ -60,7 +60,7 @@ struct Copy {
 
 /// Lists of copies that a function shares.
 #[derive(Default)]
-pub(crate) struct SharedCopies {
+pub(super) struct SharedCopies {
     /// All lists behind each other.
     copies: Vec<Copy>,
     lists: Vec<SharedList>,
@@ -86,14 +86,14 @@ fn as_bits(ty: ValType) -> ValType {
 
 impl SharedCopies {
     /// Forgets all lists.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.copies.clear();
         self.lists.clear();
         self.by_hash.clear();
     }
 
     /// Bytes that the lists take.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         size_of_val(&self.copies[..]) + size_of_val(&self.lists[..]) + self.by_hash.len() * 2 * size_of::<(u64, u32)>()
     }
 
@@ -117,17 +117,17 @@ impl SharedCopies {
     }
 }
 
-impl Compiler<'_> {
+impl Values {
     /// Performs the moves. Memory destinations must not overlap memory sources of later moves.
-    pub(crate) fn parallel_move(&mut self, moves: &Moves) {
+    pub(crate) fn parallel_move(&mut self, asm: &mut Assembler, moves: &Moves) {
         let mut pending: SmallVec<[(ValType, Reg, Reg); 16]> = SmallVec::new();
         // What comes from registers and constants may wait for the copies: nothing reads its place before, or after.
-        let shared = self.shared_copies(moves);
+        let shared = self.shared_copies(asm, moves);
         for m in moves {
             match (m.from, m.to) {
-                (Source::Reg(reg), Dest::Mem(mem)) => self.store_reg(m.ty, mem, reg),
-                (Source::Const(bits), Dest::Mem(mem)) => self.store_const(m.ty, mem, bits),
-                (Source::Mem(from), Dest::Mem(to)) if from != to && !shared => self.copy_memory(m.ty, to, from),
+                (Source::Reg(reg), Dest::Mem(mem)) => asm.store_reg(m.ty, mem, reg),
+                (Source::Const(bits), Dest::Mem(mem)) => asm.store_const(m.ty, mem, bits),
+                (Source::Mem(from), Dest::Mem(to)) if from != to && !shared => asm.copy_memory(m.ty, to, from),
                 (Source::Reg(from), Dest::Reg(to)) if from != to => pending.push((m.ty, to, from)),
                 _ => {}
             }
@@ -138,22 +138,22 @@ impl Compiler<'_> {
             match leaf {
                 Some(i) => {
                     let (ty, to, from) = pending.swap_remove(i);
-                    self.move_reg(ty, to, from);
+                    asm.move_reg(ty, to, from);
                 }
-                None => self.break_cycle(&mut pending),
+                None => break_cycle(asm, &mut pending),
             }
         }
         for m in moves {
             match (m.from, m.to) {
-                (Source::Mem(mem), Dest::Reg(reg)) => self.load_reg(m.ty, reg, mem),
-                (Source::Const(bits), Dest::Reg(reg)) => self.load_const(m.ty, reg, bits),
+                (Source::Mem(mem), Dest::Reg(reg)) => asm.load_reg(m.ty, reg, mem),
+                (Source::Const(bits), Dest::Reg(reg)) => asm.load_const(m.ty, reg, bits),
                 _ => {}
             }
         }
     }
 
     /// Performs the copies from memory to memory, if they are many; whether they were.
-    fn shared_copies(&mut self, moves: &Moves) -> bool {
+    fn shared_copies(&mut self, asm: &mut Assembler, moves: &Moves) -> bool {
         if moves.len() < SHARED_COPIES_MIN {
             return false;
         }
@@ -166,49 +166,48 @@ impl Compiler<'_> {
             self.copies.copies.truncate(start);
             return false;
         }
-        let label = self.copies.intern(start, || self.asm.new_label());
-        let back = self.asm.new_label();
-        self.asm.lea_label(SCRATCH, back);
-        self.asm.jmp(label);
-        self.asm.bind(back);
+        let label = self.copies.intern(start, || asm.new_label());
+        let back = asm.new_label();
+        asm.lea_label(SCRATCH, back);
+        asm.jmp(label);
+        asm.bind(back);
         true
     }
 
     /// Writes the shared lists. They call nothing, and nothing in them can fault.
-    pub(super) fn place_copies(&mut self) {
-        let shared = std::mem::take(&mut self.copies);
-        self.asm.switch(Section::Cold);
+    pub(crate) fn place_copies(&self, asm: &mut Assembler) {
+        let shared = &self.copies;
+        asm.switch(Section::Cold);
         for list in &shared.lists {
-            self.asm.bind(list.label);
+            asm.bind(list.label);
             for copy in &shared.copies[list.range.start as usize..list.range.end as usize] {
-                self.copy_memory(copy.ty, copy.to, copy.from);
+                asm.copy_memory(copy.ty, copy.to, copy.from);
             }
-            self.asm.jmp_reg(SCRATCH);
+            asm.jmp_reg(SCRATCH);
         }
-        self.asm.switch(Section::Hot);
-        self.copies = shared;
+        asm.switch(Section::Hot);
     }
+}
 
-    /// All pending moves form cycles: resolves one step of one.
-    fn break_cycle(&mut self, pending: &mut SmallVec<[(ValType, Reg, Reg); 16]>) {
-        let (ty, to, from) = pending.swap_remove(pending.len() - 1);
-        if to.is_xmm() {
-            // Free `to` by parking it in the scratch register; its reader takes it from there.
-            self.asm.movaps(SCRATCH_XMM, to.as_xmm());
-            self.move_reg(ty, to, from);
-            for m in pending.iter_mut().filter(|m| m.2 == to) {
-                m.2 = Reg::xmm(SCRATCH_XMM);
-            }
-        } else {
-            self.asm.xchg(to.as_gpr(), from.as_gpr());
-            for m in pending.iter_mut() {
-                if m.2 == to {
-                    m.2 = from;
-                } else if m.2 == from {
-                    m.2 = to;
-                }
-            }
-            pending.retain(|m| m.1 != m.2);
+/// All pending moves form cycles: resolves one step of one.
+fn break_cycle(asm: &mut Assembler, pending: &mut SmallVec<[(ValType, Reg, Reg); 16]>) {
+    let (ty, to, from) = pending.swap_remove(pending.len() - 1);
+    if to.is_xmm() {
+        // Free `to` by parking it in the scratch register; its reader takes it from there.
+        asm.movaps(SCRATCH_XMM, to.as_xmm());
+        asm.move_reg(ty, to, from);
+        for m in pending.iter_mut().filter(|m| m.2 == to) {
+            m.2 = Reg::xmm(SCRATCH_XMM);
         }
+    } else {
+        asm.xchg(to.as_gpr(), from.as_gpr());
+        for m in pending.iter_mut() {
+            if m.2 == to {
+                m.2 = from;
+            } else if m.2 == from {
+                m.2 = to;
+            }
+        }
+        pending.retain(|m| m.1 != m.2);
     }
 }

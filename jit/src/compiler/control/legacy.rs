@@ -7,13 +7,12 @@
 //! 4. `delegate` makes the pad one that passes on to the pad inside of its label; so does a `try` without catches to
 //!    the pad around it.
 
-use super::Compiler;
-use super::control::BlockSignature;
-use super::exceptions::EXN;
-use super::moves::{Dest, Move};
-use super::state::Reg;
 use crate::abi::Gpr;
 use crate::asm::Section;
+use crate::compiler::flow::BlockSignature;
+use crate::compiler::objects::EXN;
+use crate::compiler::parts::Compiler;
+use crate::compiler::values::Reg;
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
@@ -24,10 +23,10 @@ impl Compiler<'_> {
 
     /// `catch` of a tag, or `catch_all`.
     pub(crate) fn legacy_catch(&mut self, tag: Option<u32>) {
-        let index = self.control.len() - 1;
-        let first = self.control[index].kind == FrameKind::LegacyTry;
-        self.control[index].kind = if tag.is_some() { FrameKind::LegacyCatch } else { FrameKind::LegacyCatchAll };
-        if !self.unreachable {
+        let index = self.flow.top();
+        let first = self.flow[index].kind == FrameKind::LegacyTry;
+        self.flow[index].kind = if tag.is_some() { FrameKind::LegacyCatch } else { FrameKind::LegacyCatchAll };
+        if !self.flow.is_unreachable() {
             // Behind a body in the hot section the next code is the label.
             self.leave_arm(index, first && self.asm.section() == Section::Hot);
         }
@@ -35,76 +34,75 @@ impl Compiler<'_> {
         if first {
             self.enter_catches(index);
         }
-        let height = self.control[index].height;
-        let next = self.control[index].next_catch.take();
+        let height = self.flow[index].height;
+        let next = self.flow[index].next_catch.take();
         if let Some(next) = next {
             self.asm.bind(next);
         }
         self.catch_state(height);
-        let exception = self.take_fixed(Gpr::RAX);
+        let exception = self.values.take_fixed(self.asm, Gpr::RAX);
         if let Some(tag) = tag {
             let next = self.asm.new_label();
             self.match_tag(exception, tag, next);
-            self.control[index].next_catch = Some(next);
+            self.flow[index].next_catch = Some(next);
         }
         self.push_reg(EXN, Reg::gpr(exception));
         if let Some(tag) = tag {
-            self.regs.locked |= Reg::gpr(exception).bit();
+            self.values.lock(Reg::gpr(exception));
             self.push_payload(exception, tag);
         }
     }
 
     /// The beginning of the pad: from here on exceptions go to what is around the `try`.
     fn enter_catches(&mut self, index: usize) {
-        let pad = self.handler.expect("a try has a pad");
-        let control = &mut self.control[index];
-        self.handler = control.outer_handler;
+        let control = &mut self.flow[index];
         control.inside = control.outer_handler;
+        let outer = control.outer_handler;
+        let pad = self.flow.set_handler(outer).expect("a try has a pad");
         self.enter_pad(pad);
     }
 
     /// The state at the beginning of a catch, the exception in eax.
     fn catch_state(&mut self, height: usize) {
-        self.regs.end_instruction();
-        let state = self.pad_state(height);
-        self.restore(&state);
-        self.unreachable = false;
+        self.values.end_instruction();
+        let state = self.values.pad_state(height);
+        self.values.restore(&state);
+        self.flow.reach();
     }
 
     /// The `end` behind the last catch.
     pub(crate) fn end_catch(&mut self) {
-        let index = self.control.len() - 1;
-        if !self.unreachable {
+        let index = self.flow.top();
+        if !self.flow.is_unreachable() {
             self.branch_to(index);
         }
-        if let Some(next) = self.control[index].next_catch.take() {
+        if let Some(next) = self.flow[index].next_catch.take() {
             self.asm.bind(next);
-            self.catch_state(self.control[index].height);
-            self.pass_on(self.control[index].outer_handler);
+            self.catch_state(self.flow[index].height);
+            self.pass_on(self.flow[index].outer_handler);
         }
-        self.unreachable = true;
+        self.flow.leave();
         self.close_block();
     }
 
     /// The label counts from outside of the `try`.
     pub(crate) fn delegate(&mut self, depth: u32) {
-        let target = self.control[self.control_index(depth + 1)].inside;
+        let target = self.flow[self.flow.index_of(depth + 1)].inside;
         self.end_uncaught(target);
     }
 
     /// The end of a `try` that catches nothing itself: its exceptions go to the pad `target`, or out of the function.
     pub(crate) fn end_uncaught(&mut self, target: Option<u32>) {
-        let control = self.control.last().expect("validated body");
-        let (pad, height) = (self.handler.expect("a try has a pad"), control.height);
-        self.handler = control.outer_handler;
+        let control = self.flow.innermost().expect("validated body");
+        let (outer, height) = (control.outer_handler, control.height);
+        let pad = self.flow.set_handler(outer).expect("a try has a pad");
         self.end_block();
         self.forward_pad(pad, height, target);
     }
 
     fn forward_pad(&mut self, pad: u32, height: usize, target: Option<u32>) {
-        let known = &self.pads[pad as usize];
         // A call without a handler leaves the function by itself.
-        if !known.used || (target.is_none() && !known.jumped_to) {
+        if !self.tables.pad_is_used(pad) || (target.is_none() && !self.tables.pad_is_jumped_to(pad)) {
             return;
         }
         self.out_of_line(height, |c| {
@@ -115,10 +113,8 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn rethrow(&mut self, depth: u32) {
-        let height = self.control[self.control_index(depth)].height;
-        let reg = self.take(false);
-        let from = self.operand_source(height);
-        self.parallel_move(&smallvec::smallvec![Move { ty: EXN, from, to: Dest::Reg(reg) }]);
+        let height = self.flow[self.flow.index_of(depth)].height;
+        let reg = self.values.copy_of_operand(self.asm, height);
         self.push_reg(EXN, reg);
         self.throw_top();
     }

@@ -1,16 +1,15 @@
-//! Values in memory: how many bytes each takes, and the emitters of all stores of values.
+//! Values in memory: how many bytes each takes, and how a value is made ready to be stored.
 //!
 //! 1. What a place holds is a [`Stored`], made of a storage type or of a store instruction. Nothing else knows a width.
 //! 2. A constant is written as an [`Imm`], which `Stored` alone makes of it, or by way of a register. So its bytes are
 //!    those of the place, whatever the constant is and whatever it was folded from.
 //! 3. A register is written by its bank: a float lies in a vector register and is never narrower than its type.
 
-use super::Compiler;
-use super::state::{Owner, Reg};
-use super::values::Value;
-use crate::abi::{SCRATCH, SCRATCH_XMM};
-use crate::asm::{Imm, Label, Mem, Sse, Width};
-use heapwood_gc_abi::{FieldKind, Mutant, active, low32};
+use super::Values;
+use super::place::Value;
+use super::registers::Owner;
+use crate::asm::{Assembler, Imm, Mem, Width};
+use heapwood_gc_abi::{FieldKind, Mutant, active};
 use heapwood_module::{StorageType, ValType};
 
 /// What a place in memory holds: the type of the values written to it, and how many of their bytes.
@@ -43,6 +42,16 @@ impl Stored {
         Stored { ty, kind }
     }
 
+    /// The type of the values that are written.
+    pub(crate) const fn ty(self) -> ValType {
+        self.ty
+    }
+
+    /// How many of their bytes.
+    pub(crate) const fn kind(self) -> FieldKind {
+        self.kind
+    }
+
     /// The bytes, as the width of an instruction on general registers; none of a vector.
     pub(crate) const fn width(self) -> Option<Width> {
         match self.kind {
@@ -66,12 +75,12 @@ impl Stored {
     }
 }
 
-impl Compiler<'_> {
-    /// Gets a value ready for [`Self::store_value`]: into a register, or it is a constant that the store holds itself.
-    /// The scratch register may be used for the place afterwards.
-    pub(crate) fn prepare_stored(&mut self, to: Stored, value: &mut Value) {
+impl Values {
+    /// Gets a value ready for [`Value::store`]: into a register, or it is a constant that the store holds itself. The
+    /// scratch register may be used for the place afterwards.
+    pub(crate) fn prepare_stored(&mut self, asm: &mut Assembler, to: Stored, value: &mut Value) {
         if to.imm_of(value).is_none() {
-            self.in_reg(value);
+            self.in_reg(asm, value);
         }
         if let (Some(reg), true) = (value.reg(), value.ty.is_ref()) {
             // A reference in a register of the instruction: a collector must see it.
@@ -80,80 +89,15 @@ impl Compiler<'_> {
             }
         }
     }
+}
 
+impl Value {
     /// Stores a value that was made ready. One instruction; uses no scratch register.
-    pub(crate) fn store_value(&mut self, to: Stored, mem: Mem, value: &Value) {
-        match value.reg() {
-            Some(reg) => self.store_register(to, mem, reg),
-            None => self.asm.store_imm(mem, to.imm_of(value).expect("a prepared value")),
+    pub(crate) fn store(&self, asm: &mut Assembler, to: Stored, mem: Mem) {
+        match self.reg() {
+            Some(reg) => asm.store_register(to, mem, reg),
+            None => asm.store_imm(mem, to.imm_of(self).expect("a prepared value")),
         }
-    }
-
-    /// Stores a register.
-    pub(crate) fn store_register(&mut self, to: Stored, mem: Mem, reg: Reg) {
-        let sse = match to.ty {
-            ValType::I32 | ValType::I64 | ValType::Ref(_) => {
-                let width = to.width().expect("integers and references have one");
-                let is_byte = active(Mutant::ShortStoredAsByte) && to.kind == FieldKind::I16;
-                return self.asm.store(if is_byte { Width::W8 } else { width }, mem, reg.as_gpr());
-            }
-            ValType::F32 => Sse::MOVSS_STORE,
-            ValType::F64 => Sse::MOVSD_STORE,
-            ValType::V128 => Sse::MOVUPS_STORE,
-        };
-        self.asm.sse_rm(sse, reg.as_xmm(), mem);
-    }
-
-    /// Stores any constant. Uses the integer scratch register for one of 64 bits that no instruction holds.
-    pub(crate) fn store_constant(&mut self, to: Stored, mem: Mem, bits: u64) {
-        if to.ty == ValType::V128 {
-            return self.store_vector_constant(mem, bits);
-        }
-        match to.imm(bits) {
-            Some(imm) => self.asm.store_imm(mem, imm),
-            None => {
-                self.asm.mov_ri(SCRATCH, bits);
-                self.asm.store(to.width().expect("no vector"), mem, SCRATCH);
-            }
-        }
-    }
-
-    /// A vector's constant goes in pieces: its scratch register may be in use. `label` names it, 0 all zeros.
-    fn store_vector_constant(&mut self, mem: Mem, label: u64) {
-        let bytes = if label == 0 { [0; 16] } else { self.asm.constant_bytes(Label::from_bits(label)) };
-        let half = |i: usize| u64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
-        for (at, bits) in [(mem, half(0)), (mem.plus(8), half(8))] {
-            match Imm::new(Width::W64, bits) {
-                Some(imm) => self.asm.store_imm(at, imm),
-                None => {
-                    self.asm.store_imm(at, Imm::B32(low32(bits)));
-                    self.asm.store_imm(at.plus(4), Imm::B32(low32(bits >> 32)));
-                }
-            }
-        }
-    }
-
-    /// Copies a whole value through the vector scratch register: spills happen while emitters hold an address in the
-    /// integer one.
-    pub(crate) fn copy_memory(&mut self, ty: ValType, dst: Mem, src: Mem) {
-        let via = Reg::xmm(SCRATCH_XMM);
-        let ty = match ty {
-            ValType::I32 | ValType::Ref(_) => ValType::F32,
-            ValType::I64 => ValType::F64,
-            other => other,
-        };
-        self.load_reg(ty, via, src);
-        self.store_reg(ty, dst, via);
-    }
-
-    /// Stores a register as a whole value.
-    pub(crate) fn store_reg(&mut self, ty: ValType, mem: Mem, reg: Reg) {
-        self.store_register(Stored::value(ty), mem, reg);
-    }
-
-    /// Stores a constant as a whole value.
-    pub(crate) fn store_const(&mut self, ty: ValType, mem: Mem, bits: u64) {
-        self.store_constant(Stored::value(ty), mem, bits);
     }
 }
 

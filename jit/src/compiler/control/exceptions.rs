@@ -5,31 +5,19 @@
 //! 3. The unwinder enters the pad with the exception in eax, rbp and the callee-saved registers of the frame.
 //! 4. The pad tests the tags in order and branches; if none fits, the exception goes to the next pad or frame.
 
-use super::Compiler;
-use super::call::entry;
-use super::control::BlockSignature;
-use super::edges::PASSING_MAX;
-use super::state::{Owner, Reg, Snapshot};
-use super::structs::object_mem;
-use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
+use crate::abi::{CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
+use crate::compiler::call::entry;
+use crate::compiler::flow::BlockSignature;
+use crate::compiler::objects::{EXN, object_mem};
+use crate::compiler::parts::Compiler;
+use crate::compiler::values::{PASSING_MAX, Reg, in_xmm};
 use heapwood_gc_abi::StructLayout;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
 use heapwood_gc_abi::{Mutant, Narrow, active};
-use heapwood_module::{HeapType, RefType, ValType};
+use heapwood_module::{RefType, StorageType, ValType};
 use rustc_hash::FxHashSet;
 use wasmparser::{Catch, FrameKind};
-
-/// A landing pad: where it is, and whether any call can reach it.
-pub(crate) struct Pad {
-    pub(crate) label: Label,
-    pub(crate) at: Option<crate::asm::Position>,
-    pub(crate) used: bool,
-    /// An inner pad passes on to it.
-    pub(crate) jumped_to: bool,
-}
-
-pub(super) const EXN: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Exn });
 
 impl Compiler<'_> {
     fn exception_layout(&self, tag: u32) -> StructLayout {
@@ -46,10 +34,10 @@ impl Compiler<'_> {
         let fresh = self.allocate(layout.object_bytes(), RelocationTarget::ExceptionHeader(ty));
         self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow()));
         self.asm.store(Width::W32, self.fresh_mem(&fresh, EXCEPTION_TAG_OFFSET), SCRATCH);
-        let from = self.stack.len() - params.len();
-        let storages = params.iter().map(|param| heapwood_module::StorageType::Val(*param));
+        let from = self.values.height() - params.len();
+        let storages = params.iter().map(|param| StorageType::Val(*param));
         self.initialize_all(&fresh, storages.zip(layout.offsets.iter().copied()), from);
-        self.drop_operands(params.len());
+        self.values.drop_operands(params.len());
         self.push_fresh(fresh, EXN);
         self.throw_top();
     }
@@ -69,7 +57,7 @@ impl Compiler<'_> {
     /// Throws the exception on top of the stack.
     pub(super) fn throw_top(&mut self) {
         self.call_builtin(entry!(Throw, 1), [], None);
-        self.unreachable = true;
+        self.flow.leave();
     }
 
     // ---- try_table
@@ -77,7 +65,7 @@ impl Compiler<'_> {
     pub(crate) fn try_table(&mut self, signature: BlockSignature, catches: Vec<Catch>) {
         self.enter_try(FrameKind::TryTable, signature);
         if !catches.is_empty() {
-            self.control.last_mut().expect("just entered").catches = catches.into_boxed_slice();
+            self.flow.innermost_mut().expect("just entered").catches = catches.into_boxed_slice();
             self.open_pad();
         }
     }
@@ -85,63 +73,49 @@ impl Compiler<'_> {
     /// Enters a construct whose handlers find every operand below it in its slot.
     pub(super) fn enter_try(&mut self, kind: FrameKind, signature: BlockSignature) {
         let to = self.below_params(&signature);
-        self.spill_range(self.open_from(), to);
+        self.values.spill_below(self.asm, self.flow.settled(), to);
         self.enter(kind, signature, to);
     }
 
     /// From here on exceptions go to a new pad, that of the innermost construct.
     pub(super) fn open_pad(&mut self) {
-        let label = self.asm.new_label();
-        self.handler = Some(self.pads.len().narrow());
-        self.pads.push(Pad { label, at: None, used: false, jumped_to: false });
-        self.control.last_mut().expect("just entered").inside = self.handler;
+        let pad = self.tables.new_pad(self.asm);
+        self.flow.set_handler(Some(pad));
+        self.flow.innermost_mut().expect("just entered").inside = Some(pad);
     }
 
     pub(crate) fn end_try_table(&mut self) {
-        let control = self.control.last_mut().expect("validated body");
+        let control = self.flow.innermost_mut().expect("validated body");
         let catches = std::mem::take(&mut control.catches);
-        let (height, pad, outer) = (control.height, self.handler, control.outer_handler);
-        self.handler = outer;
+        let (height, outer) = (control.height, control.outer_handler);
+        let pad = self.flow.set_handler(outer);
         self.end_block();
         let Some(pad) = pad.filter(|_| !catches.is_empty()) else { return };
-        if self.pads[pad as usize].used {
+        if self.tables.pad_is_used(pad) {
             self.out_of_line(height, |c| c.emit_pad(pad, &catches, height, outer));
         }
     }
 
     /// Emits a pad of a construct that is over; the state is kept.
     pub(super) fn out_of_line(&mut self, height: usize, emit: impl FnOnce(&mut Self)) {
-        let here = self.snapshot(self.open_from().min(height));
+        let open_from = self.values.open_from(self.flow.settled());
+        let here = self.values.snapshot(open_from.min(height));
         let was = self.asm.switch(Section::Cold);
         emit(self);
         self.asm.switch(was);
-        self.restore(&here);
-        self.unreachable = false;
-    }
-
-    /// The state in a landing pad: locals at home (or pinned), operands below the `try_table` in their slots.
-    pub(super) fn pad_state(&self, height: usize) -> Snapshot {
-        let registers = self.pinned_registers();
-        Snapshot {
-            registers,
-            dirty: u32::MAX,
-            from: height.narrow(),
-            context_valid: true,
-            framed: true,
-            ..Snapshot::default()
-        }
+        self.values.restore(&here);
+        self.flow.reach();
     }
 
     /// Where the unwinder and inner pads enter, with the exception in eax.
     pub(super) fn enter_pad(&mut self, pad: u32) {
-        self.pads[pad as usize].at = Some(self.asm.position());
-        self.asm.bind(self.pads[pad as usize].label);
+        self.tables.place_pad(self.asm, pad);
         self.restore_rsp();
-        self.asm.load(Width::W64, CONTEXT, self.in_frame(FRAME_CONTEXT));
+        self.values.load_context(self.asm);
     }
 
     fn emit_pad(&mut self, pad: u32, catches: &[Catch], height: usize, outer: Option<u32>) {
-        let state = self.pad_state(height);
+        let state = self.values.pad_state(height);
         self.enter_pad(pad);
         let mut caught = FxHashSet::default();
         for catch in catches {
@@ -151,52 +125,50 @@ impl Compiler<'_> {
                 // An earlier catch of the tag takes all of its exceptions.
                 continue;
             }
-            self.regs.end_instruction();
-            self.restore(&state);
-            let exception = self.take_fixed(Gpr::RAX);
-            self.regs.set(Reg::gpr(exception), Owner::Taken, true);
+            self.values.end_instruction();
+            self.values.restore(&state);
+            let exception = self.values.take_fixed(self.asm, Gpr::RAX);
+            self.values.mark_reference(Reg::gpr(exception));
             let next = self.asm.new_label();
             match *catch {
                 Catch::One { tag, label } => {
                     self.match_tag(exception, tag, next);
                     self.push_payload(exception, tag);
-                    self.branch_to(self.control_index(label));
+                    self.branch_to(self.flow.index_of(label));
                 }
                 Catch::OneRef { tag, label } => {
                     self.match_tag(exception, tag, next);
                     self.push_payload(exception, tag);
                     self.push_reg(EXN, Reg::gpr(exception));
-                    self.branch_to(self.control_index(label));
+                    self.branch_to(self.flow.index_of(label));
                 }
                 Catch::All { label } => {
-                    self.branch_to(self.control_index(label));
+                    self.branch_to(self.flow.index_of(label));
                     return;
                 }
                 Catch::AllRef { label } => {
                     self.push_reg(EXN, Reg::gpr(exception));
-                    self.branch_to(self.control_index(label));
+                    self.branch_to(self.flow.index_of(label));
                     return;
                 }
             }
             self.asm.bind(next);
         }
-        self.regs.end_instruction();
-        self.restore(&state);
+        self.values.end_instruction();
+        self.values.restore(&state);
         self.pass_on(outer);
     }
 
     /// The exception in eax, which no catch of a pad takes, goes to the pad `to`, or out of the function.
     pub(super) fn pass_on(&mut self, to: Option<u32>) {
         if let Some(to) = to {
-            let pad = &mut self.pads[to as usize];
-            (pad.used, pad.jumped_to) = (true, true);
-            return self.asm.jmp(pad.label);
+            return self.tables.jump_to_pad(self.asm, to);
         }
-        let handler = self.handler.take();
-        self.take_fixed(Gpr::RAX);
+        let handler = self.flow.set_handler(None);
+        self.values.take_fixed(self.asm, Gpr::RAX);
         self.push_reg(EXN, Reg::gpr(Gpr::RAX));
         self.call_builtin(entry!(Throw, 1), [], None);
-        self.handler = handler;
+        self.flow.set_handler(handler);
     }
 
     pub(super) fn match_tag(&mut self, exception: Gpr, tag: u32, next: Label) {
@@ -214,11 +186,11 @@ impl Compiler<'_> {
         let params = self.info.types.func(self.info.tags[tag as usize]).params.clone();
         if params.len() > PASSING_MAX {
             let from = |k: usize| object_mem(exception, layout.offsets[k]);
-            return self.push_copies((0..params.len()).map(|k| (params[k], from(k))));
+            return self.values.push_copies(self.asm, (0..params.len()).map(|k| (params[k], from(k))));
         }
         for (k, param) in params.iter().enumerate() {
-            let reg = self.take(super::state::in_xmm(*param));
-            self.load_reg(*param, reg, object_mem(exception, layout.offsets[k]));
+            let reg = self.take(in_xmm(*param));
+            self.asm.load_reg(*param, reg, object_mem(exception, layout.offsets[k]));
             self.push_reg(*param, reg);
         }
     }

@@ -1,0 +1,158 @@
+//! The cursor: where in a body the pass is, and what is known ahead of the operator that it has come to.
+//!
+//! A cursor goes through the tables of its body's first look as the pass goes through the body. A body that is compiled
+//! inside of another one has a cursor of its own, with a look of its own: the outer one is put aside and taken up
+//! again.
+
+use crate::first_look::{FirstLook, Hint};
+use crate::operators::Facts;
+use heapwood_module::BranchHint;
+
+/// Where in a body the pass is.
+pub(crate) struct Cursor<'a> {
+    look: &'a FirstLook,
+    /// Index of the current operator.
+    op: u32,
+    /// Its offset in the module's bytes.
+    offset: u32,
+    /// What it may do, or what other code may do that is emitted in its place: a row of the table of operators.
+    facts: Facts,
+    next_hint: usize,
+    next_loop: usize,
+    next_dead: usize,
+    next_idle: usize,
+    /// Hints that are still ahead, and where their offsets count from.
+    branch_hints: &'a [BranchHint],
+    body_start: u32,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of a body, which starts at an offset in the module's bytes.
+    pub(crate) fn new(look: &'a FirstLook, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
+        Cursor {
+            look,
+            op: 0,
+            offset: 0,
+            facts: Facts::PROLOGUE,
+            next_hint: 0,
+            next_loop: 0,
+            next_dead: 0,
+            next_idle: 0,
+            branch_hints,
+            body_start,
+        }
+    }
+
+    /// What the first look found in the whole body.
+    pub(crate) fn look(&self) -> &'a FirstLook {
+        self.look
+    }
+
+    // ---- the current operator
+
+    pub(crate) fn op(&self) -> u32 {
+        self.op
+    }
+
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// The operator that is read next lies here.
+    #[inline]
+    pub(crate) fn come_to(&mut self, offset: u32) {
+        self.offset = offset;
+    }
+
+    /// The current operator is done.
+    #[inline]
+    pub(crate) fn step(&mut self) {
+        self.op += 1;
+    }
+
+    /// Skips what nothing reaches; returns the offset of the `else` or `end` behind it.
+    pub(crate) fn skip_dead(&mut self) -> u32 {
+        let (op, offset) = self.look.dead[self.next_dead];
+        self.next_dead += 1;
+        self.op = op;
+        offset
+    }
+
+    // ---- what code may do
+
+    /// Code that is emitted from here on may do what these facts say; returns what it was.
+    #[inline]
+    pub(crate) fn declare(&mut self, facts: Facts) -> Facts {
+        std::mem::replace(&mut self.facts, facts)
+    }
+
+    /// Asserts one of these facts of the code that is being emitted.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn must(&self, facts: Facts, what: &str) {
+        self.facts.must(facts, what);
+    }
+
+    // ---- what is known ahead
+
+    /// Whether the current operator lies behind an early exit: there the frame is needed.
+    #[inline]
+    pub(crate) fn is_behind_early_exit(&self) -> bool {
+        self.look.early_exit.is_none_or(|end| self.op > end)
+    }
+
+    /// What the next operator does with the current one's result.
+    fn hint(&mut self) -> Option<Hint> {
+        let hints = &self.look.hints;
+        while hints.get(self.next_hint).is_some_and(|h| h.0 < self.op) {
+            self.next_hint += 1;
+        }
+        hints.get(self.next_hint).filter(|h| h.0 == self.op).map(|h| h.1)
+    }
+
+    /// The local that the next operator sets to the current one's result, if it does.
+    pub(crate) fn result_local(&mut self) -> Option<u32> {
+        match self.hint() {
+            Some(Hint::Local(local)) => Some(local),
+            _ => None,
+        }
+    }
+
+    /// Whether the next operator takes a condition from the flags.
+    pub(crate) fn wants_flags(&mut self) -> bool {
+        let hints = &self.look.hints;
+        self.hint();
+        hints[self.next_hint.min(hints.len())..].iter().take_while(|h| h.0 == self.op).any(|h| h.1 == Hint::Branch)
+    }
+
+    /// Whether the module says that the condition of the current operator is usually true, or usually false.
+    pub(crate) fn branch_hint(&mut self) -> Option<bool> {
+        let at = self.offset - self.body_start;
+        while self.branch_hints.first().is_some_and(|hint| hint.offset < at) {
+            self.branch_hints = &self.branch_hints[1..];
+        }
+        self.branch_hints.first().filter(|hint| hint.offset == at).map(|hint| hint.likely)
+    }
+
+    /// Whether the block or loop that begins has no values, and nothing branches to it.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let idle = &self.look.idle;
+        while idle.get(self.next_idle).is_some_and(|start| *start < self.op) {
+            self.next_idle += 1;
+        }
+        idle.get(self.next_idle) == Some(&self.op)
+    }
+
+    /// Whether the end of the block that begins is the end of the function.
+    pub(crate) fn is_tail_block(&self) -> bool {
+        self.look.tail_blocks.binary_search(&self.op).is_ok()
+    }
+
+    /// The position of the loop that begins among those that the first look saw.
+    pub(crate) fn loop_index(&mut self) -> usize {
+        while self.look.loops[self.next_loop].start_op < self.op {
+            self.next_loop += 1;
+        }
+        self.next_loop
+    }
+}

@@ -1,0 +1,261 @@
+//! The pass over a function's body: validation with the first look, then one operator after the other.
+
+use super::cursor::Cursor;
+use super::declared::Declared;
+use super::flow::Flow;
+use super::frame::Frame;
+use super::options::CompileEnv;
+use super::parts::Compiler;
+use super::tables::{Finished, Tables};
+use super::values::{BodyLocal, Values};
+use super::visitor::val_type;
+use crate::abi::{CallLayout, CompiledFunction, FRAME_BYTES_UNCOMPARED};
+use crate::asm::{Assembler, Section};
+use crate::budget::{OPERATORS_PER_COUNT, Share};
+use crate::error::{CompileError, invalid};
+use crate::first_look::{FirstLook, frame_too_large};
+use crate::operators::Facts;
+use heapwood_gc_abi::Narrow;
+use heapwood_module::{FuncBodyJob, FuncType, ValType, limits};
+use smallvec::SmallVec;
+use std::ops::Range;
+use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
+
+/// Bytes of a body up to which the validator's buffers are kept for the next one.
+const KEPT_VALIDATOR_BODY_MAX: usize = 1 << 20;
+
+/// Buffers reused from function to function.
+#[derive(Default)]
+pub struct Scratch {
+    look: FirstLook,
+    validator: Option<FuncValidatorAllocations>,
+    asm: Assembler,
+    values: Values,
+    tables: Tables,
+    flow: Flow,
+    /// What these buffers count in the budget of the module that is compiled.
+    share: Share,
+}
+
+/// Validates and compiles one function body; `defined_index` counts from the first defined function.
+///
+/// # Errors
+/// The body is invalid, or uses what this version cannot compile.
+pub fn compile_function(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    job: FuncBodyJob,
+    scratch: &mut Scratch,
+) -> Result<CompiledFunction, CompileError> {
+    let type_index = env.info.functions[(env.info.imported_functions + defined_index) as usize];
+    let signature = env.info.types.func(type_index);
+    let range = job.range.clone();
+    let allocations = scratch.validator.take().unwrap_or_default();
+    let (look, share) = (&mut scratch.look, &mut scratch.share);
+    let held = scratch.asm.bytes();
+    let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
+    let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
+    let allocations = look.run(env.info, signature.params.len(), job, allocations, declare, count)?;
+    if range.len() <= KEPT_VALIDATOR_BODY_MAX {
+        scratch.validator = Some(allocations);
+    }
+    let mut frame_is_large = false;
+    loop {
+        let (function, verdict) = compile_looked_at(env, defined_index, &range, signature, frame_is_large, scratch)?;
+        match verdict {
+            Verdict::Complete => {
+                env.budget.take(function.bytes() as u64)?;
+                return Ok(function);
+            }
+            Verdict::MissesFrame => {
+                debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
+                scratch.look.early_exit = None;
+            }
+            Verdict::LargeFrame => {
+                debug_assert!(!frame_is_large, "a large frame is compared");
+                frame_is_large = true;
+            }
+        }
+    }
+}
+
+/// Whether what the second pass emitted can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Complete,
+    /// Code needs a frame where the first look saw no need for one.
+    MissesFrame,
+    /// The frame turned out larger than what is taken without a comparison.
+    LargeFrame,
+}
+
+/// The second pass.
+fn compile_looked_at(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    range: &Range<usize>,
+    signature: &FuncType,
+    frame_is_large: bool,
+    scratch: &mut Scratch,
+) -> Result<(CompiledFunction, Verdict), CompileError> {
+    scratch.asm.reset();
+    let body = &env.info.bytes[range.clone()];
+    let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
+    let locals = read_locals(&mut reader).map_err(invalid)?;
+    let hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
+    let Scratch { look, asm, values, tables, flow, share, .. } = scratch;
+    let types = signature.params.iter().copied();
+    let types = types.chain(locals.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize)));
+    let mut compiler = Compiler {
+        env: *env,
+        info: env.info,
+        results: &signature.results,
+        layout: CallLayout::new(&signature.params, &signature.results),
+        cursor: Cursor::new(look, hints, range.start.narrow()),
+        values: std::mem::take(values),
+        flow: std::mem::take(flow),
+        frame: Frame::new(look, types.clone()),
+        asm,
+        tables: std::mem::take(tables),
+        error: None,
+    };
+    compiler.open_function(signature, &locals, types);
+    if frame_is_large {
+        compiler.frame.compare();
+    }
+    compiler.enter_function();
+    compiler.compile_operators(reader, range.end, share)?;
+    if compiler.frame_bytes() > limits::FRAME_BYTES_MAX {
+        return Err(invalid(frame_too_large(range.start)));
+    }
+    let verdict = compiler.verdict();
+    let function = compiler.finish();
+    (*values, *tables, *flow) = (compiler.values, compiler.tables, compiler.flow);
+    Ok((function, verdict))
+}
+
+/// Declared locals as (count, type).
+type LocalGroups = SmallVec<[(u32, ValType); 16]>;
+
+/// The declared locals.
+fn read_locals(reader: &mut BinaryReader<'_>) -> Result<LocalGroups, wasmparser::BinaryReaderError> {
+    let groups = reader.read_var_u32()?;
+    let mut locals = LocalGroups::new();
+    for _ in 0..groups {
+        let count = reader.read_var_u32()?;
+        let ty: wasmparser::ValType = reader.read()?;
+        locals.push((count, val_type(ty)));
+    }
+    Ok(locals)
+}
+
+impl<'a> Compiler<'a> {
+    /// Lays out the frame's slots, and opens the function's scope with the parameters where they arrive.
+    fn open_function(&mut self, signature: &FuncType, groups: &LocalGroups, types: impl Iterator<Item = ValType>) {
+        let look = self.cursor.look();
+        let ref_params: usize = signature.params.iter().filter(|ty| ty.is_ref()).count();
+        let ref_locals: u32 = groups.iter().filter(|group| group.1.is_ref()).map(|group| group.0).sum();
+        let saves_context = look.has_calls || look.has_cold_calls;
+        let refs = ref_params.narrow::<u32>() + ref_locals;
+        let few_registers = self.env.options.few_registers;
+        self.values.begin(self.frame.saved_bytes(), refs, look.height_max, saves_context, few_registers);
+        for (ty, place) in signature.params.iter().zip(&self.layout.params) {
+            self.values.push_arrived(*ty, *place);
+        }
+        let known = look.last_use.iter().zip(&look.weight);
+        let locals =
+            types.zip(known).map(|(ty, (last_use, weight))| BodyLocal { ty, last_use: *last_use, weight: *weight });
+        self.values.open_scope(self.asm, signature.params.len(), locals);
+        if self.values.slot_bytes() > FRAME_BYTES_UNCOMPARED {
+            self.frame.compare();
+        }
+    }
+
+    /// Compiles the operators of a body, up to its `end`. Nothing but the cursor knows which body it is: one that is
+    /// compiled inside of another has a cursor, a scope and a control frame of its own, and a call of this function.
+    fn compile_operators(
+        &mut self,
+        mut reader: BinaryReader<'a>,
+        end: usize,
+        share: &mut Share,
+    ) -> Result<(), CompileError> {
+        let bytes = &self.info.bytes;
+        let checks = cfg!(debug_assertions) || self.env.options.debug_checks;
+        // The body's own frame: behind its end nothing follows.
+        let own = self.flow.top();
+        let mut countdown = OPERATORS_PER_COUNT;
+        while !reader.eof() {
+            self.cursor.come_to(reader.original_position().narrow());
+            self.values.begin_operator(self.cursor.op());
+            if self.env.options.source_map {
+                self.tables.note_source(self.asm, self.cursor.offset());
+            }
+            if !self.values.is_framed() && self.cursor.is_behind_early_exit() {
+                self.need_frame();
+            }
+            reader.visit_operator(&mut Declared(self)).map_err(invalid)?;
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
+            self.end_operator();
+            if checks {
+                self.check_operator();
+            }
+            countdown -= 1;
+            if countdown == 0 {
+                countdown = OPERATORS_PER_COUNT;
+                self.tell_bytes(share)?;
+            }
+            self.cursor.step();
+            if self.flow.is_unreachable() && self.flow.is_open(own) {
+                let offset = self.cursor.skip_dead() as usize;
+                reader = BinaryReader::new_features(&bytes[offset..end], offset, WasmFeatures::all());
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn end_operator(&mut self) {
+        self.values.end_instruction();
+        if !self.flow.is_unreachable() {
+            self.values.bound_open_operands(self.asm);
+        }
+    }
+
+    /// The compiler checks its state, and the code itself if it is told to.
+    fn check_operator(&mut self) {
+        self.check_state();
+        if self.env.options.debug_checks {
+            self.with_facts(Facts::GUEST_CHECKS, Self::emit_guest_checks);
+        }
+    }
+
+    /// Tells the budget what is held, together with what the first look left.
+    fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
+        self.check_size()?;
+        let parts = self.asm.bytes() + self.values.bytes() + self.flow.bytes() + self.tables.bytes();
+        Ok(self.env.budget.hold(share, self.cursor.look().bytes() + parts)?)
+    }
+
+    fn verdict(&self) -> Verdict {
+        match () {
+            () if self.values.misses_frame() => Verdict::MissesFrame,
+            () if self.frame.is_too_large(self.values.slot_bytes()) => Verdict::LargeFrame,
+            () => Verdict::Complete,
+        }
+    }
+
+    /// Resolves positions and hands over the function; the parts are ready for the next one.
+    fn finish(&mut self) -> CompiledFunction {
+        self.values.place_copies(self.asm);
+        self.tables.place_traps(self.asm);
+        let record = self.frame_record();
+        let (code, starts) = self.asm.finish();
+        let Finished { relocations, safe_points, traps, source_map } = self.tables.finish(starts);
+        self.values.finish();
+        self.flow.finish();
+        let cold_start = starts.of(Section::Unlikely);
+        CompiledFunction { code, relocations, safe_points, traps, record, source_map, cold_start }
+    }
+}

@@ -1,0 +1,183 @@
+//! Tables: what the compiler tells the runtime about the code besides its bytes, while positions are not final yet.
+
+use crate::abi::{Relocation, RelocationTarget, SafePoint, TrapKind, TrapSite};
+use crate::asm::{Assembler, Label, Position, Section, Starts};
+use crate::budget::list_bytes;
+use heapwood_gc_abi::Narrow;
+
+/// Relocations, safe points, traps, landing pads and the source map of the function that is being compiled.
+#[derive(Default)]
+pub(crate) struct Tables {
+    relocations: Vec<(Position, RelocationTarget)>,
+    safe_points: Vec<PendingSafePoint>,
+    traps: Vec<PendingTrap>,
+    trap_labels: Vec<TrapLabel>,
+    pads: Vec<Pad>,
+    source_map: Vec<(Position, u32)>,
+}
+
+/// A safe point whose position is not final yet.
+struct PendingSafePoint {
+    at: Position,
+    handler: Option<u32>,
+    point: SafePoint,
+}
+
+/// A trap site whose position is not final yet.
+struct PendingTrap {
+    at: Position,
+    kind: TrapKind,
+    frameless: bool,
+    wasm_offset: u32,
+}
+
+/// A `ud2` of the cold section, shared by what traps alike.
+struct TrapLabel {
+    kind: TrapKind,
+    wasm_offset: u32,
+    framed: bool,
+    label: Label,
+}
+
+/// A landing pad: where it is, and whether any call can reach it.
+struct Pad {
+    label: Label,
+    at: Option<Position>,
+    used: bool,
+    /// An inner pad passes on to it.
+    jumped_to: bool,
+}
+
+/// The finished tables. All but the relocations ascend.
+pub(crate) struct Finished {
+    pub(crate) relocations: Vec<Relocation>,
+    pub(crate) safe_points: Vec<SafePoint>,
+    pub(crate) traps: Vec<TrapSite>,
+    pub(crate) source_map: Vec<(u32, u32)>,
+}
+
+impl Tables {
+    // ---- relocations and the source map
+
+    /// Notes a relocation of the 4 bytes just written.
+    pub(crate) fn relocate(&mut self, asm: &Assembler, target: RelocationTarget) {
+        self.relocations.push((asm.position().minus(4), target));
+    }
+
+    /// The code written next is that of the operator at an offset in the module's bytes.
+    pub(crate) fn note_source(&mut self, asm: &Assembler, wasm_offset: u32) {
+        self.source_map.push((asm.position(), wasm_offset));
+    }
+
+    // ---- traps
+
+    /// Notes that the instruction written next may fault.
+    pub(crate) fn trap_site(&mut self, asm: &Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) {
+        self.traps.push(PendingTrap { at: asm.position(), kind, frameless: !framed, wasm_offset });
+    }
+
+    /// A label at which the guest traps; its `ud2` is placed behind all other code.
+    pub(crate) fn trap_label(&mut self, asm: &mut Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) -> Label {
+        let key = (kind, wasm_offset, framed);
+        let is_key = |known: &&TrapLabel| (known.kind, known.wasm_offset, known.framed) == key;
+        if let Some(known) = self.trap_labels.iter().rev().take(4).find(is_key) {
+            return known.label;
+        }
+        let label = asm.new_label();
+        self.trap_labels.push(TrapLabel { kind, wasm_offset, framed, label });
+        label
+    }
+
+    /// Writes the `ud2`s of the labels.
+    pub(crate) fn place_traps(&mut self, asm: &mut Assembler) {
+        asm.switch(Section::Cold);
+        for TrapLabel { kind, wasm_offset, framed, label } in self.trap_labels.drain(..) {
+            asm.bind(label);
+            self.traps.push(PendingTrap { at: asm.position(), kind, frameless: !framed, wasm_offset });
+            asm.ud2();
+        }
+        asm.switch(Section::Hot);
+    }
+
+    // ---- safe points
+
+    /// Notes a safe point at the return address just reached. Exceptions that arrive there go to the pad `handler`.
+    pub(crate) fn safe_point(&mut self, asm: &Assembler, handler: Option<u32>, point: SafePoint) {
+        if let Some(pad) = handler {
+            self.pads[pad as usize].used = true;
+        }
+        self.safe_points.push(PendingSafePoint { at: asm.position(), handler, point });
+    }
+
+    /// Number of safe points so far.
+    pub(crate) fn safe_points(&self) -> usize {
+        self.safe_points.len()
+    }
+
+    // ---- landing pads
+
+    /// A new landing pad.
+    pub(crate) fn new_pad(&mut self, asm: &mut Assembler) -> u32 {
+        self.pads.push(Pad { label: asm.new_label(), at: None, used: false, jumped_to: false });
+        (self.pads.len() - 1).narrow()
+    }
+
+    /// Whether a call or another pad comes to the pad.
+    pub(crate) fn pad_is_used(&self, pad: u32) -> bool {
+        self.pads[pad as usize].used
+    }
+
+    /// Whether another pad comes to the pad.
+    pub(crate) fn pad_is_jumped_to(&self, pad: u32) -> bool {
+        self.pads[pad as usize].jumped_to
+    }
+
+    /// The pad's code begins here.
+    pub(crate) fn place_pad(&mut self, asm: &mut Assembler, pad: u32) {
+        let pad = &mut self.pads[pad as usize];
+        pad.at = Some(asm.position());
+        asm.bind(pad.label);
+    }
+
+    /// Jumps from a pad to another one.
+    pub(crate) fn jump_to_pad(&mut self, asm: &mut Assembler, pad: u32) {
+        let pad = &mut self.pads[pad as usize];
+        (pad.used, pad.jumped_to) = (true, true);
+        asm.jmp(pad.label);
+    }
+
+    // ---- the end
+
+    /// Resolves positions and empties the lists.
+    pub(crate) fn finish(&mut self, starts: Starts) -> Finished {
+        debug_assert!(self.trap_labels.is_empty(), "traps are placed before positions are final");
+        let place = |at: Position| at.resolve(starts);
+        let pads = &self.pads;
+        let resolved = |pending: PendingSafePoint| {
+            let pad = pending.handler.and_then(|pad| pads[pad as usize].at);
+            let handler = pad.map_or(SafePoint::NO_HANDLER, place);
+            SafePoint { pc: place(pending.at), handler, ..pending.point }
+        };
+        let mut safe_points: Vec<SafePoint> = self.safe_points.drain(..).map(resolved).collect();
+        safe_points.sort_by_key(|point| point.pc);
+        let site =
+            |PendingTrap { at, kind, frameless, wasm_offset }| TrapSite { pc: place(at), kind, frameless, wasm_offset };
+        let mut traps: Vec<TrapSite> = self.traps.drain(..).map(site).collect();
+        traps.sort_by_key(|trap| trap.pc);
+        let mut source_map: Vec<(u32, u32)> = self.source_map.drain(..).map(|s| (place(s.0), s.1)).collect();
+        source_map.sort_unstable();
+        let relocations = self.relocations.drain(..).map(|r| Relocation { offset: place(r.0), target: r.1 }).collect();
+        self.pads.clear();
+        Finished { relocations, safe_points, traps, source_map }
+    }
+
+    /// Bytes of the lists.
+    pub(crate) fn bytes(&self) -> usize {
+        list_bytes(&self.relocations)
+            + list_bytes(&self.safe_points)
+            + list_bytes(&self.traps)
+            + list_bytes(&self.trap_labels)
+            + list_bytes(&self.pads)
+            + list_bytes(&self.source_map)
+    }
+}

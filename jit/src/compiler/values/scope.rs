@@ -1,0 +1,262 @@
+//! Scopes: the locals of the body that is being compiled, and of those around it.
+//!
+//! A function is a scope whose parameters are operands where its caller left them. A body that is compiled inside of
+//! another one is a scope as well: its parameters are the operands of the call, wherever they are by then. A scope has
+//! its own numbers of locals and operators; those of the scopes around it stay as they are until it is closed.
+
+use super::Values;
+use super::place::{Loc, Local, Operand, Place};
+use super::registers::{Owner, Reg, bits};
+use super::slots::Slots;
+use crate::abi;
+use crate::asm::Assembler;
+use heapwood_gc_abi::Narrow;
+use heapwood_module::ValType;
+use smallvec::SmallVec;
+
+/// A body that is being compiled, with its own numbers of locals and operators.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Scope {
+    /// Its local 0 among the locals of all scopes.
+    first: u32,
+    /// The operator that is being compiled.
+    now: u32,
+    /// Operands of the scopes around it.
+    height: usize,
+    /// Locals that the loops around it pin.
+    pins: usize,
+}
+
+/// What is known of a local before its body is compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLocal {
+    pub(crate) ty: ValType,
+    /// The last operator that may read it, or 0.
+    pub(crate) last_use: u32,
+    /// Reads and writes, weighted by loop depth.
+    pub(crate) weight: u32,
+}
+
+impl Values {
+    /// Makes ready for a function: its slots lie below `saves` bytes of saved registers, with homes for `ref_locals`
+    /// locals (of all its scopes) that are references, and for operands up to `height_max`. With `few_registers`
+    /// instructions get no registers that loops may pin.
+    pub(crate) fn begin(
+        &mut self,
+        saves: u32,
+        ref_locals: u32,
+        height_max: u32,
+        saves_context: bool,
+        few_registers: bool,
+    ) {
+        debug_assert!(self.locals.is_empty() && self.stack.is_empty(), "the scopes of the last function are closed");
+        self.slots = Slots::new(saves, ref_locals, height_max, saves_context);
+        self.context_valid = true;
+        self.few_registers = few_registers;
+    }
+
+    /// Pushes a parameter of the function where its caller left it.
+    pub(crate) fn push_arrived(&mut self, ty: ValType, place: abi::Place) {
+        match place {
+            abi::Place::Gpr(gpr) => self.push_reg(ty, Reg::gpr(gpr)),
+            abi::Place::Xmm(xmm) => self.push_reg(ty, Reg::xmm(xmm)),
+            abi::Place::Stack(at) => self.push_operand(ty, Place::Caller(at)),
+        }
+    }
+
+    /// Opens the scope of a body whose first locals are the top `params` operands: it takes them over. The others are
+    /// in their homes, which nobody has written yet. A reference that arrived on the stack reaches its home with the
+    /// frame.
+    pub(crate) fn open_scope(&mut self, asm: &mut Assembler, params: usize, locals: impl Iterator<Item = BodyLocal>) {
+        let height = self.stack.len() - params;
+        self.settle_aliases(asm, height, self.stack.len());
+        let scope = Scope { first: self.locals.len().narrow(), now: 0, height, pins: self.loop_pins.len() };
+        for (index, BodyLocal { ty, last_use, weight }) in locals.enumerate() {
+            let argument = self.stack.get(height + index).map(|operand| operand.place);
+            let home = match argument {
+                Some(Place::Caller(at)) if !ty.is_ref() => 16 + at.narrow::<i32>(),
+                _ => self.slots.home(ty),
+            };
+            let loc = argument.map_or(Loc::Slot, |place| self.take_argument(asm, height + index, place, home));
+            self.locals.push(Local { ty, home, loc, aliases: 0, last_use, weight, is_stored: false, pinned: false });
+        }
+        self.stack.truncate(height);
+        self.closed = self.closed.min(height);
+        self.outer.push(std::mem::replace(&mut self.scope, scope));
+    }
+
+    /// The operand at `height` becomes the next local, whose home is at an offset from rbp.
+    fn take_argument(&mut self, asm: &mut Assembler, height: usize, place: Place, home: i32) -> Loc {
+        let (ty, local) = (self.stack[height].ty, self.locals.len().narrow());
+        match place {
+            Place::Reg(reg) => {
+                self.regs.set(reg, Owner::Local(local), ty.is_ref());
+                Loc::Reg { reg, dirty: true }
+            }
+            Place::Const(bits) => {
+                self.const_locals.push(local);
+                Loc::Const(bits)
+            }
+            Place::Slot => {
+                let slot = self.operand_mem(height);
+                asm.copy_memory(ty, self.in_frame(home), slot);
+                Loc::Slot
+            }
+            Place::Caller(_) => Loc::Slot,
+            Place::Alias(_) | Place::Direct(_) | Place::Flags(_) => unreachable!("an argument is a value of its own"),
+        }
+    }
+
+    /// Homes of reference parameters that arrive on the stack, each with the place of its parameter.
+    pub(crate) fn stack_ref_homes(&self, places: &[abi::Place]) -> SmallVec<[(i32, u32); 4]> {
+        let params = places.iter().zip(&self.locals);
+        params
+            .filter_map(|(place, local)| match place {
+                abi::Place::Stack(at) if local.ty.is_ref() => Some((local.home, *at)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Home and size of a local that lies in a slot and holds no reference: none for others.
+    pub(crate) fn plain_home(&self, local: u32) -> Option<(i32, u32)> {
+        let info = &self.locals[local as usize];
+        let bytes = if info.ty == ValType::V128 { 16 } else { 8 };
+        (!info.ty.is_ref() && !info.pinned).then_some((info.home, bytes))
+    }
+
+    /// Closes the innermost scope: its locals are gone, and the operands that are left of its body.
+    pub(crate) fn close_scope(&mut self) {
+        let Scope { first, height, pins, .. } = self.scope;
+        for Operand { place, .. } in self.stack.drain(height..) {
+            match place {
+                Place::Alias(local) => self.locals[local as usize].aliases -= 1,
+                Place::Reg(reg) => self.regs.free(reg),
+                _ => {}
+            }
+        }
+        self.closed = self.closed.min(height);
+        for reg in bits(self.regs.locals) {
+            if self.regs.local(reg) >= first {
+                self.regs.free(reg);
+            }
+        }
+        self.const_locals.retain(|local| *local < first);
+        self.loop_pins.truncate(pins);
+        self.locals.truncate(first as usize);
+        self.scope = self.outer.pop().expect("a scope is open");
+    }
+
+    /// Forgets what the function that is complete left.
+    pub(crate) fn finish(&mut self) {
+        self.close_scope();
+        debug_assert!(self.outer.is_empty(), "the function's scope is the last one");
+        self.regs = Default::default();
+        self.copies.clear();
+        self.kept_bytes = 0;
+    }
+
+    /// The operator of the innermost scope that is compiled next: what is read by it, or after it, is live.
+    #[inline]
+    pub(crate) fn begin_operator(&mut self, op: u32) {
+        self.scope.now = op;
+    }
+
+    /// The local of the innermost scope among all.
+    #[inline]
+    pub(super) fn local_of(&self, index: u32) -> u32 {
+        self.scope.first + index
+    }
+
+    /// The operator that the local's scope has come to.
+    #[inline]
+    fn now_of(&self, local: u32) -> u32 {
+        if local >= self.scope.first {
+            return self.scope.now;
+        }
+        let scope = self.outer.iter().rev().find(|scope| local >= scope.first);
+        scope.expect("each local is of a scope").now
+    }
+
+    /// Whether the local may be read after the current operator.
+    #[inline]
+    pub(super) fn is_read_later(&self, local: u32) -> bool {
+        self.locals[local as usize].last_use > self.now_of(local)
+    }
+
+    /// Whether the local may be read at or after the current operator.
+    #[inline]
+    pub(super) fn is_live(&self, local: u32) -> bool {
+        self.is_read_later(local) || self.locals[local as usize].aliases > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::place::At;
+    use super::*;
+    use crate::abi::{CallLayout, Gpr};
+    use heapwood_module::ValType::{I32, I64};
+
+    fn unused(ty: ValType) -> BodyLocal {
+        BodyLocal { ty, last_use: 9, weight: 1 }
+    }
+
+    /// A function of two parameters, whose scope is open.
+    fn function(asm: &mut Assembler) -> Values {
+        let mut values = Values::default();
+        values.begin(16, 0, 8, true, false);
+        values.frame_is_set_up();
+        for (ty, place) in [I32, I64].iter().zip(CallLayout::new(&[I32, I64], &[]).params) {
+            values.push_arrived(*ty, place);
+        }
+        values.open_scope(asm, 2, [I32, I64, I32].map(unused).into_iter());
+        values
+    }
+
+    #[test]
+    fn parameters_are_operands_where_the_caller_left_them() {
+        let mut values = function(&mut Assembler::default());
+        assert_eq!(values.height(), 0);
+        values.local_get(1);
+        assert_eq!(values.pop().at, At::Local(Reg::gpr(Gpr::RDX), 1));
+        values.local_get(2);
+        assert_eq!(values.pop().at, At::Home(2), "a declared local is in its home");
+        values.end_instruction();
+        values.check(0);
+        values.finish();
+        assert!(values.locals.is_empty() && values.outer.is_empty());
+    }
+
+    /// The arguments of an inner scope stay where they are; its locals and operators have numbers of their own.
+    #[test]
+    fn a_scope_inside_of_another_takes_its_arguments_over() {
+        let asm = &mut Assembler::default();
+        let mut values = function(asm);
+        values.begin_operator(5);
+        let reg = values.take(asm, false);
+        values.push_reg(I32, reg);
+        values.push_const(I32, 7);
+        values.local_get(0);
+        values.end_instruction();
+        values.open_scope(asm, 3, [I32, I32, I32, I64].map(unused).into_iter());
+        values.check(0);
+        assert_eq!(values.height(), 0);
+        values.local_get(0);
+        assert_eq!(values.pop().at, At::Local(reg, 3), "local 0 of the scope is the first argument");
+        values.local_get(1);
+        assert_eq!(values.pop().constant(), Some(7));
+        values.local_get(2);
+        assert!(matches!(values.pop().at, At::Local(copy, 5) if copy != Reg::gpr(Gpr::RAX)), "an alias is copied");
+        values.begin_operator(8);
+        assert!(values.is_live(0) && values.is_live(3), "each is read up to operator 9 of its own body");
+        values.begin_operator(9);
+        assert!(values.is_live(0) && !values.is_live(3), "the body around it is still at operator 5");
+        values.end_instruction();
+        values.close_scope();
+        values.check(5);
+        assert!(values.is_live(0));
+        values.local_get(0);
+        assert_eq!(values.pop().at, At::Local(Reg::gpr(Gpr::RAX), 0), "the outer scope's locals are as they were");
+    }
+}

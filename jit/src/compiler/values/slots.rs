@@ -1,0 +1,171 @@
+//! Slots: where locals and operands lie in the frame, and whether there is a frame. See `abi` for the picture.
+
+use super::Values;
+use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
+use crate::asm::{Assembler, Mem, Width};
+use heapwood_gc_abi::Narrow;
+use heapwood_module::ValType;
+use std::cell::Cell;
+
+/// Where the slots of a frame lie.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Reference slot i lies at `rbp - ref_base + 4 * i`.
+    ref_base: u32,
+    /// Reference slots that are homes of locals.
+    ref_locals: u32,
+    /// Homes handed out of these.
+    ref_homes: u32,
+    /// Lowest byte in use, below rbp.
+    low: u32,
+    height_max: u32,
+    plain_temps: Option<u32>,
+    vector_temps: Option<u32>,
+    /// The context is in the frame, so that it can be read again after a call.
+    saves_context: bool,
+    /// The frame is set up.
+    framed: bool,
+    /// Code needs the frame where there is none.
+    misses_frame: Cell<bool>,
+}
+
+impl Slots {
+    /// Slots below `saves` bytes of saved registers: so many homes of reference locals, and operands up to a height.
+    pub(super) fn new(saves: u32, ref_locals: u32, height_max: u32, saves_context: bool) -> Slots {
+        let ref_base = (saves + 4 * (ref_locals + height_max)).next_multiple_of(8);
+        Slots { ref_base, ref_locals, low: ref_base, height_max, saves_context, ..Slots::default() }
+    }
+
+    /// A home for a local of this type, as an offset from rbp.
+    pub(super) fn home(&mut self, ty: ValType) -> i32 {
+        if ty.is_ref() {
+            debug_assert!(self.ref_homes < self.ref_locals, "more reference locals than were announced");
+            self.ref_homes += 1;
+            return self.ref_slot(self.ref_homes - 1);
+        }
+        self.low += if ty == ValType::V128 { 16 } else { 8 };
+        -self.low.narrow::<i32>()
+    }
+
+    /// Offset from rbp of reference slot `index`.
+    fn ref_slot(&self, index: u32) -> i32 {
+        (4 * index).narrow::<i32>() - self.ref_base.narrow::<i32>()
+    }
+
+    /// Offset from rbp of the slot of the `index`-th plain operand; its area is made when first needed.
+    fn plain_temp(&mut self, index: usize, vector: bool) -> i32 {
+        let bytes = if vector { 16 } else { 8 };
+        let area = if vector { &mut self.vector_temps } else { &mut self.plain_temps };
+        let base = *area.get_or_insert_with(|| {
+            self.low += self.height_max * bytes;
+            self.low
+        });
+        (index * bytes as usize).narrow::<i32>() - base.narrow::<i32>()
+    }
+
+    /// The slot of the operand at `height` (offset from rbp).
+    pub(super) fn operand(&mut self, height: usize, ty: ValType, refs_below: u32) -> i32 {
+        if ty.is_ref() {
+            self.ref_slot(self.ref_locals + refs_below)
+        } else {
+            self.plain_temp(height - refs_below as usize, ty == ValType::V128)
+        }
+    }
+
+    /// A place in the frame. Without a frame the code is worthless: the function is compiled again, with one.
+    pub(super) fn in_frame(&self, at: i32) -> Mem {
+        if !self.framed {
+            self.misses_frame.set(true);
+        }
+        Mem::base(Gpr::RBP, at)
+    }
+
+    pub(super) fn is_framed(&self) -> bool {
+        self.framed
+    }
+
+    pub(super) fn set_framed(&mut self, framed: bool) {
+        self.framed = framed;
+    }
+
+    pub(super) fn saves_context(&self) -> bool {
+        self.saves_context
+    }
+
+    pub(super) fn ref_locals(&self) -> u32 {
+        self.ref_locals
+    }
+}
+
+impl Values {
+    /// The frame is set up.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.slots.is_framed()
+    }
+
+    /// From here on there is a frame.
+    pub(crate) fn frame_is_set_up(&mut self) {
+        self.slots.set_framed(true);
+    }
+
+    /// Whether the code needs a frame where there is none.
+    pub(crate) fn misses_frame(&self) -> bool {
+        self.slots.misses_frame.get()
+    }
+
+    /// A place in the frame. Without a frame the code is worthless: the function is compiled again, with one.
+    pub(crate) fn in_frame(&self, at: i32) -> Mem {
+        self.slots.in_frame(at)
+    }
+
+    /// Bytes from rbp down to the lowest slot.
+    pub(crate) fn slot_bytes(&self) -> u32 {
+        self.slots.low
+    }
+
+    /// Reference slot i lies at `rbp - ref_base + 4 * i`.
+    pub(crate) fn ref_base(&self) -> u32 {
+        self.slots.ref_base
+    }
+
+    /// Reference slots that are homes of locals: they come first.
+    pub(crate) fn ref_locals(&self) -> u32 {
+        self.slots.ref_locals
+    }
+
+    /// Offset from rbp of the first reference slot.
+    pub(crate) fn first_ref_slot(&self) -> i32 {
+        self.slots.ref_slot(0)
+    }
+
+    // ---- the context
+
+    /// A function that calls nothing never reloads its context.
+    pub(crate) fn saves_context(&self) -> bool {
+        self.slots.saves_context()
+    }
+
+    /// The context in r14.
+    pub(crate) fn need_context(&mut self, asm: &mut Assembler) {
+        if !self.context_valid {
+            assert!(self.saves_context() || !self.is_framed(), "the context is read from where nobody saved it");
+            self.load_context(asm);
+            self.context_valid = true;
+        }
+    }
+
+    /// Loads r14, whatever it holds: out of line code does not know.
+    pub(crate) fn load_context(&self, asm: &mut Assembler) {
+        asm.load(Width::W64, CONTEXT, self.saved_context());
+    }
+
+    /// Where the frame has the context.
+    pub(crate) fn saved_context(&self) -> Mem {
+        self.in_frame(FRAME_CONTEXT)
+    }
+
+    /// r14 holds something else from here on, or will after a call that a loop makes.
+    pub(crate) fn forget_context(&mut self) {
+        self.context_valid = false;
+    }
+}

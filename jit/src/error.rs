@@ -1,0 +1,46 @@
+//! Why a function was not compiled.
+
+use crate::budget::{BudgetExceeded, CODE_BYTES_MAX, TooManyLocals};
+use heapwood_module::ModuleError;
+
+/// Why a function was not compiled.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The body is malformed or invalid.
+    #[error("{message} (at offset {offset:#x})")]
+    Invalid {
+        /// Offset in the module's bytes.
+        offset: usize,
+        /// The validator's reason.
+        message: String,
+    },
+    /// A valid instruction that this version cannot compile.
+    #[error("{what} is not supported yet (at offset {offset:#x})")]
+    Unsupported {
+        /// Offset in the module's bytes.
+        offset: usize,
+        /// Name of the instruction or feature.
+        what: String,
+    },
+    /// Compiling the module takes more memory than it may.
+    #[error("compiling takes {} bytes of code and working memory: the budget has {}", .0.used, .0.limit)]
+    Budget(BudgetExceeded),
+    /// The functions of the module declare too many locals together.
+    #[error("the functions declare more than {} locals together", .0.max)]
+    Locals(TooManyLocals),
+    /// The machine code of one function is too large.
+    #[error("a function has more than {CODE_BYTES_MAX} bytes of machine code")]
+    Code,
+}
+
+impl From<BudgetExceeded> for CompileError {
+    fn from(exceeded: BudgetExceeded) -> CompileError {
+        CompileError::Budget(exceeded)
+    }
+}
+
+/// The error for a body that is malformed or invalid.
+pub(crate) fn invalid(error: impl Into<ModuleError>) -> CompileError {
+    let ModuleError { offset, message, .. } = error.into();
+    CompileError::Invalid { offset: offset.unwrap_or(0), message }
+}
