@@ -21,66 +21,35 @@
 //! no object moves that a root references: a root that is written tells [`Heap::root_written`], unless the next minor
 //! is shown it. Each method that takes one may collect and move objects; no other does.
 
-mod access;
-mod alloc;
-mod barrier;
-mod batch;
-mod blocks;
-mod cell_list;
-mod charge;
-mod collect;
-mod config;
-mod cycle;
-mod ephemeron;
-mod evacuate;
-mod event;
+mod checks;
+mod embedder;
+mod evacuation;
 mod heap;
 mod helper;
-mod holes;
-#[cfg(feature = "test-hooks")]
-mod hooks;
-mod host_cells;
-mod immortal;
-mod lending;
-mod loan;
-mod log;
-mod mark;
+mod major;
 mod minor;
-mod move_trace;
-mod nursery;
-mod old;
-mod policy;
 mod raw;
-mod recorded;
-mod relocate;
-mod roots;
-mod sampling;
 mod snapshot;
-mod spans;
-mod sparse;
-mod stats;
-mod stress;
-mod sweep;
-mod sync;
-mod types;
-mod verify;
-mod waiting;
-mod weak_cells;
+mod spaces;
+mod telemetry;
+mod weak;
 
-pub use charge::Refused;
-pub use config::{
-    Collector, Exhausted, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, HeapError, NURSERY_BYTES_MAX,
-    NURSERY_BYTES_MIN,
+pub use embedder::config::{
+    Collector, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, NURSERY_BYTES_MAX, NURSERY_BYTES_MIN,
 };
-pub use event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
-pub use heap::{GcListener, Heap, HelperListener};
+pub use embedder::errors::{Exhausted, HeapError, Refused};
+pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
+pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
+#[cfg(feature = "test-hooks")]
+pub use evacuation::recorded::Noticed;
+pub use heap::Heap;
 pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]
-pub use hooks::{HELPER_DELAY_MS, Noticed};
-pub use log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
+pub use major::HELPER_DELAY_MS;
+pub use minor::log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::BackingError;
 pub use raw::types::TypeInfo;
-pub use roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};
-pub use stats::{HeapStats, Histogram};
-pub use types::{TypeDefinition, TypeTable, TypeTableFull};
+pub use telemetry::event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
+pub use telemetry::stats::{HeapStats, Histogram};
+pub use telemetry::{GcListener, HelperListener};

@@ -1,6 +1,6 @@
 //! Handles that do not keep objects alive, and values that live as long as another object does.
 //!
-//! Behind each is a cell of the heap that the host owns: a weak cell or an ephemeron (`gc/src/weak_cells.rs`).
+//! Behind each is a cell of the heap that the host owns: a weak cell or an ephemeron (`gc/src/weak/weak_cells.rs`).
 
 use crate::error::Result;
 use crate::roots::{Root, Rooted};

@@ -10,12 +10,12 @@ use heapwood_vm::*;
 
 /// Fields of a slice.
 const SLICE: u64 = 500;
-/// References that a slice hands over at once to a helper (`gc/src/loan.rs`).
+/// References that a slice hands over at once to a helper (`gc/src/major/loan.rs`).
 const DELIVERED_AT_ONCE: u64 = 16_384;
 /// Nodes of the list that the programs look at, and objects that the host names.
 const NODES: i32 = 100_000;
 const NAMED: usize = 2_000;
-/// References that may wait unmarked (`gc/src/cycle.rs`); beyond, each object waits once.
+/// References that may wait unmarked (`gc/src/major/marking.rs`); beyond, each object waits once.
 const SHADED_UNMARKED_MAX: usize = 64 << 10;
 
 const IMPORTS: &str = r#"

@@ -1,8 +1,8 @@
 //! The block table: what is known of each block of the old area.
 //!
-//! An entry is a handful of atomics that are read and written one by one: a thread that marks asks for epochs and groups,
-//! and looks for overflowed blocks, while the mutator takes others into use. Nobody ever has a Rust reference to an
-//! entry's contents that another thread could write behind its back.
+//! An entry is a handful of atomics that are read and written one by one: a thread that marks asks for epochs and
+//! groups, and looks for overflowed blocks, while the mutator takes others into use. Nobody ever has a Rust reference
+//! to an entry's contents that another thread could write behind its back.
 //!
 //! All accesses are relaxed. What they need of order comes from elsewhere: a block's entry is written before the word
 //! that names an object in it is stored (release), and asked for after that word was loaded (acquire); a whole batch or

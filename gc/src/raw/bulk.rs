@@ -1,8 +1,8 @@
 //! Copies and fills of ranges of the cage, by machine instructions that the compiler knows nothing of.
 //!
 //! Rust's own copies assume that nobody else reads or writes the bytes meanwhile. A thread that marks does read words
-//! that an array copy is writing. So these are made of plain loads and stores of the processor, each word of 4 bytes that
-//! lies at a multiple of 4 whole: a race finds an old or a new word, never a mixture.
+//! that an array copy is writing. So these are made of plain loads and stores of the processor, each word of 4 bytes
+//! that lies at a multiple of 4 whole: a race finds an old or a new word, never a mixture.
 
 #[cfg(not(miri))]
 use std::arch::asm;
@@ -79,8 +79,8 @@ unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Copies 16 bytes from each of two words to each of two others, all loaded before any is stored: in one block, since the
-/// inner loop of a minor lives on it.
+/// Copies 16 bytes from each of two words to each of two others, all loaded before any is stored: in one block, since
+/// the inner loop of a minor lives on it.
 ///
 /// # Safety
 /// As for [`copy`], for 16 bytes from each of the four words on (by their index from `base`).

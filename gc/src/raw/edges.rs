@@ -50,8 +50,9 @@ impl EdgeStack<'_> {
         Some(Edge { slot: edge as u32, young, word: (edge >> 56) as u32 })
     }
 
-    /// Pushes an edge for each of `words` (as in [`heapwood_gc_abi::Descriptor::small_refs`]) that is young in the object
-    /// at `from`, which lies at `to` now; the first one last. False, and nothing is pushed, if the room might not do.
+    /// Pushes an edge for each of `words` (as in [`heapwood_gc_abi::Descriptor::small_refs`]) that is young in the
+    /// object at `from`, which lies at `to` now; the first one last. False, and nothing is pushed, if the room might
+    /// not do.
     #[inline(always)]
     #[must_use]
     pub fn push_young<const WORDS: bool>(&mut self, memory: Memory, from: u32, to: u32, mut words: u64) -> bool {

@@ -1,10 +1,11 @@
 //! Reading and writing the cage, for algorithms: words, marks, chunk states, hot words, entries of tables.
 //!
-//! A [`Memory`] is a few addresses. It is `Copy`, so that inner loops have it in registers, and several threads have one.
-//! Therefore nothing here hands out a Rust reference to what lies in the cage as plain data: each access is one atomic
-//! load or store of a byte or a word (a plain instruction of the processor), or one of the copies of [`super::bulk`]. So
-//! whatever a caller does, with whatever index, it cannot break an assumption of the compiler. What it can do is make a
-//! mess of the guest's own heap; the invariants of the parent module say who may do what for that not to happen.
+//! A [`Memory`] is a few addresses. It is `Copy`, so that inner loops have it in registers, and several threads have
+//! one. Therefore nothing here hands out a Rust reference to what lies in the cage as plain data: each access is one
+//! atomic load or store of a byte or a word (a plain instruction of the processor), or one of the copies of
+//! [`super::bulk`]. So whatever a caller does, with whatever index, it cannot break an assumption of the compiler. What
+//! it can do is make a mess of the guest's own heap; the invariants of the parent module say who may do what for that
+//! not to happen.
 
 use super::block::{Block, BlockEntry};
 use super::bulk;
@@ -89,7 +90,8 @@ impl Memory {
         T::load(self.value_at::<T>(offset))
     }
 
-    /// Writes a value at a byte offset from the base, a multiple of its size or of 4. Panics if no reference reaches it.
+    /// Writes a value at a byte offset from the base, a multiple of its size or of 4. Panics if no reference reaches
+    /// it.
     #[inline(always)]
     pub fn store<T: Plain>(self, offset: u64, value: T) {
         value.store(self.value_at::<T>(offset))
@@ -138,7 +140,8 @@ impl Memory {
     #[inline(always)]
     pub fn descriptor(&self, id: TypeId) -> TypeInfo<'_> {
         let offset = TypeId(id.0 & TypeId::MAX).descriptor_offset();
-        // SAFETY: M4: an id has 24 bits by the mask, so the entry lies in the table, or reaches into the hot words behind.
+        // SAFETY: M4: an id has 24 bits by the mask, so the entry lies in the table, or reaches into the hot words
+        // behind.
         TypeInfo(unsafe { &*self.base.offset(TYPE_TABLE_DISP as isize + offset as isize).cast::<TypeEntry>() })
     }
 
@@ -184,8 +187,8 @@ impl Memory {
         unsafe { AtomicU64::from_ptr(self.marks.add((granule >> 2) as usize).cast()) }
     }
 
-    /// The eight mark bytes of the 128 bytes of heap around `granule`, the first one in the lowest byte. For who has the
-    /// block.
+    /// The eight mark bytes of the 128 bytes of heap around `granule`, the first one in the lowest byte. For who has
+    /// the block.
     #[inline(always)]
     pub fn mark_group(self, granule: u32) -> u64 {
         u64::from_le(self.mark_group_at(granule).load(Relaxed))
@@ -275,8 +278,8 @@ impl Memory {
         unsafe { bulk::copy(self.address(to), self.address(from), bytes as usize) }
     }
 
-    /// Copies an object of 16 to 32 bytes (a multiple of 4) between places that do not overlap: its first and last 16. Of a
-    /// type that is not small, by an error of ours, this copies other words of the cage.
+    /// Copies an object of 16 to 32 bytes (a multiple of 4) between places that do not overlap: its first and last 16.
+    /// Of a type that is not small, by an error of ours, this copies other words of the cage.
     #[inline(always)]
     pub fn copy_small(self, from: u32, to: u32, bytes: u32) {
         debug_assert!((16..=32).contains(&bytes));
@@ -324,8 +327,8 @@ impl Memory {
         unsafe { bulk::copy(to, source.as_ptr(), source.len()) }
     }
 
-    /// Writes elements of `1 << shift` bytes (1 to 16), the low bits of `bits`, over `bytes` bytes from `offset` on. Panics
-    /// unless they lie in the cage.
+    /// Writes elements of `1 << shift` bytes (1 to 16), the low bits of `bits`, over `bytes` bytes from `offset` on.
+    /// Panics unless they lie in the cage.
     pub fn fill_elements(self, offset: u64, bytes: u64, bits: u128, shift: u8) {
         let to = self.range(offset, bytes);
         let width = 1usize << shift.min(4);
@@ -432,12 +435,13 @@ const _: () = assert!(REACH_BYTES == 1 << 34, "an index of a word is a u32");
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::BlockState;
     use super::*;
+    use crate::raw::block::BlockState;
     use std::panic::catch_unwind;
     use std::sync::Barrier;
 
-    /// Words of a cage for tests that needs no system: it has words, marks and two blocks, and no tables below the base.
+    /// Words of a cage for tests that needs no system: it has words, marks and two blocks, and no tables below the
+    /// base.
     const WORDS: usize = 256;
 
     fn with_memory(test: impl FnOnce(Memory)) {
@@ -509,8 +513,8 @@ mod tests {
         });
     }
 
-    /// Threads with copies of one `Memory` use the same words, marks and entries: whatever they find, nothing is undefined,
-    /// and who acquires a published word sees what was written before.
+    /// Threads with copies of one `Memory` use the same words, marks and entries: whatever they find, nothing is
+    /// undefined, and who acquires a published word sees what was written before.
     #[test]
     fn copies_in_several_threads_share_everything() {
         let rounds = if cfg!(miri) { 8 } else { 2000 };

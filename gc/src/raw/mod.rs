@@ -17,22 +17,22 @@
 //!
 //! **B1** A new mapping replaces nothing. **B2** A range passed to the system lies inside a reservation that we own
 //! (asserted). **B3** A reservation is shared by its [`cage::Cage`] and each [`side::SideVec`]; whoever stores a
-//! [`memory::Memory`] (heap, old space, blocks, marker, batch) belongs to the heap that owns the cage, and the heap has
-//! marker and batch back before it goes. This is the one promise that the types do not express: a `Memory` is `Copy`
-//! and has no lifetime, because it lives in registers and travels with the marker.
+//! [`memory::Memory`] (spaces, old space, blocks, marker, batch) belongs to the heap that owns the cage, and the heap
+//! has marker and batch back before it goes. This is the one promise that the types do not express: a `Memory` is
+//! `Copy` and has no lifetime, because it lives in registers and travels with the marker.
 //!
-//! **M1 Reach.** A word index is a `u32` and the cage reserves all `2^32` words (16 GiB) and a guard behind them that is
-//! larger than any object which is copied in one go, so base + 4 * index never leaves the reservation, whatever the index:
-//! a wrong one reads or writes the guest's own heap, or faults. So it is with the offset of a value, which is asserted to be
-//! one that references reach; ranges are asserted to lie in the cage. (Where the system refused so much address space the
-//! reach is shorter. Then an index of a word, a mark or a value is inside only as far as references are valid: comparing
-//! each, or masking it, costs collections 10 % and 7 %.)
+//! **M1 Reach.** A word index is a `u32` and the cage reserves all `2^32` words (16 GiB) and a guard behind them that
+//! is larger than any object which is copied in one go, so base + 4 * index never leaves the reservation, whatever the
+//! index: a wrong one reads or writes the guest's own heap, or faults. So it is with the offset of a value, which is
+//! asserted to be one that references reach; ranges are asserted to lie in the cage. (Where the system refused so much
+//! address space the reach is shorter. Then an index of a word, a mark or a value is inside only as far as references
+//! are valid: comparing each, or masking it, costs collections 10 % and 7 %.)
 //! **M2 Side.** The block table and the chunk states are reserved for every index, and indices of others are asserted;
 //! marks as the words that they belong to.
-//! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. A descriptor is written before its
-//! id is used in a header and not rewritten while an object has it.
-//! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain old
-//! data.
+//! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. A descriptor is written before
+//! its id is used in a header and not rewritten while an object has it.
+//! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
+//! old data.
 //!
 //! # Who may do what (a wrong answer here is a broken heap, not undefined behaviour)
 //!
@@ -40,26 +40,28 @@
 //! of the same store, which run only while no method of the heap does; but for T1 and T2.
 //! **M5 Alignment.** References of objects are even, so objects are 8-byte aligned; words are 4-byte aligned.
 //! **T1 Helper.** A thread that marks beside the mutator reads words, epochs and groups of blocks, and reads and writes
-//! marks, overflow and marked bytes; both sides may take a block out of its group. It looks at the overflow and the state
-//! of any block below the highest, also of one that the mutator is taking into use: it finds no overflow there. It writes
-//! one word of the heap, the link of ephemerons that it has scanned, which nobody else reads while it marks. Everything
-//! else of the cage is the mutator's alone.
-//! **T2 Batch.** A thread that sweeps a batch beside the mutator owns, of the listed blocks, mark bytes, table entries but
-//! for the state, and what is dead; nobody else touches them until the batch is merged. Of what is alive there it
-//! reads headers and lengths as under T1: types and lengths never change. Blocks come and go with the lock of `lending`.
+//! marks, overflow and marked bytes; both sides may take a block out of its group. It looks at the overflow and the
+//! state of any block below the highest, also of one that the mutator is taking into use: it finds no overflow there.
+//! It writes one word of the heap, the link of ephemerons that it has scanned, which nobody else reads while it marks.
+//! Everything else of the cage is the mutator's alone.
+//! **T2 Batch.** A thread that sweeps a batch beside the mutator owns, of the listed blocks, mark bytes, table entries
+//! but for the state, and what is dead; nobody else touches them until the batch is merged. Of what is alive there it
+//! reads headers and lengths as under T1: types and lengths never change. Blocks come and go with the lock of
+//! `lending`.
 //!
 //! # Order
 //!
-//! **O1 Publication.** An object is complete (header, length, fields; the epoch of its block) before a word that names it
-//! is stored, and that store is a *release* ([`memory::Memory::set_word`]; compiled code's stores are, by the order of
-//! x86-64, which is all that it is made for; so are those of `bulk`). Whoever follows a slot beside the mutator *acquires*
-//! it ([`memory::Memory::slot`], [`memory::Memory::word_acquire`]), and so sees header, length, descriptor and epoch.
-//! **O2 Marks** are relaxed: a mark says nothing about other memory. Two sides that find an object unmarked both mark it,
-//! with the same byte, and scan it twice; only WAITING is set by compare and exchange (`ephemeron`).
-//! **O3 Entries of blocks** are relaxed: O1 orders the epoch, the lock of `lending` the rest. A group that is dropped late
-//! is an edge too many in a list.
-//! **O4 Hot words and chunk states** are relaxed: one thread has them at a time (M3), and changes with the store, by what
-//! its owner uses to hand it over.
+//! **O1 Publication.** An object is complete (header, length, fields; the epoch of its block) before a word that names
+//! it is stored, and that store is a *release* ([`memory::Memory::set_word`]; compiled code's stores are, by the order
+//! of x86-64, which is all that it is made for; so are those of `bulk`). Whoever follows a slot beside the mutator
+//! *acquires* it ([`memory::Memory::slot`], [`memory::Memory::word_acquire`]), and so sees header, length, descriptor
+//! and epoch.
+//! **O2 Marks** are relaxed: a mark says nothing about other memory. Two sides that find an object unmarked both mark
+//! it, with the same byte, and scan it twice; only WAITING is set by compare and exchange (`ephemerons`).
+//! **O3 Entries of blocks** are relaxed: O1 orders the epoch, the lock of `lending` the rest. A group that is dropped
+//! late is an edge too many in a list.
+//! **O4 Hot words and chunk states** are relaxed: one thread has them at a time (M3), and changes with the store, by
+//! what its owner uses to hand it over.
 #![allow(unsafe_code, reason = "the one place where the heap touches memory that the compiler knows nothing of")]
 
 pub mod backing;

@@ -54,6 +54,13 @@ impl Memory {
         self.set_word(object.0, to.0 | FORWARDED);
     }
 
+    /// Where an object was moved, by [`Memory::forward`].
+    #[inline(always)]
+    pub fn moved_to(self, object: RawRef) -> Option<RawRef> {
+        let header = self.word(object);
+        (header & FORWARDED != 0).then_some(header & !FORWARDED)
+    }
+
     /// The length word of an array.
     #[inline(always)]
     pub fn array_length(self, array: ObjectReference) -> u32 {

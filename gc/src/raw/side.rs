@@ -202,8 +202,8 @@ impl<T: PlainData> SideVec<T> {
         LentStack { bottom: self.start, top: self.start, end, vector: PhantomData }
     }
 
-    /// Lends the elements and the memory behind them as a stack that lives in registers. Afterwards [`SideVec::set_len`]
-    /// says how many elements there are.
+    /// Lends the elements and the memory behind them as a stack that lives in registers. Afterwards
+    /// [`SideVec::set_len`] says how many elements there are.
     #[inline(always)]
     pub fn lend_rest(&mut self) -> LentStack<'_, T> {
         let (top, end) = (self.start.wrapping_add(self.len), self.start.wrapping_add(self.capacity));

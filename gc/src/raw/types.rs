@@ -167,7 +167,8 @@ impl TypeFile {
     fn entry(&self, id: TypeId) -> &TypeEntry {
         let offset = id.descriptor_offset();
         assert!(offset + size_of::<TypeEntry>() <= TYPE_TABLE_BYTES, "descriptor beyond the table");
-        // SAFETY: M4: the file is mapped in whole, and by the assertion the entry lies in it; every byte is valid in it.
+        // SAFETY: M4: the file is mapped in whole, and by the assertion the entry lies in it; every byte is valid in
+        // it.
         unsafe { &*((self.file.start() + offset) as *const TypeEntry) }
     }
 

@@ -7,24 +7,21 @@
 //! 3. Objects are numbered by address. The number of one is the count of bits before its own, from a running count
 //!    kept for each 512 bits.
 //!
-//! What a weak cell names does not become reachable by that, nor does the key of an ephemeron; its value does when its key
-//! is (`entries`).
+//! What a weak cell names does not become reachable by that, nor does the key of an ephemeron; its value does when its
+//! key is (`entries`).
 //!
 //! Together that is a thirtieth of the spaces in use, and some 30 bytes for each ephemeron, taken from the process, not
 //! from the heap.
 
 mod entries;
 
-use crate::blocks::block_start;
 use crate::heap::Heap;
-use crate::nursery::EDEN_START;
-use crate::raw::cage::{NURSERY_START, OLD_START};
 use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
 use entries::{Entries, Waiting};
 use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET};
-use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
+use std::ops::Range;
 
 /// Words of bits between two running counts.
 const RANK_WORDS: usize = 8;
@@ -55,7 +52,7 @@ struct Space {
 }
 
 impl Space {
-    fn new(start: u32, end: u32) -> Result<Space, NoGraphMemory> {
+    fn new(Range { start, end }: Range<u32>) -> Result<Space, NoGraphMemory> {
         let words = ((end - start) as usize).div_ceil(2 * 64);
         Ok(Space { start, end, marked: zeroed(words)?, pending: zeroed(words)?, ranks: Vec::new() })
     }
@@ -98,8 +95,8 @@ pub enum GraphEdge {
     Strong(u64),
     /// What lies at this byte offset does not keep it alive: the referent of a weak cell, the key of an ephemeron.
     Weak(u64),
-    /// It is the value of an ephemeron, by number ([`HeapGraph::entry`]): held by ephemeron and key together, and an edge of
-    /// both.
+    /// It is the value of an ephemeron, by number ([`HeapGraph::entry`]): held by ephemeron and key together, and an
+    /// edge of both.
     Value(usize),
 }
 
@@ -109,17 +106,13 @@ impl Heap {
     /// # Errors
     /// The process has no memory for the tables.
     pub fn graph(&self, roots: impl FnOnce(&mut dyn FnMut(RawRef))) -> Result<HeapGraph<'_>, NoGraphMemory> {
-        let nursery_end = if self.is_collected() { EDEN_START.max(self.top()) } else { EDEN_START };
-        let spaces = [
-            Space::new((NULL_ZONE_BYTES / 4) as u32, self.immortal.end())?,
-            Space::new((NURSERY_START / 4) as u32, nursery_end)?,
-            Space::new((OLD_START / 4) as u32, block_start(self.old.blocks.high()))?,
-        ];
+        let [immortal, nursery, old] = self.ranges_in_use();
+        let spaces = [Space::new(immortal)?, Space::new(nursery)?, Space::new(old)?];
         let words: usize = spaces.iter().map(|space| space.marked.len()).sum();
         let entries = (words / WORDS_PER_STACK_ENTRY).max(STACK_ENTRIES_MIN);
         let mut stack = Vec::new();
         stack.try_reserve_exact(entries).map_err(|_| NoGraphMemory { bytes: entries as u64 * 4 })?;
-        let memory = self.memory;
+        let memory = self.memory();
         let mut graph = HeapGraph {
             heap: self,
             memory,

@@ -4,7 +4,7 @@
 use heapwood_vm::*;
 use std::sync::{Arc, Mutex};
 
-/// Fields of the log that make a collection due (`gc/src/log.rs`).
+/// Fields of the log that make a collection due (`gc/src/minor/log.rs`).
 const LOG_FIELDS_MAX: u64 = 131_072;
 /// Elements of an array that are scanned at a time, and what else a slice does not divide.
 const SLICE_SLACK: u64 = 1024 + 256;

@@ -1,0 +1,71 @@
+//! What a heap cannot do, and why.
+
+use super::config::{HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, NURSERY_BYTES_MAX, NURSERY_BYTES_MIN};
+use crate::raw::backing::BackingError;
+use std::fmt;
+
+/// A heap cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeapError {
+    /// The limit is out of range.
+    #[error("a heap of {max_bytes} bytes is not possible (from {HEAP_BYTES_MIN} to {HEAP_BYTES_LIMIT} bytes)")]
+    MaxBytes {
+        /// What was asked for.
+        max_bytes: u64,
+    },
+    /// The nursery's size is out of range.
+    #[error(
+        "a nursery of {nursery_bytes} bytes is not possible (from {NURSERY_BYTES_MIN} to {NURSERY_BYTES_MAX} bytes)"
+    )]
+    NurseryBytes {
+        /// What was asked for.
+        nursery_bytes: u32,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Backing(#[from] BackingError),
+}
+
+/// An allocation cannot be served, even after an emergency compaction. The heap stays usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// The heap's limit in bytes.
+    pub limit_bytes: u64,
+    /// Bytes of the allocation that failed.
+    pub requested_bytes: u64,
+    /// What stood in the way at last.
+    pub why: Refused,
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Exhausted { limit_bytes, requested_bytes, why } = self;
+        match why {
+            Refused::Limit => write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes"),
+            Refused::Cells { max } => write!(f, "{max} cells of one kind are alive, as many as a heap may have"),
+            Refused::System(error) => write!(f, "{error}; the heap's limit is {limit_bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for Exhausted {}
+
+/// Why memory was not given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// The heap's limit, or its address space.
+    Limit,
+    /// So many cells of one kind (of host values, weak cells, ephemerons) are alive, and a heap may have no more.
+    Cells {
+        /// How many.
+        max: usize,
+    },
+    /// The system said no.
+    System(BackingError),
+}
+
+impl From<BackingError> for Refused {
+    fn from(error: BackingError) -> Refused {
+        Refused::System(error)
+    }
+}

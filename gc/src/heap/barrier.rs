@@ -1,0 +1,158 @@
+//! The one write barrier. Operations on whole ranges of arrays (`ranges`) use it too.
+//!
+//! 1. A store of a reference into an object whose header has UNLOGGED comes here: the object is entered in the log
+//!    and the bit cleared, so that its next store does not. Young and immortal objects never have the bit.
+//! 2. A reference array above 256 bytes keeps the bit: its chunk of 128 bytes is logged instead, once, as a state
+//!    byte beside the heap tells.
+//! 3. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
+//! 4. The values stored do not matter. While a marking runs, what is about to be overwritten is shaded here: all fields
+//!    of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
+
+use super::Heap;
+use crate::minor::remembered::{CHUNK_REFS, mark_chunk};
+use crate::raw::object::{ObjectReference, is_old, is_young, ref_count};
+use crate::spaces::blocks::block_of;
+use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::space::CHUNKED_ARRAY_BYTES_MIN;
+use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
+
+impl Heap {
+    /// The barrier's slow path for `struct.set`: `host` has UNLOGGED. Call it before the store. Never collects; ask
+    /// `wants_collection` afterwards.
+    pub fn log(&mut self, host: RawRef) {
+        let (memory, object) = (self.spaces.memory(), ObjectReference(host));
+        let header = memory.header(object);
+        debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
+        memory.set_header(object, header & !UNLOGGED);
+        self.snapshot_object(object);
+        if self.skips_log() {
+            return;
+        }
+        self.remembered.add_object(Some(self.spaces.cage_mut()), memory, object, header);
+        self.after_log();
+    }
+
+    /// The barrier's slow path for `array.set`: `host` has UNLOGGED. Call it before the store. Small arrays are
+    /// logged whole, others by chunk (then the bit stays set). Never collects.
+    pub fn log_array_element(&mut self, host: RawRef, index: u32) {
+        if self.logs_chunks(host) {
+            self.log_chunk(host, index / CHUNK_REFS);
+            self.after_log();
+        } else {
+            self.log(host);
+        }
+    }
+
+    /// Logs all of an object that was allocated since the last collection and holds null references only, if it is old
+    /// and has any: references may be stored into it without the barrier until something may collect. They need no
+    /// snapshot, since there is nothing to overwrite; the next minor promotes what they name and notes those that lead
+    /// into blocks that are to be emptied. Never collects; ask `wants_collection` afterwards.
+    pub fn log_fresh(&mut self, object: RawRef) {
+        let fresh = ObjectReference(object);
+        let header = self.spaces.memory().header(fresh);
+        let references = ref_count(self.spaces.memory(), fresh, self.spaces.descriptor(TypeId::of_header(header)));
+        if header & UNLOGGED == 0 || references == 0 || active(Mutant::FreshObjectNotLogged) {
+            return;
+        }
+        #[cfg(debug_assertions)]
+        self.assert_empty(fresh);
+        if self.descriptor_of(object).kind() != ObjectKind::ArrayRef || !self.logs_chunks(object) {
+            return self.log(object);
+        }
+        let chunks = if active(Mutant::FreshArrayLoggedInPart) { 1 } else { references.div_ceil(CHUNK_REFS) };
+        for chunk in 0..chunks {
+            self.log_chunk(object, chunk);
+        }
+        self.after_log();
+    }
+
+    #[cfg(debug_assertions)]
+    fn assert_empty(&self, fresh: ObjectReference) {
+        let (memory, id) = (self.spaces.memory(), self.type_of(fresh.0));
+        memory.each_slot(fresh, id, memory.descriptor(id), |slot| {
+            debug_assert_eq!(memory.slot(slot), 0, "{:#x} holds references already", fresh.0);
+        });
+    }
+
+    /// Whether a reference array logs chunks rather than itself.
+    pub(super) fn logs_chunks(&self, array: RawRef) -> bool {
+        debug_assert_eq!(self.descriptor_of(array).kind(), ObjectKind::ArrayRef);
+        self.spaces.memory().array_length(ObjectReference(array)) > (CHUNKED_ARRAY_BYTES_MIN - 8) / 4
+    }
+
+    pub(super) fn log_chunk(&mut self, array: RawRef, chunk: u32) {
+        let memory = self.spaces.memory();
+        if !mark_chunk(memory, array, chunk) {
+            return;
+        }
+        let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(memory.array_length(ObjectReference(array)));
+        self.snapshot_elements(array, chunk * CHUNK_REFS, end);
+        if !self.skips_log() {
+            self.remembered.add_chunk(Some(self.spaces.cage_mut()), array, chunk);
+        }
+    }
+
+    /// Tells that the next minor has `slots` more roots outside of frames to look at: they count as fields of the log,
+    /// so that a collection comes before they are too many. Never collects.
+    pub fn remember_roots(&mut self, slots: u64) {
+        self.remembered.add_roots(slots);
+        self.after_log();
+    }
+
+    /// Whether a reference is to an object that the next minor may move.
+    pub fn is_young(&self, reference: RawRef) -> bool {
+        is_young(reference)
+    }
+
+    pub(super) fn after_log(&mut self) {
+        if self.remembered.has_filled_up() {
+            self.spaces.set_limit(0);
+        }
+    }
+
+    #[cfg(not(feature = "test-hooks"))]
+    fn skips_log(&self) -> bool {
+        false
+    }
+
+    /// The barrier of a struct's field.
+    #[inline]
+    pub(super) fn barrier(&mut self, host: RawRef) {
+        if self.spaces.memory().header(ObjectReference(host)) & UNLOGGED != 0 && !active(Mutant::FieldWriteNotLogged) {
+            self.log(host);
+        }
+    }
+
+    /// The barrier of an array's element.
+    #[inline]
+    pub(super) fn barrier_element(&mut self, host: RawRef, index: u32) {
+        if self.spaces.memory().header(ObjectReference(host)) & UNLOGGED != 0 && !active(Mutant::ElementWriteNotLogged)
+        {
+            self.log_array_element(host, index);
+        }
+    }
+
+    /// The snapshot of an object's fields, before its first store since the last collection.
+    #[inline]
+    fn snapshot_object(&mut self, object: ObjectReference) {
+        if self.marking.is_on() && !self.is_new(object.0) && !active(Mutant::FirstStoreNotShaded) {
+            let memory = self.spaces.memory();
+            let id = TypeId::of_header(memory.header(object));
+            memory.each_slot(object, id, memory.descriptor(id), |slot| self.shade(memory.slot(slot)));
+        }
+    }
+
+    /// The snapshot of elements of a reference array that are about to be overwritten.
+    #[inline]
+    pub(super) fn snapshot_elements(&mut self, array: RawRef, start: u32, end: u32) {
+        if self.marking.is_on() && is_old(array) && !self.is_new(array) {
+            let memory = self.spaces.memory();
+            memory.each_element_slot(ObjectReference(array), start, end, |slot| self.shade(memory.slot(slot)));
+        }
+    }
+
+    /// Whether an old object is newer than the marking under way: its fields are no part of the snapshot.
+    fn is_new(&self, object: RawRef) -> bool {
+        self.spaces.memory().block(block_of(object)).epoch() == self.spaces.epoch()
+    }
+}

@@ -1,0 +1,241 @@
+//! The collections, from the outside in: verify, stop, work, count, tell.
+
+use super::Heap;
+use crate::checks::stress::StressKind;
+use crate::checks::verifier::{Parts, Verifier, When};
+use crate::embedder::roots::RootProvider;
+use crate::major::compaction;
+use crate::minor::Minor;
+use crate::minor::log::LOG_ENTRIES_MAX;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::event::{GcCause, GcEventKind};
+use crate::telemetry::work::{Done, MarkWork, MinorWork};
+use heapwood_gc_abi::{Mutant, active};
+use std::collections::HashSet;
+
+impl Heap {
+    /// Runs a minor collection now. Objects may move.
+    pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
+        let cause = if self.wants_collection() { GcCause::LogFull } else { GcCause::Requested };
+        self.minor(cause, false, roots);
+        self.telemetry.resume_panic();
+    }
+
+    /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a
+    /// checkpoint, and before a large reference array is filled with a young value.
+    pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
+        self.minor(GcCause::Requested, true, roots);
+        self.telemetry.resume_panic();
+    }
+
+    /// Runs a major collection now, and its sweep: afterwards every host value whose cell is dead is known.
+    pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() {
+            self.major(GcCause::Requested, roots);
+            self.finish_sweep(GcCause::Requested);
+            self.telemetry.resume_panic();
+        }
+    }
+
+    /// Runs a compaction now that moves every object that can move, as far as free blocks carry.
+    pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() {
+            self.compact(GcCause::Requested, true, roots);
+            self.telemetry.resume_panic();
+        }
+    }
+
+    pub(super) fn stress_collect(&mut self, kind: StressKind, roots: &mut dyn RootProvider) {
+        match kind {
+            StressKind::Minor => self.minor(GcCause::Stress, false, roots),
+            StressKind::Major => self.major(GcCause::Stress, roots),
+            StressKind::Moving => self.compact(GcCause::Stress, true, roots),
+        }
+    }
+}
+
+/// Minors.
+impl Heap {
+    pub(super) fn minor(&mut self, cause: GcCause, promote_all: bool, roots: &mut dyn RootProvider) {
+        if !self.is_collected() {
+            return;
+        }
+        if self.remembered.log().is_lost() {
+            return self.compact(GcCause::LogLost, false, roots);
+        }
+        self.verify(When::BeforeCollection, roots);
+        let stop = self.stop();
+        let promote_all = promote_all || self.promote_all_next || self.is_marking_due() || self.is_evacuation_due();
+        let eden_used = self.spaces.eden_used_bytes();
+        let work = self.empty_nursery(promote_all, roots);
+        let copied = work.aged_bytes + work.promoted_bytes;
+        self.promote_all_next = copied * 4 > eden_used || self.remembered.log().len() > LOG_ENTRIES_MAX / 2;
+        // A survivor space that overflows may leave many promoted objects with young fields: they are looked at before
+        // eden fills again.
+        self.remembered.ask_if_full();
+        let (slots, frames) = (work.root_slots + work.frame_slots, work.frames);
+        let done = Done { minor: work, roots: slots, frames, ..Done::default() };
+        let cpu_ns = self.tell(GcEventKind::Minor, cause, stop, done);
+        self.size_nursery(copied, cpu_ns);
+        roots.after_collection(promote_all);
+        self.verify(When::AfterMinor, roots);
+        self.follow_minor(cause, promote_all, roots);
+    }
+
+    /// What comes right after a minor.
+    fn follow_minor(&mut self, cause: GcCause, promoted_all: bool, roots: &mut dyn RootProvider) {
+        if promoted_all && self.is_marking_due() {
+            self.start_marking(GcCause::Threshold, roots);
+        } else if promoted_all && self.is_evacuation_due() {
+            self.evacuate(cause, roots);
+        } else if cause == GcCause::LogFull {
+            // Eden may never be granted further: what was shaded must not pile up, and who waits for the sweep waits
+            // in vain.
+            self.pace(roots);
+        }
+    }
+
+    /// A minor copied `bytes` in `ns`: the nursery gets the size that fits that speed.
+    fn size_nursery(&mut self, bytes: u64, ns: u64) {
+        if self.config.nursery_bytes.is_none() {
+            let young_bytes = self.sizing.young_bytes_after(bytes, ns, self.pacing.free_bytes());
+            self.spaces.set_young_bytes(young_bytes);
+            if self.spaces.nursery().is_oversized() {
+                self.spaces.trim_nursery();
+            }
+        }
+    }
+
+    /// The work of a minor. Counts it, but tells nobody.
+    fn empty_nursery(&mut self, promote_all: bool, roots: &mut dyn RootProvider) -> MinorWork {
+        let (remembered, recorded) = (&mut self.remembered, self.evacuation.recorded_mut());
+        let (work, to_top) = Minor::new(&mut self.spaces, remembered, recorded, promote_all).run(roots);
+        self.weak.after_minor(self.spaces.memory());
+        self.nursery_emptied(to_top);
+        self.telemetry.count_minor(&work);
+        work
+    }
+
+    /// Eden and the old survivor space hold nothing any more.
+    fn nursery_emptied(&mut self, to_top: u32) {
+        let eden_bytes = self.spaces.nursery_emptied(to_top);
+        self.telemetry.count_eden(eden_bytes);
+        self.remembered.collected();
+    }
+}
+
+/// Collections of everything, while the guest stands still.
+impl Heap {
+    /// Marks everything, after what was under way.
+    pub(super) fn major(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.finish_marking(cause, roots);
+        if self.remembered.log().is_lost() {
+            return self.compact(GcCause::LogLost, false, roots);
+        }
+        self.verify(When::BeforeCollection, roots);
+        let stop = self.stop();
+        let minor = self.empty_nursery(true, roots);
+        self.promote_all_next = false;
+        roots.after_collection(true);
+        let mut done = self.mark_all(roots);
+        done.minor = minor;
+        self.tell(GcEventKind::Major, cause, stop, done);
+        self.verify(When::AfterMajor, roots);
+    }
+
+    /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
+    /// Also what repairs a lost log, since it finds every reference by walking the heap.
+    pub(super) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
+        self.finish_marking(cause, roots);
+        let lost = self.remembered.log().is_lost();
+        self.verify(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
+        let stop = self.stop();
+        let mut minor = MinorWork::default();
+        if !lost {
+            minor = self.empty_nursery(true, roots);
+            self.mark_all(roots);
+            self.sweeper().all();
+            // As many ready blocks as the limit and the system give; fewer only mean that fewer blocks are emptied.
+            let _ = self.make_ready(compaction::blocks_wanted(&self.spaces, self.telemetry.live_bytes(), all));
+            compaction::choose(&self.spaces, all);
+        }
+        let mut done = self.move_all(roots);
+        if lost {
+            self.remembered.forget_all(self.spaces.memory(), self.spaces.blocks_high());
+            self.weak.after_minor(self.spaces.memory());
+            let to_top = self.spaces.nursery().to_space().cursor();
+            self.nursery_emptied(to_top);
+        }
+        self.sweeper().all();
+        done.minor = minor;
+        self.telemetry.count_compaction();
+        self.tell(GcEventKind::Major, cause, stop, done);
+        roots.after_collection(true);
+        self.verify(When::AfterMajor, roots);
+    }
+
+    /// Marks everything that is reachable and starts the sweep. The nursery is empty.
+    fn mark_all(&mut self, roots: &mut dyn RootProvider) -> Done {
+        self.sweeper().all();
+        let start = self.telemetry.clock(true);
+        self.begin_epoch();
+        let done = self.marking.mark_all(&mut self.spaces, roots);
+        self.end_epoch(&done.mark, start);
+        done
+    }
+
+    /// Marks everything too, and objects of blocks that are to be emptied move.
+    fn move_all(&mut self, roots: &mut dyn RootProvider) -> Done {
+        self.sweeper().all();
+        let start = self.telemetry.clock(true);
+        self.begin_epoch();
+        let done = compaction::move_all(&mut self.spaces, self.marking.marker_mut().grey_mut(), roots);
+        self.end_epoch(&done.mark, start);
+        done
+    }
+
+    fn end_epoch(&mut self, mark: &MarkWork, start: Clock) {
+        self.promote_all_next = false;
+        let mark_ns = self.telemetry.clock(true).since(start);
+        self.count_marking(mark, 0, mark_ns);
+        self.sweeping.begin(&self.spaces, &mut self.weak);
+    }
+}
+
+/// The verifier.
+impl Heap {
+    /// Checks the heap if the configuration asks for it.
+    #[inline]
+    pub(super) fn verify(&mut self, when: When, roots: &mut dyn RootProvider) {
+        if self.config.verify {
+            self.verify_now(when, roots);
+        }
+    }
+
+    /// Checks the whole heap and panics at the first error, whatever the configuration says.
+    pub fn check(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() {
+            let lost = self.remembered.log().is_lost();
+            self.verify_now(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
+        }
+    }
+
+    #[inline(never)]
+    fn verify_now(&mut self, when: When, roots: &mut dyn RootProvider) {
+        if active(Mutant::VerifierSilent) {
+            return;
+        }
+        let mut noted = HashSet::new();
+        if when == When::BeforeEvacuation {
+            self.evacuation.each_noted(self.marking.recorded_mut(), |words| noted.extend(words));
+        }
+        let parts = Parts {
+            spaces: &self.spaces,
+            remembered: &self.remembered,
+            weak: &self.weak,
+            evacuation: &self.evacuation,
+            types: &self.types,
+        };
+        Verifier::new(parts, when, noted).run(roots);
+    }
+}

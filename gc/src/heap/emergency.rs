@@ -1,0 +1,73 @@
+//! Memory is short: what is collected for an allocation that was refused, harder with each attempt.
+//!
+//! 1. The marking under way is finished, or a major runs.
+//! 2. Compactions follow, as long as they gain something.
+//! 3. What is still refused then, or would leave next to nothing free, is `Exhausted`.
+
+use super::Heap;
+use crate::embedder::errors::{Exhausted, Refused};
+use crate::embedder::roots::RootProvider;
+use crate::spaces::nursery::EDEN_START;
+use crate::telemetry::event::{GcCause, GcEventKind};
+use crate::telemetry::stop::Stop;
+use crate::telemetry::work::Done;
+
+/// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
+const FREE_PART_MIN: u64 = 64;
+/// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
+const COMPACTIONS_MAX: u32 = 5;
+
+impl Heap {
+    /// Frees memory, harder with each attempt; `refused` is what the last one came to.
+    pub(super) fn emergency(
+        &mut self,
+        attempt: &mut u32,
+        refused: Refused,
+        requested_bytes: u64,
+        roots: &mut dyn RootProvider,
+    ) -> Result<(), Exhausted> {
+        *attempt += 1;
+        let (limit_bytes, used_before) = (self.limit_bytes(), self.spaces.charge().used_bytes());
+        match *attempt {
+            1 if self.is_marking() => self.finish_marking(GcCause::Emergency, roots),
+            1 => self.major(GcCause::Emergency, roots),
+            2..=COMPACTIONS_MAX => self.compact(GcCause::Emergency, false, roots),
+            _ => return Err(self.exhausted(requested_bytes, refused)),
+        }
+        self.stall();
+        self.shrink_nursery();
+        let gained = used_before.saturating_sub(self.spaces.charge().used_bytes());
+        let is_futile = *attempt > 2 && gained < limit_bytes / FREE_PART_MIN;
+        // With little left, going on would collect for every few objects. But holes are not counted before a
+        // compaction, and one that gained something lets the next one gain more.
+        let is_low = self.spaces.available_bytes() < limit_bytes / FREE_PART_MIN;
+        if is_low && (*attempt == 1 || gained > 0 && *attempt < COMPACTIONS_MAX) {
+            return self.emergency(attempt, refused, requested_bytes, roots);
+        }
+        if is_futile || is_low { Err(self.exhausted(requested_bytes, refused)) } else { Ok(()) }
+    }
+
+    /// The nursery takes its part of what is free now, not of what was free once.
+    fn shrink_nursery(&mut self) {
+        if self.config.nursery_bytes.is_none() && self.spaces.nursery().granted() == EDEN_START {
+            let young_bytes = self.sizing.young_bytes_within(self.spaces.available_bytes());
+            self.spaces.set_young_bytes(young_bytes);
+        }
+        self.spaces.trim_nursery();
+    }
+
+    /// The mutator waits: the whole heap is swept and what is free goes back, so that it can be used for anything.
+    fn stall(&mut self) {
+        let stop = self.stop();
+        self.sweeper().all();
+        // The nursery is not empty if what ran was the rest of a marking.
+        self.spaces.trim(self.spaces.reserved_blocks(), u32::MAX);
+        self.stalled(stop);
+    }
+
+    /// The mutator has waited for memory since `stop`.
+    pub(super) fn stalled(&mut self, stop: Stop) {
+        self.telemetry.count_stall();
+        self.tell(GcEventKind::Stall, GcCause::Emergency, stop, Done::default());
+    }
+}

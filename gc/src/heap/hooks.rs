@@ -1,0 +1,91 @@
+//! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
+
+use super::Heap;
+use crate::evacuation::recorded::Noticed;
+use crate::major::BatchSizes;
+use heapwood_gc_abi::RawRef;
+
+/// What is broken next.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks {
+    /// The next barrier clears the unlogged bit (or sets the chunk's state) but forgets the entry of the log.
+    pub skip_next_log: bool,
+    /// Nothing is shaded that the mutator overwrites or drops.
+    pub skip_snapshots: bool,
+    /// The mutator marks what it shades, and all of that, as if a helper had found it unmarked at the same time.
+    pub shade_marked: bool,
+    /// What is read from weak cells and ephemerons is not shaded.
+    pub skip_weak_reads: bool,
+    /// What is not noted of edges into blocks that are to be emptied, from the next choice on.
+    pub skip_noting: Option<Noticed>,
+    /// Slices of markings do not end by the clock.
+    pub endless_slices: bool,
+    /// The next entry of the log finds no memory, as if the system had refused it.
+    pub lose_next_log: bool,
+}
+
+impl Heap {
+    /// The breaking points.
+    pub fn hooks(&mut self) -> &mut Hooks {
+        &mut self.hooks
+    }
+
+    /// Reads the word at `4 * index` bytes from the base, whatever it is.
+    pub fn peek(&self, index: RawRef) -> u32 {
+        self.spaces.memory().word(index)
+    }
+
+    /// Writes the word at `4 * index` bytes from the base, without a barrier.
+    pub fn poke(&mut self, index: RawRef, value: u32) {
+        self.spaces.memory().set_word(index, value);
+    }
+
+    /// Reads a hot word at a displacement of `gc-abi::hot`, as compiled code does.
+    pub fn peek_hot(&self, disp: i32) -> u32 {
+        self.spaces.memory().hot(disp)
+    }
+
+    /// Writes a hot word, as compiled code does.
+    pub fn poke_hot(&mut self, disp: i32, value: u32) {
+        self.spaces.memory().set_hot(disp, value);
+    }
+
+    /// From now on the system refuses the calls with these numbers ([`Heap::backing_calls`] counts them).
+    pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
+        self.spaces.cage_mut().refuse_calls(refused, false);
+    }
+
+    /// From now on the system gives no memory, but takes back what it gets.
+    pub fn refuse_memory(&mut self) {
+        self.spaces.cage_mut().refuse_calls(0..u64::MAX, true);
+    }
+
+    /// References that the mutator has shaded and that wait for a slice.
+    pub fn shaded_waiting(&self) -> usize {
+        self.marking.shaded_waiting()
+    }
+
+    /// Sets how many host values, weak cells and ephemerons there may be; there are none.
+    pub fn limit_cells(&mut self, most: usize) {
+        self.weak.limit(most);
+    }
+
+    /// Sets the most entries of the mark stack.
+    pub fn limit_mark_stack(&mut self, entries: usize) {
+        self.marking.limit_stack(entries);
+    }
+
+    /// Sets how many blocks a helper gets to sweep at most, how many it is woken for, how many it sweeps at a time, and
+    /// for how many steps the mutator waits for it to begin.
+    pub fn set_sweep_batch(&mut self, most: usize, least: usize, portion: usize, patience_steps: u32) {
+        self.sweeping.set_batch_sizes(BatchSizes { most, least, portion, patience_steps });
+    }
+
+    pub(super) fn skips_log(&mut self) -> bool {
+        if std::mem::take(&mut self.hooks.lose_next_log) {
+            self.remembered.lose();
+            return true;
+        }
+        std::mem::take(&mut self.hooks.skip_next_log)
+    }
+}

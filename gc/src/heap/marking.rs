@@ -1,0 +1,172 @@
+//! The marking cycle, as far as it crosses parts: its start, its slices and its end.
+
+use super::Heap;
+use crate::checks::verifier::When;
+use crate::embedder::roots::RootProvider;
+use crate::raw::object::is_old;
+use crate::telemetry::event::{GcCause, GcEventKind};
+use crate::telemetry::work::{Done, MarkWork};
+use heapwood_gc_abi::RawRef;
+
+/// How much one slice may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Budget {
+    fields: u64,
+    /// Nanoseconds; a slice looks at the clock now and then.
+    ns: u64,
+}
+
+impl Budget {
+    /// As much as there is.
+    pub const ALL: Budget = Budget { fields: u64::MAX, ns: u64::MAX };
+
+    /// About so many fields, and about as long.
+    pub fn new(fields: u64, ns: u64) -> Budget {
+        Budget { fields, ns }
+    }
+}
+
+impl Heap {
+    /// Whether a marking is under way: references that are overwritten or dropped must be shaded.
+    #[inline]
+    pub fn is_marking(&self) -> bool {
+        self.marking.is_on()
+    }
+
+    /// Tells a marking of a root that is about to be overwritten or dropped, or of a reference that was read from a
+    /// weak place. No effect at other times. Never collects.
+    #[inline]
+    pub fn shade(&mut self, reference: RawRef) {
+        if self.marking.is_on() && is_old(reference) {
+            self.shade_old(reference);
+        }
+    }
+
+    fn shade_old(&mut self, reference: RawRef) {
+        #[cfg(feature = "test-hooks")]
+        if self.hooks.skip_snapshots {
+            return;
+        }
+        #[cfg(feature = "test-hooks")]
+        if self.hooks.shade_marked {
+            return self.marking.shade_marked(&mut self.spaces, reference);
+        }
+        self.marking.shade_old(&mut self.spaces, reference);
+    }
+
+    /// Starts a marking, after promoting everything, unless one is under way; its slices follow at allocations and
+    /// [`Heap::step`]. Objects may move.
+    pub fn start_major(&mut self, roots: &mut dyn RootProvider) {
+        if self.is_collected() && !self.is_marking() {
+            self.finish_sweep(GcCause::Requested);
+            self.minor(GcCause::Requested, true, roots);
+            if !self.is_marking() {
+                self.start_marking(GcCause::Requested, roots);
+            }
+            self.telemetry.resume_panic();
+        }
+    }
+
+    /// Whether a marking should start with the next minor.
+    pub(super) fn is_marking_due(&self) -> bool {
+        !self.marking.is_on()
+            && self.is_swept()
+            && (self.config.mark_slice.is_some() || self.pacing.is_marking_due(self.spaces.old().allocated_bytes()))
+    }
+
+    /// Whether the room that a marking was to end in is used up.
+    pub(super) fn is_marking_late(&self) -> bool {
+        self.marking.is_on() && self.pacing.is_late(self.spaces.old().allocated_bytes())
+    }
+
+    /// Starts a marking. The nursery is empty and everything is swept.
+    pub(super) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        debug_assert!(self.remembered.log().is_empty() && self.spaces.nursery().survivors().is_empty());
+        debug_assert!(self.is_swept());
+        let stop = self.stop();
+        self.choose_sparse_blocks();
+        self.begin_epoch();
+        self.pacing.marking_started(self.spaces.old().allocated_bytes());
+        let work = self.marking.begin(&mut self.spaces, roots);
+        let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
+        self.tell(GcEventKind::MarkStart, cause, stop, done);
+    }
+
+    fn choose_sparse_blocks(&mut self) {
+        let (marker, reserved_bytes) = (self.marking.recorded_mut(), self.weak.waiting_reserve(0));
+        if let Some(entries_max) = self.evacuation.choose(&mut self.spaces, marker, reserved_bytes) {
+            self.telemetry.count_choice(entries_max);
+        }
+        #[cfg(feature = "test-hooks")]
+        if self.evacuation.is_noting() {
+            marker.skip(self.hooks.skip_noting);
+            self.evacuation.recorded_mut().skip(self.hooks.skip_noting);
+        }
+    }
+
+    /// Marks for a while. Returns whether the marking has ended.
+    pub(super) fn mark_slice(&mut self, budget: Budget, cause: GcCause, roots: &mut dyn RootProvider) -> bool {
+        let stop = self.stop();
+        if budget == Budget::ALL {
+            self.marking.recall();
+        }
+        let is_home = self.marking.fetch();
+        let window = self.evacuation.window_of_roots();
+        let done = if is_home {
+            let telemetry = &self.telemetry;
+            let is_late = || budget.ns != u64::MAX && stop.has_taken(budget.ns, telemetry.clock(false));
+            self.marking.mark(&mut self.spaces, window, budget.fields, is_late, roots)
+        } else {
+            self.marking.feed_helper(&mut self.spaces, window, roots)
+        };
+        self.charge_side();
+        let ended = is_home && self.marking.is_through();
+        if is_home && !ended {
+            self.marking.lend(&mut self.spaces);
+        }
+        let cpu_ns = self.tell(GcEventKind::Slice, cause, stop, done);
+        self.marking.add_mark_ns(cpu_ns);
+        if ended {
+            self.end_marking(cause, roots);
+        }
+        ended
+    }
+
+    /// Marks to the end and sweeps: the mutator waits.
+    pub(super) fn finish_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.call_off_evacuation();
+        while self.marking.is_on() {
+            self.mark_slice(Budget::ALL, cause, roots);
+        }
+        self.finish_sweep(cause);
+    }
+
+    /// Nothing is grey. O(1).
+    fn end_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        self.verify(When::AfterMarking, roots);
+        let stop = self.stop();
+        let marked = self.marking.end(&self.spaces);
+        self.telemetry.count_sliced_marking();
+        self.count_marking(&marked.work, marked.since_start, marked.mark_ns);
+        self.sweeping.begin(&self.spaces, &mut self.weak);
+        self.evacuation.marking_ended();
+        let done = Done { live_bytes: marked.work.live_bytes, ..Done::default() };
+        self.tell(GcEventKind::MarkEnd, cause, stop, done);
+    }
+
+    /// A marking found `mark`; `since_start` bytes were added to the old space while it ran.
+    pub(super) fn count_marking(&mut self, mark: &MarkWork, since_start: u64, mark_ns: u64) {
+        let now = self.telemetry.clock(true);
+        let filled = self.spaces.old().allocated_bytes();
+        let live_bytes = mark.live_bytes + since_start;
+        self.pacing.after_marking(now, mark, live_bytes, filled, mark_ns, self.spaces.usable_bytes());
+        self.spaces.old_mut().set_allocated(0);
+        self.charge_side();
+        self.telemetry.count_marking(mark, live_bytes);
+    }
+
+    /// Nothing is marked in a new epoch. Everything is swept.
+    pub(super) fn begin_epoch(&mut self) {
+        self.marking.begin_epoch(&mut self.spaces, &mut self.weak);
+    }
+}

@@ -1,0 +1,177 @@
+//! One store's heap: the parts of which it consists, and what can be asked of it.
+//!
+//! Each part owns its state; what crosses parts is here. The files of this folder are the public interface and the
+//! driver of collections:
+//!
+//! | file | does |
+//! |---|---|
+//! | `access` | objects as the runtime reads and writes them |
+//! | `alloc` | allocation, young and old; memory for it |
+//! | `emergency` | what is done when there is none |
+//! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
+//! | `collect` | minors, majors, compactions |
+//! | `marking` | the marking cycle: start, slices, end |
+//! | `pace` | what is due between collections: slices, sweeping, emptying sparse blocks |
+//! | `weak` | host values, weak cells and ephemerons |
+//! | `watch` | numbers, listeners, samples |
+//! | `hooks` | ways to break it on purpose |
+
+mod access;
+mod alloc;
+mod barrier;
+mod collect;
+mod emergency;
+#[cfg(feature = "test-hooks")]
+pub mod hooks;
+mod marking;
+mod pace;
+mod ranges;
+mod watch;
+mod weak;
+
+use crate::checks::stress::Stress;
+use crate::embedder::config::{Collector, HeapConfig, NURSERY_BYTES_DEFAULT, NURSERY_BYTES_MIN};
+use crate::embedder::errors::{Exhausted, HeapError, Refused};
+use crate::embedder::types::TypeTable;
+use crate::evacuation::Evacuation;
+use crate::major::marking::Marking;
+use crate::major::pacing::Pacing;
+use crate::major::sweeping::Sweeping;
+use crate::minor::remembered::RememberedSet;
+use crate::raw::memory::Memory;
+use crate::spaces::Spaces;
+use crate::spaces::nursery::EDEN_START;
+use crate::spaces::sizing::Sizing;
+use crate::telemetry::Telemetry;
+use crate::weak::Weak;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A heap. See the crate's documentation for the protocols with compiled code and the runtime.
+pub struct Heap {
+    types: Arc<TypeTable>,
+    config: HeapConfig,
+    spaces: Spaces,
+    remembered: RememberedSet,
+    marking: Marking,
+    sweeping: Sweeping,
+    evacuation: Evacuation,
+    weak: Weak,
+    pacing: Pacing,
+    sizing: Sizing,
+    stress: Stress,
+    telemetry: Telemetry,
+    /// The next minor promotes everything.
+    promote_all_next: bool,
+    #[cfg(feature = "test-hooks")]
+    hooks: hooks::Hooks,
+}
+
+impl std::fmt::Debug for Heap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heap").field("base", &self.base()).field("charge", self.spaces.charge()).finish_non_exhaustive()
+    }
+}
+
+impl Heap {
+    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB where the system allows it) and
+    /// commits a few pages; eden and everything else follow with the first allocations.
+    /// Errors: a configuration out of range, or a system that refuses.
+    pub fn new(config: &HeapConfig, types: Arc<TypeTable>) -> Result<Heap, HeapError> {
+        config.check()?;
+        let eden_bytes = first_eden_bytes(config);
+        let mut spaces = Spaces::new(config, &types, eden_bytes)?;
+        let memory = spaces.memory();
+        let cage = spaces.cage_mut();
+        Ok(Heap {
+            types,
+            config: config.clone(),
+            remembered: RememberedSet::new(cage)?,
+            marking: Marking::new(cage, config.helpers.clone())?,
+            sweeping: Sweeping::new(memory, config.helpers.clone()),
+            evacuation: Evacuation::new(cage, config),
+            weak: Weak::new(cage),
+            pacing: Pacing::new(config),
+            sizing: Sizing::new(config, eden_bytes),
+            stress: Stress::new(config.stress),
+            telemetry: Telemetry::new(),
+            promote_all_next: false,
+            #[cfg(feature = "test-hooks")]
+            hooks: hooks::Hooks::default(),
+            spaces,
+        })
+    }
+
+    /// Address of the heap base (r15 in compiled code). Constant for the heap's life.
+    pub fn base(&self) -> usize {
+        self.spaces.base()
+    }
+
+    /// The table that the headers' type ids name.
+    pub fn types(&self) -> &Arc<TypeTable> {
+        &self.types
+    }
+
+    /// The limit in bytes.
+    pub fn limit_bytes(&self) -> u64 {
+        self.spaces.charge().limit_bytes()
+    }
+
+    /// Calls made to the system so far (tests fail each of them once).
+    pub fn backing_calls(&self) -> u64 {
+        self.spaces.backing_calls()
+    }
+
+    /// Whether a collection should come at the next poll: the log is full. The next allocation collects too.
+    #[inline]
+    pub fn wants_collection(&self) -> bool {
+        self.remembered.wants_collection()
+    }
+
+    /// The cage's words, for who reads the heap as it is.
+    pub(crate) fn memory(&self) -> Memory {
+        self.spaces.memory()
+    }
+
+    /// Where objects may lie, as references: the immortal space, the nursery, the old and large spaces.
+    pub(crate) fn ranges_in_use(&self) -> [Range<u32>; 3] {
+        let mut ranges = self.spaces.ranges_in_use();
+        if !self.is_collected() {
+            // All objects are in the old space.
+            ranges[1].end = EDEN_START;
+        }
+        ranges
+    }
+
+    fn is_collected(&self) -> bool {
+        self.config.collector == Collector::Generational
+    }
+
+    fn exhausted(&self, requested_bytes: u64, why: Refused) -> Exhausted {
+        Exhausted { limit_bytes: self.limit_bytes(), requested_bytes, why }
+    }
+
+    /// Charges what lists beside the heap have taken.
+    fn charge_side(&mut self) {
+        self.spaces.charge_side(self.weak.waiting_reserve(0));
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // No helper may be at work when the memory goes.
+        self.marking.recall();
+        self.sweeping.recall();
+        self.tell_helpers();
+        if !std::thread::panicking() {
+            self.telemetry.resume_panic();
+        }
+    }
+}
+
+/// A small heap gets a small eden, so that eden, survivors and reserve (4.5 times eden) stay below half of it.
+fn first_eden_bytes(config: &HeapConfig) -> u32 {
+    let wanted = config.nursery_bytes.unwrap_or(NURSERY_BYTES_DEFAULT);
+    let fits = (config.max_bytes / 12).min(wanted as u64) as u32 / 4096 * 4096;
+    fits.max(NURSERY_BYTES_MIN)
+}

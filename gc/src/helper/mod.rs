@@ -1,0 +1,70 @@
+//! Helper threads: they mark and sweep for the heaps of an engine while guests run. They start with the first marking.
+//!
+//! What they work on is lent to them: [`lending`] is the protocol, and [`lent::Lent`] the mutator's side of it.
+
+pub mod lending;
+pub mod lent;
+pub mod spans;
+mod sync;
+
+use crate::raw::backing::thread_cpu_ns;
+use std::sync::{Arc, OnceLock};
+use sync::{Builder, Mutex, Receiver, Sender, channel};
+
+/// Something that a helper can do a part of.
+pub(crate) trait Help: Send + Sync {
+    /// Does what there is to do now.
+    fn help(&self, cpu_ns: fn() -> u64);
+}
+
+type Jobs = Mutex<Sender<Arc<dyn Help>>>;
+
+/// The helper threads of an engine. A heap's marking is with one helper at a time, and so is its sweep.
+pub struct Helpers {
+    threads: usize,
+    jobs: OnceLock<Option<Jobs>>,
+}
+
+impl Helpers {
+    /// Most threads that there are, whatever is asked for: each may be with another heap, and a heap is with one.
+    pub const THREADS_MAX: usize = 256;
+
+    /// Up to `threads` threads, none of which is started yet.
+    pub fn new(threads: usize) -> Helpers {
+        let threads = threads.min(Helpers::THREADS_MAX);
+        Helpers { threads, jobs: OnceLock::new() }
+    }
+
+    /// Asks a helper. False if there is none: no thread could be started.
+    pub(crate) fn ask(&self, job: Arc<dyn Help>) -> bool {
+        let Some(jobs) = self.jobs.get_or_init(|| self.start()) else { return false };
+        jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).send(job).is_ok()
+    }
+
+    fn start(&self) -> Option<Jobs> {
+        let (sender, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut started = 0;
+        for number in 0..self.threads {
+            let receiver = receiver.clone();
+            let builder = Builder::new().name(format!("heapwood-gc-{number}")).stack_size(256 << 10);
+            // The thread ends when the sender is dropped with the engine.
+            started += builder.spawn(move || work(&receiver)).is_ok() as usize;
+        }
+        (started > 0).then(|| Mutex::new(sender))
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Arc<dyn Help>>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+        let Ok(job) = job else { return };
+        job.help(thread_cpu_ns);
+    }
+}
+
+impl std::fmt::Debug for Helpers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Helpers").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,355 @@
+//! The marking cycle as the mutator sees it: it starts right after a minor that promoted everything, goes on in slices
+//! when eden is granted, and ends in O(1).
+//!
+//! 1. *Start*: the nursery and the log are empty, so every old object waits to be logged and no remembered root is
+//!    dirty. The epoch changes; the provider shows the frames that may run unnoticed. That is all.
+//! 2. *Slices*: the rest of the roots, as they were at the start, and what is grey. Whoever overwrites or drops a
+//!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
+//!    [`Heap::shade`], frames below the watermark when they are uncovered.
+//! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
+//!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
+//!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
+//! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins (`sweeping`), with cells of
+//!    host values, weak cells and ephemerons; a helper sweeps blocks, too.
+//! 5. Between the end of its sweep and the next start there is no marking state at all.
+
+use super::loan::{Loan, inbox};
+use super::marker::Marker;
+use super::pacing::Pacing;
+use super::root_visitors::{Roots, RootsAway};
+use super::shaded::Shaded;
+use crate::embedder::roots::{FrameScope, RootCursor, RootProvider, RootWork};
+use crate::evacuation::recorded::{Dropping, Recorded, Window};
+use crate::helper::Helpers;
+use crate::helper::spans::Span;
+use crate::raw::backing::BackingError;
+use crate::raw::cage::Cage;
+use crate::spaces::Spaces;
+use crate::telemetry::work::{Done, MarkWork};
+use crate::weak::Weak;
+use crate::weak::waiting::Waiting;
+use heapwood_gc_abi::{Mutant, RawRef, active};
+use std::sync::Arc;
+
+/// Fields between two looks at the clock.
+const PORTION_FIELDS: u64 = 500;
+/// Fields between two looks at the mark stack while the guest stands still.
+const STANDING_PORTION_FIELDS: u64 = 4_000;
+/// Fields that a slice marks at least where no helper does: some 20 us.
+const SLICE_FIELDS_MIN: u64 = 8_000;
+/// And at most, whatever the clock says: a third more than was ever seen to fit that time.
+const SLICE_FIELDS_MAX: u64 = 100_000;
+/// A helper that is far behind and made no progress for so long stands still.
+const STANDS_NS: u64 = 10_000_000;
+
+/// The marker, and the cycle's state between slices.
+#[derive(Debug)]
+pub struct Marking {
+    /// The marker, with the edges that it has noted and the ephemerons that wait in it.
+    loan: Loan,
+    is_on: bool,
+    /// The provider has roots that were not visited.
+    roots_left: bool,
+    /// What the mutator shaded and the marker has not taken over.
+    shaded: Shaded,
+    /// Since the start: CPU time of marking by the guest's thread. At the start: that of helpers so far, and bytes that
+    /// were in the old space.
+    mark_ns: u64,
+    helper_ns_before: u64,
+    allocated_before: u64,
+    /// Progress of a helper that is far behind, and when it was seen first.
+    seen: (u64, u64),
+    /// A helper stood still in this marking.
+    helper_stands: bool,
+}
+
+/// A marking that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Marked {
+    /// What it found.
+    pub work: MarkWork,
+    /// Bytes that were added to the old space while it ran.
+    pub since_start: u64,
+    /// CPU time that it took, that of helpers included, in nanoseconds.
+    pub mark_ns: u64,
+}
+
+impl Marking {
+    /// No marking is under way.
+    pub fn new(cage: &mut Cage, helpers: Option<Arc<Helpers>>) -> Result<Marking, BackingError> {
+        let marker = Marker::new(cage)?;
+        Ok(Marking {
+            loan: Loan::new(marker, inbox(cage), helpers),
+            is_on: false,
+            roots_left: false,
+            shaded: Shaded::new(cage),
+            mark_ns: 0,
+            helper_ns_before: 0,
+            allocated_before: 0,
+            seen: (u64::MAX, 0),
+            helper_stands: false,
+        })
+    }
+
+    /// Whether a marking is under way.
+    #[inline(always)]
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// The table in which ephemerons wait. The marker is at home, or comes home.
+    pub fn waiting_mut(&mut self) -> &mut Waiting {
+        self.loan.recall().waiting_mut()
+    }
+
+    /// The marker's table of edges into blocks that are to be emptied. The marker is at home, or comes home.
+    pub fn recorded_mut(&mut self) -> &mut Recorded {
+        self.loan.recall().recorded_mut()
+    }
+
+    /// Has the marker at home; waits for the end of a helper's portion if need be.
+    pub fn recall(&mut self) {
+        self.loan.recall();
+    }
+
+    /// Whether the marker is at home, or could be taken back without waiting.
+    pub fn fetch(&mut self) -> bool {
+        self.loan.fetch().is_some()
+    }
+
+    /// CPU time of helpers that marked, in nanoseconds.
+    pub fn helper_cpu_ns(&self) -> u64 {
+        self.loan.helper_cpu_ns()
+    }
+
+    /// Whether helpers note when they mark.
+    pub fn watch(&self, watch: bool) {
+        self.loan.watch(watch);
+    }
+
+    /// What helpers have noted; nothing if that would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(Span)) {
+        self.loan.take_spans(each);
+    }
+
+    /// Sets the most entries of the mark stack (tests).
+    #[cfg(feature = "test-hooks")]
+    pub fn limit_stack(&mut self, entries: usize) {
+        self.loan.recall().limit_stack(entries);
+    }
+
+    /// Shaded references that wait for a slice (tests).
+    #[cfg(feature = "test-hooks")]
+    pub fn shaded_waiting(&self) -> usize {
+        self.shaded.len()
+    }
+}
+
+/// What the mutator shades.
+impl Marking {
+    /// Shades an old object; a marking is under way.
+    #[inline]
+    pub fn shade_old(&mut self, spaces: &mut Spaces, reference: RawRef) {
+        if let Some(entry) = self.shaded.add(spaces.memory(), spaces.epoch(), reference) {
+            self.shade_slow(spaces, entry);
+        }
+    }
+
+    /// Shades an old object and marks it, as if the buffer were long (tests).
+    #[cfg(feature = "test-hooks")]
+    pub fn shade_marked(&mut self, spaces: &mut Spaces, reference: RawRef) {
+        if let Some(entry) = self.shaded.add_marked(spaces.memory(), spaces.epoch(), reference) {
+            self.shade_slow(spaces, entry);
+        }
+    }
+
+    #[cold]
+    fn shade_slow(&mut self, spaces: &mut Spaces, entry: u32) {
+        if self.shaded.grow_for(spaces.cage_mut(), entry) {
+            return;
+        }
+        // The marker copes with a stack that cannot grow.
+        let marker = self.loan.recall();
+        marker.make_room(spaces, self.shaded.len());
+        while let Some(entry) = self.shaded.entries_mut().pop() {
+            marker.take_entry(entry);
+        }
+        marker.take_entry(entry);
+    }
+}
+
+/// From the start to the end.
+impl Marking {
+    /// Nothing is marked in the epoch that begins. Everything is swept.
+    pub fn begin_epoch(&mut self, spaces: &mut Spaces, weak: &mut Weak) {
+        spaces.old_mut().begin_epoch();
+        let marker = self.loan.recall();
+        marker.begin(spaces.epoch());
+        // Room for all ephemerons that the marking can meet.
+        spaces.charge_side(weak.waiting_reserve(0));
+        let ephemerons = weak.cells().old_ephemerons();
+        // The reserve is there for that.
+        let available = spaces.available_bytes() + weak.waiting_reserve(0);
+        let waiting = marker.waiting_mut();
+        waiting.prepare(spaces.cage_mut(), ephemerons, available);
+        weak.set_waiting_bytes(waiting.bytes());
+        spaces.charge_side(weak.waiting_reserve(0));
+    }
+
+    /// A marking starts, in a new epoch: the provider shows the roots that cannot wait.
+    pub fn begin(&mut self, spaces: &mut Spaces, roots: &mut dyn RootProvider) -> RootWork {
+        self.is_on = true;
+        self.roots_left = true;
+        self.mark_ns = 0;
+        (self.seen, self.helper_stands) = ((u64::MAX, 0), false);
+        self.helper_ns_before = self.loan.helper_cpu_ns();
+        self.allocated_before = spaces.old().allocated_bytes();
+        let marker = self.loan.recall();
+        let work = roots.begin_snapshot(marker);
+        marker.set_blocks_high(spaces.blocks_high());
+        self.loan.lend_marker(spaces);
+        work
+    }
+
+    /// Whether nothing is left to be marked. The marker is at home.
+    pub fn is_through(&mut self) -> bool {
+        (!self.roots_left || active(Mutant::RootsLeftBehind))
+            && self.shaded.is_empty()
+            && self.loan.recall().is_done()
+            && self.loan.is_inbox_empty()
+    }
+
+    /// A slice while the marker is at home: marks for about `fields`, or until it `is_late`. Roots that it shows keep
+    /// their blocks in `window` from being emptied.
+    pub fn mark(
+        &mut self,
+        spaces: &mut Spaces,
+        window: Window,
+        fields: u64,
+        is_late: impl Fn() -> bool,
+        roots: &mut dyn RootProvider,
+    ) -> Done {
+        let (memory, mut left) = (spaces.memory(), fields);
+        let before = *self.loan.recall().work();
+        let (mut visited, mut handed_over) = (RootWork::default(), 0);
+        self.loan.recall().set_blocks_high(spaces.blocks_high());
+        loop {
+            let portion = left.min(PORTION_FIELDS);
+            self.loan.recall().make_room(spaces, 2 * PORTION_FIELDS as usize);
+            let mut used = self.loan.empty_inbox(portion as usize);
+            let marker = self.loan.recall();
+            used += marker.take_shaded(self.shaded.entries_mut(), (portion - used) as usize) as u64;
+            handed_over += used;
+            if self.roots_left && used < portion {
+                let mut visitor = Roots::new(marker, portion - used);
+                let work = roots.snapshot(&mut Dropping::new(&mut visitor, memory, window));
+                self.roots_left = work.more;
+                visited.slots += work.slots;
+                visited.frames += work.frames;
+                used += work.slots;
+            }
+            let fields = marker.work().fields;
+            if used < portion {
+                marker.step(portion - used);
+            }
+            used += marker.work().fields - fields;
+            left = left.saturating_sub(used.max(1));
+            let late = is_late();
+            if left == 0 || late || self.is_through() {
+                break;
+            }
+        }
+        let mark = self.loan.recall().work().since(&before);
+        Done { mark, roots: visited.slots, frames: visited.frames, handed_over, ..Done::default() }
+    }
+
+    /// A slice while a helper marks: more roots, and what the mutator shaded.
+    pub fn feed_helper(&mut self, spaces: &mut Spaces, window: Window, roots: &mut dyn RootProvider) -> Done {
+        let mut work = RootWork::default();
+        if self.roots_left {
+            let (memory, epoch) = (spaces.memory(), spaces.epoch());
+            self.shaded.make_room_for_roots(spaces.cage_mut());
+            let mut visitor = RootsAway::new(memory, epoch, &mut self.loan, &mut self.shaded, PORTION_FIELDS);
+            work = roots.snapshot(&mut Dropping::new(&mut visitor, memory, window));
+            self.roots_left = work.more;
+        }
+        let delivered = self.loan.deliver(spaces.cage_mut(), self.shaded.entries_mut());
+        Done { roots: work.slots, handed_over: delivered, frames: work.frames, ..Done::default() }
+    }
+
+    /// A slice has ended, and the marking has not: a helper may have the marker, unless one stood still.
+    pub fn lend(&mut self, spaces: &mut Spaces) {
+        if !self.helper_stands {
+            self.loan.lend_marker(spaces);
+        }
+    }
+
+    /// A slice took so much CPU time.
+    pub fn add_mark_ns(&mut self, ns: u64) {
+        self.mark_ns += ns;
+    }
+
+    /// Nothing is grey: the marking has ended. O(1).
+    pub fn end(&mut self, spaces: &Spaces) -> Marked {
+        self.is_on = false;
+        Marked {
+            work: *self.loan.recall().work(),
+            since_start: spaces.old().allocated_bytes() - self.allocated_before,
+            mark_ns: self.mark_ns + self.loan.helper_cpu_ns() - self.helper_ns_before,
+        }
+    }
+
+    /// Marks everything that is reachable, in a new epoch, while the guest stands still.
+    pub fn mark_all(&mut self, spaces: &mut Spaces, roots: &mut dyn RootProvider) -> Done {
+        let marker = self.loan.recall();
+        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), marker);
+        let others = roots.all(&mut RootCursor::default(), marker);
+        marker.set_blocks_high(spaces.blocks_high());
+        loop {
+            marker.make_room(spaces, 2 * STANDING_PORTION_FIELDS as usize);
+            if marker.step(STANDING_PORTION_FIELDS) {
+                break;
+            }
+        }
+        let mark = *marker.work();
+        let (roots, frames) = (frames.slots + others.slots, frames.frames);
+        Done { mark, roots, frames, live_bytes: mark.live_bytes, ..Done::default() }
+    }
+
+    /// The marker, for a walk that moves objects.
+    pub fn marker_mut(&mut self) -> &mut Marker {
+        self.loan.recall()
+    }
+}
+
+/// Its pace.
+impl Marking {
+    /// Fields that the mutator should mark now. With a helper that keeps up, few.
+    pub fn slice_fields(&mut self, pacing: &Pacing, allocated_bytes: u64) -> u64 {
+        let due = pacing.fields_due(self.loan.progress(), allocated_bytes);
+        let has_helpers = self.loan.has_helpers();
+        if has_helpers && due > 0 {
+            self.loan.ask_back();
+        }
+        due.clamp(if has_helpers { PORTION_FIELDS } else { SLICE_FIELDS_MIN }, SLICE_FIELDS_MAX)
+    }
+
+    /// Of a marking that is far behind at `now_ns`: whether a helper has the marker and stands still, since the system
+    /// has put it aside.
+    pub fn is_helper_standing(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
+        let (progress, now_ns) = (self.loan.progress(), now_ns());
+        let (seen, since_ns) = self.seen;
+        if self.fetch() || progress != seen {
+            self.seen = (progress, now_ns);
+            return false;
+        }
+        now_ns - since_ns > STANDS_NS
+    }
+
+    /// Waits for the helper, and asks none again in this marking: without an end of it the heap would grow without
+    /// bound.
+    pub fn give_up_helpers(&mut self) {
+        self.loan.recall();
+        self.helper_stands = true;
+    }
+}

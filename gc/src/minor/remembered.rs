@@ -1,0 +1,148 @@
+//! The remembered set: old objects and chunks of arrays that may hold young references, and whether it is time to
+//! collect.
+//!
+//! 1. The header's unlogged bit says of a whole object, a state byte beside the heap of a chunk, that it is not in the
+//!    log. Who clears the one or sets the other adds the entry.
+//! 2. The mutator's barrier adds entries with a cage by which the log can grow; a minor's find room, or the log is
+//!    lost.
+
+use super::log::{CHUNK_WEIGHT, Log, LogEntry};
+use crate::raw::backing::BackingError;
+use crate::raw::cage::Cage;
+use crate::raw::memory::Memory;
+use crate::raw::object::{ObjectReference, ref_count};
+use crate::spaces::blocks::block_start;
+use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::space::{CHUNK_BYTES, chunk_state_bit, chunk_state_index};
+use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
+
+/// References of one array chunk.
+pub const CHUNK_REFS: u32 = CHUNK_BYTES / 4;
+
+/// The log, and whether it asks for a collection.
+#[derive(Debug)]
+pub struct RememberedSet {
+    log: Log,
+    /// The log was found to be full.
+    wants_collection: bool,
+}
+
+impl RememberedSet {
+    /// An empty log with memory for its cap.
+    pub fn new(cage: &mut Cage) -> Result<RememberedSet, BackingError> {
+        Ok(RememberedSet { log: Log::new(cage)?, wants_collection: false })
+    }
+
+    /// Whether a collection should come at the next poll.
+    #[inline]
+    pub fn wants_collection(&self) -> bool {
+        self.wants_collection
+    }
+
+    /// The log.
+    #[inline(always)]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Makes room for `entries` more, so that the collector can log without asking the system.
+    pub fn make_room(&mut self, cage: &mut Cage, entries: usize) -> Result<(), BackingError> {
+        self.log.make_room(cage, entries)
+    }
+
+    /// Adds an object as a whole; `header` is the one that it had.
+    #[inline(always)]
+    pub fn add_object(&mut self, cage: Option<&mut Cage>, memory: Memory, object: ObjectReference, header: u32) {
+        let fields = ref_count(memory, object, memory.descriptor(TypeId::of_header(header))) as u64;
+        self.log.push(cage, LogEntry { host: object.0, chunk: None }, fields);
+    }
+
+    /// Adds a chunk of an array.
+    #[inline(always)]
+    pub fn add_chunk(&mut self, cage: Option<&mut Cage>, array: RawRef, chunk: u32) {
+        self.log.push(cage, LogEntry { host: array, chunk: Some(chunk) }, CHUNK_WEIGHT);
+    }
+
+    /// Counts roots that were written as fields of the log.
+    pub fn add_roots(&mut self, slots: u64) {
+        self.log.add_roots(slots);
+    }
+
+    /// After something was added: whether the log is full now and nobody has been told.
+    #[inline]
+    pub fn has_filled_up(&mut self) -> bool {
+        let news = self.log.is_full() && !self.wants_collection && !active(Mutant::FullLogNotTold);
+        if news {
+            self.wants_collection = true;
+        }
+        news
+    }
+
+    /// The entries were dealt with: forgets them.
+    pub fn clear(&mut self) {
+        self.log.clear();
+    }
+
+    /// The log was lost, and all references were found without it: forgets it, and the states of chunks of blocks below
+    /// `blocks_high` that no entry may name.
+    pub fn forget_all(&mut self, memory: Memory, blocks_high: u32) {
+        self.clear();
+        let first = chunk_state_index(block_start(0), 0);
+        let end = chunk_state_index(block_start(blocks_high) - 2, 0);
+        for index in first..end {
+            memory.set_chunk_state(index, 0);
+        }
+    }
+
+    /// The nursery was emptied: no collection is asked for.
+    pub fn collected(&mut self) {
+        self.wants_collection = false;
+    }
+
+    /// Asks for a collection if the log is full.
+    pub fn ask_if_full(&mut self) {
+        self.wants_collection = self.log.is_full();
+    }
+
+    /// An entry was not kept (tests).
+    #[cfg(feature = "test-hooks")]
+    pub fn lose(&mut self) {
+        self.log.lose();
+    }
+}
+
+/// Notes that a whole object is in the log. Returns its header if it was not.
+#[inline(always)]
+pub fn mark_object(memory: Memory, object: ObjectReference) -> Option<u32> {
+    let header = memory.header(object);
+    if header & UNLOGGED == 0 {
+        return None;
+    }
+    memory.set_header(object, header & !UNLOGGED);
+    Some(header)
+}
+
+/// Notes that a chunk is in the log; false if it was.
+#[inline(always)]
+pub fn mark_chunk(memory: Memory, array: RawRef, chunk: u32) -> bool {
+    let (index, bit) = (chunk_state_index(array, chunk), chunk_state_bit(chunk));
+    let state = memory.chunk_state(index);
+    let is_new = state & bit == 0;
+    if is_new {
+        memory.set_chunk_state(index, state | bit);
+    }
+    is_new
+}
+
+/// Notes that a chunk is not in the log any more.
+#[inline(always)]
+pub fn unmark_chunk(memory: Memory, array: RawRef, chunk: u32) {
+    let state = chunk_state_index(array, chunk);
+    let rest = memory.chunk_state(state) & !chunk_state_bit(chunk);
+    memory.set_chunk_state(state, rest);
+}
+
+/// Whether a chunk is in the log.
+pub fn is_chunk_logged(memory: Memory, array: RawRef, chunk: u32) -> bool {
+    memory.chunk_state(chunk_state_index(array, chunk)) & chunk_state_bit(chunk) != 0
+}

@@ -1,0 +1,358 @@
+//! Blocks of 32 KiB: the common ground of old and large spaces.
+//!
+//! 1. Address space is taken from low to high in segments of 1 MiB, whose side tables are committed with them.
+//! 2. A free block is *ready* when its pages are faulted in; only ready blocks are charged, and only they serve a
+//!    minor. The mutator keeps as many ready as the next minor can need at worst (`make_ready`).
+//! 3. Large objects take runs of free blocks from the high end, ready or not.
+
+use super::charge::Charge;
+use crate::embedder::errors::Refused;
+use crate::raw::block::{BlockState, LIVE_UNKNOWN};
+use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, Cage, OLD_START};
+use crate::raw::memory::Memory;
+use crate::raw::side::SideVec;
+
+/// Blocks of a segment.
+const SEGMENT_BLOCKS: u32 = (1 << 20) / BLOCK_BYTES;
+
+/// All blocks and which of them are free.
+#[derive(Debug)]
+pub struct Blocks {
+    memory: Memory,
+    /// Blocks that have side tables; later ones were never used.
+    high: u32,
+    limit: u32,
+    free: SideVec<u64>,
+    ready: SideVec<u64>,
+    free_count: u32,
+    ready_count: u32,
+    /// No ready block lies below this one.
+    ready_hint: u32,
+}
+
+/// The first word (as a reference) of a block.
+#[inline(always)]
+pub fn block_start(block: u32) -> u32 {
+    (OLD_START / 4) as u32 + block * BLOCK_REFS
+}
+
+/// The block of an old object.
+#[inline(always)]
+pub fn block_of(reference: u32) -> u32 {
+    (reference - (OLD_START / 4) as u32) / BLOCK_REFS
+}
+
+fn offset_of(block: u32) -> u64 {
+    block_start(block) as u64 * 4
+}
+
+impl Blocks {
+    /// No blocks yet.
+    pub fn new(cage: &mut Cage) -> Blocks {
+        let limit = ((cage.reach_bytes() - OLD_START) / BLOCK_BYTES as u64) as u32;
+        let limit = limit.min(BLOCKS_MAX) / SEGMENT_BLOCKS * SEGMENT_BLOCKS;
+        let words = BLOCKS_MAX.div_ceil(64) as usize;
+        Blocks {
+            memory: cage.memory(),
+            high: 0,
+            limit,
+            free: SideVec::new(cage, words),
+            ready: SideVec::new(cage, words),
+            free_count: 0,
+            ready_count: 0,
+            ready_hint: 0,
+        }
+    }
+
+    /// Blocks that were ever used; their table entries are valid. Of one that is listed in a batch the state alone may
+    /// be read.
+    pub fn high(&self) -> u32 {
+        self.high
+    }
+
+    /// Free blocks whose pages are there.
+    pub fn ready_count(&self) -> u32 {
+        self.ready_count
+    }
+
+    /// Blocks that are in use.
+    pub fn used_count(&self) -> u32 {
+        self.high - self.free_count
+    }
+
+    /// Takes the lowest ready block. No system call: this is what a minor uses.
+    pub fn take_ready(&mut self, epoch: u8) -> Option<u32> {
+        if self.ready_count == 0 {
+            return None;
+        }
+        let from = self.ready_hint as usize / 64;
+        let words = &self.ready.as_slice()[from..];
+        let word = from + words.iter().position(|word| *word != 0).expect("counted ready blocks exist");
+        let block = word as u32 * 64 + self.ready.as_slice()[word].trailing_zeros();
+        self.ready_hint = block;
+        self.clear_free(block);
+        let entry = self.memory.block(block);
+        entry.clear();
+        entry.set_epoch(epoch);
+        entry.set_live_units(LIVE_UNKNOWN);
+        entry.set_state(BlockState::Small);
+        Some(block)
+    }
+
+    fn clear_free(&mut self, block: u32) {
+        let (word, bit) = (block as usize / 64, 1u64 << (block % 64));
+        debug_assert!(self.free.as_slice()[word] & bit != 0, "block {block} is not free");
+        self.free.as_mut_slice()[word] &= !bit;
+        self.free_count -= 1;
+        if self.ready.as_slice()[word] & bit != 0 {
+            self.ready.as_mut_slice()[word] &= !bit;
+            self.ready_count -= 1;
+        }
+    }
+
+    fn set_free(&mut self, block: u32, ready: bool) {
+        self.memory.block(block).clear();
+        self.set_free_bits(block, ready);
+    }
+
+    fn set_free_bits(&mut self, block: u32, ready: bool) {
+        let (word, bit) = (block as usize / 64, 1u64 << (block % 64));
+        debug_assert!(self.free.as_slice()[word] & bit == 0, "block {block} is free already");
+        self.free.as_mut_slice()[word] |= bit;
+        self.free_count += 1;
+        if ready {
+            self.ready.as_mut_slice()[word] |= bit;
+            self.ready_count += 1;
+            self.ready_hint = self.ready_hint.min(block);
+        }
+    }
+
+    fn is_free(&self, block: u32) -> bool {
+        self.free.as_slice()[block as usize / 64] >> (block % 64) & 1 != 0
+    }
+
+    fn is_ready(&self, block: u32) -> bool {
+        self.ready.as_slice()[block as usize / 64] >> (block % 64) & 1 != 0
+    }
+
+    /// The sweep found these blocks of small objects empty, and their entries say so: they are free again, and stay
+    /// charged and ready.
+    pub fn release_swept(&mut self, blocks: &[u32]) {
+        blocks.iter().for_each(|block| self.set_free_bits(*block, true));
+    }
+
+    /// Sees to it that `count` blocks are ready, or as many as the limit and the system give.
+    pub fn make_ready(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
+        let mut from = 0;
+        while self.ready_count < count {
+            let missing = (count - self.ready_count).min((charge.available_bytes() / BLOCK_BYTES as u64) as u32);
+            if missing == 0 {
+                return Err(Refused::Limit);
+            }
+            let (start, length) = match self.find_unready_run(from, missing) {
+                Some(run) => run,
+                None => {
+                    self.grow(cage, charge, SEGMENT_BLOCKS)?;
+                    continue;
+                }
+            };
+            let bytes = length as u64 * BLOCK_BYTES as u64;
+            if !charge.take(bytes) {
+                return Err(Refused::Limit);
+            }
+            if let Err(error) = cage.populate(offset_of(start), bytes) {
+                charge.give_back(bytes);
+                return Err(error.into());
+            }
+            for block in start..start + length {
+                self.ready.as_mut_slice()[block as usize / 64] |= 1 << (block % 64);
+            }
+            self.ready_count += length;
+            self.ready_hint = self.ready_hint.min(start);
+            from = start + length;
+        }
+        Ok(())
+    }
+
+    /// Finds up to `length_max` adjacent blocks that are free but not ready, from block `from` on.
+    fn find_unready_run(&self, from: u32, length_max: u32) -> Option<(u32, u32)> {
+        if self.free_count == self.ready_count {
+            return None;
+        }
+        let mut block = from;
+        while block < self.high {
+            let word = block as usize / 64;
+            let bits = (self.free.as_slice()[word] & !self.ready.as_slice()[word]) >> (block % 64);
+            if bits == 0 {
+                block = (block / 64 + 1) * 64;
+                continue;
+            }
+            let start = block + bits.trailing_zeros();
+            let mut end = start;
+            while end < self.high && end - start < length_max && self.is_free(end) && !self.is_ready(end) {
+                end += 1;
+            }
+            return Some((start, end - start));
+        }
+        None
+    }
+
+    /// Takes new address space for at least `count` blocks.
+    fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
+        let count = count.next_multiple_of(SEGMENT_BLOCKS);
+        if count > self.limit - self.high {
+            return Err(Refused::Limit);
+        }
+        let words = (self.high + count).div_ceil(64) as usize;
+        for map in [&mut self.free, &mut self.ready] {
+            map.grow(cage, words)?;
+            map.set_len(words.max(map.len()));
+        }
+        let (offset, bytes) = (offset_of(self.high), count as u64 * BLOCK_BYTES as u64);
+        // One mark byte for 16 bytes, one chunk state for 128, one table entry for a block.
+        let side_bytes = bytes / 16 + bytes / 128 + count as u64 * 16;
+        if !charge.take(side_bytes) {
+            return Err(Refused::Limit);
+        }
+        if let Err(error) = cage.commit_side_tables(offset, bytes).and_then(|_| cage.commit(offset, bytes)) {
+            charge.give_back(side_bytes);
+            return Err(error.into());
+        }
+        let start = self.high;
+        self.high += count;
+        self.free_count += count;
+        for block in start..self.high {
+            self.free.as_mut_slice()[block as usize / 64] |= 1 << (block % 64);
+        }
+        Ok(())
+    }
+
+    /// Takes a run of blocks for a large object of `bytes`; its memory reads as zero.
+    pub fn take_run(&mut self, cage: &mut Cage, charge: &mut Charge, bytes: u64, epoch: u8) -> Result<u32, Refused> {
+        let count = u32::try_from(bytes.div_ceil(BLOCK_BYTES as u64)).map_err(|_| Refused::Limit)?;
+        let charged = page_bytes(bytes);
+        if !charge.take(charged) {
+            return Err(Refused::Limit);
+        }
+        let run = match self.find_free_run(count) {
+            Some(start) => Ok(start),
+            None => self.grow_for_run(cage, charge, count),
+        };
+        let start = match run {
+            Ok(start) => start,
+            Err(refused) => {
+                charge.give_back(charged);
+                return Err(refused);
+            }
+        };
+        for block in start..start + count {
+            let was_ready = self.is_ready(block);
+            if was_ready {
+                // Charged as ready so far, and full of what was there before.
+                charge.give_back(BLOCK_BYTES as u64);
+                self.memory.zero_object(block_start(block), BLOCK_BYTES);
+            }
+            self.clear_free(block);
+            let state = if block == start { BlockState::LargeHead } else { BlockState::LargeTail };
+            let entry = self.memory.block(block);
+            entry.clear();
+            entry.set_epoch(epoch);
+            entry.set_first_hole(was_ready as u32);
+            entry.set_state(state);
+        }
+        self.memory.block(start).set_next(count);
+        Ok(start)
+    }
+
+    /// Undoes [`Blocks::take_run`] while nothing was written there: what was ready is ready again, without asking the
+    /// system.
+    pub fn untake_run(&mut self, charge: &mut Charge, start: u32, bytes: u64) {
+        charge.give_back(page_bytes(bytes));
+        for block in start..start + self.memory.block(start).next() {
+            let was_ready = self.memory.block(block).first_hole() != 0;
+            let charged = was_ready && charge.take(BLOCK_BYTES as u64);
+            debug_assert!(charged == was_ready, "it was charged before");
+            self.set_free(block, charged);
+        }
+    }
+
+    fn grow_for_run(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<u32, Refused> {
+        let mut free_tail = 0;
+        while free_tail < self.high && self.is_free(self.high - 1 - free_tail) {
+            free_tail += 1;
+        }
+        let start = self.high - free_tail;
+        self.grow(cage, charge, count - free_tail)?;
+        Ok(start)
+    }
+
+    /// The highest run of `count` free blocks.
+    fn find_free_run(&self, count: u32) -> Option<u32> {
+        if self.free_count < count {
+            return None;
+        }
+        let (mut block, mut found) = (self.high, 0);
+        while block > 0 {
+            if found == 0 && block.is_multiple_of(64) && self.free.as_slice()[block as usize / 64 - 1] == 0 {
+                block -= 64;
+                continue;
+            }
+            block -= 1;
+            found = if self.is_free(block) { found + 1 } else { 0 };
+            if found == count {
+                return Some(block);
+            }
+        }
+        None
+    }
+
+    /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
+    pub fn release_run(&mut self, cage: &mut Cage, charge: &mut Charge, start: u32, kept: u32, bytes: u64) {
+        let count = self.memory.block(start).next();
+        let (from, left) = (start + kept, count - kept);
+        let discarded = cage.discard(offset_of(from), left as u64 * BLOCK_BYTES as u64).is_ok();
+        // The object's last page may have been left out of the charge for its last block.
+        let block_bytes = |blocks: u32| blocks as u64 * BLOCK_BYTES as u64;
+        charge.give_back(page_bytes(bytes).min(block_bytes(count)) - block_bytes(kept));
+        self.memory.block(start).set_next(kept);
+        for block in from..start + count {
+            // If the system did not take the pages back, they are ready (and charged) as long as the limit allows.
+            let ready = !discarded && charge.take(BLOCK_BYTES as u64);
+            if !discarded && !ready {
+                self.memory.zero_object(block_start(block), BLOCK_BYTES);
+            }
+            self.set_free(block, ready);
+        }
+    }
+
+    /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
+    pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32, count: u32) {
+        let keep = keep.max(self.ready_count.saturating_sub(count));
+        while self.ready_count > keep {
+            let Some(last) = self.highest_ready() else { return };
+            let end = last + 1;
+            let mut start = last;
+            while start > 0 && self.is_ready(start - 1) && self.ready_count - (end - start) > keep {
+                start -= 1;
+            }
+            let bytes = (end - start) as u64 * BLOCK_BYTES as u64;
+            if cage.discard(offset_of(start), bytes).is_err() {
+                return;
+            }
+            charge.give_back(bytes);
+            for block in start..end {
+                self.ready.as_mut_slice()[block as usize / 64] &= !(1 << (block % 64));
+            }
+            self.ready_count -= end - start;
+        }
+    }
+
+    fn highest_ready(&self) -> Option<u32> {
+        let word = self.ready.as_slice().iter().rposition(|word| *word != 0)?;
+        Some(word as u32 * 64 + 63 - self.ready.as_slice()[word].leading_zeros())
+    }
+}
+
+fn page_bytes(bytes: u64) -> u64 {
+    bytes.next_multiple_of(crate::raw::backing::PAGE_BYTES as u64)
+}

@@ -1,0 +1,339 @@
+//! The spaces of a heap: where objects lie, what has memory behind it, and what is charged for it.
+//!
+//! 1. Memory is taken of the system and given back here, and charged here. What asks for more than there is gets
+//!    [`Refused`]; whether something is collected for it then is the driver's business.
+//! 2. The nursery is filled by bumps up to a limit word. Eden is *granted* in slices: before one, what the next minor
+//!    can need is made ready (blocks, stacks), so that a minor takes no memory of the system.
+//! 3. Other parts read and write the cage through [`Memory`], and grow lists of their own through
+//!    [`Spaces::cage_mut`]; what these took is counted by [`Spaces::charge_side`].
+
+pub mod blocks;
+pub mod charge;
+pub mod holes;
+pub mod immortal;
+pub mod marks;
+pub mod nursery;
+pub mod old;
+pub mod sizing;
+
+use crate::embedder::config::HeapConfig;
+use crate::embedder::errors::Refused;
+use crate::embedder::types::TypeTable;
+use crate::raw::backing::{Backing, BackingError};
+use crate::raw::cage::{BLOCK_BYTES, Cage, NURSERY_REACH, NURSERY_START, OLD_START};
+use crate::raw::edges::EdgeStack;
+use crate::raw::memory::Memory;
+use crate::raw::object::ObjectReference;
+use crate::raw::side::{LentStack, SideVec};
+use crate::raw::types::TypeInfo;
+use crate::telemetry::stop::Usage;
+use blocks::{Blocks, block_start};
+use charge::Charge;
+use heapwood_gc_abi::TypeId;
+use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
+use heapwood_gc_abi::space::NULL_ZONE_BYTES;
+use immortal::Immortal;
+use nursery::{EDEN_START, Nursery};
+use old::{Bump, OldSpace};
+use std::ops::Range;
+
+/// Most edges that a minor has not followed yet: 32 KiB.
+const EDGES_MAX: usize = 4096;
+
+/// The spaces of a heap and the memory behind them.
+#[derive(Debug)]
+pub struct Spaces {
+    cage: Cage,
+    memory: Memory,
+    charge: Charge,
+    nursery: Nursery,
+    old: OldSpace,
+    immortal: Immortal,
+    /// Copies that a minor has not scanned yet, and edges from copies that it has not followed yet.
+    stack: SideVec<u32>,
+    edges: SideVec<u64>,
+    /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
+    eden_top_max: u32,
+}
+
+/// What a minor copies with, borrowed from the spaces.
+pub struct Copying<'a> {
+    /// Where objects are promoted to.
+    pub old: &'a mut OldSpace,
+    /// The empty survivor space.
+    pub to: Bump,
+    /// Copies that are not scanned yet.
+    pub stack: LentStack<'a, u32>,
+    /// Edges that are not followed yet.
+    pub edges: EdgeStack<'a>,
+}
+
+impl Spaces {
+    /// Empty spaces in a cage of their own, whose type table is `types`. Eden will have `eden_bytes`.
+    pub fn new(config: &HeapConfig, types: &TypeTable, eden_bytes: u32) -> Result<Spaces, BackingError> {
+        let mut cage = Cage::new(Backing::new(config.refused_calls.clone()), config.max_bytes, types.file())?;
+        let memory = cage.memory();
+        memory.set_hot(ALLOC_TOP, EDEN_START);
+        memory.set_hot(ALLOC_LIMIT, EDEN_START);
+        Ok(Spaces {
+            memory,
+            charge: Charge::new(config.max_bytes),
+            nursery: Nursery::new(eden_bytes),
+            old: OldSpace::new(Blocks::new(&mut cage), memory, config.verify),
+            immortal: Immortal::new(),
+            stack: SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize),
+            edges: SideVec::new(&mut cage, EDGES_MAX),
+            eden_top_max: EDEN_START,
+            cage,
+        })
+    }
+
+    /// Access to the cage's words.
+    #[inline(always)]
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// The descriptor of a type that is alive.
+    #[inline(always)]
+    pub fn descriptor(&self, ty: TypeId) -> TypeInfo<'_> {
+        self.memory.descriptor(ty)
+    }
+
+    /// The cage, for lists beside the heap that grow.
+    #[inline(always)]
+    pub fn cage_mut(&mut self) -> &mut Cage {
+        &mut self.cage
+    }
+
+    /// Address of the heap base.
+    pub fn base(&self) -> usize {
+        self.cage.base()
+    }
+
+    /// Calls made to the system so far.
+    pub fn backing_calls(&self) -> u64 {
+        self.cage.backing_calls()
+    }
+
+    /// What is charged.
+    pub fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
+    /// Bytes left below the limit.
+    pub fn available_bytes(&self) -> u64 {
+        self.charge.available_bytes()
+    }
+
+    /// Charges what lists beside the heap have taken, and `reserved_bytes` that one of them will need.
+    pub fn charge_side(&mut self, reserved_bytes: u64) {
+        self.charge.set_side(self.cage.side_committed_bytes() + reserved_bytes);
+    }
+
+    /// The nursery.
+    pub fn nursery(&self) -> &Nursery {
+        &self.nursery
+    }
+
+    /// The old space.
+    #[inline(always)]
+    pub fn old(&self) -> &OldSpace {
+        &self.old
+    }
+
+    /// The old space, to allocate in it, and for what was swept.
+    #[inline(always)]
+    pub fn old_mut(&mut self) -> &mut OldSpace {
+        &mut self.old
+    }
+
+    /// The immortal space.
+    pub fn immortal(&self) -> &Immortal {
+        &self.immortal
+    }
+
+    /// Marks with this value are current.
+    #[inline(always)]
+    pub fn epoch(&self) -> u8 {
+        self.old.epoch()
+    }
+
+    /// Blocks of the old space that were ever used.
+    pub fn blocks_high(&self) -> u32 {
+        self.old.blocks().high()
+    }
+
+    /// Bytes of blocks in use.
+    pub fn old_used_bytes(&self) -> u64 {
+        self.old.blocks().used_count() as u64 * BLOCK_BYTES as u64
+    }
+
+    /// Bytes of the nursery that objects take.
+    pub fn nursery_used_bytes(&self) -> u64 {
+        self.eden_used_bytes() + self.nursery.survivors().len() as u64 * 4
+    }
+
+    /// What old objects may take of the limit: not the nursery and its reserve, and an eighth is left for holes.
+    pub fn usable_bytes(&self) -> u64 {
+        let limit = self.charge.limit_bytes();
+        limit - limit / 8 - (self.nursery.eden_bytes() as u64 * 9 / 2).min(limit / 2)
+    }
+
+    /// What is in use.
+    pub fn usage(&self) -> Usage {
+        let (young_bytes, old_bytes) = (self.nursery_used_bytes(), self.old_used_bytes());
+        Usage { young_bytes, old_bytes, committed_bytes: self.charge.used_bytes() }
+    }
+
+    /// Where objects may lie, as references: the immortal space, the nursery, the old and large spaces.
+    pub fn ranges_in_use(&self) -> [Range<u32>; 3] {
+        [
+            (NULL_ZONE_BYTES / 4) as u32..self.immortal.end(),
+            (NURSERY_START / 4) as u32..EDEN_START.max(self.top()),
+            (OLD_START / 4) as u32..block_start(self.blocks_high()),
+        ]
+    }
+
+    /// Bytes of eden that objects take.
+    pub fn eden_used_bytes(&self) -> u64 {
+        (self.top() - EDEN_START) as u64 * 4
+    }
+
+    /// How far eden was ever filled, as a reference.
+    pub fn eden_top_max(&self) -> u32 {
+        self.eden_top_max
+    }
+}
+
+/// Allocation.
+impl Spaces {
+    /// The allocation top. Authoritative only while no guest code runs.
+    #[inline(always)]
+    pub fn top(&self) -> u32 {
+        self.memory.hot(ALLOC_TOP)
+    }
+
+    /// Moves the allocation top.
+    #[inline(always)]
+    pub fn set_top(&mut self, top: u32) {
+        self.memory.set_hot(ALLOC_TOP, top);
+    }
+
+    /// Up to where inline allocation may go.
+    #[inline(always)]
+    pub fn limit(&self) -> u32 {
+        self.memory.hot(ALLOC_LIMIT)
+    }
+
+    /// Sets up to where inline allocation may go.
+    #[inline(always)]
+    pub fn set_limit(&mut self, limit: u32) {
+        self.memory.set_hot(ALLOC_LIMIT, limit);
+    }
+
+    /// Takes `bytes` of zeroed immortal memory; returns its reference.
+    pub fn allocate_immortal(&mut self, bytes: u64) -> Result<u32, Refused> {
+        self.immortal.allocate(&mut self.cage, &mut self.charge, bytes)
+    }
+
+    /// Remembers an immortal object for the verifier.
+    pub fn note_immortal(&mut self, object: u32) {
+        self.immortal.note_object(object);
+    }
+
+    /// Takes a run of blocks for a large object of `bytes`; its memory reads as zero. Returns the first block.
+    pub fn take_run(&mut self, bytes: u64) -> Result<u32, Refused> {
+        let epoch = self.old.epoch();
+        self.old.blocks_mut().take_run(&mut self.cage, &mut self.charge, bytes, epoch)
+    }
+
+    /// Undoes [`Spaces::take_run`] while nothing was written there.
+    pub fn untake_run(&mut self, block: u32, bytes: u64) {
+        self.old.blocks_mut().untake_run(&mut self.charge, block, bytes);
+    }
+
+    /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
+    pub fn release_run(&mut self, block: u32, kept: u32, bytes: u64) {
+        self.old.blocks_mut().release_run(&mut self.cage, &mut self.charge, block, kept, bytes);
+    }
+
+    /// Without a collector: what is allocated next lies in the run of `bytes` that begins with `block`.
+    pub fn allocate_in_run(&mut self, block: u32, bytes: u64) {
+        let start = block_start(block);
+        self.set_top(start);
+        self.nursery.set_granted(start + (bytes / 4) as u32);
+    }
+}
+
+/// Memory that is taken ahead and given back.
+impl Spaces {
+    /// Blocks that have to stay ready for the next minor.
+    pub fn reserved_blocks(&self) -> u32 {
+        self.nursery.reserve_blocks(self.nursery.granted())
+    }
+
+    /// Sees to it that `blocks` are ready, or as many as the limit and the system give.
+    pub fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
+        self.old.blocks_mut().make_ready(&mut self.cage, &mut self.charge, blocks)
+    }
+
+    /// Makes room in the stacks of a minor that may copy `young_bytes`.
+    pub fn make_stacks_ready(&mut self, young_bytes: usize) -> Result<(), Refused> {
+        self.stack.grow_populated(&mut self.cage, young_bytes / 16)?;
+        Ok(self.edges.grow_populated(&mut self.cage, EDGES_MAX)?)
+    }
+
+    /// Gives memory to eden up to `granted`, and to the empty survivor space in proportion.
+    pub fn grant(&mut self, granted: u32) -> Result<(), Refused> {
+        self.nursery.grant(&mut self.cage, &mut self.charge, granted)
+    }
+
+    /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
+    pub fn trim(&mut self, keep: u32, count: u32) {
+        self.old.blocks_mut().trim(&mut self.cage, &mut self.charge, keep, count);
+    }
+
+    /// Sets the size of the nursery; eden is empty.
+    pub fn set_young_bytes(&mut self, bytes: u32) {
+        self.nursery.set_young_bytes(bytes);
+    }
+
+    /// Gives memory of the nursery beyond its size back.
+    pub fn trim_nursery(&mut self) {
+        self.nursery.trim(&mut self.cage, &mut self.charge);
+        self.eden_top_max = self.eden_top_max.min(self.nursery.eden_end());
+    }
+}
+
+/// Collections.
+impl Spaces {
+    /// What a minor copies with.
+    pub fn copying(&mut self) -> Copying<'_> {
+        Copying {
+            to: self.nursery.to_space(),
+            old: &mut self.old,
+            stack: self.stack.lend_stack(),
+            edges: EdgeStack::new(&mut self.edges),
+        }
+    }
+
+    /// Eden and the old survivor space hold nothing any more; what lies below `to_top` in the other one survived.
+    /// Returns how many bytes of eden were used.
+    pub fn nursery_emptied(&mut self, to_top: u32) -> u64 {
+        let (top, survivors) = (self.top(), self.nursery.survivors());
+        self.eden_top_max = self.eden_top_max.max(top);
+        self.old.poison_range(EDEN_START, (top - EDEN_START) * 4);
+        self.old.poison_range(survivors.start, survivors.len() as u32 * 4);
+        self.nursery.flip(to_top);
+        self.set_top(EDEN_START);
+        self.set_limit(EDEN_START);
+        (top - EDEN_START) as u64 * 4
+    }
+
+    /// Room for an object of at most a block in the old space; never calls the system.
+    #[inline(always)]
+    pub fn allocate_old(&mut self, bytes: u32) -> Option<ObjectReference> {
+        self.old.allocate(bytes)
+    }
+}
