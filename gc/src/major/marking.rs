@@ -5,7 +5,7 @@
 //!    dirty. The epoch changes; the provider shows the frames that may run unnoticed. That is all.
 //! 2. *Slices*: the rest of the roots, as they were at the start, and what is grey. Whoever overwrites or drops a
 //!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
-//!    [`Heap::shade`], frames below the watermark when they are uncovered.
+//!    [`crate::Heap::shade`], frames below the watermark when they are uncovered.
 //! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
 //!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
 //!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
