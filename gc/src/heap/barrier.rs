@@ -20,14 +20,15 @@ impl Heap {
     /// The barrier's slow path for `struct.set`: `host` has UNLOGGED. Call it before the store. Never collects; ask
     /// `wants_collection` afterwards.
     pub fn log(&mut self, host: RawRef) {
-        let (memory, object) = (self.spaces.memory(), ObjectReference(host));
-        let header = memory.header(object);
+        let object = ObjectReference(host);
+        let header = self.spaces.memory().header(object);
         debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
-        memory.set_header(object, header & !UNLOGGED);
+        self.spaces.memory().set_header(object, header & !UNLOGGED);
         self.snapshot_object(object);
         if self.skips_log() {
             return;
         }
+        let memory = self.spaces.memory();
         self.remembered.add_object(Some(self.spaces.cage_mut()), memory, object, header);
         self.after_log();
     }

@@ -12,7 +12,6 @@ use crate::spaces::marks::{DEFERRED, marked_object};
 use crate::telemetry::work::MarkWork;
 use heapwood_gc_abi::header::LARGE;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
-use std::ops::Range;
 
 /// Elements of a reference array that are scanned at a time: what a step may pass its budget by.
 pub const ELEMENTS_AT_ONCE: u32 = 1024;
@@ -95,7 +94,7 @@ impl Grey {
         }
         if descriptor.kind() != ObjectKind::ArrayRef {
             work.fields += descriptor.ref_count() as u64 + 1;
-            return Scan { object, id, descriptor, elements: None };
+            return Scan::Whole(Whole { object, id, descriptor });
         }
         let length = memory.array_length(object);
         let end = length.min(start.saturating_add(ELEMENTS_AT_ONCE));
@@ -103,7 +102,7 @@ impl Grey {
             self.push(*memory, object.0 as u64 | (end as u64) << 32);
         }
         work.fields += (end - start) as u64 + 1;
-        Scan { object, id, descriptor, elements: Some((start, end)) }
+        Scan::Elements(Elements { array: object, start, end })
     }
 
     /// A marking begins.
@@ -194,15 +193,53 @@ impl Grey {
 }
 
 /// What of a grey object is scanned now.
-pub struct Scan<'m> {
+pub enum Scan<'m> {
+    /// Some elements of a reference array.
+    Elements(Elements),
+    /// All of an object that is no reference array.
+    Whole(Whole<'m>),
+}
+
+/// Elements of a reference array.
+pub struct Elements {
+    array: ObjectReference,
+    start: u32,
+    end: u32,
+}
+
+/// An object with all its fields.
+pub struct Whole<'m> {
     object: ObjectReference,
     id: TypeId,
     descriptor: TypeInfo<'m>,
-    /// Of a reference array: from which element on, and where it ends.
-    elements: Option<(u32, u32)>,
 }
 
 impl Scan<'_> {
+    /// Calls `visit` with the slots that are scanned, from the last one to the first.
+    #[inline(always)]
+    pub fn each_slot_backwards(&self, memory: Memory, visit: impl FnMut(Slot)) {
+        match self {
+            Scan::Elements(elements) => elements.each_slot_backwards(memory, visit),
+            Scan::Whole(whole) => whole.each_slot_backwards(memory, visit),
+        }
+    }
+}
+
+impl Elements {
+    /// The array, the first of the elements, and where they end.
+    #[inline(always)]
+    pub fn range(&self) -> (ObjectReference, u32, u32) {
+        (self.array, self.start, self.end)
+    }
+
+    /// Calls `visit` with their slots, from the last one to the first.
+    #[inline(always)]
+    pub fn each_slot_backwards(&self, memory: Memory, visit: impl FnMut(Slot)) {
+        memory.each_element_slot_backwards(self.array, self.start, self.end, visit);
+    }
+}
+
+impl Whole<'_> {
     /// The object.
     #[inline(always)]
     pub fn object(&self) -> ObjectReference {
@@ -221,18 +258,9 @@ impl Scan<'_> {
         self.descriptor.kind()
     }
 
-    /// The elements of a reference array that are scanned.
-    #[inline(always)]
-    pub fn elements(&self) -> Option<Range<u32>> {
-        self.elements.map(|(start, end)| start..end)
-    }
-
-    /// Calls `visit` with the slots that are scanned, from the last one to the first.
+    /// Calls `visit` with its slots, from the last one to the first.
     #[inline(always)]
     pub fn each_slot_backwards(&self, memory: Memory, visit: impl FnMut(Slot)) {
-        match self.elements {
-            Some((start, end)) => memory.each_element_slot_backwards(self.object, start, end, visit),
-            None => memory.each_slot_backwards(self.object, self.id, self.descriptor, visit),
-        }
+        memory.each_slot_backwards(self.object, self.id, self.descriptor, visit);
     }
 }

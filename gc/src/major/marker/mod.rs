@@ -26,7 +26,7 @@ use crate::spaces::blocks::block_of;
 use crate::spaces::marks::{EPOCH_MASK, WAITING, is_marked, mark_byte};
 use crate::telemetry::work::MarkWork;
 use crate::weak::waiting::Waiting;
-use grey::Grey;
+use grey::{Grey, Scan};
 use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
@@ -228,21 +228,24 @@ impl Marker {
     #[inline(always)]
     fn scan(&mut self, entry: u64) {
         let memory = self.memory;
-        let scan = self.grey.begin_scan(&memory, entry, &mut self.work);
-        if let Some(elements) = scan.elements() {
-            scan.each_slot_backwards(memory, |slot| self.shade(memory.slot(slot)));
-            if self.recorded.is_on() {
-                self.recorded.note_elements(memory, scan.object(), elements.start, elements.end, Noticed::Marking);
+        match self.grey.begin_scan(&memory, entry, &mut self.work) {
+            Scan::Elements(elements) => {
+                elements.each_slot_backwards(memory, |slot| self.shade(memory.slot(slot)));
+                if self.recorded.is_on() {
+                    let (array, start, end) = elements.range();
+                    self.recorded.note_elements(memory, array, start, end, Noticed::Marking);
+                }
             }
-            return;
-        }
-        if self.recorded.is_on() {
-            self.recorded.note_object(memory, scan.object(), scan.id(), Noticed::Marking);
-        }
-        if scan.kind() == ObjectKind::Ephemeron {
-            self.scan_ephemeron(scan.object());
-        } else {
-            scan.each_slot_backwards(memory, |slot| self.shade(memory.slot(slot)));
+            Scan::Whole(whole) => {
+                if self.recorded.is_on() {
+                    self.recorded.note_object(memory, whole.object(), whole.id(), Noticed::Marking);
+                }
+                if whole.kind() == ObjectKind::Ephemeron {
+                    self.scan_ephemeron(whole.object());
+                } else {
+                    whole.each_slot_backwards(memory, |slot| self.shade(memory.slot(slot)));
+                }
+            }
         }
     }
 }
