@@ -1,0 +1,27 @@
+;;! loops
+;; `try` and `catch` of the legacy proposal.
+(module
+  (tag $wrong (param i32))
+  (func $may_throw (param i32)
+    (if (i32.lt_s (local.get 0) (i32.const 0)) (then (throw $wrong (local.get 0)))))
+  (func (export "run") (param $n i32) (result i32) (local $caught i32)
+    (loop $again
+      try
+        (call $may_throw (local.get $n))
+      catch $wrong
+        (local.set $caught)
+      end
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $caught)))
+;; Code of "run", its loops of 29 bytes:
+;; L1:
+;;     cmp rsp, [r15-0x10]
+;;     jb slow2
+;; L2:
+;;     mov eax, ebx
+;;     mov r14, [rbp-8]
+;;     call qword [rel constant]                   ; slot of function 0, safe point: 0 slots, registers 0x0, with a handler
+;; L3:
+;;     sub ebx, 1
+;;     test ebx, ebx
+;;     jne L1

@@ -1,0 +1,31 @@
+;;! loops few-registers
+;; Instructions get no more registers than are left beside the most pinned locals (`-T few-registers=y`).
+(module
+  (func (export "run") (param $a i64) (param $b i64) (param $c i32) (param $n i32) (result i64)
+    (loop $again
+      (local.set $a
+        (i64.rotl (select (local.get $a) (i64.shr_u (local.get $b) (local.get $a)) (local.get $c))
+          (i64.mul (i64.add (local.get $a) (i64.const 3)) (i64.xor (local.get $b) (i64.const 5)))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $a)))
+;; Code of "run", its loops of 59 bytes:
+;; L1:
+;;     cmp rsp, [r15-0x10]
+;;     jb slow1
+;; L2:
+;;     mov rcx, rbx
+;;     mov rax, rsi
+;;     shr rax, cl
+;;     mov ecx, [rbp-0x38]
+;;     test ecx, ecx
+;;     mov rdx, rbx
+;;     cmove rdx, rax
+;;     lea rax, [rbx+3]
+;;     mov rcx, rsi
+;;     xor rcx, 5
+;;     imul rcx, rax
+;;     mov rbx, rdx
+;;     rol rbx, cl
+;;     sub edi, 1
+;;     test edi, edi
+;;     jne L1

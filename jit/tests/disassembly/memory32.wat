@@ -1,0 +1,22 @@
+;;! loops
+;; A 32-bit memory: no check in the code, an access beyond its end faults.
+(module
+  (memory 1)
+  (func (export "run") (param $n i32) (result i64) (local $sum i64)
+    (loop $again
+      (local.set $sum (i64.add (local.get $sum) (i64.load offset=8 (local.get $n))))
+      (i32.store8 offset=4 (local.get $n) (i32.const 1))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 8)))))
+    (local.get $sum)))
+;; Code of "run", its loops of 34 bytes:
+;; L1:
+;;     cmp rsp, [r15-0x10]
+;;     jb slow1
+;; L2:
+;;     mov rax, [r13+rbx+8]                        ; may trap: MemoryOutOfBounds
+;;     add rax, rsi
+;;     mov rsi, rax
+;;     mov byte [r13+rbx+4], 1                     ; may trap: MemoryOutOfBounds
+;;     sub ebx, 8
+;;     test ebx, ebx
+;;     jne L1
