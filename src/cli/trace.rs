@@ -6,11 +6,12 @@
 //! every stop.
 
 use heapwood::{GcEvent, GcEventKind, HelperSpan, HostCall};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A row of the picture.
@@ -64,7 +65,7 @@ impl Trace {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Does something that the command does, and notes how long it took.

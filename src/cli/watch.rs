@@ -5,9 +5,10 @@ use super::gc_report::Figures;
 use super::trace::Trace;
 use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
+use parking_lot::Mutex;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Hears of every event.
@@ -37,7 +38,7 @@ impl Output {
     }
 
     fn write(&self, write: impl FnOnce(File) -> std::io::Result<()>) {
-        if let Some(file) = lock(&self.file).take()
+        if let Some(file) = self.file.lock().take()
             && let Err(error) = write(file)
         {
             say(&format!("error: {} {}: {error}", self.option, shown(&self.path)));
@@ -65,7 +66,7 @@ impl Watch {
     ) -> Watch {
         let figures = with_figures.then(|| Arc::new(Mutex::new(Figures::default())));
         if let Some(figures) = figures.clone() {
-            listeners.push(Box::new(move |event| lock(&figures).add(event)));
+            listeners.push(Box::new(move |event| figures.lock().add(event)));
         }
         if let Some(trace) = trace {
             let (of_stops, of_calls, born) = (trace.clone(), trace.clone(), store.gc_epoch());
@@ -88,7 +89,7 @@ impl Watch {
     pub fn finish<T>(&self, store: &mut Store<T>) {
         if let Some(figures) = &self.figures {
             let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
-            eprint!("{}", lock(figures).table(&store.gc_stats(), store.memory_stats().heap.limit_bytes, run_us));
+            eprint!("{}", figures.lock().table(&store.gc_stats(), store.memory_stats().heap.limit_bytes, run_us));
         }
         if let Some(trace) = &self.trace {
             trace.end();
@@ -100,8 +101,4 @@ impl Watch {
             profile.write(|file| store.write_allocation_profile(std::io::BufWriter::new(file)));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,8 +9,8 @@ use crate::raw::types::TypeFile;
 use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_BYTES_MAX, TYPE_TABLE_BYTES};
 use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 /// Bytes by which the table's memory grows.
 const GROW_BYTES: usize = 64 << 10;
@@ -84,7 +84,7 @@ impl TypeTable {
     /// It must be defined before an object is made of it. Errors: the table is full.
     pub fn allocate(&self, ancestors: usize, object_bytes: u32) -> Result<TypeId, TypeTableFull> {
         let bytes = entry_bytes(ancestors, object_bytes);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let id = match state.free.get_mut(&bytes).and_then(Vec::pop) {
             Some(id) => id,
             None => self.bump(&mut state, bytes)?,
@@ -116,7 +116,7 @@ impl TypeTable {
         check_fixed_layout(definition);
         let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
         let bytes = if is_array { 0 } else { definition.object_bytes };
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let allocated = *state.sizes.get(&id).expect("defining an id that is not allocated");
         assert_eq!(allocated, entry_bytes(ancestors.len(), bytes), "the definition differs from what was allocated");
         let mut map = vec![0u64; 1 + ref_map_tail_words(bytes) as usize];
@@ -156,7 +156,7 @@ impl TypeTable {
 
     /// Takes an id back. The caller guarantees that no object of the type is left in any heap.
     pub fn release(&self, id: TypeId) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let bytes = state.sizes.remove(&id).expect("releasing an id that is not allocated");
         self.file.clear(id, bytes);
         state.free.entry(bytes).or_default().push(id);
@@ -169,12 +169,12 @@ impl TypeTable {
 
     /// Whether an id is allocated (for the verifier).
     pub fn is_allocated(&self, id: TypeId) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).sizes.contains_key(&id)
+        self.state.lock().sizes.contains_key(&id)
     }
 
     /// Number of types that are alive.
     pub fn len(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).sizes.len()
+        self.state.lock().sizes.len()
     }
 
     /// Whether no type is alive.

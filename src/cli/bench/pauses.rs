@@ -3,8 +3,9 @@
 use crate::cli::gc_report::Mmu;
 use crate::cli::watch::Listener;
 use heapwood::{GcEvent, GcEventKind};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Lengths of the windows whose utilisation is told, in milliseconds.
@@ -37,33 +38,29 @@ impl Pauses {
         Pauses { start: Instant::now(), stops: Arc::default() }
     }
 
-    fn stops(&self) -> MutexGuard<'_, Vec<Stop>> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes the stops of a heap whose times count from `epoch`. Every event is one stop.
     pub fn listener(&self, epoch: Instant) -> Listener {
         let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
         Box::new(move |event: &GcEvent| {
             let GcEvent { t_us, pause_us, cpu_us, kind, .. } = *event;
             let (committed, old) = (event.heap_committed, event.old_after);
-            stops.stops().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, cpu_us, kind, committed, old });
+            stops.stops.lock().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, cpu_us, kind, committed, old });
         })
     }
 
     /// How many stops were noted.
     pub fn count(&self) -> usize {
-        self.stops().len()
+        self.stops.lock().len()
     }
 
     /// Milliseconds that the guest stood since there were `count` stops.
     pub fn stopped_ms_since(&self, count: usize) -> f64 {
-        self.stops()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
+        self.stops.lock()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
     }
 
     /// Takes what was noted so far; later stops come to a new list.
     pub fn take(&self) -> Recording {
-        Recording { stops: std::mem::take(&mut self.stops()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
+        Recording { stops: std::mem::take(&mut self.stops.lock()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
     }
 }
 

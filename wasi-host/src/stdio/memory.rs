@@ -1,8 +1,9 @@
 //! Streams in memory.
 
 use super::{InputStream, OutputStream};
+use parking_lot::Mutex;
 use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// An input with fixed contents.
 #[derive(Clone, Debug, Default)]
@@ -45,23 +46,18 @@ impl MemoryOutput {
 
     /// A copy of all that was written so far and not [taken](MemoryOutput::take).
     pub fn contents(&self) -> Vec<u8> {
-        self.lock().clone()
+        self.contents.lock().clone()
     }
 
     /// Removes and returns all that was written so far; the limit counts from zero again.
     pub fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        // A panic elsewhere cannot leave half a write behind.
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *self.contents.lock())
     }
 }
 
 impl OutputStream for MemoryOutput {
     fn write(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut contents = self.lock();
+        let mut contents = self.contents.lock();
         let before = contents.len();
         for buffer in buffers {
             let room = self.limit.saturating_sub(contents.len());

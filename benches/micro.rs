@@ -1,0 +1,253 @@
+//! Small benchmarks: what one thing costs, through the public API and compiled code. Pauses and whole programs are for
+//! `heapwood bench`.
+//!
+//! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use heapwood::{Caller, Config, Engine, Extern, Func, GcEventKind, Instance, Module, Store, TypedFunc};
+use std::fs;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+criterion_group!(benches, compile, instantiate, calls, allocation, fields, barriers, minors, markings);
+criterion_main!(benches);
+
+/// Rounds of a loop in the guest that one measurement takes.
+const ROUNDS: i32 = 10_000;
+
+/// A store whose instance has the exports of a module in the text format, without imports.
+fn guest(engine: &Engine, text: &str) -> (Store<()>, Instance) {
+    let module = Module::new(engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
+    (store, instance)
+}
+
+/// Decoding with validation, and all until a module can be instantiated (analysis and code, on one thread), by byte.
+fn compile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("compile");
+    for name in ["hello", "gcbench"] {
+        let path = format!("{}/tests/guests/kotlin/wasm/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+        let bytes = fs::read(path).expect("a guest of the repository");
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        let engine = Engine::default();
+        group.bench_function(BenchmarkId::new("decode", name), |b| {
+            b.iter(|| Module::decode(&engine, black_box(&bytes)).expect("valid"));
+        });
+        let mut config = Config::new();
+        config.compile_threads(1);
+        let engine = Engine::new(&config).expect("an engine");
+        group.bench_function(BenchmarkId::new("module", name), |b| {
+            b.iter(|| Module::new(&engine, black_box(&bytes)).expect("compiles"));
+        });
+    }
+}
+
+/// A store with an instance of a small module, made and dropped.
+fn instantiate(criterion: &mut Criterion) {
+    let engine = Engine::default();
+    let text = r#"(module (memory 1) (global (mut i32) (i32.const 1)) (func (export "f")))"#;
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    criterion.bench_function("instantiate/store", |b| b.iter(|| Store::new(&engine, ())));
+    criterion.bench_function("instantiate/store and instance", |b| {
+        b.iter(|| {
+            let mut store = Store::new(&engine, ());
+            Instance::new(&mut store, &module, &[]).expect("no imports")
+        });
+    });
+}
+
+/// From the host into the guest, from the guest into the host, and within the guest.
+fn calls(criterion: &mut Criterion) {
+    let text = r#"(module
+        (import "host" "next" (func $host (param i32) (result i32)))
+        (func $guest (export "next") (param i32) (result i32)
+          (if (i32.eqz (local.get 0)) (then (return (i32.const 7)))) (i32.add (local.get 0) (i32.const 1)))
+        (func (export "to_host") (param $n i32) (local $x i32)
+          (loop $l (local.set $x (call $host (local.get $x)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "in_guest") (param $n i32) (local $x i32)
+          (loop $l (local.set $x (call $guest (local.get $x)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let mut store = Store::new(&engine, ());
+    let host = Func::wrap(&mut store, |_: Caller<'_, ()>, x: i32| x + 1);
+    let instance = Instance::new(&mut store, &module, &[Extern::Func(host)]).expect("links");
+
+    let mut group = criterion.benchmark_group("call");
+    let next: TypedFunc<i32, i32> = instance.get_typed_func(&mut store, "next").expect("exported");
+    group.bench_function("from host to guest", |b| b.iter(|| next.call(&mut store, black_box(1)).expect("runs")));
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    for (name, export) in [("from guest to host", "to_host"), ("within the guest", "in_guest")] {
+        let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, export).expect("exported");
+        group.bench_function(name, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
+    }
+}
+
+/// Runs each export of a module, which takes a number of rounds.
+fn each_export(criterion: &mut Criterion, group: &str, text: &str, exports: &[&str]) {
+    let (mut store, instance) = guest(&Engine::default(), text);
+    let mut group = criterion.benchmark_group(group);
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    for export in exports {
+        let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, export).expect("exported");
+        group.bench_function(*export, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
+    }
+}
+
+/// Objects that die at once, with the collections of the nursery that they cause.
+fn allocation(criterion: &mut Criterion) {
+    let text = r#"(module
+        (type $node (struct (field i64) (field (ref null $node))))
+        (type $bytes (array (mut i8)))
+        (global $kept (mut anyref) (ref.null any))
+        (func (export "struct") (param $n i32) (local $last (ref null $node))
+          (loop $l (local.set $last (struct.new $node (i64.const 1) (ref.null $node)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+          (global.set $kept (local.get $last)))
+        (func (export "array of 40 bytes") (param $n i32) (local $last (ref null $bytes))
+          (loop $l (local.set $last (array.new $bytes (i32.const 1) (i32.const 40)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+          (global.set $kept (local.get $last))))"#;
+    each_export(criterion, "allocate", text, &["struct", "array of 40 bytes"]);
+}
+
+/// Reads and writes of a field and of an element.
+fn fields(criterion: &mut Criterion) {
+    let text = r#"(module
+        (type $counter (struct (field $count (mut i64))))
+        (type $longs (array (mut i64)))
+        (func (export "struct") (param $n i32) (local $c (ref null $counter))
+          (local.set $c (struct.new $counter (i64.const 0)))
+          (loop $l
+            (struct.set $counter $count (local.get $c)
+              (i64.add (struct.get $counter $count (local.get $c)) (i64.const 1)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "array") (param $n i32) (local $a (ref null $longs))
+          (local.set $a (array.new $longs (i64.const 0) (i32.const 10001)))
+          (loop $l
+            (array.set $longs (local.get $a) (local.get $n)
+              (i64.add (array.get $longs (local.get $a) (local.get $n)) (i64.const 1)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+    each_export(criterion, "field", text, &["struct", "array"]);
+}
+
+/// A reference stored into a young object, into an old one that is logged already, and into old ones that are not.
+fn barriers(criterion: &mut Criterion) {
+    let text = r#"(module
+        (type $cell (struct (field $to (mut anyref))))
+        (type $cells (array (mut (ref null $cell))))
+        (global $old (mut (ref null $cells)) (ref.null $cells))
+        (func (export "fill") (param $n i32)
+          (global.set $old (array.new $cells (ref.null $cell) (local.get $n)))
+          (loop $l (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (array.set $cells (global.get $old) (local.get $n) (struct.new $cell (ref.null any)))
+            (br_if $l (local.get $n))))
+        (func (export "young") (param $n i32) (local $cell (ref null $cell))
+          (local.set $cell (struct.new $cell (ref.null any)))
+          (loop $l (struct.set $cell $to (local.get $cell) (local.get $cell))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "old, the same object") (param $n i32) (local $cell (ref null $cell)) (local $new (ref null $cell))
+          (local.set $cell (array.get $cells (global.get $old) (i32.const 0)))
+          (local.set $new (struct.new $cell (ref.null any)))
+          (loop $l (struct.set $cell $to (local.get $cell) (local.get $new))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "old, each once") (param $n i32) (local $new (ref null $cell))
+          (local.set $new (struct.new $cell (ref.null any)))
+          (loop $l (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (struct.set $cell $to (array.get $cells (global.get $old) (local.get $n)) (local.get $new))
+            (br_if $l (local.get $n)))))"#;
+    let (mut store, instance) = guest(&Engine::default(), text);
+    let mut run =
+        |export: &str| -> TypedFunc<i32, ()> { instance.get_typed_func(&mut store, export).expect("exported") };
+    let [fill, young, same, each] = ["fill", "young", "old, the same object", "old, each once"].map(&mut run);
+    fill.call(&mut store, ROUNDS).expect("runs");
+    store.gc().expect("room");
+    let mut group = criterion.benchmark_group("barrier");
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    for (name, run) in [("young", young), ("old, the same object", same)] {
+        group.bench_function(name, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
+    }
+    group.bench_function("old, each once", |b| {
+        b.iter_custom(|iterations| {
+            (0..iterations)
+                .map(|_| {
+                    // A collection forgets what the log names.
+                    store.gc().expect("room");
+                    let start = Instant::now();
+                    each.call(&mut store, ROUNDS).expect("runs");
+                    start.elapsed()
+                })
+                .sum()
+        });
+    });
+}
+
+/// Makes objects and keeps one of `every`; 0 keeps none. What an earlier call kept is garbage then.
+const KEEPING: &str = r#"(module
+    (type $node (struct (field i64) (field (ref null $node))))
+    (global $kept (mut (ref null $node)) (ref.null $node))
+    (func (export "make") (param $n i32) (param $every i32) (local $new (ref null $node)) (local $left i32)
+      (global.set $kept (ref.null $node))
+      (local.set $left (local.get $every))
+      (loop $l
+        (local.set $new (struct.new $node (i64.const 1) (global.get $kept)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (if (i32.eqz (local.get $left))
+          (then (global.set $kept (local.get $new)) (local.set $left (local.get $every))))
+        (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+
+/// The pause of a collection of the nursery, where one object of some survives.
+fn minors(criterion: &mut Criterion) {
+    let (mut store, instance) = guest(&Engine::default(), KEEPING);
+    let make: TypedFunc<(i32, i32), ()> = instance.get_typed_func(&mut store, "make").expect("exported");
+    let (count, pause_ns) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (counted, summed) = (count.clone(), pause_ns.clone());
+    store.on_gc(move |event| {
+        if event.kind == GcEventKind::Minor {
+            counted.fetch_add(1, Relaxed);
+            summed.fetch_add((event.pause_us * 1e3) as u64, Relaxed);
+        }
+    });
+    let mut group = criterion.benchmark_group("minor");
+    for (name, every) in [("nothing survives", 0), ("one of 20 survives", 20), ("one of 4 survives", 4)] {
+        group.bench_function(name, |b| {
+            b.iter_custom(|iterations| {
+                count.store(0, Relaxed);
+                pause_ns.store(0, Relaxed);
+                while count.load(Relaxed) < iterations {
+                    make.call(&mut store, (100_000, every)).expect("runs");
+                }
+                Duration::from_nanos(pause_ns.load(Relaxed) * iterations / count.load(Relaxed))
+            });
+        });
+    }
+}
+
+/// A full collection of 200,000 objects made before, of which one of some is alive.
+fn markings(criterion: &mut Criterion) {
+    const OBJECTS: i32 = 200_000;
+    let (mut store, instance) = guest(&Engine::default(), KEEPING);
+    let make: TypedFunc<(i32, i32), ()> = instance.get_typed_func(&mut store, "make").expect("exported");
+    let mut group = criterion.benchmark_group("full collection");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(OBJECTS as u64));
+    for (name, every) in [("one of 20 is alive", 20), ("one of 2 is alive", 2), ("all are alive", 1)] {
+        group.bench_function(name, |b| {
+            b.iter_custom(|iterations| {
+                (0..iterations)
+                    .map(|_| {
+                        make.call(&mut store, (OBJECTS, every)).expect("runs");
+                        let start = Instant::now();
+                        store.gc().expect("room");
+                        start.elapsed()
+                    })
+                    .sum()
+            });
+        });
+    }
+}
