@@ -184,7 +184,7 @@ impl Assembler {
         mod_rm(&mut buf, &mut n, reg, rm);
         self.code.extend_from_slice(&buf[..n]);
         if let Rm::Label(label) = rm {
-            self.label_field(label);
+            self.label_field(label, 0);
         }
     }
 }

@@ -423,7 +423,7 @@ impl Assembler {
             return self.byte(distance);
         }
         self.byte(0xe9);
-        self.label_field(label);
+        self.label_field(label, 0);
     }
 
     /// `jcc label`.
@@ -434,14 +434,14 @@ impl Assembler {
         }
         self.byte(0x0f);
         self.byte(0x80 | cond as u8);
-        self.label_field(label);
+        self.label_field(label, 0);
     }
 
     /// `jo label`.
     pub(crate) fn jcc_overflow(&mut self, label: Label) {
         self.byte(0x0f);
         self.byte(0x80);
-        self.label_field(label);
+        self.label_field(label, 0);
     }
 
     /// `jmp reg`.

@@ -7,27 +7,26 @@ mod encode;
 mod forms;
 mod vex;
 
-use crate::budget::list_bytes;
-
 pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Source, Vex};
 
+use crate::budget::list_bytes;
+use dynasmrt::components::{LabelRegistry, PatchLoc, RelocRegistry};
+use dynasmrt::relocations::{Relocation, RelocationKind, RelocationSize};
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{AssemblyOffset, DynamicLabel};
 use heapwood_gc_abi::Narrow;
 
 /// A position in the code to be bound and jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Label(u32);
+pub(crate) struct Label(DynamicLabel);
 
 impl Label {
-    /// A vector constant in the place of a scalar's bits: 0 is the zero vector, others name their literal.
+    /// A vector constant in the place of a scalar's bits: 0 is the zero vector, others name their literal
+    /// ([`Assembler::constant_of`]).
     pub(crate) fn to_bits(self) -> u64 {
-        self.0 as u64 + 1
-    }
-
-    /// The literal of a vector constant other than zero.
-    pub(crate) fn from_bits(bits: u64) -> Label {
-        Label((bits - 1).narrow())
+        self.0.get_id() as u64 + 1
     }
 }
 
@@ -51,7 +50,6 @@ pub(crate) struct Position(u32);
 
 const SECTION_SHIFT: u32 = 30;
 const OFFSET_MASK: u32 = (1 << SECTION_SHIFT) - 1;
-const UNBOUND: u32 = u32::MAX;
 
 /// Where each section begins in the finished code.
 #[derive(Clone, Copy, Debug)]
@@ -64,26 +62,36 @@ impl Starts {
     }
 }
 
-/// A 32-bit field to fill with the distance from its end to a label.
-#[derive(Clone, Copy)]
-struct Fixup {
-    at: Position,
-    label: Label,
-    /// The field is an entry of a jump table and counts from the table's start.
-    base: Option<Position>,
-}
-
-/// Code under construction.
-#[derive(Default)]
+/// Code under construction. Labels and the fields that refer to them are kept by dynasm's registries, one for all sections:
+/// the assemblers of `dynasmrt` have one buffer each, and no label of theirs reaches another.
 pub(crate) struct Assembler {
     /// The section being written.
     code: Vec<u8>,
     section: Section,
     /// The others, by section.
     parked: [Vec<u8>; SECTIONS],
-    labels: Vec<u32>,
-    fixups: Vec<Fixup>,
+    /// Where labels are: positions, as everything in the registries.
+    labels: LabelRegistry,
+    label_count: usize,
+    /// Fields that receive the distance to a label.
+    references: RelocRegistry<X64Relocation>,
+    reference_count: usize,
     constants: Vec<(Label, [u8; 16], u8)>,
+}
+
+impl Default for Assembler {
+    fn default() -> Assembler {
+        Assembler {
+            code: Vec::new(),
+            section: Section::Hot,
+            parked: Default::default(),
+            labels: LabelRegistry::new(),
+            label_count: 0,
+            references: RelocRegistry::new(),
+            reference_count: 0,
+            constants: Vec::new(),
+        }
+    }
 }
 
 impl Assembler {
@@ -93,19 +101,20 @@ impl Assembler {
         self.parked.iter_mut().for_each(Vec::clear);
         self.section = Section::Hot;
         self.labels.clear();
-        self.fixups.clear();
+        self.label_count = 0;
+        drop(self.references.take_dynamics());
+        self.reference_count = 0;
         self.constants.clear();
     }
 
     pub(crate) fn new_label(&mut self) -> Label {
-        let label = Label(self.labels.len().narrow());
-        self.labels.push(UNBOUND);
-        label
+        self.label_count += 1;
+        Label(self.labels.new_dynamic_label())
     }
 
     pub(crate) fn bind(&mut self, label: Label) {
-        debug_assert_eq!(self.labels[label.0 as usize], UNBOUND, "label bound twice");
-        self.labels[label.0 as usize] = self.position().0;
+        let at = self.position().into();
+        self.labels.define_dynamic(label.0, at).expect("a label is bound once");
     }
 
     pub(crate) fn bound_label(&mut self) -> Label {
@@ -145,23 +154,31 @@ impl Assembler {
 
     /// The 8-bit distance from the end of a 2-byte jump written here to a label already bound near by.
     fn short_distance(&self, label: Label) -> Option<u8> {
-        let target = self.labels[label.0 as usize];
+        let target = Position::from(self.labels.resolve_dynamic(label.0).ok()?).0;
         let end = self.position().0 + 2;
-        let same_section = target != UNBOUND && (target ^ end) & !OFFSET_MASK == 0;
+        let same_section = (target ^ end) & !OFFSET_MASK == 0;
         let distance = i8::try_from(target.wrapping_sub(end).cast_signed()).ok();
         distance.filter(|_| same_section).map(i8::cast_unsigned)
     }
 
-    /// A 4-byte field that receives the distance to `label`.
-    fn label_field(&mut self, label: Label) {
-        self.fixups.push(Fixup { at: self.position(), label, base: None });
+    /// A 4-byte field that receives the distance to `label` from `behind` bytes behind the field.
+    fn label_field(&mut self, label: Label, behind: u8) {
         self.code.extend_from_slice(&[0; 4]);
+        self.refer(label, self.position().plus(behind.into()), 0, 4 + behind);
     }
 
     /// An entry of the jump table that starts at `base`.
     pub(crate) fn table_entry(&mut self, base: Position, label: Label) {
-        self.fixups.push(Fixup { at: self.position(), label, base: Some(base) });
         self.code.extend_from_slice(&[0; 4]);
+        let from = self.position();
+        self.refer(label, from, (from.0 - base.0).narrow(), 4);
+    }
+
+    /// The field that lies `field_offset` bytes before `from` receives the distance from there to `label`, and `more`.
+    fn refer(&mut self, label: Label, from: Position, more: isize, field_offset: u8) {
+        let distance = X64Relocation::from_size(RelocationKind::Relative, RelocationSize::DWord);
+        self.references.add_dynamic(label.0, PatchLoc::new(from.into(), more, field_offset, 0, distance));
+        self.reference_count += 1;
     }
 
     /// A label for 4, 8 or 16 bytes of constant data placed after the code.
@@ -178,15 +195,23 @@ impl Assembler {
     pub(crate) fn bytes(&self) -> usize {
         self.code.len()
             + self.parked.iter().map(Vec::len).sum::<usize>()
-            + list_bytes(&self.labels)
-            + list_bytes(&self.fixups)
+            + self.label_count * size_of::<Option<AssemblyOffset>>()
+            + self.reference_count * size_of::<(PatchLoc<X64Relocation>, DynamicLabel)>()
             + list_bytes(&self.constants)
     }
 
-    /// The bytes behind a label of [`Self::constant`]: labels ascend.
-    pub(crate) fn constant_bytes(&self, label: Label) -> [u8; 16] {
-        let at = self.constants.binary_search_by_key(&label.0, |c| c.0.0).expect("a constant's label");
-        self.constants[at].1
+    /// The label of a constant whose [bits](Label::to_bits) are not 0. Labels of constants ascend.
+    pub(crate) fn constant_of(&self, bits: u64) -> Label {
+        self.constants[self.index_of_constant(bits)].0
+    }
+
+    /// The bytes of that constant.
+    pub(crate) fn constant_bytes(&self, bits: u64) -> [u8; 16] {
+        self.constants[self.index_of_constant(bits)].1
+    }
+
+    fn index_of_constant(&self, bits: u64) -> usize {
+        self.constants.binary_search_by_key(&bits, |(label, ..)| label.to_bits()).expect("a constant's label")
     }
 
     /// Places the constants at the end, the sections behind each other, resolves labels, and returns the code with
@@ -226,17 +251,26 @@ impl Assembler {
     }
 
     /// Writes the distances to labels.
-    fn resolve(&self, mut code: Vec<u8>, starts: Starts) -> Vec<u8> {
-        for fixup in &self.fixups {
-            let target = self.labels[fixup.label.0 as usize];
-            assert_ne!(target, UNBOUND, "jump to a label that was never bound");
-            let target = Position(target).resolve(starts);
-            let at = fixup.at.resolve(starts);
-            let from = fixup.base.map_or(at + 4, |base| base.resolve(starts));
-            let distance = target.wrapping_sub(from);
-            code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
+    fn resolve(&mut self, mut code: Vec<u8>, starts: Starts) -> Vec<u8> {
+        let place = |at: AssemblyOffset| AssemblyOffset(Position::from(at).resolve(starts) as usize);
+        for (mut reference, label) in self.references.take_dynamics() {
+            let target = self.labels.resolve_dynamic(label).expect("a label that is jumped to is bound");
+            reference.location = place(reference.location);
+            reference.patch(&mut code[reference.range(0)], 0, place(target).0).expect("code below 2 GiB");
         }
         code
+    }
+}
+
+impl From<Position> for AssemblyOffset {
+    fn from(position: Position) -> AssemblyOffset {
+        AssemblyOffset(position.0 as usize)
+    }
+}
+
+impl From<AssemblyOffset> for Position {
+    fn from(offset: AssemblyOffset) -> Position {
+        Position(offset.0.narrow())
     }
 }
 

@@ -4,7 +4,7 @@
 //! I an immediate byte. No operand is destroyed, and memory operands need no alignment.
 
 use super::encode::{Rm, mod_rm};
-use super::{Assembler, Fixup, Label, Mem};
+use super::{Assembler, Label, Mem};
 use crate::abi::{Gpr, Xmm};
 
 /// The last operand of a vector instruction.
@@ -277,10 +277,7 @@ impl Assembler {
         self.code.extend_from_slice(&buf[..n]);
         if let Rm::Label(label) = rm {
             // The distance counts from the instruction's end, behind the immediate.
-            let at = self.position();
-            let base = imm.is_some().then(|| at.plus(5));
-            self.fixups.push(Fixup { at, label, base });
-            self.code.extend_from_slice(&[0; 4]);
+            self.label_field(label, imm.is_some().into());
         }
         self.code.extend(imm);
     }

@@ -21,7 +21,7 @@ mod shuffle;
 use super::parts::Compiler;
 use super::values::{At, Reg, Value};
 use crate::abi::{SCRATCH_XMM, Xmm};
-use crate::asm::{Label, Source, Vex};
+use crate::asm::{Source, Vex};
 use heapwood_module::ValType::V128;
 use smallvec::SmallVec;
 
@@ -75,7 +75,7 @@ impl Compiler<'_> {
     fn vector(&mut self, value: &mut Value) -> Source {
         match value.at {
             At::Slot(_) => Source::Mem(self.value_mem(value)),
-            At::Const(bits) if bits != 0 => Source::Label(Label::from_bits(bits)),
+            At::Const(bits) if bits != 0 => Source::Label(self.asm.constant_of(bits)),
             _ => Source::Xmm(self.in_xmm(value)),
         }
     }

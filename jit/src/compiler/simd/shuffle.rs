@@ -8,7 +8,7 @@ use super::super::parts::Compiler;
 use super::super::values::{At, Value};
 use super::S;
 use crate::abi::Xmm;
-use crate::asm::{Label, Source, Vex};
+use crate::asm::{Source, Vex};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType::V128;
 
@@ -221,7 +221,7 @@ impl Compiler<'_> {
     pub(crate) fn v_swizzle(&mut self) {
         let (mut selectors, mut value) = (self.pop(), self.pop());
         if let Some(bits) = selectors.constant() {
-            let bytes = if bits == 0 { [0; 16] } else { self.asm.constant_bytes(Label::from_bits(bits)) };
+            let bytes = if bits == 0 { [0; 16] } else { self.asm.constant_bytes(bits) };
             let mask = bytes.map(|b| if b < 16 { b } else { 0x80 });
             let how = if mask.contains(&0x80) { One::Bytes(mask) } else { plan_one(&mask) };
             return self.shuffle_one(how, value);

@@ -4,7 +4,7 @@ use super::place::width;
 use super::registers::Reg;
 use super::stored::Stored;
 use crate::abi::{SCRATCH, SCRATCH_XMM};
-use crate::asm::{Assembler, Imm, Label, Mem, Sse, Width};
+use crate::asm::{Assembler, Imm, Mem, Sse, Width};
 use heapwood_gc_abi::{FieldKind, Mutant, active, low32};
 use heapwood_module::ValType;
 
@@ -34,7 +34,7 @@ impl Assembler {
             ValType::I32 | ValType::Ref(_) => self.mov_ri(reg.as_gpr(), low32(bits).into()),
             ValType::I64 => self.mov_ri(reg.as_gpr(), bits),
             _ if bits == 0 => self.sse_rr(Sse::XORPS, reg.as_xmm(), reg.as_xmm()),
-            ValType::V128 => self.sse_label(Sse::MOVUPS_LOAD, reg.as_xmm(), Label::from_bits(bits)),
+            ValType::V128 => self.sse_label(Sse::MOVUPS_LOAD, reg.as_xmm(), self.constant_of(bits)),
             _ => {
                 let mut bytes = [0; 16];
                 bytes[..8].copy_from_slice(&bits.to_le_bytes());
@@ -76,7 +76,7 @@ impl Assembler {
 
     /// A vector's constant goes in pieces: its scratch register may be in use. `label` names it, 0 all zeros.
     fn store_vector_constant(&mut self, mem: Mem, label: u64) {
-        let bytes = if label == 0 { [0; 16] } else { self.constant_bytes(Label::from_bits(label)) };
+        let bytes = if label == 0 { [0; 16] } else { self.constant_bytes(label) };
         let half = |i: usize| u64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
         for (at, bits) in [(mem, half(0)), (mem.plus(8), half(8))] {
             match Imm::new(Width::W64, bits) {
