@@ -1,0 +1,51 @@
+"""Runs one process of a peer, and takes its figures."""
+import json
+import math
+import os
+import subprocess
+import time
+from pathlib import Path
+
+LIMIT_S = 120
+
+
+class Failed(Exception):
+    """Why a peer has no figure."""
+
+
+def run(command, env=None, stdin=subprocess.DEVNULL):
+    """Output, wall seconds and peak memory in KiB of a process."""
+    begin = time.perf_counter()
+    try:
+        process = subprocess.Popen(command, env=os.environ | (env or {}), stdin=stdin, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        out, error = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise Failed(f"does not end within {LIMIT_S} s")
+    seconds = time.perf_counter() - begin
+    if process.returncode != 0:
+        lines = error.strip().splitlines() or ["no message"]
+        raise Failed(f"status {process.returncode}: {lines[-1][:160]}")
+    return out, seconds
+
+
+def row(peer, module, n, reps):
+    """What the engine's driver tells of a row: result, times, peak memory."""
+    if peer.name == "heapwood":
+        command = [str(peer.program), "bench", str(module), "--invoke", "run", "--arg", str(n), "--warmup", "1",
+                   "--reps", str(reps), "--json"]
+    else:
+        command = [*peer.row, str(module), str(n), str(reps)]
+    return json.loads(run(command, peer.env)[0])
+
+
+def peak_kib(command):
+    """Peak memory of a command of its own, by the system's count."""
+    out, _ = run(["/usr/bin/env", "python3", str(Path(__file__).with_name("peak.py")), *command])
+    return int(out.splitlines()[-1])
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
