@@ -5,6 +5,8 @@
 
 mod encode;
 mod forms;
+#[cfg(test)]
+mod tests;
 mod vex;
 
 pub(crate) use encode::{Imm, Mem, Width};
