@@ -1,41 +1,26 @@
 //! Heapwood's embedding API and runtime.
 //!
-//! Above: [`Engine`], [`Module`], [`Store`], [`Linker`], handles of what instances export, values and roots. Below, in
-//! `rt`: entry into compiled code, signals, stacks, builtins. Arrow of import: `gc, jit, module <- vm <- heapwood`.
+//! Folders, each of which imports what is left of it (`tests/layers.rs`):
+//! `ids <- errors <- registry, rt <- engine <- types <- module <- store <- builtins, observe <- handles`. Arrow of import between
+//! crates: `gc, jit, module <- vm <- heapwood`.
 
-mod alloc_profile;
-mod backtrace;
-mod compile;
-mod config;
+mod builtins;
 mod engine;
-mod error;
-mod exception;
+mod errors;
 mod handles;
-#[cfg(feature = "test-hooks")]
-mod hooks;
-mod inspect;
-mod interrupt;
-mod linker;
+mod ids;
 mod module;
-mod refs;
+mod observe;
 mod registry;
-mod roots;
 mod rt;
-mod snapshot;
 mod store;
-mod trap;
 mod types;
-mod value;
-mod weak;
 
-pub use backtrace::{FrameInfo, WasmBacktrace};
-pub use config::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
-pub use engine::Engine;
-pub use error::{Error, ErrorKind, LinkError, Result};
-pub use exception::Exception;
+pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+pub use errors::{Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
-    Extern, Func, Global, Instance, IntoFunc, Memory, SharedMemory, Table, Tag, TypedFunc, WaitResult, WasmParams,
-    WasmResults, WasmTy,
+    Extern, Func, Global, Instance, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory, Table, TypedFunc, Val,
+    WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
@@ -46,19 +31,13 @@ pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
     is_malformed, printable,
 };
-pub use interrupt::InterruptHandle;
-pub use linker::Linker;
+pub use ids::{AnyRef, ExnRef, ExternRef, Root, Rooted, Tag};
 pub use module::Module;
-pub use refs::{AnyRef, ExnRef, ExternRef, RefKind};
-pub use roots::{Root, RootScope, Rooted};
+pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use store::{
-    AsContext, AsContextMut, Caller, ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse, Store, StoreContext,
-    StoreContextMut,
+    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, InterruptHandle, Store, StoreContext, StoreContextMut,
 };
-pub use trap::{Trap, TrapKind};
 pub use types::*;
-pub use value::Val;
-pub use weak::{WeakEntry, WeakRoot};
 
 /// What `heapwood --version -v` says of a build that has the feature `test-hooks`, which no shipped build has.
 pub const TEST_HOOKS: Option<&str> =

@@ -1,11 +1,11 @@
 //! Functions, of the guest and of the host.
 
-use super::typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
-use crate::error::{Error, Result};
-use crate::rt::host::HostFunc;
-use crate::store::{AsContext, AsContextMut, Caller, StoreId, StoreOpaque};
-use crate::types::{FuncType, TypeId};
-use crate::value::{RawVal, Val};
+use super::{HostFunc, IntoFunc, TypedFunc, Val, WasmParams, WasmResults};
+use crate::errors::{Error, Result};
+use crate::ids::StoreId;
+use crate::rt::value::RawVal;
+use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
+use crate::types::FuncType;
 use heapwood_gc_abi::RawRef;
 use smallvec::{SmallVec, smallvec};
 
@@ -38,7 +38,7 @@ impl Func {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Func> {
-        store.as_context_mut().opaque().new_host_func(&HostFunc::from_vals(ty, func))
+        Func::of_host(store.as_context_mut().opaque(), &HostFunc::from_vals(ty, func))
     }
 
     /// A host function whose type follows from the closure's: parameters and results of [`WasmTy`](crate::WasmTy),
@@ -52,7 +52,13 @@ impl Func {
     ) -> Func {
         let mut context = store.as_context_mut();
         let host = func.into_func(context.engine()).expect("room for a function type");
-        context.opaque().new_host_func(&host).expect("room for a function object")
+        Func::of_host(context.opaque(), &host).expect("room for a function object")
+    }
+
+    /// A host function of the store.
+    pub(crate) fn of_host(store: &mut StoreOpaque, host: &HostFunc) -> Result<Func> {
+        let object = store.new_host_function(host.ty(), host.code())?;
+        Ok(Func::from_object(store, object))
     }
 
     pub(crate) fn from_object(store: &StoreOpaque, object: RawRef) -> Func {
@@ -77,11 +83,6 @@ impl Func {
         Ok(store.func_type(self.object(store)?))
     }
 
-    /// Its type's number.
-    pub(crate) fn type_id(&self, store: &StoreOpaque) -> Result<TypeId> {
-        Ok(store.heap.type_of(self.object(store)?))
-    }
-
     /// Calls it. May collect.
     ///
     /// # Errors
@@ -99,7 +100,7 @@ impl Func {
                 wanted.0, wanted.1, given.0, given.1
             )));
         }
-        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; signature.slots];
+        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; signature.slots()];
         for ((slot, value), ty) in values.iter_mut().zip(params).zip(signature.params()) {
             *slot = value.to_raw(store, *ty)?;
         }

@@ -1,9 +1,10 @@
 //! Globals.
 
-use crate::error::{Error, Result};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use super::Val;
+use crate::errors::{Error, Result};
+use crate::ids::StoreId;
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::GlobalType;
-use crate::value::Val;
 use heapwood_module as m;
 
 /// A global.
@@ -19,7 +20,11 @@ impl Global {
     /// # Errors
     /// The type is one of another engine; the value is not of it, or of another store; the immortal space is full.
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
-        store.as_context_mut().opaque().new_global(&ty, value)
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let ty = m::GlobalType { val: store.take_type(ty.content())?, mutable: ty.is_mutable() };
+        let raw = value.to_raw(store, ty.val)?;
+        Ok(Global::from_index(store.id(), store.new_global(ty, raw)?))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Global {
@@ -54,7 +59,7 @@ impl Global {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let index = self.index(store).expect("a global of this store");
-        store.global_get(index)
+        Val::from_raw(store, store.global_get_raw(index), store.global_type(index).val)
     }
 
     /// Writes it.
@@ -65,9 +70,12 @@ impl Global {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let index = self.index(store)?;
-        if !store.global_type(index).mutable {
+        let ty = store.global_type(index);
+        if !ty.mutable {
             return Err(Error::usage("the global is not mutable"));
         }
-        store.global_set(index, value)
+        let raw = value.to_raw(store, ty.val)?;
+        store.global_set_raw(index, raw);
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Instances of modules.
 
-use super::{Extern, Func, Global, Memory, SharedMemory, Table, Tag, TypedFunc, WasmParams, WasmResults};
-use crate::error::{Error, Result};
+use super::{Extern, Func, Global, Memory, SharedMemory, Table, TypedFunc, WasmParams, WasmResults};
+use crate::errors::{Error, Result};
+use crate::ids::{StoreId, Tag};
 use crate::module::Module;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Item, StoreOpaque};
 use heapwood_module::printable;
 
 /// An instance of a module.
@@ -20,7 +21,11 @@ impl Instance {
     /// [`ErrorKind::Link`](crate::ErrorKind::Link) when imports are missing or of other types; traps of active
     /// segments and of the start function; limits; items of another store.
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
-        store.as_context_mut().opaque().instantiate(module, imports)
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.check_module(module, imports.len())?;
+        let items: Vec<Item> = imports.iter().map(|import| import.item_in(store)).collect::<Result<_>>()?;
+        Ok(Instance::from_index(store.id(), store.instantiate(module, &items)?))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Instance {
@@ -39,7 +44,7 @@ impl Instance {
     pub fn module(&self, store: impl AsContext) -> Module {
         let context = store.as_context();
         let store = context.opaque();
-        store.instance_module(self.index(store).expect("an instance of this store")).clone()
+        store.instance(self.index(store).expect("an instance of this store")).module().clone()
     }
 
     /// The export of this name.
@@ -50,7 +55,7 @@ impl Instance {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let index = self.index(store).expect("an instance of this store");
-        store.instance_export(index, name)
+        Some(Extern::from_item(store, store.instance_export(index, name)?))
     }
 
     /// All exports, in the order of the module.
@@ -60,8 +65,16 @@ impl Instance {
     pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let index = self.index(store).expect("an instance of this store");
-        store.instance_exports(index)
+        self.exports_in(store).expect("an instance of this store")
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub(crate) fn exports_in(&self, store: &StoreOpaque) -> Result<Vec<(String, Extern)>> {
+        let exports = store.instance_exports(self.index(store)?).into_iter();
+        Ok(exports.map(|(name, item)| (name, Extern::from_item(store, item))).collect())
     }
 
     /// The exported function of this name.

@@ -1,7 +1,8 @@
 //! Linear memories.
 
-use crate::error::{Error, Result};
-use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreOpaque};
+use crate::errors::{Error, Result};
+use crate::ids::StoreId;
+use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreOpaque};
 use crate::types::MemoryType;
 
 /// A linear memory.
@@ -18,7 +19,9 @@ impl Memory {
     /// The type is shared (see [`SharedMemory`](crate::SharedMemory)) or not possible, or the store's limit or the
     /// system refuses.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
-        store.as_context_mut().opaque().new_memory(ty)
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        Ok(Memory::from_index(store.id(), store.new_memory(ty)?))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Memory {
@@ -31,7 +34,7 @@ impl Memory {
     }
 
     pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<MemoryType> {
-        Ok(store.guest.memories[self.index(store)? as usize].ty())
+        Ok(store.memory_type(self.index(store)?))
     }
 
     /// Its type, with the current size as the least one.
@@ -71,7 +74,7 @@ impl Memory {
     /// # Panics
     /// If it belongs to another store.
     pub fn data<'s, T: 'static>(&self, store: &'s impl AsContext<Data = T>) -> &'s [u8] {
-        let opaque = &store.as_context().0.opaque;
+        let opaque = &store.as_context().0.store;
         opaque.memory(self.index(opaque).expect("a memory of this store")).bytes()
     }
 
@@ -92,8 +95,8 @@ impl Memory {
         store: impl Into<StoreContextMut<'s, T>>,
     ) -> (&'s mut [u8], &'s mut T) {
         let StoreContextMut(inner) = store.into();
-        let index = self.index(&inner.opaque).expect("a memory of this store");
-        (inner.opaque.memory_mut(index).bytes_mut(), &mut inner.data)
+        let index = self.index(&inner.store).expect("a memory of this store");
+        (inner.store.memory_mut(index).bytes_mut(), &mut inner.data)
     }
 
     /// Copies bytes out.

@@ -1,26 +1,40 @@
-//! What a module imports and exports: cheap handles, each of one store, but for shared memories.
+//! What the host holds: cheap handles of what modules import and export and of references, each of one store, but for
+//! shared memories; values; and how they are linked by names.
 
+mod caller;
+mod exception;
 mod func;
 mod global;
+mod host;
 mod instance;
+mod linker;
 mod memory;
+mod refs;
+mod scope;
 mod shared_memory;
 mod table;
 mod tag;
 mod typed;
+mod value;
+mod weak;
 
 pub use func::Func;
 pub use global::Global;
+pub use host::HostFunc;
 pub use instance::Instance;
+pub use linker::Linker;
 pub use memory::Memory;
-pub(crate) use shared_memory::deadline;
+pub use refs::RefKind;
+pub use scope::RootScope;
 pub use shared_memory::{SharedMemory, WaitResult};
 pub use table::Table;
-pub use tag::Tag;
 pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmTy};
+pub use value::Val;
+pub use weak::{WeakEntry, WeakRoot};
 
-use crate::error::Result;
-use crate::store::{AsContext, StoreOpaque};
+use crate::errors::Result;
+use crate::ids::Tag;
+use crate::store::{AsContext, Item, StoreOpaque};
 use crate::types::ExternType;
 use heapwood_module as m;
 
@@ -54,17 +68,32 @@ impl Extern {
 
     /// Its type in terms of the engine, with the current size as the least one.
     pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::ExternType> {
+        Ok(store.item_type(&self.item_in(store)?))
+    }
+
+    /// What it is in the store.
+    pub(crate) fn item_in(&self, store: &StoreOpaque) -> Result<Item> {
         Ok(match self {
-            Extern::Func(func) => m::ExternType::Func(func.type_id(store)?.0),
-            Extern::Table(table) => m::ExternType::Table(table.type_in(store)?),
-            Extern::Memory(memory) => m::ExternType::Memory(memory.ty_in(store)?),
-            Extern::SharedMemory(memory) => {
-                memory.inner_in(store)?;
-                m::ExternType::Memory(memory.ty())
-            }
-            Extern::Global(global) => m::ExternType::Global(global.type_in(store)?),
-            Extern::Tag(tag) => m::ExternType::Tag(store.tag_type_id(tag.index(store)?).0),
+            Extern::Func(func) => Item::Func(func.object(store)?),
+            Extern::Table(table) => Item::Table(table.index(store)?),
+            Extern::Memory(memory) => Item::Memory(memory.index(store)?),
+            Extern::SharedMemory(memory) => Item::SharedMemory(memory.inner_in(store)?.clone()),
+            Extern::Global(global) => Item::Global(global.index(store)?),
+            Extern::Tag(tag) => Item::Tag(tag.index(store)?),
         })
+    }
+
+    /// A handle of something of a store.
+    pub(crate) fn from_item(store: &StoreOpaque, item: Item) -> Extern {
+        let id = store.id();
+        match item {
+            Item::Func(object) => Extern::Func(Func::from_object(store, object)),
+            Item::Table(index) => Extern::Table(Table::from_index(id, index)),
+            Item::Memory(index) => Extern::Memory(Memory::from_index(id, index)),
+            Item::SharedMemory(memory) => Extern::SharedMemory(SharedMemory::from_inner(store.engine(), memory)),
+            Item::Global(index) => Extern::Global(Global::from_index(id, index)),
+            Item::Tag(index) => Extern::Tag(Tag::from_index(id, index)),
+        }
     }
 
     /// The function, if it is one.

@@ -1,15 +1,14 @@
 //! Linear memories that several stores use at the same time.
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result, Trap};
 use crate::rt::shared::SharedInner;
-use crate::rt::waiters::Waited;
+use crate::rt::waiters::{Waited, deadline};
 use crate::store::StoreOpaque;
-use crate::trap::Trap;
 use crate::types::MemoryType;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A shared linear memory: belongs to an engine, not to a store, and may be imported by instances of any of its stores,
 /// on any threads. Cheap to clone.
@@ -17,7 +16,10 @@ use std::time::{Duration, Instant};
 /// Guests change it at any time. The host reads and writes it by copies ([`SharedMemory::read`],
 /// [`SharedMemory::write`]), or through the cells of [`SharedMemory::data`] by atomic operations.
 #[derive(Clone)]
-pub struct SharedMemory(Arc<SharedInner>);
+pub struct SharedMemory {
+    engine: Engine,
+    inner: Arc<SharedInner>,
+}
 
 /// How a wait of the host ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,48 +38,51 @@ impl SharedMemory {
     /// # Errors
     /// The type is not shared or has no maximum, or its least size is refused by the engine's limit or the system.
     pub fn new(engine: &Engine, ty: MemoryType) -> Result<SharedMemory> {
-        Ok(SharedMemory(Arc::new(SharedInner::new(engine, ty)?)))
+        let config = engine.config();
+        let inner = SharedInner::new(ty, config.guards_memory64(), config.memory_limit())?;
+        Ok(SharedMemory::from_inner(engine, Arc::new(inner)))
     }
 
-    pub(crate) fn from_inner(inner: Arc<SharedInner>) -> SharedMemory {
-        SharedMemory(inner)
+    /// What a store keeps of this engine.
+    pub(crate) fn from_inner(engine: &Engine, inner: Arc<SharedInner>) -> SharedMemory {
+        SharedMemory { engine: engine.clone(), inner }
     }
 
     /// What a store keeps.
     pub(crate) fn inner_in(&self, store: &StoreOpaque) -> Result<&Arc<SharedInner>> {
-        store.check_engine(self.0.engine(), "a shared memory")?;
-        Ok(&self.0)
+        store.check_engine(&self.engine, "a shared memory")?;
+        Ok(&self.inner)
     }
 
     /// Its engine.
     pub fn engine(&self) -> &Engine {
-        self.0.engine()
+        &self.engine
     }
 
     /// Its type, with the current size as the least one.
     pub fn ty(&self) -> MemoryType {
-        MemoryType { min: self.size(), ..*self.0.region().ty() }
+        self.inner.ty()
     }
 
     /// Current size in pages.
     pub fn size(&self) -> u64 {
-        self.0.byte_len() as u64 >> self.0.region().ty().page_size_log2
+        self.inner.pages()
     }
 
     /// Bytes of a page.
     pub fn page_size(&self) -> u64 {
-        1 << self.0.region().ty().page_size_log2
+        1 << self.inner.region().ty().page_size_log2
     }
 
     /// Current size in bytes.
     pub fn data_size(&self) -> usize {
-        self.0.byte_len()
+        self.inner.byte_len()
     }
 
     /// Its bytes. Whoever reads or writes through the pointers of these cells races with guests, and must use atomic
     /// operations.
     pub fn data(&self) -> &[UnsafeCell<u8>] {
-        self.0.cells()
+        self.inner.cells()
     }
 
     /// Copies bytes out. A guest that writes meanwhile mixes old and new ones.
@@ -85,7 +90,7 @@ impl SharedMemory {
     /// # Errors
     /// The range does not lie in the memory.
     pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
-        let part = self.0.racy().part(offset as u64, buffer.len() as u64);
+        let part = self.inner.racy().part(offset as u64, buffer.len() as u64);
         part.ok_or_else(super::memory::out_of_bounds)?.read(buffer);
         Ok(())
     }
@@ -95,7 +100,7 @@ impl SharedMemory {
     /// # Errors
     /// The range does not lie in the memory.
     pub fn write(&self, offset: usize, buffer: &[u8]) -> Result<()> {
-        let part = self.0.racy().part(offset as u64, buffer.len() as u64);
+        let part = self.inner.racy().part(offset as u64, buffer.len() as u64);
         part.ok_or_else(super::memory::out_of_bounds)?.write(buffer);
         Ok(())
     }
@@ -105,8 +110,8 @@ impl SharedMemory {
     /// # Errors
     /// The type's maximum, the engine's limit or the system refuses.
     pub fn grow(&self, delta: u64) -> Result<u64> {
-        let limit = self.engine().config().max_memory;
-        let grown = self.0.grow(delta, |bytes| bytes <= limit);
+        let limit = self.engine.config().memory_limit();
+        let grown = self.inner.grow(delta, |bytes| bytes <= limit);
         grown.ok_or_else(|| Error::limit(format!("failed to grow a shared memory by {delta} pages")))
     }
 
@@ -115,7 +120,7 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 4, or out of bounds.
     pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32, Trap> {
-        self.0.notify(address, count)
+        self.inner.notify(address, count)
     }
 
     /// Waits at an address while it holds `expected` (`memory.atomic.wait32`), without a timeout until somebody
@@ -124,7 +129,7 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 4, or out of bounds.
     pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
-        self.0.wait32(address, expected, deadline(timeout), None).map(result)
+        self.inner.wait32(address, expected, deadline(timeout), None).map(result)
     }
 
     /// The same for 64 bits (`memory.atomic.wait64`).
@@ -132,7 +137,7 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 8, or out of bounds.
     pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
-        self.0.wait64(address, expected, deadline(timeout), None).map(result)
+        self.inner.wait64(address, expected, deadline(timeout), None).map(result)
     }
 }
 
@@ -140,11 +145,6 @@ impl std::fmt::Debug for SharedMemory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SharedMemory").field("ty", &self.ty()).finish_non_exhaustive()
     }
-}
-
-/// The end of a wait. A time that no clock can name never comes.
-pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
-    Instant::now().checked_add(timeout?)
 }
 
 fn result(waited: Waited) -> WaitResult {

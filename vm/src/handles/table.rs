@@ -1,9 +1,11 @@
 //! Tables.
 
-use crate::error::{Error, Result};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use super::Val;
+use crate::errors::{Error, Result};
+use crate::ids::StoreId;
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::TableType;
-use crate::value::Val;
+use heapwood_gc_abi::RawRef;
 use heapwood_module as m;
 
 /// A table of references.
@@ -20,7 +22,11 @@ impl Table {
     /// The type is one of another engine, or not possible: its least size is larger than its largest. The value is not of
     /// the element type, or of another store. The size is beyond a limit.
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
-        store.as_context_mut().opaque().new_table(&ty, init)
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let ty = store.take_table_type(&ty)?;
+        let raw = init.to_raw_ref(store, ty.element)?;
+        Ok(Table::from_index(store.id(), store.new_table(ty, raw)?))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Table {
@@ -74,8 +80,8 @@ impl Table {
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Val) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let table = self.index(store)?;
-        store.table_fill_val(table, index, 1, value)
+        let (table, raw) = self.take_element(store, value)?;
+        store.table_fill(table, index, 1, raw)
     }
 
     /// Writes `len` elements from `index` on.
@@ -85,8 +91,14 @@ impl Table {
     pub fn fill(&self, mut store: impl AsContextMut, index: u64, value: Val, len: u64) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let table = self.index(store)?;
-        store.table_fill_val(table, index, len, value)
+        let (table, raw) = self.take_element(store, value)?;
+        store.table_fill(table, index, len, raw)
+    }
+
+    /// Its position, and a value of its element type.
+    fn take_element(&self, store: &StoreOpaque, value: Val) -> Result<(u32, RawRef)> {
+        let index = self.index(store)?;
+        Ok((index, value.to_raw_ref(store, store.table(index).ty().element)?))
     }
 
     /// Grows it by `delta` elements of `init` and returns the old size.
@@ -96,8 +108,8 @@ impl Table {
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let index = self.index(store)?;
-        let grown = store.table_grow_val(index, delta, init)?;
+        let (index, raw) = self.take_element(store, init)?;
+        let grown = store.table_grow(index, delta, raw);
         grown.ok_or_else(|| Error::limit(format!("failed to grow a table by {delta} elements")))
     }
 }

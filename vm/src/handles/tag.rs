@@ -1,15 +1,9 @@
 //! Tags of exceptions.
 
-use crate::error::Result;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::errors::Result;
+use crate::ids::Tag;
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::TagType;
-
-/// A tag.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag {
-    store: StoreId,
-    index: u32,
-}
 
 impl Tag {
     /// A tag of the host's making, different from all others.
@@ -17,21 +11,14 @@ impl Tag {
     /// # Errors
     /// The type has results, or is one of another engine; the immortal space is full.
     pub fn new(mut store: impl AsContextMut, ty: TagType) -> Result<Tag> {
-        store.as_context_mut().opaque().new_tag(&ty)
-    }
-
-    pub(crate) fn from_index(store: StoreId, index: u32) -> Tag {
-        Tag { store, index }
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        Ok(Tag::from_index(store.id(), store.new_tag(&ty)?))
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "a tag")?;
-        Ok(self.index)
-    }
-
-    /// Number of the tag in its store.
-    pub(crate) fn number(&self) -> u32 {
-        self.index
+        self.store_id().check(store.id(), "a tag")?;
+        Ok(self.number())
     }
 
     pub(crate) fn ty_in(&self, store: &StoreOpaque) -> Result<TagType> {

@@ -1,12 +1,11 @@
 //! Calls without [`Val`](crate::Val)s: Rust types that travel as WebAssembly values.
 
-use super::Func;
+use super::{Func, HostFunc};
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::rt::host::HostFunc;
+use crate::errors::Result;
+use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller};
 use crate::types::{FuncType, ValType};
-use crate::value::RawVal;
 use smallvec::{SmallVec, smallvec};
 use std::marker::PhantomData;
 

@@ -1,7 +1,7 @@
 //! Users of the registry's types: what they name stays alive with them.
 
 use super::TypeRegistry;
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use heapwood_gc_abi::TypeId;
 use heapwood_module::{ExternType, GlobalType, HeapType, RefType, TableType, TypeIndex, ValType};
 use std::fmt;

@@ -5,7 +5,7 @@
 //! keeps between two of its functions has a rule for this, in a table that is complete by construction:
 //!
 //! * words below the heap base: [`HOT_WORDS`] and [`RESUME_WORDS`], which define them;
-//! * fields of a store: `GUEST_FIELDS` in `store/guest/fields.rs`, which takes the structure apart;
+//! * fields of a store: the rows of [`state`](super::state) below each of its parts, which take the structure apart;
 //! * what is kept for a thread: `THREAD_FIELDS` in [`thread`](super::thread), likewise;
 //! * registers: the callee-saved ones of the native caller by the entry trampoline; of the guest, rbx and r13 by the
 //!   native functions and r10 by the stub for a return, all of `CALLEE_SAVED` by their words for an exception.

@@ -2,7 +2,7 @@
 //!
 //! All of them lie in immortal memory of the store's cage.
 
-use crate::value::RawVal;
+use super::value::RawVal;
 use heapwood_gc::{Exhausted, Heap};
 use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::RawRef;

@@ -8,7 +8,7 @@
 //! Safe points and trap sites are kept for the whole image, ascending, so that one binary search finds each.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{CompiledFunction, FunctionRecord, RelocationTarget, SafePoint, TrapSite};
 

@@ -1,11 +1,14 @@
 //! Calling a function of the guest from native code.
 
+use super::running::Running;
+use super::stubs::{Trampoline, Trampolines};
 use super::thread;
-use crate::error::{Error, Result};
-use crate::store::{Balance, Signature, StoreOpaque};
-use crate::value::RawVal;
+use super::value::RawVal;
+use crate::errors::{Error, Result};
 use heapwood_gc_abi::hot::STORE;
+use heapwood_jit::abi::CallLayout;
 use heapwood_jit::stubs::ENTRY_RETURNED;
+use heapwood_module::FuncType;
 
 /// Bytes of an entry's frame on the guest stack.
 const ENTRY_FRAME_BYTES: usize = 64;
@@ -21,40 +24,89 @@ pub(crate) enum Left {
     Panic(Box<dyn std::any::Any + Send>),
 }
 
+impl Left {
+    /// The error as a result; a panic goes on.
+    pub fn into_error(self) -> Error {
+        match self {
+            Left::Error(error) => error,
+            Left::Panic(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for Left {
+    fn from(error: E) -> Left {
+        Left::Error(error.into())
+    }
+}
+
+/// How functions of a type are entered.
+#[derive(Debug)]
+pub(crate) struct EntryPoint {
+    /// Places for arguments and results in the buffer of a call.
+    slots: usize,
+    /// Address of the trampoline.
+    address: usize,
+    /// Bytes of arguments and results on the guest stack.
+    stack_bytes: usize,
+}
+
+impl EntryPoint {
+    /// For functions of a type; makes the trampoline if need be.
+    ///
+    /// # Errors
+    /// The system refuses memory.
+    pub fn new(trampolines: &Trampolines, ty: &FuncType) -> Result<EntryPoint> {
+        let layout = call_layout(ty);
+        let address = trampolines.get(Trampoline::Entry, &layout)?;
+        Ok(EntryPoint { slots: slots(ty), address, stack_bytes: (layout.arg_bytes + layout.result_bytes) as usize })
+    }
+
+    /// Places for arguments and results in the buffer of a call.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+}
+
+/// Where arguments and results of a type travel.
+pub(crate) fn call_layout(ty: &FuncType) -> CallLayout {
+    CallLayout::new(&ty.params, &ty.results)
+}
+
+/// Places that a call's buffer has: arguments come and results go in the same ones.
+pub(crate) fn slots(ty: &FuncType) -> usize {
+    ty.params.len().max(ty.results.len())
+}
+
 /// Calls `code` with `context`. `values` holds the arguments and takes the results.
-pub(crate) fn call(
-    store: &mut StoreOpaque,
-    signature: &Signature,
+pub(crate) fn call<S: Running>(
+    store: &mut S,
+    entry: &EntryPoint,
     code: u64,
     context: u64,
     values: &mut [RawVal],
-) -> Result<()> {
-    assert!(values.len() >= signature.slots, "a place for each argument and result");
-    let guest_sp = store.guest.next_stack_pointer()?;
-    if guest_sp.saturating_sub(signature.stack_bytes + ENTRY_FRAME_BYTES) < store.guest.stack_limit() {
-        return Err(store.stack_exhausted().into());
+) -> Result<(), Left> {
+    assert!(values.len() >= entry.slots, "a place for each argument and result");
+    let (execution, _) = store.execution_and_heap();
+    let guest_sp = execution.next_stack_pointer()?;
+    if guest_sp.saturating_sub(entry.stack_bytes + ENTRY_FRAME_BYTES) < execution.stack_limit() {
+        return Err(execution.stack_exhausted().into());
     }
     let marker = 0u8;
-    let entered = thread::enter(store, &raw const marker as usize)?;
-    let balance = Balance::of(&store.guest);
-    let hot = store.hot();
-    store.guest.frames.push();
-    hot.set(STORE, store as *mut StoreOpaque as u64);
+    let entered = thread::enter(execution, &raw const marker as usize)?;
+    let hot = execution.hot();
+    execution.frames_mut().push();
+    hot.set(STORE, store as *mut S as u64);
     // SAFETY: R4: the trampoline is the one of the function's type, and kept by the engine.
-    let trampoline: EntryTrampoline = unsafe { std::mem::transmute(signature.entry) };
+    let trampoline: EntryTrampoline = unsafe { std::mem::transmute(entry.address) };
     let ended = trampoline(code, context, hot.base(), values.as_mut_ptr(), guest_sp);
     drop(entered);
-    store.guest.frames.pop(&mut store.heap);
-    let left = if ended == ENTRY_RETURNED { None } else { store.guest.left.take() };
-    if let Some(balance) = balance {
-        balance.assert_restored(&store.guest);
-    }
+    let (execution, heap) = store.execution_and_heap();
+    execution.frames_mut().pop(heap);
     if ended == ENTRY_RETURNED {
         return Ok(());
     }
-    store.guest.update_guard(store.heap.wants_collection());
-    match left.expect("the runtime says why it left the guest") {
-        Left::Error(error) => Err(error),
-        Left::Panic(panic) => std::panic::resume_unwind(panic),
-    }
+    let left = execution.take_left();
+    execution.update_guard(heap.wants_collection());
+    Err(left.expect("the runtime says why it left the guest"))
 }

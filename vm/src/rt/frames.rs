@@ -5,15 +5,17 @@
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
 use super::activation::{self, Activation};
+use super::code::CodeImage;
 use super::hot::Hot;
+use super::state::Height;
 use super::stubs;
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
-use crate::module::Module;
 use heapwood_gc::Heap;
 use heapwood_gc_abi::hot::ENTRY_FP;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
+use std::sync::Arc;
 
 /// Where a guest was left, or a frame waits for the return of the one that it called.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +41,27 @@ pub(super) struct Position {
 /// Code that may be on the stack, by address.
 #[derive(Debug)]
 pub(super) struct LoadedCode {
-    pub start: usize,
+    start: usize,
     end: usize,
-    pub module: Module,
+    image: Arc<CodeImage>,
+    owner: u32,
+}
+
+impl LoadedCode {
+    /// Its first address.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// The code.
+    pub fn image(&self) -> &CodeImage {
+        &self.image
+    }
+
+    /// The number under which the store added it.
+    pub fn owner(&self) -> u32 {
+        self.owner
+    }
 }
 
 /// What is known of the guest's stack.
@@ -116,12 +136,12 @@ impl Frames {
         self.activation_left(entry_fp, heap);
     }
 
-    /// Code of this module may be on the stack from now on.
-    pub fn add_code(&mut self, module: &Module) {
-        let (start, end) = (module.code().start(), module.code().end());
+    /// Code of this image may be on the stack from now on; its frames name it by `owner`, unless it is known already.
+    pub fn add_code(&mut self, image: &Arc<CodeImage>, owner: u32) {
+        let (start, end) = (image.start(), image.end());
         let at = self.codes.partition_point(|code| code.start < start);
         if self.codes.get(at).is_none_or(|code| code.start != start) {
-            self.codes.insert(at, LoadedCode { start, end, module: module.clone() });
+            self.codes.insert(at, LoadedCode { start, end, image: image.clone(), owner });
         }
     }
 
@@ -135,7 +155,7 @@ impl Frames {
         let Some(code) = self.code_at(pc) else {
             return false;
         };
-        code.module.code().trap_site((pc - code.start).narrow()).is_some() || active(Mutant::FaultOfAnyInstruction)
+        code.image.trap_site((pc - code.start).narrow()).is_some() || active(Mutant::FaultOfAnyInstruction)
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -164,7 +184,7 @@ impl Frames {
     pub fn trap_kind(&self) -> TrapKind {
         let pc = self.exit().pc;
         let code = self.code_at(pc).expect("the signal handler found the code");
-        code.module.code().trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
+        code.image.trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
     }
 
     /// The innermost handler of the innermost activation for an exception thrown at the exit.
@@ -176,7 +196,7 @@ impl Frames {
         while let Some(frame) = walker.next_of_activation() {
             let point = frame.point.expect("not at a trap");
             if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
-                let pc = frame.module.code().start() + point.handler as usize;
+                let pc = frame.image.start() + point.handler as usize;
                 let exit = Exit { pc: frame.pc, fp: frame.fp, sp: 0, regs: 0, slot: 0 };
                 return Some(Handler { pc, fp: frame.fp, saved, exit });
             }
@@ -194,6 +214,12 @@ impl Frames {
             Some(frame) if frame.frameless => sp.saturating_sub(frame.record.frame_bytes as usize),
             _ => sp,
         }
+    }
+}
+
+impl Height for Frames {
+    fn height(&self) -> usize {
+        self.depth()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Address space of our own, and what may be done with it. As with the heap's, tests choose calls of the system that fail.
 
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use std::ptr::NonNull;
 
 /// Granularity of protection.
@@ -71,11 +71,6 @@ impl Mapping {
     /// Length in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Whether an address lies inside.
-    pub fn contains(&self, address: usize) -> bool {
-        address.wrapping_sub(self.address()) < self.bytes
     }
 
     /// Changes what a range of whole pages may be used for.

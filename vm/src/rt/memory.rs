@@ -8,11 +8,11 @@ use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use super::racy::RacyBytes;
 use super::shared::SharedInner;
-use crate::error::{Error, Result};
-use crate::types::MemoryType;
+use crate::errors::{Error, Result};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
-use heapwood_module::ContextLayout;
+use heapwood_module::{ContextLayout, MemoryType};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
@@ -187,9 +187,10 @@ impl StoreMemory {
         self.byte_len() as u64 >> self.region().ty.page_size_log2
     }
 
-    /// Whether an address lies in the reservation.
-    pub fn contains(&self, address: usize) -> bool {
-        self.region().mapping.contains(address)
+    /// The addresses of its reservation.
+    pub fn reservation(&self) -> Range<usize> {
+        let mapping = &self.region().mapping;
+        mapping.address()..mapping.address() + mapping.bytes()
     }
 
     /// The memory, if no other store has it.

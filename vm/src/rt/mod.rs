@@ -1,6 +1,7 @@
-//! Below the API: entry into compiled code, signals, stacks, code memory, raw memory of guests, builtins.
+//! Entry into compiled code, signals, stacks, code memory, raw memory of guests.
 //!
-//! The only unsafe code of this crate. Above it everything is safe. What the files offer, and what makes it safe to call:
+//! The only unsafe code of this crate. Above it everything is safe; what lies above and is called from here is behind the
+//! trait [`running::Running`], which the store implements. What the files offer, and what makes it safe to call:
 //!
 //! | file | offers | safe since |
 //! |---|---|---|
@@ -10,7 +11,8 @@
 //! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
 //! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
 //! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
-//! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); each builtin is a safe function on the store |
+//! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
+//! | `execution`, `state`, `running`, `value` | a guest's state, its rows; what a store answers | they are safe code |
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
 //! | `interrupt`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `signals`, `stack` | traps and stacks | R9, R10 |
@@ -19,11 +21,11 @@
 //!
 //! **R1 Own mapping.** The address lies in a mapping that the surrounding type made and has not unmapped; sizes were
 //! checked where the mapping was made.
-//! **R2 Store pointer.** The word `hot::STORE` holds a pointer to the store whose guest runs. It is written at every
-//! entry from the exclusive borrow with which the entry was called; until the entry returns, this borrow is used by
-//! nobody but whoever the guest called last (a host function or a builtin), which hands it back by returning.
+//! **R2 Store pointer.** The word `hot::STORE` holds a pointer to the store whose guest runs, and all stores of the process
+//! are of the one type that `stubs` was made for. It is written at every entry from the exclusive borrow with which the entry
+//! was called; until the entry returns, this borrow is used by nobody but whoever the guest called last (a host function or a builtin), which hands it back by returning.
 //! **R3 One data type.** A host function that was made for stores with data `T` gets into stores of that type only
-//! (`Func::new` and `Linker<T>` see to it), and a store's `StoreOpaque` is the first field of its `StoreInner<T>`.
+//! (`Func::new` and `Linker<T>` see to it), and a store is the first field of its `WithData<S, T>`.
 //! **R4 Compiled code.** Code comes from the compiler or from the stubs, follows `heapwood_jit::abi`, is relocated
 //! completely and executable, and lives as long as anything that may run it (modules and stubs are kept by the store
 //! that uses them).
@@ -48,26 +50,30 @@
 )]
 
 mod activation;
-pub(crate) mod builtins;
+mod builtins;
 pub(crate) mod cells;
 #[cfg(test)]
 #[path = "../../tests/common/child.rs"]
 mod child;
 pub(crate) mod code;
 pub(crate) mod entry;
+pub(crate) mod execution;
 pub(crate) mod frames;
 pub(crate) mod host;
-pub(crate) mod host_call;
+mod host_call;
 pub(crate) mod hot;
 pub(crate) mod interrupt;
 pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod racy;
+pub(crate) mod running;
 pub(crate) mod shared;
-pub(crate) mod signals;
+mod signals;
 pub(crate) mod stack;
+pub(crate) mod state;
 pub(crate) mod stubs;
-pub(crate) mod thread;
+mod thread;
+pub(crate) mod value;
 pub(crate) mod waiters;
 pub(crate) mod walk;
 mod watermark;

@@ -8,12 +8,9 @@ use super::interrupt::InterruptCell;
 use super::memory::Region;
 use super::racy::RacyBytes;
 use super::waiters::{Waited, Waiters};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::trap::{Trap, TrapKind};
-use crate::types::MemoryType;
+use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc_abi::{Mutant, Narrow, active};
-use heapwood_module::ContextLayout;
+use heapwood_module::{ContextLayout, MemoryType};
 use parking_lot::Mutex;
 use std::cell::UnsafeCell;
 use std::mem::offset_of;
@@ -38,35 +35,37 @@ pub(crate) struct SharedInner {
     cell: Cell,
     growing: Mutex<()>,
     waiters: Waiters,
-    engine: Engine,
 }
 
 impl SharedInner {
-    /// A zeroed memory of the type's least size.
+    /// A zeroed memory of the type's least size, of at most `limit` bytes. `guard64`: as for [`Region::new`].
     ///
     /// # Errors
-    /// The type is not shared or not possible, or the engine's limit or the system refuses.
-    pub fn new(engine: &Engine, ty: MemoryType) -> Result<SharedInner> {
+    /// The type is not shared or not possible, or the limit or the system refuses.
+    pub fn new(ty: MemoryType, guard64: bool, limit: u64) -> Result<SharedInner> {
         ty.check()?;
         if !ty.shared {
             return Err(Error::usage("shared is not set in the type of a shared memory"));
         }
-        let config = engine.config();
-        let (region, least) = Region::new(ty, config.memory64_guard)?;
-        if least as u64 > config.max_memory {
-            let limit = config.max_memory;
+        let (region, least) = Region::new(ty, guard64)?;
+        if least as u64 > limit {
             return Err(Error::limit(format!("a memory of {least} bytes is beyond the limit of {limit} bytes")));
         }
         if !region.commit(0, least) {
             return Err(Region::refused(least));
         }
         let cell = Cell { base: region.mapping().address() as u64, length: AtomicU64::new(least as u64) };
-        Ok(SharedInner { region, cell, growing: Mutex::default(), waiters: Waiters::default(), engine: engine.clone() })
+        Ok(SharedInner { region, cell, growing: Mutex::default(), waiters: Waiters::default() })
     }
 
-    /// Its engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// Its type, with the current size as the least one.
+    pub fn ty(&self) -> MemoryType {
+        MemoryType { min: self.pages(), ..*self.region.ty() }
+    }
+
+    /// Current size in pages.
+    pub fn pages(&self) -> u64 {
+        self.byte_len() as u64 >> self.region.ty().page_size_log2
     }
 
     /// Its address space.

@@ -64,24 +64,24 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
 /// # Safety
 /// R9.
 unsafe fn redirect(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
-    let store = thread::current();
+    let guest = thread::current();
     let registers = &mut context.uc_mcontext.gregs;
     let register = |index: i32| registers[index as usize].cast_unsigned();
     let pc = register(libc::REG_RIP);
-    // SAFETY: R9: the store was set by the entry that this thread is in.
-    let Some(store) = (unsafe { store.as_ref() }) else {
+    // SAFETY: R9: the guest was set by the entry that this thread is in.
+    let Some(guest) = (unsafe { guest.as_ref() }) else {
         return false;
     };
     let is_memory_fault = signal == libc::SIGSEGV || signal == libc::SIGBUS;
     // SAFETY: the signals of faults carry an address.
     let address = unsafe { info.si_addr() } as usize;
-    if register(libc::REG_R15) != store.hot().base() as u64 || !store.may_trap(pc.narrow()) {
+    if register(libc::REG_R15) != guest.hot().base() as u64 || !guest.may_trap(pc.narrow()) {
         return false;
     }
-    if is_memory_fault && !store.is_trap_address(address) {
+    if is_memory_fault && !guest.is_trap_address(address) {
         return false;
     }
-    let hot = store.hot();
+    let hot = guest.hot();
     hot.set(EXIT_FP, register(libc::REG_RBP));
     hot.set(EXIT_SP, register(libc::REG_RSP));
     hot.set(EXIT_PC, pc);

@@ -11,7 +11,7 @@
 //! 3. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use heapwood_jit::abi::FRAME_BYTES_UNCOMPARED;
 use heapwood_jit::stubs::STUB_STACK_BYTES;
 use heapwood_module::limits::FRAME_BYTES_MAX;
@@ -68,6 +68,11 @@ pub(crate) struct StackPool {
 impl StackPool {
     pub fn new(usable_bytes: usize) -> StackPool {
         StackPool { usable_bytes, free: Mutex::default() }
+    }
+
+    /// Bytes of a stack that a guest may use.
+    pub fn usable_bytes(&self) -> usize {
+        self.usable_bytes
     }
 
     /// A stack; its old contents are of no meaning.

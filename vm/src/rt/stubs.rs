@@ -6,11 +6,13 @@
 use super::builtins;
 use super::host_call;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
-use crate::error::Result;
+use super::running::Running;
+use crate::errors::Result;
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::CallLayout;
 use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
 use parking_lot::Mutex;
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -19,25 +21,37 @@ use std::sync::OnceLock;
 pub(crate) struct Fixed {
     mapping: Mapping,
     stubs: FixedStubs,
+    /// What host trampolines call.
+    host: u64,
+    /// The type of stores that all of them are for.
+    store: TypeId,
 }
 
-/// The fixed stubs of this process.
+static FIXED: OnceLock<Fixed> = OnceLock::new();
+
+/// The fixed stubs of this process, made if need be: for stores of type `S`, which is the same for all (R2).
 ///
 /// # Panics
 /// If the system refuses two pages.
-pub(crate) fn fixed() -> &'static Fixed {
-    static FIXED: OnceLock<Fixed> = OnceLock::new();
-    FIXED.get_or_init(|| {
+pub(super) fn fixed_for<S: Running>() -> &'static Fixed {
+    let fixed = FIXED.get_or_init(|| {
         let targets = NativeTargets {
-            builtins: builtins::addresses(),
-            trap: builtins::trap_address(),
-            unwound: builtins::unwound_address(),
+            builtins: builtins::addresses::<S>(),
+            trap: builtins::trap_address::<S>(),
+            unwound: builtins::unwound_address::<S>(),
         };
         let mut stubs = fixed_stubs(&targets);
         let code = std::mem::take(&mut stubs.code);
         let mapping = place(&code).expect("memory for the runtime's stubs");
-        Fixed { mapping, stubs }
-    })
+        Fixed { mapping, stubs, host: host_call::address::<S>(), store: TypeId::of::<S>() }
+    });
+    assert!(fixed.store == TypeId::of::<S>(), "stores of a process are of one type");
+    fixed
+}
+
+/// The same where they exist already: there is a store.
+pub(super) fn fixed() -> &'static Fixed {
+    FIXED.get().expect("made with the hot words of the first store")
 }
 
 impl Fixed {
@@ -133,7 +147,7 @@ impl Trampolines {
 fn assemble(kind: Trampoline, layout: &CallLayout) -> Vec<u8> {
     match kind {
         Trampoline::Entry => entry_trampoline(layout),
-        Trampoline::Host => host_trampoline(layout, host_call::address(), fixed().special()),
+        Trampoline::Host => host_trampoline(layout, fixed().host, fixed().special()),
     }
 }
 

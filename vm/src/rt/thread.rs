@@ -10,14 +10,13 @@
 //!    ends. One that our handler fits on is kept. One that is too small gives way while guests run, and comes back
 //!    when the outermost entry is over.
 //!
-//! What an entry does with this: the store that runs is that of the innermost entry ([`Entered`] puts back the one
+//! What an entry does with this: the guest that runs is that of the innermost entry ([`Entered`] puts back the one
 //! before); the rest belongs to the thread and is shared by all.
 
+use super::execution::Execution;
 use super::mapping::{Access, Mapping};
 use super::signals;
-use crate::error::{Error, Result};
-use crate::store::StoreOpaque;
-use crate::trap::{Trap, TrapKind};
+use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
@@ -36,8 +35,8 @@ const HANDLER_BYTES: usize = 4 << 10;
 
 /// What is kept for a thread; plain words, since the signal handler reads them.
 struct Thread {
-    /// The store whose guest runs.
-    current: Cell<*const StoreOpaque>,
+    /// The guest that runs.
+    current: Cell<*const Execution>,
     /// An entry is as cheap as can be if its place on the native stack is less than `span` above `floor`.
     floor: Cell<usize>,
     span: Cell<usize>,
@@ -72,26 +71,26 @@ thread_local! {
 
 /// An entry under way on this thread: over when it is dropped.
 pub(super) struct Entered {
-    previous: *const StoreOpaque,
+    previous: *const Execution,
     in_turns: bool,
 }
 
-/// The store whose guest runs on this thread, or null. Called by the signal handler (R9).
-pub(super) fn current() -> *const StoreOpaque {
+/// The guest that runs on this thread, or null. Called by the signal handler (R9).
+pub(super) fn current() -> *const Execution {
     THREAD.with(|thread| thread.current.get())
 }
 
-/// An entry into a guest of `store` begins, at the address `native` of the native stack. The pointer must stay valid
+/// An entry into a guest begins, at the address `native` of the native stack. The pointer must stay valid
 /// until the result is dropped.
 ///
 /// # Errors
 /// The native stack is too small, or the system refuses memory.
 #[inline]
-pub(super) fn enter(store: *const StoreOpaque, native: usize) -> Result<Entered> {
+pub(super) fn enter(guest: *const Execution, native: usize) -> Result<Entered> {
     THREAD.with(|thread| {
         let at_once = native.wrapping_sub(thread.floor.get()) < thread.span.get();
         let in_turns = !at_once && prepare(thread, native)?;
-        Ok(Entered { previous: thread.current.replace(store), in_turns })
+        Ok(Entered { previous: thread.current.replace(guest), in_turns })
     })
 }
 

@@ -6,8 +6,8 @@
 //! 3. A return address that was replaced by the barrier's stands for that of the watermark's frame: `Walker` is the
 //!    one place that reads return addresses, so nobody else sees it.
 
+use super::code::CodeImage;
 use super::frames::{Exit, Frames, Position, frame_word};
-use crate::module::Module;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
@@ -15,8 +15,10 @@ use heapwood_jit::abi::{FunctionRecord, SafePoint};
 /// is a frame there as long as the walk's borrow of [`Frames`] lasts (R6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    /// The module of its function.
-    pub module: &'a Module,
+    /// The code of its function.
+    pub(super) image: &'a CodeImage,
+    /// The number under which the store added that code.
+    pub owner: u32,
     /// The function, by defined index.
     pub defined: u32,
     /// Layout of the frame.
@@ -111,8 +113,8 @@ impl<'a> Walker<'a> {
         let is_watermark = !at_trap && slot != 0 && unsafe { frame_word(slot) } == self.frames.barrier;
         let pc = if pc == self.frames.barrier { self.frames.watermark_pc() } else { pc };
         let loaded = self.frames.code_at(pc)?;
-        let code = loaded.module.code();
-        let offset = (pc - loaded.start).narrow();
+        let code = loaded.image();
+        let offset = (pc - loaded.start()).narrow();
         let (point, wasm_offset, frameless) = if at_trap {
             let site = code.trap_site(offset).expect("the guest trapped here");
             (None, site.wasm_offset, site.frameless)
@@ -130,8 +132,8 @@ impl<'a> Walker<'a> {
         // SAFETY: the same.
         let pc_below = unsafe { frame_word(slot_below) };
         self.exit = Exit { pc: pc_below, fp: fp_below, sp: 0, regs: 0, slot: slot_below };
-        let module = &loaded.module;
-        Some(Frame { module, defined, record, point, wasm_offset, frameless, fp, pc, regs, slot, is_watermark })
+        let (image, owner) = (code, loaded.owner());
+        Some(Frame { image, owner, defined, record, point, wasm_offset, frameless, fp, pc, regs, slot, is_watermark })
     }
 }
 

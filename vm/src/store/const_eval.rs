@@ -1,14 +1,15 @@
 //! Constant expressions.
 //!
-//! Values are kept on a stack; references on it live in `Guest::temporaries`, where the collector finds them.
+//! Values are kept on a stack; references on it live among the temporaries, where the collector finds them.
 //! Objects are immortal if nothing in them can ever reference what is not, else they are born old.
 
-use super::{PIECE_BYTES, StoreOpaque};
-use crate::error::Result;
-use crate::trap::Trap;
-use crate::value::RawVal;
+use super::StoreOpaque;
+use super::field::Field;
+use super::pieces::PIECE_BYTES;
+use crate::errors::{Result, Trap};
+use crate::rt::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
-use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, array_bytes};
+use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{FieldKind, RawRef, TypeId, i31_encode, is_i31};
 use heapwood_module::{CompositeType, ConstOp, ConstOps, FieldType};
 use smallvec::SmallVec;
@@ -63,11 +64,11 @@ impl StoreOpaque {
     /// The heap is exhausted; the guest was interrupted.
     pub fn evaluate(&mut self, instance: u32, expr: &mut ConstOps<'_>) -> Result<ConstValue> {
         self.check_interrupt()?;
-        let mark = self.guest.temporaries.len();
+        let mark = self.guest().temporaries().len();
         let mut evaluation = Evaluation { store: self, instance, stack: SmallVec::new() };
         let ended = expr.try_for_each(|op| evaluation.step(op));
         if let Err(error) = ended {
-            self.guest.temporaries.truncate(mark);
+            self.guest_mut().temporaries_mut().truncate(mark);
             return Err(error);
         }
         let value = evaluation.pop();
@@ -81,7 +82,7 @@ impl Evaluation<'_> {
         self.stack.push(match value {
             ConstValue::Number(value) => Slot::Number(value),
             ConstValue::Reference(reference) => {
-                self.store.guest.temporaries.push(reference);
+                self.store.guest_mut().temporaries_mut().push(reference);
                 Slot::Temporary
             }
         });
@@ -91,7 +92,7 @@ impl Evaluation<'_> {
         match self.stack.pop().expect("validation counts operands") {
             Slot::Number(value) => ConstValue::Number(value),
             Slot::Temporary => {
-                ConstValue::Reference(self.store.guest.temporaries.pop().expect("one for each reference"))
+                ConstValue::Reference(self.store.guest_mut().temporaries_mut().pop().expect("one for each reference"))
             }
         }
     }
@@ -123,14 +124,13 @@ impl Evaluation<'_> {
             ConstOp::V128Const(value) => self.push(ConstValue::Number([value as u64, (value >> 64) as u64])),
             ConstOp::RefNull(_) => self.reference(0),
             ConstOp::RefFunc(function) => {
-                let object = self.store.guest.instances[self.instance as usize].function_object(function);
+                let object = self.store.instance(self.instance).function_object(function);
                 self.reference(object.expect("functions of constant expressions escape"));
             }
             ConstOp::GlobalGet(global) => {
-                let global = self.store.guest.instances[self.instance as usize].globals[global as usize];
-                let data = self.store.guest.globals[global as usize];
-                let value = data.cell.get(data.ty.val);
-                match data.ty.val.is_ref() {
+                let global = self.store.instance(self.instance).global(global);
+                let value = self.store.global_get_raw(global);
+                match self.store.global_type(global).val.is_ref() {
                     true => self.reference(value[0] as u32),
                     false => self.push(ConstValue::Number(value)),
                 }
@@ -163,19 +163,19 @@ impl Evaluation<'_> {
     }
 
     fn engine_type(&self, index: u32) -> TypeId {
-        self.store.guest.instances[self.instance as usize].module.types().id(index)
+        self.store.instance(self.instance).module().types().id(index)
     }
 
     /// Whether the topmost `count` operands are numbers or references that an immortal object may hold.
     fn top_is_immortal(&self, count: usize) -> bool {
         let operands = &self.stack[self.stack.len() - count..];
         let references = operands.iter().filter(|slot| matches!(slot, Slot::Temporary)).count();
-        let temporaries = &self.store.guest.temporaries;
+        let temporaries = self.store.guest().temporaries().as_slice();
         temporaries[temporaries.len() - references..].iter().all(|reference| self.is_immortal(*reference))
     }
 
     fn is_immortal(&self, reference: RawRef) -> bool {
-        reference == 0 || is_i31(reference) || self.store.heap.read_i32(reference, 0) & IMMORTAL != 0
+        reference == 0 || is_i31(reference) || self.store.heap().read_i32(reference, 0) & IMMORTAL != 0
     }
 
     fn struct_new(&mut self, index: u32, with_operands: bool) -> Result<()> {
@@ -184,16 +184,15 @@ impl Evaluation<'_> {
         let CompositeType::Struct(fields) = &ty.composite else { panic!("type {index} is no struct type") };
         let operands = if with_operands { fields.len() } else { 0 };
         let immortal = !fields.iter().any(is_mutable_reference) && self.top_is_immortal(operands);
-        let store = &mut *self.store;
+        let (guest, heap) = self.store.guest_and_heap();
         let object = match immortal {
-            true => store.heap.alloc_immortal_object(id),
-            false => store.heap.alloc_old_struct(id, &mut store.guest),
+            true => heap.alloc_immortal_object(id),
+            false => heap.alloc_old_struct(id, guest),
         };
         let object = object.map_err(Trap::from)?;
         for field in (0..operands).rev() {
             let value = self.pop().raw();
-            let (offset, kind) = (ty.layout.offsets[field] as u64, ty.layout.kinds[field]);
-            self.write(object, offset, kind, value, immortal);
+            self.write(object, Field::of_layout(&ty.layout, field), value, immortal);
         }
         self.reference(object);
         Ok(())
@@ -213,10 +212,10 @@ impl Evaluation<'_> {
         self.store.check_array_size(id, length)?;
         let small = array_bytes(kind.shift(), length) <= IMMORTAL_BYTES_MAX;
         let immortal = small && !is_mutable_reference(element) && self.top_is_immortal(operands);
-        let store = &mut *self.store;
+        let (guest, heap) = self.store.guest_and_heap();
         let object = match immortal {
-            true => store.heap.alloc_immortal_array(id, length),
-            false => store.heap.alloc_old_array(id, length, &mut store.guest),
+            true => heap.alloc_immortal_array(id, length),
+            false => heap.alloc_old_array(id, length, guest),
         };
         let object = object.map_err(Trap::from)?;
         match fill {
@@ -242,7 +241,7 @@ impl Evaluation<'_> {
     /// The array and the value, which is promoted if the array's log would have thousands of entries otherwise.
     fn promoted_for_fill(&mut self, array: RawRef, length: u32, kind: FieldKind, value: RawVal) -> (RawRef, RawVal) {
         let store = &mut *self.store;
-        if kind != FieldKind::Ref || !store.heap.fill_wants_promotion(array, length, value[0] as u32) {
+        if kind != FieldKind::Ref || !store.heap().fill_wants_promotion(array, length, value[0] as u32) {
             return (array, value);
         }
         let [array, value] = store.promote_all([array, value[0] as u32]);
@@ -255,10 +254,10 @@ impl Evaluation<'_> {
         for start in (0..length).step_by(piece) {
             self.store.check_interrupt()?;
             let count = (length - start).min(piece as u32);
-            let heap = &mut self.store.heap;
+            let heap = self.store.heap_mut();
             match kind {
                 FieldKind::Ref if immortal => (start..start + count)
-                    .for_each(|element| heap.init_immortal_ref(array, element_offset(element, kind), value[0] as u32)),
+                    .for_each(|element| Field::of_array(kind, element).init_immortal(heap, array, value)),
                 FieldKind::Ref => heap.array_fill_ref(array, start, count, value[0] as u32),
                 _ => heap.array_fill_bits(array, start, count, value[0] as u128 | (value[1] as u128) << 64),
             }
@@ -268,23 +267,15 @@ impl Evaluation<'_> {
 
     fn write_element(&mut self, array: RawRef, index: u32, kind: FieldKind, value: RawVal, immortal: bool) {
         if kind == FieldKind::Ref && !immortal {
-            self.store.heap.array_set_ref(array, index, value[0] as u32);
+            self.store.heap_mut().array_set_ref(array, index, value[0] as u32);
         } else {
-            self.write(array, element_offset(index, kind), kind, value, immortal);
+            self.write(array, Field::of_array(kind, index), value, immortal);
         }
     }
 
-    fn write(&mut self, object: RawRef, offset: u64, kind: FieldKind, value: RawVal, immortal: bool) {
-        let heap = &mut self.store.heap;
-        match kind {
-            FieldKind::I8 => heap.write_i8(object, offset, value[0] as u8),
-            FieldKind::I16 => heap.write_i16(object, offset, value[0] as u16),
-            FieldKind::I32 => heap.write_i32(object, offset, value[0] as u32),
-            FieldKind::I64 => heap.write_i64(object, offset, value[0]),
-            FieldKind::V128 => heap.write_v128(object, offset, value[0] as u128 | (value[1] as u128) << 64),
-            FieldKind::Ref if immortal => heap.init_immortal_ref(object, offset, value[0] as u32),
-            FieldKind::Ref => heap.write_ref(object, offset, value[0] as u32),
-        }
+    fn write(&mut self, object: RawRef, field: Field, value: RawVal, immortal: bool) {
+        let heap = self.store.heap_mut();
+        if immortal { field.init_immortal(heap, object, value) } else { field.write(heap, object, value) }
     }
 }
 
@@ -294,10 +285,6 @@ enum Fill {
     Default,
     Same,
     Each,
-}
-
-fn element_offset(index: u32, kind: FieldKind) -> u64 {
-    ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift())
 }
 
 fn is_mutable_reference(field: &FieldType) -> bool {

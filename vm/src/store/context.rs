@@ -1,10 +1,8 @@
 //! Borrowed stores: what functions of this API take.
 
-use super::{Store, StoreInner};
+use super::{Store, StoreInner, StoreOpaque};
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::handles::{Extern, Instance};
-use crate::store::opaque::StoreOpaque;
+use crate::errors::Result;
 
 /// A shared borrow of a store.
 pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
@@ -40,11 +38,11 @@ impl<T: 'static> StoreContext<'_, T> {
 
     /// The engine.
     pub fn engine(&self) -> &Engine {
-        self.0.opaque.engine()
+        self.0.store.engine()
     }
 
     pub(crate) fn opaque(&self) -> &StoreOpaque {
-        &self.0.opaque
+        &self.0.store
     }
 }
 
@@ -61,7 +59,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
 
     /// The engine.
     pub fn engine(&self) -> &Engine {
-        self.0.opaque.engine()
+        self.0.store.engine()
     }
 
     /// Collects garbage: a full collection.
@@ -69,27 +67,17 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// # Errors
     /// The heap is exhausted.
     pub fn gc(&mut self) -> Result<()> {
-        self.0.opaque.collect()
+        self.0.store.collect()
     }
 
     pub(crate) fn opaque(&mut self) -> &mut StoreOpaque {
-        &mut self.0.opaque
+        &mut self.0.store
     }
 }
 
 impl<'a, T: 'static> Caller<'a, T> {
     pub(crate) fn new(store: &'a mut StoreInner<T>) -> Caller<'a, T> {
         Caller { store: StoreContextMut(store) }
-    }
-
-    /// The export `name` of the instance that called; none if the host called, or there is no such export.
-    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
-        self.instance()?.get_export(&mut self.store, name)
-    }
-
-    /// The instance that called; none if the host called.
-    pub fn instance(&mut self) -> Option<Instance> {
-        self.store.opaque().calling_instance()
     }
 
     /// The host's data.

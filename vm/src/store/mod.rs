@@ -1,33 +1,46 @@
-//! A store: everything that instances share, and the host's data.
+//! A store: everything that instances share, and the host's data. What it makes and gives is named by numbers: handles of it
+//! are made above.
 
+mod alloc_profile;
+mod backtrace;
 mod const_eval;
 mod context;
+mod entities;
+mod entity_access;
+mod field;
+mod functions;
+mod globals;
 pub(crate) mod guest;
-mod id;
-mod imports;
+mod handled;
+mod held_types;
+mod host_values;
 mod instance;
-mod objects;
-mod observe;
+mod interrupt;
+mod item;
+mod listeners;
+pub(crate) mod objects;
 mod opaque;
+mod pieces;
 mod provider;
+mod roots;
 mod signature;
 mod table;
+mod temporaries;
 
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
-pub(crate) use guest::fields::Balance;
-pub(crate) use id::StoreId;
-pub(crate) use instance::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
-pub use observe::{ExhaustedHeap, HeapUse, HostCall, MemoryStats, MemoryUse};
+pub(crate) use entities::Entities;
+pub use interrupt::InterruptHandle;
+pub(crate) use item::Item;
+pub use listeners::{ExhaustedHeap, HostCall};
+pub(crate) use objects::ObjectClass;
 pub(crate) use opaque::StoreOpaque;
-pub(crate) use signature::{Signature, slots};
+pub(crate) use pieces::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
+pub(crate) use signature::Signature;
 
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::interrupt::InterruptHandle;
+use crate::errors::Result;
+use crate::rt::host::WithData;
 use std::marker::PhantomData;
-
-/// Bytes that the runtime writes for a guest between two looks whether it is to stop.
-pub(crate) const PIECE_BYTES: u64 = 64 << 10;
 
 /// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
 ///
@@ -51,12 +64,8 @@ pub struct Store<T: 'static> {
     invariant: PhantomData<fn(T) -> T>,
 }
 
-/// What [`StoreContextMut`] points to. The runtime finds the whole from its first field.
-#[repr(C)]
-pub(crate) struct StoreInner<T> {
-    pub(crate) opaque: StoreOpaque,
-    pub(crate) data: T,
-}
+/// What [`StoreContextMut`] points to.
+pub(crate) type StoreInner<T> = WithData<StoreOpaque, T>;
 
 impl<T: 'static> Store<T> {
     /// An empty store.
@@ -72,13 +81,23 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// The configuration of the heap is impossible, or the system refuses address space.
     pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
-        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine)?, data });
+        let inner = Box::new(WithData { store: StoreOpaque::new(engine)?, data });
         Ok(Store { inner, invariant: PhantomData })
     }
 
     /// The engine.
     pub fn engine(&self) -> &Engine {
-        self.inner.opaque.engine()
+        self.inner.store.engine()
+    }
+
+    /// What does not depend on the host's data.
+    pub(crate) fn opaque(&self) -> &StoreOpaque {
+        &self.inner.store
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
+        &mut self.inner.store
     }
 
     /// The host's data.
@@ -98,7 +117,7 @@ impl<T: 'static> Store<T> {
 
     /// A handle that makes the guest of this store stop, from any thread.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        self.inner.opaque.interrupt_handle()
+        self.inner.store.interrupt_handle()
     }
 
     /// Collects garbage: a full collection.
@@ -106,13 +125,13 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// The heap is exhausted.
     pub fn gc(&mut self) -> Result<()> {
-        self.inner.opaque.collect()
+        self.inner.store.collect()
     }
 
     /// Gives the memory of the heap that no object is in back to the system, as far as the nursery does not need it. For
     /// idle times; finishes a sweep that is under way, which may take some milliseconds. Does not collect.
     pub fn return_memory(&mut self) {
-        self.inner.opaque.return_memory();
+        self.inner.store.return_memory();
     }
 }
 

@@ -10,12 +10,12 @@ use heapwood_gc_abi::{Mutant, active};
 
 impl RootProvider for Guest {
     fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        self.frames.visit(scope, cursor, visitor)
+        self.execution_mut().frames_mut().visit(scope, cursor, visitor)
     }
 
     fn remembered(&mut self, _cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
         let mut slots = 0;
-        self.roots.each_young(|index, slot| {
+        self.roots_mut().each_young(|index, slot| {
             visitor.place(RootPlace::Handle(index));
             if active(Mutant::HandlesNotRemembered) {
                 return;
@@ -23,27 +23,27 @@ impl RootProvider for Guest {
             visitor.slot(slot);
             slots += 1;
         });
-        for (index, cell) in self.dirty_globals.iter().enumerate() {
+        for (index, cell) in self.entities().globals().dirty().iter().enumerate() {
             visitor.place(RootPlace::Global(index as u64));
             cell.visit(|slot| visitor.slot(slot));
             slots += 1;
         }
-        for (index, table) in self.tables.iter_mut().enumerate() {
+        for (index, table) in self.entities_mut().tables_mut().iter_mut().enumerate() {
             table.each_dirty(|start, elements| {
                 visitor.place(RootPlace::Table(index as u32, start as u64));
                 visitor.slots(elements);
                 slots += elements.len() as u64;
             });
         }
-        let is_seen = |instance: &InstanceData| !instance.settled && !active(Mutant::SegmentsNotRemembered);
-        for instance in self.instances.iter_mut().filter(|instance| is_seen(instance)) {
+        let is_seen = |instance: &InstanceData| !instance.is_settled() && !active(Mutant::SegmentsNotRemembered);
+        for instance in self.entities_mut().instances_mut().iter_mut().filter(|instance| is_seen(instance)) {
             slots += instance.each_segment(|elements| visitor.slots(elements));
         }
         visitor.place(RootPlace::Other(0));
         if !active(Mutant::TemporariesNotRemembered) {
-            visitor.slots(&mut self.temporaries);
+            visitor.slots(self.temporaries_mut().as_mut_slice());
         }
-        RootWork { frames: 0, slots: slots + self.temporaries.len() as u64, more: false }
+        RootWork { frames: 0, slots: slots + self.temporaries().len() as u64, more: false }
     }
 
     fn all(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
@@ -55,15 +55,15 @@ impl RootProvider for Guest {
                 2 => self.all_tables(cursor, visitor, &mut work),
                 3 => {
                     visitor.place(RootPlace::Other(1));
-                    for instance in &mut self.instances {
+                    for instance in self.entities_mut().instances_mut() {
                         work.slots += instance.each_segment(|elements| visitor.slots(elements));
                     }
                     false
                 }
                 _ => {
                     visitor.place(RootPlace::Other(0));
-                    visitor.slots(&mut self.temporaries);
-                    work.slots += self.temporaries.len() as u64;
+                    visitor.slots(self.temporaries_mut().as_mut_slice());
+                    work.slots += self.temporaries().len() as u64;
                     false
                 }
             };
@@ -76,25 +76,25 @@ impl RootProvider for Guest {
     }
 
     fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
-        let mut work = self.frames.begin_snapshot(visitor);
-        visitor.slots(&mut self.temporaries);
-        work.slots += self.temporaries.len() as u64;
-        self.roots.begin_snapshot();
-        self.snapshot_cursor = RootCursor { group: 1, item: 0 };
+        let mut work = self.execution_mut().frames_mut().begin_snapshot(visitor);
+        visitor.slots(self.temporaries_mut().as_mut_slice());
+        work.slots += self.temporaries().len() as u64;
+        self.roots_mut().begin_snapshot();
+        *self.snapshot_cursor_mut() = RootCursor { group: 1, item: 0 };
         work
     }
 
     fn snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
-        let mut work = self.frames.snapshot(visitor);
+        let mut work = self.execution_mut().frames_mut().snapshot(visitor);
         if work.more {
             return work;
         }
-        work.more = self.roots.snapshot(|slot| {
+        work.more = self.roots_mut().snapshot(|slot| {
             visitor.slot(slot);
             work.slots += 1;
             work.slots.is_multiple_of(PORTION) && visitor.full()
         });
-        let mut cursor = self.snapshot_cursor;
+        let mut cursor = *self.snapshot_cursor();
         if !work.more && cursor.group == 1 {
             work.more = self.all_globals(&mut cursor, visitor, &mut work);
             cursor = if work.more { cursor } else { RootCursor { group: 2, item: 0 } };
@@ -106,18 +106,17 @@ impl RootProvider for Guest {
         if !work.more {
             work.more = self.snapshot_segments(&mut cursor, visitor, &mut work);
         }
-        self.snapshot_cursor = cursor;
+        *self.snapshot_cursor_mut() = cursor;
         work
     }
 
     fn after_collection(&mut self, promoted_all: bool) {
-        self.frames.after_collection(promoted_all);
-        self.roots.settle();
-        for cell in self.dirty_globals.drain(..) {
-            cell.set_dirty(false);
-        }
-        self.tables.iter_mut().for_each(|table| table.settle());
-        self.instances.iter_mut().for_each(|instance| instance.settled = true);
+        self.execution_mut().frames_mut().after_collection(promoted_all);
+        self.roots_mut().settle();
+        let entities = self.entities_mut();
+        entities.globals_mut().settle();
+        entities.tables_mut().iter_mut().for_each(|table| table.settle());
+        entities.instances_mut().iter_mut().for_each(|instance| instance.settle());
     }
 }
 
@@ -129,7 +128,7 @@ const PORTION: u64 = 64;
 impl Guest {
     fn all_handles(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
         let slots = &mut work.slots;
-        let rest = self.roots.each_from(cursor.item, |index, slot| {
+        let rest = self.roots_mut().each_from(cursor.item, |index, slot| {
             visitor.place(RootPlace::Handle(index));
             visitor.slot(slot);
             *slots += 1;
@@ -140,7 +139,7 @@ impl Guest {
     }
 
     fn all_globals(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
-        while let Some(cell) = self.ref_globals.get(cursor.item as usize) {
+        while let Some(cell) = self.entities().globals().references().get(cursor.item as usize) {
             visitor.place(RootPlace::Global(cursor.item));
             if !active(Mutant::GlobalsNotMarked) {
                 cell.visit(|slot| visitor.slot(slot));
@@ -160,7 +159,8 @@ impl Guest {
         visitor: &mut dyn RootVisitor,
         work: &mut RootWork,
     ) -> bool {
-        while let Some(instance) = self.instances.get_mut((cursor.group - FIRST_INSTANCE) as usize) {
+        while let Some(instance) = self.entities_mut().instances_mut().get_mut((cursor.group - FIRST_INSTANCE) as usize)
+        {
             let position = ((cursor.item >> 32) as u32, cursor.item as u32);
             let Some((elements, next)) = instance.segment_chunk(position) else {
                 *cursor = RootCursor { group: cursor.group + 1, item: 0 };
@@ -179,7 +179,7 @@ impl Guest {
     fn all_tables(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor, work: &mut RootWork) -> bool {
         loop {
             let (index, start) = ((cursor.item >> 32) as usize, cursor.item as u32 as usize);
-            let Some(table) = self.tables.get_mut(index) else {
+            let Some(table) = self.entities_mut().tables_mut().get_mut(index) else {
                 return false;
             };
             if !table.is_collected() || start as u64 >= table.len() || active(Mutant::TablesNotMarked) {

@@ -1,6 +1,6 @@
 //! Tables: references, a cell that tells compiled code where they are, and what the collector has to look at.
 
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use crate::rt::cells::Block;
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, active};

@@ -2,7 +2,7 @@
 
 use super::{HeapType, ValType};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use crate::registry::{EngineType, TypeHandle, TypeRegistry};
 use heapwood_gc_abi::TypeId;
 use heapwood_module::limits::{PARAMS_MAX, RESULTS_MAX};

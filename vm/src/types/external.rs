@@ -1,7 +1,7 @@
 //! Types of what modules import and export.
 
 use super::{FuncType, MemoryType, RefType, ValType};
-use crate::error::{Error, Result};
+use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use heapwood_gc_abi::TypeId;
 use heapwood_module as m;

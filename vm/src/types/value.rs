@@ -1,7 +1,7 @@
 //! Value, reference and heap types.
 
 use super::{ArrayType, FuncType, StructType};
-use crate::error::Result;
+use crate::errors::Result;
 use crate::registry::{TypeHandle, TypeRegistry};
 use heapwood_gc_abi::TypeId;
 use heapwood_module::{self as m, CompositeKind, Hierarchy};

@@ -23,8 +23,8 @@ pub enum Misuse {
 const BELOW: [(&str, &str); 5] = [
     ("rt", "below the API"),
     ("registry", "below the API"),
-    ("snapshot", "below the API"),
-    ("hooks.rs", "breaks stores on purpose, for tests"),
+    ("observe/snapshot", "below the API"),
+    ("observe/hooks.rs", "breaks stores on purpose, for tests"),
     ("lib.rs", "exports"),
 ];
 

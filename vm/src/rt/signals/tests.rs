@@ -38,9 +38,9 @@ fn call_broken(name: &str, breaks: impl FnOnce(&mut crate::store::StoreOpaque)) 
 fn a_fault_at_an_address_of_nobody_is_no_trap() {
     dies("rt::signals::tests::a_fault_at_an_address_of_nobody_is_no_trap", || {
         call_broken("load", |store| {
-            let instance = &store.guest.instances[0];
-            let at = instance.module.layout().memory_offset(0) + ContextLayout::MEMORY_BASE;
-            instance.context.set_u64(at, 0x1000);
+            let instance = store.instance(0);
+            let at = instance.module().layout().memory_offset(0) + ContextLayout::MEMORY_BASE;
+            instance.context().set_u64(at, 0x1000);
         });
     });
 }
@@ -50,9 +50,9 @@ fn a_fault_at_an_address_of_nobody_is_no_trap() {
 fn a_fault_of_an_instruction_that_cannot_trap_is_no_trap() {
     dies("rt::signals::tests::a_fault_of_an_instruction_that_cannot_trap_is_no_trap", || {
         call_broken("get", |store| {
-            let (instance, memory) = (&store.guest.instances[0], store.guest.memories[0].base() as u64);
-            let at = instance.module.layout().table_offset(0) + ContextLayout::TABLE_ELEMENTS;
-            instance.context.set_u64(at, memory + SECOND_PAGE);
+            let (instance, memory) = (store.instance(0), store.guest().entities().memory(0).base() as u64);
+            let at = instance.module().layout().table_offset(0) + ContextLayout::TABLE_ELEMENTS;
+            instance.context().set_u64(at, memory + SECOND_PAGE);
         });
     });
 }

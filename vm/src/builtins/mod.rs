@@ -1,0 +1,186 @@
+//! The runtime's entry points behind the builtin table, whose rows are the compiler's ([`for_each_builtin`]): one safe
+//! function each in the file of its chapter. `rt/builtins.rs` calls them.
+//!
+//! A **call** function gets the store, the number of the calling instance and its arguments; a **slow** function the
+//! store and its argument, if it has one. Both return a value or the reason to stop.
+//!
+//! [`for_each_builtin`]: heapwood_jit::for_each_builtin
+
+mod array;
+mod atomic;
+mod exception;
+mod memory;
+mod slow;
+mod table;
+
+use crate::errors::{Error, ErrorKind, TrapKind};
+use crate::rt::entry::Left;
+use crate::rt::execution::Execution;
+use crate::rt::host::HostCode;
+use crate::rt::running::{BuiltinFunction, HostEnded, Outcome, Running, Stop};
+use crate::store::{HostCall, StoreOpaque};
+use heapwood_gc::Heap;
+use heapwood_gc_abi::{Mutant, Narrow, RawRef, TypeId, active, low32};
+use heapwood_jit::abi::Builtin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+impl StoreOpaque {
+    /// The guest is about to be left with an error.
+    fn leave(&mut self, error: Error) -> Outcome {
+        let backtrace = self.backtrace();
+        self.guest_mut().execution_mut().leave(Left::Error(error.with_backtrace(backtrace)));
+        Outcome::leave()
+    }
+
+    /// Turns the result of a builtin into what the stub needs.
+    fn finish(&mut self, result: Result<u64, Stop>) -> Outcome {
+        match result {
+            Ok(value) => Outcome::done(value),
+            Err(Stop::Resume(exception)) => Outcome::resume(exception),
+            Err(Stop::Trap(trap)) => {
+                if trap.kind() == TrapKind::HeapExhausted {
+                    self.tell_exhausted();
+                }
+                self.leave(trap.into())
+            }
+            Err(Stop::Error(error)) => self.leave(error),
+        }
+    }
+
+    /// An error of a host function: an exception is thrown again, all else leaves the guest.
+    fn fail(&mut self, error: Error) -> Outcome {
+        // An exception that nobody here catches goes on as the same error.
+        if let ErrorKind::Exception(exception) = error.kind()
+            && let Ok(object) = self.roots().get_owned(exception.root())
+            && let Some(outcome) = exception::resume(self, object)
+        {
+            return outcome;
+        }
+        self.leave(error)
+    }
+
+    /// A collection that is due comes at the next poll.
+    fn ask_for_collection(&mut self) {
+        if self.heap().wants_collection() {
+            self.guest().execution().update_guard(true);
+        }
+    }
+}
+
+impl Running for StoreOpaque {
+    const BUILTINS: &'static [BuiltinFunction<StoreOpaque>] = FUNCTIONS;
+
+    fn execution_and_heap(&mut self) -> (&mut Execution, &mut Heap) {
+        let (guest, heap) = self.guest_and_heap();
+        (guest.execution_mut(), heap)
+    }
+
+    /// A panic, which is a bug of ours or found by the verifier, leaves the guest and goes on in the entry.
+    fn run_builtin(&mut self, entry: Builtin, builtin: impl FnOnce(&mut Self) -> Result<u64, Stop>) -> Outcome {
+        let run = AssertUnwindSafe(|| {
+            self.check_frames();
+            let minors = self.heap().minors();
+            let result = builtin(self);
+            // The compiler relies on it: what does not collect leaves references where they are.
+            debug_assert!(
+                entry.collects() || minors == self.heap().minors(),
+                "{entry:?} collects, and does not say so"
+            );
+            self.finish(result)
+        });
+        match catch_unwind(run) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                self.guest_mut().execution_mut().leave(Left::Panic(panic));
+                Outcome::leave()
+            }
+        }
+    }
+
+    fn trapped(&mut self) {
+        let error = Error::from(self.guest().execution().trap());
+        let backtrace = self.trap_backtrace();
+        self.guest_mut().execution_mut().leave(Left::Error(error.with_backtrace(backtrace)));
+    }
+
+    fn begin_host_call(&mut self, number: u32) -> (HostCode, usize) {
+        (self.guest().entities().host_function(number).clone(), self.roots().enter_scope())
+    }
+
+    fn hears_host_calls(&self) -> bool {
+        self.guest().listeners().hears_host_calls()
+    }
+
+    fn tell_host_call(&mut self, func: &HostCode, start: Instant) {
+        let call = HostCall { name: func.name(), start, end: Instant::now() };
+        self.guest_mut().listeners_mut().tell_host_call(&call);
+    }
+
+    fn end_host_call(&mut self, scope: usize, ended: HostEnded) -> Outcome {
+        let outcome = match ended {
+            Ok(Ok(())) => Outcome::done(0),
+            Ok(Err(error)) => self.fail(error),
+            Err(panic) => {
+                self.guest_mut().execution_mut().leave(Left::Panic(panic));
+                Outcome::leave()
+            }
+        };
+        if !active(Mutant::ScopeOfHostKept) {
+            self.leave_scope(scope);
+        }
+        outcome
+    }
+}
+
+/// A type of the table of entries ([`heapwood_jit::abi::ArgType`]), made of the word that compiled code passes.
+trait Word {
+    fn of(word: u64) -> Self;
+}
+
+impl Word for u64 {
+    fn of(word: u64) -> u64 {
+        word
+    }
+}
+
+/// A number or a reference.
+impl Word for u32 {
+    fn of(word: u64) -> u32 {
+        low32(word)
+    }
+}
+
+impl Word for TypeId {
+    fn of(word: u64) -> TypeId {
+        TypeId(word.narrow())
+    }
+}
+
+/// The function of a row, which takes its words apart.
+macro_rules! function {
+    (Call $module:ident::$function:ident($($arg:ident: $ty:ident),*)) => {
+        |store: &mut StoreOpaque, instance: u32, words: &[u64]| {
+            let &[$($arg),*] = words else { panic!("a word for each argument") };
+            $module::$function(store, instance, $(<$ty as Word>::of($arg)),*)
+        }
+    };
+    (Slow $module:ident::$function:ident($($arg:ident: $ty:ident)?)) => {
+        |store: &mut StoreOpaque, _: u32, words: &[u64]| {
+            let &[$($arg)?] = words else { panic!("a word for each argument") };
+            $module::$function(store, $(<$ty as Word>::of($arg))?)
+        }
+    };
+}
+
+macro_rules! functions {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $name:ident = $module:ident :: $function:ident ($($arg:ident: $ty:ident),*) $($collects:ident)?;
+    )*) => {
+        /// The functions of all rows, in their order.
+        const FUNCTIONS: &[BuiltinFunction<StoreOpaque>] = &[$(function!($kind $module::$function($($arg: $ty),*)),)*];
+    };
+}
+
+heapwood_jit::for_each_builtin!(functions);

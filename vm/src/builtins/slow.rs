@@ -1,0 +1,61 @@
+//! Slow paths: polls, allocation, the write barrier. Registers with references are in the saved area, where the
+//! collector updates them.
+
+use crate::errors::TrapKind;
+use crate::rt::cells::RefCell32;
+use crate::rt::running::Stop;
+use crate::store::StoreOpaque;
+use heapwood_gc_abi::{Narrow, RawRef, low32};
+
+/// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, or the end of
+/// the stack. May collect.
+pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
+    let execution = store.guest().execution();
+    if execution.interrupt().take() {
+        execution.update_guard(false);
+        return Err(TrapKind::Interrupted.into());
+    }
+    if execution.frames().needed_stack() < execution.stack_limit() {
+        return Err(execution.stack_exhausted().into());
+    }
+    if store.heap().wants_collection() {
+        let (guest, heap) = store.guest_and_heap();
+        heap.collect_minor(guest);
+    } else if execution.frames().needed_stack() < execution.soft_limit() {
+        store.promote_all([]);
+    }
+    store.guest().execution().update_guard(false);
+    Ok(0)
+}
+
+/// Makes room in the allocation area. May collect.
+pub(super) fn allocate(store: &mut StoreOpaque, bytes: u64) -> Result<u64, Stop> {
+    store.sample_allocation(bytes);
+    let (guest, heap) = store.guest_and_heap();
+    heap.reserve(bytes.narrow(), guest)?;
+    Ok(0)
+}
+
+/// The first store of a reference into an old object.
+pub(super) fn log(store: &mut StoreOpaque, host: RawRef) -> Result<u64, Stop> {
+    store.heap_mut().log(host);
+    store.ask_for_collection();
+    Ok(0)
+}
+
+/// The same for an element of an array.
+pub(super) fn log_element(store: &mut StoreOpaque, host_and_index: u64) -> Result<u64, Stop> {
+    store.heap_mut().log_array_element(low32(host_and_index), low32(host_and_index >> 32));
+    store.ask_for_collection();
+    Ok(0)
+}
+
+/// The first store into a reference global since the last collection.
+pub(super) fn log_global(store: &mut StoreOpaque, cell: u64) -> Result<u64, Stop> {
+    let (guest, heap) = store.guest_and_heap();
+    let globals = guest.entities_mut().globals_mut();
+    let cell = RefCell32::of_global(cell.narrow(), globals.references());
+    globals.log(heap, cell);
+    store.ask_for_collection();
+    Ok(0)
+}

@@ -1,0 +1,320 @@
+//! What an engine and its stores are told.
+
+use crate::registry::TypeRegistry;
+use heapwood_gc::{Collector, GcProfile, HeapConfig, Helpers};
+use heapwood_jit::{CompileOptions, CpuFeatures};
+use heapwood_module::Features;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// Default size of a guest's stack in bytes.
+pub const MAX_STACK_DEFAULT: usize = 16 << 20;
+/// Least size of a guest's stack in bytes.
+pub const MAX_STACK_MIN: usize = 64 << 10;
+/// Memory that compiling a module may take by default, whatever its size.
+pub const COMPILE_MEMORY_BASE: u64 = 32 << 20;
+/// Memory that compiling a module may take by default for each of its bytes.
+pub const COMPILE_MEMORY_PER_BYTE: u64 = 8;
+
+/// Configuration of an [`Engine`](crate::Engine) and of the stores made in it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    features: Features,
+    heap: HeapOptions,
+    max_stack: usize,
+    max_memory: u64,
+    max_types: u32,
+    /// None: in proportion to the module.
+    max_compile_memory: Option<u64>,
+    compile_threads: usize,
+    debug_checks: bool,
+    few_registers: bool,
+    memory64_guard: bool,
+    cpu: CpuFeatures,
+    #[cfg(feature = "test-hooks")]
+    drop_last_slot: bool,
+    #[cfg(feature = "test-hooks")]
+    skip_zero_extension: bool,
+    #[cfg(feature = "test-hooks")]
+    refused_calls: std::ops::Range<u64>,
+}
+
+/// What heaps are told, as far as it was set.
+#[derive(Clone, Debug, Default)]
+struct HeapOptions {
+    max_bytes: Option<u64>,
+    initial_bytes: Option<u64>,
+    nursery_bytes: Option<u32>,
+    stress: u64,
+    verify: bool,
+    mark_slice: u64,
+    threads: Option<usize>,
+    profile: GcProfile,
+    never_collect: bool,
+}
+
+impl Config {
+    /// The defaults of the command line.
+    pub fn new() -> Config {
+        Config {
+            features: Features::default(),
+            heap: HeapOptions::default(),
+            max_stack: MAX_STACK_DEFAULT,
+            max_memory: u64::MAX,
+            max_types: TypeRegistry::QUOTA,
+            max_compile_memory: None,
+            compile_threads: 0,
+            debug_checks: false,
+            few_registers: false,
+            memory64_guard: true,
+            cpu: CpuFeatures::detect(),
+            #[cfg(feature = "test-hooks")]
+            drop_last_slot: false,
+            #[cfg(feature = "test-hooks")]
+            skip_zero_extension: false,
+            #[cfg(feature = "test-hooks")]
+            refused_calls: 0..0,
+        }
+    }
+
+    /// The proposals that modules may use.
+    pub fn features(&mut self, features: Features) -> &mut Config {
+        self.features = features;
+        self
+    }
+
+    /// The proposals that modules may use.
+    pub fn enabled(&self) -> Features {
+        self.features
+    }
+
+    /// Most memory that the heap of a store uses, its own tables included, in bytes. While much of what is set here is
+    /// free, the heap is collected less often than with the default.
+    pub fn gc_heap_max(&mut self, bytes: u64) -> &mut Config {
+        self.heap.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Memory that a heap may use before its first major collection, in bytes.
+    pub fn gc_heap_initial(&mut self, bytes: u64) -> &mut Config {
+        self.heap.initial_bytes = Some(bytes);
+        self
+    }
+
+    /// Size of the nursery in bytes, fixed; without this it adapts.
+    pub fn gc_nursery(&mut self, bytes: u32) -> &mut Config {
+        self.heap.nursery_bytes = Some(bytes);
+        self
+    }
+
+    /// Testing: collect at every `n`th allocation, alternating minor, major, moving. 0: off.
+    pub fn gc_stress(&mut self, n: u64) -> &mut Config {
+        self.heap.stress = n;
+        self
+    }
+
+    /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
+    pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
+        self.heap.verify = verify;
+        self
+    }
+
+    /// What the collector optimizes for.
+    pub fn gc_profile(&mut self, profile: GcProfile) -> &mut Config {
+        self.heap.profile = profile;
+        self
+    }
+
+    /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own thread
+    /// does, in slices. Without this: one where there are at least two cores. No more than 256 are started, and as many as the
+    /// system gives.
+    pub fn gc_threads(&mut self, count: usize) -> &mut Config {
+        self.heap.threads = Some(count);
+        self
+    }
+
+    /// Testing: a marking starts at every minor, and its slices mark about `fields` fields. 0: off.
+    pub fn gc_mark_slice(&mut self, fields: u64) -> &mut Config {
+        self.heap.mark_slice = fields;
+        self
+    }
+
+    /// Never collect: memory is handed out until the limit.
+    pub fn gc_none(&mut self, none: bool) -> &mut Config {
+        self.heap.never_collect = none;
+        self
+    }
+
+    /// Bytes of stack that a guest may use (at least [`MAX_STACK_MIN`]).
+    pub fn max_stack(&mut self, bytes: usize) -> &mut Config {
+        self.max_stack = bytes.max(MAX_STACK_MIN);
+        self
+    }
+
+    /// Most bytes that the linear memories, the tables and the element segments of a store have together; no limit by
+    /// default. Instantiating beyond it is an error of the kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing is
+    /// refused.
+    pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Most defined types that are alive in the engine, whatever module or host they come from: equal ones count once,
+    /// the exceptions of a tag as one. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
+    pub fn max_types(&mut self, types: u32) -> &mut Config {
+        self.max_types = types;
+        self
+    }
+
+    /// Most bytes that compiling a module takes: what is decoded from it, working memory of all threads together, machine
+    /// code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of the module.
+    /// A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)), also by
+    /// [`Module::validate`](crate::Module::validate) if that takes more already. The module's bytes and the validator's
+    /// stacks are not counted: they are in proportion to the module anyway.
+    pub fn max_compile_memory(&mut self, bytes: u64) -> &mut Config {
+        self.max_compile_memory = Some(bytes);
+        self
+    }
+
+    /// Threads that compile the functions of a module; 0 for as many as there are cores. No more than 256 are started, and
+    /// as many as the system gives.
+    pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
+        self.compile_threads = threads;
+        self
+    }
+
+    /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit values
+    /// are clear, registers that belong to nobody are poisoned.
+    pub fn debug_checks(&mut self, on: bool) -> &mut Config {
+        self.debug_checks = on;
+        self
+    }
+
+    /// Testing: every instruction has to do with the registers that are left to it in a loop that keeps as many locals in
+    /// registers as there may be.
+    pub fn few_registers(&mut self, on: bool) -> &mut Config {
+        self.few_registers = on;
+        self
+    }
+
+    /// Breaks every stack map on purpose: its last slot is missing.
+    #[cfg(feature = "test-hooks")]
+    pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
+        self.drop_last_slot = on;
+        self
+    }
+
+    /// Breaks i32 results of the runtime on purpose: their upper half is not cleared.
+    #[cfg(feature = "test-hooks")]
+    pub fn skip_zero_extension(&mut self, on: bool) -> &mut Config {
+        self.skip_zero_extension = on;
+        self
+    }
+
+    /// The system refuses the calls with these numbers (from 1) of each heap to it.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_calls(&mut self, calls: std::ops::Range<u64>) -> &mut Config {
+        self.refused_calls = calls;
+        self
+    }
+
+    /// Compiles as for a machine with or without these features (at most those of this one).
+    #[cfg(feature = "test-hooks")]
+    pub fn cpu_features(&mut self, avx: bool, avx2: bool) -> &mut Config {
+        let here = CpuFeatures::detect();
+        self.cpu = CpuFeatures { avx: avx && here.avx, avx2: avx2 && here.avx2 };
+        self
+    }
+
+    /// Testing: whether 64-bit memories may rely on guard pages.
+    pub fn memory64_guard(&mut self, on: bool) -> &mut Config {
+        self.memory64_guard = on;
+        self
+    }
+}
+
+/// What the options mean for those who follow them.
+impl Config {
+    /// Bytes of stack that a guest may use.
+    pub(crate) fn stack_bytes(&self) -> usize {
+        self.max_stack
+    }
+
+    /// Most bytes that memories, tables and element segments of a store have together.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        self.max_memory
+    }
+
+    /// Whether 64-bit memories rely on guard pages.
+    pub(crate) fn guards_memory64(&self) -> bool {
+        self.memory64_guard
+    }
+
+    /// Most types that are alive in the engine.
+    pub(crate) fn type_quota(&self) -> u32 {
+        self.max_types
+    }
+
+    /// Whether there is no collector.
+    pub(crate) fn never_collects(&self) -> bool {
+        self.heap.never_collect
+    }
+
+    /// Threads that mark, where the machine has so many cores.
+    pub(crate) fn helper_threads(&self, cores: usize) -> usize {
+        self.heap.threads.unwrap_or((cores > 1) as usize)
+    }
+
+    /// Threads that compile a module; 0 for as many as there are cores.
+    pub(crate) fn compiler_threads(&self) -> usize {
+        self.compile_threads
+    }
+
+    /// Most bytes that compiling a module of so many bytes takes.
+    pub(crate) fn compile_memory(&self, module_bytes: usize) -> u64 {
+        let proportional = COMPILE_MEMORY_BASE + COMPILE_MEMORY_PER_BYTE * module_bytes as u64;
+        self.max_compile_memory.unwrap_or(proportional)
+    }
+
+    /// What the compiler is told.
+    pub(crate) fn compile_options(&self, source_map: bool) -> CompileOptions {
+        CompileOptions {
+            debug_checks: self.debug_checks,
+            source_map,
+            cpu: self.cpu,
+            memory64_guard: self.memory64_guard,
+            few_registers: self.few_registers,
+            #[cfg(feature = "test-hooks")]
+            drop_last_slot: self.drop_last_slot,
+            #[cfg(feature = "test-hooks")]
+            skip_zero_extension: self.skip_zero_extension,
+        }
+    }
+
+    /// What a heap is told, whose engine has these helpers.
+    pub(crate) fn heap_config(&self, helpers: Option<Arc<Helpers>>) -> HeapConfig {
+        let (options, defaults) = (&self.heap, HeapConfig::default());
+        let config = HeapConfig {
+            max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
+            limit_is_given: options.max_bytes.is_some(),
+            initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
+            nursery_bytes: options.nursery_bytes,
+            stress: NonZeroU64::new(options.stress),
+            verify: options.verify,
+            mark_slice: NonZeroU64::new(options.mark_slice),
+            helpers,
+            profile: options.profile,
+            collector: if options.never_collect { Collector::None } else { Collector::Generational },
+            ..defaults
+        };
+        #[cfg(feature = "test-hooks")]
+        let config = HeapConfig { refused_calls: self.refused_calls.clone(), ..config };
+        config
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}

@@ -1,0 +1,109 @@
+//! What modules and stores of a process share: configuration, types, trampolines, stacks.
+
+mod config;
+
+pub use config::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+
+use crate::errors::{Error, Result};
+use crate::registry::{ReservedTypes, TypeRegistry};
+use crate::rt::stack::StackPool;
+use crate::rt::stubs::Trampolines;
+use heapwood_gc::{HeapConfig, Helpers, TypeTable};
+use heapwood_module::Features;
+use std::sync::Arc;
+
+/// An engine. Cheap to clone, shared between threads.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+struct EngineInner {
+    config: Config,
+    registry: Arc<TypeRegistry>,
+    trampolines: Trampolines,
+    stacks: Arc<StackPool>,
+    /// Threads that mark, if there are any.
+    helpers: Option<Arc<Helpers>>,
+}
+
+impl Engine {
+    /// An engine with this configuration.
+    ///
+    /// # Errors
+    /// The system refuses memory for the type table.
+    pub fn new(config: &Config) -> Result<Engine> {
+        let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
+        let registry =
+            TypeRegistry::with_quota(table, config.type_quota()).map_err(|error| Error::limit(error.to_string()))?;
+        let stacks = Arc::new(StackPool::new(config.stack_bytes()));
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let helpers = config.helper_threads(cores);
+        Ok(Engine(Arc::new(EngineInner {
+            config: config.clone(),
+            registry,
+            trampolines: Trampolines::default(),
+            stacks,
+            helpers: (helpers > 0).then(|| Arc::new(Helpers::new(helpers))),
+        })))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The features that a module needs, whether or not they are on in this engine. What is off is
+    /// `features.missing_in(engine.config().enabled())`, whose text says how to switch it on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if the module is invalid with all features.
+    pub fn detect(&self, bytes: impl AsRef<[u8]>) -> Result<Features> {
+        Ok(heapwood_module::detect(bytes.as_ref())?)
+    }
+
+    /// Whether two handles are the same engine.
+    pub fn same(a: &Engine, b: &Engine) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// Number of defined types that modules and stores of this engine keep alive.
+    pub fn live_types(&self) -> usize {
+        self.0.registry.live()
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
+        &self.0.registry
+    }
+
+    pub(crate) fn reserved_types(&self) -> ReservedTypes {
+        self.0.registry.reserved()
+    }
+
+    pub(crate) fn trampolines(&self) -> &Trampolines {
+        &self.0.trampolines
+    }
+
+    pub(crate) fn stacks(&self) -> &Arc<StackPool> {
+        &self.0.stacks
+    }
+
+    /// Configuration of the heaps of this engine's stores.
+    pub(crate) fn heap_config(&self) -> HeapConfig {
+        self.0.config.heap_config(self.0.helpers.clone())
+    }
+}
+
+impl Default for Engine {
+    /// An engine with the default configuration.
+    ///
+    /// # Panics
+    /// If the system refuses memory.
+    fn default() -> Engine {
+        Engine::new(&Config::new()).expect("memory for an engine")
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}

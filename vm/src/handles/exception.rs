@@ -1,0 +1,41 @@
+//! Exceptions: how the host makes and reads them.
+
+use super::Val;
+use crate::errors::{Exception, Result};
+use crate::ids::{ExnRef, Rooted, Tag};
+use crate::store::AsContextMut;
+
+impl Exception {
+    /// A new exception.
+    ///
+    /// # Errors
+    /// The payload does not fit the tag, or the heap is exhausted.
+    pub fn new(mut store: impl AsContextMut, tag: Tag, payload: &[Val]) -> Result<Exception> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.new_exception(tag.index(store)?, payload.len(), |store, index, ty| payload[index].to_raw(store, ty))
+    }
+
+    /// Its payload.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub fn payload(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let object = store.roots().get_owned(self.root())?;
+        let payload = store.exception_payload(self.tag().index(store)?, object)?;
+        Ok(payload.into_iter().map(|(raw, ty)| Val::from_raw(store, raw, ty)).collect())
+    }
+
+    /// The exception as a reference.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub fn to_ref(&self, mut store: impl AsContextMut) -> Result<Rooted<ExnRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.roots().get_owned(self.root())?;
+        Ok(store.root_push(raw).expect("an exception is not null"))
+    }
+}

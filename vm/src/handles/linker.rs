@@ -1,0 +1,207 @@
+//! Names for what modules import.
+
+use super::{Extern, Func, HostFunc, Instance, IntoFunc, Val};
+use crate::engine::Engine;
+use crate::errors::{Error, ErrorKind, LinkError, Result};
+use crate::module::Module;
+use crate::store::{AsContextMut, Caller};
+use crate::types::FuncType;
+use heapwood_module::brief;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Definitions by module and field name, from which imports are taken.
+pub struct Linker<T: 'static> {
+    engine: Engine,
+    /// Names may be a guest's: the hasher has a random key.
+    modules: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
+    shadowing: bool,
+    data: PhantomData<fn(&mut T)>,
+}
+
+#[derive(Clone)]
+enum Definition {
+    /// Something of a store.
+    Extern(Extern),
+    /// A host function that is made in each store when it is first needed.
+    Host(HostFunc),
+}
+
+impl<T: 'static> Linker<T> {
+    /// A linker without definitions.
+    pub fn new(engine: &Engine) -> Linker<T> {
+        Linker { engine: engine.clone(), modules: HashMap::new(), shadowing: false, data: PhantomData }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined twice (the later definition counts).
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Linker<T> {
+        self.shadowing = allow;
+        self
+    }
+
+    /// Defines a host function that gets and gives [`Val`]s.
+    ///
+    /// # Errors
+    /// The name is defined already, or the type is one of another engine.
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<&mut Linker<T>> {
+        ty.handle().id_in(self.engine.registry())?;
+        self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func).named(module, name)))
+    }
+
+    /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`].
+    ///
+    /// # Errors
+    /// The name is defined already, or the engine's type table is full.
+    pub fn func_wrap<Params, Results>(
+        &mut self,
+        module: &str,
+        name: &str,
+        func: impl IntoFunc<T, Params, Results>,
+    ) -> Result<&mut Linker<T>> {
+        let host = func.into_func(&self.engine)?;
+        self.insert(module, name, Definition::Host(host.named(module, name)))
+    }
+
+    /// Defines something of a store, or a shared memory. Instantiation in another store will fail, but for the latter.
+    ///
+    /// # Errors
+    /// The name is defined already, or it is a shared memory of another engine.
+    pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Linker<T>> {
+        let item = item.into();
+        if let Extern::SharedMemory(memory) = &item {
+            self.check_engine(memory.engine(), "a shared memory")?;
+        }
+        self.insert(module, name, Definition::Extern(item))
+    }
+
+    /// Defines all exports of an instance under the name `module`; none of them if there is an error.
+    ///
+    /// # Errors
+    /// A name is defined already. The instance belongs to another store, or the store to another engine.
+    pub fn instance(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        module: &str,
+        instance: Instance,
+    ) -> Result<&mut Linker<T>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        self.check_engine(store.engine(), "a store")?;
+        let exports = instance.exports_in(store)?;
+        exports.iter().try_for_each(|(name, _)| self.check_free(module, name))?;
+        for (name, item) in exports {
+            self.insert(module, &name, Definition::Extern(item))?;
+        }
+        Ok(self)
+    }
+
+    /// An error unless `engine` is the one of this linker.
+    fn check_engine(&self, engine: &Engine, what: &str) -> Result<()> {
+        match Engine::same(engine, &self.engine) {
+            true => Ok(()),
+            false => Err(Error::usage(format!("{what} of another engine was used with a linker"))),
+        }
+    }
+
+    /// An error if the name must not be defined.
+    fn check_free(&self, module: &str, name: &str) -> Result<()> {
+        match self.is_defined(module, name) && !self.shadowing {
+            true => {
+                let (module, name) = (brief(module), brief(name));
+                Err(Error::usage(format!("import of `{module}::{name}` defined twice")))
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
+        self.check_free(module, name)?;
+        let names = match self.modules.get_mut(module) {
+            Some(names) => names,
+            None => self.modules.entry(module.into()).or_default(),
+        };
+        names.insert(name.into(), definition);
+        Ok(self)
+    }
+
+    fn find(&self, module: &str, name: &str) -> Option<&Definition> {
+        self.modules.get(module)?.get(name)
+    }
+
+    /// Whether something of this name is defined.
+    pub fn is_defined(&self, module: &str, name: &str) -> bool {
+        self.find(module, name).is_some()
+    }
+
+    /// What is defined under a name; a host function is made in the store.
+    ///
+    /// # Errors
+    /// The store is one of another engine, or not the one that the definition belongs to; its immortal space is full.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Option<Extern>> {
+        self.check_engine(store.as_context().engine(), "a store")?;
+        Ok(match self.find(module, name) {
+            None => None,
+            Some(Definition::Extern(item)) => {
+                item.type_in(store.as_context().opaque())?;
+                Some(item.clone())
+            }
+            Some(Definition::Host(host)) => Some(Extern::Func(Func::of_host(store.as_context_mut().opaque(), host)?)),
+        })
+    }
+
+    /// Instantiates a module with the imports of these names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Link`] names every import that is missing. Store or module are of another engine than the linker; else
+    /// as [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        self.check_engine(store.as_context().engine(), "a store")?;
+        self.check_engine(module.engine(), "a module")?;
+        let mut imports = Vec::new();
+        let mut missing = Vec::new();
+        for import in module.imports() {
+            match self.get(&mut store, import.module, import.name)? {
+                Some(item) => imports.push(item),
+                None => missing.push(LinkError {
+                    module: import.module.to_owned(),
+                    name: import.name.to_owned(),
+                    wanted: import.ty.to_string(),
+                    found: None,
+                }),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::from_kind(ErrorKind::Link(missing)));
+        }
+        Instance::new(store, module, &imports)
+    }
+}
+
+impl<T: 'static> Clone for Linker<T> {
+    fn clone(&self) -> Linker<T> {
+        Linker {
+            engine: self.engine.clone(),
+            modules: self.modules.clone(),
+            shadowing: self.shadowing,
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for Linker<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linker").finish_non_exhaustive()
+    }
+}

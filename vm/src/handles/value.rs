@@ -1,0 +1,211 @@
+//! Values that cross between host and guest.
+
+use super::{Func, RefKind};
+use crate::errors::{Error, Result};
+use crate::ids::{AnyRef, ExnRef, ExternRef, Rooted};
+use crate::rt::value::RawVal;
+use crate::store::{AsContext, StoreOpaque};
+use crate::types::{HeapType, RefType, ValType};
+use heapwood_module as m;
+
+/// A WebAssembly value.
+#[derive(Clone, Copy, Debug)]
+pub enum Val {
+    /// A 32-bit integer.
+    I32(i32),
+    /// A 64-bit integer.
+    I64(i64),
+    /// A 32-bit float, by its bits.
+    F32(u32),
+    /// A 64-bit float, by its bits.
+    F64(u64),
+    /// A vector.
+    V128(u128),
+    /// A function or null.
+    FuncRef(Option<Func>),
+    /// A host reference or null.
+    ExternRef(Option<Rooted<ExternRef>>),
+    /// A reference of the `any` hierarchy or null.
+    AnyRef(Option<Rooted<AnyRef>>),
+    /// An exception or null.
+    ExnRef(Option<Rooted<ExnRef>>),
+}
+
+impl Val {
+    /// The default of a type: zero or null; none for references that cannot be null.
+    pub fn default_for(ty: &ValType) -> Option<Val> {
+        Some(match ty {
+            ValType::I32 => Val::I32(0),
+            ValType::I64 => Val::I64(0),
+            ValType::F32 => Val::F32(0),
+            ValType::F64 => Val::F64(0),
+            ValType::V128 => Val::V128(0),
+            ValType::Ref(RefType { nullable: false, .. }) => return None,
+            ValType::Ref(ty) => Val::null(&ty.heap),
+        })
+    }
+
+    /// The null of the hierarchy of `heap`.
+    pub fn null(heap: &HeapType) -> Val {
+        match heap.top() {
+            HeapType::Func => Val::FuncRef(None),
+            HeapType::Extern => Val::ExternRef(None),
+            HeapType::Exn => Val::ExnRef(None),
+            _ => Val::AnyRef(None),
+        }
+    }
+
+    /// The integer, if this is an i32.
+    pub fn i32(&self) -> Option<i32> {
+        match *self {
+            Val::I32(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is an i64.
+    pub fn i64(&self) -> Option<i64> {
+        match *self {
+            Val::I64(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The float, if this is an f32.
+    pub fn f32(&self) -> Option<f32> {
+        match *self {
+            Val::F32(bits) => Some(f32::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// The float, if this is an f64.
+    pub fn f64(&self) -> Option<f64> {
+        match *self {
+            Val::F64(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a null reference of any hierarchy.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None))
+    }
+
+    /// What a reference refers to; none for null and for numbers.
+    ///
+    /// # Errors
+    /// The value belongs to another store, or its scope is over.
+    pub fn ref_kind(&self, store: impl AsContext) -> Result<Option<RefKind>> {
+        let context = store.as_context();
+        let store = context.opaque();
+        let raw = match self {
+            Val::FuncRef(Some(func)) => func.object(store)?,
+            Val::ExternRef(Some(value)) => store.root_get(value)?,
+            Val::AnyRef(Some(value)) => store.root_get(value)?,
+            Val::ExnRef(Some(value)) => store.root_get(value)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(RefKind::new(store, store.object_class(raw)?)))
+    }
+
+    /// The value as compiled code takes it, checked against `ty`, a type in terms of the store's engine.
+    pub(crate) fn to_raw(self, store: &StoreOpaque, ty: m::ValType) -> Result<RawVal> {
+        let low = match (self, ty) {
+            (Val::I32(value), m::ValType::I32) => value as u32 as u64,
+            (Val::I64(value), m::ValType::I64) => value as u64,
+            (Val::F32(bits), m::ValType::F32) => bits as u64,
+            (Val::F64(bits), m::ValType::F64) => bits,
+            (Val::V128(value), m::ValType::V128) => return Ok([value as u64, (value >> 64) as u64]),
+            (value, m::ValType::Ref(ty)) => value.to_raw_ref(store, ty)? as u64,
+            (value, ty) => return Err(mismatch(&value, store, ty)),
+        };
+        Ok([low, 0])
+    }
+
+    /// The same for a reference.
+    pub(crate) fn to_raw_ref(self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
+        let (raw, hierarchy) = match self {
+            Val::FuncRef(func) => (func.map_or(Ok(0), |func| func.object(store))?, m::HeapType::Func),
+            Val::ExternRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Extern),
+            Val::AnyRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Any),
+            Val::ExnRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Exn),
+            value => return Err(mismatch(&value, store, m::ValType::Ref(ty))),
+        };
+        if hierarchy != store.hierarchy(ty.heap) || !store.ref_matches(raw, ty) {
+            return Err(mismatch(&self, store, m::ValType::Ref(ty)));
+        }
+        Ok(raw)
+    }
+
+    /// A value from compiled code, of a type in terms of the store's engine; references become handles of the current
+    /// scope.
+    pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: m::ValType) -> Val {
+        match ty {
+            m::ValType::I32 => Val::I32(raw[0] as i32),
+            m::ValType::I64 => Val::I64(raw[0] as i64),
+            m::ValType::F32 => Val::F32(raw[0] as u32),
+            m::ValType::F64 => Val::F64(raw[0]),
+            m::ValType::V128 => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
+            m::ValType::Ref(ty) => Val::from_raw_ref(store, raw[0] as u32, ty.heap),
+        }
+    }
+
+    /// The same for a reference.
+    pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
+        match store.hierarchy(heap) {
+            m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
+            m::HeapType::Extern => Val::ExternRef(store.root_push(raw)),
+            m::HeapType::Exn => Val::ExnRef(store.root_push(raw)),
+            _ => Val::AnyRef(store.root_push(raw)),
+        }
+    }
+}
+
+#[cold]
+fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
+    let found = match value {
+        Val::I32(_) => "an i32",
+        Val::I64(_) => "an i64",
+        Val::F32(_) => "an f32",
+        Val::F64(_) => "an f64",
+        Val::V128(_) => "a v128",
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "a null reference",
+        Val::FuncRef(_) => "a function",
+        Val::ExternRef(_) => "a host reference",
+        Val::AnyRef(_) => "a reference of the any hierarchy",
+        Val::ExnRef(_) => "an exception",
+    };
+    let ty = ValType::from_registry(store.engine().registry(), ty);
+    Error::usage(format!("type mismatch: expected {ty}, found {found}"))
+}
+
+impl From<i32> for Val {
+    fn from(value: i32) -> Val {
+        Val::I32(value)
+    }
+}
+
+impl From<i64> for Val {
+    fn from(value: i64) -> Val {
+        Val::I64(value)
+    }
+}
+
+impl From<f32> for Val {
+    fn from(value: f32) -> Val {
+        Val::F32(value.to_bits())
+    }
+}
+
+impl From<f64> for Val {
+    fn from(value: f64) -> Val {
+        Val::F64(value.to_bits())
+    }
+}
+
+impl From<Func> for Val {
+    fn from(value: Func) -> Val {
+        Val::FuncRef(Some(value))
+    }
+}

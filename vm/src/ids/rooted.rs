@@ -1,0 +1,121 @@
+//! Handles of references. The entries behind them are in the store's set of roots.
+//!
+//! 1. [`Rooted`] is `Copy` and lives in a scope: a host call's handles end with the call, those made outside of any
+//!    call with their scope or the store.
+//! 2. [`Root`] is owned, `Send`, and dropped whenever and wherever the host likes.
+
+use super::StoreId;
+use parking_lot::Mutex;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// The hierarchy of `any`: structs, arrays, i31s, and host values that were converted.
+#[derive(Debug)]
+pub enum AnyRef {}
+
+/// The hierarchy of `extern`: host values, and internal references that were converted.
+#[derive(Debug)]
+pub enum ExternRef {}
+
+/// The hierarchy of `exn`: exceptions.
+#[derive(Debug)]
+pub enum ExnRef {}
+
+/// A reference that lives in a scope of its store. `T` says of which hierarchy it is.
+pub struct Rooted<T> {
+    store: StoreId,
+    index: u32,
+    /// How many scopes with handles had ended in the store when the handle was made. A handle whose entry was taken by
+    /// another has another generation; 64 bits do not wrap.
+    generation: u64,
+    hierarchy: PhantomData<fn() -> T>,
+}
+
+/// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store.
+pub struct Root<T> {
+    slot: Arc<OwnedSlot>,
+    hierarchy: PhantomData<fn() -> T>,
+}
+
+#[derive(Debug)]
+struct OwnedSlot {
+    store: StoreId,
+    index: u32,
+    released: Arc<Mutex<Vec<u32>>>,
+}
+
+impl<T> Rooted<T> {
+    /// The handle of an entry of the scopes, made in a generation.
+    pub(crate) fn from_entry(store: StoreId, index: u32, generation: u64) -> Rooted<T> {
+        Rooted { store, index, generation, hierarchy: PhantomData }
+    }
+
+    /// Its store.
+    pub(crate) fn store_id(&self) -> StoreId {
+        self.store
+    }
+
+    /// The number of its entry.
+    pub(crate) fn entry(&self) -> usize {
+        self.index as usize
+    }
+
+    /// When it was made.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The same reference in another hierarchy's type.
+    pub(crate) fn cast<U>(self) -> Rooted<U> {
+        Rooted::from_entry(self.store, self.index, self.generation)
+    }
+}
+
+impl<T> Root<T> {
+    /// The handle of an owned entry, whose number goes to `released` when the last copy is dropped.
+    pub(crate) fn from_entry(store: StoreId, index: u32, released: Arc<Mutex<Vec<u32>>>) -> Root<T> {
+        Root { slot: Arc::new(OwnedSlot { store, index, released }), hierarchy: PhantomData }
+    }
+
+    /// Its store.
+    pub(crate) fn store_id(&self) -> StoreId {
+        self.slot.store
+    }
+
+    /// The number of its entry.
+    pub(crate) fn entry(&self) -> usize {
+        self.slot.index as usize
+    }
+}
+
+impl Drop for OwnedSlot {
+    fn drop(&mut self) {
+        self.released.lock().push(self.index);
+    }
+}
+
+impl<T> Clone for Rooted<T> {
+    fn clone(&self) -> Rooted<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Rooted<T> {}
+
+impl<T> Clone for Root<T> {
+    fn clone(&self) -> Root<T> {
+        Root { slot: self.slot.clone(), hierarchy: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Rooted<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rooted({})", self.index)
+    }
+}
+
+impl<T> std::fmt::Debug for Root<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Root({})", self.slot.index)
+    }
+}

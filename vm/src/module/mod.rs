@@ -1,0 +1,163 @@
+//! Compiled modules: one image of code, what it was made of, and what tools ask of it.
+
+mod compile;
+mod inspect;
+
+use crate::engine::Engine;
+use crate::errors::{FrameInfo, FunctionNames, Result};
+use crate::registry::ModuleTypes;
+use crate::rt::code::CodeImage;
+use crate::types::{ExportType, ExternType, ImportType};
+use heapwood_module::{self as m, ContextLayout, ModuleInfo};
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A validated and compiled module. Cheap to clone, shared by all stores of its engine.
+#[derive(Clone)]
+pub struct Module(Arc<ModuleInner>);
+
+struct ModuleInner {
+    engine: Engine,
+    info: ModuleInfo,
+    layout: ContextLayout,
+    types: ModuleTypes,
+    code: Arc<CodeImage>,
+    /// Names are the guest's: the hasher has a random key.
+    exports: HashMap<Box<str>, m::ExportIndex>,
+}
+
+impl ModuleInner {
+    fn new(
+        engine: Engine,
+        info: ModuleInfo,
+        layout: ContextLayout,
+        types: ModuleTypes,
+        code: CodeImage,
+    ) -> ModuleInner {
+        let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
+        ModuleInner { engine, info, layout, types, code: Arc::new(code), exports }
+    }
+}
+
+impl Module {
+    /// Validates and compiles a binary, its functions on [`Config::compile_threads`](crate::Config::compile_threads).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Unsupported` if it needs what is not
+    /// there yet, `Limit` if the engine's types or the system's memory are used up, or if compiling takes more than
+    /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
+        compile::compile(engine, bytes.as_ref().into()).map(|inner| Module(Arc::new(inner)))
+    }
+
+    /// Validates a binary.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Limit` if validating takes more than
+    /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
+    pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
+        compile::validate(engine, bytes.into()).map(drop)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The decoded module: types, index spaces, names.
+    pub fn info(&self) -> &ModuleInfo {
+        &self.0.info
+    }
+
+    /// The module's name from the name section.
+    pub fn name(&self) -> Option<&str> {
+        self.0.info.names().module()
+    }
+
+    /// A function's name from the name section.
+    pub fn func_name(&self, function: u32) -> Option<&str> {
+        self.0.info.names().function(function)
+    }
+
+    /// What it imports, in order.
+    pub fn imports(&self) -> impl Iterator<Item = ImportType<'_>> {
+        self.0.info.imports.iter().map(|import| ImportType {
+            module: &import.module,
+            name: &import.name,
+            ty: self.extern_type(&import.ty),
+        })
+    }
+
+    /// What it exports, in order.
+    pub fn exports(&self) -> impl Iterator<Item = ExportType<'_>> {
+        self.0
+            .info
+            .exports
+            .iter()
+            .map(|(name, index)| ExportType { name, ty: self.extern_type(&self.0.info.export_type(*index)) })
+    }
+
+    /// The type of the export of this name.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        let index = self.export_index(name)?;
+        Some(self.extern_type(&self.0.info.export_type(index)))
+    }
+
+    /// The machine code of a function (by index in the module) and the address it lies at; none if it is imported.
+    pub fn function_code(&self, function: u32) -> Option<(usize, &[u8])> {
+        let defined = function.checked_sub(self.0.info.imported_functions)?;
+        let exists = (defined as usize) < self.0.info.bodies.len();
+        exists.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
+    }
+
+    /// Whether two handles are the same module.
+    pub fn same(a: &Module, b: &Module) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    pub(crate) fn code(&self) -> &Arc<CodeImage> {
+        &self.0.code
+    }
+
+    pub(crate) fn layout(&self) -> &ContextLayout {
+        &self.0.layout
+    }
+
+    pub(crate) fn types(&self) -> &ModuleTypes {
+        &self.0.types
+    }
+
+    pub(crate) fn export_index(&self, name: &str) -> Option<m::ExportIndex> {
+        self.0.exports.get(name).copied()
+    }
+
+    /// The type of an import or export as the host sees it.
+    fn extern_type(&self, ty: &m::ExternType) -> ExternType {
+        ExternType::from_registry(self.0.engine.registry(), &self.0.types.extern_type(ty))
+    }
+}
+
+impl FunctionNames for Module {
+    fn module_name(&self) -> Option<&str> {
+        self.name()
+    }
+
+    fn function_name(&self, function: u32) -> Option<&str> {
+        self.func_name(function)
+    }
+}
+
+impl FrameInfo {
+    /// The module of the function.
+    pub fn module(&self) -> &Module {
+        let names: &dyn Any = self.names();
+        names.downcast_ref().expect("names of functions come from modules")
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Module({})", m::printable(self.name().unwrap_or("unnamed")))
+    }
+}

@@ -1,0 +1,204 @@
+//! What the runtime keeps for a store's guest: its words, its stack and frames, and why it was left.
+//!
+//! An entry pushes an activation; a host function that the guest calls says where the frames of the next entry begin.
+
+use super::entry::Left;
+use super::frames::Frames;
+use super::hot::Hot;
+use super::interrupt::InterruptCell;
+use super::stack::{GuestStack, StackPool};
+use super::state::state;
+use crate::errors::{Result, Trap, TrapKind};
+use heapwood_gc::Heap;
+use heapwood_gc_abi::hot::STACK_LIMIT;
+use heapwood_gc_abi::space::NULL_ZONE_BYTES;
+use heapwood_gc_abi::{Mutant, Narrow, active};
+use heapwood_jit::abi::RESUME_PC;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A host function that the guest is in.
+#[derive(Clone, Copy, Debug)]
+struct HostActivation {
+    /// Where the next entry's frame begins.
+    stack_pointer: usize,
+    /// The context that called it by a tail call, or 0.
+    tail_caller: usize,
+}
+
+/// See the module. What an entry does with each field stands below.
+pub(crate) struct Execution {
+    hot: Hot,
+    frames: Frames,
+    /// Why the guest was left, between an exit and the return of its entry.
+    left: Option<Left>,
+    interrupt: Arc<InterruptCell>,
+    stacks: Arc<StackPool>,
+    stack: Option<GuestStack>,
+    /// The host functions that the guest is in.
+    host_activations: Vec<HostActivation>,
+    /// Address space of the store's memories: faults there are traps.
+    reservations: Vec<Range<usize>>,
+    /// There is a collector.
+    collects: bool,
+}
+
+state! {
+    Execution {
+        hot: Shared,
+        // Activations are a stack; the watermark and what a marking has not seen go over all of them.
+        frames: Stack,
+        left: Dead,
+        // A request ends one activation, the innermost at the time.
+        interrupt: Shared,
+        stacks: Shared,
+        stack: Shared,
+        host_activations: Stack,
+        reservations: Shared,
+        collects: Shared,
+    }
+}
+
+impl Execution {
+    /// Of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
+    pub fn new(hot: Hot, stacks: Arc<StackPool>, collects: bool) -> Execution {
+        Execution {
+            hot,
+            frames: Frames::new(hot),
+            left: None,
+            interrupt: Arc::default(),
+            stacks,
+            stack: None,
+            host_activations: Vec::new(),
+            reservations: Vec::new(),
+            collects,
+        }
+    }
+
+    /// The words below the heap base.
+    pub fn hot(&self) -> Hot {
+        self.hot
+    }
+
+    /// The frames of the guest.
+    pub fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// The same, to be changed.
+    pub fn frames_mut(&mut self) -> &mut Frames {
+        &mut self.frames
+    }
+
+    /// What stops the guest.
+    pub fn interrupt(&self) -> &Arc<InterruptCell> {
+        &self.interrupt
+    }
+
+    /// Where the frame of the next entry begins: a multiple of 16. Takes a stack if there is none yet.
+    pub fn next_stack_pointer(&mut self) -> Result<usize> {
+        if let Some(host) = self.host_activations.last() {
+            return Ok(host.stack_pointer);
+        }
+        if self.stack.is_none() {
+            let stack = self.stacks.take()?;
+            self.hot.set(STACK_LIMIT, stack.limit() as u64);
+            self.interrupt.attach(self.hot);
+            self.stack = Some(stack);
+            self.update_guard(false);
+        }
+        Ok(self.stack.as_ref().expect("taken just now").top())
+    }
+
+    /// The lowest rsp of the guest.
+    pub fn stack_limit(&self) -> usize {
+        self.hot.get(STACK_LIMIT).narrow()
+    }
+
+    /// Computes what prologues compare rsp with. `stop`: the guest has to come to the poll.
+    pub fn update_guard(&self, stop: bool) {
+        let value = if stop { u64::MAX } else { self.hot.get(STACK_LIMIT).max(self.soft_limit() as u64) };
+        self.interrupt.write_guard(self.hot, value);
+    }
+
+    /// Below this, the poll promotes everything; 0 if nothing is ever collected.
+    pub fn soft_limit(&self) -> usize {
+        match &self.stack {
+            Some(stack) if self.collects => self.frames.soft_limit(stack.top()),
+            _ => 0,
+        }
+    }
+
+    /// A host function begins; what lies below `values` on the guest stack is free. `tail_caller` is the address of the
+    /// context whose function called it by a tail call, or 0.
+    pub(super) fn enter_host(&mut self, values: usize, tail_caller: usize) {
+        self.host_activations.push(HostActivation { stack_pointer: values & !15, tail_caller });
+    }
+
+    /// A host function is over.
+    pub(super) fn leave_host(&mut self) {
+        self.host_activations.pop();
+    }
+
+    /// The context whose function called the innermost host function. A tail call left no frame to find it by.
+    pub fn calling_context(&self) -> Option<usize> {
+        let told = self.host_activations.last().map(|host| host.tail_caller).filter(|context| *context != 0);
+        told.or_else(|| self.frames.calling_context())
+    }
+
+    /// The guest is about to be left without a return.
+    pub fn leave(&mut self, why: Left) {
+        self.left = Some(why);
+    }
+
+    /// Why it was left.
+    pub(super) fn take_left(&mut self) -> Option<Left> {
+        self.left.take()
+    }
+
+    /// The guest returned through the return barrier: says where it goes on.
+    pub(super) fn unwound(&mut self, heap: &mut Heap) {
+        let pc = self.frames.unwound(heap);
+        self.hot.set(RESUME_PC, pc as u64);
+        self.update_guard(heap.wants_collection());
+    }
+
+    /// Faults in this range are traps from now on.
+    pub fn add_reservation(&mut self, range: Range<usize>) {
+        self.reservations.push(range);
+    }
+
+    /// Whether the instruction at `pc` may trap. Called by the signal handler (R9).
+    pub(super) fn may_trap(&self, pc: usize) -> bool {
+        self.frames.may_trap(pc)
+    }
+
+    /// Whether a fault at `address` is the trap of the instruction. Called by the signal handler (R9).
+    pub(super) fn is_trap_address(&self, address: usize) -> bool {
+        active(Mutant::FaultAtAnyAddress)
+            || (address.wrapping_sub(self.hot.base()) as u64) < NULL_ZONE_BYTES
+            || self.reservations.iter().any(|range| range.contains(&address))
+    }
+
+    /// The trap at the exit.
+    pub fn trap(&self) -> Trap {
+        match self.frames.trap_kind() {
+            TrapKind::StackExhausted => self.stack_exhausted(),
+            kind => Trap::new(kind),
+        }
+    }
+
+    /// The guest's stack has no room for a frame.
+    pub fn stack_exhausted(&self) -> Trap {
+        Trap::with_detail(TrapKind::StackExhausted, format!("limit: {} bytes", self.stacks.usable_bytes()))
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.interrupt.detach();
+        if let Some(stack) = self.stack.take() {
+            self.stacks.give_back(stack);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What a store consists of. Lists only grow while the store lives: instances, memories, tables, globals, tags and host
+//! functions are named by their position.
+
+use super::globals::Globals;
+use super::instance::InstanceData;
+use super::table::TableData;
+use crate::errors::{Error, Result};
+use crate::module::Module;
+use crate::rt::host::HostCode;
+use crate::rt::memory::StoreMemory;
+use crate::rt::state::state;
+use crate::rt::walk::Frame;
+use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
+
+/// A tag of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TagData {
+    object: RawRef,
+    ty: TypeId,
+}
+
+impl TagData {
+    /// Its immortal object.
+    pub fn object(&self) -> RawRef {
+        self.object
+    }
+
+    /// Its function type.
+    pub fn ty(&self) -> TypeId {
+        self.ty
+    }
+}
+
+/// See the module.
+pub(crate) struct Entities {
+    instances: Vec<InstanceData>,
+    /// Modules of which no instance came to be, but parts that name their types.
+    failed_modules: Vec<Module>,
+    memories: Vec<StoreMemory>,
+    tables: Vec<TableData>,
+    /// Bytes of the tables, and of the element segments that are expressions and were not dropped.
+    table_bytes: u64,
+    globals: Globals,
+    tags: Vec<TagData>,
+    host_functions: Vec<HostCode>,
+    /// Most bytes of memories, tables and element segments.
+    limit_bytes: u64,
+}
+
+state! {
+    Entities {
+        instances: Shared,
+        failed_modules: Shared,
+        memories: Shared,
+        tables: Shared,
+        table_bytes: Shared,
+        globals: Part,
+        tags: Shared,
+        host_functions: Shared,
+        limit_bytes: Shared,
+    }
+}
+
+/// The position of the last entry of a list.
+fn last<T>(list: &[T], what: &str) -> Result<u32> {
+    Entities::check_index(list.len() - 1, what)
+}
+
+impl Entities {
+    /// None yet; memories, tables and element segments may have so many bytes.
+    pub fn new(limit_bytes: u64) -> Entities {
+        Entities {
+            instances: Vec::new(),
+            failed_modules: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            table_bytes: 0,
+            globals: Globals::default(),
+            tags: Vec::new(),
+            host_functions: Vec::new(),
+            limit_bytes,
+        }
+    }
+
+    /// An index into a list of this store.
+    pub fn check_index(index: usize, what: &str) -> Result<u32> {
+        u32::try_from(index).map_err(|_| Error::limit(format!("too many {what}")))
+    }
+
+    /// All instances, in the order in which they were made.
+    pub fn instances(&self) -> &[InstanceData] {
+        &self.instances
+    }
+
+    /// The same, to be changed.
+    pub fn instances_mut(&mut self) -> &mut [InstanceData] {
+        &mut self.instances
+    }
+
+    /// An instance.
+    pub fn instance(&self, index: u32) -> &InstanceData {
+        &self.instances[index as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn instance_mut(&mut self, index: u32) -> &mut InstanceData {
+        &mut self.instances[index as usize]
+    }
+
+    /// Adds an instance, at the end.
+    pub fn add_instance(&mut self, instance: InstanceData) {
+        self.instances.push(instance);
+    }
+
+    /// Keeps a module whose instance failed after parts of it were added.
+    pub fn keep_failed(&mut self, module: &Module) {
+        self.failed_modules.push(module.clone());
+    }
+
+    /// The module of a frame, and the index of its function there.
+    pub fn function_of(&self, frame: &Frame<'_>) -> (&Module, u32) {
+        let module = self.instance(frame.owner).module();
+        (module, module.info().imported_functions + frame.defined)
+    }
+
+    /// All memories.
+    pub fn memories(&self) -> &[StoreMemory] {
+        &self.memories
+    }
+
+    /// A memory.
+    pub fn memory(&self, index: u32) -> &StoreMemory {
+        &self.memories[index as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn memory_mut(&mut self, index: u32) -> &mut StoreMemory {
+        &mut self.memories[index as usize]
+    }
+
+    /// Two different memories, to be changed.
+    pub fn two_memories_mut(&mut self, indices: [u32; 2]) -> [&mut StoreMemory; 2] {
+        self.memories.get_disjoint_mut(indices.map(|index| index as usize)).expect("two memories of the store")
+    }
+
+    /// Adds a memory; its position.
+    pub fn add_memory(&mut self, memory: StoreMemory) -> Result<u32> {
+        self.memories.push(memory);
+        last(&self.memories, "memories")
+    }
+
+    /// An instance, and a memory to be changed.
+    pub fn instance_and_memory_mut(&mut self, instance: u32, memory: u32) -> (&InstanceData, &mut StoreMemory) {
+        (&self.instances[instance as usize], &mut self.memories[memory as usize])
+    }
+
+    /// All tables.
+    pub fn tables(&self) -> &[TableData] {
+        &self.tables
+    }
+
+    /// The same, to be changed.
+    pub fn tables_mut(&mut self) -> &mut [TableData] {
+        &mut self.tables
+    }
+
+    /// A table.
+    pub fn table(&self, index: u32) -> &TableData {
+        &self.tables[index as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn table_mut(&mut self, index: u32) -> &mut TableData {
+        &mut self.tables[index as usize]
+    }
+
+    /// Two different tables, to be changed.
+    pub fn two_tables_mut(&mut self, indices: [u32; 2]) -> [&mut TableData; 2] {
+        self.tables.get_disjoint_mut(indices.map(|index| index as usize)).expect("two tables of the store")
+    }
+
+    /// Adds a table; its position.
+    pub fn add_table(&mut self, table: TableData) -> Result<u32> {
+        self.tables.push(table);
+        last(&self.tables, "tables")
+    }
+
+    /// All globals.
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// The same, to be changed.
+    pub fn globals_mut(&mut self) -> &mut Globals {
+        &mut self.globals
+    }
+
+    /// A tag.
+    pub fn tag(&self, index: u32) -> TagData {
+        self.tags[index as usize]
+    }
+
+    /// The position of a tag, by its object.
+    pub fn tag_of(&self, object: RawRef) -> Option<u32> {
+        // Tags are allocated in order, so their references ascend.
+        self.tags.binary_search_by_key(&object, |tag| tag.object).ok().map(|index| index as u32)
+    }
+
+    /// Adds a tag; its position.
+    pub fn add_tag(&mut self, object: RawRef, ty: TypeId) -> Result<u32> {
+        self.tags.push(TagData { object, ty });
+        last(&self.tags, "tags")
+    }
+
+    /// A host function.
+    pub fn host_function(&self, number: u32) -> &HostCode {
+        &self.host_functions[number as usize]
+    }
+
+    /// Adds a host function; its number.
+    pub fn add_host_function(&mut self, func: HostCode) -> u32 {
+        self.host_functions.push(func);
+        self.host_functions.len() as u32 - 1
+    }
+
+    /// Bytes of all memories.
+    fn memory_bytes(&self) -> u64 {
+        self.memories.iter().map(|memory| memory.byte_len() as u64).sum()
+    }
+
+    /// Bytes that count against the limit, but for those of a memory.
+    pub fn bytes_without_memory(&self, index: u32) -> u64 {
+        let others = self.memories.iter().enumerate().filter(|(other, _)| *other != index as usize);
+        let others: u64 = others.map(|(_, memory)| memory.byte_len() as u64).sum();
+        others.saturating_add(self.table_bytes)
+    }
+
+    /// Most bytes of memories, tables and element segments.
+    pub fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// Counts bytes of a table or an element segment.
+    pub fn count_table_bytes(&mut self, bytes: u64) {
+        self.table_bytes += bytes;
+    }
+
+    /// Counts bytes no more that were counted.
+    pub fn forget_table_bytes(&mut self, bytes: u64) {
+        self.table_bytes -= bytes;
+    }
+
+    /// Whether so many more bytes of memories, tables and element segments are within the store's limit.
+    pub fn is_within_limit(&self, more: u64) -> bool {
+        let used = self.memory_bytes().saturating_add(self.table_bytes);
+        used.saturating_add(more) <= self.limit_bytes || active(Mutant::LimitOfMemoriesNotKept)
+    }
+
+    /// The same, with an error that names the limit.
+    pub fn check_limit(&self, what: &str, bytes: u64) -> Result<()> {
+        if self.is_within_limit(bytes) {
+            return Ok(());
+        }
+        let limit = self.limit_bytes;
+        Err(Error::limit(format!(
+            "{what} of {bytes} bytes is beyond the limit of {limit} bytes for all memories, tables and element segments \
+             (Config::max_memory, --max-memory)"
+        )))
+    }
+}

@@ -1,0 +1,146 @@
+//! Memories, globals, tables and tags, by their positions.
+
+use super::StoreOpaque;
+use super::table::TableData;
+use crate::errors::{Error, Result};
+use crate::rt::cells::{GlobalCell, RefCell32};
+use crate::rt::memory::{LinearMemory, StoreMemory};
+use crate::rt::value::RawVal;
+use crate::types::{FuncType, TagType};
+use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_module::{ContextLayout, GlobalType, MemoryType, TableType};
+
+impl StoreOpaque {
+    /// A memory of the host's making.
+    pub fn new_memory(&mut self, ty: MemoryType) -> Result<u32> {
+        ty.check()?;
+        if ty.shared {
+            return Err(Error::usage("shared memories are made by `SharedMemory::new`"));
+        }
+        self.add_memory(ty)
+    }
+
+    /// A memory that no other store has.
+    pub fn memory(&self, index: u32) -> &LinearMemory {
+        let memory = self.guest().entities().memory(index).own();
+        memory.expect("handles of a store's memories are not of shared ones")
+    }
+
+    /// The same, to be changed.
+    pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
+        let memory = self.guest_mut().entities_mut().memory_mut(index).own_mut();
+        memory.expect("handles of a store's memories are not of shared ones")
+    }
+
+    /// A memory's type, with the current size as the least one.
+    pub fn memory_type(&self, index: u32) -> MemoryType {
+        self.guest().entities().memory(index).ty()
+    }
+
+    /// Memory `index` of an instance.
+    pub fn instance_memory(&self, instance: u32, index: u32) -> &StoreMemory {
+        self.guest().entities().memory(self.instance(instance).memory(index))
+    }
+
+    /// Grows a memory by `delta` pages; the old size, or none beyond a limit.
+    pub fn memory_grow(&mut self, index: u32, delta: u64) -> Option<u64> {
+        let entities = self.guest_mut().entities_mut();
+        let (others, limit) = (entities.bytes_without_memory(index), entities.limit_bytes());
+        let allowed = |bytes: u64| others.saturating_add(bytes) <= limit;
+        match entities.memory_mut(index) {
+            StoreMemory::Shared(memory) => memory.grow(delta, allowed),
+            memory => {
+                let old = memory.pages();
+                let memory = memory.own_mut().expect("not shared");
+                let bytes = memory.bytes_after(delta).filter(|bytes| allowed(*bytes))?;
+                memory.set_bytes(bytes as usize).then_some(old)
+            }
+        }
+    }
+
+    /// A global of the host's making, of a type that the store holds.
+    pub fn new_global(&mut self, ty: GlobalType, value: RawVal) -> Result<u32> {
+        let (block, _) = self.new_block(GlobalCell::BYTES)?;
+        let index = self.add_global(ty, GlobalCell::new(block))?;
+        self.global_set_raw(index, value);
+        Ok(index)
+    }
+
+    /// A global's type in terms of the engine.
+    pub fn global_type(&self, index: u32) -> GlobalType {
+        self.guest().entities().globals().get(index).ty()
+    }
+
+    /// A global's value.
+    pub fn global_get_raw(&self, index: u32) -> RawVal {
+        let global = self.guest().entities().globals().get(index);
+        global.cell().get(global.ty().val)
+    }
+
+    /// Writes a global, with what the collector has to know.
+    pub fn global_set_raw(&mut self, index: u32, value: RawVal) {
+        let (guest, heap) = self.guest_and_heap();
+        let globals = guest.entities_mut().globals_mut();
+        let (cell, ty) = (globals.get(index).cell(), globals.get(index).ty().val);
+        if ty.is_ref() {
+            globals.before_set(heap, RefCell32::of(cell), value[0] as RawRef);
+        }
+        cell.set(ty, value);
+    }
+
+    /// A table of the host's making, of a type that the store holds, filled with a reference of its element type.
+    pub fn new_table(&mut self, ty: TableType, init: RawRef) -> Result<u32> {
+        let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
+        let index = self.add_table(ty, cell)?;
+        let (guest, heap) = self.guest_and_heap();
+        let table = guest.entities_mut().table_mut(index);
+        table.fill(heap, 0..table.len() as usize, init);
+        Ok(index)
+    }
+
+    /// A table.
+    pub fn table(&self, index: u32) -> &TableData {
+        self.guest().entities().table(index)
+    }
+
+    /// Fills a part of a table with a reference of its element type.
+    pub fn table_fill(&mut self, table: u32, index: u64, len: u64, value: RawRef) -> Result<()> {
+        let (guest, heap) = self.guest_and_heap();
+        let table = guest.entities_mut().table_mut(table);
+        let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
+        table.fill(heap, range, value);
+        Ok(())
+    }
+
+    /// Grows a table by `delta` elements of `init`; the old size, or none if its type, a limit or the system refuses.
+    pub fn table_grow(&mut self, table: u32, delta: u64, init: RawRef) -> Option<u64> {
+        let (guest, heap) = self.guest_and_heap();
+        let entities = guest.entities_mut();
+        let bytes = entities.table(table).growth_bytes(delta)?;
+        if !entities.is_within_limit(bytes) {
+            return None;
+        }
+        let old = entities.table_mut(table).grow(heap, delta, init)?;
+        entities.count_table_bytes(bytes);
+        Some(old)
+    }
+
+    /// A tag of the host's making.
+    pub fn new_tag(&mut self, ty: &TagType) -> Result<u32> {
+        if !ty.ty().signature().results.is_empty() {
+            return Err(Error::usage(format!("a tag of the type {}, which has results", ty.ty())));
+        }
+        let ty = self.take_func_type(ty.ty())?;
+        self.add_tag(ty)
+    }
+
+    /// A tag's type.
+    pub fn tag_type(&self, index: u32) -> TagType {
+        TagType::new(FuncType::of(self.engine().registry(), self.tag_type_id(index)))
+    }
+
+    /// The function type of a tag.
+    pub fn tag_type_id(&self, index: u32) -> TypeId {
+        self.guest().entities().tag(index).ty()
+    }
+}

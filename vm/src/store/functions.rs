@@ -1,0 +1,97 @@
+//! Functions: their objects, and how they are called.
+
+use super::guest::fields::Balance;
+use super::{Signature, StoreOpaque};
+use crate::errors::Result;
+use crate::rt::cells::Block;
+use crate::rt::entry::{self, Left, call_layout};
+use crate::rt::host::HostCode;
+use crate::rt::stubs::Trampoline;
+use crate::rt::value::RawVal;
+use crate::types::FuncType;
+use heapwood_gc_abi::header::IMMORTAL;
+use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
+use heapwood_gc_abi::{RawRef, TypeId};
+use heapwood_module::ContextLayout;
+use std::sync::Arc;
+
+impl StoreOpaque {
+    /// An immortal function object.
+    pub fn new_function_object(&mut self, ty: TypeId, context: RawRef, code: u64, data: u64) -> Result<RawRef> {
+        let (block, object) = self.new_block(FUNC_BYTES)?;
+        block.set_u32(0, ty.header(IMMORTAL));
+        block.set_u32(FUNC_CONTEXT_OFFSET, context);
+        block.set_u64(FUNC_DATA_OFFSET, data);
+        set_code(block, code);
+        Ok(object)
+    }
+
+    /// A function object for a host function of a type.
+    pub fn new_host_function(&mut self, ty: &FuncType, func: &HostCode) -> Result<RawRef> {
+        let id = self.take_func_type(ty)?;
+        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(ty.signature()))?;
+        let (context, context_ref) = self.new_block(ContextLayout::HEADER_BYTES)?;
+        let number = self.guest_mut().entities_mut().add_host_function(func.clone());
+        context.set_u32(ContextLayout::HEADER, self.engine().reserved_types().context.header(IMMORTAL));
+        context.set_u64(ContextLayout::INSTANCE, number as u64);
+        self.new_function_object(id, context_ref, code as u64, number as u64)
+    }
+
+    /// Code and context (absolute) of a function object.
+    pub fn function_entry(&self, object: RawRef) -> (u64, u64) {
+        let heap = self.heap();
+        let context = heap.read_i32(object, FUNC_CONTEXT_OFFSET as u64);
+        let code = heap.read_i64(object, FUNC_CODE_OFFSET as u64);
+        (code, heap.base() as u64 + context as u64 * 4)
+    }
+
+    /// The type of a function object.
+    pub fn func_type(&self, object: RawRef) -> FuncType {
+        self.guest().types().func_type(self.engine(), self.heap().type_of(object))
+    }
+
+    /// How functions of a type that the store holds are called.
+    pub fn signature(&mut self, ty: TypeId) -> Result<Arc<Signature>> {
+        let (engine, types) = self.guest_mut().engine_and_types_mut();
+        types.signature(engine, ty)
+    }
+
+    /// How a function object is called.
+    pub fn signature_of(&mut self, object: RawRef) -> Result<Arc<Signature>> {
+        self.signature(self.heap().type_of(object))
+    }
+
+    /// Calls a function object. `values` holds the arguments and takes the results.
+    pub fn call(&mut self, object: RawRef, signature: &Signature, values: &mut [RawVal]) -> Result<()> {
+        let (code, context) = self.function_entry(object);
+        let result = self.enter(signature, code, context, values);
+        if self.guest().execution().frames().depth() == 0 {
+            self.reap_host_values();
+        }
+        result
+    }
+
+    /// Calls `code` with `context`, and holds each field of the store to its rule.
+    pub fn enter(&mut self, signature: &Signature, code: u64, context: u64, values: &mut [RawVal]) -> Result<()> {
+        let balance = Balance::of(self.guest());
+        let ended = entry::call(self, signature.entry(), code, context, values);
+        if let Some(balance) = balance {
+            balance.assert_restored(self.guest());
+        }
+        ended.map_err(Left::into_error)
+    }
+
+    /// The instance whose function called the host function that runs.
+    pub fn calling_instance(&self) -> Option<u32> {
+        let context = self.guest().execution().calling_context()?;
+        let instances = self.guest().entities().instances();
+        let after = instances.partition_point(|instance| instance.context().address() <= context);
+        let index = after.checked_sub(1)?;
+        (instances[index].context().address() == context).then_some(index as u32)
+    }
+}
+
+/// The one writer of the code word of function objects.
+fn set_code(object: Block, code: u64) {
+    object.set_u64(FUNC_CODE_OFFSET, code);
+}

@@ -1,0 +1,106 @@
+//! The globals of a store, and which of them a minor has to look at.
+
+use crate::rt::cells::{GlobalCell, RefCell32};
+use crate::rt::state::state;
+use heapwood_gc::Heap;
+use heapwood_gc_abi::{Mutant, RawRef, active};
+use heapwood_module::GlobalType;
+
+/// What a written global counts as in the log: as much as an entry for a chunk of an array.
+const GLOBAL_WEIGHT: u64 = 32;
+
+/// A global of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GlobalData {
+    cell: GlobalCell,
+    ty: GlobalType,
+}
+
+impl GlobalData {
+    /// Where its value is.
+    pub fn cell(&self) -> GlobalCell {
+        self.cell
+    }
+
+    /// Its type in terms of the engine.
+    pub fn ty(&self) -> GlobalType {
+        self.ty
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Globals {
+    all: Vec<GlobalData>,
+    /// Cells of all reference globals, by ascending address.
+    references: Vec<RefCell32>,
+    /// Those written since the last collection.
+    dirty: Vec<RefCell32>,
+}
+
+state! {
+    Globals {
+        all: Shared,
+        references: Shared,
+        dirty: Shared,
+    }
+}
+
+impl Globals {
+    /// All, by position.
+    pub fn all(&self) -> &[GlobalData] {
+        &self.all
+    }
+
+    /// A global.
+    pub fn get(&self, index: u32) -> GlobalData {
+        self.all[index as usize]
+    }
+
+    /// Cells of all reference globals.
+    pub fn references(&self) -> &[RefCell32] {
+        &self.references
+    }
+
+    /// Those written since the last collection.
+    pub fn dirty(&self) -> &[RefCell32] {
+        &self.dirty
+    }
+
+    /// Adds a global, at the end.
+    pub fn add(&mut self, ty: GlobalType, cell: GlobalCell) {
+        if ty.val.is_ref() {
+            RefCell32::of(cell).list_in(&mut self.references);
+        }
+        self.all.push(GlobalData { cell, ty });
+    }
+
+    /// Enters a reference global's cell in the dirty list.
+    pub fn log(&mut self, heap: &mut Heap, cell: RefCell32) {
+        if !cell.is_dirty() {
+            if !active(Mutant::GlobalSetNotShaded) {
+                cell.visit(|slot| heap.shade(*slot));
+            }
+            cell.set_dirty(true);
+            self.dirty.push(cell);
+            heap.remember_roots(GLOBAL_WEIGHT);
+        }
+    }
+
+    /// A reference global is about to be set by the runtime. Only young references make a minor look at it.
+    pub fn before_set(&mut self, heap: &mut Heap, cell: RefCell32, value: RawRef) {
+        if heap.is_young(value) {
+            self.log(heap, cell);
+        } else {
+            cell.visit(|slot| heap.shade(*slot));
+            heap.root_written(value);
+        }
+    }
+
+    /// A collection promoted everything that globals name.
+    pub fn settle(&mut self) {
+        for cell in self.dirty.drain(..) {
+            cell.set_dirty(false);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Types that a store holds beside those of its modules.
+
+use super::signature::Signature;
+use crate::engine::Engine;
+use crate::errors::Result;
+use crate::rt::state::state;
+use crate::types::{FuncType, HeapType};
+use heapwood_gc_abi::TypeId;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What is known of types, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct HeldTypes {
+    signatures: FxHashMap<TypeId, Arc<Signature>>,
+    /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long as
+    /// the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only read may
+    /// be asked.
+    held: Mutex<FxHashMap<TypeId, HeapType>>,
+}
+
+state! {
+    HeldTypes {
+        signatures: Shared,
+        held: Shared,
+    }
+}
+
+impl HeldTypes {
+    /// The signature of a function type that the store holds.
+    pub fn signature(&mut self, engine: &Engine, id: TypeId) -> Result<Arc<Signature>> {
+        if let Some(known) = self.signatures.get(&id) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(Signature::new(engine, FuncType::of(engine.registry(), id))?);
+        self.signatures.insert(id, made.clone());
+        Ok(made)
+    }
+
+    /// A function type that the store holds.
+    pub fn func_type(&self, engine: &Engine, id: TypeId) -> FuncType {
+        match self.signatures.get(&id) {
+            Some(signature) => signature.ty().clone(),
+            None => FuncType::of(engine.registry(), id),
+        }
+    }
+
+    /// Holds a type for as long as the store lives: something of the store is about to name it by its id.
+    pub fn hold(&mut self, ty: &HeapType) {
+        if let Some(handle) = ty.handle() {
+            self.held.get_mut().entry(handle.id()).or_insert_with(|| ty.clone());
+        }
+    }
+
+    /// A handle of a type that the store holds.
+    pub fn handle(&self, engine: &Engine, id: TypeId) -> HeapType {
+        let make = || HeapType::of(engine.registry(), id);
+        self.held.lock().entry(id).or_insert_with(make).clone()
+    }
+}

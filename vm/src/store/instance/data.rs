@@ -1,0 +1,203 @@
+//! An instance: its module, its context, and where its parts are in the store's lists.
+
+use crate::module::Module;
+use crate::rt::cells::Block;
+use heapwood_gc_abi::{Mutant, RawRef, active};
+use heapwood_module::ElementItems;
+
+/// See the module. Positions in the store's lists are by index in the module.
+#[derive(Debug)]
+pub(crate) struct InstanceData {
+    module: Module,
+    context: Block,
+    context_ref: RawRef,
+    memories: Vec<u32>,
+    tables: Vec<u32>,
+    globals: Vec<u32>,
+    tags: Vec<u32>,
+    /// Objects of the imported functions.
+    imported_functions: Vec<RawRef>,
+    /// Elements of the segments that are expressions, until dropped.
+    segments: Vec<Option<Box<[RawRef]>>>,
+    /// The segments were seen by a collection since they were made.
+    settled: bool,
+}
+
+/// A list of positions: to read it, one of them, to add one.
+macro_rules! positions {
+    ($($list:ident $one:ident $add:ident;)*) => {
+        $(
+            /// Where these parts are in the store's list.
+            pub fn $list(&self) -> &[u32] {
+                &self.$list
+            }
+
+            /// Where one of them is.
+            pub fn $one(&self, index: u32) -> u32 {
+                self.$list[index as usize]
+            }
+
+            /// The next one is there.
+            pub(super) fn $add(&mut self, position: u32) {
+                self.$list.push(position);
+            }
+        )*
+    };
+}
+
+impl InstanceData {
+    /// An instance without parts. The block, whose reference is `context_ref`, is its context.
+    pub(super) fn new(module: &Module, context: Block, context_ref: RawRef) -> InstanceData {
+        InstanceData {
+            module: module.clone(),
+            context,
+            context_ref,
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            tags: Vec::new(),
+            imported_functions: Vec::new(),
+            segments: Vec::new(),
+            settled: true,
+        }
+    }
+
+    positions! {
+        memories memory add_memory;
+        tables table add_table;
+        globals global add_global;
+        tags tag add_tag;
+    }
+
+    /// Its module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Its context.
+    pub fn context(&self) -> Block {
+        self.context
+    }
+
+    /// The same as a reference.
+    pub fn context_ref(&self) -> RawRef {
+        self.context_ref
+    }
+
+    /// The next imported function; its index.
+    pub(super) fn add_imported_function(&mut self, object: RawRef) -> u32 {
+        self.imported_functions.push(object);
+        self.imported_functions.len() as u32 - 1
+    }
+
+    /// The object of an imported function; none of others.
+    pub(super) fn imported_function(&self, function: u32) -> Option<RawRef> {
+        self.imported_functions.get(function as usize).copied()
+    }
+
+    /// The object of a function; none if it never becomes a reference.
+    pub fn function_object(&self, function: u32) -> Option<RawRef> {
+        if let Some(imported) = self.imported_function(function) {
+            return Some(imported);
+        }
+        Some(self.context.u32(self.module.layout().function_object_offset(function)?))
+    }
+
+    /// The next element segment has so many elements that are expressions, null until they are set.
+    pub(super) fn add_segment(&mut self, elements: usize) {
+        self.segments.push(Some(vec![0; elements].into_boxed_slice()));
+    }
+
+    /// Sets an element of a segment that was not dropped.
+    pub(super) fn set_element(&mut self, segment: usize, element: usize, value: RawRef) {
+        // A collection may have come since the last element.
+        self.settled = false;
+        self.segments[segment].as_mut().expect("nothing dropped it")[element] = value;
+    }
+
+    /// Number of elements of a segment that are expressions; none once dropped.
+    pub(super) fn segment_len(&self, segment: usize) -> usize {
+        self.segments[segment].as_ref().map_or(0, |elements| elements.len())
+    }
+
+    /// Drops an element segment; its elements that are expressions.
+    pub(super) fn take_segment(&mut self, segment: u32) -> Box<[RawRef]> {
+        let dropped = !active(Mutant::DroppedFunctionsRead);
+        self.context.set_u8(self.module.layout().element_dropped_offset(segment), dropped.into());
+        self.segments.get_mut(segment as usize).and_then(Option::take).unwrap_or_default()
+    }
+
+    /// Whether a collection has seen the segments since they were made.
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// A collection promoted everything that the segments name.
+    pub fn settle(&mut self) {
+        self.settled = true;
+    }
+
+    /// Calls `visit` with the elements of each segment; returns how many there are.
+    pub fn each_segment(&mut self, mut visit: impl FnMut(&mut [RawRef])) -> u64 {
+        let mut count = 0;
+        for elements in self.segments.iter_mut().flatten() {
+            count += elements.len() as u64;
+            visit(elements);
+        }
+        count
+    }
+
+    /// The elements of all segments that are expressions.
+    pub fn segment_references(&self) -> impl Iterator<Item = RawRef> {
+        self.segments.iter().flatten().flat_map(|elements| elements.iter().copied())
+    }
+
+    /// Whether a segment has elements `offset..offset + len`. A dropped segment has no elements.
+    pub(super) fn has_elements(&self, segment: u32, offset: u64, len: u64) -> bool {
+        let dropped = self.context.u8(self.module.layout().element_dropped_offset(segment)) != 0;
+        let count = match &self.module.info().elements[segment as usize].items {
+            _ if dropped => 0,
+            ElementItems::Functions(functions) => functions.len(),
+            ElementItems::Expressions(_) => self.segment_len(segment as usize),
+        };
+        offset.checked_add(len).is_some_and(|end| end <= count as u64)
+    }
+
+    /// Elements `offset..offset + len` of a segment; none out of bounds. A dropped segment has no elements.
+    pub fn segment_elements(&self, segment: u32, offset: u64, len: u64) -> Option<Box<[RawRef]>> {
+        let element = &self.module.info().elements[segment as usize];
+        let dropped = self.context.u8(self.module.layout().element_dropped_offset(segment)) != 0;
+        let end = offset.checked_add(len)?;
+        match &element.items {
+            _ if dropped => (end == 0).then(Box::default),
+            ElementItems::Functions(functions) => {
+                let functions = functions.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)?;
+                let object = |function: &u32| self.function_object(*function).expect("functions of segments escape");
+                Some(functions.iter().map(object).collect())
+            }
+            ElementItems::Expressions(_) => {
+                let elements = self.segments[segment as usize].as_deref().unwrap_or_default();
+                Some(elements.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)?.into())
+            }
+        }
+    }
+
+    /// Up to 64 elements of the segments from a position (segment, element) on, and the position after them.
+    pub fn segment_chunk(&mut self, (segment, element): (u32, u32)) -> Option<(&mut [RawRef], (u32, u32))> {
+        let elements = self.segments.get_mut(segment as usize)?.as_deref_mut().unwrap_or_default();
+        let (start, end) = (element as usize, (element as usize + 64).min(elements.len()));
+        let next = if end == elements.len() { (segment + 1, 0) } else { (segment, end as u32) };
+        Some((&mut elements[start.min(end)..end], next))
+    }
+
+    /// Drops a data segment.
+    pub fn drop_data_segment(&mut self, segment: u32) {
+        self.context.set_u8(self.module.layout().data_dropped_offset(segment), 1);
+    }
+
+    /// The bytes of a data segment; none once dropped.
+    pub fn data_bytes(&self, segment: u32) -> &[u8] {
+        let dropped = self.context.u8(self.module.layout().data_dropped_offset(segment)) != 0;
+        if dropped && !active(Mutant::DroppedDataRead) { &[] } else { self.module.info().data_bytes(segment) }
+    }
+}

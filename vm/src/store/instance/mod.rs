@@ -1,0 +1,73 @@
+//! Instances in the store, and how they come to be.
+//!
+//! 1. Imports are matched by type (`imports`). Nothing has changed in the store if one does not fit.
+//! 2. The context is allocated and filled: memories, tables, function objects, imports, tags (`parts`).
+//! 3. Globals, tables and element segments are initialised by constant expressions, in the order of the specification
+//!    (`initial`).
+//! 4. Active segments are copied (a trap leaves the copies before it in place; `segments`), then the start function runs.
+//!
+//! What takes long looks for interrupts after each piece of its work.
+
+mod data;
+mod exports;
+mod imports;
+mod initial;
+mod parts;
+mod segments;
+
+pub(crate) use data::InstanceData;
+
+use super::{Item, StoreOpaque};
+use crate::errors::{Error, Result};
+use crate::module::Module;
+use crate::rt::value::RawVal;
+
+impl StoreOpaque {
+    /// Whether a module may be instantiated here with so many imports.
+    ///
+    /// # Errors
+    /// It is one of another engine, or has more or fewer imports.
+    pub fn check_module(&self, module: &Module, imports: usize) -> Result<()> {
+        self.check_engine(module.engine(), "a module")?;
+        let wanted = module.info().imports.len();
+        match wanted == imports {
+            true => Ok(()),
+            false => Err(Error::usage(format!("{imports} imports were given, the module has {wanted}"))),
+        }
+    }
+
+    /// Instantiates a module that was checked, with imports in the order of its import section; its position.
+    pub fn instantiate(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
+        let held = self.guest().temporaries().len();
+        let made = self.instantiate_in_steps(module, imports);
+        // What a step held that failed.
+        self.guest_mut().temporaries_mut().truncate(held);
+        made
+    }
+
+    fn instantiate_in_steps(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
+        self.match_imports(module, imports)?;
+        let index = self.allocate_instance(module, imports)?;
+        self.initialise_globals(index)?;
+        self.initialise_tables(index)?;
+        self.initialise_segments(index)?;
+        self.run_active_segments(index)?;
+        if let Some(start) = module.info().start {
+            self.run_start(index, start)?;
+        }
+        Ok(index)
+    }
+
+    fn run_start(&mut self, index: u32, start: u32) -> Result<()> {
+        let instance = self.instance(index);
+        let info = instance.module().info();
+        let ty = instance.module().types().id(info.functions[start as usize]);
+        let (code, context) = match start.checked_sub(info.imported_functions) {
+            Some(defined) => (instance.module().code().entry(defined) as u64, instance.context().address() as u64),
+            None => self.function_entry(instance.imported_function(start).expect("it is imported")),
+        };
+        let signature = self.signature(ty)?;
+        let mut values: [RawVal; 0] = [];
+        self.enter(&signature, code, context, &mut values)
+    }
+}
