@@ -1,10 +1,10 @@
 //! Waiting at addresses of shared memories, and waking.
 
 use crate::errors::TrapKind;
-use crate::rt::memory::StoreMemory;
 use crate::rt::running::Stop;
 use crate::rt::shared::{SharedInner, check_address};
-use crate::rt::waiters::{Waited, deadline};
+use crate::rt::store_memory::StoreMemory;
+use crate::rt::waiter::{Waited, deadline};
 use crate::store::StoreOpaque;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Linear memories: growth and bulk operations. Bounds are checked with 64 bits before anything is written.
 
 use crate::errors::TrapKind;
-use crate::rt::memory::StoreMemory;
 use crate::rt::running::Stop;
+use crate::rt::store_memory::StoreMemory;
 use crate::store::{StoreOpaque, in_pieces, pieces_of, sub_slice, sub_slice_mut};
 use heapwood_gc_abi::{Mutant, Narrow, active, low8};
 use std::ops::Range;

@@ -14,8 +14,7 @@ mod slow;
 mod table;
 
 use crate::errors::{Error, ErrorKind, TrapKind};
-use crate::rt::entry::Left;
-use crate::rt::execution::Execution;
+use crate::rt::execution::{Execution, Left};
 use crate::rt::host::HostCode;
 use crate::rt::running::{BuiltinFunction, HostEnded, Outcome, Running, Stop};
 use crate::store::{HostCall, StoreOpaque};

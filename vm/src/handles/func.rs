@@ -2,19 +2,12 @@
 
 use super::{HostFunc, IntoFunc, TypedFunc, Val, WasmParams, WasmResults};
 use crate::errors::{Error, Result};
-use crate::ids::StoreId;
+use crate::ids::Func;
 use crate::rt::value::RawVal;
 use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
 use crate::types::FuncType;
 use heapwood_gc_abi::RawRef;
 use smallvec::{SmallVec, smallvec};
-
-/// A function: a reference to its immortal function object.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Func {
-    store: StoreId,
-    object: RawRef,
-}
 
 impl Func {
     /// A host function of type `ty` that gets and gives [`Val`]s.
@@ -62,13 +55,13 @@ impl Func {
     }
 
     pub(crate) fn from_object(store: &StoreOpaque, object: RawRef) -> Func {
-        Func { store: store.id(), object }
+        Func::from_parts(store.id(), object)
     }
 
     /// Its function object.
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
-        self.store.check(store.id(), "a function")?;
-        Ok(self.object)
+        self.store_id().check(store.id(), "a function")?;
+        Ok(self.reference())
     }
 
     /// Its type.

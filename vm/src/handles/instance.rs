@@ -1,8 +1,8 @@
 //! Instances of modules.
 
-use super::{Extern, Func, Global, Memory, SharedMemory, Table, TypedFunc, WasmParams, WasmResults};
+use super::{Extern, Global, Memory, SharedMemory, Table, TypedFunc, WasmParams, WasmResults};
 use crate::errors::{Error, Result};
-use crate::ids::{StoreId, Tag};
+use crate::ids::{Func, StoreId, Tag};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, Item, StoreOpaque};
 use heapwood_module::printable;

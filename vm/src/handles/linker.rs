@@ -1,8 +1,9 @@
 //! Names for what modules import.
 
-use super::{Extern, Func, HostFunc, Instance, IntoFunc, Val};
+use super::{Extern, HostFunc, Instance, IntoFunc, Val};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, LinkError, Result};
+use crate::ids::Func;
 use crate::module::Module;
 use crate::store::{AsContextMut, Caller};
 use crate::types::FuncType;

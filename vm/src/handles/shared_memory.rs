@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap};
 use crate::rt::shared::SharedInner;
-use crate::rt::waiters::{Waited, deadline};
+use crate::rt::waiter::{Waited, deadline};
 use crate::store::StoreOpaque;
 use crate::types::MemoryType;
 use std::cell::UnsafeCell;

@@ -1,8 +1,9 @@
 //! Calls without [`Val`](crate::Val)s: Rust types that travel as WebAssembly values.
 
-use super::{Func, HostFunc};
+use super::HostFunc;
 use crate::engine::Engine;
 use crate::errors::Result;
+use crate::ids::Func;
 use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller};
 use crate::types::{FuncType, ValType};

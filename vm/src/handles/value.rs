@@ -1,8 +1,8 @@
 //! Values that cross between host and guest.
 
-use super::{Func, RefKind};
+use super::RefKind;
 use crate::errors::{Error, Result};
-use crate::ids::{AnyRef, ExnRef, ExternRef, Rooted};
+use crate::ids::{AnyRef, ExnRef, ExternRef, Func, Rooted};
 use crate::rt::value::RawVal;
 use crate::store::{AsContext, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
@@ -154,7 +154,7 @@ impl Val {
     /// The same for a reference.
     pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
         match store.hierarchy(heap) {
-            m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_object(store, raw))),
+            m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_parts(store.id(), raw))),
             m::HeapType::Extern => Val::ExternRef(store.root_push(raw)),
             m::HeapType::Exn => Val::ExnRef(store.root_push(raw)),
             _ => Val::AnyRef(store.root_push(raw)),

@@ -1,9 +1,11 @@
 //! What names something of a store, as plain data: whoever uses it brings the store.
 
+mod func;
 mod rooted;
 mod store_id;
 mod tag;
 
+pub use func::Func;
 pub use rooted::{AnyRef, ExnRef, ExternRef, Root, Rooted};
 pub(crate) use store_id::{ForeignStore, StoreId};
 pub use tag::Tag;

@@ -1,6 +1,6 @@
 //! How much memory a store uses.
 
-use crate::rt::memory::StoreMemory;
+use crate::rt::store_memory::StoreMemory;
 use crate::store::StoreOpaque;
 
 /// Memory of a linear memory.

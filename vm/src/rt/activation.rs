@@ -12,7 +12,6 @@
 //!
 //! [`Activation`] is derived from the tables of words, and `Balance` checks those of fields where assertions are on.
 
-use super::frames::Exit;
 use super::hot::Hot;
 use heapwood_gc_abi::hot::{ENTRY_FP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, WordRule};
 use heapwood_gc_abi::{Mutant, Narrow, active};
@@ -79,6 +78,20 @@ fn is_forgotten(word: i32) -> bool {
         RESUME_SAVED => active(Mutant::HandlerRegisterNotRestored),
         _ => false,
     }
+}
+
+/// Where a guest was left, or a frame waits for the return of the one that it called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    /// Return address, possibly a replaced one.
+    pub pc: usize,
+    pub fp: usize,
+    /// Just above the return address; used for frames that are not set up.
+    pub sp: usize,
+    /// Saved registers, or 0.
+    pub regs: usize,
+    /// Where the return address lies.
+    pub slot: usize,
 }
 
 /// The words of the guest that waits while an entry runs.

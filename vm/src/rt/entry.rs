@@ -1,10 +1,11 @@
 //! Calling a function of the guest from native code.
 
+use super::execution::Left;
 use super::running::Running;
 use super::stubs::{Trampoline, Trampolines};
 use super::thread;
 use super::value::RawVal;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
 use heapwood_gc_abi::hot::STORE;
 use heapwood_jit::abi::CallLayout;
 use heapwood_jit::stubs::ENTRY_RETURNED;
@@ -15,30 +16,6 @@ const ENTRY_FRAME_BYTES: usize = 64;
 
 type EntryTrampoline =
     extern "sysv64" fn(code: u64, context: u64, heap_base: usize, values: *mut RawVal, guest_sp: usize) -> u64;
-
-/// Why the guest was left without returning.
-pub(crate) enum Left {
-    /// With this error.
-    Error(Error),
-    /// A host function panicked.
-    Panic(Box<dyn std::any::Any + Send>),
-}
-
-impl Left {
-    /// The error as a result; a panic goes on.
-    pub fn into_error(self) -> Error {
-        match self {
-            Left::Error(error) => error,
-            Left::Panic(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-}
-
-impl<E: Into<Error>> From<E> for Left {
-    fn from(error: E) -> Left {
-        Left::Error(error.into())
-    }
-}
 
 /// How functions of a type are entered.
 #[derive(Debug)]

@@ -2,13 +2,12 @@
 //!
 //! An entry pushes an activation; a host function that the guest calls says where the frames of the next entry begin.
 
-use super::entry::Left;
 use super::frames::Frames;
 use super::hot::Hot;
 use super::interrupt::InterruptCell;
 use super::stack::{GuestStack, StackPool};
 use super::state::state;
-use crate::errors::{Result, Trap, TrapKind};
+use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::hot::STACK_LIMIT;
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
@@ -17,6 +16,30 @@ use heapwood_jit::abi::RESUME_PC;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Why the guest was left without returning.
+pub(crate) enum Left {
+    /// With this error.
+    Error(Error),
+    /// A host function panicked.
+    Panic(Box<dyn std::any::Any + Send>),
+}
+
+impl Left {
+    /// The error as a result; a panic goes on.
+    pub fn into_error(self) -> Error {
+        match self {
+            Left::Error(error) => error,
+            Left::Panic(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for Left {
+    fn from(error: E) -> Left {
+        Left::Error(error.into())
+    }
+}
+
 /// A host function that the guest is in.
 #[derive(Clone, Copy, Debug)]
 struct HostActivation {
@@ -24,6 +47,15 @@ struct HostActivation {
     stack_pointer: usize,
     /// The context that called it by a tail call, or 0.
     tail_caller: usize,
+}
+
+/// What joins a store with the stubs of the process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    /// The words below the heap base, where the stubs' addresses stand.
+    pub(super) hot: Hot,
+    /// The return barrier.
+    pub(super) barrier: usize,
 }
 
 /// See the module. What an entry does with each field stands below.
@@ -61,10 +93,11 @@ state! {
 
 impl Execution {
     /// Of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
-    pub fn new(hot: Hot, stacks: Arc<StackPool>, collects: bool) -> Execution {
+    pub fn new(joined: Joined, stacks: Arc<StackPool>, collects: bool) -> Execution {
+        let Joined { hot, barrier } = joined;
         Execution {
             hot,
-            frames: Frames::new(hot),
+            frames: Frames::new(hot, barrier),
             left: None,
             interrupt: Arc::default(),
             stacks,

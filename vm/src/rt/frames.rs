@@ -4,11 +4,10 @@
 //!    happened (of no meaning for the outermost). The hot words are those of the innermost activation.
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
-use super::activation::{self, Activation};
+use super::activation::{self, Activation, Exit};
 use super::code::CodeImage;
 use super::hot::Hot;
 use super::state::Height;
-use super::stubs;
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use heapwood_gc::Heap;
@@ -16,20 +15,6 @@ use heapwood_gc_abi::hot::ENTRY_FP;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{CALLEE_SAVED, FRAME_CONTEXT, RESUME_SAVED, SafePoint, TrapKind};
 use std::sync::Arc;
-
-/// Where a guest was left, or a frame waits for the return of the one that it called.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Exit {
-    /// Return address, possibly a replaced one.
-    pub pc: usize,
-    pub fp: usize,
-    /// Just above the return address; used for frames that are not set up.
-    pub sp: usize,
-    /// Saved registers, or 0.
-    pub regs: usize,
-    /// Where the return address lies.
-    pub slot: usize,
-}
 
 /// A frame on the stack: its exit, and the number of its activation (from 1).
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +89,8 @@ pub(super) unsafe fn frame_word(address: usize) -> usize {
 }
 
 impl Frames {
-    pub fn new(hot: Hot) -> Frames {
-        let barrier = stubs::fixed().barrier().narrow();
+    /// No frames yet; `barrier` is the address of the return barrier.
+    pub fn new(hot: Hot, barrier: usize) -> Frames {
         Frames {
             hot,
             activations: Vec::new(),

@@ -3,13 +3,9 @@
 //! A displacement that names no such word panics. The words are read and written as atomics: compiled code has them too,
 //! and the one that other threads write is among them (R8).
 
-use super::running::Running;
-use super::stubs;
 use heapwood_gc::Heap;
 use heapwood_gc_abi::disp;
-use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
 use heapwood_gc_abi::space::HOT_AREA_BYTES;
-use heapwood_jit::abi::Builtin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How far below the heap base they lie.
@@ -20,15 +16,9 @@ const HOT_AREA: i32 = disp(HOT_AREA_BYTES);
 pub(crate) struct Hot(usize);
 
 impl Hot {
-    /// The words of the heap of a store of type `S`, which must outlive all uses of the result (R5). Fills its table of
-    /// runtime entry points.
-    pub fn of_heap<S: Running>(heap: &Heap) -> Hot {
-        let hot = Hot(heap.base());
-        const { assert!(Builtin::ALL.len() <= BUILTINS_MAX) };
-        for (index, stub) in (0..).zip(stubs::fixed_for::<S>().builtins()) {
-            hot.set(BUILTIN_TABLE + 8 * index, stub);
-        }
-        hot
+    /// The words of a heap, which must outlive all uses of the result (R5).
+    pub(super) fn of_heap(heap: &Heap) -> Hot {
+        Hot(heap.base())
     }
 
     /// The heap base.

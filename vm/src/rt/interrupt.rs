@@ -6,7 +6,7 @@
 //! request ends the wait: it sets the flag before it looks there, the waiter enters there before it looks at the flag.
 
 use super::hot::Hot;
-use super::waiters::Waiter;
+use super::waiter::Waiter;
 use heapwood_gc_abi::hot::STACK_GUARD;
 use parking_lot::Mutex;
 use std::ptr::NonNull;

@@ -6,14 +6,10 @@
 
 use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
-use super::racy::RacyBytes;
-use super::shared::SharedInner;
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::{ContextLayout, MemoryType};
-use std::ops::Range;
-use std::sync::Arc;
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
 const RESERVATION_32: usize = (8 << 30) + (64 << 10);
@@ -104,6 +100,21 @@ impl LinearMemory {
         if memory.set_bytes(least) { Ok(memory) } else { Err(Region::refused(least)) }
     }
 
+    /// Its address space.
+    pub(super) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The cell that compiled code reads.
+    pub(super) fn cell(&self) -> Block {
+        self.cell
+    }
+
+    /// Size in bytes.
+    pub(super) fn byte_len(&self) -> usize {
+        self.bytes
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
@@ -131,90 +142,6 @@ impl LinearMemory {
             self.cell.set_u64(ContextLayout::MEMORY_CELL_LENGTH, bytes as u64);
         }
         true
-    }
-}
-
-/// A memory of a store's list.
-#[derive(Debug)]
-pub(crate) enum StoreMemory {
-    /// Of this store only.
-    Own(LinearMemory),
-    /// Shared with others.
-    Shared(Arc<SharedInner>),
-}
-
-impl StoreMemory {
-    fn region(&self) -> &Region {
-        match self {
-            StoreMemory::Own(memory) => &memory.region,
-            StoreMemory::Shared(memory) => memory.region(),
-        }
-    }
-
-    /// Its type, with the current size as the least one.
-    pub fn ty(&self) -> MemoryType {
-        MemoryType { min: self.pages(), ..self.region().ty }
-    }
-
-    /// Address of byte 0.
-    pub fn base(&self) -> usize {
-        self.region().mapping.address()
-    }
-
-    /// Address of the cell that compiled code reads.
-    pub fn cell_address(&self) -> usize {
-        match self {
-            StoreMemory::Own(memory) => memory.cell.address(),
-            StoreMemory::Shared(memory) => memory.cell_address(),
-        }
-    }
-
-    /// Size in bytes.
-    pub fn byte_len(&self) -> usize {
-        match self {
-            StoreMemory::Own(memory) => memory.bytes,
-            StoreMemory::Shared(memory) => memory.byte_len(),
-        }
-    }
-
-    /// Whether `len` bytes lie in it from `start` on.
-    pub fn has(&self, start: u64, len: u64) -> bool {
-        start.checked_add(len).is_some_and(|end| end <= self.byte_len() as u64)
-    }
-
-    /// Size in pages.
-    pub fn pages(&self) -> u64 {
-        self.byte_len() as u64 >> self.region().ty.page_size_log2
-    }
-
-    /// The addresses of its reservation.
-    pub fn reservation(&self) -> Range<usize> {
-        let mapping = &self.region().mapping;
-        mapping.address()..mapping.address() + mapping.bytes()
-    }
-
-    /// The memory, if no other store has it.
-    pub fn own(&self) -> Option<&LinearMemory> {
-        match self {
-            StoreMemory::Own(memory) => Some(memory),
-            StoreMemory::Shared(_) => None,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn own_mut(&mut self) -> Option<&mut LinearMemory> {
-        match self {
-            StoreMemory::Own(memory) => Some(memory),
-            StoreMemory::Shared(_) => None,
-        }
-    }
-
-    /// Its bytes, for copies that do not mind if others write meanwhile.
-    pub fn racy(&mut self) -> RacyBytes<'_> {
-        match self {
-            StoreMemory::Own(memory) => RacyBytes::of(memory.bytes_mut()),
-            StoreMemory::Shared(memory) => memory.racy(),
-        }
     }
 }
 

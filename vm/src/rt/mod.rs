@@ -7,14 +7,14 @@
 //! |---|---|---|
 //! | `mapping` | address space | ranges are asserted; slices are `unsafe fn`s (R1) |
 //! | `code`, `stubs` | code in mappings that are never writable again | they own them |
-//! | `memory`, `shared`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
+//! | `memory`, `shared`, `store_memory`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
 //! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
 //! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
 //! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
 //! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
 //! | `execution`, `state`, `running`, `value` | a guest's state, its rows; what a store answers | they are safe code |
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
-//! | `interrupt`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
+//! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `signals`, `stack` | traps and stacks | R9, R10 |
 //!
 //! Each block names the invariant that makes it sound:
@@ -71,9 +71,11 @@ pub(crate) mod shared;
 mod signals;
 pub(crate) mod stack;
 pub(crate) mod state;
+pub(crate) mod store_memory;
 pub(crate) mod stubs;
 mod thread;
 pub(crate) mod value;
-pub(crate) mod waiters;
+pub(crate) mod waiter;
+mod waiters;
 pub(crate) mod walk;
 mod watermark;

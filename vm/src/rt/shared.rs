@@ -7,7 +7,8 @@
 use super::interrupt::InterruptCell;
 use super::memory::Region;
 use super::racy::RacyBytes;
-use super::waiters::{Waited, Waiters};
+use super::waiter::Waited;
+use super::waiters::Waiters;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, MemoryType};

@@ -4,12 +4,16 @@
 //! 2. Trampolines exist once per engine and call layout. They are made in batches, since each batch takes whole pages.
 
 use super::builtins;
+use super::execution::Joined;
 use super::host_call;
+use super::hot::Hot;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use super::running::Running;
 use crate::errors::Result;
+use heapwood_gc::Heap;
 use heapwood_gc_abi::Narrow;
-use heapwood_jit::abi::CallLayout;
+use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
+use heapwood_jit::abi::{Builtin, CallLayout};
 use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
 use parking_lot::Mutex;
 use std::any::TypeId;
@@ -33,7 +37,7 @@ static FIXED: OnceLock<Fixed> = OnceLock::new();
 ///
 /// # Panics
 /// If the system refuses two pages.
-pub(super) fn fixed_for<S: Running>() -> &'static Fixed {
+fn fixed_for<S: Running>() -> &'static Fixed {
     let fixed = FIXED.get_or_init(|| {
         let targets = NativeTargets {
             builtins: builtins::addresses::<S>(),
@@ -51,12 +55,23 @@ pub(super) fn fixed_for<S: Running>() -> &'static Fixed {
 
 /// The same where they exist already: there is a store.
 pub(super) fn fixed() -> &'static Fixed {
-    FIXED.get().expect("made with the hot words of the first store")
+    FIXED.get().expect("made for the first store")
+}
+
+/// Fills the table of runtime entry points in the hot words of a heap, which belongs to a store of type `S` and must outlive
+/// all uses of the result (R5).
+pub(crate) fn join<S: Running>(heap: &Heap) -> Joined {
+    const { assert!(Builtin::ALL.len() <= BUILTINS_MAX) };
+    let (fixed, hot) = (fixed_for::<S>(), Hot::of_heap(heap));
+    for (index, stub) in (0..).zip(fixed.builtins()) {
+        hot.set(BUILTIN_TABLE + 8 * index, stub);
+    }
+    Joined { hot, barrier: fixed.barrier().narrow() }
 }
 
 impl Fixed {
     /// Addresses of the stubs of the builtins.
-    pub fn builtins(&self) -> impl Iterator<Item = u64> {
+    fn builtins(&self) -> impl Iterator<Item = u64> {
         self.stubs.builtins.iter().map(|offset| (self.mapping.address() + *offset as usize) as u64)
     }
 
@@ -66,7 +81,7 @@ impl Fixed {
     }
 
     /// The return barrier.
-    pub fn barrier(&self) -> u64 {
+    fn barrier(&self) -> u64 {
         (self.mapping.address() + self.stubs.barrier as usize) as u64
     }
 

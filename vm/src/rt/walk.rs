@@ -6,8 +6,9 @@
 //! 3. A return address that was replaced by the barrier's stands for that of the watermark's frame: `Walker` is the
 //!    one place that reads return addresses, so nobody else sees it.
 
+use super::activation::Exit;
 use super::code::CodeImage;
-use super::frames::{Exit, Frames, Position, frame_word};
+use super::frames::{Frames, Position, frame_word};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 

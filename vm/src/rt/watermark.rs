@@ -13,7 +13,8 @@
 //! 6. Beyond [`SOFT_BYTES`] of stack above the mark the poll promotes everything, which settles all frames but the
 //!    topmost: so no minor meets more than that.
 
-use super::frames::{Exit, Frames, Handler};
+use super::activation::Exit;
+use super::frames::{Frames, Handler};
 use super::walk::{Frame, Walker};
 use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootVisitor, RootWork};
 use heapwood_gc_abi::{Mutant, active};

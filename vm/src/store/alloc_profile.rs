@@ -3,15 +3,10 @@
 //! The slow paths of allocation ask the heap whether a point lies under the object that is allocated; if so, the frames
 //! are walked and counted under the object's type, which is read from the instruction at the innermost frame.
 
-use super::StoreOpaque;
 use crate::module::Module;
-use heapwood_gc_abi::TypeId;
 use heapwood_module::printable;
 use std::collections::HashMap;
 use std::io::{self, Write};
-
-/// Innermost frames of a stack that are kept.
-const FRAMES_MAX: usize = 128;
 
 /// What is counted together: the type, then frames from the inside, as (module, function).
 type Stack = Box<[(u32, u32)]>;
@@ -29,77 +24,46 @@ pub(crate) struct AllocProfiler {
     scratch: Vec<(u32, u32)>,
 }
 
-impl AllocProfiler {
-    fn module(&mut self, module: &Module) -> u32 {
-        let known = self.modules.iter().position(|known| Module::same(known, module));
-        known.unwrap_or_else(|| {
-            self.modules.push(module.clone());
-            self.modules.len() - 1
-        }) as u32
-    }
+/// A frame of a sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SampledFrame<'a> {
+    /// The module of its function.
+    pub module: &'a Module,
+    /// The function, by its index there.
+    pub function: u32,
+    /// Offset of the current instruction in the module's bytes.
+    pub offset: u32,
 }
 
-impl StoreOpaque {
-    /// Starts a profile, or (0) drops it.
-    pub fn profile_allocations(&mut self, mean_bytes: u64) {
-        self.heap_mut().sample_allocations(mean_bytes, 0x9e37_79b9_7f4a_7c15);
-        *self.guest_mut().listeners_mut().allocations_mut() = (mean_bytes > 0).then(|| AllocProfiler {
-            mean_bytes,
-            modules: Vec::new(),
-            points: HashMap::new(),
-            scratch: Vec::new(),
-        });
+impl AllocProfiler {
+    /// A profile with a point for every `mean_bytes` bytes, on average.
+    pub fn new(mean_bytes: u64) -> AllocProfiler {
+        AllocProfiler { mean_bytes, modules: Vec::new(), points: HashMap::new(), scratch: Vec::new() }
     }
 
-    /// The guest is about to allocate `bytes` out of line.
-    #[inline]
-    pub fn sample_allocation(&mut self, bytes: u64) {
-        if self.guest().listeners().allocations().is_some() {
-            self.sample_now(bytes);
-        }
-    }
-
-    /// The same for an object of a type, of `length` elements if it is an array.
-    #[inline]
-    pub fn sample_object(&mut self, ty: TypeId, length: u64) {
-        if self.guest().listeners().allocations().is_some() {
-            let descriptor = self.heap().descriptor(ty);
-            self.sample_now(descriptor.size() as u64 + (length << descriptor.elem_shift()));
-        }
-    }
-
-    #[cold]
-    fn sample_now(&mut self, bytes: u64) {
-        let points = self.heap_mut().take_samples(bytes);
-        if points == 0 {
-            return;
-        }
-        let Some(mut profiler) = self.guest_mut().listeners_mut().allocations_mut().take() else { return };
-        let mut stack = std::mem::take(&mut profiler.scratch);
+    /// Counts points at a stack, innermost frame first.
+    pub fn add<'a>(&mut self, frames: impl Iterator<Item = SampledFrame<'a>>, points: u64) {
+        let mut stack = std::mem::take(&mut self.scratch);
         stack.clear();
-        for frame in self.guest().execution().frames().walk().take(FRAMES_MAX) {
-            let (module, function) = self.guest().entities().function_of(&frame);
-            let number = profiler.module(module);
+        for SampledFrame { module, function, offset } in frames {
+            let number = self.module(module);
             if stack.is_empty() {
-                stack.push((number, allocated_type(module, frame.wasm_offset).unwrap_or(NO_TYPE)));
+                stack.push((number, allocated_type(module, offset).unwrap_or(NO_TYPE)));
             }
             stack.push((number, function));
         }
-        *profiler.points.entry(stack.as_slice().into()).or_insert(0) += points;
-        profiler.scratch = stack;
-        *self.guest_mut().listeners_mut().allocations_mut() = Some(profiler);
+        *self.points.entry(stack.as_slice().into()).or_insert(0) += points;
+        self.scratch = stack;
     }
 
-    /// Writes what was sampled so far as collapsed stacks: `outer;inner;[type] bytes` on each line.
-    pub fn write_allocation_profile(&self, output: &mut dyn Write) -> io::Result<()> {
-        let Some(profiler) = self.guest().listeners().allocations() else { return Ok(()) };
+    /// Writes the points as collapsed stacks, `outer;inner;[type] bytes` on each line, and those that no frame claims.
+    pub fn write(&self, unclaimed: u64, output: &mut dyn Write) -> io::Result<()> {
         let mut lines: Vec<(String, u64)> = Vec::new();
-        for (stack, points) in &profiler.points {
-            lines.push((profiler.line(stack), points * profiler.mean_bytes));
+        for (stack, points) in &self.points {
+            lines.push((self.line(stack), points * self.mean_bytes));
         }
-        let unclaimed = self.heap().unclaimed_samples();
         if unclaimed > 0 {
-            lines.push(("(host)".to_owned(), unclaimed * profiler.mean_bytes));
+            lines.push(("(host)".to_owned(), unclaimed * self.mean_bytes));
         }
         // The largest first; equal ones in an order that does not change from run to run.
         lines.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
@@ -108,9 +72,15 @@ impl StoreOpaque {
         }
         Ok(())
     }
-}
 
-impl AllocProfiler {
+    fn module(&mut self, module: &Module) -> u32 {
+        let known = self.modules.iter().position(|known| Module::same(known, module));
+        known.unwrap_or_else(|| {
+            self.modules.push(module.clone());
+            self.modules.len() - 1
+        }) as u32
+    }
+
     fn line(&self, stack: &Stack) -> String {
         let mut line = String::new();
         for &(module, function) in stack[1..].iter().rev() {

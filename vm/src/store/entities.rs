@@ -7,8 +7,8 @@ use super::table::TableData;
 use crate::errors::{Error, Result};
 use crate::module::Module;
 use crate::rt::host::HostCode;
-use crate::rt::memory::StoreMemory;
 use crate::rt::state::state;
+use crate::rt::store_memory::StoreMemory;
 use crate::rt::walk::Frame;
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 

@@ -11,8 +11,7 @@ use super::roots::RootSet;
 use super::temporaries::Temporaries;
 use crate::engine::Engine;
 use crate::ids::StoreId;
-use crate::rt::execution::Execution;
-use crate::rt::hot::Hot;
+use crate::rt::execution::{Execution, Joined};
 use heapwood_gc::RootCursor;
 
 /// See the module. What an entry does with each field stands in `fields`, and below each part.
@@ -50,11 +49,11 @@ macro_rules! parts {
 
 impl Guest {
     /// Of an empty store.
-    pub fn new(engine: &Engine, id: StoreId, hot: Hot, verify: bool) -> Guest {
+    pub fn new(engine: &Engine, id: StoreId, joined: Joined, verify: bool) -> Guest {
         let config = engine.config();
         Guest {
             engine: engine.clone(),
-            execution: Execution::new(hot, engine.stacks().clone(), !config.never_collects()),
+            execution: Execution::new(joined, engine.stacks().clone(), !config.never_collects()),
             roots: RootSet::new(id),
             entities: Entities::new(config.memory_limit()),
             listeners: Listeners::default(),

@@ -1,8 +1,8 @@
 //! What instances import and export, by its place in the store.
 
 use super::StoreOpaque;
-use crate::rt::memory::StoreMemory;
 use crate::rt::shared::SharedInner;
+use crate::rt::store_memory::StoreMemory;
 use heapwood_gc_abi::RawRef;
 use heapwood_module::ExternType;
 use std::sync::Arc;

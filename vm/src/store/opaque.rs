@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use crate::ids::StoreId;
 use crate::rt::cells::Block;
-use crate::rt::hot::Hot;
+use crate::rt::stubs;
 use crate::types::{FuncType, HeapType, TableType, ValType};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
@@ -31,8 +31,8 @@ impl StoreOpaque {
         let config = engine.heap_config();
         let heap = Heap::new(&config, engine.registry().table().clone());
         let heap = heap.map_err(|error| Error::limit(error.to_string()))?;
-        let hot = Hot::of_heap::<StoreOpaque>(&heap);
-        Ok(StoreOpaque { guest: Guest::new(engine, id, hot, config.verify), heap, id })
+        let joined = stubs::join::<StoreOpaque>(&heap);
+        Ok(StoreOpaque { guest: Guest::new(engine, id, joined, config.verify), heap, id })
     }
 
     /// The engine.

@@ -1,16 +1,11 @@
 //! Initial values of globals, tables and element segments, and the copies of active segments.
 
+use super::segments::{pieces, segment_bytes};
 use crate::errors::Result;
 use crate::store::StoreOpaque;
 use crate::store::const_eval::ConstValue;
-use heapwood_gc_abi::RawRef;
 use heapwood_module::{ConstOps, ElementItems, SegmentMode};
 use std::ops::Range;
-
-/// What the elements of a segment count against the store's limit.
-pub(super) fn segment_bytes(elements: usize) -> u64 {
-    elements as u64 * size_of::<RawRef>() as u64
-}
 
 impl StoreOpaque {
     pub(super) fn initialise_globals(&mut self, index: u32) -> Result<()> {
@@ -31,7 +26,7 @@ impl StoreOpaque {
             if let Some(init) = init {
                 let value = self.evaluate(index, &mut init.ops(info))?.reference();
                 let table = self.instance(index).table(number);
-                for Range { start, end } in super::segments::pieces(self.table(table).len()) {
+                for Range { start, end } in pieces(self.table(table).len()) {
                     self.check_interrupt()?;
                     let (guest, heap) = self.guest_and_heap();
                     let table = guest.entities_mut().table_mut(table);

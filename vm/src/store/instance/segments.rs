@@ -1,12 +1,16 @@
 //! Copies out of segments, and their end.
 
-use super::initial::segment_bytes;
 use crate::errors::{Trap, TrapKind};
-use crate::rt::memory::StoreMemory;
+use crate::rt::store_memory::StoreMemory;
 use crate::store::StoreOpaque;
 use crate::store::pieces::{PIECE_BYTES, pieces_of, sub_slice, sub_slice_mut};
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use std::ops::Range;
+
+/// What the elements of a segment count against the store's limit.
+pub(super) fn segment_bytes(elements: usize) -> u64 {
+    elements as u64 * size_of::<RawRef>() as u64
+}
 
 /// The parts of a list of so many references between which the runtime looks for interrupts.
 pub(super) fn pieces(len: u64) -> impl DoubleEndedIterator<Item = Range<u64>> {
