@@ -5,6 +5,7 @@
 //! store and its argument, if it has one. Both return a value or the reason to stop.
 //!
 //! [`for_each_builtin`]: heapwood_jit::for_each_builtin
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
 
 mod array;
 mod atomic;

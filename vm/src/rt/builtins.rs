@@ -6,7 +6,7 @@
 //!
 //! [`for_each_builtin`]: heapwood_jit::for_each_builtin
 
-use super::running::{BuiltinFunction, Outcome, Running};
+use super::running::{Outcome, Running};
 use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::STORE;
 use heapwood_jit::abi::Builtin;
@@ -22,14 +22,12 @@ pub(super) unsafe fn store_of<S>(base: usize) -> *mut S {
     unsafe { *(base.wrapping_add_signed(STORE as isize) as *const *mut S) }
 }
 
-/// Runs a call function.
+/// Runs the call function of an entry.
 ///
 /// # Safety
-/// A stub calls it, with the base and the context of the guest that it left and `N` arguments (R4).
+/// The stub of the entry calls it, with the base and the context of the guest that it left and `N` arguments (R4).
 #[inline(always)]
-unsafe fn run_call<S: Running, const N: usize>(
-    entry: Builtin,
-    function: BuiltinFunction<S>,
+unsafe fn run_call<S: Running, const ENTRY: usize, const N: usize>(
     base: usize,
     context: usize,
     args: *const u64,
@@ -40,40 +38,40 @@ unsafe fn run_call<S: Running, const N: usize>(
     let instance = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     // SAFETY: R6: the caller wrote N arguments.
     let args = unsafe { *args.cast::<[u64; N]>() };
-    store.run_builtin(entry, |store| function(store, instance.narrow(), &args))
+    store.run_builtin(Builtin::ALL[ENTRY], |store| {
+        // A constant, so that it is called directly.
+        let function = const { S::BUILTINS[ENTRY] };
+        function(store, instance.narrow(), &args)
+    })
 }
 
-/// Runs a slow function, which has `N` arguments: one or none.
+/// Runs the slow function of an entry, which has `N` arguments: one or none.
 ///
 /// # Safety
-/// A stub calls it, with the base of the guest that it left (R4).
+/// The stub of the entry calls it, with the base of the guest that it left (R4).
 #[inline(always)]
-unsafe fn run_slow<S: Running, const N: usize>(
-    entry: Builtin,
-    function: BuiltinFunction<S>,
-    base: usize,
-    word: u64,
-) -> Outcome {
+unsafe fn run_slow<S: Running, const ENTRY: usize, const N: usize>(base: usize, word: u64) -> Outcome {
     // SAFETY: R2: the builtin has the store until it returns.
     let store: &mut S = unsafe { &mut *store_of(base) };
-    store.run_builtin(entry, |store| function(store, 0, &[word; N]))
+    store.run_builtin(Builtin::ALL[ENTRY], |store| {
+        let function = const { S::BUILTINS[ENTRY] };
+        function(store, 0, &[word; N])
+    })
 }
 
 /// The native function of an entry, for stores of a type.
 macro_rules! glue {
     (Call $name:ident $store:ident $count:expr) => {{
         unsafe extern "sysv64" fn glue<S: Running>(base: usize, context: usize, args: *const u64) -> Outcome {
-            let function = const { S::BUILTINS[Builtin::$name as usize] };
             // SAFETY: R4: only the stub of this builtin has the address.
-            unsafe { run_call::<S, { $count }>(Builtin::$name, function, base, context, args) }
+            unsafe { run_call::<S, { Builtin::$name as usize }, { $count }>(base, context, args) }
         }
         glue::<$store> as *const () as u64
     }};
     (Slow $name:ident $store:ident $count:expr) => {{
         unsafe extern "sysv64" fn glue<S: Running>(base: usize, _context: usize, word: u64) -> Outcome {
-            let function = const { S::BUILTINS[Builtin::$name as usize] };
             // SAFETY: R4: only the stub of this builtin has the address.
-            unsafe { run_slow::<S, { $count }>(Builtin::$name, function, base, word) }
+            unsafe { run_slow::<S, { Builtin::$name as usize }, { $count }>(base, word) }
         }
         glue::<$store> as *const () as u64
     }};
