@@ -21,7 +21,7 @@ fn run(dir: &Path, format: &str) -> (String, String) {
 
 const KINDS: [&str; 7] = ["minor", "major", "stall", "mark-start", "slice", "mark-end", "evacuate"];
 
-/// The numbers of a row of the table; zeros for a kind of stop that never happened.
+/// The numbers of a row of the table; zeros for a kind of pause that never happened.
 fn row(table: &str, name: &str) -> Vec<f64> {
     match table.lines().find_map(|line| line.trim_start().strip_prefix(name)) {
         Some(line) => line.split_whitespace().map_while(|word| word.parse().ok()).collect(),
@@ -30,7 +30,7 @@ fn row(table: &str, name: &str) -> Vec<f64> {
     }
 }
 
-/// What HotSpot calls the kinds of stops.
+/// What HotSpot calls the kinds of pauses.
 const PAUSES: [(&str, &[&str]); 4] = [
     ("Young", &["minor", "evacuate"]),
     ("Full", &["major", "stall"]),
@@ -68,7 +68,7 @@ fn the_table_agrees_with_the_log() {
     let of_collections = |field: &str| sum("minor", field).1 + sum("major", field).1;
     let promoted = of_collections("promoted");
     assert!((row(&table, "promoted")[0] - promoted / f64::from(1 << 20)).abs() < 0.02, "{promoted}\n{table}");
-    // Every stop once.
+    // Every pause once.
     let all = row(&table, "all ");
     let total_us: f64 = KINDS.iter().map(|kind| sum(kind, "pause_us").1).sum();
     assert_eq!(all[0], told);
@@ -87,7 +87,7 @@ fn the_table_agrees_with_the_log() {
     };
     let header = |name: &str| table.lines().find(|line| line.starts_with(name)).expect("a header").len();
     assert_eq!(end("promoted"), header("heap"), "{table}");
-    assert_eq!(end("minor"), header("stops"), "{table}");
+    assert_eq!(end("minor"), header("pauses"), "{table}");
     for name in ["stopped", "survived a collection", "utilisation in 1 ms", "utilisation in 10 ms"] {
         let percent = row(&table, name)[0];
         assert!((0.0..=100.0).contains(&percent), "{name}: {percent}");

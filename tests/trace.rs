@@ -39,7 +39,7 @@ fn a_trace_has_stops_between_which_the_program_runs_and_its_host_calls() {
     let text = std::fs::read_to_string(path).expect("a trace");
     let events: Vec<Value> = serde_json::from_str(&text).expect("a JSON array");
 
-    let stops = spans(&events, "collector: stops and slices");
+    let stops = spans(&events, "collector: pauses and slices");
     let logged = std::fs::read_to_string(log).expect("a log").lines().count();
     assert_eq!(stops.len(), logged);
     let running = spans(&events, "program");
@@ -86,5 +86,5 @@ fn without_helpers_nobody_helps() {
     let events: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(path).expect("a trace")).expect("a JSON array");
     assert!(spans(&events, "collector: helper").is_empty());
-    assert!(spans(&events, "collector: stops and slices").iter().any(|span| span.2 == "slice: mark"));
+    assert!(spans(&events, "collector: pauses and slices").iter().any(|span| span.2 == "slice: mark"));
 }

@@ -1,4 +1,4 @@
-//! What emptying sparse blocks gains: 200 MB of small nodes, of which four fifths die at random, then a program that needs
+//! What evacuation of sparse blocks gains: 200 MB of small nodes, of which four fifths die at random, then a program that needs
 //! memory for larger objects.
 //!
 //! `cargo run --release -p heapwood-gc --example sparse -- [y|n: evacuate] [nodes in thousands] [rounds]`
@@ -123,7 +123,7 @@ fn tell(when: &str, heap: &Heap) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let rss = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS: ?");
     println!(
-        "{when}: committed {} MiB, {rss}, live {} MiB; {} markings, {} stops that emptied {} blocks of {} KiB, {} called off",
+        "{when}: committed {} MiB, {rss}, live {} MiB; {} markings, {} pauses that evacuated {} blocks of {} KiB, {} called off",
         stats.committed_bytes >> 20,
         stats.live_bytes >> 20,
         stats.markings,
@@ -143,7 +143,7 @@ fn report(events: &[GcEvent]) {
             let at = |part: f64| us[((us.len() - 1) as f64 * part) as usize];
             let (count, total) = (us.len(), us.iter().sum::<f64>() / 1e3);
             println!(
-                "{}: {count} stops, {total:.1} ms of CPU, p50 {:.0} us, p99 {:.0} us, longest {longest:.0} us",
+                "{}: {count} pauses, {total:.1} ms of CPU, p50 {:.0} us, p99 {:.0} us, longest {longest:.0} us",
                 kind.name(),
                 at(0.5),
                 at(0.99),

@@ -15,7 +15,7 @@
 //! [`Heap::wants_collection`] holds afterwards, the runtime arranges for a poll; the next allocation collects too.
 //!
 //! **Fresh objects** from inline allocation need no barrier until the next safepoint. Objects from `alloc_array` may
-//! be born old: the barrier's test tells.
+//! be pretenured: the barrier's test tells.
 //!
 //! **Roots.** See [`RootProvider`]. Old objects move only in compactions, and out of sparse blocks after a minor, where
 //! no object moves that a root references: a root that is written tells [`Heap::root_written`], unless the next minor
@@ -41,7 +41,7 @@ pub use embedder::errors::{Exhausted, HeapError, Refused};
 pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
 #[cfg(feature = "test-hooks")]
-pub use evacuation::recorded::Noticed;
+pub use evacuation::incoming::Recorder;
 pub use heap::Heap;
 pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]

@@ -188,7 +188,7 @@ fn immortal_memory_lies_near_the_base_and_is_zero() {
 }
 
 #[test]
-fn born_old_objects_wait_to_be_logged() {
+fn pretenured_objects_wait_to_be_logged() {
     let (mut heap, types) = heap(&config(64));
     let mut roots = roots();
     let old = heap.alloc_old_struct(types.structs[1].id, &mut roots).unwrap();

@@ -6,12 +6,12 @@ use std::path::Path;
 /// The folders of `gc/src`, from the lowest one up. A file may name what lies in its own folder or in a lower one.
 const LAYERS: [(&str, &str); 12] = [
     ("raw", "memory of the system, and access to it"),
-    ("helper", "threads, and how work is lent to them"),
+    ("helper", "threads, and the hand-off of work to them"),
     ("embedder", "what is told by whoever embeds the heap"),
     ("telemetry", "numbers, events, samples"),
     ("spaces", "where objects lie"),
     ("weak", "what does not keep alive what it names"),
-    ("evacuation", "emptying sparse blocks"),
+    ("evacuation", "evacuation of sparse blocks"),
     ("minor", "collections of the nursery"),
     ("major", "marking, sweeping, compaction"),
     ("checks", "the verifier, stress"),

@@ -141,7 +141,7 @@ const OPERATIONS: [(&str, Operation); 10] = [
 ];
 
 /// Makes a heap, with a marking under way if it `marks` always, runs an operation, and says what was done and told. The listener panics at the
-/// event of number `stop` (from 1) of the operation.
+/// event of number `pause` (from 1) of the operation.
 fn state_after(operation: Operation, marks: bool, stop: Option<u64>) -> (u64, Vec<u64>, Vec<bool>) {
     let types = Types::new();
     let config = HeapConfig {

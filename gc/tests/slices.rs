@@ -1,5 +1,5 @@
 //! The bounds of incremental markings and of sweeping, in work units: fields and roots of a slice, roots of a start, blocks
-//! swept; for graphs of all shapes, and for programs that want to make a stop long.
+//! swept; for graphs of all shapes, and for programs that want to make a pause long.
 
 mod common;
 

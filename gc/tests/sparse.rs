@@ -1,11 +1,11 @@
-//! Emptying sparse blocks: random programs in which that goes on all the time, compared with a model.
+//! Evacuation of sparse blocks: random programs in which that goes on all the time, compared with a model.
 //!
 //! `HEAPWOOD_GC_MODEL_ROUNDS=N` runs N times as many seeds.
 
 mod common;
 
 use common::World;
-use heapwood_gc::{HeapConfig, HeapStats, Helpers, Noticed};
+use heapwood_gc::{HeapConfig, HeapStats, Helpers, Recorder};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -69,11 +69,11 @@ fn with_a_helper_and_without_verifier() {
     assert!(blocks > 200, "{blocks} blocks");
 }
 
-/// What the verifier says of a program in which one kind of edge is not noted.
-fn report(skipped: Noticed, run: fn(&mut World)) -> String {
+/// What the verifier says of a program in which one kind of edge is not recorded.
+fn report(skipped: Recorder, run: fn(&mut World)) -> String {
     let run = move || {
         let mut world = World::new(&config(20_000), 5);
-        world.heap.hooks().skip_noting = Some(skipped);
+        world.heap.hooks().skip_recording = Some(skipped);
         run(&mut world);
     };
     let panic = std::panic::catch_unwind(run).expect_err("the verifier saw nothing");
@@ -113,14 +113,14 @@ fn copies_between_old_arrays(world: &mut World) {
 }
 
 #[test]
-fn the_verifier_sees_each_kind_of_edge_that_is_not_noted() {
-    use Noticed::*;
+fn the_verifier_sees_each_kind_of_edge_that_is_not_recorded() {
+    use Recorder::*;
     for skipped in [Marking, Log, Promotion, Weak, Range, Move, Root] {
         let run = if skipped == Range { copies_between_old_arrays } else { random_program };
         let text = report(skipped, run);
         println!("{skipped:?}: {text}");
-        let before = if skipped == Root { "a root references" } else { "is not noted" };
-        // Two groups may share a stop.
+        let before = if skipped == Root { "a root references" } else { "is not recorded" };
+        // Two groups may share a pause.
         let after = skipped == Move && text.contains("was left forwarded");
         let expected = text.contains("BeforeEvacuation") && text.contains(before) || after;
         assert!(text.starts_with("heap verifier") && expected, "{skipped:?}: {text}");
@@ -128,7 +128,7 @@ fn the_verifier_sees_each_kind_of_edge_that_is_not_noted() {
 }
 
 #[test]
-fn copies_between_old_arrays_are_noted() {
+fn copies_between_old_arrays_are_recorded() {
     let mut world = World::new(&config(20_000), 5);
     copies_between_old_arrays(&mut world);
     let stats = world.heap.stats();

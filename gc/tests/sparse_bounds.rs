@@ -1,4 +1,4 @@
-//! The bounds of emptying sparse blocks, in work units: bytes moved and words looked at in a stop, entries of the block
+//! The bounds of evacuation of sparse blocks, in work units: bytes moved and words looked at in a pause, entries of the block
 //! table looked at for a choice; for fragmented heaps, popular objects and many roots.
 
 mod common;
@@ -9,10 +9,10 @@ use heapwood_gc_abi::RawRef;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
-/// What a stop may move.
+/// What a pause may move.
 const BYTES_MAX: u64 = 48 << 10;
-/// Noted words of the groups that share a stop; of one that does not.
-const NOTED_MAX: u64 = 2 * 4096;
+/// Recorded words of the groups that share a pause; of one that does not.
+const INCOMING_MAX: u64 = 2 * 4096;
 /// Entries of the block table that a choice may look at.
 const ENTRIES_MAX: u64 = 8 << 10;
 
@@ -72,7 +72,7 @@ impl Setup {
         }
     }
 
-    /// Runs until blocks were emptied in some markings.
+    /// Runs until blocks were evacuated in some markings.
     fn work(&mut self, nodes: usize) -> HeapStats {
         for _ in 0..nodes {
             self.node();
@@ -82,8 +82,8 @@ impl Setup {
         let entries = stats.evacuation_entries_max;
         assert!(entries > 0 && entries <= ENTRIES_MAX, "{entries} entries looked at");
         for event in self.events.lock().unwrap().iter().filter(|event| event.kind == GcEventKind::Evacuate) {
-            // Noted words, and the words of what moved.
-            assert!(event.promoted <= BYTES_MAX && event.remembered <= NOTED_MAX + event.promoted / 4, "{event:?}");
+            // Recorded words, and the words of what moved.
+            assert!(event.promoted <= BYTES_MAX && event.remembered <= INCOMING_MAX + event.promoted / 4, "{event:?}");
             assert_eq!((event.roots, event.frames), (0, 0), "roots are not looked at");
         }
         stats

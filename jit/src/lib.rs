@@ -8,12 +8,12 @@
 compile_error!("Heapwood compiles to x86-64 Linux only; other targets have no backend yet");
 
 pub mod abi;
+mod analysis;
 mod asm;
 mod budget;
 mod compiler;
 mod cpu;
 mod error;
-mod first_look;
 mod operators;
 mod reciprocal;
 pub mod stubs;

@@ -1,9 +1,9 @@
 //! What the compiler relies on of each operator, before and while it compiles it: one table.
 //!
-//! 1. The first look asks the table what an operator means for the code around it: whether the function calls, needs a
+//! 1. The analysis asks the table what an operator means for the code around it: whether the function calls, needs a
 //!    frame, saves its context, leaves a condition in the flags.
 //! 2. The second pass holds the operator to it: whoever emits a call, a safe point or a trap site asserts that the
-//!    operator declares it ([`Facts::must`]), in release builds too. What an operator does not declare the first look has not
+//!    operator declares it ([`Facts::must`]), in release builds too. What an operator does not declare the analysis has not
 //!    prepared for: a call would find the context not saved, a safe point a loop that keeps its locals in registers.
 //! 3. An operator of wasmparser without a row does not compile, nor does one with two rows or a row without an operator.
 
@@ -37,7 +37,7 @@ impl Facts {
     pub(crate) const COLLECTS: Facts = Facts(1 << 9);
     /// It may trap, by itself or in the runtime.
     pub(crate) const TRAPS: Facts = Facts(1 << 10);
-    /// Of a proposal that Heapwood does not have: the gate of the first look refuses it.
+    /// Of a proposal that Heapwood does not have: the gate of the analysis refuses it.
     pub(crate) const ABSENT: Facts = Facts(1 << 11);
 
     /// What calls like a function: the function's frame is ready for calls.

@@ -16,7 +16,7 @@ const CRATE: &[&[&str]] = &[
     &["budget", "operators"],
     &["asm", "stubs"],
     &["error"],
-    &["first_look"],
+    &["analysis"],
     &["compiler::options", "compiler::values", "compiler::cursor", "compiler::tables", "compiler::objects"],
     &["compiler::flow", "compiler::frame"],
     &["compiler::parts"],

@@ -77,7 +77,7 @@ struct GcOptions {
     /// Threads that mark and sweep beside the guest; 0: its own thread, in slices [default: 1 where there are 2 cores]
     #[arg(long, value_name = "N")]
     gc_threads: Option<u32>,
-    /// Write a line for every stop, to stderr or FILE
+    /// Write a line for every pause, to stderr or FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     gc_log: Option<PathBuf>,
     /// Form of that line
@@ -117,9 +117,9 @@ enum GcKind {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum GcProfileName {
-    /// Short stops
+    /// Short pauses
     Latency,
-    /// Few stops: a larger nursery
+    /// Few pauses: a larger nursery
     Throughput,
 }
 

@@ -1,9 +1,9 @@
 //! `--trace FILE`: what happened when, as Chrome's and Perfetto's JSON trace (the array form, so that a file that
 //! breaks off can be read too).
 //!
-//! Tracks: the program between stops, the collector's stops, markings from begin to end, the times in which helpers worked,
+//! Tracks: the program between pauses, the collector's pauses, markings from begin to end, the times in which helpers worked,
 //! stalls, calls of host functions, and what the command does (compile, instantiate, run). Counters: sizes of the heap after
-//! every stop.
+//! every pause.
 
 use heapwood::{GcEvent, GcEventKind, HelperSpan, HostCall};
 use parking_lot::{Mutex, MutexGuard};
@@ -29,7 +29,7 @@ enum Track {
 const TRACKS: [(Track, &str); 7] = [
     (Track::Command, "heapwood"),
     (Track::Program, "program"),
-    (Track::Stops, "collector: stops and slices"),
+    (Track::Stops, "collector: pauses and slices"),
     (Track::Marking, "collector: marking, begin to end"),
     (Track::Helper, "collector: helper"),
     (Track::Stalls, "collector: stalls"),
@@ -43,7 +43,7 @@ pub struct Trace(Arc<Mutex<Writer>>);
 struct Writer {
     epoch: Instant,
     output: BufWriter<File>,
-    /// Where the program went on after the last stop, in microseconds.
+    /// Where the program went on after the last pause, in microseconds.
     resumed_us: Option<f64>,
     /// Where the marking that goes on began.
     marking_us: Option<f64>,
@@ -97,7 +97,7 @@ impl Trace {
         writer.flush();
     }
 
-    /// A stop of a heap whose times count from `born`.
+    /// A pause of a heap whose times count from `born`.
     pub fn stop(&self, born: Instant, event: &GcEvent) {
         self.writer().stop(born, event);
     }
@@ -150,7 +150,7 @@ impl Writer {
         self.put(&json!({"ph": "C", "pid": 1, "name": "heap", "ts": end_us, "args": sizes}));
     }
 
-    /// The program ran from the last stop until now.
+    /// The program ran from the last pause until now.
     fn program_until(&mut self, now_us: f64) {
         if let Some(resumed_us) = self.resumed_us {
             self.span(Track::Program, "running", resumed_us, now_us, &json!({}));

@@ -42,15 +42,15 @@ impl fmt::Display for Size {
 
 /// A time: digits with us, ms, s or m.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Span {
+pub struct DurationArg {
     pub duration: Duration,
     text: String,
 }
 
-impl FromStr for Span {
+impl FromStr for DurationArg {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Span, String> {
+    fn from_str(text: &str) -> Result<DurationArg, String> {
         let form = || format!("`{text}` is not a duration: digits, then us, ms, s or m");
         let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number = text[..unit].parse().ok().filter(|_| unit != 0).ok_or_else(form)?;
@@ -61,11 +61,11 @@ impl FromStr for Span {
             "m" => Duration::from_secs(number.saturating_mul(60)),
             _ => return Err(form()),
         };
-        Ok(Span { duration, text: text.to_owned() })
+        Ok(DurationArg { duration, text: text.to_owned() })
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for DurationArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn durations() {
-        let micros = |text: &str| text.parse::<Span>().map(|span| span.duration.as_micros());
+        let micros = |text: &str| text.parse::<DurationArg>().map(|span| span.duration.as_micros());
         assert_eq!([micros("5us"), micros("7ms"), micros("2s")], [Ok(5), Ok(7000), Ok(2_000_000)]);
         assert_eq!(micros("3m"), Ok(180_000_000));
         for wrong in ["", "5", "s", "1.5s", "-1s", "1h", "1 s"] {

@@ -10,7 +10,7 @@ use heapwood_vm::*;
 
 /// Fields of a slice.
 const SLICE: u64 = 500;
-/// References that a slice hands over at once to a helper (`gc/src/major/loan.rs`).
+/// References that a slice hands over at once to a helper (`gc/src/major/marker_hand_off.rs`).
 const DELIVERED_AT_ONCE: u64 = 16_384;
 /// Nodes of the list that the programs look at, and objects that the host names.
 const NODES: i32 = 100_000;

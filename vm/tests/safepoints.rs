@@ -299,7 +299,7 @@ const ARRAYS: &str = r#"(module
 
 #[test]
 fn arrays_of_all_sizes_move() {
-    // Around what is copied word by word, once only (1 KiB), what is born old (a quarter of eden, 32 KiB), and blocks.
+    // Around what is copied word by word, once only (1 KiB), what is pretenured (a quarter of eden, 32 KiB), and blocks.
     let around = |bytes: i32| (bytes - 24..=bytes + 8).step_by(4);
     let sizes: Vec<i32> =
         (0..140).chain([1 << 10, 2 << 10, 16 << 10, 32 << 10, 64 << 10].into_iter().flat_map(around)).collect();

@@ -6,7 +6,7 @@ use crate::fd::{Descriptor, Table};
 use crate::interrupt::Interrupt;
 use crate::random::{RandomSource, SystemRandom};
 use crate::rights::Rights;
-use crate::stdio::{InputStream, OutputStream, Source, StandardStream};
+use crate::stdio::{InputStream, OutputStream, StandardStream, StreamBehind};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -75,7 +75,7 @@ pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,
     env: Vec<(Vec<u8>, Vec<u8>)>,
     /// Descriptors 0, 1 and 2.
-    stdio: [Result<Source, io::Error>; 3],
+    stdio: [Result<StreamBehind, io::Error>; 3],
     preopens: Vec<Preopen>,
     sockets: Vec<OwnedFd>,
     clocks: Box<dyn Clocks>,
@@ -97,9 +97,9 @@ impl WasiCtxBuilder {
             args: Vec::new(),
             env: Vec::new(),
             stdio: [
-                Ok(Source::Input(Box::new(io::empty()))),
-                Ok(Source::Output(Box::new(io::sink()))),
-                Ok(Source::Output(Box::new(io::sink()))),
+                Ok(StreamBehind::Input(Box::new(io::empty()))),
+                Ok(StreamBehind::Output(Box::new(io::sink()))),
+                Ok(StreamBehind::Output(Box::new(io::sink()))),
             ],
             preopens: Vec::new(),
             sockets: Vec::new(),
@@ -147,31 +147,31 @@ impl WasiCtxBuilder {
 
     /// Standard input.
     pub fn stdin(mut self, input: impl InputStream + 'static) -> Self {
-        self.stdio[0] = Ok(Source::Input(Box::new(input)));
+        self.stdio[0] = Ok(StreamBehind::Input(Box::new(input)));
         self
     }
 
     /// Standard output.
     pub fn stdout(mut self, output: impl OutputStream + 'static) -> Self {
-        self.stdio[1] = Ok(Source::Output(Box::new(output)));
+        self.stdio[1] = Ok(StreamBehind::Output(Box::new(output)));
         self
     }
 
     /// Standard error.
     pub fn stderr(mut self, output: impl OutputStream + 'static) -> Self {
-        self.stdio[2] = Ok(Source::Output(Box::new(output)));
+        self.stdio[2] = Ok(StreamBehind::Output(Box::new(output)));
         self
     }
 
     /// A standard stream from a descriptor of the host: a file, pipe, terminal or socket.
     pub fn stdio_fd(mut self, stream: StandardStream, fd: impl Into<OwnedFd>) -> Self {
-        self.stdio[stream as usize] = Ok(Source::Host(fd.into()));
+        self.stdio[stream as usize] = Ok(StreamBehind::Host(fd.into()));
         self
     }
 
     /// Leaves the guest without this stream: using it gives `BADF`.
     pub fn close_stdio(mut self, stream: StandardStream) -> Self {
-        self.stdio[stream as usize] = Ok(Source::Closed);
+        self.stdio[stream as usize] = Ok(StreamBehind::Closed);
         self
     }
 
@@ -256,10 +256,10 @@ impl WasiCtxBuilder {
 }
 
 /// The same stream under a descriptor of its own, so that the guest's `fd_close` leaves the process its own.
-fn inherited(fd: BorrowedFd<'_>) -> Result<Source, io::Error> {
+fn inherited(fd: BorrowedFd<'_>) -> Result<StreamBehind, io::Error> {
     match fd.try_clone_to_owned() {
-        Ok(fd) => Ok(Source::Host(fd)),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => Ok(Source::Closed),
+        Ok(fd) => Ok(StreamBehind::Host(fd)),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => Ok(StreamBehind::Closed),
         Err(error) => Err(error),
     }
 }

@@ -14,7 +14,7 @@ pub const DESCRIPTOR_BYTES: usize = 64;
 pub const TYPE_TABLE_BYTES: usize = 128 << 20;
 
 /// Most bytes of an object whose type is marked as small.
-pub const SMALL_BYTES_MAX: u32 = 32;
+pub const SMALL_OBJECT_BYTES_MAX: u32 = 32;
 
 /// What the collector must know of an object to size and scan it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -71,7 +71,7 @@ pub struct Descriptor {
     pub depth: u8,
     /// Arrays: log2 of the element's bytes.
     pub elem_shift: u8,
-    /// The object has a fixed size of at most [`SMALL_BYTES_MAX`] and is no ephemeron: the collector copies and scans it
+    /// The object has a fixed size of at most [`SMALL_OBJECT_BYTES_MAX`] and is no ephemeron: the collector copies and scans it
     /// in one go.
     pub is_small: bool,
     /// Structs: bytes of the object, rounded up to 8. Arrays: 8 (header and length).
@@ -87,7 +87,7 @@ pub struct Descriptor {
 }
 
 const _: () = assert!(std::mem::size_of::<Descriptor>() == DESCRIPTOR_BYTES);
-const _: () = assert!(SMALL_BYTES_MAX / 4 - 1 < 8, "`small_refs` ends with a byte of 0");
+const _: () = assert!(SMALL_OBJECT_BYTES_MAX / 4 - 1 < 8, "`small_refs` ends with a byte of 0");
 
 impl Descriptor {
     /// Offset in bytes of `display[depth]`.

@@ -268,7 +268,7 @@ mutants! {
         CopyNotShaded "copy-not-shaded"
             "what a copy between arrays overwrites is not shaded"
             Fails "gc/tests/overwrites" "what_a_marking";
-        CopyNotNoted "copy-not-noted"
+        CopyNotRecorded "copy-not-recorded"
             "a copy between arrays does not note edges into sparse blocks"
             Fails "gc/tests/sparse" "copies_between";
         FillNotLogged "fill-not-logged"
@@ -278,11 +278,11 @@ mutants! {
             "what a fill of an array overwrites is not shaded"
             Fails "gc/tests/overwrites" "what_a_marking";
         FreshObjectNotLogged "fresh-object-not-logged"
-            "an object that is born old is not logged for its initialising stores"
-            Fails "vm/tests/generated" "born_old::struct_new";
+            "an object that is pretenured is not logged for its initialising stores"
+            Fails "vm/tests/generated" "pretenured::struct_new";
         FreshArrayLoggedInPart "fresh-array-logged-in-part"
-            "of an array that is born old the first chunk is logged"
-            Fails "vm/tests/generated" "born_old::array_new_fixed";
+            "of an array that is pretenured the first chunk is logged"
+            Fails "vm/tests/generated" "pretenured::array_new_fixed";
         FullLogNotTold "full-log-not-told"
             "a full log asks for no collection"
             Fails "gc/tests/bounds" "a_full_log";
@@ -416,7 +416,7 @@ mutants! {
             Fails "vm/tests/generated" "ranges_that_overflow_trap::default";
         FreshStructNotLogged "fresh-struct-not-logged"
             "a large struct is given to compiled code without being logged"
-            Fails "vm/tests/generated" "born_old::a_struct_born_old";
+            Fails "vm/tests/generated" "pretenured::a_pretenured_struct";
         DeepCastExact "deep-cast-exact"
             "a cast to a type of depth 8 and more refuses subtypes"
             Fails "vm/tests/generated" "fields_lie_where_the_supertype_has_them::default";
@@ -472,7 +472,7 @@ mutants! {
             Fails "vm/tests/gc" "references_in_host_calls";
         SegmentsNotRemembered "segments-not-remembered"
             "a minor does not see elements of segments"
-            Fails "vm/tests/generated" "born_old::array_new_elem";
+            Fails "vm/tests/generated" "pretenured::array_new_elem";
         TemporariesNotRemembered "temporaries-not-remembered"
             "a minor does not see what the runtime holds for a moment"
             Fails "vm/tests/safepoints" "references_live";

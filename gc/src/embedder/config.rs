@@ -31,10 +31,10 @@ pub enum Collector {
 /// What the collector optimizes for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum GcProfile {
-    /// Short stops: eden is as large as can be copied in a third of a millisecond.
+    /// Short pauses: eden is as large as can be copied in a third of a millisecond.
     #[default]
     Latency,
-    /// Few stops: eden grows to what takes some milliseconds to copy.
+    /// Few pauses: eden grows to what takes some milliseconds to copy.
     Throughput,
 }
 
@@ -59,7 +59,7 @@ pub struct HeapConfig {
     pub verify: bool,
     /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
     pub mark_slice: Option<NonZeroU64>,
-    /// Sparse blocks of the old space are emptied, a few at a time.
+    /// Whether sparse blocks of the old space are evacuated, a few at a time.
     pub evacuate: bool,
     /// Threads that mark and sweep beside the guest; without them the guest's own thread does, in slices.
     pub helpers: Option<Arc<Helpers>>,

@@ -6,7 +6,7 @@
 
 use crate::raw::backing::BackingError;
 use crate::raw::types::TypeFile;
-use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_BYTES_MAX, TYPE_TABLE_BYTES};
+use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_BYTES_MAX, TYPE_TABLE_BYTES};
 use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use parking_lot::Mutex;
@@ -129,7 +129,7 @@ impl TypeTable {
         let mut display = [TypeId::NONE; DISPLAY_DEPTH];
         let direct = chain.len().min(DISPLAY_DEPTH);
         display[..direct].copy_from_slice(&chain[..direct]);
-        let is_small = !is_array && bytes <= SMALL_BYTES_MAX && definition.kind != ObjectKind::Ephemeron;
+        let is_small = !is_array && bytes <= SMALL_OBJECT_BYTES_MAX && definition.kind != ObjectKind::Ephemeron;
         let descriptor = Descriptor {
             display,
             kind: definition.kind,

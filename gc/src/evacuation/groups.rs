@@ -1,13 +1,13 @@
-//! Which blocks are chosen to be emptied, and in which groups.
+//! Which blocks are chosen to be evacuated, and in which groups.
 
-use super::recorded::{GROUPS_MAX, Window};
+use super::incoming::{GROUPS_MAX, Window};
 use crate::raw::backing::BackingError;
 use crate::raw::block::{BlockState, LIVE_UNKNOWN};
 use crate::raw::cage::{BLOCK_BYTES, Cage};
 use crate::raw::memory::Memory;
 use crate::raw::side::SideVec;
 
-/// Most bytes alive in the blocks of a group: what one stop copies at most.
+/// Most bytes alive in the blocks of a group: what one pause copies at most.
 pub const GROUP_BYTES: u64 = 48 << 10;
 /// Most blocks of a group.
 const GROUP_BLOCKS_MAX: usize = 48;
@@ -30,7 +30,7 @@ pub struct Groups {
     blocks: SideVec<u32>,
     ends: [u16; GROUPS_MAX],
     count: usize,
-    /// The next group to be emptied, or block to be swept.
+    /// The next group to be evacuated, or block to be swept.
     next: usize,
     /// Where in the block table the next choice begins.
     from: u32,
@@ -61,24 +61,24 @@ impl Groups {
         self.looked_at_max
     }
 
-    /// The groups (from 1) that wait to be emptied.
+    /// The groups (from 1) that wait to be evacuated.
     pub fn left(&self) -> std::ops::RangeInclusive<u8> {
         self.next as u8 + 1..=self.count as u8
     }
 
-    /// The next group to be emptied, and its blocks.
+    /// The next group to be evacuated, and its blocks.
     pub fn next(&self) -> Option<(u8, &[u32])> {
         let group = self.next as u8 + 1;
         let blocks = || &self.blocks.as_slice()[self.start_of(group) as usize..self.start_of(group + 1) as usize];
         (self.next < self.count).then(|| (group, blocks()))
     }
 
-    /// The next group was emptied.
+    /// The next group was evacuated.
     pub fn pass(&mut self) {
         self.next += 1;
     }
 
-    /// No more groups are to be emptied: the blocks are to be swept, from the first one on.
+    /// No more groups are to be evacuated: the blocks are to be swept, from the first one on.
     pub fn end(&mut self) {
         self.next = 0;
     }

@@ -1,15 +1,15 @@
-//! Emptying a group of blocks: its objects are copied, and the words that were noted follow them.
+//! The evacuation of a group of blocks: its objects are copied, and the recorded words follow them.
 //!
 //! 1. Each marked object of the group's blocks is copied; its old header names the new place. Cells of host values,
 //!    weak cells and ephemerons stay, since lists know their addresses, and so does what is pinned.
-//! 2. The words of the copies follow what moved with them; those that lead to a later group are noted.
-//! 3. The words noted for the group follow, as far as they lead into it still.
+//! 2. The words of the copies follow what moved with them; those that lead to a later group are recorded.
+//! 3. The words recorded for the group follow, as far as they lead into it still.
 //!
 //! Nursery and log are empty, so no header and no chunk says that it is logged. Copies lie in blocks that count as
 //! marked. What is left of moved objects stays as it is until all groups are done, and its marks are cleared.
 
-use super::recorded::{Noticed, Recorded};
-use crate::raw::block::EMPTIED;
+use super::incoming::{IncomingSet, Recorder};
+use crate::raw::block::EVACUATED;
 use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot};
@@ -20,7 +20,7 @@ use crate::telemetry::work::RelocationWork;
 use heapwood_gc_abi::header::{FORWARDED, LARGE, PINNED, UNLOGGED};
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
-/// Words that are asked for ahead.
+/// How many words ahead of the one that is followed are prefetched.
 const PREFETCH_AHEAD: usize = 12;
 
 /// A group on the move.
@@ -29,25 +29,25 @@ pub struct Relocation<'a> {
     /// Where copies go.
     old: &'a mut OldSpace,
     /// The marker's table, and the mutator's.
-    marking: &'a Recorded,
-    own: &'a mut Recorded,
+    marking: &'a IncomingSet,
+    own: &'a mut IncomingSet,
     group: u8,
     work: RelocationWork,
 }
 
 impl<'a> Relocation<'a> {
-    /// `group` is about to be emptied: the marker's table and the mutator's `own` say what leads there.
+    /// `group` is about to be evacuated: the marker's table and the mutator's `own` say what leads there.
     pub fn new(
         memory: Memory,
         old: &'a mut OldSpace,
-        marking: &'a Recorded,
-        own: &'a mut Recorded,
+        marking: &'a IncomingSet,
+        own: &'a mut IncomingSet,
         group: u8,
     ) -> Relocation<'a> {
         Relocation { memory, old, marking, own, group, work: RelocationWork::default() }
     }
 
-    /// Empties those of `blocks` that were not dropped from the group, and adds what that took to `work`.
+    /// Evacuates those of `blocks` that were not dropped from the group, and adds what that took to `work`.
     pub fn run(mut self, blocks: &[u32], work: &mut RelocationWork) {
         self.work = *work;
         let (memory, group) = (self.memory, self.group);
@@ -58,12 +58,12 @@ impl<'a> Relocation<'a> {
             memory.block(block).set_marked_units(kept_units);
         }
         members().for_each(|block| self.follow_from_copies(block));
-        self.work.words += follow_noted(memory, self.marking, group);
+        self.work.words += follow_incoming(memory, self.marking, group);
         if !active(Mutant::OwnEdgesNotFollowed) {
-            self.work.words += follow_noted(memory, self.own, group);
+            self.work.words += follow_incoming(memory, self.own, group);
         }
-        // Nothing leads there any more but what is left of objects that have moved.
-        members().for_each(|block| memory.block(block).set_group(EMPTIED));
+        // Nothing but what is left of moved objects leads there any more.
+        members().for_each(|block| memory.block(block).set_group(EVACUATED));
         *work = self.work;
     }
 
@@ -105,14 +105,14 @@ impl<'a> Relocation<'a> {
                 match window.group_of(memory, value) {
                     0 => {}
                     own if own == group => follow(memory, slot, value),
-                    _ => self.own.note(memory, slot, value, Noticed::Move),
+                    _ => self.own.record(memory, slot, value, Recorder::Move),
                 }
             });
         });
     }
 }
 
-/// Objects whose addresses are in lists of the collector.
+/// Whether objects of this kind have their addresses in lists of the collector, so that they cannot move.
 fn is_listed(kind: ObjectKind) -> bool {
     matches!(kind, ObjectKind::HostValue | ObjectKind::Weak | ObjectKind::Ephemeron)
 }
@@ -124,8 +124,8 @@ fn follow(memory: Memory, slot: Slot, value: RawRef) {
     }
 }
 
-/// Step 3 for a table. Returns the number of words.
-fn follow_noted(memory: Memory, table: &Recorded, group: u8) -> u64 {
+/// Step 3 for one of the two tables. Returns the number of words.
+fn follow_incoming(memory: Memory, table: &IncomingSet, group: u8) -> u64 {
     let (window, words) = (table.window(), table.words_of(group));
     for (index, word) in words.iter().enumerate() {
         if let Some(ahead) = words.get(index + PREFETCH_AHEAD) {

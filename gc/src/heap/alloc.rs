@@ -4,7 +4,7 @@
 //!    sweeping, and after what a promote-all of everything granted could need was made ready.
 //! 2. Eden full: a minor, and the start of a marking if one is due.
 //! 3. The system or the limit refuses: the marking is finished or a major runs, then a compaction, then `Exhausted`.
-//! 4. Objects above 32 KiB, or above a quarter of eden, are born old.
+//! 4. Objects above 32 KiB, or above a quarter of eden, are pretenured.
 
 use super::Heap;
 use crate::embedder::errors::{Exhausted, Refused};
@@ -43,13 +43,13 @@ impl Heap {
     }
 
     /// Allocates a struct, an exception or another object of fixed size, zeroed. May collect.
-    /// Above 32 KiB (or a quarter of eden) it is born old: stores of references into it need the barrier.
+    /// Above 32 KiB (or a quarter of eden) it is pretenured: stores of references into it need the barrier.
     pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.spaces.memory();
         let descriptor = memory.descriptor(ty);
         debug_assert!(!matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
         let bytes = descriptor.size() as u64;
-        if self.is_born_old(bytes) {
+        if self.is_pretenured(bytes) {
             return self.alloc_old_struct(ty, roots);
         }
         let object = self.alloc_young(bytes as u32, roots)?;
@@ -59,13 +59,13 @@ impl Heap {
     }
 
     /// Allocates an array of `length` elements, zeroed. May collect. Any size: `Exhausted` before anything is done
-    /// if it cannot fit the limit. Large ones are born old: stores of references need the barrier.
+    /// if it cannot fit the limit. Large ones are pretenured: stores of references need the barrier.
     pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.spaces.memory();
         let descriptor = memory.descriptor(ty);
         debug_assert!(matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
         let bytes = array_bytes(descriptor.elem_shift(), length);
-        if self.is_born_old(bytes) {
+        if self.is_pretenured(bytes) {
             return self.alloc_old_array(ty, length, roots);
         }
         let object = self.alloc_young(bytes as u32, roots)?;
@@ -131,7 +131,7 @@ impl Heap {
         Ok(object)
     }
 
-    fn is_born_old(&self, bytes: u64) -> bool {
+    fn is_pretenured(&self, bytes: u64) -> bool {
         bytes > (self.spaces.nursery().eden_bytes() / 4).min(INLINE_BYTES_MAX) as u64
     }
 
@@ -165,7 +165,7 @@ impl Heap {
         while self.spaces.top() + bytes / 4 > self.spaces.nursery().granted() {
             match self.spaces.nursery().next_grant(self.spaces.top(), bytes, self.is_marking_late()) {
                 Some(granted) => {
-                    // A step right after a minor would lengthen its stop.
+                    // A step right after a minor would lengthen its pause.
                     if attempt == 0 && self.spaces.nursery().granted() > EDEN_START {
                         self.pace(roots);
                     }
@@ -204,12 +204,12 @@ impl Heap {
     ) -> Result<T, Refused> {
         let mut result = take(&mut self.spaces);
         if matches!(result, Err(Refused::Limit)) && !self.is_swept() {
-            let stop = self.stop();
+            let pause = self.pause();
             while matches!(result, Err(Refused::Limit)) && !self.is_swept() {
                 self.sweeper().some();
                 result = take(&mut self.spaces);
             }
-            self.stalled(stop);
+            self.stalled(pause);
         }
         result
     }

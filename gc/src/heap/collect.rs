@@ -1,4 +1,4 @@
-//! The collections, from the outside in: verify, stop, work, count, tell.
+//! The collections, from the outside in: verify, pause, work, count, tell.
 
 use super::Heap;
 use crate::checks::stress::StressKind;
@@ -64,7 +64,7 @@ impl Heap {
             return self.compact(GcCause::LogLost, false, roots);
         }
         self.verify(When::BeforeCollection, roots);
-        let stop = self.stop();
+        let pause = self.pause();
         let promote_all = promote_all || self.promote_all_next || self.is_marking_due() || self.is_evacuation_due();
         let eden_used = self.spaces.eden_used_bytes();
         let work = self.empty_nursery(promote_all, roots);
@@ -75,7 +75,7 @@ impl Heap {
         self.remembered.ask_if_full();
         let (slots, frames) = (work.root_slots + work.frame_slots, work.frames);
         let done = Done { minor: work, roots: slots, frames, ..Done::default() };
-        let cpu_ns = self.tell(GcEventKind::Minor, cause, stop, done);
+        let cpu_ns = self.tell(GcEventKind::Minor, cause, pause, done);
         self.size_nursery(copied, cpu_ns);
         roots.after_collection(promote_all);
         self.verify(When::AfterMinor, roots);
@@ -108,8 +108,8 @@ impl Heap {
 
     /// The work of a minor. Counts it, but tells nobody.
     fn empty_nursery(&mut self, promote_all: bool, roots: &mut dyn RootProvider) -> MinorWork {
-        let (remembered, recorded) = (&mut self.remembered, self.evacuation.recorded_mut());
-        let (work, to_top) = Minor::new(&mut self.spaces, remembered, recorded, promote_all).run(roots);
+        let (remembered, incoming) = (&mut self.remembered, self.evacuation.incoming_mut());
+        let (work, to_top) = Minor::new(&mut self.spaces, remembered, incoming, promote_all).run(roots);
         self.weak.after_minor(self.spaces.memory());
         self.nursery_emptied(to_top);
         self.telemetry.count_minor(&work);
@@ -133,13 +133,13 @@ impl Heap {
             return self.compact(GcCause::LogLost, false, roots);
         }
         self.verify(When::BeforeCollection, roots);
-        let stop = self.stop();
+        let pause = self.pause();
         let minor = self.empty_nursery(true, roots);
         self.promote_all_next = false;
         roots.after_collection(true);
         let mut done = self.mark_all(roots);
         done.minor = minor;
-        self.tell(GcEventKind::Major, cause, stop, done);
+        self.tell(GcEventKind::Major, cause, pause, done);
         self.verify(When::AfterMajor, roots);
     }
 
@@ -149,13 +149,13 @@ impl Heap {
         self.finish_marking(cause, roots);
         let lost = self.remembered.log().is_lost();
         self.verify(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
-        let stop = self.stop();
+        let pause = self.pause();
         let mut minor = MinorWork::default();
         if !lost {
             minor = self.empty_nursery(true, roots);
             self.mark_all(roots);
             self.sweeper().all();
-            // As many ready blocks as the limit and the system give; fewer only mean that fewer blocks are emptied.
+            // As many ready blocks as the limit and the system give; fewer only mean that fewer blocks are evacuated.
             let _ = self.make_ready(compaction::blocks_wanted(&self.spaces, self.telemetry.live_bytes(), all));
             compaction::choose(&self.spaces, all);
         }
@@ -169,7 +169,7 @@ impl Heap {
         self.sweeper().all();
         done.minor = minor;
         self.telemetry.count_compaction();
-        self.tell(GcEventKind::Major, cause, stop, done);
+        self.tell(GcEventKind::Major, cause, pause, done);
         roots.after_collection(true);
         self.verify(When::AfterMajor, roots);
     }
@@ -184,7 +184,7 @@ impl Heap {
         done
     }
 
-    /// Marks everything too, and objects of blocks that are to be emptied move.
+    /// Marks everything too, and objects of blocks that are to be evacuated move.
     fn move_all(&mut self, roots: &mut dyn RootProvider) -> Done {
         self.sweeper().all();
         let start = self.telemetry.clock(true);
@@ -225,9 +225,9 @@ impl Heap {
         if active(Mutant::VerifierSilent) {
             return;
         }
-        let mut noted = HashSet::new();
+        let mut recorded = HashSet::new();
         if when == When::BeforeEvacuation {
-            self.evacuation.each_noted(self.marking.recorded_mut(), |words| noted.extend(words));
+            self.evacuation.each_incoming(self.marking.incoming_mut(), |words| recorded.extend(words));
         }
         let parts = Parts {
             spaces: &self.spaces,
@@ -236,6 +236,6 @@ impl Heap {
             evacuation: &self.evacuation,
             types: &self.types,
         };
-        Verifier::new(parts, when, noted).run(roots);
+        Verifier::new(parts, when, recorded).run(roots);
     }
 }

@@ -9,7 +9,7 @@ use crate::embedder::errors::{Exhausted, Refused};
 use crate::embedder::roots::RootProvider;
 use crate::spaces::nursery::EDEN_START;
 use crate::telemetry::event::{GcCause, GcEventKind};
-use crate::telemetry::stop::Stop;
+use crate::telemetry::pause::Pause;
 use crate::telemetry::work::Done;
 
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
@@ -58,16 +58,16 @@ impl Heap {
 
     /// The mutator waits: the whole heap is swept and what is free goes back, so that it can be used for anything.
     fn stall(&mut self) {
-        let stop = self.stop();
+        let pause = self.pause();
         self.sweeper().all();
         // The nursery is not empty if what ran was the rest of a marking.
         self.spaces.trim(self.spaces.reserved_blocks(), u32::MAX);
-        self.stalled(stop);
+        self.stalled(pause);
     }
 
-    /// The mutator has waited for memory since `stop`.
-    pub(super) fn stalled(&mut self, stop: Stop) {
+    /// The mutator has waited for memory since `pause`.
+    pub(super) fn stalled(&mut self, pause: Pause) {
         self.telemetry.count_stall();
-        self.tell(GcEventKind::Stall, GcCause::Emergency, stop, Done::default());
+        self.tell(GcEventKind::Stall, GcCause::Emergency, pause, Done::default());
     }
 }

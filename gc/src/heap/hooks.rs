@@ -1,7 +1,7 @@
 //! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
 
 use super::Heap;
-use crate::evacuation::recorded::Noticed;
+use crate::evacuation::incoming::Recorder;
 use crate::major::BatchSizes;
 use heapwood_gc_abi::RawRef;
 
@@ -16,8 +16,8 @@ pub struct Hooks {
     pub shade_marked: bool,
     /// What is read from weak cells and ephemerons is not shaded.
     pub skip_weak_reads: bool,
-    /// What is not noted of edges into blocks that are to be emptied, from the next choice on.
-    pub skip_noting: Option<Noticed>,
+    /// What is not recorded of edges into blocks that are to be evacuated, from the next choice on.
+    pub skip_recording: Option<Recorder>,
     /// Slices of markings do not end by the clock.
     pub endless_slices: bool,
     /// The next entry of the log finds no memory, as if the system had refused it.

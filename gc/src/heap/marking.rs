@@ -83,48 +83,48 @@ impl Heap {
     pub(super) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         debug_assert!(self.remembered.log().is_empty() && self.spaces.nursery().survivors().is_empty());
         debug_assert!(self.is_swept());
-        let stop = self.stop();
+        let pause = self.pause();
         self.choose_sparse_blocks();
         self.begin_epoch();
         self.pacing.marking_started(self.spaces.old().allocated_bytes());
         let work = self.marking.begin(&mut self.spaces, roots);
         let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
-        self.tell(GcEventKind::MarkStart, cause, stop, done);
+        self.tell(GcEventKind::MarkStart, cause, pause, done);
     }
 
     fn choose_sparse_blocks(&mut self) {
-        let (marker, reserved_bytes) = (self.marking.recorded_mut(), self.weak.waiting_reserve(0));
+        let (marker, reserved_bytes) = (self.marking.incoming_mut(), self.weak.waiting_reserve(0));
         if let Some(entries_max) = self.evacuation.choose(&mut self.spaces, marker, reserved_bytes) {
             self.telemetry.count_choice(entries_max);
         }
         #[cfg(feature = "test-hooks")]
-        if self.evacuation.is_noting() {
-            marker.skip(self.hooks.skip_noting);
-            self.evacuation.recorded_mut().skip(self.hooks.skip_noting);
+        if self.evacuation.is_recording() {
+            marker.skip(self.hooks.skip_recording);
+            self.evacuation.incoming_mut().skip(self.hooks.skip_recording);
         }
     }
 
     /// Marks for a while. Returns whether the marking has ended.
     pub(super) fn mark_slice(&mut self, budget: Budget, cause: GcCause, roots: &mut dyn RootProvider) -> bool {
-        let stop = self.stop();
+        let pause = self.pause();
         if budget == Budget::ALL {
-            self.marking.recall();
+            self.marking.take_back();
         }
-        let is_home = self.marking.fetch();
+        let is_held = self.marking.try_take_back();
         let window = self.evacuation.window_of_roots();
-        let done = if is_home {
+        let done = if is_held {
             let telemetry = &self.telemetry;
-            let is_late = || budget.ns != u64::MAX && stop.has_taken(budget.ns, telemetry.clock(false));
+            let is_late = || budget.ns != u64::MAX && pause.has_taken(budget.ns, telemetry.clock(false));
             self.marking.mark(&mut self.spaces, window, budget.fields, is_late, roots)
         } else {
             self.marking.feed_helper(&mut self.spaces, window, roots)
         };
         self.charge_side();
-        let ended = is_home && self.marking.is_through();
-        if is_home && !ended {
-            self.marking.lend(&mut self.spaces);
+        let ended = is_held && self.marking.is_through();
+        if is_held && !ended {
+            self.marking.hand_off(&mut self.spaces);
         }
-        let cpu_ns = self.tell(GcEventKind::Slice, cause, stop, done);
+        let cpu_ns = self.tell(GcEventKind::Slice, cause, pause, done);
         self.marking.add_mark_ns(cpu_ns);
         if ended {
             self.end_marking(cause, roots);
@@ -144,14 +144,14 @@ impl Heap {
     /// Nothing is grey. O(1).
     fn end_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         self.verify(When::AfterMarking, roots);
-        let stop = self.stop();
+        let pause = self.pause();
         let marked = self.marking.end(&self.spaces);
         self.telemetry.count_sliced_marking();
         self.count_marking(&marked.work, marked.since_start, marked.mark_ns);
         self.sweeping.begin(&self.spaces, &mut self.weak);
         self.evacuation.marking_ended();
         let done = Done { live_bytes: marked.work.live_bytes, ..Done::default() };
-        self.tell(GcEventKind::MarkEnd, cause, stop, done);
+        self.tell(GcEventKind::MarkEnd, cause, pause, done);
     }
 
     /// A marking found `mark`; `since_start` bytes were added to the old space while it ran.

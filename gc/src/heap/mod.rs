@@ -11,7 +11,7 @@
 //! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
 //! | `collect` | minors, majors, compactions |
 //! | `marking` | the marking cycle: start, slices, end |
-//! | `pace` | what is due between collections: slices, sweeping, emptying sparse blocks |
+//! | `pace` | what is due between collections: slices, sweeping, evacuation of sparse blocks |
 //! | `weak` | host values, weak cells and ephemerons |
 //! | `watch` | numbers, listeners, samples |
 //! | `hooks` | ways to break it on purpose |
@@ -160,8 +160,8 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         // No helper may be at work when the memory goes.
-        self.marking.recall();
-        self.sweeping.recall();
+        self.marking.take_back();
+        self.sweeping.take_back();
         self.tell_helpers();
         if !std::thread::panicking() {
             self.telemetry.resume_panic();

@@ -1,4 +1,4 @@
-//! What is due between collections, a bounded step of it: slices of markings, sweeping, emptying sparse blocks.
+//! What is due between collections, a bounded step of it: slices of markings, sweeping, evacuation of sparse blocks.
 
 use super::Heap;
 use super::marking::Budget;
@@ -66,10 +66,10 @@ impl Heap {
     fn wait_for_standing_helper(&mut self) {
         let telemetry = &self.telemetry;
         if self.marking.is_helper_standing(|| telemetry.clock(false).wall_ns) {
-            let stop = self.stop();
+            let pause = self.pause();
             self.marking.give_up_helpers();
             self.telemetry.count_stall();
-            self.tell(GcEventKind::Stall, GcCause::Pace, stop, Done::default());
+            self.tell(GcEventKind::Stall, GcCause::Pace, pause, Done::default());
         }
     }
 }
@@ -94,27 +94,27 @@ impl Heap {
         )
     }
 
-    /// Sweeps all that is left while nothing else stops the guest: that is a stop of its own.
+    /// Sweeps all that is left while nothing else stops the guest: that is a pause of its own.
     pub(super) fn finish_sweep(&mut self, cause: GcCause) {
         if !self.is_swept() {
-            let stop = self.stop();
+            let pause = self.pause();
             let done = Done { swept: self.sweeper().all(), ..Done::default() };
-            self.tell(GcEventKind::Slice, cause, stop, done);
+            self.tell(GcEventKind::Slice, cause, pause, done);
         }
     }
 
     /// A step of sweeping, or of giving memory back.
     fn sweep_slice(&mut self) {
         let Some(plan) = self.sweeper().plan() else { return };
-        let stop = self.stop();
-        let done = Done { swept: self.sweeper().slice(plan, &stop), ..Done::default() };
-        self.tell(GcEventKind::Slice, GcCause::Pace, stop, done);
+        let pause = self.pause();
+        let done = Done { swept: self.sweeper().slice(plan, &pause), ..Done::default() };
+        self.tell(GcEventKind::Slice, GcCause::Pace, pause, done);
     }
 }
 
-/// Emptying sparse blocks.
+/// Evacuation of sparse blocks.
 impl Heap {
-    /// Whether the next minor should promote everything, since a group can be emptied after it.
+    /// Whether the next minor should promote everything, since a group can be evacuated after it.
     pub(super) fn is_evacuation_due(&self) -> bool {
         // The sweep begins with cells; only then it comes to blocks.
         self.evacuation.is_moving() && self.sweeping.is_at_blocks()
@@ -125,7 +125,7 @@ impl Heap {
         self.evacuation.is_moving() && self.sweeping.is_done()
     }
 
-    /// A step of the mutator's while groups wait: makes blocks for the next stop ready. Calls it off if there are none,
+    /// A step of the mutator's while groups wait: makes blocks for the next pause ready. Calls it off if there are none,
     /// or if the next marking should start: what is gained makes room, so that may wait for some of the groups.
     fn prepare_evacuation(&mut self) {
         let is_late = self.evacuation.is_too_late(&self.spaces, self.pacing.room_bytes());
@@ -135,30 +135,30 @@ impl Heap {
         }
     }
 
-    /// Blocks that are chosen are not emptied.
+    /// Blocks that are chosen are not evacuated.
     pub(super) fn call_off_evacuation(&mut self) {
         if self.evacuation.is_chosen() {
-            self.evacuation.call_off(self.spaces.memory(), self.marking.recorded_mut());
+            self.evacuation.call_off(self.spaces.memory(), self.marking.incoming_mut());
             self.telemetry.count_called_off();
         }
     }
 
-    /// A minor has promoted everything: empties the next groups. Objects move that no root references.
+    /// A minor has promoted everything: evacuates the next groups. Objects move that no root references.
     pub(super) fn evacuate(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         let ready = self.spaces.old().blocks().ready_count();
         if !self.is_evacuation_due() || ready < self.evacuation.blocks_needed(&self.spaces) {
             return;
         }
         self.verify(When::BeforeEvacuation, roots);
-        let stop = self.stop();
+        let pause = self.pause();
         let allocated_bytes = self.spaces.old().allocated_bytes();
-        let marker = self.marking.recorded_mut();
-        let evacuated = self.evacuation.empty_groups(&mut self.spaces, marker);
+        let marker = self.marking.incoming_mut();
+        let evacuated = self.evacuation.evacuate_groups(&mut self.spaces, marker);
         // What is gained may be filled before the next marking.
         self.spaces.old_mut().set_allocated(allocated_bytes.saturating_sub(evacuated.gained_bytes()));
-        self.evacuation.end_if_emptied(marker);
+        self.evacuation.end_if_evacuated(marker);
         self.telemetry.count_evacuation(&evacuated);
-        self.tell(GcEventKind::Evacuate, cause, stop, Done { evacuated, ..Done::default() });
+        self.tell(GcEventKind::Evacuate, cause, pause, Done { evacuated, ..Done::default() });
         self.verify(When::AfterMinor, roots);
     }
 }

@@ -73,8 +73,8 @@ impl Heap {
             });
         }
         self.spaces.memory().move_bytes(source, target, bytes);
-        if is_ref && !active(Mutant::CopyNotNoted) {
-            self.note_range(to, to_index, to_index + length);
+        if is_ref && !active(Mutant::CopyNotRecorded) {
+            self.record_range(to, to_index, to_index + length);
         }
     }
 
@@ -93,7 +93,7 @@ impl Heap {
         }
         self.barrier_range(array, index, index + length, |_, _, _| is_young(value) && !active(Mutant::FillNotLogged));
         self.spaces.memory().fill_words((start / 4) as u32, length, value);
-        self.note_range(array, index, index + length);
+        self.record_range(array, index, index + length);
     }
 
     /// Fills elements of a numeric array with the low bits of `bits`.
@@ -110,12 +110,12 @@ impl Heap {
 
     /// Elements were written to an array that may not be logged for it.
     #[inline]
-    fn note_range(&mut self, array: RawRef, start: u32, end: u32) {
-        self.evacuation.note_range(self.spaces.memory(), array, start, end);
+    fn record_range(&mut self, array: RawRef, start: u32, end: u32) {
+        self.evacuation.record_range(self.spaces.memory(), array, start, end);
     }
 
     /// A root outside of frames now holds `reference`, and no minor will be shown it for that. No effect unless blocks
-    /// are to be emptied. Never collects.
+    /// are to be evacuated. Never collects.
     #[inline]
     pub fn root_written(&mut self, reference: RawRef) {
         if !active(Mutant::RootWrittenNotTold) {

@@ -1,11 +1,11 @@
-//! What the heap tells: numbers, events of stops, samples of allocation.
+//! What the heap tells: numbers, events of pauses, samples of allocation.
 
 use super::Heap;
 use super::alloc::NULL_AREA_BYTES;
 use crate::spaces::nursery::EDEN_START;
 use crate::telemetry::event::{GcCause, GcEventKind, HelperTask};
+use crate::telemetry::pause::{EndedPause, Pause};
 use crate::telemetry::stats::HeapStats;
-use crate::telemetry::stop::{Stop, Stopped};
 use crate::telemetry::work::Done;
 use crate::telemetry::{GcListener, HelperListener};
 use std::time::Instant;
@@ -51,23 +51,23 @@ impl Heap {
         self.telemetry.set_helper_listener(listener);
     }
 
-    /// A stop begins.
-    pub(super) fn stop(&self) -> Stop {
-        self.telemetry.stop(self.spaces.usage())
+    /// A pause begins.
+    pub(super) fn pause(&self) -> Pause {
+        self.telemetry.pause(self.spaces.usage())
     }
 
-    /// Ends a stop: counts its length and tells the listener. Returns the CPU time that it took.
-    pub(super) fn tell(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> u64 {
-        let stopped = self.telemetry.end(kind, cause, stop, done);
+    /// Ends a pause: counts its length and tells the listener. Returns the CPU time that it took.
+    pub(super) fn tell(&mut self, kind: GcEventKind, cause: GcCause, pause: Pause, done: Done) -> u64 {
+        let ended = self.telemetry.end(kind, cause, pause, done);
         if self.telemetry.is_watched() {
-            self.tell_listeners(&stopped);
+            self.tell_listeners(&ended);
         }
-        stopped.cpu_ns()
+        ended.cpu_ns()
     }
 
     #[cold]
-    fn tell_listeners(&mut self, stopped: &Stopped) {
-        self.telemetry.tell(&stopped.event(self.spaces.usage()));
+    fn tell_listeners(&mut self, ended: &EndedPause) {
+        self.telemetry.tell(&ended.event(self.spaces.usage()));
         self.tell_helpers();
     }
 

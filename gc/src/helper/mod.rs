@@ -1,9 +1,10 @@
 //! Helper threads: they mark and sweep for the heaps of an engine while guests run. They start with the first marking.
 //!
-//! What they work on is lent to them: [`lending`] is the protocol, and [`lent::Lent`] the mutator's side of it.
+//! The mutator hands work off to them: [`hand_off`] is the protocol, [`shared_work::SharedWork`] the mutator's side of
+//! it.
 
-pub mod lending;
-pub mod lent;
+pub mod hand_off;
+pub mod shared_work;
 pub mod spans;
 mod sync;
 
@@ -11,22 +12,22 @@ use crate::raw::backing::thread_cpu_ns;
 use std::sync::{Arc, OnceLock};
 use sync::{Builder, Mutex, Receiver, Sender, channel};
 
-/// Something that a helper can do a part of.
+/// Work of which a helper can do a part.
 pub(crate) trait Help: Send + Sync {
-    /// Does what there is to do now.
+    /// Does what there is to do now. `cpu_ns` returns the CPU time of the calling thread in nanoseconds.
     fn help(&self, cpu_ns: fn() -> u64);
 }
 
 type Jobs = Mutex<Sender<Arc<dyn Help>>>;
 
-/// The helper threads of an engine. A heap's marking is with one helper at a time, and so is its sweep.
+/// The helper threads of an engine. One helper at a time works on a heap's marking, and one on its sweep.
 pub struct Helpers {
     threads: usize,
     jobs: OnceLock<Option<Jobs>>,
 }
 
 impl Helpers {
-    /// Most threads that there are, whatever is asked for: each may be with another heap, and a heap is with one.
+    /// The most threads that are started, whatever is asked for. Each may work for another heap.
     pub const THREADS_MAX: usize = 256;
 
     /// Up to `threads` threads, none of which is started yet.

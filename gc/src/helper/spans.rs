@@ -1,30 +1,30 @@
-//! When helpers worked: a few spans of time, noted by them and read by the mutator.
+//! When helpers worked: a few spans of time, recorded by them and read by the mutator.
 
 use std::time::Instant;
 
-/// Most spans that wait to be read. A helper that notes more makes the last one longer.
+/// Most spans that wait to be read. Further ones make the last one longer.
 const SPANS_MAX: usize = 16;
 
 /// A time in which a helper worked.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct WorkSpan {
     /// When it began.
     pub start: Instant,
     /// When it ended, or when its last portion did.
     pub end: Instant,
-    /// What it did.
+    /// Units of work that it did ([`super::hand_off::Work::progress`]).
     pub units: u64,
 }
 
 /// The spans that nobody has read.
 #[derive(Debug, Default)]
-pub struct Spans {
-    spans: [Option<Span>; SPANS_MAX],
+pub struct WorkSpans {
+    spans: [Option<WorkSpan>; SPANS_MAX],
     count: usize,
 }
 
-impl Spans {
-    /// A portion of `units` ends now that began at `start`, if that was noted. Returns now.
+impl WorkSpans {
+    /// Records a portion of `units` that began at `start` (now, if that is not known) and ends now. Returns now.
     pub fn note(&mut self, start: Option<Instant>, units: u64) -> Instant {
         let end = Instant::now();
         let start = start.unwrap_or(end);
@@ -32,7 +32,7 @@ impl Spans {
         match self.count.checked_sub(1).and_then(|last| self.spans[last].as_mut()) {
             Some(last) if is_full || last.end == start => (last.end, last.units) = (end, last.units + units),
             _ => {
-                self.spans[self.count] = Some(Span { start, end, units });
+                self.spans[self.count] = Some(WorkSpan { start, end, units });
                 self.count += 1;
             }
         }
@@ -40,7 +40,7 @@ impl Spans {
     }
 
     /// Takes all.
-    pub fn drain(&mut self, each: impl FnMut(Span)) {
+    pub fn drain(&mut self, each: impl FnMut(WorkSpan)) {
         self.spans[..std::mem::take(&mut self.count)].iter_mut().filter_map(Option::take).for_each(each);
     }
 }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn portions_that_follow_each_other_are_one_span_and_none_is_lost() {
-        let mut spans = Spans::default();
+        let mut spans = WorkSpans::default();
         let start = Instant::now();
         let mut began = spans.note(Some(start), 1);
         for _ in 0..5 {

@@ -1,15 +1,15 @@
 //! Batches: blocks of small objects that a helper sweeps while the mutator runs.
 //!
-//! 1. The mutator lists blocks that wait to be swept, some hundreds, and lends the list. Nobody allocates in such a
-//!    block, frees it or looks at its entry before it is merged, so a block belongs to whoever has its list.
+//! 1. The mutator lists blocks that wait to be swept, some hundreds, and hands the list off. Nobody allocates in such
+//!    a block, frees it or looks at its entry before it is merged, so a block belongs to whoever has its list.
 //! 2. The helper sweeps the listed blocks in place (`spaces::holes`). What it found is in the batch: the blocks that
 //!    became free, and a chain of those with holes.
 //! 3. The mutator takes the batch back, never waiting in a step of the pace, *merges* it (a bit for each free block,
 //!    the chain in one go) and lists the next blocks. It may sweep others meanwhile.
 
 use crate::helper::Helpers;
-use crate::helper::lending::{Portion, Work};
-use crate::helper::lent::Lent;
+use crate::helper::hand_off::{Portion, Work};
+use crate::helper::shared_work::SharedWork;
 use crate::raw::memory::Memory;
 use crate::spaces::holes::{Swept, sweep_block};
 use crate::spaces::old::OldSpace;
@@ -146,72 +146,72 @@ impl Work<()> for Batch {
     }
 }
 
-/// The batch of a heap, at home or lent.
+/// The batch of a heap, held by the mutator or handed off.
 #[derive(Debug)]
 pub struct Batches {
-    lent: Lent<Batch, ()>,
+    shared: SharedWork<Batch, ()>,
     /// Steps for which the batch has waited for a helper to begin.
     waited: u32,
 }
 
 impl Batches {
-    /// An empty batch, at home.
+    /// An empty batch, held by the mutator.
     pub fn new(memory: Memory, helpers: Option<Arc<Helpers>>) -> Batches {
-        Batches { lent: Lent::new(Batch::new(memory), (), helpers), waited: 0 }
+        Batches { shared: SharedWork::new(Batch::new(memory), (), helpers), waited: 0 }
     }
 
-    /// The batch, at home or lent.
-    pub fn lent(&self) -> &Lent<Batch, ()> {
-        &self.lent
+    /// The batch, whoever has it.
+    pub fn shared(&self) -> &SharedWork<Batch, ()> {
+        &self.shared
     }
 
-    /// Whether the batch is at home.
-    pub fn is_home(&self) -> bool {
-        self.lent.at_home().is_some()
+    /// Whether the mutator holds the batch.
+    pub fn is_held(&self) -> bool {
+        self.shared.held().is_some()
     }
 
     /// Sets the sizes (tests).
     #[cfg(feature = "test-hooks")]
     pub fn set_sizes(&mut self, sizes: BatchSizes) {
-        self.recall().sizes = sizes;
+        self.take_back().sizes = sizes;
     }
 
     /// Whether enough is listed for a helper to be woken.
-    pub fn is_worth_lending(&self) -> bool {
-        self.lent.at_home().is_some_and(|batch| batch.left() >= batch.sizes.least)
+    pub fn is_worth_handing_off(&self) -> bool {
+        self.shared.held().is_some_and(|batch| batch.left() >= batch.sizes.least)
     }
 
-    /// The batch, if it is at home.
-    pub fn home(&mut self) -> Option<&mut Batch> {
-        self.lent.home()
+    /// The batch, if the mutator holds it.
+    pub fn held_mut(&mut self) -> Option<&mut Batch> {
+        self.shared.held_mut()
     }
 
     /// A marking ended: its epoch is that of the blocks to come.
     pub fn begin(&mut self, epoch: u8, poison: bool) {
-        let batch = self.recall();
+        let batch = self.take_back();
         debug_assert_eq!(batch.end, 0, "the last sweep has ended");
         (batch.epoch, batch.poison) = (epoch, poison);
     }
 
-    /// The batch if it is at home or a helper is through with it; if none has begun with it for a while, or `now`, then
-    /// too. Never waits.
-    pub fn fetch(&mut self, now: bool) -> Option<&mut Batch> {
-        if !self.is_home() {
+    /// The batch, if the mutator holds it or a helper is through with it. If `now`, or if no helper has begun with it
+    /// for a while, it is taken back before a helper begins. Never waits.
+    pub fn try_take_back(&mut self, now: bool) -> Option<&mut Batch> {
+        if !self.is_held() {
             let waited = self.waited;
             self.waited = waited.saturating_add(1);
-            return self.lent.fetch_if(|batch| now || batch.next > 0 || waited >= batch.sizes.patience_steps);
+            return self.shared.try_take_back_if(|batch| now || batch.next > 0 || waited >= batch.sizes.patience_steps);
         }
-        self.home()
+        self.held_mut()
     }
 
     /// The batch; waits for the end of a helper's portion if need be.
-    pub fn recall(&mut self) -> &mut Batch {
-        self.lent.recall()
+    pub fn take_back(&mut self) -> &mut Batch {
+        self.shared.take_back()
     }
 
-    /// Lends the batch.
-    pub fn lend(&mut self) {
+    /// Hands the batch off to a helper, if there are any.
+    pub fn hand_off(&mut self) {
         let waited = &mut self.waited;
-        self.lent.lend(|_| *waited = 0);
+        self.shared.hand_off(|_| *waited = 0);
     }
 }

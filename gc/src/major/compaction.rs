@@ -1,7 +1,7 @@
 //! Marking and evacuation in one walk of the whole heap, while the guest stands still: compactions, and the repair of
 //! a lost log.
 //!
-//! An object in a block that is being emptied is copied to a ready block, as long as there are any; its old header
+//! An object in a block that is being evacuated is copied to a ready block, as long as there are any; its old header
 //! names the new place, and every slot that leads there is rewritten. Marks, grey objects and their overflow are those
 //! of `marker`.
 //!
@@ -24,7 +24,7 @@ use heapwood_gc_abi::{RawRef, TypeId};
 /// Blocks count by how much of them lives, in steps of a 64th.
 const STEPS: usize = 65;
 const STEP_BYTES: u32 = BLOCK_BYTES / 64;
-/// Most that may live in a block which is worth emptying, in steps.
+/// Most that may live in a block which is worth evacuating, in steps.
 const LIVE_STEPS_MAX: usize = 56;
 
 /// Blocks that should be ready for a compaction, where `live_bytes` are alive: as many as it fills.
@@ -34,7 +34,7 @@ pub fn blocks_wanted(spaces: &Spaces, live_bytes: u64, all: bool) -> u32 {
     2 + if all { used + used / 8 } else { used.min(live_blocks + live_blocks / 8) }
 }
 
-/// Picks the blocks that a compaction empties: the sparsest, as far as ready blocks carry, or `all`.
+/// Picks the blocks that a compaction evacuates: the sparsest, as far as ready blocks carry, or `all`.
 pub fn choose(spaces: &Spaces, all: bool) {
     let (memory, high) = (spaces.memory(), spaces.blocks_high());
     let step_of = |live_units: u16| ((live_units as u32 * 8 / STEP_BYTES) as usize).min(STEPS - 1);
@@ -56,7 +56,7 @@ pub fn choose(spaces: &Spaces, all: bool) {
     }
 }
 
-/// Of `counts` blocks by how much of them lives, how many are emptied.
+/// Of `counts` blocks by how much of them lives, how many are evacuated.
 fn blocks_to_take(spaces: &Spaces, counts: &[u64; STEPS], all: bool) -> [u64; STEPS] {
     // Ready blocks lose up to a sixteenth to objects that do not fit their rest.
     let mut room = spaces.old().blocks().ready_count() as u64 * (BLOCK_BYTES - BLOCK_BYTES / 16) as u64;
@@ -96,7 +96,7 @@ struct MoveTracer<'a> {
 }
 
 impl MoveTracer<'_> {
-    /// Marks what `reference` names, moves it if its block is being emptied, and returns where it lies now.
+    /// Marks what `reference` names, moves it if its block is being evacuated, and returns where it lies now.
     fn shade(&mut self, reference: RawRef) -> RawRef {
         if !is_old(reference) {
             return if is_young(reference) { self.shade_young(reference) } else { reference };

@@ -8,31 +8,32 @@
 //!    [`crate::Heap::shade`], frames below the watermark when they are uncovered.
 //! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
 //!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
-//!    With helper threads the marker is lent to one (`loan`), and slices hand over to it and mark only if it lags.
+//!    With helper threads the marker is handed off to one (`marker_hand_off`); slices then deliver to it what was
+//!    shaded, and mark only if it lags behind.
 //! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins (`sweeping`), with cells of
 //!    host values, weak cells and ephemerons; a helper sweeps blocks, too.
 //! 5. Between the end of its sweep and the next start there is no marking state at all.
 
-use super::loan::{Loan, inbox};
 use super::marker::Marker;
+use super::marker_hand_off::{SharedMarker, inbox};
 use super::pacing::Pacing;
 use super::root_visitors::{Roots, RootsAway};
 use super::shaded::Shaded;
 use crate::embedder::roots::{FrameScope, RootCursor, RootProvider, RootWork};
-use crate::evacuation::recorded::{Dropping, Recorded, Window};
+use crate::evacuation::incoming::{Dropping, IncomingSet, Window};
 use crate::helper::Helpers;
-use crate::helper::spans::Span;
+use crate::helper::spans::WorkSpan;
 use crate::raw::backing::BackingError;
 use crate::raw::cage::Cage;
 use crate::spaces::Spaces;
 use crate::telemetry::work::{Done, MarkWork};
 use crate::weak::Weak;
-use crate::weak::waiting::Waiting;
+use crate::weak::waiting::WaitingEphemerons;
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use std::sync::Arc;
 
 /// Fields between two looks at the clock.
-const PORTION_FIELDS: u64 = 500;
+const SLICE_PORTION_FIELDS: u64 = 500;
 /// Fields between two looks at the mark stack while the guest stands still.
 const STANDING_PORTION_FIELDS: u64 = 4_000;
 /// Fields that a slice marks at least where no helper does: some 20 us.
@@ -45,8 +46,8 @@ const STANDS_NS: u64 = 10_000_000;
 /// The marker, and the cycle's state between slices.
 #[derive(Debug)]
 pub struct Marking {
-    /// The marker, with the edges that it has noted and the ephemerons that wait in it.
-    loan: Loan,
+    /// The marker, with the edges that it has recorded and the ephemerons that wait in it.
+    marker: SharedMarker,
     is_on: bool,
     /// The provider has roots that were not visited.
     roots_left: bool,
@@ -79,7 +80,7 @@ impl Marking {
     pub fn new(cage: &mut Cage, helpers: Option<Arc<Helpers>>) -> Result<Marking, BackingError> {
         let marker = Marker::new(cage)?;
         Ok(Marking {
-            loan: Loan::new(marker, inbox(cage), helpers),
+            marker: SharedMarker::new(marker, inbox(cage), helpers),
             is_on: false,
             roots_left: false,
             shaded: Shaded::new(cage),
@@ -97,45 +98,45 @@ impl Marking {
         self.is_on
     }
 
-    /// The table in which ephemerons wait. The marker is at home, or comes home.
-    pub fn waiting_mut(&mut self) -> &mut Waiting {
-        self.loan.recall().waiting_mut()
+    /// The table in which ephemerons wait. Takes the marker back from a helper first if need be.
+    pub fn waiting_mut(&mut self) -> &mut WaitingEphemerons {
+        self.marker.take_back().waiting_mut()
     }
 
-    /// The marker's table of edges into blocks that are to be emptied. The marker is at home, or comes home.
-    pub fn recorded_mut(&mut self) -> &mut Recorded {
-        self.loan.recall().recorded_mut()
+    /// The marker's part of the incoming remembered set. Takes the marker back from a helper first if need be.
+    pub fn incoming_mut(&mut self) -> &mut IncomingSet {
+        self.marker.take_back().incoming_mut()
     }
 
-    /// Has the marker at home; waits for the end of a helper's portion if need be.
-    pub fn recall(&mut self) {
-        self.loan.recall();
+    /// Takes the marker back from a helper; waits for the end of its portion if need be.
+    pub fn take_back(&mut self) {
+        self.marker.take_back();
     }
 
-    /// Whether the marker is at home, or could be taken back without waiting.
-    pub fn fetch(&mut self) -> bool {
-        self.loan.fetch().is_some()
+    /// Whether the mutator holds the marker, or could take it back without waiting.
+    pub fn try_take_back(&mut self) -> bool {
+        self.marker.try_take_back().is_some()
     }
 
     /// CPU time of helpers that marked, in nanoseconds.
     pub fn helper_cpu_ns(&self) -> u64 {
-        self.loan.helper_cpu_ns()
+        self.marker.helper_cpu_ns()
     }
 
-    /// Whether helpers note when they mark.
+    /// Sets whether helpers record when they mark.
     pub fn watch(&self, watch: bool) {
-        self.loan.watch(watch);
+        self.marker.watch(watch);
     }
 
-    /// What helpers have noted; nothing if that would have to wait.
-    pub fn take_spans(&self, each: impl FnMut(Span)) {
-        self.loan.take_spans(each);
+    /// Passes on when helpers marked; does nothing if it would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(WorkSpan)) {
+        self.marker.take_spans(each);
     }
 
     /// Sets the most entries of the mark stack (tests).
     #[cfg(feature = "test-hooks")]
     pub fn limit_stack(&mut self, entries: usize) {
-        self.loan.recall().limit_stack(entries);
+        self.marker.take_back().limit_stack(entries);
     }
 
     /// Shaded references that wait for a slice (tests).
@@ -169,7 +170,7 @@ impl Marking {
             return;
         }
         // The marker copes with a stack that cannot grow.
-        let marker = self.loan.recall();
+        let marker = self.marker.take_back();
         marker.make_room(spaces, self.shaded.len());
         while let Some(entry) = self.shaded.entries_mut().pop() {
             marker.take_entry(entry);
@@ -183,7 +184,7 @@ impl Marking {
     /// Nothing is marked in the epoch that begins. Everything is swept.
     pub fn begin_epoch(&mut self, spaces: &mut Spaces, weak: &mut Weak) {
         spaces.old_mut().begin_epoch();
-        let marker = self.loan.recall();
+        let marker = self.marker.take_back();
         marker.begin(spaces.epoch());
         // Room for all ephemerons that the marking can meet.
         spaces.charge_side(weak.waiting_reserve(0));
@@ -202,25 +203,25 @@ impl Marking {
         self.roots_left = true;
         self.mark_ns = 0;
         (self.seen, self.helper_stands) = ((u64::MAX, 0), false);
-        self.helper_ns_before = self.loan.helper_cpu_ns();
+        self.helper_ns_before = self.marker.helper_cpu_ns();
         self.allocated_before = spaces.old().allocated_bytes();
-        let marker = self.loan.recall();
+        let marker = self.marker.take_back();
         let work = roots.begin_snapshot(marker);
         marker.set_blocks_high(spaces.blocks_high());
-        self.loan.lend_marker(spaces);
+        self.marker.hand_off_marker(spaces);
         work
     }
 
-    /// Whether nothing is left to be marked. The marker is at home.
+    /// Whether nothing is left to be marked. The mutator holds the marker.
     pub fn is_through(&mut self) -> bool {
         (!self.roots_left || active(Mutant::RootsLeftBehind))
             && self.shaded.is_empty()
-            && self.loan.recall().is_done()
-            && self.loan.is_inbox_empty()
+            && self.marker.take_back().is_done()
+            && self.marker.is_inbox_empty()
     }
 
-    /// A slice while the marker is at home: marks for about `fields`, or until it `is_late`. Roots that it shows keep
-    /// their blocks in `window` from being emptied.
+    /// A slice while the mutator holds the marker: marks for about `fields`, or until it `is_late`. Roots that it shows keep
+    /// their blocks in `window` from being evacuated.
     pub fn mark(
         &mut self,
         spaces: &mut Spaces,
@@ -230,14 +231,14 @@ impl Marking {
         roots: &mut dyn RootProvider,
     ) -> Done {
         let (memory, mut left) = (spaces.memory(), fields);
-        let before = *self.loan.recall().work();
+        let before = *self.marker.take_back().work();
         let (mut visited, mut handed_over) = (RootWork::default(), 0);
-        self.loan.recall().set_blocks_high(spaces.blocks_high());
+        self.marker.take_back().set_blocks_high(spaces.blocks_high());
         loop {
-            let portion = left.min(PORTION_FIELDS);
-            self.loan.recall().make_room(spaces, 2 * PORTION_FIELDS as usize);
-            let mut used = self.loan.empty_inbox(portion as usize);
-            let marker = self.loan.recall();
+            let portion = left.min(SLICE_PORTION_FIELDS);
+            self.marker.take_back().make_room(spaces, 2 * SLICE_PORTION_FIELDS as usize);
+            let mut used = self.marker.empty_inbox(portion as usize);
+            let marker = self.marker.take_back();
             used += marker.take_shaded(self.shaded.entries_mut(), (portion - used) as usize) as u64;
             handed_over += used;
             if self.roots_left && used < portion {
@@ -259,7 +260,7 @@ impl Marking {
                 break;
             }
         }
-        let mark = self.loan.recall().work().since(&before);
+        let mark = self.marker.take_back().work().since(&before);
         Done { mark, roots: visited.slots, frames: visited.frames, handed_over, ..Done::default() }
     }
 
@@ -269,18 +270,18 @@ impl Marking {
         if self.roots_left {
             let (memory, epoch) = (spaces.memory(), spaces.epoch());
             self.shaded.make_room_for_roots(spaces.cage_mut());
-            let mut visitor = RootsAway::new(memory, epoch, &mut self.loan, &mut self.shaded, PORTION_FIELDS);
+            let mut visitor = RootsAway::new(memory, epoch, &mut self.marker, &mut self.shaded, SLICE_PORTION_FIELDS);
             work = roots.snapshot(&mut Dropping::new(&mut visitor, memory, window));
             self.roots_left = work.more;
         }
-        let delivered = self.loan.deliver(spaces.cage_mut(), self.shaded.entries_mut());
+        let delivered = self.marker.deliver(spaces.cage_mut(), self.shaded.entries_mut());
         Done { roots: work.slots, handed_over: delivered, frames: work.frames, ..Done::default() }
     }
 
     /// A slice has ended, and the marking has not: a helper may have the marker, unless one stood still.
-    pub fn lend(&mut self, spaces: &mut Spaces) {
+    pub fn hand_off(&mut self, spaces: &mut Spaces) {
         if !self.helper_stands {
-            self.loan.lend_marker(spaces);
+            self.marker.hand_off_marker(spaces);
         }
     }
 
@@ -293,15 +294,15 @@ impl Marking {
     pub fn end(&mut self, spaces: &Spaces) -> Marked {
         self.is_on = false;
         Marked {
-            work: *self.loan.recall().work(),
+            work: *self.marker.take_back().work(),
             since_start: spaces.old().allocated_bytes() - self.allocated_before,
-            mark_ns: self.mark_ns + self.loan.helper_cpu_ns() - self.helper_ns_before,
+            mark_ns: self.mark_ns + self.marker.helper_cpu_ns() - self.helper_ns_before,
         }
     }
 
     /// Marks everything that is reachable, in a new epoch, while the guest stands still.
     pub fn mark_all(&mut self, spaces: &mut Spaces, roots: &mut dyn RootProvider) -> Done {
-        let marker = self.loan.recall();
+        let marker = self.marker.take_back();
         let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), marker);
         let others = roots.all(&mut RootCursor::default(), marker);
         marker.set_blocks_high(spaces.blocks_high());
@@ -318,7 +319,7 @@ impl Marking {
 
     /// The marker, for a walk that moves objects.
     pub fn marker_mut(&mut self) -> &mut Marker {
-        self.loan.recall()
+        self.marker.take_back()
     }
 }
 
@@ -326,20 +327,20 @@ impl Marking {
 impl Marking {
     /// Fields that the mutator should mark now. With a helper that keeps up, few.
     pub fn slice_fields(&mut self, pacing: &Pacing, allocated_bytes: u64) -> u64 {
-        let due = pacing.fields_due(self.loan.progress(), allocated_bytes);
-        let has_helpers = self.loan.has_helpers();
+        let due = pacing.fields_due(self.marker.progress(), allocated_bytes);
+        let has_helpers = self.marker.has_helpers();
         if has_helpers && due > 0 {
-            self.loan.ask_back();
+            self.marker.ask_back();
         }
-        due.clamp(if has_helpers { PORTION_FIELDS } else { SLICE_FIELDS_MIN }, SLICE_FIELDS_MAX)
+        due.clamp(if has_helpers { SLICE_PORTION_FIELDS } else { SLICE_FIELDS_MIN }, SLICE_FIELDS_MAX)
     }
 
     /// Of a marking that is far behind at `now_ns`: whether a helper has the marker and stands still, since the system
     /// has put it aside.
     pub fn is_helper_standing(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
-        let (progress, now_ns) = (self.loan.progress(), now_ns());
+        let (progress, now_ns) = (self.marker.progress(), now_ns());
         let (seen, since_ns) = self.seen;
-        if self.fetch() || progress != seen {
+        if self.try_take_back() || progress != seen {
             self.seen = (progress, now_ns);
             return false;
         }
@@ -349,7 +350,7 @@ impl Marking {
     /// Waits for the helper, and asks none again in this marking: without an end of it the heap would grow without
     /// bound.
     pub fn give_up_helpers(&mut self) {
-        self.loan.recall();
+        self.marker.take_back();
         self.helper_stands = true;
     }
 }

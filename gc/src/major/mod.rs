@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `marking` | the cycle: roots, slices, end; `shaded` is what the mutator adds, `root_visitors` show roots |
 //! | `marker` | what marks: shades and scans, with `grey` objects and `ephemerons` that wait |
-//! | `loan` | how it is lent to a helper |
+//! | `marker_hand_off` | how it is handed off to a helper |
 //! | `sweeping` | how far the sweep is, and a step of it; `batch` lists blocks for a helper |
 //! | `sweeper` | the sweep at the mutator's pace, or to the end |
 //! | `pacing` | when a marking starts, and how fast it goes |
@@ -12,8 +12,8 @@
 
 mod batch;
 pub mod compaction;
-mod loan;
 mod marker;
+mod marker_hand_off;
 pub mod marking;
 pub mod pacing;
 mod root_visitors;
@@ -24,4 +24,4 @@ pub mod sweeping;
 #[cfg(feature = "test-hooks")]
 pub use batch::BatchSizes;
 #[cfg(feature = "test-hooks")]
-pub use loan::HELPER_DELAY_MS;
+pub use marker_hand_off::HELPER_DELAY_MS;

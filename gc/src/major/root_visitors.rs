@@ -1,14 +1,14 @@
 //! Roots as a marking visits them, until a budget is used.
 
-use super::loan::Loan;
 use super::marker::Marker;
+use super::marker_hand_off::SharedMarker;
 use super::shaded::Shaded;
 use crate::embedder::roots::RootVisitor;
 use crate::raw::memory::Memory;
 use crate::raw::object::is_old;
 use heapwood_gc_abi::RawRef;
 
-/// Shows roots to a marker that is at home.
+/// Shows roots to a marker that the mutator holds.
 pub struct Roots<'a> {
     marker: &'a mut Marker,
     left: u64,
@@ -32,19 +32,25 @@ impl RootVisitor for Roots<'_> {
     }
 }
 
-/// Shades roots for a marker that is lent.
+/// Shades roots for a marker that is handed off.
 pub struct RootsAway<'a> {
     memory: Memory,
     epoch: u8,
-    loan: &'a mut Loan,
+    marker: &'a mut SharedMarker,
     shaded: &'a mut Shaded,
     left: u64,
 }
 
 impl<'a> RootsAway<'a> {
     /// At most about `slots`.
-    pub fn new(memory: Memory, epoch: u8, loan: &'a mut Loan, shaded: &'a mut Shaded, slots: u64) -> RootsAway<'a> {
-        RootsAway { memory, epoch, loan, shaded, left: slots }
+    pub fn new(
+        memory: Memory,
+        epoch: u8,
+        marker: &'a mut SharedMarker,
+        shaded: &'a mut Shaded,
+        slots: u64,
+    ) -> RootsAway<'a> {
+        RootsAway { memory, epoch, marker, shaded, left: slots }
     }
 }
 
@@ -55,8 +61,8 @@ impl RootVisitor for RootsAway<'_> {
         if is_old(reference)
             && let Some(entry) = self.shaded.add(self.memory, self.epoch, reference)
         {
-            // No room was made for so many: the marker comes home for them.
-            self.loan.recall().take_entry(entry);
+            // No room was made for so many: the marker is taken back for them.
+            self.marker.take_back().take_entry(entry);
         }
     }
 

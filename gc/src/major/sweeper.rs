@@ -1,8 +1,8 @@
 //! Sweeping as the mutator does it: in steps at its pace, with a helper or without, or to the end.
 //!
 //! 1. Where no helper is, blocks are swept until it is time to stop.
-//! 2. With a helper, what it found is merged, and the next blocks are listed and lent.
-//! 3. When all blocks are swept, those are that were chosen to be emptied (`evacuation`). What was found decides when
+//! 2. With a helper, what it found is merged, and the next blocks are listed and handed off.
+//! 3. When all blocks are swept, those are that were chosen to be evacuated (`evacuation`). What was found decides when
 //!    the next marking starts, how much free memory goes back to the system, and for how many blocks the next choice
 //!    is.
 
@@ -13,7 +13,7 @@ use crate::evacuation::Evacuation;
 use crate::raw::cage::BLOCK_BYTES;
 use crate::spaces::Spaces;
 use crate::telemetry::Telemetry;
-use crate::telemetry::stop::Stop;
+use crate::telemetry::pause::Pause;
 use crate::weak::Weak;
 
 /// Of a slice, or while the mutator waits: all of it, what is done between two looks at the clock, and the time after
@@ -25,12 +25,12 @@ const SWEEP_NS: u64 = 80_000;
 /// What a slice of sweeping is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// All blocks but those that were to be emptied are swept.
+    /// All blocks but those that were to be evacuated are swept.
     is_swept: bool,
     /// The next marking waits for it, or new memory would have to be faulted in.
     is_urgent: bool,
-    /// The batch was at home before.
-    was_home: bool,
+    /// The mutator had the batch before.
+    was_held: bool,
 }
 
 /// The mutator's sweep, with the parts that it needs.
@@ -89,7 +89,7 @@ impl<'a> Sweeper<'a> {
         if self.sweeping.has_listed() {
             let may_wait = may_wait && !self.sweeping.has_unlisted();
             let batches = self.sweeping.batches_mut();
-            let batch = if may_wait { Some(batches.recall()) } else { batches.fetch(true) };
+            let batch = if may_wait { Some(batches.take_back()) } else { batches.try_take_back(true) };
             if let Some(batch) = batch {
                 used += BLOCK_COST * batch.sweep_some((cost / BLOCK_COST) as usize) as u64;
                 used += self.merge_batch();
@@ -113,10 +113,10 @@ impl<'a> Sweeper<'a> {
         cost
     }
 
-    /// All others are swept: sweeps blocks that were chosen to be emptied, and no more are.
+    /// All others are swept: sweeps blocks that were chosen to be evacuated, and no more are.
     fn chosen(&mut self, cost: u64) -> u64 {
         if self.evacuation.is_moving() {
-            self.evacuation.call_off(self.spaces.memory(), self.marking.recorded_mut());
+            self.evacuation.call_off(self.spaces.memory(), self.marking.incoming_mut());
             self.telemetry.count_called_off();
         }
         let (swept, ended) = self.evacuation.sweep_blocks(self.spaces, (cost / BLOCK_COST) as usize);
@@ -155,73 +155,73 @@ impl Sweeper<'_> {
         let is_due = self.pacing.is_marking_due(self.spaces.old().allocated_bytes());
         let is_urgent =
             is_due || self.spaces.old().blocks().ready_count() < self.spaces.nursery().next_reserve_blocks();
-        let was_home = self.sweeping.batches_mut().is_home();
-        let is_away = !is_swept && self.sweeping.batches_mut().fetch(is_due).is_none();
+        let was_held = self.sweeping.batches_mut().is_held();
+        let is_away = !is_swept && self.sweeping.batches_mut().try_take_back(is_due).is_none();
         let is_idle = is_away && !(is_urgent && self.sweeping.has_unlisted());
-        (!is_idle).then_some(Plan { is_swept, is_urgent, was_home })
+        (!is_idle).then_some(Plan { is_swept, is_urgent, was_held })
     }
 
     /// A slice of sweeping, or of giving memory back. Returns for how many blocks that counts.
-    pub fn slice(&mut self, plan: Plan, stop: &Stop) -> u64 {
-        let is_lendable = {
+    pub fn slice(&mut self, plan: Plan, pause: &Pause) -> u64 {
+        let can_hand_off = {
             let batches = self.sweeping.batches_mut();
-            batches.is_home() && batches.lent().has_helpers()
+            batches.is_held() && batches.shared().has_helpers()
         };
-        let cost = match (plan.is_swept, is_lendable) {
+        let cost = match (plan.is_swept, can_hand_off) {
             (true, _) => self.tidy_up(plan.is_urgent),
-            (false, true) => self.with_helper(plan.was_home, stop),
-            (false, false) => self.portions(plan.is_urgent, stop),
+            (false, true) => self.with_helper(plan.was_held, pause),
+            (false, false) => self.portions(plan.is_urgent, pause),
         };
         cost.div_ceil(BLOCK_COST)
     }
 
-    fn is_late(&self, stop: &Stop) -> bool {
-        stop.has_taken(SWEEP_NS, self.telemetry.clock(false))
+    fn is_late(&self, pause: &Pause) -> bool {
+        pause.has_taken(SWEEP_NS, self.telemetry.clock(false))
     }
 
     /// Blocks are swept here until it is time to stop.
-    fn portions(&mut self, is_urgent: bool, stop: &Stop) -> u64 {
+    fn portions(&mut self, is_urgent: bool, pause: &Pause) -> u64 {
         let (most, mut used) = (SWEEP_COST * if is_urgent { 4 } else { 1 }, 0);
         while used < most && !self.sweeping.is_done() {
             let cost = self.here(PORTION_COST, false);
             used += cost;
-            if cost == 0 || self.is_late(stop) {
+            if cost == 0 || self.is_late(pause) {
                 break;
             }
         }
         used
     }
 
-    /// The batch is at home: what a helper found is merged, and the next blocks are listed and lent.
-    fn with_helper(&mut self, was_home: bool, stop: &Stop) -> u64 {
+    /// The mutator holds the batch: what a helper found is merged, and the next blocks are listed and handed off.
+    fn with_helper(&mut self, was_held: bool, pause: &Pause) -> u64 {
         let mut used = self.merge_batch();
-        if !was_home && self.sweeping.has_listed() {
+        if !was_held && self.sweeping.has_listed() {
             // No helper had time for it.
-            used += self.portions(false, stop);
+            used += self.portions(false, pause);
         }
         let end = used + SWEEP_COST;
         while used < end && self.sweeping.has_unlisted() {
             let cost = self.step(PORTION_COST, true);
             used += cost;
-            if cost < PORTION_COST || self.is_late(stop) {
+            if cost < PORTION_COST || self.is_late(pause) {
                 break;
             }
         }
-        if self.sweeping.batches_mut().is_worth_lending() {
-            self.sweeping.batches_mut().lend();
+        if self.sweeping.batches_mut().is_worth_handing_off() {
+            self.sweeping.batches_mut().hand_off();
         } else if !self.sweeping.has_unlisted() {
             used += self.here(SWEEP_COST, false);
         }
         used
     }
 
-    /// All blocks but those that were to be emptied are swept: what else there is to do, a step of it.
+    /// All blocks but those that were to be evacuated are swept: what else there is to do, a step of it.
     fn tidy_up(&mut self, is_urgent: bool) -> u64 {
         if !self.is_swept() {
             return self.chosen(SWEEP_COST * if is_urgent { 2 } else { 1 });
         }
         if self.evacuation.wants_tables() {
-            let (marker, reserved_bytes) = (self.marking.recorded_mut(), self.weak.waiting_reserve(0));
+            let (marker, reserved_bytes) = (self.marking.incoming_mut(), self.weak.waiting_reserve(0));
             self.evacuation.prepare_tables(self.spaces, marker, reserved_bytes);
             return SWEEP_COST;
         }

@@ -13,15 +13,15 @@
 use super::batch::BatchSizes;
 use super::batch::{Batch, Batches};
 use crate::helper::Helpers;
-use crate::helper::spans::Span;
-use crate::raw::block::{BlockState, COMPACTED, EMPTIED, LIVE_UNKNOWN};
+use crate::helper::spans::WorkSpan;
+use crate::raw::block::{BlockState, COMPACTED, EVACUATED, LIVE_UNKNOWN};
 use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::spaces::Spaces;
 use crate::spaces::blocks::block_start;
 use crate::spaces::marks::EPOCH_MASK;
 use crate::weak::Weak;
-use crate::weak::waiting::Waiting;
+use crate::weak::waiting::WaitingEphemerons;
 use heapwood_gc_abi::{Mutant, TypeId, active};
 use std::sync::Arc;
 
@@ -101,22 +101,22 @@ impl Sweeping {
 
     /// CPU time of helpers that swept, in nanoseconds.
     pub fn helper_cpu_ns(&self) -> u64 {
-        self.batches.lent().helper_cpu_ns()
+        self.batches.shared().helper_cpu_ns()
     }
 
-    /// Whether helpers note when they sweep.
+    /// Sets whether helpers record when they sweep.
     pub fn watch(&self, watch: bool) {
-        self.batches.lent().watch(watch);
+        self.batches.shared().watch(watch);
     }
 
-    /// What helpers have noted; nothing if that would have to wait.
-    pub fn take_spans(&self, each: impl FnMut(Span)) {
-        self.batches.lent().take_spans(each);
+    /// Passes on when helpers swept; does nothing if it would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(WorkSpan)) {
+        self.batches.shared().take_spans(each);
     }
 
-    /// Has the batch at home; waits for the end of a helper's portion if need be.
-    pub fn recall(&mut self) {
-        self.batches.recall();
+    /// Takes the batch back from a helper; waits for the end of its portion if need be.
+    pub fn take_back(&mut self) {
+        self.batches.take_back();
     }
 
     /// Sets the sizes of batches (tests).
@@ -125,10 +125,10 @@ impl Sweeping {
         self.batches.set_sizes(sizes);
     }
 
-    /// What was found in the batch, if it is at home, is the old space's now. Returns what that cost, and how many
+    /// Merges the batch into the old space, if the mutator holds it. Returns what that cost, and how many
     /// blocks a helper has swept.
     pub fn merge_batch(&mut self, spaces: &mut Spaces) -> (u64, u64) {
-        let Some(batch) = self.batches.home() else { return (0, 0) };
+        let Some(batch) = self.batches.held_mut() else { return (0, 0) };
         let merged = batch.merge(spaces.old_mut());
         self.listed_blocks -= merged.swept;
         (merged.swept as u64 * ENTRY_COST, merged.helped)
@@ -172,21 +172,21 @@ pub struct Step<'a> {
     sweeping: &'a mut Sweeping,
     spaces: &'a mut Spaces,
     weak: &'a mut Weak,
-    waiting: &'a mut Waiting,
-    /// Blocks of small objects are listed in the batch, if it is at home; else they are swept at once.
+    waiting: &'a mut WaitingEphemerons,
+    /// Blocks of small objects are listed in the batch, if the mutator holds it; else they are swept at once.
     lists: bool,
 }
 
 impl<'a> Step<'a> {
-    /// A step is about to be made. `lists`: blocks are listed for a helper, if the batch is at home.
+    /// A step is about to be made. `lists`: blocks are listed for a helper, if the mutator holds the batch.
     pub fn new(
         sweeping: &'a mut Sweeping,
         spaces: &'a mut Spaces,
         weak: &'a mut Weak,
-        waiting: &'a mut Waiting,
+        waiting: &'a mut WaitingEphemerons,
         lists: bool,
     ) -> Step<'a> {
-        let lists = lists && sweeping.batches.is_home();
+        let lists = lists && sweeping.batches.is_held();
         Step { sweeping, spaces, weak, waiting, lists }
     }
 
@@ -202,7 +202,7 @@ impl<'a> Step<'a> {
     }
 
     fn batch(&mut self) -> Option<&mut Batch> {
-        if self.lists { self.sweeping.batches.home() } else { None }
+        if self.lists { self.sweeping.batches.held_mut() } else { None }
     }
 
     /// Sweeps or lists the next block, or a part of it; returns what that cost.
@@ -218,7 +218,7 @@ impl<'a> Step<'a> {
                 self.sweeping.cursor += 1;
                 match entry.group() {
                     0 | COMPACTED => {}
-                    group if entry.marked_units() == 0 && group != EMPTIED => entry.set_group(0),
+                    group if entry.marked_units() == 0 && group != EVACUATED => entry.set_group(0),
                     // Left to `evacuation`.
                     _ => return ENTRY_COST,
                 }

@@ -14,7 +14,7 @@
 
 use super::Minor;
 use super::remembered::mark_object;
-use crate::evacuation::recorded::Noticed;
+use crate::evacuation::incoming::Recorder;
 use crate::raw::cage::OLD_START;
 use crate::raw::edges::{Edge, EdgeStack};
 use crate::raw::object::{ObjectReference, is_young};
@@ -51,8 +51,8 @@ impl Minor<'_> {
         memory.set_header(to, header & !AGED | if aged.is_some() { AGED } else { UNLOGGED });
         memory.forward(object, to);
         self.work.copied_objects += 1;
-        if aged.is_none() && self.recorded.is_on() {
-            self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
+        if aged.is_none() && self.incoming.is_on() {
+            self.incoming.record_object(memory, to, TypeId::of_header(header), Recorder::Promotion);
         }
         if descriptor.is_small() && self.edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs()) {
             return to.0;
@@ -81,12 +81,12 @@ impl Minor<'_> {
     /// Copies everything that is reached over edges.
     #[inline(always)]
     pub fn follow_edges<const AGE: bool>(&mut self) {
-        if self.recorded.is_on() { self.follow::<AGE, true>() } else { self.follow::<AGE, false>() }
+        if self.incoming.is_on() { self.follow::<AGE, true>() } else { self.follow::<AGE, false>() }
     }
 
-    /// NOTES: edges of what is promoted are noted.
+    /// RECORDS: edges of what is promoted are recorded.
     #[inline(never)]
-    fn follow<const AGE: bool, const NOTES: bool>(&mut self) {
+    fn follow<const AGE: bool, const RECORDS: bool>(&mut self) {
         let memory = self.memory;
         let (mut edges, mut to_space, mut promoted) = (std::mem::take(&mut self.edges), self.to, self.promoted);
         let (mut promoted_bytes, mut objects) = (0, 0);
@@ -124,8 +124,8 @@ impl Minor<'_> {
             memory.set_header(to, header & !AGED | state);
             memory.forward(object, to);
             memory.set_word(slot, to.0);
-            if NOTES && !ages {
-                self.recorded.note_object(memory, to, TypeId::of_header(header), Noticed::Promotion);
+            if RECORDS && !ages {
+                self.incoming.record_object(memory, to, TypeId::of_header(header), Recorder::Promotion);
             }
             let pushed = edges.push_young::<AGE>(memory, reference, to.0, descriptor.small_refs());
             debug_assert!(pushed);

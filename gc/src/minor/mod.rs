@@ -15,7 +15,7 @@ pub mod log;
 pub mod remembered;
 
 use crate::embedder::roots::{FrameScope, RootCursor, RootProvider, RootVisitor, RootWork};
-use crate::evacuation::recorded::{Dropping, Noticed, Recorded};
+use crate::evacuation::incoming::{Dropping, IncomingSet, Recorder};
 use crate::raw::edges::EdgeStack;
 use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_young};
@@ -38,8 +38,8 @@ pub struct Minor<'a> {
     memory: Memory,
     /// Where objects are promoted to.
     old: &'a mut OldSpace,
-    /// Edges into blocks that are to be emptied.
-    recorded: &'a mut Recorded,
+    /// Edges into blocks that are to be evacuated.
+    incoming: &'a mut IncomingSet,
     /// Everything is promoted, so all frames may settle.
     promotes_all: bool,
     remembered: &'a mut RememberedSet,
@@ -57,18 +57,18 @@ pub struct Minor<'a> {
 }
 
 impl<'a> Minor<'a> {
-    /// A minor is about to begin. `recorded` is the mutator's table of edges into blocks that are to be emptied.
+    /// A minor is about to begin. `incoming` is the mutator's table of edges into blocks that are to be evacuated.
     pub fn new(
         spaces: &'a mut Spaces,
         remembered: &'a mut RememberedSet,
-        recorded: &'a mut Recorded,
+        incoming: &'a mut IncomingSet,
         promotes_all: bool,
     ) -> Minor<'a> {
         let memory = spaces.memory();
         let Copying { old, to, stack, edges } = spaces.copying();
         let to = if promotes_all { to.without_room() } else { to };
         let (promoted, to_start, work) = (old.lend(), to.cursor(), MinorWork::default());
-        Minor { memory, old, recorded, promotes_all, remembered, stack, edges, promoted, to, to_start, work }
+        Minor { memory, old, incoming, promotes_all, remembered, stack, edges, promoted, to, to_start, work }
     }
 
     /// Runs all steps. Returns what was done, and up to where the survivor space is filled.
@@ -98,7 +98,7 @@ impl<'a> Minor<'a> {
         drops: bool,
         roots: impl FnOnce(&mut dyn RootVisitor) -> RootWork,
     ) -> RootWork {
-        let (memory, window) = (self.memory, self.recorded.window_of_roots());
+        let (memory, window) = (self.memory, self.incoming.window_of_roots());
         let mut visitor = Evacuate::<AGE>(self);
         let work = if drops && window.is_open() {
             roots(&mut Dropping::new(&mut visitor, memory, window))
@@ -123,8 +123,8 @@ impl<'a> Minor<'a> {
             match entry.chunk {
                 Some(chunk) => {
                     let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(self.memory.array_length(host));
-                    if self.recorded.is_on() {
-                        self.recorded.note_elements(self.memory, host, chunk * CHUNK_REFS, end, Noticed::Log);
+                    if self.incoming.is_on() {
+                        self.incoming.record_elements(self.memory, host, chunk * CHUNK_REFS, end, Recorder::Log);
                     }
                     let end = end - active(Mutant::ChunkLoggedShort) as u32;
                     self.memory.each_element_slot(host, chunk * CHUNK_REFS, end, |slot| {
@@ -136,8 +136,8 @@ impl<'a> Minor<'a> {
                     let header = self.memory.header(host);
                     self.memory.set_header(host, header | UNLOGGED);
                     let (memory, id) = (self.memory, TypeId::of_header(header));
-                    if self.recorded.is_on() {
-                        self.recorded.note_object(memory, host, id, Noticed::Log);
+                    if self.incoming.is_on() {
+                        self.incoming.record_object(memory, host, id, Recorder::Log);
                     }
                     memory.each_slot(host, id, memory.descriptor(id), |slot| {
                         self.copy_from_slot::<false>(slot, false);

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering::Re
 /// For [`Block::live_units`]: objects were added since a sweep counted.
 pub const LIVE_UNKNOWN: u16 = u16::MAX;
 
-/// For [`Block::group`]: the compaction under way empties the block.
+/// For [`Block::group`]: the compaction under way evacuates the block.
 pub const COMPACTED: u8 = u8::MAX;
 
-/// For [`Block::group`]: the block was emptied, as far as its objects can move, and waits to be swept.
-pub const EMPTIED: u8 = u8::MAX - 1;
+/// For [`Block::group`]: the block was evacuated, as far as its objects can move, and waits to be swept.
+pub const EVACUATED: u8 = u8::MAX - 1;
 
 /// What a block of the old area is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -83,7 +83,7 @@ impl Block<'_> {
         self.0.epoch.store(epoch, Relaxed);
     }
 
-    /// The group of blocks that this one is to be emptied with, or [`COMPACTED`] or [`EMPTIED`]; 0: it is not. A helper
+    /// The group of blocks that this one is to be evacuated with, or [`COMPACTED`] or [`EVACUATED`]; 0: it is not. A helper
     /// that marks may ask.
     #[inline(always)]
     pub fn group(self) -> u8 {

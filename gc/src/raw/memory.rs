@@ -98,14 +98,14 @@ impl Memory {
     }
 
     #[inline(always)]
-    fn value_at<T: Plain>(&self, offset: u64) -> Place<'_> {
+    fn value_at<T: Plain>(&self, offset: u64) -> CagePlace<'_> {
         let align_bits = size_of::<T>().min(4).trailing_zeros();
         // A low bit that is set becomes a high one.
         if offset.rotate_right(align_bits) > (REACH_BYTES - 1) >> align_bits {
             misplaced(offset);
         }
         // SAFETY: M1: the value begins in the reach, and the guard behind is larger than any value.
-        Place(unsafe { self.base.add(offset as usize) }, std::marker::PhantomData)
+        CagePlace(unsafe { self.base.add(offset as usize) }, std::marker::PhantomData)
     }
 
     /// The address of `bytes` from `offset` on, which lie in the cage.
@@ -369,27 +369,27 @@ fn prefetch(at: *const u8) {
 
 /// The place of a value that lies in the cage and is aligned to its size or to 4 bytes.
 #[derive(Clone, Copy)]
-pub struct Place<'m>(*mut u8, std::marker::PhantomData<&'m AtomicU32>);
+pub struct CagePlace<'m>(*mut u8, std::marker::PhantomData<&'m AtomicU32>);
 
 /// Integers that are read and written by atomic accesses of at most a word.
 pub trait Plain: Copy + Sized {
     /// Reads one.
-    fn load(place: Place<'_>) -> Self;
+    fn load(place: CagePlace<'_>) -> Self;
     /// Writes one.
-    fn store(self, place: Place<'_>);
+    fn store(self, place: CagePlace<'_>);
 }
 
 macro_rules! plain {
     ($($int:ty, $atomic:ty;)*) => {$(
         impl Plain for $int {
             #[inline(always)]
-            fn load(place: Place<'_>) -> $int {
+            fn load(place: CagePlace<'_>) -> $int {
                 // SAFETY: a place of this size, and aligned to it.
                 unsafe { <$atomic>::from_ptr(place.0.cast()) }.load(Relaxed)
             }
 
             #[inline(always)]
-            fn store(self, place: Place<'_>) {
+            fn store(self, place: CagePlace<'_>) {
                 // SAFETY: a place of this size, and aligned to it.
                 unsafe { <$atomic>::from_ptr(place.0.cast()) }.store(self, Release)
             }
@@ -405,29 +405,29 @@ plain! {
 
 impl Plain for u64 {
     #[inline(always)]
-    fn load(place: Place<'_>) -> u64 {
-        let high = Place(place.0.wrapping_add(4), place.1);
+    fn load(place: CagePlace<'_>) -> u64 {
+        let high = CagePlace(place.0.wrapping_add(4), place.1);
         <u32 as Plain>::load(place) as u64 | (<u32 as Plain>::load(high) as u64) << 32
     }
 
     #[inline(always)]
-    fn store(self, place: Place<'_>) {
+    fn store(self, place: CagePlace<'_>) {
         (self as u32).store(place);
-        ((self >> 32) as u32).store(Place(place.0.wrapping_add(4), place.1));
+        ((self >> 32) as u32).store(CagePlace(place.0.wrapping_add(4), place.1));
     }
 }
 
 impl Plain for u128 {
     #[inline(always)]
-    fn load(place: Place<'_>) -> u128 {
-        let high = Place(place.0.wrapping_add(8), place.1);
+    fn load(place: CagePlace<'_>) -> u128 {
+        let high = CagePlace(place.0.wrapping_add(8), place.1);
         <u64 as Plain>::load(place) as u128 | (<u64 as Plain>::load(high) as u128) << 64
     }
 
     #[inline(always)]
-    fn store(self, place: Place<'_>) {
+    fn store(self, place: CagePlace<'_>) {
         (self as u64).store(place);
-        ((self >> 64) as u64).store(Place(place.0.wrapping_add(8), place.1));
+        ((self >> 64) as u64).store(CagePlace(place.0.wrapping_add(8), place.1));
     }
 }
 

@@ -47,7 +47,7 @@
 //! **T2 Batch.** A thread that sweeps a batch beside the mutator owns, of the listed blocks, mark bytes, table entries
 //! but for the state, and what is dead; nobody else touches them until the batch is merged. Of what is alive there it
 //! reads headers and lengths as under T1: types and lengths never change. Blocks come and go with the lock of
-//! `lending`.
+//! `hand_off`.
 //!
 //! # Order
 //!
@@ -58,7 +58,7 @@
 //! and epoch.
 //! **O2 Marks** are relaxed: a mark says nothing about other memory. Two sides that find an object unmarked both mark
 //! it, with the same byte, and scan it twice; only WAITING is set by compare and exchange (`ephemerons`).
-//! **O3 Entries of blocks** are relaxed: O1 orders the epoch, the lock of `lending` the rest. A group that is dropped
+//! **O3 Entries of blocks** are relaxed: O1 orders the epoch, the lock of `hand_off` the rest. A group that is dropped
 //! late is an edge too many in a list.
 //! **O4 Hot words and chunk states** are relaxed: one thread has them at a time (M3), and changes with the store, by
 //! what its owner uses to hand it over.

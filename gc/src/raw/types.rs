@@ -53,7 +53,7 @@ impl TypeInfo<'_> {
         self.0.elem_shift.load(Relaxed) & 15
     }
 
-    /// It has a fixed size of at most [`heapwood_gc_abi::descriptor::SMALL_BYTES_MAX`] and is no ephemeron.
+    /// It has a fixed size of at most [`heapwood_gc_abi::descriptor::SMALL_OBJECT_BYTES_MAX`] and is no ephemeron.
     #[inline(always)]
     pub fn is_small(self) -> bool {
         self.0.is_small.load(Relaxed) != 0

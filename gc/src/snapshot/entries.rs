@@ -12,9 +12,9 @@ use std::collections::HashMap;
 /// The end of a chain.
 const END: u32 = u32::MAX;
 
-/// Ephemerons that wait.
+/// Ephemerons whose keys the search has not reached yet.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct UnreachedKeys {
     /// The first place in `chain` for each key.
     heads: HashMap<RawRef, u32>,
     /// An ephemeron and the next place.
@@ -25,7 +25,7 @@ pub(super) struct Waiting {
     refused: Option<NoGraphMemory>,
 }
 
-impl Waiting {
+impl UnreachedKeys {
     /// `ephemeron` waits on `key`.
     pub fn wait(&mut self, key: RawRef, ephemeron: RawRef) {
         if let Err(refused) = self.make_room() {

@@ -18,7 +18,7 @@ mod entries;
 use crate::heap::Heap;
 use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, is_old, is_young};
-use entries::{Entries, Waiting};
+use entries::{Entries, UnreachedKeys};
 use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_REFERENT_OFFSET};
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
 use std::ops::Range;
@@ -82,7 +82,7 @@ pub struct HeapGraph<'h> {
     stack: Vec<RawRef>,
     overflowed: bool,
     has_ephemerons: bool,
-    waiting: Waiting,
+    waiting: UnreachedKeys,
     entries: Entries,
     objects: u64,
     references: u64,
@@ -120,7 +120,7 @@ impl Heap {
             stack,
             overflowed: false,
             has_ephemerons: false,
-            waiting: Waiting::default(),
+            waiting: UnreachedKeys::default(),
             entries: Entries::default(),
             objects: 0,
             references: 0,

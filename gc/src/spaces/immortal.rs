@@ -58,7 +58,7 @@ impl Immortal {
     }
 
     /// Remembers an object for the verifier.
-    pub fn note_object(&mut self, object: u32) {
+    pub fn record_object(&mut self, object: u32) {
         self.objects.push(object);
     }
 

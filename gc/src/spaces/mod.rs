@@ -26,7 +26,7 @@ use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::raw::side::{LentStack, SideVec};
 use crate::raw::types::TypeInfo;
-use crate::telemetry::stop::Usage;
+use crate::telemetry::pause::Usage;
 use blocks::{Blocks, block_start};
 use charge::Charge;
 use heapwood_gc_abi::TypeId;
@@ -239,7 +239,7 @@ impl Spaces {
 
     /// Remembers an immortal object for the verifier.
     pub fn note_immortal(&mut self, object: u32) {
-        self.immortal.note_object(object);
+        self.immortal.record_object(object);
     }
 
     /// Takes a run of blocks for a large object of `bytes`; its memory reads as zero. Returns the first block.

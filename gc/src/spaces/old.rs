@@ -14,7 +14,7 @@ use crate::raw::object::ObjectReference;
 /// Smallest hole that is used again.
 pub const HOLE_BYTES_MIN: u32 = 256;
 /// Objects above this take an overflow block rather than skip a hole.
-const SMALL_BYTES_MAX: u32 = 512;
+const HOLE_FILLER_BYTES_MAX: u32 = 512;
 
 /// A free range, in references.
 #[derive(Clone, Copy, Debug, Default)]
@@ -188,7 +188,7 @@ impl OldSpace {
     #[cold]
     #[inline(never)]
     fn allocate_slow(&mut self, bytes: u32) -> Option<ObjectReference> {
-        if bytes > SMALL_BYTES_MAX {
+        if bytes > HOLE_FILLER_BYTES_MAX {
             if let Some(start) = self.overflow.take(bytes) {
                 return Some(ObjectReference(start));
             }

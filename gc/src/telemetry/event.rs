@@ -1,4 +1,4 @@
-//! What the heap tells about itself: one event for each stop, and when its helpers worked.
+//! What the heap tells about itself: one event for each pause, and when its helpers worked.
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -71,18 +71,18 @@ impl GcCause {
     }
 }
 
-/// One stop. Bytes unless the name says otherwise; 0 where meaningless.
+/// One pause. Bytes unless the name says otherwise; 0 where meaningless.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GcEvent {
-    /// End of the stop, in microseconds since the heap was made.
+    /// End of the pause, in microseconds since the heap was made.
     pub t_us: f64,
     /// What happened.
     pub kind: GcEventKind,
     /// Why.
     pub cause: GcCause,
-    /// Length of the stop in microseconds.
+    /// Length of the pause in microseconds.
     pub pause_us: f64,
-    /// CPU time of the stop in microseconds (0 unless somebody listens).
+    /// CPU time of the pause in microseconds (0 unless somebody listens).
     pub cpu_us: f64,
     /// Bytes of the nursery in use before.
     pub young_before: u64,

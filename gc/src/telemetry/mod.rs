@@ -1,26 +1,26 @@
 //! What the heap tells about itself: numbers, events and samples.
 //!
-//! 1. A stop of the guest begins with [`Telemetry::stop`] and ends with [`Telemetry::end`], which counts it. If
+//! 1. A pause of the guest begins with [`Telemetry::pause`] and ends with [`Telemetry::end`], which counts it. If
 //!    somebody listens, an event is made of it.
 //! 2. A listener that panics is not called again. Its panic waits for the end of the operation under way.
 //! 3. What parts did is counted in the units of [`work`].
 
 pub mod clock;
 pub mod event;
+pub mod pause;
 pub mod sampling;
 pub mod stats;
-pub mod stop;
 pub mod work;
 
-use crate::helper::spans::Span;
+use crate::helper::spans::WorkSpan;
 use clock::{Birth, Clock};
 use event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};
+use pause::{EndedPause, Pause, Usage};
 use sampling::Sampler;
 use stats::HeapStats;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
-use stop::{Stop, Stopped, Usage};
 use work::{Done, MarkWork, MinorWork, RelocationWork};
 
 /// Receives events (see [`crate::Heap::set_listener`]). If it panics it is not called again, and its panic goes on when
@@ -85,19 +85,19 @@ impl Telemetry {
     }
 }
 
-/// Stops and listeners.
+/// Pauses and listeners.
 impl Telemetry {
-    /// A stop begins.
-    pub fn stop(&self, before: Usage) -> Stop {
+    /// A pause begins.
+    pub fn pause(&self, before: Usage) -> Pause {
         // A minor of almost nothing should cost almost nothing.
         let with_cpu = self.is_watched || before.young_bytes >= COPY_SAMPLE_BYTES_MIN;
-        Stop::new(self.clock(with_cpu), before)
+        Pause::new(self.clock(with_cpu), before)
     }
 
-    /// Ends a stop, and counts its length.
-    pub fn end(&mut self, kind: GcEventKind, cause: GcCause, stop: Stop, done: Done) -> Stopped {
-        let stopped = Stopped::new(kind, cause, stop, done, self.clock(stop.has_cpu_time()));
-        let (stats, pause_ns) = (&mut self.stats, stopped.pause_ns());
+    /// Ends a pause, and counts its length.
+    pub fn end(&mut self, kind: GcEventKind, cause: GcCause, pause: Pause, done: Done) -> EndedPause {
+        let ended = EndedPause::new(kind, cause, pause, done, self.clock(pause.has_cpu_time()));
+        let (stats, pause_ns) = (&mut self.stats, ended.pause_ns());
         match kind {
             GcEventKind::Minor => {
                 stats.minors += 1;
@@ -107,10 +107,10 @@ impl Telemetry {
             GcEventKind::Stall => stats.stall_pauses.add(pause_ns),
             GcEventKind::MarkStart | GcEventKind::MarkEnd | GcEventKind::Slice | GcEventKind::Evacuate => {
                 stats.slice_pauses.add(pause_ns);
-                stats.slice_fields_max = stats.slice_fields_max.max(stopped.fields());
+                stats.slice_fields_max = stats.slice_fields_max.max(ended.fields());
             }
         }
-        stopped
+        ended
     }
 
     /// Sets who receives the events.
@@ -140,7 +140,7 @@ impl Telemetry {
 
     /// Tells who listens when helpers worked: `spans` passes on what they have noted. False if there is nobody to tell
     /// any more, since that has panicked.
-    pub fn tell_helpers(&mut self, spans: impl FnOnce(&mut dyn FnMut(HelperTask, Span))) -> bool {
+    pub fn tell_helpers(&mut self, spans: impl FnOnce(&mut dyn FnMut(HelperTask, WorkSpan))) -> bool {
         let Some(mut listener) = self.helper_listener.take() else { return true };
         let birth = self.birth;
         let told = catch_unwind(AssertUnwindSafe(|| {
@@ -249,7 +249,7 @@ impl Telemetry {
         self.stats.evacuation_entries_max = entries_max;
     }
 
-    /// Sparse blocks were emptied in a stop.
+    /// Sparse blocks were evacuated in a pause.
     pub fn count_evacuation(&mut self, evacuated: &RelocationWork) {
         let stats = &mut self.stats;
         stats.evacuations += 1;
@@ -259,7 +259,7 @@ impl Telemetry {
         stats.evacuation_words_max = stats.evacuation_words_max.max(evacuated.words);
     }
 
-    /// Blocks that were chosen are not emptied.
+    /// Blocks that were chosen are not evacuated.
     pub fn count_called_off(&mut self) {
         self.stats.evacuations_called_off += 1;
     }

@@ -121,13 +121,13 @@ pub struct HeapStats {
     pub held_ephemerons: u64,
     /// Bytes moved by compactions.
     pub moved_bytes: u64,
-    /// Stops in which sparse blocks were emptied.
+    /// Pauses in which sparse blocks were evacuated.
     pub evacuations: u64,
-    /// Blocks that were emptied in them.
+    /// Blocks that were evacuated in them.
     pub evacuated_blocks: u64,
     /// Bytes that were moved out of these blocks.
     pub evacuated_bytes: u64,
-    /// Times that blocks were chosen to be emptied, and not all of them were since something more urgent came.
+    /// Times that blocks were chosen to be evacuated, and not all of them were since something more urgent came.
     pub evacuations_called_off: u64,
     /// CPU time of helper threads for this heap, in nanoseconds.
     pub helper_cpu_ns: u64,

@@ -1,4 +1,4 @@
-//! Units of work, which do not depend on the machine: what the parts of a stop count, and what tests bound.
+//! Units of work, which do not depend on the machine: what the parts of a pause count, and what tests bound.
 
 use crate::raw::cage::BLOCK_BYTES;
 
@@ -54,10 +54,10 @@ impl MarkWork {
     }
 }
 
-/// What emptying sparse blocks did.
+/// What evacuation of sparse blocks did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelocationWork {
-    /// Blocks emptied, at least in part.
+    /// Blocks evacuated, at least in part.
     pub blocks: u64,
     /// Objects moved.
     pub objects: u64,
@@ -65,7 +65,7 @@ pub struct RelocationWork {
     pub moved_bytes: u64,
     /// Bytes of objects that stay.
     pub kept_bytes: u64,
-    /// Words looked at: noted ones, and those of the copies.
+    /// Words looked at: recorded ones, and those of the copies.
     pub words: u64,
 }
 
@@ -76,7 +76,7 @@ impl RelocationWork {
     }
 }
 
-/// What a stop did.
+/// What a pause did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Done {
     /// A minor, or the promotion before a marking.

@@ -15,7 +15,7 @@ use crate::raw::object::ObjectReference;
 use cell_list::is_dead;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, active};
 use host_cells::HostCells;
-use waiting::Waiting;
+use waiting::WaitingEphemerons;
 use weak_cells::WeakCells;
 
 /// The cells that name things weakly.
@@ -62,7 +62,7 @@ impl Weak {
 
     /// What the table in which ephemerons wait will need beyond what it has, if there are `more` ephemerons, in bytes.
     pub fn waiting_reserve(&self, more: usize) -> u64 {
-        Waiting::bytes_for(self.cells.ephemerons() + more).saturating_sub(self.waiting_bytes)
+        WaitingEphemerons::bytes_for(self.cells.ephemerons() + more).saturating_sub(self.waiting_bytes)
     }
 
     /// The table in which ephemerons wait has `bytes` now.

@@ -15,19 +15,19 @@ use heapwood_gc_abi::RawRef;
 /// Most entries: twice the most ephemerons.
 const SLOTS_MAX: usize = 2 * EPHEMERONS_MAX;
 
-/// The table. An entry holds a key in its low half, the first ephemeron in its high half, or is 0.
+/// The table. An entry is 0, or holds a key in its low half and the first ephemeron that waits for it in its high half.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct WaitingEphemerons {
     slots: SideVec<u64>,
     used: usize,
     /// The sweep has emptied the slots below this one.
     emptied: usize,
 }
 
-impl Waiting {
+impl WaitingEphemerons {
     /// An empty table. Costs address space only.
-    pub fn new(cage: &mut Cage) -> Waiting {
-        Waiting { slots: SideVec::new(cage, SLOTS_MAX), used: 0, emptied: 0 }
+    pub fn new(cage: &mut Cage) -> WaitingEphemerons {
+        WaitingEphemerons { slots: SideVec::new(cage, SLOTS_MAX), used: 0, emptied: 0 }
     }
 
     /// Bytes of a table for so many ephemerons.

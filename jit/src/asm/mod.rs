@@ -11,7 +11,7 @@ mod vex;
 
 pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
-pub(crate) use vex::{Source, Vex};
+pub(crate) use vex::{Vex, VexSource};
 
 use crate::budget::list_bytes;
 use dynasmrt::components::{LabelRegistry, PatchLoc, RelocRegistry};
@@ -48,7 +48,7 @@ const SECTIONS: usize = 3;
 
 /// A code offset before the sections have their final places: the upper bits are the section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Position(u32);
+pub(crate) struct CodePosition(u32);
 
 const SECTION_SHIFT: u32 = 30;
 const OFFSET_MASK: u32 = (1 << SECTION_SHIFT) - 1;
@@ -125,10 +125,10 @@ impl Assembler {
         label
     }
 
-    pub(crate) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> CodePosition {
         let offset = self.code.len();
         assert!(offset < OFFSET_MASK as usize, "{offset} bytes of code in a section of one function");
-        Position(offset.narrow::<u32>() | (self.section as u32) << SECTION_SHIFT)
+        CodePosition(offset.narrow::<u32>() | (self.section as u32) << SECTION_SHIFT)
     }
 
     /// Goes on in another section; returns where it was.
@@ -147,7 +147,7 @@ impl Assembler {
     }
 
     /// Overwrites the 32-bit field at a position.
-    pub(crate) fn patch_u32(&mut self, at: Position, value: u32) {
+    pub(crate) fn patch_u32(&mut self, at: CodePosition, value: u32) {
         let section = (at.0 >> SECTION_SHIFT) as usize;
         let code = if section == self.section as usize { &mut self.code } else { &mut self.parked[section] };
         let at = (at.0 & OFFSET_MASK) as usize;
@@ -156,7 +156,7 @@ impl Assembler {
 
     /// The 8-bit distance from the end of a 2-byte jump written here to a label already bound near by.
     fn short_distance(&self, label: Label) -> Option<u8> {
-        let target = Position::from(self.labels.resolve_dynamic(label.0).ok()?).0;
+        let target = CodePosition::from(self.labels.resolve_dynamic(label.0).ok()?).0;
         let end = self.position().0 + 2;
         let same_section = (target ^ end) & !OFFSET_MASK == 0;
         let distance = i8::try_from(target.wrapping_sub(end).cast_signed()).ok();
@@ -170,14 +170,14 @@ impl Assembler {
     }
 
     /// An entry of the jump table that starts at `base`.
-    pub(crate) fn table_entry(&mut self, base: Position, label: Label) {
+    pub(crate) fn table_entry(&mut self, base: CodePosition, label: Label) {
         self.code.extend_from_slice(&[0; 4]);
         let from = self.position();
         self.refer(label, from, (from.0 - base.0).narrow(), 4);
     }
 
     /// The field that lies `field_offset` bytes before `from` receives the distance from there to `label`, and `more`.
-    fn refer(&mut self, label: Label, from: Position, more: isize, field_offset: u8) {
+    fn refer(&mut self, label: Label, from: CodePosition, more: isize, field_offset: u8) {
         let distance = X64Relocation::from_size(RelocationKind::Relative, RelocationSize::DWord);
         self.references.add_dynamic(label.0, PatchLoc::new(from.into(), more, field_offset, 0, distance));
         self.reference_count += 1;
@@ -254,7 +254,7 @@ impl Assembler {
 
     /// Writes the distances to labels.
     fn resolve(&mut self, mut code: Vec<u8>, starts: Starts) -> Vec<u8> {
-        let place = |at: AssemblyOffset| AssemblyOffset(Position::from(at).resolve(starts) as usize);
+        let place = |at: AssemblyOffset| AssemblyOffset(CodePosition::from(at).resolve(starts) as usize);
         for (mut reference, label) in self.references.take_dynamics() {
             let target = self.labels.resolve_dynamic(label).expect("a label that is jumped to is bound");
             reference.location = place(reference.location);
@@ -264,31 +264,31 @@ impl Assembler {
     }
 }
 
-impl From<Position> for AssemblyOffset {
-    fn from(position: Position) -> AssemblyOffset {
+impl From<CodePosition> for AssemblyOffset {
+    fn from(position: CodePosition) -> AssemblyOffset {
         AssemblyOffset(position.0 as usize)
     }
 }
 
-impl From<AssemblyOffset> for Position {
-    fn from(offset: AssemblyOffset) -> Position {
-        Position(offset.0.narrow())
+impl From<AssemblyOffset> for CodePosition {
+    fn from(offset: AssemblyOffset) -> CodePosition {
+        CodePosition(offset.0.narrow())
     }
 }
 
-impl Position {
+impl CodePosition {
     /// The final offset.
     pub(crate) fn resolve(self, starts: Starts) -> u32 {
         (self.0 & OFFSET_MASK) + starts.0[(self.0 >> SECTION_SHIFT) as usize]
     }
 
     /// Bytes further on in the same section.
-    fn plus(self, bytes: u32) -> Position {
-        Position(self.0 + bytes)
+    fn plus(self, bytes: u32) -> CodePosition {
+        CodePosition(self.0 + bytes)
     }
 
     /// Bytes further back in the same section.
-    pub(crate) fn minus(self, bytes: u32) -> Position {
-        Position(self.0 - bytes)
+    pub(crate) fn minus(self, bytes: u32) -> CodePosition {
+        CodePosition(self.0 - bytes)
     }
 }

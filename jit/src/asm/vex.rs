@@ -9,7 +9,7 @@ use crate::abi::{Gpr, Xmm};
 
 /// The last operand of a vector instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Source {
+pub(crate) enum VexSource {
     Xmm(Xmm),
     Gpr(Gpr),
     Mem(Mem),
@@ -17,37 +17,37 @@ pub(crate) enum Source {
     Label(Label),
 }
 
-impl From<Xmm> for Source {
-    fn from(xmm: Xmm) -> Source {
-        Source::Xmm(xmm)
+impl From<Xmm> for VexSource {
+    fn from(xmm: Xmm) -> VexSource {
+        VexSource::Xmm(xmm)
     }
 }
 
-impl From<Gpr> for Source {
-    fn from(gpr: Gpr) -> Source {
-        Source::Gpr(gpr)
+impl From<Gpr> for VexSource {
+    fn from(gpr: Gpr) -> VexSource {
+        VexSource::Gpr(gpr)
     }
 }
 
-impl From<Mem> for Source {
-    fn from(mem: Mem) -> Source {
-        Source::Mem(mem)
+impl From<Mem> for VexSource {
+    fn from(mem: Mem) -> VexSource {
+        VexSource::Mem(mem)
     }
 }
 
-impl From<Label> for Source {
-    fn from(label: Label) -> Source {
-        Source::Label(label)
+impl From<Label> for VexSource {
+    fn from(label: Label) -> VexSource {
+        VexSource::Label(label)
     }
 }
 
-impl Source {
+impl VexSource {
     fn rm(self) -> Rm {
         match self {
-            Source::Xmm(xmm) => Rm::Reg(xmm.0),
-            Source::Gpr(gpr) => Rm::Reg(gpr.0),
-            Source::Mem(mem) => Rm::Mem(mem),
-            Source::Label(label) => Rm::Label(label),
+            VexSource::Xmm(xmm) => Rm::Reg(xmm.0),
+            VexSource::Gpr(gpr) => Rm::Reg(gpr.0),
+            VexSource::Mem(mem) => Rm::Mem(mem),
+            VexSource::Label(label) => Rm::Label(label),
         }
     }
 }
@@ -198,43 +198,43 @@ vex_table! {
 
 impl Assembler {
     /// `op dst, a, b`.
-    pub(crate) fn rvm(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<Source>) {
+    pub(crate) fn rvm(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<VexSource>) {
         debug_assert!(matches!(op.form, Form::Rvm | Form::RvLoad));
         self.vex(op, dst.0, a.0, b.into(), None);
     }
 
     /// `op dst, a, b, imm`.
-    pub(crate) fn rvmi(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<Source>, imm: u8) {
+    pub(crate) fn rvmi(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<VexSource>, imm: u8) {
         debug_assert!(matches!(op.form, Form::Rvmi | Form::RvmiGpr));
         self.vex(op, dst.0, a.0, b.into(), Some(imm));
     }
 
     /// `op dst, a, b, mask`.
-    pub(crate) fn rvmr(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<Source>, mask: Xmm) {
+    pub(crate) fn rvmr(&mut self, op: Vex, dst: Xmm, a: Xmm, b: impl Into<VexSource>, mask: Xmm) {
         debug_assert_eq!(op.form, Form::Rvmr);
         self.vex(op, dst.0, a.0, b.into(), Some(mask.0 << 4));
     }
 
     /// `op dst, src`.
-    pub(crate) fn rm(&mut self, op: Vex, dst: Xmm, src: impl Into<Source>) {
+    pub(crate) fn rm(&mut self, op: Vex, dst: Xmm, src: impl Into<VexSource>) {
         debug_assert!(matches!(op.form, Form::Rm | Form::RmGpr | Form::Load));
         self.vex(op, dst.0, 0, src.into(), None);
     }
 
     /// `op dst, src, imm`.
-    pub(crate) fn rmi(&mut self, op: Vex, dst: Xmm, src: impl Into<Source>, imm: u8) {
+    pub(crate) fn rmi(&mut self, op: Vex, dst: Xmm, src: impl Into<VexSource>, imm: u8) {
         debug_assert_eq!(op.form, Form::Rmi);
         self.vex(op, dst.0, 0, src.into(), Some(imm));
     }
 
     /// `op dst, src` from a vector register to a general one or to memory.
-    pub(crate) fn mr(&mut self, op: Vex, dst: impl Into<Source>, src: Xmm) {
+    pub(crate) fn mr(&mut self, op: Vex, dst: impl Into<VexSource>, src: Xmm) {
         debug_assert!(matches!(op.form, Form::Mr | Form::Store));
         self.vex(op, src.0, 0, dst.into(), None);
     }
 
     /// `op dst, src, imm` from a vector register to a general one or to memory.
-    pub(crate) fn mri(&mut self, op: Vex, dst: impl Into<Source>, src: Xmm, imm: u8) {
+    pub(crate) fn mri(&mut self, op: Vex, dst: impl Into<VexSource>, src: Xmm, imm: u8) {
         debug_assert_eq!(op.form, Form::Mri);
         self.vex(op, src.0, 0, dst.into(), Some(imm));
     }
@@ -242,17 +242,17 @@ impl Assembler {
     /// `op dst, src`: sign bits of the lanes.
     pub(crate) fn mask(&mut self, op: Vex, dst: Gpr, src: Xmm) {
         debug_assert_eq!(op.form, Form::Mask);
-        self.vex(op, dst.0, 0, Source::Xmm(src), None);
+        self.vex(op, dst.0, 0, VexSource::Xmm(src), None);
     }
 
     /// `op dst, src, imm`: shifts by a constant.
     pub(crate) fn vmi(&mut self, op: Vex, dst: Xmm, src: Xmm, imm: u8) {
         let Form::Vmi(extension) = op.form else { unreachable!("not a shift by a constant") };
-        self.vex(op, extension, dst.0, Source::Xmm(src), Some(imm));
+        self.vex(op, extension, dst.0, VexSource::Xmm(src), Some(imm));
     }
 
     /// Prefix of two bytes where it can say everything, else of three; opcode, operands, immediate.
-    fn vex(&mut self, op: Vex, reg: u8, extra: u8, rm: Source, imm: Option<u8>) {
+    fn vex(&mut self, op: Vex, reg: u8, extra: u8, rm: VexSource, imm: Option<u8>) {
         let rm = rm.rm();
         let (x, b) = match rm {
             Rm::Reg(r) => (0, r >> 3),

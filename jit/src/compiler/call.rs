@@ -1,7 +1,7 @@
 //! Calls of guests and of the runtime, and the safe points that they make.
 
 use super::parts::Compiler;
-use super::values::{Dest, Move, Moves, Reg, Source, Stored, Value};
+use super::values::{Dest, Move, MoveSource, Moves, Reg, Stored, Value};
 use crate::abi::{
     ArgType, Builtin, BuiltinKind, CONTEXT, CallLayout, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SafePoint, TrapKind,
 };
@@ -57,7 +57,7 @@ impl Compiler<'_> {
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
         self.cursor.must(Facts::CALLS, "a call");
-        assert!(self.cursor.look().has_calls, "the first look did not see this call");
+        assert!(self.cursor.analysis().has_calls, "the analysis did not see this call");
         self.values.forget_clobbered();
     }
 
@@ -223,7 +223,7 @@ impl Compiler<'_> {
             let ty = self.values.type_of(from + k);
             match (source, to) {
                 // The runtime reads whole words.
-                (Source::Mem(mem), Dest::Mem(to)) if Stored::value(ty).width() == Some(Width::W32) => {
+                (MoveSource::Mem(mem), Dest::Mem(to)) if Stored::value(ty).width() == Some(Width::W32) => {
                     self.asm.load(Width::W32, SCRATCH, mem);
                     self.asm.store(Width::W64, to, SCRATCH);
                 }
@@ -284,7 +284,7 @@ impl Compiler<'_> {
         let builtin = entry.builtin;
         assert!(self.asm.section() == Section::Cold);
         self.cursor.must(Facts::SAVES_CONTEXT, "a call out of line");
-        assert!(self.values.saves_context(), "the first look did not see this call out of line");
+        assert!(self.values.saves_context(), "the analysis did not see this call out of line");
         self.may_collect(builtin);
         self.values.load_context(self.asm);
         let (ref_count, saved) = self.values.save_all(self.asm);
@@ -365,11 +365,11 @@ fn builtin_entry(builtin: Builtin) -> Mem {
 }
 
 /// Arguments of the runtime are 64-bit words: the upper half of a 32-bit value is written as well.
-fn widened(ty: ValType, source: &Source) -> ValType {
+fn widened(ty: ValType, source: &MoveSource) -> ValType {
     match (ty, source) {
-        (ValType::I32 | ValType::Ref(_), Source::Reg(_) | Source::Const(_)) => ValType::I64,
-        (ValType::F32, Source::Reg(_)) => ValType::F64,
-        (ValType::F32, Source::Const(_)) => ValType::I64,
+        (ValType::I32 | ValType::Ref(_), MoveSource::Reg(_) | MoveSource::Const(_)) => ValType::I64,
+        (ValType::F32, MoveSource::Reg(_)) => ValType::F64,
+        (ValType::F32, MoveSource::Const(_)) => ValType::I64,
         _ => ty,
     }
 }

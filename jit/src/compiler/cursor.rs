@@ -1,16 +1,16 @@
 //! The cursor: where in a body the pass is, and what is known ahead of the operator that it has come to.
 //!
-//! A cursor goes through the tables of its body's first look as the pass goes through the body. A body that is compiled
-//! inside of another one has a cursor of its own, with a look of its own: the outer one is put aside and taken up
+//! A cursor goes through the tables of its body's analysis as the pass goes through the body. A body that is compiled
+//! inside of another one has a cursor of its own, with an analysis of its own: the outer one is put aside and taken up
 //! again.
 
-use crate::first_look::{FirstLook, Hint};
+use crate::analysis::{Analysis, Hint};
 use crate::operators::Facts;
 use heapwood_module::BranchHint;
 
 /// Where in a body the pass is.
 pub(crate) struct Cursor<'a> {
-    look: &'a FirstLook,
+    analysis: &'a Analysis,
     /// Index of the current operator.
     op: u32,
     /// Its offset in the module's bytes.
@@ -28,9 +28,9 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// At the beginning of a body, which starts at an offset in the module's bytes.
-    pub(crate) fn new(look: &'a FirstLook, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
+    pub(crate) fn new(analysis: &'a Analysis, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
         Cursor {
-            look,
+            analysis,
             op: 0,
             offset: 0,
             facts: Facts::PROLOGUE,
@@ -43,9 +43,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What the first look found in the whole body.
-    pub(crate) fn look(&self) -> &'a FirstLook {
-        self.look
+    /// What the analysis found in the whole body.
+    pub(crate) fn analysis(&self) -> &'a Analysis {
+        self.analysis
     }
 
     // ---- the current operator
@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
 
     /// Skips what nothing reaches; returns the offset of the `else` or `end` behind it.
     pub(crate) fn skip_dead(&mut self) -> u32 {
-        let (op, offset) = self.look.dead[self.next_dead];
+        let (op, offset) = self.analysis.dead[self.next_dead];
         self.next_dead += 1;
         self.op = op;
         offset
@@ -98,12 +98,12 @@ impl<'a> Cursor<'a> {
     /// Whether the current operator lies behind an early exit: there the frame is needed.
     #[inline]
     pub(crate) fn is_behind_early_exit(&self) -> bool {
-        self.look.early_exit.is_none_or(|end| self.op > end)
+        self.analysis.early_exit.is_none_or(|end| self.op > end)
     }
 
     /// What the next operator does with the current one's result.
     fn hint(&mut self) -> Option<Hint> {
-        let hints = &self.look.hints;
+        let hints = &self.analysis.hints;
         while hints.get(self.next_hint).is_some_and(|h| h.0 < self.op) {
             self.next_hint += 1;
         }
@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether the next operator takes a condition from the flags.
     pub(crate) fn wants_flags(&mut self) -> bool {
-        let hints = &self.look.hints;
+        let hints = &self.analysis.hints;
         self.hint();
         hints[self.next_hint.min(hints.len())..].iter().take_while(|h| h.0 == self.op).any(|h| h.1 == Hint::Branch)
     }
@@ -136,7 +136,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether the block or loop that begins has no values, and nothing branches to it.
     pub(crate) fn is_idle(&mut self) -> bool {
-        let idle = &self.look.idle;
+        let idle = &self.analysis.idle;
         while idle.get(self.next_idle).is_some_and(|start| *start < self.op) {
             self.next_idle += 1;
         }
@@ -145,12 +145,12 @@ impl<'a> Cursor<'a> {
 
     /// Whether the end of the block that begins is the end of the function.
     pub(crate) fn is_tail_block(&self) -> bool {
-        self.look.tail_blocks.binary_search(&self.op).is_ok()
+        self.analysis.tail_blocks.binary_search(&self.op).is_ok()
     }
 
-    /// The position of the loop that begins among those that the first look saw.
+    /// The position of the loop that begins among those that the analysis saw.
     pub(crate) fn loop_index(&mut self) -> usize {
-        while self.look.loops[self.next_loop].start_op < self.op {
+        while self.analysis.loops[self.next_loop].start_op < self.op {
             self.next_loop += 1;
         }
         self.next_loop

@@ -19,7 +19,7 @@ impl Compiler<'_> {
     fn begin_operator(&mut self, facts: Facts) {
         self.cursor.declare(facts);
         if !facts.is_frameless() {
-            assert!(self.values.is_framed(), "the first look gave a frame to every operator that needs one");
+            assert!(self.values.is_framed(), "the analysis gave a frame to every operator that needs one");
         }
     }
 }

@@ -2,8 +2,8 @@
 //! of it all, which is known at the end only. See `abi` for the picture.
 
 use crate::abi::{CALLEE_SAVED, FRAME_BYTES_UNCOMPARED, FRAME_CONTEXT, FRAME_SAVED, Gpr, MEMORY_BASE};
-use crate::asm::{Assembler, Position};
-use crate::first_look::FirstLook;
+use crate::analysis::Analysis;
+use crate::asm::{Assembler, CodePosition};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use smallvec::SmallVec;
@@ -28,34 +28,34 @@ pub(crate) struct Frame {
     /// The frame is compared with the stack's limit before rsp moves.
     compared: bool,
     /// 32-bit fields that receive the frame's size; negated if so marked.
-    patches: SmallVec<[(Position, bool); 4]>,
+    patches: SmallVec<[(CodePosition, bool); 4]>,
 }
 
 impl Frame {
     /// Chooses what lives in callee-saved registers, for a function with locals of these types.
-    pub(super) fn new(look: &FirstLook, locals: impl Iterator<Item = ValType>) -> Frame {
+    pub(super) fn new(analysis: &Analysis, locals: impl Iterator<Item = ValType>) -> Frame {
         let mut frame = Frame::default();
-        frame.pins = frame.choose_callee_saved(look, locals);
+        frame.pins = frame.choose_callee_saved(analysis, locals);
         let in_use = frame.pins.iter().chain(&frame.bases).map(|resident| resident.1);
-        for gpr in in_use.chain(look.uses_memory0.then_some(MEMORY_BASE)) {
+        for gpr in in_use.chain(analysis.uses_memory0.then_some(MEMORY_BASE)) {
             frame.saved_mask |= 1 << CALLEE_SAVED.iter().position(|r| *r == gpr).expect("one of them");
         }
         frame
     }
 
     /// Chooses the locals that live in callee-saved registers: the heaviest integers, if they earn the save.
-    fn choose_callee_saved(&mut self, look: &FirstLook, locals: impl Iterator<Item = ValType>) -> Residents {
+    fn choose_callee_saved(&mut self, analysis: &Analysis, locals: impl Iterator<Item = ValType>) -> Residents {
         let mut registers: SmallVec<[Gpr; 3]> = CALLEE_SAVED.iter().copied().collect();
-        if look.uses_memory0 {
+        if analysis.uses_memory0 {
             registers.retain(|r| *r != MEMORY_BASE);
         }
-        if !look.has_calls {
+        if !analysis.has_calls {
             // Loops pin their locals in other registers.
-            self.choose_bases(look, &mut registers);
+            self.choose_bases(analysis, &mut registers);
         }
-        let worth = if look.has_calls { 5 } else { 24 };
+        let worth = if analysis.has_calls { 5 } else { 24 };
         let mut heavy: SmallVec<[(u32, u32); 8]> = SmallVec::new();
-        for (local, (ty, weight)) in (0..).zip(locals.zip(&look.weight)) {
+        for (local, (ty, weight)) in (0..).zip(locals.zip(&analysis.weight)) {
             if *weight >= worth && matches!(ty, ValType::I32 | ValType::I64) {
                 heavy.push((*weight, local));
                 if heavy.len() == 8 {
@@ -67,13 +67,13 @@ impl Frame {
         heavy.sort_unstable_by_key(|h| (std::cmp::Reverse(h.0), h.1));
         let pins: Residents = heavy.iter().map(|h| h.1).zip(registers.iter().copied()).collect();
         registers.drain(..pins.len());
-        self.choose_bases(look, &mut registers);
+        self.choose_bases(analysis, &mut registers);
         pins
     }
 
     /// Gives registers to the bases of memories that are accessed often, as far as there are.
-    fn choose_bases(&mut self, look: &FirstLook, registers: &mut SmallVec<[Gpr; 3]>) {
-        let mut hot: SmallVec<[(u32, u32); 4]> = look.memory_weight.clone();
+    fn choose_bases(&mut self, analysis: &Analysis, registers: &mut SmallVec<[Gpr; 3]>) {
+        let mut hot: SmallVec<[(u32, u32); 4]> = analysis.memory_weight.clone();
         hot.retain(|memory| memory.1 >= BASE_WORTH && self.base_of(memory.0).is_none());
         hot.sort_unstable_by_key(|memory| (std::cmp::Reverse(memory.1), memory.0));
         for (memory, _) in hot {

@@ -1,8 +1,8 @@
 //! Fresh objects: how they are made, and the one emitter of initialising stores, which have no barrier.
 //!
 //! 1. An object that is bumped inline is young: what it references is no matter of the log, of the snapshot of a marking
-//!    or of the edges into blocks that are to be emptied.
-//! 2. One that the runtime makes may be born old. [`Builtin::StructNew`] and [`Builtin::ArrayNewFixed`] return it *born
+//!    or of the words that lead into blocks that are to be evacuated.
+//! 2. One that the runtime makes may be pretenured. [`Builtin::StructNew`] and [`Builtin::ArrayNewFixed`] return it *born
 //!    logged*: the next minor looks at all of its references, as if each had been written with a barrier.
 //! 3. That holds up to the next safe point, so none lies before the last initialising store.
 //! 4. A [`Fresh`] comes from these two places only, and nothing else is initialised without a barrier. Objects that are
@@ -11,7 +11,7 @@
 use super::call::{Arg, Entry, entry};
 use super::objects::object_mem;
 use super::parts::Compiler;
-use super::values::{Dest, Move, Moves, Reg, Source, Stored};
+use super::values::{Dest, Move, MoveSource, Moves, Reg, Stored};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active, hot, space};
@@ -83,13 +83,13 @@ impl Compiler<'_> {
     fn initialize(&mut self, fresh: &Fresh, storage: StorageType, offset: u32, height: usize) {
         let (to, mem) = (Stored::of(storage), self.fresh_mem(fresh, offset));
         match self.values.operand_source(height) {
-            Source::Reg(reg) => self.asm.store_register(to, mem, reg),
-            Source::Const(bits) => self.asm.store_constant(to, mem, bits),
-            Source::Mem(slot) if matches!(storage, StorageType::I8 | StorageType::I16) => {
+            MoveSource::Reg(reg) => self.asm.store_register(to, mem, reg),
+            MoveSource::Const(bits) => self.asm.store_constant(to, mem, bits),
+            MoveSource::Mem(slot) if matches!(storage, StorageType::I8 | StorageType::I16) => {
                 self.asm.load(Width::W32, SCRATCH, slot);
                 self.asm.store_register(to, mem, Reg::gpr(SCRATCH));
             }
-            Source::Mem(slot) => self.asm.copy_memory(storage.unpacked(), mem, slot),
+            MoveSource::Mem(slot) => self.asm.copy_memory(storage.unpacked(), mem, slot),
         }
     }
 
@@ -103,9 +103,9 @@ impl Compiler<'_> {
         let mut copies = Moves::new();
         for (height, (storage, offset)) in (from..).zip(fields) {
             match (storage, self.values.operand_source(height)) {
-                (StorageType::Val(ty), Source::Mem(slot)) => {
+                (StorageType::Val(ty), MoveSource::Mem(slot)) => {
                     let to = Dest::Mem(self.fresh_mem(fresh, offset));
-                    copies.push(Move { ty, from: Source::Mem(slot), to });
+                    copies.push(Move { ty, from: MoveSource::Mem(slot), to });
                 }
                 _ => self.initialize(fresh, storage, offset, height),
             }

@@ -1,4 +1,4 @@
-//! The pass over a function's body: validation with the first look, then one operator after the other.
+//! The pass over a function's body: validation with the analysis, then one operator after the other.
 
 use super::cursor::Cursor;
 use super::declared::Declared;
@@ -10,10 +10,10 @@ use super::tables::{Finished, Tables};
 use super::values::{BodyLocal, Values};
 use super::visitor::val_type;
 use crate::abi::{CallLayout, CompiledFunction, FRAME_BYTES_UNCOMPARED};
+use crate::analysis::{Analysis, frame_too_large};
 use crate::asm::{Assembler, Section};
 use crate::budget::{OPERATORS_PER_COUNT, Share};
 use crate::error::{CompileError, invalid};
-use crate::first_look::{FirstLook, frame_too_large};
 use crate::operators::Facts;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{FuncBodyJob, FuncType, ValType, limits};
@@ -27,7 +27,7 @@ const KEPT_VALIDATOR_BODY_MAX: usize = 1 << 20;
 /// Buffers reused from function to function.
 #[derive(Default)]
 pub struct Scratch {
-    look: FirstLook,
+    analysis: Analysis,
     validator: Option<FuncValidatorAllocations>,
     asm: Assembler,
     values: Values,
@@ -51,11 +51,11 @@ pub fn compile_function(
     let signature = env.info.types.func(type_index);
     let range = job.range.clone();
     let allocations = scratch.validator.take().unwrap_or_default();
-    let (look, share) = (&mut scratch.look, &mut scratch.share);
+    let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
     let held = scratch.asm.bytes();
     let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
     let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
-    let allocations = look.run(env.info, signature.params.len(), job, allocations, declare, count)?;
+    let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
     if range.len() <= KEPT_VALIDATOR_BODY_MAX {
         scratch.validator = Some(allocations);
     }
@@ -68,8 +68,8 @@ pub fn compile_function(
                 return Ok(function);
             }
             Verdict::MissesFrame => {
-                debug_assert!(scratch.look.early_exit.is_some(), "a frame that exists is not missed");
-                scratch.look.early_exit = None;
+                debug_assert!(scratch.analysis.early_exit.is_some(), "a frame that exists is not missed");
+                scratch.analysis.early_exit = None;
             }
             Verdict::LargeFrame => {
                 debug_assert!(!frame_is_large, "a large frame is compared");
@@ -83,7 +83,7 @@ pub fn compile_function(
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     Complete,
-    /// Code needs a frame where the first look saw no need for one.
+    /// Code needs a frame where the analysis saw no need for one.
     MissesFrame,
     /// The frame turned out larger than what is taken without a comparison.
     LargeFrame,
@@ -103,7 +103,7 @@ fn compile_looked_at(
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(invalid)?;
     let hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
-    let Scratch { look, asm, values, tables, flow, share, .. } = scratch;
+    let Scratch { analysis, asm, values, tables, flow, share, .. } = scratch;
     let types = signature.params.iter().copied();
     let types = types.chain(locals.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize)));
     let mut compiler = Compiler {
@@ -111,10 +111,10 @@ fn compile_looked_at(
         info: env.info,
         results: &signature.results,
         layout: CallLayout::new(&signature.params, &signature.results),
-        cursor: Cursor::new(look, hints, range.start.narrow()),
+        cursor: Cursor::new(analysis, hints, range.start.narrow()),
         values: std::mem::take(values),
         flow: std::mem::take(flow),
-        frame: Frame::new(look, types.clone()),
+        frame: Frame::new(analysis, types.clone()),
         asm,
         tables: std::mem::take(tables),
         error: None,
@@ -152,17 +152,17 @@ fn read_locals(reader: &mut BinaryReader<'_>) -> Result<LocalGroups, wasmparser:
 impl<'a> Compiler<'a> {
     /// Lays out the frame's slots, and opens the function's scope with the parameters where they arrive.
     fn open_function(&mut self, signature: &FuncType, groups: &LocalGroups, types: impl Iterator<Item = ValType>) {
-        let look = self.cursor.look();
+        let analysis = self.cursor.analysis();
         let ref_params: usize = signature.params.iter().filter(|ty| ty.is_ref()).count();
         let ref_locals: u32 = groups.iter().filter(|group| group.1.is_ref()).map(|group| group.0).sum();
-        let saves_context = look.has_calls || look.has_cold_calls;
+        let saves_context = analysis.has_calls || analysis.has_cold_calls;
         let refs = ref_params.narrow::<u32>() + ref_locals;
         let few_registers = self.env.options.few_registers;
-        self.values.begin(self.frame.saved_bytes(), refs, look.height_max, saves_context, few_registers);
+        self.values.begin(self.frame.saved_bytes(), refs, analysis.height_max, saves_context, few_registers);
         for (ty, place) in signature.params.iter().zip(&self.layout.params) {
             self.values.push_arrived(*ty, *place);
         }
-        let known = look.last_use.iter().zip(&look.weight);
+        let known = analysis.last_use.iter().zip(&analysis.weight);
         let locals =
             types.zip(known).map(|(ty, (last_use, weight))| BodyLocal { ty, last_use: *last_use, weight: *weight });
         self.values.open_scope(self.asm, signature.params.len(), locals);
@@ -231,11 +231,11 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Tells the budget what is held, together with what the first look left.
+    /// Tells the budget what is held, together with what the analysis left.
     fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
         self.check_size()?;
         let parts = self.asm.bytes() + self.values.bytes() + self.flow.bytes() + self.tables.bytes();
-        Ok(self.env.budget.hold(share, self.cursor.look().bytes() + parts)?)
+        Ok(self.env.budget.hold(share, self.cursor.analysis().bytes() + parts)?)
     }
 
     fn verdict(&self) -> Verdict {

@@ -14,8 +14,8 @@ impl Compiler<'_> {
     pub(super) fn enter_function(&mut self) {
         self.enter_control_function();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
-        let has_bases = self.cursor.look().uses_memory0 || !self.frame.bases().is_empty();
-        if self.cursor.look().early_exit.is_none() || has_bases || !in_registers {
+        let has_bases = self.cursor.analysis().uses_memory0 || !self.frame.bases().is_empty();
+        if self.cursor.analysis().early_exit.is_none() || has_bases || !in_registers {
             self.set_up_frame();
         }
     }
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             self.poll(self.values.ref_locals());
         }
         self.initialize_locals();
-        if self.cursor.look().uses_memory0 {
+        if self.cursor.analysis().uses_memory0 {
             let base = self.env.context.memory_offset(0);
             self.asm.load(Width::W64, MEMORY_BASE, Mem::base(CONTEXT, base.narrow()));
         }
@@ -137,7 +137,7 @@ impl Compiler<'_> {
 
     /// Pinned parameters move to their registers; other locals that may be read first are zeroed.
     fn initialize_locals(&mut self) {
-        let (params, needs_zero) = (self.layout.params.len(), &self.cursor.look().needs_zero);
+        let (params, needs_zero) = (self.layout.params.len(), &self.cursor.analysis().needs_zero);
         for (local, gpr) in self.frame.pins() {
             let index = *local as usize;
             self.values.pin_in_frame(self.asm, *local, *gpr, index < params, needs_zero[index]);

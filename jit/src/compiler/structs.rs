@@ -6,8 +6,8 @@ use super::objects::{object_mem, reference_to};
 use super::parts::Compiler;
 use super::values::{Stored, Value};
 use crate::abi::{Builtin, Gpr, RelocationTarget, SCRATCH, TrapKind};
+use crate::analysis::struct_by_call;
 use crate::asm::{Alu, Cond, Mem, Section, Width};
-use crate::first_look::struct_by_call;
 use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header};
 use heapwood_module::{RefType, StorageType, TypeIndex, ValType};
 

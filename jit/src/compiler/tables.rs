@@ -1,31 +1,31 @@
 //! Tables: what the compiler tells the runtime about the code besides its bytes, while positions are not final yet.
 
 use crate::abi::{Relocation, RelocationTarget, SafePoint, TrapKind, TrapSite};
-use crate::asm::{Assembler, Label, Position, Section, Starts};
+use crate::asm::{Assembler, CodePosition, Label, Section, Starts};
 use crate::budget::list_bytes;
 use heapwood_gc_abi::Narrow;
 
 /// Relocations, safe points, traps, landing pads and the source map of the function that is being compiled.
 #[derive(Default)]
 pub(crate) struct Tables {
-    relocations: Vec<(Position, RelocationTarget)>,
+    relocations: Vec<(CodePosition, RelocationTarget)>,
     safe_points: Vec<PendingSafePoint>,
     traps: Vec<PendingTrap>,
     trap_labels: Vec<TrapLabel>,
     pads: Vec<Pad>,
-    source_map: Vec<(Position, u32)>,
+    source_map: Vec<(CodePosition, u32)>,
 }
 
 /// A safe point whose position is not final yet.
 struct PendingSafePoint {
-    at: Position,
+    at: CodePosition,
     handler: Option<u32>,
     point: SafePoint,
 }
 
 /// A trap site whose position is not final yet.
 struct PendingTrap {
-    at: Position,
+    at: CodePosition,
     kind: TrapKind,
     frameless: bool,
     wasm_offset: u32,
@@ -42,7 +42,7 @@ struct TrapLabel {
 /// A landing pad: where it is, and whether any call can reach it.
 struct Pad {
     label: Label,
-    at: Option<Position>,
+    at: Option<CodePosition>,
     used: bool,
     /// An inner pad passes on to it.
     jumped_to: bool,
@@ -151,7 +151,7 @@ impl Tables {
     /// Resolves positions and empties the lists.
     pub(crate) fn finish(&mut self, starts: Starts) -> Finished {
         debug_assert!(self.trap_labels.is_empty(), "traps are placed before positions are final");
-        let place = |at: Position| at.resolve(starts);
+        let place = |at: CodePosition| at.resolve(starts);
         let pads = &self.pads;
         let resolved = |pending: PendingSafePoint| {
             let pad = pending.handler.and_then(|pad| pads[pad as usize].at);

@@ -10,7 +10,7 @@
 
 use super::call::Callee;
 use super::parts::Compiler;
-use super::values::{Dest, Move, Moves, Source};
+use super::values::{Dest, Move, MoveSource, Moves};
 use crate::abi::{CONTEXT, CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Mem, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
@@ -86,7 +86,7 @@ impl Compiler<'_> {
         let start = end - (8 * words).narrow::<i32>();
         let up = |k: u32| Move {
             ty: ValType::F64,
-            from: Source::Mem(word(k)),
+            from: MoveSource::Mem(word(k)),
             to: Dest::Mem(Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>())),
         };
         let word_at = |k: u32| if active(Mutant::TailArgumentsUpwards) { k } else { words - 1 - k };

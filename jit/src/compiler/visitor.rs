@@ -17,17 +17,17 @@ use heapwood_module::ValType::{F32, F64, I32, I64};
 use heapwood_module::{HeapType, RefType, ValType, convert};
 use wasmparser::{BlockType, BrTable, FrameKind, FrameStack, MemArg, TryTable, VisitOperator};
 
-/// A type of a body that was looked at: the gate of the first look converted it, also where nothing reaches it.
+/// A type of a body that was looked at: the gate of the analysis converted it, also where nothing reaches it.
 pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
-    convert::val_type(ty, 0).expect("the first look converted it")
+    convert::val_type(ty, 0).expect("the analysis converted it")
 }
 
 fn heap_type(ty: wasmparser::HeapType) -> HeapType {
-    convert::heap_type(ty, 0).expect("the first look converted it")
+    convert::heap_type(ty, 0).expect("the analysis converted it")
 }
 
 fn ref_type(ty: wasmparser::RefType) -> RefType {
-    convert::ref_type(ty, 0).expect("the first look converted it")
+    convert::ref_type(ty, 0).expect("the analysis converted it")
 }
 
 fn signature(ty: BlockType) -> BlockSignature {
@@ -72,11 +72,11 @@ macro_rules! ops {
     };
 }
 
-/// Instructions of proposals that Heapwood does not have: the gate of the first look has refused them.
+/// Instructions of proposals that Heapwood does not have: the gate of the analysis has refused them.
 macro_rules! unsupported {
     ($($visit:ident($($ty:ty),*);)*) => {
         $(fn $visit(&mut self $(, _: $ty)*) {
-            unreachable!("the first look refuses {}", stringify!($visit));
+            unreachable!("the analysis refuses {}", stringify!($visit));
         })*
     };
 }

@@ -1,13 +1,13 @@
 //! Metered latency, as the DaCapo Chopin suite defines it: what a client sees who does not wait for the last answer
 //! before the next question.
 //!
-//! Slices run one after the other, so a stop of the program delays one slice and postpones all that follow: their own
+//! Slices run one after the other, so a pause of the program delays one slice and postpones all that follow: their own
 //! times look fine. Metered, each slice has the time at which its request came in, and its latency counts from there,
-//! so that a queue builds up behind a stop.
+//! so that a queue builds up behind a pause.
 //!
 //! - *Full smoothing*: requests come in evenly over the whole run, as many as there are slices.
 //! - *A window*: the request of a slice comes at the mean of the begins of the slices around it, as many as begin in a
-//!   window of that length on average. Short windows leave slow phases of the program alone and show its stops.
+//!   window of that length on average. Short windows leave slow phases of the program alone and show its pauses.
 //!
 //! A request never comes later than its slice begins, so metered latencies are never less than simple ones.
 
@@ -19,13 +19,13 @@ const WINDOWS_MS: [f64; 3] = [1.0, 10.0, 100.0];
 
 /// A slice: begin and end in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
+pub struct SliceTime {
     pub begin: f64,
     pub end: f64,
 }
 
 /// Percentiles by window: `{"1": {...}, "10": {...}, "100": {...}, "full": {...}}`.
-pub fn json(slices: &[Span]) -> Value {
+pub fn json(slices: &[SliceTime]) -> Value {
     let mut windows = Map::new();
     for window in WINDOWS_MS {
         windows.insert(window.to_string(), Quantiles::of(&latencies(slices, Some(window))).json());
@@ -35,7 +35,7 @@ pub fn json(slices: &[Span]) -> Value {
 }
 
 /// The latency of each slice in milliseconds, requests smoothed over a window or (none) over the whole run.
-pub fn latencies(slices: &[Span], window_ms: Option<f64>) -> Vec<f64> {
+pub fn latencies(slices: &[SliceTime], window_ms: Option<f64>) -> Vec<f64> {
     let [first, .., last] = slices else { return slices.iter().map(|slice| slice.end - slice.begin).collect() };
     let interval = (last.end - first.begin) / slices.len() as f64;
     let even = |index: usize| first.begin + index as f64 * interval;
@@ -48,7 +48,7 @@ pub fn latencies(slices: &[Span], window_ms: Option<f64>) -> Vec<f64> {
         (sums[index + half + 1] - sums[index - half]) / (2 * half + 1) as f64
     };
     let half = window_ms.map(|window| (window / interval / 2.0) as usize);
-    let latency = |(index, slice): (usize, &Span)| {
+    let latency = |(index, slice): (usize, &SliceTime)| {
         let request = half.map_or_else(|| even(index), |half| mean_around(index, half));
         slice.end - request.min(slice.begin)
     };
@@ -60,12 +60,12 @@ mod tests {
     use super::*;
 
     /// Slices of 1 ms, of which number `stopped` takes 50 ms longer.
-    fn run(count: usize, stopped: usize) -> Vec<Span> {
+    fn run(count: usize, stopped: usize) -> Vec<SliceTime> {
         let mut now = 0.0;
         let slice = |index| {
             let begin = now;
             now += if index == stopped { 51.0 } else { 1.0 };
-            Span { begin, end: now }
+            SliceTime { begin, end: now }
         };
         (0..count).map(slice).collect()
     }
@@ -89,7 +89,7 @@ mod tests {
         assert!((full[501] - (552.0 - 501.0 * 1.05)).abs() < 1e-6, "{}", full[501]);
         assert!((full[510] - (561.0 - 510.0 * 1.05)).abs() < 1e-6, "{}", full[510]);
         assert!((full[999] - (1050.0 - 999.0 * 1.05)).abs() < 1e-6, "the queue is empty at the end: {}", full[999]);
-        // A short window spreads the stop over few requests, a long one over many.
+        // A short window spreads the pause over few requests, a long one over many.
         let late = |window| latencies(&slices, window).iter().filter(|ms| **ms > 2.0).count();
         let counts = [late(Some(1.0)), late(Some(10.0)), late(Some(100.0)), late(None)];
         assert!(counts.is_sorted() && counts[0] == 1 && counts[1] > 3 && counts[3] > 100, "{counts:?}");
@@ -103,6 +103,6 @@ mod tests {
     #[test]
     fn few_slices_are_no_trouble() {
         assert!(latencies(&[], None).is_empty());
-        assert_eq!(latencies(&[Span { begin: 1.0, end: 3.0 }], Some(10.0)), [2.0]);
+        assert_eq!(latencies(&[SliceTime { begin: 1.0, end: 3.0 }], Some(10.0)), [2.0]);
     }
 }

@@ -1,4 +1,4 @@
-//! `heapwood bench`: times of calls, and every stop of the collector among them.
+//! `heapwood bench`: times of calls, and every pause of the collector among them.
 
 mod metered;
 mod overhead;
@@ -153,7 +153,7 @@ fn report(args: &BenchArgs, compile: &Times, measured: &Measurement) -> Result<M
     Ok(object)
 }
 
-/// What is told of any series of calls: times, stops, utilisation, slices.
+/// What is told of any series of calls: times, pauses, utilisation, slices.
 fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String, Value>) {
     let timed_calls = &measured.calls[args.warmup..];
     let column = |field: fn(&Times) -> f64| timed_calls.iter().map(field).map(Value::from).collect::<Vec<_>>();
@@ -188,7 +188,7 @@ fn print(object: &Map<String, Value>, json: bool) {
 pub struct Times {
     pub wall: f64,
     pub cpu: f64,
-    /// Of the wall-clock time, what the collector's stops took, if that was looked at.
+    /// Of the wall-clock time, what the collector's pauses took, if that was looked at.
     pub stopped: f64,
 }
 

@@ -3,7 +3,7 @@
 //! The data of a page can be read back, so that a later run is shown beside it (`--compare`).
 
 use super::BenchArgs;
-use super::pauses::{Recording, Stop};
+use super::pauses::{RecordedPause, Recording};
 use super::subject::Measurement;
 use super::sweep::Sweep;
 use crate::cli::failure::shown;
@@ -17,7 +17,7 @@ const TEMPLATE: &str = include_str!("page.html");
 const PLACE: &str = "__RUNS__";
 const BEFORE: &str = "<script type=\"application/json\" id=\"runs\">";
 const AFTER: &str = "</script>";
-/// Stops that are drawn one by one; of more, the longest of each short time.
+/// Pauses that are drawn one by one; of more, the longest of each short time.
 const STOPS_MAX: usize = 20_000;
 
 /// The runs of this process: the one that was asked for, then those of a sweep.
@@ -56,13 +56,13 @@ fn run(name: &str, fields: &Map<String, Value>, measured: &Measurement) -> Value
 }
 
 /// End in ms, pause in µs, kind, old and committed bytes in KiB.
-fn stop(stop: &Stop) -> Value {
+fn stop(stop: &RecordedPause) -> Value {
     let round = |number: f64| (number * 1e3).round() / 1e3;
     json!([round(stop.end_ms), round(stop.pause_us), stop.kind.name(), stop.old >> 10, stop.committed >> 10])
 }
 
-/// At most `STOPS_MAX` stops: of each stretch of equally many the longest of each kind that is in it.
-fn drawn(recording: &Recording) -> Vec<Stop> {
+/// At most `STOPS_MAX` pauses: of each stretch of equally many the longest of each kind that is in it.
+fn drawn(recording: &Recording) -> Vec<RecordedPause> {
     let stride = recording.stops.len().div_ceil(STOPS_MAX);
     if stride <= 1 {
         return recording.stops.clone();
@@ -78,7 +78,7 @@ fn drawn(recording: &Recording) -> Vec<Stop> {
     drawn
 }
 
-/// Stops by length: for each sixteenth of a power of two that occurs, its upper end in µs and how many.
+/// Pauses by length: for each sixteenth of a power of two that occurs, its upper end in µs and how many.
 fn histogram(recording: &Recording) -> Vec<Value> {
     let mut by_length = std::collections::BTreeMap::new();
     for stop in &recording.stops {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn of_many_stops_the_longest_stay() {
-        let stop = |index: usize| Stop {
+        let stop = |index: usize| RecordedPause {
             end_ms: index as f64,
             cpu_us: 0.0,
             pause_us: if index == 77_777 { 900.0 } else { 1.0 + (index % 7) as f64 },

@@ -1,4 +1,4 @@
-//! Stops of the guest by kind, percentiles and utilisation.
+//! Pauses of the guest by kind, percentiles and utilisation.
 
 use crate::cli::gc_report::Mmu;
 use crate::cli::watch::Listener;
@@ -11,9 +11,9 @@ use std::time::Instant;
 /// Lengths of the windows whose utilisation is told, in milliseconds.
 pub const WINDOWS_MS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-/// A stop.
+/// A pause.
 #[derive(Clone, Copy, Debug)]
-pub struct Stop {
+pub struct RecordedPause {
     /// Its end, in milliseconds since the recording began.
     pub end_ms: f64,
     pub pause_us: f64,
@@ -25,11 +25,11 @@ pub struct Stop {
     pub old: u64,
 }
 
-/// The stops of a guest. Clones share them.
+/// The pauses of a guest. Clones share them.
 #[derive(Clone)]
 pub struct Pauses {
     start: Instant,
-    stops: Arc<Mutex<Vec<Stop>>>,
+    stops: Arc<Mutex<Vec<RecordedPause>>>,
 }
 
 impl Pauses {
@@ -38,36 +38,43 @@ impl Pauses {
         Pauses { start: Instant::now(), stops: Arc::default() }
     }
 
-    /// Notes the stops of a heap whose times count from `epoch`. Every event is one stop.
+    /// Notes the pauses of a heap whose times count from `epoch`. Every event is one pause.
     pub fn listener(&self, epoch: Instant) -> Listener {
         let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
         Box::new(move |event: &GcEvent| {
             let GcEvent { t_us, pause_us, cpu_us, kind, .. } = *event;
             let (committed, old) = (event.heap_committed, event.old_after);
-            stops.stops.lock().push(Stop { end_ms: offset_ms + t_us / 1e3, pause_us, cpu_us, kind, committed, old });
+            stops.stops.lock().push(RecordedPause {
+                end_ms: offset_ms + t_us / 1e3,
+                pause_us,
+                cpu_us,
+                kind,
+                committed,
+                old,
+            });
         })
     }
 
-    /// How many stops were noted.
+    /// How many pauses were noted.
     pub fn count(&self) -> usize {
         self.stops.lock().len()
     }
 
-    /// Milliseconds that the guest stood since there were `count` stops.
+    /// Milliseconds that the guest stood since there were `count` pauses.
     pub fn stopped_ms_since(&self, count: usize) -> f64 {
         self.stops.lock()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
     }
 
-    /// Takes what was noted so far; later stops come to a new list.
+    /// Takes what was noted so far; later pauses come to a new list.
     pub fn take(&self) -> Recording {
         Recording { stops: std::mem::take(&mut self.stops.lock()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
     }
 }
 
-/// The stops of a part of a run.
+/// The pauses of a part of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    pub stops: Vec<Stop>,
+    pub stops: Vec<RecordedPause>,
     /// Milliseconds since the recording began.
     pub run_ms: f64,
 }

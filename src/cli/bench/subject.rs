@@ -1,6 +1,6 @@
 //! What is called: an export of one instance, or `_start` of a fresh instance each time.
 
-use super::metered::Span;
+use super::metered::SliceTime;
 use super::pauses::{Pauses, Recording};
 use super::{BenchArgs, Slice, Times, milliseconds, timed};
 use crate::cli::trace::Trace;
@@ -24,8 +24,8 @@ pub struct Measurement {
 /// Timed calls of `step`.
 pub struct Slices {
     /// Since the recording began.
-    pub spans: Vec<Span>,
-    /// Stops during all slices, the untimed ones too.
+    pub spans: Vec<SliceTime>,
+    /// Pauses during all slices, the untimed ones too.
     pub pauses: Recording,
 }
 
@@ -98,7 +98,7 @@ fn measure_slices(
         step.call(&mut *store, ops)?;
         let end = milliseconds(start.elapsed());
         // The next slice begins where this one ends.
-        spans.push(Span { begin: std::mem::replace(&mut begin, end), end });
+        spans.push(SliceTime { begin: std::mem::replace(&mut begin, end), end });
     }
     Ok(Slices { spans, pauses: pauses.take() })
 }

@@ -21,7 +21,7 @@ const KINDS: [GcEventKind; 7] = [
 /// Rows that are always there.
 const ROWS_MIN: usize = 3;
 
-/// Stops of one kind.
+/// Pauses of one kind.
 #[derive(Clone, Default)]
 struct Kind {
     pauses: Histogram,
@@ -43,14 +43,14 @@ impl Default for Figures {
 }
 
 impl Figures {
-    /// A stop.
+    /// A pause.
     pub fn add(&mut self, event: &GcEvent) {
         let kind = &mut self.kinds[row(event.kind)];
         kind.pauses.add((event.pause_us * 1e3) as u64);
         kind.cpu_us += event.cpu_us;
         self.all.add((event.pause_us * 1e3) as u64);
         self.mmu.add(event.t_us, event.pause_us);
-        // What collections of the nursery met; survival is what of it was copied. Other stops leave it as it is.
+        // What collections of the nursery met; survival is what of it was copied. Other pauses leave it as it is.
         if matches!(event.kind, GcEventKind::Minor | GcEventKind::Major) {
             self.young_bytes += event.young_before;
         }
@@ -60,7 +60,7 @@ impl Figures {
     pub fn table(&self, stats: &HeapStats, limit_bytes: u64, run_us: f64) -> String {
         let mut table = memory(stats, limit_bytes);
         let [count, p50, p99, max, total] = ["count", "p50 us", "p99 us", "max us", "total ms"];
-        let _ = writeln!(table, "{:<23} {count:>9} {p50:>11} {p99:>11} {max:>11} {total:>11}", "stops");
+        let _ = writeln!(table, "{:<23} {count:>9} {p50:>11} {p99:>11} {max:>11} {total:>11}", "pauses");
         for (index, (kind, figures)) in KINDS.iter().zip(&self.kinds).enumerate() {
             if index < ROWS_MIN || figures.pauses.count() > 0 {
                 pauses(&mut table, kind.name(), &figures.pauses);
@@ -89,7 +89,7 @@ impl Figures {
         row("promoted", rate(stats.promoted_bytes), "MiB/s");
         let copied = stats.aged_bytes + stats.promoted_bytes;
         row("survived a collection", part(copied as f64, self.young_bytes as f64), "% of the nursery");
-        for (name, count) in [("compactions", stats.compactions), ("sparse blocks emptied", stats.evacuated_blocks)] {
+        for (name, count) in [("compactions", stats.compactions), ("sparse blocks evacuated", stats.evacuated_blocks)] {
             let _ = writeln!(table, "  {name:<25} {count:>9}");
         }
         for (ms, free) in self.mmu.curve(run_us) {

@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 /// What has to be known from one line to the next.
 #[derive(Default)]
 pub struct JvmLog {
-    /// Stops and markings so far: HotSpot numbers both.
+    /// Pauses and markings so far: HotSpot numbers both.
     next: u64,
     /// Number and begin (µs) of the marking that goes on.
     marking: Option<(u64, f64)>,
@@ -78,7 +78,7 @@ impl JvmLog {
     }
 }
 
-/// The lines of a stop: its begin, the generations, what it did, its CPU time.
+/// The lines of a pause: its begin, the generations, what it did, its CPU time.
 fn stop(lines: &mut String, number: u64, title: &str, event: &GcEvent, emptied: bool) {
     let kib = |bytes: u64| bytes.div_ceil(1024);
     let (young, old) = (event.young_before, event.old_before);
@@ -173,7 +173,7 @@ mod tests {
             ("Pause Full", 5, 0.9),
         ];
         assert_eq!(pauses, expected, "{text}");
-        // From the end of the stop at 2 s to the begin of the one that ends at 6 s.
+        // From the end of the pause at 2 s to the begin of the one that ends at 6 s.
         assert!(text.contains("GC(1) Concurrent Mark 3999.400ms\n"), "{text}");
         assert!(text.contains("[1.000s][info][gc,start] GC(0) Pause Young (Ergonomics)\n"), "{text}");
         assert!(text.contains("GC(0) ParNew: 256K->64K(256K)\n") && text.contains("GC(0) CMS: 4096K->3072K(8960K)\n"));

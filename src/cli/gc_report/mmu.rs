@@ -1,7 +1,7 @@
 //! Minimum mutator utilisation: of any stretch of the run of a given length, the least part that the program had.
 //!
-//! The worst window of a length ends with a stop: if it ended elsewhere, moving it would not lose pause time. So it is
-//! enough to look back from the end of every stop, and the stops of the last window are all that has to be kept.
+//! The worst window of a length ends with a pause: if it ended elsewhere, moving it would not lose pause time. So it is
+//! enough to look back from the end of every pause, and the pauses of the last window are all that has to be kept.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 struct Window {
     length_us: f64,
-    /// Stops that reach into the window that ends now: begin and end.
+    /// Pauses that reach into the window that ends now: begin and end.
     stops: VecDeque<(f64, f64)>,
     paused_us: f64,
     worst_us: f64,
 }
 
-/// Stops of a run as they come, for windows of several lengths.
+/// Pauses of a run as they come, for windows of several lengths.
 #[derive(Debug)]
 pub struct Mmu(Vec<Window>);
 
@@ -26,7 +26,7 @@ impl Mmu {
         Mmu(lengths_ms.iter().map(window).collect())
     }
 
-    /// A stop that ended at `end_us`. Stops come in order and do not overlap.
+    /// A pause that ended at `end_us`. Pauses come in order and do not overlap.
     pub fn add(&mut self, end_us: f64, pause_us: f64) {
         for window in &mut self.0 {
             window.add(end_us - pause_us, end_us);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn it_is_what_trying_every_window_finds() {
-        // Stops of 1 to 40 us at gaps of 1 to 300 us, from a small generator.
+        // Pauses of 1 to 40 us at gaps of 1 to 300 us, from a small generator.
         let mut state = 12345u64;
         let mut random = move |below: u64| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

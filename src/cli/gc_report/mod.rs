@@ -23,7 +23,7 @@ pub enum LogFormat {
     Jvm,
 }
 
-/// Writes a line for every stop.
+/// Writes a line for every pause.
 pub struct GcReport {
     format: LogFormat,
     jvm: JvmLog,
@@ -38,7 +38,7 @@ impl GcReport {
         GcReport { format, jvm: JvmLog::default(), output }
     }
 
-    /// Writes the line of a stop.
+    /// Writes the line of a pause.
     pub fn write(&mut self, event: &GcEvent) {
         let lines = match self.format {
             LogFormat::Text => text_line(event) + "\n",

@@ -3,7 +3,7 @@
 use super::{Host, thrown};
 use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::module_file;
-use crate::cli::units::Span;
+use crate::cli::units::DurationArg;
 use anyhow::{Context, Result};
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
@@ -25,14 +25,19 @@ pub struct Limits {
 pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
-    timeout: Option<(&'a Span, Arc<AtomicBool>)>,
+    timeout: Option<(&'a DurationArg, Arc<AtomicBool>)>,
     interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Ending<'a> {
     /// # Errors
     /// There is to be a timeout, and the system refuses the thread that waits for it.
-    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a Span>, store: &Store<Host>) -> Result<Ending<'a>> {
+    pub fn new(
+        path: &'a Path,
+        limits: Limits,
+        timeout: Option<&'a DurationArg>,
+        store: &Store<Host>,
+    ) -> Result<Ending<'a>> {
         let elapsed = timeout.map(|span| interrupt_after(span, store).map(|elapsed| (span, elapsed))).transpose();
         let timeout = elapsed.context("--timeout needs a thread")?;
         Ok(Ending { path, limits, timeout, interrupted: end_at_interrupt(store) })
@@ -70,7 +75,7 @@ impl<'a> Ending<'a> {
         stopped && self.interrupted.load(Ordering::SeqCst)
     }
 
-    fn elapsed_timeout(&self, trap: &Trap) -> Option<&Span> {
+    fn elapsed_timeout(&self, trap: &Trap) -> Option<&DurationArg> {
         let (span, elapsed) = self.timeout.as_ref()?;
         (trap.kind() == TrapKind::Interrupted && elapsed.load(Ordering::SeqCst)).then_some(*span)
     }
@@ -134,7 +139,7 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// A thread that ends the guest after `span`; the flag says that it did.
-fn interrupt_after(span: &Span, store: &Store<Host>) -> io::Result<Arc<AtomicBool>> {
+fn interrupt_after(span: &DurationArg, store: &Store<Host>) -> io::Result<Arc<AtomicBool>> {
     let elapsed = Arc::new(AtomicBool::new(false));
     let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
     let (flag, duration) = (elapsed.clone(), span.duration);

@@ -14,7 +14,7 @@ use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
 use super::perf_map::PerfMap;
 use super::trace::Trace;
-use super::units::{Size, Span};
+use super::units::{DurationArg, Size};
 use super::{module_file, not_yet};
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -45,7 +45,7 @@ pub struct RunArgs {
     preloads: Vec<Preload>,
     /// End the guest after this time, with status 124; it counts from the instantiation, after compiling
     #[arg(long, value_name = "DUR")]
-    timeout: Option<Span>,
+    timeout: Option<DurationArg>,
     /// Most memory of linear memories, tables and element segments, all together
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<Size>,

@@ -6,7 +6,6 @@ mod common;
 mod lab;
 
 mod bases;
-mod born_old;
 mod casts;
 mod confusion;
 mod division;
@@ -16,6 +15,7 @@ mod joins;
 mod lengths;
 mod overwrites;
 mod prefixes;
+mod pretenured;
 mod shifts;
 mod slow_paths;
 mod stores;

@@ -16,7 +16,7 @@ pub(crate) use transfer::receive_into;
 
 use crate::errno::Errno;
 use crate::rights::Rights;
-use crate::stdio::{InputStream, OutputStream, Source};
+use crate::stdio::{InputStream, OutputStream, StreamBehind};
 use crate::types::{FdFlags, FileStat, FileType};
 use rustix::fs::fstat;
 use std::fs::File;
@@ -83,7 +83,7 @@ impl Descriptor {
     }
 
     /// A standard stream; none when it is closed. `direction` is the right that it has besides those of any stream.
-    pub fn standard(source: Source, direction: Rights) -> rustix::io::Result<Option<Descriptor>> {
+    pub fn standard(source: StreamBehind, direction: Rights) -> rustix::io::Result<Option<Descriptor>> {
         let stream = |handle, is_terminal| Descriptor {
             handle,
             file_type: if is_terminal { FileType::CharacterDevice } else { FileType::Unknown },
@@ -93,16 +93,16 @@ impl Descriptor {
             read_only: false,
         };
         let mut descriptor = match source {
-            Source::Input(input) => {
+            StreamBehind::Input(input) => {
                 let is_terminal = input.is_terminal();
                 stream(Handle::Input(input), is_terminal)
             }
-            Source::Output(output) => {
+            StreamBehind::Output(output) => {
                 let is_terminal = output.is_terminal();
                 stream(Handle::Output(output), is_terminal)
             }
-            Source::Host(fd) => Descriptor::host(fd)?,
-            Source::Closed => return Ok(None),
+            StreamBehind::Host(fd) => Descriptor::host(fd)?,
+            StreamBehind::Closed => return Ok(None),
         };
         descriptor.base = (descriptor.base - (Rights::FD_READ | Rights::FD_WRITE)) | direction;
         Ok(Some(descriptor))

@@ -79,7 +79,7 @@ pub enum StandardStream {
 }
 
 /// What stands behind descriptor 0, 1 or 2.
-pub(crate) enum Source {
+pub(crate) enum StreamBehind {
     Input(Box<dyn InputStream>),
     Output(Box<dyn OutputStream>),
     Host(OwnedFd),

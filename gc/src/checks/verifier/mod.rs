@@ -11,8 +11,8 @@
 //! 5. Immortal objects reference immortal ones only.
 //! 6. Every weak cell and ephemeron that names an object is listed once, among the young ones if it or what it names is
 //!    young. What a weak cell names is an object like any other, unless the last marking found it dead.
-//! 7. Before sparse blocks are emptied: every word that leads into one is noted, and no root does. (Afterwards, a word
-//!    that was not noted leads to an object that was left forwarded.)
+//! 7. Before sparse blocks are evacuated: every word that leads into one is recorded, and no root does. (Afterwards, a word
+//!    that was not recorded leads to an object that was left forwarded.)
 //! 8. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 mod bits;
@@ -50,7 +50,7 @@ pub enum When {
     AfterMajor,
     /// After an incremental marking, before the sweep: what can be reached is marked or newer.
     AfterMarking,
-    /// Before sparse blocks are emptied.
+    /// Before sparse blocks are evacuated.
     BeforeEvacuation,
 }
 
@@ -89,7 +89,7 @@ pub struct Parts<'a> {
     pub remembered: &'a RememberedSet,
     /// What names things weakly.
     pub weak: &'a Weak,
-    /// Which blocks are to be emptied.
+    /// Which blocks are to be evacuated.
     pub evacuation: &'a Evacuation,
     /// The types that there are.
     pub types: &'a TypeTable,
@@ -112,16 +112,16 @@ pub struct Verifier<'a> {
     logged: HashSet<LogEntry>,
     /// Weak cells and ephemerons that are listed, and whether among the young ones.
     weak_cells: HashMap<u32, bool>,
-    /// Before sparse blocks are emptied: the words that are noted.
-    noted: HashSet<u32>,
+    /// Before sparse blocks are evacuated: the words that are recorded.
+    recorded: HashSet<u32>,
     /// Types that were found to be allocated (a cache by the low bits of the id).
     types: [TypeId; 256],
     grey: Vec<u32>,
 }
 
 impl<'a> Verifier<'a> {
-    /// A check of `parts`. `noted`: before sparse blocks are emptied, the words that are noted for them.
-    pub fn new(parts: Parts<'a>, when: When, noted: HashSet<u32>) -> Verifier<'a> {
+    /// A check of `parts`. `recorded`: before sparse blocks are evacuated, the words that are recorded for them.
+    pub fn new(parts: Parts<'a>, when: When, recorded: HashSet<u32>) -> Verifier<'a> {
         let old_start = (OLD_START / 4) as u32;
         let old_end = block_start(parts.spaces.blocks_high());
         Verifier {
@@ -136,7 +136,7 @@ impl<'a> Verifier<'a> {
             visited_immortal: HashSet::new(),
             logged: HashSet::new(),
             weak_cells: HashMap::new(),
-            noted,
+            recorded,
             types: [TypeId::NONE; 256],
             grey: Vec::new(),
         }

@@ -164,7 +164,7 @@ impl Verifier<'_> {
                 let words = slot.0 - reference;
                 let origin = Origin::Field { host: reference, byte: words as u64 * 4 };
                 self.check_reference(value, origin);
-                self.check_noted(slot.0, value, origin);
+                self.check_incoming(slot.0, value, origin);
                 if is_young(value) && is_old(reference) && !self.log_lost {
                     let chunk = in_chunks.then(|| (words - 2) / CHUNK_REFS);
                     if !self.logged.contains(&LogEntry { host: reference, chunk }) {

@@ -25,7 +25,7 @@ impl Verifier<'_> {
             let origin = Origin::Root(place);
             self.check_reference(value, origin);
             if self.group_of(value) != 0 {
-                self.fail(origin, format_args!("a root references {value:#x}, whose block is to be emptied"));
+                self.fail(origin, format_args!("a root references {value:#x}, whose block is to be evacuated"));
             }
             if is_young(value) && !known.contains(&address) {
                 self.fail(origin, format_args!("young object {value:#x} in a root that minors do not visit"));

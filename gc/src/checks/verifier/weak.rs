@@ -1,4 +1,4 @@
-//! What the verifier checks of weak cells, and of words that lead into blocks that are to be emptied.
+//! What the verifier checks of weak cells, and of words that lead into blocks that are to be evacuated.
 
 use super::{Origin, Verifier, When};
 use crate::raw::object::{is_old, is_young};
@@ -35,7 +35,7 @@ impl Verifier<'_> {
         }
         if is_weak && !self.is_dead(referent) {
             self.check_reference(referent, origin);
-            self.check_noted(cell + 1, referent, origin);
+            self.check_incoming(cell + 1, referent, origin);
         }
     }
 
@@ -53,9 +53,10 @@ impl Verifier<'_> {
     }
 
     /// Step 7 for a word of an object.
-    pub(super) fn check_noted(&self, word: u32, value: RawRef, origin: Origin) {
-        if self.group_of(value) != 0 && !self.noted.contains(&word) {
-            let what = format_args!("the word leads to {value:#x}, whose block is to be emptied, but is not noted");
+    pub(super) fn check_incoming(&self, word: u32, value: RawRef, origin: Origin) {
+        if self.group_of(value) != 0 && !self.recorded.contains(&word) {
+            let what =
+                format_args!("the word leads to {value:#x}, whose block is to be evacuated, but is not recorded");
             self.fail(origin, what);
         }
     }

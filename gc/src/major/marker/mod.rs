@@ -15,7 +15,7 @@ mod ephemerons;
 pub mod grey;
 
 use crate::embedder::roots::RootVisitor;
-use crate::evacuation::recorded::{Noticed, Recorded};
+use crate::evacuation::incoming::{IncomingSet, Recorder};
 use crate::raw::backing::BackingError;
 use crate::raw::cage::Cage;
 use crate::raw::memory::Memory;
@@ -25,13 +25,13 @@ use crate::spaces::Spaces;
 use crate::spaces::blocks::block_of;
 use crate::spaces::marks::{EPOCH_MASK, WAITING, is_marked, mark_byte};
 use crate::telemetry::work::MarkWork;
-use crate::weak::waiting::Waiting;
+use crate::weak::waiting::WaitingEphemerons;
 use grey::{Grey, Scan};
-use heapwood_gc_abi::descriptor::SMALL_BYTES_MAX;
+use heapwood_gc_abi::descriptor::SMALL_OBJECT_BYTES_MAX;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 /// Most references of a small object.
-const SMALL_REFS_MAX: usize = (SMALL_BYTES_MAX / 4) as usize;
+const SMALL_REFS_MAX: usize = (SMALL_OBJECT_BYTES_MAX / 4) as usize;
 /// In a shaded reference: the mutator has marked the object, so it is to be scanned whatever its mark says.
 pub const SHADED_MARKED: u32 = 1;
 
@@ -46,9 +46,9 @@ pub struct Marker {
     /// What waits to be scanned.
     grey: Grey,
     /// Ephemerons that wait for their keys.
-    waiting: Waiting,
-    /// Edges into blocks that are to be emptied.
-    recorded: Recorded,
+    waiting: WaitingEphemerons,
+    /// Edges into blocks that are to be evacuated.
+    incoming: IncomingSet,
     /// What this marking did so far.
     work: MarkWork,
 }
@@ -57,8 +57,8 @@ impl Marker {
     /// A marker at rest, with a small stack: it is never without one.
     pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
         let (memory, grey) = (cage.memory(), Grey::new(cage)?);
-        let (waiting, recorded) = (Waiting::new(cage), Recorded::new(cage));
-        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, recorded, work: MarkWork::default() })
+        let (waiting, incoming) = (WaitingEphemerons::new(cage), IncomingSet::new(cage));
+        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, incoming, work: MarkWork::default() })
     }
 
     /// Sets the most entries of the stack (tests).
@@ -94,13 +94,13 @@ impl Marker {
     }
 
     /// The table in which ephemerons wait for their keys.
-    pub fn waiting_mut(&mut self) -> &mut Waiting {
+    pub fn waiting_mut(&mut self) -> &mut WaitingEphemerons {
         &mut self.waiting
     }
 
-    /// The edges into blocks that are to be emptied.
-    pub fn recorded_mut(&mut self) -> &mut Recorded {
-        &mut self.recorded
+    /// The edges into blocks that are to be evacuated.
+    pub fn incoming_mut(&mut self) -> &mut IncomingSet {
+        &mut self.incoming
     }
 
     /// Starts a marking in a new epoch, in which nothing is marked. O(1).
@@ -161,7 +161,7 @@ impl Marker {
         let end = self.work.fields.saturating_add(budget);
         while self.work.fields < end {
             let budget = end - self.work.fields;
-            if self.waiting.is_used() || self.recorded.is_on() {
+            if self.waiting.is_used() || self.incoming.is_on() {
                 self.scan_small::<true>(budget)
             } else {
                 self.scan_small::<false>(budget)
@@ -179,7 +179,7 @@ impl Marker {
     }
 
     /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
-    /// registers. SPECIAL: ephemerons wait for their keys, or edges are noted.
+    /// registers. SPECIAL: ephemerons wait for their keys, or edges are recorded.
     #[inline(never)]
     fn scan_small<const SPECIAL: bool>(&mut self, budget: u64) {
         let (memory, epoch) = (self.memory, self.epoch);
@@ -212,9 +212,9 @@ impl Marker {
                     stack.push(value as u64);
                 }
             }
-            if SPECIAL && self.recorded.is_on() {
+            if SPECIAL && self.incoming.is_on() {
                 let (object, id) = (ObjectReference(object), TypeId::of_header(memory.header(ObjectReference(object))));
-                self.recorded.note_object(memory, object, id, Noticed::Marking);
+                self.incoming.record_object(memory, object, id, Recorder::Marking);
             }
         }
         let left = stack.len();
@@ -231,14 +231,14 @@ impl Marker {
         match self.grey.begin_scan(&memory, entry, &mut self.work) {
             Scan::Elements(elements) => {
                 elements.each_slot_backwards(memory, |slot| self.shade(memory.slot(slot)));
-                if self.recorded.is_on() {
+                if self.incoming.is_on() {
                     let (array, start, end) = elements.range();
-                    self.recorded.note_elements(memory, array, start, end, Noticed::Marking);
+                    self.incoming.record_elements(memory, array, start, end, Recorder::Marking);
                 }
             }
             Scan::Whole(whole) => {
-                if self.recorded.is_on() {
-                    self.recorded.note_object(memory, whole.object(), whole.id(), Noticed::Marking);
+                if self.incoming.is_on() {
+                    self.incoming.record_object(memory, whole.object(), whole.id(), Recorder::Marking);
                 }
                 if whole.kind() == ObjectKind::Ephemeron {
                     self.scan_ephemeron(whole.object());

@@ -105,7 +105,7 @@ impl Compiler<'_> {
 
     /// Decides the label of a conditional branch; returns its arity.
     pub(crate) fn prepare_branch(&mut self, index: usize) -> usize {
-        assert_eq!(self.flow[index].idle, 0, "the first look saw nothing that branches to this frame");
+        assert_eq!(self.flow[index].idle, 0, "the analysis saw nothing that branches to this frame");
         let arity = self.label_arity(index);
         self.values.settle_many(self.asm, arity);
         if !self.flow[index].is_tail {

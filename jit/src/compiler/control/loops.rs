@@ -19,7 +19,7 @@ impl Compiler<'_> {
         self.values.settle_loop(self.asm, self.flow.settled(), &params);
         let height = self.values.height() - params.len();
         let index = self.cursor.loop_index();
-        let has_calls = self.cursor.look().loops[index].has_calls;
+        let has_calls = self.cursor.analysis().loops[index].has_calls;
         let pins = if has_calls { 0 } else { self.pin_locals(index) };
         self.values.flush_locals(self.asm);
         if has_calls {
@@ -49,7 +49,7 @@ impl Compiler<'_> {
 
     /// Pins the hot locals of a loop without calls, and says how many; other loops keep what the function pins.
     fn pin_locals(&mut self, index: usize) -> u32 {
-        let hot = self.cursor.look().uses(index).iter().filter(|used| used.weight >= PIN_WORTH);
+        let hot = self.cursor.analysis().uses(index).iter().filter(|used| used.weight >= PIN_WORTH);
         self.values.pin_for_loop(self.asm, hot.map(|used| used.local))
     }
 

@@ -5,7 +5,7 @@ use super::super::parts::Compiler;
 use super::super::values::{At, Reg, Value};
 use super::{S, repeat};
 use crate::abi::Xmm;
-use crate::asm::{Mem, Source, Vex, Width};
+use crate::asm::{Mem, Vex, VexSource, Width};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use heapwood_module::ValType::{F32, F64, V128};
@@ -162,7 +162,7 @@ impl Compiler<'_> {
 
     pub(crate) fn v_replace_int(&mut self, width: Width, lane: u8) {
         let (mut scalar, mut value) = (self.pop(), self.pop());
-        let new: Source = match self.in_memory(&scalar) {
+        let new: VexSource = match self.in_memory(&scalar) {
             Some(mem) => mem.into(),
             None => self.in_gpr(&mut scalar).into(),
         };
@@ -175,7 +175,7 @@ impl Compiler<'_> {
     pub(crate) fn v_replace_float(&mut self, ty: ValType, lane: u8) {
         let (mut scalar, mut value) = (self.pop(), self.pop());
         let mem = self.in_memory(&scalar);
-        let new: Source = match mem {
+        let new: VexSource = match mem {
             Some(mem) => mem.into(),
             None => self.in_xmm(&mut scalar).into(),
         };

@@ -6,7 +6,7 @@
 //! Rules for sequences: all registers are taken before the vector scratch register is written (taking one may spill
 //! through it), and a result that may lie in an input's register is written after the last read of that input.
 //!
-//! A constant vector is a literal behind the code, named by its label in `Place::Const` (zero: the zero vector), so it
+//! A constant vector is a literal behind the code, named by its label in `OperandPlace::Const` (zero: the zero vector), so it
 //! is a memory operand wherever the instruction has one.
 
 mod bits;
@@ -21,7 +21,7 @@ mod shuffle;
 use super::parts::Compiler;
 use super::values::{At, Reg, Value};
 use crate::abi::{SCRATCH_XMM, Xmm};
-use crate::asm::{Source, Vex};
+use crate::asm::{Vex, VexSource};
 use heapwood_module::ValType::V128;
 use smallvec::SmallVec;
 
@@ -67,16 +67,16 @@ impl Compiler<'_> {
     }
 
     /// A literal as an operand.
-    fn literal<const N: usize>(&mut self, lane: [u8; N]) -> Source {
-        Source::Label(self.asm.constant(repeat(lane), 16))
+    fn literal<const N: usize>(&mut self, lane: [u8; N]) -> VexSource {
+        VexSource::Label(self.asm.constant(repeat(lane), 16))
     }
 
     /// A vector as the last operand of an instruction: its slot, its literal or a register.
-    fn vector(&mut self, value: &mut Value) -> Source {
+    fn vector(&mut self, value: &mut Value) -> VexSource {
         match value.at {
-            At::Slot(_) => Source::Mem(self.value_mem(value)),
-            At::Const(bits) if bits != 0 => Source::Label(self.asm.constant_of(bits)),
-            _ => Source::Xmm(self.in_xmm(value)),
+            At::Slot(_) => VexSource::Mem(self.value_mem(value)),
+            At::Const(bits) if bits != 0 => VexSource::Label(self.asm.constant_of(bits)),
+            _ => VexSource::Xmm(self.in_xmm(value)),
         }
     }
 
@@ -97,7 +97,7 @@ impl Compiler<'_> {
     }
 
     /// Pops two operands in the order of the machine's instruction: a register, anything, and the result's register.
-    fn pop_two(&mut self, order: Order) -> (Xmm, Source, Xmm) {
+    fn pop_two(&mut self, order: Order) -> (Xmm, VexSource, Xmm) {
         let mut second = self.pop();
         let mut first = self.pop();
         let in_register = |value: &Value| value.reg().is_some();

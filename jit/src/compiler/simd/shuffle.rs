@@ -8,7 +8,7 @@ use super::super::parts::Compiler;
 use super::super::values::{At, Value};
 use super::S;
 use crate::abi::Xmm;
-use crate::asm::{Source, Vex};
+use crate::asm::{Vex, VexSource};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType::V128;
 
@@ -183,7 +183,7 @@ impl Compiler<'_> {
     }
 
     fn shuffle_two(&mut self, how: Two, mut first: Value, mut second: Value) {
-        let (left, right): (Xmm, Source);
+        let (left, right): (Xmm, VexSource);
         if let Two::Align(_) = how {
             // The operand above comes first.
             (left, right) = (self.in_xmm(&mut second), self.vector(&mut first));

@@ -1,8 +1,8 @@
 //! Calls: what leaves registers before one, what is left after it, and what a stack map says of it.
 
 use super::Values;
-use super::moves::{Dest, Move, Moves, Source};
-use super::place::{Loc, Operand, Place};
+use super::moves::{Dest, Move, MoveSource, Moves};
+use super::place::{Loc, Operand, OperandPlace};
 use super::registers::{Owner, Reg, bits};
 use crate::abi::{self, CALLER_SAVED, Gpr, Xmm};
 use crate::asm::{Assembler, Mem};
@@ -42,7 +42,7 @@ impl Values {
     /// homes.
     pub(crate) fn flush_for_call(&mut self, asm: &mut Assembler, settled: usize, keep: usize, may_throw_here: bool) {
         for height in (self.open_from(settled)..keep).rev() {
-            if matches!(self.stack[height].place, Place::Reg(_)) {
+            if matches!(self.stack[height].place, OperandPlace::Reg(_)) {
                 self.spill(asm, height);
             }
         }
@@ -64,7 +64,8 @@ impl Values {
 
     /// Whether the local is read after a call that takes the operands from `keep` on.
     fn outlives_call(&self, local: u32, keep: usize) -> bool {
-        let of_arguments = self.stack[keep..].iter().filter(|operand| operand.place == Place::Alias(local)).count();
+        let of_arguments =
+            self.stack[keep..].iter().filter(|operand| operand.place == OperandPlace::Alias(local)).count();
         let is_operand = self.locals[local as usize].aliases as usize > of_arguments;
         self.is_read_later(local) || is_operand && !active(Mutant::AliasLostAtCall)
     }
@@ -110,12 +111,12 @@ impl Values {
 
     /// Pushes an operand in its slot; the move is still to be done.
     fn push_copy(&mut self, asm: &mut Assembler, ty: ValType, from: Mem) -> Move {
-        self.push_operand(ty, Place::Slot);
+        self.push_operand(ty, OperandPlace::Slot);
         let height = self.stack.len() - 1;
         if ty.is_ref() {
             self.spill_refs(asm, self.stack[height].refs_below);
         }
-        Move { ty, from: Source::Mem(from), to: Dest::Mem(self.operand_mem(height)) }
+        Move { ty, from: MoveSource::Mem(from), to: Dest::Mem(self.operand_mem(height)) }
     }
 
     // ---- around a call in the middle of an instruction
@@ -131,14 +132,14 @@ impl Values {
             let Operand { ty, place, .. } = self.stack[height];
             let slot = self.operand_mem(height);
             match place {
-                Place::Reg(reg) => {
+                OperandPlace::Reg(reg) => {
                     asm.store_reg(ty, slot, reg);
                     saved.push(SavedValue { ty, reg, mem: slot });
                 }
-                _ if ty.is_ref() && place != Place::Slot => match self.operand_source(height) {
-                    Source::Reg(reg) => asm.store_reg(ty, slot, reg),
-                    Source::Const(bits) => asm.store_const(ty, slot, bits),
-                    Source::Mem(mem) => asm.copy_memory(ty, slot, mem),
+                _ if ty.is_ref() && place != OperandPlace::Slot => match self.operand_source(height) {
+                    MoveSource::Reg(reg) => asm.store_reg(ty, slot, reg),
+                    MoveSource::Const(bits) => asm.store_const(ty, slot, bits),
+                    MoveSource::Mem(mem) => asm.copy_memory(ty, slot, mem),
                 },
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! The register and operand checker: recounts the state after each instruction (see the invariants in `values`).
 
 use super::Values;
-use super::place::{Loc, Place};
+use super::place::{Loc, OperandPlace};
 use super::registers::{Owner, Reg, in_xmm};
 use heapwood_gc_abi::Narrow;
 
@@ -32,7 +32,7 @@ impl Values {
                 Owner::Stack(height) => {
                     let operand = self.stack.get(height as usize);
                     let operand = operand.unwrap_or_else(|| panic!("{reg:?} belongs to no operand ({height})"));
-                    assert_eq!(operand.place, Place::Reg(reg), "operand {height} lost {reg:?}");
+                    assert_eq!(operand.place, OperandPlace::Reg(reg), "operand {height} lost {reg:?}");
                     assert_eq!(operand.ty.is_ref(), is_ref, "reference mark of operand {height} in {reg:?}");
                 }
             }
@@ -47,14 +47,16 @@ impl Values {
             assert_eq!(operand.refs_below, refs, "reference count below operand {height}");
             refs += operand.ty.is_ref() as u32;
             match operand.place {
-                Place::Reg(reg) => assert_eq!(self.regs.owner(reg), Owner::Stack(height.narrow()), "owner of {reg:?}"),
-                Place::Flags(_) | Place::Direct(_) => {
+                OperandPlace::Reg(reg) => {
+                    assert_eq!(self.regs.owner(reg), Owner::Stack(height.narrow()), "owner of {reg:?}")
+                }
+                OperandPlace::Flags(_) | OperandPlace::Direct(_) => {
                     assert_eq!(height + 1, self.stack.len(), "flags or direct result below the top");
                 }
                 _ => {}
             }
             if operand.ty.is_ref() {
-                let slot = operand.place == Place::Slot;
+                let slot = operand.place == OperandPlace::Slot;
                 assert!(in_slots || !slot, "reference operand {height} in a slot above one that is not (op {op})");
                 in_slots = slot;
             }

@@ -4,8 +4,8 @@
 //! parallel moves. A label's state never holds aliases or constant locals. Edges emit only moves: flags survive.
 
 use super::Values;
-use super::moves::{Dest, Move, Moves, Source};
-use super::place::{Loc, Place};
+use super::moves::{Dest, Move, MoveSource, Moves};
+use super::place::{Loc, OperandPlace};
 use super::registers::{Reg, bits};
 use super::snapshot::Snapshot;
 use crate::abi::{self, Gpr};
@@ -23,8 +23,8 @@ impl Edge {
     /// No code at all.
     pub(crate) fn is_empty(&self) -> bool {
         let stays = |m: &Move| match (m.from, m.to) {
-            (Source::Reg(a), Dest::Reg(b)) => a == b,
-            (Source::Mem(a), Dest::Mem(b)) => a == b,
+            (MoveSource::Reg(a), Dest::Reg(b)) => a == b,
+            (MoveSource::Mem(a), Dest::Mem(b)) => a == b,
             _ => false,
         };
         !self.loads_context && self.moves.iter().all(stays)
@@ -73,13 +73,13 @@ impl Values {
             let height = if k < kept { from + k } else { top + (k - kept) };
             let source = self.operand_source(height);
             let dest = match wanted.place {
-                Place::Reg(reg) => Dest::Reg(reg),
-                Place::Slot => {
+                OperandPlace::Reg(reg) => Dest::Reg(reg),
+                OperandPlace::Slot => {
                     let at = self.slots.operand(from + k, wanted.ty, wanted.refs_below);
                     Dest::Mem(self.in_frame(at))
                 }
                 // A number below the label is the same constant on every path.
-                Place::Const(_) => continue,
+                OperandPlace::Const(_) => continue,
                 _ => unreachable!("a label's state holds no aliases"),
             };
             moves.push(Move { ty: wanted.ty, from: source, to: dest });
@@ -87,12 +87,12 @@ impl Values {
     }
 
     /// Where a local is, as the source of a move.
-    pub(super) fn local_source(&self, local: u32) -> Source {
+    pub(super) fn local_source(&self, local: u32) -> MoveSource {
         let info = &self.locals[local as usize];
         match info.loc {
-            Loc::Reg { reg, .. } => Source::Reg(reg),
-            Loc::Const(bits) => Source::Const(bits),
-            Loc::Slot => Source::Mem(self.in_frame(info.home)),
+            Loc::Reg { reg, .. } => MoveSource::Reg(reg),
+            Loc::Const(bits) => MoveSource::Const(bits),
+            Loc::Slot => MoveSource::Mem(self.in_frame(info.home)),
         }
     }
 

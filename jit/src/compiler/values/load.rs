@@ -1,8 +1,8 @@
 //! Popped values into registers, and the register for a result.
 
 use super::Values;
-use super::moves::{Dest, Move, Source};
-use super::place::{At, Loc, Place, Value};
+use super::moves::{Dest, Move, MoveSource};
+use super::place::{At, Loc, OperandPlace, Value};
 use super::registers::{Owner, Reg, in_xmm};
 use crate::abi::{Gpr, Xmm};
 use crate::asm::{Assembler, Mem, Width};
@@ -108,13 +108,13 @@ impl Values {
     // ---- operands that stay on the stack
 
     /// Where an operand is, as the source of a move.
-    pub(crate) fn operand_source(&mut self, height: usize) -> Source {
+    pub(crate) fn operand_source(&mut self, height: usize) -> MoveSource {
         match self.stack[height].place {
-            Place::Const(bits) => Source::Const(bits),
-            Place::Reg(reg) => Source::Reg(reg),
-            Place::Slot => Source::Mem(self.operand_mem(height)),
-            Place::Alias(local) => self.local_source(local),
-            Place::Direct(_) | Place::Flags(_) | Place::Caller(_) => {
+            OperandPlace::Const(bits) => MoveSource::Const(bits),
+            OperandPlace::Reg(reg) => MoveSource::Reg(reg),
+            OperandPlace::Slot => MoveSource::Mem(self.operand_mem(height)),
+            OperandPlace::Alias(local) => self.local_source(local),
+            OperandPlace::Direct(_) | OperandPlace::Flags(_) | OperandPlace::Caller(_) => {
                 unreachable!("only the next operator sees such a place")
             }
         }
@@ -133,14 +133,14 @@ impl Values {
     pub(crate) fn lock_operand(&mut self, asm: &mut Assembler, height: usize) -> Reg {
         let ty = self.stack[height].ty;
         let reg = match self.stack[height].place {
-            Place::Reg(reg) => reg,
+            OperandPlace::Reg(reg) => reg,
             _ => {
                 let reg = self.copy_of_operand(asm, height);
-                if let Place::Alias(local) = self.stack[height].place {
+                if let OperandPlace::Alias(local) = self.stack[height].place {
                     self.locals[local as usize].aliases -= 1;
                 }
                 self.regs.set(reg, Owner::Stack(height.narrow()), ty.is_ref());
-                self.stack[height].place = Place::Reg(reg);
+                self.stack[height].place = OperandPlace::Reg(reg);
                 reg
             }
         };
@@ -160,8 +160,8 @@ impl Values {
     /// Registers of the operands that are 32 bits wide: their upper halves are clear.
     pub(crate) fn narrow_operands(&self) -> u32 {
         let reg_of = |place| match place {
-            Place::Reg(reg) => Some(reg),
-            Place::Alias(local) | Place::Direct(local) => match self.locals[local as usize].loc {
+            OperandPlace::Reg(reg) => Some(reg),
+            OperandPlace::Alias(local) | OperandPlace::Direct(local) => match self.locals[local as usize].loc {
                 Loc::Reg { reg, .. } => Some(reg),
                 _ => None,
             },

@@ -1,7 +1,7 @@
 //! Reads and writes of locals.
 
 use super::Values;
-use super::place::{At, Loc, Place, Value};
+use super::place::{At, Loc, OperandPlace, Value};
 use super::registers::{Owner, in_xmm};
 use crate::asm::Assembler;
 use heapwood_module::ValType;
@@ -15,7 +15,7 @@ impl Values {
         let info = &mut self.locals[local as usize];
         info.aliases += 1;
         let ty = info.ty;
-        self.push_operand(ty, Place::Alias(local));
+        self.push_operand(ty, OperandPlace::Alias(local));
     }
 
     pub(crate) fn local_set(&mut self, asm: &mut Assembler, local: u32) {
@@ -30,7 +30,7 @@ impl Values {
         let ty = value.ty;
         self.assign(asm, local, value);
         self.locals[local as usize].aliases += 1;
-        self.push_operand(ty, Place::Alias(local));
+        self.push_operand(ty, OperandPlace::Alias(local));
     }
 
     fn assign(&mut self, asm: &mut Assembler, local: u32, mut value: Value) {
@@ -85,7 +85,7 @@ impl Values {
     /// Operands that stand for a local which is about to change become values of their own.
     fn settle_aliases_of(&mut self, asm: &mut Assembler, local: u32) {
         for height in (self.closed..self.stack.len()).rev() {
-            if self.stack[height].place == Place::Alias(local) {
+            if self.stack[height].place == OperandPlace::Alias(local) {
                 let taken = self.regs.locked;
                 self.settle_aliases(asm, height, height + 1);
                 self.regs.locked = taken;

@@ -41,7 +41,7 @@ mod stored;
 mod transfer;
 
 pub(crate) use edges::Edge;
-pub(crate) use moves::{Dest, Move, Moves, Source};
+pub(crate) use moves::{Dest, Move, MoveSource, Moves};
 pub(crate) use place::{At, Value, width};
 pub(crate) use registers::{Reg, bits, in_xmm};
 pub(crate) use scope::BodyLocal;

@@ -23,7 +23,7 @@ use std::ops::Range;
 
 /// A source.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Source {
+pub(crate) enum MoveSource {
     Reg(Reg),
     Mem(Mem),
     Const(u64),
@@ -40,7 +40,7 @@ pub(crate) enum Dest {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Move {
     pub(crate) ty: ValType,
-    pub(crate) from: Source,
+    pub(crate) from: MoveSource,
     pub(crate) to: Dest,
 }
 
@@ -125,10 +125,10 @@ impl Values {
         let shared = self.shared_copies(asm, moves);
         for m in moves {
             match (m.from, m.to) {
-                (Source::Reg(reg), Dest::Mem(mem)) => asm.store_reg(m.ty, mem, reg),
-                (Source::Const(bits), Dest::Mem(mem)) => asm.store_const(m.ty, mem, bits),
-                (Source::Mem(from), Dest::Mem(to)) if from != to && !shared => asm.copy_memory(m.ty, to, from),
-                (Source::Reg(from), Dest::Reg(to)) if from != to => pending.push((m.ty, to, from)),
+                (MoveSource::Reg(reg), Dest::Mem(mem)) => asm.store_reg(m.ty, mem, reg),
+                (MoveSource::Const(bits), Dest::Mem(mem)) => asm.store_const(m.ty, mem, bits),
+                (MoveSource::Mem(from), Dest::Mem(to)) if from != to && !shared => asm.copy_memory(m.ty, to, from),
+                (MoveSource::Reg(from), Dest::Reg(to)) if from != to => pending.push((m.ty, to, from)),
                 _ => {}
             }
         }
@@ -145,8 +145,8 @@ impl Values {
         }
         for m in moves {
             match (m.from, m.to) {
-                (Source::Mem(mem), Dest::Reg(reg)) => asm.load_reg(m.ty, reg, mem),
-                (Source::Const(bits), Dest::Reg(reg)) => asm.load_const(m.ty, reg, bits),
+                (MoveSource::Mem(mem), Dest::Reg(reg)) => asm.load_reg(m.ty, reg, mem),
+                (MoveSource::Const(bits), Dest::Reg(reg)) => asm.load_const(m.ty, reg, bits),
                 _ => {}
             }
         }
@@ -159,7 +159,7 @@ impl Values {
         }
         let start = self.copies.copies.len();
         self.copies.copies.extend(moves.iter().filter_map(|m| match (m.from, m.to) {
-            (Source::Mem(from), Dest::Mem(to)) if from != to => Some(Copy { ty: as_bits(m.ty), from, to }),
+            (MoveSource::Mem(from), Dest::Mem(to)) if from != to => Some(Copy { ty: as_bits(m.ty), from, to }),
             _ => None,
         }));
         if self.copies.copies.len() - start < SHARED_COPIES_MIN {

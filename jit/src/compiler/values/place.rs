@@ -37,7 +37,7 @@ pub(super) struct Local {
 
 /// Where an operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum OperandPlace {
     /// A known constant (bits).
     Const(u64),
     /// In a register that it owns.
@@ -58,7 +58,7 @@ pub(super) enum Place {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Operand {
     pub(super) ty: ValType,
-    pub(super) place: Place,
+    pub(super) place: OperandPlace,
     /// Number of reference operands below.
     pub(super) refs_below: u32,
 }

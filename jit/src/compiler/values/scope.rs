@@ -5,7 +5,7 @@
 //! its own numbers of locals and operators; those of the scopes around it stay as they are until it is closed.
 
 use super::Values;
-use super::place::{Loc, Local, Operand, Place};
+use super::place::{Loc, Local, Operand, OperandPlace};
 use super::registers::{Owner, Reg, bits};
 use super::slots::Slots;
 use crate::abi;
@@ -60,7 +60,7 @@ impl Values {
         match place {
             abi::Place::Gpr(gpr) => self.push_reg(ty, Reg::gpr(gpr)),
             abi::Place::Xmm(xmm) => self.push_reg(ty, Reg::xmm(xmm)),
-            abi::Place::Stack(at) => self.push_operand(ty, Place::Caller(at)),
+            abi::Place::Stack(at) => self.push_operand(ty, OperandPlace::Caller(at)),
         }
     }
 
@@ -74,7 +74,7 @@ impl Values {
         for (index, BodyLocal { ty, last_use, weight }) in locals.enumerate() {
             let argument = self.stack.get(height + index).map(|operand| operand.place);
             let home = match argument {
-                Some(Place::Caller(at)) if !ty.is_ref() => 16 + at.narrow::<i32>(),
+                Some(OperandPlace::Caller(at)) if !ty.is_ref() => 16 + at.narrow::<i32>(),
                 _ => self.slots.home(ty),
             };
             let loc = argument.map_or(Loc::Slot, |place| self.take_argument(asm, height + index, place, home));
@@ -86,24 +86,26 @@ impl Values {
     }
 
     /// The operand at `height` becomes the next local, whose home is at an offset from rbp.
-    fn take_argument(&mut self, asm: &mut Assembler, height: usize, place: Place, home: i32) -> Loc {
+    fn take_argument(&mut self, asm: &mut Assembler, height: usize, place: OperandPlace, home: i32) -> Loc {
         let (ty, local) = (self.stack[height].ty, self.locals.len().narrow());
         match place {
-            Place::Reg(reg) => {
+            OperandPlace::Reg(reg) => {
                 self.regs.set(reg, Owner::Local(local), ty.is_ref());
                 Loc::Reg { reg, dirty: true }
             }
-            Place::Const(bits) => {
+            OperandPlace::Const(bits) => {
                 self.const_locals.push(local);
                 Loc::Const(bits)
             }
-            Place::Slot => {
+            OperandPlace::Slot => {
                 let slot = self.operand_mem(height);
                 asm.copy_memory(ty, self.in_frame(home), slot);
                 Loc::Slot
             }
-            Place::Caller(_) => Loc::Slot,
-            Place::Alias(_) | Place::Direct(_) | Place::Flags(_) => unreachable!("an argument is a value of its own"),
+            OperandPlace::Caller(_) => Loc::Slot,
+            OperandPlace::Alias(_) | OperandPlace::Direct(_) | OperandPlace::Flags(_) => {
+                unreachable!("an argument is a value of its own")
+            }
         }
     }
 
@@ -130,8 +132,8 @@ impl Values {
         let Scope { first, height, pins, .. } = self.scope;
         for Operand { place, .. } in self.stack.drain(height..) {
             match place {
-                Place::Alias(local) => self.locals[local as usize].aliases -= 1,
-                Place::Reg(reg) => self.regs.free(reg),
+                OperandPlace::Alias(local) => self.locals[local as usize].aliases -= 1,
+                OperandPlace::Reg(reg) => self.regs.free(reg),
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! States: what all edges into a label agree on, or what is restored at an `else`, a landing pad or an end.
 
 use super::Values;
-use super::place::{Loc, Operand, Place};
+use super::place::{Loc, Operand, OperandPlace};
 use super::registers::{Owner, Registers, bits};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
@@ -91,12 +91,12 @@ impl Values {
         }
         while self.stack.len() > state.from as usize {
             let operand = self.stack.pop().expect("longer than from");
-            if let Place::Alias(local) = operand.place {
+            if let OperandPlace::Alias(local) = operand.place {
                 self.locals[local as usize].aliases -= 1;
             }
         }
         for operand in &state.operands {
-            if let Place::Alias(local) = operand.place {
+            if let OperandPlace::Alias(local) = operand.place {
                 self.locals[local as usize].aliases += 1;
             }
             self.push_listed(*operand);
@@ -142,11 +142,11 @@ impl Values {
         };
         let open = self.open_from(settled).min(height);
         for operand in &mut self.stack[open..height] {
-            if let Place::Alias(local) = operand.place {
+            if let OperandPlace::Alias(local) = operand.place {
                 self.locals[local as usize].aliases -= 1;
             }
-            if operand.ty.is_ref() || !matches!(operand.place, Place::Const(_)) {
-                operand.place = Place::Slot;
+            if operand.ty.is_ref() || !matches!(operand.place, OperandPlace::Const(_)) {
+                operand.place = OperandPlace::Slot;
             }
         }
         self.restore(&state);
@@ -189,7 +189,7 @@ impl Values {
             operand.ty = *ty;
             let below = state.operands.last().copied().or_else(|| settled.checked_sub(1).map(|h| self.stack[h]));
             operand.refs_below = below.map_or(0, |b| b.refs_below + b.ty.is_ref() as u32);
-            if let Place::Reg(reg) = operand.place {
+            if let OperandPlace::Reg(reg) = operand.place {
                 state.registers.set(reg, Owner::Stack(state.height().narrow()), operand.ty.is_ref());
             }
             state.operands.push(operand);

@@ -1,7 +1,7 @@
 //! From registers to slots.
 
 use super::Values;
-use super::place::{Loc, Operand, Place};
+use super::place::{Loc, Operand, OperandPlace};
 use super::registers::{Owner, in_xmm};
 use crate::asm::Assembler;
 use heapwood_gc_abi::Narrow;
@@ -28,7 +28,7 @@ impl Values {
     pub(super) fn spill_refs(&mut self, asm: &mut Assembler, count: u32) {
         for index in (0..count as usize).rev() {
             let height = self.ref_heights[index] as usize;
-            if self.stack[height].place == Place::Slot {
+            if self.stack[height].place == OperandPlace::Slot {
                 break;
             }
             self.spill_one(asm, height);
@@ -37,25 +37,26 @@ impl Values {
 
     /// How many of the lowest `count` reference operands lie below or at the highest that is in its slot.
     pub(super) fn refs_in_slots(&self, count: u32) -> u32 {
-        let in_slot = |index: &u32| self.stack[self.ref_heights[*index as usize - 1] as usize].place == Place::Slot;
+        let in_slot =
+            |index: &u32| self.stack[self.ref_heights[*index as usize - 1] as usize].place == OperandPlace::Slot;
         (1..=count).rev().find(in_slot).unwrap_or(0)
     }
 
     fn spill_one(&mut self, asm: &mut Assembler, height: usize) {
         let Operand { ty, place, .. } = self.stack[height];
         // A plain constant stays one: nobody reads its slot, not even a collector.
-        if matches!(place, Place::Const(_)) && !ty.is_ref() {
+        if matches!(place, OperandPlace::Const(_)) && !ty.is_ref() {
             return;
         }
         let slot = self.operand_mem(height);
         match place {
-            Place::Slot => {}
-            Place::Const(bits) => asm.store_const(ty, slot, bits),
-            Place::Reg(reg) => {
+            OperandPlace::Slot => {}
+            OperandPlace::Const(bits) => asm.store_const(ty, slot, bits),
+            OperandPlace::Reg(reg) => {
                 asm.store_reg(ty, slot, reg);
                 self.regs.free(reg);
             }
-            Place::Alias(local) => {
+            OperandPlace::Alias(local) => {
                 self.locals[local as usize].aliases -= 1;
                 let info = self.locals[local as usize];
                 match info.loc {
@@ -64,11 +65,11 @@ impl Values {
                     Loc::Slot => asm.copy_memory(ty, slot, self.in_frame(info.home)),
                 }
             }
-            Place::Direct(_) | Place::Flags(_) | Place::Caller(_) => {
+            OperandPlace::Direct(_) | OperandPlace::Flags(_) | OperandPlace::Caller(_) => {
                 unreachable!("only the next operator sees such a place")
             }
         }
-        self.stack[height].place = Place::Slot;
+        self.stack[height].place = OperandPlace::Slot;
     }
 
     /// All operands in the range go to their slots (constants of numbers stay).
@@ -96,11 +97,11 @@ impl Values {
     /// The operand in its slot even if it is a constant.
     pub(super) fn force_slot(&mut self, asm: &mut Assembler, height: usize) {
         self.spill(asm, height);
-        if let Operand { ty, place: Place::Const(bits), .. } = self.stack[height] {
+        if let Operand { ty, place: OperandPlace::Const(bits), .. } = self.stack[height] {
             let slot = self.operand_mem(height);
             asm.store_const(ty, slot, bits);
         }
-        self.stack[height].place = Place::Slot;
+        self.stack[height].place = OperandPlace::Slot;
     }
 
     /// The top operands are about to pass a label, a return or the beginning of a construct: many go to their slots.
@@ -115,7 +116,7 @@ impl Values {
     /// Aliases among the operands in the range become values of their own.
     pub(super) fn settle_aliases(&mut self, asm: &mut Assembler, from: usize, to: usize) {
         for height in from..to {
-            let Operand { ty, place: Place::Alias(local), .. } = self.stack[height] else { continue };
+            let Operand { ty, place: OperandPlace::Alias(local), .. } = self.stack[height] else { continue };
             let Some(reg) = self.take_free(in_xmm(ty)) else {
                 self.spill(asm, height);
                 continue;
@@ -128,7 +129,7 @@ impl Values {
             }
             self.locals[local as usize].aliases -= 1;
             self.regs.set(reg, Owner::Stack(height.narrow()), ty.is_ref());
-            self.stack[height].place = Place::Reg(reg);
+            self.stack[height].place = OperandPlace::Reg(reg);
         }
     }
 
@@ -137,7 +138,7 @@ impl Values {
     pub(crate) fn settle_operands(&mut self, asm: &mut Assembler, settled: usize, to: usize) -> usize {
         let from = self.open_from(settled).min(to);
         self.settle_aliases(asm, from, to);
-        let open = (from..to).filter(|h| matches!(self.stack[*h].place, Place::Reg(_))).count();
+        let open = (from..to).filter(|h| matches!(self.stack[*h].place, OperandPlace::Reg(_))).count();
         if open > RESULT_REGISTERS_MAX || to - from > OPEN_BELOW_MAX {
             self.spill_range(asm, from, to);
             return to;
@@ -150,17 +151,19 @@ impl Values {
         for height in from..self.stack.len() {
             let Operand { ty, place, .. } = self.stack[height];
             match place {
-                Place::Alias(_) if height - from < RESULT_REGISTERS_MAX => self.settle_aliases(asm, height, height + 1),
-                Place::Const(bits) if height - from < RESULT_REGISTERS_MAX => {
+                OperandPlace::Alias(_) if height - from < RESULT_REGISTERS_MAX => {
+                    self.settle_aliases(asm, height, height + 1)
+                }
+                OperandPlace::Const(bits) if height - from < RESULT_REGISTERS_MAX => {
                     if let Some(reg) = self.take_free(in_xmm(ty)) {
                         asm.load_const(ty, reg, bits);
                         self.regs.set(reg, Owner::Stack(height.narrow()), ty.is_ref());
-                        self.stack[height].place = Place::Reg(reg);
+                        self.stack[height].place = OperandPlace::Reg(reg);
                     } else {
                         self.force_slot(asm, height);
                     }
                 }
-                Place::Slot | Place::Reg(_) => {}
+                OperandPlace::Slot | OperandPlace::Reg(_) => {}
                 _ => self.force_slot(asm, height),
             }
         }

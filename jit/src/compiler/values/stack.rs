@@ -1,6 +1,6 @@
 //! The operand stack: pushing and popping. Nothing here emits code.
 
-use super::place::{At, Loc, Operand, Place, Value};
+use super::place::{At, Loc, Operand, OperandPlace, Value};
 use super::registers::{Owner, Reg};
 use super::{OPEN_OPERANDS_MAX, Values};
 use crate::asm::{Assembler, Cond, Mem};
@@ -36,7 +36,7 @@ impl Values {
     }
 
     #[inline]
-    pub(super) fn push_operand(&mut self, ty: ValType, place: Place) {
+    pub(super) fn push_operand(&mut self, ty: ValType, place: OperandPlace) {
         let refs_below = self.refs_below();
         self.push_listed(Operand { ty, place, refs_below });
     }
@@ -64,31 +64,31 @@ impl Values {
     pub(crate) fn push_const(&mut self, ty: ValType, bits: u64) {
         let narrow = ty.field_kind().bytes() == 4;
         debug_assert!(!narrow || bits <= u32::MAX as u64, "{bits:#x} is no constant of type {ty:?}");
-        self.push_operand(ty, Place::Const(bits));
+        self.push_operand(ty, OperandPlace::Const(bits));
     }
 
     /// Pushes a register that the instruction owns.
     pub(crate) fn push_reg(&mut self, ty: ValType, reg: Reg) {
         self.regs.set(reg, Owner::Stack(self.stack.len().narrow()), ty.is_ref());
-        self.push_operand(ty, Place::Reg(reg));
+        self.push_operand(ty, OperandPlace::Reg(reg));
     }
 
     /// Pushes the result of an instruction that asked for `dst` by [`Values::result_reg`].
     pub(crate) fn push_result(&mut self, ty: ValType, dst: Reg) {
         match self.regs.owner(dst) {
-            Owner::Local(local) => self.push_operand(ty, Place::Direct(local)),
+            Owner::Local(local) => self.push_operand(ty, OperandPlace::Direct(local)),
             _ => self.push_reg(ty, dst),
         }
     }
 
     /// Pushes a condition that the next operator takes from the flags.
     pub(crate) fn push_flags(&mut self, cond: Cond) {
-        self.push_operand(ValType::I32, Place::Flags(cond));
+        self.push_operand(ValType::I32, OperandPlace::Flags(cond));
     }
 
     /// Whether the top operand is in the flags.
     pub(crate) fn top_in_flags(&self) -> bool {
-        matches!(self.stack.last().map(|top| top.place), Some(Place::Flags(_)))
+        matches!(self.stack.last().map(|top| top.place), Some(OperandPlace::Flags(_)))
     }
 
     /// Pushes a popped value back, with a type.
@@ -98,7 +98,7 @@ impl Values {
             At::Temp(reg) => self.push_reg(ty, reg),
             At::Local(_, local) | At::Home(local) => {
                 self.locals[local as usize].aliases += 1;
-                self.push_operand(ty, Place::Alias(local));
+                self.push_operand(ty, OperandPlace::Alias(local));
             }
             At::Slot(_) | At::Flags(_) => {
                 let mut value = value;
@@ -112,7 +112,7 @@ impl Values {
     /// The operand at `height`, if it was pushed as a constant.
     pub(crate) fn literal_at(&self, height: usize) -> Option<u64> {
         match self.stack.get(height)?.place {
-            Place::Const(bits) => Some(bits),
+            OperandPlace::Const(bits) => Some(bits),
             _ => None,
         }
     }
@@ -120,8 +120,8 @@ impl Values {
     /// The top operand, if it is a constant: pushed as one, or a local that is one.
     pub(crate) fn top_constant(&self) -> Option<u64> {
         match self.stack.last()?.place {
-            Place::Const(bits) => Some(bits),
-            Place::Alias(local) => match self.locals[local as usize].loc {
+            OperandPlace::Const(bits) => Some(bits),
+            OperandPlace::Alias(local) => match self.locals[local as usize].loc {
                 Loc::Const(bits) => Some(bits),
                 _ => None,
             },
@@ -133,23 +133,23 @@ impl Values {
         let Operand { ty, place, .. } = self.stack.pop().expect("validated body");
         self.closed = self.closed.min(self.stack.len());
         let at = match place {
-            Place::Const(bits) => At::Const(bits),
-            Place::Flags(cond) => At::Flags(cond),
-            Place::Caller(_) => unreachable!("a scope takes parameters over"),
-            Place::Slot => {
+            OperandPlace::Const(bits) => At::Const(bits),
+            OperandPlace::Flags(cond) => At::Flags(cond),
+            OperandPlace::Caller(_) => unreachable!("a scope takes parameters over"),
+            OperandPlace::Slot => {
                 let height = self.stack.len();
                 let refs = self.refs_below();
                 At::Slot(self.slots.operand(height, ty, refs))
             }
-            Place::Reg(reg) => {
+            OperandPlace::Reg(reg) => {
                 self.regs.take_over(reg);
                 At::Temp(reg)
             }
-            Place::Direct(local) => match self.locals[local as usize].loc {
+            OperandPlace::Direct(local) => match self.locals[local as usize].loc {
                 Loc::Reg { reg, .. } => At::Local(reg, local),
                 _ => unreachable!("a direct result lies in its local's register"),
             },
-            Place::Alias(local) => {
+            OperandPlace::Alias(local) => {
                 self.locals[local as usize].aliases -= 1;
                 match self.locals[local as usize].loc {
                     Loc::Reg { reg, .. } => {

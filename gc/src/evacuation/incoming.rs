@@ -1,19 +1,19 @@
-//! Edges into blocks that are to be emptied: the words that lead there, noted as they are met.
+//! The incoming remembered set: the words that lead into blocks that are to be evacuated, recorded as they are met.
 //!
-//! 1. Blocks to be emptied form groups. A table has a list of words for each group, of fixed capacity. There are two
+//! 1. Blocks to be evacuated form groups. A table has a list of words for each group, of fixed capacity. There are two
 //!    tables: one travels with the marker, one belongs to the mutator.
-//! 2. Whoever sees a word of an old object that references such a block notes it: the marker each field that it scans,
+//! 2. Whoever sees a word of an old object that references such a block records it: the marker each field it scans,
 //!    a minor what it promotes and what is in the log, copies between arrays what they write. So when a group's turn
 //!    comes, right after a minor that promoted everything, each word that leads into its blocks is in a list.
-//! 3. A word may be listed twice, or hold something else by now: it is looked at again when the group is emptied. It
+//! 3. A word may be listed twice, or hold something else by now: it is looked at again when the group is evacuated. It
 //!    still belongs to the object that it belonged to, or to what is left of one that has moved, since blocks that
-//!    were emptied are not used again before all groups are done.
+//!    were evacuated are not used again before all groups are done.
 //! 4. A block that too many words lead to, or any root, is *dropped* from its group: it stays as it is. So no list ever
 //!    overflows, and no root is ever rewritten.
 
 use crate::embedder::roots::RootVisitor;
 use crate::raw::backing::BackingError;
-use crate::raw::block::EMPTIED;
+use crate::raw::block::EVACUATED;
 use crate::raw::cage::{BLOCK_REFS, BLOCKS_MAX, Cage};
 use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, Slot, is_old};
@@ -29,27 +29,27 @@ pub const GROUP_EDGES_MAX: usize = 4096;
 /// Words that may lead to one block, in one table.
 pub const BLOCK_EDGES_MAX: u16 = 1024;
 
-/// Who notes an edge. Only tests tell them apart.
+/// On what occasion a word is recorded. Only tests tell the occasions apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Noticed {
-    /// The marker.
+pub enum Recorder {
+    /// The marker scans it.
     Marking,
-    /// A minor, in what was logged.
+    /// A minor finds it in an object that was logged.
     Log,
-    /// A minor, in what it promotes.
+    /// A minor finds it in an object that it promotes.
     Promotion,
-    /// The weak reference of a cell.
+    /// It is the weak reference of a cell.
     Weak,
-    /// A copy to an array, or a fill.
+    /// A copy to an array, or a fill, writes it.
     Range,
-    /// An object that moved from an emptied block.
+    /// It belongs to an object that moved out of an evacuated block.
     Move,
-    /// A root.
-    #[cfg_attr(not(feature = "test-hooks"), allow(dead_code, reason = "roots are not noted: they drop blocks"))]
+    /// It is a root.
+    #[cfg_attr(not(feature = "test-hooks"), allow(dead_code, reason = "roots are not recorded: they drop blocks"))]
     Root,
 }
 
-/// The part of the heap from the first to the last block that is to be emptied.
+/// The part of the heap from the first to the last block that is to be evacuated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Window {
     start: u32,
@@ -62,7 +62,7 @@ impl Window {
         Window { start: block_start(first), refs: (last + 1 - first) * BLOCK_REFS }
     }
 
-    /// Whether there are blocks to be emptied.
+    /// Whether there are blocks to be evacuated.
     #[inline(always)]
     pub fn is_open(self) -> bool {
         self.refs != 0
@@ -73,7 +73,7 @@ impl Window {
     pub fn group_of(self, memory: Memory, reference: RawRef) -> u8 {
         if reference.wrapping_sub(self.start).rotate_right(1) < self.refs / 2 {
             match memory.block(block_of(reference)).group() {
-                EMPTIED => 0,
+                EVACUATED => 0,
                 group => group,
             }
         } else {
@@ -90,9 +90,9 @@ impl Window {
     }
 }
 
-/// One table.
+/// One of the two tables of the incoming remembered set.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct IncomingSet {
     window: Window,
     /// `GROUP_EDGES_MAX` words for each group.
     words: SideVec<u32>,
@@ -100,15 +100,15 @@ pub struct Recorded {
     lens: [u16; GROUPS_MAX],
     /// Listed words that lead to a block, by block.
     counts: SideVec<u16>,
-    /// What is not noted.
+    /// The occasion on which words are not recorded (tests).
     #[cfg(feature = "test-hooks")]
-    skipped: Option<Noticed>,
+    skipped: Option<Recorder>,
 }
 
-impl Recorded {
+impl IncomingSet {
     /// An empty table. Costs address space only.
-    pub fn new(cage: &mut Cage) -> Recorded {
-        Recorded {
+    pub fn new(cage: &mut Cage) -> IncomingSet {
+        IncomingSet {
             window: Window::default(),
             words: SideVec::new(cage, GROUPS_MAX * GROUP_EDGES_MAX),
             lens: [0; GROUPS_MAX],
@@ -118,12 +118,13 @@ impl Recorded {
         }
     }
 
-    /// Groups that there is memory for.
+    /// The number of groups for whose words there is memory.
     pub fn capacity(&self) -> usize {
         self.words.capacity() / GROUP_EDGES_MAX
     }
 
-    /// Makes room for `groups` groups, and for the blocks below `blocks_high`; pages and all, since minors use it.
+    /// Makes room for `groups` groups, and for the blocks below `blocks_high`. The pages are faulted in, since minors
+    /// write there.
     pub fn grow(&mut self, cage: &mut Cage, groups: usize, blocks_high: u32) -> Result<(), BackingError> {
         self.counts.grow_populated(cage, blocks_high as usize)?;
         self.words.grow_populated(cage, groups * GROUP_EDGES_MAX)?;
@@ -132,7 +133,7 @@ impl Recorded {
         Ok(())
     }
 
-    /// Edges into the groups of `blocks` are noted from now on.
+    /// Edges into the groups of `blocks` are recorded from now on.
     pub fn begin(&mut self, window: Window, blocks: &[u32]) {
         self.lens = [0; GROUPS_MAX];
         let all = self.counts.capacity();
@@ -141,48 +142,48 @@ impl Recorded {
         self.window = window;
     }
 
-    /// Chooses what is not noted (tests).
+    /// Chooses the occasion on which words are not recorded (tests).
     #[cfg(feature = "test-hooks")]
-    pub fn skip(&mut self, skipped: Option<Noticed>) {
+    pub fn skip(&mut self, skipped: Option<Recorder>) {
         self.skipped = skipped;
     }
 
-    /// Nothing is noted any more.
+    /// Nothing is recorded any more.
     pub fn end(&mut self) {
         self.window = Window::default();
     }
 
-    /// Whether edges are noted.
+    /// Whether edges are recorded.
     #[inline(always)]
     pub fn is_on(&self) -> bool {
         self.window.is_open()
     }
 
-    /// Where the blocks to be emptied lie.
+    /// Where the blocks to be evacuated lie.
     #[inline(always)]
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// The window as those see it who drop what roots hold.
+    /// The window for those who drop the blocks that roots hold: closed if tests skip roots.
     pub fn window_of_roots(&self) -> Window {
         #[cfg(feature = "test-hooks")]
-        if self.skipped == Some(Noticed::Root) {
+        if self.skipped == Some(Recorder::Root) {
             return Window::default();
         }
         self.window
     }
 
-    /// Words noted for a group (from 1).
+    /// Words recorded for a group (from 1).
     pub fn words_of(&self, group: u8) -> &[u32] {
         let index = group as usize - 1;
         let start = index * GROUP_EDGES_MAX;
         &self.words.as_slice()[start..start + self.lens[index] as usize]
     }
 
-    /// Notes that a word of an old object holds `value`, if that is in a block to be emptied.
+    /// Records that a word of an old object holds `value`, if that is in a block to be evacuated.
     #[inline(always)]
-    pub fn note(&mut self, memory: Memory, slot: Slot, value: RawRef, by: Noticed) {
+    pub fn record(&mut self, memory: Memory, slot: Slot, value: RawRef, by: Recorder) {
         let group = self.window.group_of(memory, value);
         if group != 0 {
             self.add(memory, slot, value, group, by);
@@ -190,7 +191,7 @@ impl Recorded {
     }
 
     #[inline(never)]
-    fn add(&mut self, memory: Memory, slot: Slot, value: RawRef, group: u8, _by: Noticed) {
+    fn add(&mut self, memory: Memory, slot: Slot, value: RawRef, group: u8, _by: Recorder) {
         #[cfg(feature = "test-hooks")]
         if self.skipped == Some(_by) {
             return;
@@ -207,25 +208,25 @@ impl Recorded {
         self.lens[index] += 1;
     }
 
-    /// Notes all words of an old object, the weak one of a cell too.
+    /// Records all words of an old object, the weak one of a cell too.
     #[inline(never)]
-    pub fn note_object(&mut self, memory: Memory, object: ObjectReference, id: TypeId, by: Noticed) {
+    pub fn record_object(&mut self, memory: Memory, object: ObjectReference, id: TypeId, by: Recorder) {
         let descriptor = memory.descriptor(id);
         if descriptor.kind() == ObjectKind::Weak {
             let slot = Slot(object.0 + WEAK_REFERENT_OFFSET / 4);
-            return self.note(memory, slot, memory.slot(slot), Noticed::Weak);
+            return self.record(memory, slot, memory.slot(slot), Recorder::Weak);
         }
-        memory.each_slot(object, id, descriptor, |slot| self.note(memory, slot, memory.slot(slot), by));
+        memory.each_slot(object, id, descriptor, |slot| self.record(memory, slot, memory.slot(slot), by));
     }
 
-    /// Notes elements of an old reference array.
+    /// Records elements of an old reference array.
     #[inline(never)]
-    pub fn note_elements(&mut self, memory: Memory, array: ObjectReference, start: u32, end: u32, by: Noticed) {
-        memory.each_element_slot(array, start, end, |slot| self.note(memory, slot, memory.slot(slot), by));
+    pub fn record_elements(&mut self, memory: Memory, array: ObjectReference, start: u32, end: u32, by: Recorder) {
+        memory.each_element_slot(array, start, end, |slot| self.record(memory, slot, memory.slot(slot), by));
     }
 }
 
-/// Passes roots on; what they hold does not move.
+/// Passes roots on, and drops the blocks that they hold from their groups, so that what roots hold does not move.
 pub struct Dropping<'a> {
     visitor: &'a mut dyn RootVisitor,
     memory: Memory,
@@ -233,7 +234,7 @@ pub struct Dropping<'a> {
 }
 
 impl<'a> Dropping<'a> {
-    /// Roots go to `visitor`; the blocks to be emptied lie in `window`.
+    /// Roots go to `visitor`; the blocks to be evacuated lie in `window`.
     pub fn new(visitor: &'a mut dyn RootVisitor, memory: Memory, window: Window) -> Dropping<'a> {
         Dropping { visitor, memory, window }
     }

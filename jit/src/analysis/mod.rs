@@ -1,4 +1,4 @@
-//! Validation and first look in one decode: what the one code-generating pass must know ahead.
+//! Validation and analysis in one decode: what the one code-generating pass must know ahead.
 //!
 //! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then looked at; nothing is kept
 //!    per operator but hints and dead ranges.
@@ -17,7 +17,7 @@ use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 use smallvec::SmallVec;
-use visit::Look;
+use visit::Visitor;
 use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidatorAllocations};
 
 /// What the next operator does with this operator's result.
@@ -63,9 +63,9 @@ const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
 
-/// The result of the first look; reused from function to function.
+/// The result of the analysis; reused from function to function.
 #[derive(Default)]
-pub(crate) struct FirstLook {
+pub(crate) struct Analysis {
     pub(crate) loops: Vec<LoopInfo>,
     /// Locals of loops, heaviest first (at most [`USES_MAX`] from inner loops).
     uses: Vec<Vec<Use>>,
@@ -144,7 +144,7 @@ struct Frame {
     init_mark: u32,
 }
 
-impl FirstLook {
+impl Analysis {
     /// Validates a body and looks at it. `declare_locals` is told how many locals it has, and `count` every now and then how
     /// many bytes that takes.
     ///
@@ -168,7 +168,8 @@ impl FirstLook {
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
-            let result = reader.visit_operator(&mut Look { info, validator: gate(&mut validator, offset), look: self });
+            let result =
+                reader.visit_operator(&mut Visitor { info, validator: gate(&mut validator, offset), analysis: self });
             result.map_err(invalid)?.map_err(invalid)?;
             self.height_max = self.height_max.max(validator.operand_stack_height() + self.state.open_catches);
             if self.height_max > limits::FRAME_BYTES_MAX / SLOT_BYTES_MIN {
@@ -210,7 +211,7 @@ impl FirstLook {
 
     fn begin(&mut self, params: usize, locals: usize) {
         self.use_count = 0;
-        let FirstLook { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, state, .. } = self;
+        let Analysis { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, state, .. } = self;
         loops.clear();
         uses.clear();
         idle.clear();

@@ -1,119 +1,119 @@
-//! What the look does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for control
+//! What the analysis does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for control
 //! and locals a rule by its name.
 
-use super::{Early, FirstLook, array_by_call, struct_by_call};
+use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
 use heapwood_module::{ModuleError, ModuleInfo};
 use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
 /// One operator: validated, then looked at.
-pub(super) struct Look<'l, V> {
+pub(super) struct Visitor<'l, V> {
     pub(super) info: &'l ModuleInfo,
     pub(super) validator: V,
-    pub(super) look: &'l mut FirstLook,
+    pub(super) analysis: &'l mut Analysis,
 }
 
-impl<V> FrameStack for Look<'_, V> {
+impl<V> FrameStack for Visitor<'_, V> {
     fn current_frame(&self) -> Option<FrameKind> {
-        self.look.state.frames.last().map(|frame| frame.kind)
+        self.analysis.state.frames.last().map(|frame| frame.kind)
     }
 }
 
-/// What the look does at an operator of control or of locals, beside what follows from its facts.
-macro_rules! look {
-    ($look:ident Block $ty:ident) => {
-        $look.enter(FrameKind::Block, $ty)
+/// What the analysis does at an operator of control or of locals, beside what follows from its facts.
+macro_rules! effect {
+    ($analysis:ident Block $ty:ident) => {
+        $analysis.enter(FrameKind::Block, $ty)
     };
-    ($look:ident If $ty:ident) => {{
-        $look.first_if();
-        $look.enter(FrameKind::If, $ty)
+    ($analysis:ident If $ty:ident) => {{
+        $analysis.first_if();
+        $analysis.enter(FrameKind::If, $ty)
     }};
-    ($look:ident Loop $ty:ident) => {
-        $look.enter(FrameKind::Loop, $ty)
+    ($analysis:ident Loop $ty:ident) => {
+        $analysis.enter(FrameKind::Loop, $ty)
     };
-    ($look:ident TryTable $table:ident) => {{
+    ($analysis:ident TryTable $table:ident) => {{
         // The labels count from outside.
         for catch in &$table.catches {
-            $look.branches_to(catch_label(catch));
+            $analysis.branches_to(catch_label(catch));
         }
-        $look.enter(FrameKind::TryTable, $table.ty)
+        $analysis.enter(FrameKind::TryTable, $table.ty)
     }};
-    ($look:ident Try $ty:ident) => {
-        $look.enter(FrameKind::LegacyTry, $ty)
+    ($analysis:ident Try $ty:ident) => {
+        $analysis.enter(FrameKind::LegacyTry, $ty)
     };
-    ($look:ident Catch $tag:ident) => {
-        $look.next_arm(FrameKind::LegacyCatch)
+    ($analysis:ident Catch $tag:ident) => {
+        $analysis.next_arm(FrameKind::LegacyCatch)
     };
-    ($look:ident CatchAll) => {
-        $look.next_arm(FrameKind::LegacyCatchAll)
+    ($analysis:ident CatchAll) => {
+        $analysis.next_arm(FrameKind::LegacyCatchAll)
     };
-    ($look:ident Else) => {
-        $look.next_arm(FrameKind::Else)
+    ($analysis:ident Else) => {
+        $analysis.next_arm(FrameKind::Else)
     };
-    ($look:ident Delegate $depth:ident) => {
-        $look.leave()
+    ($analysis:ident Delegate $depth:ident) => {
+        $analysis.leave()
     };
-    ($look:ident End) => {
-        $look.leave()
+    ($analysis:ident End) => {
+        $analysis.leave()
     };
-    ($look:ident LocalGet $local:ident) => {
-        $look.read($local)
+    ($analysis:ident LocalGet $local:ident) => {
+        $analysis.read($local)
     };
-    ($look:ident LocalSet $local:ident) => {
-        $look.write($local)
+    ($analysis:ident LocalSet $local:ident) => {
+        $analysis.write($local)
     };
-    ($look:ident LocalTee $local:ident) => {
-        $look.write($local)
+    ($analysis:ident LocalTee $local:ident) => {
+        $analysis.write($local)
     };
-    ($look:ident Unreachable) => {
-        $look.terminate()
+    ($analysis:ident Unreachable) => {
+        $analysis.terminate()
     };
-    ($look:ident Br $depth:ident) => {{
-        $look.branches_to($depth);
-        $look.terminate()
+    ($analysis:ident Br $depth:ident) => {{
+        $analysis.branches_to($depth);
+        $analysis.terminate()
     }};
-    ($look:ident BrTable $targets:ident) => {{
+    ($analysis:ident BrTable $targets:ident) => {{
         let depths = $targets.targets().filter_map(Result::ok).chain([$targets.default()]);
-        depths.for_each(|depth| $look.branches_to(depth));
-        $look.terminate()
+        depths.for_each(|depth| $analysis.branches_to(depth));
+        $analysis.terminate()
     }};
-    ($look:ident BrIf $depth:ident) => {
-        $look.branches_to($depth)
+    ($analysis:ident BrIf $depth:ident) => {
+        $analysis.branches_to($depth)
     };
-    ($look:ident BrOnNull $depth:ident) => {
-        $look.branches_to($depth)
+    ($analysis:ident BrOnNull $depth:ident) => {
+        $analysis.branches_to($depth)
     };
-    ($look:ident BrOnNonNull $depth:ident) => {
-        $look.branches_to($depth)
+    ($analysis:ident BrOnNonNull $depth:ident) => {
+        $analysis.branches_to($depth)
     };
-    ($look:ident BrOnCast $depth:ident $from:ident $to:ident) => {
-        $look.branches_to($depth)
+    ($analysis:ident BrOnCast $depth:ident $from:ident $to:ident) => {
+        $analysis.branches_to($depth)
     };
-    ($look:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
-        $look.branches_to($depth)
+    ($analysis:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
+        $analysis.branches_to($depth)
     };
-    ($look:ident Return) => {
-        $look.terminate()
+    ($analysis:ident Return) => {
+        $analysis.terminate()
     };
-    ($look:ident ReturnCall $f:ident) => {
-        $look.terminate()
+    ($analysis:ident ReturnCall $f:ident) => {
+        $analysis.terminate()
     };
-    ($look:ident ReturnCallIndirect $t:ident $i:ident) => {
-        $look.terminate()
+    ($analysis:ident ReturnCallIndirect $t:ident $i:ident) => {
+        $analysis.terminate()
     };
-    ($look:ident ReturnCallRef $t:ident) => {
-        $look.terminate()
+    ($analysis:ident ReturnCallRef $t:ident) => {
+        $analysis.terminate()
     };
-    ($look:ident Throw $tag:ident) => {
-        $look.terminate()
+    ($analysis:ident Throw $tag:ident) => {
+        $analysis.terminate()
     };
-    ($look:ident ThrowRef) => {
-        $look.terminate()
+    ($analysis:ident ThrowRef) => {
+        $analysis.terminate()
     };
-    ($look:ident Rethrow $depth:ident) => {
-        $look.terminate()
+    ($analysis:ident Rethrow $depth:ident) => {
+        $analysis.terminate()
     };
-    ($look:ident $($other:ident)*) => {};
+    ($analysis:ident $($other:ident)*) => {};
 }
 
 /// The label of a catch.
@@ -180,7 +180,7 @@ plain_immediates!(
     Vec<wasmparser::ValType>
 );
 
-impl FirstLook {
+impl Analysis {
     /// What follows from an operator's facts for the function, the frame, and the operator before.
     #[inline(always)]
     fn consider(&mut self, facts: Facts, allocates_by_call: bool) {
@@ -255,17 +255,17 @@ macro_rules! visit_all {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
         $(fn $visit(&mut self $($(,$arg: $argty)*)?) -> Self::Output {
             self.validator.$visit($($($arg.clone()),*)?)?;
-            let Look { info, look, .. } = self;
+            let Visitor { info, analysis, .. } = self;
             const FACTS: Facts = facts_of::$op;
-            look.consider(FACTS, allocates_by_call!(info $op $($($arg)*)?));
+            analysis.consider(FACTS, allocates_by_call!(info $op $($($arg)*)?));
             // What calls the runtime does not access memory itself.
             if const { !FACTS.any(Facts::CALL) } {
-                $($(look.access(&$arg);)*)?
+                $($(analysis.access(&$arg);)*)?
             }
-            look!(look $op $($($arg)*)?);
-            look.state.last_was_compare = const { FACTS.any(Facts::COMPARE) };
+            effect!(analysis $op $($($arg)*)?);
+            analysis.state.last_was_compare = const { FACTS.any(Facts::COMPARE) };
             if const { !matches!(stringify!($op).as_bytes(), b"End") } {
-                look.state.run_of_ends.clear();
+                analysis.state.run_of_ends.clear();
             }
             Ok(())
         })*
@@ -273,7 +273,7 @@ macro_rules! visit_all {
 }
 
 #[allow(unused_variables, clippy::clone_on_copy, reason = "one expansion serves operators with and without immediates")]
-impl<'a, V> VisitOperator<'a> for Look<'_, V>
+impl<'a, V> VisitOperator<'a> for Visitor<'_, V>
 where
     V: VisitSimdOperator<'a, Output = Result<(), Box<ModuleError>>>,
 {
@@ -287,7 +287,7 @@ where
 }
 
 #[allow(unused_variables, clippy::clone_on_copy, reason = "one expansion serves operators with and without immediates")]
-impl<'a, V> VisitSimdOperator<'a> for Look<'_, V>
+impl<'a, V> VisitSimdOperator<'a> for Visitor<'_, V>
 where
     V: VisitSimdOperator<'a, Output = Result<(), Box<ModuleError>>>,
 {

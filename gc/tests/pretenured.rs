@@ -1,5 +1,5 @@
-//! Objects of every size, young or born old, that get their references right after they were allocated, by each of the
-//! heap's ways to write them; while nothing is going on, while a marking runs, and while blocks are emptied.
+//! Objects of every size, young or pretenured, that get their references right after they were allocated, by each of the
+//! heap's ways to write them; while nothing is going on, while a marking runs, and while blocks are evacuated.
 //!
 //! The references name young objects and old ones in sparse blocks, and nothing else names those afterwards. The verifier
 //! runs around each collection; at the end each object has to be the one that was stored.
@@ -43,9 +43,9 @@ enum State {
     Nothing,
     /// A marking, in small slices.
     Marking,
-    /// A marking that notes the words which lead into blocks that are to be emptied.
-    Noting,
-    /// The marking has ended, and the blocks are not emptied yet.
+    /// A marking that records the words which lead into blocks that are to be evacuated.
+    Recording,
+    /// The marking has ended, and the blocks are not evacuated yet.
     Moving,
 }
 
@@ -99,7 +99,7 @@ impl Setting {
             nursery_bytes: Some(EDEN_BYTES),
             verify: true,
             mark_slice: if state == State::Nothing { None } else { NonZeroU64::new(200) },
-            evacuate: matches!(state, State::Noting | State::Moving),
+            evacuate: matches!(state, State::Recording | State::Moving),
             ..HeapConfig::default()
         };
         let types = Types::new();
@@ -148,7 +148,7 @@ impl Setting {
         };
         match self.state {
             State::Nothing => {}
-            State::Marking | State::Noting => {
+            State::Marking | State::Recording => {
                 churn_until(self, false);
                 churn_until(self, true);
             }
@@ -209,7 +209,7 @@ impl Setting {
             let over = match self.state {
                 State::Nothing => true,
                 State::Marking => now.markings > before.markings,
-                State::Noting | State::Moving => now.evacuated_blocks > before.evacuated_blocks,
+                State::Recording | State::Moving => now.evacuated_blocks > before.evacuated_blocks,
             };
             if over && rounds >= 4 {
                 break;
@@ -218,7 +218,7 @@ impl Setting {
         }
         if self.state == State::Moving {
             let markings = self.world.heap.stats().markings - before.markings;
-            assert!(markings <= rounds, "blocks were emptied after another marking only");
+            assert!(markings <= rounds, "blocks were evacuated after another marking only");
         }
         self.world.heap.collect_major(&mut self.world.roots);
     }
@@ -358,6 +358,6 @@ macro_rules! in_all_states {
 in_all_states! {
     while_nothing_goes_on: Nothing,
     while_a_marking_runs: Marking,
-    while_a_marking_notes_edges: Noting,
-    while_blocks_are_to_be_emptied: Moving,
+    while_a_marking_records_edges: Recording,
+    while_blocks_are_to_be_evacuated: Moving,
 }

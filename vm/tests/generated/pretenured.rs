@@ -629,7 +629,7 @@ fn objects_of_the_host() {
 // ---- the two programs in which this was found
 
 /// 8,200 times one young object in an array or struct that the runtime makes; then 2 million others.
-fn born_old(make: &str, ty: &str, read: &str) -> i64 {
+fn pretenured(make: &str, ty: &str, read: &str) -> i64 {
     let text = format!(
         "(module (type $s (struct (field i64))) {ty}
            (func (export \"f\") (result i64) (local $o (ref null $s)) (local $r (ref null $b)) (local $n i32)
@@ -647,15 +647,15 @@ fn born_old(make: &str, ty: &str, read: &str) -> i64 {
 }
 
 #[test]
-fn an_array_born_old_keeps_its_young_elements() {
+fn a_pretenured_array_keeps_its_young_elements() {
     let make = format!("{} array.new_fixed $b 8200", "(local.get $o)".repeat(8200));
     let ty = "(type $b (array (mut (ref null $s))))";
-    assert_eq!(born_old(&make, ty, "(array.get $b (local.get $r) (i32.const 0))"), 0x1234);
+    assert_eq!(pretenured(&make, ty, "(array.get $b (local.get $r) (i32.const 0))"), 0x1234);
 }
 
 #[test]
-fn a_struct_born_old_keeps_its_young_fields() {
+fn a_pretenured_struct_keeps_its_young_fields() {
     let make = format!("{} struct.new $b", "(local.get $o)".repeat(9000));
     let ty = format!("(type $b (struct {}))", "(field (mut (ref null $s)))".repeat(9000));
-    assert_eq!(born_old(&make, &ty, "(struct.get $b 0 (local.get $r))"), 0x1234);
+    assert_eq!(pretenured(&make, &ty, "(struct.get $b 0 (local.get $r))"), 0x1234);
 }

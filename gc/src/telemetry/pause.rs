@@ -1,4 +1,4 @@
-//! One stop of the guest, from its begin to the event that is made of it.
+//! One pause of the guest, from its begin to the event that is made of it.
 
 use super::clock::Clock;
 use super::event::{GcCause, GcEvent, GcEventKind};
@@ -15,20 +15,20 @@ pub struct Usage {
     pub committed_bytes: u64,
 }
 
-/// What was the case when a stop began.
+/// What was the case when a pause began.
 #[derive(Clone, Copy, Debug)]
-pub struct Stop {
+pub struct Pause {
     start: Clock,
     before: Usage,
 }
 
-impl Stop {
-    /// A stop begins at `start`.
-    pub fn new(start: Clock, before: Usage) -> Stop {
-        Stop { start, before }
+impl Pause {
+    /// A pause begins at `start`.
+    pub fn new(start: Clock, before: Usage) -> Pause {
+        Pause { start, before }
     }
 
-    /// Whether the CPU time of the stop is wanted.
+    /// Whether the CPU time of the pause is wanted.
     pub fn has_cpu_time(&self) -> bool {
         self.start.cpu_ns.is_some()
     }
@@ -39,30 +39,30 @@ impl Stop {
     }
 }
 
-/// A stop that has ended.
+/// A pause that has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopped {
+pub struct EndedPause {
     kind: GcEventKind,
     cause: GcCause,
-    stop: Stop,
+    pause: Pause,
     done: Done,
     end: Clock,
 }
 
-impl Stopped {
-    /// A stop has ended at `end`.
-    pub fn new(kind: GcEventKind, cause: GcCause, stop: Stop, done: Done, end: Clock) -> Stopped {
-        Stopped { kind, cause, stop, done, end }
+impl EndedPause {
+    /// A pause has ended at `end`.
+    pub fn new(kind: GcEventKind, cause: GcCause, pause: Pause, done: Done, end: Clock) -> EndedPause {
+        EndedPause { kind, cause, pause, done, end }
     }
 
     /// Its length in nanoseconds.
     pub fn pause_ns(&self) -> u64 {
-        self.end.wall_ns - self.stop.start.wall_ns
+        self.end.wall_ns - self.pause.start.wall_ns
     }
 
     /// CPU time that it took, in nanoseconds; its length where that is not known.
     pub fn cpu_ns(&self) -> u64 {
-        self.end.since(self.stop.start)
+        self.end.since(self.pause.start)
     }
 
     /// Fields marked and root slots visited.
@@ -72,16 +72,16 @@ impl Stopped {
 
     /// The event; `after` is in use now.
     pub fn event(&self, after: Usage) -> GcEvent {
-        let Stopped { kind, cause, stop, done, end } = *self;
+        let EndedPause { kind, cause, pause, done, end } = *self;
         GcEvent {
             t_us: end.wall_ns as f64 / 1e3,
             kind,
             cause,
             pause_us: self.pause_ns() as f64 / 1e3,
             cpu_us: self.cpu_ns() as f64 / 1e3,
-            young_before: stop.before.young_bytes,
+            young_before: pause.before.young_bytes,
             young_after: after.young_bytes,
-            old_before: stop.before.old_bytes,
+            old_before: pause.before.old_bytes,
             old_after: if done.live_bytes > 0 { done.live_bytes } else { after.old_bytes },
             heap_committed: after.committed_bytes,
             promoted: done.minor.promoted_bytes + done.evacuated.moved_bytes,

@@ -1,21 +1,21 @@
-//! How work is lent to a helper thread and comes back: the protocol, without what is marked or swept.
+//! The hand-off of work to a helper thread and back: the protocol alone, whatever the work is.
 //!
-//! 1. The work is with the mutator, in the slot, or with a helper. Only who has it touches it.
-//! 2. The mutator *lends*: it puts the work into the slot and tells the helpers. A helper takes it, does a portion at
-//!    a time, and after each takes in what the mutator delivered meanwhile. When nothing is left, when it cannot go on,
-//!    or when it is recalled, it puts the work back.
-//! 3. The mutator *takes* the work from the slot if it is there, and never waits for that; it *recalls* it when it has
-//!    to have it, and then waits for at most a portion.
-//! 4. Who listens to the mutator's heap wants to know when helpers worked: they note it, after a portion, in a small
-//!    buffer (`spans`) that the mutator empties at its next event.
-//! 5. So nobody holds the lock while working, and when the mutator has the work and its inbox is empty, everything that
-//!    was delivered is part of the work.
+//! 1. The work is with the mutator, in the slot, or with a helper. Only the thread that has it touches it.
+//! 2. The mutator *hands off*: it puts the work into the slot and tells the helpers. A helper takes it, does a portion
+//!    at a time, and after each portion takes in what the mutator delivered meanwhile. When nothing is left, when it
+//!    cannot go on, or when the mutator wants the work back, it puts the work into the slot again.
+//! 3. The mutator *tries to take back* the work, which succeeds if the work is in the slot and never waits. It *takes
+//!    back* the work when it cannot do without it, and then waits for the end of one portion at most.
+//! 4. If the mutator's heap has listeners, they are told when helpers worked: after each portion a helper records its
+//!    time in a small buffer (`spans`), which the mutator empties at its next event.
+//! 5. So no thread holds the lock while it works, and when the mutator has the work and its inbox is empty, everything
+//!    that was delivered is part of the work.
 
-use super::spans::{Span, Spans};
+use super::spans::{WorkSpan, WorkSpans};
 use super::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
-/// Work that can be lent.
+/// Work that can be handed off.
 pub trait Work<I>: Send {
     /// Moves what was delivered into the work. Returns whether there was anything.
     fn take_in(&mut self, inbox: &mut I) -> bool;
@@ -36,9 +36,9 @@ pub enum Portion {
     Stuck,
 }
 
-/// The place of exchange.
+/// The slot through which a piece of work passes between the mutator and the helpers.
 #[derive(Debug)]
-pub struct Lending<W, I> {
+pub struct HandOff<W, I> {
     slot: Mutex<Slot<W, I>>,
     returned: Condvar,
 }
@@ -47,18 +47,18 @@ pub struct Lending<W, I> {
 struct Slot<W, I> {
     work: Option<Box<W>>,
     inbox: I,
-    recalled: bool,
+    wanted_back: bool,
     progress: u64,
     helper_cpu_ns: u64,
-    /// None if nobody listens.
-    spans: Option<Box<Spans>>,
+    /// When helpers worked; none if the heap has no listener for it.
+    spans: Option<Box<WorkSpans>>,
 }
 
-impl<W: Work<I>, I: Send> Lending<W, I> {
-    /// Nothing is lent.
-    pub fn new(inbox: I) -> Lending<W, I> {
-        let slot = Slot { work: None, inbox, recalled: false, progress: 0, helper_cpu_ns: 0, spans: None };
-        Lending { slot: Mutex::new(slot), returned: Condvar::new() }
+impl<W: Work<I>, I: Send> HandOff<W, I> {
+    /// An empty slot: the mutator has the work. What is delivered goes to `inbox`.
+    pub fn new(inbox: I) -> HandOff<W, I> {
+        let slot = Slot { work: None, inbox, wanted_back: false, progress: 0, helper_cpu_ns: 0, spans: None };
+        HandOff { slot: Mutex::new(slot), returned: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slot<W, I>> {
@@ -73,12 +73,12 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
         }
     }
 
-    /// Puts the work into the slot. A helper has to be told.
-    pub fn lend(&self, work: Box<W>) {
+    /// Puts the work into the slot. The caller has to tell a helper.
+    pub fn put(&self, work: Box<W>) {
         let mut slot = self.lock();
         debug_assert!(slot.work.is_none());
         slot.progress = work.progress();
-        slot.recalled = false;
+        slot.wanted_back = false;
         slot.work = Some(work);
     }
 
@@ -96,14 +96,14 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
     /// Asks for the work: a helper puts it back after its portion.
     pub fn ask_back(&self) {
         if let Some(mut slot) = self.try_lock() {
-            slot.recalled = true;
+            slot.wanted_back = true;
         }
     }
 
     /// Takes the work, and waits for the end of the portion if a helper is at it.
-    pub fn recall(&self) -> Box<W> {
+    pub fn take_back(&self) -> Box<W> {
         let mut slot = self.lock();
-        slot.recalled = true;
+        slot.wanted_back = true;
         loop {
             if let Some(work) = take(&mut *slot) {
                 return work;
@@ -117,7 +117,7 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
         Some(deliver(&mut self.try_lock()?.inbox))
     }
 
-    /// How much was done when the last portion ended; none if that is not known just now.
+    /// How much was done when the last portion ended; none if the lock is taken just now.
     pub fn progress(&self) -> Option<u64> {
         Some(self.try_lock()?.progress)
     }
@@ -127,13 +127,13 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
         self.lock().helper_cpu_ns
     }
 
-    /// Whether helpers note when they work.
+    /// Sets whether helpers record when they work.
     pub fn watch(&self, watch: bool) {
         self.lock().spans = watch.then(Box::default);
     }
 
-    /// What helpers have noted, unless that would have to wait.
-    pub fn take_spans(&self, each: impl FnMut(Span)) {
+    /// Passes on when helpers worked; does nothing if it would have to wait.
+    pub fn take_spans(&self, each: impl FnMut(WorkSpan)) {
         if let Some(mut slot) = self.try_lock()
             && let Some(spans) = &mut slot.spans
         {
@@ -159,7 +159,7 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
             slot.progress = work.progress();
             began = slot.spans.as_mut().map(|spans| spans.note(began, work.progress() - before));
             let delivered = work.take_in(&mut slot.inbox);
-            if slot.recalled || left == Portion::Stuck || (left == Portion::Empty && !delivered) {
+            if slot.wanted_back || left == Portion::Stuck || (left == Portion::Empty && !delivered) {
                 slot.work = Some(work);
                 self.returned.notify_one();
                 return;
@@ -171,7 +171,7 @@ impl<W: Work<I>, I: Send> Lending<W, I> {
 fn take<W: Work<I>, I>(slot: &mut Slot<W, I>) -> Option<Box<W>> {
     let mut work = slot.work.take()?;
     work.take_in(&mut slot.inbox);
-    slot.recalled = false;
+    slot.wanted_back = false;
     Some(work)
 }
 
@@ -214,49 +214,50 @@ mod tests {
         }
     }
 
-    /// A mutator that delivers, takes, asks back and recalls in turns, as slices do, and in the end has done all.
-    fn run(helpers: usize, recalls: bool) {
-        let lending = Arc::new(Lending::<Numbers, Vec<u32>>::new(Vec::new()));
+    /// A mutator that delivers, tries to take back, asks back and takes back in turns, as slices do, and in the end has
+    /// done all of the work.
+    fn run(helpers: usize, takes_back: bool) {
+        let hand_off = Arc::new(HandOff::<Numbers, Vec<u32>>::new(Vec::new()));
         let (sender, receiver) = channel::<()>();
         let receiver = Arc::new(shuttle::sync::Mutex::new(receiver));
         let threads: Vec<_> = (0..helpers)
             .map(|_| {
-                let (lending, receiver) = (lending.clone(), receiver.clone());
+                let (hand_off, receiver) = (hand_off.clone(), receiver.clone());
                 thread::spawn(move || {
                     loop {
                         let job = receiver.lock().unwrap().recv();
                         if job.is_err() {
                             return;
                         }
-                        lending.help(|| 0);
+                        hand_off.help(|| 0);
                     }
                 })
             })
             .collect();
-        let mut home = Some(Box::<Numbers>::default());
+        let mut held = Some(Box::<Numbers>::default());
         let mut shaded = Vec::new();
         for round in 0..4u32 {
             shaded.extend([round * 3, round * 3 + 1, round * 3 + 2]);
-            home = home.or_else(|| lending.try_take());
-            match home.as_mut() {
+            held = held.or_else(|| hand_off.try_take());
+            match held.as_mut() {
                 Some(work) => drop(work.take_in(&mut shaded)),
                 None => {
-                    lending.deliver(|inbox| inbox.append(&mut shaded));
+                    hand_off.deliver(|inbox| inbox.append(&mut shaded));
                     if round % 2 == 1 {
-                        lending.ask_back();
+                        hand_off.ask_back();
                     }
                 }
             }
-            if recalls && round == 2 && home.is_none() {
-                home = Some(lending.recall());
+            if takes_back && round == 2 && held.is_none() {
+                held = Some(hand_off.take_back());
             }
-            if let Some(work) = home.take() {
-                lending.lend(work);
+            if let Some(work) = held.take() {
+                hand_off.put(work);
                 sender.send(()).unwrap();
             }
             thread::yield_now();
         }
-        let mut work = home.unwrap_or_else(|| lending.recall());
+        let mut work = held.unwrap_or_else(|| hand_off.take_back());
         work.take_in(&mut shaded);
         while !work.left.is_empty() {
             work.portion();
