@@ -14,7 +14,7 @@ use heapwood_gc_abi::{Mutant, active};
 use std::collections::HashSet;
 
 impl Heap {
-    /// Runs a minor collection now. Objects may move.
+    /// Runs a minor collection now. Objects may move. Starts a marking, or evacuates blocks, if that is due.
     pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
         let cause = if self.wants_collection() { GcCause::LogFull } else { GcCause::Requested };
         self.minor(cause, false, roots);
@@ -28,7 +28,9 @@ impl Heap {
         self.telemetry.resume_panic();
     }
 
-    /// Runs a major collection now, and its sweep: afterwards every host value whose cell is dead is known.
+    /// Runs a major collection now, after a marking that is under way, and its sweep, all in the calling thread. Young
+    /// objects are promoted, so objects may move. Afterwards every host value whose cell is dead is queued
+    /// ([`Heap::pop_dead_host_value`]). Cannot fail; without a collector it does nothing.
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
@@ -37,7 +39,8 @@ impl Heap {
         }
     }
 
-    /// Runs a compaction now that moves every object that can move, as far as free blocks carry.
+    /// Runs a compaction now that moves every object that can move, as far as there is room in free blocks. Cannot
+    /// fail; without a collector it does nothing.
     pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.compact(GcCause::Requested, true, roots);
@@ -95,7 +98,7 @@ impl Heap {
         }
     }
 
-    /// A minor copied `bytes` in `ns`: the nursery gets the size that fits that speed.
+    /// Sets the size of the nursery to what fits the speed of a minor that copied `bytes` in `ns`.
     fn size_nursery(&mut self, bytes: u64, ns: u64) {
         if self.config.nursery_bytes.is_none() {
             let young_bytes = self.sizing.young_bytes_after(bytes, ns, self.pacing.free_bytes());
@@ -143,8 +146,8 @@ impl Heap {
         self.verify(When::AfterMajor, roots);
     }
 
-    /// Compacts: empties blocks into ready ones, the sparsest first as far as those carry (`all`: every block).
-    /// Also what repairs a lost log, since it finds every reference by walking the heap.
+    /// Compacts: evacuates blocks into ready ones, the sparsest first, as long as there are ready ones (`all`: every
+    /// block). This also repairs a lost log, since it finds every reference by walking the heap.
     pub(super) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
         self.finish_marking(cause, roots);
         let lost = self.remembered.log().is_lost();

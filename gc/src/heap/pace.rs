@@ -1,4 +1,5 @@
-//! What is due between collections, a bounded step of it: slices of markings, sweeping, evacuation of sparse blocks.
+//! The work that is due between collections, done in bounded steps: slices of markings, sweeping, evacuation of sparse
+//! blocks.
 
 use super::Heap;
 use super::marking::Budget;
@@ -8,7 +9,7 @@ use crate::major::sweeper::Sweeper;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::work::Done;
 
-/// Time after which a slice ends.
+/// Nanoseconds after which a slice of marking ends.
 const SLICE_NS: u64 = 120_000;
 
 impl Heap {
@@ -23,16 +24,18 @@ impl Heap {
         self.is_marking() || !swept || self.sweeping.is_trimming() || self.evacuation.wants_tables()
     }
 
-    /// Gives all memory back to the system that no object is in and that the nursery does not need, after finishing
-    /// the sweep. For idle times.
+    /// Finishes a sweep that is under way, and gives all memory back to the system in which no object lies and which
+    /// the nursery does not need. Does not collect and moves nothing, but is not bounded: it may take some
+    /// milliseconds, so it is meant for idle times. Dead host values that the sweep finds are queued
+    /// ([`Heap::pop_dead_host_value`]).
     pub fn return_memory(&mut self) {
         self.sweeper().all();
         self.sweeping.end_trim();
         self.spaces.trim(self.spaces.reserved_blocks(), u32::MAX);
     }
 
-    /// What is due besides minors, a bounded step of it: marking or sweeping. At each grant of eden, and when an old
-    /// object was allocated.
+    /// Does a bounded step of the marking or sweeping that is due. Called at each grant of eden, and when an old object
+    /// was allocated.
     pub(super) fn pace(&mut self, roots: &mut dyn RootProvider) {
         if self.marking.is_on() {
             if self.pacing.is_far_behind(self.spaces.old().allocated_bytes()) {
@@ -62,7 +65,7 @@ impl Heap {
         Budget::new(fields, SLICE_NS)
     }
 
-    /// The marking is far behind: a helper that stands still is waited for, which is a stall.
+    /// Waits, since the marking is far behind, for a helper that stands still. The wait is told as a stall.
     fn wait_for_standing_helper(&mut self) {
         let telemetry = &self.telemetry;
         if self.marking.is_helper_standing(|| telemetry.clock(false).wall_ns) {
@@ -94,7 +97,7 @@ impl Heap {
         )
     }
 
-    /// Sweeps all that is left while nothing else stops the guest: that is a pause of its own.
+    /// Sweeps all that is left, in a pause of its own.
     pub(super) fn finish_sweep(&mut self, cause: GcCause) {
         if !self.is_swept() {
             let pause = self.pause();
@@ -116,7 +119,7 @@ impl Heap {
 impl Heap {
     /// Whether the next minor should promote everything, since a group can be evacuated after it.
     pub(super) fn is_evacuation_due(&self) -> bool {
-        // The sweep begins with cells; only then it comes to blocks.
+        // The sweep looks at cells before it comes to blocks; until then cells may name dead objects.
         self.evacuation.is_moving() && self.sweeping.is_at_blocks()
     }
 
@@ -125,8 +128,8 @@ impl Heap {
         self.evacuation.is_moving() && self.sweeping.is_done()
     }
 
-    /// A step of the mutator's while groups wait: makes blocks for the next pause ready. Calls it off if there are none,
-    /// or if the next marking should start: what is gained makes room, so that may wait for some of the groups.
+    /// Makes blocks ready for the next pause while groups wait. Calls the evacuation off if there are none, or if the
+    /// next marking should start; that may wait for some of the groups, since what they gain makes room.
     fn prepare_evacuation(&mut self) {
         let is_late = self.evacuation.is_too_late(&self.spaces, self.pacing.room_bytes());
         let blocks = self.evacuation.blocks_needed(&self.spaces);
@@ -135,7 +138,7 @@ impl Heap {
         }
     }
 
-    /// Blocks that are chosen are not evacuated.
+    /// Calls the evacuation off: blocks that are chosen are not evacuated.
     pub(super) fn call_off_evacuation(&mut self) {
         if self.evacuation.is_chosen() {
             self.evacuation.call_off(self.spaces.memory(), self.marking.incoming_mut());
@@ -143,7 +146,7 @@ impl Heap {
         }
     }
 
-    /// A minor has promoted everything: evacuates the next groups. Objects move that no root references.
+    /// Evacuates the next groups, after a minor that promoted everything. Only objects move that no root references.
     pub(super) fn evacuate(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         let ready = self.spaces.old().blocks().ready_count();
         if !self.is_evacuation_due() || ready < self.evacuation.blocks_needed(&self.spaces) {

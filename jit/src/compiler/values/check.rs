@@ -5,7 +5,8 @@ use super::place::{Loc, OperandPlace};
 use super::registers::{Owner, Reg, in_xmm};
 use heapwood_gc_abi::Narrow;
 
-/// Locals that are looked at after each operator.
+/// How many locals are looked at after each operator, so that checking is linear in the body's size however many locals
+/// the function has.
 const LOCALS_CHECKED: usize = 256;
 
 impl Values {
@@ -40,7 +41,7 @@ impl Values {
     }
 
     fn check_operands(&self, op: u32) {
-        // Those below were checked when they were closed, and nobody looks at them.
+        // Operands below were checked when they were closed, and cannot change before they are opened again.
         let mut refs = self.stack.get(self.closed).map_or(0, |operand| operand.refs_below);
         let mut in_slots = true;
         for (height, operand) in self.stack.iter().enumerate().skip(self.closed) {
@@ -63,7 +64,9 @@ impl Values {
         }
     }
 
-    /// A local that says that it is in a register owns it. Of many locals each operator checks some, in turns.
+    /// Checks that a local whose place is a register owns that register. Where there are more than [`LOCALS_CHECKED`]
+    /// locals, each operator checks a window of so many, and the window moves on with each operator, so that all locals
+    /// are checked in turns.
     fn check_locals(&self, op: u32) {
         let (len, first) = (self.locals.len(), op as usize * LOCALS_CHECKED);
         for index in (0..len.min(LOCALS_CHECKED)).map(|k| (first + k) % len) {
