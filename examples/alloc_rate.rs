@@ -1,4 +1,5 @@
-//! How fast objects are allocated that die at once, beside a native loop that bumps a pointer and writes the same bytes.
+//! How fast objects are allocated that die at once, beside a native loop that bumps a pointer and writes the same
+//! bytes.
 //!
 //! `cargo run --release --example alloc_rate`
 

@@ -38,7 +38,8 @@ impl fmt::Display for ProcExit {
 impl std::error::Error for ProcExit {}
 
 /// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the context ends it with the trap
+/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the
+/// context ends it with the trap
 /// [`TrapKind::Interrupted`].
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! What compiling takes of the system: for each kind of large module, the command's peak is within the budget of
-//! `docs/limits.md` over that of an empty module, and twice the module's bytes (as read from the file, and the module's own).
-//! A module that needs more is refused, before it has taken more.
+//! `docs/limits.md` over that of an empty module, and twice the module's bytes (as read from the file, and the module's
+//! own). A module that needs more is refused, before it has taken more.
 
 mod common;
 #[path = "../vm/tests/shapes/mod.rs"]
@@ -21,7 +21,8 @@ const FULL_MAX: usize = 65_520;
 /// Shapes of which so small items repeat that the size measured is refused by default; half as many until they compile.
 const REFUSED: [&str; 3] = ["types", "types, each naming the one before", "types of two equal rec groups"];
 
-/// Bytes at the peak of compiling a module; none if it was refused, and by the time it was, no more was taken than is allowed.
+/// Bytes at the peak of compiling a module; none if it was refused, and by the time it was, no more was taken than is
+/// allowed.
 fn peak(folder: &Path, name: &str, module: &[u8]) -> Option<u64> {
     let path = folder.join("module.wasm");
     std::fs::write(&path, module).unwrap();

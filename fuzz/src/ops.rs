@@ -1,8 +1,8 @@
 //! Instructions that are regular: operands, result, and what is special about them. One row each.
 //!
 //! A float result may be a NaN whose bits the specification leaves open. Such a row is [`Op::open`]: its result is made
-//! canonical before anything can see its bits, unless its operands cannot make a NaN. Operands through which bits of NaNs
-//! are not seen ([`Op::blind`]) may be such results themselves.
+//! canonical before anything can see its bits, unless its operands cannot make a NaN. Operands through which bits of
+//! NaNs are not seen ([`Op::blind`]) may be such results themselves.
 
 use crate::types::Ty::{self, *};
 use std::collections::HashMap;

@@ -99,8 +99,8 @@ impl Totals {
     }
 }
 
-/// What differs between two outcomes, if something does that is not behind a limit. An atomic access that is neither aligned
-/// nor in bounds traps; for which of both reasons is nobody's promise.
+/// What differs between two outcomes, if something does that is not behind a limit. An atomic access that is neither
+/// aligned nor in bounds traps; for which of both reasons is nobody's promise.
 pub fn difference(a: &[String], b: &[String]) -> Option<String> {
     let same = |line: &str| line.replace(": unaligned", ": memory bounds");
     for (first, second) in a.iter().zip(b) {

@@ -1,5 +1,5 @@
-//! What evacuation of sparse blocks gains: 200 MB of small nodes, of which four fifths die at random, then a program that needs
-//! memory for larger objects.
+//! What evacuation of sparse blocks gains: 200 MB of small nodes, of which four fifths die at random, then a program
+//! that needs memory for larger objects.
 //!
 //! `cargo run --release -p heapwood-gc --example sparse -- [y|n: evacuate] [nodes in thousands] [rounds]`
 

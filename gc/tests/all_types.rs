@@ -1,4 +1,5 @@
-//! Every id that the type table gives, with an object of each: collections cost exactly what they cost with a few types.
+//! Every id that the type table gives, with an object of each: collections cost exactly what they cost with a few
+//! types.
 
 mod common;
 

@@ -114,7 +114,8 @@ fn all_calls_fail_from_each_one_on() {
     }
 }
 
-/// The system gives no memory from some step on, but takes back what it gets: a compaction must not count on having it again.
+/// The system gives no memory from some step on, but takes back what it gets: a compaction must not count on having it
+/// again.
 #[test]
 fn the_system_gives_no_more_and_takes_back() {
     for variant in variants() {
@@ -146,7 +147,7 @@ fn the_system_gives_no_more_and_takes_back() {
     }
 }
 
-/// The same while everything survives and a marking is under way: what is young must still find its place.
+/// The system gives nothing while everything survives and a marking is under way: young objects must still find room.
 #[test]
 fn the_reserve_of_a_full_nursery_outlives_an_emergency() {
     for variant in variants().into_iter().flat_map(|variant| {

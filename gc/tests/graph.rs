@@ -74,7 +74,8 @@ fn it_has_what_the_model_reaches_and_nothing_else() {
     }
 }
 
-/// Chains of ephemerons in which each value is the next one's key, in the best and in the worst order: looked at once each.
+/// Chains of ephemerons in which each value is the next one's key, in the best and in the worst order: looked at once
+/// each.
 #[test]
 fn a_hundred_thousand_ephemerons_that_wait_for_each_other() {
     const COUNT: u32 = 100_000;

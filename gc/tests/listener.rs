@@ -1,8 +1,8 @@
 //! Listeners that panic: the heap goes on as if they had returned.
 //!
-//! Random programs against the model, whose listener panics at every event of a kind and is set again. A panic has to come out
-//! of the operation in which the event was told, the heap has to pass its verifier and the comparison with the model, and
-//! a listener that has panicked is not called again.
+//! Random programs against the model, whose listener panics at every event of a kind and is set again. A panic has to
+//! come out of the operation in which the event was told, the heap has to pass its verifier and the comparison with the
+//! model, and a listener that has panicked is not called again.
 
 mod common;
 
@@ -140,8 +140,8 @@ const OPERATIONS: [(&str, Operation); 10] = [
     ("alloc_weak", |heap, roots, types| assert!(heap.alloc_weak(types.ephemeron, roots).is_ok())),
 ];
 
-/// Makes a heap, with a marking under way if it `marks` always, runs an operation, and says what was done and told. The listener panics at the
-/// event of number `pause` (from 1) of the operation.
+/// Makes a heap, with a marking under way if it `marks` always, runs an operation, and says what was done and told. The
+/// listener panics at the event of number `pause` (from 1) of the operation.
 fn state_after(operation: Operation, marks: bool, stop: Option<u64>) -> (u64, Vec<u64>, Vec<bool>) {
     let types = Types::new();
     let config = HeapConfig {

@@ -1,5 +1,5 @@
-//! Every way to write references into an object that is old already: what is stored is remembered for the next minor, and
-//! what is overwritten while a marking runs is shown to it first. The verifier looks around each collection.
+//! Every way to write references into an object that is old already: what is stored is remembered for the next minor,
+//! and what is overwritten while a marking runs is shown to it first. The verifier looks around each collection.
 
 mod common;
 

@@ -1,8 +1,8 @@
-//! Objects of every size, young or pretenured, that get their references right after they were allocated, by each of the
-//! heap's ways to write them; while nothing is going on, while a marking runs, and while blocks are evacuated.
+//! Objects of every size, young or pretenured, that get their references right after they were allocated, by each of
+//! the heap's ways to write them; while nothing is going on, while a marking runs, and while blocks are evacuated.
 //!
-//! The references name young objects and old ones in sparse blocks, and nothing else names those afterwards. The verifier
-//! runs around each collection; at the end each object has to be the one that was stored.
+//! The references name young objects and old ones in sparse blocks, and nothing else names those afterwards. The
+//! verifier runs around each collection; at the end each object has to be the one that was stored.
 
 mod common;
 
@@ -19,9 +19,10 @@ const THRESHOLDS: [u32; 6] = [
     CHUNK_BYTES,
     CHUNKED_ARRAY_BYTES_MIN,
     FRESH_ARRAY_BYTES_MAX,
-    // So far objects are young.
+    // Objects up to this size are young.
     EDEN_BYTES / 4,
-    // The same in a large nursery; a block; so far compiled code allocates inline.
+    // Objects up to this size are young in a large nursery. It is also the size of a block, and the largest that
+    // compiled code allocates inline.
     INLINE_BYTES_MAX,
     EDEN_BYTES,
 ];
@@ -58,7 +59,7 @@ enum Way {
     OldStores,
     /// `log_fresh`, and stores without a barrier, as compiled code does.
     BornLogged,
-    /// The same in an object that is old in any case.
+    /// `log_fresh`, and stores without a barrier into an object that is old in any case.
     OldBornLogged,
     /// A fill with one value (arrays only).
     Fill,

@@ -1,5 +1,5 @@
-//! The bounds of incremental markings and of sweeping, in work units: fields and roots of a slice, roots of a start, blocks
-//! swept; for graphs of all shapes, and for programs that want to make a pause long.
+//! The bounds of incremental markings and of sweeping, in work units: fields and roots of a slice, roots of a start,
+//! blocks swept; for graphs of all shapes, and for programs that want to make a pause long.
 
 mod common;
 
@@ -322,8 +322,8 @@ fn a_long_list_dropped_at_once_is_swept_in_steps() {
     while setup.heap.step(&mut setup.roots) {}
     let events = setup.events.lock().unwrap().clone();
     let swept: Vec<u64> = of_kind(&events, GcEventKind::Slice).map(|event| event.work_units).collect();
-    // 24 bytes a node, in blocks of 32 KiB; what the nursery held died there. A slice rounds its part up, and how many slices
-    // there are is up to the clock.
+    // 24 bytes a node, in blocks of 32 KiB; what the nursery held died there. A slice rounds its part up, and how many
+    // slices there are is up to the clock.
     let (blocks, least) = (swept.iter().sum::<u64>(), (24_000_000 - NURSERY_BYTES as u64) / (32 << 10));
     assert!(blocks >= least, "{blocks} blocks, {least} were to be swept");
     assert!(swept.iter().all(|blocks| *blocks <= SWEPT_BLOCKS_MAX), "{swept:?}");

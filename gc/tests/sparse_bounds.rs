@@ -1,5 +1,5 @@
-//! The bounds of evacuation of sparse blocks, in work units: bytes moved and words looked at in a pause, entries of the block
-//! table looked at for a choice; for fragmented heaps, popular objects and many roots.
+//! The bounds of evacuation of sparse blocks, in work units: bytes moved and words looked at in a pause, entries of the
+//! block table looked at for a choice; for fragmented heaps, popular objects and many roots.
 
 mod common;
 

@@ -246,8 +246,8 @@ fn a_lost_log_is_repaired_with_weak_cells_in_the_heap() {
     assert_eq!(setup.get(5), setup.heap.read_ref(setup.roots.frames[0][0], 4));
 }
 
-/// `count` keys, each but the first one the value of the ephemeron of the one before it. The ephemerons stand in an array
-/// in slot 1, by `order`; the first key is in slot 0.
+/// `count` keys, each but the first one the value of the ephemeron of the one before it. The ephemerons stand in an
+/// array in slot 1, by `order`; the first key is in slot 0.
 fn chain(config: HeapConfig, count: u32, order: impl Fn(u32) -> u32) -> Setup {
     let mut setup = setup(config);
     let array = setup.heap.alloc_old_array(setup.types.refs, count, &mut setup.roots).unwrap();
@@ -296,8 +296,8 @@ fn a_chain_of_ephemerons_is_marked_in_linear_time_in_any_order() {
     }
 }
 
-/// `count` ephemerons with values of their own and one key, in an array in slot 1. A marking finds the key, which slot 0
-/// leads to in three steps, after them.
+/// `count` ephemerons with values of their own and one key, in an array in slot 1. A marking finds the key, which slot
+/// 0 leads to in three steps, after them.
 fn fan(config: HeapConfig, count: u32) -> Setup {
     let mut setup = setup(config);
     setup.roots.frames[0][1] = setup.heap.alloc_old_array(setup.types.refs, count, &mut setup.roots).unwrap();

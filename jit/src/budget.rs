@@ -1,9 +1,9 @@
-//! How much memory compiling a module may take, all threads together, and how many locals its functions may declare: each
-//! costs time, though a body declares fifty thousand of them in four bytes.
+//! How much memory the compilation of a module may take, all threads together, and how many locals its functions may
+//! declare: each local costs time, though a body declares fifty thousand of them in four bytes.
 //!
-//! Counted are the machine code with its tables and the compiler's own lists; every thread tells from time to time what it
-//! holds. Lists are emptied and used again, so what a thread held once, it holds on. What the validator keeps comes on top:
-//! some 40 bytes for each open block, 4 for each operand.
+//! Machine code with its tables and the compiler's own lists are counted; every thread reports from time to time what
+//! it holds. Lists are emptied and used again, so a thread never holds less than it once did. What the validator keeps
+//! is not counted: some 40 bytes for each open block and 4 for each operand.
 
 use heapwood_gc_abi::{Mutant, active};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes of a function's code while it is made, with the assembler's lists. Positions have 30 bits.
 pub(crate) const CODE_BYTES_MAX: usize = 512 << 20;
 
-/// Operators of a function between two times at which a thread tells what it holds.
+/// A thread reports what it holds after each so many operators of a function.
 pub(crate) const OPERATORS_PER_COUNT: u32 = 64;
 
 /// The budget of one module.
@@ -49,24 +49,24 @@ impl Budget {
         Budget { limit, used: AtomicU64::new(0), locals_max, locals: AtomicU64::new(0) }
     }
 
-    /// A function has so many locals, parameters included.
+    /// Counts the locals of a function, parameters included.
     ///
     /// # Errors
-    /// Now they are too many.
+    /// The functions together have more locals than the module may have.
     pub(crate) fn declare_locals(&self, count: u32) -> Result<(), TooManyLocals> {
         let declared = self.locals.fetch_add(count.into(), Ordering::Relaxed).saturating_add(count.into());
         if declared <= self.locals_max { Ok(()) } else { Err(TooManyLocals { max: self.locals_max }) }
     }
 
-    /// Bytes that it allows.
+    /// The limit of the budget in bytes.
     pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Takes bytes for good.
+    /// Counts bytes that stay in use until the module is compiled.
     ///
     /// # Errors
-    /// Now it is exceeded.
+    /// The budget is exceeded.
     pub fn take(&self, bytes: u64) -> Result<(), BudgetExceeded> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used <= self.limit || active(Mutant::BudgetNotKept) {
@@ -76,7 +76,7 @@ impl Budget {
         }
     }
 
-    /// A holder has this many bytes now.
+    /// Sets how many bytes the holder of `share` has in use now. Less than before counts as before.
     pub(crate) fn hold(&self, share: &mut Share, bytes: usize) -> Result<(), BudgetExceeded> {
         let more = (bytes as u64).saturating_sub(share.0);
         share.0 += more;
@@ -91,7 +91,7 @@ impl Default for Budget {
     }
 }
 
-/// Bytes of what a list holds. The rest of its buffer was never written, so the system gave no memory for it.
+/// The bytes of a list's elements. The rest of its buffer was never written, so the system gave no memory for it.
 pub(crate) fn list_bytes<T>(list: &[T]) -> usize {
     size_of_val(list)
 }

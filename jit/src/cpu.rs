@@ -10,7 +10,7 @@ pub struct CpuFeatures {
 }
 
 impl CpuFeatures {
-    /// Those of this machine and its system (which must save the registers).
+    /// The features of this machine that its operating system supports, which must save the registers.
     pub fn detect() -> CpuFeatures {
         CpuFeatures { avx: std::is_x86_feature_detected!("avx"), avx2: std::is_x86_feature_detected!("avx2") }
     }

@@ -1,4 +1,5 @@
-//! Heapwood's baseline compiler: a validated function body becomes x86-64 code, relocations, stack maps and a trap table.
+//! Heapwood's baseline compiler: a validated function body becomes x86-64 code, relocations, stack maps and a trap
+//! table.
 //!
 //! Arrow of import: `gc-abi, module <- jit <- vm`. No unsafe code, no process state: bytes in, bytes out.
 #![forbid(unsafe_code)]

@@ -3,21 +3,23 @@
 //! 1. The analysis asks the table what an operator means for the code around it: whether the function calls, needs a
 //!    frame, saves its context, leaves a condition in the flags.
 //! 2. The second pass holds the operator to it: whoever emits a call, a safe point or a trap site asserts that the
-//!    operator declares it ([`Facts::must`]), in release builds too. What an operator does not declare the analysis has not
-//!    prepared for: a call would find the context not saved, a safe point a loop that keeps its locals in registers.
-//! 3. An operator of wasmparser without a row does not compile, nor does one with two rows or a row without an operator.
+//!    operator declares it ([`Facts::must`]), in release builds too. What an operator does not declare the analysis has
+//!    not prepared for: a call would find the context not saved, a safe point a loop that keeps its locals in
+//!    registers.
+//! 3. An operator of wasmparser without a row does not compile, nor does one with two rows or a row without an
+//!    operator.
 
 /// Facts of one operator.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts(u16);
 
 impl Facts {
-    /// Nothing: it needs a frame, and that is all.
+    /// It needs a frame, and does none of what the other facts say.
     pub(crate) const NONE: Facts = Facts(0);
-    /// A function may execute it without a frame, in an early exit too: it needs neither slots nor certain registers, and
-    /// calls nothing but slow paths that keep all registers.
+    /// A function may execute it without a frame, in an early exit too: it needs neither slots nor certain registers,
+    /// and calls nothing but slow paths that keep all registers.
     pub(crate) const PURE: Facts = Facts(1);
-    /// The same, but not in an early exit.
+    /// A function may execute it without a frame as under [`Facts::PURE`], but not in an early exit.
     pub(crate) const FRAMELESS: Facts = Facts(1 << 1);
     /// Its result can stay in the flags.
     pub(crate) const COMPARE: Facts = Facts(1 << 2);
@@ -37,33 +39,33 @@ impl Facts {
     pub(crate) const COLLECTS: Facts = Facts(1 << 9);
     /// It may trap, by itself or in the runtime.
     pub(crate) const TRAPS: Facts = Facts(1 << 10);
-    /// Of a proposal that Heapwood does not have: the gate of the analysis refuses it.
+    /// It belongs to a proposal that Heapwood does not have: the gate of the analysis refuses it.
     pub(crate) const ABSENT: Facts = Facts(1 << 11);
 
-    /// What calls like a function: the function's frame is ready for calls.
+    /// The facts of operators that make the function one that calls, whose frame is ready for calls.
     pub(crate) const CALLS: Facts = Facts::CALL.or(Facts::LARGE).or(Facts::PAD);
-    /// What reads the context again after a call: it is saved in the frame.
+    /// The facts of operators after which the context is read again, for which it is saved in the frame.
     pub(crate) const SAVES_CONTEXT: Facts = Facts::CALLS.or(Facts::COLD);
-    /// The prologue, which stands before the first operator or where a function stops to do without a frame: a poll.
+    /// The facts of the prologue, which polls. It stands before the first operator, or where an early exit is over.
     pub(crate) const PROLOGUE: Facts = Facts::SLOW.or(Facts::COLLECTS).or(Facts::TRAPS);
-    /// Code by which a function checks itself after an operator (`debug_checks`).
+    /// The facts of code by which a function checks itself after an operator (`debug_checks`).
     pub(crate) const GUEST_CHECKS: Facts = Facts::TRAPS;
 
     const fn or(self, other: Facts) -> Facts {
         Facts(self.0 | other.0)
     }
 
-    /// Whether it has one of these.
+    /// Whether at least one of these facts is declared.
     pub(crate) const fn any(self, facts: Facts) -> bool {
         self.0 & facts.0 != 0
     }
 
-    /// Whether it may run where there is no frame.
+    /// Whether the operator may run where there is no frame.
     pub(crate) const fn is_frameless(self) -> bool {
         self.any(Facts::PURE.or(Facts::FRAMELESS))
     }
 
-    /// Asserts one of these of the operator that is being compiled.
+    /// Asserts that the operator that is being compiled declares at least one of these facts.
     #[inline]
     #[track_caller]
     pub(crate) fn must(self, facts: Facts, what: &str) {
@@ -72,7 +74,7 @@ impl Facts {
         }
     }
 
-    /// What rows have to be like.
+    /// Checks the rules for rows, when Heapwood is compiled.
     const fn check(self) -> Facts {
         let calls = self.any(Facts::CALL.or(Facts::COLD));
         assert!(!(self.is_frameless() && calls), "a call needs a frame");

@@ -1,8 +1,8 @@
 //! Division by a constant as a product with its scaled inverse (T. Granlund, P. L. Montgomery, "Division by invariant
 //! integers using multiplication", 1994).
 //!
-//! For a divisor d that is no power of two, m is 2^k / d, rounded up. Then `n * m >> k` is n / d, rounded down, for every
-//! n of the type, if what the rounding added is small enough: k is chosen so.
+//! For a divisor d that is no power of two, m is 2^k / d, rounded up. Then `n * m >> k` is n / d, rounded down, for
+//! every n of the type, if what the rounding added is small enough: k is chosen so.
 
 use heapwood_gc_abi::Narrow;
 /// ceil(log2(d)).

@@ -1,8 +1,8 @@
-//! Each file of `tests/disassembly` is a module with the machine code of its function `run` appended: of its loops, or of
-//! all of it. A change of the compiler shows there what it does to code.
+//! Each file of `tests/disassembly` is a module with the machine code of its function `run` appended: of its loops, or
+//! of all of it. A change of the compiler shows there what it does to code.
 //!
-//! `HEAPWOOD_UPDATE_DISASSEMBLY=1 cargo test --test disassembly` writes the files anew; what changed is for the review to
-//! judge. The first line of a file, behind `;;!`, says what is shown (`loops` or `function`), and by which options.
+//! `HEAPWOOD_UPDATE_DISASSEMBLY=1 cargo test --test disassembly` writes the files anew; what changed is for the review
+//! to judge. The first line of a file, behind `;;!`, says what is shown (`loops` or `function`), and by which options.
 
 use heapwood_jit::abi::{CompiledFunction, RelocationTarget, SafePoint};
 use heapwood_jit::{Budget, CompileEnv, CompileOptions, CpuFeatures, Scratch, compile_function};

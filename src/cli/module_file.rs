@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Of a file that is no module, so much is kept: what the error is about lies at its beginning.
+/// How many bytes of a file that is no module are kept: what the error is about lies at its beginning.
 const KEPT_OF_OTHER_FILES: usize = 64 << 10;
 
 /// The bytes of the module in `path`; text is converted to binary.
@@ -35,8 +35,8 @@ pub fn read_script(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))
 }
 
-/// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile. Of
-/// one that is not `wanted`, by its path and beginning, only the beginning is kept.
+/// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile.
+/// If the file is not `wanted`, judged by its path and beginning, only the beginning is kept.
 fn read_limited(path: &Path, wanted: impl Fn(&Path, &[u8]) -> bool) -> Result<Vec<u8>> {
     let named = || shown(path);
     let file = File::open(path).with_context(named)?;

@@ -1,9 +1,9 @@
 //! `--trace FILE`: what happened when, as Chrome's and Perfetto's JSON trace (the array form, so that a file that
 //! breaks off can be read too).
 //!
-//! Tracks: the program between pauses, the collector's pauses, markings from begin to end, the times in which helpers worked,
-//! stalls, calls of host functions, and what the command does (compile, instantiate, run). Counters: sizes of the heap after
-//! every pause.
+//! Tracks: the program between pauses, the collector's pauses, markings from begin to end, the times in which helpers
+//! worked, stalls, calls of host functions, and what the command does (compile, instantiate, run). Counters: sizes of
+//! the heap after every pause.
 
 use heapwood::{GcEvent, GcEventKind, HelperSpan, HostCall};
 use parking_lot::{Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A row of the picture.
+/// A track of the trace.
 #[derive(Clone, Copy)]
 enum Track {
     Command = 1,
@@ -68,7 +68,7 @@ impl Trace {
         self.0.lock()
     }
 
-    /// Does something that the command does, and notes how long it took.
+    /// Runs a step of the command, and records how long it took.
     pub fn step<R>(trace: Option<&Trace>, name: &str, work: impl FnOnce() -> R) -> R {
         let Some(trace) = trace else { return work() };
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What the options let us see of a run: made with the store, finished when the guest has ended.
+//! Watching a run, as the options ask: set up when the store is made, finished when the guest has ended.
 
 use super::failure::{say, shown};
 use super::gc_report::Figures;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Hears of every event.
+/// A function that is called with every event.
 pub type Listener = Box<dyn FnMut(&GcEvent) + Send>;
 
 /// Files that are written at exit.
@@ -46,7 +46,7 @@ impl Output {
     }
 }
 
-/// See the module.
+/// What watches a run; see the module.
 pub struct Watch {
     start: Instant,
     figures: Option<Arc<Mutex<Figures>>>,

@@ -40,8 +40,8 @@ pub fn heapwood() -> Command {
     command
 }
 
-/// Gives a command no variables but those of this run: where it counts what it covers (`.ci/coverage`), and the mutant that is
-/// to be there (`.ci/mutants`).
+/// Gives a command no variables but those of this run: where it counts what it covers (`.ci/coverage`), and the mutant
+/// that is to be there (`.ci/mutants`).
 pub fn clear_environment(command: &mut Command) -> &mut Command {
     let is_of_run = |name: &str| name == "LLVM_PROFILE_FILE" || name.starts_with("HEAPWOOD_MUTANT");
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_run)))

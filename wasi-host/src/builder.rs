@@ -1,4 +1,4 @@
-//! Granting things to a guest.
+//! The builder of a context, by which a host grants things to a guest.
 
 use crate::clock::{Clocks, SystemClocks};
 use crate::ctx::WasiCtx;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub enum DirAccess {
     /// Everything that the host lets this process do.
     ReadWrite,
-    /// Only look: every change fails with `ROFS`, as on a read-only mount.
+    /// Only reading: every change fails with `ROFS`, as on a read-only mount.
     ReadOnly,
 }
 
@@ -255,7 +255,8 @@ impl WasiCtxBuilder {
     }
 }
 
-/// The same stream under a descriptor of its own, so that the guest's `fd_close` leaves the process its own.
+/// A standard stream of the process under a new descriptor, so that the guest's `fd_close` does not close the
+/// process's.
 fn inherited(fd: BorrowedFd<'_>) -> Result<StreamBehind, io::Error> {
     match fd.try_clone_to_owned() {
         Ok(fd) => Ok(StreamBehind::Host(fd)),

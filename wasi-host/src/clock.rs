@@ -10,7 +10,7 @@ use crate::outcome::Served;
 pub enum ClockId {
     /// Time of day, in ns since 1970-01-01 UTC. May jump.
     Realtime,
-    /// Never runs backwards; its zero means nothing.
+    /// Never runs backwards; what its zero is has no meaning.
     Monotonic,
     /// CPU time of the process.
     ProcessCpu,

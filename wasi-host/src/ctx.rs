@@ -22,7 +22,7 @@ pub struct WasiCtx {
 }
 
 impl WasiCtx {
-    /// The same as [`WasiCtxBuilder::new`].
+    /// A builder of a context without files, arguments and environment: [`WasiCtxBuilder::new`].
     pub fn builder() -> WasiCtxBuilder {
         WasiCtxBuilder::new()
     }

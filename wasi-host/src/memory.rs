@@ -51,7 +51,7 @@ pub trait GuestMemory {
     /// Like [`array`](GuestMemory::array), for writing.
     ///
     /// # Errors
-    /// The same.
+    /// Those of [`array`](GuestMemory::array).
     fn array_mut(&mut self, ptr: u32, count: u32, size: u32, align: u32) -> Result<&mut [u8], Errno> {
         self.array(ptr, count, size, align)?;
         self.slice_mut(ptr, count * size)
@@ -101,7 +101,7 @@ pub(crate) fn check_u32(memory: &[u8], ptr: u32) -> Result<(), Errno> {
     memory.array(ptr, 1, 4, 4).map(drop)
 }
 
-/// The same for [`GuestMemory::write_u64`].
+/// Fails now where [`GuestMemory::write_u64`] would fail later: called before an effect that cannot be undone.
 pub(crate) fn check_u64(memory: &[u8], ptr: u32) -> Result<(), Errno> {
     memory.array(ptr, 1, 8, 8).map(drop)
 }

@@ -24,7 +24,7 @@ impl RandomSource for SystemRandom {
     }
 }
 
-/// The same bytes for the same seed on every machine (SplitMix64). Not for secrets.
+/// A generator (SplitMix64) that makes the same bytes for the same seed on every machine. Not for secrets.
 #[derive(Clone, Copy, Debug)]
 pub struct SeededRandom {
     state: u64,

@@ -1,7 +1,7 @@
 //! Calls: by name, through tables, by reference; of the host; in place of a return; and those that the host makes.
 //!
-//! Calls by name lead to functions behind the caller, leaves last, so that they end. Whatever may lead back is guarded: it
-//! counts in a global how deep it is ([`FuncGen::guarded`]).
+//! Calls by name lead to functions behind the caller, leaves last, so that they end. Whatever may lead back is guarded:
+//! it counts in a global how deep it is ([`FuncGen::guarded`]).
 
 use super::func::FuncGen;
 use super::module::{FAMILY_SLOTS, FuncDecl, Plan, Role};

@@ -1,5 +1,5 @@
-//! Prints the table of mutants for `.ci/mutants`: name, part, how the test ends, its program, its filter, what is broken,
-//! with tabs between them.
+//! Prints the table of mutants for `.ci/mutants`: name, part, how the test ends, its program, its filter, what is
+//! broken, with tabs between them.
 
 use heapwood_gc_abi::mutant::MUTANTS;
 

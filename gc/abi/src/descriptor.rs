@@ -34,8 +34,8 @@ pub enum ObjectKind {
     HostValue = 5,
     /// A weak cell `{header, referent}`: not scanned, cleared when the referent dies.
     Weak = 6,
-    /// An ephemeron `{header, key, value, link}`: the value lives while the key does; both are cleared when it dies. The
-    /// link is the collector's.
+    /// An ephemeron `{header, key, value, link}`: the value lives while the key does; both are cleared when it dies.
+    /// The link is the collector's.
     Ephemeron = 7,
     /// Raw immortal memory (instance contexts, tags): not scanned.
     Opaque = 8,
@@ -71,8 +71,8 @@ pub struct Descriptor {
     pub depth: u8,
     /// Arrays: log2 of the element's bytes.
     pub elem_shift: u8,
-    /// The object has a fixed size of at most [`SMALL_OBJECT_BYTES_MAX`] and is no ephemeron: the collector copies and scans it
-    /// in one go.
+    /// The object has a fixed size of at most [`SMALL_OBJECT_BYTES_MAX`] and is no ephemeron: the collector copies and
+    /// scans it in one go.
     pub is_small: bool,
     /// Structs: bytes of the object, rounded up to 8. Arrays: 8 (header and length).
     pub size: u32,

@@ -1,9 +1,10 @@
 //! Faults that can be built in: what shows that the tests would notice them.
 //!
-//! 1. A *mutant* is one fault on purpose: a barrier that is not there, a width, a bound, a register that is not saved. Each
-//!    is a row of [`MUTANTS`], with a test that has to fail when the fault is there.
+//! 1. A *mutant* is one fault on purpose: a barrier that is not there, a width, a bound, a register that is not saved.
+//!    Each is a row of [`MUTANTS`], with a test that has to fail when the fault is there.
 //! 2. The place of the fault asks [`active`] in one short expression.
-//! 3. All mutants are compiled at once, and only where `RUSTFLAGS` has `--cfg heapwood_mutants`. The environment variable
+//! 3. All mutants are compiled at once, and only where `RUSTFLAGS` has `--cfg heapwood_mutants`. The environment
+//!    variable
 //!    [`VARIABLE`] chooses one of them by name; without it everything is as it should be. In every other build
 //!    `active` is `false` when Heapwood is compiled, so nothing is left of its places.
 //! 4. `.ci/mutants` runs the test of each row, with the mutant and without.
@@ -11,8 +12,8 @@
 /// Names the mutant that is active, in a build that has them.
 pub const VARIABLE: &str = "HEAPWOOD_MUTANT";
 
-/// Names a file that is made when the place of the active mutant is reached: a test that fails without that did not fail
-/// because of it.
+/// Names a file that is made when the place of the active mutant is reached: a test that fails without that did not
+/// fail because of it.
 pub const REACHED_VARIABLE: &str = "HEAPWOOD_MUTANT_REACHED";
 
 /// How the test of a mutant ends.
@@ -31,7 +32,7 @@ pub struct Row {
     pub mutant: Mutant,
     /// Its name.
     pub name: &'static str,
-    /// Of what it is a fault.
+    /// The part of Heapwood in which it is a fault.
     pub part: &'static str,
     /// What is broken.
     pub broken: &'static str,
@@ -54,7 +55,7 @@ macro_rules! mutants {
             $($(#[doc = $broken] $mutant,)*)*
         }
 
-        /// All of them.
+        /// All mutants.
         pub const MUTANTS: &[Row] = &[$($(Row {
             mutant: Mutant::$mutant,
             name: $name,

@@ -1,14 +1,14 @@
 //! Conversions to narrower integers, for code that would be wrong in silence if a number did not fit.
 //!
-//! `as` cuts numbers off without a word; compiler, stubs and runtime must not rely on it. [`Narrow::narrow`] is for numbers
-//! that fit by an invariant, and stops where one does not. [`low8`], [`low16`] and [`low32`] are for those that are meant to
-//! lose their upper bits.
+//! `as` cuts numbers off without a word; compiler, stubs and runtime must not rely on it. [`Narrow::narrow`] is for
+//! numbers that fit by an invariant, and stops where one does not. [`low8`], [`low16`] and [`low32`] are for those that
+//! are meant to lose their upper bits.
 
 use std::fmt::Display;
 
 /// An integer that is known to fit a narrower type.
 pub trait Narrow: Copy + Display {
-    /// The same number in a narrower type.
+    /// This number in a narrower type.
     ///
     /// # Panics
     /// It does not fit: whoever relied on it was wrong.

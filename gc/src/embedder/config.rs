@@ -1,4 +1,4 @@
-//! What a heap is told at birth.
+//! The configuration of a heap.
 
 use super::errors::HeapError;
 use crate::helper::Helpers;
@@ -7,15 +7,15 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Largest heap: what fits a cage beside the immortal space and the nursery.
+/// The largest limit of a heap, in bytes: what fits a cage beside the immortal space and the nursery.
 pub const HEAP_BYTES_LIMIT: u64 = 15 << 30;
-/// Smallest heap that runs anything: nursery, reserve and side tables.
+/// The smallest limit of a heap, in bytes: nursery, reserve and side tables fit.
 pub const HEAP_BYTES_MIN: u64 = 1 << 20;
-/// Eden at first, unless the configuration says otherwise.
+/// The bytes of eden at first, unless the configuration says otherwise.
 pub const NURSERY_BYTES_DEFAULT: u32 = 256 << 10;
-/// Smallest eden.
+/// The fewest bytes of eden.
 pub const NURSERY_BYTES_MIN: u32 = 64 << 10;
-/// Largest eden.
+/// The most bytes of eden.
 pub const NURSERY_BYTES_MAX: u32 = 32 << 20;
 
 /// Which collector runs.
@@ -24,14 +24,14 @@ pub enum Collector {
     /// Generational, moving.
     #[default]
     Generational,
-    /// None: memory is handed out until the limit.
+    /// There is none: memory is handed out until the limit is reached, and nothing is freed.
     None,
 }
 
 /// What the collector optimizes for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum GcProfile {
-    /// Short pauses: eden is as large as can be copied in a third of a millisecond.
+    /// Short pauses: eden is as large as can be copied in a third of a millisecond. The default.
     #[default]
     Latency,
     /// Few pauses: eden grows to what takes some milliseconds to copy.
@@ -41,31 +41,34 @@ pub enum GcProfile {
 /// Configuration of one heap.
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
-    /// Most memory that the heap uses, its own tables included, in bytes.
+    /// The most memory that the heap uses, its own tables included, in bytes: from [`HEAP_BYTES_MIN`] to
+    /// [`HEAP_BYTES_LIMIT`]. Default: [`HeapConfig::default_max_bytes`].
     pub max_bytes: u64,
-    /// The limit is memory that was given to the program, not only what it must not pass: while much of it is free, the
-    /// old space is collected less often.
+    /// Whether the limit is memory that was given to the program, and not only what it must not exceed: while much of
+    /// it is free, the old space is then collected less often.
     pub limit_is_given: bool,
-    /// Memory that may be used before the first major, in bytes.
+    /// The memory that may be used before the first major, in bytes. Default: 16 MiB.
     pub initial_bytes: u64,
-    /// Bytes of eden, fixed (at most a twelfth of the limit, at least 64 KiB); `None`: 256 KiB at first, adapted to
-    /// the copying speed.
+    /// A fixed size of eden in bytes, from [`NURSERY_BYTES_MIN`] to [`NURSERY_BYTES_MAX`]; eden gets at most a twelfth
+    /// of the limit, but never less than the minimum. `None`, the default: eden has 256 KiB at first
+    /// and is adapted to the copying speed.
     pub nursery_bytes: Option<u32>,
-    /// What an adapted eden is adapted to.
+    /// What the size of eden is adapted to, unless it is fixed.
     pub profile: GcProfile,
-    /// Collect at every Nth allocation, alternating minor, major, moving.
+    /// Testing: collects at every Nth allocation, minor, major and moving in turns.
     pub stress: Option<NonZeroU64>,
-    /// Verify the heap before and after each collection (panics on the first error).
+    /// Testing: verifies the heap before and after each collection, and panics at the first error.
     pub verify: bool,
-    /// Testing: a marking starts at every minor, and its slices mark about this many fields (at any time otherwise).
+    /// Testing: a marking starts at every minor, and each slice marks about this many fields.
     pub mark_slice: Option<NonZeroU64>,
-    /// Whether sparse blocks of the old space are evacuated, a few at a time.
+    /// Whether sparse blocks of the old space are evacuated, a few at a time. Default: true.
     pub evacuate: bool,
-    /// Threads that mark and sweep beside the guest; without them the guest's own thread does, in slices.
+    /// Threads that mark and sweep while the guest runs. Without them, the default, the guest's own thread does so, in
+    /// slices.
     pub helpers: Option<Arc<Helpers>>,
-    /// The collector.
+    /// Which collector runs.
     pub collector: Collector,
-    /// Tests: the system refuses the calls with these numbers, from 1.
+    /// Testing: the system refuses the calls with these numbers, counted from 1.
     pub refused_calls: Range<u64>,
 }
 

@@ -4,7 +4,7 @@ use super::config::{HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, NURSERY_BYTES_MAX, NURSERY
 use crate::raw::backing::BackingError;
 use std::fmt;
 
-/// A heap cannot be made.
+/// Why a heap cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeapError {
     /// The limit is out of range.
@@ -33,7 +33,7 @@ pub struct Exhausted {
     pub limit_bytes: u64,
     /// Bytes of the allocation that failed.
     pub requested_bytes: u64,
-    /// What stood in the way at last.
+    /// Why the last attempt to get memory was refused.
     pub why: Refused,
 }
 
@@ -55,12 +55,12 @@ impl std::error::Error for Exhausted {}
 pub enum Refused {
     /// The heap's limit, or its address space.
     Limit,
-    /// So many cells of one kind (of host values, weak cells, ephemerons) are alive, and a heap may have no more.
+    /// As many cells of one kind (of host values, weak cells or ephemerons) are alive as a heap may have.
     Cells {
         /// How many.
         max: usize,
     },
-    /// The system said no.
+    /// The system refused.
     System(BackingError),
 }
 

@@ -1,4 +1,4 @@
-//! What whoever embeds the heap and the heap know of each other: configuration, errors, types, roots.
+//! The interface between the heap and the runtime that embeds it: configuration, errors, types, roots.
 
 pub mod config;
 pub mod errors;

@@ -45,13 +45,14 @@ pub struct RootWork {
     pub frames: u64,
     /// Slots visited.
     pub slots: u64,
-    /// The visitor was full before the end: call again with the cursor.
+    /// Whether the visitor was full before the end, so that the visit has to go on from the cursor.
     pub more: bool,
 }
 
 /// Receives the roots. It may change each slot (objects move).
 pub trait RootVisitor {
-    /// Names what the following slots are. Optional, and free where nobody verifies.
+    /// Says what the following slots are, for messages of the verifier. Providers need not call it; without a verifier
+    /// it does nothing.
     fn place(&mut self, _place: RootPlace) {}
 
     /// One root. It must be the place where the reference lives (not a copy), and hold zero, an i31 or an object.

@@ -70,7 +70,8 @@ impl TypeTable {
 
     /// An empty table that may use `quota_bytes` (at most [`TYPE_TABLE_BYTES`]).
     pub fn with_quota(quota_bytes: usize) -> Result<TypeTable, BackingError> {
-        // The last descriptor's worth is never handed out: any 24-bit id can be read without a fault.
+        // The bytes of one descriptor at the end are never handed out, so that any 24-bit id can be read without a
+        // fault.
         let quota = quota_bytes.min(TYPE_TABLE_BYTES - DESCRIPTOR_BYTES);
         let file = TypeFile::new()?;
         Ok(TypeTable { file, state: Mutex::new(State { next: DESCRIPTOR_BYTES, quota, ..State::default() }) })
@@ -183,7 +184,7 @@ impl TypeTable {
     }
 }
 
-/// Weak cells and ephemerons have one layout.
+/// Asserts that a weak cell or an ephemeron has the layout that all of its kind have.
 fn check_fixed_layout(definition: &TypeDefinition<'_>) {
     let (bytes, refs): (u32, &[u32]) = match definition.kind {
         ObjectKind::Weak => (WEAK_BYTES, &[]),
@@ -193,7 +194,7 @@ fn check_fixed_layout(definition: &TypeDefinition<'_>) {
     assert!(definition.object_bytes == bytes && definition.ref_offsets == refs, "not the layout of {definition:?}");
 }
 
-/// The words of a map, a byte for each, the last one in the lowest.
+/// The words whose bits are set in `map`, a byte for each word, the last one in the lowest byte.
 fn small_refs(mut map: u64) -> u64 {
     let mut words = 0;
     while map != 0 {

@@ -13,14 +13,14 @@ pub const GROUP_BYTES: u64 = 48 << 10;
 const GROUP_BLOCKS_MAX: usize = 48;
 /// Most entries of the block table that are looked at when a marking starts.
 const LOOKED_AT_MAX: u32 = 8 << 10;
-/// Blocks count by how much of them lives, in steps of a 32nd.
+/// Blocks are sorted by how much of them is alive, in steps of a 32nd.
 const STEPS: usize = 33;
-/// Most that may live in a chosen block, in steps; and where tests want all that can be had.
+/// The most that may be alive in a chosen block, in steps; and the most where tests want as many blocks as possible.
 const LIVE_STEPS_MAX: usize = 15;
 const FORCED_STEPS_MAX: usize = 30;
-/// Least gain in blocks.
+/// The least gain, in blocks, for which blocks are chosen.
 const GAIN_BLOCKS_MIN: u64 = 16;
-/// Least gain as a part of the blocks looked at that are in use.
+/// The least gain for which blocks are chosen, as a part of those blocks looked at that are in use.
 pub const GAIN_PART_MIN: u64 = 16;
 
 /// The blocks chosen, by group.
@@ -30,7 +30,7 @@ pub struct Groups {
     blocks: SideVec<u32>,
     ends: [u16; GROUPS_MAX],
     count: usize,
-    /// The next group to be evacuated, or block to be swept.
+    /// The index of the next group to be evacuated; after the last one, of the next block to be swept.
     next: usize,
     /// Where in the block table the next choice begins.
     from: u32,
@@ -73,7 +73,7 @@ impl Groups {
         (self.next < self.count).then(|| (group, blocks()))
     }
 
-    /// The next group was evacuated.
+    /// Goes on behind the group that was evacuated.
     pub fn pass(&mut self) {
         self.next += 1;
     }
@@ -126,7 +126,7 @@ impl Groups {
         if chosen == 0 || !forced && gain < GAIN_BLOCKS_MIN.max(used / GAIN_PART_MIN) {
             return Window::default();
         }
-        // Sorted by how much lives: each step has its places.
+        // The blocks are sorted by how much of them is alive: each step has its own range of places.
         let (mut place, mut places) = (0, [0usize; STEPS]);
         for (step, count) in counts.iter().enumerate() {
             places[step] = place;
@@ -168,7 +168,7 @@ impl Groups {
     }
 }
 
-/// How much lives in a block of small objects, in steps and bytes, if that is known.
+/// How much is alive in a block of small objects, in steps and in bytes; none if that is not known.
 fn sparseness(memory: Memory, block: u32, epoch: u8) -> Option<(usize, u64)> {
     let entry = memory.block(block);
     let live_units = entry.live_units();

@@ -148,7 +148,7 @@ impl IncomingSet {
         self.skipped = skipped;
     }
 
-    /// Nothing is recorded any more.
+    /// Ends the recording: nothing is recorded from now on.
     pub fn end(&mut self) {
         self.window = Window::default();
     }

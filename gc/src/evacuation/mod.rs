@@ -292,7 +292,8 @@ impl Evacuation {
         let swept = blocks.len() as u64;
         for block in blocks {
             let entry = memory.block(*block);
-            // Others were dropped before the sweep came, or nothing lived in them: they may be used otherwise now.
+            // Other chosen blocks were dropped before the sweep came, or nothing in them was alive: they may be in
+            // other use.
             if entry.state() == BlockState::Small && entry.epoch() != old.epoch() {
                 old.sweep_block(*block);
             }

@@ -58,7 +58,7 @@ impl Heap {
         object as u64 * 4 + offset
     }
 
-    /// Immortal memory without a type of its own: bounds are not known.
+    /// Whether an object is immortal memory without a type of its own, whose bounds are not known.
     fn is_raw(&self, object: RawRef) -> bool {
         let kind = self.descriptor_of(object).kind();
         self.spaces.immortal().contains(object)
@@ -177,7 +177,8 @@ impl Heap {
         self.spaces.memory().write_bytes(start, bytes);
     }
 
-    /// Where the elements lie that take `bytes` bytes of a numeric array.
+    /// The place of `bytes` bytes of elements of a numeric array, from element `index` on: offset from the base, and
+    /// bytes.
     fn data_range(&self, array: RawRef, index: u32, bytes: usize) -> (u64, u64) {
         let descriptor = self.descriptor_of(array);
         assert_eq!(descriptor.kind(), ObjectKind::ArrayData, "{array:#x} is no array of numbers");

@@ -1,10 +1,11 @@
 //! Allocation, and what the mutator does for the collector between collections.
 //!
-//! 1. Young: bump below the limit word. Out of line, the next slice of eden is granted, after a step of marking or
-//!    sweeping, and after what a promote-all of everything granted could need was made ready.
-//! 2. Eden full: a minor, and the start of a marking if one is due.
-//! 3. The system or the limit refuses: the marking is finished or a major runs, then a compaction, then `Exhausted`.
-//! 4. Objects above 32 KiB, or above a quarter of eden, are pretenured.
+//! 1. A young object is bumped below the limit word. Beyond it, the next slice of eden is granted out of line, after a
+//!    step of marking or sweeping, and after what a promote-all of everything granted could need was made ready.
+//! 2. When eden is full a minor runs, and a marking starts if one is due.
+//! 3. When the system or the limit refuses memory, the marking is finished or a major runs, then a compaction; then the
+//!    allocation fails as `Exhausted`.
+//! 4. Objects above 32 KiB, or above a quarter of eden, are pretenured: allocated in the old space.
 
 use super::Heap;
 use crate::embedder::errors::{Exhausted, Refused};
@@ -58,8 +59,9 @@ impl Heap {
         Ok(object.0)
     }
 
-    /// Allocates an array of `length` elements, zeroed. May collect. Any size: `Exhausted` before anything is done
-    /// if it cannot fit the limit. Large ones are pretenured: stores of references need the barrier.
+    /// Allocates an array of `length` elements, zeroed. May collect. The length may be anything: an array that cannot
+    /// fit the limit is `Exhausted` before anything is done. Arrays above 32 KiB (or a quarter of eden) are pretenured:
+    /// stores of references into them need the barrier.
     pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.spaces.memory();
         let descriptor = memory.descriptor(ty);
@@ -114,7 +116,7 @@ impl Heap {
         self.alloc_immortal_bytes(ty, bytes)
     }
 
-    /// Allocates an immortal array, zeroed, under the same rule.
+    /// Allocates an immortal array, zeroed. The rule of [`Heap::alloc_immortal_object`] applies. Does not collect.
     pub fn alloc_immortal_array(&mut self, ty: TypeId, length: u32) -> Result<RawRef, Exhausted> {
         let bytes = array_bytes(self.spaces.descriptor(ty).elem_shift(), length);
         let array = self.alloc_immortal_bytes(ty, bytes)?;
@@ -135,7 +137,7 @@ impl Heap {
         bytes > (self.spaces.nursery().eden_bytes() / 4).min(INLINE_BYTES_MAX) as u64
     }
 
-    /// Stress, and collections that were asked for.
+    /// Collects before an allocation if stress says so, or if the log has asked for a collection.
     fn before_allocation(&mut self, roots: &mut dyn RootProvider) {
         if !self.is_collected() {
             return;
@@ -246,7 +248,7 @@ impl Heap {
         Ok(object)
     }
 
-    /// Zeroed memory of the old or large space.
+    /// Takes zeroed memory of the old or large space.
     fn take_old(&mut self, bytes: u64) -> Result<ObjectReference, Refused> {
         if bytes <= BLOCK_BYTES as u64 {
             // What the nursery needs stays ready.
@@ -257,7 +259,7 @@ impl Heap {
         }
         let block = self.sweep_while_refused(|spaces| spaces.take_run(bytes))?;
         if let Err(refused) = self.make_ready(self.reserved_blocks()) {
-            // The run took blocks that the nursery needs.
+            // The run took ready blocks that the next minor may need, and no others could be made ready.
             self.spaces.untake_run(block, bytes);
             return Err(refused);
         }

@@ -46,8 +46,8 @@ impl Heap {
 
     /// Logs all of an object that was allocated since the last collection and holds null references only, if it is old
     /// and has any: references may be stored into it without the barrier until something may collect. They need no
-    /// snapshot, since there is nothing to overwrite; the next minor promotes what they name and records those that lead
-    /// into blocks that are to be evacuated. Never collects; ask `wants_collection` afterwards.
+    /// snapshot, since there is nothing to overwrite; the next minor promotes what they name and records those that
+    /// lead into blocks that are to be evacuated. Never collects; ask `wants_collection` afterwards.
     pub fn log_fresh(&mut self, object: RawRef) {
         let fresh = ObjectReference(object);
         let header = self.spaces.memory().header(fresh);

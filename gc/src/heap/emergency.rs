@@ -1,4 +1,4 @@
-//! Memory is short: what is collected for an allocation that was refused, harder with each attempt.
+//! Emergencies: what is collected for an allocation that was refused memory, more with each attempt.
 //!
 //! 1. The marking under way is finished, or a major runs.
 //! 2. Compactions follow, as long as they gain something.
@@ -14,11 +14,12 @@ use crate::telemetry::work::Done;
 
 /// A heap that has less than this part of its limit free after an emergency compaction is exhausted.
 const FREE_PART_MIN: u64 = 64;
-/// A compaction needs free blocks to empty others into: what it gains lets the next one gain more.
+/// The most compactions in a row. A compaction needs free blocks to evacuate others into, so what one gains lets the
+/// next one gain more.
 const COMPACTIONS_MAX: u32 = 5;
 
 impl Heap {
-    /// Frees memory, harder with each attempt; `refused` is what the last one came to.
+    /// Frees memory, more with each attempt; `refused` is why the last one failed.
     pub(super) fn emergency(
         &mut self,
         attempt: &mut u32,
@@ -47,7 +48,7 @@ impl Heap {
         if is_futile || is_low { Err(self.exhausted(requested_bytes, refused)) } else { Ok(()) }
     }
 
-    /// The nursery takes its part of what is free now, not of what was free once.
+    /// Lowers the size of the nursery to its part of what is free now.
     fn shrink_nursery(&mut self) {
         if self.config.nursery_bytes.is_none() && self.spaces.nursery().granted() == EDEN_START {
             let young_bytes = self.sizing.young_bytes_within(self.spaces.available_bytes());
@@ -56,7 +57,7 @@ impl Heap {
         self.spaces.trim_nursery();
     }
 
-    /// The mutator waits: the whole heap is swept and what is free goes back, so that it can be used for anything.
+    /// Sweeps the whole heap while the mutator waits, and gives what is free back, so that it can be used for anything.
     fn stall(&mut self) {
         let pause = self.pause();
         self.sweeper().all();
@@ -65,7 +66,7 @@ impl Heap {
         self.stalled(pause);
     }
 
-    /// The mutator has waited for memory since `pause`.
+    /// Tells that the mutator has waited for memory since `pause` began.
     pub(super) fn stalled(&mut self, pause: Pause) {
         self.telemetry.count_stall();
         self.tell(GcEventKind::Stall, GcCause::Emergency, pause, Done::default());

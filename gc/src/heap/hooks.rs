@@ -5,18 +5,18 @@ use crate::evacuation::incoming::Recorder;
 use crate::major::BatchSizes;
 use heapwood_gc_abi::RawRef;
 
-/// What is broken next.
+/// What tests have broken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hooks {
     /// The next barrier clears the unlogged bit (or sets the chunk's state) but forgets the entry of the log.
     pub skip_next_log: bool,
-    /// Nothing is shaded that the mutator overwrites or drops.
+    /// References that the mutator overwrites or drops are not shaded.
     pub skip_snapshots: bool,
-    /// The mutator marks what it shades, and all of that, as if a helper had found it unmarked at the same time.
+    /// The mutator marks everything that it shades, as if a helper had found it unmarked at the same time.
     pub shade_marked: bool,
     /// What is read from weak cells and ephemerons is not shaded.
     pub skip_weak_reads: bool,
-    /// What is not recorded of edges into blocks that are to be evacuated, from the next choice on.
+    /// The occasion on which words that lead into blocks to be evacuated are not recorded, from the next choice on.
     pub skip_recording: Option<Recorder>,
     /// Slices of markings do not end by the clock.
     pub endless_slices: bool,

@@ -17,10 +17,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// As much as there is.
+    /// No bound.
     pub const ALL: Budget = Budget { fields: u64::MAX, ns: u64::MAX };
 
-    /// About so many fields, and about as long.
+    /// About so many fields, and about so many nanoseconds.
     pub fn new(fields: u64, ns: u64) -> Budget {
         Budget { fields, ns }
     }
@@ -33,8 +33,8 @@ impl Heap {
         self.marking.is_on()
     }
 
-    /// Tells a marking of a root that is about to be overwritten or dropped, or of a reference that was read from a
-    /// weak place. No effect at other times. Never collects.
+    /// Shades a reference that a root is about to lose, because it is overwritten or dropped, or that was read from a
+    /// weak cell or an ephemeron. No effect unless a marking is under way. Never collects.
     #[inline]
     pub fn shade(&mut self, reference: RawRef) {
         if self.marking.is_on() && is_old(reference) {
@@ -74,7 +74,7 @@ impl Heap {
             && (self.config.mark_slice.is_some() || self.pacing.is_marking_due(self.spaces.old().allocated_bytes()))
     }
 
-    /// Whether the room that a marking was to end in is used up.
+    /// Whether the room in which the marking was to end is used up.
     pub(super) fn is_marking_late(&self) -> bool {
         self.marking.is_on() && self.pacing.is_late(self.spaces.old().allocated_bytes())
     }
@@ -132,7 +132,7 @@ impl Heap {
         ended
     }
 
-    /// Marks to the end and sweeps: the mutator waits.
+    /// Marks to the end and sweeps while the mutator waits.
     pub(super) fn finish_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         self.call_off_evacuation();
         while self.marking.is_on() {
@@ -141,7 +141,7 @@ impl Heap {
         self.finish_sweep(cause);
     }
 
-    /// Nothing is grey. O(1).
+    /// Ends the marking; nothing is grey. O(1).
     fn end_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
         self.verify(When::AfterMarking, roots);
         let pause = self.pause();
@@ -154,7 +154,8 @@ impl Heap {
         self.tell(GcEventKind::MarkEnd, cause, pause, done);
     }
 
-    /// A marking found `mark`; `since_start` bytes were added to the old space while it ran.
+    /// Counts a marking that has ended: `mark` is what it did, `since_start` the bytes that were added to the old space
+    /// while it ran, `mark_ns` its CPU time.
     pub(super) fn count_marking(&mut self, mark: &MarkWork, since_start: u64, mark_ns: u64) {
         let now = self.telemetry.clock(true);
         let filled = self.spaces.old().allocated_bytes();
@@ -165,7 +166,7 @@ impl Heap {
         self.telemetry.count_marking(mark, live_bytes);
     }
 
-    /// Nothing is marked in a new epoch. Everything is swept.
+    /// Begins a new epoch, in which nothing is marked yet. Everything is swept.
     pub(super) fn begin_epoch(&mut self) {
         self.marking.begin_epoch(&mut self.spaces, &mut self.weak);
     }

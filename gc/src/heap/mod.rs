@@ -61,7 +61,7 @@ pub struct Heap {
     sizing: Sizing,
     stress: Stress,
     telemetry: Telemetry,
-    /// The next minor promotes everything.
+    /// Whether the next minor promotes everything.
     promote_all_next: bool,
     #[cfg(feature = "test-hooks")]
     hooks: hooks::Hooks,
@@ -128,7 +128,7 @@ impl Heap {
         self.remembered.wants_collection()
     }
 
-    /// The cage's words, for who reads the heap as it is.
+    /// The cage's words, for snapshots, which read the heap as it is.
     pub(crate) fn memory(&self) -> Memory {
         self.spaces.memory()
     }

@@ -11,7 +11,7 @@ use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, active};
 const FILL_CHUNKS_MAX: u32 = 64;
 
 impl Heap {
-    /// The barrier of the elements `start..end`; `wanted` says of which chunk's elements it matters.
+    /// The barrier of the elements `start..end`; `wanted` says for which chunks it is needed.
     fn barrier_range(&mut self, host: RawRef, start: u32, end: u32, wanted: impl Fn(&Heap, u32, u32) -> bool) {
         if start >= end || self.spaces.memory().header(ObjectReference(host)) & UNLOGGED == 0 {
             return;
@@ -49,7 +49,7 @@ impl Heap {
             return true;
         }
         if !self.logs_chunks(source) {
-            // Logged, or never waiting to be (immortal ones reference immortals only).
+            // The bit is clear if the array is logged, or immortal; an immortal one references immortals only.
             return self.spaces.memory().header(ObjectReference(source)) & UNLOGGED == 0;
         }
         (start / CHUNK_REFS..end.div_ceil(CHUNK_REFS)).any(|chunk| is_chunk_logged(self.spaces.memory(), source, chunk))
@@ -108,7 +108,8 @@ impl Heap {
         self.array_write_bytes(array, index, bytes);
     }
 
-    /// Elements were written to an array that may not be logged for it.
+    /// Records words that lead into blocks to be evacuated, after elements were written to an array that may not be
+    /// logged.
     #[inline]
     fn record_range(&mut self, array: RawRef, start: u32, end: u32) {
         self.evacuation.record_range(self.spaces.memory(), array, start, end);
@@ -123,7 +124,8 @@ impl Heap {
         }
     }
 
-    /// The same for many.
+    /// Roots outside of frames now hold `references`, and no minor will be shown them for that. No effect unless blocks
+    /// are to be evacuated. Never collects.
     #[inline]
     pub fn roots_written(&mut self, references: &[RawRef]) {
         self.evacuation.roots_written(self.spaces.memory(), references);

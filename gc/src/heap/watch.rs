@@ -1,4 +1,4 @@
-//! What the heap tells: numbers, events of pauses, samples of allocation.
+//! The numbers that the heap counts, the events that it tells for each pause, and samples of allocation.
 
 use super::Heap;
 use super::alloc::NULL_AREA_BYTES;
@@ -43,7 +43,7 @@ impl Heap {
     }
 
     /// Sets who hears when helper threads worked for this heap: told at the next event, and when the heap is dropped.
-    /// Without one, helpers note nothing.
+    /// Without one, helpers record nothing.
     pub fn set_helper_listener(&mut self, listener: Option<HelperListener>) {
         self.tell_helpers();
         self.telemetry.resume_panic();
@@ -71,7 +71,7 @@ impl Heap {
         self.tell_helpers();
     }
 
-    /// Tells when helpers worked, as far as they have noted it.
+    /// Tells when helpers worked, as far as they have recorded it.
     pub(super) fn tell_helpers(&mut self) {
         let (marking, sweeping) = (&self.marking, &self.sweeping);
         let is_heard = self.telemetry.tell_helpers(|tell| {
@@ -95,13 +95,13 @@ impl Heap {
         self.spaces.set_limit(if self.is_collected() { EDEN_START } else { 0 });
     }
 
-    /// The points under the next `bytes`, which the caller is about to allocate. Call it once for each allocation that
-    /// comes to the runtime, before it.
+    /// How many sample points lie under the next `bytes`, which the caller is about to allocate. Call it once for each
+    /// allocation that comes to the runtime, before it.
     pub fn take_samples(&mut self, bytes: u64) -> u64 {
         self.telemetry.take_samples(bytes, self.young_bytes())
     }
 
-    /// Points under objects that the host allocated.
+    /// How many sample points lay under objects that the host allocated.
     pub fn unclaimed_samples(&self) -> u64 {
         self.telemetry.unclaimed_samples()
     }

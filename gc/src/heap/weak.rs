@@ -44,7 +44,7 @@ impl Heap {
         Ok(cell)
     }
 
-    /// Sees to it that the next marking can let one ephemeron more wait.
+    /// Reserves memory so that one more ephemeron can wait for its key in the next marking.
     fn reserve_waiting(&mut self, roots: &mut dyn RootProvider) -> Result<(), Exhausted> {
         let mut attempt = 0;
         while self.is_collected() {

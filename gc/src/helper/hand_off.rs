@@ -30,7 +30,7 @@ pub trait Work<I>: Send {
 pub enum Portion {
     /// More work.
     More,
-    /// Nothing.
+    /// No work.
     Empty,
     /// Work that a helper cannot go on with.
     Stuck,

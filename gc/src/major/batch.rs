@@ -127,7 +127,7 @@ impl Batch {
 pub struct Merged {
     /// Listed blocks that were swept: they are the old space's now.
     pub swept: u32,
-    /// Of these, blocks that a helper has swept.
+    /// How many of these a helper has swept.
     pub helped: u64,
 }
 

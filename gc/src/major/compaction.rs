@@ -21,10 +21,10 @@ use crate::telemetry::work::{Done, MarkWork};
 use heapwood_gc_abi::header::{AGED, FORWARDED, LARGE, PINNED, UNLOGGED};
 use heapwood_gc_abi::{RawRef, TypeId};
 
-/// Blocks count by how much of them lives, in steps of a 64th.
+/// Blocks are sorted by how much of them is alive, in steps of a 64th.
 const STEPS: usize = 65;
 const STEP_BYTES: u32 = BLOCK_BYTES / 64;
-/// Most that may live in a block which is worth evacuating, in steps.
+/// The most that may be alive in a block that is worth evacuating, in steps.
 const LIVE_STEPS_MAX: usize = 56;
 
 /// Blocks that should be ready for a compaction, where `live_bytes` are alive: as many as it fills.
@@ -56,7 +56,7 @@ pub fn choose(spaces: &Spaces, all: bool) {
     }
 }
 
-/// Of `counts` blocks by how much of them lives, how many are evacuated.
+/// How many blocks of each step are evacuated, if there are `counts` blocks by step.
 fn blocks_to_take(spaces: &Spaces, counts: &[u64; STEPS], all: bool) -> [u64; STEPS] {
     // Ready blocks lose up to a sixteenth to objects that do not fit their rest.
     let mut room = spaces.old().blocks().ready_count() as u64 * (BLOCK_BYTES - BLOCK_BYTES / 16) as u64;
@@ -118,7 +118,7 @@ impl MoveTracer<'_> {
         self.mark_and_push(to)
     }
 
-    /// A young object is met only if the log was lost: then this walk is what finds all references to it.
+    /// Handles a young object. One is met only if the log was lost, in which case this walk finds all references to it.
     #[cold]
     fn shade_young(&mut self, reference: RawRef) -> RawRef {
         let object = ObjectReference(reference);

@@ -38,9 +38,10 @@ const SLICE_PORTION_FIELDS: u64 = 500;
 const STANDING_PORTION_FIELDS: u64 = 4_000;
 /// Fields that a slice marks at least where no helper does: some 20 us.
 const SLICE_FIELDS_MIN: u64 = 8_000;
-/// And at most, whatever the clock says: a third more than was ever seen to fit that time.
+/// Fields that a slice marks at most, whatever the clock says: a third more than was ever seen to fit the time of a
+/// slice.
 const SLICE_FIELDS_MAX: u64 = 100_000;
-/// A helper that is far behind and made no progress for so long stands still.
+/// A helper that is far behind counts as standing still if it made no progress for so many nanoseconds.
 const STANDS_NS: u64 = 10_000_000;
 
 /// The marker, and the cycle's state between slices.
@@ -49,18 +50,18 @@ pub struct Marking {
     /// The marker, with the edges that it has recorded and the ephemerons that wait in it.
     marker: SharedMarker,
     is_on: bool,
-    /// The provider has roots that were not visited.
+    /// Whether the provider has roots that were not visited yet.
     roots_left: bool,
     /// What the mutator shaded and the marker has not taken over.
     shaded: Shaded,
-    /// Since the start: CPU time of marking by the guest's thread. At the start: that of helpers so far, and bytes that
-    /// were in the old space.
+    /// CPU time of marking by the guest's thread since the start; then, as of the start, the CPU time of helpers and
+    /// the bytes that were in the old space.
     mark_ns: u64,
     helper_ns_before: u64,
     allocated_before: u64,
     /// Progress of a helper that is far behind, and when it was seen first.
     seen: (u64, u64),
-    /// A helper stood still in this marking.
+    /// Whether a helper stood still in this marking.
     helper_stands: bool,
 }
 
@@ -181,7 +182,7 @@ impl Marking {
 
 /// From the start to the end.
 impl Marking {
-    /// Nothing is marked in the epoch that begins. Everything is swept.
+    /// Begins an epoch in which nothing is marked yet. Everything is swept.
     pub fn begin_epoch(&mut self, spaces: &mut Spaces, weak: &mut Weak) {
         spaces.old_mut().begin_epoch();
         let marker = self.marker.take_back();
@@ -220,8 +221,8 @@ impl Marking {
             && self.marker.is_inbox_empty()
     }
 
-    /// A slice while the mutator holds the marker: marks for about `fields`, or until it `is_late`. Roots that it shows keep
-    /// their blocks in `window` from being evacuated.
+    /// A slice while the mutator holds the marker: marks for about `fields`, or until it `is_late`. Roots that it shows
+    /// keep their blocks in `window` from being evacuated.
     pub fn mark(
         &mut self,
         spaces: &mut Spaces,
@@ -290,7 +291,7 @@ impl Marking {
         self.mark_ns += ns;
     }
 
-    /// Nothing is grey: the marking has ended. O(1).
+    /// Ends the marking, in which nothing is grey any more. O(1).
     pub fn end(&mut self, spaces: &Spaces) -> Marked {
         self.is_on = false;
         Marked {
@@ -335,7 +336,7 @@ impl Marking {
         due.clamp(if has_helpers { SLICE_PORTION_FIELDS } else { SLICE_FIELDS_MIN }, SLICE_FIELDS_MAX)
     }
 
-    /// Of a marking that is far behind at `now_ns`: whether a helper has the marker and stands still, since the system
+    /// Whether, in a marking that is far behind, a helper has the marker and stands still at `now_ns`, since the system
     /// has put it aside.
     pub fn is_helper_standing(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
         let (progress, now_ns) = (self.marker.progress(), now_ns());

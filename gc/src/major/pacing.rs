@@ -5,7 +5,8 @@
 //!    fast or are slow to trace get more room. A marking starts when three quarters of that room are filled, and its
 //!    slices are as long as it takes to end before the rest is. Once the sweep knows how much there really is, in holes
 //!    and in free blocks, it starts while as many blocks as it needs are free.
-//! 2. Who gives a limit gives memory: if three quarters of what it leaves suffice, the room is twice as large.
+//! 2. A limit that was given is taken as memory to be used: the room is up to twice as large, as long as it takes at
+//!    most three quarters of what the limit leaves.
 //!
 //! Times are CPU time where that can be had, of helpers as well, so that a busy machine does not look like a slow one.
 
@@ -15,11 +16,11 @@ use crate::telemetry::work::MarkWork;
 
 /// c of the rule, in 1/bytes: 15 MB alive, filled at 1.2 GB/s, traced at 2 GB/s, get 20 MB.
 const BALANCE: f64 = 2.2e-8;
-/// How much of the last rates is kept.
+/// The weight of the earlier rates when a new one is measured.
 const SMOOTHING: f64 = 0.5;
 /// Part of the room that is left for what is promoted while a marking runs.
 const MARKING_PART: u64 = 4;
-/// What a given limit may make of the room, and the parts of what it leaves that this may take.
+/// The factor by which a given limit may enlarge the room, and the part of what the limit leaves that this may take.
 const GIVEN_ROOM: f64 = 2.0;
 const GIVEN_PART: f64 = 0.75;
 /// A marking is far behind when this many times the room it was to end in, and these bytes, were added meanwhile.
@@ -48,7 +49,7 @@ pub struct Pacing {
     trace_rate: f64,
     /// Fields marked for each byte found alive.
     fields_per_byte: f64,
-    /// Of the marking under way: fields that it is expected to mark, bytes in the old space when it started.
+    /// The fields that the marking under way is expected to mark, and the bytes in the old space when it started.
     expected_fields: f64,
     started_bytes: u64,
 }
@@ -88,7 +89,7 @@ impl Pacing {
         allocated_bytes >= (room_bytes - room_bytes / MARKING_PART).min(self.due_bytes)
     }
 
-    /// A marking starts.
+    /// Records that a marking starts, when `allocated_bytes` were added since the last one.
     pub fn marking_started(&mut self, allocated_bytes: u64) {
         self.started_bytes = allocated_bytes;
         self.expected_fields = (self.live_bytes + allocated_bytes) as f64 * self.fields_per_byte;
@@ -157,7 +158,7 @@ impl Pacing {
         self.due_bytes = allocated_bytes + hole_bytes + free_bytes.saturating_sub(self.marking_bytes());
     }
 
-    /// In a heap that is nearly full, what is left has to do.
+    /// The least room, of a heap that is nearly full: a 32nd of what old objects may take, but at least 256 KiB.
     fn room_bytes_min(&self) -> u64 {
         (self.usable_bytes / 32).max(256 << 10)
     }

@@ -15,7 +15,7 @@ pub struct Roots<'a> {
 }
 
 impl<'a> Roots<'a> {
-    /// At most about `slots`.
+    /// A visitor of about `slots` slots at most.
     pub fn new(marker: &'a mut Marker, slots: u64) -> Roots<'a> {
         Roots { marker, left: slots }
     }
@@ -42,7 +42,7 @@ pub struct RootsAway<'a> {
 }
 
 impl<'a> RootsAway<'a> {
-    /// At most about `slots`.
+    /// A visitor of about `slots` slots at most.
     pub fn new(
         memory: Memory,
         epoch: u8,

@@ -1,4 +1,4 @@
-//! What the mutator has shaded and the marker has not taken over.
+//! The buffer of references that the mutator has shaded and the marker has not taken over yet.
 //!
 //! An entry is a reference, or one with [`SHADED_MARKED`] set: its object was marked already. That is done only while
 //! the buffer is long, so that duplicates do not pile up.
@@ -12,7 +12,7 @@ use heapwood_gc_abi::RawRef;
 
 /// Most entries.
 const SHADED_MAX: usize = 16 << 20;
-/// Entries that wait unmarked.
+/// The most entries whose objects are not marked by the mutator.
 const SHADED_UNMARKED_MAX: usize = 64 << 10;
 /// Room for entries from the start, and in each slice for those of roots.
 const SHADED_MIN: usize = 8 << 10;
@@ -73,7 +73,7 @@ impl Shaded {
         self.entries.grow(cage, capacity).is_ok() && self.entries.push(entry)
     }
 
-    /// Makes room for what a slice finds in roots; that it cannot is no error.
+    /// Makes room for what a slice finds in roots. If the system refuses that, it is no error.
     pub fn make_room_for_roots(&mut self, cage: &mut Cage) {
         let _ = self.entries.grow(cage, self.entries.len() + SHADED_MIN);
     }

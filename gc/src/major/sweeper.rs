@@ -2,9 +2,9 @@
 //!
 //! 1. Where no helper is, blocks are swept until it is time to stop.
 //! 2. With a helper, what it found is merged, and the next blocks are listed and handed off.
-//! 3. When all blocks are swept, those are that were chosen to be evacuated (`evacuation`). What was found decides when
-//!    the next marking starts, how much free memory goes back to the system, and for how many blocks the next choice
-//!    is.
+//! 3. When all other blocks are swept, the blocks that were chosen to be evacuated (`evacuation`) are swept as well.
+//!    What the sweep found decides when the next marking starts, how much free memory goes back to the system, and for
+//!    how many blocks the next choice is.
 
 use super::marking::Marking;
 use super::pacing::Pacing;
@@ -16,8 +16,8 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::pause::Pause;
 use crate::weak::Weak;
 
-/// Of a slice, or while the mutator waits: all of it, what is done between two looks at the clock, and the time after
-/// which no more is.
+/// What a slice, or a step while the mutator waits, may cost; what is done between two looks at the clock; and the time
+/// after which no more is done.
 const SWEEP_COST: u64 = 32 * BLOCK_COST;
 const PORTION_COST: u64 = 8 * BLOCK_COST;
 const SWEEP_NS: u64 = 80_000;
@@ -25,11 +25,11 @@ const SWEEP_NS: u64 = 80_000;
 /// What a slice of sweeping is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// All blocks but those that were to be evacuated are swept.
+    /// Whether all blocks are swept but those that were chosen to be evacuated.
     is_swept: bool,
-    /// The next marking waits for it, or new memory would have to be faulted in.
+    /// Whether the next marking waits for the sweep, or new memory would have to be faulted in without it.
     is_urgent: bool,
-    /// The mutator had the batch before.
+    /// Whether the mutator held the batch before the plan was made.
     was_held: bool,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Sweeper<'a> {
         self.sweeping.is_done() && self.evacuation.is_swept()
     }
 
-    /// Sweeps some blocks; the mutator waits. Nothing if all are swept.
+    /// Sweeps some blocks while the mutator waits; does nothing if all are swept.
     pub fn some(&mut self) {
         if self.sweeping.is_done() {
             self.chosen(SWEEP_COST);
@@ -113,7 +113,7 @@ impl<'a> Sweeper<'a> {
         cost
     }
 
-    /// All others are swept: sweeps blocks that were chosen to be evacuated, and no more are.
+    /// Sweeps blocks that were chosen to be evacuated, after all others are swept; no more blocks are evacuated then.
     fn chosen(&mut self, cost: u64) -> u64 {
         if self.evacuation.is_moving() {
             self.evacuation.call_off(self.spaces.memory(), self.marking.incoming_mut());
@@ -126,7 +126,7 @@ impl<'a> Sweeper<'a> {
         BLOCK_COST * swept
     }
 
-    /// A step was made: if it was the last, what was found is known.
+    /// Is called after each step of the sweep. After the last one, it plans what follows from what the sweep found.
     fn stepped(&mut self) {
         if !self.is_swept() {
             return;
@@ -179,7 +179,7 @@ impl Sweeper<'_> {
         pause.has_taken(SWEEP_NS, self.telemetry.clock(false))
     }
 
-    /// Blocks are swept here until it is time to stop.
+    /// Sweeps blocks in this thread until it is time to stop.
     fn portions(&mut self, is_urgent: bool, pause: &Pause) -> u64 {
         let (most, mut used) = (SWEEP_COST * if is_urgent { 4 } else { 1 }, 0);
         while used < most && !self.sweeping.is_done() {
@@ -215,7 +215,7 @@ impl Sweeper<'_> {
         used
     }
 
-    /// All blocks but those that were to be evacuated are swept: what else there is to do, a step of it.
+    /// Does a step of what remains when all blocks are swept but those that were chosen to be evacuated.
     fn tidy_up(&mut self, is_urgent: bool) -> u64 {
         if !self.is_swept() {
             return self.chosen(SWEEP_COST * if is_urgent { 2 } else { 1 });

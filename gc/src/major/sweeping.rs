@@ -25,9 +25,9 @@ use crate::weak::waiting::WaitingEphemerons;
 use heapwood_gc_abi::{Mutant, TypeId, active};
 use std::sync::Arc;
 
-/// Costs are in blocks swept, times this.
+/// The cost of sweeping a block: the unit of other costs.
 pub const BLOCK_COST: u64 = 32;
-/// Looking at an entry of the block table, listing a block and merging it.
+/// The cost of looking at an entry of the block table, of listing a block and of merging it.
 const ENTRY_COST: u64 = 1;
 /// Free memory that is not needed soon goes back to the system in this time, but after a major at most a part of it:
 /// giving back and faulting in again what the next phase of a program needs may take a tenth of its time.
@@ -219,7 +219,7 @@ impl<'a> Step<'a> {
                 match entry.group() {
                     0 | COMPACTED => {}
                     group if entry.marked_units() == 0 && group != EVACUATED => entry.set_group(0),
-                    // Left to `evacuation`.
+                    // The block belongs to a group: `evacuation` sweeps it.
                     _ => return ENTRY_COST,
                 }
                 return self.small_block(block);

@@ -38,7 +38,7 @@ impl Minor<'_> {
     #[inline(never)]
     fn copy<const AGE: bool>(&mut self, reference: RawRef, header: u32, may_age: bool) -> RawRef {
         if reference < EDEN_START && self.is_in_to_space(reference) {
-            // A root that is visited twice.
+            // A root is visited twice: the reference names a copy already.
             return reference;
         }
         let (memory, object) = (self.memory, ObjectReference(reference));
@@ -84,7 +84,7 @@ impl Minor<'_> {
         if self.incoming.is_on() { self.follow::<AGE, true>() } else { self.follow::<AGE, false>() }
     }
 
-    /// RECORDS: edges of what is promoted are recorded.
+    /// `RECORDS`: words of promoted objects that lead into blocks to be evacuated are recorded.
     #[inline(never)]
     fn follow<const AGE: bool, const RECORDS: bool>(&mut self) {
         let memory = self.memory;

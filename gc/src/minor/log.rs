@@ -1,4 +1,4 @@
-//! The log: what the remembered set consists of, as objects and array chunks that were written since the last
+//! The log, which makes up the remembered set: the objects and array chunks that were written since the last
 //! collection.
 //!
 //! 1. An entry is a whole object, or 128 bytes of elements of a large reference array.
@@ -15,7 +15,7 @@ use heapwood_gc_abi::{Mutant, active};
 pub const LOG_ENTRIES_MAX: usize = 4096;
 /// Reference fields of all entries at which a minor is asked for.
 pub const LOG_FIELDS_MAX: u64 = 131_072;
-/// What a chunk of 32 references weighs, in fields: it costs more misses of the cache than an object.
+/// How many fields a chunk of 32 references counts as, since it costs more misses of the cache than an object.
 pub const CHUNK_WEIGHT: u64 = 128;
 /// Entries that address space is taken for.
 const LOG_CAPACITY: usize = 8 << 20;
@@ -116,7 +116,7 @@ impl Log {
         (self.fields, self.root_slots, self.lost) = (0, 0, false);
     }
 
-    /// An entry was not kept (tests).
+    /// Makes the log a lost one, as if an entry had not been kept (tests).
     #[cfg(feature = "test-hooks")]
     pub fn lose(&mut self) {
         self.lost = true;

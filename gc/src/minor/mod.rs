@@ -30,7 +30,7 @@ use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 use log::LogEntry;
 use remembered::{CHUNK_REFS, RememberedSet, mark_chunk, unmark_chunk};
 
-/// Entries of the log whose hosts are asked for ahead.
+/// How many entries of the log ahead the hosts are prefetched.
 const PREFETCH_AHEAD: usize = 8;
 
 /// The state of one minor.
@@ -40,16 +40,16 @@ pub struct Minor<'a> {
     old: &'a mut OldSpace,
     /// Edges into blocks that are to be evacuated.
     incoming: &'a mut IncomingSet,
-    /// Everything is promoted, so all frames may settle.
+    /// Whether everything is promoted, so that all frames may settle.
     promotes_all: bool,
     remembered: &'a mut RememberedSet,
     /// Copies that are not scanned yet.
     stack: LentStack<'a, u32>,
     /// Edges from scanned copies that are not followed yet.
     edges: EdgeStack<'a>,
-    /// The range of the old space that promotion bumps in, lent by `old`.
+    /// The range of the old space in which promotion bumps, borrowed from `old`.
     promoted: Bump,
-    /// Rest of the survivor space.
+    /// The rest of the survivor space that objects are copied to.
     to: Bump,
     /// First reference of the survivor space.
     to_start: u32,
@@ -114,7 +114,7 @@ impl<'a> Minor<'a> {
         let entries = self.remembered.log().len();
         (self.work.log_entries, self.work.log_fields) = (entries as u64, self.remembered.log().fields());
         for index in 0..entries {
-            // Hosts are all over the old space.
+            // The hosts lie all over the old space, so their headers are prefetched.
             if index + PREFETCH_AHEAD < entries {
                 self.prefetch(self.remembered.log().entry(index + PREFETCH_AHEAD));
             }

@@ -1,10 +1,10 @@
 //! The remembered set: old objects and chunks of arrays that may hold young references, and whether it is time to
 //! collect.
 //!
-//! 1. The header's unlogged bit says of a whole object, a state byte beside the heap of a chunk, that it is not in the
-//!    log. Who clears the one or sets the other adds the entry.
-//! 2. The mutator's barrier adds entries with a cage by which the log can grow; a minor's find room, or the log is
-//!    lost.
+//! 1. The unlogged bit of an object's header says that the object is not in the log; for a chunk, a state byte beside
+//!    the heap says that it is. Whoever clears the bit, or sets the state, adds the entry.
+//! 2. The mutator's barrier adds entries with a cage at hand, by which the log can grow. Entries that a minor adds have
+//!    to find room, or the log is lost.
 
 use super::log::{CHUNK_WEIGHT, Log, LogEntry};
 use crate::raw::backing::BackingError;
@@ -23,7 +23,7 @@ pub const CHUNK_REFS: u32 = CHUNK_BYTES / 4;
 #[derive(Debug)]
 pub struct RememberedSet {
     log: Log,
-    /// The log was found to be full.
+    /// Whether the log was found to be full.
     wants_collection: bool,
 }
 
@@ -104,14 +104,14 @@ impl RememberedSet {
         self.wants_collection = self.log.is_full();
     }
 
-    /// An entry was not kept (tests).
+    /// Makes the log a lost one, as if an entry had not been kept (tests).
     #[cfg(feature = "test-hooks")]
     pub fn lose(&mut self) {
         self.log.lose();
     }
 }
 
-/// Notes that a whole object is in the log. Returns its header if it was not.
+/// Marks a whole object as being in the log. Returns its header if it was not in the log before.
 #[inline(always)]
 pub fn mark_object(memory: Memory, object: ObjectReference) -> Option<u32> {
     let header = memory.header(object);
@@ -122,7 +122,7 @@ pub fn mark_object(memory: Memory, object: ObjectReference) -> Option<u32> {
     Some(header)
 }
 
-/// Notes that a chunk is in the log; false if it was.
+/// Marks a chunk as being in the log. False if it was in the log before.
 #[inline(always)]
 pub fn mark_chunk(memory: Memory, array: RawRef, chunk: u32) -> bool {
     let (index, bit) = (chunk_state_index(array, chunk), chunk_state_bit(chunk));
@@ -134,7 +134,7 @@ pub fn mark_chunk(memory: Memory, array: RawRef, chunk: u32) -> bool {
     is_new
 }
 
-/// Notes that a chunk is not in the log any more.
+/// Marks a chunk as not being in the log any more.
 #[inline(always)]
 pub fn unmark_chunk(memory: Memory, array: RawRef, chunk: u32) {
     let state = chunk_state_index(array, chunk);

@@ -1,8 +1,8 @@
 //! The block table: what is known of each block of the old area.
 //!
-//! An entry is a handful of atomics that are read and written one by one: a thread that marks asks for epochs and
-//! groups, and looks for overflowed blocks, while the mutator takes others into use. Nobody ever has a Rust reference
-//! to an entry's contents that another thread could write behind its back.
+//! An entry is a handful of atomics that are read and written one by one: a thread that marks reads epochs and groups,
+//! and looks for overflowed blocks, while the mutator takes other blocks into use. Nobody ever has a Rust reference to
+//! the contents of an entry that another thread could write at the same time.
 //!
 //! All accesses are relaxed. What they need of order comes from elsewhere: a block's entry is written before the word
 //! that names an object in it is stored (release), and asked for after that word was loaded (acquire); a whole batch or
@@ -10,27 +10,28 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 
-/// For [`Block::live_units`]: objects were added since a sweep counted.
+/// The answer of [`Block::live_units`] where objects were added since a sweep counted them.
 pub const LIVE_UNKNOWN: u16 = u16::MAX;
 
-/// For [`Block::group`]: the compaction under way evacuates the block.
+/// The answer of [`Block::group`] for a block that the compaction under way evacuates.
 pub const COMPACTED: u8 = u8::MAX;
 
-/// For [`Block::group`]: the block was evacuated, as far as its objects can move, and waits to be swept.
+/// The answer of [`Block::group`] for a block that was evacuated, as far as its objects can move, and waits to be
+/// swept.
 pub const EVACUATED: u8 = u8::MAX - 1;
 
 /// What a block of the old area is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum BlockState {
-    /// Nothing lives here.
+    /// No object lies in the block.
     #[default]
     Free = 0,
-    /// Objects of up to a block.
+    /// Objects of at most a block's size lie in it.
     Small = 1,
-    /// First block of a large object; `next` is the number of blocks.
+    /// It is the first block of a large object; `next` is the number of blocks.
     LargeHead = 2,
-    /// Another block of a large object.
+    /// It is another block of a large object.
     LargeTail = 3,
 }
 
@@ -53,7 +54,7 @@ pub(super) struct BlockEntry {
 pub struct Block<'m>(pub(super) &'m BlockEntry);
 
 impl Block<'_> {
-    /// What it is used for.
+    /// What the block is used for.
     #[inline(always)]
     pub fn state(self) -> BlockState {
         match self.0.state.load(Relaxed) & 3 {
@@ -64,33 +65,34 @@ impl Block<'_> {
         }
     }
 
-    /// Sets what it is used for.
+    /// Sets what the block is used for.
     #[inline(always)]
     pub fn set_state(self, state: BlockState) {
         self.0.state.store(state as u8, Relaxed);
     }
 
-    /// The marking after which it was swept or taken into use; older means: not swept yet. A helper that marks may ask
-    /// while the mutator takes other blocks.
+    /// The epoch of the marking after which the block was swept or taken into use. An older epoch than the current one
+    /// means that it is not swept yet. A helper that marks may read this while the mutator takes other blocks into use.
     #[inline(always)]
     pub fn epoch(self) -> u8 {
         self.0.epoch.load(Relaxed)
     }
 
-    /// Says that it was swept or taken into use after the marking of `epoch`.
+    /// Records that the block was swept or taken into use after the marking of `epoch`.
     #[inline(always)]
     pub fn set_epoch(self, epoch: u8) {
         self.0.epoch.store(epoch, Relaxed);
     }
 
-    /// The group of blocks that this one is to be evacuated with, or [`COMPACTED`] or [`EVACUATED`]; 0: it is not. A helper
-    /// that marks may ask.
+    /// The group of blocks with which this block is to be evacuated, or [`COMPACTED`] or [`EVACUATED`], or 0 if the
+    /// block stays as it is. A helper that marks may read this.
     #[inline(always)]
     pub fn group(self) -> u8 {
         self.0.group.load(Relaxed)
     }
 
-    /// Puts it into a group, or takes it out (0). While a helper marks, only the latter, by either side.
+    /// Puts the block into a group, or takes it out (0). While a helper marks, a block may only be taken out, by either
+    /// side.
     #[inline(always)]
     pub fn set_group(self, group: u8) {
         self.0.group.store(group, Relaxed);
@@ -102,25 +104,27 @@ impl Block<'_> {
         self.0.overflowed.load(Relaxed)
     }
 
-    /// Says so. Of who marks, or who has the block.
+    /// Records whether objects here were marked but found no room on the mark stack. Only the marker, or the thread
+    /// that owns the block, may call this.
     #[inline(always)]
     pub fn set_overflowed(self, overflowed: bool) {
         self.0.overflowed.store(overflowed, Relaxed);
     }
 
-    /// Bytes of the objects that the marking under way has marked, in units of 8. The sweep takes them.
+    /// Bytes of the objects that the marking under way has marked, in units of 8. The sweep resets them.
     #[inline(always)]
     pub fn marked_units(self) -> u16 {
         self.0.marked_units.load(Relaxed)
     }
 
-    /// Sets them.
+    /// Sets the marked bytes, in units of 8.
     #[inline(always)]
     pub fn set_marked_units(self, units: u16) {
         self.0.marked_units.store(units, Relaxed);
     }
 
-    /// Adds `bytes` to what is marked. Of who marks only: nobody else writes this of a block that is being marked.
+    /// Adds `bytes` to what is marked. Only the marker may call this: no other thread writes this count of a block that
+    /// is being marked.
     #[inline(always)]
     pub fn add_marked(self, bytes: u32) {
         self.set_marked_units(self.marked_units().saturating_add((bytes / 8) as u16));
@@ -132,13 +136,13 @@ impl Block<'_> {
         self.0.live_units.load(Relaxed)
     }
 
-    /// Sets them.
+    /// Sets the bytes found alive, in units of 8, or [`LIVE_UNKNOWN`].
     #[inline(always)]
     pub fn set_live_units(self, units: u16) {
         self.0.live_units.store(units, Relaxed);
     }
 
-    /// First hole as a reference, or 0. Of a large object's block: whether it was ready.
+    /// The first hole as a reference, or 0. In the entry of a large object's block: whether the block was ready.
     #[inline(always)]
     pub fn first_hole(self) -> u32 {
         self.0.first_hole.load(Relaxed)
@@ -150,7 +154,7 @@ impl Block<'_> {
         self.0.first_hole.store(hole, Relaxed);
     }
 
-    /// Next block of a list (index + 1), or number of blocks of a large object.
+    /// The next block of a list (index + 1), or the number of blocks of a large object.
     #[inline(always)]
     pub fn next(self) -> u32 {
         self.0.next.load(Relaxed)
@@ -162,7 +166,7 @@ impl Block<'_> {
         self.0.next.store(next, Relaxed);
     }
 
-    /// Forgets everything: the block is free.
+    /// Resets the entry to that of a free block.
     pub fn clear(self) {
         self.set_state(BlockState::Free);
         self.set_epoch(0);

@@ -9,7 +9,7 @@ use std::arch::asm;
 #[cfg(miri)]
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
-/// From here on one string instruction is faster than a loop of vectors.
+/// From so many bytes on, one string instruction is faster than a loop over vectors.
 #[cfg(not(miri))]
 const STRING_BYTES_MIN: usize = 1 << 10;
 
@@ -35,7 +35,7 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Less than 16 bytes.
+/// Copies less than 16 bytes.
 #[cfg(not(miri))]
 #[inline(always)]
 unsafe fn copy_short(to: *mut u8, from: *const u8, len: usize) {
@@ -59,7 +59,8 @@ unsafe fn copy_short(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Between `16 * N` and `32 * N` bytes: the first and the last 16 or 32, all of them loaded before any is stored.
+/// Copies between `16 * N` and `32 * N` bytes: the first and the last `16 * N`, all of them loaded before any is
+/// stored.
 #[cfg(not(miri))]
 #[inline(always)]
 unsafe fn copy_ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
@@ -97,7 +98,7 @@ pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
     }
 }
 
-/// More than 64 bytes, upwards, 64 at a time; the last 64 are loaded first and stored last.
+/// Copies more than 64 bytes upwards, 64 at a time; the last 64 bytes are loaded first and stored last.
 #[cfg(not(miri))]
 unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: the caller's promise.
@@ -132,7 +133,7 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// The same downwards; the first 64 bytes are loaded first and stored last.
+/// Copies downwards, from the last bytes to the first; the first 64 bytes are loaded first and stored last.
 #[cfg(not(miri))]
 unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: the caller's promise.
@@ -165,7 +166,7 @@ unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Upwards, by the string instruction.
+/// Copies upwards by the string instruction.
 #[cfg(not(miri))]
 #[inline(always)]
 unsafe fn copy_string(to: *mut u8, from: *const u8, len: usize) {
@@ -204,7 +205,7 @@ pub(super) unsafe fn fill_bytes(to: *mut u8, value: u8, len: usize) {
     }
 }
 
-/// The same for the interpreter that checks this code's use of memory, which knows no machine instructions.
+/// `copy` for Miri, which checks this code's use of memory and knows no machine instructions.
 ///
 /// # Safety
 /// As above.
@@ -218,7 +219,7 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// The same.
+/// `copy_pair` for Miri.
 ///
 /// # Safety
 /// As above.
@@ -230,7 +231,7 @@ pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
     }
 }
 
-/// The same.
+/// `fill_words` for Miri.
 ///
 /// # Safety
 /// As above.
@@ -242,7 +243,7 @@ pub(super) unsafe fn fill_words(to: *mut u8, value: u32, count: usize) {
     }
 }
 
-/// The same.
+/// `fill_bytes` for Miri.
 ///
 /// # Safety
 /// As above.

@@ -72,7 +72,7 @@ impl Cage {
         Ok(Cage { range, backing, base_offset, reach_bytes, side_used_bytes: 0, side_committed_bytes: 0, memory })
     }
 
-    /// The view for algorithms.
+    /// Access to the cage's memory, for the algorithms of the collector.
     pub fn memory(&self) -> Memory {
         self.memory
     }
@@ -126,7 +126,7 @@ impl Cage {
         let (first, last) = (first / page * page, last.next_multiple_of(page));
         let table_start = (self.reach_bytes >> 4) as usize + SIDE_BYTES;
         self.backing.commit(&self.range, marks.0, marks.1)?;
-        // Or the first marking would fault in a page with every few objects.
+        // Without this, the first marking would fault in a page with every few objects.
         self.backing.populate(&self.range, marks.0, marks.1)?;
         self.backing.commit(&self.range, chunks.0, chunks.1)?;
         self.backing.commit(&self.range, table_start + first, last - first)?;

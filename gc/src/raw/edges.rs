@@ -1,11 +1,11 @@
-//! Edges that a minor still has to follow.
+//! The stack of edges that a minor still has to follow.
 
 use super::cage::{NURSERY_REACH, NURSERY_START};
 use super::memory::Memory;
 use super::object::is_young;
 use super::side::{LentStack, SideVec};
 
-/// An edge from a copy to a young object that is not copied, or not known to be.
+/// An edge from a copy to a young object that may not have been copied yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
     /// The word that holds the reference, by index.
@@ -25,7 +25,7 @@ const YOUNG_BITS: u32 = (NURSERY_REACH / 4).trailing_zeros();
 const _: () = assert!(YOUNG_BITS == 24 && NURSERY_START.is_multiple_of(NURSERY_REACH));
 
 impl EdgeStack<'_> {
-    /// Room that an object needs: the most edges that it can have.
+    /// The most edges that one object adds, for which there has to be room.
     pub const AT_ONCE: usize = 8;
 
     /// A stack over the memory of `edges`.

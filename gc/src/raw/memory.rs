@@ -42,7 +42,7 @@ pub struct Memory {
 
 // SAFETY: all accesses are atomic, or are machine instructions that races cannot hurt (`bulk`).
 unsafe impl Send for Memory {}
-// SAFETY: the same.
+// SAFETY: as for `Send`.
 unsafe impl Sync for Memory {}
 
 #[cold]
@@ -71,8 +71,8 @@ impl Memory {
         self.word_at(index).load(Relaxed)
     }
 
-    /// The same, by who follows the reference that it holds beside the mutator: what was written before it was is seen
-    /// (O1).
+    /// The word at `index`, for a thread that follows the reference in it while the mutator runs: it sees everything
+    /// that was written before the word was (O1).
     #[inline(always)]
     pub fn word_acquire(self, index: u32) -> u32 {
         self.word_at(index).load(Acquire)
@@ -279,7 +279,7 @@ impl Memory {
     }
 
     /// Copies an object of 16 to 32 bytes (a multiple of 4) between places that do not overlap: its first and last 16.
-    /// Of a type that is not small, by an error of ours, this copies other words of the cage.
+    /// If the type is not small, which is an error of ours, this copies other words of the cage.
     #[inline(always)]
     pub fn copy_small(self, from: u32, to: u32, bytes: u32) {
         debug_assert!((16..=32).contains(&bytes));

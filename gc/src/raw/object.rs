@@ -114,7 +114,8 @@ impl Memory {
         }
     }
 
-    /// The same from the last slot to the first: who pushes them takes the first one back first.
+    /// Calls `visit` with each reference slot of an object, from the last one to the first, so that a caller who pushes
+    /// them onto a stack takes the first one first.
     #[inline(always)]
     pub fn each_slot_backwards(
         self,

@@ -139,7 +139,7 @@ impl<T: PlainData> SideVec<T> {
             return Ok(());
         }
         self.grow(cage, capacity)?;
-        // Pages that are there would be walked again.
+        // Pages that are there already are left out, since populating would walk them again.
         let from = self.populated * size_of::<T>() / super::backing::PAGE_BYTES * super::backing::PAGE_BYTES;
         cage.populate_side(self.offset + from, self.committed_bytes - from)?;
         self.populated = self.capacity;
@@ -151,12 +151,12 @@ impl<T: PlainData> SideVec<T> {
         self.capacity_max
     }
 
-    /// It does not grow any more: the system has refused.
+    /// Makes the vector one that cannot grow any further than it has, since the system has refused memory.
     pub fn stop_growing(&mut self) {
         self.capacity_max = self.capacity;
     }
 
-    /// Changes how far it can grow; it is empty.
+    /// Changes how far the vector can grow. It must be empty.
     #[cfg(feature = "test-hooks")]
     pub fn set_capacity_max(&mut self, capacity_max: usize) {
         self.capacity_max = self.capacity_max.min(capacity_max);

@@ -2,8 +2,8 @@
 //!
 //! 1. [`Heap::graph`] marks from the roots into bits of its own, one for each 8 bytes of the spaces in use: headers and
 //!    the collector's marks stay as they are, so that it works at any time, in a full heap and between slices.
-//! 2. There is no recursion. Its stack is bounded; what does not fit it is noted in a second set of bits, which is gone
-//!    through when the stack is empty.
+//! 2. There is no recursion. The stack is bounded; objects that do not fit it are recorded in a second set of bits,
+//!    which is searched when the stack is empty.
 //! 3. Objects are numbered by address. The number of one is the count of bits before its own, from a running count
 //!    kept for each 512 bits.
 //!
@@ -45,7 +45,7 @@ struct Space {
     /// One past the last.
     end: u32,
     marked: Vec<u64>,
-    /// Marked, but to be scanned yet.
+    /// Objects that are marked but not scanned yet, since they did not fit the stack.
     pending: Vec<u64>,
     /// Objects before each group of `RANK_WORDS` words.
     ranks: Vec<u64>,
@@ -255,7 +255,7 @@ impl HeapGraph<'_> {
         (start..end).contains(&reference).then_some(space)
     }
 
-    /// Notes an object that is found for the first time, to be scanned.
+    /// Marks an object that is found for the first time, and lists it to be scanned.
     fn mark(&mut self, reference: RawRef) {
         let Some(space) = self.space_of(reference) else { return };
         let space = &mut self.spaces[space];

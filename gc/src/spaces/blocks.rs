@@ -248,7 +248,7 @@ impl Blocks {
         for block in start..start + count {
             let was_ready = self.is_ready(block);
             if was_ready {
-                // Charged as ready so far, and full of what was there before.
+                // A ready block was charged as such so far, and holds whatever was there before.
                 charge.give_back(BLOCK_BYTES as u64);
                 self.memory.zero_object(block_start(block), BLOCK_BYTES);
             }
@@ -325,7 +325,7 @@ impl Blocks {
         }
     }
 
-    /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
+    /// Gives the pages of ready blocks back to the system, the highest first: those beyond `keep`, but at most `count`.
     pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32, count: u32) {
         let keep = keep.max(self.ready_count.saturating_sub(count));
         while self.ready_count > keep {

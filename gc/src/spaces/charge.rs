@@ -11,7 +11,7 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Nothing used yet.
+    /// An account with this limit, of which nothing is used yet.
     pub fn new(limit_bytes: u64) -> Charge {
         Charge { limit_bytes, used_bytes: 0, side_bytes: 0, peak_bytes: 0 }
     }
@@ -38,7 +38,7 @@ impl Charge {
         self.limit_bytes.saturating_sub(self.used_bytes())
     }
 
-    /// Takes `bytes` off.
+    /// Takes `bytes` off what is in use.
     pub fn give_back(&mut self, bytes: u64) {
         self.used_bytes = self.used_bytes.checked_sub(bytes).expect("more given back than taken");
     }
@@ -48,12 +48,12 @@ impl Charge {
         self.limit_bytes
     }
 
-    /// In use now.
+    /// The bytes that are in use now.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes + self.side_bytes
     }
 
-    /// Most that ever was in use.
+    /// The most bytes that were ever in use.
     pub fn peak_bytes(&self) -> u64 {
         self.peak_bytes
     }

@@ -18,11 +18,11 @@ use heapwood_gc_abi::{Mutant, TypeId, active};
 /// What sweeping a block found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Swept {
-    /// Nothing lives there: its entry says that it is free.
+    /// Nothing in the block is alive; its entry says that it is free.
     Free,
     /// Holes of so many bytes; the entry names the first.
     Holes(u32),
-    /// No room that is worth using.
+    /// There is no hole that is worth using.
     Full,
 }
 

@@ -18,7 +18,7 @@ pub struct Immortal {
 }
 
 impl Immortal {
-    /// Nothing yet.
+    /// An empty space.
     pub fn new() -> Immortal {
         Immortal { top: NULL_ZONE_BYTES, committed: NULL_ZONE_BYTES, objects: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Immortal {
         self.objects.push(object);
     }
 
-    /// Objects that were noted.
+    /// The objects that were recorded for the verifier.
     pub fn objects(&self) -> &[u32] {
         &self.objects
     }

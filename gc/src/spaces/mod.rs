@@ -220,13 +220,13 @@ impl Spaces {
         self.memory.set_hot(ALLOC_TOP, top);
     }
 
-    /// Up to where inline allocation may go.
+    /// The end of what inline allocation may fill.
     #[inline(always)]
     pub fn limit(&self) -> u32 {
         self.memory.hot(ALLOC_LIMIT)
     }
 
-    /// Sets up to where inline allocation may go.
+    /// Sets the end of what inline allocation may fill.
     #[inline(always)]
     pub fn set_limit(&mut self, limit: u32) {
         self.memory.set_hot(ALLOC_LIMIT, limit);
@@ -289,7 +289,7 @@ impl Spaces {
         self.nursery.grant(&mut self.cage, &mut self.charge, granted)
     }
 
-    /// Gives the pages of ready blocks beyond `keep` back, the highest first, but at most of `count`.
+    /// Gives the pages of ready blocks back to the system, the highest first: those beyond `keep`, but at most `count`.
     pub fn trim(&mut self, keep: u32, count: u32) {
         self.old.blocks_mut().trim(&mut self.cage, &mut self.charge, keep, count);
     }

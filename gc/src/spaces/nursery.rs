@@ -124,7 +124,7 @@ impl Nursery {
         ((2 * young).div_ceil(BLOCK_BYTES as u64) + 2) as u32
     }
 
-    /// The same for the next grant, unless it is a small one.
+    /// Ready blocks that promoting everything can take after the next grant, unless that is a small one.
     pub fn next_reserve_blocks(&self) -> u32 {
         self.reserve_blocks((self.granted + self.eden_bytes / 16).min(self.eden_end()))
     }

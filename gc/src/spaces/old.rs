@@ -42,7 +42,7 @@ impl Bump {
         self.cursor == self.end
     }
 
-    /// The same range without its room.
+    /// The range up to the cursor, in which nothing can be allocated.
     pub fn without_room(self) -> Bump {
         Bump { cursor: self.cursor, end: self.cursor }
     }
@@ -248,7 +248,7 @@ impl OldSpace {
         poison_range(self.memory, self.poison, start, bytes);
     }
 
-    /// Nothing is marked in the epoch that begins.
+    /// Begins a new epoch, in which nothing is marked yet.
     pub fn begin_epoch(&mut self) {
         self.retire();
         self.epoch = 3 - self.epoch;

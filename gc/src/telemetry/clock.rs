@@ -28,7 +28,7 @@ impl Clock {
 pub struct Birth(Instant);
 
 impl Birth {
-    /// Now.
+    /// A heap that is made now.
     pub fn now() -> Birth {
         Birth(Instant::now())
     }

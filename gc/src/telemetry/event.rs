@@ -1,6 +1,6 @@
 //! What the heap tells about itself: one event for each pause, and when its helpers worked.
 
-/// What happened.
+/// What kept the guest from running in a pause.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum GcEventKind {
     /// A minor collection (also a promote-all).
@@ -34,7 +34,7 @@ impl GcEventKind {
     }
 }
 
-/// Why it happened.
+/// Why a pause happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum GcCause {
     /// Eden was full.
@@ -43,15 +43,15 @@ pub enum GcCause {
     LogFull,
     /// The old space reached its threshold.
     Threshold,
-    /// The limit was reached.
+    /// Memory was refused, by the limit or by the system.
     Emergency,
     /// `--gc-stress`.
     Stress,
-    /// The embedder or the runtime asked.
+    /// The embedder or the runtime asked for it.
     Requested,
     /// The log was lost: the whole heap was traced instead.
     LogLost,
-    /// A step of what goes on beside the guest was due.
+    /// A step of the marking, sweeping or evacuation under way was due.
     Pace,
 }
 
@@ -71,32 +71,32 @@ impl GcCause {
     }
 }
 
-/// One pause. Bytes unless the name says otherwise; 0 where meaningless.
+/// One pause. Amounts are in bytes unless the name says otherwise, and 0 where they have no meaning.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GcEvent {
     /// End of the pause, in microseconds since the heap was made.
     pub t_us: f64,
-    /// What happened.
+    /// What kept the guest from running.
     pub kind: GcEventKind,
-    /// Why.
+    /// Why it happened.
     pub cause: GcCause,
     /// Length of the pause in microseconds.
     pub pause_us: f64,
     /// CPU time of the pause in microseconds (0 unless somebody listens).
     pub cpu_us: f64,
-    /// Bytes of the nursery in use before.
+    /// Bytes of the nursery in use before the pause.
     pub young_before: u64,
-    /// Bytes of the nursery in use after.
+    /// Bytes of the nursery in use after the pause.
     pub young_after: u64,
-    /// Bytes of the old and large spaces in use before.
+    /// Bytes of the old and large spaces in use before the pause.
     pub old_before: u64,
-    /// Bytes of the old and large spaces in use after (for a major: marked as live).
+    /// Bytes of the old and large spaces in use after the pause; if a marking ended in it, bytes found alive.
     pub old_after: u64,
-    /// Memory that the heap uses, its tables included.
+    /// Bytes of memory that the heap uses after the pause, its tables included.
     pub heap_committed: u64,
-    /// Bytes promoted; of an evacuation: bytes moved.
+    /// Bytes promoted; for an evacuation, bytes moved.
     pub promoted: u64,
-    /// Entries of the log that were processed (a count); of an evacuation: words that were looked at.
+    /// Entries of the log that were processed (a count); for an evacuation, words that were looked at.
     pub remembered: u64,
     /// Root slots visited (a count).
     pub roots: u64,
@@ -130,9 +130,9 @@ impl HelperTask {
 pub struct HelperSpan {
     /// What it did.
     pub task: HelperTask,
-    /// Its begin, in microseconds since the heap was made.
+    /// When it began, in microseconds since the heap was made.
     pub start_us: f64,
-    /// Its end, or the time until which it was noted.
+    /// When it ended, or until when it was recorded, in microseconds since the heap was made.
     pub end_us: f64,
     /// Fields marked or blocks swept.
     pub work_units: u64,

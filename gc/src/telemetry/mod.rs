@@ -33,7 +33,7 @@ pub type HelperListener = Box<dyn FnMut(&HelperSpan) + Send>;
 /// A minor that copies less says nothing about the speed of copying: its CPU time is measured only for listeners.
 pub const COPY_SAMPLE_BYTES_MIN: u64 = 32 << 10;
 
-/// What a listener panicked with.
+/// The panic of a listener.
 struct ListenerPanic(Box<dyn Any + Send>);
 
 /// The heap's numbers, and who hears of them.
@@ -42,7 +42,7 @@ pub struct Telemetry {
     stats: HeapStats,
     listener: Option<GcListener>,
     helper_listener: Option<HelperListener>,
-    /// There is a listener of either kind.
+    /// Whether there is a listener of either kind.
     is_watched: bool,
     /// The panic of a listener, which goes on at the end of the operation under way.
     panic: Option<ListenerPanic>,
@@ -50,7 +50,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Nobody listens.
+    /// Numbers that are all 0, without listeners.
     pub fn new() -> Telemetry {
         Telemetry {
             stats: HeapStats::default(),
@@ -89,7 +89,7 @@ impl Telemetry {
 impl Telemetry {
     /// A pause begins.
     pub fn pause(&self, before: Usage) -> Pause {
-        // A minor of almost nothing should cost almost nothing.
+        // Reading the CPU clock is a system call, which a minor of almost nothing should not have to pay for.
         let with_cpu = self.is_watched || before.young_bytes >= COPY_SAMPLE_BYTES_MIN;
         Pause::new(self.clock(with_cpu), before)
     }
@@ -138,8 +138,8 @@ impl Telemetry {
         }
     }
 
-    /// Tells who listens when helpers worked: `spans` passes on what they have noted. False if there is nobody to tell
-    /// any more, since that has panicked.
+    /// Tells the listener when helpers worked; `spans` passes on what they have recorded. False if there is no listener
+    /// any more, since it has panicked.
     pub fn tell_helpers(&mut self, spans: impl FnOnce(&mut dyn FnMut(HelperTask, WorkSpan))) -> bool {
         let Some(mut listener) = self.helper_listener.take() else { return true };
         let birth = self.birth;
@@ -161,7 +161,7 @@ impl Telemetry {
         }
     }
 
-    /// A listener has panicked and is not there any more. Of several panics the first goes on.
+    /// Keeps the panic of a listener, which is removed. If there are several panics, the first one goes on.
     #[cold]
     fn listener_panicked(&mut self, panic: Box<dyn Any + Send>) {
         self.update_watched();
@@ -179,7 +179,7 @@ impl Telemetry {
     }
 }
 
-/// Counts.
+/// Counting what was done.
 impl Telemetry {
     /// Bytes found live by the last marking.
     pub fn live_bytes(&self) -> u64 {
@@ -268,13 +268,13 @@ impl Telemetry {
 /// Samples of allocation. Positions are in the sequence of allocated bytes, of which the last `young_bytes` are not
 /// counted yet.
 impl Telemetry {
-    /// Throws points from now on, one for every `mean_bytes` on average; 0 ends it.
+    /// Places sample points from now on, one for every `mean_bytes` on average; 0 ends the sampling.
     pub fn sample_allocations(&mut self, mean_bytes: u64, seed: u64, young_bytes: u64) {
         let start = self.allocated_bytes(young_bytes);
         self.sampler = (mean_bytes > 0).then(|| Sampler::new(mean_bytes, seed, start));
     }
 
-    /// The points under the next `bytes`, which are about to be allocated.
+    /// How many sample points lie under the next `bytes`, which are about to be allocated.
     pub fn take_samples(&mut self, bytes: u64, young_bytes: u64) -> u64 {
         let end = self.allocated_bytes(young_bytes) + bytes;
         self.sampler.as_mut().map_or(0, |sampler| sampler.pass(end))

@@ -1,4 +1,4 @@
-//! One pause of the guest, from its begin to the event that is made of it.
+//! One pause of the guest, from its beginning to the event that is made of it.
 
 use super::clock::Clock;
 use super::event::{GcCause, GcEvent, GcEventKind};
@@ -15,7 +15,7 @@ pub struct Usage {
     pub committed_bytes: u64,
 }
 
-/// What was the case when a pause began.
+/// The state when a pause began.
 #[derive(Clone, Copy, Debug)]
 pub struct Pause {
     start: Clock,
@@ -28,7 +28,7 @@ impl Pause {
         Pause { start, before }
     }
 
-    /// Whether the CPU time of the pause is wanted.
+    /// Whether the CPU time of the pause is measured.
     pub fn has_cpu_time(&self) -> bool {
         self.start.cpu_ns.is_some()
     }

@@ -1,5 +1,5 @@
-//! Samples of allocation: points are thrown on the sequence of all bytes that are allocated, and whoever allocates the
-//! byte under a point is looked at.
+//! Samples of allocation: points are placed on the sequence of all bytes that are allocated, and for each point the
+//! code that allocates the byte under it is recorded.
 //!
 //! 1. Gaps between points are random with an exponential distribution: each byte is as likely to be hit as any other,
 //!    whatever the program's rhythm, and a point stands for as many bytes as the mean gap has.
@@ -51,8 +51,8 @@ impl Sampler {
         self.unclaimed
     }
 
-    /// Bytes that may be allocated from position `allocated` on before the next point, when the object of `bytes` there
-    /// is: what lies under it, nobody asked for.
+    /// Bytes that may be allocated before the next point, behind the object of `bytes` at position `allocated`. Points
+    /// under that object count as unclaimed.
     pub fn bytes_after(&mut self, allocated: u64, bytes: u64) -> u64 {
         self.unclaimed += self.pass(allocated + bytes);
         self.next - allocated

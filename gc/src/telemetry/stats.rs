@@ -77,13 +77,13 @@ fn upper_bound(bucket: usize) -> u64 {
 /// Numbers of a heap since it was made.
 #[derive(Clone, Debug, Default)]
 pub struct HeapStats {
-    /// Minor collections (promote-alls that stood alone included).
+    /// Minor collections, including promotions of everything that were no part of a major.
     pub minors: u64,
     /// Majors: markings that ended, incremental or not, compactions included.
     pub majors: u64,
     /// Markings that went on in slices and ended.
     pub markings: u64,
-    /// Compactions (emergencies and moving stress).
+    /// Compactions: in emergencies, on request, to repair a lost log, or under stress.
     pub compactions: u64,
     /// Times that the mutator had to wait for memory that should have been ready.
     pub stalls: u64,
@@ -95,7 +95,7 @@ pub struct HeapStats {
     pub slice_pauses: Histogram,
     /// Times that the mutator waited for memory.
     pub stall_pauses: Histogram,
-    /// Bytes allocated in eden (known at collections).
+    /// Bytes allocated in eden, up to the last collection.
     pub eden_bytes: u64,
     /// Bytes allocated in old and large spaces by the mutator.
     pub old_allocated_bytes: u64,
@@ -127,7 +127,8 @@ pub struct HeapStats {
     pub evacuated_blocks: u64,
     /// Bytes that were moved out of these blocks.
     pub evacuated_bytes: u64,
-    /// Times that blocks were chosen to be evacuated, and not all of them were since something more urgent came.
+    /// How often an evacuation was called off: blocks were chosen, and not all of them were evacuated since something
+    /// more urgent came.
     pub evacuations_called_off: u64,
     /// CPU time of helper threads for this heap, in nanoseconds.
     pub helper_cpu_ns: u64,
@@ -135,9 +136,9 @@ pub struct HeapStats {
     pub helper_swept_blocks: u64,
     /// Bytes found live by the last major.
     pub live_bytes: u64,
-    /// Memory in use now, tables included.
+    /// Bytes of memory in use now, tables included.
     pub committed_bytes: u64,
-    /// Most memory ever in use.
+    /// The most bytes of memory that were ever in use.
     pub peak_bytes: u64,
     /// Most of what one minor did: bytes copied.
     pub minor_copied_bytes_max: u64,

@@ -87,7 +87,7 @@ pub struct Done {
     pub roots: u64,
     /// Frames walked.
     pub frames: u64,
-    /// Of a marking that ended: bytes found alive.
+    /// Bytes that a marking found alive, in the pause that ends it.
     pub live_bytes: u64,
     /// Blocks swept.
     pub swept: u64,

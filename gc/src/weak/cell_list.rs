@@ -28,9 +28,9 @@ pub struct CellList {
 /// What became of a cell.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// It lies here now.
+    /// It is alive and lies at this place now.
     Alive(RawRef),
-    /// It lay here; what it held can be read still.
+    /// It is dead and lay at this place, where what it held can still be read.
     Dead(RawRef),
 }
 

@@ -47,7 +47,7 @@ impl WaitingEphemerons {
         let wanted = slots_for(ephemerons);
         let affordable = self.slots.capacity() as u64 + available_bytes / size_of::<u64>() as u64;
         if wanted > self.slots.capacity() && wanted as u64 <= affordable {
-            // What finds no room is held for this marking.
+            // Without that memory, some ephemerons hold their keys for this marking.
             let _ = self.slots.grow(cage, wanted);
         }
         let capacity = self.slots.capacity();
@@ -114,7 +114,7 @@ impl WaitingEphemerons {
     }
 }
 
-/// At most half of the slots are used.
+/// How many slots a table for so many ephemerons has: at least twice as many, and a power of two.
 fn slots_for(ephemerons: usize) -> usize {
     if ephemerons == 0 { 0 } else { (ephemerons * 2).next_power_of_two() }
 }

@@ -28,7 +28,7 @@ const KEY: u32 = EPHEMERON_KEY_OFFSET / 4;
 const VALUE: u32 = EPHEMERON_VALUE_OFFSET / 4;
 const LINK: u32 = EPHEMERON_LINK_OFFSET / 4;
 
-/// All of them.
+/// All weak cells and ephemerons of a heap.
 #[derive(Debug)]
 pub struct WeakCells {
     weak: CellList,

@@ -26,13 +26,13 @@ pub enum BuiltinKind {
 /// The type of an argument: what becomes of its word in the runtime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArgType {
-    /// The lower half.
+    /// The lower half of the word, as a number.
     U32,
-    /// The word.
+    /// The whole word, as a number.
     U64,
     /// A reference.
     RawRef,
-    /// A type of the engine.
+    /// An engine-wide type id.
     TypeId,
 }
 
@@ -93,19 +93,21 @@ macro_rules! builtins {
 macro_rules! for_each_builtin {
     ($with:ident) => {
         $with! {
-            /// Prologue or loop head found rsp below the guard: interrupt, soft or true stack limit.
+            /// A prologue or a loop head found rsp below the guard: the guest is interrupted, or has reached the soft
+            /// or the true limit of its stack.
             Slow Poll = slow::poll() collects;
             /// Makes room so that a bump of `bytes` succeeds when retried.
             Slow Allocate = slow::allocate(bytes: u64) collects;
             /// The host object's UNLOGGED bit was set at a reference store.
             Slow Log = slow::log(host: RawRef);
-            /// The same for an array: low half the array, high half the element index.
+            /// The UNLOGGED bit of an array was set at a store of a reference. Low half: the array; high half: the
+            /// index of the element.
             Slow LogElement = slow::log_element(host_and_index: u64);
             /// The cell (absolute address) of a reference global whose state word was clear is about to be written.
             Slow LogGlobal = slow::log_global(cell: u64);
             /// Throws an exception object; does not return here. May run handlers.
             Call Throw = exception::throw(exception: RawRef);
-            /// `memory.grow`: old size in pages or -1 (as i64).
+            /// `memory.grow`: returns the old size in pages, or -1 (as i64).
             Call MemoryGrow = memory::grow(memory: u32, pages: u64);
             /// `memory.fill`.
             Call MemoryFill = memory::fill(memory: u32, dst: u64, value: u32, len: u64);
@@ -113,9 +115,11 @@ macro_rules! for_each_builtin {
             Call MemoryCopy = memory::copy(dst_memory: u32, src_memory: u32, dst: u64, src: u64, len: u64);
             /// `memory.init`.
             Call MemoryInit = memory::init(memory: u32, segment: u32, dst: u64, src: u64, len: u64);
-            /// `memory.atomic.notify`: how many were woken. The offset's lower and upper half, then the operands.
+            /// `memory.atomic.notify`: returns how many threads were woken. Takes the lower and the upper half of the
+            /// offset, then the operands.
             Call MemoryNotify = atomic::notify(memory: u32, offset_low: u32, offset_high: u32, address: u64, count: u32);
-            /// `memory.atomic.wait32`: 0 woken, 1 another value, 2 timed out.
+            /// `memory.atomic.wait32`: returns 0 if the thread was woken, 1 if another value was there, 2 after the
+            /// timeout.
             Call MemoryWait32 = atomic::wait32(
                 memory: u32, offset_low: u32, offset_high: u32, address: u64, expected: u32, timeout: u64);
             /// `memory.atomic.wait64`.
@@ -125,7 +129,7 @@ macro_rules! for_each_builtin {
             Call DataDrop = memory::data_drop(segment: u32);
             /// `table.set` (traps out of bounds).
             Call TableSet = table::set(table: u32, index: u64, value: RawRef);
-            /// `table.grow`: old size or -1 (as i64).
+            /// `table.grow`: returns the old size, or -1 (as i64).
             Call TableGrow = table::grow(table: u32, value: RawRef, len: u64) collects;
             /// `table.fill`.
             Call TableFill = table::fill(table: u32, dst: u64, value: RawRef, len: u64) collects;
@@ -135,15 +139,17 @@ macro_rules! for_each_builtin {
             Call TableInit = table::init(table: u32, segment: u32, dst: u64, src: u64, len: u64) collects;
             /// `elem.drop`.
             Call ElemDrop = table::elem_drop(segment: u32);
-            /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. It may be old: references are
-            /// stored into it with a barrier.
+            /// A struct too large for inline allocation, zeroed. `type_id` is the engine's. It may be old: references
+            /// are stored into it with a barrier.
             Call StructAlloc = array::struct_alloc(type_id: TypeId) collects;
-            /// The same, but up to the next safe point no barrier is needed: an old one is in the log.
+            /// A struct as `StructAlloc` makes it, but stores up to the next safe point need no barrier: if the struct
+            /// is old, it is in the log.
             Call StructNew = array::struct_new(type_id: TypeId) collects;
-            /// An array of `len` zeroed elements; traps if too large. It may be old: references are stored into it with a
-            /// barrier.
+            /// An array of `len` zeroed elements; traps if too large. It may be old: references are stored into it with
+            /// a barrier.
             Call ArrayAlloc = array::alloc(type_id: TypeId, len: u32) collects;
-            /// The same, but up to the next safe point no barrier is needed: all of an old one is in the log.
+            /// An array as `ArrayAlloc` makes it, but stores up to the next safe point need no barrier: if the array is
+            /// old, all of its chunks are in the log.
             Call ArrayNewFixed = array::new_fixed(type_id: TypeId, len: u32) collects;
             /// `array.copy`, with null and bounds checks.
             Call ArrayCopy = array::copy(dst: RawRef, dst_index: u32, src: RawRef, src_index: u32, len: u32);
@@ -157,7 +163,7 @@ macro_rules! for_each_builtin {
             Call ArrayInitData = array::init_data(array: RawRef, index: u32, segment: u32, offset: u32, len: u32);
             /// `array.init_elem`, with all checks.
             Call ArrayInitElem = array::init_elem(array: RawRef, index: u32, segment: u32, offset: u32, len: u32);
-            /// Whether a non-null, non-i31 reference has a type of depth 8 or more: 0 or 1.
+            /// Whether a reference that is neither null nor an i31 has the type, whose depth is 8 or more: 0 or 1.
             Call CastDeep = array::cast_deep(reference: RawRef, type_id: TypeId);
         }
     };

@@ -3,7 +3,8 @@
 use super::{Gpr, TrapKind};
 use heapwood_gc_abi::Narrow;
 
-/// A return address at which the collector, the unwinder or a backtrace may look at a frame.
+/// A safe point: a return address at which the collector, the unwinder or a backtrace may read a frame. It is the stack
+/// map of that call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SafePoint {
     /// Offset of the return address from the start of the code.
@@ -21,7 +22,7 @@ pub struct SafePoint {
 }
 
 impl SafePoint {
-    /// No `try_table` of this function encloses the call.
+    /// The value of `handler` where no `try_table` of this function encloses the call.
     pub const NO_HANDLER: u32 = u32::MAX;
 }
 
@@ -30,7 +31,7 @@ impl SafePoint {
 pub struct TrapSite {
     /// Offset of the instruction from the start of the code.
     pub pc: u32,
-    /// What it means.
+    /// The trap that a fault there means.
     pub kind: TrapKind,
     /// The frame is not set up yet: rbp is the caller's, the return address is at rsp.
     pub frameless: bool,
@@ -43,7 +44,7 @@ pub struct TrapSite {
 pub struct Relocation {
     /// Offset of the 4-byte field.
     pub offset: u32,
-    /// What goes there.
+    /// What is written there.
     pub target: RelocationTarget,
 }
 

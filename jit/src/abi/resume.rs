@@ -6,7 +6,7 @@
 use heapwood_gc_abi::hot_words;
 
 hot_words! {
-    /// All of them.
+    /// All words of this table.
     RESUME_WORDS;
     /// Address of the landing pad.
     RESUME_PC: u64 = -136, Dead;

@@ -35,9 +35,9 @@ impl std::fmt::Debug for Xmm {
 /// How a function type is called.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CallLayout {
-    /// Place of each parameter.
+    /// The place of each parameter.
     pub params: SmallVec<[Place; 8]>,
-    /// Place of each result.
+    /// The place of each result.
     pub results: SmallVec<[Place; 4]>,
     /// Bytes of the stack-argument area (popped by the callee).
     pub arg_bytes: u32,

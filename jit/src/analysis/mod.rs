@@ -1,10 +1,12 @@
-//! Validation and analysis in one decode: what the one code-generating pass must know ahead.
+//! The analysis of a function body, a prepass: it validates the body and finds, in the same decode, what the one pass
+//! that generates code must know in advance.
 //!
-//! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then looked at; nothing is kept
-//!    per operator but hints and dead ranges.
-//! 2. A loop collects how often it reads and writes each local (inner loops count eightfold) and whether it calls.
-//! 3. Reads inside loops keep a local alive to the end of the outermost loop; other reads to their own position.
-//! 4. Code behind an unconditional branch is skipped by the second pass: its end is noted.
+//! 1. Each operator is validated (behind [`gate`], so that the types that it names convert), then analysed. Nothing is
+//!    kept for each operator; hints and dead ranges are kept where there are any.
+//! 2. For each loop, the analysis collects how often it reads and writes each local (inner loops count eightfold), and
+//!    whether it calls.
+//! 3. A read inside of loops keeps a local alive to the end of the outermost loop; any other read to its own position.
+//! 4. The second pass skips code behind an unconditional branch, so the end of that code is recorded.
 //!
 //! All tables are linear in the body's size.
 
@@ -23,13 +25,13 @@ use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidatorAllocations};
 /// What the next operator does with this operator's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hint {
-    /// `local.set`/`local.tee` of this local.
+    /// It is `local.set` or `local.tee` of this local.
     Local(u32),
-    /// `br_if`, `if`, `select` or `i32.eqz`: flags will do.
+    /// It is `br_if`, `if`, `select` or `i32.eqz`, which can take the result from the flags.
     Branch,
 }
 
-/// Use of a local in a loop.
+/// How much a loop uses a local.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use {
     pub(crate) local: u32,
@@ -52,13 +54,14 @@ pub(crate) struct LoopInfo {
 }
 
 const USES_MAX: usize = 48;
-/// Code without a frame has so few operands and locals that all of them have registers, and one more is free.
+/// The largest operand stack height of code without a frame: all of its operands and locals have registers, and one
+/// more register is free.
 const EARLY_HEIGHT_MAX: u32 = 3;
 const EARLY_LOCALS_MAX: usize = 3;
 const _: () = assert!(EARLY_HEIGHT_MAX as usize + EARLY_LOCALS_MAX < CALLER_SAVED.len());
-/// Least that an operand takes in a frame: a reference slot is there for each.
+/// The fewest bytes that an operand takes in a frame: each has a reference slot.
 const SLOT_BYTES_MIN: u32 = 4;
-/// The whole function needs no frame.
+/// The value of `early_exit` for a function that needs no frame at all.
 const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
@@ -114,7 +117,7 @@ struct State {
     last_was_compare: bool,
     dead_depth: Option<usize>,
     early: Early,
-    /// Nothing so far needs a frame.
+    /// Whether nothing so far needs a frame.
     is_simple: bool,
     open_catches: u32,
 }
@@ -137,7 +140,7 @@ enum Early {
 
 struct Frame {
     kind: FrameKind,
-    /// A branch goes to it, or it has values.
+    /// Whether a branch goes to the frame, or the frame has values.
     is_busy: bool,
     start_op: u32,
     loop_index: u32,
@@ -145,11 +148,11 @@ struct Frame {
 }
 
 impl Analysis {
-    /// Validates a body and looks at it. `declare_locals` is told how many locals it has, and `count` every now and then how
-    /// many bytes that takes.
+    /// Validates and analyses a body. `declare_locals` is called with the number of its locals, and `count` from time
+    /// to time with the bytes that the lists take.
     ///
     /// # Errors
-    /// The body is invalid; or what these two return.
+    /// The body is invalid, or one of these two functions fails.
     pub(crate) fn run(
         &mut self,
         info: &ModuleInfo,
@@ -355,7 +358,7 @@ impl Analysis {
             self.state.open_loops.push(loop_index);
         }
         let init_mark = self.state.init_order.len().narrow();
-        // Only what is compiled can be idle.
+        // Code that is not reached is not compiled, so a frame there is not listed as idle.
         let is_busy = ty != BlockType::Empty || !matches!(kind, FrameKind::Block | FrameKind::Loop) || !self.live();
         self.state.frames.push(Frame { kind, is_busy, start_op: self.state.op, loop_index, init_mark });
     }
@@ -439,7 +442,7 @@ impl Analysis {
     }
 }
 
-/// A function whose frame would be larger than the limit; `offset` is in its body.
+/// The error for a function whose frame would be larger than the limit; `offset` lies in its body.
 pub(crate) fn frame_too_large(offset: usize) -> ModuleError {
     let limit = limits::FRAME_BYTES_MAX;
     ModuleError::at(offset, format!("locals and operands of the function take more than the limit of {limit} bytes"))
@@ -450,7 +453,7 @@ pub(crate) fn struct_by_call(info: &ModuleInfo, ty: TypeIndex) -> bool {
     info.types.layout(ty).object_bytes() > space::INLINE_BYTES_MAX
 }
 
-/// The same of an array of this many elements.
+/// Whether an array of `count` elements is too large to be allocated inline: the runtime is called for it.
 pub(crate) fn array_by_call(info: &ModuleInfo, ty: TypeIndex, count: u32) -> bool {
     array_bytes(info.types.element(ty).storage.field_kind().shift(), count) > space::INLINE_BYTES_MAX as u64
 }

@@ -1,12 +1,12 @@
-//! What the analysis does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for control
-//! and locals a rule by its name.
+//! What the analysis does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for
+//! control and locals a rule by its name.
 
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
 use heapwood_module::{ModuleError, ModuleInfo};
 use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
-/// One operator: validated, then looked at.
+/// The visitor for one operator, which is validated first and then analysed.
 pub(super) struct Visitor<'l, V> {
     pub(super) info: &'l ModuleInfo,
     pub(super) validator: V,
@@ -32,7 +32,7 @@ macro_rules! effect {
         $analysis.enter(FrameKind::Loop, $ty)
     };
     ($analysis:ident TryTable $table:ident) => {{
-        // The labels count from outside.
+        // The labels of the catches are those outside of the `try_table`.
         for catch in &$table.catches {
             $analysis.branches_to(catch_label(catch));
         }
@@ -126,8 +126,8 @@ fn catch_label(catch: &wasmparser::Catch) -> u32 {
     }
 }
 
-/// Whether an operator with [`Facts::LARGE`] allocates an object that is too large to be allocated inline. One that has no
-/// rule here does not compile.
+/// Whether an operator with [`Facts::LARGE`] allocates an object that is too large to be allocated inline. One that has
+/// no rule here does not compile.
 macro_rules! allocates_by_call {
     ($info:ident StructNew $ty:ident) => {
         struct_by_call($info, $ty)
@@ -200,7 +200,7 @@ impl Analysis {
         }
     }
 
-    /// An immediate of an access in compiled code: the memory's base is worth a register.
+    /// Counts an access to a memory in compiled code, for which keeping the memory's base in a register pays.
     fn access(&mut self, immediate: &impl Immediate) {
         match immediate.memory() {
             Some(0) => self.uses_memory0 = true,
@@ -238,7 +238,7 @@ impl Analysis {
         };
     }
 
-    /// The `else` or `end` of a block: perhaps of the early arm.
+    /// An arm ends at the `else` or `end` of a block; perhaps it is the arm of an early exit.
     pub(super) fn arm_ends(&mut self) {
         if let (Early::Arm(start_op), Some(frame)) = (self.state.early, self.state.frames.last()) {
             let end_op = self.state.op;

@@ -52,7 +52,7 @@ impl Mem {
         Mem { base, index: Some((index, shift)), disp }
     }
 
-    /// The same, `bytes` further.
+    /// The operand whose address is `bytes` higher.
     pub(crate) const fn plus(self, bytes: i32) -> Mem {
         Mem { disp: self.disp + bytes, ..self }
     }

@@ -35,7 +35,7 @@ impl Label {
 /// A part of a function's code; they follow each other in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Section {
-    /// What runs.
+    /// Code that usually runs.
     #[default]
     Hot,
     /// Whole bodies that rarely run: of catches, and of what hints call unlikely.
@@ -58,7 +58,7 @@ const OFFSET_MASK: u32 = (1 << SECTION_SHIFT) - 1;
 pub(crate) struct Starts([u32; SECTIONS]);
 
 impl Starts {
-    /// Of a section.
+    /// Where `section` begins.
     pub(crate) fn of(&self, section: Section) -> u32 {
         self.0[section as usize]
     }
@@ -70,7 +70,7 @@ pub(crate) struct Assembler {
     /// The section being written.
     code: Vec<u8>,
     section: Section,
-    /// The others, by section.
+    /// The code of the other sections, by section.
     parked: [Vec<u8>; SECTIONS],
     /// Where labels are: positions, as everything in the registries.
     labels: LabelRegistry,
@@ -131,7 +131,7 @@ impl Assembler {
         CodePosition(offset.narrow::<u32>() | (self.section as u32) << SECTION_SHIFT)
     }
 
-    /// Goes on in another section; returns where it was.
+    /// Goes on writing in another section; returns the one that was being written.
     pub(crate) fn switch(&mut self, section: Section) -> Section {
         let was = std::mem::replace(&mut self.section, section);
         if was != section {
@@ -236,7 +236,7 @@ impl Assembler {
         (self.resolve(code, starts), starts)
     }
 
-    /// The sections one behind the other, each at a multiple of 16.
+    /// Joins the sections, each at a multiple of 16 bytes.
     fn join_sections(&self) -> (Vec<u8>, Starts) {
         let sections = [&self.code, &self.parked[Section::Unlikely as usize], &self.parked[Section::Cold as usize]];
         let mut code = Vec::with_capacity(sections.iter().map(|section| section.len() + 15).sum());
@@ -277,17 +277,17 @@ impl From<AssemblyOffset> for CodePosition {
 }
 
 impl CodePosition {
-    /// The final offset.
+    /// The final offset, given where the sections begin.
     pub(crate) fn resolve(self, starts: Starts) -> u32 {
         (self.0 & OFFSET_MASK) + starts.0[(self.0 >> SECTION_SHIFT) as usize]
     }
 
-    /// Bytes further on in the same section.
+    /// The position `bytes` further on in its section.
     fn plus(self, bytes: u32) -> CodePosition {
         CodePosition(self.0 + bytes)
     }
 
-    /// Bytes further back in the same section.
+    /// The position `bytes` further back in its section.
     pub(crate) fn minus(self, bytes: u32) -> CodePosition {
         CodePosition(self.0 - bytes)
     }

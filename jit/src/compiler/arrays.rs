@@ -16,7 +16,7 @@ use heapwood_module::{StorageType, TypeIndex, ValType};
 impl Compiler<'_> {
     // ---- allocation
 
-    /// `array.new_fixed`: straight-line code.
+    /// `array.new_fixed`: allocates the array and stores its elements one after the other.
     pub(crate) fn array_new_fixed(&mut self, ty: TypeIndex, count: u32) {
         let storage = self.info.types.element(ty).storage;
         let kind = storage.field_kind();
@@ -39,7 +39,7 @@ impl Compiler<'_> {
         fresh
     }
 
-    /// `array.new_default`: the length is on top.
+    /// `array.new_default`: the operand is the length.
     pub(crate) fn array_new_default(&mut self, ty: TypeIndex) {
         let shift = self.info.types.element(ty).storage.field_kind().shift();
         if let Some(len) = self.values.literal_at(self.values.height() - 1) {
@@ -54,11 +54,11 @@ impl Compiler<'_> {
         self.array_new_dynamic(ty, None);
     }
 
-    /// `array.new`: value and length.
+    /// `array.new`: the operands are the value and the length.
     pub(crate) fn array_new(&mut self, ty: TypeIndex) {
         let height = self.values.height() - 2;
         if self.values.literal_at(height) == Some(0) {
-            // The same as the default.
+            // An array filled with zeros is what `array.new_default` makes.
             let mut len = self.pop();
             self.in_gpr(&mut len);
             self.drop_value();
@@ -80,7 +80,7 @@ impl Compiler<'_> {
             (self.asm.new_label(), self.asm.new_label(), self.asm.new_label(), self.asm.new_label());
         let len_max = (space::INLINE_BYTES_MAX - ARRAY_ELEMENTS_OFFSET) >> shift;
         self.asm.bind(retry);
-        // Length 0 and lengths beyond the inline limit in one compare.
+        // One compare finds length 0 and lengths beyond the inline limit.
         self.asm.lea(Width::W32, SCRATCH, Mem::base(len, -1));
         self.asm.alu_ri(Width::W32, Alu::Cmp, SCRATCH, len_max.narrow::<i32>() - 1);
         self.asm.jcc(Cond::Ae, big);
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         self.push_reg(reference_to(ty), Reg::gpr(object));
     }
 
-    /// Words of an array object of `len` (at least 1) elements, into the scratch register.
+    /// Computes the words of an array object of `len` (at least 1) elements in the scratch register.
     fn words_of(&mut self, len: Gpr, shift: u8) {
         self.asm.mov_rr(Width::W32, SCRATCH, len);
         if shift > 0 {
@@ -124,7 +124,7 @@ impl Compiler<'_> {
         self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, 2);
     }
 
-    /// The element's bits all over the vector scratch register; keeps the integer scratch register.
+    /// Fills the vector scratch register with copies of the element's bits; keeps the integer scratch register.
     fn fill_pattern(&mut self, storage: StorageType, value: Option<Reg>) {
         let Some(reg) = value else {
             return self.asm.sse_rr(Sse::XORPS, SCRATCH_XMM, SCRATCH_XMM);
@@ -180,7 +180,7 @@ impl Compiler<'_> {
         self.asm.alu_ri(Width::W32, Alu::Sub, object, 2);
     }
 
-    /// Cold: fills an array that the runtime made. The object cannot move meanwhile.
+    /// In the cold section: fills an array that the runtime made. The object cannot move while that goes on.
     fn cold_fill(&mut self, object: Gpr, value: Reg, len: Gpr) {
         let outgoing = |k: i32| Mem::base(Gpr::RSP, 8 * k);
         self.asm.store_imm(outgoing(3), Imm::B64(0));
@@ -193,7 +193,7 @@ impl Compiler<'_> {
         self.frame.need_outgoing(8 * 5);
         self.asm.store_imm(outgoing(1), Imm::B64(0));
         self.cold_call(entry!(ArrayFill, 4), [ColdArg::Reg(object)], SCRATCH);
-        // The runtime leaves its arguments alone.
+        // The runtime does not change its arguments, so the length is still there.
         self.asm.load(Width::W32, object, outgoing(0));
     }
 
@@ -211,7 +211,7 @@ impl Compiler<'_> {
 
     // ---- access
 
-    /// Checks the index against the length (null faults first).
+    /// Compares the index with the length and traps if it is out of bounds; a null reference faults before.
     fn check_index(&mut self, array: &Value, object: Gpr, index: &mut Value) -> Element {
         let out = self.trap_label(TrapKind::ArrayOutOfBounds);
         let length = object_mem(object, ARRAY_LENGTH_OFFSET);
@@ -304,7 +304,7 @@ impl Compiler<'_> {
         self.call_builtin(entry!(ArrayCopy, 5), [], None);
     }
 
-    /// array, index, value, length: the value takes two words of the arguments.
+    /// `array.fill` of array, index, value and length. The runtime takes the value as two words.
     pub(crate) fn array_fill(&mut self, ty: TypeIndex) {
         let value_ty = self.info.types.element(ty).storage.unpacked();
         let len = self.pop();
@@ -324,7 +324,7 @@ impl Compiler<'_> {
         self.call_builtin(entry!(ArrayFill, 5), [], None);
     }
 
-    /// A vector is one operand of two words: it is written by hand.
+    /// `array.fill` with a vector, an operand of two words, which is written to the arguments here.
     fn array_fill_vector(&mut self, len: Value, mut value: Value) {
         let xmm = self.in_xmm(&mut value);
         let low = self.take_gpr();
@@ -340,7 +340,8 @@ impl Compiler<'_> {
         self.call_builtin(entry!(ArrayFill, 5), [], None);
     }
 
-    /// array, index | segment | offset, length: the segment's number stands in the middle.
+    /// `array.init_data` and `array.init_elem`: the runtime takes array and index, the number of the segment, then
+    /// offset and length.
     pub(crate) fn array_init(&mut self, entry: Entry<0>, segment: u32) {
         let len = self.pop();
         let offset = self.pop();

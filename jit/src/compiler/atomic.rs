@@ -1,8 +1,8 @@
 //! Atomic instructions. All are sequentially consistent: on x86-64 a load is a plain one, a store an exchange.
 //!
 //! An access first checks its alignment (the effective address, so that a trap comes before any effect), then its
-//! bounds as in `memory`. And, or, xor loop over a compare-exchange, since they return what was there before. Waiting and
-//! waking is the runtime's.
+//! bounds as in `memory`. And, or and xor loop over a compare-exchange, since they return what was there before. The
+//! runtime makes threads wait and wakes them.
 
 use super::call::{Arg, Entry, entry};
 use super::memory::{Load, access_bytes};
@@ -68,7 +68,8 @@ impl Compiler<'_> {
         self.push_old(ty, rmw_width, reg);
     }
 
-    /// An operation that has no instruction with a result: retried until nobody came between.
+    /// An operation for which no instruction returns the old value: a compare-exchange is retried until no other thread
+    /// wrote in between.
     fn atomic_rmw_loop(&mut self, ty: ValType, rmw_width: Width, alu: Alu, memarg: &MemArg) {
         let mut value = self.pop();
         let mut address = self.pop();
@@ -93,14 +94,14 @@ impl Compiler<'_> {
         self.asm.jcc(Cond::Ne, again);
         self.release(Reg::gpr(new));
         self.release_value(&value);
-        // Zero-extended by the load; a failed exchange of a part writes that part only.
+        // The load has zero-extended it, and a failed exchange of a part of the register writes that part only.
         self.push_reg(ty, old);
     }
 
     /// Compares as many bits as are in memory.
     pub(crate) fn atomic_cmpxchg(&mut self, ty: ValType, access_width: Width, memarg: &MemArg) {
         if i32::try_from(memarg.offset.saturating_add(8)).is_err() {
-            // Such an address may take two registers more.
+            // An address whose alignment is checked may take two more registers.
             self.values.spill_top(self.asm, 2);
         }
         let mut replacement = self.pop();
@@ -132,7 +133,7 @@ impl Compiler<'_> {
         self.push_reg(ty, reg);
     }
 
-    /// rax as a register of this instruction; `other`, which stays in use, leaves it.
+    /// Takes rax for this instruction; `other`, which stays in use, leaves it.
     fn claim_rax(&mut self, other: &mut Value) -> Reg {
         let rax = Reg::gpr(Gpr::RAX);
         self.values.claim_beside(self.asm, rax, other);
@@ -145,7 +146,7 @@ impl Compiler<'_> {
         self.address(address, memarg, bytes)
     }
 
-    /// The address of such an access in the scratch register; nobody reads the operand any more.
+    /// Puts the effective address of an access into the scratch register; the operand is not read any more.
     fn effective_address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) {
         let mem = self.atomic_operand(address, memarg, bytes);
         if mem != Mem::base(SCRATCH, 0) {
@@ -191,7 +192,8 @@ impl Compiler<'_> {
         self.call_atomic(wait, memarg);
     }
 
-    /// The runtime adds the offset (in two halves, since numbers of calls are small) to the address.
+    /// Calls the runtime, which adds the offset to the address. The offset goes in two halves, since a number in a call
+    /// of the runtime has 32 bits.
     fn call_atomic(&mut self, entry: Entry<3>, memarg: &MemArg) {
         let (low, high) = (low32(memarg.offset), low32(memarg.offset >> 32));
         let leading = [Arg::Number(memarg.memory), Arg::Number(low), Arg::Number(high)];

@@ -13,7 +13,7 @@ use heapwood_module::{ContextLayout, HeapType, RefType, TypeIndex, ValType};
 impl Compiler<'_> {
     // ---- safe points
 
-    /// Notes the return address just reached.
+    /// Records a safe point at the return address just reached.
     fn note_safe_point(&mut self, ref_count: u32, gpr_mask: u16, handler: Option<u32>) {
         #[cfg(feature = "test-hooks")]
         let ref_count = ref_count - (self.env.options.drop_last_slot && ref_count > 0) as u32;
@@ -40,14 +40,15 @@ impl Compiler<'_> {
 
     // ---- before a call
 
-    /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move.
+    /// Moves everything that a call clobbers to memory, but for the operands from `keep` on, which the caller of this
+    /// function moves itself.
     pub(crate) fn flush_for_call(&mut self, keep: usize) {
         self.need_frame();
         let may_throw_here = self.flow.handler().is_some();
         self.values.flush_for_call(self.asm, self.flow.settled(), keep, may_throw_here);
     }
 
-    /// Asserts that the operator says so if the entry collects.
+    /// Asserts that the operator declares that it may collect, if the entry may.
     fn may_collect(&self, builtin: Builtin) {
         if builtin.collects() {
             self.cursor.must(Facts::COLLECTS, "a collection");
@@ -94,7 +95,7 @@ impl Compiler<'_> {
         self.values.pop_many(params.len());
     }
 
-    /// The safe point, the repair of rsp, the results.
+    /// What follows a call: the safe point, the repair of rsp, and the results.
     fn after_call(&mut self, ty: TypeIndex, layout: &CallLayout) {
         self.cursor.must(Facts::COLLECTS, "a collection in a guest");
         self.forget_clobbered();
@@ -189,7 +190,7 @@ impl Compiler<'_> {
             let null = self.trap_label(TrapKind::UninitializedElement);
             self.asm.jcc(Cond::E, null);
         } else {
-            // On the stack while its type is checked: a deep type is checked by a call.
+            // The function is an operand while its type is checked, since a deep type is checked by a call.
             self.push_reg(ValType::Ref(element), Reg::gpr(reg));
             let fail = self.trap_label(TrapKind::IndirectCallTypeMismatch);
             self.trap_site(TrapKind::UninitializedElement);
@@ -234,7 +235,7 @@ impl Compiler<'_> {
         for (k, arg) in leading.iter().enumerate() {
             let to = Mem::base(Gpr::RSP, (8 * k).narrow());
             match arg {
-                // The runtime takes the lower half of a `u32` (`ArgType::U32`): the sign in the upper one is nobody's.
+                // The runtime reads the lower half of an `ArgType::U32`, so the sign in the upper half does no harm.
                 Arg::Number(n) => self.asm.store_imm(to, Imm::B64(n.cast_signed())),
                 Arg::TypeId(ty) => {
                     self.asm.store_imm32(to);
@@ -264,7 +265,7 @@ impl Compiler<'_> {
             let fits = match ty {
                 ArgType::U32 => operand == ValType::I32,
                 ArgType::RawRef => operand.is_ref(),
-                // Addresses and sizes of either width, and the bits of anything.
+                // Addresses and sizes of either width, and the bits of a value of any type, are passed so.
                 ArgType::U64 => true,
                 ArgType::TypeId => false,
             };
@@ -318,7 +319,8 @@ pub(crate) struct Entry<const LEADING: usize> {
 }
 
 impl<const LEADING: usize> Entry<LEADING> {
-    /// `operands` arguments come after `LEADING` others.
+    /// An entry that takes `LEADING` constants and then `operands` operands. Panics, when Heapwood is compiled, if the
+    /// table says otherwise.
     pub(crate) const fn new(builtin: Builtin, operands: usize) -> Entry<LEADING> {
         assert!(matches!(builtin.kind(), BuiltinKind::Call), "slow paths are not called like this");
         assert!(builtin.args().len() == LEADING + operands, "another number of arguments than the table says");
@@ -337,7 +339,7 @@ pub(crate) use entry;
 /// What a call calls; function objects are in r14.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Callee {
-    /// By function index.
+    /// The function with this index.
     Function(u32),
     /// A function object.
     Object,
@@ -359,7 +361,7 @@ pub(crate) enum ColdArg {
     TypeId(TypeIndex),
 }
 
-/// The word in the table of entries.
+/// The word of an entry in the builtin table.
 fn builtin_entry(builtin: Builtin) -> Mem {
     Mem::base(HEAP_BASE, hot::BUILTIN_TABLE + 8 * builtin as i32)
 }

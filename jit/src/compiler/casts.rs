@@ -186,7 +186,8 @@ impl Compiler<'_> {
         self.asm.bind(success);
     }
 
-    /// The same for a reference that is not null.
+    /// Checks whether `object`, which is not null and of the static type `from`, has the type `to`. If it does not, the
+    /// code jumps to `fail`; if it does, to `success`, or it goes on behind the check.
     fn check_heap_type(&mut self, object: Gpr, from: HeapType, to: HeapType, success: Label, fail: Label) {
         let types = &self.info.types;
         if types.heap_is_subtype(from, to) {
@@ -219,7 +220,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// By the kind in the descriptor: structs, then the two kinds of arrays.
+    /// Checks for an abstract type (`struct`, `array`, `eq`) by the kind in the object's type descriptor: structs come
+    /// first, then the two kinds of arrays.
     fn check_kind(&mut self, to: HeapType, fail: Label) {
         const {
             assert!(
@@ -256,7 +258,7 @@ impl Compiler<'_> {
             let fail = self.trap_label(TrapKind::CastFailure);
             let concrete = matches!(to.heap, HeapType::Type(_)) && !may_be_i31(from.heap) && !statically;
             if from.nullable && !to.nullable && concrete {
-                // Null faults at the load of the header: that is the failure.
+                // A null reference faults at the load of the header, which is the cast's failure.
                 self.trap_site(TrapKind::CastFailure);
                 self.check_cast(object, from.non_null(), to, fail);
             } else {
@@ -292,7 +294,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// One compare decides: null and i31 take type id 0, which no type has.
+    /// `ref.test` of a defined type that is not too deep for the display. One compare decides, since null and i31 take
+    /// type id 0, which no type has.
     fn ref_test_concrete(&mut self, from: RefType, ty: TypeIndex) {
         let mut value = self.pop();
         let object = self.in_gpr(&mut value);
@@ -343,7 +346,7 @@ impl Compiler<'_> {
         self.check_cast(object, from, to, fail);
         self.take_branch(index, arity);
         self.asm.bind(fail);
-        // What falls through is not of the type: null stays possible only if `to` excludes it.
+        // A value that falls through does not have the type `to`, so it can be null only if `to` excludes null.
         let rest = RefType::new(from.nullable && !to.nullable, from.heap);
         self.values.set_top_type(ValType::Ref(rest));
     }

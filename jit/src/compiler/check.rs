@@ -1,4 +1,4 @@
-//! The checker: after each instruction the values are recounted, and what constructs expect of them.
+//! The checker: after each instruction it recounts the values, and checks what open constructs expect of them.
 
 use super::objects::EXN;
 use super::parts::Compiler;
@@ -15,7 +15,7 @@ impl Compiler<'_> {
         self.check_control();
     }
 
-    /// Between instructions nothing is emitted as a slow path, and each legacy catch has its exception.
+    /// Checks that between instructions the cold section is not being written, and each legacy catch has its exception.
     fn check_control(&self) {
         assert_ne!(self.asm.section(), Section::Cold, "op {} ends in the cold section", self.cursor.op());
         for control in self.flow.frames() {

@@ -141,7 +141,8 @@ impl Compiler<'_> {
         self.asm.switch(was);
     }
 
-    /// The least float that truncates to a value in range is above this one (or equal, if so said).
+    /// The lower bound of what is in range: floats above it truncate to a value of the type, if they are not too large;
+    /// the bound itself does if the flag is set.
     fn lower_bound(truncation: Truncation) -> (f64, bool) {
         match (truncation.signed, truncation.wide(), truncation.double()) {
             (false, ..) => (-1.0, false),
@@ -160,7 +161,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Cold: NaN and out of range trap; in range (the indefinite value itself) goes on at `done`.
+    /// In the cold section: NaN and numbers out of range trap. A number in range, which truncates to the indefinite
+    /// value itself, goes on at `done`.
     fn trap_out_of_range(&mut self, truncation: Truncation, src: Xmm, done: Label) {
         let nan = self.trap_label(TrapKind::InvalidConversion);
         let overflow = self.trap_label(TrapKind::IntegerOverflow);
@@ -173,7 +175,8 @@ impl Compiler<'_> {
         self.asm.jmp(done);
     }
 
-    /// Cold: NaN is 0, too small is the least, too large the greatest value.
+    /// In the cold section: NaN becomes 0, a number that is too small the least value, one that is too large the
+    /// greatest.
     fn saturate(&mut self, truncation: Truncation, dst: Gpr, src: Xmm, done: Label) {
         let (least, greatest) = match (truncation.signed, truncation.wide()) {
             (true, false) => (i32::MIN as u32 as u64, i32::MAX as u64),
@@ -196,7 +199,7 @@ impl Compiler<'_> {
         self.asm.jmp(done);
     }
 
-    /// u64: below 2^63 as signed, above by subtracting 2^63.
+    /// Truncates to u64: a number below 2^63 as a signed one, others after subtracting 2^63.
     fn truncate_u64(&mut self, truncation: Truncation, dst: Gpr, src: Xmm) {
         let double = truncation.double();
         let (high, odd, done) = (self.asm.new_label(), self.asm.new_label(), self.asm.new_label());
@@ -209,7 +212,7 @@ impl Compiler<'_> {
         self.asm.bind(done);
         let was = self.asm.switch(Section::Cold);
         self.asm.bind(high);
-        // NaN compares as below: it is not here.
+        // NaN compares as below, so it does not get here.
         self.compare_with(truncation, src, Self::upper_bound(truncation));
         self.asm.jcc(Cond::Ae, odd);
         self.asm.movaps(SCRATCH_XMM, src);

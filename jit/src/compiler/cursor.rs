@@ -13,9 +13,10 @@ pub(crate) struct Cursor<'a> {
     analysis: &'a Analysis,
     /// Index of the current operator.
     op: u32,
-    /// Its offset in the module's bytes.
+    /// The current operator's offset in the module's bytes.
     offset: u32,
-    /// What it may do, or what other code may do that is emitted in its place: a row of the table of operators.
+    /// What the current operator may do, or what other code that is emitted in its place may do: a row of the table of
+    /// operators.
     facts: Facts,
     next_hint: usize,
     next_loop: usize,
@@ -58,13 +59,13 @@ impl<'a> Cursor<'a> {
         self.offset
     }
 
-    /// The operator that is read next lies here.
+    /// Sets the offset of the operator that is read next.
     #[inline]
     pub(crate) fn come_to(&mut self, offset: u32) {
         self.offset = offset;
     }
 
-    /// The current operator is done.
+    /// Goes on to the next operator.
     #[inline]
     pub(crate) fn step(&mut self) {
         self.op += 1;
@@ -80,13 +81,13 @@ impl<'a> Cursor<'a> {
 
     // ---- what code may do
 
-    /// Code that is emitted from here on may do what these facts say; returns what it was.
+    /// Declares what code that is emitted from here on may do; returns the facts that were declared before.
     #[inline]
     pub(crate) fn declare(&mut self, facts: Facts) -> Facts {
         std::mem::replace(&mut self.facts, facts)
     }
 
-    /// Asserts one of these facts of the code that is being emitted.
+    /// Asserts that at least one of these facts is declared for the code that is being emitted.
     #[inline]
     #[track_caller]
     pub(crate) fn must(&self, facts: Facts, what: &str) {

@@ -4,7 +4,7 @@ use super::parts::Compiler;
 use crate::operators::{Facts, facts_of};
 use wasmparser::{FrameKind, FrameStack, VisitOperator, VisitSimdOperator};
 
-/// The compiler behind the table: each operator is compiled with its facts.
+/// A visitor that declares an operator's facts before the compiler compiles it.
 pub(super) struct Declared<'c, 'a>(pub(super) &'c mut Compiler<'a>);
 
 impl FrameStack for Declared<'_, '_> {
@@ -14,7 +14,7 @@ impl FrameStack for Declared<'_, '_> {
 }
 
 impl Compiler<'_> {
-    /// From here on code is that of an operator with these facts.
+    /// Declares the facts of the operator that is compiled next, and asserts that there is a frame if it needs one.
     #[inline(always)]
     fn begin_operator(&mut self, facts: Facts) {
         self.cursor.declare(facts);

@@ -1,8 +1,8 @@
 //! Quotients and remainders: by the hardware's division, or without it where the divisor is a constant.
 //!
 //! By a power of two: shifts and masks. By another constant d: a product with a *reciprocal*, a scaled and rounded-up
-//! 1/d ([`crate::reciprocal`]), whose high half is the quotient but for a shift. A remainder is what the quotient times d
-//! leaves. Zero, and -1 of signed division, trap or overflow: they take the general way.
+//! 1/d ([`crate::reciprocal`]), whose high half is the quotient but for a shift. A remainder is what the quotient times
+//! d leaves. Zero, and -1 of signed division, trap or overflow: they take the general way.
 
 use super::integer::normal;
 use super::parts::Compiler;
@@ -13,7 +13,7 @@ use crate::reciprocal::{Signed32, Signed64, Unsigned32, Unsigned64, signed32, si
 use heapwood_gc_abi::{Mutant, Narrow, active, low32};
 use heapwood_module::ValType;
 
-/// Which quotient or remainder.
+/// Whether a division is signed, and which of its results is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Division {
     pub(crate) signed: bool,
@@ -70,7 +70,7 @@ impl Compiler<'_> {
         self.push_reg(ty, result);
     }
 
-    /// rax and rdx lose all owners but the top two operands.
+    /// Moves all values but the top two operands out of rax and rdx.
     pub(super) fn vacate_division_registers(&mut self) {
         self.values.vacate(self.asm, &[Gpr::RAX, Gpr::RDX], 2);
     }
@@ -108,7 +108,7 @@ impl Compiler<'_> {
         self.asm.bind(go);
     }
 
-    /// Without the hardware's division, if there is a way; the top operand is the constant `n`.
+    /// Divides without the hardware's division, if there is a way; the top operand is the constant `n`.
     fn divide_by_constant(&mut self, ty: ValType, division: Division, n: u64) -> bool {
         let magnitude = match (division.signed, ty) {
             (false, _) => n,
@@ -141,7 +141,7 @@ impl Compiler<'_> {
         self.pop()
     }
 
-    /// Unsigned, by a power of two.
+    /// Divides an unsigned number by a power of two.
     fn divide_by_power(&mut self, ty: ValType, division: Division, n: u64) {
         let dividend = self.pop_dividend();
         let dst = self.result_reg(ty, Some(&dividend), &[]);
@@ -165,7 +165,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Signed, by a power of two: a negative dividend is rounded up by adding the divisor less one.
+    /// Divides a signed number by a power of two: adding the divisor less one to a negative dividend rounds toward
+    /// zero.
     fn divide_by_power_signed(&mut self, ty: ValType, division: Division, magnitude: u64, negative: bool) {
         let (w, shift) = (width(ty), magnitude.trailing_zeros().narrow::<u8>());
         let mut dividend = self.pop_dividend();
@@ -209,7 +210,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// i32, by the low half of a product.
+    /// Divides an i32 by a constant through the low half of a product.
     fn divide_by_product(&mut self, division: Division, by: Signed32, magnitude: u64, negative: bool) {
         let (ty, w) = (ValType::I32, Width::W32);
         let mut dividend = self.pop_dividend();
@@ -240,7 +241,7 @@ impl Compiler<'_> {
         self.push_result(ty, dst);
     }
 
-    /// By the high half of a product in rdx:rax.
+    /// Divides by a constant through the high half of a product in rdx:rax.
     fn divide_by_high_product(&mut self, ty: ValType, division: Division, magnitude: u64, negative: bool) {
         self.vacate_division_registers();
         let dividend = self.pop_dividend();

@@ -90,7 +90,7 @@ impl Compiler<'_> {
         self.push_result(ty, dst);
     }
 
-    /// A 16-byte mask: the sign bit of a lane, or all others.
+    /// The label of a 16-byte mask that has ones in the sign bit of each lane, or in all other bits.
     fn mask(&mut self, ty: ValType, sign: bool) -> Label {
         let mut bytes = [0u8; 16];
         let lane: Vec<u8> = if is_double(ty) {
@@ -175,7 +175,7 @@ impl Compiler<'_> {
         let mut rhs = self.pop();
         let mut lhs = self.pop();
         let ucomis = if is_double(ty) { Sse::UCOMISD } else { Sse::UCOMISS };
-        // "above" is false for NaN; "below" is true: less-than compares the other way round.
+        // After a compare with NaN, "above" is false but "below" is true, so less-than swaps the operands.
         if matches!(compare, FloatCompare::Lt | FloatCompare::Le) {
             std::mem::swap(&mut lhs, &mut rhs);
         }
@@ -207,7 +207,7 @@ impl Compiler<'_> {
 
     // ---- between registers
 
-    /// reinterpret: bits move between the register files.
+    /// The `reinterpret` instructions: the bits move between general and vector registers.
     pub(crate) fn reinterpret(&mut self, from: ValType, to: ValType) {
         let mut value = self.pop();
         let Value { at, .. } = value;
@@ -232,7 +232,7 @@ impl Compiler<'_> {
         self.push_result(to, dst);
     }
 
-    /// Shifts used by the unsigned conversions.
+    /// Halves a number but keeps its last bit set if it was, so that it rounds as before: for unsigned conversions.
     pub(crate) fn halve_keeping_parity(&mut self, reg: crate::abi::Gpr) {
         self.asm.mov_rr(Width::W64, SCRATCH, reg);
         self.asm.shift_ri(Width::W64, ShiftOp::Shr, SCRATCH, 1);

@@ -8,7 +8,7 @@ use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 use wasmparser::FrameKind;
 
-/// Types of a block.
+/// The types that a block takes and leaves.
 #[derive(Clone, Debug)]
 pub(crate) enum BlockSignature {
     Empty,
@@ -19,21 +19,21 @@ pub(crate) enum BlockSignature {
     Function,
 }
 
-/// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, opened with
-/// the same operands on the stack.
+/// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, all opened
+/// with the same operands on the stack.
 ///
 /// There may be a million: what few of them have is behind a pointer.
 pub(crate) struct Control {
     pub(crate) kind: FrameKind,
     pub(crate) signature: BlockSignature,
-    /// Where branches go: the end, or a loop's head.
+    /// Where branches to it go: to its end, or to a loop's head.
     pub(crate) label: Label,
     pub(crate) is_loop: bool,
-    /// Frames around it.
+    /// The number of frames around it.
     pub(crate) depth: u32,
-    /// Idle frames that this stands for; 0 for any other frame.
+    /// The number of idle frames that a run stands for; 0 for any other frame.
     pub(crate) idle: u32,
-    /// Operand stack height below the parameters.
+    /// The height of the operand stack below the parameters.
     pub(crate) height: usize,
     /// Operands below this height are in slots or constants for good.
     pub(crate) settled: usize,
@@ -41,21 +41,21 @@ pub(crate) struct Control {
     pub(crate) target: Option<Rc<Snapshot>>,
     /// The state at the condition of an `if`, and where its false edge goes.
     pub(crate) otherwise: Option<(Label, Rc<Snapshot>)>,
-    /// A branch to it is a return.
+    /// Whether a branch to it is a return.
     pub(crate) is_tail: bool,
     /// Number of locals that are pinned while this loop is open.
     pub(crate) pins: u32,
-    /// Landing pad that was current before this construct.
+    /// The landing pad that was current before this construct.
     pub(crate) outer_handler: Option<u32>,
-    /// Landing pad of exceptions thrown right inside of it.
+    /// The landing pad of exceptions that are thrown inside of it, outside of any inner construct with a pad.
     pub(crate) inside: Option<u32>,
-    /// Of a `try_table`.
+    /// The catches of a `try_table`.
     pub(crate) catches: Box<[wasmparser::Catch]>,
     /// Where a legacy `catch` sends exceptions of other tags.
     pub(crate) next_catch: Option<Label>,
-    /// Where its end lies; an arm may be in another section.
+    /// The section in which its end lies; an arm may lie in another section.
     pub(crate) section: Section,
-    /// The `else` of this `if` goes to the unlikely section.
+    /// Whether the `else` of this `if` goes to the unlikely section.
     pub(crate) rare_else: bool,
 }
 
@@ -63,11 +63,11 @@ pub(crate) struct Control {
 #[derive(Default)]
 pub(crate) struct Flow {
     frames: Vec<Control>,
-    /// The code at this point cannot be reached: skip to the end of the dead range.
+    /// Whether the code at this point cannot be reached, so that the pass skips to the end of the dead range.
     unreachable: bool,
-    /// Only `end`s follow, and all paths have returned.
+    /// Whether only `end`s follow, and all paths have returned.
     after_tail: bool,
-    /// Landing pad of the innermost `try_table` with catches.
+    /// The landing pad of the innermost construct with catches.
     handler: Option<u32>,
 }
 
@@ -127,18 +127,18 @@ impl Flow {
         self.frames.pop().expect("validated body")
     }
 
-    /// The position of the frame that `depth` others lie between.
+    /// The position of the frame that a label of this depth names: `depth` frames lie between.
     pub(crate) fn index_of(&self, depth: u32) -> usize {
         let last = self.frames.last().expect("a branch is inside of the function");
         let wanted = last.depth + last.idle.saturating_sub(1) - depth;
         if last.depth as usize + 1 == self.frames.len() {
-            // No run of idle frames is open that stands for more than one.
+            // No open run of idle frames stands for more than one frame, so a depth is a position.
             return wanted.min(last.depth) as usize;
         }
         self.frames.partition_point(|control| control.depth <= wanted) - 1
     }
 
-    /// Number of open frames, all those of runs counted.
+    /// The number of open frames, with all frames of runs.
     pub(crate) fn depth(&self) -> u32 {
         self.frames.last().map_or(0, |last| last.depth + last.idle.max(1))
     }
@@ -156,12 +156,12 @@ impl Flow {
         self.unreachable
     }
 
-    /// The code has left: what follows cannot be reached, up to a label.
+    /// Control has left: what follows, up to the next label, cannot be reached.
     pub(crate) fn leave(&mut self) {
         self.unreachable = true;
     }
 
-    /// From here on code can be reached, or is compiled as if.
+    /// Code from here on can be reached, or is compiled as if it could.
     pub(crate) fn reach(&mut self) {
         self.unreachable = false;
     }
@@ -177,7 +177,7 @@ impl Flow {
 
     // ---- where exceptions go
 
-    /// Landing pad of exceptions that are thrown here.
+    /// The landing pad of exceptions that are thrown at this point.
     pub(crate) fn handler(&self) -> Option<u32> {
         self.handler
     }

@@ -1,5 +1,5 @@
-//! The frame as far as it is not slots: which registers are saved and what lives in them, room for calls, and the size
-//! of it all, which is known at the end only. See `abi` for the picture.
+//! The parts of the frame that are not slots: the saved registers and what lives in them, room for calls, and the size
+//! of the whole frame, which is known at the end only. See `abi` for the picture.
 
 use crate::abi::{CALLEE_SAVED, FRAME_BYTES_UNCOMPARED, FRAME_CONTEXT, FRAME_SAVED, Gpr, MEMORY_BASE};
 use crate::analysis::Analysis;
@@ -8,10 +8,10 @@ use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 
-/// Accesses, weighted by loop depth, for which a memory's base is kept in a register: one in a loop.
+/// A memory's base is kept in a register from so many accesses on, weighted by loop depth: one in a loop suffices.
 const BASE_WORTH: u32 = 8;
 
-/// A local, or a memory, and the callee-saved register that is its own.
+/// Locals or memories, each with the callee-saved register that is its own.
 pub(super) type Residents = SmallVec<[(u32, Gpr); 3]>;
 
 /// What the prologue saves and sets up, and how large the frame gets.
@@ -25,7 +25,7 @@ pub(crate) struct Frame {
     bases: Residents,
     /// Bytes for outgoing arguments and results.
     outgoing: u32,
-    /// The frame is compared with the stack's limit before rsp moves.
+    /// Whether the frame is compared with the stack's limit before rsp moves.
     compared: bool,
     /// 32-bit fields that receive the frame's size; negated if so marked.
     patches: SmallVec<[(CodePosition, bool); 4]>,
@@ -50,7 +50,7 @@ impl Frame {
             registers.retain(|r| *r != MEMORY_BASE);
         }
         if !analysis.has_calls {
-            // Loops pin their locals in other registers.
+            // In a function without calls, loops pin their locals in other registers: the bases may have these.
             self.choose_bases(analysis, &mut registers);
         }
         let worth = if analysis.has_calls { 5 } else { 24 };
@@ -71,7 +71,7 @@ impl Frame {
         pins
     }
 
-    /// Gives registers to the bases of memories that are accessed often, as far as there are.
+    /// Gives registers to the bases of memories that are accessed often, while there are any left.
     fn choose_bases(&mut self, analysis: &Analysis, registers: &mut SmallVec<[Gpr; 3]>) {
         let mut hot: SmallVec<[(u32, u32); 4]> = analysis.memory_weight.clone();
         hot.retain(|memory| memory.1 >= BASE_WORTH && self.base_of(memory.0).is_none());
@@ -121,12 +121,12 @@ impl Frame {
         self.outgoing = self.outgoing.max(bytes);
     }
 
-    /// Bytes from rbp down to rsp, where slots reach down by `slot_bytes`.
+    /// The bytes from rbp down to rsp, if slots reach down to `slot_bytes` below rbp.
     pub(super) fn bytes(&self, slot_bytes: u32) -> u32 {
         (slot_bytes + self.outgoing).next_multiple_of(16)
     }
 
-    /// The frame is compared with the stack's limit before rsp moves.
+    /// Chooses that the frame is compared with the stack's limit before rsp moves.
     pub(super) fn compare(&mut self) {
         self.compared = true;
     }
@@ -136,7 +136,7 @@ impl Frame {
         self.compared
     }
 
-    /// Whether the frame turned out larger than what is taken without a comparison, and is not compared.
+    /// Whether the frame turned out too large to be set up without a comparison, but none was emitted.
     pub(super) fn is_too_large(&self, slot_bytes: u32) -> bool {
         self.bytes(slot_bytes) > FRAME_BYTES_UNCOMPARED && !self.compared
     }

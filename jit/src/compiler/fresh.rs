@@ -1,12 +1,12 @@
 //! Fresh objects: how they are made, and the one emitter of initialising stores, which have no barrier.
 //!
-//! 1. An object that is bumped inline is young: what it references is no matter of the log, of the snapshot of a marking
-//!    or of the words that lead into blocks that are to be evacuated.
-//! 2. One that the runtime makes may be pretenured. [`Builtin::StructNew`] and [`Builtin::ArrayNewFixed`] return it *born
-//!    logged*: the next minor looks at all of its references, as if each had been written with a barrier.
-//! 3. That holds up to the next safe point, so none lies before the last initialising store.
-//! 4. A [`Fresh`] comes from these two places only, and nothing else is initialised without a barrier. Objects that are
-//!    complete when the runtime returns them ([`Builtin::StructAlloc`], [`Builtin::ArrayAlloc`]) are no `Fresh`.
+//! 1. An object that is bumped inline is young. What it references concerns neither the log, nor the snapshot of a
+//!    marking, nor the incoming remembered set of blocks that are to be evacuated.
+//! 2. An object that the runtime makes may be pretenured. [`Builtin::StructNew`] and [`Builtin::ArrayNewFixed`] return
+//!    it *born logged*: the next minor looks at all of its references, as if each had been written with a barrier.
+//! 3. Both hold up to the next safe point only, so no safe point lies before the last initialising store.
+//! 4. A [`Fresh`] comes from these two places only, and nothing else is initialised without a barrier. An object that
+//!    is complete when the runtime returns it ([`Builtin::StructAlloc`], [`Builtin::ArrayAlloc`]) is not a `Fresh`.
 
 use super::call::{Arg, Entry, entry};
 use super::objects::object_mem;
@@ -20,7 +20,7 @@ use heapwood_module::{StorageType, ValType};
 /// An object whose initialising stores need no barrier.
 pub(crate) struct Fresh {
     object: Gpr,
-    /// Safe points of the function when it was made.
+    /// How many safe points the function had when the object was made.
     safe_points: usize,
 }
 
@@ -73,7 +73,8 @@ impl Compiler<'_> {
         Fresh { object, safe_points: self.tables.safe_points() }
     }
 
-    /// A byte of a fresh object, to be written. What is written to it may be a reference only by [`Self::initialize`].
+    /// The memory operand of a byte of a fresh object, to be written. Only [`Self::initialize`] may write a reference
+    /// there.
     pub(crate) fn fresh_mem(&self, fresh: &Fresh, offset: u32) -> Mem {
         debug_assert_eq!(fresh.safe_points, self.tables.safe_points(), "a safe point before the object is complete");
         object_mem(fresh.object, offset)

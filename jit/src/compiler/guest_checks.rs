@@ -1,16 +1,18 @@
-//! What compiled code does for itself under `debug_checks`, after each instruction.
+//! The checks that compiled code makes of itself under `debug_checks`, after each instruction.
 //!
-//! 1. Operands that are 32 bits wide (i32, references) and in registers have a clear upper half, else the guest ends with
-//!    [`TrapKind::DirtyUpperHalf`]: an address of a memory or object is made of them without another extension.
-//! 2. Registers that belong to nobody are filled with a poison whose upper half is not clear, and which is no reference:
-//!    an instruction that writes 8 or 16 bits of its result, or reads a register that was given up, shows.
+//! 1. Operands that are 32 bits wide (i32, references) and in registers must have a clear upper half, since addresses
+//!    of memories and objects are made of them without another extension. If one has not, the guest traps with
+//!    [`TrapKind::DirtyUpperHalf`].
+//! 2. Registers that belong to nobody are filled with a poison whose upper half is not clear and which is not a
+//!    reference. So an instruction is found that writes only 8 or 16 bits of its result, or reads a register that was
+//!    given up.
 
 use super::parts::Compiler;
 use super::values::bits;
 use crate::abi::{SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, ShiftOp, Width};
 
-/// What registers hold that belong to nobody.
+/// What registers that belong to nobody are filled with.
 const POISON: u64 = 0xdead_beef_dead_beef;
 
 impl Compiler<'_> {
@@ -27,7 +29,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// All 32-bit operands are joined in the scratch register.
+    /// Joins all 32-bit operands in the scratch register by `or` and traps if its upper half is not clear.
     fn check_upper_halves(&mut self) {
         let joined = self.values.narrow_operands();
         if joined == 0 {

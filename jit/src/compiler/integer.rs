@@ -115,7 +115,7 @@ impl Compiler<'_> {
         true
     }
 
-    /// `op dst, rhs` with the right operand wherever it is.
+    /// Emits `op dst, rhs`, wherever the right operand is: in a register, in memory or a constant.
     pub(super) fn apply_alu(&mut self, ty: ValType, alu: Alu, dst: Gpr, rhs: &mut Value) {
         if let Some(imm) = rhs.imm32() {
             self.asm.alu_ri(width(ty), alu, dst, imm);
@@ -179,7 +179,7 @@ impl Compiler<'_> {
             }
             return self.push_result(ty, dst);
         }
-        // The count goes to cl; the value must be elsewhere.
+        // The count goes to cl, so the value must be in another register.
         if count.reg() != Some(Reg::gpr(Gpr::RCX)) {
             if lhs.reg() == Some(Reg::gpr(Gpr::RCX)) {
                 self.values.move_elsewhere(self.asm, &mut lhs);

@@ -7,8 +7,8 @@
 //!    [`MEMORY64_REACH_LOG2`] bits or more traps by a shift; what is below may fault in the reservation.
 //! 3. Everything else compares with the length in the memory's cell.
 //!
-//! The base of memory 0 is in r13, those of others that are accessed in loops in callee-saved registers while there are
-//! some; the rest are loaded for each access.
+//! The base of memory 0 is in r13. The bases of other memories that are accessed in loops are in callee-saved
+//! registers, while there are any left; all others are loaded for each access.
 
 use super::call::{Arg, entry};
 use super::parts::Compiler;
@@ -19,7 +19,7 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, ValType};
 use wasmparser::MemArg;
 
-/// A load: width in memory, how it extends, and the result.
+/// A kind of load: the width in memory, how the value is extended, and the type of the result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Load {
     pub(crate) ty: ValType,
@@ -46,7 +46,7 @@ impl Compiler<'_> {
         self.offset_address(reg, memarg)
     }
 
-    /// Base of a memory: in its register, or loaded into the scratch register.
+    /// The register that holds a memory's base: its own, or the scratch register, into which the base is loaded.
     fn memory_base(&mut self, memory: u32) -> Gpr {
         if let Some(resident) = self.resident_base(memory) {
             return resident;
@@ -116,7 +116,7 @@ impl Compiler<'_> {
                 self.asm.alu_ri(Width::W64, Alu::Sub, SCRATCH, needed);
             }
             Err(_) => {
-                // An end beyond 2^64 is never reached: such an access always traps.
+                // The end of such an access lies beyond 2^64, so it always traps.
                 let reg = self.take_gpr();
                 self.asm.mov_ri(reg, needed);
                 self.asm.load(Width::W64, SCRATCH, Mem::base(CONTEXT, cell.narrow()));
@@ -198,7 +198,7 @@ impl Compiler<'_> {
         self.truncate_result(ty);
     }
 
-    /// The runtime answers 64 bits; an i32 has its upper half clear.
+    /// Clears the upper half of the runtime's 64-bit answer if its type is i32.
     pub(crate) fn truncate_result(&mut self, ty: ValType) {
         #[cfg(feature = "test-hooks")]
         if self.env.options.skip_zero_extension {

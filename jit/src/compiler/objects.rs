@@ -13,7 +13,7 @@ pub(super) fn reference_to(ty: TypeIndex) -> ValType {
     ValType::Ref(RefType::new(false, HeapType::Type(ty)))
 }
 
-/// A byte of an object.
+/// The memory operand of a byte of an object.
 pub(super) fn object_mem(object: Gpr, offset: u32) -> Mem {
     Mem::indexed(HEAP_BASE, object, 2, offset.narrow())
 }

@@ -69,7 +69,7 @@ impl Compiler<'_> {
         self.values.release_value(value);
     }
 
-    /// Of the locals' registers that the instruction must not lose, those of `values` are left: it has read the others.
+    /// Unlocks the registers of locals but for those of `values`: the instruction has read the others.
     pub(super) fn keep_locked(&mut self, values: &[&Value]) {
         self.values.keep_locked(values);
     }
@@ -129,7 +129,7 @@ impl Compiler<'_> {
 
     // ---- the context
 
-    /// The context in r14.
+    /// Makes sure that r14 holds the context.
     pub(super) fn need_context(&mut self) {
         self.values.need_context(self.asm);
     }

@@ -1,4 +1,4 @@
-//! What compiling a function needs of its module, and what it is told.
+//! What the compiler needs of a function's module, and its options.
 
 use crate::budget::Budget;
 use crate::cpu::CpuFeatures;
@@ -11,29 +11,30 @@ pub struct CompileEnv<'a> {
     pub info: &'a ModuleInfo,
     /// Layout of its instances' contexts.
     pub context: &'a ContextLayout,
-    /// Options.
+    /// How the function is compiled.
     pub options: CompileOptions,
-    /// What all functions of the module may take.
+    /// How much memory and how many locals all functions of the module may take together.
     pub budget: &'a Budget,
 }
 
 /// Options of the compiler.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CompileOptions {
-    /// Recount registers and slots after each instruction, also in release builds; compiled code checks itself.
+    /// Recounts registers and slots after each instruction, also in release builds, and has compiled code check itself.
+    /// Off by default.
     pub debug_checks: bool,
-    /// What the machine has.
+    /// The features of the machine that will run the code.
     pub cpu: CpuFeatures,
-    /// Record the source position of every instruction, for `inspect --asm`.
+    /// Records the source position of every instruction, for `inspect --asm`. Off by default.
     pub source_map: bool,
-    /// 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).
+    /// Whether 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).
     pub memory64_guard: bool,
-    /// Instructions get no registers but those that are left beside a loop with as many pinned locals as there may be.
+    /// Gives instructions no registers but those that a loop with as many pinned locals as there may be leaves (tests).
     pub few_registers: bool,
-    /// Breaks every stack map on purpose: its last slot is missing. The checkers must notice.
+    /// Breaks every stack map on purpose by leaving its last slot out; the checkers must notice (tests).
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,
-    /// Leaves what the runtime answers as 64 bits where it is an i32. Guest checks must notice.
+    /// Does not clear the upper half of an i32 that the runtime answers; guest checks must notice (tests).
     #[cfg(feature = "test-hooks")]
     pub skip_zero_extension: bool,
 }

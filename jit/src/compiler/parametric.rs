@@ -15,7 +15,7 @@ impl Compiler<'_> {
     /// `select`; with a type, the result has that type.
     pub(crate) fn select(&mut self, ty: Option<ValType>) {
         let condition = self.pop_condition();
-        // The condition's register is free from here on; nothing below touches the flags.
+        // The register of the condition is free from here on, since nothing below changes the flags.
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
         if !active(Mutant::ConditionKeepsItsRegister) {

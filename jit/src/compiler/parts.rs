@@ -42,7 +42,7 @@ impl Compiler<'_> {
         self.error = Some(CompileError::Unsupported { offset: self.cursor.offset() as usize, what: what.into() });
     }
 
-    /// For operators that emit more than others without an end.
+    /// Checks the size of the code, for operators that may emit much more than others.
     ///
     /// # Errors
     /// The code with its tables became larger than a function's may be, or than the whole module may take.
@@ -57,12 +57,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Notes a relocation of the 4 bytes just written.
+    /// Records a relocation of the 4 bytes just written.
     pub(super) fn relocate(&mut self, target: RelocationTarget) {
         self.tables.relocate(self.asm, target);
     }
 
-    /// Notes that the instruction written next may fault.
+    /// Records that the instruction written next may fault, and the trap that this means.
     pub(super) fn trap_site(&mut self, kind: TrapKind) {
         self.cursor.must(Facts::TRAPS, "a trap site");
         self.tables.trap_site(self.asm, kind, self.values.is_framed(), self.cursor.offset());

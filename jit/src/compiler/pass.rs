@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
 
-/// Bytes of a body up to which the validator's buffers are kept for the next one.
+/// The validator's buffers are kept for the next body if a body has at most so many bytes.
 const KEPT_VALIDATOR_BODY_MAX: usize = 1 << 20;
 
 /// Buffers reused from function to function.
@@ -33,7 +33,7 @@ pub struct Scratch {
     values: Values,
     tables: Tables,
     flow: Flow,
-    /// What these buffers count in the budget of the module that is compiled.
+    /// What these buffers have counted against the budget of the module that is compiled.
     share: Share,
 }
 
@@ -79,13 +79,13 @@ pub fn compile_function(
     }
 }
 
-/// Whether what the second pass emitted can be used.
+/// Whether the code that the second pass emitted can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     Complete,
-    /// Code needs a frame where the analysis saw no need for one.
+    /// It cannot: code needs a frame where the analysis saw no need for one.
     MissesFrame,
-    /// The frame turned out larger than what is taken without a comparison.
+    /// It cannot: the frame turned out too large to be set up without a comparison.
     LargeFrame,
 }
 
@@ -181,7 +181,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<(), CompileError> {
         let bytes = &self.info.bytes;
         let checks = cfg!(debug_assertions) || self.env.options.debug_checks;
-        // The body's own frame: behind its end nothing follows.
+        // The control frame of the body itself: nothing follows behind its end.
         let own = self.flow.top();
         let mut countdown = OPERATORS_PER_COUNT;
         while !reader.eof() {
@@ -223,7 +223,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The compiler checks its state, and the code itself if it is told to.
+    /// Has the compiler check its state, and the code check itself, if the options say so.
     fn check_operator(&mut self) {
         self.check_state();
         if self.env.options.debug_checks {
@@ -231,7 +231,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Tells the budget what is held, together with what the analysis left.
+    /// Tells the budget how many bytes the compiler's parts and the analysis hold.
     fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
         self.check_size()?;
         let parts = self.asm.bytes() + self.values.bytes() + self.flow.bytes() + self.tables.bytes();
@@ -246,7 +246,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Resolves positions and hands over the function; the parts are ready for the next one.
+    /// Resolves positions and returns the compiled function; the parts are ready for the next one.
     fn finish(&mut self) -> CompiledFunction {
         self.values.place_copies(self.asm);
         self.tables.place_traps(self.asm);

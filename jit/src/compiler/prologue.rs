@@ -1,4 +1,5 @@
-//! Prologue, epilogue, entry poll, and what else the code does with its frame. See `abi` for the picture.
+//! The prologue, the epilogue, the poll at the entry, and what else code does with its frame. See `abi` for the
+//! picture.
 
 use super::parts::Compiler;
 use crate::abi::{
@@ -10,7 +11,8 @@ use heapwood_gc_abi::{Mutant, Narrow, active, hot};
 use heapwood_module::{ContextLayout, ValType};
 
 impl Compiler<'_> {
-    /// The function's own label and the prologue; the parameters are where they arrive.
+    /// Begins the function: its frame's label, and the prologue unless that comes later. Parameters are where they
+    /// arrive.
     pub(super) fn enter_function(&mut self) {
         self.enter_control_function();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
@@ -101,7 +103,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Reference slots of locals hold zero before the first safe point.
+    /// Zeroes the reference slots of locals, so that they are valid at the first safe point.
     fn clear_ref_locals(&mut self) {
         self.clear_area(self.values.first_ref_slot(), 4 * self.values.ref_locals());
     }
@@ -180,7 +182,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// rsp of this frame after calls popped arguments or a handler was entered.
+    /// Sets rsp to where this frame ends, after a call has popped arguments or a handler was entered.
     pub(crate) fn restore_rsp(&mut self) {
         self.asm.lea32(Gpr::RSP, Gpr::RBP);
         self.frame.patch_with_size(self.asm, true);

@@ -11,10 +11,10 @@ use crate::asm::{Alu, Cond, Mem, Section, Width};
 use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header};
 use heapwood_module::{RefType, StorageType, TypeIndex, ValType};
 
-/// How a packed field extends.
+/// How the value of a packed field is extended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Extend {
-    /// Not packed.
+    /// The field is not packed.
     None,
     Signed,
     Unsigned,
@@ -53,7 +53,7 @@ impl Compiler<'_> {
 
     // ---- access
 
-    /// Notes that a null operand faults at the next instruction.
+    /// Records that the next instruction faults if the operand is null.
     pub(crate) fn null_site(&mut self, object: &Value, kind: TrapKind) {
         if !matches!(object.ty, ValType::Ref(RefType { nullable: false, .. })) {
             self.trap_site(kind);

@@ -9,7 +9,8 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, ValType};
 
 impl Compiler<'_> {
-    /// A table's cell `{elements, length}`: in the context, or behind a pointer there (in the scratch register).
+    /// The memory operand of a table's cell `{elements, length}`: in the context, or behind a pointer in the context,
+    /// which is loaded into the scratch register.
     pub(crate) fn table_cell(&mut self, table: u32) -> Mem {
         self.need_context();
         let at = Mem::base(CONTEXT, self.env.context.table_offset(table).narrow());

@@ -31,7 +31,7 @@ struct PendingTrap {
     wasm_offset: u32,
 }
 
-/// A `ud2` of the cold section, shared by what traps alike.
+/// A `ud2` of the cold section, shared by all instructions that trap for one reason at one place of the module.
 struct TrapLabel {
     kind: TrapKind,
     wasm_offset: u32,
@@ -44,7 +44,7 @@ struct Pad {
     label: Label,
     at: Option<CodePosition>,
     used: bool,
-    /// An inner pad passes on to it.
+    /// Whether an inner pad passes exceptions on to it.
     jumped_to: bool,
 }
 
@@ -59,19 +59,19 @@ pub(crate) struct Finished {
 impl Tables {
     // ---- relocations and the source map
 
-    /// Notes a relocation of the 4 bytes just written.
+    /// Records a relocation of the 4 bytes just written.
     pub(crate) fn relocate(&mut self, asm: &Assembler, target: RelocationTarget) {
         self.relocations.push((asm.position().minus(4), target));
     }
 
-    /// The code written next is that of the operator at an offset in the module's bytes.
+    /// Records that the code written next belongs to the operator at this offset in the module's bytes.
     pub(crate) fn note_source(&mut self, asm: &Assembler, wasm_offset: u32) {
         self.source_map.push((asm.position(), wasm_offset));
     }
 
     // ---- traps
 
-    /// Notes that the instruction written next may fault.
+    /// Records that the instruction written next may fault, and the trap that this means.
     pub(crate) fn trap_site(&mut self, asm: &Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) {
         self.traps.push(PendingTrap { at: asm.position(), kind, frameless: !framed, wasm_offset });
     }
@@ -101,7 +101,7 @@ impl Tables {
 
     // ---- safe points
 
-    /// Notes a safe point at the return address just reached. Exceptions that arrive there go to the pad `handler`.
+    /// Records a safe point at the return address just reached. Exceptions that arrive there go to the pad `handler`.
     pub(crate) fn safe_point(&mut self, asm: &Assembler, handler: Option<u32>, point: SafePoint) {
         if let Some(pad) = handler {
             self.pads[pad as usize].used = true;
@@ -122,12 +122,12 @@ impl Tables {
         (self.pads.len() - 1).narrow()
     }
 
-    /// Whether a call or another pad comes to the pad.
+    /// Whether the safe point of a call names the pad, or another pad jumps to it.
     pub(crate) fn pad_is_used(&self, pad: u32) -> bool {
         self.pads[pad as usize].used
     }
 
-    /// Whether another pad comes to the pad.
+    /// Whether another pad jumps to it.
     pub(crate) fn pad_is_jumped_to(&self, pad: u32) -> bool {
         self.pads[pad as usize].jumped_to
     }

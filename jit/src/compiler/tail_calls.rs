@@ -58,7 +58,8 @@ impl Compiler<'_> {
         self.flow.leave();
     }
 
-    /// The callee's code and context. What may be a function of the host is told whose context called it.
+    /// Loads the callee's code address and context. A callee that may be a function of the host is told whose context
+    /// called it.
     fn load_tail_callee(&mut self, callee: Callee) {
         if matches!(callee, Callee::Function(function) if function >= self.info.imported_functions) {
             return self.load_callee(callee);

@@ -22,7 +22,8 @@ impl Compiler<'_> {
 
     // ---- globals
 
-    /// Where a global's cell lies: in the context, or behind a pointer there (in the scratch register).
+    /// The memory operand of a global's cell: in the context, or behind a pointer in the context, which is loaded into
+    /// the scratch register.
     fn global_cell(&mut self, global: u32) -> Mem {
         self.need_context();
         let at = Mem::base(CONTEXT, self.env.context.global_offset(global).narrow());
@@ -46,7 +47,7 @@ impl Compiler<'_> {
         let ty = self.info.globals[global as usize].val;
         let mut value = self.pop();
         value.ty = ty;
-        // The cell's address may need the scratch register, so the value is in a register of its own (or small).
+        // The cell's address may need the scratch register, so the value is in another register, or a small constant.
         let to = Stored::value(ty);
         self.prepare_stored(to, &mut value);
         let cell = self.global_cell(global);

@@ -17,7 +17,8 @@ use heapwood_module::ValType::{F32, F64, I32, I64};
 use heapwood_module::{HeapType, RefType, ValType, convert};
 use wasmparser::{BlockType, BrTable, FrameKind, FrameStack, MemArg, TryTable, VisitOperator};
 
-/// A type of a body that was looked at: the gate of the analysis converted it, also where nothing reaches it.
+/// Converts a type that an analysed body names. That cannot fail: the gate of the analysis converted it before, also in
+/// code that nothing reaches.
 pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
     convert::val_type(ty, 0).expect("the analysis converted it")
 }

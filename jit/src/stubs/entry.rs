@@ -1,4 +1,4 @@
-//! From native code into the guest.
+//! Entry trampolines, which lead from native code into the guest.
 
 use super::{Assembler, assemble, value_at};
 use crate::abi::{CallLayout, Place};
@@ -31,7 +31,7 @@ pub fn entry_trampoline(layout: &CallLayout) -> Vec<u8> {
     })
 }
 
-/// Native registers are saved, the guest's are set: r10 code, r11 values, r12d, r14, r15, rbp, rsp.
+/// Saves the native registers and sets the guest's: r10 (the code), r11 (the values), r12d, r14, r15, rbp, rsp.
 fn enter(ops: &mut Assembler, stack_bytes: i32) {
     dynasm!(ops
         ; .arch x64
@@ -60,7 +60,7 @@ fn enter(ops: &mut Assembler, stack_bytes: i32) {
     }
 }
 
-/// Back to the native caller; rax is the result.
+/// Returns to the native caller; rax is the result.
 pub(super) fn leave(ops: &mut Assembler) {
     dynasm!(ops
         ; .arch x64
@@ -76,7 +76,7 @@ pub(super) fn leave(ops: &mut Assembler) {
     );
 }
 
-/// Stack arguments first, since they pass through rax and xmm15.
+/// Loads the arguments: those on the stack first, since they pass through rax and xmm15.
 fn load_arguments(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.params, layout.arg_bytes);
     for (index, place) in layout.params.iter().enumerate() {
@@ -105,8 +105,8 @@ fn load_arguments(ops: &mut Assembler, layout: &CallLayout) {
     }
 }
 
-/// Register results first, since stack results pass through rax and xmm15. The callee popped the arguments: rsp is
-/// at the first stack result.
+/// Stores the results: those in registers first, since results on the stack pass through rax and xmm15. The callee has
+/// popped the arguments, so rsp is at the first result on the stack.
 fn store_results(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.results, layout.result_bytes);
     for (index, place) in layout.results.iter().enumerate() {

@@ -54,7 +54,7 @@ struct Labels {
     leave: DynamicLabel,
 }
 
-/// Assembles them.
+/// Assembles the stubs that exist once.
 pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
     assert_eq!(targets.builtins.len(), Builtin::ALL.len(), "one native function per builtin");
     let mut stubs = FixedStubs { code: Vec::new(), builtins: Vec::new(), trap: 0, special: 0, barrier: 0 };
@@ -213,7 +213,7 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
     );
 }
 
-/// A native function returned a status other than `Done`: leave the guest, or go on at a handler.
+/// What follows if a native function returned a status other than `Done`: leaves the guest, or goes on at a handler.
 fn special_body(ops: &mut Assembler, labels: &Labels) {
     dynasm!(ops
         ; .arch x64
@@ -248,7 +248,8 @@ fn trap_body(ops: &mut Assembler, labels: &Labels, trap: u64) {
     );
 }
 
-/// A function returns here instead of to its caller: results are in registers, rbp is the caller's.
+/// The return barrier, to which a function returns instead of to its caller: results are in registers, rbp is the
+/// caller's.
 fn barrier_body(ops: &mut Assembler, unwound: u64) {
     dynasm!(ops
         ; .arch x64

@@ -1,4 +1,4 @@
-//! From the guest to a host function.
+//! Host trampolines, which lead from the guest to a host function.
 
 use super::entry::wide_stack_places;
 use super::{Assembler, VALUES_MAX, assemble, save_exit_words, value_at};
@@ -16,7 +16,7 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 /// Frame: `[rbp - 8]` r10, then the value buffer down to rsp.
 pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<u8> {
     let values = layout.params.len().max(layout.results.len());
-    // The guest's rsp may be at the limit, and nobody compares: see `STUB_STACK_BYTES`.
+    // The guest's rsp may be at the stack's limit, and this code does not compare them: see `STUB_STACK_BYTES`.
     assert!(values <= VALUES_MAX, "a host function of {values} values");
     let frame = 8 + value_at(values);
     assemble(|ops| {
@@ -99,7 +99,8 @@ fn call_native(ops: &mut Assembler, dispatch: u64) {
     );
 }
 
-/// Stack results first, since they pass through r11 and xmm15; they lie directly above the stack arguments.
+/// Loads the results: those on the stack first, since they pass through r11 and xmm15. They lie directly above the
+/// stack arguments.
 fn load_results(ops: &mut Assembler, layout: &CallLayout) {
     let wide = wide_stack_places(&layout.results, layout.result_bytes);
     let arguments = if active(Mutant::HostResultsMisplaced) { 0 } else { layout.arg_bytes };

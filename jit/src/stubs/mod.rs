@@ -1,4 +1,4 @@
-//! Fixed machine code between native code and guest code: bytes only, the runtime places them.
+//! Fixed machine code between native code and guest code. It is made as bytes here; the runtime places it.
 //!
 //! The native side of all stubs is the System V convention. Native frame of an entry, which every exit relies on:
 //! ```text
@@ -71,7 +71,8 @@ fn assemble(emit: impl FnOnce(&mut Assembler)) -> Vec<u8> {
     ops.finalize().expect("all labels of a stub are bound")
 }
 
-/// The guest leaves by a call: what a walk, an unwinder and the collector need besides EXIT_FP, EXIT_PC and EXIT_SP.
+/// Saves what a walk, an unwinder and the collector need, besides EXIT_FP, EXIT_PC and EXIT_SP, when the guest leaves
+/// by a call.
 fn save_exit_words(ops: &mut Assembler) {
     dynasm!(ops
         ; .arch x64

@@ -43,7 +43,7 @@ pub fn latencies(slices: &[SliceTime], window_ms: Option<f64>) -> Vec<f64> {
     let mut sums = vec![0.0];
     slices.iter().for_each(|slice| sums.push(sums[sums.len() - 1] + slice.begin));
     let mean_around = |index: usize, half: usize| {
-        // The same number on both sides, so that the ends are not drawn inwards.
+        // As many slices on one side as on the other, so that the ends are not drawn inwards.
         let half = half.min(index).min(slices.len() - 1 - index);
         (sums[index + half + 1] - sums[index - half]) / (2 * half + 1) as f64
     };

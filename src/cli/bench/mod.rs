@@ -139,7 +139,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The fields of the contract, and those that came after it.
+/// The fields of the contract for `bench --json`, and those that were added since.
 fn report(args: &BenchArgs, compile: &Times, measured: &Measurement) -> Result<Map<String, Value>> {
     let mut object = Map::new();
     if let Some(result) = measured.result {
@@ -153,7 +153,7 @@ fn report(args: &BenchArgs, compile: &Times, measured: &Measurement) -> Result<M
     Ok(object)
 }
 
-/// What is told of any series of calls: times, pauses, utilisation, slices.
+/// The fields that describe any series of calls: times, pauses, utilisation, slices.
 fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String, Value>) {
     let timed_calls = &measured.calls[args.warmup..];
     let column = |field: fn(&Times) -> f64| timed_calls.iter().map(field).map(Value::from).collect::<Vec<_>>();
@@ -188,11 +188,11 @@ fn print(object: &Map<String, Value>, json: bool) {
 pub struct Times {
     pub wall: f64,
     pub cpu: f64,
-    /// Of the wall-clock time, what the collector's pauses took, if that was looked at.
+    /// The part of the wall-clock time that the collector's pauses took; 0 if that was not measured.
     pub stopped: f64,
 }
 
-/// Does something and says what it took.
+/// Runs `work`, and returns its result with the time that it took.
 pub fn timed<R>(work: impl FnOnce() -> R) -> (R, Times) {
     let (cpu, start) = (thread_cpu(), Instant::now());
     let result = work();

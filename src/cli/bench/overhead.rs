@@ -1,8 +1,8 @@
 //! `--overhead`: a lower bound of what collecting costs, beside runs that never collect.
 //!
 //! The cost of a collector is its time against a run whose memory is managed for nothing. There is no such run, but
-//! every run takes at least as long; the cheapest one known, less its pauses, is the nearest. What is told is never more
-//! than the true cost: a bound from below (after Cai, Blackburn, Bond, Maas).
+//! every run takes at least as long; the cheapest one known, less its pauses, is the nearest. What is told is never
+//! more than the true cost: a bound from below (after Cai, Blackburn, Bond, Maas).
 
 use super::subject::{self, Measurement};
 use super::{BenchArgs, Times};

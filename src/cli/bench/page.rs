@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("page.html");
-/// Where the data goes, and what stands before and after it.
+/// The text of the page that is replaced by the data; then what stands before and after the data.
 const PLACE: &str = "__RUNS__";
 const BEFORE: &str = "<script type=\"application/json\" id=\"runs\">";
 const AFTER: &str = "</script>";
-/// Pauses that are drawn one by one; of more, the longest of each short time.
+/// The most pauses that are drawn one by one. Of more, only the longest of each stretch are drawn.
 const STOPS_MAX: usize = 20_000;
 
 /// The runs of this process: the one that was asked for, then those of a sweep.
@@ -61,7 +61,7 @@ fn stop(stop: &RecordedPause) -> Value {
     json!([round(stop.end_ms), round(stop.pause_us), stop.kind.name(), stop.old >> 10, stop.committed >> 10])
 }
 
-/// At most `STOPS_MAX` pauses: of each stretch of equally many the longest of each kind that is in it.
+/// At most about `STOPS_MAX` pauses: the longest of each kind in each stretch of equally many.
 fn drawn(recording: &Recording) -> Vec<RecordedPause> {
     let stride = recording.stops.len().div_ceil(STOPS_MAX);
     if stride <= 1 {

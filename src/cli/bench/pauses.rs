@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Lengths of the windows whose utilisation is told, in milliseconds.
+/// Lengths of the windows whose utilisation is reported, in milliseconds.
 pub const WINDOWS_MS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// A pause.
@@ -17,10 +17,10 @@ pub struct RecordedPause {
     /// Its end, in milliseconds since the recording began.
     pub end_ms: f64,
     pub pause_us: f64,
-    /// Of it, what the collector computed: the rest the machine was busy with others.
+    /// The CPU time of the collector in it; in the rest of the pause the machine was busy with other work.
     pub cpu_us: f64,
     pub kind: GcEventKind,
-    /// Memory of the heap after it, and what of it the old space takes, in bytes.
+    /// The memory of the heap after it, and the part of that which the old space takes, in bytes.
     pub committed: u64,
     pub old: u64,
 }
@@ -33,12 +33,12 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// Nothing yet; times count from now.
+    /// An empty recording, whose times count from now.
     pub fn new() -> Pauses {
         Pauses { start: Instant::now(), stops: Arc::default() }
     }
 
-    /// Notes the pauses of a heap whose times count from `epoch`. Every event is one pause.
+    /// A listener that records the pauses of a heap whose times count from `epoch`. Every event is one pause.
     pub fn listener(&self, epoch: Instant) -> Listener {
         let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
         Box::new(move |event: &GcEvent| {
@@ -55,17 +55,17 @@ impl Pauses {
         })
     }
 
-    /// How many pauses were noted.
+    /// How many pauses were recorded.
     pub fn count(&self) -> usize {
         self.stops.lock().len()
     }
 
-    /// Milliseconds that the guest stood since there were `count` pauses.
+    /// How many milliseconds the pauses took that came after the first `count`.
     pub fn stopped_ms_since(&self, count: usize) -> f64 {
         self.stops.lock()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
     }
 
-    /// Takes what was noted so far; later pauses come to a new list.
+    /// Takes what was recorded so far; later pauses go to a new list.
     pub fn take(&self) -> Recording {
         Recording { stops: std::mem::take(&mut self.stops.lock()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
     }
@@ -105,7 +105,7 @@ impl Recording {
         mmu.curve(self.run_ms * 1e3).filter_map(|(ms, part)| Some((ms, part?))).collect()
     }
 
-    /// The same as an object: `{"1": 0.93, …}`.
+    /// The utilisation by window ([`Recording::mmu`]) as an object: `{"1": 0.93, …}`.
     pub fn mmu_json(&self) -> Value {
         let fields = self.mmu().into_iter().map(|(ms, part)| (ms.to_string(), Value::from((part * 1e6).round() / 1e6)));
         Value::Object(fields.collect())

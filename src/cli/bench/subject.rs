@@ -10,7 +10,7 @@ use heapwood::{Engine, Instance, Linker, Module, Store};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
-/// What was found.
+/// What a measurement found.
 pub struct Measurement {
     /// The last call's result, if calls have one.
     pub result: Option<i64>,

@@ -1,7 +1,7 @@
 //! `--gc-heap-sweep`: the same measurement at several limits of the heap, in multiples of the least one.
 //!
-//! The least heap is found by bisection: the smallest limit with which the program ends three times, to a sixty-fourth. Comparisons
-//! at multiples of it are fair to programs of any size, and show what memory buys.
+//! The least heap is found by bisection: the smallest limit with which the program ends three times, to a sixty-fourth.
+//! Comparisons at multiples of it are fair to programs of any size, and show what memory buys.
 
 use super::subject::{self, Measurement};
 use super::{BenchArgs, call_fields};
@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 use heapwood::{Config, Engine, ErrorKind, Module, TrapKind};
 use serde_json::{Map, Value};
 
-/// The smallest limit that is tried: what a heap needs at all.
+/// The smallest limit that is tried: no heap can be smaller.
 const LEAST_BYTES: u64 = 1 << 20;
 /// The limit is found to one part in this.
 const PRECISION: u64 = 64;
-/// Runs that the least heap has to carry.
+/// How many runs have to succeed with the least heap.
 const RUNS_OF_LEAST: usize = 3;
 
 /// Multiples of the least heap, `1.5,2,4`.
@@ -74,7 +74,7 @@ fn with_heap(
     subject::measure(args, &engine, &module, None, warmup + reps, args.slice)
 }
 
-/// Whether one call (and the slices, if they are asked for) ends with this limit.
+/// Whether one call (and the slices, if they are asked for) succeeds with this limit.
 fn fits(args: &BenchArgs, config: &Config, bytes: &[u8], heap_bytes: u64) -> Result<bool> {
     match with_heap(args, config, bytes, heap_bytes, 0, 1) {
         Ok(_) => Ok(true),
@@ -129,7 +129,8 @@ fn fits_often(args: &BenchArgs, config: &Config, bytes: &[u8], heap_bytes: u64) 
 }
 
 impl Sweep {
-    /// `{"least_bytes": …, "runs": [{"factor": …, "heap_max_bytes": …, …}]}`, each run with the fields of a measurement.
+    /// `{"least_bytes": …, "runs": [{"factor": …, "heap_max_bytes": …, …}]}`, each run with the fields of a
+    /// measurement.
     pub fn json(&self, args: &BenchArgs) -> Value {
         let run = |run: &SweepRun| {
             let mut object = Map::new();

@@ -1,4 +1,4 @@
-//! What `--gc-stats` knows of a run: events by kind, utilisation, rates; and how it looks as a table.
+//! The figures of `--gc-stats`: events by kind, utilisation and rates of a run, and the table that shows them.
 
 use super::mmu::Mmu;
 use heapwood::{GcEvent, GcEventKind, HeapStats, Histogram};

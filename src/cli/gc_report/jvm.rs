@@ -18,7 +18,7 @@
 use heapwood::{GcCause, GcEvent, GcEventKind};
 use std::fmt::Write as _;
 
-/// What has to be known from one line to the next.
+/// The state of the log from one line to the next.
 #[derive(Default)]
 pub struct JvmLog {
     /// Pauses and markings so far: HotSpot numbers both.

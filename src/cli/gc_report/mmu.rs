@@ -61,7 +61,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// The same by trying windows at every tenth of a microsecond.
+    /// The pause time in the worst window, found by trying windows at every tenth of a microsecond.
     fn brute(stops: &[(f64, f64)], length: f64, run: f64) -> f64 {
         let mut worst: f64 = 0.0;
         for tenth in 0..=((run - length) * 10.0) as u64 {

@@ -34,7 +34,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
         None => {
             let bytes = module_file::read(&args.module)?;
             let named = |error| module_file::named(&args.module, error);
-            // What is off can be looked at too.
+            // Modules that need features which are off can be shown too.
             let all = Engine::new(Config::new().features(Features::all()))?;
             let info = Module::decode(&all, &bytes).map_err(named)?;
             let needed = engine.detect(&bytes).map_err(named)?;

@@ -21,7 +21,7 @@ pub struct Limits {
     pub memory: Option<String>,
 }
 
-/// What is needed to judge an end. Made before the guest starts, since the timeout counts from here.
+/// What is needed to tell how a guest ended. Made before the guest starts, since the timeout counts from then on.
 pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
@@ -46,7 +46,7 @@ impl<'a> Ending<'a> {
     /// The exit status for an error of the guest, after saying on stderr what happened.
     ///
     /// # Errors
-    /// It was the host's fault.
+    /// The host, not the guest, caused the error.
     pub fn status(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<ExitCode> {
         if self.was_interrupted(&error) {
             return Ok(STATUS_INTERRUPT.into());
@@ -69,7 +69,7 @@ impl<'a> Ending<'a> {
         Ok(status.into())
     }
 
-    /// The user stopped the guest: nothing failed, so nothing is said.
+    /// Whether the user interrupted the guest. Nothing failed then, so nothing is printed.
     fn was_interrupted(&self, error: &Error) -> bool {
         let stopped = matches!(error.kind(), ErrorKind::Trap(trap) if trap.kind() == TrapKind::Interrupted);
         stopped && self.interrupted.load(Ordering::SeqCst)
@@ -105,8 +105,8 @@ impl<'a> Ending<'a> {
 }
 
 /// SIGINT ends the guest, in compiled code or in a wait; the flag says that it did. Where the signal cannot be
-/// watched, since the system refuses a thread, it ends the process as ever. Whoever started us with SIGINT ignored (`nohup`, a job in the background of a
-/// script) wants it ignored.
+/// watched, since the system refuses a thread, it ends the process as ever. Whoever started us with SIGINT ignored
+/// (`nohup`, a job in the background of a script) wants it ignored.
 fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     if is_ignored(signal_hook::consts::SIGINT) {

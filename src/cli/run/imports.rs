@@ -1,4 +1,4 @@
-//! Imports that nobody serves: named with their type, and with what would serve them.
+//! Imports that nothing defines: they are named with their type, and with what would define them.
 
 use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};

@@ -1,7 +1,7 @@
 //! `heapwood wast`: scripts of the specification's test suite.
 //!
-//! `directives` runs those of one file in order, and those of its threads; `script` runs one, in a store; `spectest` is the module that scripts import from,
-//! `values` translates arguments and compares results.
+//! `directives` runs those of one file in order, and those of its threads; `script` runs one, in a store; `spectest` is
+//! the module that scripts import from, `values` translates arguments and compares results.
 
 mod directives;
 mod script;
@@ -36,7 +36,7 @@ pub struct WastArgs {
     engine: EngineOptions,
 }
 
-/// What became of the directives.
+/// How many directives passed and failed.
 #[derive(Clone, Copy, Default)]
 struct Totals {
     passed: usize,

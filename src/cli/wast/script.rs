@@ -82,7 +82,7 @@ impl Script {
     /// Runs one directive.
     ///
     /// # Errors
-    /// It did not end as it says; the reason.
+    /// The directive did not end as it says it should; the error is the reason.
     pub fn run(&mut self, directive: WastDirective<'_>) -> Result<()> {
         match directive {
             WastDirective::Module(mut module) => self.module(&mut module),

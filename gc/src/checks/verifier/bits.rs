@@ -1,4 +1,4 @@
-//! Sets of places in the heap.
+//! A set of places in the heap, as bits.
 
 /// One bit for each 8 bytes of a range of the heap.
 pub(super) struct Bits {

@@ -11,8 +11,8 @@
 //! 5. Immortal objects reference immortal ones only.
 //! 6. Every weak cell and ephemeron that names an object is listed once, among the young ones if it or what it names is
 //!    young. What a weak cell names is an object like any other, unless the last marking found it dead.
-//! 7. Before sparse blocks are evacuated: every word that leads into one is recorded, and no root does. (Afterwards, a word
-//!    that was not recorded leads to an object that was left forwarded.)
+//! 7. Before sparse blocks are evacuated: every word that leads into one is recorded, and no root does. (Afterwards, a
+//!    word that was not recorded leads to an object that was left forwarded.)
 //! 8. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 mod bits;

@@ -18,7 +18,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Step 6. The first word of both kinds is what decides.
+    /// Step 6. In weak cells and ephemerons, what the first word names decides.
     pub(super) fn check_weak(&mut self, cell: RawRef, kind: ObjectKind) {
         let origin = Origin::Field { host: cell, byte: 4 };
         let referent = self.memory.word(cell + 1);

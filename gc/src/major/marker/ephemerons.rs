@@ -67,7 +67,7 @@ impl Marker {
     pub(super) fn wake(&mut self, key: RawRef) {
         let first = self.waiting.take(key);
         if first != 0 && !active(Mutant::EphemeronNotWoken) {
-            // It may push more than the field that it was found through.
+            // The list may push more than the field through which the key was found, so it counts as one more.
             self.work.fields += 1;
             self.grey.push(self.memory, first as u64 | WOKEN);
         }

@@ -1,4 +1,4 @@
-//! What waits to be scanned by a marking: a stack, and objects in blocks where it overflowed.
+//! The grey objects, which wait to be scanned by a marking: a stack, and deferred objects where it overflowed.
 
 use crate::raw::backing::BackingError;
 use crate::raw::block::BlockState;
@@ -17,7 +17,7 @@ use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 pub const ELEMENTS_AT_ONCE: u32 = 1024;
 /// Blocks whose overflow is looked at as one unit of work.
 const OVERFLOW_BLOCKS_AT_ONCE: u32 = 512;
-/// Of these, most that are searched for deferred objects, and what that counts in fields.
+/// The most of these blocks that are searched for deferred objects, and how many fields the search of one counts as.
 const SEARCHED_BLOCKS_AT_ONCE: u64 = 4;
 const SEARCHED_BLOCK_FIELDS: u64 = 200;
 /// Entries of the mark stack at first.
@@ -37,7 +37,7 @@ pub struct Grey {
 }
 
 impl Grey {
-    /// Nothing is grey. The stack is small: it is never without one.
+    /// A set without grey objects, with a small stack: a marker always has one.
     pub fn new(cage: &mut Cage) -> Result<Grey, BackingError> {
         let mut stack = SideVec::new(cage, MARK_STACK_MAX);
         stack.grow(cage, MARK_STACK_MIN)?;
@@ -138,7 +138,8 @@ impl Grey {
         self.stack.is_empty() && self.deferred_from == u32::MAX
     }
 
-    /// Grows the stack if it has no room for `objects`, by at most `available_bytes`; that it cannot is no error.
+    /// Grows the stack if it has no room for `objects`, by at most `available_bytes`. If it cannot grow, that is no
+    /// error.
     pub fn make_room(&mut self, cage: &mut Cage, objects: usize, available_bytes: u64) {
         let mut left = available_bytes / size_of::<u64>() as u64;
         while self.room() < objects {
@@ -148,14 +149,14 @@ impl Grey {
                 None => return,
             }
             if self.stack.grow(cage, capacity).is_err() {
-                // A helper must not give up for that: what finds no room is deferred.
+                // A helper must not give its work back for that: objects that find no room are deferred.
                 self.stack.stop_growing();
             }
         }
     }
 
-    /// The stack is empty: pushes deferred objects of the next blocks. What that cost, in fields; none if there are no
-    /// such objects any more.
+    /// Pushes deferred objects of the next blocks, when the stack is empty. Returns what that cost, in fields; none if
+    /// there are no deferred objects any more.
     #[cold]
     pub fn push_deferred(&mut self, memory: Memory, blocks_high: u32) -> Option<u64> {
         if self.deferred_from == u32::MAX {

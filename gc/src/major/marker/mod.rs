@@ -87,7 +87,7 @@ impl Marker {
         self.grey.room()
     }
 
-    /// Sees to it that `objects` can become grey, as far as memory is given.
+    /// Grows the stack so that `objects` can become grey, as far as there is memory.
     pub fn make_room(&mut self, spaces: &mut Spaces, objects: usize) {
         let available_bytes = spaces.available_bytes();
         self.grey.make_room(spaces.cage_mut(), objects, available_bytes);
@@ -179,7 +179,8 @@ impl Marker {
     }
 
     /// Scans grey objects for about `budget` fields while they are small and the stack has room: with its state in
-    /// registers. SPECIAL: ephemerons wait for their keys, or edges are recorded.
+    /// registers. `SPECIAL`: ephemerons wait for their keys, or words that lead into blocks to be evacuated are
+    /// recorded.
     #[inline(never)]
     fn scan_small<const SPECIAL: bool>(&mut self, budget: u64) {
         let (memory, epoch) = (self.memory, self.epoch);
@@ -191,7 +192,7 @@ impl Marker {
             let object = entry as u32;
             let descriptor = memory.descriptor(TypeId::of_header(memory.header(ObjectReference(object))));
             if !descriptor.is_small() {
-                // Back to where it came from.
+                // It is not a small object, so it goes back for `step` to scan.
                 stack.push(entry);
                 break;
             }

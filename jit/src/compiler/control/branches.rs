@@ -15,7 +15,7 @@ impl Compiler<'_> {
         self.flow.leave();
     }
 
-    /// An unconditional branch with the label's values on top of the stack.
+    /// Emits an unconditional branch; the label's values are on top of the stack.
     pub(crate) fn branch_to(&mut self, index: usize) {
         let arity = self.prepare_branch(index);
         self.take_branch(index, arity);
@@ -27,7 +27,7 @@ impl Compiler<'_> {
         self.branch_if_hinted(depth, condition, hint);
     }
 
-    /// Branches if the condition holds; the state stays.
+    /// Emits a branch that is taken if the condition holds; the state does not change.
     pub(crate) fn branch_if(&mut self, depth: u32, condition: Condition) {
         self.branch_if_hinted(depth, condition, None);
     }
@@ -36,7 +36,7 @@ impl Compiler<'_> {
         let index = self.flow.index_of(depth);
         if let Condition::Always(taken) = condition {
             if taken {
-                // The code after it stays in the stream, so the state does too.
+                // The code behind the branch is compiled although it is not reached, so the state must stay.
                 self.branch_to(index);
             }
             return;
@@ -61,7 +61,7 @@ impl Compiler<'_> {
         self.asm.bind(skip);
     }
 
-    /// Whether this is the innermost construct, and what is left of it may move elsewhere as a whole.
+    /// Whether this is the innermost construct, and the rest of it may move to another section as a whole.
     fn is_open_block(&self, index: usize) -> bool {
         let control = &self.flow[index];
         index == self.flow.top() && control.kind == FrameKind::Block && control.section == self.asm.section()
@@ -92,7 +92,7 @@ impl Compiler<'_> {
         self.take_edge(index, edge.as_ref());
     }
 
-    /// The same with the edge planned; without one it returns.
+    /// Jumps to a decided label along a planned `edge`, or returns if there is none, without changing the state.
     fn take_edge(&mut self, index: usize, edge: Option<&Edge>) {
         match edge {
             None => self.emit_return(),
@@ -103,7 +103,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Decides the label of a conditional branch; returns its arity.
+    /// Decides the state that the label of a conditional branch expects; returns the number of values it carries.
     pub(crate) fn prepare_branch(&mut self, index: usize) -> usize {
         assert_eq!(self.flow[index].idle, 0, "the analysis saw nothing that branches to this frame");
         let arity = self.label_arity(index);
@@ -173,7 +173,7 @@ impl Compiler<'_> {
         self.flow.leave();
     }
 
-    /// Moves the top operands to the result places and leaves; the state stays.
+    /// Moves the top operands to where results are returned, and returns; the state does not change.
     pub(crate) fn emit_return(&mut self) {
         let from = self.values.height() - self.results.len();
         let places = self.layout.results.clone();

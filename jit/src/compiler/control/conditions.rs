@@ -15,7 +15,7 @@ pub(crate) enum Condition {
     Flags(Cond),
     /// In a register: nonzero means true.
     Register(Gpr, Value),
-    /// Known.
+    /// A constant.
     Always(bool),
 }
 
@@ -79,7 +79,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The hint of this branch, where it can move something out of line.
+    /// The module's hint for this branch, if something can be moved out of line because of it.
     pub(super) fn usable_hint(&mut self) -> Option<bool> {
         self.cursor.branch_hint().filter(|_| self.asm.section() == Section::Hot)
     }
@@ -100,7 +100,8 @@ impl Compiler<'_> {
         self.values.drop_kept(Some(snapshot));
     }
 
-    /// An arm goes to the label (or returns), by falling through if nothing lies between in the label's section.
+    /// Ends an arm: it goes to the label (or returns), by falling through if nothing lies between in the label's
+    /// section.
     pub(crate) fn leave_arm(&mut self, index: usize, label_is_next: bool) {
         let arity = self.prepare_branch(index);
         let control = &self.flow[index];

@@ -1,7 +1,7 @@
 //! Exceptions: `throw`, `throw_ref`, `try_table` and its landing pads.
 //!
 //! 1. Entering a `try_table` costs nothing but that operands below it are in their slots.
-//! 2. Every call inside notes the landing pad in its safe point. At a call all locals are in their homes.
+//! 2. The safe point of every call inside names the landing pad. At a call all locals are in their home slots.
 //! 3. The unwinder enters the pad with the exception in eax, rbp and the callee-saved registers of the frame.
 //! 4. The pad tests the tags in order and branches; if none fits, the exception goes to the next pad or frame.
 
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         self.enter(kind, signature, to);
     }
 
-    /// From here on exceptions go to a new pad, that of the innermost construct.
+    /// Opens a landing pad for the innermost construct: exceptions go there from here on.
     pub(super) fn open_pad(&mut self) {
         let pad = self.tables.new_pad(self.asm);
         self.flow.set_handler(Some(pad));
@@ -96,7 +96,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Emits a pad of a construct that is over; the state is kept.
+    /// Emits the landing pad of a construct that has ended; afterwards the state is as it was before.
     pub(super) fn out_of_line(&mut self, height: usize, emit: impl FnOnce(&mut Self)) {
         let open_from = self.values.open_from(self.flow.settled());
         let here = self.values.snapshot(open_from.min(height));
@@ -122,7 +122,7 @@ impl Compiler<'_> {
             if let Catch::One { tag, .. } | Catch::OneRef { tag, .. } = catch
                 && !caught.insert(*tag)
             {
-                // An earlier catch of the tag takes all of its exceptions.
+                // An earlier catch of this tag takes all of its exceptions.
                 continue;
             }
             self.values.end_instruction();
@@ -159,7 +159,7 @@ impl Compiler<'_> {
         self.pass_on(outer);
     }
 
-    /// The exception in eax, which no catch of a pad takes, goes to the pad `to`, or out of the function.
+    /// Passes the exception in eax, which no catch of a pad takes, on to the pad `to`, or out of the function.
     pub(super) fn pass_on(&mut self, to: Option<u32>) {
         if let Some(to) = to {
             return self.tables.jump_to_pad(self.asm, to);

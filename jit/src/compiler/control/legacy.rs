@@ -27,7 +27,7 @@ impl Compiler<'_> {
         let first = self.flow[index].kind == FrameKind::LegacyTry;
         self.flow[index].kind = if tag.is_some() { FrameKind::LegacyCatch } else { FrameKind::LegacyCatchAll };
         if !self.flow.is_unreachable() {
-            // Behind a body in the hot section the next code is the label.
+            // Behind a body in the hot section, the label is what comes next in that section.
             self.leave_arm(index, first && self.asm.section() == Section::Hot);
         }
         self.asm.switch(Section::Unlikely);
@@ -53,7 +53,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The beginning of the pad: from here on exceptions go to what is around the `try`.
+    /// Begins the landing pad: from here on exceptions go to the pad around the `try`.
     fn enter_catches(&mut self, index: usize) {
         let control = &mut self.flow[index];
         control.inside = control.outer_handler;
@@ -85,7 +85,7 @@ impl Compiler<'_> {
         self.close_block();
     }
 
-    /// The label counts from outside of the `try`.
+    /// `delegate`: ends the `try`. The label `depth` is counted from outside of it.
     pub(crate) fn delegate(&mut self, depth: u32) {
         let target = self.flow[self.flow.index_of(depth + 1)].inside;
         self.end_uncaught(target);

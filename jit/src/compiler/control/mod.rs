@@ -83,7 +83,8 @@ impl Compiler<'_> {
         self.enter(FrameKind::Block, signature, settled);
     }
 
-    /// The state does not change, and there is no code: only the depths of labels count the frame.
+    /// Enters a frame that nothing branches to and that has no values: the state does not change and no code is
+    /// emitted, but the depths of labels count the frame.
     pub(super) fn enter_idle(&mut self) {
         let is_tail = self.results.is_empty() && self.cursor.is_tail_block();
         let height = self.values.height();
@@ -155,7 +156,7 @@ impl Compiler<'_> {
         self.close_block();
     }
 
-    /// The label, if anything branches to it; all values are where it expects them.
+    /// Binds the label, if anything branches to it; all values are where it expects them.
     pub(crate) fn close_block(&mut self) {
         let control = self.flow.pop();
         self.asm.switch(control.section);
@@ -163,7 +164,7 @@ impl Compiler<'_> {
             Some(target) => {
                 self.asm.bind(control.label);
                 self.flow.reach();
-                // Of what follows a tail block, only a label of another kind (of a `try_table`) can be reached.
+                // Behind a tail block, only a label of another kind of construct (a `try_table`) can be reached.
                 self.flow.set_after_tail(false);
                 self.values.restore(&target);
                 self.values.drop_kept(Some(target));
@@ -173,7 +174,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Every branch to a tail block has returned already; only a missing `else` still comes through.
+    /// Ends a block whose end is the function's end: every branch to it has returned already, and only the missing
+    /// `else` of an `if` still gets here.
     fn end_tail_block(&mut self) {
         if !self.flow.is_unreachable() && !self.flow.is_after_tail() {
             self.return_();
@@ -192,7 +194,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// After code that nothing reaches (a block that nobody leaves): any consistent state will do.
+    /// Makes up a state after code that nothing reaches (such as a block that nothing leaves): any consistent one will
+    /// do.
     pub(crate) fn fabricate_state(&mut self, height: usize, signature: &BlockSignature) {
         self.flow.reach();
         let results = self.results_of(signature).to_vec();

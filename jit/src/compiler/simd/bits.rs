@@ -51,7 +51,7 @@ impl Compiler<'_> {
         self.push_condition(Cond::Ne);
     }
 
-    /// No lane equals zero, by the lanes' own comparison.
+    /// Whether no lane is zero; `equal` is the lanes' comparison.
     pub(crate) fn v_all_true(&mut self, equal: Vex) {
         let mut value = self.pop();
         let src = self.vector(&mut value);
@@ -71,7 +71,7 @@ impl Compiler<'_> {
         self.push_result(I32, dst);
     }
 
-    /// There is no instruction for words: saturated to bytes they keep their signs.
+    /// The sign bits of words, for which there is no instruction: saturated to bytes, they keep their signs.
     pub(crate) fn v_bitmask_words(&mut self) {
         let mut value = self.pop();
         let src = self.in_xmm(&mut value);

@@ -8,7 +8,7 @@ use crate::asm::Vex;
 const TWO_TO_31: f32 = 2147483648.0;
 
 impl Compiler<'_> {
-    /// Saturating, NaN is 0: NaN is cleared, and what is too large is complemented.
+    /// Saturates, and makes NaN 0: NaN is cleared, and the answer for what is too large is complemented.
     pub(crate) fn v_trunc_f32_signed(&mut self) {
         let mut value = self.pop();
         let bound = self.literal(TWO_TO_31.to_le_bytes());
@@ -22,8 +22,8 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Saturating, NaN is 0: the sum of the number as signed, 2^31 if too large for that, and of the rest beyond
-    /// 2^31, saturated to [0, 2^31 - 1].
+    /// Saturates, and makes NaN 0: the result is the number converted as a signed one (2^31 if it is too large for
+    /// that), plus what goes beyond 2^31, saturated to [0, 2^31 - 1].
     pub(crate) fn v_trunc_f32_unsigned(&mut self) {
         let mut value = self.pop();
         let bound = self.literal(TWO_TO_31.to_le_bytes());
@@ -43,7 +43,8 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Saturating, NaN is 0: the minimum with 2^31 - 1, or with 0 for NaN; the hardware's answer is right below.
+    /// Saturates, and makes NaN 0: takes the minimum with 2^31 - 1, or with 0 for NaN. For numbers that are too small
+    /// the hardware's answer is right.
     pub(crate) fn v_trunc_f64_signed(&mut self) {
         let mut value = self.pop();
         let greatest = self.literal((i32::MAX as f64).to_le_bytes());
@@ -56,7 +57,7 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Saturating, NaN is 0: integers below 2^32 are the low bits of their sum with 2^52.
+    /// Saturates, and makes NaN 0: an integer below 2^32 is the low bits of its sum with 2^52.
     pub(crate) fn v_trunc_f64_unsigned(&mut self) {
         let mut value = self.pop();
         let greatest = self.literal((u32::MAX as f64).to_le_bytes());
@@ -80,7 +81,7 @@ impl Compiler<'_> {
         let both = self.literal((2f32.powi(39) + 2f32.powi(23)).to_le_bytes());
         let src = self.in_xmm(&mut value);
         let dst = self.result_of(&[&value]);
-        // Odd words from the literal.
+        // The odd words come from the literal.
         self.asm.rvmi(Vex::VPBLENDW, S, src, lower, 0xaa);
         self.asm.vmi(Vex::VPSRLD_IMM, dst, src, 16);
         self.asm.rvmi(Vex::VPBLENDW, dst, dst, upper, 0xaa);

@@ -42,7 +42,7 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// The negated lane where the lane itself is negative (its sign selects).
+    /// Absolute values: selects the negated lane where the sign of the lane says that it is negative.
     pub(crate) fn v_abs_quads(&mut self) {
         let mut value = self.pop();
         let src = self.in_xmm(&mut value);
@@ -55,7 +55,7 @@ impl Compiler<'_> {
 
     // ---- bits of bytes
 
-    /// Both halves of each byte are looked up in a table of 16 counts.
+    /// Counts bits: both halves of each byte are looked up in a table of 16 counts.
     pub(crate) fn v_popcnt_bytes(&mut self) {
         let mut value = self.pop();
         let src = self.in_xmm(&mut value);
@@ -75,7 +75,7 @@ impl Compiler<'_> {
 
     // ---- products
 
-    /// Of 64-bit lanes: the low halves' product and, 32 bits up, the two mixed ones.
+    /// Products of 64-bit lanes: the product of the low halves plus, 32 bits up, the two mixed products.
     pub(crate) fn v_mul_quads(&mut self) {
         let (mut rhs, mut lhs) = (self.pop(), self.pop());
         let (right, left) = (self.in_xmm(&mut rhs), self.in_xmm(&mut lhs));
@@ -92,7 +92,8 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// The hardware rounds the same way; only -1 * -1 does not fit, and comes out as -1: it is complemented.
+    /// `i16x8.q15mulr_sat_s`. The hardware rounds as it should; only -1 * -1 does not fit and comes out as -1, so that
+    /// result is complemented.
     pub(crate) fn v_q15mulr(&mut self) {
         let (left, right, dst) = self.pop_two(Order::Commutes);
         let least = self.literal(i16::MIN.to_le_bytes());
@@ -152,7 +153,7 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Sums of pairs of signed bytes: products with ones, which are the operand taken as unsigned.
+    /// Sums of pairs of signed bytes: of their products with ones, which are the operand that is taken as unsigned.
     pub(crate) fn v_extadd_bytes_signed(&mut self) {
         let mut value = self.pop();
         let ones = self.literal([1]);
@@ -199,7 +200,8 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Odd bytes are shifted down, even ones up and down; products of words, and their sums.
+    /// Extends odd bytes by shifting them down and even ones by shifting them up and down, multiplies them as words,
+    /// and adds the products.
     fn dot_bytes(&mut self, dst: Xmm, left: Xmm, right: Xmm, odd: Xmm) {
         self.asm.vmi(Vex::VPSRAW_IMM, odd, left, 8);
         self.asm.vmi(Vex::VPSRAW_IMM, S, right, 8);

@@ -80,7 +80,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// From the vector scratch register.
+    /// Copies the low lane of the vector scratch register to all lanes of `dst`.
     fn splat_integer(&mut self, lane: Width, dst: Xmm) {
         match lane {
             Width::W8 if self.env.options.cpu.avx2 => self.asm.rm(Vex::VPBROADCASTB, dst, S),
@@ -98,7 +98,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// From memory, reading only the lane's bytes, with the first instruction.
+    /// Copies a lane from memory to all lanes of `dst`. The first instruction reads the lane's bytes and no others.
     pub(super) fn splat_memory(&mut self, lane: Width, dst: Xmm, mem: Mem) {
         match lane {
             Width::W8 if self.env.options.cpu.avx2 => self.asm.rm(Vex::VPBROADCASTB, dst, mem),

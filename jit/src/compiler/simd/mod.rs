@@ -6,8 +6,8 @@
 //! Rules for sequences: all registers are taken before the vector scratch register is written (taking one may spill
 //! through it), and a result that may lie in an input's register is written after the last read of that input.
 //!
-//! A constant vector is a literal behind the code, named by its label in `OperandPlace::Const` (zero: the zero vector), so it
-//! is a memory operand wherever the instruction has one.
+//! A constant vector is a literal behind the code, named by its label in `OperandPlace::Const` (zero: the zero vector),
+//! so it is a memory operand wherever the instruction has one.
 
 mod bits;
 mod convert;
@@ -31,7 +31,7 @@ const S: Xmm = SCRATCH_XMM;
 /// How the operands of an instruction become those of the machine's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Order {
-    /// In the same order.
+    /// In the order of the operands.
     Fixed,
     /// In any order.
     Commutes,

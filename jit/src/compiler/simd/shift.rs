@@ -8,7 +8,7 @@ use crate::asm::{Alu, ShiftOp, Vex, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active, low32};
 use heapwood_module::ValType::V128;
 
-/// Shift by a constant and by a count in a vector register.
+/// The instructions that shift by a constant and by a count in a vector register.
 fn instructions(lane: Width, shift: ShiftOp) -> (Vex, Vex) {
     match (lane, shift) {
         (Width::W16, ShiftOp::Shl) => (Vex::VPSLLW_IMM, Vex::VPSLLW),
@@ -57,7 +57,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The count modulo the lane's bits in the scratch register.
+    /// Puts the count, modulo the lane's bits, into the scratch register.
     fn shift_count(&mut self, mut count: Value, lane: Width) {
         let reg = self.in_gpr(&mut count);
         self.asm.mov_rr(Width::W32, SCRATCH, reg);
@@ -89,8 +89,8 @@ impl Compiler<'_> {
         self.push_vector(dst);
     }
 
-    /// Words are shifted; bits that came from the neighbour are cleared. The sign, now further down, is spread by
-    /// flipping and subtracting it.
+    /// Shifts bytes by a constant: words are shifted, and bits that came from the neighbouring byte are cleared. The
+    /// sign bit, which is further down then, is spread by flipping and subtracting it.
     fn shift_bytes_by(&mut self, shift: ShiftOp, dst: Xmm, src: Xmm, n: u8) {
         if (shift, n) == (ShiftOp::Sar, 7) {
             self.asm.rvm(Vex::VPXOR, S, S, S);
@@ -109,7 +109,8 @@ impl Compiler<'_> {
 
     // ---- by counts
 
-    /// As by a constant; the mask of bits that stay inside their byte is made by shifting ones.
+    /// Shifts bytes by a count, as by a constant; the mask of bits that stay inside their byte is made by shifting
+    /// ones.
     fn shift_bytes(&mut self, shift: ShiftOp, count: Value, value: Value, src: Xmm) {
         let mask = self.take_xmm();
         let dst = self.result_of(&[&value]);

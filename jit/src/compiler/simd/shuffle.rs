@@ -17,11 +17,11 @@ type Mask = [u8; 16];
 /// How a shuffle is done. Where two operands meet, `swapped` exchanges them first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Plan {
-    /// One operand (the second?) by a mask of 16 bytes.
+    /// Moves bytes of one operand, the second one if so marked.
     One { second: bool, how: One },
-    /// Both.
+    /// Takes bytes of both operands by one instruction.
     Two { swapped: bool, how: Two },
-    /// Both, without any pattern.
+    /// Takes bytes of both operands without any pattern that one instruction has.
     General,
 }
 
@@ -45,7 +45,7 @@ enum Two {
     BlendBytes(Mask),
 }
 
-/// Lane size and whether of the upper halves, with the instruction.
+/// The interleaving instructions: lane size, whether they take the upper halves, and the instruction.
 const INTERLEAVES: [(usize, bool, Vex); 8] = [
     (1, false, Vex::VPUNPCKLBW),
     (1, true, Vex::VPUNPCKHBW),
@@ -131,7 +131,7 @@ fn plan_two(mask: &Mask) -> Option<Two> {
     in_place.then(|| Two::BlendBytes(mask.map(|b| if b >= 16 { 0xff } else { 0 })))
 }
 
-/// The two operands are the same value.
+/// Whether the two operands are known to be one value.
 fn same(a: &Value, b: &Value) -> bool {
     a.at == b.at && !matches!(a.at, At::Temp(_))
 }
@@ -185,7 +185,7 @@ impl Compiler<'_> {
     fn shuffle_two(&mut self, how: Two, mut first: Value, mut second: Value) {
         let (left, right): (Xmm, VexSource);
         if let Two::Align(_) = how {
-            // The operand above comes first.
+            // The operand that supplies the upper bytes comes first in the instruction.
             (left, right) = (self.in_xmm(&mut second), self.vector(&mut first));
         } else {
             (left, right) = (self.in_xmm(&mut first), self.vector(&mut second));

@@ -63,18 +63,18 @@ impl Values {
         gpr
     }
 
-    /// The instruction owns the register from here on, to which it is about to write: whoever was in it is gone.
+    /// Gives the register to the instruction, which is about to write to it: the value that was in it is lost.
     pub(crate) fn claim(&mut self, reg: Reg) {
         self.regs.set(reg, Owner::Taken, false);
     }
 
-    /// A register of the instruction holds a reference from here on: a collector must see it.
+    /// Marks a register of the instruction as holding a reference from here on, which stack maps must show.
     pub(crate) fn mark_reference(&mut self, reg: Reg) {
         debug_assert_eq!(self.regs.owner(reg), Owner::Taken, "others are marked when they get an owner");
         self.regs.set(reg, Owner::Taken, true);
     }
 
-    /// This very register as one of the instruction; `other`, which stays in use, leaves it.
+    /// Takes this register for the instruction; `other`, which stays in use, leaves it.
     pub(crate) fn claim_beside(&mut self, asm: &mut Assembler, reg: Reg, other: &mut Value) {
         if other.reg() == Some(reg) {
             self.move_elsewhere(asm, other);
@@ -85,8 +85,8 @@ impl Values {
         self.claim(reg);
     }
 
-    /// A value in a general register goes to another one, which the instruction owns; its own is not in its way any
-    /// more.
+    /// Moves a value from its general register to another one, which the instruction owns, so that its own becomes
+    /// free.
     pub(crate) fn move_elsewhere(&mut self, asm: &mut Assembler, value: &mut Value) {
         let from = value.reg().expect("a value in a register");
         let reg = self.take(asm, false);
@@ -96,7 +96,7 @@ impl Values {
         value.at = At::Temp(reg);
     }
 
-    /// The registers lose all owners but the top `operands` operands, which the instruction pops.
+    /// Moves all values but the top `operands` operands, which the instruction pops, out of these registers.
     pub(crate) fn vacate(&mut self, asm: &mut Assembler, gprs: &[Gpr], operands: usize) {
         let first: u32 = (self.stack.len() - operands).narrow();
         for gpr in gprs {
@@ -107,7 +107,7 @@ impl Values {
         }
     }
 
-    /// The instruction does not own the register any more, if it did.
+    /// Frees the register if the instruction owns it.
     pub(crate) fn release(&mut self, reg: Reg) {
         if self.regs.owner(reg) == Owner::Taken {
             self.regs.free(reg);
@@ -120,12 +120,12 @@ impl Values {
         }
     }
 
-    /// The instruction reads this register until it ends, though it may not own it.
+    /// Locks the register until the instruction ends: the instruction reads it, though it may not own it.
     pub(crate) fn lock(&mut self, reg: Reg) {
         self.regs.locked |= reg.bit();
     }
 
-    /// Of the locals' registers that the instruction must not lose, those of `values` are left: it has read the others.
+    /// Unlocks the registers of locals but for those of `values`: the instruction has read the others.
     pub(crate) fn keep_locked(&mut self, values: &[&Value]) {
         let locked = |value: &&Value| match value.at {
             At::Local(reg, _) => reg.bit(),
@@ -134,7 +134,7 @@ impl Values {
         self.regs.locked = values.iter().map(locked).fold(0, |all, bit| all | bit);
     }
 
-    /// The instruction reads none of the registers any more that it does not own.
+    /// Unlocks all registers: the instruction reads none any more that it does not own.
     pub(crate) fn unlock_all(&mut self) {
         self.regs.locked = 0;
     }

@@ -1,4 +1,4 @@
-//! Calls: what leaves registers before one, what is left after it, and what a stack map says of it.
+//! Calls: which values leave their registers before a call, what is known after it, and what its stack map says.
 
 use super::Values;
 use super::moves::{Dest, Move, MoveSource, Moves};
@@ -37,16 +37,16 @@ impl Values {
 
     // ---- before a call
 
-    /// Everything that a call clobbers goes to memory; operands from `keep` on are left for the caller to move, those
-    /// below `settled` are in slots. If a handler may run (`may_throw_here`), all constants of locals are in their
-    /// homes.
+    /// Moves everything that a call clobbers to memory, but for operands from `keep` on, which the caller of this
+    /// function moves itself; those below `settled` are in slots already. If a handler of this function may run
+    /// (`may_throw_here`), constants of locals go to their home slots as well.
     pub(crate) fn flush_for_call(&mut self, asm: &mut Assembler, settled: usize, keep: usize, may_throw_here: bool) {
         for height in (self.open_from(settled)..keep).rev() {
             if matches!(self.stack[height].place, OperandPlace::Reg(_)) {
                 self.spill(asm, height);
             }
         }
-        // A reference operand in a slot above an alias or constant: those below must be in slots as well.
+        // Where a reference operand is in its slot, the reference operands below it must be in theirs as well.
         let refs = keep.checked_sub(1).map_or(0, |top| self.stack[top].refs_below + self.stack[top].ty.is_ref() as u32);
         self.spill_refs(asm, self.refs_in_slots(refs).saturating_sub(1));
         for reg in bits(self.regs.locals) {
@@ -70,7 +70,7 @@ impl Values {
         self.is_read_later(local) || is_operand && !active(Mutant::AliasLostAtCall)
     }
 
-    /// After the call: nothing is left in the registers that it clobbers.
+    /// Forgets, after a call, what was in the registers that it clobbers.
     pub(crate) fn forget_clobbered(&mut self) {
         debug_assert_eq!(self.regs.operands, 0, "operands were spilled or consumed");
         debug_assert!(self.loop_pins.is_empty(), "a loop that pins locals calls nothing");
@@ -125,7 +125,7 @@ impl Values {
     /// count of reference slots that are current then, and what [`SavedValue::load`] loads again.
     pub(crate) fn save_all(&mut self, asm: &mut Assembler) -> (u32, SmallVec<[SavedValue; 16]>) {
         let mut saved = SmallVec::new();
-        // Reference operands: all to their slots, so that the map is a count.
+        // All reference operands go to their slots, so that the stack map is a count.
         let closed = self.stack.get(self.closed).map_or(self.refs_below(), |operand| operand.refs_below);
         let mut ref_count = self.slots.ref_locals() + closed;
         for height in self.closed..self.stack.len() {

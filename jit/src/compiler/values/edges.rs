@@ -13,14 +13,14 @@ use crate::asm::{Assembler, Mem};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType;
 
-/// The code on the way to a label.
+/// The code that an edge needs on its way to a label.
 pub(crate) struct Edge {
     moves: Moves,
     loads_context: bool,
 }
 
 impl Edge {
-    /// No code at all.
+    /// Whether the edge needs no code.
     pub(crate) fn is_empty(&self) -> bool {
         let stays = |m: &Move| match (m.from, m.to) {
             (MoveSource::Reg(a), Dest::Reg(b)) => a == b,
@@ -57,7 +57,7 @@ impl Values {
         Edge { moves, loads_context: target.context_valid && !self.context_valid }
     }
 
-    /// Emits a planned edge; the state stays.
+    /// Emits a planned edge; the state does not change.
     pub(crate) fn emit_edge(&mut self, asm: &mut Assembler, edge: &Edge) {
         self.parallel_move(asm, &edge.moves);
         if edge.loads_context {

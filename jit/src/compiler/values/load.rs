@@ -1,4 +1,4 @@
-//! Popped values into registers, and the register for a result.
+//! Loads popped values into registers, and chooses the register for a result.
 
 use super::Values;
 use super::moves::{Dest, Move, MoveSource};
@@ -45,7 +45,7 @@ impl Values {
         self.load_value(asm, reg, value);
         self.regs.set(reg, Owner::Taken, value.ty.is_ref());
         match value.at {
-            // The local keeps the register: the next read finds it there.
+            // The local moves into the register, so that the next read finds it there.
             At::Home(local) if self.locals[local as usize].loc == Loc::Slot && self.is_live(local) => {
                 self.regs.set(reg, Owner::Local(local), value.ty.is_ref());
                 self.regs.locked |= reg.bit();

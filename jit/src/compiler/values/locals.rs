@@ -6,7 +6,7 @@ use super::registers::{Owner, in_xmm};
 use crate::asm::Assembler;
 use heapwood_module::ValType;
 
-/// So many locals may be constants: every label looks at them.
+/// The most locals whose place is a constant, since every label looks at all of them.
 const CONST_LOCALS_MAX: usize = 64;
 
 impl Values {
@@ -24,7 +24,7 @@ impl Values {
     }
 
     pub(crate) fn local_tee(&mut self, asm: &mut Assembler, local: u32) {
-        // The operand keeps its own, perhaps narrower type: reads of it need fewer checks.
+        // The operand keeps its own type, which may be narrower than the local's, so that its uses need fewer checks.
         let local = self.local_of(local);
         let value = self.pop();
         let ty = value.ty;
@@ -72,7 +72,7 @@ impl Values {
         }
     }
 
-    /// The local is nowhere but in its home slot, current or not.
+    /// Leaves the local in its home slot only, whether that is current or not.
     pub(super) fn leave_place(&mut self, local: u32) {
         match self.locals[local as usize].loc {
             Loc::Reg { reg, .. } => self.regs.free(reg),
@@ -96,7 +96,7 @@ impl Values {
         }
     }
 
-    /// The local leaves its register or constant; its home slot is current, unless nobody will read it.
+    /// Moves the local from its register or constant to its home slot, which is written unless nobody will read it.
     pub(super) fn local_to_slot(&mut self, asm: &mut Assembler, local: u32) {
         self.store_local(asm, local);
         self.leave_place(local);

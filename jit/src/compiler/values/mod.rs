@@ -71,18 +71,18 @@ pub(crate) struct Values {
     /// The bodies around it.
     outer: SmallVec<[Scope; 1]>,
     stack: Vec<Operand>,
-    /// Operands below this height are in slots or constants of numbers: nobody has to look at them.
+    /// Operands below this height are in slots or constants of numbers, so that no function has to look at them.
     closed: usize,
     /// Heights of the reference operands: `ref_heights[operand.refs_below]` is the operand's own.
     ref_heights: Vec<u32>,
     regs: Registers,
-    /// Instructions get no registers but those that are left beside as many pinned locals as there may be.
+    /// Whether instructions get no registers but those that are left if as many locals are pinned as possible (tests).
     few_registers: bool,
     /// Locals whose place is a constant.
     const_locals: SmallVec<[u32; 8]>,
     /// Locals that open loops pin, outermost first.
     loop_pins: Vec<u32>,
-    /// r14 holds the context.
+    /// Whether r14 holds the context.
     context_valid: bool,
     slots: Slots,
     copies: SharedCopies,
@@ -101,7 +101,7 @@ impl Values {
             + list_bytes(&self.loop_pins)
     }
 
-    /// Ends an instruction: what it took is free, what it locked is not locked any more.
+    /// Ends an instruction: frees the registers that it took and unlocks those that it locked.
     #[inline]
     pub(crate) fn end_instruction(&mut self) {
         self.regs.end_instruction();

@@ -6,9 +6,9 @@
 //!
 //! No flags are touched (except that a float constant zero is `xorps`, which leaves them alone too).
 //!
-//! Many copies from memory to memory are written once for each list of them, in the cold section, however often the list
-//! occurs: values beyond those in registers, of which a block, a call or an exception may have a thousand. Whoever needs
-//! them jumps there with the address to come back to in the scratch register.
+//! Many copies from memory to memory are written once for each list of them, in the cold section, however often the
+//! list occurs: values beyond those in registers, of which a block, a call or an exception may have a thousand. Whoever
+//! needs them jumps there with the address to come back to in the scratch register.
 
 use super::Values;
 use super::registers::Reg;
@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-/// A source.
+/// The source of a move.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum MoveSource {
     Reg(Reg),
@@ -29,7 +29,7 @@ pub(crate) enum MoveSource {
     Const(u64),
 }
 
-/// A destination.
+/// The destination of a move.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Dest {
     Reg(Reg),
@@ -47,7 +47,7 @@ pub(crate) struct Move {
 /// A set of moves.
 pub(crate) type Moves = SmallVec<[Move; 16]>;
 
-/// From so many copies on a list is shared: 14 bytes each, against 12 bytes for a way there and back.
+/// A list of at least so many copies is shared: each copy takes 14 bytes, and the way to the list and back 12.
 const SHARED_COPIES_MIN: usize = 12;
 
 /// A copy from one place in memory to another, of a float or vector of the value's size.
@@ -75,7 +75,7 @@ struct SharedList {
     next: Option<u32>,
 }
 
-/// The type that stands for all of its size in memory.
+/// The type that stands for all types of this size in memory.
 fn as_bits(ty: ValType) -> ValType {
     match ty {
         ValType::I32 | ValType::F32 | ValType::Ref(_) => ValType::F32,
@@ -97,7 +97,8 @@ impl SharedCopies {
         size_of_val(&self.copies[..]) + size_of_val(&self.lists[..]) + self.by_hash.len() * 2 * size_of::<(u64, u32)>()
     }
 
-    /// The list at the end of `copies`, from `start` on, or an equal one that is there already: its label.
+    /// Adds the list at the end of `copies`, from `start` on, or finds an equal one that is there already. Returns its
+    /// label.
     fn intern(&mut self, start: usize, new_label: impl FnOnce() -> Label) -> Label {
         let hash = self.by_hash.hasher().hash_one(&self.copies[start..]);
         let mut known = self.by_hash.get(&hash).copied();
@@ -121,7 +122,7 @@ impl Values {
     /// Performs the moves. Memory destinations must not overlap memory sources of later moves.
     pub(crate) fn parallel_move(&mut self, asm: &mut Assembler, moves: &Moves) {
         let mut pending: SmallVec<[(ValType, Reg, Reg); 16]> = SmallVec::new();
-        // What comes from registers and constants may wait for the copies: nothing reads its place before, or after.
+        // Moves from registers and constants may come after the copies, since nothing reads their destinations.
         let shared = self.shared_copies(asm, moves);
         for m in moves {
             match (m.from, m.to) {
@@ -152,7 +153,7 @@ impl Values {
         }
     }
 
-    /// Performs the copies from memory to memory, if they are many; whether they were.
+    /// Performs the copies from memory to memory if there are many. Returns whether there were.
     fn shared_copies(&mut self, asm: &mut Assembler, moves: &Moves) -> bool {
         if moves.len() < SHARED_COPIES_MIN {
             return false;
@@ -189,7 +190,7 @@ impl Values {
     }
 }
 
-/// All pending moves form cycles: resolves one step of one.
+/// Resolves one step of a cycle; all pending moves form cycles.
 fn break_cycle(asm: &mut Assembler, pending: &mut SmallVec<[(ValType, Reg, Reg); 16]>) {
     let (ty, to, from) = pending.swap_remove(pending.len() - 1);
     if to.is_xmm() {

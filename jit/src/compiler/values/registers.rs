@@ -1,4 +1,4 @@
-//! Registers: their names, and who each belongs to.
+//! Registers: their names, and the owner of each.
 
 use crate::abi::{CALLER_SAVED, Gpr, Xmm};
 use heapwood_gc_abi::Narrow;
@@ -70,7 +70,7 @@ pub(super) const XMM_MASK: u32 = 0x7fff << 16;
 pub(super) const PIN_GPRS: [Gpr; 4] = [Gpr::RSI, Gpr::RDI, Gpr::R8, Gpr::R9];
 pub(super) const PIN_XMMS: std::ops::Range<u8> = 5..15;
 
-/// The same as a mask: an instruction has to do with the others.
+/// The registers that loops pin, as a mask: an instruction has to make do with the others.
 pub(super) const PINNABLE_MASK: u32 = {
     let (mut mask, mut i) = (0, 0);
     while i < PIN_GPRS.len() {
@@ -85,10 +85,10 @@ pub(super) const PINNABLE_MASK: u32 = {
     mask
 };
 
-/// Who a register belongs to.
+/// The owner of a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Owner {
-    /// Nobody.
+    /// The register has no owner.
     Free,
     /// A local.
     Local(u32),
@@ -98,7 +98,7 @@ pub(super) enum Owner {
     Taken,
 }
 
-/// Ownership of the registers: one word each, so that a snapshot is small.
+/// The owners of the registers, one word for each register, so that a snapshot is small.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Registers {
     owner: [u32; 32],
@@ -172,14 +172,14 @@ impl Registers {
         !(self.locals | self.operands | self.taken | self.locked)
     }
 
-    /// The instruction takes an operand's register over, reference or not.
+    /// Gives an operand's register to the instruction, whether it holds a reference or not.
     #[inline]
     pub(super) fn take_over(&mut self, reg: Reg) {
         self.operands &= !reg.bit();
         self.taken |= reg.bit();
     }
 
-    /// Whether the same locals and operands own the same registers, between instructions.
+    /// Whether each register has the same owner in both, between instructions.
     pub(super) fn is_like(&self, other: &Registers) -> bool {
         let masks = |registers: &Registers| (registers.refs, registers.locals, registers.operands);
         masks(self) == masks(other)

@@ -17,13 +17,13 @@ use smallvec::SmallVec;
 /// A body that is being compiled, with its own numbers of locals and operators.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Scope {
-    /// Its local 0 among the locals of all scopes.
+    /// The position of its local 0 among the locals of all scopes.
     first: u32,
     /// The operator that is being compiled.
     now: u32,
-    /// Operands of the scopes around it.
+    /// The number of operands of the scopes around it.
     height: usize,
-    /// Locals that the loops around it pin.
+    /// The number of locals that the loops around it pin.
     pins: usize,
 }
 
@@ -38,8 +38,8 @@ pub(crate) struct BodyLocal {
 }
 
 impl Values {
-    /// Makes ready for a function: its slots lie below `saves` bytes of saved registers, with homes for `ref_locals`
-    /// locals (of all its scopes) that are references, and for operands up to `height_max`. With `few_registers`
+    /// Begins a function. Its slots lie below `saves` bytes of saved registers; there are home slots for `ref_locals`
+    /// locals (of all its scopes) that are references, and slots for operands up to `height_max`. With `few_registers`,
     /// instructions get no registers that loops may pin.
     pub(crate) fn begin(
         &mut self,
@@ -120,14 +120,14 @@ impl Values {
             .collect()
     }
 
-    /// Home and size of a local that lies in a slot and holds no reference: none for others.
+    /// The home slot's offset and the size of a local that is not pinned and holds no reference; none for other locals.
     pub(crate) fn plain_home(&self, local: u32) -> Option<(i32, u32)> {
         let info = &self.locals[local as usize];
         let bytes = if info.ty == ValType::V128 { 16 } else { 8 };
         (!info.ty.is_ref() && !info.pinned).then_some((info.home, bytes))
     }
 
-    /// Closes the innermost scope: its locals are gone, and the operands that are left of its body.
+    /// Closes the innermost scope: drops its locals, and the operands that are left of its body.
     pub(crate) fn close_scope(&mut self) {
         let Scope { first, height, pins, .. } = self.scope;
         for Operand { place, .. } in self.stack.drain(height..) {
@@ -164,7 +164,7 @@ impl Values {
         self.scope.now = op;
     }
 
-    /// The local of the innermost scope among all.
+    /// The position of a local of the innermost scope among the locals of all scopes.
     #[inline]
     pub(super) fn local_of(&self, index: u32) -> u32 {
         self.scope.first + index

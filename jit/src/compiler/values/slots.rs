@@ -14,29 +14,30 @@ pub(super) struct Slots {
     ref_base: u32,
     /// Reference slots that are homes of locals.
     ref_locals: u32,
-    /// Homes handed out of these.
+    /// How many of these were handed out.
     ref_homes: u32,
-    /// Lowest byte in use, below rbp.
+    /// The offset of the lowest byte in use below rbp.
     low: u32,
     height_max: u32,
     plain_temps: Option<u32>,
     vector_temps: Option<u32>,
-    /// The context is in the frame, so that it can be read again after a call.
+    /// Whether the context is in the frame, so that it can be read again after a call.
     saves_context: bool,
-    /// The frame is set up.
+    /// Whether the frame is set up.
     framed: bool,
-    /// Code needs the frame where there is none.
+    /// Whether code was emitted that needs the frame where there is none.
     misses_frame: Cell<bool>,
 }
 
 impl Slots {
-    /// Slots below `saves` bytes of saved registers: so many homes of reference locals, and operands up to a height.
+    /// Lays out slots below `saves` bytes of saved registers: home slots for `ref_locals` reference locals, and slots
+    /// for operands up to `height_max`.
     pub(super) fn new(saves: u32, ref_locals: u32, height_max: u32, saves_context: bool) -> Slots {
         let ref_base = (saves + 4 * (ref_locals + height_max)).next_multiple_of(8);
         Slots { ref_base, ref_locals, low: ref_base, height_max, saves_context, ..Slots::default() }
     }
 
-    /// A home for a local of this type, as an offset from rbp.
+    /// Hands out a home slot for a local of this type; returns its offset from rbp.
     pub(super) fn home(&mut self, ty: ValType) -> i32 {
         if ty.is_ref() {
             debug_assert!(self.ref_homes < self.ref_locals, "more reference locals than were announced");
@@ -98,7 +99,7 @@ impl Slots {
 }
 
 impl Values {
-    /// The frame is set up.
+    /// Whether the frame is set up.
     pub(crate) fn is_framed(&self) -> bool {
         self.slots.is_framed()
     }
@@ -140,12 +141,12 @@ impl Values {
 
     // ---- the context
 
-    /// A function that calls nothing never reloads its context.
+    /// Whether the context is saved in the frame. A function that calls nothing never reloads it.
     pub(crate) fn saves_context(&self) -> bool {
         self.slots.saves_context()
     }
 
-    /// The context in r14.
+    /// Makes sure that r14 holds the context.
     pub(crate) fn need_context(&mut self, asm: &mut Assembler) {
         if !self.context_valid {
             assert!(self.saves_context() || !self.is_framed(), "the context is read from where nobody saved it");
@@ -154,7 +155,7 @@ impl Values {
         }
     }
 
-    /// Loads r14, whatever it holds: out of line code does not know.
+    /// Loads the context into r14, whatever is there: for code out of line, which cannot know.
     pub(crate) fn load_context(&self, asm: &mut Assembler) {
         asm.load(Width::W64, CONTEXT, self.saved_context());
     }
@@ -164,7 +165,7 @@ impl Values {
         self.in_frame(FRAME_CONTEXT)
     }
 
-    /// r14 holds something else from here on, or will after a call that a loop makes.
+    /// Records that r14 does not hold the context from here on, or will not after a call that a loop makes.
     pub(crate) fn forget_context(&mut self) {
         self.context_valid = false;
     }

@@ -17,13 +17,13 @@ pub(crate) struct Snapshot {
     pub(super) dirty: u32,
     /// Constant locals (only at an `else`, never at a label).
     pub(super) consts: SmallVec<[(u32, u64); 2]>,
-    /// Operands from this height on are listed.
+    /// The height from which on operands are listed.
     pub(super) from: u32,
-    /// Their types and places.
+    /// The types and places of the listed operands.
     pub(super) operands: SmallVec<[Operand; 4]>,
-    /// r14 holds the context.
+    /// Whether r14 holds the context.
     pub(super) context_valid: bool,
-    /// The frame is set up.
+    /// Whether the frame is set up.
     pub(super) framed: bool,
 }
 
@@ -157,13 +157,13 @@ impl Values {
 
     // ---- states that are kept
 
-    /// A state is kept from here on.
+    /// Keeps a state, and counts its bytes.
     pub(crate) fn keep(&mut self, state: Snapshot) -> Rc<Snapshot> {
         self.kept_bytes += state.bytes();
         Rc::new(state)
     }
 
-    /// Nobody needs a state any more, unless another label shares it.
+    /// Gives up a state that was kept; it goes away unless another label shares it.
     pub(crate) fn drop_kept(&mut self, state: Option<Rc<Snapshot>>) {
         if let Some(state) = state.and_then(Rc::into_inner) {
             self.kept_bytes -= state.bytes();
@@ -198,7 +198,7 @@ impl Values {
         state
     }
 
-    /// Locals that nobody reads any more need not be in registers.
+    /// Drops locals that nobody reads any more from the registers of a state.
     pub(crate) fn drop_dead_locals(&self, state: &mut Snapshot) {
         for reg in bits(state.registers.locals) {
             let local = state.registers.local(reg);

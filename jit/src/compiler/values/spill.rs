@@ -1,4 +1,4 @@
-//! From registers to slots.
+//! Spilling: moves values from registers to slots.
 
 use super::Values;
 use super::place::{Loc, Operand, OperandPlace};
@@ -6,12 +6,12 @@ use super::registers::{Owner, in_xmm};
 use crate::asm::Assembler;
 use heapwood_gc_abi::Narrow;
 
-/// Results of a block that travel in registers.
+/// The most results of a block that travel in registers.
 pub(super) const RESULT_REGISTERS_MAX: usize = 6;
 /// More values than that go to their slots before they pass a label, a return or a construct's beginning. They stay
 /// there, so that each is stored once, and the copies from there are shared by all edges that find the stack like this.
 pub(crate) const PASSING_MAX: usize = 18;
-/// Operands below a new control frame that may stay in registers, whatever they are.
+/// The most operands below a new control frame that may stay in registers.
 const OPEN_BELOW_MAX: usize = 24;
 
 impl Values {
@@ -44,7 +44,7 @@ impl Values {
 
     fn spill_one(&mut self, asm: &mut Assembler, height: usize) {
         let Operand { ty, place, .. } = self.stack[height];
-        // A plain constant stays one: nobody reads its slot, not even a collector.
+        // A constant that is a number stays a constant: nothing reads its slot, and the collector does not either.
         if matches!(place, OperandPlace::Const(_)) && !ty.is_ref() {
             return;
         }
@@ -94,7 +94,7 @@ impl Values {
         self.spill_range(asm, self.open_from(settled), to);
     }
 
-    /// The operand in its slot even if it is a constant.
+    /// Moves the operand to its slot even if it is a constant.
     pub(super) fn force_slot(&mut self, asm: &mut Assembler, height: usize) {
         self.spill(asm, height);
         if let Operand { ty, place: OperandPlace::Const(bits), .. } = self.stack[height] {

@@ -47,12 +47,12 @@ impl Stored {
         self.ty
     }
 
-    /// How many of their bytes.
+    /// How many bytes of the values are written.
     pub(crate) const fn kind(self) -> FieldKind {
         self.kind
     }
 
-    /// The bytes, as the width of an instruction on general registers; none of a vector.
+    /// The width of an instruction on general registers that writes them; none for a vector.
     pub(crate) const fn width(self) -> Option<Width> {
         match self.kind {
             FieldKind::I8 => Some(Width::W8),
@@ -69,7 +69,7 @@ impl Stored {
         Imm::new(if is_half { Width::W32 } else { self.width()? }, bits)
     }
 
-    /// The same for a popped value.
+    /// A popped value that is a constant, as one instruction writes it here, if one can.
     fn imm_of(self, value: &Value) -> Option<Imm> {
         self.imm(value.constant()?)
     }

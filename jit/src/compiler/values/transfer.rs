@@ -74,7 +74,8 @@ impl Assembler {
         }
     }
 
-    /// A vector's constant goes in pieces: its scratch register may be in use. `label` names it, 0 all zeros.
+    /// Stores a vector constant in pieces, since the vector scratch register may be in use. `label` names its literal;
+    /// 0 means all zeros.
     fn store_vector_constant(&mut self, mem: Mem, label: u64) {
         let bytes = if label == 0 { [0; 16] } else { self.constant_bytes(label) };
         let half = |i: usize| u64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
