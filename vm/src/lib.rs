@@ -1,8 +1,8 @@
 //! Heapwood's embedding API and runtime.
 //!
 //! Folders, each of which imports what is left of it (`tests/layers.rs`):
-//! `ids <- errors <- registry, rt <- engine <- types <- module <- store <- builtins, observe <- handles`. Arrow of import between
-//! crates: `gc, jit, module <- vm <- heapwood`.
+//! `ids <- errors <- registry, rt <- engine <- types <- module <- store <- builtins, observe <- handles`. Arrow of
+//! import between crates: `gc, jit, module <- vm <- heapwood`.
 
 mod builtins;
 mod engine;

@@ -3,8 +3,8 @@
 use heapwood_vm::*;
 use std::collections::HashMap;
 
-/// `run(n)`: n rounds of one `$small` (16 bytes) in `$few`, four of them in `$many`, an array of 1,000 bytes in `$bytes`
-/// and one of 40,000 bytes, which is pretenured, every tenth round.
+/// `run(n)`: n rounds of one `$small` (16 bytes) in `$few`, four of them in `$many`, an array of 1,000 bytes in
+/// `$bytes` and one of 40,000 bytes, which is pretenured, every tenth round.
 const GUEST: &str = r#"(module
     (type $small (struct (field i32)))
     (type $bytes (array (mut i8)))

@@ -1,5 +1,5 @@
-//! Which instance a host function takes for its caller: the one whose function called it, by a call or in place of a return, from
-//! wherever that function was called itself.
+//! Which instance a host function takes for its caller: the one whose function called it, by a call or in place of a
+//! return, from wherever that function was called itself.
 
 use heapwood_vm::*;
 

@@ -286,8 +286,8 @@ fn fold(count: usize) -> String {
     (0..count).fold("(i64.const 7)".to_owned(), step)
 }
 
-/// A tail call moves its arguments up, over the frame and the arguments of the function that it ends: what is moved and where
-/// it goes overlap by any number of words.
+/// A tail call moves its arguments up, over the frame and the arguments of the function that it ends: what is moved and
+/// where it goes overlap by any number of words.
 #[test]
 fn tail_calls_pass_any_number_of_arguments() {
     use std::fmt::Write;

@@ -82,8 +82,8 @@ fn a_ticket_lock_keeps_plain_accesses_apart() {
     assert_eq!(word64(&memory, 64) as u32, 2 * each, "every ticket was served");
 }
 
-/// A ring of 1024 words at 4096: written so far at 0, read so far at 64. Who finds it full (empty) says so at 128 (192),
-/// looks once more, and sleeps there. Without sequential consistency both may sleep forever.
+/// A ring of 1024 words at 4096: written so far at 0, read so far at 64. Who finds it full (empty) says so at 128
+/// (192), looks once more, and sleeps there. Without sequential consistency both may sleep forever.
 const QUEUE: &str = r#"(module (import "" "m" (memory 1024 1024 shared))
     (func $sleep (param $flag i32) (param $counter i32) (param $seen i32)
         (i32.atomic.store (local.get $flag) (i32.const 1))
@@ -136,8 +136,8 @@ fn a_queue_hands_over_every_word_once() {
     assert_eq!(sums.map(|sum| sum as u64), [sum; 2]);
 }
 
-/// Each thread stores the round to its word (0 and 128), then reads the other's: never may both find an older round. They
-/// meet at 256 and 384 before each round, for a moment only since they may have one processor, and then wait for a
+/// Each thread stores the round to its word (0 and 128), then reads the other's: never may both find an older round.
+/// They meet at 256 and 384 before each round, for a moment only since they may have one processor, and then wait for a
 /// number of steps that differs from round to round, so that they often store at the same time.
 const STORE_BUFFERING: &str = r#"(module (import "" "m" (memory 1024 1024 shared))
     (func $run (param $rounds i32) (param $mine i32) (param $other i32) (param $shift i32) (result i64)

@@ -1,8 +1,9 @@
 //! Random programs over graphs of objects: what they compute is what an independent model computes, however the heap is
 //! collected meanwhile.
 //!
-//! `HEAPWOOD_GRAPH_SEEDS=FROM..TO` picks other seeds than the few that always run. The seed and mode that run are in the
-//! file `graphs-running` of the target's `tmp` folder, in case the process ends; a program that fails is kept there.
+//! `HEAPWOOD_GRAPH_SEEDS=FROM..TO` picks other seeds than the few that always run. The seed and mode that run are in
+//! the file `graphs-running` of the target's `tmp` folder, in case the process ends; a program that fails is kept
+//! there.
 
 mod graphs {
     pub mod emit;

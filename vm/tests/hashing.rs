@@ -1,5 +1,5 @@
-//! Tables whose keys a guest or host chooses have a hasher with a random key: names that collide would make lookups linear.
-//! The quick hasher without a key is for numbers that the runtime gives.
+//! Tables whose keys a guest or host chooses have a hasher with a random key: names that collide would make lookups
+//! linear. The quick hasher without a key is for numbers that the runtime gives.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Guests that neither allocate nor store while a marking is under way: it makes no progress then, so nothing that they do
-//! may pile up without bound, and the stops that follow are no longer than others.
+//! Guests that neither allocate nor store while a marking is under way: it makes no progress then, so nothing that they
+//! do may pile up without bound, and the stops that follow are no longer than others.
 
 mod common {
     pub mod bounds;
@@ -206,8 +206,8 @@ fn what_guests_do_that_only_run_does_not_pile_up() {
     }
 }
 
-/// Frames that a marking has not seen are shaded once each, when they are uncovered, however often others come and go above
-/// them.
+/// Frames that a marking has not seen are shaded once each, when they are uncovered, however often others come and go
+/// above them.
 #[test]
 fn frames_below_the_watermark_are_shaded_once() {
     for threads in [0, 1] {

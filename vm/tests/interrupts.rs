@@ -1,5 +1,5 @@
-//! Whatever the runtime does for a guest at an instantiation, or in one instruction, ends at an interrupt, however long it would
-//! take.
+//! Whatever the runtime does for a guest at an instantiation, or in one instruction, ends at an interrupt, however long
+//! it would take.
 //!
 //! Each kind of work is far more than a test could wait for: a test that ends shows that it was cut short.
 

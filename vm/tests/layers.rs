@@ -1,4 +1,5 @@
-//! The layers of the crate: no file of a folder imports from a folder above it, and what keeps state has private fields.
+//! The layers of the crate: no file of a folder imports from a folder above it, and what keeps state has private
+//! fields.
 //!
 //! Unit tests are no part of a layer: they use the crate from above.
 

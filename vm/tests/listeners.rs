@@ -1,10 +1,11 @@
-//! Callbacks of the embedder that panic while the runtime or the collector is at work: the panic comes out of the call in
-//! which they were called, and the store goes on as if they had returned.
+//! Callbacks of the embedder that panic while the runtime or the collector is at work: the panic comes out of the call
+//! in which they were called, and the store goes on as if they had returned.
 
 use heapwood_vm::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// `run` keeps a list of `n` nodes while making garbage, calls the host for each and returns its sum; `fill` never ends.
+/// `run` keeps a list of `n` nodes while making garbage, calls the host for each and returns its sum; `fill` never
+/// ends.
 const MODULE: &str = r#"(module
     (type $node (struct (field (ref null $node)) (field i32)))
     (type $words (array (mut i64)))

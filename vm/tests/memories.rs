@@ -147,8 +147,8 @@ fn types_end_where_addresses_and_sizes_do() {
     assert_eq!(cases, 660);
 }
 
-/// Memories with 32-bit addresses grow to their end and not beyond it: by the guest and by the host, shared and not, with
-/// a largest size and without.
+/// Memories with 32-bit addresses grow to their end and not beyond it: by the guest and by the host, shared and not,
+/// with a largest size and without.
 #[test]
 fn memories_grow_to_their_end() {
     let engine = Engine::new(Config::new().features(Features::all())).unwrap();

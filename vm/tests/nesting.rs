@@ -1,8 +1,8 @@
 //! Guests and host functions that call each other: exceptions, traps, errors, panics, interrupts and collections in
 //! every order, with values in all registers and slots that have to survive them.
 //!
-//! `HEAPWOOD_NESTING_SEEDS=FROM..TO` picks other seeds. A seed is a program (`program`), which a model without a machine
-//! runs as well (`model`).
+//! `HEAPWOOD_NESTING_SEEDS=FROM..TO` picks other seeds. A seed is a program (`program`), which a model without a
+//! machine runs as well (`model`).
 
 mod common;
 mod nesting {

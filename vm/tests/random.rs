@@ -1,8 +1,8 @@
 //! Random modules in the four modes: whatever they do, they do the same in each, and nothing crashes or hangs.
 //!
-//! `HEAPWOOD_RANDOM_SEEDS=FROM..TO` picks other seeds than the few that always run. A seed is a module and the arguments
-//! of its calls (`generate`); what can be observed of it is a list of texts (`observe`). Seeds run in chunks, each in a
-//! process of its own, so that a crash or an endless loop names its seed.
+//! `HEAPWOOD_RANDOM_SEEDS=FROM..TO` picks other seeds than the few that always run. A seed is a module and the
+//! arguments of its calls (`generate`); what can be observed of it is a list of texts (`observe`). Seeds run in chunks,
+//! each in a process of its own, so that a crash or an endless loop names its seed.
 
 mod common;
 mod random {

@@ -1,5 +1,6 @@
-//! References that are alive across each operation that may come to the runtime: as locals and as operands, few and more
-//! than there are registers. Arrays of all sizes, references through the host, stores whose object and value are one.
+//! References that are alive across each operation that may come to the runtime: as locals and as operands, few and
+//! more than there are registers. Arrays of all sizes, references through the host, stores whose object and value are
+//! one.
 
 use heapwood_vm::*;
 
@@ -60,7 +61,8 @@ const TYPES: &str = r#"
       (global.set $array (array.new_default $refs (i32.const 200000)))
       (call $gc) (call $gc))"#;
 
-/// Operations; each leaves the operand stack as it was. `$v` is a reference, `$i` a number, `$r` an array of 3,000 references.
+/// Operations; each leaves the operand stack as it was. `$v` is a reference, `$i` a number, `$r` an array of 3,000
+/// references.
 const OPERATIONS: &[(&str, &str)] = &[
     ("struct.new", "(local.set $v (struct.new $n (ref.null $n) (local.get $v)))"),
     ("struct.new_default", "(local.set $v (struct.new_default $d3))"),
@@ -299,7 +301,8 @@ const ARRAYS: &str = r#"(module
 
 #[test]
 fn arrays_of_all_sizes_move() {
-    // Around what is copied word by word, once only (1 KiB), what is pretenured (a quarter of eden, 32 KiB), and blocks.
+    // Around what is copied word by word, once only (1 KiB), what is pretenured (a quarter of eden, 32 KiB), and
+    // blocks.
     let around = |bytes: i32| (bytes - 24..=bytes + 8).step_by(4);
     let sizes: Vec<i32> =
         (0..140).chain([1 << 10, 2 << 10, 16 << 10, 32 << 10, 64 << 10].into_iter().flat_map(around)).collect();

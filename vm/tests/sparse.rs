@@ -1,9 +1,10 @@
-//! Guests and hosts whose objects move out of sparse blocks: all ways to hold one old object from another, from globals,
-//! tables, handles and frames. Next to each reference lies the number that its object has to have.
+//! Guests and hosts whose objects move out of sparse blocks: all ways to hold one old object from another, from
+//! globals, tables, handles and frames. Next to each reference lies the number that its object has to have.
 
 use heapwood_vm::*;
 
-/// `fill(n)` makes n nodes, `thin(seed)` forgets four of five, `work(n)` moves references about, `check` counts wrong ones.
+/// `fill(n)` makes n nodes, `thin(seed)` forgets four of five, `work(n)` moves references about, `check` counts wrong
+/// ones.
 const GUEST: &str = r#"(module
     (type $n (struct (field (mut (ref null $n))) (field (mut i64)) (field i64)))
     (type $refs (array (mut (ref null $n))))

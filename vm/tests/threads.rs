@@ -59,7 +59,8 @@ fn nest(config: &Config, stack_bytes: usize) -> Nested {
     std::thread::Builder::new().stack_size(stack_bytes).spawn(run).unwrap().join().unwrap()
 }
 
-/// What takes the most native stack, where an entry was refused for want of room: host functions have what entries need.
+/// What takes the most native stack, where an entry was refused for want of room: host functions have what entries
+/// need.
 fn use_the_stack(caller: &mut Caller<'_, (usize, Option<String>)>, error: &Error) {
     assert!(!format!("{error:?}{}", error.backtrace().map(ToString::to_string).unwrap_or_default()).is_empty());
     caller.gc().unwrap();

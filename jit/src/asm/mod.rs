@@ -64,8 +64,8 @@ impl Starts {
     }
 }
 
-/// Code under construction. Labels and the fields that refer to them are kept by dynasm's registries, one for all sections:
-/// the assemblers of `dynasmrt` have one buffer each, and no label of theirs reaches another.
+/// Code under construction. Labels and the fields that refer to them are kept by dynasm's registries, one for all
+/// sections: the assemblers of `dynasmrt` have one buffer each, and no label of theirs reaches another.
 pub(crate) struct Assembler {
     /// The section being written.
     code: Vec<u8>,

@@ -49,8 +49,8 @@ pub struct ConstItems {
     count: u32,
 }
 
-/// Instructions of constant expressions, in postfix order. The iteration ends at the end of an expression; if another one
-/// follows, it goes on with that.
+/// Instructions of constant expressions, in postfix order. The iteration ends at the end of an expression; if another
+/// one follows, it goes on with that.
 pub struct ConstOps<'m> {
     rest: BinaryReader<'m>,
     allocations: OperatorsReaderAllocations,

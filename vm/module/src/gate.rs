@@ -189,8 +189,8 @@ impl<V> FrameStack for Gate<V> {
     }
 }
 
-/// The limit of an instruction that wasmparser does not know. It must be checked first: wasmparser pops as many operands
-/// as the instruction says, and in unreachable code there is no end to them.
+/// The limit of an instruction that wasmparser does not know. It must be checked first: wasmparser pops as many
+/// operands as the instruction says, and in unreachable code there is no end to them.
 macro_rules! check_limit {
     ($gate:ident ArrayNewFixed $ty:ident $count:ident) => {
         if $count > ARRAY_NEW_FIXED_MAX {

@@ -1,9 +1,9 @@
 //! Implementation limits: those of the WebAssembly JavaScript interface.
 //!
-//! wasmparser enforces all but [`MODULE_BYTES_MAX`], [`FRAME_BYTES_MAX`] and [`ARRAY_NEW_FIXED_MAX`] while it decodes and
-//! validates; they stand here for messages, documentation and whoever sizes things by them. Two of its limits are below the JavaScript
-//! interface's: 100 tables instead of 100,000, and 1,000,000 for imports and exports with the parameters and results of
-//! those that are functions.
+//! wasmparser enforces all but [`MODULE_BYTES_MAX`], [`FRAME_BYTES_MAX`] and [`ARRAY_NEW_FIXED_MAX`] while it decodes
+//! and validates; they stand here for messages, documentation and whoever sizes things by them. Two of its limits are
+//! below the JavaScript interface's: 100 tables instead of 100,000, and 1,000,000 for imports and exports with the
+//! parameters and results of those that are functions.
 
 /// Bytes of a module.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;

@@ -57,8 +57,8 @@ impl MemoryType {
         1 << self.page_size_log2
     }
 
-    /// The largest size in pages that a memory with these addresses can have: a 32-bit memory with pages of one byte ends at
-    /// 2^32 - 1, since its size is a 32-bit number as well.
+    /// The largest size in pages that a memory with these addresses can have: a 32-bit memory with pages of one byte
+    /// ends at 2^32 - 1, since its size is a 32-bit number as well.
     pub const fn pages_max(&self) -> u64 {
         let sizes = if self.memory64 { u64::MAX } else { u32::MAX as u64 };
         match self.page_size_log2 {

@@ -1,14 +1,14 @@
 //! Text of a module for people to read: nothing in it can speak to a terminal.
 //!
 //! Names of functions, types, imports and exports are any text that a module's author likes. Whoever puts one into a
-//! message, a table or a list that may reach a terminal puts it through [`printable`], or [`brief`] where it need not be
-//! whole.
+//! message, a table or a list that may reach a terminal puts it through [`printable`], or [`brief`] where it need not
+//! be whole.
 
 use std::fmt::{self, Display, Formatter, Write};
 
 /// The text with what is no character to look at as an escape: control characters (C0, DEL and C1, so that no sequence
-/// begins, no cursor moves and no line ends), separators of lines and paragraphs, marks that turn the direction of text,
-/// and characters that show nothing. The rest is as it is.
+/// begins, no cursor moves and no line ends), separators of lines and paragraphs, marks that turn the direction of
+/// text, and characters that show nothing. The rest is as it is.
 pub fn printable(text: &str) -> impl Display {
     Printable(text)
 }

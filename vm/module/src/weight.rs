@@ -1,8 +1,9 @@
 //! What a module takes of memory once it is decoded, told from its sections before anything is decoded.
 //!
-//! Small items weigh much more than their bytes: a type of seven bytes takes some 800, in the validator, in our own form and
-//! in the engine's registry together. So a budget for compiling has to know them before the validator reads them. The
-//! weights were measured as the growth of a process that compiles 100,000 of each; `tests/compile_memory.rs` compares.
+//! Small items weigh much more than their bytes: a type of seven bytes takes some 800, in the validator, in our own
+//! form and in the engine's registry together. So a budget for compiling has to know them before the validator reads
+//! them. The weights were measured as the growth of a process that compiles 100,000 of each; `tests/compile_memory.rs`
+//! compares.
 
 use crate::Features;
 use wasmparser::{Chunk, CompositeInnerType, FromReader, Parser, Payload, SectionLimited, TypeSectionReader};
@@ -23,8 +24,8 @@ const ELEMENT_SEGMENT: u64 = 64;
 const DATA_SEGMENT: u64 = 48;
 const CUSTOM_SECTION: u64 = 96;
 
-/// Bytes that decoding and validating a module takes, but for function bodies and the module's own bytes. Of a malformed
-/// module, what stands before the place that is malformed counts.
+/// Bytes that decoding and validating a module takes, but for function bodies and the module's own bytes. Of a
+/// malformed module, what stands before the place that is malformed counts.
 pub fn decoded_bytes(bytes: &[u8], features: Features) -> u64 {
     let mut parser = Parser::new(0);
     parser.set_features(features.wasm());

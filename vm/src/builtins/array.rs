@@ -67,8 +67,8 @@ fn elem_shift(store: &StoreOpaque, array: RawRef) -> u8 {
     store.heap().descriptor_of(array).elem_shift()
 }
 
-/// Does a piece of an operation on `len` elements after the other, from the last one on if `backwards`, and looks for an
-/// interrupt before each, unless they are few. Nothing may collect in between.
+/// Does a piece of an operation on `len` elements after the other, from the last one on if `backwards`, and looks for
+/// an interrupt before each, unless they are few. Nothing may collect in between.
 fn elements_in_pieces(
     store: &mut StoreOpaque,
     len: u32,

@@ -125,9 +125,9 @@ impl Config {
         self
     }
 
-    /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own thread
-    /// does, in slices. Without this: one where there are at least two cores. No more than 256 are started, and as many as the
-    /// system gives.
+    /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own
+    /// thread does, in slices. Without this: one where there are at least two cores. No more than 256 are started, and
+    /// as many as the system gives.
     pub fn gc_threads(&mut self, count: usize) -> &mut Config {
         self.heap.threads = Some(count);
         self
@@ -152,23 +152,24 @@ impl Config {
     }
 
     /// Most bytes that the linear memories, the tables and the element segments of a store have together; no limit by
-    /// default. Instantiating beyond it is an error of the kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing is
-    /// refused.
+    /// default. Instantiating beyond it is an error of the kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing
+    /// is refused.
     pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_memory = bytes;
         self
     }
 
     /// Most defined types that are alive in the engine, whatever module or host they come from: equal ones count once,
-    /// the exceptions of a tag as one. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
+    /// the exceptions of a tag as one. A module that needs more is refused
+    /// ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
     pub fn max_types(&mut self, types: u32) -> &mut Config {
         self.max_types = types;
         self
     }
 
-    /// Most bytes that compiling a module takes: what is decoded from it, working memory of all threads together, machine
-    /// code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of the module.
-    /// A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)), also by
+    /// Most bytes that compiling a module takes: what is decoded from it, working memory of all threads together,
+    /// machine code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of
+    /// the module. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)), also by
     /// [`Module::validate`](crate::Module::validate) if that takes more already. The module's bytes and the validator's
     /// stacks are not counted: they are in proportion to the module anyway.
     pub fn max_compile_memory(&mut self, bytes: u64) -> &mut Config {
@@ -176,22 +177,22 @@ impl Config {
         self
     }
 
-    /// Threads that compile the functions of a module; 0 for as many as there are cores. No more than 256 are started, and
-    /// as many as the system gives.
+    /// Threads that compile the functions of a module; 0 for as many as there are cores. No more than 256 are started,
+    /// and as many as the system gives.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
         self.compile_threads = threads;
         self
     }
 
-    /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit values
-    /// are clear, registers that belong to nobody are poisoned.
+    /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit
+    /// values are clear, registers that belong to nobody are poisoned.
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
         self.debug_checks = on;
         self
     }
 
-    /// Testing: every instruction has to do with the registers that are left to it in a loop that keeps as many locals in
-    /// registers as there may be.
+    /// Testing: every instruction has to do with the registers that are left to it in a loop that keeps as many locals
+    /// in registers as there may be.
     pub fn few_registers(&mut self, on: bool) -> &mut Config {
         self.few_registers = on;
         self

@@ -165,8 +165,8 @@ impl<T: 'static> Linker<T> {
     /// Instantiates a module with the imports of these names.
     ///
     /// # Errors
-    /// [`ErrorKind::Link`] names every import that is missing. Store or module are of another engine than the linker; else
-    /// as [`Instance::new`].
+    /// [`ErrorKind::Link`] names every import that is missing. Store or module are of another engine than the linker;
+    /// else as [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         self.check_engine(store.as_context().engine(), "a store")?;
         self.check_engine(module.engine(), "a module")?;

@@ -19,8 +19,8 @@ impl Table {
     /// A table of the host's making, filled with `init`.
     ///
     /// # Errors
-    /// The type is one of another engine, or not possible: its least size is larger than its largest. The value is not of
-    /// the element type, or of another store. The size is beyond a limit.
+    /// The type is one of another engine, or not possible: its least size is larger than its largest. The value is not
+    /// of the element type, or of another store. The size is beyond a limit.
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
         let mut context = store.as_context_mut();
         let store = context.opaque();

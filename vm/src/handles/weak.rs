@@ -11,8 +11,8 @@ use std::marker::PhantomData;
 /// A reference that does not keep its object alive: [`WeakRoot::upgrade`] says whether it is. Like [`Root`] it may
 /// outlive scopes, move between threads and be dropped without the store.
 ///
-/// An object that nothing else holds dies with the next collection that finds out: a young one with a minor, others with
-/// a major. Nothing is said about when that is. An i31 never dies.
+/// An object that nothing else holds dies with the next collection that finds out: a young one with a minor, others
+/// with a major. Nothing is said about when that is. An i31 never dies.
 ///
 /// ```
 /// # use heapwood_vm::{Engine, ExternRef, RootScope, Store};

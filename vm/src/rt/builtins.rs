@@ -1,5 +1,5 @@
-//! The native functions behind the builtin table, whose rows are the compiler's ([`for_each_builtin`]): each takes apart what
-//! its stub passes, and runs the store's function of that name ([`Running::BUILTINS`]).
+//! The native functions behind the builtin table, whose rows are the compiler's ([`for_each_builtin`]): each takes
+//! apart what its stub passes, and runs the store's function of that name ([`Running::BUILTINS`]).
 //!
 //! A **call** function gets the store, the number of the calling instance and its arguments; a **slow** function the
 //! store and its argument, if it has one.
@@ -15,8 +15,8 @@ use heapwood_module::ContextLayout;
 /// The store that the guest with this heap base belongs to.
 ///
 /// # Safety
-/// `base` is the heap base of a guest that runs on this thread and called what asks (R5, R4): the stubs pass it. `S` is the
-/// type of stores for which the stubs were made (R2, which says what the result may be used for).
+/// `base` is the heap base of a guest that runs on this thread and called what asks (R5, R4): the stubs pass it. `S` is
+/// the type of stores for which the stubs were made (R2, which says what the result may be used for).
 pub(super) unsafe fn store_of<S>(base: usize) -> *mut S {
     // SAFETY: R5 by the caller's promise.
     unsafe { *(base.wrapping_add_signed(STORE as isize) as *const *mut S) }

@@ -18,7 +18,8 @@ pub(crate) struct WithData<S, T> {
 #[derive(Clone)]
 pub(crate) struct HostCode(Arc<Inner>);
 
-/// The closure with its data's type erased; private, since it may be called as [`HostCode::call`] says and not otherwise.
+/// The closure with its data's type erased; private, since it may be called as [`HostCode::call`] says and not
+/// otherwise.
 type Erased = dyn Fn(*mut (), &mut [RawVal]) -> Result<()> + Send + Sync;
 
 struct Inner {
@@ -63,8 +64,8 @@ impl HostCode {
     /// Runs it. `values` holds the arguments and takes the results.
     ///
     /// # Safety
-    /// `store` is the pointer of R2, whose borrow the caller lends until this returns. It points to a `WithData` of the types
-    /// that the function was made for (R3).
+    /// `store` is the pointer of R2, whose borrow the caller lends until this returns. It points to a `WithData` of the
+    /// types that the function was made for (R3).
     pub(super) unsafe fn call(&self, store: *mut (), values: &mut [RawVal]) -> Result<()> {
         (self.0.call)(store, values)
     }

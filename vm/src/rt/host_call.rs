@@ -16,8 +16,8 @@ pub(super) fn address<S: Running>() -> u64 {
 /// Runs the host function whose number is in the context.
 ///
 /// # Safety
-/// A host trampoline calls it, with the base of the guest that it left, the context of the host function and room for its
-/// values (R4).
+/// A host trampoline calls it, with the base of the guest that it left, the context of the host function and room for
+/// its values (R4).
 unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, values: *mut RawVal) -> Outcome {
     // SAFETY: R4: the trampoline passed the base.
     let store: *mut S = unsafe { store_of(base) };

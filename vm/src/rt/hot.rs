@@ -1,7 +1,7 @@
 //! The store's words below the heap base, from the runtime's side.
 //!
-//! A displacement that names no such word panics. The words are read and written as atomics: compiled code has them too,
-//! and the one that other threads write is among them (R8).
+//! A displacement that names no such word panics. The words are read and written as atomics: compiled code has them
+//! too, and the one that other threads write is among them (R8).
 
 use heapwood_gc::Heap;
 use heapwood_gc_abi::disp;

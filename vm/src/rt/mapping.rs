@@ -1,4 +1,5 @@
-//! Address space of our own, and what may be done with it. As with the heap's, tests choose calls of the system that fail.
+//! Address space of our own, and what may be done with it. As with the heap's, tests choose calls of the system that
+//! fail.
 
 use crate::errors::{Error, Result};
 use std::ptr::NonNull;

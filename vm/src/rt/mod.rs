@@ -1,7 +1,7 @@
 //! Entry into compiled code, signals, stacks, code memory, raw memory of guests.
 //!
-//! The only unsafe code of this crate. Above it everything is safe; what lies above and is called from here is behind the
-//! trait [`running::Running`], which the store implements. What the files offer, and what makes it safe to call:
+//! The only unsafe code of this crate. Above it everything is safe; what lies above and is called from here is behind
+//! the trait [`running::Running`], which the store implements. What the files offer, and what makes it safe to call:
 //!
 //! | file | offers | safe since |
 //! |---|---|---|
@@ -21,14 +21,14 @@
 //!
 //! **R1 Own mapping.** The address lies in a mapping that the surrounding type made and has not unmapped; sizes were
 //! checked where the mapping was made.
-//! **R2 Store pointer.** The word `hot::STORE` holds a pointer to the store whose guest runs, and all stores of the process
-//! are of the one type that `stubs` was made for. It is written at every entry from the exclusive borrow with which the entry
-//! was called; until the entry returns, this borrow is used by nobody but whoever the guest called last (a host function or a builtin), which hands it back by returning.
-//! **R3 One data type.** A host function that was made for stores with data `T` gets into stores of that type only
-//! (`Func::new` and `Linker<T>` see to it), and a store is the first field of its `WithData<S, T>`.
-//! **R4 Compiled code.** Code comes from the compiler or from the stubs, follows `heapwood_jit::abi`, is relocated
-//! completely and executable, and lives as long as anything that may run it (modules and stubs are kept by the store
-//! that uses them).
+//! **R2 Store pointer.** The word `hot::STORE` holds a pointer to the store whose guest runs, and all stores of the
+//! process are of the one type that `stubs` was made for. It is written at every entry from the exclusive borrow with
+//! which the entry was called; until the entry returns, this borrow is used by nobody but whoever the guest called last
+//! (a host function or a builtin), which hands it back by returning. **R3 One data type.** A host function that was
+//! made for stores with data `T` gets into stores of that type only (`Func::new` and `Linker<T>` see to it), and a
+//! store is the first field of its `WithData<S, T>`. **R4 Compiled code.** Code comes from the compiler or from the
+//! stubs, follows `heapwood_jit::abi`, is relocated completely and executable, and lives as long as anything that may
+//! run it (modules and stubs are kept by the store that uses them).
 //! **R5 Hot words.** The words at the displacements of `gc-abi::hot` and `jit::abi` below a heap base are mapped for
 //! the life of the store.
 //! **R6 Frames.** Guest frames between `EXIT_FP` and `ENTRY_FP` are as `jit::abi` says; nobody changes them while the

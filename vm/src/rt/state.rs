@@ -1,7 +1,7 @@
 //! Rows for the fields of what keeps state between two functions of the runtime: see `activation`.
 
-/// What becomes of a field when the host enters the guest again while an outer guest waits for the host. Two further rules
-/// need no look: `Shared` is one for all activations, whoever runs keeps it current; `Part` has rows of its own.
+/// What becomes of a field when the host enters the guest again while an outer guest waits for the host. Two further
+/// rules need no look: `Shared` is one for all activations, whoever runs keeps it current; `Part` has rows of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rule {
     /// Grows and shrinks with the calls: an entry leaves it as high as it was.

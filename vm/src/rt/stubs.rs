@@ -58,8 +58,8 @@ pub(super) fn fixed() -> &'static Fixed {
     FIXED.get().expect("made for the first store")
 }
 
-/// Fills the table of runtime entry points in the hot words of a heap, which belongs to a store of type `S` and must outlive
-/// all uses of the result (R5).
+/// Fills the table of runtime entry points in the hot words of a heap, which belongs to a store of type `S` and must
+/// outlive all uses of the result (R5).
 pub(crate) fn join<S: Running>(heap: &Heap) -> Joined {
     const { assert!(Builtin::ALL.len() <= BUILTINS_MAX) };
     let (fixed, hot) = (fixed_for::<S>(), Hot::of_heap(heap));

@@ -222,7 +222,8 @@ fn set_alternate_stack(stack: &libc::stack_t) -> libc::stack_t {
 
 /// What a stack for handlers needs so that ours runs on it: what the kernel puts there, and the handler's frames.
 fn least_alternate_bytes() -> usize {
-    /// Tiles of matrix registers: counted by the kernel for every process, but saved for those only that asked for them.
+    /// Tiles of matrix registers: counted by the kernel for every process, but saved for those only that asked for
+    /// them.
     const TILE_BYTES: usize = 8 << 10;
     const ARCH_GET_XCOMP_PERM: libc::c_int = 0x1022;
     const TILES: u64 = 1 << 18;

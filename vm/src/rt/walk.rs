@@ -12,8 +12,8 @@ use super::frames::{Frames, Position, frame_word};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
-/// A frame of compiled code. Only a [`Walker`] makes one, and what tells where it lies is the runtime's alone: so that there
-/// is a frame there as long as the walk's borrow of [`Frames`] lasts (R6).
+/// A frame of compiled code. Only a [`Walker`] makes one, and what tells where it lies is the runtime's alone: so that
+/// there is a frame there as long as the walk's borrow of [`Frames`] lasts (R6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     /// The code of its function.

@@ -1,5 +1,5 @@
-//! Everything of a store but its heap: the parts that the runtime keeps books in, each with fields of its own, and what the
-//! collector asks for roots (`provider`).
+//! Everything of a store but its heap: the parts that the runtime keeps books in, each with fields of its own, and what
+//! the collector asks for roots (`provider`).
 
 pub(crate) mod fields;
 

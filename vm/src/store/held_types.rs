@@ -14,9 +14,9 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct HeldTypes {
     signatures: FxHashMap<TypeId, Arc<Signature>>,
-    /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long as
-    /// the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only read may
-    /// be asked.
+    /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long
+    /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only
+    /// read may be asked.
     held: Mutex<FxHashMap<TypeId, HeapType>>,
 }
 

@@ -1,5 +1,5 @@
-//! A store: everything that instances share, and the host's data. What it makes and gives is named by numbers: handles of it
-//! are made above.
+//! A store: everything that instances share, and the host's data. What it makes and gives is named by numbers: handles
+//! of it are made above.
 
 mod alloc_profile;
 mod backtrace;
@@ -45,11 +45,11 @@ use std::marker::PhantomData;
 
 /// Instances, memories, a heap and the host's data of type `T`. `Send`; used by one thread at a time.
 ///
-/// The first entry of a thread into a guest unblocks SIGSEGV, SIGBUS, SIGFPE and SIGILL there, for good: faults of guests
-/// are traps by their handlers, and a thread must not block them again before its last entry. A thread's stack for
-/// signal handlers (`sigaltstack`) is kept if ours fit on it (what the kernel writes and 4 KiB); a smaller one gives way
-/// until the outermost entry is over; a thread without one gets one until it ends. An entry needs 128 KiB of the
-/// thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)).
+/// The first entry of a thread into a guest unblocks SIGSEGV, SIGBUS, SIGFPE and SIGILL there, for good: faults of
+/// guests are traps by their handlers, and a thread must not block them again before its last entry. A thread's stack
+/// for signal handlers (`sigaltstack`) is kept if ours fit on it (what the kernel writes and 4 KiB); a smaller one
+/// gives way until the outermost entry is over; a thread without one gets one until it ends. An entry needs 128 KiB of
+/// the thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)).
 ///
 /// A store is invariant in `T`: host functions take its data by their own type.
 ///
@@ -129,8 +129,8 @@ impl<T: 'static> Store<T> {
         self.inner.store.collect()
     }
 
-    /// Gives the memory of the heap that no object is in back to the system, as far as the nursery does not need it. For
-    /// idle times; finishes a sweep that is under way, which may take some milliseconds. Does not collect.
+    /// Gives the memory of the heap that no object is in back to the system, as far as the nursery does not need it.
+    /// For idle times; finishes a sweep that is under way, which may take some milliseconds. Does not collect.
     pub fn return_memory(&mut self) {
         self.inner.store.return_memory();
     }

@@ -112,8 +112,8 @@ impl StoreOpaque {
         })
     }
 
-    /// Makes a cell. Where there are as many of its kind as a heap may have, some may be dead: then once more after a full
-    /// collection.
+    /// Makes a cell. Where there are as many of its kind as a heap may have, some may be dead: then once more after a
+    /// full collection.
     fn new_cell(&mut self, make: impl Fn(&mut StoreOpaque) -> Result<RawRef, Exhausted>) -> Result<RawRef> {
         let mut made = make(self);
         if made.is_err_and(|error| matches!(error.why, Refused::Cells { .. })) {
@@ -152,8 +152,8 @@ impl StoreOpaque {
         Tag::from_index(self.id(), index.expect("an exception has a tag of its store"))
     }
 
-    /// A new exception of the host, whose payload has so many values: `value` gives each, of a type, after the allocation.
-    /// May collect.
+    /// A new exception of the host, whose payload has so many values: `value` gives each, of a type, after the
+    /// allocation. May collect.
     pub fn new_exception(
         &mut self,
         tag: u32,

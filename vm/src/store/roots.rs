@@ -125,8 +125,8 @@ impl RootSet {
         }
     }
 
-    /// An owned handle; `is_young` says what `reference` is. What was dropped makes room, so that handles that come and go
-    /// take no more entries than there are at a time.
+    /// An owned handle; `is_young` says what `reference` is. What was dropped makes room, so that handles that come and
+    /// go take no more entries than there are at a time.
     pub fn own<T>(&mut self, reference: RawRef, is_young: bool, shade: impl FnMut(RawRef)) -> Root<T> {
         self.reclaim(shade);
         let index = self.free.pop().unwrap_or_else(|| {

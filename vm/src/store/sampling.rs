@@ -1,5 +1,5 @@
-//! Samples of allocation: the slow paths of allocation ask the heap whether a point lies under the object that is allocated; if
-//! so, the frames are walked and counted (`alloc_profile`).
+//! Samples of allocation: the slow paths of allocation ask the heap whether a point lies under the object that is
+//! allocated; if so, the frames are walked and counted (`alloc_profile`).
 
 use super::StoreOpaque;
 use super::alloc_profile::{AllocProfiler, SampledFrame};

@@ -27,8 +27,8 @@ pub(crate) struct TableData {
 }
 
 impl TableData {
-    /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it, and
-    /// `is_collected` that it is not one of functions.
+    /// A table of nulls of the type's least size, which the caller has checked; `cell` tells compiled code about it,
+    /// and `is_collected` that it is not one of functions.
     ///
     /// # Errors
     /// The system refuses.
@@ -151,7 +151,8 @@ impl TableData {
         }
     }
 
-    /// What growing by `delta` elements adds to what the table counts; none if its type or the limit of all tables refuses.
+    /// What growing by `delta` elements adds to what the table counts; none if its type or the limit of all tables
+    /// refuses.
     pub fn growth_bytes(&self, delta: u64) -> Option<u64> {
         let new = self.len().checked_add(delta)?;
         let allowed = new <= self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX);
@@ -159,8 +160,8 @@ impl TableData {
         allowed.then(|| bytes(new) - bytes(self.len()))
     }
 
-    /// Grows by `delta` elements of `init`, which [`TableData::growth_bytes`] allows; the old size, or none if the system
-    /// refuses.
+    /// Grows by `delta` elements of `init`, which [`TableData::growth_bytes`] allows; the old size, or none if the
+    /// system refuses.
     pub fn grow(&mut self, heap: &mut Heap, delta: u64, init: RawRef) -> Option<u64> {
         let old = self.len();
         let new = old + delta;

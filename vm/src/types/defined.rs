@@ -43,8 +43,8 @@ impl FuncType {
     /// The final function type without supertypes, alone in its rec group: what `(func (param …) (result …))` means.
     ///
     /// # Errors
-    /// More than 1,000 parameters or 1,000 results, as in a module; a type of another engine; the engine's type table is
-    /// full.
+    /// More than 1,000 parameters or 1,000 results, as in a module; a type of another engine; the engine's type table
+    /// is full.
     pub fn new(
         engine: &Engine,
         params: impl IntoIterator<Item = ValType>,

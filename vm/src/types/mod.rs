@@ -1,9 +1,9 @@
 //! Types as the host sees them: those of the specification with engine-wide identity.
 //!
-//! A defined type is a handle ([`FuncType`], [`StructType`], [`ArrayType`]): it belongs to an engine, keeps its definition
-//! alive, and is equal to another handle exactly if both mean the same type of the same engine. Numbers name no types
-//! here; below the API types are those of `heapwood_module` with engine-wide ids, and the one way from a type of the host
-//! to such an id compares the engines (`ValType::resolve` and its kin).
+//! A defined type is a handle ([`FuncType`], [`StructType`], [`ArrayType`]): it belongs to an engine, keeps its
+//! definition alive, and is equal to another handle exactly if both mean the same type of the same engine. Numbers name
+//! no types here; below the API types are those of `heapwood_module` with engine-wide ids, and the one way from a type
+//! of the host to such an id compares the engines (`ValType::resolve` and its kin).
 
 mod defined;
 mod external;

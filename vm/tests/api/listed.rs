@@ -1,7 +1,7 @@
 //! The public functions of `vm/src`, found in its text, and what each of them can be given that belongs somewhere.
 //!
-//! The text is formatted by rustfmt, so an `impl` begins and ends at the start of a line and its functions are indented by
-//! four spaces. A function counts if its type is exported by `lib.rs`.
+//! The text is formatted by rustfmt, so an `impl` begins and ends at the start of a line and its functions are indented
+//! by four spaces. A function counts if its type is exported by `lib.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -7,8 +7,8 @@ fn two_engines() -> [Engine; 2] {
     [(); 2].map(|()| Engine::default())
 }
 
-/// A function type of one engine names a host function in a store of another, where its number means a type that returns
-/// a reference: the host's integer became one.
+/// A function type of one engine names a host function in a store of another, where its number means a type that
+/// returns a reference: the host's integer became one.
 #[test]
 #[should_panic(expected = "a type of another engine")]
 fn a_host_function_with_a_type_of_another_engine() {

@@ -9,8 +9,8 @@ pub mod child;
 use heapwood_vm::Config;
 pub use skip::skip;
 
-/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two. In the last one, instructions also have few
-/// registers.
+/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two. In the last one, instructions also
+/// have few registers.
 pub fn modes() -> [(&'static str, Config); 4] {
     let base = || {
         let mut config = Config::new();

@@ -1,5 +1,5 @@
-//! Addresses and lengths that move while a function runs: a table's elements, a memory's length, the objects themselves.
-//! Whatever lies between two accesses, the second goes to where things are now.
+//! Addresses and lengths that move while a function runs: a table's elements, a memory's length, the objects
+//! themselves. Whatever lies between two accesses, the second goes to where things are now.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

@@ -1,6 +1,6 @@
 //! Division by constants, which compiles to shifts and products: every operator, divisors of every shape, dividends at
-//! the ends of their ranges and around multiples of the divisor; the dividend in a parameter, in the register of a call's
-//! result, in memory, and in the local that the result goes to.
+//! the ends of their ranges and around multiples of the divisor; the dividend in a parameter, in the register of a
+//! call's result, in memory, and in the local that the result goes to.
 
 use crate::lab::Lab;
 use heapwood_vm::{TrapKind, Val};

@@ -1,5 +1,6 @@
-//! Loops that call nothing keep locals in registers: every instruction of more than one operand has to do with those that are left,
-//! wherever its operands are. Programs of random steps on more locals than there are registers, against a model.
+//! Loops that call nothing keep locals in registers: every instruction of more than one operand has to do with those
+//! that are left, wherever its operands are. Programs of random steps on more locals than there are registers, against
+//! a model.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

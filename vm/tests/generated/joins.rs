@@ -1,5 +1,6 @@
-//! Locals where ways of control meet: at labels and in handlers of exceptions. What is read there is what the local held on the way
-//! that was taken, whatever the compiler knew about it: a constant, another local, the result of an operation.
+//! Locals where ways of control meet: at labels and in handlers of exceptions. What is read there is what the local
+//! held on the way that was taken, whatever the compiler knew about it: a constant, another local, the result of an
+//! operation.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

@@ -1,5 +1,5 @@
-//! Lengths of arrays near 2^31 and 2^32, and such that their size in bytes overflows 32 bits: each is a trap, in functions
-//! and in constant expressions. Ranges whose end overflows are outside.
+//! Lengths of arrays near 2^31 and 2^32, and such that their size in bytes overflows 32 bits: each is a trap, in
+//! functions and in constant expressions. Ranges whose end overflows are outside.
 
 use crate::common::HEAP_MAX;
 use crate::in_all_modes;

@@ -1,6 +1,7 @@
-//! Every instruction that overwrites or drops a reference, and none, at the time when it matters: a marking has begun and has not come to
-//! the place yet, and the only other way to the object is a local of a frame that it has seen. The marking must be told of the
-//! object, or it is freed while the guest holds it. The verifier looks when the marking ends.
+//! Every instruction that overwrites or drops a reference, and none, at the time when it matters: a marking has begun
+//! and has not come to the place yet, and the only other way to the object is a local of a frame that it has seen. The
+//! marking must be told of the object, or it is freed while the guest holds it. The verifier looks when the marking
+//! ends.
 
 use heapwood_vm::*;
 use std::fmt::Write;

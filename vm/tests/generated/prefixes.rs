@@ -1,8 +1,8 @@
 //! Chains of struct types: a field lies where the supertype has it, whoever looks, and no store touches another field.
 //!
-//! Each type adds fields of random kinds to those of its supertype. An object of each type is read and written through all
-//! of its supertypes, by the module that made it and by one that knows the upper half of the chain only. The model is a list
-//! of values for each object.
+//! Each type adds fields of random kinds to those of its supertype. An object of each type is read and written through
+//! all of its supertypes, by the module that made it and by one that knows the upper half of the chain only. The model
+//! is a list of values for each object.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

@@ -1,9 +1,9 @@
 //! Objects of all sizes × instructions and functions of the runtime that put references into a new object × what the
 //! collector is about then: nothing, a marking, the emptying of sparse blocks.
 //!
-//! The references name young objects, and old ones in sparse blocks that nothing else names afterwards. The verifier runs
-//! around every collection; when what was under way is over, each reference has to name the object that was stored. A case
-//! counts only if the collector's state was the wanted one before and after the object was made.
+//! The references name young objects, and old ones in sparse blocks that nothing else names afterwards. The verifier
+//! runs around every collection; when what was under way is over, each reference has to name the object that was
+//! stored. A case counts only if the collector's state was the wanted one before and after the object was made.
 
 use heapwood_gc_abi::space::{CHUNK_BYTES, CHUNKED_ARRAY_BYTES_MIN, FRESH_ARRAY_BYTES_MAX, INLINE_BYTES_MAX};
 use heapwood_vm::*;
@@ -108,7 +108,8 @@ impl Way {
 /// The values that are stored, in turns: young and old nodes, null.
 const VALUES: [&str; 8] = ["$y0", "$o0", "$y1", "$o1", "$y2", "$o2", "$y3", "$null"];
 
-/// Which of the values is stored as the `index`th. Few are old: a block that more than 1,024 words lead to stays as it is.
+/// Which of the values is stored as the `index`th. Few are old: a block that more than 1,024 words lead to stays as it
+/// is.
 fn value_at(index: usize) -> usize {
     let value = index % VALUES.len();
     if is_old(value) && index % 256 >= VALUES.len() { value - 1 } else { value }

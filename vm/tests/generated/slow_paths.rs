@@ -1,5 +1,5 @@
-//! What is live across a slow path: many values of each type, as operands and as locals, while an instruction in the middle leaves
-//! compiled code to allocate, to log or to collect. Registers of all kinds come back as they were.
+//! What is live across a slow path: many values of each type, as operands and as locals, while an instruction in the
+//! middle leaves compiled code to allocate, to log or to collect. Registers of all kinds come back as they were.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

@@ -1,9 +1,10 @@
-//! Every storage type × every place that a value is written to × values at which widths and signs show × every way that the
-//! compiler holds an operand. What was around the place must stay as it was: neither fewer bytes are written nor more.
+//! Every storage type × every place that a value is written to × values at which widths and signs show × every way that
+//! the compiler holds an operand. What was around the place must stay as it was: neither fewer bytes are written nor
+//! more.
 //!
-//! A function of the module is one place with one operand. It gets the value's bits as two `i64`, which nothing can take
-//! for a constant, and returns the bits that it reads back and whether everything around is intact. Constants stand in the
-//! text, so that there is a function for each.
+//! A function of the module is one place with one operand. It gets the value's bits as two `i64`, which nothing can
+//! take for a constant, and returns the bits that it reads back and whether everything around is intact. Constants
+//! stand in the text, so that there is a function for each.
 
 use crate::common;
 use crate::in_all_modes;
@@ -80,7 +81,8 @@ const BITS32: [u32; 24] = [
     0xffa0_0001,
 ];
 
-/// The same of 64 bits: constants that fit a sign-extended 32-bit immediate, NaNs among them, and such that just do not.
+/// The same of 64 bits: constants that fit a sign-extended 32-bit immediate, NaNs among them, and such that just do
+/// not.
 const BITS64: [u64; 26] = [
     0,
     1,

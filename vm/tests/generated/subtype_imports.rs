@@ -1,7 +1,8 @@
 //! What an import is declared as, and what it is: casts and indirect calls go by what it is.
 //!
-//! Types form a chain `$0 :> $1 :> $2 :> $3`. The library exports an entity of each type; modules import the one of type
-//! `actual` as `declared` (above it, or linking fails) and try every `wanted` type of the chain, and one outside of it.
+//! Types form a chain `$0 :> $1 :> $2 :> $3`. The library exports an entity of each type; modules import the one of
+//! type `actual` as `declared` (above it, or linking fails) and try every `wanted` type of the chain, and one outside
+//! of it.
 
 use crate::in_all_modes;
 use crate::lab::Lab;

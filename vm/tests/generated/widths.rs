@@ -1,7 +1,9 @@
-//! Every instruction on memories and tables × {32, 64 bits} × {imported, defined} × operands at 2^31, 2^32, 2^63 and 2^64.
+//! Every instruction on memories and tables × {32, 64 bits} × {imported, defined} × operands at 2^31, 2^32, 2^63 and
+//! 2^64.
 //!
-//! Entities 1 to 4 are: imported 32-bit, imported 64-bit, defined 32-bit, defined 64-bit; entity 0 is never touched. After
-//! each operation all of them are compared with the model, so that an instruction on another entity shows as well.
+//! Entities 1 to 4 are: imported 32-bit, imported 64-bit, defined 32-bit, defined 64-bit; entity 0 is never touched.
+//! After each operation all of them are compared with the model, so that an instruction on another entity shows as
+//! well.
 
 use crate::in_all_modes;
 use crate::lab::{Lab, Outcome};

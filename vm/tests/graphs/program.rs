@@ -1,8 +1,8 @@
 //! Abstract programs over graphs of objects, at random: what `emit` writes as WebAssembly and `model` interprets.
 //!
-//! A program has types (all in one rec group), functions of type (anyref anyref i32) -> (anyref i32) with six registers for
-//! references and three for integers, globals, tables and segments. Nothing traps: accesses are guarded by casts, indices
-//! are taken modulo lengths, and a counter of fuel ends calls and loops.
+//! A program has types (all in one rec group), functions of type (anyref anyref i32) -> (anyref i32) with six registers
+//! for references and three for integers, globals, tables and segments. Nothing traps: accesses are guarded by casts,
+//! indices are taken modulo lengths, and a counter of fuel ends calls and loops.
 
 /// Registers for references.
 pub const REFS: usize = 6;

@@ -1,5 +1,5 @@
-//! Modules in which a thousand values pass a label, a call or a handler again and again, with each instruction that can do
-//! that: their copies are to be made in one place, not at each of them.
+//! Modules in which a thousand values pass a label, a call or a handler again and again, with each instruction that can
+//! do that: their copies are to be made in one place, not at each of them.
 
 use super::{Shape, each, module, shape};
 
@@ -33,8 +33,8 @@ pub static KINDS: [Values; 3] = [
 /// What repeats, and the module around it.
 pub struct Passing {
     pub name: &'static str,
-    /// What is repeated, with the values on the stack before and after. `LAST` stands for an instruction that makes the last
-    /// of them.
+    /// What is repeated, with the values on the stack before and after. `LAST` stands for an instruction that makes the
+    /// last of them.
     repeated: &'static str,
     around: Around,
 }
@@ -42,8 +42,8 @@ pub struct Passing {
 /// Where it repeats.
 #[derive(Clone, Copy)]
 enum Around {
-    /// In a block that has one more operand below the values, so that each has to move at a branch to `$l`. Around it is
-    /// `$r`, which expects the values and a reference.
+    /// In a block that has one more operand below the values, so that each has to move at a branch to `$l`. Around it
+    /// is `$r`, which expects the values and a reference.
     Block,
     /// In a block `$l` at the end of a function that returns the values.
     Tail,

@@ -8,10 +8,10 @@
 //! 2. Nodes: the root, groups of roots, tables and frames that hold something, then the objects by address.
 //! 3. Edges in the same order. Both passes walk the same graph and write as they go.
 //!
-//! What a weak cell names and an ephemeron's key are edges of the type `weak`, which retain nothing. A value hangs on its
-//! ephemeron and its key, by `internal` edges with the name by which DevTools knows that one of them alone does not retain it.
-//! These names come first among the strings: they are as many as there are ephemerons, so they are made when they are
-//! written.
+//! What a weak cell names and an ephemeron's key are edges of the type `weak`, which retain nothing. A value hangs on
+//! its ephemeron and its key, by `internal` edges with the name by which DevTools knows that one of them alone does not
+//! retain it. These names come first among the strings: they are as many as there are ephemerons, so they are made when
+//! they are written.
 //!
 //! Memory: the graph's bits (a thirtieth of the heap) and names of types, fields, functions and globals.
 

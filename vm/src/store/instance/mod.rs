@@ -4,7 +4,8 @@
 //! 2. The context is allocated and filled: memories, tables, function objects, imports, tags (`parts`).
 //! 3. Globals, tables and element segments are initialised by constant expressions, in the order of the specification
 //!    (`initial`).
-//! 4. Active segments are copied (a trap leaves the copies before it in place; `segments`), then the start function runs.
+//! 4. Active segments are copied (a trap leaves the copies before it in place; `segments`), then the start function
+//!    runs.
 //!
 //! What takes long looks for interrupts after each piece of its work.
 
