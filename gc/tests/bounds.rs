@@ -171,6 +171,29 @@ fn a_full_log_makes_the_next_allocation_collect() {
     assert_eq!(setup.heap.stats().minor_log_entries_max, LOG_ENTRIES_MAX as u64);
 }
 
+/// Where the survivor space overflows, objects are promoted that hold young ones: each is in the log.
+#[test]
+fn a_minor_that_leaves_a_full_log_asks_for_the_next() {
+    const NODES: usize = 36_000;
+    let mut setup = setup(HeapConfig { nursery_bytes: Some(1 << 20), verify: true, ..HeapConfig::default() });
+    setup.roots.frames.push(vec![0; NODES]);
+    for index in 0..NODES {
+        let node = setup.node();
+        if let Some(earlier) = index.checked_sub(NODES / 2) {
+            setup.heap.write_ref(node, 4, setup.roots.frames[1][earlier]);
+        }
+        setup.roots.frames[1][index] = node;
+    }
+    assert_eq!((setup.heap.stats().minors, setup.heap.wants_collection()), (0, false));
+    // A minor that no full nursery asks for keeps what survives young as far as there is room.
+    setup.heap.collect_minor(&mut setup.roots);
+    assert!(setup.heap.wants_collection(), "the minor filled the log");
+    let minors = setup.heap.stats().minors;
+    setup.node();
+    assert!(!setup.heap.wants_collection());
+    assert_eq!(setup.heap.stats().minors, minors + 1);
+}
+
 #[test]
 fn frames_below_the_watermark_are_not_walked() {
     let mut setup = setup(HeapConfig { nursery_bytes: Some(64 << 10), ..HeapConfig::default() });

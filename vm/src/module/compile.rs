@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
+use crossbeam_queue::ArrayQueue;
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{Budget, CompileEnv, CompileError, Scratch, compile_function};
 use heapwood_module::{
@@ -114,23 +115,25 @@ fn compile_in_parallel(
     threads: usize,
 ) -> Vec<Option<Result<CompiledFunction, CompileError>>> {
     let count = jobs.len();
-    let jobs: Vec<_> = jobs.into_iter().map(|job| parking_lot::Mutex::new(Some(job))).collect();
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let queue = ArrayQueue::new(count.max(1));
+    for job in jobs.into_iter().enumerate() {
+        assert!(queue.push(job).is_ok(), "there is room for each");
+    }
+    let failed = AtomicUsize::new(usize::MAX);
     let work = || {
         let mut scratch = Scratch::default();
         let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count || index > failed.load(Ordering::Relaxed) {
-                return done;
+        while let Some((index, job)) = queue.pop() {
+            if index > failed.load(Ordering::Relaxed) {
+                break;
             }
-            let job = jobs[index].lock().take().expect("each job is taken once");
             let result = compile_function(env, index as u32, job, &mut scratch);
             if result.is_err() {
                 failed.fetch_min(index, Ordering::Relaxed);
             }
             done.push((index, result));
         }
+        done
     };
     let mut results: Vec<_> = (0..count).map(|_| None).collect();
     std::thread::scope(|scope| {

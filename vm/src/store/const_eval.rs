@@ -1,7 +1,7 @@
 //! Constant expressions.
 //!
 //! Values are kept on a stack; references on it live among the temporaries, where the collector finds them.
-//! Objects are immortal if nothing in them can ever reference what is not, else they are born old.
+//! Objects are immortal if nothing in them can ever reference what is not, else they are pretenured.
 
 use super::StoreOpaque;
 use super::field::Field;

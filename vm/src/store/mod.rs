@@ -121,10 +121,12 @@ impl<T: 'static> Store<T> {
         self.inner.store.interrupt_handle()
     }
 
-    /// Collects garbage: a full collection.
+    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps, and
+    /// drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
+    /// collector does nothing.
     ///
     /// # Errors
-    /// The heap is exhausted.
+    /// None at present. A collector that has to give up would say so here.
     pub fn gc(&mut self) -> Result<()> {
         self.inner.store.collect()
     }

@@ -136,7 +136,7 @@ impl StoreOpaque {
         self.reap_host_values();
     }
 
-    /// A full collection.
+    /// Collects everything in one pause, and drops host values that are dead. Cannot fail at present.
     pub fn collect(&mut self) -> Result<()> {
         self.heap.collect_major(&mut self.guest);
         self.reap_host_values();
