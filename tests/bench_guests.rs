@@ -213,7 +213,6 @@ fn json_parse(n: u32) -> i64 {
     sum
 }
 
-/// What `run(n)` of a program returns.
 /// Only the order of random numbers matters: the node at a position always has that position's number.
 fn large_graph(mib: u32) -> i64 {
     let mut random = Random::new();
@@ -244,8 +243,14 @@ fn large_graph(mib: u32) -> i64 {
     sum
 }
 
+/// What `run(n)` of a program of `benches/guests` returns.
 fn run(name: &str, n: u32, options: &[&str]) -> i64 {
-    let path = format!("{}/benches/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"));
+    run_file(&format!("benches/guests/{name}.wat"), n, options)
+}
+
+/// What `run(n)` of a module returns, whose path begins at the repository.
+fn run_file(name: &str, n: u32, options: &[&str]) -> i64 {
+    let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut command = heapwood();
     command.args(["bench", &path, "--invoke", "run", "--arg", &n.to_string(), "--json"]);
     // Two calls: the second must find nothing of the first.
@@ -295,5 +300,20 @@ fn they_can_be_measured_in_slices() {
         assert_eq!(finished.code, Some(0), "{name}: {}", finished.stderr);
         let object: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
         assert_eq!(object["slice_ms"]["slices"], 20, "{name}");
+    }
+}
+
+/// The rows of `benches/compare`, at the sizes of `--quick`: other engines return the same.
+#[test]
+fn rows_of_the_comparison_have_their_results() {
+    let folder = format!("{}/benches/compare/rows", env!("CARGO_MANIFEST_DIR"));
+    let rows = std::fs::read(format!("{folder}/rows.json")).expect("the rows");
+    let rows: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&rows).expect("JSON");
+    let files = std::fs::read_dir(folder).expect("their folder").count();
+    assert_eq!(files, rows.len() + 1, "a module for each row");
+    for (name, row) in rows {
+        let n = row["quick"].as_u64().expect("a size").try_into().expect("32 bits");
+        let expected: i64 = row["quick_checksum"].as_str().expect("a result").parse().expect("a number");
+        assert_eq!(run_file(&format!("benches/compare/rows/{name}.wat"), n, &[]), expected, "{name}({n})");
     }
 }
