@@ -10,6 +10,7 @@ mod casts;
 mod confusion;
 mod division;
 mod ends;
+mod folds;
 mod hot_loops;
 mod joins;
 mod lengths;
