@@ -1,4 +1,5 @@
 """The table of rows: small programs without imports, one thing each, in `rows/`."""
+import functools
 import json
 import math
 import subprocess
@@ -13,10 +14,12 @@ BASE = "v8-liftoff"
 CPU_MS_MIN = 40
 
 
+@functools.cache
 def all_rows():
     return json.loads((FOLDER / "rows.json").read_text())
 
 
+@functools.cache
 def binaries():
     """The rows as binaries, which the other engines need."""
     out = peers.HOME / "rows"
