@@ -2,8 +2,7 @@
 //! that it does not know, which the specification's scripts look at.
 
 use crate::in_all_modes;
-use crate::lab::{Lab, Outcome};
-use heapwood_vm::Val;
+use crate::lab::{Lab, Outcome, integer, literal};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -69,14 +68,12 @@ fn expressions(ty: &str, a: &str, b: &str) -> Vec<(String, String, String)> {
 fn constants_are_what_instructions_compute(mode: usize) {
     let mut tried = 0;
     for ty in ["i32", "i64"] {
-        let number = |value: i64| if ty == "i32" { i64::from(value as i32) } else { value };
-        let argument = |value: i64| if ty == "i32" { Val::I32(value as i32) } else { Val::I64(value) };
         for a in VALUES {
             let mut text = format!("(module (func $same (param {ty}) (result {ty}) (local.get 0))\n");
             let mut cases = Vec::new();
             for (at, b) in VALUES.into_iter().enumerate() {
                 for way in WAYS {
-                    let [left, right] = operands(way, ty, number(a), number(b));
+                    let [left, right] = operands(way, ty, literal(ty, a), literal(ty, b));
                     for (name, body, result) in expressions(ty, &left, &right) {
                         let export = format!("{name} {at} {way}");
                         let ty = format!("(param $a {ty}) (param $b {ty}) (result {result})");
@@ -88,7 +85,7 @@ fn constants_are_what_instructions_compute(mode: usize) {
             let mut lab = Lab::new(mode, &[], &(text + ")"));
             let mut expected: HashMap<String, Outcome> = HashMap::new();
             for (export, case, b) in cases {
-                let found = lab.call(&export, &[argument(a), argument(b)]);
+                let found = lab.call(&export, &[integer(ty, a), integer(ty, b)]);
                 let by_locals = expected.entry(case).or_insert_with(|| found.clone());
                 assert_eq!(found, *by_locals, "{ty} {a:#x} {b:#x}: {export}");
                 tried += 1;

@@ -12,6 +12,16 @@ pub struct Lab {
 /// What a call did: results as bits (a reference: whether it is not null), or the trap.
 pub type Outcome = std::result::Result<Vec<u128>, TrapKind>;
 
+/// An integer of a type; an i32 has the lower half of the bits.
+pub fn integer(ty: &str, value: i64) -> Val {
+    if ty == "i32" { Val::I32(value as i32) } else { Val::I64(value) }
+}
+
+/// The number by which the text format names that integer.
+pub fn literal(ty: &str, value: i64) -> i64 {
+    if ty == "i32" { i64::from(value as i32) } else { value }
+}
+
 impl Lab {
     /// Instances of the modules of `libraries` under their names, then of `text`, which may import from all of them.
     ///

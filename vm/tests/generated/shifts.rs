@@ -1,8 +1,7 @@
 //! Shifts and rotations: every kind of count, known to the compiler and not, of values known and not.
 
 use crate::in_all_modes;
-use crate::lab::Lab;
-use heapwood_vm::Val;
+use crate::lab::{Lab, integer, literal};
 use std::fmt::Write;
 
 in_all_modes!(counts_are_taken_modulo_the_width);
@@ -45,8 +44,6 @@ fn model(operator: &str, bits: u32, value: i64, count: i64) -> u64 {
 fn counts_are_taken_modulo_the_width(mode: usize) {
     let mut tried = 0;
     for bits in [32u32, 64] {
-        let number = |value: i64| if bits == 32 { value as i32 as i64 } else { value };
-        let argument = |value: i64| if bits == 32 { Val::I32(value as i32) } else { Val::I64(value) };
         let ty = format!("i{bits}");
         let mut text = format!("(module (func $same (param {ty}) (result {ty}) (local.get 0))\n");
         let each = |visit: &mut dyn FnMut(String, &str, &str, i64, i64)| {
@@ -62,14 +59,18 @@ fn counts_are_taken_modulo_the_width(mode: usize) {
         };
         each(&mut |name, operator, body, value, count| {
             let body = body.replace("OP", &format!("{ty}.{operator}"));
-            let body = body.replace('V', &format!("({ty}.const {})", number(value)));
-            let body = body.replace('C', &format!("({ty}.const {})", number(count)));
+            let body = body.replace('V', &format!("({ty}.const {})", literal(&ty, value)));
+            let body = body.replace('C', &format!("({ty}.const {})", literal(&ty, count)));
             writeln!(text, r#"(func (export "{name}") (param $v {ty}) (param $c {ty}) (result {ty}) {body})"#).unwrap();
         });
         let mut lab = Lab::new(mode, &[], &(text + ")"));
         each(&mut |name, operator, _, value, count| {
-            let expected = model(operator, bits, value, number(count)) as u128;
-            assert_eq!(lab.call(&name, &[argument(value), argument(count)]), Ok(vec![expected]), "i{bits}: {name}");
+            let expected = model(operator, bits, value, literal(&ty, count)) as u128;
+            assert_eq!(
+                lab.call(&name, &[integer(&ty, value), integer(&ty, count)]),
+                Ok(vec![expected]),
+                "i{bits}: {name}"
+            );
             tried += 1;
         });
     }
