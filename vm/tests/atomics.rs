@@ -203,8 +203,8 @@ impl Lab {
     }
 }
 
-/// Forms of one instruction: plain, with an offset, at a constant address, with a large offset (64 bits), and with all
-/// registers in use.
+/// Forms of one instruction: plain, with an offset, at a constant address, with an offset that is no multiple of its
+/// bytes, with a large offset (64 bits), and with all registers in use.
 fn functions(instruction: &Instruction, kind: &Kind) -> String {
     let (name, ty, address) = (&instruction.name, instruction.ty(), kind.address);
     let params = format!("(param $a {address}) (param $v {ty}) (param $e {ty})");
@@ -214,6 +214,7 @@ fn functions(instruction: &Instruction, kind: &Kind) -> String {
         (" offset", 24, "(local.get $a)".to_owned()),
         (" constant", 0, format!("({address}.const 24)")),
         (" misaligned constant", 1, format!("({address}.const 24)")),
+        (" odd offset", 7, "(local.get $a)".to_owned()),
         (" large", 0xffff_fff8, "(local.get $a)".to_owned()),
     ] {
         let code = instruction.text(offset, &at);
@@ -316,7 +317,7 @@ fn misaligned_accesses_trap_and_change_nothing() {
             let zero = || instruction.value(0);
             lab.write(16, &PATTERN);
             for effective in 24..32u64 {
-                for (form, offset) in [("", 0), (" offset", 24), (" busy", 0)] {
+                for (form, offset) in [("", 0), (" offset", 24), (" odd offset", 7), (" busy", 0)] {
                     let name = format!("{}{form}", instruction.name);
                     let misaligned = effective % instruction.bytes as u64 != 0;
                     let ended = lab.call(&name, effective - offset, zero(), zero());

@@ -482,6 +482,49 @@ fn known_and_unknown_vectors_through_everything_that_carries_values() {
     }
 }
 
+// ---- operands that no register has
+
+/// Lanes of vectors, and scalars for lanes, that lie in the frame, since a call came between.
+#[test]
+fn lanes_are_read_and_replaced_where_the_operand_lies_in_memory() {
+    let shapes = [("i8x16", 16, "i32"), ("i16x8", 8, "i32"), ("i32x4", 4, "i32"), ("i64x2", 2, "i64")];
+    let shapes = shapes.into_iter().chain([("f32x4", 4, "f32"), ("f64x2", 2, "f64")]);
+    let lanes = shapes.flat_map(|(shape, lanes, ty)| (0..lanes).map(move |lane| (shape, lanes, ty, lane)));
+    let mut text = "(module (func $call)".to_owned();
+    for (shape, lanes, ty, lane) in lanes.clone() {
+        let signed = if lanes > 4 { "_u" } else { "" };
+        text += &format!(
+            "(func (export \"{shape} extract {lane}\") (param v128) (result {ty})
+              (call $call) ({shape}.extract_lane{signed} {lane} (local.get 0)))
+            (func (export \"{shape} replace {lane}\") (param v128 {ty}) (result v128)
+              (call $call) ({shape}.replace_lane {lane} (local.get 0) (local.get 1)))"
+        );
+    }
+    text += ")";
+    let (mut random, mut cases) = (Random(11), 0);
+    for config in configs() {
+        let mut lab = Lab::new(&config, &text);
+        for (shape, lanes, ty, lane) in lanes.clone() {
+            let (bits, value, new) = (128 / lanes, random.vector(), random.vector());
+            let mask = u128::MAX >> (128 - bits);
+            let (old, new, at) = (value >> (bits * lane) & mask, new & mask, bits * lane);
+            let scalar = |bits: u128| match ty {
+                "i32" => Val::I32(bits as i32),
+                "i64" => Val::I64(bits as i64),
+                "f32" => Val::F32(bits as u32),
+                _ => Val::F64(bits as u64),
+            };
+            let found = lab.call(&format!("{shape} extract {lane}"), &[Val::V128(value)]);
+            assert_eq!(format!("{found:?}"), format!("{:?}", scalar(old)), "{shape} {lane}");
+            let found = lab.vector(&format!("{shape} replace {lane}"), &[Val::V128(value), scalar(new)]);
+            assert_eq!(found, value & !(mask << at) | new << at, "{shape} {lane}");
+            cases += 2;
+        }
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, 3 * 2 * 36);
+}
+
 // ---- the machine
 
 #[test]

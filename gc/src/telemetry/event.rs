@@ -137,3 +137,25 @@ pub struct HelperSpan {
     /// Fields marked or blocks swept.
     pub work_units: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logs are read by programs: a cause is its variant's name there, in small letters.
+    #[test]
+    fn causes_are_named_as_their_variants() {
+        use GcCause::*;
+        let causes = [EdenFull, LogFull, Threshold, Emergency, Stress, Requested, LogLost, Pace];
+        for cause in causes {
+            let mut name = String::new();
+            for letter in format!("{cause:?}").chars() {
+                if letter.is_uppercase() && !name.is_empty() {
+                    name.push('-');
+                }
+                name.extend(letter.to_lowercase());
+            }
+            assert_eq!(cause.name(), name);
+        }
+    }
+}
