@@ -492,10 +492,10 @@ fn lanes_are_read_and_replaced_where_the_operand_lies_in_memory() {
     let lanes = shapes.flat_map(|(shape, lanes, ty)| (0..lanes).map(move |lane| (shape, lanes, ty, lane)));
     let mut text = "(module (func $call)".to_owned();
     for (shape, lanes, ty, lane) in lanes.clone() {
-        let signed = if lanes > 4 { "_u" } else { "" };
+        let suffix = if lanes > 4 { "_u" } else { "" };
         text += &format!(
             "(func (export \"{shape} extract {lane}\") (param v128) (result {ty})
-              (call $call) ({shape}.extract_lane{signed} {lane} (local.get 0)))
+              (call $call) ({shape}.extract_lane{suffix} {lane} (local.get 0)))
             (func (export \"{shape} replace {lane}\") (param v128 {ty}) (result v128)
               (call $call) ({shape}.replace_lane {lane} (local.get 0) (local.get 1)))"
         );

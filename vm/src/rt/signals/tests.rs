@@ -67,6 +67,13 @@ fn a_fault_of_an_instruction_that_cannot_trap_is_no_trap() {
     });
 }
 
+/// The same from a host function, while a store is entered.
+fn raise_within_an_entry(signal: i32) {
+    let mut store = Store::new(&Engine::default(), ());
+    let func = Func::wrap(&mut store, move || raise(signal));
+    func.call(&mut store, &[], &mut []).unwrap();
+}
+
 static HANDLED: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn plain_handler(signal: i32) {
@@ -80,9 +87,7 @@ fn a_signal_of_the_host_goes_to_its_own_handler() {
         let handler: extern "C" fn(i32) = plain_handler;
         // SAFETY: R10: the handler writes an atomic.
         unsafe { libc::signal(libc::SIGFPE, handler as *const () as usize) };
-        let mut store = Store::new(&Engine::default(), ());
-        let func = Func::wrap(&mut store, || raise(libc::SIGFPE));
-        func.call(&mut store, &[], &mut []).unwrap();
+        raise_within_an_entry(libc::SIGFPE);
         assert_eq!(HANDLED.swap(0, Ordering::Relaxed), libc::SIGFPE, "while a guest runs");
         raise(libc::SIGFPE);
         assert_eq!(HANDLED.load(Ordering::Relaxed), libc::SIGFPE, "afterwards");
@@ -94,9 +99,7 @@ fn a_signal_of_the_host_goes_to_its_own_handler() {
 #[test]
 fn a_signal_that_nobody_handled_before_ends_the_process() {
     let said = dies("rt::signals::tests::a_signal_that_nobody_handled_before_ends_the_process", libc::SIGFPE, || {
-        let mut store = Store::new(&Engine::default(), ());
-        let func = Func::wrap(&mut store, || raise(libc::SIGFPE));
-        func.call(&mut store, &[], &mut []).unwrap();
+        raise_within_an_entry(libc::SIGFPE);
         raise(libc::SIGFPE);
     });
     assert!(said.contains("a fault that is no trap, while a guest was running"), "{said}");
