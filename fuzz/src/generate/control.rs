@@ -152,6 +152,21 @@ impl FuncGen<'_, '_> {
         types.iter().for_each(|_| self.emit(I::Drop));
     }
 
+    /// Opens a loop whose head pays and leaves for `exit` when there is no fuel, whichever branch led to it. The head
+    /// takes what the loop carries into locals, which are returned.
+    fn open_loop(&mut self, block: BlockType, carried: &[Ty], exit: usize, exit_types: &[Ty]) -> Vec<u32> {
+        self.open(I::Loop(block), carried);
+        self.pay();
+        let out: Vec<u32> = carried.iter().map(|ty| self.take(*ty)).collect();
+        out.iter().rev().for_each(|local| self.emit(I::LocalSet(*local)));
+        exit_types.iter().for_each(|ty| self.fallback(*ty));
+        self.all([I::GlobalGet(self.m.infra.fuel), I::I32Const(0), I::I32LtS]);
+        let depth = self.depth(exit);
+        self.emit(I::BrIf(depth));
+        exit_types.iter().for_each(|_| self.emit(I::Drop));
+        out
+    }
+
     /// A loop of a few rounds, with its counter in a local, a global's place or a parameter.
     fn loop_statement(&mut self) {
         let rounds = self.rng.range(2, 12);
@@ -167,17 +182,8 @@ impl FuncGen<'_, '_> {
         let exit = self.labels.len() - 1;
         carried.iter().for_each(|ty| self.operand(*ty, 2));
         let loop_type = self.block_type(&carried, &exit_types);
-        self.open(I::Loop(loop_type), &carried);
+        let out = self.open_loop(loop_type, &carried, exit, &exit_types);
         let again = self.labels.len() - 1;
-        self.pay();
-        // Without fuel: out.
-        let out: Vec<u32> = carried.iter().map(|ty| self.take(*ty)).collect();
-        out.iter().rev().for_each(|local| self.emit(I::LocalSet(*local)));
-        exit_types.iter().for_each(|ty| self.fallback(*ty));
-        self.all([I::GlobalGet(self.m.infra.fuel), I::I32Const(0), I::I32LtS]);
-        let depth = self.depth(exit);
-        self.emit(I::BrIf(depth));
-        exit_types.iter().for_each(|_| self.emit(I::Drop));
         self.inner();
         for (ty, local) in carried.iter().zip(&out) {
             if self.rng.percent(50) {
@@ -517,10 +523,13 @@ impl FuncGen<'_, '_> {
 
     /// A loop that is run once, or has its result as parameter.
     pub fn loop_value(&mut self, ty: Ty, depth: u32) {
+        let result = self.block_type(&[], &[ty]);
+        self.open(I::Block(result), &[ty]);
+        let exit = self.labels.len() - 1;
         self.operand(ty, depth - 1);
         let block = self.block_type(&[ty], &[ty]);
-        self.open(I::Loop(block), &[ty]);
-        self.pay();
+        let carried = self.open_loop(block, &[ty], exit, &[ty]);
+        self.emit(I::LocalGet(carried[0]));
         self.consume(ty);
         self.operand(ty, depth - 1);
         // Again while there is a little more fuel than none, seldom.
@@ -528,6 +537,8 @@ impl FuncGen<'_, '_> {
         self.all([I::GlobalGet(self.m.infra.fuel), I::I32Const(0), I::I32GtS, I::I32And, I::BrIf(0)]);
         self.close_payment();
         self.close();
+        self.close();
+        carried.into_iter().for_each(|local| self.give(local));
     }
 
     /// `br_table` that brings a value.
