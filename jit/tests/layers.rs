@@ -19,7 +19,7 @@ const CRATE: Table<'_> = &[
     &["error"],
     &["analysis"],
     &["compiler::options", "compiler::values", "compiler::cursor", "compiler::tables", "compiler::objects"],
-    &["compiler::flow", "compiler::frame"],
+    &["compiler::control::flow", "compiler::frame"],
     &["compiler::parts"],
     &["compiler::operands", "compiler::prologue", "compiler::check", "compiler::guest_checks"],
     &["compiler::call"],
@@ -70,7 +70,7 @@ const OWNERS: [(&str, &str); 5] = [
     ("Values", "src/compiler/values/mod.rs"),
     ("Cursor", "src/compiler/cursor.rs"),
     ("Tables", "src/compiler/tables.rs"),
-    ("Flow", "src/compiler/flow.rs"),
+    ("Flow", "src/compiler/control/flow.rs"),
     ("Frame", "src/compiler/frame.rs"),
 ];
 

@@ -3,7 +3,6 @@
 use super::objects::EXN;
 use super::parts::Compiler;
 use crate::asm::Section;
-use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     /// Panics if the state contradicts itself: a bug of the compiler, never of the input.
@@ -18,10 +17,8 @@ impl Compiler<'_> {
     /// Checks that between instructions the cold section is not being written, and each legacy catch has its exception.
     fn check_control(&self) {
         assert_ne!(self.asm.section(), Section::Cold, "op {} ends in the cold section", self.cursor.op());
-        for control in self.flow.frames() {
-            if matches!(control.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll) {
-                assert_eq!(self.values.type_of(control.height), EXN, "operand {} of a catch", control.height);
-            }
+        for operand in self.flow.caught() {
+            assert_eq!(self.values.type_of(operand), EXN, "operand {operand} of a catch");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `jit/tests/layers.rs` has it as a table and holds every file to it: what a file imports lies below it.
 //! 1. The parts. `values`: locals and operands, where they live, and the only functions that move them. `cursor`: where
 //!    in the body the pass is, and what the analysis found there. `tables`: relocations, safe points, traps, landing
-//!    pads, source map. `flow`: constructs that are open. `frame`: what is saved, and the size.
+//!    pads, source map. `control::flow`: constructs that are open. `frame`: what is saved, and the size.
 //! 2. `parts`: the compiler of one function, which is made of them; `operands`: the functions of `values` under short
 //!    names. `prologue`: how a function begins and returns. `check`, `guest_checks`: the state, and the code,
 //!    recounted.
@@ -26,7 +26,6 @@ mod cursor;
 mod declared;
 mod division;
 mod float;
-mod flow;
 mod frame;
 mod fresh;
 mod guest_checks;

@@ -2,8 +2,8 @@
 //!
 //! Chapters are `impl` blocks of it. They reach a part by its functions only, most of them through `operands`.
 
+use super::control::flow::Flow;
 use super::cursor::Cursor;
-use super::flow::Flow;
 use super::frame::Frame;
 use super::options::CompileEnv;
 use super::tables::Tables;

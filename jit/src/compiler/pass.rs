@@ -1,8 +1,8 @@
 //! The pass over a function's body: validation with the analysis, then one operator after the other.
 
+use super::control::flow::Flow;
 use super::cursor::Cursor;
 use super::declared::Declared;
-use super::flow::Flow;
 use super::frame::Frame;
 use super::options::CompileEnv;
 use super::parts::Compiler;

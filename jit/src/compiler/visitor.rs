@@ -3,10 +3,10 @@
 
 use super::atomic::Rmw;
 use super::call::entry;
+use super::control::BlockSignature;
 use super::convert::Truncation;
 use super::division::Division;
 use super::float::{FloatCompare, Rounding};
-use super::flow::BlockSignature;
 use super::integer::BitCount;
 use super::memory::Load;
 use super::parts::Compiler;
@@ -41,7 +41,7 @@ fn signature(ty: BlockType) -> BlockSignature {
 
 impl FrameStack for Compiler<'_> {
     fn current_frame(&self) -> Option<FrameKind> {
-        self.flow.innermost().map(|control| control.kind)
+        self.flow.innermost_kind()
     }
 }
 

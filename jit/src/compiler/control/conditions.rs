@@ -1,8 +1,8 @@
 //! Conditions, and the two arms of an `if`.
 
+use super::flow::BlockSignature;
 use crate::abi::Gpr;
 use crate::asm::{Cond, Label, Section, Width};
-use crate::compiler::flow::BlockSignature;
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::{At, Snapshot, Value};
 use heapwood_gc_abi::low32;

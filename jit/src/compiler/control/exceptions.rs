@@ -5,10 +5,10 @@
 //! 3. The unwinder enters the pad with the exception in eax, rbp and the callee-saved registers of the frame.
 //! 4. The pad tests the tags in order and branches; if none fits, the exception goes to the next pad or frame.
 
+use super::flow::BlockSignature;
 use crate::abi::{CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
 use crate::compiler::call::entry;
-use crate::compiler::flow::BlockSignature;
 use crate::compiler::objects::{EXN, object_mem};
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::{PASSING_MAX, Reg, in_xmm};

@@ -7,9 +7,9 @@
 //! 4. `delegate` makes the pad one that passes on to the pad inside of its label; so does a `try` without catches to
 //!    the pad around it.
 
+use super::flow::BlockSignature;
 use crate::abi::Gpr;
 use crate::asm::Section;
-use crate::compiler::flow::BlockSignature;
 use crate::compiler::objects::EXN;
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::Reg;

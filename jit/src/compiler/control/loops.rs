@@ -1,6 +1,6 @@
 //! Loops: the state that their heads expect, and locals that stay in registers around them.
 
-use crate::compiler::flow::BlockSignature;
+use super::flow::BlockSignature;
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::Snapshot;
 use heapwood_gc_abi::{Mutant, active};

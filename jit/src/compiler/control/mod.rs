@@ -3,15 +3,17 @@
 mod branches;
 mod conditions;
 mod exceptions;
+pub(super) mod flow;
 mod labels;
 mod legacy;
 mod loops;
 
 pub(crate) use conditions::Condition;
+pub(crate) use flow::BlockSignature;
 
-use super::flow::{BlockSignature, Control};
 use super::parts::Compiler;
 use crate::abi::TrapKind;
+use flow::Control;
 use heapwood_module::ValType;
 use wasmparser::FrameKind;
 

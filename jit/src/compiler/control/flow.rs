@@ -1,8 +1,8 @@
 //! Flow: the constructs that are open, whether the code at this point can be reached, and where exceptions go from it.
 
-use super::values::Snapshot;
 use crate::asm::{Label, Section};
 use crate::budget::list_bytes;
+use crate::compiler::values::Snapshot;
 use heapwood_module::ValType;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
@@ -22,41 +22,41 @@ pub(crate) enum BlockSignature {
 /// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, all opened
 /// with the same operands on the stack.
 ///
-/// There may be a million: what few of them have is behind a pointer.
+/// There may be a million: what few of them have is behind a pointer. Its fields are the chapter's own.
 pub(crate) struct Control {
-    pub(crate) kind: FrameKind,
-    pub(crate) signature: BlockSignature,
+    pub(super) kind: FrameKind,
+    pub(super) signature: BlockSignature,
     /// Where branches to it go: to its end, or to a loop's head.
-    pub(crate) label: Label,
-    pub(crate) is_loop: bool,
+    pub(super) label: Label,
+    pub(super) is_loop: bool,
     /// The number of frames around it.
-    pub(crate) depth: u32,
+    pub(super) depth: u32,
     /// The number of idle frames that a run stands for; 0 for any other frame.
-    pub(crate) idle: u32,
+    pub(super) idle: u32,
     /// The height of the operand stack below the parameters.
-    pub(crate) height: usize,
+    pub(super) height: usize,
     /// Operands below this height are in slots or constants for good.
-    pub(crate) settled: usize,
+    pub(super) settled: usize,
     /// The state that the label expects; `None` until the first branch. Loops with equal states share it.
-    pub(crate) target: Option<Rc<Snapshot>>,
+    pub(super) target: Option<Rc<Snapshot>>,
     /// The state at the condition of an `if`, and where its false edge goes.
-    pub(crate) otherwise: Option<(Label, Rc<Snapshot>)>,
+    pub(super) otherwise: Option<(Label, Rc<Snapshot>)>,
     /// Whether a branch to it is a return.
-    pub(crate) is_tail: bool,
+    pub(super) is_tail: bool,
     /// Number of locals that are pinned while this loop is open.
-    pub(crate) pins: u32,
+    pub(super) pins: u32,
     /// The landing pad that was current before this construct.
-    pub(crate) outer_handler: Option<u32>,
+    pub(super) outer_handler: Option<u32>,
     /// The landing pad of exceptions that are thrown inside of it, outside of any inner construct with a pad.
-    pub(crate) inside: Option<u32>,
+    pub(super) inside: Option<u32>,
     /// The catches of a `try_table`.
-    pub(crate) catches: Box<[wasmparser::Catch]>,
+    pub(super) catches: Box<[wasmparser::Catch]>,
     /// Where a legacy `catch` sends exceptions of other tags.
-    pub(crate) next_catch: Option<Label>,
+    pub(super) next_catch: Option<Label>,
     /// The section in which its end lies; an arm may lie in another section.
-    pub(crate) section: Section,
+    pub(super) section: Section,
     /// Whether the `else` of this `if` goes to the unlikely section.
-    pub(crate) rare_else: bool,
+    pub(super) rare_else: bool,
 }
 
 /// The constructs that are open.
@@ -104,26 +104,37 @@ impl Flow {
         index < self.frames.len()
     }
 
+    /// The kind of the innermost frame.
+    pub(crate) fn innermost_kind(&self) -> Option<FrameKind> {
+        self.frames.last().map(|control| control.kind)
+    }
+
     /// The innermost frame.
-    pub(crate) fn innermost(&self) -> Option<&Control> {
+    pub(super) fn innermost(&self) -> Option<&Control> {
         self.frames.last()
     }
 
     /// The innermost frame.
-    pub(crate) fn innermost_mut(&mut self) -> Option<&mut Control> {
+    pub(super) fn innermost_mut(&mut self) -> Option<&mut Control> {
         self.frames.last_mut()
     }
 
+    /// Positions of operands that are exceptions which legacy catches hold.
+    pub(crate) fn caught(&self) -> impl Iterator<Item = usize> {
+        let holds = |control: &&Control| matches!(control.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll);
+        self.frames.iter().filter(holds).map(|control| control.height)
+    }
+
     /// All frames, the outermost first.
-    pub(crate) fn frames(&self) -> &[Control] {
+    pub(super) fn frames(&self) -> &[Control] {
         &self.frames
     }
 
-    pub(crate) fn push(&mut self, control: Control) {
+    pub(super) fn push(&mut self, control: Control) {
         self.frames.push(control);
     }
 
-    pub(crate) fn pop(&mut self) -> Control {
+    pub(super) fn pop(&mut self) -> Control {
         self.frames.pop().expect("validated body")
     }
 
