@@ -30,7 +30,7 @@ fn guest(engine: &Engine, text: &str) -> (Store<()>, Instance) {
 fn compile(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("compile");
     for name in ["hello", "gcbench"] {
-        let path = format!("{}/tests/guests/kotlin/wasm/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../tests/guests/kotlin/wasm/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
         let bytes = fs::read(path).expect("a guest of the repository");
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         let engine = Engine::default();
