@@ -10,7 +10,7 @@ use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_
 use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Bytes by which the table's memory grows.
 const GROW_BYTES: usize = 64 << 10;
@@ -57,9 +57,9 @@ struct State {
     /// Bytes that may be used (a test makes it small).
     quota: usize,
     /// Ids that were released, by size in bytes.
-    free: HashMap<usize, Vec<TypeId>>,
+    free: FxHashMap<usize, Vec<TypeId>>,
     /// Size in bytes of each id that is alive.
-    sizes: HashMap<TypeId, usize>,
+    sizes: FxHashMap<TypeId, usize>,
 }
 
 impl TypeTable {

@@ -11,7 +11,7 @@ use crate::telemetry::clock::Clock;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::work::{Done, MarkWork, MinorWork};
 use heapwood_gc_abi::{Mutant, active};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 impl Heap {
     /// Runs a minor collection now. Objects may move. Starts a marking, or evacuates blocks, if that is due.
@@ -228,7 +228,7 @@ impl Heap {
         if active(Mutant::VerifierSilent) {
             return;
         }
-        let mut recorded = HashSet::new();
+        let mut recorded = FxHashSet::default();
         if when == When::BeforeEvacuation {
             self.evacuation.each_incoming(self.marking.incoming_mut(), |words| recorded.extend(words));
         }

@@ -113,7 +113,8 @@ impl Config {
         self
     }
 
-    /// Testing: verify heap, roots and frames around every collection; the topmost frames at every slow path.
+    /// Testing: verify heap, roots and frames around every collection; the two topmost frames at every slow
+    /// path, and 16 of them at every 16th.
     pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
         self.heap.verify = verify;
         self

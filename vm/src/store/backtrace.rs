@@ -6,14 +6,16 @@ use crate::module::Module;
 use crate::rt::walk::{Frame, Walker};
 use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
-use heapwood_gc_abi::{RawRef, is_i31};
+use heapwood_gc_abi::{RawRef, TypeId, is_i31};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Frames at each end of a backtrace that are kept.
 const BACKTRACE_FRAMES: usize = 32;
-/// Frames that the checker looks at on each slow path.
-const CHECKED_FRAMES: usize = 16;
+/// Frames that the checker looks at on each slow path: the one that called, and its caller.
+const CHECKED_FRAMES: usize = 2;
+/// Frames that it looks at on every 16th.
+const CHECKED_FRAMES_SELDOM: usize = 16;
 
 impl StoreOpaque {
     /// Where the guest is, after an exit by a call.
@@ -29,17 +31,20 @@ impl StoreOpaque {
     /// Checks the topmost frames, if the store verifies: every slot holds zero, an i31 or the start of an object.
     #[inline]
     pub fn check_frames(&mut self) {
-        if self.guest().verifies() {
-            self.check_top_frames();
+        if let Some(check) = self.guest_mut().next_frame_check() {
+            let seldom = check.is_multiple_of(16);
+            self.check_top_frames(if seldom { CHECKED_FRAMES_SELDOM } else { CHECKED_FRAMES });
         }
     }
 
     #[inline(never)]
-    fn check_top_frames(&mut self) {
-        for frame in self.guest().execution().frames().walk().take(CHECKED_FRAMES) {
+    fn check_top_frames(&self, count: usize) {
+        // Most references of neighbouring frames are of one type, and the table of types is behind a lock.
+        let mut known = TypeId::NONE;
+        for frame in self.guest().execution().frames().walk().take(count) {
             let mut index = 0;
             frame.each_reference(|slot| {
-                if !self.is_reference(slot) {
+                if !self.is_reference(slot, &mut known) {
                     let (_, function) = self.guest().entities().function_of(&frame);
                     panic!(
                         "frame checker: slot {index} of function {function} at offset {:#x} holds {slot:#x}, which \
@@ -53,15 +58,22 @@ impl StoreOpaque {
     }
 
     /// Whether a slot may hold this: zero, an i31 or the start of something with the header of a type that exists.
-    fn is_reference(&self, raw: RawRef) -> bool {
+    /// `known` is a type that was found to exist.
+    fn is_reference(&self, raw: RawRef, known: &mut TypeId) -> bool {
         if raw == 0 || is_i31(raw) {
             return true;
         }
         let heap = self.heap();
+        if (raw as u64) * 4 < NULL_ZONE_BYTES || heap.read_i32(raw, 0) & FORWARDED != 0 {
+            return false;
+        }
         // Forwarded headers and poison name no type (or, rarely, a wrong one).
-        (raw as u64) * 4 >= NULL_ZONE_BYTES
-            && heap.types().is_allocated(heap.type_of(raw))
-            && heap.read_i32(raw, 0) & FORWARDED == 0
+        let ty = heap.type_of(raw);
+        if ty != *known && !heap.types().is_allocated(ty) {
+            return false;
+        }
+        *known = ty;
+        true
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct Guest {
     temporaries: Temporaries,
     /// How far the marking under way has seen the roots outside of frames.
     snapshot_cursor: RootCursor,
-    /// Check frames at slow paths.
-    verify: bool,
+    /// The number of the next check of frames at a slow path, if the store verifies.
+    frame_checks: Option<u32>,
 }
 
 /// A way to a part of the guest, and one to change it.
@@ -61,7 +61,7 @@ impl Guest {
             host_values: HostValues::default(),
             temporaries: Temporaries::default(),
             snapshot_cursor: RootCursor::default(),
-            verify,
+            frame_checks: verify.then_some(0),
         }
     }
 
@@ -94,8 +94,11 @@ impl Guest {
         (&self.engine, &mut self.types)
     }
 
-    /// Whether frames are checked at slow paths.
-    pub fn verifies(&self) -> bool {
-        self.verify
+    /// The number of the check of frames that this slow path asks for; none where the store does not verify.
+    #[inline]
+    pub fn next_frame_check(&mut self) -> Option<u32> {
+        let checks = self.frame_checks.as_mut()?;
+        *checks = checks.wrapping_add(1);
+        Some(*checks)
     }
 }

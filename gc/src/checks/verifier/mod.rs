@@ -34,7 +34,7 @@ use crate::spaces::nursery::EDEN_START;
 use crate::weak::Weak;
 use bits::Bits;
 use heapwood_gc_abi::TypeId;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
 /// When the verifier runs.
@@ -107,13 +107,13 @@ pub struct Verifier<'a> {
     /// Starts of old objects that were visited, and all that old objects cover.
     visited: Bits,
     covered: Bits,
-    visited_young: HashSet<u32>,
-    visited_immortal: HashSet<u32>,
-    logged: HashSet<LogEntry>,
+    visited_young: FxHashSet<u32>,
+    visited_immortal: FxHashSet<u32>,
+    logged: FxHashSet<LogEntry>,
     /// Weak cells and ephemerons that are listed, and whether among the young ones.
-    weak_cells: HashMap<u32, bool>,
+    weak_cells: FxHashMap<u32, bool>,
     /// Before sparse blocks are evacuated: the words that are recorded.
-    recorded: HashSet<u32>,
+    recorded: FxHashSet<u32>,
     /// Types that were found to be allocated (a cache by the low bits of the id).
     types: [TypeId; 256],
     grey: Vec<u32>,
@@ -121,7 +121,7 @@ pub struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     /// A check of `parts`. `recorded`: before sparse blocks are evacuated, the words that are recorded for them.
-    pub fn new(parts: Parts<'a>, when: When, recorded: HashSet<u32>) -> Verifier<'a> {
+    pub fn new(parts: Parts<'a>, when: When, recorded: FxHashSet<u32>) -> Verifier<'a> {
         let old_start = (OLD_START / 4) as u32;
         let old_end = block_start(parts.spaces.blocks_high());
         Verifier {
@@ -132,10 +132,10 @@ impl<'a> Verifier<'a> {
             young: Bits::new((NURSERY_START / 4) as u32, EDEN_START.max(parts.spaces.top()) + 2),
             visited: Bits::new(old_start, old_end),
             covered: Bits::new(old_start, old_end),
-            visited_young: HashSet::new(),
-            visited_immortal: HashSet::new(),
-            logged: HashSet::new(),
-            weak_cells: HashMap::new(),
+            visited_young: FxHashSet::default(),
+            visited_immortal: FxHashSet::default(),
+            logged: FxHashSet::default(),
+            weak_cells: FxHashMap::default(),
             recorded,
             types: [TypeId::NONE; 256],
             grey: Vec::new(),

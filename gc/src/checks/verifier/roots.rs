@@ -4,7 +4,7 @@ use super::{Origin, Verifier, When};
 use crate::embedder::roots::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor};
 use crate::raw::object::is_young;
 use heapwood_gc_abi::RawRef;
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 impl Verifier<'_> {
     /// Steps 3 and 4 for roots.
@@ -14,7 +14,7 @@ impl Verifier<'_> {
         roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut seen_by_minors);
         let mut others = Collect::default();
         roots.remembered(&mut RootCursor::default(), &mut others);
-        let known: HashSet<usize> = seen_by_minors.slots.iter().chain(&others.slots).map(|slot| slot.0).collect();
+        let known: FxHashSet<usize> = seen_by_minors.slots.iter().chain(&others.slots).map(|slot| slot.0).collect();
         let mut frames = Collect::default();
         roots.frames(FrameScope::All, &mut RootCursor::default(), &mut frames);
         let mut all = Collect::default();

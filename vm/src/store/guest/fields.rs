@@ -16,7 +16,7 @@ state! {
         host_values: Part,
         temporaries: Stack,
         snapshot_cursor: Shared,
-        verify: Shared,
+        frame_checks: Shared,
     }
 }
 
