@@ -79,11 +79,6 @@ macro_rules! builtins {
             pub const fn collects(self) -> bool {
                 match self { $(Builtin::$name => !matches!(stringify!($($collects)?).as_bytes(), b""),)* }
             }
-
-            /// Its name.
-            pub const fn name(self) -> &'static str {
-                match self { $(Builtin::$name => stringify!($name),)* }
-            }
         }
     };
 }

@@ -240,12 +240,13 @@ impl Analysis {
 
     /// An arm ends at the `else` or `end` of a block; perhaps it is the arm of an early exit.
     pub(super) fn arm_ends(&mut self) {
-        if let (Early::Arm(start_op), Some(frame)) = (self.state.early, self.state.frames.last()) {
+        if let Early::Arm(start_op) = self.state.early {
+            let innermost = self.state.frames.last().map(|frame| frame.start_op);
+            debug_assert_eq!(innermost, Some(start_op), "what opens another block is no part of the arm");
             let end_op = self.state.op;
-            self.state.early = match (frame.start_op == start_op, self.state.dead_depth) {
-                (true, Some(_)) => Early::Certain { end_op },
-                (true, None) => Early::Candidate { start_op, end_op },
-                _ => Early::No,
+            self.state.early = match self.state.dead_depth {
+                Some(_) => Early::Certain { end_op },
+                None => Early::Candidate { start_op, end_op },
             };
         }
     }

@@ -75,13 +75,11 @@ impl Cond {
             Ne => E,
             Be => A,
             A => Be,
-            P => Np,
-            Np => P,
             L => Ge,
             Ge => L,
             Le => G,
             G => Le,
-            S => unreachable!("S is never negated"),
+            S | P | Np => unreachable!("{self:?} is never negated"),
         }
     }
 

@@ -5,7 +5,7 @@
 //! runtime makes threads wait and wakes them.
 
 use super::call::{Arg, Entry, entry};
-use super::memory::{Load, access_bytes};
+use super::memory::{Load, bytes_of};
 use super::parts::Compiler;
 use super::values::{At, Reg, Value, width};
 use crate::abi::{Gpr, SCRATCH, TrapKind};
@@ -28,16 +28,16 @@ pub(crate) enum Rmw {
 impl Compiler<'_> {
     pub(crate) fn atomic_load(&mut self, ty: ValType, load_width: Width, memarg: &MemArg) {
         let mut address = self.pop();
-        self.check_alignment(&mut address, memarg, access_bytes(ty, load_width));
+        self.check_alignment(&mut address, memarg, bytes_of(load_width));
         self.load_from(address, Load { ty, width: load_width, signed: false }, memarg);
     }
 
-    pub(crate) fn atomic_store(&mut self, ty: ValType, store_width: Width, memarg: &MemArg) {
+    pub(crate) fn atomic_store(&mut self, store_width: Width, memarg: &MemArg) {
         let mut value = self.pop();
         let mut address = self.pop();
         let reg = self.owned(&mut value).as_gpr();
         self.keep_locked(&[&address]);
-        let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, store_width));
+        let mem = self.atomic_operand(&mut address, memarg, bytes_of(store_width));
         self.trap_site(TrapKind::MemoryOutOfBounds);
         self.asm.locked(Locked::Exchange, store_width, mem, reg);
         self.release_value(&value);
@@ -58,7 +58,7 @@ impl Compiler<'_> {
         let mut address = self.pop();
         let reg = self.owned(&mut value);
         self.keep_locked(&[&address]);
-        let mem = self.atomic_operand(&mut address, memarg, access_bytes(ty, rmw_width));
+        let mem = self.atomic_operand(&mut address, memarg, bytes_of(rmw_width));
         if negate {
             self.asm.unary(width(ty), Unary::Neg, reg.as_gpr());
         }
@@ -73,7 +73,7 @@ impl Compiler<'_> {
     fn atomic_rmw_loop(&mut self, ty: ValType, rmw_width: Width, alu: Alu, memarg: &MemArg) {
         let mut value = self.pop();
         let mut address = self.pop();
-        self.effective_address(&mut address, memarg, access_bytes(ty, rmw_width));
+        self.effective_address(&mut address, memarg, bytes_of(rmw_width));
         self.keep_locked(&[&value]);
         if value.imm32().is_none() {
             self.in_gpr(&mut value);
@@ -107,7 +107,7 @@ impl Compiler<'_> {
         let mut replacement = self.pop();
         let expected = self.pop();
         let mut address = self.pop();
-        self.effective_address(&mut address, memarg, access_bytes(ty, access_width));
+        self.effective_address(&mut address, memarg, bytes_of(access_width));
         self.keep_locked(&[&replacement, &expected]);
         let new = self.in_gpr(&mut replacement);
         debug_assert_ne!(new, SCRATCH);

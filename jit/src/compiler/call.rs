@@ -1,7 +1,7 @@
 //! Calls of guests and of the runtime, and the safe points that they make.
 
 use super::parts::Compiler;
-use super::values::{Dest, Move, MoveSource, Moves, Reg, Stored, Value};
+use super::values::{Dest, Move, MoveSource, Moves, Reg, Stored, Value, in_xmm};
 use crate::abi::{
     ArgType, Builtin, BuiltinKind, CONTEXT, CallLayout, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SafePoint, TrapKind,
 };
@@ -265,9 +265,9 @@ impl Compiler<'_> {
             let fits = match ty {
                 ArgType::U32 => operand == ValType::I32,
                 ArgType::RawRef => operand.is_ref(),
-                // Addresses and sizes of either width, and the bits of a value of any type, are passed so.
-                ArgType::U64 => true,
-                ArgType::TypeId => false,
+                // Addresses and sizes of either width, and the bits of any value that is in a general register.
+                ArgType::U64 => !in_xmm(operand),
+                ArgType::TypeId => panic!("{name} of {builtin:?} is no operand"),
             };
             assert!(fits, "{name} of {builtin:?} is {operand:?}");
         }
@@ -370,8 +370,6 @@ fn builtin_entry(builtin: Builtin) -> Mem {
 fn widened(ty: ValType, source: &MoveSource) -> ValType {
     match (ty, source) {
         (ValType::I32 | ValType::Ref(_), MoveSource::Reg(_) | MoveSource::Const(_)) => ValType::I64,
-        (ValType::F32, MoveSource::Reg(_)) => ValType::F64,
-        (ValType::F32, MoveSource::Const(_)) => ValType::I64,
         _ => ty,
     }
 }

@@ -11,11 +11,12 @@ use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
 use heapwood_gc_abi::{Descriptor, Mutant, Narrow, ObjectKind, active, disp, header, low32, space};
 use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
 
-/// The reference type of a value (an operand of an unreachable path may have any type).
+/// The reference type of a value. Code that nothing reaches is skipped, so an operand has the type that it was pushed
+/// with.
 fn ref_type(ty: ValType) -> RefType {
     match ty {
         ValType::Ref(ty) => ty,
-        _ => RefType::new(true, HeapType::Any),
+        _ => unreachable!("validated body: {ty:?} is no reference"),
     }
 }
 

@@ -80,20 +80,6 @@ impl Compiler<'_> {
         object_mem(fresh.object, offset)
     }
 
-    /// The initialising store of the operand at `height`.
-    fn initialize(&mut self, fresh: &Fresh, storage: StorageType, offset: u32, height: usize) {
-        let (to, mem) = (Stored::of(storage), self.fresh_mem(fresh, offset));
-        match self.values.operand_source(height) {
-            MoveSource::Reg(reg) => self.asm.store_register(to, mem, reg),
-            MoveSource::Const(bits) => self.asm.store_constant(to, mem, bits),
-            MoveSource::Mem(slot) if matches!(storage, StorageType::I8 | StorageType::I16) => {
-                self.asm.load(Width::W32, SCRATCH, slot);
-                self.asm.store_register(to, mem, Reg::gpr(SCRATCH));
-            }
-            MoveSource::Mem(slot) => self.asm.copy_memory(storage.unpacked(), mem, slot),
-        }
-    }
-
     /// The initialising stores of the operands from height `from` on; `fields` are their storage types and offsets.
     pub(crate) fn initialize_all(
         &mut self,
@@ -103,12 +89,15 @@ impl Compiler<'_> {
     ) {
         let mut copies = Moves::new();
         for (height, (storage, offset)) in (from..).zip(fields) {
-            match (storage, self.values.operand_source(height)) {
-                (StorageType::Val(ty), MoveSource::Mem(slot)) => {
-                    let to = Dest::Mem(self.fresh_mem(fresh, offset));
-                    copies.push(Move { ty, from: MoveSource::Mem(slot), to });
+            let (to, mem) = (Stored::of(storage), self.fresh_mem(fresh, offset));
+            match (self.values.operand_source(height), storage) {
+                (MoveSource::Reg(reg), _) => self.asm.store_register(to, mem, reg),
+                (MoveSource::Const(bits), _) => self.asm.store_constant(to, mem, bits),
+                (from, StorageType::Val(ty)) => copies.push(Move { ty, from, to: Dest::Mem(mem) }),
+                (MoveSource::Mem(slot), StorageType::I8 | StorageType::I16) => {
+                    self.asm.load(Width::W32, SCRATCH, slot);
+                    self.asm.store_register(to, mem, Reg::gpr(SCRATCH));
                 }
-                _ => self.initialize(fresh, storage, offset, height),
             }
         }
         self.parallel_move(&copies);

@@ -138,7 +138,7 @@ impl Compiler<'_> {
 
     /// Loads from a popped address and pushes the result.
     pub(crate) fn load_from(&mut self, mut address: Value, load: Load, memarg: &MemArg) {
-        let mem = self.address(&mut address, memarg, access_bytes(load.ty, load.width));
+        let mem = self.address(&mut address, memarg, bytes_of(load.width));
         let as_result = Value { ty: load.ty, ..address };
         let dst = self.result_reg(load.ty, Some(&as_result), &[]);
         self.trap_site(TrapKind::MemoryOutOfBounds);
@@ -165,7 +165,7 @@ impl Compiler<'_> {
         let mut address = self.pop();
         let to = Stored::low_bytes(ty, store_width);
         self.prepare_stored(to, &mut value);
-        let mem = self.address(&mut address, memarg, access_bytes(ty, store_width));
+        let mem = self.address(&mut address, memarg, bytes_of(store_width));
         self.trap_site(TrapKind::MemoryOutOfBounds);
         self.store_value(to, mem, &value);
         self.release_value(&value);
@@ -226,13 +226,12 @@ impl Compiler<'_> {
     }
 }
 
-/// Bytes that an access touches.
-pub(crate) fn access_bytes(ty: ValType, width: Width) -> u32 {
-    match (ty, width) {
-        (ValType::V128, _) => 16,
-        (_, Width::W8) => 1,
-        (_, Width::W16) => 2,
-        (_, Width::W32) => 4,
-        (_, Width::W64) => 8,
+/// Bytes that an access of this width touches, or that a lane has.
+pub(crate) fn bytes_of(width: Width) -> u32 {
+    match width {
+        Width::W8 => 1,
+        Width::W16 => 2,
+        Width::W32 => 4,
+        Width::W64 => 8,
     }
 }

@@ -78,11 +78,6 @@ impl Tables {
 
     /// A label at which the guest traps; its `ud2` is placed behind all other code.
     pub(crate) fn trap_label(&mut self, asm: &mut Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) -> Label {
-        let key = (kind, wasm_offset, framed);
-        let is_key = |known: &&TrapLabel| (known.kind, known.wasm_offset, known.framed) == key;
-        if let Some(known) = self.trap_labels.iter().rev().take(4).find(is_key) {
-            return known.label;
-        }
         let label = asm.new_label();
         self.trap_labels.push(TrapLabel { kind, wasm_offset, framed, label });
         label

@@ -85,10 +85,6 @@ macro_rules! unsupported {
 impl<'a> VisitOperator<'a> for Compiler<'_> {
     type Output = ();
 
-    fn simd_visitor(&mut self) -> Option<&mut dyn wasmparser::VisitSimdOperator<'a, Output = ()>> {
-        Some(self)
-    }
-
     // Integers, floats, conversions.
     rows! {
         visit_i32_add => int_alu(I32, Alu::Add);
@@ -269,13 +265,13 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         visit_i64_atomic_load8_u => atomic_load(I64, Width::W8);
         visit_i64_atomic_load16_u => atomic_load(I64, Width::W16);
         visit_i64_atomic_load32_u => atomic_load(I64, Width::W32);
-        visit_i32_atomic_store => atomic_store(I32, Width::W32);
-        visit_i64_atomic_store => atomic_store(I64, Width::W64);
-        visit_i32_atomic_store8 => atomic_store(I32, Width::W8);
-        visit_i32_atomic_store16 => atomic_store(I32, Width::W16);
-        visit_i64_atomic_store8 => atomic_store(I64, Width::W8);
-        visit_i64_atomic_store16 => atomic_store(I64, Width::W16);
-        visit_i64_atomic_store32 => atomic_store(I64, Width::W32);
+        visit_i32_atomic_store => atomic_store(Width::W32);
+        visit_i64_atomic_store => atomic_store(Width::W64);
+        visit_i32_atomic_store8 => atomic_store(Width::W8);
+        visit_i32_atomic_store16 => atomic_store(Width::W16);
+        visit_i64_atomic_store8 => atomic_store(Width::W8);
+        visit_i64_atomic_store16 => atomic_store(Width::W16);
+        visit_i64_atomic_store32 => atomic_store(Width::W32);
         visit_i32_atomic_rmw_add => atomic_rmw(I32, Width::W32, Rmw::Add);
         visit_i64_atomic_rmw_add => atomic_rmw(I64, Width::W64, Rmw::Add);
         visit_i32_atomic_rmw8_add_u => atomic_rmw(I32, Width::W8, Rmw::Add);

@@ -3,6 +3,7 @@
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::Edge;
 use heapwood_module::ValType;
+use smallvec::SmallVec;
 use std::rc::Rc;
 
 impl Compiler<'_> {
@@ -16,23 +17,15 @@ impl Compiler<'_> {
         }
     }
 
-    /// Types of the values that a branch to control frame `index` carries.
-    fn label_types_of(&self, index: usize) -> smallvec::SmallVec<[ValType; 4]> {
-        let control = &self.flow[index];
-        if control.is_loop {
-            self.params_of(&control.signature).into()
-        } else {
-            self.results_of(&control.signature).into()
-        }
-    }
-
     /// Decides the state of the forward label of control frame `index` from the current one, if it is not decided.
     pub(super) fn decide_target(&mut self, index: usize) {
         if self.flow[index].target.is_some() {
             return;
         }
-        let declared = self.label_types_of(index);
-        let (settled, height) = (self.flow[index].settled, self.flow[index].height);
+        debug_assert!(!self.flow[index].is_loop, "the state of a loop's head is decided where the loop begins");
+        let control = &self.flow[index];
+        let declared: SmallVec<[ValType; 4]> = self.results_of(&control.signature).into();
+        let (settled, height) = (control.settled, control.height);
         let target = self.values.decide_target(self.asm, settled, height, &declared);
         self.flow[index].target = Some(self.values.keep(target));
     }

@@ -1,6 +1,6 @@
 //! Single lanes: splat, extract, replace.
 
-use super::super::memory::Load;
+use super::super::memory::{Load, bytes_of};
 use super::super::parts::Compiler;
 use super::super::values::{At, Reg, Value};
 use super::{S, repeat};
@@ -9,16 +9,6 @@ use crate::asm::{Mem, Vex, VexSource, Width};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use heapwood_module::ValType::{F32, F64, V128};
-
-/// Bytes of a lane.
-pub(super) fn bytes_of(lane: Width) -> u32 {
-    match lane {
-        Width::W8 => 1,
-        Width::W16 => 2,
-        Width::W32 => 4,
-        Width::W64 => 8,
-    }
-}
 
 /// The instruction that puts an integer (or its memory) into a lane.
 pub(super) fn insertion(lane: Width) -> Vex {

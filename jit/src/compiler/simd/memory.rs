@@ -1,8 +1,9 @@
 //! Loads and stores of vectors and of their lanes. No access is wider than the instruction says: the last bytes of a
 //! memory can be read and written, and the first instruction is the one that faults.
 
+use super::super::memory::bytes_of;
 use super::super::parts::Compiler;
-use super::lanes::{bytes_of, extraction, insertion};
+use super::lanes::{extraction, insertion};
 use crate::abi::TrapKind;
 use crate::asm::{Mem, Vex, Width};
 use wasmparser::MemArg;

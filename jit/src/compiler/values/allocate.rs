@@ -146,9 +146,7 @@ impl Values {
 
     /// Registers of a kind that no pinned local has.
     pub(crate) fn unpinned(&self, xmm: bool) -> u32 {
-        let is_pinned =
-            |reg: &Reg| matches!(self.regs.owner(*reg), Owner::Local(local) if self.locals[local as usize].pinned);
-        bits(self.allocatable(xmm)).filter(|reg| !is_pinned(reg)).count().narrow()
+        bits(self.allocatable(xmm)).filter(|reg| !self.is_pinned(*reg)).count().narrow()
     }
 
     fn evict_some(&mut self, asm: &mut Assembler, xmm: bool) -> Reg {
@@ -156,7 +154,7 @@ impl Values {
         let candidates = self.allocatable(xmm) & !self.regs.locked;
         for reg in bits(candidates) {
             let cost = match self.regs.owner(reg) {
-                Owner::Free => 0,
+                Owner::Free => unreachable!("a free register is taken before others are looked at"),
                 Owner::Taken => continue,
                 Owner::Local(local) if self.locals[local as usize].pinned => continue,
                 Owner::Local(local) => {

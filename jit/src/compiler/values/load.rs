@@ -5,7 +5,7 @@ use super::moves::{Dest, Move, MoveSource};
 use super::place::{At, Loc, OperandPlace, Value};
 use super::registers::{Owner, Reg, in_xmm};
 use crate::abi::{Gpr, Xmm};
-use crate::asm::{Assembler, Mem, Width};
+use crate::asm::{Assembler, Mem};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 
@@ -19,10 +19,7 @@ impl Values {
                 let mem = self.value_mem(value);
                 asm.load_reg(value.ty, reg, mem);
             }
-            At::Flags(cond) => {
-                asm.setcc(cond, reg.as_gpr());
-                asm.movzx(Width::W8, reg.as_gpr(), reg.as_gpr());
-            }
+            At::Flags(_) => unreachable!("the operator that pops a condition takes it from the flags"),
         }
     }
 

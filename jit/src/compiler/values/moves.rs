@@ -201,14 +201,41 @@ fn break_cycle(asm: &mut Assembler, pending: &mut SmallVec<[(ValType, Reg, Reg);
             m.2 = Reg::xmm(SCRATCH_XMM);
         }
     } else {
+        // Each register of a cycle is read once, so nobody else reads `from`.
         asm.xchg(to.as_gpr(), from.as_gpr());
-        for m in pending.iter_mut() {
-            if m.2 == to {
-                m.2 = from;
-            } else if m.2 == from {
-                m.2 = to;
-            }
+        for m in pending.iter_mut().filter(|m| m.2 == to) {
+            m.2 = from;
         }
         pending.retain(|m| m.1 != m.2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Gpr;
+
+    fn copy(index: i32) -> Copy {
+        let place = |offset| Mem::base(Gpr::RBP, offset);
+        Copy { ty: ValType::F64, from: place(8 * index), to: place(-8 * index) }
+    }
+
+    /// The position of a list of one copy that is interned: a new one, or that of one which is there already.
+    fn intern(shared: &mut SharedCopies, asm: &mut Assembler, index: i32) -> usize {
+        let start = shared.copies.len();
+        shared.copies.push(copy(index));
+        let label = shared.intern(start, || asm.new_label());
+        assert_eq!(shared.copies.len(), shared.lists.len(), "a list that is there already is not kept twice");
+        shared.lists.iter().position(|list| list.label == label).expect("it is interned")
+    }
+
+    #[test]
+    fn lists_of_equal_hashes_are_told_apart() {
+        let (mut shared, mut asm) = (SharedCopies::default(), Assembler::default());
+        assert_eq!([1, 2, 1].map(|index| intern(&mut shared, &mut asm, index)), [0, 1, 0]);
+        // The hash of another list leads to the first one, as if both had the same.
+        let hash = shared.by_hash.hasher().hash_one(&[copy(3)][..]);
+        shared.by_hash.insert(hash, 0);
+        assert_eq!([3, 3, 1, 2].map(|index| intern(&mut shared, &mut asm, index)), [2, 2, 0, 1]);
     }
 }

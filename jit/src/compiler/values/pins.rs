@@ -44,12 +44,14 @@ impl Values {
         (self.loop_pins.len() - before).narrow()
     }
 
+    /// Whether a pinned local has the register.
+    pub(super) fn is_pinned(&self, reg: Reg) -> bool {
+        matches!(self.regs.owner(reg), Owner::Local(local) if self.locals[local as usize].pinned)
+    }
+
+    /// A register that a loop may pin, of which no pinned local has it.
     fn free_pin_register(&self, xmm: bool) -> Option<Reg> {
-        let usable = |reg: &Reg| match self.regs.owner(*reg) {
-            Owner::Local(local) => !self.locals[local as usize].pinned,
-            Owner::Free => true,
-            _ => false,
-        };
+        let usable = |reg: &Reg| !self.is_pinned(*reg);
         if xmm {
             PIN_XMMS.map(|x| Reg::xmm(Xmm(x))).find(usable)
         } else {

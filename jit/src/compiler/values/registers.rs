@@ -120,7 +120,7 @@ impl Registers {
         let bit = reg.bit();
         self.free(reg);
         match owner {
-            Owner::Free => {}
+            Owner::Free => unreachable!("`free` makes a register free"),
             Owner::Local(local) => {
                 self.owner[reg.0 as usize] = local;
                 self.locals |= bit;

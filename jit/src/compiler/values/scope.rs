@@ -216,6 +216,27 @@ mod tests {
         values
     }
 
+    /// An argument that was spilled is copied to the home of the local that it becomes.
+    #[test]
+    fn a_scope_copies_arguments_from_their_slots() {
+        let asm = &mut Assembler::default();
+        let mut values = function(asm);
+        let reg = values.take(asm, false);
+        values.push_reg(I64, reg);
+        values.spill_top(asm, 1);
+        let slot = values.operand_mem(0);
+        values.open_scope(asm, 1, [I64].map(unused).into_iter());
+        values.check(0);
+        let home = values.in_frame(values.locals[3].home);
+        assert_ne!(home, slot);
+        let mut wanted = Assembler::default();
+        wanted.store_reg(I64, slot, reg);
+        wanted.copy_memory(I64, home, slot);
+        assert_eq!(asm.finish().0, wanted.finish().0);
+        values.local_get(0);
+        assert_eq!(values.pop().at, At::Home(3));
+    }
+
     #[test]
     fn parameters_are_operands_where_the_caller_left_them() {
         let mut values = function(&mut Assembler::default());

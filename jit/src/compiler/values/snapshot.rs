@@ -64,9 +64,9 @@ impl Values {
                 dirty |= reg.bit();
             }
         }
-        let consts = self.const_locals.iter().filter_map(|local| match self.locals[*local as usize].loc {
-            Loc::Const(bits) => Some((*local, bits)),
-            _ => None,
+        let consts = self.const_locals.iter().map(|local| match self.locals[*local as usize].loc {
+            Loc::Const(bits) => (*local, bits),
+            _ => unreachable!("each local that is listed is a constant"),
         });
         let mut registers = self.regs;
         registers.end_instruction();
