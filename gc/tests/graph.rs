@@ -107,6 +107,34 @@ fn a_hundred_thousand_ephemerons_that_wait_for_each_other() {
     }
 }
 
+/// Several ephemerons of one key, whether the key is found before them, after them or never.
+#[test]
+fn ephemerons_that_wait_for_the_same_key() {
+    const COUNT: u32 = 5;
+    let types = common::Types::new();
+    let mut heap =
+        Heap::new(&HeapConfig { max_bytes: 64 << 20, ..HeapConfig::default() }, types.table.clone()).unwrap();
+    let mut roots = Roots { frames: vec![vec![0; 3]], ..Roots::default() };
+    roots.frames[0][0] = heap.alloc_array(types.refs, COUNT, &mut roots).unwrap();
+    roots.frames[0][1] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+    for number in 0..COUNT {
+        roots.frames[0][2] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+        let cell = heap.alloc_weak(types.ephemeron, &mut roots).unwrap();
+        let (table, key, value) = (roots.frames[0][0], roots.frames[0][1], roots.frames[0][2]);
+        heap.init_ephemeron(cell, key, value);
+        heap.array_set_ref(table, number, cell);
+    }
+    let (table, key) = (roots.frames[0][0], roots.frames[0][1]);
+    let cells = u64::from(COUNT);
+    for (roots, has_key) in [([table, key], true), ([key, table], true), ([table, 0], false)] {
+        let graph = graph(&heap, &roots);
+        check_numbers(&graph);
+        assert_eq!(graph.objects(), 1 + cells + if has_key { 1 + cells } else { 0 });
+        assert_eq!(graph.entries() as u64, if has_key { cells } else { 0 });
+        assert_eq!(graph.references(), cells + if has_key { 3 * cells } else { 0 });
+    }
+}
+
 #[test]
 fn a_full_heap_of_the_widest_and_the_deepest_graph_needs_less_than_a_tenth() {
     let config = HeapConfig { max_bytes: 24 << 20, ..HeapConfig::default() };

@@ -184,6 +184,18 @@ fn immortal_memory_has_an_end() {
     setup.heap.alloc_immortal(600 << 10).unwrap();
 }
 
+/// What is refused is not counted, and smaller requests go on.
+#[test]
+fn immortal_memory_counts_against_the_limit() {
+    let mut setup = setup(&config());
+    let used = setup.heap.stats().committed_bytes;
+    let error = setup.heap.alloc_immortal(65 << 20).unwrap_err();
+    assert_eq!(error.why, Refused::Limit);
+    assert_eq!(setup.heap.stats().committed_bytes, used);
+    setup.heap.alloc_immortal(8 << 20).unwrap();
+    assert!(setup.heap.stats().committed_bytes >= used + (8 << 20));
+}
+
 /// Runs of free blocks that are all too short, while the heap's limit would allow another.
 #[test]
 fn address_space_in_pieces_ends_before_the_limit_does() {

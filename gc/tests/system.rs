@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Types, World};
+use common::{Roots, Types, World};
 use heapwood_gc::{Heap, HeapConfig, HeapError, TypeTable};
+use heapwood_gc_abi::RawRef;
 use std::fs::File;
 use std::process::Command;
 
@@ -55,5 +56,53 @@ fn without_descriptors_there_is_no_table_of_types() {
         assert_eq!(error.operation, "share");
         drop(taken);
         TypeTable::new().unwrap();
+    });
+}
+
+/// Takes all address space but pieces of less than `least` bytes.
+fn take_all(least: usize) -> Vec<Vec<u8>> {
+    let mut taken = Vec::with_capacity(1 << 12);
+    let mut bytes = 1 << 30;
+    while bytes >= least {
+        let mut piece = Vec::new();
+        match piece.try_reserve_exact(bytes) {
+            Ok(()) => taken.push(piece),
+            Err(_) => bytes /= 2,
+        }
+    }
+    taken
+}
+
+/// A table of ephemerons, each with a key of its own.
+fn ephemerons(heap: &mut Heap, types: &Types, count: u32) -> RawRef {
+    let mut roots = Roots { frames: vec![vec![0; 2]], ..Roots::default() };
+    roots.frames[0][0] = heap.alloc_array(types.refs, count, &mut roots).unwrap();
+    for number in 0..count {
+        roots.frames[0][1] = heap.alloc_struct(types.structs[1].id, &mut roots).unwrap();
+        let cell = heap.alloc_weak(types.ephemeron, &mut roots).unwrap();
+        heap.init_ephemeron(cell, roots.frames[0][1], 0);
+        heap.array_set_ref(roots.frames[0][0], number, cell);
+    }
+    roots.frames[0][0]
+}
+
+#[test]
+fn a_graph_whose_lists_cannot_grow_is_refused() {
+    within("ulimit -v 4000000", "a_graph_whose_lists_cannot_grow_is_refused", || {
+        const COUNT: u32 = 200_000;
+        let types = Types::new();
+        let mut heap = Heap::new(&config(), types.table.clone()).unwrap();
+        let table = ephemerons(&mut heap, &types, COUNT);
+        let mut taken = Vec::new();
+        // The tables are there when the roots are asked for: what grows are the lists of ephemerons that wait.
+        let refused = heap.graph(|root| {
+            taken = take_all(64 << 10);
+            root(table);
+        });
+        let error = refused.map(drop).unwrap_err();
+        assert!((1..u64::from(COUNT) * 16).contains(&error.bytes), "{error}");
+        drop(taken);
+        let graph = heap.graph(|root| root(table)).unwrap();
+        assert_eq!((graph.objects(), graph.entries()), (u64::from(COUNT) + 1, 0));
     });
 }

@@ -79,9 +79,6 @@ impl SharedMarker {
     /// Takes over up to `count` of what is left in the inbox, if the mutator holds the marker. Returns how many
     /// references that were.
     pub fn empty_inbox(&mut self, count: usize) -> u64 {
-        if self.held().is_none() {
-            return 0;
-        }
         self.with_inbox(|inbox, marker| marker.map_or(0, |marker| marker.take_shaded(inbox, count) as u64)).unwrap_or(0)
     }
 

@@ -244,3 +244,30 @@ impl<T: PlainData> SideVec<T> {
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::backing::Backing;
+    use crate::raw::types::TypeFile;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "a cage is more than the interpreter has")]
+    fn a_vector_grows_to_its_most_elements_and_no_further() {
+        const MOST: usize = 10_000;
+        let mut cage = Cage::new(Backing::default(), 1 << 20, &TypeFile::new().unwrap()).unwrap();
+        let mut vector = SideVec::<u32>::new(&mut cage, MOST);
+        for capacity in [1, MOST] {
+            vector.grow(&mut cage, capacity).unwrap();
+            assert!((capacity..=MOST).contains(&vector.capacity()));
+        }
+        let error = vector.grow(&mut cage, MOST + 1).unwrap_err();
+        assert_eq!(error, BackingError { operation: "commit", bytes: 4 * (MOST as u64 + 1) });
+        assert_eq!(vector.capacity(), MOST);
+        for value in 0..MOST as u32 {
+            assert!(vector.push(value));
+        }
+        assert!(!vector.push(0));
+        assert!((0..MOST as u32).eq(vector.as_slice().iter().copied()));
+    }
+}

@@ -157,9 +157,8 @@ impl Blocks {
                 }
             };
             let bytes = length as u64 * BLOCK_BYTES as u64;
-            if !charge.take(bytes) {
-                return Err(Refused::Limit);
-            }
+            let is_taken = charge.take(bytes);
+            assert!(is_taken, "no more is asked for than what is available");
             if let Err(error) = cage.populate(offset_of(start), bytes) {
                 charge.give_back(bytes);
                 return Err(error.into());
@@ -176,9 +175,6 @@ impl Blocks {
 
     /// Finds up to `length_max` adjacent blocks that are free but not ready, from block `from` on.
     fn find_unready_run(&self, from: u32, length_max: u32) -> Option<(u32, u32)> {
-        if self.free_count == self.ready_count {
-            return None;
-        }
         let mut block = from;
         while block < self.high {
             let word = block as usize / 64;
