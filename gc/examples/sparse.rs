@@ -20,7 +20,7 @@ const BYTES: u32 = 2_000;
 struct Shadow([RawRef; 3]);
 
 impl RootProvider for Shadow {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         if scope == FrameScope::Settling {
             return RootWork::default();
         }
@@ -37,7 +37,7 @@ impl RootProvider for Shadow {
     }
 
     fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
-        self.frames(FrameScope::All, &mut RootCursor::default(), visitor)
+        self.frames(FrameScope::All, visitor)
     }
 
     fn snapshot(&mut self, _: &mut dyn RootVisitor) -> RootWork {

@@ -14,7 +14,7 @@ use std::time::Instant;
 struct Shadow(Vec<RawRef>);
 
 impl RootProvider for Shadow {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         if scope == FrameScope::Settling {
             return RootWork::default();
         }
@@ -31,7 +31,7 @@ impl RootProvider for Shadow {
     }
 
     fn begin_snapshot(&mut self, visitor: &mut dyn RootVisitor) -> RootWork {
-        self.frames(FrameScope::All, &mut RootCursor::default(), visitor)
+        self.frames(FrameScope::All, visitor)
     }
 
     fn snapshot(&mut self, _: &mut dyn RootVisitor) -> RootWork {

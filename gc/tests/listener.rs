@@ -91,7 +91,7 @@ struct Counting {
 }
 
 impl RootProvider for Counting {
-    fn frames(&mut self, _: FrameScope, _: &mut RootCursor, _: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, _: FrameScope, _: &mut dyn RootVisitor) -> RootWork {
         RootWork::default()
     }
 

@@ -110,7 +110,7 @@ fn helpers_that_do_not_start_are_done_without() {
 struct Twice(RawRef);
 
 impl RootProvider for Twice {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         if scope != FrameScope::Settling {
             visitor.slot(&mut self.0);
             visitor.slot(&mut self.0);

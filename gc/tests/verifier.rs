@@ -434,7 +434,7 @@ struct Misplaced {
 }
 
 impl RootProvider for Misplaced {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         if self.shown && scope == FrameScope::Recent {
             visitor.slot(&mut self.root);
         }

@@ -74,8 +74,9 @@ pub trait RootVisitor {
 
 /// The runtime's side of a collection. No method may call the heap.
 pub trait RootProvider {
-    /// Visits the references in guest frames (slots, and saved registers of slow-path stubs) from `cursor` on.
-    fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
+    /// Visits the references in guest frames (slots, and saved registers of slow-path stubs), all of them: no visitor
+    /// has a budget here.
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork;
 
     /// Minors: visits the roots outside of frames that may reference young objects: globals and chunks of tables that
     /// were written since the last collection, young host handles, and everything small that keeps no books. What they
@@ -107,7 +108,7 @@ pub trait RootProvider {
 pub struct NoRoots;
 
 impl RootProvider for NoRoots {
-    fn frames(&mut self, _: FrameScope, _: &mut RootCursor, _: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, _: FrameScope, _: &mut dyn RootVisitor) -> RootWork {
         RootWork::default()
     }
 

@@ -75,7 +75,7 @@ fn blocks_to_take(spaces: &Spaces, counts: &[u64; STEPS], all: bool) -> [u64; ST
 pub fn move_all(spaces: &mut Spaces, grey: &mut Grey, roots: &mut dyn RootProvider) -> Done {
     let (memory, available_bytes) = (spaces.memory(), spaces.available_bytes());
     let mut tracer = MoveTracer { memory, spaces, grey, available_bytes, work: MarkWork::default() };
-    let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), &mut tracer);
+    let frames = roots.frames(FrameScope::All, &mut tracer);
     let others = roots.all(&mut RootCursor::default(), &mut tracer);
     tracer.run();
     let mark = tracer.work;

@@ -304,7 +304,7 @@ impl Marking {
     /// Marks everything that is reachable, in a new epoch, while the guest stands still.
     pub fn mark_all(&mut self, spaces: &mut Spaces, roots: &mut dyn RootProvider) -> Done {
         let marker = self.marker.take_back();
-        let frames = roots.frames(FrameScope::All, &mut RootCursor::default(), marker);
+        let frames = roots.frames(FrameScope::All, marker);
         let others = roots.all(&mut RootCursor::default(), marker);
         marker.set_blocks_high(spaces.blocks_high());
         loop {

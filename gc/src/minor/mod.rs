@@ -76,8 +76,7 @@ impl<'a> Minor<'a> {
         self.process_log();
         let mut cursor = RootCursor::default();
         self.work.root_slots = self.visit::<false>(true, |visitor| roots.remembered(&mut cursor, visitor)).slots;
-        let mut cursor = RootCursor::default();
-        let settling = self.visit::<false>(true, |visitor| roots.frames(FrameScope::Settling, &mut cursor, visitor));
+        let settling = self.visit::<false>(true, |visitor| roots.frames(FrameScope::Settling, visitor));
         let recent = if self.to.is_full() { self.recent::<false>(roots) } else { self.recent::<true>(roots) };
         debug_assert!(!settling.more && !recent.more, "a minor's roots were visited in part");
         self.old.give_back(self.promoted);
@@ -88,8 +87,8 @@ impl<'a> Minor<'a> {
     }
 
     fn recent<const AGE: bool>(&mut self, roots: &mut dyn RootProvider) -> RootWork {
-        let (mut cursor, settles) = (RootCursor::default(), self.promotes_all);
-        self.visit::<AGE>(settles, |visitor| roots.frames(FrameScope::Recent, &mut cursor, visitor))
+        let settles = self.promotes_all;
+        self.visit::<AGE>(settles, |visitor| roots.frames(FrameScope::Recent, visitor))
     }
 
     /// Copies what roots reach. What they hold of old blocks stays there if no later minor may be shown them (`drops`).

@@ -99,7 +99,7 @@ impl Roots {
 }
 
 impl RootProvider for Roots {
-    fn frames(&mut self, scope: FrameScope, _: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         let range = match scope {
             FrameScope::Settling => self.settled..self.settle_to(),
             FrameScope::Recent => self.settle_to()..self.frames.len(),

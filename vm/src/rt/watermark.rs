@@ -16,7 +16,7 @@
 use super::activation::Exit;
 use super::frames::{Frames, Handler};
 use super::walk::{Frame, Walker};
-use heapwood_gc::{FrameScope, Heap, RootCursor, RootPlace, RootVisitor, RootWork};
+use heapwood_gc::{FrameScope, Heap, RootPlace, RootVisitor, RootWork};
 use heapwood_gc_abi::{Mutant, active};
 
 /// Frames at the top that a minor does not settle.
@@ -47,7 +47,7 @@ impl Frames {
     }
 
     /// The reference slots of the frames of a scope, for the collector.
-    pub fn visit(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
+    pub fn visit(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
         self.settling |= scope == FrameScope::Settling;
         let range = match scope {
             FrameScope::Settling => RECENT..usize::MAX,
@@ -59,13 +59,8 @@ impl Frames {
             if index >= range.end || (scope != FrameScope::All && frame.is_watermark) {
                 break;
             }
-            if index < range.start || (index as u64) < cursor.item {
-                continue;
-            }
-            work.add_frame(&frame, visitor);
-            if visitor.full() {
-                (cursor.item, work.more) = (index as u64 + 1, true);
-                break;
+            if index >= range.start {
+                work.add_frame(&frame, visitor);
             }
         }
         work

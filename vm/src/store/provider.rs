@@ -9,8 +9,8 @@ use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, 
 use heapwood_gc_abi::{Mutant, active};
 
 impl RootProvider for Guest {
-    fn frames(&mut self, scope: FrameScope, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        self.execution_mut().frames_mut().visit(scope, cursor, visitor)
+    fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {
+        self.execution_mut().frames_mut().visit(scope, visitor)
     }
 
     fn remembered(&mut self, _cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {

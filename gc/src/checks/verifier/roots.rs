@@ -10,13 +10,13 @@ impl Verifier<'_> {
     /// Steps 3 and 4 for roots.
     pub(super) fn check_roots(&mut self, roots: &mut dyn RootProvider) {
         let mut seen_by_minors = Collect::default();
-        roots.frames(FrameScope::Settling, &mut RootCursor::default(), &mut seen_by_minors);
-        roots.frames(FrameScope::Recent, &mut RootCursor::default(), &mut seen_by_minors);
+        roots.frames(FrameScope::Settling, &mut seen_by_minors);
+        roots.frames(FrameScope::Recent, &mut seen_by_minors);
         let mut others = Collect::default();
         roots.remembered(&mut RootCursor::default(), &mut others);
         let known: FxHashSet<usize> = seen_by_minors.slots.iter().chain(&others.slots).map(|slot| slot.0).collect();
         let mut frames = Collect::default();
-        roots.frames(FrameScope::All, &mut RootCursor::default(), &mut frames);
+        roots.frames(FrameScope::All, &mut frames);
         let mut all = Collect::default();
         roots.all(&mut RootCursor::default(), &mut all);
         let after = matches!(self.when, When::AfterMinor | When::AfterMajor);
