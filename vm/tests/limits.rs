@@ -163,6 +163,18 @@ fn code_that_has_no_end_is_refused_while_it_is_made() {
     assert!(error.to_string().contains("compiling takes"), "{error}");
 }
 
+/// One operator may emit more than a module may take: it looks at the size of the code itself.
+#[test]
+fn code_of_one_operator_is_refused_while_it_is_made() {
+    const LIMIT: u64 = 2 << 20;
+    let config = |bytes| Config::new().compile_threads(1).max_compile_memory(bytes).clone();
+    let module = module_of_edges(2);
+    let error = Module::new(&Engine::new(&config(LIMIT)).unwrap(), &module).unwrap_err().to_string();
+    let taken: u64 = error.split(' ').nth(2).and_then(|bytes| bytes.parse().ok()).unwrap_or_else(|| panic!("{error}"));
+    assert!((LIMIT..LIMIT + (16 << 10)).contains(&taken), "{error}");
+    Module::new(&Engine::new(&config(16 * LIMIT)).unwrap(), &module).unwrap();
+}
+
 #[test]
 #[ignore = "it takes half a gigabyte"]
 fn the_code_of_a_function_has_a_limit() {

@@ -248,6 +248,19 @@ fn waits_end_by_value_time_or_notification() {
     assert_eq!(memory.atomic_wait64(65536, 0, None).unwrap_err().kind(), TrapKind::MemoryOutOfBounds);
 }
 
+/// A notification ends a wait long before its time is over.
+#[test]
+fn a_wait_with_a_time_ends_by_a_notification() {
+    let engine = engine();
+    let memory = shared(&engine, 1, 1);
+    let waiter = memory.clone();
+    let waiting = std::thread::spawn(move || waiter.atomic_wait32(8, 0, Some(Duration::from_secs(3600))));
+    while memory.atomic_notify(8, 1).unwrap() == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(waiting.join().unwrap().unwrap(), WaitResult::Ok);
+}
+
 #[test]
 fn notifications_wake_as_many_as_they_say_in_the_order_of_waiting() {
     let engine = engine();
@@ -393,6 +406,21 @@ fn what_does_not_fit_is_an_error() {
     let memory = Memory::new(&mut store, MemoryType { max: Some(2), ..unshared }).unwrap();
     let error = Instance::new(&mut store, &user, &[memory.into()]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Link(_)), "{error}");
+}
+
+/// The first call reserves address space, the second commits the least size.
+#[test]
+fn a_shared_memory_that_the_system_refuses_is_an_error() {
+    let engine = engine();
+    let ty = MemoryType { min: 1, max: Some(2), memory64: false, shared: true, page_size_log2: 16 };
+    for (call, says) in [(1, "the system refused to map"), (2, "the system refused 65536 bytes for a memory")] {
+        Engine::refuse_mappings(call..call + 1);
+        let error = SharedMemory::new(&engine, ty).unwrap_err();
+        assert_eq!(Engine::mapping_calls(), call);
+        assert!(matches!(error.kind(), ErrorKind::Limit(_)) && error.to_string().contains(says), "{error}");
+    }
+    Engine::refuse_mappings(0..0);
+    assert_eq!(shared(&engine, 1, 2).size(), 1);
 }
 
 #[test]

@@ -192,13 +192,9 @@ impl Frames {
         None
     }
 
-    /// The lowest address that the function at the exit needs: a function without a frame is about to make one.
+    /// The lowest address that the function at the exit needs. It polls when its frame is there.
     pub fn needed_stack(&self) -> usize {
-        let sp = self.exit().sp;
-        match self.walk().next_of_activation() {
-            Some(frame) if frame.frameless => sp.saturating_sub(frame.record.frame_bytes as usize),
-            _ => sp,
-        }
+        self.exit().sp
     }
 }
 

@@ -66,19 +66,19 @@ impl StoreMemory {
         mapping.address()..mapping.address() + mapping.bytes()
     }
 
-    /// The memory, if no other store has it.
-    pub fn own(&self) -> Option<&LinearMemory> {
+    /// The memory, which no other store has.
+    pub fn own(&self) -> &LinearMemory {
         match self {
-            StoreMemory::Own(memory) => Some(memory),
-            StoreMemory::Shared(_) => None,
+            StoreMemory::Own(memory) => memory,
+            StoreMemory::Shared(_) => panic!("a shared memory belongs to no store"),
         }
     }
 
     /// The same, to be changed.
-    pub fn own_mut(&mut self) -> Option<&mut LinearMemory> {
+    pub fn own_mut(&mut self) -> &mut LinearMemory {
         match self {
-            StoreMemory::Own(memory) => Some(memory),
-            StoreMemory::Shared(_) => None,
+            StoreMemory::Own(memory) => memory,
+            StoreMemory::Shared(_) => panic!("a shared memory belongs to no store"),
         }
     }
 

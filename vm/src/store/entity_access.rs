@@ -21,16 +21,14 @@ impl StoreOpaque {
         self.add_memory(ty)
     }
 
-    /// A memory that no other store has.
+    /// A memory that no other store has: a handle of a store's memory is never of a shared one.
     pub fn memory(&self, index: u32) -> &LinearMemory {
-        let memory = self.guest().entities().memory(index).own();
-        memory.expect("handles of a store's memories are not of shared ones")
+        self.guest().entities().memory(index).own()
     }
 
     /// The same, to be changed.
     pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
-        let memory = self.guest_mut().entities_mut().memory_mut(index).own_mut();
-        memory.expect("handles of a store's memories are not of shared ones")
+        self.guest_mut().entities_mut().memory_mut(index).own_mut()
     }
 
     /// A memory's type, with the current size as the least one.
@@ -52,7 +50,7 @@ impl StoreOpaque {
             StoreMemory::Shared(memory) => memory.grow(delta, allowed),
             memory => {
                 let old = memory.pages();
-                let memory = memory.own_mut().expect("not shared");
+                let memory = memory.own_mut();
                 let bytes = memory.bytes_after(delta).filter(|bytes| allowed(*bytes))?;
                 memory.set_bytes(bytes as usize).then_some(old)
             }

@@ -1,7 +1,7 @@
 //! Signals that are no traps. Faults of guests are so only by a bug of ours, and the process ends by the signal; what
 //! the host does goes to whoever handled the signal before.
 
-use crate::rt::child;
+use crate::rt::{child, thread};
 use crate::{AsContextMut, Engine, Func, Instance, Module, Store};
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +67,24 @@ fn a_fault_of_an_instruction_that_cannot_trap_is_no_trap() {
     });
 }
 
-/// The same from a host function, while a store is entered.
+/// The registers are a guest's, but the instruction is none of its code, as if the runtime itself were at fault.
+#[test]
+fn a_fault_outside_of_compiled_code_is_no_trap() {
+    let said = dies("rt::signals::tests::a_fault_outside_of_compiled_code_is_no_trap", libc::SIGILL, || {
+        let mut store = Store::new(&Engine::default(), ());
+        let func = Func::wrap(&mut store, || {
+            // SAFETY: R9: a guest called the host on this thread. The instruction faults, and nothing follows.
+            unsafe {
+                let hot = (*thread::current()).hot().base();
+                std::arch::asm!("ud2", in("r15") hot);
+            }
+        });
+        func.call(&mut store, &[], &mut []).unwrap();
+    });
+    assert!(said.contains("a fault that is no trap, while a guest was running"), "{said}");
+}
+
+/// A signal that a host function sends, while a store is entered.
 fn raise_within_an_entry(signal: i32) {
     let mut store = Store::new(&Engine::default(), ());
     let func = Func::wrap(&mut store, move || raise(signal));

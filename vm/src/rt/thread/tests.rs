@@ -3,6 +3,7 @@
 use super::*;
 use crate::rt::child;
 use crate::{Caller, Config, Engine, Extern, Linker, Module, Store, TrapKind, Val};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Each of the first exports traps by a signal; `nested` calls the host, which calls `load` and `nothing`.
 const GUEST: &str = r#"(module
@@ -109,6 +110,46 @@ fn a_thread_without_a_stack_for_handlers_gets_one_until_it_ends() {
             set_alternate_stack(&std_stack);
         };
         std::thread::spawn(run).join().unwrap();
+    });
+}
+
+/// Says which stack for handlers a thread has when it ends.
+struct Witness;
+
+/// The flags of that stack.
+static LEFT: AtomicI32 = AtomicI32::new(-1);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        LEFT.store(alternate_stack().ss_flags, Ordering::Relaxed);
+    }
+}
+
+/// Runs guests on a thread that the standard library did not make, so that nobody has set a stack for handlers.
+extern "C" fn run_guests_and_end(_: *mut libc::c_void) -> *mut libc::c_void {
+    thread_local! {
+        static WITNESS: Witness = const { Witness };
+    }
+    // What a thread uses first is dropped last.
+    WITNESS.with(|_| ());
+    assert_ne!(alternate_stack().ss_flags & libc::SS_DISABLE, 0, "it has one");
+    run_guests(|| assert_eq!(alternate_stack().ss_size, ALTERNATE_STACK_BYTES));
+    assert_eq!(alternate_stack().ss_flags & libc::SS_DISABLE, 0, "it is kept between entries");
+    std::ptr::null_mut()
+}
+
+/// The stack is unmapped when the thread ends, and no signal may come to it afterwards.
+#[test]
+fn a_thread_that_had_no_stack_for_handlers_ends_without_one() {
+    child::in_child("rt::thread::tests::a_thread_that_had_no_stack_for_handlers_ends_without_one", || {
+        // SAFETY: R10: a thread with the attributes of the system, which is waited for.
+        unsafe {
+            let mut thread: libc::pthread_t = MaybeUninit::zeroed().assume_init();
+            let null = std::ptr::null_mut();
+            assert_eq!(libc::pthread_create(&mut thread, null, run_guests_and_end, null.cast()), 0);
+            assert_eq!(libc::pthread_join(thread, std::ptr::null_mut()), 0);
+        }
+        assert_eq!(LEFT.load(Ordering::Relaxed), libc::SS_DISABLE);
     });
 }
 
