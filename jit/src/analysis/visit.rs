@@ -242,7 +242,7 @@ impl Analysis {
     pub(super) fn arm_ends(&mut self) {
         if let Early::Arm(start_op) = self.state.early {
             let innermost = self.state.frames.last().map(|frame| frame.start_op);
-            debug_assert_eq!(innermost, Some(start_op), "what opens another block is no part of the arm");
+            assert_eq!(innermost, Some(start_op), "what opens another block is no part of the arm");
             let end_op = self.state.op;
             self.state.early = match self.state.dead_depth {
                 Some(_) => Early::Certain { end_op },

@@ -75,11 +75,13 @@ impl Cond {
             Ne => E,
             Be => A,
             A => Be,
+            P => Np,
+            Np => P,
             L => Ge,
             Ge => L,
             Le => G,
             G => Le,
-            S | P | Np => unreachable!("{self:?} is never negated"),
+            S => unreachable!("S is never negated"),
         }
     }
 

@@ -560,6 +560,14 @@ fn fields_for_relocations_are_last() {
 }
 
 /// A form that these tests do not name is not tested.
+/// The encodings of a condition and of its negation differ in the lowest bit alone.
+#[test]
+fn conditions_are_negated_by_their_lowest_bit() {
+    for (condition, name) in CONDITIONS.iter().filter(|(condition, _)| *condition != Cond::S) {
+        assert_eq!(condition.negate() as u8, *condition as u8 ^ 1, "{name}");
+    }
+}
+
 #[test]
 fn every_form_is_tested() {
     let (forms, tests) = (include_str!("forms.rs"), include_str!("tests.rs"));
