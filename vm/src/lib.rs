@@ -19,8 +19,8 @@ mod types;
 pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
 pub use errors::{Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
-    Extern, Global, Instance, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory, Table, TypedFunc, Val,
-    WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
+    ArrayElement, Extern, Global, Instance, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory, Table,
+    TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
@@ -31,7 +31,7 @@ pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
     is_malformed, printable,
 };
-pub use ids::{AnyRef, ExnRef, ExternRef, Func, Root, Rooted, Tag};
+pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef, Tag};
 pub use module::Module;
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use store::{

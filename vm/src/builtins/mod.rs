@@ -59,13 +59,6 @@ impl StoreOpaque {
         }
         self.leave(error)
     }
-
-    /// A collection that is due comes at the next poll.
-    fn ask_for_collection(&mut self) {
-        if self.heap().wants_collection() {
-            self.guest().execution().update_guard(true);
-        }
-    }
 }
 
 impl Running for StoreOpaque {

@@ -1,7 +1,10 @@
 //! What the host holds: cheap handles of what modules import and export and of references, each of one store, but for
 //! shared memories; values; and how they are linked by names.
 
+mod array_element;
+mod array_ref;
 mod caller;
+mod casts;
 mod exception;
 mod func;
 mod global;
@@ -13,12 +16,14 @@ mod memory;
 mod refs;
 mod scope;
 mod shared_memory;
+mod struct_ref;
 mod table;
 mod tag;
 mod typed;
 mod value;
 mod weak;
 
+pub use array_element::ArrayElement;
 pub use global::Global;
 pub use host::HostFunc;
 pub use instance::Instance;

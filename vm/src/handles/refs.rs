@@ -133,6 +133,19 @@ impl Rooted<ExternRef> {
         Ok(opaque.host_value(opaque.root_get(self)?))
     }
 
+    /// The host value, to be changed; none if it is an internal reference that was converted.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn data_mut<'s, T: 'static>(
+        &self,
+        store: &'s mut impl AsContextMut<Data = T>,
+    ) -> Result<Option<&'s mut (dyn Any + Send + Sync)>> {
+        let opaque = &mut store.as_context_mut().0.store;
+        let raw = opaque.root_get(self)?;
+        Ok(opaque.host_value_mut(raw))
+    }
+
     /// The same reference as seen from inside (`any.convert_extern`).
     pub fn to_any(self) -> Rooted<AnyRef> {
         self.cast()

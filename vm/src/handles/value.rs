@@ -2,7 +2,7 @@
 
 use super::RefKind;
 use crate::errors::{Error, Result};
-use crate::ids::{AnyRef, ExnRef, ExternRef, Func, Rooted};
+use crate::ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Rooted, StructRef};
 use crate::rt::value::RawVal;
 use crate::store::{AsContext, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
@@ -180,32 +180,33 @@ fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
     Error::usage(format!("type mismatch: expected {ty}, found {found}"))
 }
 
-impl From<i32> for Val {
-    fn from(value: i32) -> Val {
-        Val::I32(value)
-    }
+/// What becomes a value as it is.
+macro_rules! from {
+    ($($from:ty => |$value:ident| $val:expr;)*) => {
+        $(impl From<$from> for Val {
+            fn from($value: $from) -> Val {
+                $val
+            }
+        })*
+    };
 }
 
-impl From<i64> for Val {
-    fn from(value: i64) -> Val {
-        Val::I64(value)
-    }
-}
-
-impl From<f32> for Val {
-    fn from(value: f32) -> Val {
-        Val::F32(value.to_bits())
-    }
-}
-
-impl From<f64> for Val {
-    fn from(value: f64) -> Val {
-        Val::F64(value.to_bits())
-    }
-}
-
-impl From<Func> for Val {
-    fn from(value: Func) -> Val {
-        Val::FuncRef(Some(value))
-    }
+from! {
+    i32 => |value| Val::I32(value);
+    i64 => |value| Val::I64(value);
+    f32 => |value| Val::F32(value.to_bits());
+    f64 => |value| Val::F64(value.to_bits());
+    u128 => |value| Val::V128(value);
+    Func => |value| Val::FuncRef(Some(value));
+    Rooted<StructRef> => |value| Val::AnyRef(Some(value.to_anyref()));
+    Rooted<ArrayRef> => |value| Val::AnyRef(Some(value.to_anyref()));
+    Rooted<AnyRef> => |value| Val::AnyRef(Some(value));
+    Rooted<ExternRef> => |value| Val::ExternRef(Some(value));
+    Rooted<ExnRef> => |value| Val::ExnRef(Some(value));
+    Option<Func> => |value| Val::FuncRef(value);
+    Option<Rooted<StructRef>> => |value| Val::AnyRef(value.map(Rooted::<StructRef>::to_anyref));
+    Option<Rooted<ArrayRef>> => |value| Val::AnyRef(value.map(Rooted::<ArrayRef>::to_anyref));
+    Option<Rooted<AnyRef>> => |value| Val::AnyRef(value);
+    Option<Rooted<ExternRef>> => |value| Val::ExternRef(value);
+    Option<Rooted<ExnRef>> => |value| Val::ExnRef(value);
 }

@@ -13,6 +13,52 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum AnyRef {}
 
+/// Structs, a part of the hierarchy of `any`. `Rooted<StructRef>` is a struct in the host's hands.
+///
+/// ```
+/// # use heapwood_vm::{Engine, FieldType, Mutability, RootScope, StorageType, Store, StructRef, StructType, Val, ValType};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let number = FieldType::new(Mutability::Var, StorageType::ValType(ValType::I32));
+/// let list = FieldType::new(Mutability::Const, StorageType::ValType(ValType::ANYREF));
+/// let node = StructType::new(&engine, [number, list]);
+/// let mut scope = RootScope::new(&mut store);
+/// let last = StructRef::new(&mut scope, &node, &[Val::I32(1), Val::AnyRef(None)])?;
+/// let first = StructRef::new(&mut scope, &node, &[Val::I32(2), last.into()])?;
+/// first.set_field(&mut scope, 0, Val::I32(3))?;
+/// assert_eq!(first.field(&mut scope, 0)?.i32(), Some(3));
+/// assert_eq!(first.ty(&scope)?, node);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum StructRef {}
+
+/// Arrays, a part of the hierarchy of `any`. `Rooted<ArrayRef>` is an array in the host's hands.
+///
+/// Numbers go in and out in bulk ([`ArrayRef::from_slice`], [`Rooted::copy_to_slice`]), as slices of
+/// [`ArrayElement`](crate::ArrayElement)s.
+///
+/// ```
+/// # use heapwood_vm::{ArrayRef, ArrayType, Engine, FieldType, Mutability, StorageType, Store, Val};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let bytes = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::I8));
+/// let text = ArrayRef::from_slice(&mut store, &bytes, b"heapwood")?;
+/// text.set(&mut store, 0, Val::I32(b'H'.into()))?;
+/// let mut read = [0; 8];
+/// text.copy_to_slice(&store, 0, &mut read)?;
+/// assert_eq!(&read, b"Heapwood");
+/// let zeros = ArrayRef::new(&mut store, &bytes, &Val::I32(0), 1000)?;
+/// assert_eq!(zeros.len(&store)?, 1000);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum ArrayRef {}
+
 /// The hierarchy of `extern`: host values, and internal references that were converted.
 #[derive(Debug)]
 pub enum ExternRef {}

@@ -15,6 +15,7 @@
 //! | `execution`, `state`, `running`, `value` | a guest's state, its rows; what a store answers | they are safe code |
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
 //! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
+//! | `plain` | numbers as bytes | they are of the listed types (R12) |
 //! | `signals`, `stack` | traps and stacks | R9, R10 |
 //!
 //! Each block names the invariant that makes it sound:
@@ -43,6 +44,7 @@
 //! **R11 Shared memories.** Bytes of a shared memory are mapped as long as its `SharedInner` lives, committed up to the
 //! length of its cell, and reached by compiled code, atomic operations and the copies of `racy` only: no reference to
 //! them is ever made.
+//! **R12 Plain numbers.** Every byte of a value of the type is initialised, and bytes of any value make one.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
 #![allow(
     unsafe_code,
@@ -65,6 +67,7 @@ pub(crate) mod hot;
 pub(crate) mod interrupt;
 pub(crate) mod mapping;
 pub(crate) mod memory;
+pub(crate) mod plain;
 pub(crate) mod racy;
 pub(crate) mod running;
 pub(crate) mod shared;

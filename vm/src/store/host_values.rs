@@ -44,4 +44,9 @@ impl HostValues {
     pub fn get(&self, index: u32) -> Option<&(dyn Any + Send + Sync)> {
         self.values[index as usize].as_deref()
     }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut (dyn Any + Send + Sync)> {
+        self.values[index as usize].as_deref_mut()
+    }
 }

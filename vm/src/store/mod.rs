@@ -13,6 +13,8 @@ mod globals;
 mod guest;
 mod handled;
 mod held_types;
+mod host_arrays;
+mod host_structs;
 mod host_values;
 mod instance;
 mod interrupt;

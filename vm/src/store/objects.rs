@@ -5,15 +5,13 @@ use super::field::Field;
 use super::host_values::HostValue;
 use crate::errors::{Error, Exception, Result, Trap, TrapKind};
 use crate::ids::Tag;
-use crate::registry::EngineType;
 use crate::rt::value::RawVal;
 use crate::types::FuncType;
 use heapwood_gc::{Exhausted, Refused};
 use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
-use heapwood_module::{CompositeType, FieldType, HeapType, RefType, ValType};
+use heapwood_module::{CompositeType, HeapType, RefType, ValType};
 use std::any::Any;
-use std::sync::Arc;
 
 /// Largest array in bytes. Other engines draw the line here too; programs use it to see an allocation fail.
 const ARRAY_BYTES_MAX: u64 = 2 << 30;
@@ -39,6 +37,17 @@ impl StoreOpaque {
         }
         let detail = format!("{bytes} bytes for an array of {len} elements; the limit is {limit} bytes");
         Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail))
+    }
+
+    /// The same for a length that the host gives; the length as arrays have it.
+    pub fn check_array_length(&self, ty: TypeId, len: u64) -> Result<u32, Trap> {
+        match u32::try_from(len) {
+            Ok(len) => self.check_array_size(ty, len).map(|()| len),
+            Err(_) => {
+                let detail = format!("an array of {len} elements; the limit is {} elements", u32::MAX);
+                Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail))
+            }
+        }
     }
 
     /// What a reference that is not null refers to.
@@ -133,11 +142,20 @@ impl StoreOpaque {
 
     /// The value behind a reference, if it is a host value.
     pub fn host_value(&self, raw: RawRef) -> Option<&(dyn Any + Send + Sync)> {
+        self.guest().host_values().get(self.host_value_index(raw)?)
+    }
+
+    /// The same, to be changed.
+    pub fn host_value_mut(&mut self, raw: RawRef) -> Option<&mut (dyn Any + Send + Sync)> {
+        let index = self.host_value_index(raw)?;
+        self.guest_mut().host_values_mut().get_mut(index)
+    }
+
+    fn host_value_index(&self, raw: RawRef) -> Option<u32> {
         if raw == 0 || is_i31(raw) || self.heap().descriptor_of(raw).kind() != ObjectKind::HostValue {
             return None;
         }
-        let index = self.heap().read_i32(raw, HOST_VALUE_INDEX_OFFSET as u64);
-        self.guest().host_values().get(index)
+        Some(self.heap().read_i32(raw, HOST_VALUE_INDEX_OFFSET as u64))
     }
 
     /// An uncaught exception for the host.
@@ -196,59 +214,5 @@ impl StoreOpaque {
         let (_, layout) = self.exception_layout(ty)?;
         let read = |index| Field::of_layout(&layout, index).read(self.heap(), object);
         Ok(self.tag_params(ty).iter().enumerate().map(|(index, ty)| (read(index), *ty)).collect())
-    }
-
-    /// The type of a struct object and one of its fields.
-    fn struct_type(&self, object: RawRef, index: usize) -> Result<(Arc<EngineType>, FieldType)> {
-        let ObjectClass::Struct(id) = self.object_class(object)? else {
-            return Err(Error::usage("the reference is no struct"));
-        };
-        let ty = self.engine().registry().composite(id);
-        let CompositeType::Struct(fields) = &ty.composite else { panic!("type {} is no struct type", id.0) };
-        let field = fields.get(index).copied();
-        let field = field.ok_or_else(|| Error::usage(format!("a struct without field {index}")))?;
-        Ok((ty, field))
-    }
-
-    /// A field of a struct, and its type.
-    pub fn struct_field(&self, object: RawRef, index: usize) -> Result<(RawVal, ValType)> {
-        let (ty, field) = self.struct_type(object, index)?;
-        let raw = Field::of_layout(&ty.layout, index).read(self.heap(), object);
-        Ok((raw, field.storage.unpacked()))
-    }
-
-    /// Writes a field of a struct; `value` gives what, of a type.
-    pub fn set_struct_field(
-        &mut self,
-        object: RawRef,
-        index: usize,
-        value: impl FnOnce(&StoreOpaque, ValType) -> Result<RawVal>,
-    ) -> Result<()> {
-        let (ty, field) = self.struct_type(object, index)?;
-        if !field.mutable {
-            return Err(Error::usage(format!("field {index} is not mutable")));
-        }
-        let raw = value(self, field.storage.unpacked())?;
-        Field::of_layout(&ty.layout, index).write(self.heap_mut(), object, raw);
-        Ok(())
-    }
-
-    /// Number of elements of an array.
-    pub fn array_len(&self, object: RawRef) -> Result<u32> {
-        match self.object_class(object)? {
-            ObjectClass::Array(_) => Ok(self.heap().array_length(object)),
-            _ => Err(Error::usage("the reference is no array")),
-        }
-    }
-
-    /// An element of an array, and its type.
-    pub fn array_element(&self, object: RawRef, index: u32) -> Result<(RawVal, ValType)> {
-        if index >= self.array_len(object)? {
-            return Err(Error::usage(format!("an array without element {index}")));
-        }
-        let ty = self.engine().registry().composite(self.heap().type_of(object));
-        let CompositeType::Array(element) = &ty.composite else { panic!("type {} is no array type", ty.id.0) };
-        let raw = Field::of_array(element.storage.field_kind(), index).read(self.heap(), object);
-        Ok((raw, element.storage.unpacked()))
     }
 }

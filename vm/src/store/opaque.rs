@@ -8,7 +8,7 @@ use crate::errors::{Error, Result, Trap, TrapKind};
 use crate::ids::StoreId;
 use crate::rt::cells::Block;
 use crate::rt::stubs;
-use crate::types::{FuncType, HeapType, TableType, ValType};
+use crate::types::{ArrayType, FuncType, HeapType, StructType, TableType, ValType};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 use heapwood_module as m;
@@ -99,6 +99,20 @@ impl StoreOpaque {
         Ok(id)
     }
 
+    /// The same for a struct type, of which an object is about to be made.
+    pub fn take_struct_type(&mut self, ty: &StructType) -> Result<TypeId> {
+        let id = ty.handle().id_in(self.engine().registry())?;
+        self.guest.types_mut().hold(&ty.clone().into());
+        Ok(id)
+    }
+
+    /// The same for an array type.
+    pub fn take_array_type(&mut self, ty: &ArrayType) -> Result<TypeId> {
+        let id = ty.handle().id_in(self.engine().registry())?;
+        self.guest.types_mut().hold(&ty.clone().into());
+        Ok(id)
+    }
+
     /// The same for a table's type, if a module could have such a table.
     pub fn take_table_type(&mut self, ty: &TableType) -> Result<m::TableType> {
         ty.check()?;
@@ -141,6 +155,13 @@ impl StoreOpaque {
         self.heap.collect_major(&mut self.guest);
         self.reap_host_values();
         Ok(())
+    }
+
+    /// A collection that is due comes at the guest's next poll, or at the next allocation.
+    pub fn ask_for_collection(&mut self) {
+        if self.heap.wants_collection() {
+            self.guest.execution().update_guard(true);
+        }
     }
 
     /// Promotes all young objects. Returns these references as they are afterwards.

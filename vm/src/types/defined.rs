@@ -24,20 +24,49 @@ use std::sync::Arc;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct FuncType(Arc<FuncInner>);
+pub struct FuncType(Arc<Held>);
 
-struct FuncInner {
+/// A struct type of an engine. Cheap to clone; the type lives as long as a handle of it.
+///
+/// ```
+/// # use heapwood_vm::{Engine, FieldType, Mutability, StorageType, StructType, ValType};
+/// let engine = Engine::default();
+/// let fields = [
+///     FieldType::new(Mutability::Var, StorageType::I8),
+///     FieldType::new(Mutability::Const, StorageType::ValType(ValType::ANYREF)),
+/// ];
+/// let ty = StructType::new(&engine, fields.clone());
+/// assert_eq!(ty.to_string(), "(struct (field (mut i8)) (field (ref null any)))");
+/// assert_eq!(ty.field(1).as_ref(), fields.get(1));
+/// assert_eq!(ty, StructType::new(&engine, fields), "the same structure is the same type");
+/// ```
+#[derive(Clone)]
+pub struct StructType(Arc<Held>);
+
+/// An array type of an engine. Cheap to clone; the type lives as long as a handle of it.
+///
+/// ```
+/// # use heapwood_vm::{ArrayType, Engine, FieldType, Mutability, StorageType, ValType};
+/// let engine = Engine::default();
+/// let ty = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::ValType(ValType::F64)));
+/// assert_eq!(ty.to_string(), "(array (mut f64))");
+/// assert_eq!(ty.element_type().mutability(), Mutability::Var);
+/// ```
+#[derive(Clone)]
+pub struct ArrayType(Arc<Held>);
+
+/// A type that is held, and what it is.
+struct Held {
     handle: TypeHandle,
     definition: Arc<EngineType>,
 }
 
-/// A struct type of an engine. Cheap to clone; the type lives as long as a handle of it.
-#[derive(Clone)]
-pub struct StructType(Arc<TypeHandle>);
-
-/// An array type of an engine. Cheap to clone; the type lives as long as a handle of it.
-#[derive(Clone)]
-pub struct ArrayType(Arc<TypeHandle>);
+impl Held {
+    fn new(handle: TypeHandle) -> Arc<Held> {
+        let definition = handle.registry().composite(handle.id());
+        Arc::new(Held { handle, definition })
+    }
+}
 
 impl FuncType {
     /// The final function type without supertypes, alone in its rec group: what `(func (param …) (result …))` means.
@@ -65,8 +94,7 @@ impl FuncType {
     }
 
     fn from_handle(handle: TypeHandle) -> FuncType {
-        let definition = handle.registry().composite(handle.id());
-        FuncType(Arc::new(FuncInner { handle, definition }))
+        FuncType(Held::new(handle))
     }
 
     pub(crate) fn handle(&self) -> &TypeHandle {
@@ -117,11 +145,20 @@ fn check_count(count: usize, limit: usize, what: &str) -> Result<()> {
 impl StructType {
     /// The struct type of an id that is alive.
     pub(crate) fn of(registry: &Arc<TypeRegistry>, id: TypeId) -> StructType {
-        StructType(Arc::new(registry.hold(id)))
+        StructType::from_handle(registry.hold(id))
+    }
+
+    pub(super) fn from_handle(handle: TypeHandle) -> StructType {
+        StructType(Held::new(handle))
     }
 
     pub(crate) fn handle(&self) -> &TypeHandle {
-        &self.0
+        &self.0.handle
+    }
+
+    /// What it is, in terms of its registry.
+    pub(crate) fn definition(&self) -> &EngineType {
+        &self.0.definition
     }
 
     /// Whether it is `other` or declared below it. Types of another engine never match.
@@ -139,11 +176,20 @@ impl StructType {
 impl ArrayType {
     /// The array type of an id that is alive.
     pub(crate) fn of(registry: &Arc<TypeRegistry>, id: TypeId) -> ArrayType {
-        ArrayType(Arc::new(registry.hold(id)))
+        ArrayType::from_handle(registry.hold(id))
+    }
+
+    pub(super) fn from_handle(handle: TypeHandle) -> ArrayType {
+        ArrayType(Held::new(handle))
     }
 
     pub(crate) fn handle(&self) -> &TypeHandle {
-        &self.0
+        &self.0.handle
+    }
+
+    /// What it is, in terms of its registry.
+    pub(crate) fn definition(&self) -> &EngineType {
+        &self.0.definition
     }
 
     /// Whether it is `other` or declared below it. Types of another engine never match.

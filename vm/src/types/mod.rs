@@ -7,10 +7,13 @@
 
 mod defined;
 mod external;
+mod fields;
+mod object_types;
 mod value;
 
 pub use defined::{ArrayType, FuncType, StructType};
 pub use external::{ExportType, ExternType, GlobalType, ImportType, TableType, TagType};
+pub use fields::{FieldType, Mutability, StorageType};
 pub use heapwood_gc_abi::TypeId;
 pub use heapwood_module::{CompositeKind, MemoryType, MemoryTypeBuilder, MemoryTypeError};
 pub use value::{HeapType, RefType, ValType};

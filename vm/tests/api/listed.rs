@@ -51,10 +51,12 @@ const OF_STORES: [&str; 14] = [
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
 /// Types whose values may name a defined type.
-const TYPES: [&str; 10] = [
+const TYPES: [&str; 12] = [
     "FuncType",
     "StructType",
     "ArrayType",
+    "FieldType",
+    "StorageType",
     "ValType",
     "RefType",
     "HeapType",

@@ -24,7 +24,9 @@ pub struct Things {
 /// Handles whose scope is over. Others have taken their places.
 pub struct Stale {
     pub any: Rooted<AnyRef>,
+    pub structure: Rooted<StructRef>,
     pub array: Rooted<AnyRef>,
+    pub typed_array: Rooted<ArrayRef>,
     pub host: Rooted<ExternRef>,
     pub thrown: Rooted<ExnRef>,
 }
@@ -38,6 +40,8 @@ pub struct World {
     pub stale: Stale,
     /// Another store of the same engine.
     pub there: Things,
+    /// Its struct and its array.
+    pub there_typed: (Rooted<StructRef>, Rooted<ArrayRef>),
     pub foreign_engine: Engine,
     pub foreign_store: Store<()>,
     pub foreign_module: Module,
@@ -117,11 +121,12 @@ fn stale(store: &mut Store<()>, here: &Things) -> Stale {
     let (any, array) = (again(&mut scope, here.object), again(&mut scope, here.array));
     let host = ExternRef::new(&mut scope, 8u32).unwrap();
     let thrown = here.exception.to_ref(&mut scope).unwrap();
+    let (structure, typed_array) = (any.unwrap_struct(&scope).unwrap(), array.unwrap_array(&scope).unwrap());
     drop(scope);
     for number in 0..8 {
         ExternRef::new(&mut *store, number).unwrap();
     }
-    Stale { any, array, host, thrown }
+    Stale { any, structure, array, typed_array, host, thrown }
 }
 
 impl World {
@@ -133,10 +138,13 @@ impl World {
         let [mut store, mut other] = [(); 2].map(|()| Store::new(&engine, ()));
         let mut foreign_store = Store::new(&foreign_engine, ());
         let here = things(&mut store, &module);
+        let there = things(&mut other, &module);
+        let there_typed = (there.object.unwrap_struct(&other).unwrap(), there.array.unwrap_array(&other).unwrap());
         World {
             stale: stale(&mut store, &here),
             here,
-            there: things(&mut other, &module),
+            there,
+            there_typed,
             foreign: things(&mut foreign_store, &foreign_module),
             engine,
             store,

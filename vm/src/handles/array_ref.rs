@@ -1,0 +1,188 @@
+//! Arrays: how the host makes, reads and writes them.
+
+use super::Val;
+use super::array_element::{ArrayElement, elements_of};
+use crate::errors::Result;
+use crate::ids::{AnyRef, ArrayRef, Rooted};
+use crate::rt::plain::{bytes_of, bytes_of_mut};
+use crate::store::{AsContext, AsContextMut, ObjectClass};
+use crate::types::{ArrayType, HeapType};
+use std::ops::{Bound, Range, RangeBounds};
+
+impl ArrayRef {
+    /// A new array of `len` elements, all of them `init`, as `array.new` makes it. Packed elements take the low bits of
+    /// an i32. May collect.
+    ///
+    /// # Errors
+    /// The type is one of another engine; the value is not of the elements' type, belongs to another store, or its scope
+    /// is over; the array is larger than any array or the heap may be
+    /// ([`TrapKind::AllocationTooLarge`](crate::TrapKind::AllocationTooLarge)); the heap is exhausted. Nothing is made
+    /// then.
+    pub fn new(mut store: impl AsContextMut, ty: &ArrayType, init: &Val, len: u32) -> Result<Rooted<ArrayRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.new_filled_array(ty, len, |store, ty| init.to_raw(store, ty))?;
+        Ok(store.root_push(raw).expect("an array is not null"))
+    }
+
+    /// A new array of these elements, as `array.new_fixed` makes it. Packed elements take the low bits of an i32. May
+    /// collect.
+    ///
+    /// # Errors
+    /// As for [`ArrayRef::new`].
+    pub fn new_fixed(mut store: impl AsContextMut, ty: &ArrayType, elements: &[Val]) -> Result<Rooted<ArrayRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.new_fixed_array(ty, elements.len(), |store, index, ty| elements[index].to_raw(store, ty))?;
+        Ok(store.root_push(raw).expect("an array is not null"))
+    }
+
+    /// A new array of the numbers of a slice, copied in one piece. May collect.
+    ///
+    /// # Errors
+    /// The type is one of another engine; its elements are others than `T` stands for ([`ArrayElement`]); the array is
+    /// larger than any array or the heap may be; the heap is exhausted. Nothing is made then.
+    pub fn from_slice<T: ArrayElement>(
+        mut store: impl AsContextMut,
+        ty: &ArrayType,
+        elements: &[T],
+    ) -> Result<Rooted<ArrayRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.new_array_of_bytes(ty, elements_of::<T>(), bytes_of(elements))?;
+        Ok(store.root_push(raw).expect("an array is not null"))
+    }
+}
+
+impl Rooted<ArrayRef> {
+    /// Its type. Does not collect.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn ty(&self, store: impl AsContext) -> Result<ArrayType> {
+        let context = store.as_context();
+        let store = context.opaque();
+        match store.object_class(store.root_get(self)?)? {
+            ObjectClass::Array(id) => match store.type_handle(id) {
+                HeapType::ConcreteArray(ty) => Ok(ty),
+                other => panic!("an array of type {other}"),
+            },
+            other => panic!("an array that is {other:?}"),
+        }
+    }
+
+    /// Number of elements. Does not collect.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn len(&self, store: impl AsContext) -> Result<u32> {
+        let context = store.as_context();
+        context.opaque().array_len(context.opaque().root_get(self)?)
+    }
+
+    /// Element `index`; a reference becomes a handle of the current scope, and what is packed is extended by zeros. Does
+    /// not collect.
+    ///
+    /// # Errors
+    /// There is no such element; it belongs to another store, or its scope is over.
+    pub fn get(&self, mut store: impl AsContextMut, index: u32) -> Result<Val> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let (raw, ty) = store.array_element(store.root_get(self)?, index)?;
+        Ok(Val::from_raw(store, raw, ty))
+    }
+
+    /// Writes element `index`; a packed one takes the low bits of an i32. Does not collect.
+    ///
+    /// # Errors
+    /// As for [`Rooted::get`]; the elements are not mutable; the value is not of their type, belongs to another store,
+    /// or its scope is over.
+    pub fn set(&self, mut store: impl AsContextMut, index: u32, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.set_array_element(store.root_get(self)?, index, |store, ty| value.to_raw(store, ty))
+    }
+
+    /// Writes a value to `len` elements from `start` on, as `array.fill` does. May collect.
+    ///
+    /// # Errors
+    /// There are no such elements, or they are not mutable; the value is not of their type, belongs to another store, or
+    /// its scope is over; the array belongs to another store, or its scope is over. Nothing is written then.
+    pub fn fill(&self, mut store: impl AsContextMut, start: u32, len: u32, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.fill_array(store.root_get(self)?, start, len, |store, ty| value.to_raw(store, ty))
+    }
+
+    /// Copies the elements of a range over those from `target` on, as if by way of a third place: the ranges may
+    /// overlap. Does not collect.
+    ///
+    /// # Errors
+    /// There are no such elements, or they are not mutable; it belongs to another store, or its scope is over. Nothing
+    /// is written then.
+    pub fn copy_within(&self, mut store: impl AsContextMut, source: impl RangeBounds<u32>, target: u32) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let object = store.root_get(self)?;
+        let source = resolve(&source, store.array_len(object)?);
+        store.copy_in_array(object, source, target)
+    }
+
+    /// Copies as many elements as the slice takes, from `start` on, in one piece. Does not collect.
+    ///
+    /// # Errors
+    /// There are no such elements, or others than `T` stands for ([`ArrayElement`]); it belongs to another store, or its
+    /// scope is over. The slice is as it was then.
+    pub fn copy_to_slice<T: ArrayElement>(&self, store: impl AsContext, start: u32, slice: &mut [T]) -> Result<()> {
+        let context = store.as_context();
+        let store = context.opaque();
+        store.read_array_bytes(store.root_get(self)?, start, elements_of::<T>(), bytes_of_mut(slice))
+    }
+
+    /// Copies the numbers of a slice over the elements from `start` on, in one piece. Does not collect.
+    ///
+    /// # Errors
+    /// As for [`Rooted::copy_to_slice`]; the elements are not mutable. Nothing is written then.
+    pub fn copy_from_slice<T: ArrayElement>(
+        &self,
+        mut store: impl AsContextMut,
+        start: u32,
+        slice: &[T],
+    ) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.write_array_bytes(store.root_get(self)?, start, elements_of::<T>(), bytes_of(slice))
+    }
+
+    /// All elements; references become handles of the current scope, and what is packed is extended by zeros. Does not
+    /// collect.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn elements(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let (elements, ty) = store.array_elements(store.root_get(self)?)?;
+        Ok(elements.into_iter().map(|raw| Val::from_raw(store, raw, ty)).collect())
+    }
+
+    /// The same reference, as one of the `any` hierarchy.
+    pub fn to_anyref(self) -> Rooted<AnyRef> {
+        self.cast()
+    }
+}
+
+/// The range of elements, in numbers that do not overflow.
+fn resolve(range: &impl RangeBounds<u32>, len: u32) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(start) => u64::from(*start),
+        Bound::Excluded(before) => u64::from(*before) + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => u64::from(*last) + 1,
+        Bound::Excluded(end) => u64::from(*end),
+        Bound::Unbounded => len.into(),
+    };
+    start..end
+}

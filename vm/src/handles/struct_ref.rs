@@ -1,0 +1,79 @@
+//! Structs: how the host makes, reads and writes them.
+
+use super::Val;
+use crate::errors::Result;
+use crate::ids::{AnyRef, Rooted, StructRef};
+use crate::store::{AsContext, AsContextMut, ObjectClass};
+use crate::types::{HeapType, StructType};
+
+impl StructRef {
+    /// A new struct with these fields, as `struct.new` makes it. Packed fields take the low bits of an i32. May collect.
+    ///
+    /// # Errors
+    /// The type is one of another engine; there are more or fewer values than fields; a value is not of its field's
+    /// type, belongs to another store, or its scope is over; the heap is exhausted. Nothing is made then.
+    pub fn new(mut store: impl AsContextMut, ty: &StructType, fields: &[Val]) -> Result<Rooted<StructRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.new_struct(ty, fields.len(), |store, index, ty| fields[index].to_raw(store, ty))?;
+        Ok(store.root_push(raw).expect("a struct is not null"))
+    }
+}
+
+impl Rooted<StructRef> {
+    /// Its type. Does not collect.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn ty(&self, store: impl AsContext) -> Result<StructType> {
+        let context = store.as_context();
+        let store = context.opaque();
+        match store.object_class(store.root_get(self)?)? {
+            ObjectClass::Struct(id) => match store.type_handle(id) {
+                HeapType::ConcreteStruct(ty) => Ok(ty),
+                other => panic!("a struct of type {other}"),
+            },
+            other => panic!("a struct that is {other:?}"),
+        }
+    }
+
+    /// Field `index`; a reference becomes a handle of the current scope, and what is packed is extended by zeros. Does
+    /// not collect.
+    ///
+    /// # Errors
+    /// There is no such field; it belongs to another store, or its scope is over.
+    pub fn field(&self, mut store: impl AsContextMut, index: usize) -> Result<Val> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let (raw, ty) = store.struct_field(store.root_get(self)?, index)?;
+        Ok(Val::from_raw(store, raw, ty))
+    }
+
+    /// Writes field `index`; a packed one takes the low bits of an i32. Does not collect.
+    ///
+    /// # Errors
+    /// As for [`Rooted::field`]; the field is not mutable; the value is not of its type, belongs to another store, or
+    /// its scope is over.
+    pub fn set_field(&self, mut store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.set_struct_field(store.root_get(self)?, index, |store, ty| value.to_raw(store, ty))
+    }
+
+    /// All fields; references become handles of the current scope, and what is packed is extended by zeros. Does not
+    /// collect.
+    ///
+    /// # Errors
+    /// It belongs to another store, or its scope is over.
+    pub fn fields(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let fields = store.struct_fields(store.root_get(self)?)?;
+        Ok(fields.into_iter().map(|(raw, ty)| Val::from_raw(store, raw, ty)).collect())
+    }
+
+    /// The same reference, as one of the `any` hierarchy.
+    pub fn to_anyref(self) -> Rooted<AnyRef> {
+        self.cast()
+    }
+}
