@@ -1,6 +1,12 @@
 //! Structs and arrays of the host's making: what the guest sees of them, and what is refused.
 
+#[path = "objects/model.rs"]
+mod model;
+#[path = "objects/values.rs"]
+mod values;
+
 use heapwood_vm::*;
+use std::collections::BTreeMap;
 
 const VAR: Mutability = Mutability::Var;
 const CONST: Mutability = Mutability::Const;
@@ -247,4 +253,39 @@ fn a_full_type_table() {
     let make = || StructType::new(&engine, [field(VAR, StorageType::I8)]);
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().starts_with("a struct type: the engine's quota"));
+}
+
+/// Configurations in which a mistake shows.
+fn modes() -> [(&'static str, Config); 5] {
+    let mut modes = ["default", "stress 1", "stress 7", "small nursery", "slices"].map(|name| (name, Config::new()));
+    modes[1].1.gc_stress(1).gc_verify(true);
+    modes[2].1.gc_stress(7).gc_verify(true).gc_nursery(64 << 10);
+    modes[3].1.gc_nursery(64 << 10).gc_verify(true);
+    modes[4].1.gc_nursery(64 << 10).gc_mark_slice(64).gc_threads(0).gc_verify(true);
+    modes
+}
+
+#[test]
+fn programs_of_the_host_do_what_their_model_does() {
+    // A quarter of an eden of 64 KiB, the largest arrays of the nursery and of blocks, and beyond.
+    let sizes = [(16 << 10) - 8, (32 << 10) - 8, 33 << 10, 70 << 10, 200 << 10];
+    let (mut programs, mut done) = (0, BTreeMap::new());
+    for (mode, (name, config)) in modes().into_iter().enumerate() {
+        let engine = Engine::new(&config).unwrap();
+        let shapes = model::shapes(&engine);
+        let count = if name.starts_with("stress") { 30 } else { 60 };
+        for seed in 0..count {
+            let mut store = Store::new(&engine, ());
+            let mut program = model::Program::new(&shapes, mode as u64 * 1000 + seed, &sizes, &mut store);
+            println!("{name}, program {seed}");
+            program.run(&mut store, 30);
+            program.done.iter().for_each(|(name, count)| *done.entry(*name).or_default() += count);
+            programs += 1;
+        }
+    }
+    let operations: u64 = done.values().sum();
+    println!("{programs} programs, {operations} operations: {done:?}");
+    assert_eq!((programs, done.len()), (240, 14));
+    assert!(done.values().all(|count| *count > 500), "{done:?}");
+    assert!(operations > 25_000, "{operations} operations");
 }
