@@ -107,6 +107,41 @@ fn guest_and_host_read_what_the_other_made() {
     assert_eq!(call(&mut store, instance, "sum", &[made.into()]).i32(), Some(301 + 5 + 2));
 }
 
+/// Objects that a host function makes move what the guest's frames hold, and are what the guest gets.
+#[test]
+fn host_functions_make_objects_while_a_guest_runs() {
+    let mut store = store();
+    let engine = store.engine().clone();
+    let bytes = ArrayType::new(&engine, field(VAR, StorageType::I8));
+    let pair = StructType::new(&engine, [field(CONST, reference(true, bytes.clone())), field(VAR, ValType::ANYREF)]);
+    let text = r#"(module
+        (type $bytes (array (mut i8)))
+        (type $pair (struct (field (ref null $bytes)) (field (mut anyref))))
+        (import "" "make" (func $make (param anyref i32) (result (ref $pair))))
+        (func (export "run") (param $rounds i32) (result i32)
+          (local $list (ref null $pair)) (local $i i32) (local $sum i32)
+          (loop $l
+            (local.set $list (call $make (local.get $list) (local.get $i)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $i) (local.get $rounds))))
+          (loop $l
+            (local.set $sum (i32.add (local.get $sum)
+              (array.get_u $bytes (struct.get $pair 0 (local.get $list)) (i32.const 99))))
+            (local.set $list (ref.cast (ref null $pair) (struct.get $pair 1 (local.get $list))))
+            (br_if $l (i32.eqz (ref.is_null (local.get $list)))))
+          (local.get $sum)))"#;
+    let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+    let result = ValType::Ref(RefType::new(false, pair.clone().into()));
+    let ty = FuncType::new(&engine, [ValType::ANYREF, ValType::I32], [result]).unwrap();
+    let make = Func::new(&mut store, ty, move |mut caller, args, results| {
+        let array = ArrayRef::new(&mut caller, &bytes, &args[1], 100)?;
+        results[0] = StructRef::new(&mut caller, &pair, &[array.into(), args[0]])?.into();
+        Ok(())
+    });
+    let instance = Instance::new(&mut store, &module, &[make.into()]).unwrap();
+    assert_eq!(call(&mut store, instance, "run", &[Val::I32(100)]).i32(), Some(99 * 100 / 2));
+}
+
 #[test]
 fn types_live_as_long_as_objects_of_them() {
     let mut store = store();

@@ -134,7 +134,7 @@ impl<'s> Program<'s> {
             ("new struct", Program::new_struct),
             ("new array", Program::new_array),
             ("new fixed", Program::new_fixed),
-            ("from slice", Program::from_slice),
+            ("from slice", Program::array_of_slice),
             ("set field", Program::set_field),
             ("set", Program::set),
             ("fill", Program::fill),
@@ -251,13 +251,13 @@ impl<'s> Program<'s> {
         self.made(shape, cells, array.to_anyref())
     }
 
-    fn from_slice(&mut self, store: &mut impl AsContextMut<Data = ()>) -> bool {
+    fn array_of_slice(&mut self, store: &mut impl AsContextMut<Data = ()>) -> bool {
         let shape = self.shape(|shape| matches!(shape.ty, Type::Array(_)) && shape.kinds[0].is_number());
         let (kind, is_signed) = (self.shapes[shape].kinds[0], self.random.below(2) == 0);
-        by_kind!(kind, is_signed, self.from_slice_of(store, shape))
+        by_kind!(kind, is_signed, self.slice_made_of(store, shape))
     }
 
-    fn from_slice_of<T: Number>(&mut self, store: &mut impl AsContextMut<Data = ()>, shape: usize) -> bool {
+    fn slice_made_of<T: Number>(&mut self, store: &mut impl AsContextMut<Data = ()>, shape: usize) -> bool {
         let shapes = self.shapes;
         let Type::Array(ty) = &shapes[shape].ty else { panic!() };
         let len = self.length(shapes[shape].kinds[0]);
