@@ -77,7 +77,8 @@ fn guest_and_host_read_what_the_other_made() {
     assert_eq!(
         node_type.to_string(),
         format!(
-            "(struct (field (mut i16)) (field (ref null <array type {}>)) (field f64) (field (mut (ref null any))) (field v128))",
+            "(struct (field (mut i16)) (field (ref null <array type {}>)) (field f64) (field (mut (ref null any))) \
+             (field v128))",
             bytes_type.id().0
         )
     );

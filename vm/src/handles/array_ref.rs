@@ -14,8 +14,8 @@ impl ArrayRef {
     /// an i32. May collect.
     ///
     /// # Errors
-    /// The type is one of another engine; the value is not of the elements' type, belongs to another store, or its scope
-    /// is over; the array is larger than any array or the heap may be
+    /// The type is one of another engine; the value is not of the elements' type, belongs to another store, or its
+    /// scope is over; the array is larger than any array or the heap may be
     /// ([`TrapKind::AllocationTooLarge`](crate::TrapKind::AllocationTooLarge)); the heap is exhausted. Nothing is made
     /// then.
     pub fn new(mut store: impl AsContextMut, ty: &ArrayType, init: &Val, len: u32) -> Result<Rooted<ArrayRef>> {
@@ -80,8 +80,8 @@ impl Rooted<ArrayRef> {
         context.opaque().array_len(context.opaque().root_get(self)?)
     }
 
-    /// Element `index`; a reference becomes a handle of the current scope, and what is packed is extended by zeros. Does
-    /// not collect.
+    /// Element `index`; a reference becomes a handle of the current scope, and what is packed is extended by zeros.
+    /// Does not collect.
     ///
     /// # Errors
     /// There is no such element; it belongs to another store, or its scope is over.
@@ -106,8 +106,8 @@ impl Rooted<ArrayRef> {
     /// Writes a value to `len` elements from `start` on, as `array.fill` does. May collect.
     ///
     /// # Errors
-    /// There are no such elements, or they are not mutable; the value is not of their type, belongs to another store, or
-    /// its scope is over; the array belongs to another store, or its scope is over. Nothing is written then.
+    /// There are no such elements, or they are not mutable; the value is not of their type, belongs to another store,
+    /// or its scope is over; the array belongs to another store, or its scope is over. Nothing is written then.
     pub fn fill(&self, mut store: impl AsContextMut, start: u32, len: u32, value: Val) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
@@ -131,8 +131,8 @@ impl Rooted<ArrayRef> {
     /// Copies as many elements as the slice takes, from `start` on, in one piece. Does not collect.
     ///
     /// # Errors
-    /// There are no such elements, or others than `T` stands for ([`ArrayElement`]); it belongs to another store, or its
-    /// scope is over. The slice is as it was then.
+    /// There are no such elements, or others than `T` stands for ([`ArrayElement`]); it belongs to another store, or
+    /// its scope is over. The slice is as it was then.
     pub fn copy_to_slice<T: ArrayElement>(&self, store: impl AsContext, start: u32, slice: &mut [T]) -> Result<()> {
         let context = store.as_context();
         let store = context.opaque();

@@ -7,7 +7,8 @@ use crate::store::{AsContext, AsContextMut, ObjectClass};
 use crate::types::{HeapType, StructType};
 
 impl StructRef {
-    /// A new struct with these fields, as `struct.new` makes it. Packed fields take the low bits of an i32. May collect.
+    /// A new struct with these fields, as `struct.new` makes it. Packed fields take the low bits of an i32. May
+    /// collect.
     ///
     /// # Errors
     /// The type is one of another engine; there are more or fewer values than fields; a value is not of its field's

@@ -112,7 +112,8 @@ impl StoreOpaque {
         Ok(array.object)
     }
 
-    /// A new array of the host, of numbers that are given by their bytes and are `elements`, called `name`. May collect.
+    /// A new array of the host, of numbers that are given by their bytes and are `elements`, called `name`. May
+    /// collect.
     pub fn new_array_of_bytes(
         &mut self,
         ty: &ArrayType,
