@@ -92,7 +92,7 @@ fn guest_and_host_read_what_the_other_made() {
     let Val::AnyRef(Some(made)) = call(&mut store, instance, "make", &[bytes.into()]) else { panic!() };
     let made = made.as_struct(&store).unwrap().unwrap();
     assert_eq!((made.ty(&store).unwrap(), made.to_anyref().as_array(&store).unwrap().is_none()), (node_type, true));
-    let fields = made.fields(&mut store).unwrap();
+    let fields: Vec<Val> = made.fields(&mut store).unwrap().collect();
     let [Val::I32(0xfffd), Val::AnyRef(Some(theirs)), Val::F64(float), Val::AnyRef(Some(small)), Val::V128(vector)] =
         fields[..]
     else {
@@ -242,8 +242,9 @@ fn what_is_wrong_with_an_array() {
     let slice = "type mismatch: the elements of the array are (ref func), those of the slice u32";
     says(ArrayRef::from_slice(&mut store, &funcs, &[0u32; 4]), slice);
 
-    let zeros = array.elements(&mut store).unwrap();
-    assert!(zeros.iter().all(|value| value.f32() == Some(1.0)), "{zeros:?}");
+    let elems = array.elems(&mut store).unwrap();
+    assert_eq!(elems.len(), 5);
+    assert!(elems.into_iter().all(|value| value.f32() == Some(1.0)));
     let mut read = [0i32; 3];
     constant.copy_to_slice(&store, 0, &mut read).unwrap();
     assert_eq!(read, [1, 2, 3]);
@@ -263,6 +264,11 @@ fn what_no_type_and_no_store_can_have() {
     says(ArrayRef::from_slice(&mut store, &foreign_array, &[0u8]), text);
     says(StructType::try_new(&engine, [field(VAR, reference(true, foreign.clone()))]), text);
     says(ArrayType::try_new(&engine, field(VAR, reference(true, foreign))), text);
+    let (plain, packed) = (field(VAR, ValType::F64), field(CONST, StorageType::I16));
+    let ty = ArrayType::new(&engine, packed.clone());
+    assert_eq!((ty.field_type(), ty.mutability(), ty.element_type()), (packed, CONST, StorageType::I16));
+    assert!(ty.mutability().is_const() && !ty.mutability().is_var() && plain.mutability().is_var());
+    assert_eq!((ty.element_type().as_val_type(), plain.element_type().as_val_type()), (None, Some(&ValType::F64)));
     let many = |count| StructType::try_new(&engine, vec![field(VAR, StorageType::I8); count]);
     assert_eq!(many(10_000).unwrap().fields().len(), 10_000);
     let error = many(10_001).unwrap_err();

@@ -5,6 +5,15 @@ use heapwood_module::{StorageType, ValType};
 
 /// A number that slices pass to and from arrays in bulk: `i8` and `u8` for arrays of i8, `i16` and `u16` for i16, `i32`
 /// and `u32` for i32, `i64` and `u64` for i64, `f32`, `f64`, and `u128` for v128. Nobody else can implement it.
+///
+/// ```
+/// # use heapwood_vm::{ArrayElement, ArrayRef, ArrayType, Engine, Result, Rooted, Store};
+/// fn copy<T: ArrayElement + Default>(store: &Store<()>, array: Rooted<ArrayRef>) -> Result<Vec<T>> {
+///     let mut copy = vec![T::default(); array.len(store)? as usize];
+///     array.copy_to_slice(store, 0, &mut copy)?;
+///     Ok(copy)
+/// }
+/// ```
 pub trait ArrayElement: Kind {}
 
 /// What the implementations of [`ArrayElement`] are, which others cannot name.

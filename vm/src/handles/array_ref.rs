@@ -105,6 +105,9 @@ impl Rooted<ArrayRef> {
 
     /// Writes a value to `len` elements from `start` on, as `array.fill` does. May collect.
     ///
+    /// It is done in one piece: a guest that is interrupted meanwhile, if one waits for this host function, stops once
+    /// it runs again. The same goes for all copies of this type.
+    ///
     /// # Errors
     /// There are no such elements, or they are not mutable; the value is not of their type, belongs to another store,
     /// or its scope is over; the array belongs to another store, or its scope is over. Nothing is written then.
@@ -154,16 +157,22 @@ impl Rooted<ArrayRef> {
         store.write_array_bytes(store.root_get(self)?, start, elements_of::<T>(), bytes_of(slice))
     }
 
-    /// All elements; references become handles of the current scope, and what is packed is extended by zeros. Does not
-    /// collect.
+    /// All elements, each read when the iterator comes to it; references become handles of the current scope, and what
+    /// is packed is extended by zeros. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.
-    pub fn elements(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
-        let mut context = store.as_context_mut();
-        let store = context.opaque();
-        let (elements, ty) = store.array_elements(store.root_get(self)?)?;
-        Ok(elements.into_iter().map(|raw| Val::from_raw(store, raw, ty)).collect())
+    pub fn elems<'s, S: AsContextMut>(
+        &self,
+        store: &'s mut S,
+    ) -> Result<impl ExactSizeIterator<Item = Val> + use<'s, S>> {
+        let store = &mut store.as_context_mut().0.store;
+        // While the store is borrowed nothing collects, so the array stays where it is.
+        let array = store.array(store.root_get(self)?)?;
+        Ok(array.indices().map(move |index| {
+            let (raw, ty) = store.element_of(array, index);
+            Val::from_raw(store, raw, ty)
+        }))
     }
 
     /// The same reference, as one of the `any` hierarchy.

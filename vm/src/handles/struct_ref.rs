@@ -61,16 +61,19 @@ impl Rooted<StructRef> {
         store.set_struct_field(store.root_get(self)?, index, |store, ty| value.to_raw(store, ty))
     }
 
-    /// All fields; references become handles of the current scope, and what is packed is extended by zeros. Does not
-    /// collect.
+    /// All fields; references become handles of the current scope when the iterator comes to them, and what is packed
+    /// is extended by zeros. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.
-    pub fn fields(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
-        let mut context = store.as_context_mut();
-        let store = context.opaque();
+    pub fn fields<'s, S: AsContextMut>(
+        &self,
+        store: &'s mut S,
+    ) -> Result<impl ExactSizeIterator<Item = Val> + use<'s, S>> {
+        let store = &mut store.as_context_mut().0.store;
+        // While the store is borrowed nothing collects, so what was read stays where it is.
         let fields = store.struct_fields(store.root_get(self)?)?;
-        Ok(fields.into_iter().map(|(raw, ty)| Val::from_raw(store, raw, ty)).collect())
+        Ok(fields.into_iter().map(move |(raw, ty)| Val::from_raw(store, raw, ty)))
     }
 
     /// The same reference, as one of the `any` hierarchy.

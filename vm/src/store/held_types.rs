@@ -49,8 +49,13 @@ impl HeldTypes {
     /// Holds a type for as long as the store lives: something of the store is about to name it by its id.
     pub fn hold(&mut self, ty: &HeapType) {
         if let Some(handle) = ty.handle() {
-            self.held.get_mut().entry(handle.id()).or_insert_with(|| ty.clone());
+            self.hold_once(handle.id(), || ty.clone());
         }
+    }
+
+    /// The same for a type by its id, of which `handle` gives a handle unless it is held already.
+    pub fn hold_once(&mut self, id: TypeId, handle: impl FnOnce() -> HeapType) {
+        self.held.get_mut().entry(id).or_insert_with(handle);
     }
 
     /// A handle of a type that the store holds.

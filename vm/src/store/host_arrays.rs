@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// An array object, for as long as nothing collects.
 #[derive(Clone, Copy)]
-struct Array {
+pub(crate) struct Array {
     object: RawRef,
     len: u32,
     element: m::FieldType,
@@ -26,6 +26,11 @@ impl Array {
 
     fn value_type(self) -> ValType {
         self.element.storage.unpacked()
+    }
+
+    /// The indices of its elements.
+    pub fn indices(self) -> Range<u32> {
+        0..self.len
     }
 
     fn check_index(self, index: u32) -> Result<()> {
@@ -54,7 +59,8 @@ impl Array {
 }
 
 impl StoreOpaque {
-    fn array(&self, object: RawRef) -> Result<Array> {
+    /// The array that a reference is.
+    pub fn array(&self, object: RawRef) -> Result<Array> {
         let ObjectClass::Array(id) = self.object_class(object)? else {
             return Err(Error::usage("the reference is no array"));
         };
@@ -63,9 +69,9 @@ impl StoreOpaque {
         Ok(Array { object, len: self.heap().array_length(object), element })
     }
 
-    /// A new array of zeros and nulls. May collect.
+    /// A new array of zeros and nulls, of a type that was taken. May collect.
     fn new_array(&mut self, ty: &ArrayType, len: u64) -> Result<Array> {
-        let id = self.take_array_type(ty)?;
+        let id = ty.id();
         let len = self.check_array_length(id, len)?;
         self.sample_object(id, len.into());
         let (guest, heap) = self.guest_and_heap();
@@ -139,14 +145,12 @@ impl StoreOpaque {
     pub fn array_element(&self, object: RawRef, index: u32) -> Result<(RawVal, ValType)> {
         let array = self.array(object)?;
         array.check_index(index)?;
-        Ok((Field::of_array(array.kind(), index).read(self.heap(), object), array.value_type()))
+        Ok(self.element_of(array, index))
     }
 
-    /// All elements of an array, and their type.
-    pub fn array_elements(&self, object: RawRef) -> Result<(Vec<RawVal>, ValType)> {
-        let array = self.array(object)?;
-        let read = |index| Field::of_array(array.kind(), index).read(self.heap(), object);
-        Ok(((0..array.len).map(read).collect(), array.value_type()))
+    /// An element that an array has, and its type.
+    pub fn element_of(&self, array: Array, index: u32) -> (RawVal, ValType) {
+        (Field::of_array(array.kind(), index).read(self.heap(), array.object), array.value_type())
     }
 
     /// Writes an element of an array; `value` gives what, of a type.

@@ -102,14 +102,14 @@ impl StoreOpaque {
     /// The same for a struct type, of which an object is about to be made.
     pub fn take_struct_type(&mut self, ty: &StructType) -> Result<TypeId> {
         let id = ty.handle().id_in(self.engine().registry())?;
-        self.guest.types_mut().hold(&ty.clone().into());
+        self.guest.types_mut().hold_once(id, || ty.clone().into());
         Ok(id)
     }
 
     /// The same for an array type.
     pub fn take_array_type(&mut self, ty: &ArrayType) -> Result<TypeId> {
         let id = ty.handle().id_in(self.engine().registry())?;
-        self.guest.types_mut().hold(&ty.clone().into());
+        self.guest.types_mut().hold_once(id, || ty.clone().into());
         Ok(id)
     }
 

@@ -50,7 +50,7 @@ pub struct StructType(Arc<Held>);
 /// let engine = Engine::default();
 /// let ty = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::ValType(ValType::F64)));
 /// assert_eq!(ty.to_string(), "(array (mut f64))");
-/// assert_eq!(ty.element_type().mutability(), Mutability::Var);
+/// assert_eq!((ty.mutability(), ty.element_type()), (Mutability::Var, StorageType::ValType(ValType::F64)));
 /// ```
 #[derive(Clone)]
 pub struct ArrayType(Arc<Held>);

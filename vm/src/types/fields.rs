@@ -8,6 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What a field or an element holds.
+///
+/// ```
+/// # use heapwood_vm::{StorageType, ValType};
+/// assert_eq!(StorageType::I8.unpack(), &ValType::I32);
+/// assert_eq!(StorageType::from(ValType::F64).as_val_type(), Some(&ValType::F64));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum StorageType {
     /// Eight bits of an i32.
@@ -19,6 +25,11 @@ pub enum StorageType {
 }
 
 /// Whether a field or an element can be written after its object was made.
+///
+/// ```
+/// # use heapwood_vm::Mutability;
+/// assert!(Mutability::Var.is_var() && Mutability::Const.is_const());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mutability {
     /// It keeps its value.
@@ -28,13 +39,44 @@ pub enum Mutability {
 }
 
 /// The type of a field of a struct, or of the elements of an array.
+///
+/// ```
+/// # use heapwood_vm::{FieldType, Mutability, StorageType};
+/// let field = FieldType::new(Mutability::Var, StorageType::I16);
+/// assert_eq!((field.mutability(), field.element_type()), (Mutability::Var, &StorageType::I16));
+/// assert_eq!(field.to_string(), "(mut i16)");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FieldType {
     mutability: Mutability,
     storage: StorageType,
 }
 
+impl Mutability {
+    /// Whether it is `Const`.
+    pub const fn is_const(self) -> bool {
+        matches!(self, Mutability::Const)
+    }
+
+    /// Whether it is `Var`.
+    pub const fn is_var(self) -> bool {
+        matches!(self, Mutability::Var)
+    }
+
+    pub(super) fn of(field: m::FieldType) -> Mutability {
+        if field.mutable { Mutability::Var } else { Mutability::Const }
+    }
+}
+
 impl StorageType {
+    /// The type of the values that it holds; none for packed ones.
+    pub const fn as_val_type(&self) -> Option<&ValType> {
+        match self {
+            StorageType::ValType(ty) => Some(ty),
+            StorageType::I8 | StorageType::I16 => None,
+        }
+    }
+
     /// The type of the values that are read and written: i32 for packed ones.
     pub fn unpack(&self) -> &ValType {
         match self {
@@ -93,8 +135,7 @@ impl FieldType {
 
     /// From a type whose type indices are ids that are alive.
     pub(super) fn from_registry(registry: &Arc<TypeRegistry>, field: m::FieldType) -> FieldType {
-        let mutability = if field.mutable { Mutability::Var } else { Mutability::Const };
-        FieldType { mutability, storage: StorageType::from_registry(registry, field.storage) }
+        FieldType { mutability: Mutability::of(field), storage: StorageType::from_registry(registry, field.storage) }
     }
 }
 

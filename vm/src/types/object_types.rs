@@ -1,6 +1,6 @@
 //! Struct and array types as the host makes and reads them.
 
-use super::{ArrayType, FieldType, StructType};
+use super::{ArrayType, FieldType, Mutability, StorageType, StructType};
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use heapwood_module::limits::FIELDS_MAX;
@@ -74,9 +74,19 @@ impl ArrayType {
         Ok(ArrayType::from_handle(registered.map_err(|error| Error::limit(error.to_string()))?))
     }
 
-    /// The type of its elements.
-    pub fn element_type(&self) -> FieldType {
+    /// What its elements hold, and whether they can be written.
+    pub fn field_type(&self) -> FieldType {
         FieldType::from_registry(self.handle().registry(), self.element())
+    }
+
+    /// Whether its elements can be written: that of [`ArrayType::field_type`].
+    pub fn mutability(&self) -> Mutability {
+        Mutability::of(self.element())
+    }
+
+    /// What its elements hold: that of [`ArrayType::field_type`].
+    pub fn element_type(&self) -> StorageType {
+        StorageType::from_registry(self.handle().registry(), self.element().storage)
     }
 
     /// The type of its elements in terms of its registry.
@@ -98,6 +108,6 @@ impl fmt::Display for StructType {
 
 impl fmt::Display for ArrayType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(array {})", self.element_type())
+        write!(f, "(array {})", self.field_type())
     }
 }

@@ -162,13 +162,13 @@ pub static ROWS: &[Row] = rows! {
     "ArrayType::new", DeadType, ALIVE => |w| {
         let dead = Dead::new(&w.engine);
         let made = ArrayType::new(&w.engine, variable(dead.nullable()));
-        Ok(text(made.element_type() == variable(dead.nullable())))
+        Ok(text(made.field_type() == variable(dead.nullable())))
     };
     "ArrayType::try_new", ForeignEngine, ENGINE => |w| ArrayType::try_new(&w.engine, foreign_field(w)).map(text);
     "ArrayType::try_new", DeadType, ALIVE => |w| {
         let dead = Dead::new(&w.engine);
         let made = ArrayType::try_new(&w.engine, variable(dead.nullable()))?;
-        Ok(text(made.element_type() == variable(dead.nullable())))
+        Ok(text(made.field_type() == variable(dead.nullable())))
     };
 
     // Structs and arrays.
@@ -251,14 +251,14 @@ pub static ROWS: &[Row] = rows! {
     };
     "Rooted<StructRef>::ty", ForeignStore, STORE => |w| w.there_typed.0.ty(&w.store).map(text);
     "Rooted<StructRef>::field", ForeignStore, STORE => |w| w.there_typed.0.field(&mut w.store, 0).map(text);
-    "Rooted<StructRef>::fields", ForeignStore, STORE => |w| w.there_typed.0.fields(&mut w.store).map(text);
+    "Rooted<StructRef>::fields", ForeignStore, STORE => |w| w.there_typed.0.fields(&mut w.store).map(|fields| text(fields.len()));
     "Rooted<StructRef>::set_field", ForeignStore, STORE => |w| {
         w.there_typed.0.set_field(&mut w.store, 0, Val::I32(1)).map(text)
     };
     "Rooted<ArrayRef>::ty", ForeignStore, STORE => |w| w.there_typed.1.ty(&w.store).map(text);
     "Rooted<ArrayRef>::len", ForeignStore, STORE => |w| w.there_typed.1.len(&w.store).map(text);
     "Rooted<ArrayRef>::get", ForeignStore, STORE => |w| w.there_typed.1.get(&mut w.store, 0).map(text);
-    "Rooted<ArrayRef>::elements", ForeignStore, STORE => |w| w.there_typed.1.elements(&mut w.store).map(text);
+    "Rooted<ArrayRef>::elems", ForeignStore, STORE => |w| w.there_typed.1.elems(&mut w.store).map(|elems| text(elems.len()));
     "Rooted<ArrayRef>::set", ForeignStore, STORE => |w| w.there_typed.1.set(&mut w.store, 0, Val::I64(1)).map(text);
     "Rooted<ArrayRef>::fill", ForeignStore, STORE => |w| {
         w.there_typed.1.fill(&mut w.store, 0, 1, Val::I64(1)).map(text)
@@ -274,14 +274,14 @@ pub static ROWS: &[Row] = rows! {
     };
     "Rooted<StructRef>::ty", StaleHandle, SCOPE => |w| w.stale.structure.ty(&w.store).map(text);
     "Rooted<StructRef>::field", StaleHandle, SCOPE => |w| w.stale.structure.field(&mut w.store, 0).map(text);
-    "Rooted<StructRef>::fields", StaleHandle, SCOPE => |w| w.stale.structure.fields(&mut w.store).map(text);
+    "Rooted<StructRef>::fields", StaleHandle, SCOPE => |w| w.stale.structure.fields(&mut w.store).map(|fields| text(fields.len()));
     "Rooted<StructRef>::set_field", StaleHandle, SCOPE => |w| {
         w.stale.structure.set_field(&mut w.store, 0, Val::I32(1)).map(text)
     };
     "Rooted<ArrayRef>::ty", StaleHandle, SCOPE => |w| w.stale.typed_array.ty(&w.store).map(text);
     "Rooted<ArrayRef>::len", StaleHandle, SCOPE => |w| w.stale.typed_array.len(&w.store).map(text);
     "Rooted<ArrayRef>::get", StaleHandle, SCOPE => |w| w.stale.typed_array.get(&mut w.store, 0).map(text);
-    "Rooted<ArrayRef>::elements", StaleHandle, SCOPE => |w| w.stale.typed_array.elements(&mut w.store).map(text);
+    "Rooted<ArrayRef>::elems", StaleHandle, SCOPE => |w| w.stale.typed_array.elems(&mut w.store).map(|elems| text(elems.len()));
     "Rooted<ArrayRef>::set", StaleHandle, SCOPE => |w| w.stale.typed_array.set(&mut w.store, 0, Val::I64(1)).map(text);
     "Rooted<ArrayRef>::fill", StaleHandle, SCOPE => |w| {
         w.stale.typed_array.fill(&mut w.store, 0, 1, Val::I64(1)).map(text)

@@ -396,13 +396,13 @@ impl<'s> Program<'s> {
                 Type::Struct(ty) => {
                     let object = handle.unwrap_struct(&*store).unwrap();
                     assert_eq!(object.ty(&*store).unwrap(), *ty);
-                    object.fields(&mut *store).unwrap()
+                    object.fields(&mut *store).unwrap().collect::<Vec<_>>()
                 }
                 Type::Array(ty) => {
                     let array = handle.unwrap_array(&*store).unwrap();
                     assert_eq!(array.ty(&*store).unwrap(), *ty);
                     assert_eq!(array.len(&*store).unwrap() as usize, cells.len());
-                    array.elements(&mut *store).unwrap()
+                    array.elems(&mut *store).unwrap().collect()
                 }
             };
             assert_eq!(values.len(), cells.len());
