@@ -10,6 +10,7 @@ use crate::raw::object::ObjectReference;
 use crate::raw::types::TypeInfo;
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
+use std::cell::Cell;
 
 impl Heap {
     /// The type of an object.
@@ -175,6 +176,11 @@ impl Heap {
     pub fn array_write_bytes(&mut self, array: RawRef, index: u32, bytes: &[u8]) {
         let (start, _) = self.data_range(array, index, bytes.len());
         self.spaces.memory().write_bytes(start, bytes);
+    }
+
+    /// The bytes of the elements of a numeric array, while the heap is borrowed. Panics unless it is one.
+    pub fn array_cells(&mut self, array: RawRef) -> &[Cell<u8>] {
+        self.spaces.cage_mut().array_cells(ObjectReference(array))
     }
 
     /// The place of `bytes` bytes of elements of a numeric array, from element `index` on: offset from the base, and

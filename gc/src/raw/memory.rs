@@ -1,7 +1,7 @@
 //! Reading and writing the cage, for algorithms: words, marks, chunk states, hot words, entries of tables.
 //!
 //! A [`Memory`] is a few addresses. It is `Copy`, so that inner loops have it in registers, and several threads have
-//! one. Therefore nothing here hands out a Rust reference to what lies in the cage as plain data: each access is one
+//! one. Therefore nothing here (but `elements`, from a borrowed cage) hands out a Rust reference to what lies in the cage as plain data: each access is one
 //! atomic load or store of a byte or a word (a plain instruction of the processor), or one of the copies of
 //! [`super::bulk`]. So whatever a caller does, with whatever index, it cannot break an assumption of the compiler. What
 //! it can do is make a mess of the guest's own heap; the invariants of the parent module say who may do what for that
@@ -110,7 +110,7 @@ impl Memory {
 
     /// The address of `bytes` from `offset` on, which lie in the cage.
     #[inline(always)]
-    fn range(self, offset: u64, bytes: u64) -> *mut u8 {
+    pub(super) fn range(self, offset: u64, bytes: u64) -> *mut u8 {
         let reach = (self.last_word as u64 + 1) * 4;
         assert!(offset <= reach && bytes <= reach - offset, "{bytes} bytes at {offset:#x} do not lie in the cage");
         // SAFETY: M1 by the assertion.

@@ -10,6 +10,7 @@
 //! | `block` | entries of the block table | atomics, any byte is valid |
 //! | `types` | descriptors | atomics, any byte is valid; ids are masked, offsets asserted (M4) |
 //! | `object` | headers, sizes, slots | made of `memory` |
+//! | `elements` | elements of an array of numbers as a slice | the cage is borrowed (M6) |
 //! | `side`, `edges` | vectors and stacks beside the heap | they own or borrow their range (S1); what is not checked is an `unsafe fn` |
 //! | `bulk` | copies and fills | `unsafe fn`s, of this module only |
 //!
@@ -31,6 +32,9 @@
 //! marks as the words that they belong to.
 //! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. A descriptor is written before
 //! its id is used in a header and not rewritten while an object has it.
+//! **M6 Elements.** Those of an array of numbers are nobody's but who has the heap under `&mut`, and the guest's, which
+//! does not run then: helpers read headers and lengths of what is alive, and words that are references (T1, T2). So a
+//! Rust reference to them may live as long as the cage is borrowed.
 //! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
 //! old data.
 //!
@@ -69,6 +73,7 @@ pub mod block;
 mod bulk;
 pub mod cage;
 pub mod edges;
+mod elements;
 pub mod memory;
 pub mod object;
 pub mod side;

@@ -2,11 +2,13 @@
 
 use super::Val;
 use super::array_element::{ArrayElement, elements_of};
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 use crate::ids::{AnyRef, ArrayRef, Rooted};
-use crate::rt::plain::{bytes_of, bytes_of_mut};
+use crate::rt::plain::{bytes_of, bytes_of_mut, numbers_of};
 use crate::store::{AsContext, AsContextMut, ObjectClass};
 use crate::types::{ArrayType, HeapType};
+use heapwood_gc_abi::layout::OBJECT_ALIGN;
+use std::cell::Cell;
 use std::ops::{Bound, Range, RangeBounds};
 
 impl ArrayRef {
@@ -155,6 +157,45 @@ impl Rooted<ArrayRef> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         store.write_array_bytes(store.root_get(self)?, start, elements_of::<T>(), bytes_of(slice))
+    }
+
+    /// Lends the elements to a function where they are, without a copy; in its place the store can do nothing, so
+    /// nothing collects. What the function returns is returned.
+    ///
+    /// ```
+    /// # use heapwood_vm::{ArrayRef, ArrayType, Engine, FieldType, Mutability, Store, ValType};
+    /// # use std::cell::Cell;
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, ());
+    /// let floats = ArrayType::new(&engine, FieldType::new(Mutability::Var, ValType::F64.into()));
+    /// let array = ArrayRef::from_slice(&mut store, &floats, &[1.0, 2.0, 3.0])?;
+    /// let sum = array.with_slice(&mut store, |elements: &[Cell<f64>]| {
+    ///     elements.iter().for_each(|element| element.set(element.get() * 2.0));
+    ///     elements.iter().map(Cell::get).sum::<f64>()
+    /// })?;
+    /// assert_eq!(sum, 12.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The elements are others than `T` stands for ([`ArrayElement`]), or not mutable; `T` is `u128`, since objects lie
+    /// at multiples of 8 bytes only; the array belongs to another store, or its scope is over. The function is not
+    /// called then.
+    pub fn with_slice<T: ArrayElement, R>(
+        &self,
+        mut store: impl AsContextMut,
+        function: impl FnOnce(&[Cell<T>]) -> R,
+    ) -> Result<R> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let elements = elements_of::<T>();
+        let bytes = store.array_cells(store.root_get(self)?, elements)?;
+        if align_of::<T>() > OBJECT_ALIGN as usize {
+            return Err(Error::usage(format!("elements of {} are not aligned in the heap: copy them", elements.1)));
+        }
+        Ok(function(numbers_of(bytes).expect("elements of these are aligned")))
     }
 
     /// All elements, each read when the iterator comes to it; references become handles of the current scope, and what

@@ -9,6 +9,7 @@ use crate::rt::value::RawVal;
 use crate::types::{ArrayType, StorageType};
 use heapwood_gc_abi::{FieldKind, Narrow, RawRef};
 use heapwood_module::{self as m, CompositeType, ValType};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// An array object, for as long as nothing collects.
@@ -227,6 +228,14 @@ impl StoreOpaque {
         array.check_range(start.into(), source.len() as u64 >> array.kind().shift())?;
         self.heap_mut().array_write_bytes(object, start, source);
         Ok(())
+    }
+
+    /// The bytes of the elements of an array that can be written, which are `elements`.
+    pub fn array_cells(&mut self, object: RawRef, elements: (m::StorageType, &str)) -> Result<&[Cell<u8>]> {
+        let array = self.array(object)?;
+        array.check_mutable()?;
+        self.check_elements(array.element, elements)?;
+        Ok(self.heap_mut().array_cells(object))
     }
 
     /// Refuses elements of another kind than an array has.

@@ -3,6 +3,7 @@
 use crate::listed::Misuse::{self, *};
 use crate::world::{Dead, World, module};
 use heapwood_vm::*;
+use std::cell::Cell;
 use std::fmt::Debug;
 
 /// What is right.
@@ -263,6 +264,9 @@ pub static ROWS: &[Row] = rows! {
     "Rooted<ArrayRef>::fill", ForeignStore, STORE => |w| {
         w.there_typed.1.fill(&mut w.store, 0, 1, Val::I64(1)).map(text)
     };
+    "Rooted<ArrayRef>::with_slice", ForeignStore, STORE => |w| {
+        w.there_typed.1.with_slice(&mut w.store, |cells: &[Cell<i64>]| text(cells.len()))
+    };
     "Rooted<ArrayRef>::copy_within", ForeignStore, STORE => |w| {
         w.there_typed.1.copy_within(&mut w.store, 0..1, 1).map(text)
     };
@@ -285,6 +289,9 @@ pub static ROWS: &[Row] = rows! {
     "Rooted<ArrayRef>::set", StaleHandle, SCOPE => |w| w.stale.typed_array.set(&mut w.store, 0, Val::I64(1)).map(text);
     "Rooted<ArrayRef>::fill", StaleHandle, SCOPE => |w| {
         w.stale.typed_array.fill(&mut w.store, 0, 1, Val::I64(1)).map(text)
+    };
+    "Rooted<ArrayRef>::with_slice", StaleHandle, SCOPE => |w| {
+        w.stale.typed_array.with_slice(&mut w.store, |cells: &[Cell<i64>]| text(cells.len()))
     };
     "Rooted<ArrayRef>::copy_within", StaleHandle, SCOPE => |w| {
         w.stale.typed_array.copy_within(&mut w.store, 0..1, 1).map(text)

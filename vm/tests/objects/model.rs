@@ -130,7 +130,7 @@ impl<'s> Program<'s> {
     /// One operation. Values come before what they go to is looked at, since making them may move everything.
     fn step(&mut self, store: &mut impl AsContextMut<Data = ()>) {
         type Step<'s, S> = (&'static str, fn(&mut Program<'s>, &mut S) -> bool);
-        let steps: [Step<'s, _>; 12] = [
+        let steps: [Step<'s, _>; 13] = [
             ("new struct", Program::new_struct),
             ("new array", Program::new_array),
             ("new fixed", Program::new_fixed),
@@ -141,6 +141,7 @@ impl<'s> Program<'s> {
             ("copy within", Program::copy_within),
             ("copy to slice", Program::copy_to_slice),
             ("copy from slice", Program::copy_from_slice),
+            ("with slice", Program::with_slice),
             ("read", Program::read),
             ("compare", Program::compare_one),
         ];
@@ -350,6 +351,33 @@ impl<'s> Program<'s> {
         for (cell, number) in self.objects[number].cells[range].iter_mut().zip(numbers) {
             *cell = Cell::Number(number.bits());
         }
+        true
+    }
+
+    fn with_slice(&mut self, store: &mut impl AsContextMut<Data = ()>) -> bool {
+        let wanted = |shape: &Shape| shape.is_mutable && shape.kinds[0].is_number() && shape.kinds[0] != Kind::V128;
+        let Some((number, handle, kind)) = self.array(wanted) else { return false };
+        let is_signed = self.random.below(2) == 0;
+        by_kind!(kind, is_signed, self.with_slice_of(store, number, handle))
+    }
+
+    fn with_slice_of<T: Number>(
+        &mut self,
+        store: &mut impl AsContextMut<Data = ()>,
+        number: usize,
+        handle: Rooted<AnyRef>,
+    ) -> bool {
+        let (range, array) = (self.range(number), handle.unwrap_array(&*store).unwrap());
+        let (cells, random) = (&mut self.objects[number].cells, &mut self.random);
+        let written = array.with_slice(&mut *store, |elements: &[std::cell::Cell<T>]| {
+            assert!(elements.iter().map(|element| Cell::Number(element.get().bits())).eq(cells.iter().copied()));
+            for (element, cell) in elements[range.clone()].iter().zip(&mut cells[range]) {
+                element.set(T::of(random.bits()));
+                *cell = Cell::Number(element.get().bits());
+            }
+            elements.len()
+        });
+        assert_eq!(written.unwrap(), cells.len());
         true
     }
 
