@@ -157,6 +157,91 @@ fn types_live_as_long_as_objects_of_them() {
     assert_eq!(object.field(&mut store, 0).unwrap().i64(), Some(5));
 }
 
+/// Rec groups, supertypes and names come from modules; a type outlives its module, and is one with its equals.
+#[test]
+fn types_of_a_module() {
+    let mut store = store();
+    let text = r#"(module
+        (rec
+          (type $list (sub (struct (field (mut (ref null $list))) (field (ref null $bytes)))))
+          (type $bytes (array (mut i8))))
+        (type $long (sub final $list (struct (field (mut (ref null $list))) (field (ref null $bytes)) (field i64))))
+        (type $f (func (param (ref $long)) (result i64)))
+        (func (export "f") (type $f) (struct.get $long 2 (local.get 0))))"#;
+    let module = Module::new(store.engine(), wat::parse_str(text).unwrap()).unwrap();
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let types = module.types();
+    assert_eq!((types.len(), types.is_empty(), types.iter().len()), (4, false, 4));
+    assert!(types.iter().zip(0..).all(|(ty, index)| types.get(index) == Some(ty)));
+    assert_eq!((types.get(4), types.get(u32::MAX), types.named("none"), types.named("")), (None, None, None, None));
+    let [list, bytes, long, func] = ["list", "bytes", "long", "f"].map(|name| types.named(name).unwrap());
+    assert_eq!([0, 1, 2, 3].map(|index| types.get(index).unwrap()), [&list, &bytes, &long, &func].map(Clone::clone));
+    assert!(bytes.as_concrete_struct().is_none() && bytes.as_concrete_func().is_none());
+    assert!(list.as_concrete_array().is_none() && HeapType::Struct.as_concrete_struct().is_none());
+    assert_eq!(func.as_concrete_func().unwrap().params().next(), Some(reference(false, long.clone())));
+
+    let (list, long) = (list.as_concrete_struct().unwrap(), long.as_concrete_struct().unwrap());
+    let bytes = bytes.as_concrete_array().unwrap();
+    assert_eq!(list.field(0), Some(field(VAR, reference(true, list.clone()))));
+    assert!(long.matches(list) && !list.matches(long));
+    assert_ne!(*bytes, ArrayType::new(store.engine(), bytes.field_type()), "alone, it is not what it is in a group");
+    let again = Module::new(store.engine(), wat::parse_str(text).unwrap()).unwrap();
+    drop(module);
+    assert_eq!(again.types().get(0).unwrap().as_concrete_struct(), Some(list));
+
+    let array = ArrayRef::from_slice(&mut store, bytes, &[1u8, 2]).unwrap();
+    let first = StructRef::new(&mut store, long, &[Val::AnyRef(None), array.into(), Val::I64(7)]).unwrap();
+    let second = StructRef::new(&mut store, list, &[first.into(), Val::AnyRef(None)]).unwrap();
+    first.set_field(&mut store, 0, second.into()).unwrap();
+    assert_eq!(call(&mut store, instance, "f", &[first.into()]).i64(), Some(7));
+    let f = instance.get_func(&mut store, "f").unwrap();
+    let error = f.call(&mut store, &[second.into()], &mut [Val::I64(0)]).unwrap_err();
+    assert!(error.to_string().contains("type mismatch"), "{error}");
+    let other = Module::new(&Engine::default(), wat::parse_str("(module)").unwrap()).unwrap();
+    assert!(other.types().is_empty() && other.types().get(0).is_none());
+}
+
+/// Whatever fills the heap, the next object is an error, and there is room again when the handles are gone.
+#[test]
+fn a_full_heap() {
+    let config = |max| Engine::new(Config::new().gc_heap_max(max).gc_nursery(64 << 10).gc_verify(true)).unwrap();
+    let engine = config(4 << 20);
+    let anys = ArrayType::new(&engine, field(VAR, ValType::ANYREF));
+    let longs = ArrayType::new(&engine, field(VAR, ValType::I64));
+    let pair = StructType::new(&engine, [field(VAR, ValType::ANYREF), field(CONST, ValType::I64)]);
+    let large = StructType::new(&engine, vec![field(VAR, ValType::ANYREF); 10_000]);
+    type Make<'m> = &'m dyn Fn(&mut RootScope<&mut Store<()>>, Val) -> Result<Rooted<AnyRef>>;
+    let makes: [(&str, Make<'_>); 6] = [
+        ("struct", &|s, v| StructRef::new(s, &pair, &[v, Val::I64(1)]).map(Rooted::<StructRef>::to_anyref)),
+        ("large struct", &|s, v| StructRef::new(s, &large, &vec![v; 10_000]).map(Rooted::<StructRef>::to_anyref)),
+        ("array", &|s, v| ArrayRef::new(s, &anys, &v, 20_000).map(Rooted::<ArrayRef>::to_anyref)),
+        ("small array", &|s, v| ArrayRef::new(s, &anys, &v, 1_000).map(Rooted::<ArrayRef>::to_anyref)),
+        ("fixed", &|s, v| ArrayRef::new_fixed(s, &anys, &[v; 9_000]).map(Rooted::<ArrayRef>::to_anyref)),
+        ("slice", &|s, _| ArrayRef::from_slice(s, &longs, &[7u64; 9_000]).map(Rooted::<ArrayRef>::to_anyref)),
+    ];
+    for (name, make) in makes {
+        let mut store = Store::new(&engine, ());
+        for round in 0..2 {
+            let mut scope = RootScope::new(&mut store);
+            let first = StructRef::new(&mut scope, &pair, &[Val::AnyRef(None), Val::I64(round)]).unwrap();
+            let mut made = Vec::new();
+            let error = loop {
+                match make(&mut scope, first.into()) {
+                    Ok(object) => made.push(object),
+                    Err(error) => break error,
+                }
+                assert!(made.len() < 1 << 20, "{name}: the heap is never full");
+            };
+            let kind = error.trap().unwrap_or_else(|| panic!("{name}: {error:?}")).kind();
+            assert_eq!(kind, TrapKind::HeapExhausted, "{name}: {error}");
+            assert!(made.len() > 10, "{name}: {} objects", made.len());
+            assert_eq!(first.field(&mut scope, 1).unwrap().i64(), Some(round), "{name}");
+        }
+        store.gc().unwrap();
+        StructRef::new(&mut store, &pair, &[Val::AnyRef(None), Val::I64(0)]).unwrap();
+    }
+}
+
 #[test]
 fn host_values_are_changed_in_place() {
     let mut store = store();

@@ -57,7 +57,7 @@ impl Rooted<AnyRef> {
         store.check_engine(module.engine(), "a module")?;
         Ok(match store.object_class(store.root_get(self)?)? {
             ObjectClass::Struct(id) | ObjectClass::Array(id) => {
-                (0..).zip(module.types().ids()).find(|(_, candidate)| **candidate == id).map(|(index, _)| index)
+                (0..).zip(module.type_ids().ids()).find(|(_, candidate)| **candidate == id).map(|(index, _)| index)
             }
             _ => None,
         })

@@ -2,6 +2,7 @@
 
 mod compile;
 mod inspect;
+mod types;
 
 use crate::engine::Engine;
 use crate::errors::{FrameInfo, FunctionNames, Result};
@@ -9,6 +10,8 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
 use crate::types::{ExportType, ExternType, ImportType};
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
+pub use types::DefinedTypes;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,6 +83,11 @@ impl Module {
         self.0.info.names().function(function)
     }
 
+    /// The types that it defines, by index or by name.
+    pub fn types(&self) -> DefinedTypes<'_> {
+        DefinedTypes(self)
+    }
+
     /// What it imports, in order.
     pub fn imports(&self) -> impl Iterator<Item = ImportType<'_>> {
         self.0.info.imports.iter().map(|import| ImportType {
@@ -124,7 +132,7 @@ impl Module {
         &self.0.layout
     }
 
-    pub(crate) fn types(&self) -> &ModuleTypes {
+    pub(crate) fn type_ids(&self) -> &ModuleTypes {
         &self.0.types
     }
 

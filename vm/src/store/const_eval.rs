@@ -163,7 +163,7 @@ impl Evaluation<'_> {
     }
 
     fn engine_type(&self, index: u32) -> TypeId {
-        self.store.instance(self.instance).module().types().id(index)
+        self.store.instance(self.instance).module().type_ids().id(index)
     }
 
     /// Whether the topmost `count` operands are numbers or references that an immortal object may hold.

@@ -139,6 +139,30 @@ impl HeapType {
         }
     }
 
+    /// The function type that it is; none if it is something else, or an abstract type.
+    pub const fn as_concrete_func(&self) -> Option<&FuncType> {
+        match self {
+            HeapType::ConcreteFunc(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The struct type that it is; none if it is something else, or an abstract type.
+    pub const fn as_concrete_struct(&self) -> Option<&StructType> {
+        match self {
+            HeapType::ConcreteStruct(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The array type that it is; none if it is something else, or an abstract type.
+    pub const fn as_concrete_array(&self) -> Option<&ArrayType> {
+        match self {
+            HeapType::ConcreteArray(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
     /// The defined type that it names.
     pub(crate) fn handle(&self) -> Option<&TypeHandle> {
         match self {

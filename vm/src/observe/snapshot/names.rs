@@ -66,7 +66,7 @@ impl<'a> Names<'a> {
     pub fn new(store: &'a StoreOpaque, first: u32) -> Names<'a> {
         let mut sources = FxHashMap::default();
         for (number, instance) in store.guest().entities().instances().iter().enumerate() {
-            for (index, id) in (0..).zip(instance.module().types().ids()) {
+            for (index, id) in (0..).zip(instance.module().type_ids().ids()) {
                 // Of several names for one type the first counts, but a name counts more than none.
                 let named = instance.module().info().names().ty(index).is_some();
                 let known = sources.entry(id.0).or_insert((number, index));

@@ -12,7 +12,7 @@ impl StoreOpaque {
     pub(super) fn match_imports(&self, module: &Module, imports: &[Item]) -> Result<()> {
         let mut errors = Vec::new();
         for (import, given) in module.info().imports.iter().zip(imports) {
-            let (found, wanted) = (self.item_type(given), module.types().extern_type(&import.ty));
+            let (found, wanted) = (self.item_type(given), module.type_ids().extern_type(&import.ty));
             if !self.extern_matches(&found, &wanted) {
                 let text = |ty| ExternType::from_registry(self.engine().registry(), ty).to_string();
                 errors.push(LinkError {

@@ -62,7 +62,7 @@ impl StoreOpaque {
     fn run_start(&mut self, index: u32, start: u32) -> Result<()> {
         let instance = self.instance(index);
         let info = instance.module().info();
-        let ty = instance.module().types().id(info.functions[start as usize]);
+        let ty = instance.module().type_ids().id(info.functions[start as usize]);
         let (code, context) = match start.checked_sub(info.imported_functions) {
             Some(defined) => (instance.module().code().entry(defined) as u64, instance.context().address() as u64),
             None => self.function_entry(instance.imported_function(start).expect("it is imported")),

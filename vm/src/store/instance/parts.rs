@@ -118,7 +118,7 @@ impl StoreOpaque {
         }
         for (number, ty) in info.tables.iter().enumerate().skip(info.imported_tables as usize) {
             let cell = instance.context().part(layout.table_offset(number as u32), ContextLayout::TABLE_CELL_BYTES);
-            instance.add_table(self.add_table(module.types().table_type(ty), cell)?);
+            instance.add_table(self.add_table(module.type_ids().table_type(ty), cell)?);
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl StoreOpaque {
         for (number, ty) in info.globals.iter().enumerate().skip(info.imported_globals as usize) {
             let bytes = if ty.val == ValType::V128 { 16 } else { 8 };
             let cell = GlobalCell::new(instance.context().part(layout.global_offset(number as u32), bytes));
-            instance.add_global(self.add_global(module.types().global_type(ty), cell)?);
+            instance.add_global(self.add_global(module.type_ids().global_type(ty), cell)?);
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl StoreOpaque {
         let module = instance.module().clone();
         let (info, layout) = (module.info(), module.layout());
         for ty in &info.tags[info.imported_tags as usize..] {
-            instance.add_tag(self.add_tag(module.types().id(*ty))?);
+            instance.add_tag(self.add_tag(module.type_ids().id(*ty))?);
         }
         for (number, tag) in (0..).zip(instance.tags()) {
             let object = self.guest().entities().tag(*tag).object();
@@ -188,7 +188,7 @@ impl StoreOpaque {
             let object = match instance.imported_function(function) {
                 Some(imported) => imported,
                 None => {
-                    let ty = module.types().id(info.functions[function as usize]);
+                    let ty = module.type_ids().id(info.functions[function as usize]);
                     let code = module.code().entry(function - info.imported_functions) as u64;
                     self.new_function_object(ty, instance.context_ref(), code, function as u64)?
                 }
