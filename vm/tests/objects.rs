@@ -2,6 +2,8 @@
 
 #[path = "objects/model.rs"]
 mod model;
+#[path = "objects/sparse.rs"]
+mod sparse;
 #[path = "objects/values.rs"]
 mod values;
 
@@ -425,4 +427,23 @@ fn programs_of_the_host_do_what_their_model_does() {
     assert_eq!((programs, done.len()), (240, 15));
     assert!(done.values().all(|count| *count > 500), "{done:?}");
     assert!(operations > 25_000, "{operations} operations");
+}
+
+#[test]
+fn objects_of_the_host_move_out_of_sparse_blocks() {
+    for (fields, verify) in [(3_000, true), (20_000, false)] {
+        let mut config = Config::new();
+        config.gc_nursery(64 << 10).gc_mark_slice(fields).gc_threads(0).gc_verify(verify).gc_heap_max(128 << 20);
+        let mut host = sparse::Host::new(&config);
+        for _ in 0..2 {
+            host.work(250);
+            host.thin();
+            for _ in 0..4 {
+                host.work(250);
+                host.check();
+            }
+        }
+        let blocks = host.evacuated();
+        assert!(blocks > 30, "{blocks} blocks in slices of {fields}, verify {verify}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::types::HeapType;
 /// let engine = Engine::default();
 /// let text = "(module (type $point (struct (field f64) (field f64))) (type $path (array (ref $point))))";
 /// let module = Module::new(&engine, wat::parse_str(text).unwrap())?;
-/// let types = module.type_ids();
+/// let types = module.types();
 /// let point = types.get(0).unwrap();
 /// assert_eq!((types.len(), types.named("point").as_ref()), (2, Some(&point)));
 /// assert_eq!(point.as_concrete_struct().unwrap().fields().len(), 2);
