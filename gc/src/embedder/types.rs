@@ -11,6 +11,7 @@ use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_V
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 
 /// Bytes by which the table's memory grows.
 const GROW_BYTES: usize = 64 << 10;
@@ -57,7 +58,7 @@ struct State {
     /// Bytes that may be used (a test makes it small).
     quota: usize,
     /// Ids that were released, by size in bytes.
-    free: FxHashMap<usize, Vec<TypeId>>,
+    free: HashMap<usize, Vec<TypeId>>,
     /// Size in bytes of each id that is alive.
     sizes: FxHashMap<TypeId, usize>,
 }

@@ -7,7 +7,7 @@
 
 use super::NoGraphMemory;
 use heapwood_gc_abi::RawRef;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 
 /// The end of a chain.
 const END: u32 = u32::MAX;
@@ -16,7 +16,7 @@ const END: u32 = u32::MAX;
 #[derive(Default)]
 pub(super) struct UnreachedKeys {
     /// The first place in `chain` for each key.
-    heads: FxHashMap<RawRef, u32>,
+    heads: HashMap<RawRef, u32>,
     /// An ephemeron and the next place.
     chain: Vec<(RawRef, u32)>,
     /// Chains whose keys were found.
