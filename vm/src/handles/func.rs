@@ -104,25 +104,15 @@ impl Func {
         Ok(())
     }
 
-    /// The same function with its type checked once.
+    /// The same function with its type checked once: what Rust passes belongs to the parameters' types or to types above
+    /// them, the results belong to what Rust expects.
     ///
     /// # Errors
-    /// The type differs, or the function belongs to another store.
+    /// The types do not fit, or the function belongs to another store.
     pub fn typed<Params: WasmParams, Results: WasmResults>(
         &self,
         store: impl AsContext,
     ) -> Result<TypedFunc<Params, Results>> {
-        let ty = self.ty_in(store.as_context().opaque())?;
-        let (params, results): (Vec<_>, Vec<_>) = (ty.params().collect(), ty.results().collect());
-        if !Params::matches(&params) || !Results::matches(&results) {
-            return Err(Error::usage(format!("type mismatch: the function is of type {ty}")));
-        }
-        Ok(TypedFunc::new_unchecked(*self))
-    }
-
-    pub(crate) fn call_raw(&self, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
-        let object = self.object(store)?;
-        let signature = store.signature_of(object)?;
-        store.call(object, &signature, values)
+        TypedFunc::new(*self, &self.ty_in(store.as_context().opaque())?)
     }
 }

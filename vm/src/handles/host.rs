@@ -20,10 +20,9 @@ impl HostFunc {
     /// From a closure over raw values: it finds the arguments in the slice and leaves the results there.
     pub(crate) fn from_raw_vals<T: 'static>(
         ty: FuncType,
-        func: impl Fn(Caller<'_, T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+        func: impl Fn(&mut StoreInner<T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
-        let call = move |store: &mut StoreInner<T>, values: &mut [RawVal]| func(Caller::new(store), values);
-        HostFunc { code: HostCode::new(slots(ty.signature()), call), ty }
+        HostFunc { code: HostCode::new(slots(ty.signature()), func), ty }
     }
 
     /// From a closure over [`Val`]s.

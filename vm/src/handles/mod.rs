@@ -21,6 +21,7 @@ mod table;
 mod tag;
 mod typed;
 mod value;
+mod wasm_ty;
 mod weak;
 
 pub use array_element::ArrayElement;
@@ -33,8 +34,9 @@ pub use memory::Memory;
 pub use scope::RootScope;
 pub use shared_memory::{SharedMemory, WaitResult};
 pub use table::Table;
-pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmTy};
+pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
 pub use value::Val;
+pub use wasm_ty::WasmTy;
 pub use weak::{WeakEntry, WeakRoot};
 
 use crate::errors::Result;

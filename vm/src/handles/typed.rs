@@ -1,83 +1,55 @@
 //! Calls without [`Val`](crate::Val)s: Rust types that travel as WebAssembly values.
 
-use super::HostFunc;
+use super::wasm_ty::{StoreAccess, WasmTy};
+use super::{HostFunc, Val};
 use crate::engine::Engine;
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 use crate::ids::Func;
+use crate::registry::TypeRegistry;
 use crate::rt::value::RawVal;
-use crate::store::{AsContextMut, Caller};
+use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
+use heapwood_module as m;
+use heapwood_module::Hierarchy;
 use smallvec::{SmallVec, smallvec};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-mod sealed {
-    pub trait Sealed {}
-}
-use sealed::Sealed;
-
-/// A Rust type that is a WebAssembly number.
-pub trait WasmTy: Sealed + Copy + Send + 'static {
-    /// The value type.
-    const TYPE: ValType;
-    #[doc(hidden)]
-    fn to_raw(self) -> RawVal;
-    #[doc(hidden)]
-    fn from_raw(raw: RawVal) -> Self;
-}
-
-macro_rules! numbers {
-    ($($rust:ty, $wasm:ident, $value:ident => $to:expr, $raw:ident => $from:expr;)*) => {
-        $(
-            impl Sealed for $rust {}
-            impl WasmTy for $rust {
-                const TYPE: ValType = ValType::$wasm;
-                fn to_raw(self) -> RawVal {
-                    let $value = self;
-                    [$to, 0]
-                }
-                fn from_raw(raw: RawVal) -> $rust {
-                    let $raw = raw[0];
-                    $from
-                }
-            }
-        )*
-    };
-}
-
-numbers! {
-    i32, I32, v => v as u32 as u64, raw => raw as i32;
-    u32, I32, v => v as u64, raw => raw as u32;
-    i64, I64, v => v as u64, raw => raw as i64;
-    u64, I64, v => v, raw => raw;
-    f32, F32, v => v.to_bits() as u64, raw => f32::from_bits(raw as u32);
-    f64, F64, v => v.to_bits(), raw => f64::from_bits(raw);
-}
-
-/// Parameters of a [`TypedFunc`]: a number or a tuple of numbers.
-pub trait WasmParams: Sealed {
-    #[doc(hidden)]
-    fn matches(types: &[ValType]) -> bool;
-    #[doc(hidden)]
-    fn store(self, values: &mut [RawVal]);
-    #[doc(hidden)]
-    const COUNT: usize;
-}
-
-/// Results of a [`TypedFunc`] or of a host closure: nothing, a number or a tuple of numbers.
-pub trait WasmResults: Sealed {
-    #[doc(hidden)]
+/// Values in a row, as Rust has them: what [`WasmParams`] and [`WasmResults`] are to this crate.
+pub trait Row: Sized {
+    /// Their types.
     const TYPES: &'static [ValType];
-    #[doc(hidden)]
-    fn matches(types: &[ValType]) -> bool {
-        types == Self::TYPES
-    }
-    #[doc(hidden)]
-    fn load(values: &[RawVal]) -> Self;
-    #[doc(hidden)]
-    fn save(self, values: &mut [RawVal]);
+
+    /// Writes them as compiled code takes them.
+    ///
+    /// # Errors
+    /// A reference belongs to another store, or its scope is over.
+    fn save(self, store: &StoreAccess<'_>, values: &mut [RawVal]) -> Result<()>;
+
+    /// Reads values of the types; references become handles of the current scope.
+    fn load(store: &mut StoreAccess<'_>, values: &[RawVal]) -> Self;
 }
+
+/// Parameters of a [`TypedFunc`]: a value or a tuple of values, each a [`WasmTy`]; at most 16.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the parameters of a WebAssembly function",
+    note = "parameters are a value that implements `WasmTy`, or a tuple of at most 16 of them"
+)]
+pub trait WasmParams: Row {}
+
+/// Results of a [`TypedFunc`] or of a host closure: nothing, a value or a tuple of values, each a [`WasmTy`]; at most
+/// 16.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the results of a WebAssembly function",
+    note = "results are a value that implements `WasmTy`, or a tuple of at most 16 of them"
+)]
+pub trait WasmResults: Row {}
 
 /// What a host closure may return.
+#[diagnostic::on_unimplemented(
+    message = "a host function cannot return `{Self}`",
+    note = "it returns values that implement `WasmTy` (one, or a tuple of at most 16), or a `heapwood` `Result` of them"
+)]
 pub trait HostResults {
     /// The values.
     type Values: WasmResults;
@@ -99,32 +71,127 @@ impl<R: WasmResults> HostResults for R {
     }
 }
 
-/// A function whose type was checked once.
+/// A function whose type was checked once ([`Func::typed`]).
+///
+/// References go in and out as handles. Where a parameter is of a defined type, the Rust type stands for an abstract one
+/// above it, and the call checks what is passed.
+///
+/// ```
+/// # use heapwood_vm::{ArrayRef, Engine, Instance, Module, Rooted, Store, StructRef};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// # let wasm = wat::parse_str(r#"(module
+/// #     (type $point (struct (field i32) (field i32))) (type $bytes (array (mut i8)))
+/// #     (func (export "point") (param i32 i32) (result (ref $point)) (struct.new $point (local.get 0) (local.get 1)))
+/// #     (func (export "draw") (param (ref null $point) i32) (result (ref $bytes)) (array.new $bytes (local.get 1)
+/// #         (struct.get $point 0 (local.get 0)))))"#).unwrap();
+/// # let engine = Engine::default();
+/// # let module = Module::new(&engine, &wasm)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// // (param i32 i32) (result (ref $point))
+/// let point = instance.get_typed_func::<(i32, i32), Rooted<StructRef>>(&mut store, "point")?;
+/// // (param (ref null $point) i32) (result (ref $bytes))
+/// let draw = instance.get_typed_func::<(Option<Rooted<StructRef>>, i32), Rooted<ArrayRef>>(&mut store, "draw")?;
+/// let at = point.call(&mut store, (3, 4))?;
+/// let drawn = draw.call(&mut store, (Some(at), 3))?;
+/// assert_eq!(drawn.len(&store)?, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TypedFunc<Params, Results> {
     func: Func,
+    /// Whether a parameter is of a narrower type than what Rust passes.
+    narrows: bool,
     signature: PhantomData<fn(Params) -> Results>,
 }
 
 impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
-    pub(crate) fn new_unchecked(func: Func) -> TypedFunc<Params, Results> {
-        TypedFunc { func, signature: PhantomData }
+    /// A function of a type, if that fits.
+    pub(crate) fn new(func: Func, ty: &FuncType) -> Result<TypedFunc<Params, Results>> {
+        let narrows = check(ty, Params::TYPES, Results::TYPES)?;
+        Ok(TypedFunc { func, narrows, signature: PhantomData })
     }
 
-    /// Calls it. May collect.
+    /// Calls it. References in the results are handles of the current scope. May collect.
     ///
     /// # Errors
-    /// Traps, uncaught exceptions, errors of host functions; a function of another store.
+    /// A parameter that belongs to another store, whose scope is over, or that is not of the function's narrower type;
+    /// traps, uncaught exceptions, errors of host functions; a function of another store.
     pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Results> {
-        let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::COUNT.max(Results::TYPES.len())];
-        params.store(&mut values);
-        self.func.call_raw(store.as_context_mut().opaque(), &mut values)?;
-        Ok(Results::load(&values))
+        let mut context = store.as_context_mut();
+        let mut access = StoreAccess(context.opaque());
+        let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
+        params.save(&access, &mut values)?;
+        let store = &mut *access.0;
+        let object = self.func.object(store)?;
+        let signature = store.signature_of(object)?;
+        if self.narrows {
+            check_values(store, signature.params(), &values)?;
+        }
+        store.call(object, &signature, &mut values)?;
+        Ok(Results::load(&mut access, &values))
     }
 
     /// The function.
     pub fn func(&self) -> &Func {
         &self.func
     }
+}
+
+/// Whether a function's parameters are to be checked at each call, where these are passed and expected; an error if they
+/// never fit.
+fn check(ty: &FuncType, params: &[ValType], results: &[ValType]) -> Result<bool> {
+    let (registry, signature) = (ty.handle().registry(), ty.signature());
+    let mismatch = |what: String| Error::usage(format!("type mismatch: the function is of type {ty}, {what}"));
+    let counts = [signature.params.len(), signature.results.len(), params.len(), results.len()];
+    if counts[..2] != counts[2..] {
+        let [.., params, results] = counts;
+        return Err(mismatch(format!("the host expects {params} parameters and {results} results")));
+    }
+    let mut narrows = false;
+    for (index, (given, wanted)) in params.iter().zip(&signature.params).enumerate() {
+        match passing(registry, given.resolve(registry)?, *wanted) {
+            Passing::Fits => {}
+            Passing::Narrows => narrows = true,
+            Passing::Never => return Err(mismatch(format!("parameter {index} of the host is {given}"))),
+        }
+    }
+    for (index, (given, wanted)) in signature.results.iter().zip(results).enumerate() {
+        if !registry.val_is_subtype(*given, wanted.resolve(registry)?) {
+            return Err(mismatch(format!("result {index} of the host is {wanted}")));
+        }
+    }
+    Ok(narrows)
+}
+
+/// Whether values of one type may be passed as those of another.
+enum Passing {
+    Fits,
+    /// Those that belong to it, which is below.
+    Narrows,
+    Never,
+}
+
+fn passing(registry: &Arc<TypeRegistry>, given: m::ValType, wanted: m::ValType) -> Passing {
+    match (given, wanted) {
+        _ if registry.val_is_subtype(given, wanted) => Passing::Fits,
+        (m::ValType::Ref(given), m::ValType::Ref(wanted))
+            if (wanted.nullable || !given.nullable) && registry.heap_is_subtype(wanted.heap, given.heap) =>
+        {
+            Passing::Narrows
+        }
+        _ => Passing::Never,
+    }
+}
+
+/// Refuses references that do not belong to the types.
+fn check_values(store: &mut StoreOpaque, types: &[m::ValType], values: &[RawVal]) -> Result<()> {
+    for (ty, raw) in types.iter().zip(values) {
+        if ty.is_ref() {
+            Val::from_raw(store, *raw, *ty).to_raw(store, *ty)?;
+        }
+    }
+    Ok(())
 }
 
 impl<Params, Results> Clone for TypedFunc<Params, Results> {
@@ -135,56 +202,61 @@ impl<Params, Results> Clone for TypedFunc<Params, Results> {
 
 impl<Params, Results> Copy for TypedFunc<Params, Results> {}
 
-/// Closures that can be host functions.
+/// Closures that can be host functions: up to 16 parameters of [`WasmTy`], a [`Caller`] before them if wanted; what they
+/// return is [`WasmResults`], possibly in a [`Result`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a host function",
+    note = "a host function is a `Fn` closure that is `Send`, `Sync` and `'static`; it takes up to 16 values that \
+            implement `WasmTy`, after a `Caller` if wanted, and returns one, a tuple of them, or a `Result`"
+)]
 pub trait IntoFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     #[doc(hidden)]
     fn into_func(self, engine: &Engine) -> Result<HostFunc>;
 }
 
-impl<A: WasmTy> WasmParams for A {
-    const COUNT: usize = 1;
-    fn matches(types: &[ValType]) -> bool {
-        types == [A::TYPE]
-    }
-    fn store(self, values: &mut [RawVal]) {
-        values[0] = self.to_raw();
-    }
+/// Leaves the results of a host function where the guest finds them.
+fn finish<R: HostResults>(results: R, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
+    let saved = results.into_result()?.save(&StoreAccess(store), values);
+    saved.map_err(|error| Error::usage(format!("result of a host function: {error}")))
 }
 
-impl<A: WasmTy> WasmResults for A {
+impl<A: WasmTy> WasmParams for A {}
+impl<A: WasmTy> WasmResults for A {}
+
+impl<A: WasmTy> Row for A {
     const TYPES: &'static [ValType] = &[A::TYPE];
-    fn load(values: &[RawVal]) -> A {
-        A::from_raw(values[0])
+
+    #[inline]
+    fn save(self, store: &StoreAccess<'_>, values: &mut [RawVal]) -> Result<()> {
+        values[0] = self.to_raw(store)?;
+        Ok(())
     }
-    fn save(self, values: &mut [RawVal]) {
-        values[0] = self.to_raw();
+
+    #[inline]
+    fn load(store: &mut StoreAccess<'_>, values: &[RawVal]) -> A {
+        A::from_raw(store, values[0])
     }
 }
 
 macro_rules! tuples {
-    ($($count:literal: $($name:ident $index:tt),*;)*) => {
+    ($($($name:ident $index:tt),*;)*) => {
         $(
-            impl<$($name: WasmTy),*> Sealed for ($($name,)*) {}
-
-            #[allow(unused_variables, reason = "the empty tuple uses none")]
-            impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {
-                const COUNT: usize = $count;
-                fn matches(types: &[ValType]) -> bool {
-                    types == [$($name::TYPE),*]
-                }
-                fn store(self, values: &mut [RawVal]) {
-                    $(values[$index] = self.$index.to_raw();)*
-                }
-            }
+            impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {}
+            impl<$($name: WasmTy),*> WasmResults for ($($name,)*) {}
 
             #[allow(unused_variables, clippy::unused_unit, reason = "the empty tuple uses none")]
-            impl<$($name: WasmTy),*> WasmResults for ($($name,)*) {
+            impl<$($name: WasmTy),*> Row for ($($name,)*) {
                 const TYPES: &'static [ValType] = &[$($name::TYPE),*];
-                fn load(values: &[RawVal]) -> Self {
-                    ($($name::from_raw(values[$index]),)*)
+
+                #[inline]
+                fn save(self, store: &StoreAccess<'_>, values: &mut [RawVal]) -> Result<()> {
+                    $(values[$index] = self.$index.to_raw(store)?;)*
+                    Ok(())
                 }
-                fn save(self, values: &mut [RawVal]) {
-                    $(values[$index] = self.$index.to_raw();)*
+
+                #[inline]
+                fn load(store: &mut StoreAccess<'_>, values: &[RawVal]) -> Self {
+                    ($($name::from_raw(store, values[$index]),)*)
                 }
             }
 
@@ -196,9 +268,9 @@ macro_rules! tuples {
             {
                 fn into_func(self, engine: &Engine) -> Result<HostFunc> {
                     let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().cloned())?;
-                    Ok(HostFunc::from_raw_vals::<T>(ty, move |_, values| {
-                        self($($name::from_raw(values[$index])),*).into_result()?.save(values);
-                        Ok(())
+                    Ok(HostFunc::from_raw_vals::<T>(ty, move |inner, values| {
+                        let ($($name,)*) = <($($name,)*)>::load(&mut StoreAccess(&mut inner.store), values);
+                        finish(self($($name),*), &mut inner.store, values)
                     }))
                 }
             }
@@ -211,9 +283,9 @@ macro_rules! tuples {
             {
                 fn into_func(self, engine: &Engine) -> Result<HostFunc> {
                     let ty = FuncType::new(engine, [$($name::TYPE),*], R::Values::TYPES.iter().cloned())?;
-                    Ok(HostFunc::from_raw_vals::<T>(ty, move |caller, values| {
-                        self(caller, $($name::from_raw(values[$index])),*).into_result()?.save(values);
-                        Ok(())
+                    Ok(HostFunc::from_raw_vals::<T>(ty, move |inner, values| {
+                        let ($($name,)*) = <($($name,)*)>::load(&mut StoreAccess(&mut inner.store), values);
+                        finish(self(Caller::new(inner), $($name),*), &mut inner.store, values)
                     }))
                 }
             }
@@ -222,15 +294,21 @@ macro_rules! tuples {
 }
 
 tuples! {
-    0: ;
-    1: A 0;
-    2: A 0, B 1;
-    3: A 0, B 1, C 2;
-    4: A 0, B 1, C 2, D 3;
-    5: A 0, B 1, C 2, D 3, E 4;
-    6: A 0, B 1, C 2, D 3, E 4, G 5;
-    7: A 0, B 1, C 2, D 3, E 4, G 5, H 6;
-    8: A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7;
-    9: A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8;
-    10: A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9;
+    ;
+    A 0;
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, G 5;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13, P 14;
+    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13, P 14, Q 15;
 }

@@ -205,7 +205,8 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     if has_engine && any(&TYPES) {
         found.insert(Misuse::DeadType);
     }
-    if has_store && any(&OF_SCOPES) {
+    // The parameters of a typed call may be references.
+    if has_store && (any(&OF_SCOPES) || parameters.contains(": Params")) {
         found.insert(Misuse::StaleHandle);
     }
     found

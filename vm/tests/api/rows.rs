@@ -57,6 +57,12 @@ fn call_with(w: &mut World, arg: Val) -> Result<String> {
     func.call(&mut w.store, &args, &mut []).map(text)
 }
 
+fn call_typed(w: &mut World, arg: Rooted<AnyRef>) -> Result<String> {
+    let typed =
+        Func::wrap(&mut w.store, |_: Option<Rooted<AnyRef>>| ()).typed::<Option<Rooted<AnyRef>>, ()>(&w.store)?;
+    typed.call(&mut w.store, Some(arg)).map(text)
+}
+
 fn foreign_func_type(w: &World) -> FuncType {
     FuncType::new(&w.foreign_engine, [], [ValType::I64]).unwrap()
 }
@@ -359,6 +365,18 @@ pub static ROWS: &[Row] = rows! {
         let typed = Func::wrap(&mut w.foreign_store, |value: i32| value).typed::<i32, i32>(&w.foreign_store)?;
         typed.call(&mut w.store, 1).map(text)
     };
+    "TypedFunc::call", ForeignStore, STORE => |w| call_typed(w, w.there_typed.0.to_anyref());
+    "TypedFunc::call", ForeignStore, STORE => |w| {
+        let func = w.there.func;
+        let typed = Func::wrap(&mut w.store, |_: Func| ()).typed::<Func, ()>(&w.store)?;
+        typed.call(&mut w.store, func).map(text)
+    };
+    "TypedFunc::call", ForeignStore, STORE => |w| {
+        let foreign = w.there_typed.0;
+        let typed = Func::wrap(&mut w.store, move || foreign).typed::<(), Rooted<StructRef>>(&w.store)?;
+        typed.call(&mut w.store, ()).map(|_| String::new())
+    };
+    "TypedFunc::call", StaleHandle, SCOPE => |w| call_typed(w, w.stale.any);
 
     // Globals.
     "Global::new", ForeignEngine, ENGINE => |w| {
