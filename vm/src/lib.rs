@@ -19,8 +19,8 @@ mod types;
 pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
 pub use errors::{Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
-    ArrayElement, Extern, Global, Instance, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory, Table,
-    TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
+    ArrayElement, Extern, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory,
+    Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,

@@ -47,6 +47,30 @@ pub enum MemoryTypeError {
 }
 
 impl MemoryType {
+    /// A memory with 32-bit addresses; sizes are in pages of 64 KiB, no largest one means 65,536.
+    ///
+    /// # Panics
+    /// If no memory has the type ([`MemoryType::builder`] says so in an error).
+    pub fn new(minimum: u32, maximum: Option<u32>) -> MemoryType {
+        MemoryType::builder().min(minimum.into()).max(maximum.map(u64::from)).build_or_panic()
+    }
+
+    /// A memory with 64-bit addresses; sizes are in pages of 64 KiB, no largest one means 2^48.
+    ///
+    /// # Panics
+    /// As for [`MemoryType::new`].
+    pub fn new64(minimum: u64, maximum: Option<u64>) -> MemoryType {
+        MemoryType::builder().memory64(true).min(minimum).max(maximum).build_or_panic()
+    }
+
+    /// A memory with 32-bit addresses that threads share; sizes are in pages of 64 KiB.
+    ///
+    /// # Panics
+    /// As for [`MemoryType::new`].
+    pub fn shared(minimum: u32, maximum: u32) -> MemoryType {
+        MemoryType::builder().shared(true).min(minimum.into()).max(u64::from(maximum)).build_or_panic()
+    }
+
     /// A builder: 32-bit addresses, pages of 64 KiB, not shared, from 0 pages on without a largest size.
     pub const fn builder() -> MemoryTypeBuilder {
         MemoryTypeBuilder(MemoryType { min: 0, max: None, memory64: false, shared: false, page_size_log2: 16 })
@@ -133,6 +157,10 @@ impl MemoryTypeBuilder {
     pub fn build(self) -> Result<MemoryType, MemoryTypeError> {
         self.0.check().map(|()| self.0)
     }
+
+    fn build_or_panic(self) -> MemoryType {
+        self.build().unwrap_or_else(|error| panic!("a memory type: {error}"))
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +182,18 @@ mod tests {
             let all = MemoryType::builder().memory64(bits == 64).page_size_log2(log2).min(most).max(most);
             assert_eq!(all.build().unwrap().min, most);
         }
+    }
+
+    #[test]
+    fn the_usual_types_have_functions_of_their_own() {
+        let expected = MemoryType { min: 2, max: Some(3), memory64: false, shared: false, page_size_log2: 16 };
+        assert_eq!(MemoryType::new(2, Some(3)), expected);
+        assert_eq!(MemoryType::shared(2, 3), MemoryType { shared: true, ..expected });
+        assert_eq!(MemoryType::new64(2, Some(3)), MemoryType { memory64: true, ..expected });
+        assert_eq!(MemoryType::new64(1 << 48, None).min, MemoryType::new64(0, None).pages_max());
+        let error = std::panic::catch_unwind(|| MemoryType::new(3, Some(2))).unwrap_err();
+        let message = error.downcast_ref::<String>().unwrap();
+        assert_eq!(message, "a memory type: min is 3 pages, above max, which is 2");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Names for what modules import.
 
-use super::{Extern, HostFunc, Instance, IntoFunc, Val};
+use super::instance_pre::{Definition, link_error};
+use super::{Extern, HostFunc, Instance, InstancePre, IntoFunc, Val};
 use crate::engine::Engine;
-use crate::errors::{Error, ErrorKind, LinkError, Result};
-use crate::ids::Func;
+use crate::errors::{Error, ErrorKind, Result};
 use crate::module::Module;
 use crate::store::{AsContextMut, Caller};
-use crate::types::FuncType;
+use crate::types::{ExternType, FuncType};
 use heapwood_module::brief;
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -19,14 +19,6 @@ pub struct Linker<T: 'static> {
     modules: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
     shadowing: bool,
     data: PhantomData<fn(&mut T)>,
-}
-
-#[derive(Clone)]
-enum Definition {
-    /// Something of a store.
-    Extern(Extern),
-    /// A host function that is made in each store when it is first needed.
-    Host(HostFunc),
 }
 
 impl<T: 'static> Linker<T> {
@@ -61,7 +53,7 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func).named(module, name)))
     }
 
-    /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`].
+    /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`](crate::Func::wrap).
     ///
     /// # Errors
     /// The name is defined already, or the engine's type table is full.
@@ -152,14 +144,39 @@ impl<T: 'static> Linker<T> {
     /// The store is one of another engine, or not the one that the definition belongs to; its immortal space is full.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Option<Extern>> {
         self.check_engine(store.as_context().engine(), "a store")?;
-        Ok(match self.find(module, name) {
-            None => None,
-            Some(Definition::Extern(item)) => {
-                item.type_in(store.as_context().opaque())?;
-                Some(item.clone())
+        let in_store = |definition: &Definition| definition.in_store(store.as_context_mut().opaque());
+        self.find(module, name).map(in_store).transpose()
+    }
+
+    /// Defines each function that a module imports and nobody has defined: a call of it is an error of kind
+    /// [`ErrorKind::Link`] that names it. Other imports stay as they are.
+    ///
+    /// # Errors
+    /// The module is one of another engine.
+    pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
+        self.check_engine(module.engine(), "a module")?;
+        for import in module.imports() {
+            let ExternType::Func(ty) = &import.ty else { continue };
+            if !self.is_defined(import.module, import.name) {
+                let error = link_error(&import, None);
+                let fail = move |_: Caller<'_, T>, _: &[Val], _: &mut [Val]| {
+                    Err(Error::from_kind(ErrorKind::Link(vec![error.clone()])))
+                };
+                self.func_new(import.module, import.name, ty.clone(), fail)?;
             }
-            Some(Definition::Host(host)) => Some(Extern::Func(Func::of_host(store.as_context_mut().opaque(), host)?)),
-        })
+        }
+        Ok(())
+    }
+
+    /// Chooses the imports of a module once, for any number of instances.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Link`] names every import that is missing, or else each for which there is a host function of another
+    /// type. What belongs to a store is looked at when an instance is made. The module is one of another engine.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        let pre = self.choose(module)?;
+        pre.check()?;
+        Ok(pre)
     }
 
     /// Instantiates a module with the imports of these names.
@@ -167,26 +184,26 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// [`ErrorKind::Link`] names every import that is missing. Store or module are of another engine than the linker;
     /// else as [`Instance::new`].
-    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+    pub fn instantiate(&self, store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         self.check_engine(store.as_context().engine(), "a store")?;
+        self.choose(module)?.instantiate(store)
+    }
+
+    /// The definitions of a module's imports, whatever their types.
+    fn choose(&self, module: &Module) -> Result<InstancePre<T>> {
         self.check_engine(module.engine(), "a module")?;
         let mut imports = Vec::new();
         let mut missing = Vec::new();
         for import in module.imports() {
-            match self.get(&mut store, import.module, import.name)? {
-                Some(item) => imports.push(item),
-                None => missing.push(LinkError {
-                    module: import.module.to_owned(),
-                    name: import.name.to_owned(),
-                    wanted: import.ty.to_string(),
-                    found: None,
-                }),
+            match self.find(import.module, import.name) {
+                Some(definition) => imports.push(definition.clone()),
+                None => missing.push(link_error(&import, None)),
             }
         }
-        if !missing.is_empty() {
-            return Err(Error::from_kind(ErrorKind::Link(missing)));
+        match missing.is_empty() {
+            true => Ok(InstancePre::new(module, imports)),
+            false => Err(Error::from_kind(ErrorKind::Link(missing))),
         }
-        Instance::new(store, module, &imports)
     }
 }
 

@@ -32,7 +32,7 @@ const BELOW: [(&str, &str); 5] = [
 const STORES: [&str; 7] =
     ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "ExhaustedHeap"];
 /// Types whose values belong to a store.
-const OF_STORES: [&str; 14] = [
+const OF_STORES: [&str; 15] = [
     "Func",
     "Table",
     "Memory",
@@ -47,6 +47,8 @@ const OF_STORES: [&str; 14] = [
     "WeakEntry",
     "Exception",
     "TypedFunc",
+    // Of the definitions that were chosen.
+    "InstancePre",
 ];
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
@@ -66,7 +68,7 @@ const TYPES: [&str; 12] = [
     "ExternType",
 ];
 /// Other types whose values belong to an engine.
-const OF_ENGINES: [&str; 3] = ["Module", "SharedMemory", "Extern"];
+const OF_ENGINES: [&str; 4] = ["Module", "SharedMemory", "Extern", "InstancePre"];
 
 /// A public function.
 #[derive(Default)]

@@ -546,6 +546,17 @@ pub static ROWS: &[Row] = rows! {
         let wants = module(&w.engine, r#"(module (import "m" "f" (func (param i32 anyref) (result i32))))"#);
         linker(w).define("m", "f", w.there.func)?.instantiate(&mut w.store, &wants).map(text)
     };
+    "Linker::instantiate_pre", ForeignEngine, ENGINE => |w| linker(w).instantiate_pre(&w.foreign_module).map(text);
+    "Linker::define_unknown_imports_as_traps", ForeignEngine, ENGINE => |w| {
+        linker(w).define_unknown_imports_as_traps(&w.foreign_module).map(text)
+    };
+    "InstancePre::instantiate", ForeignEngine, ENGINE => |w| {
+        linker(w).instantiate_pre(&w.module)?.instantiate(&mut w.foreign_store).map(text)
+    };
+    "InstancePre::instantiate", ForeignStore, STORE => |w| {
+        let wants = module(&w.engine, r#"(module (import "m" "f" (func (param i32 anyref) (result i32))))"#);
+        linker(w).define("m", "f", w.there.func)?.instantiate_pre(&wants)?.instantiate(&mut w.store).map(text)
+    };
 
     // References.
     "Val::ref_kind", ForeignStore, STORE => |w| any(w.there.object).ref_kind(&w.store).map(text);

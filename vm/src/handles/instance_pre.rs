@@ -1,0 +1,122 @@
+//! What a linker has for a name, and a module whose imports are chosen.
+
+use super::{Extern, HostFunc, Instance};
+use crate::engine::Engine;
+use crate::errors::{Error, ErrorKind, LinkError, Result};
+use crate::ids::Func;
+use crate::module::Module;
+use crate::store::{AsContextMut, StoreOpaque};
+use crate::types::{ExternType, ImportType};
+use std::marker::PhantomData;
+
+/// What a name stands for.
+#[derive(Clone)]
+pub(super) enum Definition {
+    /// Something of a store.
+    Extern(Extern),
+    /// A host function that is made in each store when it is first needed.
+    Host(HostFunc),
+}
+
+impl Definition {
+    /// It in a store.
+    ///
+    /// # Errors
+    /// It belongs to another store, or the store's immortal space is full.
+    pub fn in_store(&self, store: &mut StoreOpaque) -> Result<Extern> {
+        match self {
+            Definition::Extern(item) => item.type_in(store).map(|_| item.clone()),
+            Definition::Host(host) => Ok(Extern::Func(Func::of_host(store, host)?)),
+        }
+    }
+
+    /// Its type as far as it is known without a store, if an import wants another one.
+    fn mismatch(&self, wanted: &ExternType) -> Option<String> {
+        let Definition::Host(host) = self else { return None };
+        let matches = matches!(wanted, ExternType::Func(wanted) if host.ty().matches(wanted));
+        (!matches).then(|| ExternType::Func(host.ty().clone()).to_string())
+    }
+}
+
+/// A module with its imports chosen and, for host functions, their types checked: what is left is to make an instance in
+/// a store, as often as wanted. Made by [`Linker::instantiate_pre`](super::Linker::instantiate_pre).
+///
+/// ```
+/// # use heapwood_vm::{Engine, Linker, Module, Store};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// # let wasm = wat::parse_str(r#"(module (import "host" "next" (func $next (param i32) (result i32)))
+/// #     (func (export "two") (result i32) (call $next (i32.const 1))))"#).unwrap();
+/// # let engine = Engine::default();
+/// # let module = Module::new(&engine, &wasm)?;
+/// let mut linker = Linker::new(&engine);
+/// linker.func_wrap("host", "next", |number: i32| number + 1)?;
+/// let pre = linker.instantiate_pre(&module)?;
+/// for _ in 0..3 {
+///     let mut store = Store::new(&engine, ());
+///     let instance = pre.instantiate(&mut store)?;
+///     let two = instance.get_typed_func::<(), i32>(&mut store, "two")?;
+///     assert_eq!(two.call(&mut store, ())?, 2);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct InstancePre<T: 'static> {
+    module: Module,
+    imports: Vec<Definition>,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T: 'static> InstancePre<T> {
+    /// A module of the linker's engine, and what its imports are, in their order.
+    pub(super) fn new(module: &Module, imports: Vec<Definition>) -> InstancePre<T> {
+        InstancePre { module: module.clone(), imports, data: PhantomData }
+    }
+
+    /// An error that names each import that a host function of another type was chosen for.
+    pub(super) fn check(&self) -> Result<()> {
+        let given = self.module.imports().zip(&self.imports);
+        let wrong = given.filter_map(|(import, definition)| {
+            definition.mismatch(&import.ty).map(|found| link_error(&import, Some(found)))
+        });
+        match wrong.collect::<Vec<_>>() {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(Error::from_kind(ErrorKind::Link(errors))),
+        }
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Instantiates it, and runs its start function. May collect.
+    ///
+    /// # Errors
+    /// The store is one of another engine, or not the one that a definition belongs to; else as [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        if !Engine::same(store.as_context().engine(), self.module.engine()) {
+            return Err(Error::usage("a store of another engine was used with a linker"));
+        }
+        let mut context = store.as_context_mut();
+        let imports = self.imports.iter().map(|definition| definition.in_store(context.opaque()));
+        let imports = imports.collect::<Result<Vec<_>>>()?;
+        Instance::new(store, &self.module, &imports)
+    }
+}
+
+/// What is wrong with an import that was given `found`, if anything.
+pub(super) fn link_error(import: &ImportType<'_>, found: Option<String>) -> LinkError {
+    LinkError { module: import.module.to_owned(), name: import.name.to_owned(), wanted: import.ty.to_string(), found }
+}
+
+impl<T: 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> InstancePre<T> {
+        InstancePre::new(&self.module, self.imports.clone())
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for InstancePre<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstancePre").finish_non_exhaustive()
+    }
+}
