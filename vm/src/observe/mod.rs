@@ -1,7 +1,7 @@
 //! What a store shows to those who watch it.
 
-#[cfg(feature = "test-hooks")]
 mod contexts;
+#[cfg(feature = "test-hooks")]
 mod hooks;
 mod memory_use;
 mod snapshot;
