@@ -64,12 +64,12 @@ impl StoreOpaque {
             return true;
         }
         let heap = self.heap();
-        if (raw as u64) * 4 < NULL_ZONE_BYTES || heap.read_i32(raw, 0) & FORWARDED != 0 {
+        if (raw as u64) * 4 < NULL_ZONE_BYTES {
             return false;
         }
         // Forwarded headers and poison name no type (or, rarely, a wrong one).
         let ty = heap.type_of(raw);
-        if ty != *known && !heap.types().is_allocated(ty) {
+        if ty != *known && !heap.types().is_allocated(ty) || heap.read_i32(raw, 0) & FORWARDED != 0 {
             return false;
         }
         *known = ty;
