@@ -17,7 +17,7 @@ mod store;
 mod types;
 
 pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
-pub use errors::{Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
+pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
     ArrayElement, Extern, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory,
     Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,

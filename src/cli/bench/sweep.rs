@@ -84,8 +84,7 @@ fn fits(args: &BenchArgs, config: &Config, bytes: &[u8], heap_bytes: u64) -> Res
 }
 
 fn is_exhausted(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<heapwood::Error>().map(heapwood::Error::kind);
-    match kind {
+    match ErrorKind::of(error.as_ref()) {
         // A larger limit does not help where the system refuses.
         Some(ErrorKind::Trap(trap)) if trap.is_refused_by_system() => false,
         Some(ErrorKind::Trap(trap)) => matches!(trap.kind(), TrapKind::HeapExhausted | TrapKind::AllocationTooLarge),

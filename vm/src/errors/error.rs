@@ -1,19 +1,45 @@
 //! What can go wrong, in one error type of one word.
 
 use super::{Exception, Trap, WasmBacktrace};
-use crate::ids::ForeignStore;
 use heapwood_module::brief;
+use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Deref;
 
 /// Result of everything in this API that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error: why, and where in the guest it happened.
+///
+/// Any error of the host becomes one by `?`: those of the standard library, of other crates, a host's own, `anyhow`'s,
+/// and texts. It passes through any number of guests' frames, and [`Error::downcast_ref`] finds it again. An error leads to
+/// [`std::error::Error`] by reference; by `?` it becomes a `Box<dyn std::error::Error>` and, with the feature `anyhow`, an
+/// `anyhow::Error`; where a box has to be `Send` and `Sync`, [`Error::into_boxed`] makes one.
+///
+/// ```
+/// # use heapwood_vm::{Context, Engine, Error, Func, Result, Store};
+/// fn line_count(path: &str) -> Result<i32> {
+///     let text = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+///     Ok(i32::try_from(text.lines().count())?)
+/// }
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let lines = Func::wrap(&mut store, || line_count("/no/such/file")).typed::<(), i32>(&store)?;
+/// let error = lines.call(&mut store, ()).unwrap_err();
+/// assert_eq!(error.to_string(), "reading /no/such/file");
+/// let cause: &std::io::Error = error.downcast_ref().unwrap();
+/// assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Error(Box<Inner>);
 
-struct Inner {
+/// What an error holds, and the error that boxes of the standard library are made of.
+pub(super) struct Inner {
     kind: ErrorKind,
     backtrace: Option<WasmBacktrace>,
+    /// What hosts were about, the outermost last.
+    contexts: Vec<String>,
 }
 
 /// Why something failed.
@@ -36,7 +62,7 @@ pub enum ErrorKind {
     /// The guest threw an exception that nobody caught.
     Exception(Exception),
     /// A host function failed with an error of its own.
-    Host(Box<dyn std::error::Error + Send + Sync>),
+    Host(Box<dyn StdError + Send + Sync>),
     /// The API was used with a value of another store, of another type, an index that does not exist, …
     Usage(String),
     /// The system or a configured limit refused.
@@ -70,18 +96,40 @@ impl fmt::Display for LinkError {
 }
 
 impl Error {
-    /// An error of a host function; [`Error::downcast_ref`] finds it again behind any number of guest frames.
-    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-        Error::from_kind(ErrorKind::Host(Box::new(error)))
+    /// From an error of the host; `?` does it as well. [`Error::downcast_ref`] finds it again behind any number of guest
+    /// frames. A [`Trap`] or an [`Exception`] is one of the guest again.
+    pub fn new(error: impl StdError + Send + Sync + 'static) -> Error {
+        Error::from(error)
     }
 
-    /// An error of a host function that is only a message.
+    /// An error of the host that is only a message.
     pub fn msg(message: impl Into<String>) -> Error {
         Error::from_kind(ErrorKind::Host(message.into().into()))
     }
 
+    /// The same error about something: the message comes first where the error is shown, the cause stays what it is.
+    pub fn context(mut self, message: impl fmt::Display) -> Error {
+        self.0.contexts.push(message.to_string());
+        self
+    }
+
+    /// An error for those who want one of the standard library. Comes back as it was by `?`; [`ErrorKind::of`] looks
+    /// into it.
+    pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync> {
+        self.0
+    }
+
+    #[cfg(feature = "anyhow")]
+    pub(super) fn into_inner(self) -> Box<Inner> {
+        self.0
+    }
+
+    pub(super) fn from_inner(inner: Box<Inner>) -> Error {
+        Error(inner)
+    }
+
     pub(crate) fn from_kind(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, backtrace: None }))
+        Error(Box::new(Inner { kind, backtrace: None, contexts: Vec::new() }))
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Error {
@@ -135,12 +183,23 @@ impl Error {
         self.0.backtrace.as_ref()
     }
 
-    /// The error of type `E` with which a host function failed.
-    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
-        match &self.0.kind {
-            ErrorKind::Host(error) => error.downcast_ref(),
-            _ => None,
-        }
+    /// The error of type `E` that this is: the one with which a host function failed, a [`Trap`] or an [`Exception`].
+    pub fn downcast_ref<E: StdError + Send + Sync + 'static>(&self) -> Option<&E> {
+        let error: &(dyn StdError + 'static) = match &self.0.kind {
+            ErrorKind::Host(error) => &**error,
+            ErrorKind::Trap(trap) => trap,
+            ErrorKind::Exception(exception) => exception,
+            ErrorKind::Module(error) => error,
+            _ => return None,
+        };
+        error.downcast_ref()
+    }
+}
+
+impl ErrorKind {
+    /// Why, of an error of this library that became one of another type.
+    pub fn of<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e ErrorKind> {
+        error.downcast_ref::<Inner>().map(|inner| &inner.kind)
     }
 }
 
@@ -166,58 +225,58 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-impl fmt::Display for Error {
+/// The outermost context, if there is one, or else why; with `{:#}` all of them and why, the outermost first.
+impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
+        match self.contexts.last() {
+            Some(context) if !f.alternate() => f.write_str(context),
+            _ => {
+                self.contexts.iter().rev().try_for_each(|context| write!(f, "{context}: "))?;
+                self.kind.fmt(f)
+            }
+        }
     }
 }
 
-impl fmt::Debug for Error {
+/// All contexts and why, the outermost first, and the guest's frames.
+impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.kind)?;
-        if let Some(backtrace) = &self.0.backtrace {
+        write!(f, "{self:#}")?;
+        if let Some(backtrace) = &self.backtrace {
             write!(f, "\n{backtrace}")?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0.kind {
-            ErrorKind::Host(error) => error.source(),
+/// What lies behind the message: the host's error where that shows a context, or else what lies behind the host's.
+impl StdError for Inner {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.kind {
+            ErrorKind::Host(error) if self.contexts.is_empty() => error.source(),
+            ErrorKind::Host(error) => Some(&**error),
             _ => None,
         }
     }
 }
 
-impl From<Trap> for Error {
-    fn from(trap: Trap) -> Error {
-        Error::from_kind(ErrorKind::Trap(trap))
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-impl From<Exception> for Error {
-    fn from(exception: Exception) -> Error {
-        Error::from_kind(ErrorKind::Exception(exception))
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
-impl From<ForeignStore> for Error {
-    fn from(error: ForeignStore) -> Error {
-        Error::usage(error.to_string())
-    }
-}
+impl Deref for Error {
+    type Target = dyn StdError + Send + Sync;
 
-impl From<heapwood_module::MemoryTypeError> for Error {
-    fn from(error: heapwood_module::MemoryTypeError) -> Error {
-        Error::usage(error.to_string())
-    }
-}
-
-impl From<heapwood_module::ModuleError> for Error {
-    fn from(error: heapwood_module::ModuleError) -> Error {
-        Error::from_kind(ErrorKind::Module(error))
+    fn deref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0
     }
 }
 

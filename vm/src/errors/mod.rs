@@ -1,12 +1,15 @@
 //! What can go wrong, and what an error says: why, where the guest was, and what it threw.
 
 mod backtrace;
+mod context;
+mod conversions;
 mod error;
 mod exception;
 mod trap;
 
 pub(crate) use backtrace::FunctionNames;
 pub use backtrace::{FrameInfo, WasmBacktrace};
+pub use context::Context;
 pub use error::{Error, ErrorKind, LinkError, Result};
 pub use exception::Exception;
 pub use trap::{Trap, TrapKind};
