@@ -40,7 +40,7 @@ impl StoreOpaque {
     #[inline(never)]
     fn check_top_frames(&self, count: usize) {
         // Most references of neighbouring frames are of one type, and the table of types is behind a lock.
-        let mut known = TypeId::NONE;
+        let mut known = None;
         for frame in self.guest().execution().frames().walk().take(count) {
             let mut index = 0;
             frame.each_reference(|slot| {
@@ -59,7 +59,7 @@ impl StoreOpaque {
 
     /// Whether a slot may hold this: zero, an i31 or the start of something with the header of a type that exists.
     /// `known` is a type that was found to exist.
-    fn is_reference(&self, raw: RawRef, known: &mut TypeId) -> bool {
+    fn is_reference(&self, raw: RawRef, known: &mut Option<TypeId>) -> bool {
         if raw == 0 || is_i31(raw) {
             return true;
         }
@@ -69,10 +69,10 @@ impl StoreOpaque {
         }
         // Forwarded headers and poison name no type (or, rarely, a wrong one).
         let ty = heap.type_of(raw);
-        if ty != *known && !heap.types().is_allocated(ty) || heap.read_i32(raw, 0) & FORWARDED != 0 {
+        if Some(ty) != *known && !heap.types().is_allocated(ty) || heap.read_i32(raw, 0) & FORWARDED != 0 {
             return false;
         }
-        *known = ty;
+        *known = Some(ty);
         true
     }
 }
