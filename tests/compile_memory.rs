@@ -11,7 +11,10 @@ use heapwood::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE};
 use serde_json::Value;
 use shapes::passing::{CALLS, CONSTANT_LOCALS, KINDS, PASSING};
 use shapes::{SHAPES, Shape};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Repetitions of what passes a thousand values: 42 MB of code, if each had copies of its own.
 const PASSING_REPETITIONS: usize = 3000;
@@ -35,6 +38,7 @@ fn peak(folder: &Path, name: &str, module: &[u8]) -> Option<u64> {
     Some(object["peak_rss_kib"].as_u64().expect("a number") << 10)
 }
 
+/// What a thread has measured.
 struct Measured {
     folder: std::path::PathBuf,
     idle: u64,
@@ -67,20 +71,43 @@ impl Measured {
     }
 }
 
+/// Measures all modules, by as many threads as there are processors; each measures the processes that it starts.
+fn measure_all(idle: u64) -> Vec<Measured> {
+    let shapes: Vec<&'static Shape> = SHAPES.iter().chain([&CALLS, &CONSTANT_LOCALS]).collect();
+    let next = AtomicUsize::new(0);
+    let work = &|number: usize| {
+        let folder = scratch(&format!("compile-memory-{number}"));
+        let mut measured = Measured { folder, idle, cases: 0, failed: Vec::new(), refused: Vec::new() };
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            match (shapes.get(index), PASSING.get(index.wrapping_sub(shapes.len()))) {
+                (Some(shape), _) => measured.shape(shape),
+                (None, Some(passing)) => {
+                    let name = format!("{} with many values ({PASSING_REPETITIONS})", passing.name);
+                    let module = passing.module(PASSING_REPETITIONS, &KINDS[0]);
+                    assert!(measured.module(&name, &module), "{name}: refused");
+                }
+                (None, None) => return measured,
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let started: Vec<_> = (0..threads).map(|number| scope.spawn(move || work(number))).collect();
+        started.into_iter().map(|thread| thread.join().expect("it panics only where the test fails")).collect()
+    })
+}
+
 #[test]
 fn compiling_stays_within_its_budget_whatever_repeats() {
-    let folder = scratch("compile-memory");
     let empty = wat::parse_str("(module)").unwrap();
-    let idle = peak(&folder, "an empty module", &empty).expect("an empty module compiles");
-    let mut measured = Measured { folder, idle, cases: 0, failed: Vec::new(), refused: Vec::new() };
-    SHAPES.iter().chain([&CALLS, &CONSTANT_LOCALS]).for_each(|shape| measured.shape(shape));
-    for passing in &PASSING {
-        let name = format!("{} with many values ({PASSING_REPETITIONS})", passing.name);
-        assert!(measured.module(&name, &passing.module(PASSING_REPETITIONS, &KINDS[0])), "{name}: refused");
-    }
-    println!("{} cases; refused first: {:?}", measured.cases, measured.refused);
-    assert!(measured.failed.is_empty(), "beyond the budget:\n{}", measured.failed.join("\n"));
-    assert_eq!(measured.cases, SHAPES.len() + 2 + PASSING.len());
-    measured.refused.dedup();
-    assert_eq!(measured.refused, REFUSED);
+    let idle = peak(&scratch("compile-memory"), "an empty module", &empty).expect("an empty module compiles");
+    let measured = measure_all(idle);
+    let cases: usize = measured.iter().map(|measured| measured.cases).sum();
+    let failed: Vec<&str> = measured.iter().flat_map(|measured| &measured.failed).map(String::as_str).collect();
+    let refused: BTreeSet<&str> = measured.iter().flat_map(|measured| &measured.refused).copied().collect();
+    println!("{cases} cases; refused first: {refused:?}");
+    assert!(failed.is_empty(), "beyond the budget:\n{}", failed.join("\n"));
+    assert_eq!(cases, SHAPES.len() + 2 + PASSING.len());
+    assert_eq!(refused, BTreeSet::from(REFUSED));
 }
