@@ -330,6 +330,23 @@ fn references_cross_host_functions() {
     }
 }
 
+/// A call that checks what is passed keeps no handle of it.
+#[test]
+fn a_call_leaves_no_handles_behind() {
+    let mut world = World::new();
+    let number = TYPES.iter().position(|ty| ty.0 == "(ref $s)").unwrap();
+    let take = world.typed::<Rooted<StructRef>, i32>("take", number).unwrap();
+    let value = Rooted::<StructRef>::of(&world, Struct);
+    // Handles outside of calls have consecutive numbers.
+    let next = |world: &mut World| format!("{:?}", AnyRef::from_i31(&mut world.store, 1).unwrap());
+    let before = next(&mut world);
+    for _ in 0..100 {
+        take.call(&mut world.store, value).unwrap();
+    }
+    let entry: u32 = before.trim_start_matches("Rooted(").trim_end_matches(')').parse().unwrap();
+    assert_eq!(next(&mut world), format!("Rooted({})", entry + 1));
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let mut world = World::new();

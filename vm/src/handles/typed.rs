@@ -1,5 +1,6 @@
 //! Calls without [`Val`](crate::Val)s: Rust types that travel as WebAssembly values.
 
+use super::value::mismatch;
 use super::wasm_ty::{StoreAccess, WasmTy};
 use super::{HostFunc, Val};
 use crate::engine::Engine;
@@ -9,6 +10,7 @@ use crate::registry::TypeRegistry;
 use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
+use heapwood_gc_abi::low32;
 use heapwood_module as m;
 use heapwood_module::Hierarchy;
 use smallvec::{SmallVec, smallvec};
@@ -184,11 +186,13 @@ fn passing(registry: &Arc<TypeRegistry>, given: m::ValType, wanted: m::ValType) 
     }
 }
 
-/// Refuses references that do not belong to the types.
+/// Refuses references that do not belong to the types. What fits gets no handle: a call leaves none behind.
 fn check_values(store: &mut StoreOpaque, types: &[m::ValType], values: &[RawVal]) -> Result<()> {
     for (ty, raw) in types.iter().zip(values) {
-        if ty.is_ref() {
-            Val::from_raw(store, *raw, *ty).to_raw(store, *ty)?;
+        if let m::ValType::Ref(wanted) = ty
+            && !store.ref_matches(low32(raw[0]), *wanted)
+        {
+            return Err(mismatch(&Val::from_raw(store, *raw, *ty), store, *ty));
         }
     }
     Ok(())

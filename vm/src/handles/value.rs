@@ -162,8 +162,9 @@ impl Val {
     }
 }
 
+/// The error of a value that does not belong to a type.
 #[cold]
-fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
+pub(super) fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
     let found = match value {
         Val::I32(_) => "an i32",
         Val::I64(_) => "an i64",
