@@ -1,42 +1,35 @@
 //! From errors of others, and to them.
 
 use super::error::Inner;
-use super::{Error, ErrorKind, Exception, Trap};
+use super::{Error, ErrorKind};
 use crate::ids::ForeignStore;
-use heapwood_module::{MemoryTypeError, ModuleError};
+use heapwood_module::MemoryTypeError;
 use std::error::Error as StdError;
 
 /// Any error of a host, or a text. One of this library that went through a box or an `anyhow::Error` comes back as it was.
-impl<E: Into<Box<dyn StdError + Send + Sync>> + 'static> From<E> for Error {
+impl<E: Into<Boxed> + 'static> From<E> for Error {
     fn from(error: E) -> Error {
         #[cfg(feature = "anyhow")]
         let error = match with_anyhow::ours(error) {
             Ok(error) => return error,
             Err(error) => error,
         };
-        let error = error.into();
         // What says more than that a host failed.
-        let error = match error.downcast() {
-            Ok(inner) => return Error::from_inner(inner),
-            Err(error) => error,
-        };
-        let error = match error.downcast::<Trap>() {
-            Ok(trap) => return Error::from_kind(ErrorKind::Trap(*trap)),
-            Err(error) => error,
-        };
-        let error = match error.downcast::<Exception>() {
-            Ok(exception) => return Error::from_kind(ErrorKind::Exception(*exception)),
-            Err(error) => error,
-        };
-        let error = match error.downcast::<ModuleError>() {
-            Ok(error) => return Error::from_kind(ErrorKind::Module(*error)),
-            Err(error) => error,
-        };
-        match error.is::<ForeignStore>() || error.is::<MemoryTypeError>() {
-            true => Error::usage(error.to_string()),
-            false => Error::from_kind(ErrorKind::Host(error)),
-        }
+        take(error.into(), |inner| Error::from_inner(Box::new(inner)))
+            .or_else(|error| take(error, |trap| Error::from_kind(ErrorKind::Trap(trap))))
+            .or_else(|error| take(error, |exception| Error::from_kind(ErrorKind::Exception(exception))))
+            .or_else(|error| take(error, |error| Error::from_kind(ErrorKind::Module(error))))
+            .or_else(|error| take(error, |error: ForeignStore| Error::usage(error.to_string())))
+            .or_else(|error| take(error, |error: MemoryTypeError| Error::usage(error.to_string())))
+            .unwrap_or_else(|error| Error::from_kind(ErrorKind::Host(error)))
     }
+}
+
+type Boxed = Box<dyn StdError + Send + Sync>;
+
+/// An error of this library, if what is in the box is a `T`.
+fn take<T: StdError + 'static>(error: Boxed, make: impl FnOnce(T) -> Error) -> Result<Error, Boxed> {
+    error.downcast().map(|error| make(*error))
 }
 
 impl From<Error> for Box<dyn StdError> {

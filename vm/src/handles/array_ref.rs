@@ -1,12 +1,12 @@
 //! Arrays: how the host makes, reads and writes them.
 
-use super::Val;
 use super::array_element::{ArrayElement, elements_of};
+use super::{RefKind, Val};
 use crate::errors::{Error, Result};
 use crate::ids::{AnyRef, ArrayRef, Rooted};
 use crate::rt::plain::{bytes_of, bytes_of_mut, numbers_of};
-use crate::store::{AsContext, AsContextMut, ObjectClass};
-use crate::types::{ArrayType, HeapType};
+use crate::store::{AsContext, AsContextMut};
+use crate::types::ArrayType;
 use heapwood_gc_abi::layout::OBJECT_ALIGN;
 use std::cell::Cell;
 use std::ops::{Bound, Range, RangeBounds};
@@ -62,13 +62,8 @@ impl Rooted<ArrayRef> {
     /// # Errors
     /// It belongs to another store, or its scope is over.
     pub fn ty(&self, store: impl AsContext) -> Result<ArrayType> {
-        let context = store.as_context();
-        let store = context.opaque();
-        match store.object_class(store.root_get(self)?)? {
-            ObjectClass::Array(id) => match store.type_handle(id) {
-                HeapType::ConcreteArray(ty) => Ok(ty),
-                other => panic!("an array of type {other}"),
-            },
+        match self.to_anyref().kind(store)? {
+            RefKind::Array(ty) => Ok(ty),
             other => panic!("an array that is {other:?}"),
         }
     }

@@ -94,13 +94,19 @@ impl<T: 'static> InstancePre<T> {
     /// # Errors
     /// The store is one of another engine, or not the one that a definition belongs to; else as [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
-        if !Engine::same(store.as_context().engine(), self.module.engine()) {
-            return Err(Error::usage("a store of another engine was used with a linker"));
-        }
+        check_engine(self.module.engine(), store.as_context().engine(), "a store")?;
         let mut context = store.as_context_mut();
         let imports = self.imports.iter().map(|definition| definition.in_store(context.opaque()));
         let imports = imports.collect::<Result<Vec<_>>>()?;
         Instance::new(store, &self.module, &imports)
+    }
+}
+
+/// An error unless `engine` is that of a linker.
+pub(super) fn check_engine(linker: &Engine, engine: &Engine, what: &str) -> Result<()> {
+    match Engine::same(engine, linker) {
+        true => Ok(()),
+        false => Err(Error::usage(format!("{what} of another engine was used with a linker"))),
     }
 }
 

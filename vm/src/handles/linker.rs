@@ -1,6 +1,6 @@
 //! Names for what modules import.
 
-use super::instance_pre::{Definition, link_error};
+use super::instance_pre::{Definition, check_engine, link_error};
 use super::{Extern, HostFunc, Instance, InstancePre, IntoFunc, Val};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
@@ -102,10 +102,7 @@ impl<T: 'static> Linker<T> {
 
     /// An error unless `engine` is the one of this linker.
     fn check_engine(&self, engine: &Engine, what: &str) -> Result<()> {
-        match Engine::same(engine, &self.engine) {
-            true => Ok(()),
-            false => Err(Error::usage(format!("{what} of another engine was used with a linker"))),
-        }
+        check_engine(&self.engine, engine, what)
     }
 
     /// An error if the name must not be defined.

@@ -2,7 +2,7 @@
 
 use super::{RefKind, Val};
 use crate::errors::{Error, Result};
-use crate::ids::{AnyRef, ExternRef, Root, Rooted};
+use crate::ids::{AnyRef, ArrayRef, ExternRef, Root, Rooted, StructRef};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, ObjectClass};
 use std::any::Any;
@@ -67,21 +67,16 @@ impl Rooted<AnyRef> {
     ///
     /// # Errors
     /// It is no struct or has no such field; it belongs to another store, or its scope is over.
-    pub fn field(&self, mut store: impl AsContextMut, index: usize) -> Result<Val> {
-        let mut context = store.as_context_mut();
-        let store = context.opaque();
-        let (raw, ty) = store.struct_field(store.root_get(self)?, index)?;
-        Ok(Val::from_raw(store, raw, ty))
+    pub fn field(&self, store: impl AsContextMut, index: usize) -> Result<Val> {
+        self.cast::<StructRef>().field(store, index)
     }
 
     /// Writes field `index` of a struct.
     ///
     /// # Errors
     /// As for [`Rooted::field`]; the field is not mutable, or the value is not of its type.
-    pub fn set_field(&self, mut store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
-        let mut context = store.as_context_mut();
-        let store = context.opaque();
-        store.set_struct_field(store.root_get(self)?, index, |store, ty| value.to_raw(store, ty))
+    pub fn set_field(&self, store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
+        self.cast::<StructRef>().set_field(store, index, value)
     }
 
     /// Number of elements of an array.
@@ -89,19 +84,15 @@ impl Rooted<AnyRef> {
     /// # Errors
     /// It is no array; it belongs to another store, or its scope is over.
     pub fn array_len(&self, store: impl AsContext) -> Result<u32> {
-        let context = store.as_context();
-        context.opaque().array_len(context.opaque().root_get(self)?)
+        self.cast::<ArrayRef>().len(store)
     }
 
     /// Element `index` of an array; a reference becomes a handle of the current scope.
     ///
     /// # Errors
     /// It is no array or has no such element; it belongs to another store, or its scope is over.
-    pub fn element(&self, mut store: impl AsContextMut, index: u32) -> Result<Val> {
-        let mut context = store.as_context_mut();
-        let store = context.opaque();
-        let (raw, ty) = store.array_element(store.root_get(self)?, index)?;
-        Ok(Val::from_raw(store, raw, ty))
+    pub fn element(&self, store: impl AsContextMut, index: u32) -> Result<Val> {
+        self.cast::<ArrayRef>().get(store, index)
     }
 
     /// The same reference as seen from outside (`extern.convert_any`).

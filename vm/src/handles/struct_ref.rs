@@ -1,10 +1,10 @@
 //! Structs: how the host makes, reads and writes them.
 
-use super::Val;
+use super::{RefKind, Val};
 use crate::errors::Result;
 use crate::ids::{AnyRef, Rooted, StructRef};
-use crate::store::{AsContext, AsContextMut, ObjectClass};
-use crate::types::{HeapType, StructType};
+use crate::store::{AsContext, AsContextMut};
+use crate::types::StructType;
 
 impl StructRef {
     /// A new struct with these fields, as `struct.new` makes it. Packed fields take the low bits of an i32. May
@@ -27,13 +27,8 @@ impl Rooted<StructRef> {
     /// # Errors
     /// It belongs to another store, or its scope is over.
     pub fn ty(&self, store: impl AsContext) -> Result<StructType> {
-        let context = store.as_context();
-        let store = context.opaque();
-        match store.object_class(store.root_get(self)?)? {
-            ObjectClass::Struct(id) => match store.type_handle(id) {
-                HeapType::ConcreteStruct(ty) => Ok(ty),
-                other => panic!("a struct of type {other}"),
-            },
+        match self.to_anyref().kind(store)? {
+            RefKind::Struct(ty) => Ok(ty),
             other => panic!("a struct that is {other:?}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use heapwood_gc_abi::layout::FUNC_BYTES;
 use heapwood_gc_abi::{FieldKind, ObjectKind, StructLayout, TypeId};
-use heapwood_module::{CompositeType, SubType, TypeIndex, encode_group};
+use heapwood_module::{CompositeType, FieldType, FuncType, SubType, TypeIndex, encode_group};
 use std::ops::Range;
 
 /// A type with its engine-wide identity; type references in it are ids too.
@@ -21,6 +21,30 @@ pub struct EngineType {
 }
 
 impl EngineType {
+    /// Parameters and results of a function type. Panics if it is something else.
+    pub fn signature(&self) -> &FuncType {
+        match &self.composite {
+            CompositeType::Func(signature) => signature,
+            _ => panic!("type {} is no function type", self.id.0),
+        }
+    }
+
+    /// The fields of a struct type. Panics if it is something else.
+    pub fn fields(&self) -> &[FieldType] {
+        match &self.composite {
+            CompositeType::Struct(fields) => fields,
+            _ => panic!("type {} is no struct type", self.id.0),
+        }
+    }
+
+    /// The elements of an array type. Panics if it is something else.
+    pub fn element(&self) -> FieldType {
+        match &self.composite {
+            CompositeType::Array(element) => *element,
+            _ => panic!("type {} is no array type", self.id.0),
+        }
+    }
+
     /// How the collector sizes and scans objects of this type.
     pub(super) fn object_kind(&self) -> ObjectKind {
         match &self.composite {

@@ -8,7 +8,7 @@ use crate::errors::{Error, Result, Trap};
 use crate::rt::value::RawVal;
 use crate::types::{ArrayType, StorageType};
 use heapwood_gc_abi::{FieldKind, Narrow, RawRef};
-use heapwood_module::{self as m, CompositeType, ValType};
+use heapwood_module::{self as m, ValType};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -65,8 +65,7 @@ impl StoreOpaque {
         let ObjectClass::Array(id) = self.object_class(object)? else {
             return Err(Error::usage("the reference is no array"));
         };
-        let ty = self.engine().registry().composite(id);
-        let CompositeType::Array(element) = ty.composite else { panic!("type {} is no array type", id.0) };
+        let element = self.engine().registry().composite(id).element();
         Ok(Array { object, len: self.heap().array_length(object), element })
     }
 

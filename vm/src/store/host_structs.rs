@@ -7,7 +7,7 @@ use crate::registry::EngineType;
 use crate::rt::value::RawVal;
 use crate::types::StructType;
 use heapwood_gc_abi::RawRef;
-use heapwood_module::{CompositeType, FieldType, ValType};
+use heapwood_module::{FieldType, ValType};
 use std::sync::Arc;
 
 impl StoreOpaque {
@@ -61,7 +61,7 @@ impl StoreOpaque {
     pub fn struct_fields(&self, object: RawRef) -> Result<Vec<(RawVal, ValType)>> {
         let ty = self.struct_type(object)?;
         let read = |index| Field::of_layout(&ty.layout, index).read(self.heap(), object);
-        let fields = fields_of(&ty).iter().enumerate();
+        let fields = ty.fields().iter().enumerate();
         Ok(fields.map(|(index, field)| (read(index), field.storage.unpacked())).collect())
     }
 
@@ -84,15 +84,8 @@ impl StoreOpaque {
     }
 }
 
-fn fields_of(ty: &EngineType) -> &[FieldType] {
-    match &ty.composite {
-        CompositeType::Struct(fields) => fields,
-        _ => panic!("type {} is no struct type", ty.id.0),
-    }
-}
-
 fn field_of(ty: &EngineType, index: usize) -> Result<FieldType> {
-    let fields = fields_of(ty);
+    let fields = ty.fields();
     let field = fields.get(index).copied();
     field.ok_or_else(|| Error::usage(format!("a struct of {} fields without field {index}", fields.len())))
 }

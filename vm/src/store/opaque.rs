@@ -6,6 +6,7 @@ use super::instance::InstanceData;
 use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use crate::ids::StoreId;
+use crate::registry::TypeHandle;
 use crate::rt::cells::Block;
 use crate::rt::stubs;
 use crate::types::{ArrayType, FuncType, HeapType, StructType, TableType, ValType};
@@ -94,22 +95,22 @@ impl StoreOpaque {
 
     /// The same for a function type.
     pub fn take_func_type(&mut self, ty: &FuncType) -> Result<TypeId> {
-        let id = ty.handle().id_in(self.engine().registry())?;
-        self.guest.types_mut().hold(&ty.clone().into());
-        Ok(id)
+        self.take_defined(ty.handle(), || ty.clone().into())
     }
 
     /// The same for a struct type, of which an object is about to be made.
     pub fn take_struct_type(&mut self, ty: &StructType) -> Result<TypeId> {
-        let id = ty.handle().id_in(self.engine().registry())?;
-        self.guest.types_mut().hold_once(id, || ty.clone().into());
-        Ok(id)
+        self.take_defined(ty.handle(), || ty.clone().into())
     }
 
     /// The same for an array type.
     pub fn take_array_type(&mut self, ty: &ArrayType) -> Result<TypeId> {
-        let id = ty.handle().id_in(self.engine().registry())?;
-        self.guest.types_mut().hold_once(id, || ty.clone().into());
+        self.take_defined(ty.handle(), || ty.clone().into())
+    }
+
+    fn take_defined(&mut self, handle: &TypeHandle, ty: impl FnOnce() -> HeapType) -> Result<TypeId> {
+        let id = handle.id_in(self.engine().registry())?;
+        self.guest.types_mut().hold_once(id, ty);
         Ok(id)
     }
 

@@ -5,8 +5,8 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::registry::{EngineType, TypeHandle, TypeRegistry};
 use heapwood_gc_abi::TypeId;
+use heapwood_module as m;
 use heapwood_module::limits::{PARAMS_MAX, RESULTS_MAX};
-use heapwood_module::{self as m, CompositeType};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -103,10 +103,7 @@ impl FuncType {
 
     /// Parameters and results in terms of its registry.
     pub(crate) fn signature(&self) -> &m::FuncType {
-        match &self.0.definition.composite {
-            CompositeType::Func(signature) => signature,
-            _ => panic!("type {} is no function type", self.id().0),
-        }
+        self.0.definition.signature()
     }
 
     /// Whether it is `other` or declared below it. Types of another engine never match.

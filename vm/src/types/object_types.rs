@@ -47,10 +47,7 @@ impl StructType {
 
     /// Fields in terms of its registry.
     pub(crate) fn field_types(&self) -> &[m::FieldType] {
-        match &self.definition().composite {
-            CompositeType::Struct(fields) => fields,
-            _ => panic!("type {} is no struct type", self.id().0),
-        }
+        self.definition().fields()
     }
 }
 
@@ -91,10 +88,7 @@ impl ArrayType {
 
     /// The type of its elements in terms of its registry.
     pub(crate) fn element(&self) -> m::FieldType {
-        match &self.definition().composite {
-            CompositeType::Array(element) => *element,
-            _ => panic!("type {} is no array type", self.id().0),
-        }
+        self.definition().element()
     }
 }
 
