@@ -15,7 +15,7 @@ impl<E: Into<Boxed> + 'static> From<E> for Error {
             Err(error) => error,
         };
         // What says more than that a host failed.
-        take(error.into(), |inner| Error::from_inner(Box::new(inner)))
+        take(error.into(), |inner: Inner| Error::from_inner(Box::new(inner)))
             .or_else(|error| take(error, |trap| Error::from_kind(ErrorKind::Trap(trap))))
             .or_else(|error| take(error, |exception| Error::from_kind(ErrorKind::Exception(exception))))
             .or_else(|error| take(error, |error| Error::from_kind(ErrorKind::Module(error))))
