@@ -1,22 +1,39 @@
 //! Heapwood: a WebAssembly runtime for garbage-collected languages.
 //!
-//! The embedding API of `heapwood-vm`, and with [`wasi`] the host functions that command-line programs import.
+//! The embedding API, whose nouns are those of other runtimes: an [`Engine`] compiles a [`Module`], a [`Store`] holds what
+//! an [`Instance`] of it makes, a [`Linker`] gives it functions of the host.
 //!
 //! ```
 //! use heapwood::{Engine, Instance, Module, Store};
+//! # #[cfg(feature = "wat")]
 //! # fn main() -> heapwood::Result<()> {
 //! let engine = Engine::default();
-//! // (module (func (export "answer") (result i32) (i32.const 42)))
-//! let bytes = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x07\x0a\x01\x06answer\0\0\x0a\x06\x01\x04\0\x41\x2a\x0b";
-//! let module = Module::new(&engine, bytes)?;
+//! let module = Module::new(&engine, r#"(module (func (export "answer") (result i32) (i32.const 42)))"#)?;
 //! let mut store = Store::new(&engine, ());
 //! let instance = Instance::new(&mut store, &module, &[])?;
 //! let answer = instance.get_typed_func::<(), i32>(&mut store, "answer")?;
 //! assert_eq!(answer.call(&mut store, ())?, 42);
 //! # Ok(())
 //! # }
+//! # #[cfg(not(feature = "wat"))]
+//! # fn main() {}
 //! ```
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `wasi` | [`wasi`]: the host functions that command-line programs import |
+//! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
+//! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
+//! | `cli` (default) | the `heapwood` command; all of the above |
 
+#[cfg(feature = "wasi")]
 pub mod wasi;
 
 pub use heapwood_vm::*;
+
+/// The blocks of the guide are tests.
+#[cfg(all(doctest, feature = "wasi", feature = "wat"))]
+#[doc = include_str!("../docs/embedding.md")]
+mod guide {}

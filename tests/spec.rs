@@ -41,7 +41,11 @@ const MODES: [Mode; 7] = [
     Mode { name: "default", options: &[], folders: ALL },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
-    Mode { name: "mem64-slow", options: &["-T", "mem64-guard=n", "-T", "few-registers=y"], folders: ALL },
+    Mode {
+        name: "mem-slow",
+        options: &["-T", "mem32-guard=n", "-T", "mem64-guard=n", "-T", "few-registers=y"],
+        folders: ALL,
+    },
     Mode { name: "marking1", options: &["--gc-mark-slice", "1", "--gc-stress", "9", "--gc-verify"], folders: GC },
     Mode { name: "marking7", options: &["--gc-mark-slice", "7", "--gc-stress", "10", "--gc-verify"], folders: GC },
     Mode { name: "marking1000", options: &["--gc-mark-slice", "1000", "--gc-stress", "7"], folders: GC },

@@ -60,6 +60,8 @@ fn listing(module: &str) -> String {
     let mut options = CompileOptions { cpu: CpuFeatures { avx: true, avx2: true }, ..CompileOptions::default() };
     for word in words {
         match word {
+            "fuel" => options.fuel = true,
+            "memory32-checks" => options.memory32_checks = true,
             "memory64-guard" => options.memory64_guard = true,
             "few-registers" => options.few_registers = true,
             "debug-checks" => options.debug_checks = true,

@@ -21,7 +21,7 @@ const CRATE: Table<'_> = &[
     &["compiler::options", "compiler::values", "compiler::cursor", "compiler::tables", "compiler::objects"],
     &["compiler::control::flow", "compiler::frame"],
     &["compiler::parts"],
-    &["compiler::operands", "compiler::prologue", "compiler::check", "compiler::guest_checks"],
+    &["compiler::operands", "compiler::fuel", "compiler::prologue", "compiler::check", "compiler::guest_checks"],
     &["compiler::call"],
     &["compiler::tail_calls", "compiler::fresh"],
     &[

@@ -47,7 +47,7 @@ pub struct EngineOptions {
     #[arg(long, value_name = "SIZE")]
     max_compile_memory: Option<Size>,
 
-    /// Set a test switch (mem64-guard, debug-checks, few-registers)
+    /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
 }
@@ -190,12 +190,13 @@ fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError
         _ => return Err(wrong()),
     };
     match name {
+        "mem32-guard" => config.memory32_guard(on),
         "mem64-guard" => config.memory64_guard(on),
         "debug-checks" => config.debug_checks(on),
         "few-registers" => config.few_registers(on),
         _ => {
             return Err(UsageError::new(format!(
-                "-T: unknown switch `{name}` (known: mem64-guard, debug-checks, few-registers)"
+                "-T: unknown switch `{name}` (known: mem32-guard, mem64-guard, debug-checks, few-registers)"
             )));
         }
     };

@@ -19,8 +19,8 @@ mod types;
 pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
 pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
-    ArrayElement, Extern, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope, SharedMemory,
-    Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
+    ArrayElement, Extern, Finalizer, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope,
+    SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
@@ -35,7 +35,8 @@ pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef
 pub use module::{DefinedTypes, Module};
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use store::{
-    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, InterruptHandle, Store, StoreContext, StoreContextMut,
+    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle, Store, StoreContext,
+    StoreContextMut,
 };
 pub use types::*;
 

@@ -113,7 +113,7 @@ const EDGES: [u64; 14] = [
     u64::MAX,
 ];
 
-/// A kind of memory: declarations, type of addresses, whether it has 64-bit guards.
+/// A kind of memory: declarations, type of addresses, whether there are guards.
 struct Kind {
     what: &'static str,
     memories: &'static str,
@@ -121,9 +121,11 @@ struct Kind {
     guard: bool,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind { what: "shared", memories: "(memory $m (export \"m\") 1 2 shared)", address: "i32", guard: true },
     Kind { what: "unshared", memories: "(memory $m (export \"m\") 1 2)", address: "i32", guard: true },
+    Kind { what: "shared, compared", memories: "(memory $m (export \"m\") 1 2 shared)", address: "i32", guard: false },
+    Kind { what: "unshared, compared", memories: "(memory $m (export \"m\") 1 2)", address: "i32", guard: false },
     Kind { what: "second", memories: "(memory 1) (memory $m (export \"m\") 1 2 shared)", address: "i32", guard: true },
     Kind { what: "64 bits", memories: "(memory $m (export \"m\") i64 1 2 shared)", address: "i64", guard: true },
     Kind {
@@ -166,7 +168,12 @@ impl Lab {
         let mut features = Features::default();
         features.set("threads", true).unwrap();
         let mut config = Config::new();
-        config.features(features).memory64_guard(kind.guard).few_registers(true).debug_checks(true);
+        config
+            .features(features)
+            .memory32_guard(kind.guard)
+            .memory64_guard(kind.guard)
+            .few_registers(true)
+            .debug_checks(true);
         let engine = Engine::new(&config).unwrap();
         let functions: String = instructions.iter().map(|instruction| functions(instruction, kind)).collect();
         let text = format!("(module {} {functions})", kind.memories);

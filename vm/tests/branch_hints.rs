@@ -324,7 +324,7 @@ fn configs() -> [Config; 4] {
     let mut small = Config::new();
     small.gc_nursery(64 << 10);
     let mut unguarded = Config::new();
-    unguarded.memory64_guard(false);
+    unguarded.memory32_guard(false).memory64_guard(false);
     [Config::new(), stress, small, unguarded]
 }
 

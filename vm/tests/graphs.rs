@@ -62,7 +62,7 @@ fn modes() -> Vec<Mode> {
             config.gc_nursery(64 << 10);
         }),
         mode("no guards", MEDIUM, |config| {
-            config.memory64_guard(false).few_registers(true).debug_checks(true);
+            config.memory32_guard(false).memory64_guard(false).few_registers(true).debug_checks(true);
         }),
     ];
     for fields in [1, 7, 1000] {

@@ -168,6 +168,7 @@ fn accesses_reach_the_last_byte_of_a_memory_and_no_further() {
         ends_of_a_memory(&config, "i64 1", "i64", 65536);
         ends_of_a_memory(&config, "100001 100001 (pagesize 1)", "i32", 100001);
         ends_of_a_memory(config.clone().memory64_guard(false), "i64 1", "i64", 65536);
+        ends_of_a_memory(config.clone().memory32_guard(false), "1", "i32", 65536);
     }
 }
 

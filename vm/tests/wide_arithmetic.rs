@@ -134,7 +134,7 @@ fn configs() -> [Config; 4] {
     let mut small = Config::new();
     small.gc_nursery(64 << 10);
     let mut unguarded = Config::new();
-    unguarded.memory64_guard(false).few_registers(true).debug_checks(true);
+    unguarded.memory32_guard(false).memory64_guard(false).few_registers(true).debug_checks(true);
     [Config::new(), stress, small, unguarded].map(|mut config| {
         let mut features = Features::default();
         features.set("wide-arithmetic", true).unwrap();

@@ -73,6 +73,8 @@ hot_words! {
     EXIT_SP: u64 = -72, Activation;
     /// rbp of the entry frame, where a walk of the guest stack ends.
     ENTRY_FP: u64 = -80, Activation;
+    /// The fuel that is left, signed; below zero when it is used up. Only code of engines that count fuel has it.
+    FUEL: u64 = -88, Shared;
 }
 
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.

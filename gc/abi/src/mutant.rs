@@ -166,6 +166,12 @@ mutants! {
         LargeFrameNotCompared "large-frame-not-compared"
             "a large frame is taken without a look at the limit of the stack"
             Fails "vm/tests/frames" "frames_of_every_size";
+        LoopNotPaid "loop-not-paid"
+            "the head of a loop takes no fuel"
+            Fails "vm/tests/fuel" "programs_burn_what_they_should";
+        FuelNotCompared "fuel-not-compared"
+            "a function runs on without fuel"
+            Fails "vm/tests/fuel" "a_guest_without_fuel";
         LoopNotPolled "loop-not-polled"
             "a loop does not look whether it has to stop"
             Hangs "vm/tests/traps" "a_loop_is_interrupted";

@@ -62,6 +62,8 @@ traps! {
     AllocationTooLarge = "allocation size too large",
     /// Interrupted by the host.
     Interrupted = "interrupted",
+    /// The store's fuel is used up.
+    OutOfFuel = "all fuel consumed",
     /// `atomic.wait` on an unshared memory.
     ExpectedSharedMemory = "expected shared memory",
     /// Misaligned atomic access.

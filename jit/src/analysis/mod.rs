@@ -10,11 +10,14 @@
 //!
 //! All tables are linear in the body's size.
 
+mod costs;
 mod visit;
 
 use crate::abi::CALLER_SAVED;
 use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
 use crate::error::{CompileError, invalid};
+pub(crate) use costs::Block;
+use costs::Costs;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
@@ -100,6 +103,10 @@ pub(crate) struct Analysis {
     pub(crate) early_exit: Option<u32>,
     /// Contains code that calls the runtime out of line, or catches exceptions.
     pub(crate) has_cold_calls: bool,
+    /// What its blocks cost, where fuel is counted.
+    pub(crate) costs: Costs,
+    /// Whether fuel is counted.
+    counts_fuel: bool,
     state: State,
 }
 
@@ -148,6 +155,11 @@ struct Frame {
 }
 
 impl Analysis {
+    /// Whether the costs of blocks are wanted from now on.
+    pub(crate) fn count_fuel(&mut self, counts_fuel: bool) {
+        self.counts_fuel = counts_fuel;
+    }
+
     /// Validates and analyses a body. `declare_locals` is called with the number of its locals, and `count` from time
     /// to time with the bytes that the lists take.
     ///
@@ -204,6 +216,7 @@ impl Analysis {
             + list_bytes(&self.weight)
             + list_bytes(&self.needs_zero)
             + list_bytes(&self.tail_blocks)
+            + self.costs.bytes()
             + list_bytes(&state.frames)
             + list_bytes(&state.open_loops)
             + list_bytes(&state.stamp)
@@ -239,6 +252,7 @@ impl Analysis {
         self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
+        self.costs.clear();
     }
 
     fn finish(&mut self) {
@@ -395,6 +409,8 @@ impl Analysis {
         self.forget_initialized(frame.init_mark as usize);
         if !frame.is_busy {
             self.idle.push(frame.start_op);
+        } else if frame.kind != FrameKind::Loop {
+            self.ends_block(false);
         }
         if frame.loop_index != NOWHERE {
             self.close_loop(frame.loop_index);
@@ -433,6 +449,13 @@ impl Analysis {
             }
         }
         self.uses[list as usize] = uses;
+    }
+
+    /// The block of straight-line code ends with this operator.
+    fn ends_block(&mut self, is_loop: bool) {
+        if self.counts_fuel {
+            self.costs.border(self.state.op, is_loop);
+        }
     }
 
     fn terminate(&mut self) {

@@ -1,6 +1,7 @@
 //! What the analysis does at each operator, behind the validator: what its facts say ([`crate::operators`]), and for
 //! control and locals a rule by its name.
 
+use super::costs::{cost, is_border};
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
 use heapwood_module::{ModuleError, ModuleInfo};
@@ -263,7 +264,13 @@ macro_rules! visit_all {
             if const { !FACTS.any(Facts::CALL) } {
                 $($(analysis.access(&$arg);)*)?
             }
+            if analysis.counts_fuel {
+                analysis.costs.add(const { cost(stringify!($op)) });
+            }
             effect!(analysis $op $($($arg)*)?);
+            if const { is_border(stringify!($op)) } {
+                analysis.ends_block(const { matches!(stringify!($op).as_bytes(), b"Loop") });
+            }
             analysis.state.last_was_compare = const { FACTS.any(Facts::COMPARE) };
             if const { !matches!(stringify!($op).as_bytes(), b"End") } {
                 analysis.state.run_of_ends.clear();

@@ -4,7 +4,7 @@
 //! inside of another one has a cursor of its own, with an analysis of its own: the outer one is put aside and taken up
 //! again.
 
-use crate::analysis::{Analysis, Hint};
+use crate::analysis::{Analysis, Block, Hint};
 use crate::operators::Facts;
 use heapwood_module::BranchHint;
 
@@ -22,6 +22,7 @@ pub(crate) struct Cursor<'a> {
     next_loop: usize,
     next_dead: usize,
     next_idle: usize,
+    next_block: usize,
     /// Hints that are still ahead, and where their offsets count from.
     branch_hints: &'a [BranchHint],
     body_start: u32,
@@ -39,6 +40,7 @@ impl<'a> Cursor<'a> {
             next_loop: 0,
             next_dead: 0,
             next_idle: 0,
+            next_block: 0,
             branch_hints,
             body_start,
         }
@@ -142,6 +144,15 @@ impl<'a> Cursor<'a> {
             self.next_idle += 1;
         }
         idle.get(self.next_idle) == Some(&self.op)
+    }
+
+    /// The block of straight-line code that begins behind the current operator, if one does.
+    pub(crate) fn block_behind(&mut self) -> Option<Block> {
+        let blocks = self.analysis.costs.blocks();
+        while blocks.get(self.next_block).is_some_and(|block| block.op < self.op) {
+            self.next_block += 1;
+        }
+        blocks.get(self.next_block).copied().filter(|block| block.op == self.op)
     }
 
     /// Whether the end of the block that begins is the end of the function.

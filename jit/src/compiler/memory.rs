@@ -1,7 +1,7 @@
 //! Linear memories: loads, stores, size, grow, bulk operations.
 //!
 //! Three ways to keep an access inside its memory:
-//! 1. memory32 with 64 KiB pages: `[base + address + offset]` in a reservation of 8 GiB and more: the unsigned 32-bit
+//! 1. memory32 with 64 KiB pages and a guarded reservation: `[base + address + offset]` in a reservation of 8 GiB and more: the unsigned 32-bit
 //!    address plus the unsigned 32-bit offset cannot leave it, and what is beyond the end faults.
 //! 2. memory64 with 64 KiB pages and a guarded reservation: an address (plus a large offset) of
 //!    [`MEMORY64_REACH_LOG2`] bits or more traps by a shift; what is below may fault in the reservation.
@@ -31,7 +31,9 @@ impl Compiler<'_> {
     /// The operand of an access of `bytes` bytes; consumes the address. May use the scratch register.
     pub(crate) fn address(&mut self, address: &mut Value, memarg: &MemArg, bytes: u32) -> Mem {
         let memory = self.info.memories[memarg.memory as usize];
-        if memory.page_size_log2 != 16 || (memory.memory64 && !self.env.options.memory64_guard) {
+        let options = &self.env.options;
+        let is_unguarded = if memory.memory64 { !options.memory64_guard } else { options.memory32_checks };
+        if memory.page_size_log2 != 16 || is_unguarded {
             return self.checked_address(address, memarg, bytes);
         }
         if memory.memory64 {

@@ -29,6 +29,10 @@ pub struct CompileOptions {
     pub source_map: bool,
     /// Whether 64-bit memories have guarded reservations (see [`crate::abi::MEMORY64_REACH_LOG2`]).
     pub memory64_guard: bool,
+    /// Compares every access to a 32-bit memory with its length: its reservation ends where the memory may.
+    pub memory32_checks: bool,
+    /// Counts fuel: code pays for what it executes, and traps when the store's is used up. Off by default.
+    pub fuel: bool,
     /// Gives instructions no registers but those that a loop with as many pinned locals as there may be leaves (tests).
     pub few_registers: bool,
     /// Breaks every stack map on purpose by leaving its last slot out; the checkers must notice (tests).

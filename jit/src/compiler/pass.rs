@@ -53,6 +53,7 @@ pub fn compile_function(
     let allocations = scratch.validator.take().unwrap_or_default();
     let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
     let held = scratch.asm.bytes();
+    analysis.count_fuel(env.options.fuel);
     let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
     let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
     let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
@@ -198,6 +199,7 @@ impl<'a> Compiler<'a> {
                 return Err(error);
             }
             self.end_operator();
+            self.pay_behind_operator();
             if checks {
                 self.check_operator();
             }

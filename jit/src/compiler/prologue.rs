@@ -15,6 +15,7 @@ impl Compiler<'_> {
     /// arrive.
     pub(super) fn enter_function(&mut self) {
         self.enter_control_function();
+        self.pay_at_entry();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
         let has_bases = self.cursor.analysis().uses_memory0 || !self.frame.bases().is_empty();
         if self.cursor.analysis().early_exit.is_none() || has_bases || !in_registers {
@@ -58,6 +59,7 @@ impl Compiler<'_> {
             }
             self.poll(self.values.ref_locals());
         }
+        self.check_fuel_at_entry();
         self.initialize_locals();
         if self.cursor.analysis().uses_memory0 {
             let base = self.env.context.memory_offset(0);

@@ -1,6 +1,7 @@
 //! What an engine and its stores are told.
 
 use crate::registry::TypeRegistry;
+use crate::rt::memory::Guards;
 use heapwood_gc::{Collector, GcProfile, HeapConfig, Helpers};
 use heapwood_jit::{CompileOptions, CpuFeatures};
 use heapwood_module::Features;
@@ -30,6 +31,8 @@ pub struct Config {
     debug_checks: bool,
     few_registers: bool,
     memory64_guard: bool,
+    memory32_guard: bool,
+    consume_fuel: bool,
     cpu: CpuFeatures,
     #[cfg(feature = "test-hooks")]
     drop_last_slot: bool,
@@ -67,6 +70,8 @@ impl Config {
             debug_checks: false,
             few_registers: false,
             memory64_guard: true,
+            memory32_guard: true,
+            consume_fuel: false,
             cpu: CpuFeatures::detect(),
             #[cfg(feature = "test-hooks")]
             drop_last_slot: false,
@@ -233,6 +238,27 @@ impl Config {
         self.memory64_guard = on;
         self
     }
+
+    /// Whether guests burn fuel: each store has some ([`Store::set_fuel`](crate::Store::set_fuel), none at first), code
+    /// takes it as it runs, and a guest whose store has none left ends with the trap
+    /// [`TrapKind::OutOfFuel`](crate::TrapKind::OutOfFuel). Off by default.
+    ///
+    /// An operator costs 1; what only says where code begins and ends (`block`, `loop`, `else`, `end`, `nop`, …) costs
+    /// nothing. Straight-line code pays where it begins, so that what traps in its midst has paid for all of it. So a
+    /// program burns the same fuel wherever and however it runs. An operation on many elements costs 1 as well: bound
+    /// those by the memory that a guest may have, or by time.
+    pub fn consume_fuel(&mut self, on: bool) -> &mut Config {
+        self.consume_fuel = on;
+        self
+    }
+
+    /// Whether 32-bit memories rely on guard pages: each takes 8 GiB of address space then, and an access costs no
+    /// comparison. On by default. Off, a memory takes its maximum (4 GiB if it has none), and every access is compared
+    /// with its length: for processes with many memories, or with little address space.
+    pub fn memory32_guard(&mut self, on: bool) -> &mut Config {
+        self.memory32_guard = on;
+        self
+    }
 }
 
 /// What the options mean for those who follow them.
@@ -247,9 +273,14 @@ impl Config {
         self.max_memory
     }
 
-    /// Whether 64-bit memories rely on guard pages.
-    pub(crate) fn guards_memory64(&self) -> bool {
-        self.memory64_guard
+    /// Whether code takes fuel.
+    pub(crate) fn consumes_fuel(&self) -> bool {
+        self.consume_fuel
+    }
+
+    /// Which memories rely on guard pages.
+    pub(crate) fn guards(&self) -> Guards {
+        Guards { memory32: self.memory32_guard, memory64: self.memory64_guard }
     }
 
     /// Most types that are alive in the engine.
@@ -285,6 +316,8 @@ impl Config {
             source_map,
             cpu: self.cpu,
             memory64_guard: self.memory64_guard,
+            memory32_checks: !self.memory32_guard,
+            fuel: self.consume_fuel,
             few_registers: self.few_registers,
             #[cfg(feature = "test-hooks")]
             drop_last_slot: self.drop_last_slot,

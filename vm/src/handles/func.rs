@@ -97,7 +97,7 @@ impl Func {
         for ((slot, value), ty) in values.iter_mut().zip(params).zip(signature.params()) {
             *slot = value.to_raw(store, *ty)?;
         }
-        store.call(object, &signature, &mut values)?;
+        store.call(object, signature.entry(), &mut values)?;
         for ((slot, result), ty) in values.iter().zip(results).zip(signature.results()) {
             *result = Val::from_raw(store, *slot, *ty);
         }
@@ -113,6 +113,8 @@ impl Func {
         &self,
         store: impl AsContext,
     ) -> Result<TypedFunc<Params, Results>> {
-        TypedFunc::new(*self, &self.ty_in(store.as_context().opaque())?)
+        let context = store.as_context();
+        let store = context.opaque();
+        TypedFunc::new(*self, store.engine(), &self.ty_in(store)?)
     }
 }

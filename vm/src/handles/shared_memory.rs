@@ -39,7 +39,7 @@ impl SharedMemory {
     /// The type is not shared or has no maximum, or its least size is refused by the engine's limit or the system.
     pub fn new(engine: &Engine, ty: MemoryType) -> Result<SharedMemory> {
         let config = engine.config();
-        let inner = SharedInner::new(ty, config.guards_memory64(), config.memory_limit())?;
+        let inner = SharedInner::new(ty, config.guards(), config.memory_limit())?;
         Ok(SharedMemory::from_inner(engine, Arc::new(inner)))
     }
 

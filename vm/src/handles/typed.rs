@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::registry::TypeRegistry;
+use crate::rt::entry::EntryPoint;
 use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
@@ -14,6 +15,7 @@ use heapwood_gc_abi::low32;
 use heapwood_module as m;
 use heapwood_module::Hierarchy;
 use smallvec::{SmallVec, smallvec};
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -102,16 +104,18 @@ impl<R: WasmResults> HostResults for R {
 /// ```
 pub struct TypedFunc<Params, Results> {
     func: Func,
+    entry: EntryPoint,
     /// Whether a parameter is of a narrower type than what Rust passes.
     narrows: bool,
     signature: PhantomData<fn(Params) -> Results>,
 }
 
 impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
-    /// A function of a type, if that fits.
-    pub(crate) fn new(func: Func, ty: &FuncType) -> Result<TypedFunc<Params, Results>> {
+    /// A function of this type in a store of this engine, if that fits.
+    pub(crate) fn new(func: Func, engine: &Engine, ty: &FuncType) -> Result<TypedFunc<Params, Results>> {
         let narrows = check(ty, Params::TYPES, Results::TYPES)?;
-        Ok(TypedFunc { func, narrows, signature: PhantomData })
+        let entry = EntryPoint::new(engine.trampolines(), ty.signature())?;
+        Ok(TypedFunc { func, entry, narrows, signature: PhantomData })
     }
 
     /// Calls it. References in the results are handles of the current scope. May collect.
@@ -126,11 +130,11 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
         params.save(&access, &mut values)?;
         let store = &mut *access.0;
         let object = self.func.object(store)?;
-        let signature = store.signature_of(object)?;
         if self.narrows {
+            let signature = store.signature_of(object)?;
             check_values(store, signature.params(), &values)?;
         }
-        store.call(object, &signature, &mut values)?;
+        store.call(object, self.entry, &mut values)?;
         Ok(Results::load(&mut access, &values))
     }
 
@@ -205,6 +209,12 @@ impl<Params, Results> Clone for TypedFunc<Params, Results> {
 }
 
 impl<Params, Results> Copy for TypedFunc<Params, Results> {}
+
+impl<Params, Results> fmt::Debug for TypedFunc<Params, Results> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedFunc").field(&self.func).finish()
+    }
+}
 
 /// Closures that can be host functions: up to 16 parameters of [`WasmTy`], a [`Caller`] before them if wanted; what they
 /// return is [`WasmResults`], possibly in a [`Result`].

@@ -2,6 +2,7 @@
 
 mod compile;
 mod inspect;
+mod source;
 mod types;
 
 use crate::engine::Engine;
@@ -14,6 +15,7 @@ pub use types::DefinedTypes;
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A validated and compiled module. Cheap to clone, shared by all stores of its engine.
@@ -44,14 +46,49 @@ impl ModuleInner {
 }
 
 impl Module {
-    /// Validates and compiles a binary, its functions on [`Config::compile_threads`](crate::Config::compile_threads).
+    /// Validates and compiles a module, its functions on [`Config::compile_threads`](crate::Config::compile_threads)
+    /// threads. With the feature `wat` the bytes may also be a module in the text format.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Instance, Module, Result, Store};
+    /// # fn main() -> Result<()> {
+    /// let engine = Engine::default();
+    /// # #[cfg(feature = "wat")] {
+    /// let module = Module::new(&engine, r#"(module (func (export "answer") (result i32) (i32.const 42)))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "answer")?.call(&mut store, ())?, 42);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Unsupported` if it needs what is not
-    /// there yet, `Limit` if the engine's types or the system's memory are used up, or if compiling takes more than
-    /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
+    /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, or not well-formed as text; `Unsupported` if
+    /// it needs what is not there yet, `Limit` if the engine's types or the system's memory are used up, or if
+    /// compiling takes more than [`Config::max_compile_memory`](crate::Config::max_compile_memory).
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
-        compile::compile(engine, bytes.as_ref().into()).map(|inner| Module(Arc::new(inner)))
+        Module::from_binary(engine, &source::binary(bytes.as_ref())?)
+    }
+
+    /// As [`Module::new`], of a binary only: for bytes that a guest or a stranger chose, since the parser of texts has
+    /// no budget of memory.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Module> {
+        compile::compile(engine, binary.into()).map(|inner| Module(Arc::new(inner)))
+    }
+
+    /// As [`Module::new`], of the contents of a file, which is read up to [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX)
+    /// bytes.
+    ///
+    /// # Errors
+    /// As [`Module::new`]; the file cannot be read, or is larger than that. The message begins with its name.
+    pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Module> {
+        let path = file.as_ref();
+        let bytes = source::file(path)?;
+        Module::new(engine, bytes).map_err(|error| error.context(path.display()))
     }
 
     /// Validates a binary.

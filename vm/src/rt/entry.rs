@@ -17,8 +17,8 @@ const ENTRY_FRAME_BYTES: usize = 64;
 type EntryTrampoline =
     extern "sysv64" fn(code: u64, context: u64, heap_base: usize, values: *mut RawVal, guest_sp: usize) -> u64;
 
-/// How functions of a type are entered.
-#[derive(Debug)]
+/// How functions of a type are entered, in the engine that made it and keeps its trampoline.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryPoint {
     /// Places for arguments and results in the buffer of a call.
     slots: usize,
@@ -58,7 +58,7 @@ pub(crate) fn slots(ty: &FuncType) -> usize {
 /// Calls `code` with `context`. `values` holds the arguments and takes the results.
 pub(crate) fn call<S: Running>(
     store: &mut S,
-    entry: &EntryPoint,
+    entry: EntryPoint,
     code: u64,
     context: u64,
     values: &mut [RawVal],

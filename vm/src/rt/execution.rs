@@ -9,7 +9,7 @@ use super::stack::{GuestStack, StackPool};
 use super::state::state;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc::Heap;
-use heapwood_gc_abi::hot::STACK_LIMIT;
+use heapwood_gc_abi::hot::{FUEL, STACK_LIMIT};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::RESUME_PC;
@@ -111,6 +111,16 @@ impl Execution {
     /// The words below the heap base.
     pub fn hot(&self) -> Hot {
         self.hot
+    }
+
+    /// The fuel that is left.
+    pub fn fuel(&self) -> u64 {
+        self.hot.get(FUEL).cast_signed().max(0).cast_unsigned()
+    }
+
+    /// Sets it; code compares it as a signed number.
+    pub fn set_fuel(&mut self, fuel: u64) {
+        self.hot.set(FUEL, fuel.min(i64::MAX.cast_unsigned()));
     }
 
     /// The frames of the guest.

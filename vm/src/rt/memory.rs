@@ -1,6 +1,6 @@
 //! Linear memories: a reservation that never moves, committed as it grows.
 //!
-//! A 32-bit memory reserves what any u32 index with any u32 offset can reach, so compiled code checks nothing: an
+//! A guarded 32-bit memory reserves what any u32 index with any u32 offset can reach, so compiled code checks nothing: an
 //! access beyond the length faults inside the reservation. The cell `{base, length}` tells compiled code the rest.
 //! Memories of one store keep it in the store's cage; a shared memory brings its own (`shared`).
 
@@ -13,10 +13,22 @@ use heapwood_module::{ContextLayout, MemoryType};
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
 const RESERVATION_32: usize = (8 << 30) + (64 << 10);
+/// Most bytes of memory that a 32-bit index reaches.
+const BYTES_MAX_32: u64 = 4 << 30;
 /// Most that a 64-bit memory may have.
 const BYTES_MAX_64: u64 = 1 << MEMORY64_REACH_LOG2;
-/// Unused bytes behind a 64-bit memory whose accesses are all checked.
-const GUARD_64: usize = 64 << 10;
+/// Unused bytes behind a memory whose accesses are all checked.
+const GUARD_CHECKED: usize = 64 << 10;
+
+/// Which memories compiled code counts on the full reservation of. The others compare each access with their length, as
+/// memories do whose pages are smaller than the system's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guards {
+    /// Those with 32-bit addresses.
+    pub memory32: bool,
+    /// Those with 64-bit addresses.
+    pub memory64: bool,
+}
 
 /// Address space for a memory of a type.
 #[derive(Debug)]
@@ -26,22 +38,22 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Reserves it; nothing is committed. Also the type's least size in bytes. `guard64`: compiled code counts on the
-    /// full reservation of 64-bit memories.
+    /// Reserves it; nothing is committed. Also the type's least size in bytes.
     ///
     /// # Errors
     /// The system refuses, or the least size is not possible.
-    pub fn new(ty: MemoryType, guard64: bool) -> Result<(Region, usize)> {
+    pub fn new(ty: MemoryType, guards: Guards) -> Result<(Region, usize)> {
         let page = 1u64 << ty.page_size_log2;
         let least = ty.min.checked_mul(page).filter(|bytes| *bytes <= limit_bytes(&ty));
         let least = least.ok_or_else(|| Error::limit(format!("a memory of {} pages is not possible", ty.min)))?;
-        let reserve = if ty.memory64 && guard64 {
-            (BYTES_MAX_64 + MEMORY64_GUARD_BYTES).narrow()
-        } else if ty.memory64 {
-            let most = ty.max.and_then(|max| max.checked_mul(page)).unwrap_or(BYTES_MAX_64).min(BYTES_MAX_64);
-            most.max(least).narrow::<usize>() + GUARD_64
-        } else {
-            RESERVATION_32
+        let reserve = match (ty.memory64, guards) {
+            (true, Guards { memory64: true, .. }) => (BYTES_MAX_64 + MEMORY64_GUARD_BYTES).narrow(),
+            (false, Guards { memory32: true, .. }) => RESERVATION_32,
+            (is_64, _) => {
+                let reach = if is_64 { BYTES_MAX_64 } else { BYTES_MAX_32 };
+                let most = ty.max.and_then(|max| max.checked_mul(page)).unwrap_or(reach).min(reach);
+                most.max(least).narrow::<usize>().next_multiple_of(PAGE_BYTES) + GUARD_CHECKED
+            }
         };
         Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least.narrow()))
     }
@@ -69,7 +81,7 @@ impl Region {
             return None;
         }
         let bytes = pages.checked_mul(1 << self.ty.page_size_log2)?;
-        let room = limit_bytes(&self.ty).min((self.mapping.bytes() - GUARD_64) as u64);
+        let room = limit_bytes(&self.ty).min((self.mapping.bytes() - GUARD_CHECKED) as u64);
         (bytes <= room).then_some(bytes)
     }
 
@@ -93,8 +105,8 @@ impl LinearMemory {
     ///
     /// # Errors
     /// As [`Region::new`].
-    pub fn new(ty: MemoryType, cell: Block, guard64: bool) -> Result<LinearMemory> {
-        let (region, least) = Region::new(ty, guard64)?;
+    pub fn new(ty: MemoryType, cell: Block, guards: Guards) -> Result<LinearMemory> {
+        let (region, least) = Region::new(ty, guards)?;
         let mut memory = LinearMemory { region, bytes: 0, cell };
         memory.cell.set_u64(ContextLayout::MEMORY_CELL_BASE, memory.region.mapping.address() as u64);
         if memory.set_bytes(least) { Ok(memory) } else { Err(Region::refused(least)) }

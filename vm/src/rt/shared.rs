@@ -5,7 +5,7 @@
 //! shrink.
 
 use super::interrupt::InterruptCell;
-use super::memory::Region;
+use super::memory::{Guards, Region};
 use super::racy::RacyBytes;
 use super::waiter::Waited;
 use super::waiters::Waiters;
@@ -39,16 +39,16 @@ pub(crate) struct SharedInner {
 }
 
 impl SharedInner {
-    /// A zeroed memory of the type's least size, of at most `limit` bytes. `guard64`: as for [`Region::new`].
+    /// A zeroed memory of the type's least size, of at most `limit` bytes. `guards`: as for [`Region::new`].
     ///
     /// # Errors
     /// The type is not shared or not possible, or the limit or the system refuses.
-    pub fn new(ty: MemoryType, guard64: bool, limit: u64) -> Result<SharedInner> {
+    pub fn new(ty: MemoryType, guards: Guards, limit: u64) -> Result<SharedInner> {
         ty.check()?;
         if !ty.shared {
             return Err(Error::usage("shared is not set in the type of a shared memory"));
         }
-        let (region, least) = Region::new(ty, guard64)?;
+        let (region, least) = Region::new(ty, guards)?;
         if least as u64 > limit {
             return Err(Error::limit(format!("a memory of {least} bytes is beyond the limit of {limit} bytes")));
         }

@@ -4,7 +4,7 @@ use super::guest::fields::Balance;
 use super::{Signature, StoreOpaque};
 use crate::errors::Result;
 use crate::rt::cells::Block;
-use crate::rt::entry::{self, call_layout};
+use crate::rt::entry::{self, EntryPoint, call_layout};
 use crate::rt::execution::Left;
 use crate::rt::host::HostCode;
 use crate::rt::stubs::Trampoline;
@@ -62,10 +62,10 @@ impl StoreOpaque {
         self.signature(self.heap().type_of(object))
     }
 
-    /// Calls a function object. `values` holds the arguments and takes the results.
-    pub fn call(&mut self, object: RawRef, signature: &Signature, values: &mut [RawVal]) -> Result<()> {
+    /// Calls a function object of the type that `entry` is for. `values` holds the arguments and takes the results.
+    pub fn call(&mut self, object: RawRef, entry: EntryPoint, values: &mut [RawVal]) -> Result<()> {
         let (code, context) = self.function_entry(object);
-        let result = self.enter(signature, code, context, values);
+        let result = self.enter(entry, code, context, values);
         if self.guest().execution().frames().depth() == 0 {
             self.reap_host_values();
         }
@@ -73,9 +73,9 @@ impl StoreOpaque {
     }
 
     /// Calls `code` with `context`, and holds each field of the store to its rule.
-    pub fn enter(&mut self, signature: &Signature, code: u64, context: u64, values: &mut [RawVal]) -> Result<()> {
+    pub fn enter(&mut self, entry: EntryPoint, code: u64, context: u64, values: &mut [RawVal]) -> Result<()> {
         let balance = Balance::of(self.guest());
-        let ended = entry::call(self, signature.entry(), code, context, values);
+        let ended = entry::call(self, entry, code, context, values);
         if let Some(balance) = balance {
             balance.assert_restored(self.guest());
         }

@@ -1,8 +1,10 @@
 //! Types that a store holds beside those of its modules.
 
+use super::definitions::Definitions;
 use super::signature::Signature;
 use crate::engine::Engine;
 use crate::errors::Result;
+use crate::registry::EngineType;
 use crate::rt::state::state;
 use crate::types::{FuncType, HeapType};
 use heapwood_gc_abi::TypeId;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct HeldTypes {
     signatures: FxHashMap<TypeId, Arc<Signature>>,
+    /// Of objects that the host looks into.
+    definitions: Definitions,
     /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long
     /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only
     /// read may be asked.
@@ -23,6 +27,7 @@ pub(crate) struct HeldTypes {
 state! {
     HeldTypes {
         signatures: Shared,
+        definitions: Shared,
         held: Shared,
     }
 }
@@ -44,6 +49,11 @@ impl HeldTypes {
             Some(signature) => signature.ty().clone(),
             None => FuncType::of(engine.registry(), id),
         }
+    }
+
+    /// The structure of a type that the store holds, or one of its modules.
+    pub fn definition(&self, engine: &Engine, id: TypeId) -> &EngineType {
+        self.definitions.get(id, || engine.registry().composite(id))
     }
 
     /// Holds a type for as long as the store lives: something of the store is about to name it by its id.

@@ -65,7 +65,7 @@ impl StoreOpaque {
         let ObjectClass::Array(id) = self.object_class(object)? else {
             return Err(Error::usage("the reference is no array"));
         };
-        let element = self.engine().registry().composite(id).element();
+        let element = self.definition(id).element();
         Ok(Array { object, len: self.heap().array_length(object), element })
     }
 
@@ -77,6 +77,11 @@ impl StoreOpaque {
         let (guest, heap) = self.guest_and_heap();
         let object = heap.alloc_array(id, len, guest).map_err(Trap::from)?;
         Ok(Array { object, len, element: ty.element() })
+    }
+
+    /// As [`StoreOpaque::new_array`], by its reference.
+    pub fn new_blank_array(&mut self, ty: &ArrayType, len: u64) -> Result<RawRef> {
+        Ok(self.new_array(ty, len)?.object)
     }
 
     /// A new array of the host, all of whose elements are what `value` gives, of a type. May collect.

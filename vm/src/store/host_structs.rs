@@ -6,9 +6,8 @@ use crate::errors::{Error, Result, Trap};
 use crate::registry::EngineType;
 use crate::rt::value::RawVal;
 use crate::types::StructType;
-use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::{FieldType, ValType};
-use std::sync::Arc;
 
 impl StoreOpaque {
     /// A new struct of the host, which gives so many values: `value` says each, of a type. It is asked before the
@@ -29,9 +28,7 @@ impl StoreOpaque {
         for (index, field) in fields.iter().enumerate() {
             value(self, index, field.storage.unpacked())?;
         }
-        self.sample_object(id, 0);
-        let (guest, heap) = self.guest_and_heap();
-        let object = heap.alloc_struct(id, guest).map_err(Trap::from)?;
+        let object = self.new_blank_struct(id)?;
         for (index, field) in fields.iter().enumerate() {
             // After the allocation: nothing moves any more.
             let raw = value(self, index, field.storage.unpacked())?;
@@ -41,25 +38,37 @@ impl StoreOpaque {
         Ok(object)
     }
 
+    /// A new struct of zeros and nulls, of a type that was taken. May collect.
+    pub fn new_blank_struct(&mut self, ty: TypeId) -> Result<RawRef> {
+        self.sample_object(ty, 0);
+        let (guest, heap) = self.guest_and_heap();
+        Ok(heap.alloc_struct(ty, guest).map_err(Trap::from)?)
+    }
+
     /// The type of a struct object.
-    fn struct_type(&self, object: RawRef) -> Result<Arc<EngineType>> {
+    fn struct_definition(&self, object: RawRef) -> Result<&EngineType> {
         match self.object_class(object)? {
-            ObjectClass::Struct(id) => Ok(self.engine().registry().composite(id)),
+            ObjectClass::Struct(id) => Ok(self.definition(id)),
             _ => Err(Error::usage("the reference is no struct")),
         }
     }
 
+    /// Where a field of a struct object is, and its type.
+    fn struct_place(&self, object: RawRef, index: usize) -> Result<(Field, FieldType)> {
+        let ty = self.struct_definition(object)?;
+        let field = field_of(ty, index)?;
+        Ok((Field::of_layout(&ty.layout, index), field))
+    }
+
     /// A field of a struct, and its type.
     pub fn struct_field(&self, object: RawRef, index: usize) -> Result<(RawVal, ValType)> {
-        let ty = self.struct_type(object)?;
-        let field = field_of(&ty, index)?;
-        let raw = Field::of_layout(&ty.layout, index).read(self.heap(), object);
-        Ok((raw, field.storage.unpacked()))
+        let (place, field) = self.struct_place(object, index)?;
+        Ok((place.read(self.heap(), object), field.storage.unpacked()))
     }
 
     /// All fields of a struct, and their types.
     pub fn struct_fields(&self, object: RawRef) -> Result<Vec<(RawVal, ValType)>> {
-        let ty = self.struct_type(object)?;
+        let ty = self.struct_definition(object)?;
         let read = |index| Field::of_layout(&ty.layout, index).read(self.heap(), object);
         let fields = ty.fields().iter().enumerate();
         Ok(fields.map(|(index, field)| (read(index), field.storage.unpacked())).collect())
@@ -72,13 +81,12 @@ impl StoreOpaque {
         index: usize,
         value: impl FnOnce(&StoreOpaque, ValType) -> Result<RawVal>,
     ) -> Result<()> {
-        let ty = self.struct_type(object)?;
-        let field = field_of(&ty, index)?;
+        let (place, field) = self.struct_place(object, index)?;
         if !field.mutable {
             return Err(Error::usage(format!("field {index} is not mutable")));
         }
         let raw = value(self, field.storage.unpacked())?;
-        Field::of_layout(&ty.layout, index).write(self.heap_mut(), object, raw);
+        place.write(self.heap_mut(), object, raw);
         self.ask_for_collection();
         Ok(())
     }

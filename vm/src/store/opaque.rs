@@ -1,12 +1,14 @@
 //! The part of a store that does not depend on the host's data.
 
 use super::InterruptHandle;
+use super::finalized::Finalized;
 use super::guest::Guest;
+use super::inbox::OpenInbox;
 use super::instance::InstanceData;
 use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use crate::ids::StoreId;
-use crate::registry::TypeHandle;
+use crate::registry::{EngineType, TypeHandle};
 use crate::rt::cells::Block;
 use crate::rt::stubs;
 use crate::types::{ArrayType, FuncType, HeapType, StructType, TableType, ValType};
@@ -20,6 +22,8 @@ pub(crate) struct StoreOpaque {
     guest: Guest,
     heap: Heap,
     id: StoreId,
+    inbox: Option<OpenInbox>,
+    finalized: Finalized,
 }
 
 impl StoreOpaque {
@@ -33,7 +37,13 @@ impl StoreOpaque {
         let heap = Heap::new(&config, engine.registry().table().clone());
         let heap = heap.map_err(|error| Error::limit(error.to_string()))?;
         let joined = stubs::join::<StoreOpaque>(&heap);
-        Ok(StoreOpaque { guest: Guest::new(engine, id, joined, config.verify), heap, id })
+        Ok(StoreOpaque {
+            guest: Guest::new(engine, id, joined, config.verify),
+            heap,
+            id,
+            inbox: None,
+            finalized: Finalized::default(),
+        })
     }
 
     /// The engine.
@@ -44,6 +54,21 @@ impl StoreOpaque {
     /// Which store it is.
     pub fn id(&self) -> StoreId {
         self.id
+    }
+
+    /// Where messages from others wait, if it is open.
+    pub(super) fn inbox(&self) -> &Option<OpenInbox> {
+        &self.inbox
+    }
+
+    /// Objects that died, of which the host wants to know.
+    pub fn finalized(&self) -> &Finalized {
+        &self.finalized
+    }
+
+    /// Opens an inbox in place of the one before.
+    pub(super) fn set_inbox(&mut self, inbox: OpenInbox) {
+        self.inbox = Some(inbox);
     }
 
     /// The heap.
@@ -127,6 +152,11 @@ impl StoreOpaque {
         self.guest.types().handle(self.engine(), id)
     }
 
+    /// The structure of the type of one of its objects.
+    pub fn definition(&self, id: TypeId) -> &EngineType {
+        self.guest.types().definition(self.engine(), id)
+    }
+
     /// What makes its guest stop.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.guest.execution().interrupt().clone())
@@ -162,6 +192,14 @@ impl StoreOpaque {
     pub fn ask_for_collection(&mut self) {
         if self.heap.wants_collection() {
             self.guest.execution().update_guard(true);
+        }
+    }
+
+    /// Collects the young objects if that is due: for operations that write much and are at a safe point between two
+    /// writes.
+    pub fn collect_if_due(&mut self) {
+        if self.heap.wants_collection() {
+            self.heap.collect_minor(&mut self.guest);
         }
     }
 

@@ -26,8 +26,8 @@ impl Signature {
     }
 
     /// How functions of the type are entered.
-    pub fn entry(&self) -> &EntryPoint {
-        &self.entry
+    pub fn entry(&self) -> EntryPoint {
+        self.entry
     }
 
     /// Places for arguments and results in the buffer of a call.

@@ -599,6 +599,16 @@ pub static ROWS: &[Row] = rows! {
     "Rooted::ref_eq", ForeignStore, STORE => |w| w.here.object.ref_eq(&w.store, &w.there.object).map(text);
     "Rooted::ref_eq", StaleHandle, SCOPE => |w| w.stale.any.ref_eq(&w.store, &w.here.object).map(text);
     "Rooted::ref_eq", StaleHandle, SCOPE => |w| w.here.object.ref_eq(&w.store, &w.stale.any).map(text);
+    "Rooted::transfer", ForeignStore, STORE => |w| {
+        let mut to = Store::new(&w.engine, ());
+        w.there.object.transfer(&w.store, &mut to, u64::MAX).map(text)
+    };
+    "Rooted::transfer", StaleHandle, SCOPE => |w| {
+        let mut to = Store::new(&w.engine, ());
+        w.stale.any.transfer(&w.store, &mut to, u64::MAX).map(text)
+    };
+    "Rooted::register_finalizer", ForeignStore, STORE => |w| w.there.object.register_finalizer(&mut w.store, 1).map(text);
+    "Rooted::register_finalizer", StaleHandle, SCOPE => |w| w.stale.any.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
     "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
     "Root::to_rooted", ForeignStore, STORE => |w| w.there.owned.to_rooted(&mut w.store).map(text);

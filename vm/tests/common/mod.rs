@@ -17,10 +17,10 @@ pub fn modes() -> [(&'static str, Config); 4] {
         config.gc_heap_max(HEAP_MAX);
         config
     };
-    let mut modes = ["default", "nursery64k", "stress1", "mem64-slow"].map(|name| (name, base()));
+    let mut modes = ["default", "nursery64k", "stress1", "mem-slow"].map(|name| (name, base()));
     modes[1].1.gc_nursery(64 << 10);
     modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
-    modes[3].1.memory64_guard(false).few_registers(true).debug_checks(true);
+    modes[3].1.memory32_guard(false).memory64_guard(false).few_registers(true).debug_checks(true);
     modes
 }
 

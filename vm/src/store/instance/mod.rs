@@ -69,6 +69,6 @@ impl StoreOpaque {
         };
         let signature = self.signature(ty)?;
         let mut values: [RawVal; 0] = [];
-        self.enter(&signature, code, context, &mut values)
+        self.enter(signature.entry(), code, context, &mut values)
     }
 }

@@ -81,12 +81,12 @@ impl StoreOpaque {
     pub(in crate::store) fn add_memory(&mut self, ty: MemoryType) -> Result<u32> {
         let bytes = ty.min.saturating_mul(1 << ty.page_size_log2);
         self.guest().entities().check_limit("a memory", bytes)?;
-        let (guard, limit) = (self.engine().config().guards_memory64(), self.engine().config().memory_limit());
+        let (guards, limit) = (self.engine().config().guards(), self.engine().config().memory_limit());
         let memory = if ty.shared {
-            StoreMemory::Shared(Arc::new(SharedInner::new(ty, guard, limit)?))
+            StoreMemory::Shared(Arc::new(SharedInner::new(ty, guards, limit)?))
         } else {
             let (cell, _) = self.new_block(16)?;
-            StoreMemory::Own(LinearMemory::new(ty, cell, guard)?)
+            StoreMemory::Own(LinearMemory::new(ty, cell, guards)?)
         };
         self.list_memory(memory)
     }

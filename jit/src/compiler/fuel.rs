@@ -1,0 +1,60 @@
+//! Fuel: each block pays where it begins ([`crate::analysis::costs`]); the head of a loop and a function that has a frame
+//! trap when nothing is left. What has no frame calls nothing and has no loop, so that it is over soon.
+
+use super::parts::Compiler;
+use crate::abi::{HEAP_BASE, TrapKind};
+use crate::asm::{Alu, Cond, Mem, Width};
+use crate::operators::Facts;
+use heapwood_gc_abi::{Mutant, Narrow, active, hot};
+
+/// Where a store keeps its fuel: below zero when it is used up.
+const FUEL: Mem = Mem::base(HEAP_BASE, hot::FUEL);
+
+impl Compiler<'_> {
+    /// Pays for the block that begins with the function. Flags do not survive.
+    pub(super) fn pay_at_entry(&mut self) {
+        let cost = self.cursor.analysis().costs.entry();
+        if self.env.options.fuel && cost > 0 {
+            self.pay_or_compare(cost);
+        }
+    }
+
+    /// Pays for the block that begins behind the operator that was just compiled, if one does and is reached; at the
+    /// head of a loop traps if there is not enough. Flags do not survive: no condition is in them at the border of a block.
+    #[inline]
+    pub(super) fn pay_behind_operator(&mut self) {
+        if !self.env.options.fuel {
+            return;
+        }
+        let Some(block) = self.cursor.block_behind() else { return };
+        if self.flow.is_unreachable() {
+            return;
+        }
+        if block.is_loop {
+            self.pay_or_compare(if active(Mutant::LoopNotPaid) { 0 } else { block.cost });
+            self.with_facts(Facts::PROLOGUE, Self::trap_without_fuel);
+        } else if block.cost > 0 {
+            self.pay_or_compare(block.cost);
+        }
+    }
+
+    /// Traps if the fuel is used up.
+    pub(super) fn check_fuel_at_entry(&mut self) {
+        if self.env.options.fuel && !active(Mutant::FuelNotCompared) {
+            self.pay_or_compare(0);
+            self.trap_without_fuel();
+        }
+    }
+
+    /// Pays; the flags tell whether something is left.
+    fn pay_or_compare(&mut self, cost: u32) {
+        let alu = if cost == 0 { Alu::Cmp } else { Alu::Sub };
+        self.asm.alu_mi(Width::W64, alu, FUEL, cost.min(i32::MAX.cast_unsigned()).narrow());
+    }
+
+    /// By these flags.
+    fn trap_without_fuel(&mut self) {
+        let out = self.trap_label(TrapKind::OutOfFuel);
+        self.asm.jcc(Cond::S, out);
+    }
+}

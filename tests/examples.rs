@@ -1,0 +1,72 @@
+//! The examples check themselves: each ends with its figures, or with an error.
+
+use heapwood::Result;
+use std::path::Path;
+
+/// Includes each example, and makes a test of its `run`.
+macro_rules! examples {
+    ($($name:ident from $path:literal;)*) => {
+        $(
+            #[path = $path]
+            mod $name;
+        )*
+
+        const EXAMPLES: &[(&str, fn() -> Result<String>)] = &[$((stringify!($name), $name::run)),*];
+    };
+}
+
+examples! {
+    anyref from "../examples/anyref.rs";
+    big_memory from "../examples/big_memory.rs";
+    externref from "../examples/externref.rs";
+    features_fallback from "../examples/features_fallback.rs";
+    fuel from "../examples/fuel.rs";
+    gcd from "../examples/gcd.rs";
+    hello from "../examples/hello.rs";
+    host_objects from "../examples/host_objects.rs";
+    instance_pre from "../examples/instance_pre.rs";
+    interrupt from "../examples/interrupt.rs";
+    linking from "../examples/linking.rs";
+    memory from "../examples/memory.rs";
+    memory_monitor from "../examples/memory_monitor.rs";
+    multi_value from "../examples/multi_value.rs";
+    ownership from "../examples/ownership.rs";
+    plugin_host from "../examples/plugin_host.rs";
+    shared_memory from "../examples/shared_memory.rs";
+    wasi from "../examples/wasi.rs";
+}
+
+/// Tools and measurements, which nobody calls an example of the library.
+const OTHERS: [&str; 2] = ["alloc_rate", "wat2wasm"];
+
+#[test]
+fn each_example_ends_well() {
+    let mut failed = Vec::new();
+    for (name, run) in EXAMPLES {
+        match run() {
+            Ok(figures) if !figures.is_empty() => println!("ok {name} {figures}"),
+            Ok(_) => failed.push(format!("{name}: no figures")),
+            Err(error) => failed.push(format!("{name}: {error:?}")),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn each_example_is_in_the_list_and_short() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder).expect("a folder of examples") {
+        let path = file.expect("an entry").path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        if OTHERS.contains(&name.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("an example");
+        assert!(text.contains(&format!("println!(\"ok {name} {{}}\"")), "{name} does not say that it is ok");
+        assert!(text.lines().count() <= 250, "{name} has {} lines", text.lines().count());
+        found.push(name);
+    }
+    found.sort();
+    assert_eq!(found, EXAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}

@@ -1,0 +1,91 @@
+//! Notices of objects that died.
+//!
+//! A notice is a host value that an entry with a weak key holds: when the key dies, nothing holds the notice any more, and
+//! dropping it, which is never done inside of a collection, queues the token. The notice owns the entry, so that both go.
+
+use super::{RootScope, WeakEntry};
+use crate::errors::{Error, Result};
+use crate::ids::{ExternRef, Rooted};
+use crate::store::{AsContextMut, Finalized};
+use heapwood_gc_abi::is_i31;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A request to be told of an object's death, made by [`Rooted::register_finalizer`]. The request stands if this is
+/// dropped.
+#[derive(Clone, Debug)]
+pub struct Finalizer {
+    is_armed: Arc<AtomicBool>,
+}
+
+impl Finalizer {
+    /// Withdraws the request. Whether it stood: a token that is queued already stays in the queue.
+    pub fn cancel(&self) -> bool {
+        self.is_armed.swap(false, Ordering::AcqRel)
+    }
+}
+
+struct Notice<T> {
+    token: u64,
+    is_armed: Arc<AtomicBool>,
+    queue: Finalized,
+    entry: Option<WeakEntry<T, ExternRef>>,
+}
+
+impl<T> Drop for Notice<T> {
+    fn drop(&mut self) {
+        if self.is_armed.swap(false, Ordering::AcqRel) {
+            self.queue.push(self.token);
+        }
+    }
+}
+
+impl<T: 'static> Rooted<T> {
+    /// Asks for `token` in [`Store::next_finalized`](crate::Store::next_finalized) once the object has died: when a
+    /// collection has found that neither guest nor host reaches it. Nothing is said about when that is. An object may
+    /// be registered several times. May collect.
+    ///
+    /// ```
+    /// # use heapwood_vm::{ArrayRef, ArrayType, Engine, FieldType, Mutability, RootScope, StorageType, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, ());
+    /// let bytes = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::I8));
+    /// let mut scope = RootScope::new(&mut store);
+    /// let buffer = ArrayRef::from_slice(&mut scope, &bytes, &[1, 2, 3])?;
+    /// buffer.register_finalizer(&mut scope, 7)?;
+    /// let buffer = buffer.to_owned(&mut scope)?;
+    /// drop(scope);
+    /// store.gc()?;
+    /// assert_eq!(store.next_finalized(), None);
+    /// drop(buffer);
+    /// store.gc()?;
+    /// assert_eq!(store.next_finalized(), Some(7));
+    /// assert_eq!(store.next_finalized(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// It is an i31, which never dies; it belongs to another store, its scope is over, or the heap is exhausted.
+    pub fn register_finalizer(&self, mut store: impl AsContextMut, token: u64) -> Result<Finalizer> {
+        let queue = {
+            let mut context = store.as_context_mut();
+            let store = context.opaque();
+            if is_i31(store.root_get(self)?) {
+                return Err(Error::usage("an i31 never dies, so it has no finalizer"));
+            }
+            store.finalized().clone()
+        };
+        let mut scope = RootScope::new(store);
+        // Armed when all is done: what fails half way through is no death.
+        let is_armed = Arc::new(AtomicBool::new(false));
+        let notice = Notice::<T> { token, is_armed: is_armed.clone(), queue, entry: None };
+        let value = ExternRef::new(&mut scope, notice)?;
+        let entry = WeakEntry::new(&mut scope, self, &value)?;
+        let notice = value.data_mut(&mut scope)?.and_then(|value| value.downcast_mut::<Notice<T>>());
+        notice.expect("the notice that was just made").entry = Some(entry);
+        is_armed.store(true, Ordering::Release);
+        Ok(Finalizer { is_armed })
+    }
+}

@@ -1,0 +1,48 @@
+//! Which objects have died, by the numbers under which the host asked.
+
+use super::{AsContextMut, Caller, Store, StoreContextMut, StoreOpaque};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Tokens of objects that died, for the host to take.
+#[derive(Clone, Default)]
+pub(crate) struct Finalized(Arc<Mutex<VecDeque<u64>>>);
+
+impl Finalized {
+    /// Adds a token.
+    pub fn push(&self, token: u64) {
+        self.0.lock().push_back(token);
+    }
+}
+
+impl StoreOpaque {
+    /// The next token; looks for objects that a collection found dead meanwhile.
+    fn next_finalized(&mut self) -> Option<u64> {
+        self.reap_host_values();
+        self.finalized().0.lock().pop_front()
+    }
+}
+
+impl<T: 'static> Store<T> {
+    /// The token of an object that has died since it was given to
+    /// [`Rooted::register_finalizer`](crate::Rooted::register_finalizer); none if no collection has found another one.
+    /// Each comes once, in no particular order. Does not collect.
+    pub fn next_finalized(&mut self) -> Option<u64> {
+        self.opaque_mut().next_finalized()
+    }
+}
+
+impl<T: 'static> StoreContextMut<'_, T> {
+    /// The token of an object that has died, as of [`Store::next_finalized`].
+    pub fn next_finalized(&mut self) -> Option<u64> {
+        self.opaque().next_finalized()
+    }
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// The token of an object that has died, as of [`Store::next_finalized`].
+    pub fn next_finalized(&mut self) -> Option<u64> {
+        self.as_context_mut().opaque().next_finalized()
+    }
+}
