@@ -11,6 +11,7 @@ use crate::ids::{AnyRef, Rooted};
 use crate::types::{ArrayType, HeapType, StructType};
 use heapwood_gc_abi::{FieldKind, Narrow, RawRef, TypeId, is_i31};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// Elements that are copied between two looks at whether a collection is due.
@@ -21,8 +22,8 @@ pub(crate) struct Graph<'s> {
     store: &'s StoreOpaque,
     root: RawRef,
     objects: Vec<RawRef>,
-    /// The place of each in the list.
-    numbers: FxHashMap<RawRef, u32>,
+    /// The place of each in the list. A guest has some say in where its objects lie: the hasher has a random key.
+    numbers: HashMap<RawRef, u32>,
     shapes: FxHashMap<TypeId, Shape>,
     bytes: u64,
     bytes_max: u64,
