@@ -6,7 +6,7 @@ use heapwood::{
     StorageType, Store, TrapKind, TypedFunc,
 };
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What the host knows of a plugin, whatever is behind it.
 trait Plugin: Send {
@@ -56,16 +56,18 @@ impl Plugin for Guest {
     }
 }
 
+type SharedPlugin = Arc<Mutex<Box<dyn Plugin>>>;
+
 /// Plugins by name. Each has a lock of its own: exchanging one waits for no other.
 #[derive(Default)]
 struct Host {
-    plugins: Mutex<BTreeMap<String, std::sync::Arc<Mutex<Box<dyn Plugin>>>>>,
+    plugins: Mutex<BTreeMap<String, SharedPlugin>>,
 }
 
 impl Host {
     fn register(&self, name: &str, plugin: impl Plugin + 'static) {
         let plugin: Box<dyn Plugin> = Box::new(plugin);
-        self.plugins.lock().expect("not poisoned").insert(name.to_owned(), std::sync::Arc::new(Mutex::new(plugin)));
+        self.plugins.lock().expect("not poisoned").insert(name.to_owned(), Arc::new(Mutex::new(plugin)));
     }
 
     fn apply(&self, name: &str, text: &str) -> Result<String> {

@@ -12,7 +12,11 @@ const LEVEL_SLOTS: usize = 1 << LEVEL_BITS;
 /// Structures by id. Whoever asks holds the type for as long as the store lives, so that what was found once stays true:
 /// three loads lead there.
 #[derive(Default)]
-pub(super) struct Definitions(OnceLock<Box<Level<Box<Level<Box<Level<Arc<EngineType>>>>>>>>);
+pub(super) struct Definitions(OnceLock<Top>);
+
+type Leaf = Box<Level<Arc<EngineType>>>;
+type Middle = Box<Level<Leaf>>;
+type Top = Box<Level<Middle>>;
 
 struct Level<T>([OnceLock<T>; LEVEL_SLOTS]);
 
