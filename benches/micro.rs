@@ -4,7 +4,10 @@
 //! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use heapwood::{Caller, Config, Engine, Extern, Func, GcEventKind, Instance, Module, Store, TypedFunc};
+use heapwood::{
+    ArrayRef, ArrayType, Caller, Config, Engine, Extern, FieldType, Func, GcEventKind, Instance, Module, Mutability,
+    RootScope, StorageType, Store, StructRef, StructType, TypedFunc, Val, ValType,
+};
 use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +15,19 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-criterion_group!(benches, compile, instantiate, calls, allocation, fields, barriers, minors, markings);
+criterion_group!(
+    benches,
+    compile,
+    instantiate,
+    calls,
+    fuel,
+    host_objects,
+    allocation,
+    fields,
+    barriers,
+    minors,
+    markings
+);
 criterion_main!(benches);
 
 /// Rounds of a loop in the guest that one measurement takes.
@@ -86,6 +101,57 @@ fn calls(criterion: &mut Criterion) {
         let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, export).expect("exported");
         group.bench_function(name, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
     }
+}
+
+/// Programs of `compare/rows` in engines that count fuel, and in engines that do not.
+fn fuel(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("fuel");
+    group.sample_size(10);
+    for (row, size) in [("fib", 27), ("sieve32", 500_000), ("nbody", 50_000), ("vtable", 500_000), ("gcbench", 12)] {
+        let path = format!("{}/compare/rows/{row}.wat", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(path).expect("a row");
+        for (name, counts) in [("without", false), ("with", true)] {
+            let engine = Engine::new(Config::new().consume_fuel(counts)).expect("an engine");
+            let (mut store, instance) = guest(&engine, &text);
+            let run: TypedFunc<i32, i64> = instance.get_typed_func(&mut store, "run").expect("exported");
+            group.bench_function(BenchmarkId::new(name, row), |b| {
+                b.iter(|| {
+                    if counts {
+                        store.set_fuel(u64::MAX).expect("fuel is counted");
+                    }
+                    run.call(&mut store, size).expect("runs")
+                });
+            });
+        }
+    }
+}
+
+/// What a host does with objects of the guest.
+fn host_objects(criterion: &mut Criterion) {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let field = |storage: StorageType| FieldType::new(Mutability::Var, storage);
+    let bytes = ArrayType::new(&engine, field(StorageType::I8));
+    let node = [ValType::I64, ValType::F64, ValType::ANYREF].map(|ty| field(StorageType::ValType(ty)));
+    let node = StructType::new(&engine, node);
+    let mut group = criterion.benchmark_group("host objects");
+    let object = StructRef::new(&mut store, &node, &[Val::I64(1), Val::F64(2), Val::AnyRef(None)]).expect("fits");
+    group.bench_function("field", |b| b.iter(|| object.field(&mut store, black_box(0)).expect("a field")));
+    group.bench_function("set_field", |b| b.iter(|| object.set_field(&mut store, 0, black_box(Val::I64(3)))));
+    group.bench_function("new, 3 fields", |b| {
+        b.iter(|| {
+            let mut scope = RootScope::new(&mut store);
+            StructRef::new(&mut scope, &node, &[Val::I64(1), Val::F64(2), Val::AnyRef(None)]).map(drop)
+        });
+    });
+    group.bench_function("owned handle", |b| b.iter(|| object.to_owned(&mut store).map(drop)));
+    let mut buffer = vec![1u8; 64 << 10];
+    group.throughput(Throughput::Bytes(64 << 10));
+    let array = ArrayRef::from_slice(&mut store, &bytes, &buffer).expect("fits");
+    group.bench_function("64 KiB out", |b| b.iter(|| array.copy_to_slice(&store, 0, &mut buffer)));
+    group.bench_function("64 KiB in", |b| b.iter(|| array.copy_from_slice(&mut store, 0, &buffer)));
+    let mut other = vec![0u8; 64 << 10];
+    group.bench_function("64 KiB by memcpy", |b| b.iter(|| other.copy_from_slice(black_box(&buffer))));
 }
 
 /// Runs each export of a module, which takes a number of rounds.
