@@ -94,7 +94,7 @@ impl StorageType {
         }
     }
 
-    fn resolve(&self, registry: &Arc<TypeRegistry>) -> Result<m::StorageType> {
+    pub(super) fn resolve(&self, registry: &Arc<TypeRegistry>) -> Result<m::StorageType> {
         Ok(match self {
             StorageType::I8 => m::StorageType::I8,
             StorageType::I16 => m::StorageType::I16,

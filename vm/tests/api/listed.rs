@@ -53,7 +53,8 @@ const OF_STORES: [&str; 15] = [
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
 /// Types whose values may name a defined type.
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 13] = [
+    "GroupType",
     "FuncType",
     "StructType",
     "ArrayType",
@@ -196,7 +197,8 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     let is_head_a_store = head == "Store" && is_method;
     let has_store = any(&STORES) || is_head_a_store;
     let is_linker = head == "Linker" && is_method;
-    let has_engine = has_store || is_linker || given.contains("Engine") || signature.contains("other: &");
+    let is_builder = head == "TypeBuilder" && is_method;
+    let has_engine = has_store || is_linker || is_builder || given.contains("Engine") || signature.contains("other: &");
     let mut found = BTreeSet::new();
     if has_engine && (any(&TYPES) || any(&OF_ENGINES) || is_linker && has_store) {
         found.insert(Misuse::ForeignEngine);

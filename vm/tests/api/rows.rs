@@ -80,6 +80,21 @@ fn foreign_field(w: &World) -> FieldType {
     variable(ValType::Ref(foreign_ref(w)))
 }
 
+/// What a builder answers about a type that was declared.
+fn built(w: &mut World, define: impl FnOnce(&mut TypeBuilder, DeclaredType, &World) -> Result<()>) -> Result<String> {
+    let mut types = TypeBuilder::new(&w.engine);
+    let ty = types.declare();
+    define(&mut types, ty, w).map(text)
+}
+
+/// The type that is built.
+fn built_type(w: &World, define: impl FnOnce(&mut TypeBuilder, DeclaredType) -> Result<()>) -> Result<HeapType> {
+    let mut types = TypeBuilder::new(&w.engine);
+    let ty = types.declare();
+    define(&mut types, ty)?;
+    Ok(types.build()?.remove(0))
+}
+
 /// A struct of the world's type with this second field.
 fn new_struct(w: &mut World, value: Val) -> Result<String> {
     let RefKind::Struct(ty) = w.here.object.kind(&w.store)? else { panic!() };
@@ -176,6 +191,43 @@ pub static ROWS: &[Row] = rows! {
         let dead = Dead::new(&w.engine);
         let made = ArrayType::try_new(&w.engine, variable(dead.nullable()))?;
         Ok(text(made.field_type() == variable(dead.nullable())))
+    };
+
+    // Rec groups.
+    "TypeBuilder::define_struct", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
+        types.define_struct(ty, [(Mutability::Var, ValType::Ref(foreign_ref(w)).into())]).map(drop)
+    });
+    "TypeBuilder::define_struct", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let made = built_type(w, |types, ty| {
+            types.define_struct(ty, [(Mutability::Var, dead.nullable().into())]).map(drop)
+        })?;
+        Ok(text(made.as_concrete_struct().unwrap().field(0) == Some(variable(dead.nullable()))))
+    };
+    "TypeBuilder::define_array", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
+        types.define_array(ty, (Mutability::Var, ValType::Ref(foreign_ref(w)).into())).map(drop)
+    });
+    "TypeBuilder::define_array", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let made = built_type(w, |types, ty| types.define_array(ty, (Mutability::Var, dead.nullable().into())).map(drop))?;
+        Ok(text(made.as_concrete_array().unwrap().field_type() == variable(dead.nullable())))
+    };
+    "TypeBuilder::define_func", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
+        types.define_func(ty, [], [ValType::Ref(foreign_ref(w)).into()]).map(drop)
+    });
+    "TypeBuilder::define_func", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let made = built_type(w, |types, ty| types.define_func(ty, [dead.nullable().into()], []).map(drop))?;
+        Ok(text(made.as_concrete_func().unwrap().params().next() == Some(dead.nullable())))
+    };
+    "TypeBuilder::extends_existing", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
+        types.extends_existing(ty, &foreign_ref(w).heap).map(drop)
+    });
+    "TypeBuilder::extends_existing", DeadType, Right::Error("below a final type") => |w| {
+        let dead = Dead::new(&w.engine);
+        built_type(w, |types, ty| {
+            types.define_struct(ty, [])?.extends_existing(ty, &dead.structure.clone().into()).map(drop)
+        }).map(text)
     };
 
     // Structs and arrays.
