@@ -62,6 +62,8 @@ traps! {
     AllocationTooLarge = "allocation size too large",
     /// Interrupted by the host.
     Interrupted = "interrupted",
+    /// The time that the host gave was over.
+    DeadlineExceeded = "deadline exceeded",
     /// `atomic.wait` on an unshared memory.
     ExpectedSharedMemory = "expected shared memory",
     /// Misaligned atomic access.

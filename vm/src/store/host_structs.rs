@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use super::{ObjectClass, StoreOpaque};
-use crate::errors::{Error, Result, Trap};
+use crate::errors::{Error, Result};
 use crate::registry::EngineType;
 use crate::rt::value::RawVal;
 use crate::types::StructType;
@@ -30,8 +30,7 @@ impl StoreOpaque {
             value(self, index, field.storage.unpacked())?;
         }
         self.sample_object(id, 0);
-        let (guest, heap) = self.guest_and_heap();
-        let object = heap.alloc_struct(id, guest).map_err(Trap::from)?;
+        let object = self.with_room(|heap, guest| heap.alloc_struct(id, guest))?;
         for (index, field) in fields.iter().enumerate() {
             // After the allocation: nothing moves any more.
             let raw = value(self, index, field.storage.unpacked())?;

@@ -3,13 +3,16 @@
 
 mod alloc_profile;
 mod backtrace;
+mod builder;
 mod const_eval;
 mod context;
+
 mod entities;
 mod entity_access;
 mod field;
 mod functions;
 mod globals;
+mod growth;
 mod guest;
 mod handled;
 mod held_types;
@@ -19,25 +22,31 @@ mod host_values;
 mod instance;
 mod interrupt;
 mod item;
+mod limiter;
 mod listeners;
 mod objects;
 mod opaque;
 mod pieces;
 mod provider;
+mod quota;
+mod resource_limiter;
 mod roots;
 mod sampling;
 mod signature;
 mod table;
 mod temporaries;
+mod terms;
 
+pub use builder::StoreBuilder;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use entities::Entities;
-pub use interrupt::InterruptHandle;
+pub use interrupt::{InterruptHandle, InterruptToken};
 pub(crate) use item::Item;
 pub use listeners::{ExhaustedHeap, HostCall};
 pub(crate) use objects::ObjectClass;
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use pieces::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
+pub use resource_limiter::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub(crate) use signature::Signature;
 
 use crate::engine::Engine;
@@ -84,8 +93,12 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// The configuration of the heap is impossible, or the system refuses address space.
     pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
-        let inner = Box::new(WithData { store: StoreOpaque::new(engine)?, data });
-        Ok(Store { inner, invariant: PhantomData })
+        StoreBuilder::new(engine).build_unchecked(data)
+    }
+
+    /// What makes stores with limits of their own.
+    pub fn builder(engine: &Engine) -> StoreBuilder<T> {
+        StoreBuilder::new(engine)
     }
 
     /// The engine.
