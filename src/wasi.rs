@@ -21,6 +21,8 @@ pub use heapwood_wasi::*;
 
 use crate::{AsContextMut, Caller, Error, FuncType, Linker, Result, StoreContextMut, Trap, TrapKind, Val, ValType};
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The error with which a guest ends that called `proc_exit`. [`Error::downcast_ref`] finds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,9 +40,9 @@ impl fmt::Display for ProcExit {
 impl std::error::Error for ProcExit {}
 
 /// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]; an interrupt of the
-/// context ends it with the trap
-/// [`TrapKind::Interrupted`].
+/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]. A function that waits ends
+/// when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with the trap
+/// [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
 ///
 /// # Errors
 /// A name is defined already, or the engine's type table is full.
@@ -64,9 +66,36 @@ pub fn add_to_linker<T: 'static>(
     Ok(())
 }
 
+/// Functions of these groups never wait.
+const NEVER_WAIT: [&str; 5] = ["args_", "environ_", "clock_", "random_", "proc_"];
+
+/// Serves a call, of which what makes the guest stop ends the waits.
 fn call<T: 'static>(
     function: &FunctionDef,
     mut caller: Caller<'_, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx + Copy,
+    args: &[Val],
+) -> Result<Errno> {
+    if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
+        return serve(function, &mut caller, context, args);
+    }
+    let (waits, is_woken) = (context(caller.data_mut()).interrupt_handle(), Arc::new(AtomicBool::new(false)));
+    let (woken, ended) = (is_woken.clone(), waits.clone());
+    let wake = move || {
+        woken.store(true, Ordering::SeqCst);
+        ended.interrupt();
+    };
+    let served = caller.interruptible(wake, |caller| serve(function, caller, context, args));
+    if is_woken.load(Ordering::SeqCst) {
+        // What ended this wait is not to end the next one.
+        waits.reset();
+    }
+    served?
+}
+
+fn serve<T: 'static>(
+    function: &FunctionDef,
+    caller: &mut Caller<'_, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx,
     args: &[Val],
 ) -> Result<Errno> {

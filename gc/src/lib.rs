@@ -43,6 +43,7 @@ pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
 #[cfg(feature = "test-hooks")]
 pub use evacuation::incoming::Recorder;
 pub use heap::Heap;
+pub use heap::growth::WantedGrowth;
 pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]
 pub use major::HELPER_DELAY_MS;

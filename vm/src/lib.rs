@@ -16,7 +16,9 @@ mod rt;
 mod store;
 mod types;
 
-pub use engine::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+pub use engine::{
+    COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
+};
 pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
 pub use handles::{
     ArrayElement, Extern, Finalizer, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope,
@@ -35,8 +37,8 @@ pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef
 pub use module::{DefinedTypes, Module};
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use store::{
-    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle, Store, StoreContext,
-    StoreContextMut,
+    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle, InterruptToken,
+    ResourceLimiter, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
 };
 pub use types::*;
 

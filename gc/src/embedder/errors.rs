@@ -29,7 +29,7 @@ pub enum HeapError {
 /// An allocation cannot be served, even after an emergency compaction. The heap stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
-    /// The heap's limit in bytes.
+    /// The heap's limit in bytes, or what it was allowed of it if more was denied.
     pub limit_bytes: u64,
     /// Bytes of the allocation that failed.
     pub requested_bytes: u64,
@@ -41,7 +41,9 @@ impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exhausted { limit_bytes, requested_bytes, why } = self;
         match why {
-            Refused::Limit => write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes"),
+            Refused::Limit | Refused::NotAllowed => {
+                write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes")
+            }
             Refused::Cells { max } => write!(f, "{max} cells of one kind are alive, as many as a heap may have"),
             Refused::System(error) => write!(f, "{error}; the heap's limit is {limit_bytes} bytes"),
         }
@@ -55,6 +57,9 @@ impl std::error::Error for Exhausted {}
 pub enum Refused {
     /// The heap's limit, or its address space.
     Limit,
+    /// The embedder wants to be asked before the heap grows: [`Heap::wanted_growth`](crate::Heap::wanted_growth) says
+    /// about what. Nothing was done, and nothing was collected for it; the same allocation may be tried again.
+    NotAllowed,
     /// As many cells of one kind (of host values, weak cells or ephemerons) are alive as a heap may have.
     Cells {
         /// How many.

@@ -183,7 +183,7 @@ impl Evacuation {
         groups: usize,
     ) -> bool {
         let more = groups.saturating_sub(self.incoming.capacity()) * GROUP_EDGES_MAX * size_of::<u32>();
-        if 2 * more as u64 > spaces.available_bytes() / AVAILABLE_PART {
+        if 2 * more as u64 > spaces.grantable_bytes() / AVAILABLE_PART {
             return false;
         }
         let (high, cage) = (spaces.blocks_high(), spaces.cage_mut());

@@ -3,7 +3,8 @@
 //! 1. A young object is bumped below the limit word. Beyond it, the next slice of eden is granted out of line, after a
 //!    step of marking or sweeping, and after what a promote-all of everything granted could need was made ready.
 //! 2. When eden is full a minor runs, and a marking starts if one is due.
-//! 3. When the system or the limit refuses memory, the marking is finished or a major runs, then a compaction; then the
+//! 3. When what the embedder allowed so far is used up, the allocation ends before it has begun (`growth`).
+//!    When the system or the limit refuses memory, the marking is finished or a major runs, then a compaction; then the
 //!    allocation fails as `Exhausted`.
 //! 4. Objects above 32 KiB, or above a quarter of eden, are pretenured: allocated in the old space.
 
@@ -205,7 +206,7 @@ impl Heap {
         mut take: impl FnMut(&mut Spaces) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         let mut result = take(&mut self.spaces);
-        if matches!(result, Err(Refused::Limit)) && !self.is_swept() {
+        if matches!(result, Err(Refused::Limit)) && !self.is_swept() && !self.is_growth_wanted(Refused::Limit) {
             let pause = self.pause();
             while matches!(result, Err(Refused::Limit)) && !self.is_swept() {
                 self.sweeper().some();

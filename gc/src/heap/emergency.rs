@@ -3,6 +3,8 @@
 //! 1. The marking under way is finished, or a major runs.
 //! 2. Compactions follow, as long as they gain something.
 //! 3. What is still refused then, or would leave next to nothing free, is `Exhausted`.
+//!
+//! Before all that, an embedder that wants to be asked is asked (`growth`).
 
 use super::Heap;
 use crate::embedder::errors::{Exhausted, Refused};
@@ -27,8 +29,11 @@ impl Heap {
         requested_bytes: u64,
         roots: &mut dyn RootProvider,
     ) -> Result<(), Exhausted> {
+        if self.is_growth_wanted(refused) {
+            return Err(self.exhausted(requested_bytes, refused));
+        }
         *attempt += 1;
-        let (limit_bytes, used_before) = (self.limit_bytes(), self.spaces.charge().used_bytes());
+        let (limit_bytes, used_before) = (self.spaces.charge().bound_bytes(), self.spaces.charge().used_bytes());
         match *attempt {
             1 if self.is_marking() => self.finish_marking(GcCause::Emergency, roots),
             1 => self.major(GcCause::Emergency, roots),

@@ -8,6 +8,7 @@
 //! | `access` | objects as the runtime reads and writes them |
 //! | `alloc` | allocation, young and old; memory for it |
 //! | `emergency` | what is done when there is none |
+//! | `growth` | what an embedder allows that wants to be asked |
 //! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
 //! | `collect` | minors, majors, compactions |
 //! | `marking` | the marking cycle: start, slices, end |
@@ -21,6 +22,7 @@ mod alloc;
 mod barrier;
 mod collect;
 mod emergency;
+pub mod growth;
 #[cfg(feature = "test-hooks")]
 pub mod hooks;
 mod marking;
@@ -63,6 +65,8 @@ pub struct Heap {
     telemetry: Telemetry,
     /// Whether the next minor promotes everything.
     promote_all_next: bool,
+    /// Whether an allocation ends where more is wanted than is allowed, so that the embedder can be asked.
+    asks_for_growth: bool,
     #[cfg(feature = "test-hooks")]
     hooks: hooks::Hooks,
 }
@@ -96,6 +100,7 @@ impl Heap {
             stress: Stress::new(config.stress),
             telemetry: Telemetry::new(),
             promote_all_next: false,
+            asks_for_growth: false,
             #[cfg(feature = "test-hooks")]
             hooks: hooks::Hooks::default(),
             spaces,
@@ -148,7 +153,8 @@ impl Heap {
     }
 
     fn exhausted(&self, requested_bytes: u64, why: Refused) -> Exhausted {
-        Exhausted { limit_bytes: self.limit_bytes(), requested_bytes, why }
+        let why = if self.is_growth_wanted(why) { Refused::NotAllowed } else { why };
+        Exhausted { limit_bytes: self.spaces.charge().bound_bytes(), requested_bytes, why }
     }
 
     /// Charges what lists beside the heap have taken.

@@ -49,9 +49,10 @@ impl Heap {
         let mut attempt = 0;
         while self.is_collected() {
             let more = self.weak.waiting_reserve(1).saturating_sub(self.weak.waiting_reserve(0));
-            if more <= self.spaces.available_bytes() {
+            if more <= self.spaces.grantable_bytes() {
                 break;
             }
+            self.spaces.charge_mut().want(more);
             let freed = self.emergency(&mut attempt, Refused::Limit, more, roots);
             self.telemetry.resume_panic();
             freed?;

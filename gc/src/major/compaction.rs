@@ -73,7 +73,7 @@ fn blocks_to_take(spaces: &Spaces, counts: &[u64; STEPS], all: bool) -> [u64; ST
 /// Marks everything that is reachable, in a new epoch, and moves what lies in the chosen blocks, and in the nursery if
 /// it is not empty.
 pub fn move_all(spaces: &mut Spaces, grey: &mut Grey, roots: &mut dyn RootProvider) -> Done {
-    let (memory, available_bytes) = (spaces.memory(), spaces.available_bytes());
+    let (memory, available_bytes) = (spaces.memory(), spaces.grantable_bytes());
     let mut tracer = MoveTracer { memory, spaces, grey, available_bytes, work: MarkWork::default() };
     let frames = roots.frames(FrameScope::All, &mut tracer);
     let others = roots.all(&mut RootCursor::default(), &mut tracer);

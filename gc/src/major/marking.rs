@@ -191,7 +191,7 @@ impl Marking {
         spaces.charge_side(weak.waiting_reserve(0));
         let ephemerons = weak.cells().old_ephemerons();
         // The reserve is there for that.
-        let available = spaces.available_bytes() + weak.waiting_reserve(0);
+        let available = spaces.grantable_bytes() + weak.waiting_reserve(0);
         let waiting = marker.waiting_mut();
         waiting.prepare(spaces.cage_mut(), ephemerons, available);
         weak.set_waiting_bytes(waiting.bytes());

@@ -145,11 +145,13 @@ impl Blocks {
     pub fn make_ready(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
         let mut from = 0;
         while self.ready_count < count {
-            let missing = (count - self.ready_count).min((charge.available_bytes() / BLOCK_BYTES as u64) as u32);
-            if missing == 0 {
+            let missing = count - self.ready_count;
+            let affordable = missing.min((charge.grantable_bytes() / BLOCK_BYTES as u64) as u32);
+            if affordable == 0 {
+                charge.want(missing as u64 * BLOCK_BYTES as u64);
                 return Err(Refused::Limit);
             }
-            let (start, length) = match self.find_unready_run(from, missing) {
+            let (start, length) = match self.find_unready_run(from, affordable) {
                 Some(run) => run,
                 None => {
                     self.grow(cage, charge, SEGMENT_BLOCKS)?;
@@ -266,9 +268,10 @@ impl Blocks {
         charge.give_back(page_bytes(bytes));
         for block in start..start + self.memory.block(start).next() {
             let was_ready = self.memory.block(block).first_hole() != 0;
-            let charged = was_ready && charge.take(BLOCK_BYTES as u64);
-            debug_assert!(charged == was_ready, "it was charged before");
-            self.set_free(block, charged);
+            // The run's last block was charged by pages. If others took the rest meanwhile, it is not ready any more;
+            // it was zeroed, so it may as well have no memory.
+            let is_ready = was_ready && charge.take(BLOCK_BYTES as u64);
+            self.set_free(block, is_ready);
         }
     }
 

@@ -1,9 +1,21 @@
 //! The heap's account: every byte of memory that it uses, its tables included, against the limit.
+//!
+//! 1. The limit is fixed. Below it, the embedder may want to be asked: then the heap has what it was *allowed* so far, and
+//!    what does not fit that is refused like what does not fit the limit.
+//! 2. A refusal says how much would have been used ([`Charge::wanted`]). Nobody is asked here: whoever drives the
+//!    allocation looks there, outside of collections.
+//! 3. What was denied counts as the limit for pacing, until more is allowed: so the next collections come early enough.
 
 /// Bytes in use and the most that may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
     limit_bytes: u64,
+    /// What the embedder has allowed so far; the limit, if it does not want to be asked.
+    allowed_bytes: u64,
+    /// More than what is allowed was denied, and nothing was allowed since.
+    is_denied: bool,
+    /// What would have been in use after the last refusal, and 0 before there was one.
+    wanted_bytes: u64,
     used_bytes: u64,
     /// Side vectors (log, stacks, lists): they grow first and are counted afterwards.
     side_bytes: u64,
@@ -13,18 +25,33 @@ pub struct Charge {
 impl Charge {
     /// An account with this limit, of which nothing is used yet.
     pub fn new(limit_bytes: u64) -> Charge {
-        Charge { limit_bytes, used_bytes: 0, side_bytes: 0, peak_bytes: 0 }
+        Charge {
+            limit_bytes,
+            allowed_bytes: limit_bytes,
+            is_denied: false,
+            wanted_bytes: 0,
+            used_bytes: 0,
+            side_bytes: 0,
+            peak_bytes: 0,
+        }
     }
 
-    /// Adds `bytes` unless that would pass the limit.
+    /// Adds `bytes` unless that would pass the limit or what is allowed.
     #[must_use]
     pub fn take(&mut self, bytes: u64) -> bool {
-        if bytes > self.available_bytes() {
+        if bytes > self.grantable_bytes() {
+            self.want(bytes);
             return false;
         }
         self.used_bytes += bytes;
+        self.wanted_bytes = 0;
         self.peak_bytes = self.peak_bytes.max(self.used_bytes());
         true
+    }
+
+    /// So many more bytes are refused.
+    pub fn want(&mut self, bytes: u64) {
+        self.wanted_bytes = self.used_bytes().saturating_add(bytes);
     }
 
     /// Sets how much the side vectors take.
@@ -33,9 +60,14 @@ impl Charge {
         self.peak_bytes = self.peak_bytes.max(self.used_bytes());
     }
 
-    /// Bytes left below the limit.
+    /// Bytes left below the limit, as far as it is known: what was denied is no part of it.
     pub fn available_bytes(&self) -> u64 {
-        self.limit_bytes.saturating_sub(self.used_bytes())
+        self.bound_bytes().saturating_sub(self.used_bytes())
+    }
+
+    /// Bytes that can be taken without asking anybody.
+    pub fn grantable_bytes(&self) -> u64 {
+        self.allowed_bytes.saturating_sub(self.used_bytes())
     }
 
     /// Takes `bytes` off what is in use.
@@ -46,6 +78,32 @@ impl Charge {
     /// The limit.
     pub fn limit_bytes(&self) -> u64 {
         self.limit_bytes
+    }
+
+    /// The limit, or what is allowed if more was denied.
+    pub fn bound_bytes(&self) -> u64 {
+        if self.is_denied { self.allowed_bytes } else { self.limit_bytes }
+    }
+
+    /// What is allowed.
+    pub fn allowed_bytes(&self) -> u64 {
+        self.allowed_bytes
+    }
+
+    /// Sets what is allowed, up to the limit.
+    pub fn allow(&mut self, bytes: u64) {
+        self.allowed_bytes = bytes.min(self.limit_bytes);
+        self.is_denied = false;
+    }
+
+    /// More than what is allowed was denied.
+    pub fn deny(&mut self) {
+        self.is_denied = true;
+    }
+
+    /// What would have been in use after the last refusal, if the limit allows that and nobody has allowed it yet.
+    pub fn wanted(&self) -> Option<u64> {
+        (self.allowed_bytes + 1..=self.limit_bytes).contains(&self.wanted_bytes).then_some(self.wanted_bytes)
     }
 
     /// The bytes that are in use now.

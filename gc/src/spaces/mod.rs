@@ -121,9 +121,19 @@ impl Spaces {
         &self.charge
     }
 
-    /// Bytes left below the limit.
+    /// The same, to be changed.
+    pub fn charge_mut(&mut self) -> &mut Charge {
+        &mut self.charge
+    }
+
+    /// Bytes left below the limit, for whoever plans ahead.
     pub fn available_bytes(&self) -> u64 {
         self.charge.available_bytes()
+    }
+
+    /// Bytes that lists beside the heap may take now.
+    pub fn grantable_bytes(&self) -> u64 {
+        self.charge.grantable_bytes()
     }
 
     /// Charges what lists beside the heap have taken, and `reserved_bytes` that one of them will need.
@@ -176,7 +186,7 @@ impl Spaces {
 
     /// What old objects may take of the limit: not the nursery and its reserve, and an eighth is left for holes.
     pub fn usable_bytes(&self) -> u64 {
-        let limit = self.charge.limit_bytes();
+        let limit = self.charge.bound_bytes();
         limit - limit / 8 - (self.nursery.eden_bytes() as u64 * 9 / 2).min(limit / 2)
     }
 

@@ -64,6 +64,8 @@ traps! {
     Interrupted = "interrupted",
     /// The store's fuel is used up.
     OutOfFuel = "all fuel consumed",
+    /// The time that the host gave was over.
+    DeadlineExceeded = "deadline exceeded",
     /// `atomic.wait` on an unshared memory.
     ExpectedSharedMemory = "expected shared memory",
     /// Misaligned atomic access.

@@ -4,10 +4,9 @@ use super::{Host, thrown};
 use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::module_file;
 use crate::cli::units::DurationArg;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,26 +20,17 @@ pub struct Limits {
     pub memory: Option<String>,
 }
 
-/// What is needed to tell how a guest ended. Made before the guest starts, since the timeout counts from then on.
+/// What is needed to tell how a guest ended. Made before the guest starts.
 pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
-    timeout: Option<(&'a DurationArg, Arc<AtomicBool>)>,
+    timeout: Option<&'a DurationArg>,
     interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Ending<'a> {
-    /// # Errors
-    /// There is to be a timeout, and the system refuses the thread that waits for it.
-    pub fn new(
-        path: &'a Path,
-        limits: Limits,
-        timeout: Option<&'a DurationArg>,
-        store: &Store<Host>,
-    ) -> Result<Ending<'a>> {
-        let elapsed = timeout.map(|span| interrupt_after(span, store).map(|elapsed| (span, elapsed))).transpose();
-        let timeout = elapsed.context("--timeout needs a thread")?;
-        Ok(Ending { path, limits, timeout, interrupted: end_at_interrupt(store) })
+    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a DurationArg>, store: &Store<Host>) -> Ending<'a> {
+        Ending { path, limits, timeout, interrupted: end_at_interrupt(store) }
     }
 
     /// The exit status for an error of the guest, after saying on stderr what happened.
@@ -76,8 +66,7 @@ impl<'a> Ending<'a> {
     }
 
     fn elapsed_timeout(&self, trap: &Trap) -> Option<&DurationArg> {
-        let (span, elapsed) = self.timeout.as_ref()?;
-        (trap.kind() == TrapKind::Interrupted && elapsed.load(Ordering::SeqCst)).then_some(*span)
+        self.timeout.filter(|_| trap.kind() == TrapKind::DeadlineExceeded)
     }
 
     /// The option behind the limit that was hit.
@@ -112,7 +101,7 @@ fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
     if is_ignored(signal_hook::consts::SIGINT) {
         return interrupted;
     }
-    let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
+    let guest = store.interrupt_handle();
     let flag = interrupted.clone();
     // The thread itself begins to watch, so that nothing is changed if there is none.
     let (watches, is_watching) = mpsc::channel();
@@ -122,7 +111,6 @@ fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
         if signals.is_ok_and(|mut signals| signals.forever().next().is_some()) {
             flag.store(true, Ordering::SeqCst);
             guest.interrupt();
-            waits.interrupt();
         }
     };
     if Builder::new().spawn(watch).is_ok() {
@@ -136,18 +124,4 @@ fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << (signal - 1) != 0)
-}
-
-/// A thread that ends the guest after `span`; the flag says that it did.
-fn interrupt_after(span: &DurationArg, store: &Store<Host>) -> io::Result<Arc<AtomicBool>> {
-    let elapsed = Arc::new(AtomicBool::new(false));
-    let (guest, waits) = (store.interrupt_handle(), store.data().wasi.interrupt_handle());
-    let (flag, duration) = (elapsed.clone(), span.duration);
-    Builder::new().spawn(move || {
-        std::thread::sleep(duration);
-        flag.store(true, Ordering::SeqCst);
-        guest.interrupt();
-        waits.interrupt();
-    })?;
-    Ok(elapsed)
 }

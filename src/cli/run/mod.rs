@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -81,9 +82,6 @@ impl std::str::FromStr for Preload {
     }
 }
 
-/// Largest stack in bytes: more than any recursion that ends.
-const MAX_STACK_MOST: usize = 64 << 30;
-
 /// What the guest's store holds.
 pub struct Host {
     wasi: WasiCtx,
@@ -101,8 +99,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 
     let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, trace.as_ref(), None)?;
     let linker = args.linker(&engine, preloads.iter().chain([&module]))?;
-    let program = Program { args, preloads: &preloads, module: &module, call };
-    let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store)?;
+    let program = Program { args, preloads: &preloads, module: &module, call, start: Instant::now() };
+    let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
     let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
     let status = outcome.and_then(|outcome| match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -123,7 +121,7 @@ impl RunArgs {
 
     fn config(&self) -> Result<heapwood::Config, UsageError> {
         let mut config = self.engine.config()?;
-        let (least, most) = (heapwood::MAX_STACK_MIN, MAX_STACK_MOST);
+        let (least, most) = (heapwood::MAX_STACK_MIN, heapwood::MAX_STACK_MAX);
         let possible = usize::try_from(self.max_stack.bytes).ok().filter(|stack| (least..=most).contains(stack));
         let impossible = || {
             let (least, most) = (least >> 10, most >> 30);
@@ -181,14 +179,24 @@ struct Program<'a> {
     preloads: &'a [Module],
     module: &'a Module,
     call: Option<invoke::Call>,
+    /// From then on the timeout counts.
+    start: Instant,
 }
 
 impl Program<'_> {
+    /// The store, which is about to be entered: for no longer than what is left of the timeout.
+    fn timed<'s>(&self, store: &'s mut Store<Host>) -> &'s mut Store<Host> {
+        if let Some(timeout) = &self.args.timeout {
+            store.set_deadline(timeout.duration.saturating_sub(self.start.elapsed()));
+        }
+        store
+    }
+
     /// The outer error is the host's, the inner one the guest's.
     fn run(&self, store: &mut Store<Host>, mut linker: Linker<Host>) -> Result<heapwood::Result<()>> {
         for (preload, module) in self.args.preloads.iter().zip(self.preloads) {
             imports::check(&linker, module, &preload.path)?;
-            let instance = match linker.instantiate(&mut *store, module) {
+            let instance = match linker.instantiate(self.timed(store), module) {
                 Ok(instance) => instance,
                 Err(error) => return imports::explain(error, &preload.path).map(Err),
             };
@@ -196,7 +204,7 @@ impl Program<'_> {
         }
         imports::check(&linker, self.module, self.args.path())?;
         self.check_entry()?;
-        match linker.instantiate(&mut *store, self.module) {
+        match linker.instantiate(self.timed(store), self.module) {
             Ok(instance) => Ok(self.enter(store, instance)),
             Err(error) => imports::explain(error, self.args.path()).map(Err),
         }
@@ -219,14 +227,14 @@ impl Program<'_> {
 
     fn enter(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
         if instance.get_func(&mut *store, "_initialize").is_some() {
-            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(&mut *store, ())?;
+            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(self.timed(store), ())?;
             if self.call.is_none() {
                 return Ok(());
             }
         }
         match &self.call {
-            Some(call) => call.run(store, instance),
-            None => instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call(&mut *store, ()),
+            Some(call) => call.run(self.timed(store), instance),
+            None => instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call(self.timed(store), ()),
         }
     }
 }

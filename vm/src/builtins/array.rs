@@ -15,8 +15,8 @@ const BULK_ELEMENTS: u32 = 1 << 20;
 /// A struct that is too large for inline allocation.
 pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, ty: TypeId) -> Result<u64, Stop> {
     store.sample_object(ty, 0);
-    let (guest, heap) = store.guest_and_heap();
-    Ok(heap.alloc_struct(ty, guest)? as u64)
+    let object = store.with_room(|heap, guest| heap.alloc_struct(ty, guest)).map_err(Stop::Error)?;
+    Ok(object.into())
 }
 
 /// The same, for initialising stores without a barrier.
@@ -49,8 +49,7 @@ fn log_fresh(store: &mut StoreOpaque, object: u64) {
 fn new_array(store: &mut StoreOpaque, ty: TypeId, len: u32) -> Result<RawRef, Stop> {
     store.check_array_size(ty, len)?;
     store.sample_object(ty, len as u64);
-    let (guest, heap) = store.guest_and_heap();
-    Ok(heap.alloc_array(ty, len, guest)?)
+    store.with_room(|heap, guest| heap.alloc_array(ty, len, guest)).map_err(Stop::Error)
 }
 
 /// Checks that a range lies in an array that is not null.

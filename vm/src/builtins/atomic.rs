@@ -90,9 +90,8 @@ fn answer(store: &mut StoreOpaque, waited: Waited) -> Result<u64, Stop> {
         Waited::Mismatch => Ok(1),
         Waited::TimedOut => Ok(2),
         Waited::Interrupted => {
-            let execution = store.guest().execution();
-            execution.interrupt().take();
-            execution.update_guard(false);
+            store.check_interrupt()?;
+            // The request was withdrawn before it was seen here.
             Err(TrapKind::Interrupted.into())
         }
     }

@@ -23,7 +23,8 @@ fn check(store: &StoreOpaque, memory: u32, start: u64, len: u64) -> Result<(), T
 /// `memory.grow`.
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, memory: u32, pages: u64) -> Result<u64, Stop> {
     let memory = position(store, instance, memory);
-    Ok(store.memory_grow(memory, pages).unwrap_or(StoreOpaque::REFUSED))
+    let grown = store.memory_grow(memory, pages).map_err(Stop::Error)?;
+    Ok(grown.unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `memory.fill`.

@@ -33,18 +33,21 @@ impl StoreOpaque {
         Outcome::leave()
     }
 
+    /// The guest is about to be left with an error of the runtime: a heap that is full is told first.
+    fn stop(&mut self, error: Error) -> Outcome {
+        if error.trap().is_some_and(|trap| trap.kind() == TrapKind::HeapExhausted) {
+            self.tell_exhausted();
+        }
+        self.leave(error)
+    }
+
     /// Turns the result of a builtin into what the stub needs.
     fn finish(&mut self, result: Result<u64, Stop>) -> Outcome {
         match result {
             Ok(value) => Outcome::done(value),
             Err(Stop::Resume(exception)) => Outcome::resume(exception),
-            Err(Stop::Trap(trap)) => {
-                if trap.kind() == TrapKind::HeapExhausted {
-                    self.tell_exhausted();
-                }
-                self.leave(trap.into())
-            }
-            Err(Stop::Error(error)) => self.leave(error),
+            Err(Stop::Trap(trap)) => self.stop(trap.into()),
+            Err(Stop::Error(error)) => self.stop(error),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Slow paths: polls, allocation, the write barrier. Registers with references are in the saved area, where the
 //! collector updates them.
 
-use crate::errors::TrapKind;
 use crate::rt::cells::RefCell32;
 use crate::rt::running::Stop;
 use crate::store::StoreOpaque;
@@ -11,9 +10,9 @@ use heapwood_gc_abi::{Narrow, RawRef, low32};
 /// the stack. May collect.
 pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     let execution = store.guest().execution();
-    if execution.interrupt().take() {
+    if let Some(trap) = execution.stop() {
         execution.update_guard(false);
-        return Err(TrapKind::Interrupted.into());
+        return Err(trap.into());
     }
     if execution.frames().needed_stack() < execution.stack_limit() {
         return Err(execution.stack_exhausted().into());
@@ -31,8 +30,7 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
 /// Makes room in the allocation area. May collect.
 pub(super) fn allocate(store: &mut StoreOpaque, bytes: u64) -> Result<u64, Stop> {
     store.sample_allocation(bytes);
-    let (guest, heap) = store.guest_and_heap();
-    heap.reserve(bytes.narrow(), guest)?;
+    store.with_room(|heap, guest| heap.reserve(bytes.narrow(), guest)).map_err(Stop::Error)?;
     Ok(0)
 }
 

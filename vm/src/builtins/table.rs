@@ -27,9 +27,9 @@ pub(super) fn set(store: &mut StoreOpaque, instance: u32, table: u32, index: u64
 pub(super) fn grow(store: &mut StoreOpaque, instance: u32, table: u32, value: RawRef, len: u64) -> Result<u64, Stop> {
     let table = position(store, instance, table);
     let value = promoted_for(store, value, len);
-    let old = store.table_grow(table, len, value);
+    let grown = store.table_grow(table, len, value).map_err(Stop::Error)?;
     store.ask_for_collection();
-    Ok(old.unwrap_or(StoreOpaque::REFUSED))
+    Ok(grown.unwrap_or(StoreOpaque::REFUSED))
 }
 
 /// `table.fill`.

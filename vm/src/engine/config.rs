@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub const MAX_STACK_DEFAULT: usize = 16 << 20;
 /// Least size of a guest's stack in bytes.
 pub const MAX_STACK_MIN: usize = 64 << 10;
+/// Largest size of a guest's stack in bytes that a [`StoreBuilder`](crate::StoreBuilder) takes.
+pub const MAX_STACK_MAX: usize = 64 << 30;
 /// Memory that compiling a module may take by default, whatever its size.
 pub const COMPILE_MEMORY_BASE: u64 = 32 << 20;
 /// Memory that compiling a module may take by default for each of its bytes.
@@ -326,12 +328,13 @@ impl Config {
         }
     }
 
-    /// What a heap is told, whose engine has these helpers.
-    pub(crate) fn heap_config(&self, helpers: Option<Arc<Helpers>>) -> HeapConfig {
+    /// What a heap is told, whose engine has these helpers, and whose store a limit of its own if that is given.
+    pub(crate) fn heap_config(&self, helpers: Option<Arc<Helpers>>, max_bytes: Option<u64>) -> HeapConfig {
         let (options, defaults) = (&self.heap, HeapConfig::default());
+        let max_bytes = max_bytes.or(options.max_bytes);
         let config = HeapConfig {
-            max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
-            limit_is_given: options.max_bytes.is_some(),
+            max_bytes: max_bytes.unwrap_or(defaults.max_bytes),
+            limit_is_given: max_bytes.is_some(),
             initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
             nursery_bytes: options.nursery_bytes,
             stress: NonZeroU64::new(options.stress),

@@ -1,13 +1,16 @@
-//! What modules and stores of a process share: configuration, types, trampolines, stacks.
+//! What modules and stores of a process share: configuration, types, trampolines, stacks, threads.
 
 mod config;
 
-pub use config::{COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MIN};
+pub use config::{
+    COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
+};
 
 use crate::errors::{Error, Result};
 use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
+use crate::rt::timer::Timer;
 use heapwood_gc::{HeapConfig, Helpers, TypeTable};
 use heapwood_module::Features;
 use std::sync::Arc;
@@ -21,6 +24,8 @@ struct EngineInner {
     registry: Arc<TypeRegistry>,
     trampolines: Trampolines,
     stacks: Arc<StackPool>,
+    /// Who says when the time of a call is over.
+    timer: Arc<Timer>,
     /// Threads that mark, if there are any.
     helpers: Option<Arc<Helpers>>,
 }
@@ -34,14 +39,14 @@ impl Engine {
         let table = Arc::new(TypeTable::new().map_err(|error| Error::limit(error.to_string()))?);
         let registry =
             TypeRegistry::with_quota(table, config.type_quota()).map_err(|error| Error::limit(error.to_string()))?;
-        let stacks = Arc::new(StackPool::new(config.stack_bytes()));
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let helpers = config.helper_threads(cores);
         Ok(Engine(Arc::new(EngineInner {
             config: config.clone(),
             registry,
             trampolines: Trampolines::default(),
-            stacks,
+            stacks: Arc::default(),
+            timer: Arc::default(),
             helpers: (helpers > 0).then(|| Arc::new(Helpers::new(helpers))),
         })))
     }
@@ -86,9 +91,13 @@ impl Engine {
         &self.0.stacks
     }
 
-    /// Configuration of the heaps of this engine's stores.
-    pub(crate) fn heap_config(&self) -> HeapConfig {
-        self.0.config.heap_config(self.0.helpers.clone())
+    pub(crate) fn timer(&self) -> &Arc<Timer> {
+        &self.0.timer
+    }
+
+    /// Configuration of the heap of a store, which may have a limit of its own.
+    pub(crate) fn heap_config(&self, max_bytes: Option<u64>) -> HeapConfig {
+        self.0.config.heap_config(self.0.helpers.clone(), max_bytes)
     }
 }
 

@@ -129,12 +129,12 @@ impl Memory {
     /// Grows it by `delta` pages and returns the old size in pages.
     ///
     /// # Errors
-    /// The type's maximum, the store's limit or the system refuses; a memory of another store.
+    /// The type's maximum, the store's limit or limiter, or the system refuses; a memory of another store.
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let index = self.index(store)?;
-        store.memory_grow(index, delta).ok_or_else(|| Error::limit(format!("failed to grow a memory by {delta} pages")))
+        store.memory_grow(index, delta)?
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tables.
 
 use super::Val;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
 use crate::ids::StoreId;
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::TableType;
@@ -104,12 +104,11 @@ impl Table {
     /// Grows it by `delta` elements of `init` and returns the old size.
     ///
     /// # Errors
-    /// The type's maximum or a limit refuses; a value of another type; a table of another store.
+    /// The type's maximum, a limit or the store's limiter refuses; a value of another type; a table of another store.
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let (index, raw) = self.take_element(store, init)?;
-        let grown = store.table_grow(index, delta, raw);
-        grown.ok_or_else(|| Error::limit(format!("failed to grow a table by {delta} elements")))
+        store.table_grow(index, delta, raw)?
     }
 }

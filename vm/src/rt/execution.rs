@@ -4,9 +4,11 @@
 
 use super::frames::Frames;
 use super::hot::Hot;
-use super::interrupt::InterruptCell;
+use super::interrupt::{InterruptCell, Token};
 use super::stack::{GuestStack, StackPool};
 use super::state::state;
+use super::terms::Terms;
+use super::timer::Timer;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::hot::{FUEL, STACK_LIMIT};
@@ -15,6 +17,7 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::RESUME_PC;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the guest was left without returning.
 pub(crate) enum Left {
@@ -65,8 +68,11 @@ pub(crate) struct Execution {
     /// Why the guest was left, between an exit and the return of its entry.
     left: Option<Left>,
     interrupt: Arc<InterruptCell>,
+    terms: Terms,
     stacks: Arc<StackPool>,
     stack: Option<GuestStack>,
+    /// Bytes of its stack that the guest may use.
+    stack_bytes: usize,
     /// The host functions that the guest is in.
     host_activations: Vec<HostActivation>,
     /// Address space of the store's memories: faults there are traps.
@@ -83,25 +89,41 @@ state! {
         left: Dead,
         // A request ends one activation, the innermost at the time.
         interrupt: Shared,
+        terms: Part,
         stacks: Shared,
         stack: Shared,
+        stack_bytes: Shared,
         host_activations: Stack,
         reservations: Shared,
         collects: Shared,
     }
 }
 
+/// What an execution has of its engine, and how much of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Supplies {
+    /// Where its stack comes from.
+    pub stacks: Arc<StackPool>,
+    /// Bytes of it that the guest may use.
+    pub stack_bytes: usize,
+    /// Who says when its time is over.
+    pub timer: Arc<Timer>,
+}
+
 impl Execution {
     /// Of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
-    pub fn new(joined: Joined, stacks: Arc<StackPool>, collects: bool) -> Execution {
+    pub fn new(joined: Joined, supplies: Supplies, collects: bool) -> Execution {
         let Joined { hot, barrier } = joined;
+        let Supplies { stacks, stack_bytes, timer } = supplies;
         Execution {
             hot,
             frames: Frames::new(hot, barrier),
             left: None,
             interrupt: Arc::default(),
+            terms: Terms::new(timer),
             stacks,
             stack: None,
+            stack_bytes,
             host_activations: Vec::new(),
             reservations: Vec::new(),
             collects,
@@ -138,13 +160,61 @@ impl Execution {
         &self.interrupt
     }
 
+    /// Sets how long the next entry, or instantiation, may take.
+    pub fn set_deadline(&mut self, span: Option<Duration>) {
+        self.terms.set_span(span);
+    }
+
+    /// What ends the next entry, or instantiation, and no other.
+    pub fn token(&mut self) -> Arc<Token> {
+        self.terms.token()
+    }
+
+    /// An entry or instantiation begins: if there are terms for it, they count from now on, and
+    /// [`Execution::disarm`] has to end them. Says whether it is so.
+    ///
+    /// # Errors
+    /// The system refuses the timer's thread.
+    #[inline]
+    pub fn arm(&mut self) -> Result<bool> {
+        let are_set = self.terms.are_set();
+        if are_set {
+            self.arm_terms()?;
+        }
+        Ok(are_set)
+    }
+
+    #[cold]
+    fn arm_terms(&mut self) -> Result<()> {
+        self.terms.arm(&self.interrupt)?;
+        // The time may be over already, or the token used.
+        if self.interrupt.must_stop() {
+            self.interrupt.raise_guard();
+        }
+        Ok(())
+    }
+
+    /// The entry or instantiation is over that was armed last.
+    #[cold]
+    pub fn disarm(&mut self) {
+        self.terms.disarm(&self.interrupt);
+    }
+
+    /// The trap with which the guest has to stop, if it has to: a request, which ends here, a token, or a time that is over.
+    pub fn stop(&self) -> Option<Trap> {
+        if self.interrupt.take() || self.interrupt.has_used_token() {
+            return Some(Trap::new(TrapKind::Interrupted));
+        }
+        if self.interrupt.is_late() { self.terms.late() } else { None }
+    }
+
     /// Where the frame of the next entry begins: a multiple of 16. Takes a stack if there is none yet.
     pub fn next_stack_pointer(&mut self) -> Result<usize> {
         if let Some(host) = self.host_activations.last() {
             return Ok(host.stack_pointer);
         }
         if self.stack.is_none() {
-            let stack = self.stacks.take()?;
+            let stack = self.stacks.take(self.stack_bytes)?;
             self.hot.set(STACK_LIMIT, stack.limit() as u64);
             self.interrupt.attach(self.hot);
             self.stack = Some(stack);
@@ -211,6 +281,16 @@ impl Execution {
         self.reservations.push(range);
     }
 
+    /// How many such ranges there are, to come back to.
+    pub fn reservations_len(&self) -> usize {
+        self.reservations.len()
+    }
+
+    /// Forgets ranges that were added since then: what was there goes.
+    pub fn truncate_reservations(&mut self, len: usize) {
+        self.reservations.truncate(len);
+    }
+
     /// Whether the instruction at `pc` may trap. Called by the signal handler (R9).
     pub(super) fn may_trap(&self, pc: usize) -> bool {
         self.frames.may_trap(pc)
@@ -233,7 +313,7 @@ impl Execution {
 
     /// The guest's stack has no room for a frame.
     pub fn stack_exhausted(&self) -> Trap {
-        Trap::with_detail(TrapKind::StackExhausted, format!("limit: {} bytes", self.stacks.usable_bytes()))
+        Trap::with_detail(TrapKind::StackExhausted, format!("limit: {} bytes", self.stack_bytes))
     }
 }
 

@@ -1,9 +1,14 @@
-//! The word that makes a guest stop, as other threads see it.
+//! What makes a guest stop, as other threads see it: a request, a token, or a time that is over.
 //!
 //! Compiled code compares rsp with `hot::STACK_GUARD`. A request sets a flag, then the word to its maximum; the
 //! store's thread, whenever it computes the word anew, writes it first and looks at the flag afterwards. So one of
-//! the two always sees the other. A guest that waits at an address of a shared memory is named in `parked`, so that a
-//! request ends the wait: it sets the flag before it looks there, the waiter enters there before it looks at the flag.
+//! the two always sees the other. A time works alike: the store's thread writes down when it is over, the timer's sets
+//! the word then, and whoever computes the word anew looks at the clock. So a timer that comes late, when the time is
+//! that of no entry any more, costs one look and stops nobody. A token that is used stops an entry while it is in the list
+//! of tokens, which is for as long as the entry goes on; both are under the list's lock.
+//!
+//! Whoever waits for the guest (at an address of a shared memory, or in a host function) is in a list, so that both end
+//! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list.
 
 use super::hot::Hot;
 use super::waiter::Waiter;
@@ -12,13 +17,23 @@ use parking_lot::Mutex;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::Instant;
 
-/// Shared by a store and its interrupt handles.
-#[derive(Debug, Default)]
+/// No time is over.
+const NEVER: u64 = u64::MAX;
+
+/// Shared by a store, its interrupt handles and the timer.
+#[derive(Debug)]
 pub(crate) struct InterruptCell {
     requested: AtomicBool,
+    born: Instant,
+    /// When the earliest time is over that an entry has, in nanoseconds after `born`.
+    late_at: AtomicU64,
+    tokens: Mutex<Vec<Option<Arc<Token>>>>,
+    /// One of them is used.
+    has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
-    parked: Mutex<Option<Arc<Waiter>>>,
+    waits: Mutex<Vec<Wait>>,
 }
 
 /// Address of the guard word while the store lives.
@@ -27,6 +42,59 @@ struct GuardWord(Option<NonNull<AtomicU64>>);
 
 // SAFETY: R8.
 unsafe impl Send for GuardWord {}
+
+/// Ends one entry.
+#[derive(Debug, Default)]
+pub(crate) struct Token {
+    is_used: AtomicBool,
+}
+
+impl Token {
+    fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::SeqCst)
+    }
+}
+
+/// What ends a wait. It is remembered if it comes before the wait.
+#[derive(Clone)]
+pub(crate) enum Wait {
+    /// At an address of a shared memory.
+    AtAddress(Arc<Waiter>),
+    /// In a host function.
+    OfHost(Arc<dyn Fn() + Send + Sync>),
+}
+
+impl std::fmt::Debug for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Wait::AtAddress(_) => "AtAddress",
+            Wait::OfHost(_) => "OfHost",
+        })
+    }
+}
+
+/// A wait is in the list until this is dropped.
+pub(crate) struct Waiting<'a>(&'a InterruptCell);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waits.lock().pop();
+    }
+}
+
+impl Default for InterruptCell {
+    fn default() -> InterruptCell {
+        InterruptCell {
+            requested: AtomicBool::new(false),
+            born: Instant::now(),
+            late_at: AtomicU64::new(NEVER),
+            tokens: Mutex::default(),
+            has_used_token: AtomicBool::new(false),
+            guard: Mutex::default(),
+            waits: Mutex::default(),
+        }
+    }
+}
 
 impl InterruptCell {
     /// Says where the store's guard word is.
@@ -42,27 +110,90 @@ impl InterruptCell {
     /// Asks the guest to stop.
     pub fn request(&self) {
         self.requested.store(true, Ordering::SeqCst);
+        self.raise_guard();
+        self.waits.lock().iter().for_each(Wait::end);
+    }
+
+    /// The timer's thread says that a time may be over.
+    pub fn look_at_clock(&self) {
+        if !self.is_late() {
+            return;
+        }
+        self.raise_guard();
+        // Again under the lock: the wait of an entry that has more time came to the list after that was written down.
+        let waits = self.waits.lock();
+        if self.is_late() {
+            waits.iter().for_each(Wait::end);
+        }
+    }
+
+    /// Ends the entry of a token: the one that is under way, or that is to come.
+    pub fn use_token(&self, token: &Token) {
+        let tokens = self.tokens.lock();
+        token.is_used.store(true, Ordering::SeqCst);
+        self.find_used_token(&tokens);
+        drop(tokens);
+        self.raise_guard();
+        let waits = self.waits.lock();
+        if self.has_used_token() {
+            waits.iter().for_each(Wait::end);
+        }
+    }
+
+    /// An entry begins, which may have a token.
+    pub fn push_token(&self, token: Option<Arc<Token>>) {
+        let mut tokens = self.tokens.lock();
+        tokens.push(token);
+        self.find_used_token(&tokens);
+    }
+
+    /// It is over.
+    pub fn pop_token(&self) {
+        let mut tokens = self.tokens.lock();
+        tokens.pop();
+        self.find_used_token(&tokens);
+    }
+
+    fn find_used_token(&self, tokens: &[Option<Arc<Token>>]) {
+        let has_used_token = tokens.iter().flatten().any(|token| token.is_used());
+        self.has_used_token.store(has_used_token, Ordering::SeqCst);
+    }
+
+    /// Whether an entry that is under way has a token that was used.
+    pub fn has_used_token(&self) -> bool {
+        self.has_used_token.load(Ordering::SeqCst)
+    }
+
+    /// The guest has to come to the poll.
+    pub fn raise_guard(&self) {
         if let Some(word) = self.guard.lock().0 {
             // SAFETY: R8.
             unsafe { word.as_ref() }.store(u64::MAX, Ordering::SeqCst);
         }
-        let parked = self.parked.lock().clone();
-        if let Some(waiter) = parked {
-            waiter.nudge();
-        }
     }
 
-    /// Whether a request stands.
-    pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::SeqCst)
+    /// Sets when the earliest time is over that an entry has: by the store's thread.
+    pub fn set_late_at(&self, at: Option<Instant>) {
+        let after = at.map(|at| at.saturating_duration_since(self.born).as_nanos());
+        let late_at = after.map_or(NEVER, |after| u64::try_from(after).unwrap_or(NEVER));
+        self.late_at.store(late_at, Ordering::SeqCst);
     }
 
-    /// Runs `sleep`, in which a request reaches `waiter`.
-    pub fn parked<R>(&self, waiter: &Arc<Waiter>, sleep: impl FnOnce() -> R) -> R {
-        *self.parked.lock() = Some(waiter.clone());
-        let result = sleep();
-        *self.parked.lock() = None;
-        result
+    /// Whether that time is over.
+    pub fn is_late(&self) -> bool {
+        let late_at = self.late_at.load(Ordering::SeqCst);
+        late_at != NEVER && self.born.elapsed().as_nanos() >= late_at.into()
+    }
+
+    /// Whether the guest has to stop.
+    pub fn must_stop(&self) -> bool {
+        self.requested.load(Ordering::SeqCst) || self.has_used_token() || self.is_late()
+    }
+
+    /// A wait begins; what makes the guest stop reaches it as long as the result lives. Waits are nested like calls.
+    pub fn wait(&self, wait: Wait) -> Waiting<'_> {
+        self.waits.lock().push(wait);
+        Waiting(self)
     }
 
     /// Withdraws a request.
@@ -75,13 +206,22 @@ impl InterruptCell {
         self.requested.load(Ordering::SeqCst) && self.requested.swap(false, Ordering::SeqCst)
     }
 
-    /// Writes the guard word from the store's thread, unless a request stands.
+    /// Writes the guard word from the store's thread, unless the guest has to stop.
     pub fn write_guard(&self, hot: Hot, value: u64) {
         let word = hot.word(STACK_GUARD);
         word.store(value, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if self.requested.load(Ordering::Relaxed) {
+        if self.must_stop() {
             word.store(u64::MAX, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Wait {
+    fn end(&self) {
+        match self {
+            Wait::AtAddress(waiter) => waiter.nudge(),
+            Wait::OfHost(wake) => wake(),
         }
     }
 }

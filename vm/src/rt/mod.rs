@@ -11,8 +11,9 @@
 //! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
 //! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
 //! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
+//! | `data_fn` | functions of the host's data | they are called with the store that they were made for, and no other (R3) |
 //! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
-//! | `execution`, `state`, `running`, `value` | a guest's state, its rows; what a store answers | they are safe code |
+//! | `execution`, `state`, `running`, `value`, `terms`, `timer` | a guest's state, its rows; what a store answers; when it is late | they are safe code |
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
 //! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `plain` | numbers as bytes | they are of the listed types (R12) |
@@ -27,7 +28,8 @@
 //! which the entry was called; until the entry returns, this borrow is used by nobody but whoever the guest called last
 //! (a host function or a builtin), which hands it back by returning. **R3 One data type.** A host function that was
 //! made for stores with data `T` gets into stores of that type only (`Func::new` and `Linker<T>` see to it), and a
-//! store is the first field of its `WithData<S, T>`. **R4 Compiled code.** Code comes from the compiler or from the
+//! store is the first field of its `WithData<S, T>`. A function of the data (`data_fn`) gets that field alone, which
+//! nobody else borrows while a store does something for which it asks. **R4 Compiled code.** Code comes from the compiler or from the
 //! stubs, follows `heapwood_jit::abi`, is relocated completely and executable, and lives as long as anything that may
 //! run it (modules and stubs are kept by the store that uses them).
 //! **R5 Hot words.** The words at the displacements of `gc-abi::hot` and `jit::abi` below a heap base are mapped for
@@ -58,6 +60,7 @@ pub(crate) mod cells;
 #[path = "../../tests/common/child.rs"]
 mod child;
 pub(crate) mod code;
+pub(crate) mod data_fn;
 pub(crate) mod entry;
 pub(crate) mod execution;
 pub(crate) mod frames;
@@ -76,7 +79,9 @@ pub(crate) mod stack;
 pub(crate) mod state;
 pub(crate) mod store_memory;
 pub(crate) mod stubs;
+mod terms;
 mod thread;
+pub(crate) mod timer;
 pub(crate) mod value;
 pub(crate) mod waiter;
 mod waiters;

@@ -87,7 +87,17 @@ impl SharedInner {
     /// Grows by `delta` pages if the new size in bytes is `allowed`; the old size in pages.
     pub fn grow(&self, delta: u64, allowed: impl FnOnce(u64) -> bool) -> Option<u64> {
         let _growing = self.growing.lock();
-        let old = self.byte_len();
+        self.grow_alone(self.byte_len(), delta, allowed)
+    }
+
+    /// The same if it has `old` bytes; none if somebody else made it grow.
+    pub fn grow_from(&self, old: usize, delta: u64, allowed: impl FnOnce(u64) -> bool) -> Option<Option<u64>> {
+        let _growing = self.growing.lock();
+        (self.byte_len() == old).then(|| self.grow_alone(old, delta, allowed))
+    }
+
+    /// It has `old` bytes, and nobody else makes it grow.
+    fn grow_alone(&self, old: usize, delta: u64, allowed: impl FnOnce(u64) -> bool) -> Option<u64> {
         let new = self.region.bytes_after(old, delta)?;
         if !allowed(new) || !self.region.commit(old, new.narrow()) {
             return None;

@@ -31,6 +31,8 @@ const POOL_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct GuestStack {
     mapping: Mapping,
+    /// What it was made for.
+    usable_bytes: usize,
 }
 
 impl GuestStack {
@@ -38,13 +40,12 @@ impl GuestStack {
         let bytes =
             usable_bytes.checked_next_multiple_of(PAGE_BYTES).and_then(|usable| usable.checked_add(RESERVE_BYTES));
         let guarded = bytes.and_then(|bytes| Some((bytes, bytes.checked_add(GUARD_BYTES)?)));
-        let too_large =
-            || Error::limit(format!("a stack of {usable_bytes} bytes (Config::max_stack) fits no address space"));
+        let too_large = || Error::limit(format!("a stack of {usable_bytes} bytes (max_stack) fits no address space"));
         let (bytes, all) = guarded.ok_or_else(too_large)?;
         let mapping = Mapping::new(all, Access::None)?;
         mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite)?;
         mapping.avoid_huge_pages();
-        Ok(GuestStack { mapping })
+        Ok(GuestStack { mapping, usable_bytes })
     }
 
     /// Where an empty stack begins; a multiple of 16.
@@ -58,34 +59,28 @@ impl GuestStack {
     }
 }
 
-/// Stacks of one size for the stores of an engine.
-#[derive(Debug)]
+/// Stacks for the stores of an engine, the one that came back last at the end.
+#[derive(Debug, Default)]
 pub(crate) struct StackPool {
-    usable_bytes: usize,
     free: Mutex<Vec<GuestStack>>,
 }
 
 impl StackPool {
-    pub fn new(usable_bytes: usize) -> StackPool {
-        StackPool { usable_bytes, free: Mutex::default() }
+    /// A stack of which a guest may use so many bytes; its old contents are of no meaning.
+    pub fn take(&self, usable_bytes: usize) -> Result<GuestStack> {
+        let mut free = self.free.lock();
+        let fitting = free.iter().rposition(|stack| stack.usable_bytes == usable_bytes);
+        let pooled = fitting.map(|at| free.remove(at));
+        drop(free);
+        pooled.map_or_else(|| GuestStack::new(usable_bytes), Ok)
     }
 
-    /// Bytes of a stack that a guest may use.
-    pub fn usable_bytes(&self) -> usize {
-        self.usable_bytes
-    }
-
-    /// A stack; its old contents are of no meaning.
-    pub fn take(&self) -> Result<GuestStack> {
-        let pooled = self.free.lock().pop();
-        pooled.map_or_else(|| GuestStack::new(self.usable_bytes), Ok)
-    }
-
-    /// Keeps a stack for later.
+    /// Keeps a stack for later. The one that nobody wanted for longest gives way.
     pub fn give_back(&self, stack: GuestStack) {
         let mut free = self.free.lock();
-        if free.len() < POOL_MAX {
-            free.push(stack);
-        }
+        free.push(stack);
+        let surplus = (free.len() > POOL_MAX).then(|| free.remove(0));
+        drop(free);
+        drop(surplus);
     }
 }

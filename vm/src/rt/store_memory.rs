@@ -60,6 +60,14 @@ impl StoreMemory {
         self.byte_len() as u64 >> self.region().ty().page_size_log2
     }
 
+    /// Size in bytes after growing by so many pages, whatever is allowed, and the most that its type allows; none where
+    /// that fits no number.
+    pub fn growth(&self, delta: u64) -> Option<(usize, Option<usize>)> {
+        let ty = self.region().ty();
+        let bytes = |pages: u64| usize::try_from(pages.checked_mul(1 << ty.page_size_log2)?).ok();
+        Some((bytes(self.pages().checked_add(delta)?)?, ty.max.map(|max| bytes(max).unwrap_or(usize::MAX))))
+    }
+
     /// The addresses of its reservation.
     pub fn reservation(&self) -> Range<usize> {
         let mapping = self.region().mapping();

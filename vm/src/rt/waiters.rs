@@ -5,7 +5,7 @@
 //! 2. It sleeps on a condition of its own until it was taken out, its time is over, or its store is interrupted.
 //! 3. In the last two cases it takes itself out. If somebody was faster, it counts as woken.
 
-use super::interrupt::InterruptCell;
+use super::interrupt::{InterruptCell, Wait};
 use super::waiter::{Waited, Waiter};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use parking_lot::Mutex;
@@ -35,7 +35,10 @@ impl Waiters {
         queues.entry(address).or_default().push_back(waiter.clone());
         drop(queues);
         let ended = match interrupt {
-            Some(cell) => cell.parked(&waiter, || waiter.sleep(deadline, || cell.is_requested())),
+            Some(cell) => {
+                let _waiting = cell.wait(Wait::AtAddress(waiter.clone()));
+                waiter.sleep(deadline, || cell.must_stop())
+            }
             None => waiter.sleep(deadline, || false),
         };
         if ended == Waited::Woken || self.leave(address, &waiter) { ended } else { Waited::Woken }

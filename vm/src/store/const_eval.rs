@@ -6,7 +6,7 @@
 use super::StoreOpaque;
 use super::field::Field;
 use super::pieces::PIECE_BYTES;
-use crate::errors::{Result, Trap};
+use crate::errors::Result;
 use crate::rt::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::array_bytes;
@@ -184,12 +184,10 @@ impl Evaluation<'_> {
         let CompositeType::Struct(fields) = &ty.composite else { panic!("type {index} is no struct type") };
         let operands = if with_operands { fields.len() } else { 0 };
         let immortal = !fields.iter().any(is_mutable_reference) && self.top_is_immortal(operands);
-        let (guest, heap) = self.store.guest_and_heap();
-        let object = match immortal {
+        let object = self.store.with_room(|heap, guest| match immortal {
             true => heap.alloc_immortal_object(id),
             false => heap.alloc_old_struct(id, guest),
-        };
-        let object = object.map_err(Trap::from)?;
+        })?;
         for field in (0..operands).rev() {
             let value = self.pop().raw();
             self.write(object, Field::of_layout(&ty.layout, field), value, immortal);
@@ -212,12 +210,10 @@ impl Evaluation<'_> {
         self.store.check_array_size(id, length)?;
         let small = array_bytes(kind.shift(), length) <= IMMORTAL_BYTES_MAX;
         let immortal = small && !is_mutable_reference(element) && self.top_is_immortal(operands);
-        let (guest, heap) = self.store.guest_and_heap();
-        let object = match immortal {
+        let object = self.store.with_room(|heap, guest| match immortal {
             true => heap.alloc_immortal_array(id, length),
             false => heap.alloc_old_array(id, length, guest),
-        };
-        let object = object.map_err(Trap::from)?;
+        })?;
         match fill {
             Fill::Default => {}
             Fill::Same => {

@@ -3,6 +3,7 @@
 
 use super::globals::Globals;
 use super::instance::InstanceData;
+use super::quota::Quota;
 use super::table::TableData;
 use crate::errors::{Error, Result};
 use crate::module::Module;
@@ -43,8 +44,16 @@ pub(crate) struct Entities {
     globals: Globals,
     tags: Vec<TagData>,
     host_functions: Vec<HostCode>,
-    /// Most bytes of memories, tables and element segments.
-    limit_bytes: u64,
+    /// Most of everything.
+    quota: Quota,
+}
+
+/// How many memories and tables there are, and what tables count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    memories: usize,
+    tables: usize,
+    table_bytes: u64,
 }
 
 state! {
@@ -57,7 +66,7 @@ state! {
         globals: Part,
         tags: Shared,
         host_functions: Shared,
-        limit_bytes: Shared,
+        quota: Shared,
     }
 }
 
@@ -67,8 +76,8 @@ fn last<T>(list: &[T], what: &str) -> Result<u32> {
 }
 
 impl Entities {
-    /// None yet; memories, tables and element segments may have so many bytes.
-    pub fn new(limit_bytes: u64) -> Entities {
+    /// None yet.
+    pub fn new(quota: &Quota) -> Entities {
         Entities {
             instances: Vec::new(),
             failed_modules: Vec::new(),
@@ -78,7 +87,7 @@ impl Entities {
             globals: Globals::default(),
             tags: Vec::new(),
             host_functions: Vec::new(),
-            limit_bytes,
+            quota: *quota,
         }
     }
 
@@ -237,7 +246,37 @@ impl Entities {
 
     /// Most bytes of memories, tables and element segments.
     pub fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+        self.quota.memory_bytes
+    }
+
+    /// Most instances.
+    pub fn instances_max(&self) -> usize {
+        self.quota.instances
+    }
+
+    /// An error unless so many more elements of tables are within the store's limit.
+    pub fn check_table_elements(&self, more: u64) -> Result<()> {
+        let limit = self.quota.table_elements;
+        let used: u64 = self.tables.iter().map(TableData::len).sum();
+        match used.saturating_add(more) <= limit {
+            true => Ok(()),
+            false => Err(Error::limit(format!(
+                "{more} more elements of tables beside {used}: the limit of the store is {limit} for all tables \
+                 (StoreBuilder::tables_max)"
+            ))),
+        }
+    }
+
+    /// What there is now, to come back to.
+    pub fn extent(&self) -> Extent {
+        Extent { memories: self.memories.len(), tables: self.tables.len(), table_bytes: self.table_bytes }
+    }
+
+    /// Drops memories and tables that were added since then: nothing names them.
+    pub fn truncate(&mut self, extent: Extent) {
+        self.memories.truncate(extent.memories);
+        self.tables.truncate(extent.tables);
+        self.table_bytes = extent.table_bytes;
     }
 
     /// Counts bytes of a table or an element segment.
@@ -253,7 +292,7 @@ impl Entities {
     /// Whether so many more bytes of memories, tables and element segments are within the store's limit.
     pub fn is_within_limit(&self, more: u64) -> bool {
         let used = self.memory_bytes().saturating_add(self.table_bytes);
-        used.saturating_add(more) <= self.limit_bytes || active(Mutant::LimitOfMemoriesNotKept)
+        used.saturating_add(more) <= self.limit_bytes() || active(Mutant::LimitOfMemoriesNotKept)
     }
 
     /// The same, with an error that names the limit.
@@ -261,10 +300,10 @@ impl Entities {
         if self.is_within_limit(bytes) {
             return Ok(());
         }
-        let limit = self.limit_bytes;
+        let limit = self.limit_bytes();
         Err(Error::limit(format!(
             "{what} of {bytes} bytes is beyond the limit of {limit} bytes for all memories, tables and element segments \
-             (Config::max_memory, --max-memory)"
+             (StoreBuilder::memory_max, Config::max_memory, --max-memory)"
         )))
     }
 }

@@ -1,6 +1,7 @@
 //! Memories, globals, tables and tags, by their positions.
 
 use super::StoreOpaque;
+use super::limiter::Counts;
 use super::table::TableData;
 use crate::errors::{Error, Result};
 use crate::rt::cells::{GlobalCell, RefCell32};
@@ -18,6 +19,7 @@ impl StoreOpaque {
         if ty.shared {
             return Err(Error::usage("shared memories are made by `SharedMemory::new`"));
         }
+        self.check_counts(Counts { memories: 1, ..Counts::default() })?;
         self.add_memory(ty)
     }
 
@@ -39,22 +41,6 @@ impl StoreOpaque {
     /// Memory `index` of an instance.
     pub fn instance_memory(&self, instance: u32, index: u32) -> &StoreMemory {
         self.guest().entities().memory(self.instance(instance).memory(index))
-    }
-
-    /// Grows a memory by `delta` pages; the old size, or none beyond a limit.
-    pub fn memory_grow(&mut self, index: u32, delta: u64) -> Option<u64> {
-        let entities = self.guest_mut().entities_mut();
-        let (others, limit) = (entities.bytes_without_memory(index), entities.limit_bytes());
-        let allowed = |bytes: u64| others.saturating_add(bytes) <= limit;
-        match entities.memory_mut(index) {
-            StoreMemory::Shared(memory) => memory.grow(delta, allowed),
-            memory => {
-                let old = memory.pages();
-                let memory = memory.own_mut();
-                let bytes = memory.bytes_after(delta).filter(|bytes| allowed(*bytes))?;
-                memory.set_bytes(bytes as usize).then_some(old)
-            }
-        }
     }
 
     /// A global of the host's making, of a type that the store holds.
@@ -89,6 +75,7 @@ impl StoreOpaque {
 
     /// A table of the host's making, of a type that the store holds, filled with a reference of its element type.
     pub fn new_table(&mut self, ty: TableType, init: RawRef) -> Result<u32> {
+        self.check_counts(Counts { tables: 1, ..Counts::default() })?;
         let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
         let index = self.add_table(ty, cell)?;
         let (guest, heap) = self.guest_and_heap();
@@ -109,19 +96,6 @@ impl StoreOpaque {
         let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
         table.fill(heap, range, value);
         Ok(())
-    }
-
-    /// Grows a table by `delta` elements of `init`; the old size, or none if its type, a limit or the system refuses.
-    pub fn table_grow(&mut self, table: u32, delta: u64, init: RawRef) -> Option<u64> {
-        let (guest, heap) = self.guest_and_heap();
-        let entities = guest.entities_mut();
-        let bytes = entities.table(table).growth_bytes(delta)?;
-        if !entities.is_within_limit(bytes) {
-            return None;
-        }
-        let old = entities.table_mut(table).grow(heap, delta, init)?;
-        entities.count_table_bytes(bytes);
-        Some(old)
     }
 
     /// A tag of the host's making.

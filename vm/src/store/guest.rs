@@ -6,12 +6,14 @@ pub(crate) mod fields;
 use super::entities::Entities;
 use super::held_types::HeldTypes;
 use super::host_values::HostValues;
+use super::limiter::Limiter;
 use super::listeners::Listeners;
+use super::quota::Quota;
 use super::roots::RootSet;
 use super::temporaries::Temporaries;
 use crate::engine::Engine;
 use crate::ids::StoreId;
-use crate::rt::execution::{Execution, Joined};
+use crate::rt::execution::{Execution, Joined, Supplies};
 use heapwood_gc::RootCursor;
 
 /// See the module. What an entry does with each field stands in `fields`, and below each part.
@@ -21,6 +23,8 @@ pub(crate) struct Guest {
     roots: RootSet,
     entities: Entities,
     listeners: Listeners,
+    /// Who is asked before something grows.
+    limiter: Option<Limiter>,
     types: HeldTypes,
     host_values: HostValues,
     temporaries: Temporaries,
@@ -48,15 +52,18 @@ macro_rules! parts {
 }
 
 impl Guest {
-    /// Of an empty store.
-    pub fn new(engine: &Engine, id: StoreId, joined: Joined, verify: bool) -> Guest {
-        let config = engine.config();
+    /// Of an empty store that may take so much.
+    pub fn new(engine: &Engine, quota: &Quota, id: StoreId, joined: Joined, verify: bool) -> Guest {
+        let collects = !engine.config().never_collects();
+        let (stacks, timer) = (engine.stacks().clone(), engine.timer().clone());
+        let supplies = Supplies { stacks, stack_bytes: quota.stack_bytes, timer };
         Guest {
             engine: engine.clone(),
-            execution: Execution::new(joined, engine.stacks().clone(), !config.never_collects()),
+            execution: Execution::new(joined, supplies, collects),
             roots: RootSet::new(id),
-            entities: Entities::new(config.memory_limit()),
+            entities: Entities::new(quota),
             listeners: Listeners::default(),
+            limiter: None,
             types: HeldTypes::default(),
             host_values: HostValues::default(),
             temporaries: Temporaries::default(),
@@ -82,6 +89,16 @@ impl Guest {
         temporaries temporaries_mut: Temporaries;
         /// How far the marking under way has seen the roots outside of frames.
         snapshot_cursor snapshot_cursor_mut: RootCursor;
+    }
+
+    /// Who is asked before something grows.
+    pub(super) fn limiter(&self) -> Option<&Limiter> {
+        self.limiter.as_ref()
+    }
+
+    /// The same, to be replaced or taken for a while.
+    pub(super) fn limiter_mut(&mut self) -> &mut Option<Limiter> {
+        &mut self.limiter
     }
 
     /// The engine.

@@ -4,7 +4,7 @@
 
 use super::field::Field;
 use super::{ObjectClass, StoreOpaque};
-use crate::errors::{Error, Result, Trap};
+use crate::errors::{Error, Result};
 use crate::rt::value::RawVal;
 use crate::types::{ArrayType, StorageType};
 use heapwood_gc_abi::{FieldKind, Narrow, RawRef};
@@ -74,8 +74,7 @@ impl StoreOpaque {
         let id = ty.id();
         let len = self.check_array_length(id, len)?;
         self.sample_object(id, len.into());
-        let (guest, heap) = self.guest_and_heap();
-        let object = heap.alloc_array(id, len, guest).map_err(Trap::from)?;
+        let object = self.with_room(|heap, guest| heap.alloc_array(id, len, guest))?;
         Ok(Array { object, len, element: ty.element() })
     }
 

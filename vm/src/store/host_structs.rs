@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use super::{ObjectClass, StoreOpaque};
-use crate::errors::{Error, Result, Trap};
+use crate::errors::{Error, Result};
 use crate::registry::EngineType;
 use crate::rt::value::RawVal;
 use crate::types::StructType;
@@ -41,8 +41,7 @@ impl StoreOpaque {
     /// A new struct of zeros and nulls, of a type that was taken. May collect.
     pub fn new_blank_struct(&mut self, ty: TypeId) -> Result<RawRef> {
         self.sample_object(ty, 0);
-        let (guest, heap) = self.guest_and_heap();
-        Ok(heap.alloc_struct(ty, guest).map_err(Trap::from)?)
+        self.with_room(|heap, guest| heap.alloc_struct(ty, guest))
     }
 
     /// The type of a struct object.

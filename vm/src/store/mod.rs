@@ -3,6 +3,7 @@
 
 mod alloc_profile;
 mod backtrace;
+mod builder;
 mod const_eval;
 mod context;
 mod definitions;
@@ -13,6 +14,7 @@ mod finalized;
 mod fuel;
 mod functions;
 mod globals;
+mod growth;
 mod guest;
 mod handled;
 mod held_types;
@@ -23,28 +25,34 @@ mod inbox;
 mod instance;
 mod interrupt;
 mod item;
+mod limiter;
 mod listeners;
 mod objects;
 mod opaque;
 mod pieces;
 mod provider;
+mod quota;
+mod resource_limiter;
 mod roots;
 mod sampling;
 mod signature;
 mod table;
 mod temporaries;
+mod terms;
 mod transfer;
 
+pub use builder::StoreBuilder;
 pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
 pub(crate) use entities::Entities;
 pub(crate) use finalized::Finalized;
 pub use inbox::{Inbox, InboxError};
-pub use interrupt::InterruptHandle;
+pub use interrupt::{InterruptHandle, InterruptToken};
 pub(crate) use item::Item;
 pub use listeners::{ExhaustedHeap, HostCall};
 pub(crate) use objects::ObjectClass;
 pub(crate) use opaque::StoreOpaque;
 pub(crate) use pieces::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
+pub use resource_limiter::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub(crate) use signature::Signature;
 pub(crate) use transfer::Graph;
 
@@ -92,8 +100,12 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// The configuration of the heap is impossible, or the system refuses address space.
     pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
-        let inner = Box::new(WithData { store: StoreOpaque::new(engine)?, data });
-        Ok(Store { inner, invariant: PhantomData })
+        StoreBuilder::new(engine).build_unchecked(data)
+    }
+
+    /// What makes stores with limits of their own.
+    pub fn builder(engine: &Engine) -> StoreBuilder<T> {
+        StoreBuilder::new(engine)
     }
 
     /// The engine.

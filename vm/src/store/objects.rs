@@ -2,12 +2,13 @@
 
 use super::StoreOpaque;
 use super::field::Field;
+use super::guest::Guest;
 use super::host_values::HostValue;
 use crate::errors::{Error, Exception, Result, Trap, TrapKind};
 use crate::ids::Tag;
 use crate::rt::value::RawVal;
 use crate::types::FuncType;
-use heapwood_gc::{Exhausted, Refused};
+use heapwood_gc::{Exhausted, Heap, Refused};
 use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
 use heapwood_module::{CompositeType, HeapType, RefType, ValType};
@@ -105,29 +106,23 @@ impl StoreOpaque {
     pub fn new_host_value(&mut self, value: HostValue) -> Result<RawRef> {
         self.reap_host_values();
         let ty = self.engine().reserved_types().host_value;
-        let cell = self.new_cell(|store| {
-            let (guest, heap) = store.guest_and_heap();
-            heap.alloc_host_value(ty, guest.host_values().next_index(), guest)
-        })?;
+        let cell = self.new_cell(|heap, guest| heap.alloc_host_value(ty, guest.host_values().next_index(), guest))?;
         self.guest_mut().host_values_mut().insert(value);
         Ok(cell)
     }
 
     /// A cleared weak cell or ephemeron. May collect.
     pub fn new_weak_cell(&mut self, ty: TypeId) -> Result<RawRef> {
-        self.new_cell(|store| {
-            let (guest, heap) = store.guest_and_heap();
-            heap.alloc_weak(ty, guest)
-        })
+        self.new_cell(|heap, guest| heap.alloc_weak(ty, guest))
     }
 
     /// Makes a cell. Where there are as many of its kind as a heap may have, some may be dead: then once more after a
     /// full collection.
-    fn new_cell(&mut self, make: impl Fn(&mut StoreOpaque) -> Result<RawRef, Exhausted>) -> Result<RawRef> {
-        let mut made = make(self);
+    fn new_cell(&mut self, make: impl Fn(&mut Heap, &mut Guest) -> Result<RawRef, Exhausted>) -> Result<RawRef> {
+        let mut made = self.try_with_room(&make)?;
         if made.is_err_and(|error| matches!(error.why, Refused::Cells { .. })) {
             self.collect()?;
-            made = make(self);
+            made = self.try_with_room(&make)?;
         }
         Ok(made.map_err(Trap::from)?)
     }
@@ -185,9 +180,8 @@ impl StoreOpaque {
             return Err(Error::usage(format!("an exception of type {ty} was given {values} values")));
         }
         let (id, layout) = self.exception_layout(data.ty())?;
-        let (guest, heap) = self.guest_and_heap();
-        let object = heap.alloc_struct(id, guest).map_err(Trap::from)?;
-        heap.write_i32(object, EXCEPTION_TAG_OFFSET as u64, data.object());
+        let object = self.with_room(|heap, guest| heap.alloc_struct(id, guest))?;
+        self.heap_mut().write_i32(object, EXCEPTION_TAG_OFFSET as u64, data.object());
         for (index, ty) in params.iter().enumerate() {
             // After the allocation: nothing moves any more.
             let raw = value(self, index, *ty)?;

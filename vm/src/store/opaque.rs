@@ -5,8 +5,9 @@ use super::finalized::Finalized;
 use super::guest::Guest;
 use super::inbox::OpenInbox;
 use super::instance::InstanceData;
+use super::quota::Quota;
 use crate::engine::Engine;
-use crate::errors::{Error, Result, Trap, TrapKind};
+use crate::errors::{Error, Result, Trap};
 use crate::ids::StoreId;
 use crate::registry::{EngineType, TypeHandle};
 use crate::rt::cells::Block;
@@ -30,15 +31,15 @@ impl StoreOpaque {
     /// What `memory.grow` and its kin answer beyond a limit.
     pub const REFUSED: u64 = u64::MAX;
 
-    /// An empty store.
-    pub fn new(engine: &Engine) -> Result<StoreOpaque> {
+    /// An empty store that may take so much.
+    pub fn new(engine: &Engine, quota: &Quota) -> Result<StoreOpaque> {
         let id = StoreId::next();
-        let config = engine.heap_config();
+        let config = engine.heap_config(quota.heap_bytes);
         let heap = Heap::new(&config, engine.registry().table().clone());
         let heap = heap.map_err(|error| Error::limit(error.to_string()))?;
         let joined = stubs::join::<StoreOpaque>(&heap);
         Ok(StoreOpaque {
-            guest: Guest::new(engine, id, joined, config.verify),
+            guest: Guest::new(engine, quota, id, joined, config.verify),
             heap,
             id,
             inbox: None,
@@ -165,14 +166,13 @@ impl StoreOpaque {
     /// Whether the guest may go on: the runtime asks where it works for long on its behalf.
     ///
     /// # Errors
-    /// An interrupt was requested, which ends here.
+    /// An interrupt was requested, which ends here; the time of an entry is over.
     pub fn check_interrupt(&mut self) -> Result<(), Trap> {
         let execution = self.guest.execution();
-        if active(Mutant::InterruptNotSeen) || !execution.interrupt().take() {
-            return Ok(());
-        }
+        let stop = if active(Mutant::InterruptNotSeen) { None } else { execution.stop() };
+        let Some(trap) = stop else { return Ok(()) };
         execution.update_guard(self.heap.wants_collection());
-        Err(TrapKind::Interrupted.into())
+        Err(trap)
     }
 
     /// Gives the memory of the heap that no object is in back to the system.
@@ -215,6 +215,6 @@ impl StoreOpaque {
 
     /// Zeroed immortal memory and its reference.
     pub fn new_block(&mut self, bytes: u32) -> Result<(Block, RawRef)> {
-        Block::new(&mut self.heap, bytes).map_err(|error| Trap::from(error).into())
+        self.with_room(|heap, _| Block::new(heap, bytes))
     }
 }

@@ -151,11 +151,16 @@ impl TableData {
         }
     }
 
+    /// Most elements that it may have: by its type, and by the limit of all tables.
+    pub fn most_elements(&self) -> u64 {
+        self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX)
+    }
+
     /// What growing by `delta` elements adds to what the table counts; none if its type or the limit of all tables
     /// refuses.
     pub fn growth_bytes(&self, delta: u64) -> Option<u64> {
         let new = self.len().checked_add(delta)?;
-        let allowed = new <= self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX);
+        let allowed = new <= self.most_elements();
         let bytes = |len| TableData::bytes_of(self.is_collected, len);
         allowed.then(|| bytes(new) - bytes(self.len()))
     }

@@ -89,7 +89,7 @@ impl Marker {
 
     /// Grows the stack so that `objects` can become grey, as far as there is memory.
     pub fn make_room(&mut self, spaces: &mut Spaces, objects: usize) {
-        let available_bytes = spaces.available_bytes();
+        let available_bytes = spaces.grantable_bytes();
         self.grey.make_room(spaces.cage_mut(), objects, available_bytes);
     }
 

@@ -12,6 +12,7 @@ state! {
         roots: Stack,
         entities: Part,
         listeners: Part,
+        limiter: Shared,
         types: Part,
         host_values: Part,
         temporaries: Stack,

@@ -22,6 +22,7 @@ use super::{Item, StoreOpaque};
 use crate::errors::{Error, Result};
 use crate::module::Module;
 use crate::rt::value::RawVal;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl StoreOpaque {
     /// Whether a module may be instantiated here with so many imports.
@@ -40,10 +41,12 @@ impl StoreOpaque {
     /// Instantiates a module that was checked, with imports in the order of its import section; its position.
     pub fn instantiate(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
         let held = self.guest().temporaries().len();
-        let made = self.instantiate_in_steps(module, imports);
+        let steps = |store: &mut StoreOpaque| store.instantiate_in_steps(module, imports);
+        // A limiter that is asked may panic, and so may a host function that the start function calls.
+        let made = catch_unwind(AssertUnwindSafe(|| self.with_terms(steps)));
         // What a step held that failed.
         self.guest_mut().temporaries_mut().truncate(held);
-        made
+        made.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn instantiate_in_steps(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {

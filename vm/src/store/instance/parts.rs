@@ -8,27 +8,46 @@ use crate::rt::memory::LinearMemory;
 use crate::rt::shared::SharedInner;
 use crate::rt::store_memory::StoreMemory;
 use crate::store::entities::Entities;
+use crate::store::limiter::{Counts, Growth, Resource};
 use crate::store::table::{TABLE_ELEMENTS_MAX, TableData};
 use crate::store::{Item, StoreOpaque};
 use heapwood_gc_abi::TypeId;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_module::{ContextLayout, GlobalType, HeapType, Hierarchy, MemoryType, TableType, ValType};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+
+/// A size as limiters have it.
+fn size(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
 
 impl StoreOpaque {
     /// Adds an instance whose imports match; its position.
     pub(super) fn allocate_instance(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
         let index = Entities::check_index(self.guest().entities().instances().len(), "instances")?;
+        let info = module.info();
+        self.check_counts(Counts {
+            instances: 1,
+            memories: info.memories.len() - info.imported_memories as usize,
+            tables: info.tables.len() - info.imported_tables as usize,
+        })?;
         let (context, context_ref) = self.new_block(module.layout().size_bytes)?;
         let header = self.engine().reserved_types().context.header(IMMORTAL);
         context.set_u32(ContextLayout::HEADER, header);
         context.set_u64(ContextLayout::INSTANCE, index as u64);
         let mut instance = InstanceData::new(module, context, context_ref);
-        if let Err(error) = self.add_parts(&mut instance, imports) {
-            // What was added names types of the module.
-            self.guest_mut().entities_mut().keep_failed(module);
-            return Err(error);
+        let (extent, reservations) = (self.guest().entities().extent(), self.guest().execution().reservations_len());
+        // A limiter that is asked may panic.
+        let added = catch_unwind(AssertUnwindSafe(|| self.add_parts(&mut instance, imports)));
+        if !matches!(added, Ok(Ok(()))) {
+            let guest = self.guest_mut();
+            guest.execution_mut().truncate_reservations(reservations);
+            guest.entities_mut().truncate(extent);
+            // What is left names types of the module.
+            guest.entities_mut().keep_failed(module);
         }
+        added.unwrap_or_else(|panic| resume_unwind(panic))?;
         self.guest_mut().execution_mut().frames_mut().add_code(module.code(), index);
         self.guest_mut().entities_mut().add_instance(instance);
         Ok(index)
@@ -80,8 +99,10 @@ impl StoreOpaque {
     /// A memory in a cell of its own; its position.
     pub(in crate::store) fn add_memory(&mut self, ty: MemoryType) -> Result<u32> {
         let bytes = ty.min.saturating_mul(1 << ty.page_size_log2);
+        let maximum = ty.max.map(|max| size(max.saturating_mul(1 << ty.page_size_log2)));
+        self.check_growth(Resource::Memory, "a memory", Growth { current: 0, desired: size(bytes), maximum })?;
         self.guest().entities().check_limit("a memory", bytes)?;
-        let (guards, limit) = (self.engine().config().guards(), self.engine().config().memory_limit());
+        let (guards, limit) = (self.engine().config().guards(), self.guest().entities().limit_bytes());
         let memory = if ty.shared {
             StoreMemory::Shared(Arc::new(SharedInner::new(ty, guards, limit)?))
         } else {
@@ -89,6 +110,17 @@ impl StoreOpaque {
             StoreMemory::Own(LinearMemory::new(ty, cell, guards)?)
         };
         self.list_memory(memory)
+    }
+
+    /// An error if the limiter refuses something that comes to be.
+    fn check_growth(&mut self, resource: Resource, what: &str, growth: Growth) -> Result<()> {
+        match self.may_grow(resource, growth)? {
+            true => Ok(()),
+            false => {
+                let unit = if resource == Resource::Table { "elements" } else { "bytes" };
+                Err(Error::limit(format!("the limiter refused {what} of {} {unit}", growth.desired)))
+            }
+        }
     }
 
     /// Adds a memory to the list, and its address space to what may be touched; its position.
@@ -106,6 +138,10 @@ impl StoreOpaque {
             return Entities::check_index(known, "memories");
         }
         entities.check_limit("a memory", memory.byte_len() as u64)?;
+        self.check_counts(Counts { memories: 1, ..Counts::default() })?;
+        let (desired, ty) = (memory.byte_len(), memory.ty());
+        let maximum = ty.max.map(|max| size(max.saturating_mul(1 << ty.page_size_log2)));
+        self.check_growth(Resource::Memory, "a shared memory", Growth { current: 0, desired, maximum })?;
         self.list_memory(StoreMemory::Shared(memory.clone()))
     }
 
@@ -131,7 +167,10 @@ impl StoreOpaque {
         }
         let is_collected = self.engine().registry().top(ty.element.heap) != HeapType::Func;
         let bytes = TableData::bytes_of(is_collected, ty.min);
+        let growth = Growth { current: 0, desired: size(ty.min), maximum: ty.max.map(size) };
+        self.check_growth(Resource::Table, "a table", growth)?;
         let entities = self.guest_mut().entities_mut();
+        entities.check_table_elements(ty.min)?;
         entities.check_limit("a table", bytes)?;
         let table = TableData::new(ty, is_collected, cell)?;
         entities.count_table_bytes(bytes);
@@ -176,7 +215,7 @@ impl StoreOpaque {
     /// A tag of its own; its position.
     pub(in crate::store) fn add_tag(&mut self, ty: TypeId) -> Result<u32> {
         let id = self.engine().reserved_types().tag;
-        let object = self.heap_mut().alloc_immortal_object(id).map_err(crate::errors::Trap::from)?;
+        let object = self.with_room(|heap, _| heap.alloc_immortal_object(id))?;
         self.guest_mut().entities_mut().add_tag(object, ty)
     }
 

@@ -1,0 +1,118 @@
+//! What makes the guest of a store stop ends its waits in WASI: one handle and one deadline for both. What comes next may
+//! wait again.
+
+use heapwood::wasi::{self, StandardStream, WasiCtx};
+use heapwood::{Engine, Error, Instance, Linker, Module, Store, TrapKind};
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_millis(3);
+
+/// Waits without an end, and for a while: a clock's subscription at 0, events at 64; a list of one buffer at 200.
+const GUEST: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 20)
+    (func $wait (param i64) (result i32)
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (local.get 0))
+        (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
+    (func $list (param i32) (result i32)
+        (i32.store (i32.const 200) (i32.const 1024))
+        (i32.store (i32.const 204) (local.get 0))
+        (i32.const 200))
+    (func (export "sleep") (result i32) (call $wait (i64.const 3600000000000)))
+    (func (export "read") (result i32)
+        (call $read (i32.const 0) (call $list (i32.const 8)) (i32.const 1) (i32.const 128)))
+    (func (export "write") (result i32)
+        (call $write (i32.const 1) (call $list (i32.const 1000000)) (i32.const 1) (i32.const 128)))
+    (func (export "nap") (result i32) (call $wait (i64.const 1000))))"#;
+
+struct World {
+    store: Store<WasiCtx>,
+    instance: Instance,
+    input: PipeWriter,
+    _output: PipeReader,
+}
+
+impl World {
+    fn new(engine: &Engine) -> World {
+        let ((stdin, input), (output, stdout)) = (pipe().unwrap(), pipe().unwrap());
+        let streams = WasiCtx::builder().stdio_fd(StandardStream::Input, stdin);
+        let wasi = streams.stdio_fd(StandardStream::Output, stdout).build().unwrap();
+        let mut linker = Linker::new(engine);
+        wasi::add_to_linker(&mut linker, |wasi| wasi).unwrap();
+        let module = Module::new(engine, wat::parse_str(GUEST).unwrap()).unwrap();
+        let mut store = Store::new(engine, wasi);
+        let instance = linker.instantiate(&mut store, &module).unwrap();
+        World { store, instance, input, _output: output }
+    }
+
+    fn call(&mut self, name: &str) -> Result<i32, Error> {
+        self.instance.get_typed_func::<(), i32>(&mut self.store, name)?.call(&mut self.store, ())
+    }
+
+    /// Waits that end by themselves do.
+    fn check(&mut self) {
+        assert!(!self.store.data().interrupt_handle().is_interrupted());
+        assert_eq!(self.call("nap").unwrap(), 0);
+        self.input.write_all(b"abcdefgh").unwrap();
+        assert_eq!(self.call("read").unwrap(), 0);
+    }
+}
+
+/// Waits that never end by themselves.
+const WAITS: [&str; 3] = ["sleep", "read", "write"];
+
+#[track_caller]
+fn assert_trap(result: Result<i32, Error>, kind: TrapKind, what: &str) {
+    assert_eq!(result.unwrap_err().trap().map(|trap| trap.kind()), Some(kind), "{what}");
+}
+
+#[test]
+fn a_deadline_ends_waits_of_wasi() {
+    let engine = Engine::default();
+    for wait in WAITS {
+        let mut world = World::new(&engine);
+        for _ in 0..10 {
+            world.store.set_deadline(SOON);
+            assert_trap(world.call(wait), TrapKind::DeadlineExceeded, wait);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn the_handle_of_the_store_ends_waits_of_wasi() {
+    let engine = Engine::default();
+    for wait in WAITS {
+        let mut world = World::new(&engine);
+        for round in 0..10 {
+            let handle = world.store.interrupt_handle();
+            let thread = std::thread::spawn(move || {
+                // Before the wait begins, or in it.
+                std::thread::sleep(Duration::from_micros(100 * round));
+                handle.interrupt();
+            });
+            assert_trap(world.call(wait), TrapKind::Interrupted, wait);
+            thread.join().unwrap();
+            world.check();
+        }
+    }
+}
+
+/// As ever: the context's own handle, which stays raised until it is reset.
+#[test]
+fn the_handle_of_the_context_ends_them_too() {
+    let engine = Engine::default();
+    let mut world = World::new(&engine);
+    for wait in WAITS {
+        let handle = world.store.data().interrupt_handle();
+        handle.interrupt();
+        assert_trap(world.call(wait), TrapKind::Interrupted, wait);
+        assert_trap(world.call(wait), TrapKind::Interrupted, wait);
+        handle.reset();
+        world.check();
+    }
+}
