@@ -35,7 +35,7 @@ const HEAP_BYTES_MAX: u64 = 16 << 20;
 impl Guest {
     fn load(engine: &Engine, wasm: &str) -> Result<Guest> {
         let module = Module::new(engine, wasm)?;
-        let mut store = Store::new(engine, ());
+        let mut store = Store::builder(engine).gc_heap_max(HEAP_BYTES_MAX).memory_max(1 << 20).build(())?;
         store.set_fuel(FUEL_PER_CALL)?;
         let instance = Instance::new(&mut store, &module, &[])?;
         let apply = instance.get_typed_func(&mut store, "apply")?;
@@ -109,7 +109,7 @@ const HOARDS: &str = r#"(module (type $bytes (array (mut i8))) (type $list (stru
 
 /// The figures that end the example.
 pub fn run() -> Result<String> {
-    let engine = Engine::new(Config::new().consume_fuel(true).gc_heap_max(HEAP_BYTES_MAX))?;
+    let engine = Engine::new(Config::new().consume_fuel(true))?;
     let host = Host::default();
     host.register("trim", Trim);
     host.register("shout", Guest::load(&engine, &letters("(i32.const 0xdf) (i32.and)"))?);

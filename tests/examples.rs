@@ -26,6 +26,7 @@ examples! {
     host_objects from "../examples/host_objects.rs";
     instance_pre from "../examples/instance_pre.rs";
     interrupt from "../examples/interrupt.rs";
+    limits from "../examples/limits.rs";
     linking from "../examples/linking.rs";
     memory from "../examples/memory.rs";
     memory_monitor from "../examples/memory_monitor.rs";

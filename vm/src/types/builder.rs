@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use heapwood_gc_abi::{Narrow, TypeId};
-use heapwood_module::limits::{FIELDS_MAX, PARAMS_MAX, RESULTS_MAX, SUBTYPING_DEPTH_MAX};
+use heapwood_module::limits::{FIELDS_MAX, PARAMS_MAX, RESULTS_MAX, SUBTYPING_DEPTH_MAX, TYPES_MAX};
 use heapwood_module::{self as m, CompositeType, Hierarchy, SubType};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -267,6 +267,10 @@ struct Group {
 
 impl Group {
     fn new(registry: &Arc<TypeRegistry>, declared: &[Member]) -> Result<Group> {
+        if declared.len() > TYPES_MAX {
+            let message = format!("a group of {} types: more than the limit of {TYPES_MAX}", declared.len());
+            return Err(Error::limit(message));
+        }
         let mut group = Group { members: Vec::with_capacity(declared.len()), depths: Vec::new() };
         for (index, member) in declared.iter().enumerate() {
             let undefined = || Error::usage(format!("type {index} of a group is declared and not defined"));
@@ -284,7 +288,7 @@ impl Group {
                     1 + std::iter::successors(supertype.supertype, |id| registry.composite(*id).supertype).count()
                 }
             };
-            check_count("types above it", depth, SUBTYPING_DEPTH_MAX)?;
+            check_count("supertypes", depth, SUBTYPING_DEPTH_MAX)?;
             group.depths.push(depth);
             let supertype = member.supertype.as_ref().map(|supertype| match supertype {
                 Supertype::Declared(index) => TypeRegistry::OWN_TYPES + index,
