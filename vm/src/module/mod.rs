@@ -1,7 +1,10 @@
 //! Compiled modules: one image of code, what it was made of, and what tools ask of it.
 
+mod cache;
 mod compile;
+mod image;
 mod inspect;
+mod precompiled;
 mod types;
 
 use crate::engine::Engine;
@@ -10,6 +13,7 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
 use crate::types::{ExportType, ExternType, ImportType};
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
+pub use precompiled::Precompiled;
 pub use types::DefinedTypes;
 
 use std::any::Any;
@@ -44,14 +48,15 @@ impl ModuleInner {
 }
 
 impl Module {
-    /// Validates and compiles a binary, its functions on [`Config::compile_threads`](crate::Config::compile_threads).
+    /// Validates and compiles a binary, its functions on [`Config::compile_threads`](crate::Config::compile_threads); or
+    /// takes it from the engine's cache ([`Config::cache`](crate::Config::cache)).
     ///
     /// # Errors
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if it is not valid, `Unsupported` if it needs what is not
     /// there yet, `Limit` if the engine's types or the system's memory are used up, or if compiling takes more than
     /// [`Config::max_compile_memory`](crate::Config::max_compile_memory).
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
-        compile::compile(engine, bytes.as_ref().into()).map(|inner| Module(Arc::new(inner)))
+        compile::compile(engine, bytes.as_ref()).map(|inner| Module(Arc::new(inner)))
     }
 
     /// Validates a binary.
