@@ -182,12 +182,10 @@ fn wrong_options_are_usage_errors() {
         (&["--gc-heap-max", "100g"], "--gc-heap-max 100g"),
         (&["--dir", "::x"], "--dir ::x"),
         (&["--preload", "x"], "NAME=FILE"),
-        (&["--precompiled"], "--precompiled is not there yet"),
     ] {
         assert_ends(&run(options, text), 2, &[says]);
     }
     assert_ends(&finish(heapwood().arg("run")), 2, &["MODULE"]);
-    assert_ends(&finish(heapwood().args(["compile", "a.wasm", "-o", "a.img"])), 2, &["`compile` is not there yet"]);
 }
 
 #[test]

@@ -35,13 +35,11 @@ impl FeatureOptions {
     }
 }
 
+/// What code depends on.
 #[derive(Args)]
-pub struct EngineOptions {
+pub struct CodeOptions {
     #[command(flatten)]
     pub features: FeatureOptions,
-
-    #[command(flatten)]
-    gc: GcOptions,
 
     /// Most code and working memory of compiling a module; default 32m and 8 bytes for each byte of the module
     #[arg(long, value_name = "SIZE")]
@@ -50,6 +48,25 @@ pub struct EngineOptions {
     /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
+}
+
+impl CodeOptions {
+    pub fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
+        self.features.apply(config)?;
+        if let Some(max) = &self.max_compile_memory {
+            config.max_compile_memory(max.bytes);
+        }
+        self.test_switches.iter().try_for_each(|switch| apply_test_switch(config, switch))
+    }
+}
+
+#[derive(Args)]
+pub struct EngineOptions {
+    #[command(flatten)]
+    pub code: CodeOptions,
+
+    #[command(flatten)]
+    gc: GcOptions,
 }
 
 #[derive(Args)]
@@ -127,14 +144,8 @@ impl EngineOptions {
     /// The configuration that the options describe.
     pub fn config(&self) -> Result<Config, UsageError> {
         let mut config = Config::new();
-        self.features.apply(&mut config)?;
+        self.code.apply(&mut config)?;
         self.gc.apply(&mut config)?;
-        if let Some(max) = &self.max_compile_memory {
-            config.max_compile_memory(max.bytes);
-        }
-        for switch in &self.test_switches {
-            apply_test_switch(&mut config, switch)?;
-        }
         Ok(config)
     }
 

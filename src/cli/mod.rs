@@ -4,12 +4,12 @@
 //! use ([`UsageError`]). Guests add 134 (trap, uncaught exception), 124 (timeout) and codes of their own.
 
 mod bench;
+mod compile;
 mod engine_options;
 mod failure;
 mod gc_report;
 mod inspect;
 mod module_file;
-mod not_yet;
 mod perf_map;
 mod run;
 mod trace;
@@ -66,7 +66,7 @@ enum Command {
     /// Measure calls of an export, collector pauses included
     Bench(bench::BenchArgs),
     /// Write an image that starts without compiling
-    Compile(not_yet::CompileArgs),
+    Compile(compile::CompileArgs),
     /// Say whether modules are valid
     Validate(validate::ValidateArgs),
     /// Show a module's sections, types, imports and exports, or a function's machine code
@@ -111,7 +111,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Wast(args)) => wast::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
-        Some(Command::Compile(args)) => not_yet::compile(&args),
+        Some(Command::Compile(args)) => compile::run(&args),
         Some(Command::Validate(args)) => validate::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
     }

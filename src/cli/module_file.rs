@@ -16,6 +16,12 @@ const KEPT_OF_OTHER_FILES: usize = 64 << 10;
 /// The file cannot be read, is larger than a module may be, or is text that does not parse.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_limited(path, looks_like_module)?;
+    if Engine::detect_precompiled(&bytes).is_some() {
+        return Err(anyhow!(
+            "{}: this is a precompiled module (`heapwood compile`); `heapwood run --precompiled` takes it",
+            shown(path)
+        ));
+    }
     if !looks_like_text(path, &bytes) {
         return Ok(bytes);
     }
@@ -86,6 +92,31 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
 pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
     let bytes = read(path)?;
     Module::new(engine, &bytes).map_err(|error| named(path, error))
+}
+
+/// Maps a precompiled module.
+///
+/// # Errors
+/// The file cannot be read, or is none that this engine takes.
+#[allow(unsafe_code, reason = "who writes `--precompiled` says that the image is to be trusted, as a program is")]
+pub fn load_image(engine: &Engine, path: &Path) -> Result<Module> {
+    // SAFETY: the user's word, as the option's help says.
+    unsafe { Module::deserialize_file(engine, path) }.map_err(|error| match error.kind() {
+        // It names the file.
+        ErrorKind::Host(_) => error.into(),
+        _ => named(path, error),
+    })
+}
+
+/// The module by way of an image that another engine makes of it.
+///
+/// # Errors
+/// The module is not valid or needs what is not there.
+#[allow(unsafe_code, reason = "the image is made here")]
+pub fn through_image(engine: &Engine, press: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+    let image = press.precompile_module(bytes)?;
+    // SAFETY: the image was made just now, and nobody else has it.
+    unsafe { Module::deserialize(engine, image) }
 }
 
 /// The error with the file's name, and the byte offset where there is one; or the features that would help.

@@ -34,7 +34,7 @@ pub use heapwood_module::{
     is_malformed, printable,
 };
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef, Tag};
-pub use module::{DefinedTypes, Module};
+pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use store::{
     AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle, InterruptToken,

@@ -1,6 +1,6 @@
 //! `heapwood run`: a program from start to exit status.
 //!
-//! 1. Compile the preloaded modules and the program, and choose what to give them from what they import.
+//! 1. Compile the preloaded modules and the program (or map its image), and choose what to give them from what they import.
 //! 2. Instantiate the preloaded modules in order, each under its name, then the program.
 //! 3. Call its entry: `--invoke`, else `_start`; `_initialize` first where it exists.
 //! 4. Turn the end into an exit status.
@@ -12,10 +12,10 @@ mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
+use super::module_file;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use super::units::{DurationArg, Size};
-use super::{module_file, not_yet};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::{Ending, Limits};
@@ -53,8 +53,8 @@ pub struct RunArgs {
     /// Stack of the guest
     #[arg(long, value_name = "SIZE", default_value = "16m")]
     max_stack: Size,
-    /// MODULE is an image that `heapwood compile` wrote
-    #[arg(long, hide = true)]
+    /// MODULE is an image that `heapwood compile` wrote, and that is trusted: its code runs as it is
+    #[arg(long)]
     precompiled: bool,
     /// The module, binary or text, and the guest's arguments
     #[arg(value_names = ["MODULE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
@@ -88,12 +88,14 @@ pub struct Host {
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    not_yet::refuse("--precompiled", args.precompiled)?;
     let trace = args.engine.trace()?;
     let engine = Engine::new(&args.config()?)?;
     let load = |path: &Path| Trace::step(trace.as_ref(), "compile", || module_file::load(&engine, path));
     let preloads: Vec<Module> = args.preloads.iter().map(|preload| load(&preload.path)).collect::<Result<_>>()?;
-    let module = load(args.path())?;
+    let module = match args.precompiled {
+        true => module_file::load_image(&engine, args.path())?,
+        false => load(args.path())?,
+    };
     args.perf_map.write(preloads.iter().chain([&module]))?;
     let call = args.invoke.as_deref().map(|name| invoke::Call::parse(&module, name, args.guest_args())).transpose()?;
 

@@ -1,10 +1,9 @@
 //! The directives of a script in order; `thread` starts others of their own, `wait` ends when they end.
 
 use super::script::{Script, SharedModule};
-use super::{Totals, WastArgs, fail};
+use super::{Engines, Totals, WastArgs, fail};
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow};
-use heapwood::Engine;
 use std::collections::HashMap;
 use std::path::Path;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -13,7 +12,7 @@ use wast::{WastDirective, WastThread};
 /// What all threads of a script share.
 pub struct Context<'a> {
     pub args: &'a WastArgs,
-    pub engine: &'a Engine,
+    pub engines: Engines<'a>,
     pub trace: Option<&'a Trace>,
     pub path: &'a Path,
     pub text: &'a str,
@@ -36,8 +35,8 @@ pub fn run<'scope>(
     directives: Vec<WastDirective<'scope>>,
 ) -> Result<Totals> {
     let options = &context.args.engine;
-    let (store, watch) = options.store(context.engine, (), context.trace, None)?;
-    let mut script = Script::new(store, options.features.set()?, shared)?;
+    let (store, watch) = options.store(context.engines.run, (), context.trace, None)?;
+    let mut script = Script::new(store, context.engines.press.cloned(), options.code.features.set()?, shared)?;
     let mut totals = Totals::default();
     let mut threads = Threads::default();
     for directive in directives {

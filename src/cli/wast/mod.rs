@@ -28,6 +28,10 @@ pub struct WastArgs {
     #[arg(long, value_name = "SIZE")]
     max_stack: Option<Size>,
 
+    /// Load each module from an image that another engine made of it
+    #[arg(long, help_heading = "Testing")]
+    images: bool,
+
     /// Scripts
     #[arg(value_name = "FILE.wast", required = true)]
     files: Vec<PathBuf>,
@@ -57,16 +61,31 @@ pub fn run(args: &WastArgs) -> Result<ExitCode> {
         config.max_stack(usize::try_from(stack.bytes).unwrap_or(usize::MAX));
     }
     let engine = Engine::new(&config)?;
+    let press = args.images.then(|| Engine::new(&config)).transpose()?;
     let trace = args.engine.trace()?;
     let mut totals = Totals::default();
     for path in &args.files {
-        run_file(args, &engine, path, trace.as_ref(), &mut totals)?;
+        let engines = Engines { run: &engine, press: press.as_ref() };
+        run_file(args, engines, path, trace.as_ref(), &mut totals)?;
     }
     println!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>, totals: &mut Totals) -> Result<()> {
+/// Where modules run, and where images of them are made, if that is wanted.
+#[derive(Clone, Copy)]
+struct Engines<'a> {
+    run: &'a Engine,
+    press: Option<&'a Engine>,
+}
+
+fn run_file(
+    args: &WastArgs,
+    engines: Engines<'_>,
+    path: &Path,
+    trace: Option<&Trace>,
+    totals: &mut Totals,
+) -> Result<()> {
     let text = module_file::read_script(path)?;
     let mut lexer = Lexer::new(&text);
     lexer.allow_confusing_unicode(true);
@@ -85,7 +104,7 @@ fn run_file(args: &WastArgs, engine: &Engine, path: &Path, trace: Option<&Trace>
             return Ok(());
         }
     };
-    let context = directives::Context { args, engine, trace, path, text: &text };
+    let context = directives::Context { args, engines, trace, path, text: &text };
     let ran = std::thread::scope(|scope| directives::run(scope, &context, None, directives))?;
     totals.add(ran);
     Ok(())

@@ -1,9 +1,10 @@
 //! The directives of one script.
 
 use super::{spectest, values};
+use crate::cli::module_file;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use heapwood::{
-    ErrorKind, Extern, Features, Instance, Linker, Module, SharedMemory, Store, TrapKind, Val, is_malformed,
+    Engine, ErrorKind, Extern, Features, Instance, Linker, Module, SharedMemory, Store, TrapKind, Val, is_malformed,
 };
 use std::collections::HashMap;
 use wast::core::{WastArgCore, WastRetCore};
@@ -13,6 +14,8 @@ use wast::{QuoteWat, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, W
 /// The state of a script: its store, what it registered, and its instances and modules.
 pub struct Script {
     store: Store<()>,
+    /// Where images are made from which modules are loaded, if they are.
+    press: Option<Engine>,
     features: Features,
     linker: Linker<()>,
     instances: Named<Instance>,
@@ -68,11 +71,16 @@ enum Outcome {
 }
 
 impl Script {
-    pub fn new(mut store: Store<()>, features: Features, shared: Option<SharedModule>) -> Result<Script> {
+    pub fn new(
+        mut store: Store<()>,
+        press: Option<Engine>,
+        features: Features,
+        shared: Option<SharedModule>,
+    ) -> Result<Script> {
         let mut linker = Linker::new(store.engine());
         linker.allow_shadowing(true);
         spectest::define(&mut linker, &mut store, features.has("threads"))?;
-        Ok(Script { store, features, linker, instances: Named::new(), definitions: Named::new(), shared })
+        Ok(Script { store, press, features, linker, instances: Named::new(), definitions: Named::new(), shared })
     }
 
     pub fn store_mut(&mut self) -> &mut Store<()> {
@@ -162,7 +170,11 @@ impl Script {
             bail!("components are not supported");
         }
         let bytes = module.encode().map_err(|error| anyhow!("the text does not parse: {}", error.message()))?;
-        Ok(Module::new(self.store.engine(), &bytes)?)
+        let engine = self.store.engine();
+        Ok(match &self.press {
+            Some(press) => module_file::through_image(engine, press, &bytes)?,
+            None => Module::new(engine, &bytes)?,
+        })
     }
 
     fn instantiate(&mut self, name: Option<Id<'_>>, module: &Module) -> Result<()> {

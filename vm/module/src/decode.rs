@@ -9,10 +9,9 @@ use crate::const_expr::{decode_const_expr, decode_const_items};
 use crate::gate;
 use crate::{
     ConstExpr, DataSegment, ElementItems, ElementSegment, ExportIndex, ExternType, Features, HeapType, Import,
-    ModuleError, ModuleInfo, RefType, Section, SegmentMode, TypeSectionBuilder, convert, limits,
+    ModuleBytes, ModuleError, ModuleInfo, RefType, Section, SegmentMode, TypeSectionBuilder, convert, limits,
 };
 use std::ops::Range;
-use std::sync::Arc;
 use wasmparser::{
     BinaryReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, Parser, Payload, TypeRef, ValidPayload,
     Validator, ValidatorResources, WasmFeatures,
@@ -96,7 +95,7 @@ pub(crate) fn validate(bytes: &[u8], features: Features) -> Result<(), ModuleErr
 }
 
 /// Decodes a module and validates all of it but the function bodies.
-pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, ModuleError> {
+pub fn decode(bytes: ModuleBytes, features: Features) -> Result<DecodedModule, ModuleError> {
     if bytes.len() > limits::MODULE_BYTES_MAX {
         let message = format!("module of {} bytes: more than the limit of {}", bytes.len(), limits::MODULE_BYTES_MAX);
         return Err(ModuleError::new(message));
@@ -114,10 +113,31 @@ pub fn decode(bytes: Arc<[u8]>, features: Features) -> Result<DecodedModule, Mod
             decoder.payload(payload)?;
         }
     }
-    let Decoder { mut info, jobs, escaping, .. } = decoder;
-    info.escaping = (0..).zip(escaping).filter(|(_, escapes)| *escapes).map(|(index, _)| index).collect();
+    let validators = std::mem::take(&mut decoder.jobs);
+    let mut info = decoder.finish();
     info.bytes = bytes;
-    Ok(DecodedModule { info, validators: jobs })
+    Ok(DecodedModule { info, validators })
+}
+
+/// Decodes a module that was validated before, with the same features or fewer, and validates nothing; whoever calls
+/// this sets [`ModuleInfo::bytes`].
+///
+/// # Errors
+/// It is malformed.
+///
+/// # Panics
+/// It is not valid, though this is found by chance only.
+pub fn decode_valid(bytes: &[u8], features: Features) -> Result<ModuleInfo, ModuleError> {
+    let mut parser = Parser::new(0);
+    parser.set_features(features.wasm());
+    let mut decoder = Decoder::new(features);
+    for payload in parser.parse_all(bytes) {
+        match payload? {
+            Payload::CodeSectionEntry(body) => decoder.info.bodies.push(body.range()),
+            payload => decoder.payload(payload)?,
+        }
+    }
+    Ok(decoder.finish())
 }
 
 struct Decoder {
@@ -138,6 +158,12 @@ impl Decoder {
             escaping: Vec::new(),
             hints_are_over: false,
         }
+    }
+
+    /// What was decoded, but for the bytes.
+    fn finish(self) -> ModuleInfo {
+        let escaping = (0..).zip(self.escaping).filter(|(_, escapes)| *escapes).map(|(index, _)| index).collect();
+        ModuleInfo { escaping, ..self.info }
     }
 
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), ModuleError> {

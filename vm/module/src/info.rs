@@ -1,10 +1,11 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
 use crate::{
-    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, Names, RefType, TypeIndex, TypeSection, ValType,
+    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, ModuleBytes, Names, RefType, TypeIndex, TypeSection,
+    ValType,
 };
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// A table's type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,7 +134,7 @@ impl ElementItems {
 #[derive(Debug, Default)]
 pub struct ModuleInfo {
     /// The binary.
-    pub bytes: Arc<[u8]>,
+    pub bytes: ModuleBytes,
     /// Types.
     pub types: TypeSection,
     /// Imports, in order.

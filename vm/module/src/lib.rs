@@ -9,6 +9,7 @@
 //! - [`ContextLayout`] says where compiled code and the runtime find an instance's entities.
 
 mod branch_hints;
+mod bytes;
 mod const_expr;
 mod context;
 pub mod convert;
@@ -35,9 +36,10 @@ pub mod types;
 mod weight;
 
 pub use branch_hints::{BranchHint, BranchHints};
+pub use bytes::ModuleBytes;
 pub use const_expr::{ConstExpr, ConstItems, ConstOp, ConstOps};
 pub use context::ContextLayout;
-pub use decode::{DecodedModule, FuncBodyJob, decode};
+pub use decode::{DecodedModule, FuncBodyJob, decode, decode_valid};
 pub use error::ModuleError;
 pub use features::{ABSENT_FEATURES, FEATURES, FeatureError, FeatureInfo, Features};
 pub use gate::{Gate, gate};

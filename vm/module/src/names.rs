@@ -3,14 +3,14 @@
 //! Nothing depends on it, so a malformed one names less and is never an error. Each kind of name is parsed when it is
 //! first asked for.
 
-use crate::ModuleInfo;
+use crate::{ModuleBytes, ModuleInfo};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// Names, as far as the module has a name section that can be read. An empty name is none.
 #[derive(Debug, Default)]
 pub struct Names {
-    bytes: Arc<[u8]>,
+    bytes: ModuleBytes,
     /// By subsection id: the contents of the first subsection with that id.
     subsections: [Range<usize>; Subsection::Tag as usize + 1],
     direct: [OnceLock<Vec<Entry>>; Subsection::Tag as usize + 1],

@@ -6,6 +6,7 @@ use heapwood_gc::{Collector, GcProfile, HeapConfig, Helpers};
 use heapwood_jit::{CompileOptions, CpuFeatures};
 use heapwood_module::Features;
 use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Default size of a guest's stack in bytes.
@@ -30,6 +31,7 @@ pub struct Config {
     /// None: in proportion to the module.
     max_compile_memory: Option<u64>,
     compile_threads: usize,
+    cache: Option<PathBuf>,
     debug_checks: bool,
     few_registers: bool,
     memory64_guard: bool,
@@ -69,6 +71,7 @@ impl Config {
             max_types: TypeRegistry::QUOTA,
             max_compile_memory: None,
             compile_threads: 0,
+            cache: None,
             debug_checks: false,
             few_registers: false,
             memory64_guard: true,
@@ -192,6 +195,33 @@ impl Config {
         self
     }
 
+    /// A directory in which [`Module::new`](crate::Module::new) keeps what it compiled, and looks before it compiles; by
+    /// default there is none. It is made when it is first needed, for this user alone. Processes and threads may share it.
+    ///
+    /// An entry is found by the module's bytes, by the version of Heapwood and by all settings that compiled code depends
+    /// on. One that is damaged, or of something else, is as good as none and is written anew; a directory that cannot be
+    /// used is never an error. Nobody deletes entries: they may be deleted at any time.
+    ///
+    /// What the cache holds is code that runs in this process. A directory or file that another user owns or can write to
+    /// is not looked at; whoever acts as this user is trusted. A module that comes from the cache takes nothing of
+    /// [`Config::max_compile_memory`].
+    ///
+    /// ```
+    /// # use heapwood_vm::{Config, Engine, Module};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let directory = std::env::temp_dir().join("heapwood-doc-cache");
+    /// let engine = Engine::new(Config::new().cache(&directory))?;
+    /// let bytes = wat::parse_str("(module (func (export \"f\")))").unwrap();
+    /// Module::new(&engine, &bytes)?; // Compiles.
+    /// Module::new(&engine, &bytes)?; // Maps what the first one wrote.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cache(&mut self, directory: impl Into<PathBuf>) -> &mut Config {
+        self.cache = Some(directory.into());
+        self
+    }
+
     /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit
     /// values are clear, registers that belong to nobody are poisoned.
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
@@ -303,6 +333,11 @@ impl Config {
     /// Threads that compile a module; 0 for as many as there are cores.
     pub(crate) fn compiler_threads(&self) -> usize {
         self.compile_threads
+    }
+
+    /// Where compiled modules are kept.
+    pub(crate) fn cache_directory(&self) -> Option<&Path> {
+        self.cache.as_deref()
     }
 
     /// Most bytes that compiling a module of so many bytes takes.

@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Usage(String),
     /// The system or a configured limit refused.
     Limit(String),
+    /// The bytes are no precompiled module that this engine takes: what is wrong with them.
+    Precompiled(String),
 }
 
 /// An import that cannot be satisfied.
@@ -221,6 +223,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Exception(exception) => exception.fmt(f),
             ErrorKind::Host(error) => error.fmt(f),
             ErrorKind::Usage(message) | ErrorKind::Limit(message) => f.write_str(message),
+            ErrorKind::Precompiled(what) => write!(f, "the precompiled module is refused: {what}"),
         }
     }
 }

@@ -1,18 +1,18 @@
 //! From bytes to a module: decoding, then validation and compilation of all functions in parallel, then placing.
 
 use super::ModuleInner;
+use super::cache::CacheEntry;
+use super::image::{self, ExceptionHeader};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
 use crossbeam_queue::ArrayQueue;
-use heapwood_jit::abi::CompiledFunction;
+use heapwood_jit::abi::{CompiledFunction, RelocationTarget};
 use heapwood_jit::{Budget, CompileEnv, CompileError, Scratch, compile_function};
 use heapwood_module::{
-    ContextLayout, DecodedModule, FuncBodyJob, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
+    ContextLayout, DecodedModule, FuncBodyJob, ModuleBytes, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
 };
-use rustc_hash::FxHashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
 
@@ -25,8 +25,31 @@ const THREADS_MAX: usize = 256;
 const LOCALS_BASE: u64 = 4_000_000;
 const LOCALS_PER_BYTE: u64 = 16;
 
-/// Validates and compiles a module.
-pub(crate) fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
+/// A compiled module whose code has no place yet.
+pub(super) struct Unplaced {
+    pub info: ModuleInfo,
+    pub layout: ContextLayout,
+    pub functions: Vec<CompiledFunction>,
+    pub types: ModuleTypes,
+}
+
+/// Validates and compiles a module, unless the engine's cache has it.
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<ModuleInner> {
+    let entry = engine.config().cache_directory().map(|directory| CacheEntry::new(directory, engine, bytes));
+    if let Some(module) = entry.as_ref().and_then(|entry| entry.load(engine, bytes)) {
+        return Ok(module);
+    }
+    let module = unplaced(engine, bytes.into())?;
+    if let Some(entry) = entry
+        && let Ok(image) = image::write(engine, &module)
+    {
+        entry.store(&image);
+    }
+    module.place(engine)
+}
+
+/// Validates and compiles a module without placing its code.
+pub(super) fn unplaced(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     compile_valid(engine, bytes.clone()).map_err(|error| explained(engine, &bytes, error))
 }
 
@@ -38,7 +61,7 @@ fn explained(engine: &Engine, bytes: &[u8], error: Error) -> Error {
     }
 }
 
-fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
+fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().enabled())?;
     let layout = ContextLayout::new(&info);
@@ -46,13 +69,29 @@ fn compile_valid(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInner> {
     let env = CompileEnv { info: &info, context: &layout, options, budget: &budget };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
-    let relocator = Relocator::new(engine, &functions, &types)?;
-    let code = CodeImage::new(functions, info.imported_functions, &relocator)?;
-    Ok(ModuleInner::new(engine.clone(), info, layout, types, code))
+    Ok(Unplaced { info, layout, functions, types })
+}
+
+impl Unplaced {
+    /// Function types of the tags whose exceptions the code makes.
+    pub fn exceptions(&self) -> impl Iterator<Item = u32> {
+        let targets = self.functions.iter().flat_map(|function| &function.relocations);
+        targets.filter_map(|relocation| match relocation.target {
+            RelocationTarget::ExceptionHeader(index) => Some(index),
+            _ => None,
+        })
+    }
+
+    /// The module, with its code in memory.
+    fn place(self, engine: &Engine) -> Result<ModuleInner> {
+        let relocator = Relocator::new(engine, self.exceptions(), &self.types)?;
+        let code = CodeImage::new(self.functions, self.info.imported_functions, &relocator)?;
+        Ok(ModuleInner::new(engine.clone(), self.info, self.layout, self.types, code))
+    }
 }
 
 /// Validates a module and says what it holds.
-pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInfo> {
+pub(crate) fn validate(engine: &Engine, bytes: ModuleBytes) -> Result<ModuleInfo> {
     let features = engine.config().enabled();
     budget(engine, &bytes)?;
     let valid = decode(bytes.clone(), features).and_then(DecodedModule::validate_bodies);
@@ -60,7 +99,7 @@ pub(crate) fn validate(engine: &Engine, bytes: Arc<[u8]>) -> Result<ModuleInfo> 
 }
 
 /// Compiles one function, by defined index, with a source map; none if there is no such function.
-pub(crate) fn compile_one(engine: &Engine, bytes: Arc<[u8]>, defined: u32) -> Result<Option<CompiledFunction>> {
+pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> Result<Option<CompiledFunction>> {
     let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().enabled())?;
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
@@ -160,26 +199,33 @@ fn to_error(error: CompileError) -> Error {
 }
 
 /// Fills in what depends on the engine's types.
-struct Relocator<'a> {
+pub(super) struct Relocator<'a> {
     types: &'a ModuleTypes,
-    /// Headers of exceptions, by index of the tag's function type; only those that occur.
-    exceptions: FxHashMap<u32, u32>,
+    /// Headers of exceptions by index of the tag's function type, ascending; only those that occur.
+    exceptions: Vec<ExceptionHeader>,
 }
 
 impl<'a> Relocator<'a> {
-    fn new(engine: &Engine, functions: &[CompiledFunction], types: &'a ModuleTypes) -> Result<Relocator<'a>> {
-        use heapwood_jit::abi::RelocationTarget;
-        let mut exceptions = FxHashMap::default();
-        for relocation in functions.iter().flat_map(|function| &function.relocations) {
-            if let RelocationTarget::ExceptionHeader(index) = relocation.target
-                && !exceptions.contains_key(&index)
-            {
-                let made = engine.registry().exception_type(types.id(index));
-                let (id, _) = made.map_err(|error| Error::limit(error.to_string()))?;
-                exceptions.insert(index, id.header(0));
-            }
-        }
-        Ok(Relocator { types, exceptions })
+    /// For code that makes exceptions of tags with these function types.
+    pub fn new(
+        engine: &Engine,
+        exceptions: impl Iterator<Item = u32>,
+        types: &'a ModuleTypes,
+    ) -> Result<Relocator<'a>> {
+        let mut occurring: Vec<u32> = exceptions.collect();
+        occurring.sort_unstable();
+        occurring.dedup();
+        let header = |ty: u32| {
+            let made = engine.registry().exception_type(types.id(ty));
+            let (id, _) = made.map_err(|error| Error::limit(error.to_string()))?;
+            Ok(ExceptionHeader { ty, header: id.header(0) })
+        };
+        Ok(Relocator { types, exceptions: occurring.into_iter().map(header).collect::<Result<_>>()? })
+    }
+
+    /// Headers of exceptions by index of the tag's function type, ascending.
+    pub fn exceptions(&self) -> &[ExceptionHeader] {
+        &self.exceptions
     }
 }
 
@@ -189,6 +235,7 @@ impl TypeRelocations for Relocator<'_> {
     }
 
     fn exception_header(&self, index: u32) -> u32 {
-        *self.exceptions.get(&index).expect("every exception type was looked up")
+        let at = self.exceptions.binary_search_by_key(&index, |exception| exception.ty);
+        self.exceptions[at.expect("every exception type was looked up")].header
     }
 }

@@ -1,7 +1,10 @@
 //! Compiled modules: one image of code, what it was made of, and what tools ask of it.
 
+mod cache;
 mod compile;
+mod image;
 mod inspect;
+mod precompiled;
 mod source;
 mod types;
 
@@ -11,6 +14,7 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
 use crate::types::{ExportType, ExternType, ImportType};
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
+pub use precompiled::Precompiled;
 pub use types::DefinedTypes;
 
 use std::any::Any;
@@ -47,7 +51,8 @@ impl ModuleInner {
 
 impl Module {
     /// Validates and compiles a module, its functions on [`Config::compile_threads`](crate::Config::compile_threads)
-    /// threads. With the feature `wat` the bytes may also be a module in the text format.
+    /// threads, or takes it from the engine's cache ([`Config::cache`](crate::Config::cache)). With the feature `wat` the
+    /// bytes may also be a module in the text format.
     ///
     /// ```
     /// # use heapwood_vm::{Engine, Instance, Module, Result, Store};
@@ -77,7 +82,7 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Module> {
-        compile::compile(engine, binary.into()).map(|inner| Module(Arc::new(inner)))
+        compile::compile(engine, binary).map(|inner| Module(Arc::new(inner)))
     }
 
     /// As [`Module::new`], of the contents of a file, which is read up to [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX)

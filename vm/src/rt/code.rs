@@ -1,33 +1,48 @@
 //! Compiled functions in executable memory, and what is known of each address.
 //!
-//! 1. All functions of a module are placed behind each other (16-byte aligned), then the code-pointer slots through
-//!    which they call each other, in one mapping: `[code pages][slot pages]`.
-//! 2. Relocations are filled in, the slots point to the entries.
-//! 3. The code pages become executable and are never writable again.
+//! 1. All functions of a module are laid out behind each other (16-byte aligned), then the code-pointer slots through
+//!    which they call each other: `[code pages][slot pages]`.
+//! 2. They are written there with their relocations filled in. Until then nothing depends on the address, so an image
+//!    in a file has the same bytes.
+//! 3. The slots point to the entries.
+//! 4. The code pages become executable and are never writable again.
 //!
 //! Safe points and trap sites are kept for the whole image, ascending, so that one binary search finds each.
 
-use super::mapping::{Access, Mapping, PAGE_BYTES};
+use super::image::{CodeMemory, Draft};
+use super::mapping::PAGE_BYTES;
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{CompiledFunction, FunctionRecord, RelocationTarget, SafePoint, TrapSite};
+use std::borrow::Borrow;
+use std::ops::Range;
+use std::sync::Arc;
 
-const FUNCTION_ALIGN: usize = 16;
+/// Where functions begin: addresses are multiples of this.
+pub(crate) const FUNCTION_ALIGN: usize = 16;
+/// Bytes of a slot.
+const SLOT_BYTES: usize = 8;
 
 /// The code of a module. Shared by all stores of its engine.
 #[derive(Debug)]
 pub(crate) struct CodeImage {
-    mapping: Mapping,
-    code_bytes: usize,
-    functions: Vec<PlacedFunction>,
+    memory: Arc<CodeMemory>,
+    tables: CodeTables,
+}
+
+/// What is known of a module's code.
+#[derive(Debug)]
+pub(crate) struct CodeTables {
+    /// By defined index, ascending.
+    pub functions: Vec<PlacedFunction>,
     /// By ascending pc, which counts from the start of the image.
-    safe_points: Vec<SafePoint>,
+    pub safe_points: Vec<SafePoint>,
     /// By ascending pc, which counts from the start of the image.
-    traps: Vec<TrapSite>,
+    pub traps: Vec<TrapSite>,
 }
 
 /// A function in the image.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PlacedFunction {
     /// Offset of its first byte.
     pub start: u32,
@@ -45,6 +60,133 @@ pub(crate) trait TypeRelocations {
     fn exception_header(&self, index: u32) -> u32;
 }
 
+/// Where compiled functions go.
+#[derive(Debug)]
+pub(crate) struct CodeLayout {
+    functions: Vec<PlacedFunction>,
+    code_bytes: usize,
+    safe_points: usize,
+    traps: usize,
+}
+
+impl CodeLayout {
+    /// The layout of compiled functions (by defined index).
+    ///
+    /// # Errors
+    /// More than 2 GiB of code.
+    pub fn new(compiled: &[CompiledFunction]) -> Result<CodeLayout> {
+        let mut used = 0usize;
+        let place = |function: &CompiledFunction| {
+            let start = used.next_multiple_of(FUNCTION_ALIGN);
+            used = start + function.code.len();
+            start
+        };
+        let starts: Vec<_> = compiled.iter().map(place).collect();
+        // One byte more: a return address may lie behind the last function.
+        let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES);
+        let bytes = code_bytes + slot_bytes(compiled.len());
+        if bytes > i32::MAX as usize {
+            return Err(Error::limit(format!("a module may have 2 GiB of code; this one has {bytes} bytes")));
+        }
+        let functions = compiled.iter().zip(starts).map(PlacedFunction::new).collect();
+        let safe_points = compiled.iter().map(|function| function.safe_points.len()).sum();
+        let traps = compiled.iter().map(|function| function.traps.len()).sum();
+        Ok(CodeLayout { functions, code_bytes, safe_points, traps })
+    }
+
+    /// Bytes of the code, whole pages.
+    pub fn code_bytes(&self) -> usize {
+        self.code_bytes
+    }
+
+    /// Bytes of code and slots, whole pages.
+    pub fn bytes(&self) -> usize {
+        self.code_bytes + slot_bytes(self.functions.len())
+    }
+
+    /// Writes a function to its place in `code`. Relocations name functions by their index in the module, which has
+    /// `imported` ones before those that it defines.
+    pub fn write(
+        &self,
+        defined: usize,
+        function: &CompiledFunction,
+        imported: u32,
+        types: &dyn TypeRelocations,
+        code: &mut [u8],
+    ) {
+        let at = self.functions[defined].start as usize;
+        code[at..at + function.code.len()].copy_from_slice(&function.code);
+        for relocation in &function.relocations {
+            let field = at + relocation.offset as usize;
+            let value = match type_value(relocation.target, types) {
+                Ok(value) => value,
+                Err(function) => {
+                    let slot = self.code_bytes + (function - imported) as usize * SLOT_BYTES;
+                    // What a 32-bit field holds to lead to the slot counts from the field's end.
+                    (slot - (field + 4)).narrow()
+                }
+            };
+            code[field..field + 4].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Fields of the code that depend on the engine's types, with what they are filled in with.
+    pub fn type_relocations<'c>(
+        &'c self,
+        compiled: &'c [CompiledFunction],
+    ) -> impl Iterator<Item = (u32, RelocationTarget)> {
+        self.functions.iter().zip(compiled).flat_map(|(placed, function)| {
+            let of_types = function.relocations.iter();
+            of_types
+                .filter(|relocation| !matches!(relocation.target, RelocationTarget::FunctionSlot(_)))
+                .map(|relocation| (placed.start + relocation.offset, relocation.target))
+        })
+    }
+
+    /// What is known of the code.
+    pub fn tables(self, compiled: impl IntoIterator<Item: Borrow<CompiledFunction>>) -> CodeTables {
+        let mut safe_points = Vec::with_capacity(self.safe_points);
+        let mut traps = Vec::with_capacity(self.traps);
+        for (function, placed) in compiled.into_iter().zip(&self.functions) {
+            let function: &CompiledFunction = function.borrow();
+            safe_points.extend(function.safe_points.iter().map(|point| SafePoint {
+                pc: placed.start + point.pc,
+                handler: match point.handler {
+                    SafePoint::NO_HANDLER => SafePoint::NO_HANDLER,
+                    handler => placed.start + handler,
+                },
+                ..*point
+            }));
+            traps.extend(function.traps.iter().map(|site| TrapSite { pc: placed.start + site.pc, ..*site }));
+        }
+        let tables = CodeTables { functions: self.functions, safe_points, traps };
+        assert!(tables.are_sorted(), "safe points or trap sites are not ascending");
+        tables
+    }
+}
+
+impl CodeTables {
+    /// Whether binary searches find what there is.
+    pub fn are_sorted(&self) -> bool {
+        self.safe_points.is_sorted_by_key(|point| point.pc) && self.traps.is_sorted_by_key(|site| site.pc)
+    }
+}
+
+/// What a field holds that depends on a type, or else the index of the function whose slot it leads to.
+pub(crate) fn type_value(target: RelocationTarget, types: &dyn TypeRelocations) -> Result<u32, u32> {
+    match target {
+        RelocationTarget::FunctionSlot(function) => Err(function),
+        RelocationTarget::TypeId(index) => Ok(types.type_id(index)),
+        RelocationTarget::TypeHeader(index) => Ok(types.type_id(index) << 8),
+        RelocationTarget::ExceptionHeader(index) => Ok(types.exception_header(index)),
+    }
+}
+
+/// Bytes of the slots of so many functions, whole pages.
+pub(crate) fn slot_bytes(functions: usize) -> usize {
+    (functions * SLOT_BYTES).next_multiple_of(PAGE_BYTES)
+}
+
 impl CodeImage {
     /// Places compiled functions (by defined index) in memory, and frees each as soon as that is done. Relocations name
     /// functions by their index in the module, which has `imported` ones before these.
@@ -52,89 +194,81 @@ impl CodeImage {
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.
     pub fn new(mut compiled: Vec<CompiledFunction>, imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
-        let (functions, used) = lay_out(&compiled);
-        // One byte more: a return address may lie behind the last function.
-        let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES);
-        let bytes = code_bytes + (compiled.len() * 8).next_multiple_of(PAGE_BYTES);
-        if bytes > i32::MAX as usize {
-            return Err(Error::limit(format!("a module may have 2 GiB of code; this one has {bytes} bytes")));
-        }
-        let functions: Vec<_> = compiled.iter().zip(functions).map(PlacedFunction::new).collect();
-        let mut mapping = Mapping::new(bytes, Access::ReadWrite)?;
-        let start = mapping.address();
-        // SAFETY: R1: just mapped readable and writable, and nobody else knows of it.
-        let memory = unsafe { mapping.slice_mut(0, bytes) };
-        for (index, (function, placed)) in compiled.iter_mut().zip(&functions).enumerate() {
-            let at = placed.start as usize;
-            memory[at..at + function.code.len()].copy_from_slice(&function.code);
-            for relocation in &function.relocations {
-                let field = at + relocation.offset as usize;
-                let value = match relocation.target {
-                    RelocationTarget::FunctionSlot(function) => {
-                        slot_distance(code_bytes + (function - imported) as usize * 8, field + 4)
-                    }
-                    RelocationTarget::TypeId(index) => types.type_id(index),
-                    RelocationTarget::TypeHeader(index) => types.type_id(index) << 8,
-                    RelocationTarget::ExceptionHeader(index) => types.exception_header(index),
-                };
-                memory[field..field + 4].copy_from_slice(&value.to_le_bytes());
-            }
-            let slot = code_bytes + index * 8;
-            memory[slot..slot + 8].copy_from_slice(&((start + at) as u64).to_le_bytes());
+        let layout = CodeLayout::new(&compiled)?;
+        let mut draft = Draft::zeroed(layout.bytes())?;
+        for (defined, function) in compiled.iter_mut().enumerate() {
+            layout.write(defined, function, imported, types, draft.bytes_mut());
             (function.code, function.relocations) = (Vec::new(), Vec::new());
         }
-        mapping.protect(0, code_bytes, Access::Execute)?;
-        let (safe_points, traps) = merge_tables(compiled, &functions);
-        Ok(CodeImage { mapping, code_bytes, functions, safe_points, traps })
+        let code = 0..layout.code_bytes();
+        CodeImage::of_draft(draft, code, layout.tables(compiled))
+    }
+
+    /// Code that lies in a draft already, with relocations filled in; behind it is room for the slots.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn of_draft(mut draft: Draft, code: Range<usize>, tables: CodeTables) -> Result<CodeImage> {
+        let start = draft.address() + code.start;
+        let slots = draft.bytes_mut()[code.end..].chunks_exact_mut(SLOT_BYTES);
+        for (slot, function) in slots.zip(&tables.functions) {
+            slot.copy_from_slice(&((start + function.start as usize) as u64).to_le_bytes());
+        }
+        Ok(CodeImage { memory: Arc::new(draft.finish(code)?), tables })
+    }
+
+    /// Where the code lies.
+    pub fn memory(&self) -> &Arc<CodeMemory> {
+        &self.memory
     }
 
     /// First address.
     pub fn start(&self) -> usize {
-        self.mapping.address()
+        self.memory.start()
     }
 
     /// Address behind the code.
     pub fn end(&self) -> usize {
-        self.mapping.address() + self.code_bytes
+        self.memory.end()
     }
 
     /// Entry address of a function, by defined index.
     pub fn entry(&self, defined: u32) -> usize {
-        self.start() + self.functions[defined as usize].start as usize
+        self.start() + self.tables.functions[defined as usize].start as usize
     }
 
     /// A function, by defined index.
     pub fn function(&self, defined: u32) -> &PlacedFunction {
-        &self.functions[defined as usize]
+        &self.tables.functions[defined as usize]
     }
 
     /// The bytes of a function, by defined index.
     pub fn function_bytes(&self, defined: u32) -> &[u8] {
-        let PlacedFunction { start, end, .. } = self.functions[defined as usize];
-        // SAFETY: R1: code pages stay readable.
-        unsafe { self.mapping.slice(start as usize, (end - start) as usize) }
+        let PlacedFunction { start, end, .. } = self.tables.functions[defined as usize];
+        self.memory.code(start as usize..end as usize)
     }
 
     /// Defined index of the function that `offset` lies in.
     #[inline]
     pub fn function_at(&self, offset: u32) -> Option<u32> {
-        let after = self.functions.partition_point(|function| function.start <= offset);
+        let functions = &self.tables.functions;
+        let after = functions.partition_point(|function| function.start <= offset);
         let index = after.checked_sub(1)?;
-        (offset < self.functions[index].end).then(|| index.narrow())
+        (offset < functions[index].end).then(|| index.narrow())
     }
 
     /// The safe point of a return address.
     #[inline]
     pub fn safe_point(&self, offset: u32) -> Option<&SafePoint> {
-        let index = self.safe_points.partition_point(|point| point.pc < offset);
-        self.safe_points.get(index).filter(|point| point.pc == offset)
+        let index = self.tables.safe_points.partition_point(|point| point.pc < offset);
+        self.tables.safe_points.get(index).filter(|point| point.pc == offset)
     }
 
     /// The trap of an instruction.
     #[inline]
     pub fn trap_site(&self, offset: u32) -> Option<&TrapSite> {
-        let index = self.traps.partition_point(|site| site.pc < offset);
-        self.traps.get(index).filter(|site| site.pc == offset)
+        let index = self.tables.traps.partition_point(|site| site.pc < offset);
+        self.tables.traps.get(index).filter(|site| site.pc == offset)
     }
 }
 
@@ -143,39 +277,4 @@ impl PlacedFunction {
         let end = start + function.code.len();
         PlacedFunction { start: start.narrow(), end: end.narrow(), record: function.record }
     }
-}
-
-/// Where each function begins, and the end of the last one: not yet known to be within the limit.
-fn lay_out(compiled: &[CompiledFunction]) -> (Vec<usize>, usize) {
-    let mut end = 0usize;
-    let place = |function: &CompiledFunction| {
-        let start = end.next_multiple_of(FUNCTION_ALIGN);
-        end = start + function.code.len();
-        start
-    };
-    (compiled.iter().map(place).collect(), end)
-}
-
-/// What a 32-bit field that ends at `end` holds to lead to `slot`.
-fn slot_distance(slot: usize, end: usize) -> u32 {
-    (slot - end).narrow()
-}
-
-fn merge_tables(compiled: Vec<CompiledFunction>, functions: &[PlacedFunction]) -> (Vec<SafePoint>, Vec<TrapSite>) {
-    let mut safe_points = Vec::with_capacity(compiled.iter().map(|function| function.safe_points.len()).sum());
-    let mut traps = Vec::with_capacity(compiled.iter().map(|function| function.traps.len()).sum());
-    for (function, placed) in compiled.into_iter().zip(functions) {
-        safe_points.extend(function.safe_points.iter().map(|point| SafePoint {
-            pc: placed.start + point.pc,
-            handler: match point.handler {
-                SafePoint::NO_HANDLER => SafePoint::NO_HANDLER,
-                handler => placed.start + handler,
-            },
-            ..*point
-        }));
-        traps.extend(function.traps.iter().map(|site| TrapSite { pc: placed.start + site.pc, ..*site }));
-    }
-    assert!(safe_points.is_sorted_by_key(|point| point.pc), "safe points are not ascending");
-    assert!(traps.is_sorted_by_key(|site| site.pc), "trap sites are not ascending");
-    (safe_points, traps)
 }

@@ -2,12 +2,14 @@
 //! fail.
 
 use crate::errors::{Error, Result};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
 /// Granularity of protection.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// A private anonymous mapping, unmapped on drop.
+/// A private mapping, anonymous or of a file, unmapped on drop.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -19,6 +21,8 @@ pub(crate) struct Mapping {
 pub(crate) enum Access {
     /// Nothing.
     None,
+    /// Reading.
+    Read,
     /// Reading and writing.
     ReadWrite,
     /// Reading and executing.
@@ -29,6 +33,7 @@ impl Access {
     fn flags(self) -> i32 {
         match self {
             Access::None => libc::PROT_NONE,
+            Access::Read => libc::PROT_READ,
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
             Access::Execute => libc::PROT_READ | libc::PROT_EXEC,
         }
@@ -47,12 +52,33 @@ impl Mapping {
     /// The system refuses.
     pub fn new(bytes: usize, access: Access) -> Result<Mapping> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        Mapping::map(bytes, access, libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1)
+    }
+
+    /// Maps the first `bytes` of a file, which has as many and may be code, for reading and writing. What is written
+    /// stays here.
+    ///
+    /// # Safety
+    /// Nobody changes the file as long as the mapping lives (R13).
+    ///
+    /// # Errors
+    /// The system refuses, as it does where no file may be executed.
+    pub unsafe fn of_file(file: &File, bytes: usize) -> Result<Mapping> {
+        let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
+        // Whether code may be mapped from there is known before anything relies on it.
+        let mapping = Mapping::map(bytes, Access::Execute, 0, file.as_raw_fd())?;
+        mapping.protect(0, bytes, Access::ReadWrite)?;
+        Ok(mapping)
+    }
+
+    /// A private mapping with further flags, of the file `fd` if it is not anonymous.
+    fn map(bytes: usize, access: Access, flags: i32, fd: i32) -> Result<Mapping> {
         if is_refused() {
             return Err(Error::limit(format!("the system refused to map {bytes} bytes")));
         }
+        let flags = libc::MAP_PRIVATE | flags;
         // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, -1, 0) };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, fd, 0) };
         match NonNull::new(start.cast()) {
             Some(start) if start.as_ptr() as *mut libc::c_void != libc::MAP_FAILED => Ok(Mapping { start, bytes }),
             _ => Err(Error::limit(format!("the system refused to map {bytes} bytes"))),

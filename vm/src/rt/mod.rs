@@ -6,6 +6,7 @@
 //! | file | offers | safe since |
 //! |---|---|---|
 //! | `mapping` | address space | ranges are asserted; slices are `unsafe fn`s (R1) |
+//! | `image` | memory of code, and images in files | a draft has one owner; files are mapped by an `unsafe fn`, or if nobody else can change them (R13) |
 //! | `code`, `stubs` | code in mappings that are never writable again | they own them |
 //! | `memory`, `shared`, `store_memory`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
 //! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
@@ -47,6 +48,9 @@
 //! length of its cell, and reached by compiled code, atomic operations and the copies of `racy` only: no reference to
 //! them is ever made.
 //! **R12 Plain numbers.** Every byte of a value of the type is initialised, and bytes of any value make one.
+//! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file that
+//! is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may write
+//! to the cache (`SECURITY.md`). All else of an image is checked.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
 #![allow(
     unsafe_code,
@@ -67,6 +71,7 @@ pub(crate) mod frames;
 pub(crate) mod host;
 mod host_call;
 pub(crate) mod hot;
+pub(crate) mod image;
 pub(crate) mod interrupt;
 pub(crate) mod mapping;
 pub(crate) mod memory;

@@ -157,7 +157,7 @@ fn each_function(text: &str, mut found: impl FnMut(&str, &str, &str)) {
             receiver = None;
         }
         let item = line.trim_start();
-        let is_public = item.starts_with("pub fn ") || item.starts_with("pub const fn ");
+        let is_public = ["pub fn ", "pub const fn ", "pub unsafe fn "].iter().any(|start| item.starts_with(start));
         let of_trait = is_trait && line.starts_with("    fn ");
         if let (Some(receiver), true, false) = (&receiver, is_public || of_trait, is_hidden) {
             assert!(line.starts_with("    ") && !line.starts_with("     "), "a function at another depth: {line}");

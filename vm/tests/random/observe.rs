@@ -51,14 +51,19 @@ impl Event {
 /// The module is valid, yet it is refused.
 pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
     let module = Module::new(engine, bytes).unwrap_or_else(|error| panic!("refused: {error}"));
+    observe_module(engine, &module, seed)
+}
+
+/// The same for a module that is compiled.
+pub fn observe_module(engine: &Engine, module: &Module, seed: u64) -> Vec<Event> {
     let mut store = Store::new(engine, ());
-    let imports = match imports(&mut store, &module) {
+    let imports = match imports(&mut store, module) {
         Some(imports) => imports,
         None => return vec![Event::Failed("an import has no default".to_owned())],
     };
-    let instantiate = |store: &mut Store<()>| match Instance::new(&mut *store, &module, &imports) {
+    let instantiate = |store: &mut Store<()>| match Instance::new(&mut *store, module, &imports) {
         Ok(instance) => Ok(instance.exports(store)),
-        Err(error) => Err(match ended(store, &module, "instantiation", &error) {
+        Err(error) => Err(match ended(store, module, "instantiation", &error) {
             limit @ Event::Limit(_) => limit,
             other => Event::Failed(format!("{other:?}")),
         }),
@@ -72,10 +77,10 @@ pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
     for index in 0..exports.len() {
         let (name, Extern::Func(func)) = &exports[index] else { continue };
         let mut scope = RootScope::new(&mut store);
-        events.extend(call(&mut scope, &module, name, *func, &mut numbers));
+        events.extend(call(&mut scope, module, name, *func, &mut numbers));
         drop(scope);
         if events.last().is_some_and(Event::may_be_out_of_fuel) {
-            contents(&mut store, &module, &exports, &mut events);
+            contents(&mut store, module, &exports, &mut events);
             match instantiate(&mut store) {
                 Ok(fresh) => exports = fresh,
                 Err(event) => {
@@ -85,7 +90,7 @@ pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
             }
         }
     }
-    contents(&mut store, &module, &exports, &mut events);
+    contents(&mut store, module, &exports, &mut events);
     events
 }
 

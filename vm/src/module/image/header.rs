@@ -1,0 +1,191 @@
+//! The first bytes of an image, and where its parts lie.
+//!
+//! ```text
+//! 0    magic, 8 bytes
+//! 8    version of Heapwood, 24 bytes of text filled up with zeroes
+//! 32   u64 checksum of all that follows, up to the code
+//! 40   u64 checksum of the code
+//! 48   u32 bytes of the terms, u32 bytes of the module, then u32 rows of each table
+//! 80   u64 bytes before the code, u64 bytes of code
+//! 96   terms, module, tables; zeroes to the end of the page
+//! ...  code, whole pages
+//! ...  room for the slots, whole pages
+//! ```
+//! What is checked first is what other versions have at the same places.
+
+use super::rows::{ExceptionHeader, Row, TypeField};
+use super::sum::checksum;
+use crate::rt::code::{PlacedFunction, slot_bytes};
+use crate::rt::mapping::PAGE_BYTES;
+use heapwood_jit::abi::{SafePoint, TrapSite};
+use std::ops::Range;
+
+/// What every image begins with; no text and no module does.
+pub(super) const MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
+/// The version whose images are taken.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const VERSION_AT: Range<usize> = 8..32;
+const SUM_AT: usize = 32;
+const SUMMED_FROM: usize = 40;
+const CODE_SUM_AT: usize = 40;
+const LENGTHS_AT: usize = 48;
+const HEAD_AT: usize = 80;
+const CODE_AT: usize = 88;
+/// Bytes of the header.
+pub(super) const HEADER_BYTES: usize = 96;
+
+/// Parts between header and code, in this order.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Terms,
+    Module,
+    Functions,
+    SafePoints,
+    Traps,
+    Types,
+    Exceptions,
+    TypeFields,
+}
+
+const PARTS: usize = 8;
+/// Bytes of what each part counts.
+const UNITS: [usize; PARTS] = [
+    1,
+    1,
+    PlacedFunction::BYTES,
+    SafePoint::BYTES,
+    TrapSite::BYTES,
+    u32::BYTES,
+    ExceptionHeader::BYTES,
+    TypeField::BYTES,
+];
+
+/// Where everything lies, all of it inside of the image.
+#[derive(Clone, Debug)]
+pub(super) struct Header {
+    parts: [Range<usize>; PARTS],
+    /// Whole pages, as what lies before it.
+    pub code: Range<usize>,
+    code_sum: u64,
+}
+
+impl Header {
+    /// Reads the header of an image that is whole, and of this version.
+    ///
+    /// # Errors
+    /// It is not; what is wrong, in words.
+    pub fn read(bytes: &[u8]) -> Result<Header, String> {
+        if !bytes.starts_with(&MAGIC) {
+            return Err(not_an_image(bytes));
+        }
+        if bytes.len() < HEADER_BYTES {
+            return Err(cut_off(bytes.len(), HEADER_BYTES as u64));
+        }
+        check_version(&bytes[VERSION_AT])?;
+        let (head, code) = (long(bytes, HEAD_AT), long(bytes, CODE_AT));
+        let rows = u32_at(bytes, LENGTHS_AT + 4 * Part::Functions as usize);
+        let whole = head.saturating_add(code).saturating_add(slot_bytes(rows as usize) as u64);
+        if bytes.len() as u64 != whole && head <= bytes.len() as u64 {
+            // Unless the lengths themselves are damaged.
+            check_sum(bytes, head as usize)?;
+        }
+        if (bytes.len() as u64) < whole {
+            return Err(cut_off(bytes.len(), whole));
+        }
+        if bytes.len() as u64 > whole {
+            return Err(format!("it has {} bytes instead of {whole}", bytes.len()));
+        }
+        let (head, code) = (head as usize, code as usize);
+        check_sum(bytes, head)?;
+        let mut end = HEADER_BYTES;
+        let parts = std::array::from_fn(|part| {
+            let start = end;
+            end = start + u32_at(bytes, LENGTHS_AT + 4 * part) as usize * UNITS[part];
+            start..end
+        });
+        if end > head || !head.is_multiple_of(PAGE_BYTES) || !code.is_multiple_of(PAGE_BYTES) || code == 0 {
+            return Err("it is damaged: its parts do not follow each other".to_owned());
+        }
+        Ok(Header { parts, code: head..head + code, code_sum: long(bytes, CODE_SUM_AT) })
+    }
+
+    /// Where a part lies.
+    pub fn part(&self, part: Part) -> Range<usize> {
+        self.parts[part as usize].clone()
+    }
+
+    /// Whether the code is what it was.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_code(&self, bytes: &[u8]) -> Result<(), String> {
+        match checksum(0, &bytes[self.code.clone()]) == self.code_sum {
+            true => Ok(()),
+            false => Err("its code is damaged: the checksum is another one".to_owned()),
+        }
+    }
+}
+
+/// Begins an image: room for the header.
+pub(super) fn begin() -> Vec<u8> {
+    vec![0; HEADER_BYTES]
+}
+
+/// Fills in the header of an image of which all but that is there. `lengths` are those of its parts, in what each of
+/// them counts, and `code` its code, whole pages.
+pub(super) fn finish(image: &mut [u8], lengths: [u32; PARTS], code: Range<usize>) {
+    image[..MAGIC.len()].copy_from_slice(&MAGIC);
+    image[VERSION_AT][..VERSION.len()].copy_from_slice(VERSION.as_bytes());
+    let code_sum = checksum(0, &image[code.clone()]);
+    for (part, length) in lengths.into_iter().enumerate() {
+        let at = LENGTHS_AT + 4 * part;
+        image[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+    for (at, value) in [(CODE_SUM_AT, code_sum), (HEAD_AT, code.start as u64), (CODE_AT, code.len() as u64)] {
+        image[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let sum = checksum(0, &image[SUMMED_FROM..code.start]);
+    image[SUM_AT..SUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn check_sum(bytes: &[u8], head: usize) -> Result<(), String> {
+    let (is, should) = (checksum(0, &bytes[SUMMED_FROM..head.max(HEADER_BYTES)]), long(bytes, SUM_AT));
+    match is == should {
+        true => Ok(()),
+        false => Err(format!("it is damaged: the checksum of its tables is {is:#018x} instead of {should:#018x}")),
+    }
+}
+
+fn check_version(text: &[u8]) -> Result<(), String> {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let filled = text[end..].iter().all(|byte| *byte == 0);
+    match &text[..end] == VERSION.as_bytes() && filled {
+        true => Ok(()),
+        false => Err(format!("Heapwood {} made it, and this is {VERSION}", text[..end].escape_ascii())),
+    }
+}
+
+fn not_an_image(bytes: &[u8]) -> String {
+    if bytes.starts_with(b"\0asm") {
+        return "it is a module that has to be compiled".to_owned();
+    }
+    let start: Vec<_> = bytes.iter().take(MAGIC.len()).map(|byte| format!("{byte:02x}")).collect();
+    let start = if start.is_empty() { "is empty".to_owned() } else { format!("begins with {}", start.join(" ")) };
+    format!("it is none: it {start}")
+}
+
+fn cut_off(bytes: usize, whole: u64) -> String {
+    format!("it is cut off: {bytes} bytes of {whole} are there")
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+const _: () = assert!(VERSION.len() <= VERSION_AT.end - VERSION_AT.start);
+const _: () = assert!(LENGTHS_AT + 4 * PARTS <= HEAD_AT);

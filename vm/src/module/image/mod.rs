@@ -1,0 +1,250 @@
+//! Images: a module with its compiled code as bytes, from which it is there again without compiling.
+//!
+//! 1. An image has the module's own bytes, from which everything but the code is decoded again, without validating it; what
+//!    is known of each address of the code (`rows`); and the code, relocated for the engine that made it.
+//! 2. It says what it was made for (`terms`), and is taken where that holds. Checksums (`header`, `sum`) tell whether it is
+//!    what it was.
+//! 3. What depends on the place of the code is not in the image: slots are filled in when it is loaded. What depends on
+//!    the engine's types is changed where they have other ids, and only there.
+//!
+//! An image in a file is mapped, so that its pages are read when they are needed, and shared by processes.
+
+mod header;
+mod rows;
+mod sum;
+mod terms;
+
+use super::ModuleInner;
+use super::compile::{Relocator, Unplaced};
+use crate::engine::Engine;
+use crate::errors::{Error, ErrorKind, Result};
+use crate::registry::ModuleTypes;
+use crate::rt::code::{CodeImage, CodeLayout, CodeTables, FUNCTION_ALIGN, TypeRelocations, type_value};
+use crate::rt::image::{CodeMemory, Draft};
+use crate::rt::mapping::PAGE_BYTES;
+use header::{Header, Part};
+use heapwood_gc_abi::Narrow;
+use heapwood_jit::abi::{RelocationTarget, SafePoint};
+use heapwood_module::{CompositeKind, ContextLayout, ModuleBytes, ModuleInfo, decode_valid, limits};
+pub(super) use rows::ExceptionHeader;
+use rows::{Row, TypeField, count, read_all, write_all};
+use std::ops::Range;
+use std::sync::Arc;
+pub(super) use sum::checksum;
+
+/// Whether bytes begin like an image.
+pub(super) fn is_image(bytes: &[u8]) -> bool {
+    bytes.starts_with(&header::MAGIC)
+}
+
+/// What the code of modules that an engine compiles depends on, as text; what an image says of itself.
+pub(super) fn terms(engine: &Engine) -> String {
+    terms::text(engine.config())
+}
+
+/// The image of a compiled module.
+///
+/// # Errors
+/// More than 2 GiB of code.
+pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
+    let Unplaced { info, functions, types, .. } = module;
+    let layout = CodeLayout::new(functions)?;
+    let (code_bytes, bytes) = (layout.code_bytes(), layout.bytes());
+    let relocator = Relocator::new(engine, module.exceptions(), types)?;
+    let fields: Vec<TypeField> =
+        layout.type_relocations(functions).map(|(offset, target)| TypeField { offset, target }).collect();
+
+    let mut image = header::begin();
+    let terms = terms::text(engine.config());
+    image.extend_from_slice(terms.as_bytes());
+    image.extend_from_slice(&info.bytes);
+    let mut code = vec![0; bytes];
+    for (defined, function) in functions.iter().enumerate() {
+        layout.write(defined, function, info.imported_functions, &relocator, &mut code);
+    }
+    let CodeTables { functions, safe_points, traps } = layout.tables(functions);
+    let ids: Vec<u32> = types.ids().iter().map(|id| id.0).collect();
+    let exceptions = relocator.exceptions();
+    write_all(&functions, &mut image);
+    write_all(&safe_points, &mut image);
+    write_all(&traps, &mut image);
+    write_all(&ids, &mut image);
+    write_all(exceptions, &mut image);
+    write_all(&fields, &mut image);
+    image.resize(image.len().next_multiple_of(PAGE_BYTES), 0);
+    let start = image.len();
+    image.append(&mut code);
+    let lengths = [
+        terms.len().narrow(),
+        info.bytes.len().narrow(),
+        count(&functions),
+        count(&safe_points),
+        count(&traps),
+        count(&ids),
+        count(exceptions),
+        count(&fields),
+    ];
+    header::finish(&mut image, lengths, start..start + code_bytes);
+    Ok(image)
+}
+
+/// What is compared before an image is taken, beside its tables and terms.
+#[derive(Clone, Copy)]
+pub(super) enum Check<'m> {
+    /// Nothing: the code is read when it runs.
+    Tables,
+    /// The code's own checksum, for which all of it is read.
+    Code,
+    /// That too, and that it is the image of this module.
+    CodeOf(&'m [u8]),
+}
+
+/// The module of an image.
+///
+/// # Errors
+/// The image is none, is damaged, or was made for something else; the engine's types or the system's memory are used up.
+pub(super) fn load(engine: &Engine, mut draft: Draft, check: Check<'_>) -> Result<ModuleInner> {
+    let image = draft.bytes();
+    let header = Header::read(image).map_err(refused)?;
+    let module = header.part(Part::Module);
+    match check {
+        Check::CodeOf(other) if other != &image[module.clone()] => return Err(refused("it is another module".into())),
+        Check::CodeOf(_) | Check::Code => header.check_code(image).map_err(refused)?,
+        Check::Tables => {}
+    }
+    let terms = std::str::from_utf8(&image[header.part(Part::Terms)]).map_err(|_| damaged("its terms are no text"))?;
+    terms::check(terms, engine.config()).map_err(refused)?;
+    let decoded = decode_valid(&image[module.clone()], engine.config().enabled());
+    let mut info = decoded.map_err(|error| damaged(&error.to_string()))?;
+    let contents = Contents::read(&header, image).ok_or_else(|| damaged("a row of its tables cannot be"))?;
+    contents.check(&info, header.code.len()).map_err(|what| damaged(&what))?;
+
+    let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
+    let relocator = Relocator::new(engine, contents.exceptions.iter().map(|exception| exception.ty), &types)?;
+    contents.patch(&types, &relocator, &mut draft.bytes_mut()[header.code.clone()]);
+    let code = CodeImage::of_draft(draft, header.code, contents.tables)?;
+    info.bytes = ModuleBytes::new(HeadPart { memory: code.memory().clone(), range: module });
+    let layout = ContextLayout::new(&info);
+    Ok(ModuleInner::new(engine.clone(), info, layout, types, code))
+}
+
+fn refused(what: String) -> Error {
+    Error::from_kind(ErrorKind::Precompiled(what))
+}
+
+fn damaged(what: &str) -> Error {
+    refused(format!("it is damaged: {what}"))
+}
+
+/// The module's bytes in an image.
+struct HeadPart {
+    memory: Arc<CodeMemory>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for HeadPart {
+    fn as_ref(&self) -> &[u8] {
+        self.memory.head(self.range.clone())
+    }
+}
+
+/// The tables of an image.
+struct Contents {
+    tables: CodeTables,
+    /// Ids of the module's types, as the code has them.
+    types: Vec<u32>,
+    exceptions: Vec<ExceptionHeader>,
+    fields: Vec<TypeField>,
+}
+
+impl Contents {
+    /// None if a row of them is impossible.
+    fn read(header: &Header, image: &[u8]) -> Option<Contents> {
+        fn table<R: Row>(header: &Header, image: &[u8], part: Part) -> Option<Vec<R>> {
+            read_all(&image[header.part(part)])
+        }
+        let tables = CodeTables {
+            functions: table(header, image, Part::Functions)?,
+            safe_points: table(header, image, Part::SafePoints)?,
+            traps: table(header, image, Part::Traps)?,
+        };
+        Some(Contents {
+            tables,
+            types: table(header, image, Part::Types)?,
+            exceptions: table(header, image, Part::Exceptions)?,
+            fields: table(header, image, Part::TypeFields)?,
+        })
+    }
+
+    /// Whether the tables belong to the module, and name nothing beyond its code.
+    fn check(&self, info: &ModuleInfo, code_bytes: usize) -> Result<(), String> {
+        let holds = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        let CodeTables { functions, safe_points, traps } = &self.tables;
+        holds(functions.len() == info.bodies.len(), "its functions are not those of the module")?;
+        let mut end = 0;
+        for function in functions {
+            let is_placed = function.start >= end && function.start <= function.end;
+            let is_aligned = (function.start as usize).is_multiple_of(FUNCTION_ALIGN);
+            let has_frame = function.record.frame_bytes.max(function.record.ref_base) <= 2 * limits::FRAME_BYTES_MAX;
+            holds(is_placed && is_aligned && has_frame, "a function is out of place")?;
+            end = function.end;
+        }
+        holds((end as usize) < code_bytes, "its functions are longer than its code")?;
+        holds(self.tables.are_sorted(), "safe points or trap sites are not in order")?;
+        let is_inside = |point: &SafePoint| {
+            let is_handler = point.handler == SafePoint::NO_HANDLER || point.handler < end;
+            point.pc <= end && is_handler && point.ref_count <= limits::FRAME_BYTES_MAX
+        };
+        holds(safe_points.iter().all(is_inside), "a safe point lies outside of its code")?;
+        holds(traps.iter().all(|site| site.pc < end), "a trap site lies outside of its code")?;
+        holds(self.types.len() == info.types.len(), "its types are not those of the module")?;
+        let is_tag =
+            |ty: u32| info.types.types.get(ty as usize).is_some_and(|ty| ty.composite.kind() == CompositeKind::Func);
+        let mut exceptions = self.exceptions.iter();
+        holds(exceptions.all(|exception| is_tag(exception.ty)), "an exception has no function type")?;
+        holds(self.exceptions.is_sorted_by_key(|exception| exception.ty), "its exceptions are not in order")?;
+        let is_known = |field: &TypeField| {
+            let is_inside = field.offset.checked_add(4).is_some_and(|behind| behind <= end);
+            is_inside
+                && match field.target {
+                    RelocationTarget::TypeId(ty) | RelocationTarget::TypeHeader(ty) => (ty as usize) < self.types.len(),
+                    RelocationTarget::ExceptionHeader(ty) => self.exception(ty).is_some(),
+                    RelocationTarget::FunctionSlot(_) => false,
+                }
+        };
+        holds(self.fields.iter().all(is_known), "a field of its code depends on a type that is not there")
+    }
+
+    /// The header that the code has for exceptions of this function type.
+    fn exception(&self, ty: u32) -> Option<u32> {
+        let at = self.exceptions.binary_search_by_key(&ty, |exception| exception.ty).ok()?;
+        Some(self.exceptions[at].header)
+    }
+
+    /// Writes the ids of this engine's types where the code has others.
+    fn patch(&self, types: &ModuleTypes, relocator: &Relocator<'_>, code: &mut [u8]) {
+        let are_same = types.ids().iter().map(|id| id.0).eq(self.types.iter().copied());
+        if are_same && relocator.exceptions() == self.exceptions {
+            return;
+        }
+        for field in &self.fields {
+            let value = type_value(field.target, relocator).expect("fields that depend on types lead to no function");
+            let is = type_value(field.target, self).expect("fields that depend on types lead to no function");
+            if value != is {
+                let at = field.offset as usize;
+                code[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// What the code has.
+impl TypeRelocations for Contents {
+    fn type_id(&self, index: u32) -> u32 {
+        self.types[index as usize]
+    }
+
+    fn exception_header(&self, index: u32) -> u32 {
+        self.exception(index).expect("every field was checked")
+    }
+}

@@ -1,0 +1,219 @@
+//! Rows of an image's tables: numbers of fixed size, the lowest byte first.
+
+use crate::rt::code::PlacedFunction;
+use heapwood_gc_abi::Narrow;
+use heapwood_jit::abi::{FunctionRecord, RelocationTarget, SafePoint, TrapKind, TrapSite};
+
+/// Something that an image has a table of.
+pub(super) trait Row: Sized {
+    /// Bytes of a row.
+    const BYTES: usize;
+
+    /// Appends its bytes.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// What was written; none of bytes that no row has.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Appends the rows of a table.
+pub(super) fn write_all<R: Row>(rows: &[R], out: &mut Vec<u8>) {
+    out.reserve(rows.len() * R::BYTES);
+    rows.iter().for_each(|row| row.write(out));
+}
+
+/// The rows of a table; none if one of them cannot be.
+pub(super) fn read_all<R: Row>(bytes: &[u8]) -> Option<Vec<R>> {
+    bytes.chunks_exact(R::BYTES).map(R::read).collect()
+}
+
+/// An exception's header, for tags with a function type of the module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::module) struct ExceptionHeader {
+    /// Index of the function type.
+    pub ty: u32,
+    /// The word that code has.
+    pub header: u32,
+}
+
+/// A field of the code that depends on a type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TypeField {
+    /// Offset in the code.
+    pub offset: u32,
+    /// What it depends on: no function.
+    pub target: RelocationTarget,
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    std::array::from_fn(|word| u32::from_le_bytes(bytes[4 * word..4 * word + 4].try_into().expect("four bytes")))
+}
+
+fn put(out: &mut Vec<u8>, words: &[u32]) {
+    words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+}
+
+fn bool_of(byte: u8) -> Option<bool> {
+    (byte < 2).then_some(byte == 1)
+}
+
+impl Row for u32 {
+    const BYTES: usize = 4;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put(out, &[*self]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<u32> {
+        let [word] = words(bytes);
+        Some(word)
+    }
+}
+
+impl Row for PlacedFunction {
+    const BYTES: usize = 24;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let PlacedFunction { start, end, record } = *self;
+        let FunctionRecord { ref_base, frame_bytes, saved, saves_context, stack_arg_bytes } = record;
+        put(out, &[start, end, ref_base, frame_bytes, stack_arg_bytes]);
+        out.extend_from_slice(&[saved, saves_context.into(), 0, 0]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<PlacedFunction> {
+        let [start, end, ref_base, frame_bytes, stack_arg_bytes] = words(bytes);
+        let &[saved, saves_context, 0, 0] = &bytes[20..] else { return None };
+        let saves_context = bool_of(saves_context)?;
+        let record = FunctionRecord { ref_base, frame_bytes, saved, saves_context, stack_arg_bytes };
+        Some(PlacedFunction { start, end, record })
+    }
+}
+
+impl Row for SafePoint {
+    const BYTES: usize = 20;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset } = *self;
+        put(out, &[pc, ref_count, handler, wasm_offset]);
+        out.extend_from_slice(&gpr_mask.to_le_bytes());
+        out.extend_from_slice(&[frameless.into(), 0]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<SafePoint> {
+        let [pc, ref_count, handler, wasm_offset] = words(bytes);
+        let &[low, high, frameless, 0] = &bytes[16..] else { return None };
+        let (gpr_mask, frameless) = (u16::from_le_bytes([low, high]), bool_of(frameless)?);
+        Some(SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset })
+    }
+}
+
+impl Row for TrapSite {
+    const BYTES: usize = 12;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let TrapSite { pc, kind, frameless, wasm_offset } = *self;
+        put(out, &[pc, wasm_offset]);
+        out.extend_from_slice(&[kind as u8, frameless.into(), 0, 0]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<TrapSite> {
+        let [pc, wasm_offset] = words(bytes);
+        let &[kind, frameless, 0, 0] = &bytes[8..] else { return None };
+        Some(TrapSite { pc, kind: *TrapKind::ALL.get(usize::from(kind))?, frameless: bool_of(frameless)?, wasm_offset })
+    }
+}
+
+impl Row for ExceptionHeader {
+    const BYTES: usize = 8;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put(out, &[self.ty, self.header]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<ExceptionHeader> {
+        let [ty, header] = words(bytes);
+        Some(ExceptionHeader { ty, header })
+    }
+}
+
+impl Row for TypeField {
+    const BYTES: usize = 12;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let (kind, index) = match self.target {
+            RelocationTarget::TypeId(index) => (0, index),
+            RelocationTarget::TypeHeader(index) => (1, index),
+            RelocationTarget::ExceptionHeader(index) => (2, index),
+            RelocationTarget::FunctionSlot(_) => unreachable!("fields that depend on types lead to no function"),
+        };
+        put(out, &[self.offset, kind, index]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<TypeField> {
+        let [offset, kind, index] = words(bytes);
+        let target = match kind {
+            0 => RelocationTarget::TypeId(index),
+            1 => RelocationTarget::TypeHeader(index),
+            2 => RelocationTarget::ExceptionHeader(index),
+            _ => return None,
+        };
+        Some(TypeField { offset, target })
+    }
+}
+
+/// The number of rows as an image has it.
+pub(super) fn count<R>(rows: &[R]) -> u32 {
+    rows.len().narrow()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Debug;
+
+    fn returns<R: Row + PartialEq + Debug>(row: R) {
+        let mut bytes = Vec::new();
+        row.write(&mut bytes);
+        assert_eq!(bytes.len(), R::BYTES);
+        assert_eq!(R::read(&bytes), Some(row));
+    }
+
+    #[test]
+    fn rows_are_read_as_they_were_written() {
+        for bit in 0..32 {
+            let word = |n: u32| (1u32 << bit).rotate_left(n);
+            returns(word(0));
+            let record = FunctionRecord {
+                ref_base: word(1),
+                frame_bytes: word(2),
+                saved: 1 << (bit % 8),
+                saves_context: bit % 2 == 0,
+                stack_arg_bytes: word(3),
+            };
+            returns(PlacedFunction { start: word(4), end: word(5), record });
+            returns(SafePoint {
+                pc: word(6),
+                ref_count: word(7),
+                gpr_mask: 1 << (bit % 16),
+                frameless: bit % 2 == 0,
+                handler: word(8),
+                wasm_offset: word(9),
+            });
+            let kind = TrapKind::ALL[bit as usize % TrapKind::ALL.len()];
+            returns(TrapSite { pc: word(10), kind, frameless: bit % 2 == 0, wasm_offset: word(11) });
+            returns(ExceptionHeader { ty: word(12), header: word(13) });
+            for target in [RelocationTarget::TypeId, RelocationTarget::TypeHeader, RelocationTarget::ExceptionHeader] {
+                returns(TypeField { offset: word(14), target: target(word(15)) });
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_row_has_is_no_row() {
+        assert_eq!(TrapSite::read(&[0, 0, 0, 0, 0, 0, 0, 0, TrapKind::ALL.len() as u8, 0, 0, 0]), None);
+        assert_eq!(TrapSite::read(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]), None);
+        assert_eq!(TypeField::read(&[0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(SafePoint::read(&[&[0; 19][..], &[1]].concat()), None);
+        assert_eq!(PlacedFunction::read(&[&[0; 21][..], &[2, 0, 0]].concat()), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! Memory of a module's code and of the image that it may come from: `[head][code][slots]`, each of whole pages.
+//!
+//! 1. A [`Draft`] belongs to whoever fills it in: zeroes, a copy of an image, or an image's file that is mapped. What is
+//!    written into a mapped file stays in this process.
+//! 2. When it is finished, the head can only be read, and the code be read and executed; neither is ever writable again.
+//!    The slots stay writable.
+//!
+//! A file is mapped only where somebody promises what it holds and that it stays so (R13): the caller of an `unsafe fn`,
+//! or [`OwnFile`], which is of this process's user and writable by nobody else.
+
+use super::mapping::{Access, Mapping};
+use crate::errors::Result;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Memory that is being filled in.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    mapping: Mapping,
+    /// As many as were asked for.
+    bytes: usize,
+}
+
+/// Memory that is finished.
+#[derive(Debug)]
+pub(crate) struct CodeMemory {
+    mapping: Mapping,
+    code: Range<usize>,
+}
+
+/// A file that nobody but this process's user can have written.
+#[derive(Debug)]
+pub(crate) struct OwnFile(File);
+
+impl Draft {
+    /// Zeroes.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn zeroed(bytes: usize) -> Result<Draft> {
+        Ok(Draft { mapping: Mapping::new(bytes, Access::ReadWrite)?, bytes })
+    }
+
+    /// A copy of these bytes.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn copy(bytes: &[u8]) -> Result<Draft> {
+        let mut draft = Draft::zeroed(bytes.len())?;
+        draft.bytes_mut().copy_from_slice(bytes);
+        Ok(draft)
+    }
+
+    /// The contents of a file: mapped, or a copy where the system does not let code be mapped from there.
+    ///
+    /// # Safety
+    /// Nobody changes the file as long as what is made of the draft lives (R13).
+    ///
+    /// # Errors
+    /// The file cannot be read, or the system refuses.
+    pub unsafe fn of_file(file: &File) -> Result<Draft> {
+        let bytes = usize::try_from(file.metadata()?.len())?;
+        if bytes == 0 {
+            return Draft::zeroed(0);
+        }
+        // SAFETY: R13, promised by the caller.
+        if let Ok(mapping) = unsafe { Mapping::of_file(file, bytes) } {
+            return Ok(Draft { mapping, bytes });
+        }
+        let mut draft = Draft::zeroed(bytes)?;
+        file.read_exact_at(draft.bytes_mut(), 0)?;
+        Ok(draft)
+    }
+
+    /// The same of a file that others cannot change.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the system refuses.
+    pub fn of_own_file(file: &OwnFile) -> Result<Draft> {
+        // SAFETY: R13: nobody but this user can write to the file, and whoever puts files there replaces them as a whole.
+        unsafe { Draft::of_file(&file.0) }
+    }
+
+    /// First address.
+    pub fn address(&self) -> usize {
+        self.mapping.address()
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: R1: a draft is readable, and whoever writes to it has it mutably.
+        unsafe { self.mapping.slice(0, self.bytes) }
+    }
+
+    /// All of it, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: R1: a draft is writable, and nobody else has it.
+        unsafe { self.mapping.slice_mut(0, self.bytes) }
+    }
+
+    /// Ends the writing: `code`, of whole pages, becomes executable, and what lies before it only readable.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn finish(self, code: Range<usize>) -> Result<CodeMemory> {
+        let mapping = self.mapping;
+        if code.start > 0 {
+            mapping.protect(0, code.start, Access::Read)?;
+        }
+        mapping.protect(code.start, code.len(), Access::Execute)?;
+        Ok(CodeMemory { mapping, code })
+    }
+}
+
+impl CodeMemory {
+    /// Address of the first byte of code.
+    pub fn start(&self) -> usize {
+        self.mapping.address() + self.code.start
+    }
+
+    /// Address behind the code.
+    pub fn end(&self) -> usize {
+        self.mapping.address() + self.code.end
+    }
+
+    /// A part of the code, by offsets from its start.
+    pub fn code(&self, part: Range<usize>) -> &[u8] {
+        assert!(part.end <= self.code.len(), "outside of the code");
+        // SAFETY: R1: code pages stay readable and are not written.
+        unsafe { self.mapping.slice(self.code.start + part.start, part.len()) }
+    }
+
+    /// A part of what lies before the code.
+    pub fn head(&self, part: Range<usize>) -> &[u8] {
+        assert!(part.end <= self.code.start, "outside of the head");
+        // SAFETY: R1: the head stays readable and is not written.
+        unsafe { self.mapping.slice(part.start, part.len()) }
+    }
+}
+
+impl OwnFile {
+    /// Opens a file; none if another user owns it, if others may write to it, or if it is not a plain file itself.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Option<OwnFile>> {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        Ok((metadata.is_file() && is_own(&metadata)).then_some(OwnFile(file)))
+    }
+}
+
+/// Whether a directory is this user's, and nobody else can change what is in it.
+pub(crate) fn is_own_directory(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir() && is_own(&metadata))
+}
+
+fn is_own(metadata: &Metadata) -> bool {
+    /// Writable by the group, and by all.
+    const OTHERS_WRITE: u32 = 0o022;
+    // SAFETY: R10.
+    let user = unsafe { libc::geteuid() };
+    metadata.uid() == user && metadata.mode() & OTHERS_WRITE == 0
+}
