@@ -4,7 +4,10 @@
 //! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use heapwood::{Caller, Config, Engine, Extern, Func, GcEventKind, Instance, Module, Store, TypedFunc};
+use heapwood::{
+    Caller, Config, Engine, Extern, Func, GcEventKind, GcStruct, Instance, Module, Ref, Store, StructRef, TypedFunc,
+    Val,
+};
 use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-criterion_group!(benches, compile, instantiate, calls, allocation, fields, barriers, minors, markings);
+criterion_group!(benches, compile, instantiate, calls, allocation, fields, host_objects, barriers, minors, markings);
 criterion_main!(benches);
 
 /// Rounds of a loop in the guest that one measurement takes.
@@ -134,6 +137,81 @@ fn fields(criterion: &mut Criterion) {
               (i64.add (array.get $longs (local.get $a) (local.get $n)) (i64.const 1)))
             (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
     each_export(criterion, "field", text, &["struct", "array"]);
+}
+
+/// A struct of the guest in the host's hands.
+#[derive(GcStruct)]
+struct Node {
+    #[wasm(mutable)]
+    val: i64,
+    #[wasm(mutable)]
+    next: Option<Ref<Node>>,
+    #[wasm(mutable)]
+    number: i32,
+}
+
+/// Fields and new objects as the host reaches them: as a Rust type, and as values.
+fn host_objects(criterion: &mut Criterion) {
+    let engine = Engine::default();
+    let text = "(module (type $Node (struct (field (mut i64)) (field (mut (ref null $Node))) (field (mut i32)))))";
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let node = module.bind::<Node>().expect("the same fields");
+    let ty = module.types().named("Node").expect("a type").as_concrete_struct().expect("a struct").clone();
+    let mut store = Store::new(&engine, ());
+    let mut group = criterion.benchmark_group("host");
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    let rounds = || (0..i64::from(ROUNDS));
+    let typed = store.scope(|s| {
+        let object = node.alloc(s, 1, None, 2)?;
+        object.set_next(s, Some(object));
+        group.bench_function("typed, read", |b| b.iter(|| rounds().map(|_| black_box(object).val(s)).sum::<i64>()));
+        group.bench_function("typed, write", |b| b.iter(|| rounds().for_each(|v| black_box(object).set_val(s, v))));
+        group.bench_function("typed, read a reference", |b| {
+            b.iter(|| {
+                s.inner(|s, outer| {
+                    let object = outer.local(object);
+                    rounds().for_each(|_| _ = black_box(black_box(object).next(s)));
+                    Ok(())
+                })
+            });
+        });
+        group.bench_function("typed, write a reference", |b| {
+            b.iter(|| rounds().for_each(|_| black_box(object).set_next(s, Some(object))));
+        });
+        group.bench_function("typed, new", |b| {
+            b.iter(|| {
+                s.inner(|s, outer| {
+                    let next = Some(outer.local(object));
+                    for value in rounds() {
+                        black_box(node.alloc(s, value, next, 3)?);
+                    }
+                    Ok(())
+                })
+            });
+        });
+        group.bench_function("typed, cast", |b| {
+            let any = object.to_any();
+            b.iter(|| rounds().filter(|_| black_box(any).cast::<Node>(s).is_some()).count());
+        });
+        Ok(s.root(object.upcast()))
+    });
+    let object = typed.expect("room").to_rooted(&mut store).expect("of this store");
+    group.bench_function("dynamic, read", |b| {
+        b.iter(|| rounds().for_each(|_| _ = black_box(black_box(object).field(&mut store, 0).expect("a field"))));
+    });
+    group.bench_function("dynamic, write", |b| {
+        b.iter(|| rounds().for_each(|v| black_box(object).set_field(&mut store, 0, Val::I64(v)).expect("a field")));
+    });
+    group.bench_function("dynamic, new", |b| {
+        b.iter(|| {
+            let mut scope = heapwood::RootScope::new(&mut store);
+            let next = object.to_anyref();
+            for value in rounds() {
+                let values = [Val::I64(value), Val::AnyRef(Some(next)), Val::I32(3)];
+                black_box(StructRef::new(&mut scope, &ty, &values).expect("room"));
+            }
+        });
+    });
 }
 
 /// A reference stored into a young object, into an old one that is logged already, and into old ones that are not.

@@ -19,4 +19,11 @@
 
 pub mod wasi;
 
+#[cfg(feature = "derive")]
+pub use heapwood_derive::{GcEnum, GcStruct};
 pub use heapwood_vm::*;
+
+/// The code of the guide runs.
+#[cfg(all(doctest, feature = "cli", feature = "derive"))]
+#[doc = include_str!("../docs/embedding.md")]
+mod guide {}

@@ -70,6 +70,7 @@ impl Engine {
         self.0.registry.live()
     }
 
+    #[inline]
     pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
         &self.0.registry
     }

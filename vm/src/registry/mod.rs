@@ -86,6 +86,8 @@ pub struct TypeRegistry {
 }
 
 impl TypeRegistry {
+    /// Where the references of a group to its own members begin that the host makes: beyond all ids.
+    pub const OWN_GROUP: TypeIndex = NewGroup::OWN_START;
     /// Types that an engine may have by default.
     pub const QUOTA: u32 = 1_900_000;
 
@@ -152,6 +154,19 @@ impl TypeRegistry {
         let members = [SubType { is_final: true, supertype: None, composite }];
         let (group, ids) = self.acquire(&members, NewGroup::OWN_START, &[])?;
         Ok(TypeHandle::new(self.clone(), group, ids[0]))
+    }
+
+    /// A rec group of the host: references to its own members begin at [`TypeRegistry::OWN_GROUP`], others are
+    /// engine-wide ids of types that the caller holds. The caller has checked that supertypes are matched.
+    ///
+    /// # Errors
+    /// The quota or the table is used up.
+    pub fn register_group(self: &Arc<Self>, members: &[SubType]) -> Result<Vec<TypeHandle>, RegistryError> {
+        let (group, ids) = self.acquire(members, NewGroup::OWN_START, &[])?;
+        let first = TypeHandle::new(self.clone(), group, ids[0]);
+        // Each further handle is a further user.
+        let others = ids[1..].iter().map(|id| self.hold(*id)).collect::<Vec<_>>();
+        Ok(std::iter::once(first).chain(others).collect())
     }
 
     /// The final function type with these parameters and results ([`TypeRegistry::register_type`]).

@@ -601,6 +601,67 @@ pub static ROWS: &[Row] = rows! {
     "Rooted::ref_eq", StaleHandle, SCOPE => |w| w.here.object.ref_eq(&w.store, &w.stale.any).map(text);
     "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
     "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
+    // Rec groups.
+    "TypeBuilder::define", ForeignEngine, ENGINE => |w| {
+        let mut group = TypeBuilder::new(&w.engine);
+        let member = group.declare();
+        group.define(member, GroupType::func([ValType::Ref(foreign_ref(w)).into()], []));
+        group.build().map(text)
+    };
+    "TypeBuilder::define", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let mut group = TypeBuilder::new(&w.engine);
+        let member = group.declare();
+        let field = ValType::Ref(RefType::new(true, dead.array.clone().into()));
+        group.define(member, GroupType::structure([(Mutability::Const, field.clone().into())]));
+        drop(dead);
+        let types = group.build()?;
+        let made = types[0].as_concrete_struct().and_then(|ty| ty.field(0));
+        Ok(text(made.is_some_and(|made| *made.element_type() == field.into())))
+    };
+    // Typed references. That none leaves its scope is the compiler's business.
+    "Rooted::local", ForeignStore, STORE => |w| {
+        let there = w.there.object;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "Rooted::local", StaleHandle, SCOPE => |w| {
+        let stale = w.stale.structure;
+        w.store.scope(|s| stale.local(s).map(text))
+    };
+    "Rooted::local_as", ForeignStore, STORE => |w| {
+        let there = w.there.object;
+        w.store.scope(|s| there.local_as::<StructRef>(s).map(text))
+    };
+    "Rooted::local_as", StaleHandle, SCOPE => |w| {
+        let stale = w.stale.any;
+        w.store.scope(|s| stale.local_as::<StructRef>(s).map(text))
+    };
+    "Root::local", ForeignStore, STORE => |w| {
+        let there = &w.there.owned;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "WeakRoot::local", ForeignStore, STORE => |w| {
+        let there = &w.there.weak;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "Scope::func", ForeignStore, STORE => |w| {
+        let there = w.there.func;
+        w.store.scope(|s| s.func(&there).map(text))
+    };
+    "Scope::bind", ForeignEngine, ENGINE => |w| {
+        let foreign = ArrayType::new(&w.foreign_engine, variable(ValType::I64)).bind::<i64, ()>()?;
+        w.store.scope(|s| s.bind(&foreign).map(text))
+    };
+    "Scope::bind", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let bound = dead.array.bind::<f32, ()>()?;
+        drop(dead);
+        w.store.scope(|s| {
+            s.bind(&bound)?;
+            let array = bound.alloc(s, 2, 1.5)?;
+            Ok(text(array.to_any().cast::<GcArray<f32>>(s).is_some_and(|array| array.get_number(s, 1) == 1.5)))
+        })
+    };
     "Root::to_rooted", ForeignStore, STORE => |w| w.there.owned.to_rooted(&mut w.store).map(text);
     "Root::downgrade", ForeignStore, STORE => |w| w.there.owned.downgrade(&mut w.store).map(text);
     "WeakRoot::upgrade", ForeignStore, STORE => |w| w.there.weak.upgrade(&mut w.store).map(text);
