@@ -5,8 +5,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heapwood::{
-    ArrayRef, ArrayType, Caller, Config, Engine, Extern, FieldType, Func, GcEventKind, Instance, Module, Mutability,
-    RootScope, StorageType, Store, StructRef, StructType, TypedFunc, Val, ValType,
+    ArrayRef, ArrayType, Caller, Config, Engine, Extern, FieldType, Func, GcEventKind, GcStruct, Instance, Module,
+    Mutability, Ref, StorageType, Store, StructRef, TypedFunc, Val,
 };
 use std::fs;
 use std::hint::black_box;
@@ -22,6 +22,7 @@ criterion_group!(
     calls,
     fuel,
     host_objects,
+    host_arrays,
     allocation,
     fields,
     barriers,
@@ -126,28 +127,16 @@ fn fuel(criterion: &mut Criterion) {
     }
 }
 
-/// What a host does with objects of the guest.
-fn host_objects(criterion: &mut Criterion) {
+/// What a host does with arrays of the guest as a whole, and what an owned handle costs.
+fn host_arrays(criterion: &mut Criterion) {
     let engine = Engine::default();
     let mut store = Store::new(&engine, ());
-    let field = |storage: StorageType| FieldType::new(Mutability::Var, storage);
-    let bytes = ArrayType::new(&engine, field(StorageType::I8));
-    let node = [ValType::I64, ValType::F64, ValType::ANYREF].map(|ty| field(StorageType::ValType(ty)));
-    let node = StructType::new(&engine, node);
-    let mut group = criterion.benchmark_group("host objects");
-    let object = StructRef::new(&mut store, &node, &[Val::I64(1), Val::F64(2), Val::AnyRef(None)]).expect("fits");
-    group.bench_function("field", |b| b.iter(|| object.field(&mut store, black_box(0)).expect("a field")));
-    group.bench_function("set_field", |b| b.iter(|| object.set_field(&mut store, 0, black_box(Val::I64(3)))));
-    group.bench_function("new, 3 fields", |b| {
-        b.iter(|| {
-            let mut scope = RootScope::new(&mut store);
-            StructRef::new(&mut scope, &node, &[Val::I64(1), Val::F64(2), Val::AnyRef(None)]).map(drop)
-        });
-    });
-    group.bench_function("owned handle", |b| b.iter(|| object.to_owned(&mut store).map(drop)));
+    let bytes = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::I8));
+    let mut group = criterion.benchmark_group("host arrays");
     let mut buffer = vec![1u8; 64 << 10];
-    group.throughput(Throughput::Bytes(64 << 10));
     let array = ArrayRef::from_slice(&mut store, &bytes, &buffer).expect("fits");
+    group.bench_function("owned handle", |b| b.iter(|| array.to_owned(&mut store).map(drop)));
+    group.throughput(Throughput::Bytes(64 << 10));
     group.bench_function("64 KiB out", |b| b.iter(|| array.copy_to_slice(&store, 0, &mut buffer)));
     group.bench_function("64 KiB in", |b| b.iter(|| array.copy_from_slice(&mut store, 0, &buffer)));
     let mut other = vec![0u8; 64 << 10];
@@ -200,6 +189,81 @@ fn fields(criterion: &mut Criterion) {
               (i64.add (array.get $longs (local.get $a) (local.get $n)) (i64.const 1)))
             (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
     each_export(criterion, "field", text, &["struct", "array"]);
+}
+
+/// A struct of the guest in the host's hands.
+#[derive(GcStruct)]
+struct Node {
+    #[wasm(mutable)]
+    val: i64,
+    #[wasm(mutable)]
+    next: Option<Ref<Node>>,
+    #[wasm(mutable)]
+    number: i32,
+}
+
+/// Fields and new objects as the host reaches them: as a Rust type, and as values.
+fn host_objects(criterion: &mut Criterion) {
+    let engine = Engine::default();
+    let text = "(module (type $Node (struct (field (mut i64)) (field (mut (ref null $Node))) (field (mut i32)))))";
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let node = module.bind::<Node>().expect("the same fields");
+    let ty = module.types().named("Node").expect("a type").as_concrete_struct().expect("a struct").clone();
+    let mut store = Store::new(&engine, ());
+    let mut group = criterion.benchmark_group("host");
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    let rounds = || (0..i64::from(ROUNDS));
+    let typed = store.scope(|s| {
+        let object = node.alloc(s, 1, None, 2)?;
+        object.set_next(s, Some(object));
+        group.bench_function("typed, read", |b| b.iter(|| rounds().map(|_| black_box(object).val(s)).sum::<i64>()));
+        group.bench_function("typed, write", |b| b.iter(|| rounds().for_each(|v| black_box(object).set_val(s, v))));
+        group.bench_function("typed, read a reference", |b| {
+            b.iter(|| {
+                s.inner(|s, outer| {
+                    let object = outer.local(object);
+                    rounds().for_each(|_| _ = black_box(black_box(object).next(s)));
+                    Ok(())
+                })
+            });
+        });
+        group.bench_function("typed, write a reference", |b| {
+            b.iter(|| rounds().for_each(|_| black_box(object).set_next(s, Some(object))));
+        });
+        group.bench_function("typed, new", |b| {
+            b.iter(|| {
+                s.inner(|s, outer| {
+                    let next = Some(outer.local(object));
+                    for value in rounds() {
+                        black_box(node.alloc(s, value, next, 3)?);
+                    }
+                    Ok(())
+                })
+            });
+        });
+        group.bench_function("typed, cast", |b| {
+            let any = object.to_any();
+            b.iter(|| rounds().filter(|_| black_box(any).cast::<Node>(s).is_some()).count());
+        });
+        Ok(s.root(object.upcast()))
+    });
+    let object = typed.expect("room").to_rooted(&mut store).expect("of this store");
+    group.bench_function("dynamic, read", |b| {
+        b.iter(|| rounds().for_each(|_| _ = black_box(black_box(object).field(&mut store, 0).expect("a field"))));
+    });
+    group.bench_function("dynamic, write", |b| {
+        b.iter(|| rounds().for_each(|v| black_box(object).set_field(&mut store, 0, Val::I64(v)).expect("a field")));
+    });
+    group.bench_function("dynamic, new", |b| {
+        b.iter(|| {
+            let mut scope = heapwood::RootScope::new(&mut store);
+            let next = object.to_anyref();
+            for value in rounds() {
+                let values = [Val::I64(value), Val::AnyRef(Some(next)), Val::I32(3)];
+                black_box(StructRef::new(&mut scope, &ty, &values).expect("room"));
+            }
+        });
+    });
 }
 
 /// A reference stored into a young object, into an old one that is logged already, and into old ones that are not.

@@ -25,15 +25,18 @@
 //! |---|---|
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
+//! | `derive` | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; all of the above |
 
 #[cfg(feature = "wasi")]
 pub mod wasi;
 
+#[cfg(feature = "derive")]
+pub use heapwood_derive::{GcEnum, GcStruct};
 pub use heapwood_vm::*;
 
 /// The blocks of the guide are tests.
-#[cfg(all(doctest, feature = "wasi", feature = "wat"))]
+#[cfg(all(doctest, feature = "cli", feature = "derive"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod guide {}

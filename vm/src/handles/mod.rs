@@ -3,8 +3,10 @@
 
 mod array_element;
 mod array_ref;
+mod bound;
 mod caller;
 mod casts;
+pub mod derive_support;
 mod exception;
 mod finalizer;
 mod func;
@@ -28,6 +30,10 @@ mod wasm_ty;
 mod weak;
 
 pub use array_element::ArrayElement;
+pub use bound::{
+    Bind, Bound, Const, EqRef, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef, GcStruct, I31Ref, Internal, Local,
+    Outer, Ref, Scope,
+};
 pub use finalizer::Finalizer;
 pub use global::Global;
 pub use host::HostFunc;

@@ -67,7 +67,10 @@ pub struct WeakEntry<K, V> {
 enum Cell {}
 
 impl<T> WeakRoot<T> {
-    fn new(store: &mut StoreOpaque, referent: impl Fn(&StoreOpaque) -> Result<RawRef>) -> Result<WeakRoot<T>> {
+    pub(super) fn new(
+        store: &mut StoreOpaque,
+        referent: impl Fn(&StoreOpaque) -> Result<RawRef>,
+    ) -> Result<WeakRoot<T>> {
         referent(store)?;
         let cell = store.new_weak_cell(store.engine().reserved_types().weak)?;
         // Read after the allocation, which may have moved it.

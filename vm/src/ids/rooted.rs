@@ -106,6 +106,11 @@ impl<T> Rooted<T> {
         self.index as usize
     }
 
+    /// The same, as a place.
+    pub(crate) fn place(&self) -> u32 {
+        self.index
+    }
+
     /// When it was made.
     pub(crate) fn generation(&self) -> u64 {
         self.generation

@@ -116,6 +116,7 @@ impl TypeHandle {
     ///
     /// # Errors
     /// The type belongs to another engine, where the number would mean another type.
+    #[inline]
     pub fn id_in(&self, registry: &Arc<TypeRegistry>) -> Result<TypeId> {
         match Arc::ptr_eq(&self.registry, registry) {
             true => Ok(self.id),

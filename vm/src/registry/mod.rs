@@ -86,6 +86,8 @@ pub struct TypeRegistry {
 }
 
 impl TypeRegistry {
+    /// Where the references of a group to its own members begin that the host makes: beyond all ids.
+    pub const OWN_GROUP: TypeIndex = NewGroup::OWN_START;
     /// Types that an engine may have by default.
     pub const QUOTA: u32 = 1_900_000;
 
@@ -143,25 +145,6 @@ impl TypeRegistry {
         Ok(module)
     }
 
-    /// Where the numbers of a group's own types begin in [`TypeRegistry::register_group`]: beyond all ids.
-    pub const OWN_TYPES: TypeIndex = NewGroup::OWN_START;
-
-    /// The types of a rec group. Type references are engine-wide ids of types that the caller holds, or places in the
-    /// group behind [`TypeRegistry::OWN_TYPES`]. The layouts of structs extend those of their supertypes; nothing else
-    /// of the rules of subtyping is looked at.
-    ///
-    /// # Errors
-    /// The quota or the table is used up; nothing is kept then.
-    pub fn register_group(self: &Arc<Self>, members: &[SubType]) -> Result<Vec<TypeHandle>, RegistryError> {
-        if members.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (group, ids) = self.acquire(members, NewGroup::OWN_START, &[])?;
-        // Each handle is a user of the group; the first one is counted already.
-        let first = TypeHandle::new(self.clone(), group, ids[0]);
-        Ok(std::iter::once(first).chain(ids[1..].iter().map(|id| self.hold(*id))).collect())
-    }
-
     /// The final type of this structure without supertypes, alone in its rec group: what `(type (func …))` means.
     /// Type references are engine-wide ids of types that the caller holds.
     ///
@@ -171,6 +154,19 @@ impl TypeRegistry {
         let members = [SubType { is_final: true, supertype: None, composite }];
         let (group, ids) = self.acquire(&members, NewGroup::OWN_START, &[])?;
         Ok(TypeHandle::new(self.clone(), group, ids[0]))
+    }
+
+    /// A rec group of the host: references to its own members begin at [`TypeRegistry::OWN_GROUP`], others are
+    /// engine-wide ids of types that the caller holds. The caller has checked that supertypes are matched.
+    ///
+    /// # Errors
+    /// The quota or the table is used up.
+    pub fn register_group(self: &Arc<Self>, members: &[SubType]) -> Result<Vec<TypeHandle>, RegistryError> {
+        let (group, ids) = self.acquire(members, NewGroup::OWN_START, &[])?;
+        let first = TypeHandle::new(self.clone(), group, ids[0]);
+        // Each further handle is a further user.
+        let others = ids[1..].iter().map(|id| self.hold(*id)).collect::<Vec<_>>();
+        Ok(std::iter::once(first).chain(others).collect())
     }
 
     /// The final function type with these parameters and results ([`TypeRegistry::register_type`]).

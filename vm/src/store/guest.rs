@@ -39,11 +39,13 @@ macro_rules! parts {
     ($($(#[$doc:meta])* $part:ident $part_mut:ident: $ty:ty;)*) => {
         $(
             $(#[$doc])*
+            #[inline]
             pub fn $part(&self) -> &$ty {
                 &self.$part
             }
 
             /// The same, to be changed.
+            #[inline]
             pub fn $part_mut(&mut self) -> &mut $ty {
                 &mut self.$part
             }
@@ -102,6 +104,7 @@ impl Guest {
     }
 
     /// The engine.
+    #[inline]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

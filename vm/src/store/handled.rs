@@ -8,6 +8,7 @@ use heapwood_gc_abi::RawRef;
 
 impl StoreOpaque {
     /// The entries of all handles.
+    #[inline]
     pub fn roots(&self) -> &RootSet {
         self.guest().roots()
     }

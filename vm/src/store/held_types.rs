@@ -6,10 +6,11 @@ use crate::engine::Engine;
 use crate::errors::Result;
 use crate::registry::EngineType;
 use crate::rt::state::state;
-use crate::types::{FuncType, HeapType};
+use crate::types::{FuncType, HeapType, StandIn};
 use heapwood_gc_abi::TypeId;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::any;
 use std::sync::Arc;
 
 /// What is known of types, by their ids.
@@ -22,6 +23,8 @@ pub(crate) struct HeldTypes {
     /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only
     /// read may be asked.
     held: Mutex<FxHashMap<TypeId, HeapType>>,
+    /// What Rust types stand for in this store, for as long as it lives. Their ids are the compiler's.
+    stand_ins: FxHashMap<any::TypeId, TypeId>,
 }
 
 state! {
@@ -29,6 +32,7 @@ state! {
         signatures: Shared,
         definitions: Shared,
         held: Shared,
+        stand_ins: Shared,
     }
 }
 
@@ -72,5 +76,17 @@ impl HeldTypes {
     pub fn handle(&self, engine: &Engine, id: TypeId) -> HeapType {
         let make = || HeapType::of(engine.registry(), id);
         self.held.lock().entry(id).or_insert_with(make).clone()
+    }
+
+    /// What a Rust type stands for; none if it was not bound in this store.
+    #[inline]
+    pub fn stood_for(&self, rust: any::TypeId) -> Option<TypeId> {
+        self.stand_ins.get(&rust).copied()
+    }
+
+    /// A Rust type stands for a type of this engine from now on.
+    pub fn bind(&mut self, stand_in: &StandIn) {
+        self.hold(stand_in.ty());
+        self.stand_ins.insert(stand_in.rust, stand_in.handle().id());
     }
 }

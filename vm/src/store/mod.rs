@@ -3,6 +3,7 @@
 
 mod alloc_profile;
 mod backtrace;
+mod bound;
 mod builder;
 mod const_eval;
 mod context;

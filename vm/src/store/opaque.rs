@@ -48,6 +48,7 @@ impl StoreOpaque {
     }
 
     /// The engine.
+    #[inline]
     pub fn engine(&self) -> &Engine {
         self.guest.engine()
     }
@@ -73,26 +74,31 @@ impl StoreOpaque {
     }
 
     /// The heap.
+    #[inline]
     pub fn heap(&self) -> &Heap {
         &self.heap
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn heap_mut(&mut self) -> &mut Heap {
         &mut self.heap
     }
 
     /// What is not the heap.
+    #[inline]
     pub fn guest(&self) -> &Guest {
         &self.guest
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn guest_mut(&mut self) -> &mut Guest {
         &mut self.guest
     }
 
     /// Both, to be changed.
+    #[inline]
     pub fn guest_and_heap(&mut self) -> (&mut Guest, &mut Heap) {
         (&mut self.guest, &mut self.heap)
     }
@@ -189,6 +195,7 @@ impl StoreOpaque {
     }
 
     /// A collection that is due comes at the guest's next poll, or at the next allocation.
+    #[inline]
     pub fn ask_for_collection(&mut self) {
         if self.heap.wants_collection() {
             self.guest.execution().update_guard(true);

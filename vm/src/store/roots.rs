@@ -98,6 +98,27 @@ impl RootSet {
         }
     }
 
+    /// A place of the current scope for a reference that is not null: what a handle is that cannot leave its scope.
+    #[inline]
+    pub fn push_place(&mut self, reference: RawRef) -> u32 {
+        debug_assert_ne!(reference, 0, "a place of null");
+        let place = u32::try_from(self.scoped.len()).expect("fewer than 2^32 handles at a time in a store");
+        self.scoped.push(Scoped::new(reference, self.generation));
+        place
+    }
+
+    /// The reference in a place of a scope that is not over.
+    #[inline]
+    pub fn at(&self, place: u32) -> RawRef {
+        self.scoped[place as usize].reference
+    }
+
+    /// The handle that stands for a place of a scope that is not over.
+    pub fn rooted_at<T>(&self, place: u32) -> Rooted<T> {
+        let [low, high] = self.scoped[place as usize].generation;
+        Rooted::from_entry(self.store, place, u64::from(low) | u64::from(high) << 32)
+    }
+
     /// Overwrites the reference behind a handle.
     #[cfg(feature = "test-hooks")]
     pub fn overwrite<T>(&mut self, rooted: &Rooted<T>, reference: RawRef) {

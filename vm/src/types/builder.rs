@@ -1,363 +1,413 @@
-//! Types that name each other, made by the host: a rec group.
+//! Rec groups that the host makes.
+//!
+//! In the registry's terms: a reference to a member of the group under construction is an index from
+//! [`TypeRegistry::OWN_GROUP`] on, beyond all ids; every other reference is an id that a handle holds.
 
-use super::fields::StorageType;
-use super::{HeapType, Mutability, ValType};
+use super::{FieldType, HeapType, Mutability, StorageType, ValType};
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use heapwood_gc_abi::{Narrow, TypeId};
 use heapwood_module::limits::{FIELDS_MAX, PARAMS_MAX, RESULTS_MAX, SUBTYPING_DEPTH_MAX, TYPES_MAX};
-use heapwood_module::{self as m, CompositeType, Hierarchy, SubType};
+use heapwood_module::{self as m, CompositeKind, CompositeType, Hierarchy, SubType, TypeIndex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Makes a rec group: defined types that may name each other, in the order in which they are declared.
+/// Makes a rec group: types that refer to each other, or have supertypes. Equal groups of hosts and modules are the same
+/// types.
 ///
-/// Equal groups are one: a group that a module defines in the same way has the same types. A type that names no type of
-/// its own group is another one outside of it, as in WebAssembly; [`StructType::new`](crate::StructType::new) and its kin make
-/// types that are alone in their group.
+/// Members are declared, so that they can be named, then defined, and come into being together.
 ///
 /// ```
-/// # use heapwood_vm::{Engine, Module, Mutability, TypeBuilder, ValType};
+/// # use heapwood_vm::{Engine, GroupType, Module, Mutability, StorageType, TypeBuilder, ValType};
 /// # fn main() -> heapwood_vm::Result<()> {
 /// let engine = Engine::default();
-/// let mut types = TypeBuilder::new(&engine);
-/// let node = types.declare();
-/// let list = types.declare();
-/// types.define_struct(node, [(Mutability::Var, ValType::I64.into()), (Mutability::Var, node.nullable())])?;
-/// types.define_array(list, (Mutability::Const, node.non_null()))?;
-/// let types = types.build()?;
+/// let mut group = TypeBuilder::new(&engine);
+/// let (node, long) = (group.declare(), group.declare());
+/// let next = (Mutability::Var, node.nullable());
+/// let val = (Mutability::Var, ValType::I64.into());
+/// group.define(node, GroupType::structure([next.clone()]).open());
+/// group.define(long, GroupType::structure([next, val]).extends(node));
+/// let types = group.build()?;
 ///
 /// let text = "(module (rec
-///     (type $node (struct (field (mut i64)) (field (mut (ref null $node)))))
-///     (type $list (array (ref $node)))))";
+///     (type $node (sub (struct (field (mut (ref null $node))))))
+///     (type $long (sub final $node (struct (field (mut (ref null $node))) (field (mut i64)))))))";
 /// let module = Module::new(&engine, wat::parse_str(text).unwrap())?;
-/// assert!(module.types().iter().eq(types));
+/// assert_eq!(module.types().iter().collect::<Vec<_>>(), types);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct TypeBuilder {
     engine: Engine,
-    number: u64,
-    members: Vec<Member>,
+    id: u64,
+    members: Vec<Option<GroupType>>,
 }
 
-/// A type of a group that is being built: a name for it, of no use elsewhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DeclaredType {
+/// A member of a rec group that a [`TypeBuilder`] makes. It means nothing to other builders.
+///
+/// ```
+/// # use heapwood_vm::{Engine, GroupType, Mutability, TypeBuilder};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let mut group = TypeBuilder::new(&Engine::default());
+/// let list = group.declare();
+/// group.define(list, GroupType::array((Mutability::Var, list.nullable())));
+/// let types = group.build()?;
+/// let element = types[0].as_concrete_array().unwrap().element_type();
+/// assert_eq!(element.to_string(), format!("(ref null {})", types[0]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GroupMember {
     builder: u64,
     index: u32,
 }
 
-/// What fields, elements, parameters and results of a group's types are of: a type that exists, or a reference to one of
-/// the group.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GroupType(Kind);
+/// What a field, an element, a parameter or a result of a member holds: a type of outside, or a reference to a member
+/// ([`GroupMember::nullable`], [`GroupMember::non_null`]).
+///
+/// ```
+/// # use heapwood_vm::{GroupStorage, StorageType, ValType};
+/// let (_packed, _number): (GroupStorage, GroupStorage) = (StorageType::I8.into(), ValType::F64.into());
+/// ```
+#[derive(Clone, Debug)]
+pub struct GroupStorage(Stored);
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Kind {
-    Existing(StorageType),
-    Declared { ty: DeclaredType, nullable: bool },
+#[derive(Clone, Debug)]
+enum Stored {
+    Outside(StorageType),
+    Member { member: GroupMember, nullable: bool },
 }
 
-/// A declared type, as far as it is known.
-#[derive(Debug, Default)]
-struct Member {
-    is_open: bool,
-    supertype: Option<Supertype>,
-    composite: Option<CompositeType>,
-    /// Holds what the structure names.
-    held: Vec<HeapType>,
+/// The definition of a member of a rec group: final and without a supertype, unless it says something else.
+///
+/// ```
+/// # use heapwood_vm::{GroupType, Mutability, StorageType, ValType};
+/// let _bytes = GroupType::array((Mutability::Var, StorageType::I8.into()));
+/// let _base = GroupType::structure([(Mutability::Const, ValType::I32.into())]).open();
+/// let _callback = GroupType::func([ValType::ANYREF.into()], [ValType::I32.into()]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct GroupType {
+    shape: Shape,
+    is_final: bool,
+    supertype: Option<GroupBase>,
 }
 
-#[derive(Debug)]
-enum Supertype {
-    Declared(u32),
-    Existing(TypeId),
+#[derive(Clone, Debug)]
+enum Shape {
+    Struct(Vec<(Mutability, GroupStorage)>),
+    Array(Mutability, GroupStorage),
+    Func(Vec<GroupStorage>, Vec<GroupStorage>),
 }
 
-impl DeclaredType {
+/// What a [`GroupType`] extends: an earlier member, or a type of outside.
+///
+/// ```
+/// # use heapwood_vm::{Engine, GroupType, Mutability, TypeBuilder, ValType};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let engine = Engine::default();
+/// let mut group = TypeBuilder::new(&engine);
+/// let base = group.declare();
+/// group.define(base, GroupType::structure([]).open());
+/// let base = group.build()?.remove(0);
+/// let mut group = TypeBuilder::new(&engine);
+/// let sub = group.declare();
+/// group.define(sub, GroupType::structure([(Mutability::Var, ValType::I32.into())]).extends(base.clone()));
+/// let sub = group.build()?.remove(0);
+/// assert!(sub.as_concrete_struct().unwrap().matches(base.as_concrete_struct().unwrap()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct GroupBase(BaseOf);
+
+#[derive(Clone, Debug)]
+enum BaseOf {
+    Outside(HeapType),
+    Member(GroupMember),
+}
+
+impl GroupMember {
     /// A reference to it, or null.
-    pub const fn nullable(self) -> GroupType {
-        GroupType(Kind::Declared { ty: self, nullable: true })
+    pub fn nullable(self) -> GroupStorage {
+        GroupStorage(Stored::Member { member: self, nullable: true })
     }
 
     /// A reference to it.
-    pub const fn non_null(self) -> GroupType {
-        GroupType(Kind::Declared { ty: self, nullable: false })
+    pub fn non_null(self) -> GroupStorage {
+        GroupStorage(Stored::Member { member: self, nullable: false })
     }
 }
 
-impl<S: Into<StorageType>> From<S> for GroupType {
-    fn from(storage: S) -> GroupType {
-        GroupType(Kind::Existing(storage.into()))
+impl From<StorageType> for GroupStorage {
+    fn from(ty: StorageType) -> GroupStorage {
+        GroupStorage(Stored::Outside(ty))
+    }
+}
+
+impl From<ValType> for GroupStorage {
+    fn from(ty: ValType) -> GroupStorage {
+        GroupStorage(Stored::Outside(ty.into()))
+    }
+}
+
+impl From<GroupMember> for GroupBase {
+    fn from(member: GroupMember) -> GroupBase {
+        GroupBase(BaseOf::Member(member))
+    }
+}
+
+impl From<HeapType> for GroupBase {
+    fn from(ty: HeapType) -> GroupBase {
+        GroupBase(BaseOf::Outside(ty))
+    }
+}
+
+impl GroupType {
+    fn new(shape: Shape) -> GroupType {
+        GroupType { shape, is_final: true, supertype: None }
+    }
+
+    /// A struct type with these fields, those of its supertype first.
+    pub fn structure(fields: impl IntoIterator<Item = (Mutability, GroupStorage)>) -> GroupType {
+        GroupType::new(Shape::Struct(fields.into_iter().collect()))
+    }
+
+    /// An array type with these elements.
+    pub fn array((mutability, element): (Mutability, GroupStorage)) -> GroupType {
+        GroupType::new(Shape::Array(mutability, element))
+    }
+
+    /// A function type.
+    pub fn func(
+        params: impl IntoIterator<Item = GroupStorage>,
+        results: impl IntoIterator<Item = GroupStorage>,
+    ) -> GroupType {
+        GroupType::new(Shape::Func(params.into_iter().collect(), results.into_iter().collect()))
+    }
+
+    /// It may have subtypes.
+    pub fn open(mut self) -> GroupType {
+        self.is_final = false;
+        self
+    }
+
+    /// It is a subtype of `base`, which is open and has been declared before.
+    pub fn extends(mut self, base: impl Into<GroupBase>) -> GroupType {
+        self.supertype = Some(base.into());
+        self
     }
 }
 
 impl TypeBuilder {
-    /// An empty group of an engine.
+    /// A group without members.
     pub fn new(engine: &Engine) -> TypeBuilder {
-        static BUILDERS: AtomicU64 = AtomicU64::new(0);
-        TypeBuilder { engine: engine.clone(), number: BUILDERS.fetch_add(1, Ordering::Relaxed), members: Vec::new() }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        TypeBuilder { engine: engine.clone(), id: NEXT.fetch_add(1, Ordering::Relaxed), members: Vec::new() }
     }
 
-    /// The group's next type, to be defined later. It is final and has no supertype unless that is said.
-    pub fn declare(&mut self) -> DeclaredType {
-        self.members.push(Member::default());
-        DeclaredType { builder: self.number, index: (self.members.len() - 1).narrow() }
+    /// One more member, to be defined.
+    ///
+    /// # Panics
+    /// If there are 1,000,000 already, as many as a group of a module may have.
+    pub fn declare(&mut self) -> GroupMember {
+        let index = self.members.len();
+        assert!(index < TYPES_MAX, "a rec group with more types than the limit of {TYPES_MAX}");
+        self.members.push(None);
+        GroupMember { builder: self.id, index: index.narrow() }
     }
 
-    /// Makes a declared type a struct type.
+    /// Says what a member is; the last word counts. Whether it can be that is for [`TypeBuilder::build`] to say.
+    ///
+    /// # Panics
+    /// If the member is one of another builder.
+    pub fn define(&mut self, member: GroupMember, ty: GroupType) -> &mut TypeBuilder {
+        assert_eq!(member.builder, self.id, "a member of another builder");
+        self.members[member.index as usize] = Some(ty);
+        self
+    }
+
+    /// The types, in the order in which they were declared.
     ///
     /// # Errors
-    /// The type is defined already, or declared by another builder; a field is of a type of another engine; there are
-    /// more than 10,000 fields.
-    pub fn define_struct(
-        &mut self,
-        ty: DeclaredType,
-        fields: impl IntoIterator<Item = (Mutability, GroupType)>,
-    ) -> Result<&mut TypeBuilder> {
-        let index = self.index(ty)?;
-        let fields = fields.into_iter().map(|field| self.field(index, field)).collect::<Result<Box<[_]>>>()?;
-        check_count("fields", fields.len(), FIELDS_MAX)?;
-        self.define(index, CompositeType::Struct(fields))
-    }
-
-    /// Makes a declared type an array type.
-    ///
-    /// # Errors
-    /// The type is defined already, or declared by another builder; the elements are of a type of another engine.
-    pub fn define_array(&mut self, ty: DeclaredType, element: (Mutability, GroupType)) -> Result<&mut TypeBuilder> {
-        let index = self.index(ty)?;
-        let element = self.field(index, element)?;
-        self.define(index, CompositeType::Array(element))
-    }
-
-    /// Makes a declared type a function type.
-    ///
-    /// # Errors
-    /// The type is defined already, or declared by another builder; a parameter or result is packed, or of a type of
-    /// another engine; there are more than 1,000 parameters or results.
-    pub fn define_func(
-        &mut self,
-        ty: DeclaredType,
-        params: impl IntoIterator<Item = GroupType>,
-        results: impl IntoIterator<Item = GroupType>,
-    ) -> Result<&mut TypeBuilder> {
-        let index = self.index(ty)?;
-        let params = params.into_iter().map(|ty| self.value(index, ty)).collect::<Result<Box<[_]>>>()?;
-        let results = results.into_iter().map(|ty| self.value(index, ty)).collect::<Result<Box<[_]>>>()?;
-        check_count("parameters", params.len(), PARAMS_MAX)?;
-        check_count("results", results.len(), RESULTS_MAX)?;
-        self.define(index, CompositeType::Func(m::FuncType { params, results }))
-    }
-
-    /// Says that a declared type may have subtypes.
-    ///
-    /// # Errors
-    /// It is declared by another builder.
-    pub fn open(&mut self, ty: DeclaredType) -> Result<&mut TypeBuilder> {
-        let index = self.index(ty)?;
-        self.members[index as usize].is_open = true;
-        Ok(self)
-    }
-
-    /// Says that a declared type is a subtype of one that was declared before it.
-    ///
-    /// # Errors
-    /// One of them is declared by another builder, or the supertype is not declared before the subtype.
-    pub fn extends(&mut self, ty: DeclaredType, supertype: DeclaredType) -> Result<&mut TypeBuilder> {
-        let (index, above) = (self.index(ty)?, self.index(supertype)?);
-        if above >= index {
-            return Err(Error::usage(format!("type {index} of a group below type {above}, which is declared later")));
-        }
-        self.members[index as usize].supertype = Some(Supertype::Declared(above));
-        Ok(self)
-    }
-
-    /// Says that a declared type is a subtype of a defined one that exists.
-    ///
-    /// # Errors
-    /// The type is declared by another builder, the supertype is one of another engine, or is not a defined type.
-    pub fn extends_existing(&mut self, ty: DeclaredType, supertype: &HeapType) -> Result<&mut TypeBuilder> {
-        let index = self.index(ty)?;
-        let handle = supertype.handle().ok_or_else(|| Error::usage(format!("a defined type below {supertype}")))?;
-        let id = handle.id_in(self.engine.registry())?;
-        let member = &mut self.members[index as usize];
-        member.held.push(supertype.clone());
-        member.supertype = Some(Supertype::Existing(id));
-        Ok(self)
-    }
-
-    /// The group's types, in the order in which they were declared.
-    ///
-    /// # Errors
-    /// A type is not defined, is below a final type or one that it does not match; the hierarchy is deeper than 63; the
-    /// engine's type table is full.
+    /// A member is not defined; a type is one of another engine, or a member of another builder; a function has packed
+    /// parameters or results; something is beyond a limit of modules (10,000 fields, 1,000 parameters or results, 63
+    /// supertypes); a supertype is declared later, is final, or is not matched; the engine's type table is full.
     pub fn build(self) -> Result<Vec<HeapType>> {
+        if self.members.is_empty() {
+            return Ok(Vec::new());
+        }
         let registry = self.engine.registry();
-        let group = Group::new(registry, &self.members)?;
-        let handles = registry.register_group(&group.members).map_err(|error| Error::limit(error.to_string()))?;
-        let ids: Vec<TypeId> = handles.iter().map(|handle| handle.id()).collect();
-        // Until here the group is known to nobody else who could have made such a one without these checks.
-        check_supertypes(registry, &ids)?;
-        Ok(ids.iter().map(|id| HeapType::of(registry, *id)).collect())
+        let members = (0..).zip(&self.members).map(|(index, ty)| self.resolve(index, ty.as_ref()));
+        let members = members.collect::<Result<Vec<_>>>()?;
+        let group = Group { registry, members: &members };
+        (0..).zip(&members).try_for_each(|(index, member)| group.check(index, member))?;
+        let handles = registry.register_group(&members).map_err(|error| Error::limit(error.to_string()))?;
+        Ok(handles.iter().map(|handle| HeapType::of(registry, handle.id())).collect())
     }
 
-    fn index(&self, ty: DeclaredType) -> Result<u32> {
-        match ty.builder == self.number {
-            true => Ok(ty.index),
-            false => Err(Error::usage("a type that another builder declared")),
+    /// A member in terms of the registry.
+    fn resolve(&self, index: u32, ty: Option<&GroupType>) -> Result<SubType> {
+        let GroupType { shape, is_final, supertype } =
+            ty.ok_or_else(|| Error::usage(format!("type {index} of the group was declared and not defined")))?;
+        let field = |(mutability, storage): &(Mutability, GroupStorage)| {
+            Ok(m::FieldType { storage: self.storage(storage)?, mutable: mutability.is_var() })
+        };
+        let values = |types: &[GroupStorage], limit: usize, what: &str| {
+            check_limit(index, types.len(), limit, what)?;
+            types.iter().map(|ty| self.value(index, ty)).collect::<Result<Vec<_>>>()
+        };
+        let composite = match shape {
+            Shape::Struct(fields) => {
+                check_limit(index, fields.len(), FIELDS_MAX, "fields")?;
+                CompositeType::Struct(fields.iter().map(field).collect::<Result<_>>()?)
+            }
+            Shape::Array(mutability, element) => CompositeType::Array(field(&(*mutability, element.clone()))?),
+            Shape::Func(params, results) => CompositeType::Func(m::FuncType {
+                params: values(params, PARAMS_MAX, "parameters")?.into(),
+                results: values(results, RESULTS_MAX, "results")?.into(),
+            }),
+        };
+        let supertype = supertype.as_ref().map(|base| self.base(index, base)).transpose()?;
+        Ok(SubType { is_final: *is_final, supertype, composite })
+    }
+
+    fn member(&self, member: GroupMember) -> Result<TypeIndex> {
+        match member.builder == self.id {
+            true => Ok(TypeRegistry::OWN_GROUP + member.index),
+            false => Err(Error::usage("a member of another rec group was used")),
         }
     }
 
-    fn define(&mut self, index: u32, composite: CompositeType) -> Result<&mut TypeBuilder> {
-        let member = &mut self.members[index as usize];
-        if member.composite.is_some() {
-            return Err(Error::usage(format!("type {index} of a group is defined already")));
+    fn storage(&self, storage: &GroupStorage) -> Result<m::StorageType> {
+        match &storage.0 {
+            Stored::Outside(ty) => {
+                Ok(FieldType::new(Mutability::Const, ty.clone()).resolve(self.engine.registry())?.storage)
+            }
+            Stored::Member { member, nullable } => {
+                let heap = m::HeapType::Type(self.member(*member)?);
+                Ok(m::StorageType::Val(m::ValType::Ref(m::RefType { nullable: *nullable, heap })))
+            }
         }
-        member.composite = Some(composite);
-        Ok(self)
     }
 
-    fn field(&mut self, index: u32, (mutability, ty): (Mutability, GroupType)) -> Result<m::FieldType> {
-        Ok(m::FieldType { storage: self.storage(index, ty)?, mutable: mutability.is_var() })
-    }
-
-    fn value(&mut self, index: u32, ty: GroupType) -> Result<m::ValType> {
-        match self.storage(index, ty)? {
+    fn value(&self, index: u32, storage: &GroupStorage) -> Result<m::ValType> {
+        match self.storage(storage)? {
             m::StorageType::Val(ty) => Ok(ty),
             m::StorageType::I8 | m::StorageType::I16 => {
-                Err(Error::usage("a parameter or result of a packed type, which only fields and elements have"))
+                Err(Error::usage(format!("type {index} of the group: no parameter or result is packed")))
             }
         }
     }
 
-    /// A type in terms of the registry: ids, and what lies beyond them for the group's own.
-    fn storage(&mut self, index: u32, ty: GroupType) -> Result<m::StorageType> {
-        match ty.0 {
-            Kind::Existing(storage) => {
-                let resolved = storage.resolve(self.engine.registry())?;
-                if let StorageType::ValType(ValType::Ref(reference)) = storage {
-                    self.members[index as usize].held.push(reference.heap);
-                }
-                Ok(resolved)
+    fn base(&self, index: u32, base: &GroupBase) -> Result<TypeIndex> {
+        match &base.0 {
+            BaseOf::Member(member) if member.builder == self.id && member.index >= index => {
+                let message =
+                    format!("type {index} of the group extends type {}, which is not declared before it", member.index);
+                Err(Error::usage(message))
             }
-            Kind::Declared { ty, nullable } => {
-                let heap = m::HeapType::Type(TypeRegistry::OWN_TYPES + self.index(ty)?);
-                Ok(m::StorageType::Val(m::ValType::Ref(m::RefType { nullable, heap })))
-            }
+            BaseOf::Member(member) => self.member(*member),
+            BaseOf::Outside(ty) => match ty.handle() {
+                Some(handle) => Ok(handle.id_in(self.engine.registry())?.0),
+                None => Err(Error::usage(format!("type {index} of the group extends {ty}, which no module defines"))),
+            },
         }
     }
 }
 
-fn check_count(what: &str, count: usize, limit: usize) -> Result<()> {
+fn check_limit(index: u32, count: usize, limit: usize, what: &str) -> Result<()> {
     match count <= limit {
         true => Ok(()),
-        false => Err(Error::limit(format!("a type with {count} {what}: more than the limit of {limit}"))),
+        false => {
+            Err(Error::limit(format!("type {index} of the group has {count} {what}: more than the limit of {limit}")))
+        }
     }
 }
 
-/// A group that can be registered: each type has the kind of its supertype, and fields where that one has them.
-struct Group {
-    members: Vec<SubType>,
-    depths: Vec<usize>,
+/// A group in terms of its registry, each member's supertype before it.
+struct Group<'g> {
+    registry: &'g Arc<TypeRegistry>,
+    members: &'g [SubType],
 }
 
-impl Group {
-    fn new(registry: &Arc<TypeRegistry>, declared: &[Member]) -> Result<Group> {
-        if declared.len() > TYPES_MAX {
-            let message = format!("a group of {} types: more than the limit of {TYPES_MAX}", declared.len());
+impl Group<'_> {
+    fn own(&self, ty: TypeIndex) -> Option<&SubType> {
+        self.members.get(ty.checked_sub(TypeRegistry::OWN_GROUP)? as usize)
+    }
+
+    fn supertype(&self, ty: TypeIndex) -> Option<TypeIndex> {
+        match self.own(ty) {
+            Some(member) => member.supertype,
+            None => self.registry.composite(TypeId(ty)).supertype.map(|supertype| supertype.0),
+        }
+    }
+
+    /// Whether a member matches its supertype, as validation has it.
+    fn check(&self, index: u32, member: &SubType) -> Result<()> {
+        let Some(supertype) = member.supertype else { return Ok(()) };
+        let outer = self.own(supertype).is_none().then(|| self.registry.composite(TypeId(supertype)));
+        let (is_final, composite) = match (&outer, self.own(supertype)) {
+            (Some(outer), _) => (outer.is_final, &outer.composite),
+            (None, Some(own)) => (own.is_final, &own.composite),
+            (None, None) => panic!("type {supertype} is nowhere"),
+        };
+        if is_final {
+            return Err(Error::usage(format!("type {index} of the group extends a type that is final")));
+        }
+        let depth = std::iter::successors(Some(supertype), |ty| self.supertype(*ty)).count();
+        if depth > SUBTYPING_DEPTH_MAX {
+            let message = format!(
+                "type {index} of the group has {depth} supertypes: more than the limit of {SUBTYPING_DEPTH_MAX}"
+            );
             return Err(Error::limit(message));
         }
-        let mut group = Group { members: Vec::with_capacity(declared.len()), depths: Vec::new() };
-        for (index, member) in declared.iter().enumerate() {
-            let undefined = || Error::usage(format!("type {index} of a group is declared and not defined"));
-            let composite = member.composite.clone().ok_or_else(undefined)?;
-            let depth = match member.supertype {
-                None => 0,
-                Some(Supertype::Declared(above)) => {
-                    let supertype = &group.members[above as usize];
-                    check_kinds(index, &composite, &supertype.composite, supertype.is_final)?;
-                    group.depths[above as usize] + 1
-                }
-                Some(Supertype::Existing(above)) => {
-                    let supertype = registry.composite(above);
-                    check_kinds(index, &composite, &supertype.composite, supertype.is_final)?;
-                    1 + std::iter::successors(supertype.supertype, |id| registry.composite(*id).supertype).count()
-                }
-            };
-            check_count("supertypes", depth, SUBTYPING_DEPTH_MAX)?;
-            group.depths.push(depth);
-            let supertype = member.supertype.as_ref().map(|supertype| match supertype {
-                Supertype::Declared(index) => TypeRegistry::OWN_TYPES + index,
-                Supertype::Existing(id) => id.0,
-            });
-            group.members.push(SubType { is_final: !member.is_open, supertype, composite });
+        match self.matches(&member.composite, composite) {
+            true => Ok(()),
+            false => Err(Error::usage(format!("type mismatch: type {index} of the group is not what it extends"))),
         }
-        Ok(group)
+    }
+
+    fn matches(&self, sub: &CompositeType, base: &CompositeType) -> bool {
+        match (sub, base) {
+            (CompositeType::Struct(sub), CompositeType::Struct(base)) => {
+                sub.len() >= base.len() && sub.iter().zip(base).all(|(sub, base)| self.field_matches(*sub, *base))
+            }
+            (CompositeType::Array(sub), CompositeType::Array(base)) => self.field_matches(*sub, *base),
+            (CompositeType::Func(sub), CompositeType::Func(base)) => {
+                let all = |a: &[m::ValType], b: &[m::ValType]| {
+                    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.val_is_subtype(*a, *b))
+                };
+                all(&base.params, &sub.params) && all(&sub.results, &base.results)
+            }
+            _ => false,
+        }
+    }
+
+    fn field_matches(&self, sub: m::FieldType, base: m::FieldType) -> bool {
+        match (sub.storage, base.storage) {
+            _ if sub == base => true,
+            // What can be written keeps its type.
+            (m::StorageType::Val(sub_type), m::StorageType::Val(base_type)) if !sub.mutable && !base.mutable => {
+                self.val_is_subtype(sub_type, base_type)
+            }
+            _ => false,
+        }
     }
 }
 
-/// What the registry relies on before it looks at types: layouts extend those of supertypes.
-fn check_kinds(index: usize, sub: &CompositeType, above: &CompositeType, is_final: bool) -> Result<()> {
-    let matches = match (sub, above) {
-        (CompositeType::Struct(sub), CompositeType::Struct(above)) => {
-            sub.len() >= above.len()
-                && sub.iter().zip(above).all(|(sub, above)| sub.storage.field_kind() == above.storage.field_kind())
-        }
-        (CompositeType::Array(sub), CompositeType::Array(above)) => {
-            sub.storage.field_kind() == above.storage.field_kind()
-        }
-        (CompositeType::Func(_), CompositeType::Func(_)) => true,
-        _ => false,
-    };
-    match matches && !is_final {
-        true => Ok(()),
-        false if is_final => Err(Error::usage(format!("type {index} of a group is below a final type"))),
-        false => Err(does_not_match(index)),
-    }
-}
-
-fn does_not_match(index: usize) -> Error {
-    Error::usage(format!("type {index} of a group does not match its supertype"))
-}
-
-/// The rules for declared supertypes (specification, "Matching").
-fn check_supertypes(registry: &TypeRegistry, ids: &[TypeId]) -> Result<()> {
-    for (index, id) in ids.iter().enumerate() {
-        let ty = registry.composite(*id);
-        let Some(supertype) = ty.supertype else { continue };
-        if !composite_matches(registry, &ty.composite, &registry.composite(supertype).composite) {
-            return Err(does_not_match(index));
+impl Hierarchy for Group<'_> {
+    fn kind(&self, ty: TypeIndex) -> CompositeKind {
+        match self.own(ty) {
+            Some(member) => member.composite.kind(),
+            None => self.registry.kind(ty),
         }
     }
-    Ok(())
-}
 
-fn composite_matches(registry: &TypeRegistry, sub: &CompositeType, above: &CompositeType) -> bool {
-    let below = |sub: &m::ValType, above: &m::ValType| registry.val_is_subtype(*sub, *above);
-    let field = |sub: &m::FieldType, above: &m::FieldType| {
-        let storage = |sub: m::StorageType, above: m::StorageType| match (sub, above) {
-            (m::StorageType::Val(sub), m::StorageType::Val(above)) => below(&sub, &above),
-            _ => sub == above,
-        };
-        sub.mutable == above.mutable
-            && storage(sub.storage, above.storage)
-            && (!sub.mutable || storage(above.storage, sub.storage))
-    };
-    match (sub, above) {
-        (CompositeType::Struct(sub), CompositeType::Struct(above)) => {
-            sub.iter().zip(above).all(|(sub, above)| field(sub, above))
-        }
-        (CompositeType::Array(sub), CompositeType::Array(above)) => field(sub, above),
-        (CompositeType::Func(sub), CompositeType::Func(above)) => {
-            sub.params.len() == above.params.len()
-                && sub.results.len() == above.results.len()
-                && above.params.iter().zip(&sub.params).all(|(above, sub)| below(above, sub))
-                && sub.results.iter().zip(&above.results).all(|(sub, above)| below(sub, above))
-        }
-        _ => false,
+    fn is_declared_subtype(&self, a: TypeIndex, b: TypeIndex) -> bool {
+        std::iter::successors(Some(a), |ty| self.supertype(*ty)).any(|ty| ty == b)
     }
 }

@@ -134,7 +134,7 @@ impl FieldType {
     }
 
     /// From a type whose type indices are ids that are alive.
-    pub(super) fn from_registry(registry: &Arc<TypeRegistry>, field: m::FieldType) -> FieldType {
+    pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, field: m::FieldType) -> FieldType {
         FieldType { mutability: Mutability::of(field), storage: StorageType::from_registry(registry, field.storage) }
     }
 }

@@ -10,12 +10,14 @@ mod defined;
 mod external;
 mod fields;
 mod object_types;
+mod stand_in;
 mod value;
 
-pub use builder::{DeclaredType, GroupType, TypeBuilder};
+pub use builder::{GroupBase, GroupMember, GroupStorage, GroupType, TypeBuilder};
 pub use defined::{ArrayType, FuncType, StructType};
 pub use external::{ExportType, ExternType, GlobalType, ImportType, TableType, TagType};
 pub use fields::{FieldType, Mutability, StorageType};
 pub use heapwood_gc_abi::TypeId;
 pub use heapwood_module::{CompositeKind, MemoryType, MemoryTypeBuilder, MemoryTypeError};
+pub(crate) use stand_in::StandIn;
 pub use value::{HeapType, RefType, ValType};

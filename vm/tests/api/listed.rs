@@ -29,8 +29,8 @@ const BELOW: [(&str, &str); 5] = [
 ];
 
 /// Types that are or hold a store.
-const STORES: [&str; 7] =
-    ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "ExhaustedHeap"];
+const STORES: [&str; 8] =
+    ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "Scope", "ExhaustedHeap"];
 /// Types whose values belong to a store.
 const OF_STORES: [&str; 15] = [
     "Func",
@@ -53,8 +53,7 @@ const OF_STORES: [&str; 15] = [
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
 /// Types whose values may name a defined type.
-const TYPES: [&str; 13] = [
-    "GroupType",
+const TYPES: [&str; 14] = [
     "FuncType",
     "StructType",
     "ArrayType",
@@ -67,6 +66,8 @@ const TYPES: [&str; 13] = [
     "TagType",
     "GlobalType",
     "ExternType",
+    "Bound",
+    "GroupType",
 ];
 /// Other types whose values belong to an engine.
 const OF_ENGINES: [&str; 4] = ["Module", "SharedMemory", "Extern", "InstancePre"];
@@ -197,8 +198,11 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     let is_head_a_store = head == "Store" && is_method;
     let has_store = any(&STORES) || is_head_a_store;
     let is_linker = head == "Linker" && is_method;
-    let is_builder = head == "TypeBuilder" && is_method;
-    let has_engine = has_store || is_linker || is_builder || given.contains("Engine") || signature.contains("other: &");
+    let has_engine = has_store
+        || is_linker
+        || given.contains("Engine")
+        || given.contains("TypeBuilder")
+        || signature.contains("other: &");
     let mut found = BTreeSet::new();
     if has_engine && (any(&TYPES) || any(&OF_ENGINES) || is_linker && has_store) {
         found.insert(Misuse::ForeignEngine);

@@ -80,21 +80,6 @@ fn foreign_field(w: &World) -> FieldType {
     variable(ValType::Ref(foreign_ref(w)))
 }
 
-/// What a builder answers about a type that was declared.
-fn built(w: &mut World, define: impl FnOnce(&mut TypeBuilder, DeclaredType, &World) -> Result<()>) -> Result<String> {
-    let mut types = TypeBuilder::new(&w.engine);
-    let ty = types.declare();
-    define(&mut types, ty, w).map(text)
-}
-
-/// The type that is built.
-fn built_type(w: &World, define: impl FnOnce(&mut TypeBuilder, DeclaredType) -> Result<()>) -> Result<HeapType> {
-    let mut types = TypeBuilder::new(&w.engine);
-    let ty = types.declare();
-    define(&mut types, ty)?;
-    Ok(types.build()?.remove(0))
-}
-
 /// A struct of the world's type with this second field.
 fn new_struct(w: &mut World, value: Val) -> Result<String> {
     let RefKind::Struct(ty) = w.here.object.kind(&w.store)? else { panic!() };
@@ -191,43 +176,6 @@ pub static ROWS: &[Row] = rows! {
         let dead = Dead::new(&w.engine);
         let made = ArrayType::try_new(&w.engine, variable(dead.nullable()))?;
         Ok(text(made.field_type() == variable(dead.nullable())))
-    };
-
-    // Rec groups.
-    "TypeBuilder::define_struct", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
-        types.define_struct(ty, [(Mutability::Var, ValType::Ref(foreign_ref(w)).into())]).map(drop)
-    });
-    "TypeBuilder::define_struct", DeadType, ALIVE => |w| {
-        let dead = Dead::new(&w.engine);
-        let made = built_type(w, |types, ty| {
-            types.define_struct(ty, [(Mutability::Var, dead.nullable().into())]).map(drop)
-        })?;
-        Ok(text(made.as_concrete_struct().unwrap().field(0) == Some(variable(dead.nullable()))))
-    };
-    "TypeBuilder::define_array", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
-        types.define_array(ty, (Mutability::Var, ValType::Ref(foreign_ref(w)).into())).map(drop)
-    });
-    "TypeBuilder::define_array", DeadType, ALIVE => |w| {
-        let dead = Dead::new(&w.engine);
-        let made = built_type(w, |types, ty| types.define_array(ty, (Mutability::Var, dead.nullable().into())).map(drop))?;
-        Ok(text(made.as_concrete_array().unwrap().field_type() == variable(dead.nullable())))
-    };
-    "TypeBuilder::define_func", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
-        types.define_func(ty, [], [ValType::Ref(foreign_ref(w)).into()]).map(drop)
-    });
-    "TypeBuilder::define_func", DeadType, ALIVE => |w| {
-        let dead = Dead::new(&w.engine);
-        let made = built_type(w, |types, ty| types.define_func(ty, [dead.nullable().into()], []).map(drop))?;
-        Ok(text(made.as_concrete_func().unwrap().params().next() == Some(dead.nullable())))
-    };
-    "TypeBuilder::extends_existing", ForeignEngine, ENGINE => |w| built(w, |types, ty, w| {
-        types.extends_existing(ty, &foreign_ref(w).heap).map(drop)
-    });
-    "TypeBuilder::extends_existing", DeadType, Right::Error("below a final type") => |w| {
-        let dead = Dead::new(&w.engine);
-        built_type(w, |types, ty| {
-            types.define_struct(ty, [])?.extends_existing(ty, &dead.structure.clone().into()).map(drop)
-        }).map(text)
     };
 
     // Structs and arrays.
@@ -663,6 +611,67 @@ pub static ROWS: &[Row] = rows! {
     "Rooted::register_finalizer", StaleHandle, SCOPE => |w| w.stale.any.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
     "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
+    // Rec groups.
+    "TypeBuilder::define", ForeignEngine, ENGINE => |w| {
+        let mut group = TypeBuilder::new(&w.engine);
+        let member = group.declare();
+        group.define(member, GroupType::func([ValType::Ref(foreign_ref(w)).into()], []));
+        group.build().map(text)
+    };
+    "TypeBuilder::define", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let mut group = TypeBuilder::new(&w.engine);
+        let member = group.declare();
+        let field = ValType::Ref(RefType::new(true, dead.array.clone().into()));
+        group.define(member, GroupType::structure([(Mutability::Const, field.clone().into())]));
+        drop(dead);
+        let types = group.build()?;
+        let made = types[0].as_concrete_struct().and_then(|ty| ty.field(0));
+        Ok(text(made.is_some_and(|made| *made.element_type() == field.into())))
+    };
+    // Typed references. That none leaves its scope is the compiler's business.
+    "Rooted::local", ForeignStore, STORE => |w| {
+        let there = w.there.object;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "Rooted::local", StaleHandle, SCOPE => |w| {
+        let stale = w.stale.structure;
+        w.store.scope(|s| stale.local(s).map(text))
+    };
+    "Rooted::local_as", ForeignStore, STORE => |w| {
+        let there = w.there.object;
+        w.store.scope(|s| there.local_as::<StructRef>(s).map(text))
+    };
+    "Rooted::local_as", StaleHandle, SCOPE => |w| {
+        let stale = w.stale.any;
+        w.store.scope(|s| stale.local_as::<StructRef>(s).map(text))
+    };
+    "Root::local", ForeignStore, STORE => |w| {
+        let there = &w.there.owned;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "WeakRoot::local", ForeignStore, STORE => |w| {
+        let there = &w.there.weak;
+        w.store.scope(|s| there.local(s).map(text))
+    };
+    "Scope::func", ForeignStore, STORE => |w| {
+        let there = w.there.func;
+        w.store.scope(|s| s.func(&there).map(text))
+    };
+    "Scope::bind", ForeignEngine, ENGINE => |w| {
+        let foreign = ArrayType::new(&w.foreign_engine, variable(ValType::I64)).bind::<i64, ()>()?;
+        w.store.scope(|s| s.bind(&foreign).map(text))
+    };
+    "Scope::bind", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let bound = dead.array.bind::<f32, ()>()?;
+        drop(dead);
+        w.store.scope(|s| {
+            s.bind(&bound)?;
+            let array = bound.alloc(s, 2, 1.5)?;
+            Ok(text(array.to_any().cast::<GcArray<f32>>(s).is_some_and(|array| array.get_number(s, 1) == 1.5)))
+        })
+    };
     "Root::to_rooted", ForeignStore, STORE => |w| w.there.owned.to_rooted(&mut w.store).map(text);
     "Root::downgrade", ForeignStore, STORE => |w| w.there.owned.downgrade(&mut w.store).map(text);
     "WeakRoot::upgrade", ForeignStore, STORE => |w| w.there.weak.upgrade(&mut w.store).map(text);

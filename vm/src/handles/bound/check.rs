@@ -1,0 +1,133 @@
+//! Whether a Rust type can stand for a type, and what those that its fields lead to stand for then.
+
+use super::shape::{FieldShape, Held, Shape, StructShape, Target};
+use crate::errors::{Error, Result};
+use crate::registry::{EngineType, TypeRegistry};
+use crate::types::{FieldType, HeapType, StandIn, StorageType};
+use heapwood_gc_abi::TypeId;
+use heapwood_module::{self as m, CompositeType};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What Rust types stand for if the one of `target` stands for `ty`, a defined type: itself first.
+///
+/// # Errors
+/// It cannot, or one that its fields lead to, or one would stand for two types.
+pub(super) fn stand_ins(target: Target, ty: HeapType) -> Result<Vec<StandIn>> {
+    let handle = ty.handle().expect("only defined types can be bound");
+    let mut check = Check { registry: handle.registry().clone(), found: Vec::new(), waiting: VecDeque::new() };
+    check.waiting.push_back((target, handle.id()));
+    while let Some((target, id)) = check.waiting.pop_front() {
+        check.visit(target, id)?;
+    }
+    Ok(check.found)
+}
+
+/// A check under way. The types that it comes to are alive: the first one is held, and names the others.
+struct Check {
+    registry: Arc<TypeRegistry>,
+    found: Vec<StandIn>,
+    /// What is still to be looked at, each with what it is to stand for.
+    waiting: VecDeque<(Target, TypeId)>,
+}
+
+impl Check {
+    fn visit(&mut self, target: Target, id: TypeId) -> Result<()> {
+        if let Some(known) = self.found.iter().find(|known| known.rust == target.rust) {
+            let known = known.handle().id();
+            return match known == id {
+                true => Ok(()),
+                false => Err(Error::usage(format!(
+                    "`{}` would stand for two types, {} and {}: each needs a Rust type of its own",
+                    target.name, known.0, id.0
+                ))),
+            };
+        }
+        self.found.push(StandIn::new(target.rust, target.name, HeapType::of(&self.registry, id)));
+        let ty = self.registry.composite(id);
+        match target.shape {
+            Shape::Struct(shape) => self.visit_struct(target.name, shape, &ty),
+            Shape::Array(element) => match &ty.composite {
+                CompositeType::Array(found) => {
+                    self.visit_field(&element, *found, &|| format!("elements of `{}`", target.name))
+                }
+                _ => Err(self.other_kind(target.name, "an array", id)),
+            },
+            Shape::Abstract(_) => panic!("`{}` was not bound where it was found", target.name),
+        }
+    }
+
+    fn visit_struct(&mut self, name: &str, shape: StructShape, ty: &EngineType) -> Result<()> {
+        let CompositeType::Struct(fields) = &ty.composite else {
+            return Err(self.other_kind(name, "a struct", ty.id));
+        };
+        let (wanted, found) = (shape.fields.len(), fields.len());
+        if wanted > found || wanted < found && !shape.is_prefix {
+            let least = if shape.is_prefix { "at least " } else { "" };
+            let message = format!("type mismatch: `{name}` has {least}{wanted} fields, the struct type {found}");
+            return Err(Error::usage(message));
+        }
+        for (index, (wanted, found)) in shape.fields.iter().zip(fields).enumerate() {
+            self.visit_field(wanted, *found, &|| format!("field {index} (`{}`) of `{name}`", wanted.name))?;
+            // The compiler and the registry lay fields out alike; else accesses would go astray.
+            assert_eq!(wanted.offset, ty.layout.offsets[index], "offset of field {index} of `{name}`");
+        }
+        let base = (shape.base)();
+        match (&base.shape, ty.supertype) {
+            (Shape::Abstract(_), _) => {}
+            (_, Some(supertype)) => self.waiting.push_back((base, supertype)),
+            (_, None) => {
+                let message = format!("type mismatch: `{name}` extends `{}`, the struct type nothing", base.name);
+                return Err(Error::usage(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_field(&mut self, wanted: &FieldShape, found: m::FieldType, place: &dyn Fn() -> String) -> Result<()> {
+        let target = match (&wanted.storage.0, found.storage) {
+            (Held::Number(wanted), found) if *wanted == found => Some(None),
+            (Held::Reference { is_nullable, target }, m::StorageType::Val(m::ValType::Ref(found)))
+                if *is_nullable == found.nullable =>
+            {
+                let target = target();
+                match (&target.shape, found.heap) {
+                    (Shape::Abstract(wanted), found) if *wanted == found => Some(None),
+                    (Shape::Struct(_) | Shape::Array(_), m::HeapType::Type(id)) => Some(Some((target, TypeId(id)))),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        match target {
+            Some(target) if wanted.is_mutable == found.mutable => {
+                self.waiting.extend(target);
+                Ok(())
+            }
+            _ => {
+                let (place, wanted) = (place(), self.describe(wanted));
+                let found = FieldType::from_registry(&self.registry, found);
+                Err(Error::usage(format!("type mismatch: {place}: expected {wanted}, found {found}")))
+            }
+        }
+    }
+
+    /// As types are written, with the Rust types by their names.
+    fn describe(&self, field: &FieldShape) -> String {
+        let storage = match &field.storage.0 {
+            Held::Number(storage) => StorageType::from_registry(&self.registry, *storage).to_string(),
+            Held::Reference { is_nullable, target } => {
+                let (target, null) = (target(), if *is_nullable { "null " } else { "" });
+                match target.shape {
+                    Shape::Abstract(heap) => format!("(ref {null}{})", heap.abstract_name()),
+                    _ => format!("(ref {null}`{}`)", target.name),
+                }
+            }
+        };
+        if field.is_mutable { format!("(mut {storage})") } else { storage }
+    }
+
+    fn other_kind(&self, name: &str, wanted: &str, id: TypeId) -> Error {
+        Error::usage(format!("type mismatch: `{name}` is {wanted}, the type is {}", HeapType::of(&self.registry, id)))
+    }
+}
