@@ -60,7 +60,11 @@ fn programs_run_from_images_as_from_modules() {
 #[test]
 fn an_export_of_an_image_is_called() {
     let folder = scratch("precompiled-invoke");
-    let module = wat(&folder, "add.wat", "(module (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))");
+    let module = wat(
+        &folder,
+        "add.wat",
+        "(module (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))",
+    );
     let image = folder.join("add.image");
     compiled(&[], &module, &image);
     let sum = run(&["--precompiled", "--invoke", "add"], &image, &["40", "2"]);

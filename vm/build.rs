@@ -21,7 +21,10 @@ fn main() {
     let set = |name: &str| std::env::var_os(name).is_some();
     let variants = [("CARGO_FEATURE_TEST_HOOKS", "hooks"), ("CARGO_CFG_HEAPWOOD_MUTANTS", "mutants")];
     let variant: Vec<_> = variants.iter().filter(|(name, _)| set(name)).map(|(_, word)| *word).collect();
-    println!("cargo::rustc-env=HEAPWOOD_VARIANT={}", if variant.is_empty() { "plain".into() } else { variant.join("-") });
+    println!(
+        "cargo::rustc-env=HEAPWOOD_VARIANT={}",
+        if variant.is_empty() { "plain".into() } else { variant.join("-") }
+    );
 }
 
 /// 64-bit FNV-1a.

@@ -12,10 +12,10 @@ mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
+use super::module_file;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use super::units::{DurationArg, Size};
-use super::module_file;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::{Ending, Limits};

@@ -1,7 +1,8 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
 use crate::{
-    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, ModuleBytes, Names, RefType, TypeIndex, TypeSection, ValType,
+    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, ModuleBytes, Names, RefType, TypeIndex, TypeSection,
+    ValType,
 };
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -166,4 +166,3 @@ fn is_own(metadata: &Metadata) -> bool {
     let user = unsafe { libc::geteuid() };
     metadata.uid() == user && metadata.mode() & OTHERS_WRITE == 0
 }
-
