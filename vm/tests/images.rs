@@ -8,14 +8,14 @@ mod images {
     pub mod damage;
     pub mod terms;
 }
-mod random {
-    pub mod generate;
-    pub mod observe;
-}
+#[path = "random/generate.rs"]
+mod generate;
+#[path = "random/observe.rs"]
+mod observe;
 
 use heapwood_vm::*;
 use images::corpus::{self, crowd};
-use random::observe::{Event, observe_module};
+use observe::{Event, observe_module};
 use std::path::Path;
 
 /// Loads an image that this process made.
@@ -66,8 +66,12 @@ fn code_is_what_compiling_there_makes() {
                 assert!(module.info().bytes[..] == bytes[..], "{name} in {place}");
                 assert_eq!(module.func_name(0), compiled.func_name(0), "{name} in {place}");
             }
-            let again = load(&engines[2].1, &image).unwrap().serialize().unwrap();
-            assert!(again == engines[2].1.precompile_module(&bytes).unwrap(), "{name}: a loaded module as an image");
+            // As long as it lives, its types keep their ids.
+            let loaded = load(&engines[2].1, &image).unwrap();
+            assert!(
+                loaded.serialize().unwrap() == engines[2].1.precompile_module(&bytes).unwrap(),
+                "{name}: a loaded module as an image"
+            );
         }
     }
     println!("{patched} modules had other types");
@@ -87,7 +91,7 @@ fn loaded_modules_do_the_same() {
     for (mode, mut config) in common::modes() {
         config.gc_heap_max(8 << 20);
         for seed in 0..25 {
-            let Some(bytes) = random::generate::module(seed) else { continue };
+            let Some(bytes) = generate::module(seed) else { continue };
             let engines = engines(&config, seed);
             let image = engines[0].1.precompile_module(&bytes).unwrap();
             let compiled = observe_module(&engines[0].1, &Module::new(&engines[0].1, &bytes).unwrap(), seed);
@@ -139,7 +143,9 @@ fn a_file_may_be_replaced_and_deleted_while_its_module_runs() {
     let path = directory.join("module.image");
     let engine = Engine::default();
     let image = |n: i32| {
-        let text = format!("(module (func (export \"f\") (result i32) (i32.const {n})) (func (export \"g\") (call 0) (drop)))");
+        let text = format!(
+            "(module (func (export \"f\") (result i32) (i32.const {n})) (func (export \"g\") (call 0) (drop)))"
+        );
         engine.precompile_module(&wat::parse_str(text).unwrap()).unwrap()
     };
     let mut modules = Vec::new();

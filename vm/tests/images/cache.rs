@@ -5,7 +5,7 @@
 
 use super::corpus::{self, scratch};
 use crate::common::child::in_child;
-use crate::random::generate;
+use crate::generate;
 use heapwood_vm::*;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -66,7 +66,7 @@ fn what_was_compiled_is_found_by_its_content() {
     let settings: [fn(&mut Config) -> &mut Config; 4] = [
         |config| config.few_registers(true),
         |config| config.memory64_guard(false),
-        |config| config.cpu_features(false, false),
+        |config| config.debug_checks(true),
         |config| config.features(Features::all()),
     ];
     for (count, set) in settings.into_iter().enumerate() {
@@ -101,7 +101,16 @@ fn entries_that_are_not_what_they_were_are_written_anew() {
         image
     };
     let code = good.len() - 2 * 4096;
-    let contents = [Vec::new(), vec![0; good.len()], good[..good.len() / 2].to_vec(), other, b"\0asm".to_vec(), flipped(9), flipped(200), flipped(code)];
+    let contents = [
+        Vec::new(),
+        vec![0; good.len()],
+        good[..good.len() / 2].to_vec(),
+        other,
+        b"\0asm".to_vec(),
+        flipped(9),
+        flipped(200),
+        flipped(code),
+    ];
     for (number, content) in contents.into_iter().enumerate() {
         fs::write(&entry, content).unwrap();
         assert!(!has(&directory, &bytes), "content {number} was taken");
@@ -163,7 +172,9 @@ fn a_directory_that_cannot_be_is_no_error() {
     let folder = scratch("impossible");
     fs::write(folder.join("file"), "").unwrap();
     symlink(folder.join("nowhere/at/all"), folder.join("link")).unwrap();
-    for directory in [folder.join("file"), folder.join("file/below"), folder.join("link"), "/proc/nobody".into(), "".into()] {
+    for directory in
+        [folder.join("file"), folder.join("file/below"), folder.join("link"), "/proc/nobody".into(), "".into()]
+    {
         let module = Module::new(&engine(&directory), small()).unwrap();
         assert_eq!(module.exports().count(), 2, "{}", directory.display());
         assert!(!has(&directory, &small()));

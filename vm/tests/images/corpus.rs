@@ -1,6 +1,6 @@
 //! Modules of which images are made, and engines full of other types.
 
-use crate::random::generate;
+use crate::generate;
 use heapwood_vm::{Engine, Module};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,10 @@ pub fn modules() -> Vec<(String, Vec<u8>)> {
 /// of the same ones in another order.
 pub fn crowd(engine: &Engine, seed: u64) -> Vec<Module> {
     let own = (1..6 + seed % 20).map(|fields| {
-        let text = format!("(module (type (sub (struct {}))) (type (array i16)))", "(field i64) (field v128)".repeat(fields as usize));
+        let text = format!(
+            "(module (type (sub (struct {}))) (type (array i16)))",
+            "(field i64) (field v128)".repeat(fields as usize)
+        );
         wat::parse_str(text).unwrap()
     });
     let others = (1000 + seed..1003 + seed).filter_map(generate::module);

@@ -75,9 +75,8 @@ fn what_code_does_not_depend_on_is_free() {
 
 #[test]
 fn a_processor_has_what_the_code_uses() {
-    let levels = [(false, false), (true, false), (true, true)].map(|(avx, avx2)| {
-        with(|config| config.cpu_features(avx, avx2))
-    });
+    let levels =
+        [(false, false), (true, false), (true, true)].map(|(avx, avx2)| with(|config| config.cpu_features(avx, avx2)));
     let here = [true, std::is_x86_feature_detected!("avx"), std::is_x86_feature_detected!("avx2")];
     for (made, first) in levels.iter().enumerate().filter(|(level, _)| here[*level]) {
         for (loaded, second) in levels.iter().enumerate().filter(|(level, _)| here[*level]) {

@@ -1,5 +1,7 @@
 //! Everything of a module that can be seen from outside: results, traps, exceptions, then memories, tables and globals.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use super::generate::Numbers;
 use heapwood_vm::*;
 use std::fmt::Write;
