@@ -78,8 +78,8 @@ pub fn is_mutable(attributes: &[Attribute]) -> Result<bool> {
 }
 
 fn each(attributes: &[Attribute], mut take: impl FnMut(ParseNestedMeta) -> Result<()>) -> Result<()> {
-    let ours = attributes.iter().filter(|attribute| attribute.path().is_ident("wasm"));
-    ours.map(|attribute| attribute.parse_nested_meta(&mut take)).collect()
+    let mut ours = attributes.iter().filter(|attribute| attribute.path().is_ident("wasm"));
+    ours.try_for_each(|attribute| attribute.parse_nested_meta(&mut take))
 }
 
 fn once<T>(place: &mut Option<T>, meta: &ParseNestedMeta, parse: fn(&ParseNestedMeta) -> Result<T>) -> Result<()> {

@@ -493,7 +493,7 @@ pub fn thin_out(engine: &Engine) -> u64 {
         }
         for index in 0..ITEMS {
             if random.below(5) > 0 {
-                store.scope(|s| Ok(all.local(s)?.set(s, index, None))).unwrap();
+                store.scope(|s| all.local(s).map(|all| all.set(s, index, None))).unwrap();
                 alive[index as usize] = None;
             }
         }

@@ -13,6 +13,9 @@ use crate::store::{
 use heapwood_gc::HeapStats;
 use std::marker::PhantomData;
 
+/// Tells a scope from all others: invariant, so that none is taken for another.
+type Brand<'s> = PhantomData<fn(&'s ()) -> &'s ()>;
+
 /// A scope of [`Local`]s, made by [`Store::scope`]; all of them end with it, and so do the handles
 /// ([`Rooted`](crate::Rooted)) that are made in it. The lifetime `'s` is a brand that no other scope has.
 ///
@@ -44,13 +47,13 @@ use std::marker::PhantomData;
 pub struct Scope<'s, T: 'static> {
     store: &'s mut StoreInner<T>,
     mark: usize,
-    /// Invariant: no scope is taken for another.
-    brand: PhantomData<fn(&'s ()) -> &'s ()>,
+    brand: Brand<'s>,
 }
 
 /// Shows that the scope of `'i` lies in the one of `'s`: [`Scope::inner`].
 pub struct Outer<'i, 's: 'i> {
-    brands: PhantomData<(fn(&'i ()) -> &'i (), fn(&'s ()) -> &'s ())>,
+    inner: Brand<'i>,
+    outer: Brand<'s>,
 }
 
 impl<'i, 's> Outer<'i, 's> {
@@ -142,10 +145,19 @@ impl<'s, T: 'static> Scope<'s, T> {
     /// # fn main() {}
     /// ```
     ///
+    /// A reference of this scope is none of the inner one as it is:
+    ///
+    /// ```compile_fail,E0521
+    /// use heapwood_vm::{GcArray, Local, Result, Scope};
+    /// fn first<'s>(s: &mut Scope<'s, ()>, bytes: Local<'s, GcArray<u8>>) -> Result<u8> {
+    ///     s.inner(|s, _| Ok(bytes.get(s, 0)))
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// Those of the function.
     pub fn inner<R>(&mut self, body: impl for<'i> FnOnce(&mut Scope<'i, T>, Outer<'i, 's>) -> Result<R>) -> Result<R> {
-        body(&mut Scope::new(self.store), Outer { brands: PhantomData })
+        body(&mut Scope::new(self.store), Outer { inner: PhantomData, outer: PhantomData })
     }
 
     /// Binds a Rust type in the store, for as long as it lives: from now on casts to it and its fields' types are

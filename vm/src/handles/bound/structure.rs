@@ -83,6 +83,43 @@ use std::sync::Arc;
 /// # fn main() {}
 /// ```
 ///
+/// Nor does a reference go into a field for another Rust type:
+///
+/// ```compile_fail,E0308
+/// # extern crate heapwood_vm as heapwood;
+/// # use heapwood_derive::GcStruct;
+/// # use heapwood_vm::{GcStruct, Local, Ref, Scope};
+/// #[derive(GcStruct)]
+/// struct Point { x: f64 }
+///
+/// #[derive(GcStruct)]
+/// struct Holder {
+///     #[wasm(mutable)]
+///     held: Option<Ref<Holder>>,
+/// }
+///
+/// fn put<'s>(s: &mut Scope<'s, ()>, holder: Local<'s, Holder>, point: Local<'s, Point>) {
+///     holder.set_held(s, Some(point));
+/// }
+/// # fn main() {}
+/// ```
+///
+/// And no object is made of which only some fields are known:
+///
+/// ```compile_fail,E0599
+/// # extern crate heapwood_vm as heapwood;
+/// # use heapwood_derive::GcStruct;
+/// # use heapwood_vm::{Bound, GcStruct, Scope};
+/// #[derive(GcStruct)]
+/// #[wasm(prefix)]
+/// struct Header { hash: i32 }
+///
+/// fn make(s: &mut Scope<'_, ()>, header: &Bound<Header>) {
+///     header.alloc(s, 1);
+/// }
+/// # fn main() {}
+/// ```
+///
 /// What is bound, and when which error comes:
 ///
 /// - [`Module::bind`] and [`StructType::bind`] compare number, storage and mutability of the fields with the type, and so
