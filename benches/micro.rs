@@ -212,7 +212,7 @@ fn host_objects(criterion: &mut Criterion) {
     let mut store = Store::new(&engine, ());
     let mut group = criterion.benchmark_group("host");
     group.throughput(Throughput::Elements(ROUNDS as u64));
-    let rounds = || (0..i64::from(ROUNDS));
+    let rounds = || 0..i64::from(ROUNDS);
     let typed = store.scope(|s| {
         let object = node.alloc(s, 1, None, 2)?;
         object.set_next(s, Some(object));

@@ -376,7 +376,7 @@ fn waits_end() {
     let mut store = Store::new(&engine, ());
     let host = Func::wrap(&mut store, |mut caller: Caller<'_, ()>| -> Result<()> {
         let (sender, inbox) = mpsc::channel();
-        caller.interruptible(move || drop(sender.send(())), |_| inbox.recv())??;
+        caller.interruptible(move || _ = sender.send(()), |_| inbox.recv())??;
         Ok(())
     });
     let instance = Instance::new(&mut store, &module, &[memory.clone().into(), host.into()]).unwrap();
