@@ -173,7 +173,7 @@ fn trap_class(kind: TrapKind) -> &'static str {
         AllocationTooLarge => "array too large",
         StackExhausted | HeapExhausted => "limit",
         UnalignedAtomic => "unaligned",
-        Interrupted | ExpectedSharedMemory | DirtyUpperHalf => kind.message(),
+        Interrupted | DeadlineExceeded | ExpectedSharedMemory | DirtyUpperHalf => kind.message(),
     }
 }
 
