@@ -99,7 +99,7 @@ impl<'a, T: 'static> Caller<'a, T> {
     /// // A message that never comes.
     /// let wait = Func::wrap(&mut store, |mut caller: Caller<'_, ()>| -> Result<()> {
     ///     let (sender, inbox) = mpsc::channel();
-    ///     caller.interruptible(move || drop(sender.send("wake up")), |_| inbox.recv())??;
+    ///     caller.interruptible(move || sender.send("wake up").unwrap_or_default(), |_| inbox.recv())??;
     ///     Ok(())
     /// });
     /// # let instance = Instance::new(&mut store, &module, &[wait.into()])?;
