@@ -105,7 +105,8 @@ fn main() -> Result<()> {
     let lines = store.scope(|s| {
         let grace = grace.local(s)?;
         let mut results = [heapwood::Val::I32(0)];
-        birthday.call(&mut *s, &[grace.to_rooted(s).into()], &mut results)?;
+        let args = [grace.to_rooted(s).into()];
+        birthday.call(&mut *s, &args, &mut results)?;
         assert_eq!(results[0].i32(), Some(2));
         let ada = grace.friend(s).expect("a friend");
         assert_eq!((grace.age(s), ada.age(s)), (86, 38));
