@@ -52,7 +52,7 @@ impl<T: 'static> Rooted<T> {
     /// let mut store = Store::new(&engine, ());
     /// let bytes = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::I8));
     /// let mut scope = RootScope::new(&mut store);
-    /// let buffer = ArrayRef::from_slice(&mut scope, &bytes, &[1, 2, 3])?;
+    /// let buffer = ArrayRef::from_slice(&mut scope, &bytes, &[1u8, 2, 3])?;
     /// buffer.register_finalizer(&mut scope, 7)?;
     /// let buffer = buffer.to_owned(&mut scope)?;
     /// drop(scope);
