@@ -8,6 +8,7 @@ mod lab;
 mod bases;
 mod casts;
 mod confusion;
+mod deep_casts;
 mod division;
 mod ends;
 mod folds;

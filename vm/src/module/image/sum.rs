@@ -24,8 +24,11 @@ fn add(lanes: &mut [u64; LANES], block: &[u8; BLOCK_BYTES]) {
     }
 }
 
+/// A product carries a bit upwards only: what is high comes down and goes up again, so that a bit of one word and a bit of
+/// the next one do not cancel out.
 fn mix(sum: u64, word: u64) -> u64 {
-    (sum ^ word).wrapping_mul(FACTOR).rotate_left(29)
+    let product = (sum ^ word).wrapping_mul(FACTOR);
+    (product ^ product >> 32).wrapping_mul(FACTOR).rotate_left(29)
 }
 
 #[cfg(test)]
@@ -36,7 +39,7 @@ mod tests {
     #[test]
     fn every_bit_and_the_length_count() {
         for len in [0, 1, 7, 8, 31, 32, 33, 100] {
-            let bytes: Vec<u8> = (0..len).map(|byte| byte as u8 * 37).collect();
+            let bytes: Vec<u8> = (0..len).map(|byte| (byte as u8).wrapping_mul(37)).collect();
             let mut seen = HashSet::from([checksum(1, &bytes), checksum(2, &bytes)]);
             for bit in 0..len * 8 {
                 let mut flipped = bytes.clone();
