@@ -25,9 +25,9 @@
 //! |---|---|
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
-//! | `derive` | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
+//! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
-//! | `cli` (default) | the `heapwood` command; all of the above |
+//! | `cli` (default) | the `heapwood` command; `wasi`, `wat` and `anyhow` |
 
 #[cfg(feature = "wasi")]
 pub mod wasi;

@@ -308,6 +308,30 @@ fn each_stop_is_one_event() {
     assert!(events[0].t_us <= events[1].t_us && events[1].pause_us > 0.0 && events[1].frames == 1);
 }
 
+/// A minor knows how many blocks the old space has, not what in them is alive.
+#[test]
+fn minors_tell_the_old_space_by_blocks() {
+    const BLOCK_BYTES: u64 = 32 << 10;
+    let (mut heap, types) = heap(&HeapConfig { verify: false, ..config(64) });
+    let events: Arc<Mutex<Vec<GcEvent>>> = Arc::default();
+    let sink = events.clone();
+    heap.set_listener(Some(Box::new(move |event| sink.lock().unwrap().push(*event))));
+    let mut roots = roots();
+    for _ in 0..50_000 {
+        let object = heap.alloc_struct(types.structs[2].id, &mut roots).unwrap();
+        heap.write_ref(object, 4, roots.frames[0][0]);
+        roots.frames[0][0] = object;
+    }
+    heap.collect_major(&mut roots);
+    heap.collect_minor(&mut roots);
+    let live_bytes = 50_000 * 24;
+    let last = *events.lock().unwrap().last().unwrap();
+    assert_eq!((last.kind, last.old_before), (GcEventKind::Minor, last.old_after), "nothing is promoted");
+    let blocks = last.old_after / BLOCK_BYTES;
+    assert_eq!(last.old_after, blocks * BLOCK_BYTES);
+    assert!((live_bytes..2 * live_bytes).contains(&last.old_after), "{blocks} blocks for {live_bytes} bytes");
+}
+
 #[test]
 fn without_a_collector_memory_is_handed_out_until_the_limit() {
     let (mut heap, types) = heap(&HeapConfig { collector: Collector::None, verify: false, ..config(16) });
