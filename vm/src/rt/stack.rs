@@ -40,7 +40,11 @@ impl GuestStack {
         let bytes =
             usable_bytes.checked_next_multiple_of(PAGE_BYTES).and_then(|usable| usable.checked_add(RESERVE_BYTES));
         let guarded = bytes.and_then(|bytes| Some((bytes, bytes.checked_add(GUARD_BYTES)?)));
-        let too_large = || Error::limit(format!("a stack of {usable_bytes} bytes (StoreBuilder::max_stack, Config::max_stack) fits no address space"));
+        let too_large = || {
+            Error::limit(format!(
+                "a stack of {usable_bytes} bytes (StoreBuilder::max_stack, Config::max_stack) fits no address space"
+            ))
+        };
         let (bytes, all) = guarded.ok_or_else(too_large)?;
         let mapping = Mapping::new(all, Access::None)?;
         mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite)?;
