@@ -256,6 +256,43 @@ fn a_binding_that_is_gone_is_remembered_by_the_store() {
     assert_eq!(read.unwrap(), 8);
 }
 
+/// How often a store's heap asked whether it may grow.
+struct Asked(u32);
+
+impl ResourceLimiter for Asked {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn gc_heap_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        self.0 += 1;
+        Ok(true)
+    }
+}
+
+/// Objects of bound types take the heap that a limiter allows, as all others do.
+#[test]
+fn a_limiter_is_asked_for_the_heap_that_objects_take() {
+    const NODES: i64 = 400_000;
+    let engine = Engine::default();
+    let node = node_of(&engine);
+    let mut store = Store::new(&engine, Asked(0));
+    store.limiter(|asked| asked);
+    let mut last: Option<Root<Node>> = None;
+    for val in 0..NODES {
+        let made = store.scope(|s| {
+            let next = last.as_ref().map(|last| last.local(s)).transpose()?;
+            node.alloc(s, val, next).map(|made| s.root(made))
+        });
+        last = Some(made.unwrap_or_else(|error| panic!("node {val}: {error}")));
+    }
+    assert!(store.memory_stats().heap.used_bytes > NODES as u64 * 16 && store.data().0 > 3, "{}", store.data().0);
+}
+
 /// Configurations in which a mistake shows.
 fn modes() -> [(&'static str, Config); 5] {
     let mut modes = ["default", "stress 1", "stress 7", "small nursery", "slices"].map(|name| (name, Config::new()));

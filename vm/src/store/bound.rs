@@ -4,7 +4,7 @@
 //! to be of the Rust type is of that type, or of one below it, and needs no check where it is stored.
 
 use super::StoreOpaque;
-use crate::errors::{Error, Result, Trap};
+use crate::errors::{Error, Result};
 use crate::rt::value::RawVal;
 use crate::types::{ArrayType, StandIn};
 use heapwood_gc_abi::{RawRef, TypeId};
@@ -59,9 +59,7 @@ impl StoreOpaque {
     #[inline]
     pub fn new_bound_struct(&mut self, stand_ins: &[StandIn]) -> Result<RawRef> {
         let id = self.take_stand_ins(stand_ins)?;
-        self.sample_object(id, 0);
-        let (guest, heap) = self.guest_and_heap();
-        Ok(heap.alloc_struct(id, guest).map_err(Trap::from)?)
+        self.new_blank_struct(id)
     }
 
     /// A new array of the type that the first of these stands for, all of whose elements are what `value` gives. May
