@@ -34,7 +34,6 @@ pub fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
 
 /// Without the feature `wat` a module is a binary.
 #[cfg(not(feature = "wat"))]
-#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
 pub fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     Ok(Cow::Borrowed(bytes))
 }

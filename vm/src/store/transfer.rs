@@ -13,6 +13,7 @@ use heapwood_gc_abi::{FieldKind, Narrow, RawRef, TypeId, is_i31};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Elements that are copied between two looks at whether a collection is due.
 const PIECE_ELEMENTS: usize = 4096;
@@ -24,7 +25,7 @@ pub(crate) struct Graph<'s> {
     objects: Vec<RawRef>,
     /// The place of each in the list. A guest has some say in where its objects lie: the hasher has a random key.
     numbers: HashMap<RawRef, u32>,
-    shapes: FxHashMap<TypeId, Shape>,
+    shapes: FxHashMap<TypeId, Rc<Shape>>,
     bytes: u64,
     bytes_max: u64,
 }
@@ -88,10 +89,8 @@ impl<'s> Graph<'s> {
         let mut next = 0;
         while let Some(object) = graph.objects.get(next).copied() {
             let ty = store.heap().type_of(object);
-            let shape = graph.shapes.remove(&ty).unwrap_or_else(|| Shape::of(store, ty));
-            let added = shape.each_reference(store, object, |reference| graph.add(reference));
-            graph.shapes.insert(ty, shape);
-            added?;
+            let shape = graph.shapes.entry(ty).or_insert_with(|| Rc::new(Shape::of(store, ty))).clone();
+            shape.each_reference(store, object, |reference| graph.add(reference))?;
             next += 1;
         }
         Ok(graph)
@@ -135,7 +134,7 @@ impl<'s> Graph<'s> {
     /// The store belongs to another engine, or its heap is exhausted.
     pub fn copy_into(&self, target: &mut StoreOpaque) -> Result<RawRef> {
         for shape in self.shapes.values() {
-            match shape {
+            match &**shape {
                 Shape::Struct(ty) => target.take_struct_type(ty)?,
                 Shape::Array(ty) => target.take_array_type(ty)?,
             };

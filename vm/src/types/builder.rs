@@ -3,7 +3,7 @@
 //! In the registry's terms: a reference to a member of the group under construction is an index from
 //! [`TypeRegistry::OWN_GROUP`] on, beyond all ids; every other reference is an id that a handle holds.
 
-use super::{FieldType, HeapType, Mutability, StorageType, ValType};
+use super::{HeapType, Mutability, StorageType, ValType};
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
@@ -284,9 +284,7 @@ impl TypeBuilder {
 
     fn storage(&self, storage: &GroupStorage) -> Result<m::StorageType> {
         match &storage.0 {
-            Stored::Outside(ty) => {
-                Ok(FieldType::new(Mutability::Const, ty.clone()).resolve(self.engine.registry())?.storage)
-            }
+            Stored::Outside(ty) => ty.resolve(self.engine.registry()),
             Stored::Member { member, nullable } => {
                 let heap = m::HeapType::Type(self.member(*member)?);
                 Ok(m::StorageType::Val(m::ValType::Ref(m::RefType { nullable: *nullable, heap })))
