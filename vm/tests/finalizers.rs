@@ -1,20 +1,13 @@
 //! Notices of objects that died: of each one once, of no other, and nothing stays behind.
 
+#[path = "common/random.rs"]
+mod random;
+
 use heapwood_vm::*;
+use random::Random;
 use std::collections::BTreeSet;
 
 const VAR: Mutability = Mutability::Var;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
 
 fn node_type(engine: &Engine) -> StructType {
     let number = FieldType::new(VAR, StorageType::ValType(ValType::I64));
@@ -41,7 +34,7 @@ impl World {
     fn make(&mut self) {
         let token = self.made;
         self.made += 1;
-        let target = (!self.held.is_empty()).then(|| self.random.below(self.held.len()));
+        let target = (!self.held.is_empty()).then(|| self.random.index(self.held.len()));
         let mut scope = RootScope::new(&mut self.store);
         let field = match target {
             Some(index) => {
@@ -101,18 +94,18 @@ fn programs(config: &Config, seeds: std::ops::Range<u64>, steps: usize) {
             next: Default::default(),
             waiting: BTreeSet::new(),
             finalizers: Default::default(),
-            random: Random(seed * 0x9e37_79b9 + 1),
+            random: Random(seed),
             made: 0,
         };
         for _ in 0..steps {
-            match world.random.below(16) {
+            match world.random.index(16) {
                 0..8 => world.make(),
                 8..13 if !world.held.is_empty() => {
-                    let index = world.random.below(world.held.len());
+                    let index = world.random.index(world.held.len());
                     world.held.swap_remove(index);
                 }
                 13 if world.made > 0 => {
-                    let token = world.random.below(world.made as usize) as u64;
+                    let token = world.random.index(world.made as usize) as u64;
                     // Withdrawn requests are never answered; of objects that died already the answer may be queued.
                     let stood = world.finalizers[&token].cancel();
                     assert!(!stood || world.waiting.remove(&token), "{token} was answered already");

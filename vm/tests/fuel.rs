@@ -1,9 +1,12 @@
 //! Fuel: what guests burn is known beforehand, the same in every mode, and ends them when it is used up.
 
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use common::modes;
 use heapwood_vm::*;
+use random::Random;
 
 fn engine(config: &Config) -> Engine {
     Engine::new(config.clone().consume_fuel(true)).unwrap()
@@ -138,17 +141,10 @@ fn a_guest_without_fuel_ends_at_the_next_turn_or_call() {
 fn random_programs_burn_the_same_in_all_modes() {
     use arbitrary::Unstructured;
     let modes: Vec<_> = modes().into_iter().map(|(name, config)| (name, engine(&config))).collect();
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
     let (mut compared, mut burnt_in_all) = (0, 0);
     'programs: for seed in 0..300 {
-        let bytes: Vec<u8> = (0..6000)
-            .map(|_| {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random as u8
-            })
-            .collect();
+        let mut random = Random(seed);
+        let bytes: Vec<u8> = (0..6000).map(|_| random.next() as u8).collect();
         let mut config = wasm_smith::Config::default();
         (config.gc_enabled, config.exceptions_enabled, config.tail_call_enabled) = (true, true, true);
         (config.max_imports, config.min_funcs, config.export_everything) = (0, 2, true);

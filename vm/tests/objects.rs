@@ -2,12 +2,17 @@
 
 #[path = "objects/model.rs"]
 mod model;
+#[path = "objects/modes.rs"]
+mod modes;
+#[path = "common/random.rs"]
+mod random;
 #[path = "objects/sparse.rs"]
 mod sparse;
 #[path = "objects/values.rs"]
 mod values;
 
 use heapwood_vm::*;
+use modes::modes;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -392,16 +397,6 @@ fn a_full_type_table() {
     let make = || StructType::new(&engine, [field(VAR, StorageType::I8)]);
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().starts_with("a struct type: the engine's quota"));
-}
-
-/// Configurations in which a mistake shows.
-fn modes() -> [(&'static str, Config); 5] {
-    let mut modes = ["default", "stress 1", "stress 7", "small nursery", "slices"].map(|name| (name, Config::new()));
-    modes[1].1.gc_stress(1).gc_verify(true);
-    modes[2].1.gc_stress(7).gc_verify(true).gc_nursery(64 << 10);
-    modes[3].1.gc_nursery(64 << 10).gc_verify(true);
-    modes[4].1.gc_nursery(64 << 10).gc_mark_slice(64).gc_threads(0).gc_verify(true);
-    modes
 }
 
 #[test]

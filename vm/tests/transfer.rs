@@ -1,6 +1,10 @@
 //! What goes from one store to another: copies of graphs of objects, and messages.
 
+#[path = "common/random.rs"]
+mod random;
+
 use heapwood_vm::*;
+use random::Random;
 
 const VAR: Mutability = Mutability::Var;
 const UNLIMITED: u64 = u64::MAX;
@@ -25,49 +29,35 @@ enum Object {
     References(Vec<Edge>),
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn edge(&mut self, objects: usize) -> Edge {
-        match self.below(8) {
-            0 => Edge::Null,
-            1 => Edge::I31(self.next() as i32 >> 1),
-            _ => Edge::To(self.below(objects)),
-        }
+fn edge(random: &mut Random, objects: usize) -> Edge {
+    match random.index(8) {
+        0 => Edge::Null,
+        1 => Edge::I31(random.next() as i32 >> 1),
+        _ => Edge::To(random.index(objects)),
     }
 }
 
-/// A graph with cycles and shared objects. The lengths of arrays are around those at which the heap treats them
-/// otherwise: chunks, blocks, large objects, pieces of a copy.
+/// An object of a graph. The lengths of arrays are around those at which the heap treats them otherwise: chunks, blocks,
+/// large objects, pieces of a copy.
+fn object(random: &mut Random, objects: usize, longest: usize) -> Object {
+    let lengths = [0, 1, 61, 62, 63, 2047, 4095, 4096, 4097, 9000, 40_000];
+    let length = match random.index(4) {
+        0 => random.of(&lengths).min(longest),
+        _ => random.index(20),
+    };
+    match random.index(6) {
+        0 => Object::Bytes((0..length).map(|_| random.next() as u8).collect()),
+        1 => Object::Wide((0..length / 16).map(|_| u128::from(random.next()) << 64 | 7).collect()),
+        2 => Object::References((0..length).map(|_| edge(random, objects)).collect()),
+        _ => Object::Struct { numbers: random.bits(), edges: [(); 3].map(|()| edge(random, objects)) },
+    }
+}
+
+/// A graph with cycles and shared objects.
 fn graph(random: &mut Random, objects: usize, longest: usize) -> Vec<Object> {
-    let lengths = [0, 1, 61, 62, 63, 2047, 4095, 4096, 4097, 9000, 40_000].map(|length| longest.min(length));
-    let graph = (0..objects).map(|_| {
-        let length = match random.below(4) {
-            0 => lengths[random.below(lengths.len())],
-            _ => random.below(20),
-        };
-        match random.below(6) {
-            0 => Object::Bytes((0..length).map(|_| random.next() as u8).collect()),
-            1 => Object::Wide((0..length / 16).map(|_| u128::from(random.next()) << 64 | 7).collect()),
-            2 => Object::References((0..length).map(|_| random.edge(objects)).collect()),
-            _ => Object::Struct {
-                numbers: u128::from(random.next()) << 64 | u128::from(random.next()),
-                edges: [(); 3].map(|()| random.edge(objects)),
-            },
-        }
-    });
-    graph.collect()
+    // The first one leads to many, so that a graph is more than its root.
+    let root = Object::References((0..20).map(|_| edge(random, objects)).collect());
+    std::iter::once(root).chain((1..objects).map(|_| object(random, objects, longest))).collect()
 }
 
 /// The types of a graph's objects.
@@ -260,8 +250,8 @@ fn copies_are_like_the_originals(config: &Config, seeds: std::ops::Range<u64>, o
     let engine = Engine::new(config).unwrap();
     let mut compared = 0;
     for seed in seeds.clone() {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let objects = 1 + random.below(objects);
+        let mut random = Random(seed);
+        let objects = 1 + random.index(objects);
         let graph = graph(&mut random, objects, longest);
         let (mut one, mut two) = (Store::new(&engine, ()), Store::new(&engine, ()));
         let types = Types::new(&engine);

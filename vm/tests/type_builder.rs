@@ -1,200 +1,217 @@
 //! Rec groups of the host: the same types as those of a module, refused where a module would be.
 
-#[path = "objects/values.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod values;
+#[path = "common/random.rs"]
+mod random;
 
 use heapwood_vm::*;
-use values::Random;
+use random::Random;
+use std::fmt::Write;
 
-/// A member as a random choice has it, which becomes a type of the host and text of a module.
-#[derive(Clone)]
-struct Member {
-    /// 0: struct, 1: array, 2: function.
-    shape: u32,
-    fields: Vec<Field>,
-    results: usize,
-    is_final: bool,
-    supertype: Option<usize>,
+fn one_in(random: &mut Random, n: usize) -> bool {
+    random.index(n) == 0
 }
 
-/// What a field holds, and whether it is mutable.
-#[derive(Clone, Copy)]
-struct Field {
-    is_mutable: bool,
-    storage: Storage,
-}
-
-#[derive(Clone, Copy)]
+/// The type of a field: one that names no defined type, by its place in the list, or a reference to type `ty` of the module.
+#[derive(Clone, Copy, PartialEq)]
 enum Storage {
     Plain(usize),
-    /// To a member.
-    Own(usize, bool),
-    /// To the type outside of the group.
-    Outer(bool),
+    Ref { ty: usize, nullable: bool },
 }
 
-const PLAIN: [&str; 10] =
-    ["i32", "i64", "f32", "f64", "v128", "anyref", "(ref eq)", "(ref null struct)", "(ref none)", "externref"];
+/// Types that name no defined one, packed ones first.
+const PLAIN: [(&str, fn() -> StorageType); 12] = [
+    ("i8", || StorageType::I8),
+    ("i16", || StorageType::I16),
+    ("i32", || ValType::I32.into()),
+    ("i64", || ValType::I64.into()),
+    ("f32", || ValType::F32.into()),
+    ("f64", || ValType::F64.into()),
+    ("v128", || ValType::V128.into()),
+    ("anyref", || ValType::ANYREF.into()),
+    ("(ref eq)", || ValType::Ref(RefType::new(false, HeapType::Eq)).into()),
+    ("(ref null struct)", || ValType::Ref(RefType::new(true, HeapType::Struct)).into()),
+    ("(ref none)", || ValType::Ref(RefType::new(false, HeapType::None)).into()),
+    ("externref", || ValType::EXTERNREF.into()),
+];
+const PACKED: usize = 2;
 
-fn plain(index: usize) -> ValType {
-    let reference = |nullable, heap| ValType::Ref(RefType::new(nullable, heap));
-    match index {
-        0 => ValType::I32,
-        1 => ValType::I64,
-        2 => ValType::F32,
-        3 => ValType::F64,
-        4 => ValType::V128,
-        5 => ValType::ANYREF,
-        6 => reference(false, HeapType::Eq),
-        7 => reference(true, HeapType::Struct),
-        8 => reference(false, HeapType::None),
-        9 => ValType::EXTERNREF,
-        _ => panic!("there are ten"),
-    }
+#[derive(Clone, PartialEq)]
+enum Composite {
+    Struct(Vec<(bool, Storage)>),
+    Array(bool, Storage),
+    Func(Vec<Storage>, Vec<Storage>),
 }
 
-impl Storage {
-    fn any(random: &mut Random, members: usize) -> Storage {
-        match random.below(3) {
-            0 => Storage::Plain(random.below(10) as usize),
-            1 => Storage::Own(random.below(members as u32) as usize, random.below(2) > 0),
-            _ => Storage::Outer(random.below(2) > 0),
-        }
-    }
+struct Definition {
+    is_final: bool,
+    supertype: Option<usize>,
+    composite: Composite,
+}
 
-    fn text(self) -> String {
-        let null = |nullable| if nullable { "null " } else { "" };
-        match self {
-            Storage::Plain(index) => PLAIN[index].to_owned(),
-            Storage::Own(index, nullable) => format!("(ref {}$m{index})", null(nullable)),
-            Storage::Outer(nullable) => format!("(ref {}$outer)", null(nullable)),
-        }
-    }
-
-    fn of_host(self, members: &[GroupMember], outer: &HeapType) -> GroupStorage {
-        match self {
-            Storage::Plain(index) => plain(index).into(),
-            Storage::Own(index, true) => members[index].nullable(),
-            Storage::Own(index, false) => members[index].non_null(),
-            Storage::Outer(nullable) => ValType::Ref(RefType::new(nullable, outer.clone())).into(),
-        }
+fn storage(random: &mut Random, types: usize, packed: bool) -> Storage {
+    let first = if packed { 0 } else { PACKED };
+    match random.index(2) {
+        0 => Storage::Plain(first + random.index(PLAIN.len() - first)),
+        _ => Storage::Ref { ty: random.index(types), nullable: one_in(random, 2) },
     }
 }
 
-impl Member {
-    fn any(random: &mut Random, before: &[Member], members: usize) -> Member {
-        let supertype = (random.below(2) > 0 && !before.is_empty()).then(|| random.below(before.len() as u32) as usize);
-        let shape = match supertype {
-            Some(base) if random.below(8) > 0 => before[base].shape,
-            _ => random.of(&[0, 0, 1, 2]),
-        };
-        let count = if shape == 1 { 1 } else { random.below(4) as usize };
-        let field =
-            |random: &mut Random| Field { is_mutable: random.below(2) > 0, storage: Storage::any(random, members) };
-        // Most subtypes have what they extend, with a change here and there.
-        let mut fields = match supertype {
-            Some(base) if before[base].shape == shape => before[base].fields.clone(),
-            _ => (0..count).map(|_| field(random)).collect(),
-        };
-        if let (true, Some(last)) = (random.below(3) == 0, fields.last_mut()) {
-            *last = field(random);
+/// A structure; often that of the supertype with something added or changed.
+fn composite(random: &mut Random, above: Option<&Composite>, types: usize) -> Composite {
+    let fresh = |random: &mut Random| match random.index(4) {
+        0 => Composite::Array(one_in(random, 2), storage(random, types, true)),
+        1 => {
+            let (params, results) = (random.index(3), random.index(3));
+            let mut list = |count| (0..count).map(|_| storage(random, types, false)).collect();
+            Composite::Func(list(params), list(results))
         }
-        if supertype.is_some() && shape == 0 && random.below(2) > 0 {
-            fields.push(field(random));
+        _ => {
+            Composite::Struct((0..random.index(4)).map(|_| (one_in(random, 2), storage(random, types, true))).collect())
         }
-        let results = match supertype {
-            Some(base) if before[base].shape == shape => before[base].results,
-            _ => random.below(2) as usize,
-        };
-        Member { shape, results: results.min(fields.len()), fields, is_final: random.below(5) == 0, supertype }
-    }
-
-    fn text(&self, index: usize) -> String {
-        let list = |word: &str, fields: &[Field]| -> String {
-            fields.iter().map(|field| format!(" ({word} {})", field.storage.text())).collect()
-        };
-        let with_mut = |field: &Field| match field.is_mutable {
-            true => format!("(mut {})", field.storage.text()),
-            false => field.storage.text(),
-        };
-        let (results, params) = self.fields.split_at(self.results);
-        let shape = match self.shape {
-            0 => {
-                let fields: String = self.fields.iter().map(|field| format!(" (field {})", with_mut(field))).collect();
-                format!("(struct{fields})")
+    };
+    let Some(above) = above.filter(|_| !one_in(random, 8)) else { return fresh(random) };
+    let mut copy = above.clone();
+    match &mut copy {
+        Composite::Struct(fields) => {
+            if !fields.is_empty() && one_in(random, 3) {
+                let at = random.index(fields.len());
+                fields[at].1 = storage(random, types, true);
             }
-            1 => format!("(array {})", with_mut(&self.fields[0])),
-            _ => format!("(func{}{})", list("param", params), list("result", results)),
-        };
-        let is_final = if self.is_final { "final " } else { "" };
-        let base = self.supertype.map(|base| format!("$m{base} ")).unwrap_or_default();
-        format!("(type $m{index} (sub {is_final}{base}{shape}))")
-    }
-
-    fn of_host(&self, members: &[GroupMember], outer: &HeapType) -> GroupType {
-        let storage = |field: &Field| field.storage.of_host(members, outer);
-        let field =
-            |field: &Field| (if field.is_mutable { Mutability::Var } else { Mutability::Const }, storage(field));
-        let (results, params) = self.fields.split_at(self.results);
-        let mut ty = match self.shape {
-            0 => GroupType::structure(self.fields.iter().map(field)),
-            1 => GroupType::array(field(&self.fields[0])),
-            _ => GroupType::func(params.iter().map(storage), results.iter().map(storage)),
-        };
-        if !self.is_final {
-            ty = ty.open();
+            (0..random.index(3)).for_each(|_| fields.push((one_in(random, 2), storage(random, types, true))));
         }
-        match self.supertype {
-            Some(base) => ty.extends(members[base]),
-            None => ty,
+        Composite::Array(_, element) if one_in(random, 3) => *element = storage(random, types, true),
+        Composite::Func(params, results) if one_in(random, 3) => {
+            params.iter_mut().chain(results).for_each(|ty| *ty = storage(random, types, false));
         }
+        _ => {}
     }
+    copy
 }
 
-/// Random groups, of which the compiler's validation and the builder think the same.
+/// Groups of types, the members of each by their place among all; a type names those of its own and earlier groups.
+fn groups(random: &mut Random) -> Vec<Vec<Definition>> {
+    let mut groups: Vec<Vec<Definition>> = Vec::new();
+    let mut before: Vec<Composite> = Vec::new();
+    for _ in 0..1 + random.index(3) {
+        let start = before.len();
+        let members = 1 + random.index(4);
+        let mut group = Vec::new();
+        for index in 0..members {
+            let supertype = (start + index > 0 && one_in(random, 2)).then(|| random.index(start + index));
+            let above = supertype.map(|supertype| before[supertype].clone());
+            let composite = composite(random, above.as_ref(), start + members);
+            before.push(composite.clone());
+            group.push(Definition { is_final: one_in(random, 6), supertype, composite });
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+fn text(groups: &[Vec<Definition>]) -> String {
+    let storage = |storage: &Storage| match storage {
+        Storage::Plain(index) => PLAIN[*index].0.to_owned(),
+        Storage::Ref { ty, nullable } => format!("(ref {} {ty})", if *nullable { "null" } else { "" }),
+    };
+    let field = |(mutable, ty): &(bool, Storage)| match mutable {
+        true => format!("(mut {})", storage(ty)),
+        false => storage(ty),
+    };
+    let mut text = "(module".to_owned();
+    for group in groups {
+        text.push_str(" (rec");
+        for Definition { is_final, supertype, composite } in group {
+            let supertype = supertype.map(|supertype| supertype.to_string()).unwrap_or_default();
+            write!(text, " (type (sub {} {supertype} ", if *is_final { "final" } else { "" }).unwrap();
+            match composite {
+                Composite::Struct(fields) => {
+                    let fields: Vec<_> = fields.iter().map(|one| format!("(field {})", field(one))).collect();
+                    write!(text, "(struct {})", fields.join(" ")).unwrap();
+                }
+                Composite::Array(mutable, element) => write!(text, "(array {})", field(&(*mutable, *element))).unwrap(),
+                Composite::Func(params, results) => {
+                    let list = |what: &str, types: &[Storage]| -> String {
+                        types.iter().map(|ty| format!("({what} {})", storage(ty))).collect()
+                    };
+                    write!(text, "(func {} {})", list("param", params), list("result", results)).unwrap();
+                }
+            }
+            text.push_str("))");
+        }
+        text.push(')');
+    }
+    text + ")"
+}
+
+fn build(engine: &Engine, groups: &[Vec<Definition>]) -> Result<Vec<HeapType>> {
+    let mut built: Vec<HeapType> = Vec::new();
+    for group in groups {
+        let mut builder = TypeBuilder::new(engine);
+        let members: Vec<GroupMember> = group.iter().map(|_| builder.declare()).collect();
+        let start = built.len();
+        let ty = |storage: &Storage| -> GroupStorage {
+            match storage {
+                Storage::Plain(index) => PLAIN[*index].1().into(),
+                Storage::Ref { ty, nullable } if *ty < start => {
+                    ValType::Ref(RefType::new(*nullable, built[*ty].clone())).into()
+                }
+                Storage::Ref { ty, nullable: true } => members[ty - start].nullable(),
+                Storage::Ref { ty, nullable: false } => members[ty - start].non_null(),
+            }
+        };
+        let mutability = |mutable: bool| if mutable { Mutability::Var } else { Mutability::Const };
+        for (Definition { is_final, supertype, composite }, member) in group.iter().zip(&members) {
+            let mut definition = match composite {
+                Composite::Struct(fields) => {
+                    GroupType::structure(fields.iter().map(|(mutable, storage)| (mutability(*mutable), ty(storage))))
+                }
+                Composite::Array(mutable, element) => GroupType::array((mutability(*mutable), ty(element))),
+                Composite::Func(params, results) => GroupType::func(params.iter().map(ty), results.iter().map(ty)),
+            };
+            if !is_final {
+                definition = definition.open();
+            }
+            definition = match supertype {
+                Some(supertype) if *supertype < start => definition.extends(built[*supertype].clone()),
+                Some(supertype) => definition.extends(members[supertype - start]),
+                None => definition,
+            };
+            builder.define(*member, definition);
+        }
+        built.extend(builder.build()?);
+    }
+    Ok(built)
+}
+
 #[test]
-fn groups_of_the_host_are_those_of_modules() {
+fn a_group_is_what_a_module_would_define_or_refused() {
     let engine = Engine::default();
-    let (mut right, mut wrong, mut subtypes) = (0, 0, 0);
-    for seed in 0..3000 {
-        let mut random = Random(seed);
-        let count = 1 + random.below(5) as usize;
-        let mut members: Vec<Member> = Vec::new();
-        for _ in 0..count {
-            let member = Member::any(&mut random, &members, count);
-            members.push(member);
-        }
-        let text: String = members.iter().enumerate().map(|(index, member)| member.text(index)).collect();
-        let text = format!("(module (type $outer (sub (struct (field i64)))) (rec {text}))");
-        let module = Module::new(&engine, wat::parse_str(&text).unwrap());
-        let outer =
-            Module::new(&engine, wat::parse_str("(module (type (sub (struct (field i64)))))").unwrap()).unwrap();
-        let outer = outer.types().get(0).unwrap();
-        let mut group = TypeBuilder::new(&engine);
-        let declared: Vec<_> = members.iter().map(|_| group.declare()).collect();
-        for (member, place) in members.iter().zip(&declared) {
-            group.define(*place, member.of_host(&declared, &outer));
-        }
-        match (group.build(), module) {
-            (Ok(types), Ok(module)) => {
-                assert_eq!(types, module.types().iter().skip(1).collect::<Vec<_>>(), "{text}");
-                right += 1;
-                subtypes += usize::from(members.iter().any(|member| member.supertype.is_some()));
+    let (mut same, mut with_subtypes, mut refused) = (0, 0, 0);
+    for seed in 1..4000u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let groups = groups(&mut random);
+        let text = text(&groups);
+        let built = build(&engine, &groups);
+        match Module::new(&engine, &text) {
+            Ok(module) => {
+                let built = built.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+                assert!(module.types().iter().eq(built.iter().cloned()), "seed {seed}: {text}");
+                // Made by the host alone they are the same again.
+                drop(module);
+                assert_eq!(build(&engine, &groups).unwrap(), built, "seed {seed}");
+                same += 1;
+                with_subtypes += usize::from(groups.iter().flatten().any(|member| member.supertype.is_some()));
             }
-            (Err(error), Err(_)) => {
-                assert!(matches!(error.kind(), ErrorKind::Usage(_)), "{error:?}");
-                wrong += 1;
+            Err(error) => {
+                let refusal = built.expect_err(&format!("seed {seed}: {error}\n{text}"));
+                assert!(matches!(refusal.kind(), ErrorKind::Usage(_)), "{refusal}");
+                refused += 1;
             }
-            (built, module) => panic!("seed {seed}: {built:?} and {module:?} of {text}"),
         }
+        assert_eq!(engine.live_types(), 0, "seed {seed}: nothing is left");
     }
-    println!("{right} groups, {subtypes} with subtypes, {wrong} wrong ones");
-    assert!(
-        right > 800 && subtypes > 300 && wrong > 300,
-        "{right} groups, {subtypes} with subtypes, {wrong} wrong ones"
-    );
-    assert_eq!(engine.live_types(), 0);
+    println!("{same} groups as in a module, {with_subtypes} of them with subtypes, {refused} refused");
+    assert!(same > 800 && with_subtypes > 300 && refused > 800, "{same}, {with_subtypes}, {refused}");
 }
 
 #[test]

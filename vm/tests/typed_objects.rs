@@ -9,6 +9,10 @@ mod fields;
 mod graph;
 #[path = "typed_objects/hierarchy.rs"]
 mod hierarchy;
+#[path = "objects/modes.rs"]
+mod modes;
+#[path = "common/random.rs"]
+mod random;
 #[path = "typed_objects/refused.rs"]
 mod refused;
 #[path = "objects/values.rs"]
@@ -17,6 +21,7 @@ mod values;
 
 use heapwood_derive::GcStruct;
 use heapwood_vm::*;
+use modes::modes;
 use std::collections::BTreeMap;
 
 const VAR: Mutability = Mutability::Var;
@@ -291,16 +296,6 @@ fn a_limiter_is_asked_for_the_heap_that_objects_take() {
         last = Some(made.unwrap_or_else(|error| panic!("node {val}: {error}")));
     }
     assert!(store.memory_stats().heap.used_bytes > NODES as u64 * 16 && store.data().0 > 3, "{}", store.data().0);
-}
-
-/// Configurations in which a mistake shows.
-fn modes() -> [(&'static str, Config); 5] {
-    let mut modes = ["default", "stress 1", "stress 7", "small nursery", "slices"].map(|name| (name, Config::new()));
-    modes[1].1.gc_stress(1).gc_verify(true);
-    modes[2].1.gc_stress(7).gc_verify(true).gc_nursery(64 << 10);
-    modes[3].1.gc_nursery(64 << 10).gc_verify(true);
-    modes[4].1.gc_nursery(64 << 10).gc_mark_slice(64).gc_threads(0).gc_verify(true);
-    modes
 }
 
 #[test]

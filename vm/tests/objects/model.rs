@@ -1,6 +1,7 @@
 //! Random programs of host operations, and what they do to objects of a model.
 
-use crate::values::{Cell, Kind, Number, Random, bits_of};
+use crate::random::Random;
+use crate::values::{Cell, Kind, Number, bits_of};
 use heapwood_vm::*;
 use std::collections::{BTreeMap, HashMap};
 

@@ -2,7 +2,7 @@
 //!
 //! Next to each reference the model keeps the number that its object has to have; -1 stands for null.
 
-use crate::values::Random;
+use crate::random::Random;
 use heapwood_vm::*;
 
 const NODES: u32 = 100_000;

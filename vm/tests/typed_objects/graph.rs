@@ -1,7 +1,7 @@
 //! Random programs over a graph of typed objects, and what they do to objects of a model.
 
 use crate::module;
-use crate::values::Random;
+use crate::random::Random;
 use heapwood_derive::{GcEnum, GcStruct};
 use heapwood_vm::*;
 use std::collections::{BTreeMap, HashMap};
