@@ -18,8 +18,10 @@ enum Storage {
     Ref { ty: usize, nullable: bool },
 }
 
+type Plain = (&'static str, fn() -> StorageType);
+
 /// Types that name no defined one, packed ones first.
-const PLAIN: [(&str, fn() -> StorageType); 12] = [
+const PLAIN: [Plain; 12] = [
     ("i8", || StorageType::I8),
     ("i16", || StorageType::I16),
     ("i32", || ValType::I32.into()),
