@@ -5,9 +5,9 @@
 mod common;
 
 use common::World;
-use heapwood_gc::{HeapConfig, HeapStats, Helpers, Recorder};
+use heapwood_gc::{GcCause, GcEvent, GcEventKind, HeapConfig, HeapStats, Helpers, Recorder};
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 fn rounds() -> u64 {
     std::env::var("HEAPWOOD_GC_MODEL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
@@ -133,4 +133,34 @@ fn copies_between_old_arrays_are_recorded() {
     copies_between_old_arrays(&mut world);
     let stats = world.heap.stats();
     assert!(stats.evacuated_blocks > 0, "{} blocks", stats.evacuated_blocks);
+}
+
+/// Whoever wants a marking now ends an evacuation that waits for minors. Its blocks are swept in one pause, whose event
+/// says how many they were.
+#[test]
+fn blocks_that_are_swept_instead_of_evacuated_are_counted() {
+    let mut world = World::new(&config(20_000), 5);
+    let events: Arc<Mutex<Vec<GcEvent>>> = Arc::default();
+    let sink = events.clone();
+    world.heap.set_listener(Some(Box::new(move |event| sink.lock().unwrap().push(*event))));
+    world.use_directory(6_000);
+    world.collect_every = 1_000_000;
+    let mut counts = Vec::new();
+    for _ in 0..20 {
+        world.run(2_000);
+        world.thin_out(70);
+        world.heap.start_major(&mut world.roots);
+        while world.heap.step(&mut world.roots) {}
+        let called_off = world.heap.stats().evacuations_called_off;
+        events.lock().unwrap().clear();
+        world.heap.start_major(&mut world.roots);
+        if world.heap.stats().evacuations_called_off > called_off {
+            let first = events.lock().unwrap()[0];
+            assert_eq!((first.kind, first.cause), (GcEventKind::Slice, GcCause::Requested));
+            counts.push(first.work_units);
+        }
+        while world.heap.step(&mut world.roots) {}
+    }
+    println!("{counts:?}");
+    assert!(counts.iter().any(|blocks| *blocks > 8), "{counts:?} blocks");
 }
