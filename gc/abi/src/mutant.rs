@@ -418,6 +418,12 @@ mutants! {
         LengthNotPublished "length-not-published"
             "compiled code does not see that a memory has grown"
             Fails "vm/tests/generated" "memories_that_grow";
+        ShortCopyNotLogged "short-copy-not-logged"
+            "the stub of `array.copy` copies references into objects that are not logged"
+            Fails "vm/tests/generated" "short_copies_of_references";
+        ShortCopyAlwaysUpwards "short-copy-always-upwards"
+            "the stub of `array.copy` begins at the front though the target begins inside of the source"
+            Fails "vm/tests/generated" "short_copies_of_numbers";
         ArrayRangeOneBeyond "array-range-one-beyond"
             "a range may lie one element beyond its array"
             Fails "vm/tests/generated" "ranges_that_overflow_trap::default";

@@ -146,8 +146,10 @@ macro_rules! for_each_builtin {
             /// An array as `ArrayAlloc` makes it, but stores up to the next safe point need no barrier: if the array is
             /// old, all of its chunks are in the log.
             Call ArrayNewFixed = array::new_fixed(type_id: TypeId, len: u32) collects;
-            /// `array.copy`, with null and bounds checks.
-            Call ArrayCopy = array::copy(dst: RawRef, dst_index: u32, src: RawRef, src_index: u32, len: u32);
+            /// `array.copy`, with null and bounds checks. `element` is log2 of an element's bytes, and a bit
+            /// for references: the stub copies what is short, and the runtime does not look at it.
+            Call ArrayCopy = array::copy(
+                element: u32, dst: RawRef, dst_index: u32, src: RawRef, src_index: u32, len: u32);
             /// `array.fill`, with null and bounds checks; the value's bits in two words.
             Call ArrayFill = array::fill(array: RawRef, index: u32, value_low: u64, value_high: u64, len: u32) collects;
             /// `array.new_data`.

@@ -9,6 +9,7 @@ use super::values::{Reg, Stored, Value};
 use crate::abi::{ALLOC_TOP, Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SCRATCH_XMM, TrapKind};
 use crate::analysis::array_by_call;
 use crate::asm::{Alu, Cond, Imm, Mem, Section, ShiftOp, Sse, Width};
+use crate::stubs::element_argument;
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET, array_bytes};
 use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, hot, low32, space};
 use heapwood_module::{StorageType, TypeIndex, ValType};
@@ -300,8 +301,9 @@ impl Compiler<'_> {
 
     // ---- block operations
 
-    pub(crate) fn array_copy(&mut self) {
-        self.call_builtin(entry!(ArrayCopy, 5), [], None);
+    pub(crate) fn array_copy(&mut self, ty: TypeIndex) {
+        let element = element_argument(self.info.types.element(ty).storage.field_kind());
+        self.call_builtin(entry!(ArrayCopy, 5), [Arg::Number(element)], None);
     }
 
     /// `array.fill` of array, index, value and length. The runtime takes the value as two words.

@@ -412,7 +412,7 @@ impl<'a> VisitOperator<'a> for Compiler<'_> {
         |c| visit_array_set(ty: u32) => c.array_set(ty);
         |c| visit_array_len() => c.array_len();
         |c| visit_array_fill(ty: u32) => c.array_fill(ty);
-        |c| visit_array_copy(_dst: u32, _src: u32) => c.array_copy();
+        |c| visit_array_copy(dst: u32, _src: u32) => c.array_copy(dst);
         |c| visit_array_init_data(_ty: u32, segment: u32) => c.array_init(entry!(ArrayInitData, 5), segment);
         |c| visit_array_init_elem(_ty: u32, segment: u32) => c.array_init(entry!(ArrayInitElem, 5), segment);
 

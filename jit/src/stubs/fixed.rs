@@ -1,5 +1,6 @@
 //! Stubs that exist once: those behind the builtin table, the exit of traps, the return barrier.
 
+use super::copy::copy_if_short;
 use super::{Assembler, assemble, entry, save_exit_words};
 use crate::abi::{Builtin, BuiltinKind, RESUME_FP, RESUME_PC, RESUME_SAVED, SAVED_BYTES, SAVED_GPR_BYTES};
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -66,11 +67,16 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
         for (builtin, target) in Builtin::ALL.iter().zip(&targets.builtins) {
             stubs.builtins.push(align(ops));
             match builtin.kind() {
-                BuiltinKind::Call => dynasm!(ops
-                    ; .arch x64
-                    ; mov rax, QWORD target.cast_signed()
-                    ; jmp =>labels.call
-                ),
+                BuiltinKind::Call => {
+                    if *builtin == Builtin::ArrayCopy {
+                        copy_if_short(ops);
+                    }
+                    dynasm!(ops
+                        ; .arch x64
+                        ; mov rax, QWORD target.cast_signed()
+                        ; jmp =>labels.call
+                    );
+                }
                 BuiltinKind::Slow => {
                     if *builtin == Builtin::LogElement {
                         return_if_chunk_is_logged(ops);

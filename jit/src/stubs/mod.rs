@@ -11,10 +11,12 @@
 
 #![allow(clippy::useless_conversion, reason = "`dynasm!` converts register numbers")]
 
+mod copy;
 mod entry;
 mod fixed;
 mod host;
 
+pub(crate) use copy::element_argument;
 pub use entry::entry_trampoline;
 pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
 pub use host::host_trampoline;

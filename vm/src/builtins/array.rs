@@ -85,10 +85,11 @@ fn elements_in_pieces(
     })
 }
 
-/// `array.copy`.
+/// `array.copy`, of what its stub did not copy. The elements' size stands in the arrays' types, too.
 pub(super) fn copy(
     store: &mut StoreOpaque,
     _: u32,
+    _element: u32,
     to: RawRef,
     to_index: u32,
     from: RawRef,

@@ -4,8 +4,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod lab;
+#[path = "../common/random.rs"]
+mod random;
 
 mod bases;
+mod block_copies;
 mod casts;
 mod confusion;
 mod deep_casts;

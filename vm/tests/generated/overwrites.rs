@@ -16,7 +16,7 @@ const SLICE: u64 = 20;
 /// A place of an object: what puts `NODE` there, what reads it, and what overwrites it.
 type Way = (&'static str, &'static str, &'static str, &'static str);
 
-const WAYS: [Way; 18] = [
+const WAYS: [Way; 20] = [
     ("global.set of null", "(global.set $g0 NODE)", "(global.get $g0)", "(global.set $g0 (ref.null $n))"),
     ("global.set of a young object", "(global.set $g1 NODE)", "(global.get $g1)", "(global.set $g1 (call $young))"),
     ("global.set of an import", "(global.set $far NODE)", "(global.get $far)", "(global.set $far (ref.null $n))"),
@@ -97,6 +97,20 @@ const WAYS: [Way; 18] = [
         "(array.copy $a $a (global.get $large) (i32.const 2200) (global.get $large) (i32.const 5999) (i32.const 1))",
     ),
     (
+        "array.copy into a small array",
+        "(global.set $few (array.new_fixed $a 2 NODE (ref.null $n)))",
+        "(array.get $a (global.get $few) (i32.const 0))",
+        "(array.copy $a $a (global.get $few) (i32.const 0) (global.get $few) (i32.const 1) (i32.const 1))",
+    ),
+    // The first store logs the array, so that the copy goes without the runtime.
+    (
+        "array.copy into a logged array",
+        "(global.set $logged (array.new_fixed $a 2 NODE (ref.null $n)))",
+        "(array.get $a (global.get $logged) (i32.const 0))",
+        "(array.set $a (global.get $logged) (i32.const 1) (ref.null $n))
+         (array.copy $a $a (global.get $logged) (i32.const 0) (global.get $logged) (i32.const 1) (i32.const 1))",
+    ),
+    (
         "array.init_elem",
         "(array.set $a (global.get $large) (i32.const 2300) NODE)",
         "(array.get $a (global.get $large) (i32.const 2300))",
@@ -132,6 +146,7 @@ fn program() -> String {
             (global $g0 (mut (ref null $n)) (ref.null $n)) (global $g1 (mut (ref null $n)) (ref.null $n))
             (global $host (export "host") (mut (ref null $n)) (ref.null $n))
             (global $struct (mut (ref null $s)) (ref.null $s))
+            (global $few (mut (ref null $a)) (ref.null $a)) (global $logged (mut (ref null $a)) (ref.null $a))
             (global $small (mut (ref null $a)) (ref.null $a)) (global $large (mut (ref null $a)) (ref.null $a))
             (table $t {ELEMENTS} (ref null $n))
             (elem $nulls (ref null $n) (item (ref.null $n)))
