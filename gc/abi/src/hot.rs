@@ -75,6 +75,10 @@ hot_words! {
     ENTRY_FP: u64 = -80, Activation;
     /// The fuel that is left, signed; below zero when it is used up. Only code of engines that count fuel has it.
     FUEL: u64 = -88, Shared;
+    /// What the barrier lets pass: a value above this (unsigned) may be stored without a log entry, since it is an old
+    /// object or an i31 and nobody has to know what leads there. `u32::MAX` lets nothing pass: a marking or the
+    /// recording of edges is under way. Above `u32::MAX` there is nothing.
+    BARRIER_FLOOR: u32 = -92, Shared;
 }
 
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.

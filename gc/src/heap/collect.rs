@@ -124,6 +124,9 @@ impl Heap {
         let eden_bytes = self.spaces.nursery_emptied(to_top);
         self.telemetry.count_eden(eden_bytes);
         self.remembered.collected();
+        if !self.wants_all_stores() {
+            self.spaces.open_barrier();
+        }
     }
 }
 
@@ -228,6 +231,8 @@ impl Heap {
         if active(Mutant::VerifierSilent) {
             return;
         }
+        let is_open = self.spaces.is_barrier_open();
+        assert!(!(is_open && self.wants_all_stores()), "heap verifier, {when:?}: the barrier lets stores pass unseen");
         let mut recorded = FxHashSet::default();
         if when == When::BeforeEvacuation {
             self.evacuation.each_incoming(self.marking.incoming_mut(), |words| recorded.extend(words));

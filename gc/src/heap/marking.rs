@@ -84,6 +84,7 @@ impl Heap {
         debug_assert!(self.remembered.log().is_empty() && self.spaces.nursery().survivors().is_empty());
         debug_assert!(self.is_swept());
         let pause = self.pause();
+        self.close_barrier();
         self.choose_sparse_blocks();
         self.begin_epoch();
         self.pacing.marking_started(self.spaces.old().allocated_bytes());

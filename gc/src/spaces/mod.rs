@@ -30,7 +30,7 @@ use crate::telemetry::pause::Usage;
 use blocks::{Blocks, block_start};
 use charge::Charge;
 use heapwood_gc_abi::TypeId;
-use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP};
+use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP, BARRIER_FLOOR};
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use immortal::Immortal;
 use nursery::{EDEN_START, Nursery};
@@ -75,6 +75,7 @@ impl Spaces {
         let memory = cage.memory();
         memory.set_hot(ALLOC_TOP, EDEN_START);
         memory.set_hot(ALLOC_LIMIT, EDEN_START);
+        memory.set_hot(BARRIER_FLOOR, u32::MAX);
         Ok(Spaces {
             memory,
             charge: Charge::new(config.max_bytes),
@@ -139,6 +140,21 @@ impl Spaces {
     /// Charges what lists beside the heap have taken, and `reserved_bytes` that one of them will need.
     pub fn charge_side(&mut self, reserved_bytes: u64) {
         self.charge.set_side(self.cage.side_committed_bytes() + reserved_bytes);
+    }
+
+    /// Compiled code enters every first store in the log (`hot::BARRIER_FLOOR`).
+    pub fn close_barrier(&self) {
+        self.memory.set_hot(BARRIER_FLOOR, u32::MAX);
+    }
+
+    /// Compiled code stores old objects into old ones without an entry.
+    pub fn open_barrier(&self) {
+        self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 1);
+    }
+
+    /// Whether it does so.
+    pub fn is_barrier_open(&self) -> bool {
+        self.memory.hot(BARRIER_FLOOR) != u32::MAX
     }
 
     /// The nursery.

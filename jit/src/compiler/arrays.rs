@@ -281,7 +281,7 @@ impl Compiler<'_> {
         let object = self.in_gpr(&mut array);
         let element = self.check_index(&array, object, &mut index);
         if storage.field_kind() == FieldKind::Ref && !active(Mutant::ArraySetNotLogged) {
-            self.barrier(object, Some(element));
+            self.barrier(object, Some(element), &value);
         }
         let mem = self.element_mem(storage.field_kind(), object, element);
         self.store_value(to, mem, &value);

@@ -5,10 +5,10 @@ use super::fresh::Fresh;
 use super::objects::{object_mem, reference_to};
 use super::parts::Compiler;
 use super::values::{Stored, Value};
-use crate::abi::{Builtin, Gpr, RelocationTarget, SCRATCH, TrapKind};
+use crate::abi::{Builtin, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, TrapKind};
 use crate::analysis::struct_by_call;
-use crate::asm::{Alu, Cond, Mem, Section, Width};
-use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header};
+use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
+use heapwood_gc_abi::{FieldKind, Mutant, Narrow, active, header, hot};
 use heapwood_module::{RefType, StorageType, TypeIndex, ValType};
 
 /// How the value of a packed field is extended.
@@ -107,22 +107,24 @@ impl Compiler<'_> {
         let reg = self.in_gpr(&mut object);
         self.null_site(&object, TrapKind::NullStruct);
         if storage.field_kind() == FieldKind::Ref && !active(Mutant::StructSetNotLogged) {
-            self.barrier(reg, None);
+            self.barrier(reg, None, &value);
         }
         self.store_value(to, object_mem(reg, offset), &value);
         self.release_value(&value);
         self.release_value(&object);
     }
 
-    /// The write barrier: the first reference store into an old object since the last collection goes out of line.
+    /// The write barrier: the first store of a young object into an old one since the last collection goes out of line,
+    /// and, while the collector has to know what is overwritten or what leads where, the first store of any `value`.
     /// `element`: the index, for arrays.
-    pub(crate) fn barrier(&mut self, object: Gpr, element: Option<Element>) {
+    pub(crate) fn barrier(&mut self, object: Gpr, element: Option<Element>, value: &Value) {
         let (cold, resume) = (self.asm.new_label(), self.asm.new_label());
         self.asm.test_mi8(object_mem(object, 0), header::UNLOGGED.narrow());
         self.asm.jcc(Cond::Ne, cold);
         self.asm.bind(resume);
         let was = self.asm.switch(Section::Cold);
         self.asm.bind(cold);
+        self.pass_barrier(value, resume);
         let refs = self.values.safepoint_refs();
         match element {
             None => {
@@ -143,6 +145,24 @@ impl Compiler<'_> {
         }
         self.asm.jmp(resume);
         self.asm.switch(was);
+    }
+}
+
+impl Compiler<'_> {
+    /// Goes on at `resume` if the value may be stored without a log entry (`hot::BARRIER_FLOOR`). A constant is null or an
+    /// i31: it always passes while something does.
+    fn pass_barrier(&mut self, value: &Value, resume: Label) {
+        let floor = Mem::base(HEAP_BASE, hot::BARRIER_FLOOR);
+        match value.reg() {
+            Some(reg) => {
+                self.asm.alu_rm(Width::W32, Alu::Cmp, reg.as_gpr(), floor);
+                self.asm.jcc(Cond::A, resume);
+            }
+            None => {
+                self.asm.alu_mi(Width::W32, Alu::Cmp, floor, -1);
+                self.asm.jcc(Cond::Ne, resume);
+            }
+        }
     }
 }
 
