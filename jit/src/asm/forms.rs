@@ -145,16 +145,34 @@ impl Assembler {
     /// `op dst, src`.
     pub(crate) fn alu_rr(&mut self, width: Width, alu: Alu, dst: Gpr, src: Gpr) {
         self.encode(op((alu as u8) << 3 | 3), Self::wide(width), dst.0, Rm::Reg(src.0), false);
+        self.note_zero_flag(width, alu, dst);
     }
 
     /// `op dst, [mem]`.
     pub(crate) fn alu_rm(&mut self, width: Width, alu: Alu, dst: Gpr, mem: Mem) {
         self.encode(op((alu as u8) << 3 | 3), Self::wide(width), dst.0, Rm::Mem(mem), false);
+        self.note_zero_flag(width, alu, dst);
     }
 
     /// `op dst, imm` (sign-extended).
     pub(crate) fn alu_ri(&mut self, width: Width, alu: Alu, dst: Gpr, imm: i32) {
         self.alu_imm(width, alu, Rm::Reg(dst.0), imm);
+        self.note_zero_flag(width, alu, dst);
+    }
+
+    /// The instruction that was just written sets the zero flag by its result in `dst`, unless it has none.
+    fn note_zero_flag(&mut self, width: Width, alu: Alu, dst: Gpr) {
+        if alu != Alu::Cmp {
+            self.zero_flag = Some((self.position(), dst, width));
+        }
+    }
+
+    /// Sets the zero flag if the register is zero; says nothing of other flags. No instruction is needed right behind
+    /// the one that computed it.
+    pub(crate) fn test_zero(&mut self, width: Width, reg: Gpr) {
+        if self.zero_flag != Some((self.position(), reg, width)) {
+            self.test_rr(width, reg, reg);
+        }
     }
 
     /// `op [mem], imm`.

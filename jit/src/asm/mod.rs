@@ -13,6 +13,7 @@ pub(crate) use encode::{Imm, Mem, Width};
 pub(crate) use forms::{Alu, Cond, Locked, ShiftOp, Sse, Unary};
 pub(crate) use vex::{Vex, VexSource};
 
+use crate::abi::Gpr;
 use crate::budget::list_bytes;
 use dynasmrt::components::{LabelRegistry, PatchLoc, RelocRegistry};
 use dynasmrt::relocations::{Relocation, RelocationKind, RelocationSize};
@@ -79,6 +80,8 @@ pub(crate) struct Assembler {
     references: RelocRegistry<X64Relocation>,
     reference_count: usize,
     constants: Vec<(Label, [u8; 16], u8)>,
+    /// The zero flag tells whether this register, in this width, is zero, as long as the code ends here.
+    zero_flag: Option<(CodePosition, Gpr, Width)>,
 }
 
 impl Default for Assembler {
@@ -92,6 +95,7 @@ impl Default for Assembler {
             references: RelocRegistry::new(),
             reference_count: 0,
             constants: Vec::new(),
+            zero_flag: None,
         }
     }
 }
@@ -107,6 +111,7 @@ impl Assembler {
         drop(self.references.take_dynamics());
         self.reference_count = 0;
         self.constants.clear();
+        self.zero_flag = None;
     }
 
     pub(crate) fn new_label(&mut self) -> Label {
@@ -115,6 +120,8 @@ impl Assembler {
     }
 
     pub(crate) fn bind(&mut self, label: Label) {
+        // Who jumps here brings other flags.
+        self.zero_flag = None;
         let at = self.position().into();
         self.labels.define_dynamic(label.0, at).expect("a label is bound once");
     }

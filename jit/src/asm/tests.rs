@@ -559,7 +559,6 @@ fn fields_for_relocations_are_last() {
     assert_eq!(field(&|asm| asm.alu_ri32(W32, Alu::Cmp, Gpr::RAX, 0)).immediate(1), 0x1234_5678);
 }
 
-/// A form that these tests do not name is not tested.
 /// The encodings of a condition and of its negation differ in the lowest bit alone.
 #[test]
 fn conditions_are_negated_by_their_lowest_bit() {
@@ -568,6 +567,51 @@ fn conditions_are_negated_by_their_lowest_bit() {
     }
 }
 
+/// A test of a register follows, unless the instruction right before it has told the same.
+#[test]
+fn what_the_zero_flag_tells_is_not_tested_again() {
+    let bytes = |before: &dyn Fn(&mut Assembler), width: Width, reg: Gpr| {
+        let mut asm = Assembler::default();
+        before(&mut asm);
+        let len = asm.code.len();
+        asm.test_zero(width, reg);
+        asm.code.len() - len
+    };
+    let (rax, rcx) = (Gpr::RAX, Gpr::RCX);
+    for (alu, name) in ALUS {
+        let is_known = alu != Alu::Cmp;
+        let forms: [&dyn Fn(&mut Assembler, Width); 3] = [
+            &|asm, width| asm.alu_rr(width, alu, rax, rcx),
+            &|asm, width| asm.alu_ri(width, alu, rax, 5),
+            &|asm, width| asm.alu_rm(width, alu, rax, Mem::base(rcx, 8)),
+        ];
+        for form in forms {
+            for (before, after) in [(W32, W32), (W64, W64), (W32, W64), (W64, W32)] {
+                let same = bytes(&|asm| form(asm, before), after, rax);
+                assert_eq!(same == 0, is_known && before == after, "{name} {before:?} {after:?}");
+                assert_ne!(bytes(&|asm| form(asm, before), after, rcx), 0, "{name}: another register");
+            }
+            let jumped_to = |asm: &mut Assembler| {
+                form(asm, W32);
+                asm.bound_label();
+            };
+            assert_ne!(bytes(&jumped_to, W32, rax), 0, "{name}: a label");
+            let followed = |asm: &mut Assembler| {
+                form(asm, W32);
+                asm.mov_rr(W32, rcx, rax);
+            };
+            assert_ne!(bytes(&followed, W32, rax), 0, "{name}: another instruction");
+            let elsewhere = |asm: &mut Assembler| {
+                form(asm, W32);
+                asm.switch(Section::Cold);
+            };
+            assert_ne!(bytes(&elsewhere, W32, rax), 0, "{name}: another section");
+        }
+    }
+    assert_ne!(bytes(&|_| {}, W32, rax), 0);
+}
+
+/// A form that these tests do not name is not tested.
 #[test]
 fn every_form_is_tested() {
     let (forms, tests) = (include_str!("forms.rs"), include_str!("tests.rs"));

@@ -179,7 +179,10 @@ impl Compiler<'_> {
     /// Jumps to `fail` unless the reference in `object` (an operand on the stack) has type `to`.
     fn check_cast(&mut self, object: Gpr, from: RefType, to: RefType, fail: Label) {
         let success = self.asm.new_label();
-        if from.nullable {
+        // The bit of an i31 is clear in null.
+        let bit_decides =
+            to == RefType::new(false, HeapType::I31) && !self.info.types.heap_is_subtype(from.heap, to.heap);
+        if from.nullable && !bit_decides {
             self.asm.test_rr(Width::W32, object, object);
             self.asm.jcc(Cond::E, if to.nullable || active(Mutant::CastOfNullSucceeds) { success } else { fail });
         }
@@ -283,6 +286,7 @@ impl Compiler<'_> {
             return self.push_const(ValType::I32, 1);
         }
         match to.heap {
+            HeapType::I31 if !to.nullable => self.ref_test_i31(),
             HeapType::Type(ty)
                 if !to.nullable
                     && !statically
@@ -320,6 +324,15 @@ impl Compiler<'_> {
         debug_assert!(in_display, "deep types take the general way");
         self.release_value(&value);
         self.push_condition(Cond::E);
+    }
+
+    /// `ref.test (ref i31)`: one bit decides, which is clear in null.
+    fn ref_test_i31(&mut self) {
+        let mut value = self.pop();
+        let object = self.in_gpr(&mut value);
+        self.asm.test_ri8(object, 1);
+        self.release_value(&value);
+        self.push_condition(Cond::Ne);
     }
 
     fn ref_test_general(&mut self, from: RefType, to: RefType) {

@@ -213,7 +213,7 @@ impl Compiler<'_> {
         }
         let left = self.in_gpr(&mut lhs);
         if rhs.constant() == Some(0) && matches!(cond, Cond::E | Cond::Ne) {
-            self.asm.test_rr(width(ty), left, left);
+            self.asm.test_zero(width(ty), left);
         } else {
             self.apply_alu(ty, Alu::Cmp, left, &mut rhs);
         }
@@ -229,7 +229,7 @@ impl Compiler<'_> {
             At::Flags(cond) => self.push_condition(cond.negate()),
             _ => {
                 let reg = self.in_gpr(&mut value);
-                self.asm.test_rr(width(ty), reg, reg);
+                self.asm.test_zero(width(ty), reg);
                 self.release_value(&value);
                 self.push_condition(Cond::E);
             }

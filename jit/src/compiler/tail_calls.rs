@@ -11,10 +11,11 @@
 use super::call::Callee;
 use super::parts::Compiler;
 use super::values::{Dest, Move, MoveSource, Moves};
-use crate::abi::{CONTEXT, CallLayout, Gpr, SCRATCH, SCRATCH_XMM};
+use crate::abi::{CONTEXT, CallLayout, Gpr, Place, SCRATCH, SCRATCH_XMM};
 use crate::asm::{Mem, Sse, Width};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{ContextLayout, TypeIndex, ValType};
+use smallvec::{SmallVec, smallvec};
 
 /// Bytes of code address, rbp and return address below the staged arguments.
 const STAGED_WORDS: u32 = 3;
@@ -50,7 +51,7 @@ impl Compiler<'_> {
         self.values.pop_many(layout.params.len());
         self.load_tail_callee(callee);
         if staged {
-            self.replace_frame(&layout);
+            self.replace_frame(ty, &layout);
         } else {
             self.leave_frame();
             self.asm.jmp_reg(SCRATCH);
@@ -73,8 +74,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// The width of each staged word: a processor forwards what was just stored to a load of no more bytes only, so what
+    /// has four is copied as four.
+    fn staged_types(&self, ty: TypeIndex, layout: &CallLayout) -> SmallVec<[ValType; 16]> {
+        let mut types = smallvec![ValType::F64; (STAGED_WORDS + layout.arg_bytes / 8) as usize];
+        for (param, place) in self.info.types.func(ty).params.iter().zip(&layout.params) {
+            if let (Place::Stack(at), ValType::I32 | ValType::F32 | ValType::Ref(_)) = (place, param) {
+                types[(STAGED_WORDS + at / 8) as usize] = ValType::F32;
+            }
+        }
+        types
+    }
+
     /// Steps 2 to 4; the code's address is in the scratch register.
-    fn replace_frame(&mut self, layout: &CallLayout) {
+    fn replace_frame(&mut self, ty: TypeIndex, layout: &CallLayout) {
         let word = |k: u32| Mem::base(Gpr::RSP, (8 * k).narrow());
         self.asm.store(Width::W64, word(0), SCRATCH);
         for (k, at) in [(1, 0), (2, 8)] {
@@ -85,8 +98,9 @@ impl Compiler<'_> {
         let words = STAGED_WORDS + layout.arg_bytes / 8;
         let end = 16 + self.layout.arg_bytes.narrow::<i32>();
         let start = end - (8 * words).narrow::<i32>();
+        let types = self.staged_types(ty, layout);
         let up = |k: u32| Move {
-            ty: ValType::F64,
+            ty: types[k as usize],
             from: MoveSource::Mem(word(k)),
             to: Dest::Mem(Mem::base(Gpr::RBP, start + (8 * k).narrow::<i32>())),
         };

@@ -9,7 +9,7 @@
       (drop (array.new_default $bytes (local.get $n)))
       (drop (array.new_fixed $longs 2 (i64.const 7) (i64.extend_i32_s (local.get $n))))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 190 bytes:
+;; Code of "run", its loops of 188 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -58,5 +58,4 @@
 ;;     mov qword [r15+rcx*4+8], 7
 ;;     mov [r15+rcx*4+0x10], rax
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -10,7 +10,7 @@
       (array.set $doubles (local.get $doubles) (local.get $n)
         (f64.mul (array.get $doubles (local.get $doubles) (local.get $n)) (f64.const 0.5)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 113 bytes:
+;; Code of "run", its loops of 111 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -34,5 +34,4 @@
 ;;     lea r11, [r15+rdi*4]
 ;;     movsd [r11+rbx*8+8], xmm0
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -7,7 +7,7 @@
     (loop $again
       (array.set $cells (local.get $cells) (local.get $n) (local.get $cell))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 54 bytes:
+;; Code of "run", its loops of 52 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -22,5 +22,4 @@
 ;;     lea r11, [rcx+rbx]
 ;;     mov [r15+r11*4+8], eax
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -11,7 +11,7 @@
         (struct.get $square $side (ref.cast (ref $square) (local.get $shape)))))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $sum)))
-;; Code of "run", its loops of 88 bytes:
+;; Code of "run", its loops of 86 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -35,5 +35,4 @@
 ;;     add eax, ebx
 ;;     mov ebx, eax
 ;;     sub edi, 1
-;;     test edi, edi
 ;;     jne L1

@@ -8,7 +8,7 @@
       (array.copy $bytes $bytes (local.get $to) (i32.const 0) (local.get $from) (i32.const 0) (i32.const 16))
       (memory.copy (i32.const 0) (local.get $n) (i32.const 16))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 128 bytes:
+;; Code of "run", its loops of 126 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -30,5 +30,4 @@
 ;;     mov qword [rsp+8], 0
 ;;     call qword [r15-0xFC0]                      ; safe point: 2 slots, registers 0x0
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -13,7 +13,7 @@
       end
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $caught)))
-;; Code of "run", its loops of 29 bytes:
+;; Code of "run", its loops of 27 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow2
@@ -23,5 +23,4 @@
 ;;     call qword [rel constant]                   ; slot of function 0, safe point: 0 slots, registers 0x0, with a handler
 ;; L3:
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -10,7 +10,7 @@
       (local.set $e (i32.add (local.get $e) (local.get $a)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (i32.add (local.get $a) (local.get $e))))
-;; Code of "run", its loops of 33 bytes:
+;; Code of "run", its loops of 30 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -21,5 +21,4 @@
 ;;     xor edi, r10d
 ;;     add r10d, ebx
 ;;     sub r8d, 1
-;;     test r8d, r8d
 ;;     jne L1

@@ -8,7 +8,7 @@
       (i32.store8 offset=4 (local.get $n) (i32.const 1))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 8)))))
     (local.get $sum)))
-;; Code of "run", its loops of 34 bytes:
+;; Code of "run", its loops of 32 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -18,5 +18,4 @@
 ;;     mov rsi, rax
 ;;     mov byte [r13+rbx+4], 1                     ; may trap: MemoryOutOfBounds
 ;;     sub ebx, 8
-;;     test ebx, ebx
 ;;     jne L1

@@ -7,7 +7,7 @@
     (loop $again
       (i32.store $second (local.get $n) (i32.load (local.get $n)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 4)))))))
-;; Code of "run", its loops of 26 bytes:
+;; Code of "run", its loops of 24 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -15,5 +15,4 @@
 ;;     mov eax, [r13+rbx]                          ; may trap: MemoryOutOfBounds
 ;;     mov [r10+rbx], eax                          ; may trap: MemoryOutOfBounds
 ;;     sub ebx, 4
-;;     test ebx, ebx
 ;;     jne L1

@@ -7,7 +7,7 @@
       (local.set $sum (f32x4.add (local.get $sum) (f32x4.mul (v128.load (local.get $n)) (v128.load offset=16 (local.get $n)))))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 32)))))
     (local.get $sum)))
-;; Code of "run", its loops of 39 bytes:
+;; Code of "run", its loops of 37 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -17,5 +17,4 @@
 ;;     vmulps xmm0, xmm0, xmm1
 ;;     vaddps xmm5, xmm5, xmm0
 ;;     sub ebx, 0x20
-;;     test ebx, ebx
 ;;     jne L1

@@ -6,12 +6,11 @@
       (local.set $sum (i32.add (local.get $sum) (local.get $n)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $sum)))
-;; Code of "run", its loops of 19 bytes:
+;; Code of "run", its loops of 17 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
 ;; L2:
 ;;     add esi, ebx
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

@@ -10,7 +10,7 @@
         (local.set $sum (i32.xor (local.get $sum) (i32.const 9))))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $sum)))
-;; Code of "run", its loops of 73 bytes:
+;; Code of "run", its loops of 70 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -31,5 +31,4 @@
 ;;     xor ebx, 9
 ;; L3:
 ;;     sub r10d, 1
-;;     test r10d, r10d
 ;;     jne L1

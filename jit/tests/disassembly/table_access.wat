@@ -6,7 +6,7 @@
     (loop $again
       (table.set $t (local.get $n) (table.get $t (i32.const 0)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 69 bytes:
+;; Code of "run", its loops of 67 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
@@ -22,5 +22,4 @@
 ;;     mov qword [rsp], 0
 ;;     call qword [r15-0xF90]                      ; safe point: 0 slots, registers 0x0
 ;;     sub ebx, 1
-;;     test ebx, ebx
 ;;     jne L1

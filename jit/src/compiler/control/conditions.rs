@@ -38,7 +38,7 @@ impl Compiler<'_> {
         match condition {
             Condition::Flags(cond) => Some(*cond),
             Condition::Register(reg, _) => {
-                self.asm.test_rr(Width::W32, *reg, *reg);
+                self.asm.test_zero(Width::W32, *reg);
                 Some(Cond::Ne)
             }
             Condition::Always(_) => None,
