@@ -120,6 +120,85 @@ fn unknown_functions_fail_when_they_are_called() {
     assert!(linker.instantiate_pre(&foreign).is_err());
 }
 
+/// An import is known by its type as well as by its name, and names need not be known before.
+#[test]
+fn resolvers_are_asked_for_each_import_with_its_type() {
+    let engine = Engine::default();
+    let text = r#"(module
+        (import "a" "f" (func $one (param i32) (result i32))) (import "a" "f" (func $two (param i64) (result i64)))
+        (import "a" "known" (func $known (result i32))) (import "a" "known" (func $other (result i64)))
+        (import "words" "any name at all" (global externref)) (import "a" "wrapped" (func $wrapped (result i32)))
+        (func (export "sum") (result i64)
+            (i64.add (i64.add (i64.extend_i32_u (call $one (i32.const 1))) (call $two (i64.const 20)))
+                (i64.add (i64.extend_i32_u (i32.add (call $known) (call $wrapped))) (call $other)))))"#;
+    let module = module(&engine, text);
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("a", "known", || 300_i32).unwrap();
+    let missing = link_errors(linker.instantiate_pre(&module).unwrap_err());
+    assert_eq!(missing.iter().map(|error| &*error.name).collect::<Vec<_>>(), ["f", "f", "any name at all", "wrapped"]);
+    linker.resolve_with("a", |import| match (&import.ty, import.name) {
+        (ExternType::Func(ty), "f" | "known") => Ok(Some(Resolved::func_new(ty.clone(), |_, args, results| {
+            results[0] = args.first().copied().unwrap_or(Val::I64(4_000));
+            Ok(())
+        }))),
+        _ => Ok(None),
+    });
+    let asked = engine.clone();
+    linker.resolve_with("a", move |import| match import.name {
+        "wrapped" => Ok(Some(Resolved::func_wrap(&asked, || 50_000_i32)?)),
+        _ => Ok(None),
+    });
+    let value = ExternRef::new(&mut store, "a word").unwrap();
+    let ty = GlobalType::new(ValType::EXTERNREF, false);
+    let global = Global::new(&mut store, ty, Val::ExternRef(Some(value))).unwrap();
+    linker.resolve_with("words", move |import| Ok(import.name.contains("any name").then(|| Resolved::item(global))));
+    let instance = linker.clone().instantiate(&mut store, &module).unwrap();
+    let sum = instance.get_typed_func::<(), i64>(&mut store, "sum").unwrap();
+    // What is defined by name and fits is not asked for.
+    assert_eq!(sum.call(&mut store, ()).unwrap(), 1 + 20 + 300 + 4_000 + 50_000);
+    // A definition by name that nobody can replace is still the wrong type.
+    let wrong = self::module(&engine, r#"(module (import "a" "known" (global i32)))"#);
+    let errors = link_errors(linker.instantiate_pre(&wrong).unwrap_err());
+    assert_eq!(errors[0].found.as_deref(), Some("(func (result i32))"));
+    // A resolver that fails, and one that is asked first since it came last.
+    let is_first = |_: &ImportType<'_>| -> Result<Option<Resolved<()>>> { Err(Error::msg("no more")) };
+    let error = linker.resolve_with("a", is_first).instantiate_pre(&module).unwrap_err();
+    assert_eq!(error.to_string(), "no more");
+    assert!(linker.define_unknown_imports_as_traps(&module).is_err());
+}
+
+/// What a resolver answers is looked at like what is defined by name.
+#[test]
+fn what_resolvers_answer_has_to_be_of_the_engine_and_the_store() {
+    let (engine, foreign) = (Engine::default(), Engine::default());
+    let module = module(&engine, r#"(module (import "a" "f" (func)))"#);
+    let mut store = Store::new(&engine, ());
+    let mut elsewhere = Store::new(&engine, ());
+    let ty = FuncType::new(&foreign, [], []).unwrap();
+    let item = Func::wrap(&mut elsewhere, || ());
+    let says = |resolve: &dyn Fn(&mut Linker<()>), store: &mut Store<()>, what: &str| {
+        let mut linker = Linker::new(&engine);
+        resolve(&mut linker);
+        let error = linker.instantiate(store, &module).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    };
+    let foreign_type = |linker: &mut Linker<()>| {
+        let ty = ty.clone();
+        linker.resolve_with("a", move |_| Ok(Some(Resolved::func_new(ty.clone(), |_, _, _| Ok(())))));
+    };
+    says(&foreign_type, &mut store, "another engine");
+    let foreign_closure = |linker: &mut Linker<()>| {
+        let foreign = foreign.clone();
+        linker.resolve_with("a", move |_| Ok(Some(Resolved::func_wrap(&foreign, || ())?)));
+    };
+    says(&foreign_closure, &mut store, "another engine");
+    let of_another_store = |linker: &mut Linker<()>| {
+        linker.resolve_with("a", move |_| Ok(Some(Resolved::item(item))));
+    };
+    says(&of_another_store, &mut store, "a store that it does not belong to");
+}
+
 /// A store, a borrow of it, a scope and a caller have the same methods.
 #[test]
 fn stores_show_the_same_through_whatever_leads_to_them() {

@@ -30,8 +30,16 @@ impl Definition {
         }
     }
 
+    /// The same, which messages and events call by these names if it is a host function.
+    pub fn named(self, module: &str, name: &str) -> Definition {
+        match self {
+            Definition::Extern(item) => Definition::Extern(item),
+            Definition::Host(host) => Definition::Host(host.named(module, name)),
+        }
+    }
+
     /// Its type as far as it is known without a store, if an import wants another one.
-    fn mismatch(&self, wanted: &ExternType) -> Option<String> {
+    pub fn mismatch(&self, wanted: &ExternType) -> Option<String> {
         let Definition::Host(host) = self else { return None };
         let matches = matches!(wanted, ExternType::Func(wanted) if host.ty().matches(wanted));
         (!matches).then(|| ExternType::Func(host.ty().clone()).to_string())

@@ -1,12 +1,13 @@
 //! Names for what modules import.
 
 use super::instance_pre::{Definition, check_engine, link_error};
+use super::resolver::{Resolved, Resolver};
 use super::{Extern, HostFunc, Instance, InstancePre, IntoFunc, Val};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::module::Module;
 use crate::store::{AsContextMut, Caller};
-use crate::types::{ExternType, FuncType};
+use crate::types::{ExternType, FuncType, ImportType};
 use heapwood_module::brief;
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -17,6 +18,8 @@ pub struct Linker<T: 'static> {
     engine: Engine,
     /// Names may be a guest's: the hasher has a random key.
     modules: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
+    /// Who is asked for what is not there, by module name; the last one first.
+    resolvers: HashMap<Arc<str>, Vec<Resolver<T>>>,
     shadowing: bool,
     data: PhantomData<fn(&mut T)>,
 }
@@ -24,7 +27,13 @@ pub struct Linker<T: 'static> {
 impl<T: 'static> Linker<T> {
     /// A linker without definitions.
     pub fn new(engine: &Engine) -> Linker<T> {
-        Linker { engine: engine.clone(), modules: HashMap::new(), shadowing: false, data: PhantomData }
+        Linker {
+            engine: engine.clone(),
+            modules: HashMap::new(),
+            resolvers: HashMap::new(),
+            shadowing: false,
+            data: PhantomData,
+        }
     }
 
     /// The engine.
@@ -49,8 +58,9 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Linker<T>> {
-        ty.handle().id_in(self.engine.registry())?;
-        self.insert(module, name, Definition::Host(HostFunc::from_vals(ty, func).named(module, name)))
+        let definition = Definition::Host(HostFunc::from_vals(ty, func).named(module, name));
+        self.check_definition(&definition)?;
+        self.insert(module, name, definition)
     }
 
     /// Defines a host function whose type follows from the closure's, as in [`Func::wrap`](crate::Func::wrap).
@@ -72,11 +82,9 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// The name is defined already, or it is a shared memory of another engine.
     pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Linker<T>> {
-        let item = item.into();
-        if let Extern::SharedMemory(memory) = &item {
-            self.check_engine(memory.engine(), "a shared memory")?;
-        }
-        self.insert(module, name, Definition::Extern(item))
+        let definition = Definition::Extern(item.into());
+        self.check_definition(&definition)?;
+        self.insert(module, name, definition)
     }
 
     /// Defines all exports of an instance under the name `module`; none of them if there is an error.
@@ -100,9 +108,71 @@ impl<T: 'static> Linker<T> {
         Ok(self)
     }
 
+    /// Asks `resolve` for each import of this module name that nobody has defined, or for which a host function of
+    /// another type is defined, with the type that the import has. So two imports of one name may be served that differ in
+    /// their types, and names need not be known before. Of several resolvers the one that was added last is asked first;
+    /// one that returns `None` passes the question on. What an import is is asked when it is chosen
+    /// ([`Linker::instantiate`], [`Linker::instantiate_pre`]), once for each import of a module.
+    /// [`Linker::is_defined`] and [`Linker::get`] know nothing of it.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, ExternType, Linker, Module, Resolved, Result, Store, Val};
+    /// # fn main() -> Result<()> {
+    /// # let engine = Engine::default();
+    /// let wasm = wat::parse_str(r#"(module
+    ///     (import "log" "put" (func $a (param i32)))
+    ///     (import "log" "put" (func $b (param f64 f64)))
+    ///     (func (export "run") (call $a (i32.const 1)) (call $b (f64.const 2) (f64.const 3))))"#).unwrap();
+    /// let mut linker: Linker<usize> = Linker::new(&engine);
+    /// linker.resolve_with("log", |import| match (&import.ty, import.name) {
+    ///     (ExternType::Func(ty), "put") => Ok(Some(Resolved::func_new(ty.clone(), |mut caller, args: &[Val], _| {
+    ///         *caller.data_mut() += args.len();
+    ///         Ok(())
+    ///     }))),
+    ///     _ => Ok(None),
+    /// });
+    /// let mut store = Store::new(&engine, 0);
+    /// let instance = linker.instantiate(&mut store, &Module::new(&engine, wasm)?)?;
+    /// instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+    /// assert_eq!(*store.data(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resolve_with(
+        &mut self,
+        module: &str,
+        resolve: impl Fn(&ImportType<'_>) -> Result<Option<Resolved<T>>> + Send + Sync + 'static,
+    ) -> &mut Linker<T> {
+        self.resolvers.entry(module.into()).or_default().push(Resolver::new(resolve));
+        self
+    }
+
+    /// What an import is; none if nobody knows it.
+    fn choice(&self, import: &ImportType<'_>) -> Result<Option<Definition>> {
+        let named = self.find(import.module, import.name);
+        if named.is_none_or(|definition| definition.mismatch(&import.ty).is_some()) {
+            for resolver in self.resolvers.get(import.module).into_iter().flatten().rev() {
+                if let Some(definition) = resolver.ask(import)? {
+                    self.check_definition(&definition)?;
+                    return Ok(Some(definition));
+                }
+            }
+        }
+        Ok(named.cloned())
+    }
+
     /// An error unless `engine` is the one of this linker.
     fn check_engine(&self, engine: &Engine, what: &str) -> Result<()> {
         check_engine(&self.engine, engine, what)
+    }
+
+    /// An error if what a name is to stand for is known to be of another engine.
+    fn check_definition(&self, definition: &Definition) -> Result<()> {
+        match definition {
+            Definition::Host(host) => host.ty().handle().id_in(self.engine.registry()).map(drop),
+            Definition::Extern(Extern::SharedMemory(memory)) => self.check_engine(memory.engine(), "a shared memory"),
+            Definition::Extern(_) => Ok(()),
+        }
     }
 
     /// An error if the name must not be defined.
@@ -149,12 +219,12 @@ impl<T: 'static> Linker<T> {
     /// [`ErrorKind::Link`] that names it. Other imports stay as they are.
     ///
     /// # Errors
-    /// The module is one of another engine.
+    /// The module is one of another engine, or a resolver fails.
     pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
         self.check_engine(module.engine(), "a module")?;
         for import in module.imports() {
             let ExternType::Func(ty) = &import.ty else { continue };
-            if !self.is_defined(import.module, import.name) {
+            if self.choice(&import)?.is_none() {
                 let error = link_error(&import, None);
                 let fail = move |_: Caller<'_, T>, _: &[Val], _: &mut [Val]| {
                     Err(Error::from_kind(ErrorKind::Link(vec![error.clone()])))
@@ -192,8 +262,8 @@ impl<T: 'static> Linker<T> {
         let mut imports = Vec::new();
         let mut missing = Vec::new();
         for import in module.imports() {
-            match self.find(import.module, import.name) {
-                Some(definition) => imports.push(definition.clone()),
+            match self.choice(&import)? {
+                Some(definition) => imports.push(definition),
                 None => missing.push(link_error(&import, None)),
             }
         }
@@ -209,6 +279,7 @@ impl<T: 'static> Clone for Linker<T> {
         Linker {
             engine: self.engine.clone(),
             modules: self.modules.clone(),
+            resolvers: self.resolvers.clone(),
             shadowing: self.shadowing,
             data: PhantomData,
         }

@@ -1,0 +1,75 @@
+//! Imports that are defined by what asks for them: name and type together.
+
+use super::instance_pre::Definition;
+use super::{Extern, HostFunc, IntoFunc, Val};
+use crate::engine::Engine;
+use crate::errors::Result;
+use crate::store::Caller;
+use crate::types::{FuncType, ImportType};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// What an import is that a resolver was asked for: see [`Linker::resolve_with`](super::Linker::resolve_with).
+pub struct Resolved<T: 'static> {
+    definition: Definition,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T: 'static> Resolved<T> {
+    fn new(definition: Definition) -> Resolved<T> {
+        Resolved { definition, data: PhantomData }
+    }
+
+    /// A host function that gets and gives [`Val`]s. `ty` may be the import's own.
+    pub fn func_new(
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Resolved<T> {
+        Resolved::new(Definition::Host(HostFunc::from_vals(ty, func)))
+    }
+
+    /// A host function whose type follows from the closure's, as in [`Func::wrap`](crate::Func::wrap). If it is not the
+    /// type that the import has, linking is an error that names both.
+    ///
+    /// # Errors
+    /// The engine's type table is full.
+    pub fn func_wrap<Params, Results>(engine: &Engine, func: impl IntoFunc<T, Params, Results>) -> Result<Resolved<T>> {
+        Ok(Resolved::new(Definition::Host(func.into_func(engine)?)))
+    }
+
+    /// Something of a store: instantiation in another one will fail.
+    pub fn item(item: impl Into<Extern>) -> Resolved<T> {
+        Resolved::new(Definition::Extern(item.into()))
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for Resolved<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolved").finish_non_exhaustive()
+    }
+}
+
+/// A function that says what imports are.
+pub(super) struct Resolver<T: 'static>(Arc<ResolveFn<T>>);
+
+type ResolveFn<T> = dyn Fn(&ImportType<'_>) -> Result<Option<Resolved<T>>> + Send + Sync;
+
+impl<T: 'static> Resolver<T> {
+    pub fn new(
+        resolve: impl Fn(&ImportType<'_>) -> Result<Option<Resolved<T>>> + Send + Sync + 'static,
+    ) -> Resolver<T> {
+        Resolver(Arc::new(resolve))
+    }
+
+    /// What the import is; none if this resolver does not know it.
+    pub fn ask(&self, import: &ImportType<'_>) -> Result<Option<Definition>> {
+        let resolved = (self.0)(import)?;
+        Ok(resolved.map(|resolved| resolved.definition.named(import.module, import.name)))
+    }
+}
+
+impl<T: 'static> Clone for Resolver<T> {
+    fn clone(&self) -> Resolver<T> {
+        Resolver(self.0.clone())
+    }
+}
