@@ -24,11 +24,14 @@
 //! | feature | brings |
 //! |---|---|
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
+//! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit) |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
 //! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
-//! | `cli` (default) | the `heapwood` command; `wasi`, `wat` and `anyhow` |
+//! | `cli` (default) | the `heapwood` command; `surfaces`, `wasi`, `wat` and `anyhow` |
 
+#[cfg(feature = "surfaces")]
+pub mod surfaces;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 

@@ -1,7 +1,7 @@
 //! Real programs: their output and exit status, by default and with a collector that moves objects all the time.
 //!
 //! The cases are those of `tests/guests/kotlin`; where `HEAPWOOD_GUESTS` names a folder of more programs, all of its
-//! Kotlin and WASI cases.
+//! Kotlin, WASI and MoonBit cases.
 
 mod common;
 mod guests {

@@ -8,6 +8,7 @@ mod compile;
 mod engine_options;
 mod failure;
 mod gc_report;
+mod host;
 mod inspect;
 mod module_file;
 mod perf_map;

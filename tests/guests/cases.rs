@@ -85,7 +85,7 @@ fn kotlin_case(folder: &Path, name: &str, program: &str, args: &str, stdin: &str
     }
 }
 
-/// All cases of a folder of programs in several languages that need nothing but WASI.
+/// All cases of a folder of programs in several languages whose host functions there are.
 pub fn of_folder(folder: &Path) -> Vec<Case> {
     let mut cases = kotlin(&folder.join("kotlin"));
     let list: Value = serde_json::from_str(&read(&folder.join("cases.json"))).expect("cases.json is JSON");
@@ -93,7 +93,7 @@ pub fn of_folder(folder: &Path) -> Vec<Case> {
     for entry in list.as_array().expect("cases.json is a list") {
         let name = entry["name"].as_str().expect("a case has a name");
         match entry["host"].as_str() {
-            Some("wasi") => cases.push(wasi_case(folder, name, entry)),
+            Some("wasi" | "moonbit") => cases.push(wasi_case(folder, name, entry)),
             host => skipped.push(format!("{name} ({})", host.unwrap_or("no host"))),
         }
     }

@@ -11,6 +11,16 @@ macro_rules! errnos {
             $( $(#[doc = $doc])+ $name = $value, )+
         }
 
+        impl std::fmt::Display for Errno {
+            /// What it means: the first part of its documentation, in small letters.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let text = match self { $( Errno::$name => concat!($($doc),+), )+ };
+                let text = text.trim().split([';', ':', '.']).next().unwrap_or_default();
+                let (first, rest) = text.split_at(text.len().min(1));
+                write!(f, "{}{rest}", first.to_lowercase())
+            }
+        }
+
         impl From<rustix::io::Errno> for Errno {
             fn from(host: rustix::io::Errno) -> Errno {
                 $( $( $( if host == rustix::io::Errno::$host { return Errno::$name; } )+ )? )+
@@ -222,6 +232,13 @@ mod tests {
         assert_eq!(Errno::NotSock.raw(), 57);
         assert_eq!(Errno::Pipe.raw(), 64);
         assert_eq!(Errno::NotCapable.raw(), 76);
+    }
+
+    #[test]
+    fn codes_are_said_in_words() {
+        assert_eq!(Errno::BadF.to_string(), "bad file descriptor");
+        assert_eq!(Errno::RoFs.to_string(), "read-only file system");
+        assert_eq!(Errno::SPipe.to_string(), "invalid seek");
     }
 
     #[test]

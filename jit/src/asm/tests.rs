@@ -580,7 +580,8 @@ fn what_the_zero_flag_tells_is_not_tested_again() {
     let (rax, rcx) = (Gpr::RAX, Gpr::RCX);
     for (alu, name) in ALUS {
         let is_known = alu != Alu::Cmp;
-        let forms: [&dyn Fn(&mut Assembler, Width); 3] = [
+        type Form<'f> = &'f dyn Fn(&mut Assembler, Width);
+        let forms: [Form<'_>; 3] = [
             &|asm, width| asm.alu_rr(width, alu, rax, rcx),
             &|asm, width| asm.alu_ri(width, alu, rax, 5),
             &|asm, width| asm.alu_rm(width, alu, rax, Mem::base(rcx, 8)),

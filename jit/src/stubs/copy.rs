@@ -9,7 +9,7 @@ use super::Assembler;
 use crate::abi::Builtin;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET};
-use heapwood_gc_abi::{FieldKind, Mutant, active, disp, header};
+use heapwood_gc_abi::{FieldKind, Mutant, active, disp, header, low8};
 
 /// Most bytes that go the short way.
 const SHORT_BYTES_MAX: i32 = 256;
@@ -41,13 +41,13 @@ pub(super) fn copy_if_short(ops: &mut Assembler) {
         ; jz >runtime
         ; test esi, esi
         ; jz >runtime
-        ; test cl, REFERENCES as i8
+        ; test cl, low8(REFERENCES as u64).cast_signed()
         ; jz >checked
     );
     if !active(Mutant::ShortCopyNotLogged) {
         dynasm!(ops
             ; .arch x64
-            ; test BYTE [r15 + rdx * 4], header::UNLOGGED as i8
+            ; test BYTE [r15 + rdx * 4], low8(header::UNLOGGED as u64).cast_signed()
             ; jnz >runtime
         );
     }

@@ -11,6 +11,7 @@ pub use pauses::Pauses;
 
 use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
+use super::host::SurfaceOptions;
 use super::module_file;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
@@ -69,6 +70,9 @@ pub struct BenchArgs {
     /// Arguments of the guest, when `_start` runs
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<std::ffi::OsString>,
+
+    #[command(flatten)]
+    surfaces: SurfaceOptions,
 
     #[command(flatten)]
     perf_map: PerfMap,

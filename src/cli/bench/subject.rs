@@ -3,9 +3,10 @@
 use super::metered::SliceTime;
 use super::pauses::{Pauses, Recording};
 use super::{BenchArgs, Slice, Times, milliseconds, timed};
+use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
-use heapwood::wasi::{self, ProcExit, WasiCtx};
+use heapwood::wasi::{ProcExit, WasiCtx};
 use heapwood::{Engine, Instance, Linker, Module, Store};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
@@ -113,8 +114,7 @@ fn measure_start(
     if args.slice.is_some() {
         bail!("--slice needs --invoke");
     }
-    let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker, |wasi: &mut WasiCtx| wasi)?;
+    let linker = args.surfaces.linker(engine, &[module], &[])?;
     let pauses = Pauses::new();
     let mut calls = Vec::new();
     let mut instantiate_ms = 0.0;
@@ -122,7 +122,7 @@ fn measure_start(
         let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
         let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
         let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
-        let (mut store, watch) = args.engine.store(engine, wasi, trace, Some(&pauses))?;
+        let (mut store, watch) = args.engine.store(engine, Host::new(wasi), trace, Some(&pauses))?;
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {
@@ -131,6 +131,7 @@ fn measure_start(
         let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
         let stops = pauses.count();
         let (ended, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, ())));
+        store.data_mut().finish()?;
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {
             Ok(()) => {}

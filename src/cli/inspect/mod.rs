@@ -6,6 +6,7 @@ use super::engine_options::FeatureOptions;
 use super::module_file;
 use anyhow::Result;
 use clap::Args;
+use heapwood::surfaces::moonbit;
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -94,6 +95,7 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
     for import in &info.imports {
         let server = match import.module.as_str() {
             wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
+            name if moonbit::has_module(name) => "MoonBit's surface",
             _ => "nobody: --preload",
         };
         let (from, name) = (printable(&import.module), printable(&import.name));

@@ -1,10 +1,12 @@
 //! How a guest ends, as message and exit status.
 
-use super::{Host, thrown};
+use super::thrown;
 use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
+use crate::cli::host::Host;
 use crate::cli::module_file;
 use crate::cli::units::DurationArg;
 use anyhow::Result;
+use heapwood::surfaces::HostTrap;
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
 use std::path::Path;
@@ -50,7 +52,10 @@ impl<'a> Ending<'a> {
                 None => (format!("trap: {trap}{}", self.limit(trap)), STATUS_TRAP),
             },
             ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
-            _ => return Err(module_file::named(self.path, error)),
+            _ => match error.downcast_ref::<HostTrap>() {
+                Some(trap) => (format!("trap: {trap}"), STATUS_TRAP),
+                None => return Err(module_file::named(self.path, error)),
+            },
         };
         say(&format!("error: {}: {message}", shown(self.path)));
         if let Some(backtrace) = error.backtrace() {

@@ -59,6 +59,8 @@ fn provider(module: &str, name: &str) -> String {
         _ if module.starts_with("wasm:") => planned("JavaScript string builtins"),
         _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
         _ if module.starts_with("dart") => planned("the host surface of Dart"),
+        _ if module.starts_with("__moonbit_") => "not a function of MoonBit's surface".to_owned(),
+        _ if module.starts_with("moonbitlang/") || module.starts_with("moonbit:") => planned("MoonBit's own runner"),
         "spectest" => "the test suite's module; `heapwood wast` has it".to_owned(),
         _ => format!("`--preload {}=FILE` with a module that exports `{}`", brief(module), brief(name)),
     }

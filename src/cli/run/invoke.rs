@@ -1,7 +1,7 @@
 //! `--invoke`: arguments by the export's types, results as text.
 
-use super::Host;
 use crate::cli::failure::UsageError;
+use crate::cli::host::Host;
 use anyhow::{Result, anyhow};
 use heapwood::{Error, HeapType, Instance, Module, RefKind, RefType, Store, Val, ValType, printable};
 use std::ffi::OsString;

@@ -12,6 +12,7 @@ mod thrown;
 
 use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
+use super::host::{Host, SurfaceOptions};
 use super::module_file;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
@@ -19,7 +20,7 @@ use super::units::{DurationArg, Size};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::{Ending, Limits};
-use heapwood::wasi::{self, DirAccess, WasiCtx};
+use heapwood::wasi::{DirAccess, WasiCtx};
 use heapwood::{Engine, Instance, Linker, Module, Store, cut};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -61,6 +62,9 @@ pub struct RunArgs {
     module_and_args: Vec<OsString>,
 
     #[command(flatten)]
+    surfaces: SurfaceOptions,
+
+    #[command(flatten)]
     perf_map: PerfMap,
 
     #[command(flatten)]
@@ -82,11 +86,6 @@ impl std::str::FromStr for Preload {
     }
 }
 
-/// What the guest's store holds.
-pub struct Host {
-    wasi: WasiCtx,
-}
-
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let trace = args.engine.trace()?;
     let engine = Engine::new(&args.config()?)?;
@@ -99,13 +98,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     args.perf_map.write(preloads.iter().chain([&module]))?;
     let call = args.invoke.as_deref().map(|name| invoke::Call::parse(&module, name, args.guest_args())).transpose()?;
 
-    let (mut store, watch) = args.engine.store(&engine, Host { wasi: args.wasi()? }, trace.as_ref(), None)?;
+    let (mut store, watch) = args.engine.store(&engine, Host::new(args.wasi()?), trace.as_ref(), None)?;
     let linker = args.linker(&engine, preloads.iter().chain([&module]))?;
     let program = Program { args, preloads: &preloads, module: &module, call, start: Instant::now() };
     let ending = Ending::new(args.path(), args.limits(), args.timeout.as_ref(), &store);
     let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
+    // Before anything is said of how the guest ended.
+    let finished = store.data_mut().finish();
     let status = outcome.and_then(|outcome| match outcome {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => finished.map(|()| ExitCode::SUCCESS),
         Err(error) => ending.status(&mut store, &module, error),
     });
     watch.finish(&mut store);
@@ -166,13 +167,9 @@ impl RunArgs {
     }
 
     /// Host functions for what the modules import, unless a preloaded module takes that name.
-    fn linker<'m>(&self, engine: &Engine, mut modules: impl Iterator<Item = &'m Module>) -> Result<Linker<Host>> {
-        let mut linker = Linker::new(engine);
-        let preloaded = self.preloads.iter().any(|preload| preload.name == wasi::MODULE);
-        if !preloaded && modules.any(|module| module.imports().any(|import| import.module == wasi::MODULE)) {
-            wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
-        }
-        Ok(linker)
+    fn linker<'m>(&self, engine: &Engine, modules: impl Iterator<Item = &'m Module>) -> Result<Linker<Host>> {
+        let taken: Vec<_> = self.preloads.iter().map(|preload| preload.name.as_str()).collect();
+        self.surfaces.linker(engine, &modules.collect::<Vec<_>>(), &taken)
     }
 }
 

@@ -12,7 +12,7 @@ mod table;
 mod transfer;
 
 pub(crate) use table::Table;
-pub(crate) use transfer::receive_into;
+pub(crate) use transfer::{At, receive_into};
 
 use crate::errno::Errno;
 use crate::rights::Rights;

@@ -21,6 +21,11 @@ impl Table {
         self.slots.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::BadF)
     }
 
+    /// All descriptors, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Descriptor> {
+        self.slots.iter().flatten()
+    }
+
     /// # Errors
     /// As [`get`](Table::get).
     pub fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::Path;
 
 /// The longest path that hosts take, in bytes (`PATH_MAX`).
-const MAX_PATH: usize = 4096;
+pub(crate) const MAX_PATH: usize = 4096;
 
 /// A path of the guest: `pointer` and length in bytes.
 ///
@@ -36,7 +36,7 @@ pub(crate) fn from_guest(memory: &[u8], pointer: u32, len: u32) -> Result<&Path,
 }
 
 /// Opens what `path` names with these flags and no others. Never waits, not even for the other end of a FIFO.
-fn open_host(directory: &File, path: &Path, follow: bool, flags: OFlags) -> std::io::Result<File> {
+pub(crate) fn open_host(directory: &File, path: &Path, follow: bool, flags: OFlags) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     let access = flags & OFlags::ACCMODE;
     options.read(access != OFlags::WRONLY).write(access != OFlags::RDONLY);
@@ -47,7 +47,7 @@ fn open_host(directory: &File, path: &Path, follow: bool, flags: OFlags) -> std:
 }
 
 /// A descriptor that only names what `path` names, a symbolic link itself unless it is followed.
-fn name_host(directory: &File, path: &Path, follow: bool) -> std::io::Result<File> {
+pub(crate) fn name_host(directory: &File, path: &Path, follow: bool) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true)._cap_fs_ext_follow(FollowSymlinks::follow(follow));
     options.custom_flags(OFlags::PATH.bits() as i32);

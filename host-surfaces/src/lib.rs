@@ -1,0 +1,10 @@
+//! Host surfaces: what compilers of garbage-collected languages expect of the host that runs their programs. The crate
+//! knows nothing about the engine; `heapwood::surfaces` joins the two.
+//!
+//! A surface has the grants of a [`WasiCtx`](heapwood_wasi::WasiCtx): arguments, environment, streams, files below
+//! preopened directories, clocks and random bytes, so that a program reaches no more through it than through WASI.
+//!
+//! Layout: `units` is text in UTF-16 units; `moonbit` the surface of MoonBit's target wasm-gc.
+
+pub mod moonbit;
+mod units;

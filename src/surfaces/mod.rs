@@ -1,0 +1,39 @@
+//! Host surfaces: what programs of other languages import from their hosts, behind a [`Linker`](crate::Linker).
+//!
+//! | module | for programs of | their imports |
+//! |---|---|---|
+//! | [`moonbit`] | MoonBit, target wasm-gc | `spectest::print_char`, `__moonbit_*_unstable`, `Math`, `console` |
+//!
+//! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store beside WASI
+//! and other surfaces.
+
+pub mod moonbit;
+
+use std::fmt;
+
+/// The error with which a guest ends that gave a host function what it cannot take: a null or foreign value, a file that
+/// cannot be read. To the program it is a trap. [`Error::downcast_ref`](crate::Error::downcast_ref) finds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostTrap {
+    function: String,
+    message: String,
+}
+
+impl HostTrap {
+    fn new(function: &str, message: impl Into<String>) -> HostTrap {
+        HostTrap { function: function.to_owned(), message: message.into() }
+    }
+
+    /// The function, as the guest imports it: `module::name`.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+}
+
+impl fmt::Display for HostTrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.function, self.message)
+    }
+}
+
+impl std::error::Error for HostTrap {}

@@ -1,0 +1,68 @@
+//! Text in and out, the end of the program, time and numbers at random.
+
+use super::{Context, Handle, MoonBit, Value, change, ended, give, value};
+use crate::wasi::ProcExit;
+use crate::{Caller, Error, Linker, Result};
+
+/// Of `spectest`, `__moonbit_io_unstable`, `console`, `__moonbit_sys_unstable::exit`, time and random.
+pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
+    linker.func_wrap("spectest", "print_char", move |mut caller: Caller<'_, T>, unit: i32| {
+        let (moonbit, wasi) = context(caller.data_mut());
+        ended("spectest::print_char", moonbit.print_char(wasi, unit))
+    })?;
+    for module in ["spectest", IO] {
+        linker.func_wrap(module, "read_char", move |mut caller: Caller<'_, T>| {
+            let (moonbit, wasi) = context(caller.data_mut());
+            ended("read_char", moonbit.read_char(wasi))
+        })?;
+    }
+    linker.func_wrap(IO, "write_char", move |mut caller: Caller<'_, T>, fd: i32, scalar: i32| {
+        let (moonbit, wasi) = context(caller.data_mut());
+        ended("write_char", moonbit.write_char(wasi, fd, scalar))
+    })?;
+    linker.func_wrap(IO, "flush", move |mut caller: Caller<'_, T>, fd: i32| {
+        let (moonbit, wasi) = context(caller.data_mut());
+        ended("flush", moonbit.flush_fd(wasi, fd))
+    })?;
+    linker.func_wrap(IO, "read_bytes_from_stdin", move |mut caller: Caller<'_, T>| {
+        let (moonbit, wasi) = context(caller.data_mut());
+        let read = ended("read_bytes_from_stdin", moonbit.read_input(wasi))?;
+        give(&mut caller, read)
+    })?;
+    linker.func_wrap("console", "log", move |mut caller: Caller<'_, T>, line: Handle| {
+        let line = value(&caller, line, "console::log")?;
+        let (moonbit, wasi) = context(caller.data_mut());
+        ended("console::log", moonbit.log(wasi, &line))
+    })?;
+    define_system(linker, context)
+}
+
+const IO: &str = "__moonbit_io_unstable";
+const TIME: &str = "__moonbit_time_unstable";
+const RANDOM: &str = "__moonbit_rand_unstable";
+const SYSTEM: &str = "__moonbit_sys_unstable";
+
+fn define_system<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
+    linker
+        .func_wrap(SYSTEM, "exit", |status: i32| -> Result<()> { Err(Error::new(ProcExit(status.cast_unsigned()))) })?;
+    linker.func_wrap(SYSTEM, "is_windows", || 0_i32)?;
+    linker.func_wrap(TIME, "now", move |mut caller: Caller<'_, T>| {
+        let now = ended("now", MoonBit::now(context(caller.data_mut()).1))?;
+        give(&mut caller, now)
+    })?;
+    linker.func_wrap(TIME, "instant_now", move |mut caller: Caller<'_, T>| {
+        let now = ended("instant_now", MoonBit::instant(context(caller.data_mut()).1))?;
+        give(&mut caller, now)
+    })?;
+    linker.func_wrap(TIME, "instant_elapsed_as_secs_f64", move |mut caller: Caller<'_, T>, since: Handle| {
+        let since = value(&caller, since, "instant_elapsed_as_secs_f64")?;
+        ended("instant_elapsed_as_secs_f64", MoonBit::elapsed_secs(context(caller.data_mut()).1, &since))
+    })?;
+    linker.func_wrap(RANDOM, "stdrng_seed_from_u64", |mut caller: Caller<'_, T>, seed: i32| {
+        give(&mut caller, Value::random(seed))
+    })?;
+    linker.func_wrap(RANDOM, "stdrng_gen_range", |mut caller: Caller<'_, T>, random: Handle, end: i32| {
+        change(&mut caller, random, "stdrng_gen_range", |random| random.below(end))
+    })?;
+    Ok(())
+}
