@@ -2,7 +2,10 @@
 
 use crate::{Linker, Result};
 
-const ONE: [(&str, fn(f64) -> f64); 27] = [
+type One = (&'static str, fn(f64) -> f64);
+type Two = (&'static str, fn(f64, f64) -> f64);
+
+const ONE: [One; 27] = [
     ("abs", f64::abs),
     ("acos", f64::acos),
     ("acosh", f64::acosh),
@@ -32,8 +35,7 @@ const ONE: [(&str, fn(f64) -> f64); 27] = [
     ("trunc", f64::trunc),
 ];
 
-const TWO: [(&str, fn(f64, f64) -> f64); 5] =
-    [("atan2", f64::atan2), ("hypot", f64::hypot), ("max", max), ("min", min), ("pow", pow)];
+const TWO: [Two; 5] = [("atan2", f64::atan2), ("hypot", f64::hypot), ("max", max), ("min", min), ("pow", pow)];
 
 /// Defines them.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>) -> Result<()> {
