@@ -107,10 +107,16 @@ impl Frames {
         self.activations.len()
     }
 
-    /// An entry begins.
-    pub fn push(&mut self) {
-        self.activations.push(Activation::save(self.hot));
+    /// An entry begins, of a guest that may be suspended or not.
+    pub fn push(&mut self, can_suspend: bool) {
+        self.activations.push(Activation::save(self.hot, can_suspend));
         activation::poison_dead(self.hot);
+    }
+
+    /// Whether the innermost guest may be suspended.
+    #[cfg(feature = "async")]
+    pub fn can_suspend(&self) -> bool {
+        self.activations.last().is_some_and(Activation::can_suspend)
     }
 
     /// An entry is over, by return or by leaving its frames.
