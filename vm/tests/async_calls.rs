@@ -3,5 +3,14 @@
 mod common;
 mod async_calls {
     pub mod basics;
+    pub mod programs;
     pub mod tasks;
+}
+#[allow(dead_code, reason = "the sync entry of the programs is of `vm/tests/nesting.rs`")]
+mod nesting {
+    pub mod emit;
+    pub mod host;
+    pub mod model;
+    pub mod numbers;
+    pub mod program;
 }

@@ -47,7 +47,7 @@ pub(super) fn out_of_fuel(store: &mut StoreOpaque) -> Result<u64, Stop> {
         return Err(Trap::new(TrapKind::OutOfFuel).into());
     }
     #[cfg(feature = "async")]
-    if execution.frames().can_suspend() {
+    if execution.frames().can_yield() {
         return Err(Stop::Yield);
     }
     Ok(0)

@@ -128,17 +128,23 @@ pub(super) struct Activation {
     /// The guest that was entered may be suspended: there is nothing but a future between it and who waits for it.
     #[cfg(feature = "async")]
     can_suspend: bool,
+    /// So may all guests below it: if it lets others run, nobody who cannot wait is in between.
+    #[cfg(feature = "async")]
+    can_yield: bool,
 }
 
 impl Activation {
     #[inline]
-    pub fn save(hot: Hot, can_suspend: bool) -> Activation {
+    pub fn save(hot: Hot, can_suspend: bool, below: Option<&Activation>) -> Activation {
         let words = KEPT.map(|word| hot.get(word));
         debug_assert!(cfg!(feature = "async") || !can_suspend, "the feature is off");
+        let _ = below;
         Activation {
             words,
             #[cfg(feature = "async")]
             can_suspend,
+            #[cfg(feature = "async")]
+            can_yield: can_suspend && below.is_none_or(Activation::can_yield),
         }
     }
 
@@ -147,6 +153,13 @@ impl Activation {
     #[inline]
     pub fn can_suspend(&self) -> bool {
         self.can_suspend
+    }
+
+    /// Whether it may let others run.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub fn can_yield(&self) -> bool {
+        self.can_yield
     }
 
     #[inline]

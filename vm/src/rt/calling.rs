@@ -229,7 +229,6 @@ impl<S: Running> Future for Calling<'_, S> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Ok(Suspended { why: Suspension::Host(wait), sp }) if this.must_stop() => this.stop_host(sp, wait),
                 Ok(Suspended { why: Suspension::Host(wait), sp }) => match this.poll_host(sp, wait, cx) {
                     Some(ended) => ended,
                     None => return Poll::Pending,

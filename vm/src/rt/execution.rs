@@ -383,10 +383,10 @@ impl Execution {
             return Ok(false);
         }
         self.end_turn();
-        if !self.frames.can_suspend() {
+        if !self.frames.can_yield() {
             self.begin_turn()?;
         }
-        Ok(self.frames.can_suspend())
+        Ok(self.frames.can_yield())
     }
 
     /// The guest is about to be suspended.

@@ -109,7 +109,8 @@ impl Frames {
 
     /// An entry begins, of a guest that may be suspended or not.
     pub fn push(&mut self, can_suspend: bool) {
-        self.activations.push(Activation::save(self.hot, can_suspend));
+        let activation = Activation::save(self.hot, can_suspend, self.activations.last());
+        self.activations.push(activation);
         activation::poison_dead(self.hot);
     }
 
@@ -117,6 +118,12 @@ impl Frames {
     #[cfg(feature = "async")]
     pub fn can_suspend(&self) -> bool {
         self.activations.last().is_some_and(Activation::can_suspend)
+    }
+
+    /// Whether the innermost guest may let others run: it may be suspended, and so may all below it.
+    #[cfg(feature = "async")]
+    pub fn can_yield(&self) -> bool {
+        self.activations.last().is_some_and(Activation::can_yield)
     }
 
     /// An entry is over, by return or by leaving its frames.

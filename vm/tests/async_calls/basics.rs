@@ -44,7 +44,7 @@ fn a_guest_waits_for_a_host_function() {
             let instance = instance.unwrap();
             let func = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
             let plain = instance.get_typed_func::<(), i32>(&mut store, "plain").unwrap();
-            for depth in [0, 1, 50, 1000] {
+            for depth in [0, 1, 50] {
                 let (result, pending) = run(func.call_async(&mut store, depth));
                 assert_eq!(result.unwrap(), 10 + depth * (depth + 1) / 2, "{name}");
                 assert_eq!(pending, waits, "{name}");
