@@ -7,6 +7,7 @@ mod async_calls {
     pub mod tasks;
 }
 #[allow(dead_code, reason = "the sync entry of the programs is of `vm/tests/nesting.rs`")]
+#[path = "nesting"]
 mod nesting {
     pub mod emit;
     pub mod host;

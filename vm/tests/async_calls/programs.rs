@@ -8,20 +8,28 @@ use crate::nesting::model::{End, Model};
 use crate::nesting::program::{HostStep, Node, Program};
 use heapwood_vm::*;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Seeds that run, and of how many of them the calls are dropped.
-const SEEDS: u64 = 150;
-const DROPPED_SEEDS: u64 = 40;
+/// Seeds that always run, and those whose calls are dropped.
+const SEEDS: Range<u64> = 0..48;
+const DROPPED_SEEDS: Range<u64> = 48..60;
 /// Most places at which a program's call is dropped.
 const DROPS_MAX: u32 = 12;
 
 thread_local! {
     /// Sync host functions below which the guest is: there nobody can wait.
     static SYNC: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Those, or what the variable says.
+fn seeds(default: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("HEAPWOOD_NESTING_SEEDS") else { return default };
+    let bounds = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    bounds.unwrap_or_else(|| panic!("`{text}` is no range of seeds, such as 0..20000"))
 }
 
 type Boxed<'a, R> = Box<dyn Future<Output = R> + Send + 'a>;
@@ -190,7 +198,7 @@ const PORTIONS: [Option<u64>; 3] = [None, Some(1), Some(40)];
 fn programs_that_wait_do_what_they_do_without() {
     common::child::in_child("async_calls::programs::programs_that_wait_do_what_they_do_without", || {
         let (mut cases, mut suspensions, mut panics) = (0, 0, 0);
-        for seed in 0..SEEDS {
+        for seed in seeds(SEEDS) {
             let program = Arc::new(Program::new(seed));
             let argument = seed as i64 ^ 0x1234_5678_9abc;
             let wanted = model(&program, argument);
@@ -206,7 +214,8 @@ fn programs_that_wait_do_what_they_do_without() {
             }
         }
         println!("{cases} cases, {suspensions} suspensions, {panics} panics");
-        assert!(suspensions > 10_000 && panics > 3, "{suspensions} suspensions, {panics} panics");
+        let always = seeds(SEEDS) == SEEDS;
+        assert!(!always || (suspensions > 5000 && panics > 3), "{suspensions} suspensions, {panics} panics");
     });
 }
 
@@ -214,7 +223,7 @@ fn programs_that_wait_do_what_they_do_without() {
 fn a_call_that_is_dropped_leaves_the_store_as_it_was() {
     common::child::in_child("async_calls::programs::a_call_that_is_dropped_leaves_the_store_as_it_was", || {
         let mut drops = 0;
-        for seed in 0..DROPPED_SEEDS {
+        for seed in seeds(DROPPED_SEEDS) {
             let program = Arc::new(Program::new(seed));
             let argument = seed as i64 ^ 0x1234_5678_9abc;
             let wanted = model(&program, argument);
@@ -235,6 +244,6 @@ fn a_call_that_is_dropped_leaves_the_store_as_it_was() {
             }
         }
         println!("{drops} calls dropped");
-        assert!(drops > 500, "{drops} calls dropped");
+        assert!(seeds(DROPPED_SEEDS) != DROPPED_SEEDS || drops > 300, "{drops} calls dropped");
     });
 }

@@ -73,7 +73,8 @@ pub fn module(engine: &Engine, program: &Program, wide_memory: bool) -> Module {
 
 /// A store for a program.
 pub fn store(engine: &Engine, program: &Arc<Program>) -> Store<Host> {
-    let host = Host { program: program.clone(), other: Some(other_store(engine)), interrupt: None, is_interrupted: false };
+    let host =
+        Host { program: program.clone(), other: Some(other_store(engine)), interrupt: None, is_interrupted: false };
     let mut store = Store::new(engine, host);
     store.data_mut().interrupt = Some(store.interrupt_handle());
     store
@@ -137,12 +138,7 @@ pub fn wide_params(params: &[Val]) -> (usize, i64) {
 }
 
 /// A guest function of the program, and the arguments that a call with this seed has.
-pub fn callee(
-    mut store: impl AsContextMut<Data = Host>,
-    instance: Instance,
-    id: usize,
-    seed: i64,
-) -> (Func, Vec<Val>) {
+pub fn callee(mut store: impl AsContextMut<Data = Host>, instance: Instance, id: usize, seed: i64) -> (Func, Vec<Val>) {
     let program = store.as_context_mut().data().program.clone();
     let Node::Guest(guest) = &program.nodes[id] else { panic!("a host function is called by the guest") };
     let func = instance.get_func(&mut store, &emit::entry(guest, id)).expect("exported");
