@@ -3,6 +3,7 @@
 mod common;
 mod async_calls {
     pub mod basics;
+    pub mod endings;
     pub mod programs;
     pub mod tasks;
 }

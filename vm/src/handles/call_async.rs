@@ -76,7 +76,7 @@ impl Func {
         let mut context = store.as_context_mut();
         let (object, signature, mut values) = save_params(self, context.opaque(), params, results.len())?;
         let callee = context.opaque().callee(object, signature.entry());
-        context.calling(callee, &mut values, false).await?;
+        context.calling(callee, &mut values, None).await?;
         load_results(context.opaque(), &signature, &values, results);
         Ok(())
     }
@@ -121,7 +121,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
         let mut context = store.as_context_mut();
         let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
         let callee = self.save(context.opaque(), params, &mut values)?;
-        context.calling(callee, &mut values, false).await?;
+        context.calling(callee, &mut values, None).await?;
         Ok(Results::load(&mut StoreAccess(context.opaque()), &values))
     }
 }
@@ -143,8 +143,8 @@ impl Instance {
         let items: Vec<Item> = imports.iter().map(|import| import.item_in(opaque)).collect::<Result<_>>()?;
         let (instance, start) = opaque.instantiate_to_start(module, &items)?;
         let instance = Instance::from_index(opaque.id(), instance);
-        if let Some((start, is_armed)) = start {
-            context.calling(start, &mut [], is_armed).await?;
+        if let Some((start, heights)) = start {
+            context.calling(start, &mut [], Some(heights)).await?;
         }
         Ok(instance)
     }

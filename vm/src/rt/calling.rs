@@ -39,7 +39,7 @@ pub(crate) struct Calling<'a, S: Running> {
     callee: Callee,
     values: &'a mut [RawVal],
     state: State,
-    /// The call's terms count already.
+    /// The call's terms, if it has any, count already.
     is_armed: bool,
     /// Entries that it lies within.
     depth: usize,
@@ -65,16 +65,17 @@ enum State {
 
 impl<'a, S: Running> Calling<'a, S> {
     /// A call that begins with the first poll. `values` holds the arguments, whose references must be valid then, and
-    /// takes the results. `is_armed`: the call's terms count already, and end with the call.
+    /// takes the results. `armed`: the call's terms, if it has any, count since the store had these heights.
     pub fn new<T: Send + 'static>(
         whole: &'a mut WithData<S, T>,
         callee: Callee,
         values: &'a mut [RawVal],
-        is_armed: bool,
+        armed: Option<Heights>,
     ) -> Calling<'a, S> {
         let (execution, _) = whole.store.execution_and_heap();
         let (depth, cell) = (execution.frames().depth(), execution.interrupt().clone());
-        let heights = whole.store.heights();
+        let is_armed = armed.is_some();
+        let heights = armed.unwrap_or_else(|| whole.store.heights());
         // The store is the first field: a pointer to the whole is one to it.
         let store = (&raw mut *whole).cast::<S>();
         let (state, terms) = (State::New, (0, None));
@@ -88,14 +89,15 @@ impl<'a, S: Running> Calling<'a, S> {
     }
 
     fn begin(&mut self) -> Result<Ended, Left> {
-        let (callee, is_armed) = (self.callee, self.is_armed);
         // SAFETY: R14: as of `store`; the values are another field.
         let store = unsafe { &mut *self.store };
         let (execution, _) = store.execution_and_heap();
-        self.is_armed = is_armed || execution.arm()?;
+        if !self.is_armed {
+            execution.arm()?;
+        }
         self.terms = execution.earliest();
         execution.begin_turn()?;
-        entry::begin(store, callee, self.values, true)
+        entry::begin(store, self.callee, self.values, true)
     }
 
     /// The guest goes on, as if what it called had returned this only now.

@@ -5,36 +5,42 @@ use crate::errors::{Error, Result};
 use crate::module::Module;
 use crate::rt::calling::Calling;
 use crate::rt::entry::Callee;
+use crate::rt::running::Heights;
 use crate::rt::value::RawVal;
 use crate::store::Item;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 impl<T: Send + 'static> StoreContextMut<'_, T> {
-    /// A call that can be suspended. `values` holds the arguments, whose references must be valid when it is polled first.
+    /// A call that can be suspended. `values` holds the arguments, whose references must be valid when it is polled first;
+    /// `armed`: its terms count since the store had these heights.
     pub(crate) fn calling<'a>(
         &'a mut self,
         callee: Callee,
         values: &'a mut [RawVal],
-        is_armed: bool,
+        armed: Option<Heights>,
     ) -> Calling<'a, StoreOpaque> {
-        Calling::new(&mut *self.0, callee, values, is_armed)
+        Calling::new(&mut *self.0, callee, values, armed)
     }
 }
 
 impl StoreOpaque {
-    /// Instantiates a module that was checked up to its start function; its position, that function, and whether its call
-    /// has terms, which count already.
-    pub fn instantiate_to_start(&mut self, module: &Module, imports: &[Item]) -> Result<(u32, Option<(Callee, bool)>)> {
-        let held = self.guest().temporaries().len();
+    /// Instantiates a module that was checked, up to its start function: its position, that function, and the heights before
+    /// the instantiation, whose terms are those of the start function's call.
+    pub fn instantiate_to_start(
+        &mut self,
+        module: &Module,
+        imports: &[Item],
+    ) -> Result<(u32, Option<(Callee, Heights)>)> {
+        let heights = self.guest().heights();
         let is_armed = self.guest_mut().execution_mut().arm()?;
         let made = catch_unwind(AssertUnwindSafe(|| {
             let index = self.instantiate_in_steps(module, imports)?;
             Ok((index, self.start_of(index)?))
         }));
-        self.guest_mut().temporaries_mut().truncate(held);
+        self.guest_mut().temporaries_mut().truncate(heights.temporaries);
         if let Ok(Ok((index, Some(start)))) = made {
-            return Ok((index, Some((start, is_armed))));
+            return Ok((index, Some((start, heights))));
         }
         if is_armed {
             self.guest_mut().execution_mut().disarm();
