@@ -5,6 +5,7 @@ mod async_calls {
     pub mod basics;
     pub mod endings;
     pub mod programs;
+    pub mod stores;
     pub mod tasks;
 }
 #[allow(dead_code, reason = "the sync entry of the programs is of `vm/tests/nesting.rs`")]
