@@ -10,9 +10,11 @@ use heapwood::{
 };
 use std::fs;
 use std::hint::black_box;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 criterion_group!(
@@ -20,6 +22,7 @@ criterion_group!(
     compile,
     instantiate,
     calls,
+    async_calls,
     fuel,
     host_objects,
     host_arrays,
@@ -101,6 +104,52 @@ fn calls(criterion: &mut Criterion) {
     for (name, export) in [("from guest to host", "to_host"), ("within the guest", "in_guest")] {
         let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, export).expect("exported");
         group.bench_function(name, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
+    }
+}
+
+/// Calls that can be suspended: of an empty export, beside `call`; of a loop whose host function is ready at once, or
+/// pending once at each call, so that the guest is suspended and resumed.
+fn async_calls(criterion: &mut Criterion) {
+    let text = r#"(module
+        (import "host" "next" (func $host (param i32) (result i32)))
+        (func (export "empty"))
+        (func (export "to_host") (param $n i32) (local $x i32)
+          (loop $l (local.set $x (call $host (local.get $x)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let mut group = criterion.benchmark_group("async");
+    for (name, pending) in [("a host function that is ready", 0), ("suspend and resume", 1)] {
+        let mut store = Store::new(&engine, ());
+        let host = Func::wrap_async(&mut store, move |_: Caller<'_, ()>, (x,): (i32,)| {
+            let mut pending = pending;
+            Box::new(std::future::poll_fn(move |_| {
+                pending -= 1;
+                if pending < 0 { Poll::Ready(x + 1) } else { Poll::Pending }
+            }))
+        });
+        let instance = Instance::new(&mut store, &module, &[Extern::Func(host)]).expect("links");
+        if pending == 0 {
+            let empty: TypedFunc<(), ()> = instance.get_typed_func(&mut store, "empty").expect("exported");
+            group.throughput(Throughput::Elements(1));
+            group.bench_function("call", |b| b.iter(|| empty.call(&mut store, ()).expect("runs")));
+            group
+                .bench_function("call_async", |b| b.iter(|| poll_all(empty.call_async(&mut store, ())).expect("runs")));
+        }
+        let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, "to_host").expect("exported");
+        group.throughput(Throughput::Elements(ROUNDS as u64));
+        group.bench_function(name, |b| b.iter(|| poll_all(run.call_async(&mut store, ROUNDS)).expect("runs")));
+    }
+}
+
+/// Polls until it is ready.
+fn poll_all<R>(future: impl Future<Output = R>) -> R {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
+        }
     }
 }
 

@@ -17,6 +17,7 @@ macro_rules! examples {
 
 examples! {
     anyref from "../examples/anyref.rs";
+    async_server from "../examples/async_server.rs";
     big_memory from "../examples/big_memory.rs";
     externref from "../examples/externref.rs";
     features_fallback from "../examples/features_fallback.rs";

@@ -24,9 +24,9 @@ pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Res
 pub use handles::derive_support;
 pub use handles::{
     ArrayElement, Bind, Bound, Const, EqRef, Extern, Finalizer, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef,
-    GcStruct, Global, I31Ref, Instance, InstancePre, Internal, IntoFunc, Linker, Local, Memory, Outer, Ref, RefKind,
-    Resolved, RootScope, Scope, SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults, WasmTy,
-    WeakEntry, WeakRoot,
+    GcStruct, Global, HostResults, I31Ref, Instance, InstancePre, Internal, IntoFunc, Linker, Local, Memory, Outer,
+    Ref, RefKind, Resolved, RootScope, Scope, SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults,
+    WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,

@@ -1,4 +1,5 @@
-//! Random modules in the four modes: whatever they do, they do the same in each, and nothing crashes or hangs.
+//! Random modules in the four modes: whatever they do, they do the same in each, and nothing crashes or hangs. In a fifth
+//! one each check of fuel suspends the guest, and so do host functions.
 //!
 //! `HEAPWOOD_RANDOM_SEEDS=FROM..TO` picks other seeds than the few that always run. A seed is a module and the
 //! arguments of its calls (`generate`); what can be observed of it is a list of texts (`observe`). Seeds run in chunks,
@@ -11,7 +12,7 @@ mod random {
 }
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use random::observe::{Event, observe};
+use random::observe::{Event, observe, observe_suspended};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -104,6 +105,9 @@ fn work(seeds: Range<u64>) {
         config.gc_heap_max(HEAP_MAX);
         (name, heapwood_vm::Engine::new(&config).unwrap())
     });
+    let mut suspended = heapwood_vm::Config::new();
+    suspended.gc_heap_max(HEAP_MAX).gc_nursery(64 << 10).consume_fuel(true);
+    let suspended = heapwood_vm::Engine::new(&suspended).unwrap();
     let mut totals = Totals::new();
     for seed in seeds {
         println!("seed {seed}");
@@ -114,10 +118,11 @@ fn work(seeds: Range<u64>) {
             *totals.entry(event.kind().to_owned()).or_default() += 1;
         }
         *totals.entry("modules".to_owned()).or_default() += 1;
-        for (mode, other) in engines.iter().zip(&events).skip(1) {
+        let others = engines.iter().map(|(mode, _)| *mode).zip(&events).skip(1);
+        for (mode, other) in others.chain([("suspended", &observe_suspended(&suspended, &bytes, seed))]) {
             if let Some(difference) = difference(&events[0], other) {
                 let path = keep(seed, &bytes);
-                println!("{} is not as default: {difference} (seed {seed}, {})", mode.0, path.display());
+                println!("{mode} is not as default: {difference} (seed {seed}, {})", path.display());
             }
         }
     }

@@ -14,6 +14,17 @@ pub enum WordRule {
     Shared,
 }
 
+/// What becomes of a word while a guest is suspended: its frames wait, its store may go to another thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suspended {
+    /// It goes with the store, and the guest goes on with what stands there then.
+    Stays,
+    /// It names something of the thread that the guest was left on: it is of no meaning until the guest is resumed.
+    Renewed,
+    /// It means nothing between two functions of the runtime anyway.
+    Nothing,
+}
+
 /// A word, as a table lists it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HotWord {
@@ -25,14 +36,17 @@ pub struct HotWord {
     pub bytes: u32,
     /// What a nested entry does with it.
     pub rule: WordRule,
+    /// What a suspension does with it.
+    pub suspended: Suspended,
 }
 
-/// Defines words, `NAME: type at displacement, rule;` with their documentation, as constants and as a table of all.
+/// Defines words, `NAME: type = displacement, rule, rule of suspension;` with their documentation, as constants and as a
+/// table of all.
 #[macro_export]
 macro_rules! hot_words {
     (
         $(#[$table_doc:meta])* $table:ident;
-        $($(#[$doc:meta])* $name:ident: $type:ty = $disp:literal, $rule:ident;)*
+        $($(#[$doc:meta])* $name:ident: $type:ty = $disp:literal, $rule:ident, $suspended:ident;)*
     ) => {
         $($(#[$doc])* pub const $name: i32 = $disp;)*
 
@@ -42,6 +56,7 @@ macro_rules! hot_words {
             disp: $disp,
             bytes: size_of::<$type>() as u32,
             rule: $crate::hot::WordRule::$rule,
+            suspended: $crate::hot::Suspended::$suspended,
         }),*];
     };
 }
@@ -51,34 +66,34 @@ hot_words! {
     HOT_WORDS;
     /// The allocation top as a reference; authoritative only while no guest code runs (compiled code keeps it
     /// in r12d and writes it back on every exit).
-    ALLOC_TOP: u32 = -4, Shared;
+    ALLOC_TOP: u32 = -4, Shared, Stays;
     /// End of the allocation area as a reference; a bump beyond it goes out of line. 0 sends every allocation there.
-    ALLOC_LIMIT: u32 = -8, Shared;
+    ALLOC_LIMIT: u32 = -8, Shared, Stays;
     /// What prologues and loop heads compare rsp with: the larger of the stack limit, the soft stack limit, or
     /// `u64::MAX` when the guest has to stop (interrupt, timeout, collection request).
-    STACK_GUARD: u64 = -16, Shared;
+    STACK_GUARD: u64 = -16, Shared, Stays;
     /// The true end of the guest stack (with room for the runtime's stubs below).
-    STACK_LIMIT: u64 = -24, Shared;
+    STACK_LIMIT: u64 = -24, Shared, Stays;
     /// Native stack pointer to switch to for host calls and builtins.
-    NATIVE_SP: u64 = -32, Activation;
+    NATIVE_SP: u64 = -32, Activation, Renewed;
     /// The runtime's store.
-    STORE: u64 = -40, Shared;
+    STORE: u64 = -40, Shared, Stays;
     /// rbp of the guest frame that last left guest code.
-    EXIT_FP: u64 = -48, Activation;
+    EXIT_FP: u64 = -48, Activation, Stays;
     /// Return address into the guest code that last left.
-    EXIT_PC: u64 = -56, Activation;
+    EXIT_PC: u64 = -56, Activation, Stays;
     /// The saved registers of a slow-path stub, or 0 (where the collector updates registers in the mask).
-    EXIT_REGS: u64 = -64, Activation;
+    EXIT_REGS: u64 = -64, Activation, Stays;
     /// rsp at the last exit (just above the return address).
-    EXIT_SP: u64 = -72, Activation;
+    EXIT_SP: u64 = -72, Activation, Stays;
     /// rbp of the entry frame, where a walk of the guest stack ends.
-    ENTRY_FP: u64 = -80, Activation;
+    ENTRY_FP: u64 = -80, Activation, Stays;
     /// The fuel that is left, signed; below zero when it is used up. Only code of engines that count fuel has it.
-    FUEL: u64 = -88, Shared;
+    FUEL: u64 = -88, Shared, Stays;
     /// What the barrier lets pass: a value above this (unsigned) may be stored without a log entry, since it is an old
     /// object or an i31 and nobody has to know what leads there. `u32::MAX` lets nothing pass: a marking or the
     /// recording of edges is under way. Above `u32::MAX` there is nothing.
-    BARRIER_FLOOR: u32 = -92, Shared;
+    BARRIER_FLOOR: u32 = -92, Shared, Stays;
 }
 
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.

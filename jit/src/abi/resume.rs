@@ -9,17 +9,17 @@ hot_words! {
     /// All words of this table.
     RESUME_WORDS;
     /// Address of the landing pad.
-    RESUME_PC: u64 = -136, Dead;
+    RESUME_PC: u64 = -136, Dead, Nothing;
     /// rbp of the frame with the handler.
-    RESUME_FP: u64 = -144, Dead;
+    RESUME_FP: u64 = -144, Dead, Nothing;
     /// The values of [`CALLEE_SAVED`](super::CALLEE_SAVED), in that order, in the frame that left the guest by a call:
     /// there the stub puts them, and the unwinder starts from them. Before a landing pad is entered they become those
     /// of its frame. A host function may enter the guest again before it throws: they are the activation's.
-    RESUME_RBX: u64 = -168, Activation;
+    RESUME_RBX: u64 = -168, Activation, Stays;
     /// The second of them.
-    RESUME_R10: u64 = -160, Activation;
+    RESUME_R10: u64 = -160, Activation, Stays;
     /// The third of them.
-    RESUME_R13: u64 = -152, Activation;
+    RESUME_R13: u64 = -152, Activation, Stays;
 }
 
 /// The first of the words with callee-saved registers; the others ascend from here.

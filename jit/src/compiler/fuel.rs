@@ -1,9 +1,10 @@
 //! Fuel: each block pays where it begins ([`crate::analysis::costs`]); the head of a loop and a function that has a frame
-//! trap when nothing is left. What has no frame calls nothing and has no loop, so that it is over soon.
+//! ask the runtime when nothing is left, which traps, or has more. What has no frame calls nothing and has no loop, so that
+//! it is over soon.
 
 use super::parts::Compiler;
-use crate::abi::{HEAP_BASE, TrapKind};
-use crate::asm::{Alu, Cond, Mem, Width};
+use crate::abi::{Builtin, HEAP_BASE};
+use crate::asm::{Alu, Cond, Mem, Section, Width};
 use crate::operators::Facts;
 use heapwood_gc_abi::{Mutant, Narrow, active, hot};
 
@@ -20,7 +21,7 @@ impl Compiler<'_> {
     }
 
     /// Pays for the block that begins behind the operator that was just compiled, if one does and is reached; at the
-    /// head of a loop traps if there is not enough. Flags do not survive: no condition is in them at the border of a block.
+    /// head of a loop asks for more if there is not enough. Flags do not survive: no condition is in them at the border of a block.
     #[inline]
     pub(super) fn pay_behind_operator(&mut self) {
         if !self.env.options.fuel {
@@ -32,17 +33,18 @@ impl Compiler<'_> {
         }
         if block.is_loop {
             self.pay_or_compare(if active(Mutant::LoopNotPaid) { 0 } else { block.cost });
-            self.with_facts(Facts::PROLOGUE, Self::trap_without_fuel);
+            let refs = self.values.safepoint_refs();
+            self.with_facts(Facts::PROLOGUE, |compiler| compiler.ask_for_fuel(refs));
         } else if block.cost > 0 {
             self.pay_or_compare(block.cost);
         }
     }
 
-    /// Traps if the fuel is used up.
-    pub(super) fn check_fuel_at_entry(&mut self) {
+    /// Asks for more if the fuel is used up. So many reference slots hold something already.
+    pub(super) fn check_fuel_at_entry(&mut self, ref_count: u32) {
         if self.env.options.fuel && !active(Mutant::FuelNotCompared) {
             self.pay_or_compare(0);
-            self.trap_without_fuel();
+            self.ask_for_fuel(ref_count);
         }
     }
 
@@ -52,9 +54,15 @@ impl Compiler<'_> {
         self.asm.alu_mi(Width::W64, alu, FUEL, cost.min(i32::MAX.cast_unsigned()).narrow());
     }
 
-    /// By these flags.
-    fn trap_without_fuel(&mut self) {
-        let out = self.trap_label(TrapKind::OutOfFuel);
-        self.asm.jcc(Cond::S, out);
+    /// By these flags: a poll of its own.
+    fn ask_for_fuel(&mut self, ref_count: u32) {
+        let cold = self.asm.new_label();
+        self.asm.jcc(Cond::S, cold);
+        let resume = self.asm.bound_label();
+        let was = self.asm.switch(Section::Cold);
+        self.asm.bind(cold);
+        self.call_slow(Builtin::OutOfFuel, ref_count);
+        self.asm.jmp(resume);
+        self.asm.switch(was);
     }
 }

@@ -59,7 +59,7 @@ impl Compiler<'_> {
             }
             self.poll(self.values.ref_locals());
         }
-        self.check_fuel_at_entry();
+        self.check_fuel_at_entry(self.values.ref_locals());
         self.initialize_locals();
         if self.cursor.analysis().uses_memory0 {
             let base = self.env.context.memory_offset(0);

@@ -1,13 +1,15 @@
 //! Entry trampolines, which lead from native code into the guest.
 
-use super::{Assembler, assemble, value_at};
+#[cfg(doc)]
+use super::Resume;
+use super::{Assembler, ENTRY_SUSPENDED, assemble, value_at};
 use crate::abi::{CallLayout, Place};
 use dynasmrt::{DynasmApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, NATIVE_SP};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The trampoline for functions of this layout:
-/// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> u64`.
+/// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> {ended, sp}`, as [`Resume`] has it.
 ///
 /// Arguments are read from `values`, one per 16 bytes, results are written there. `guest_sp` is a multiple of 16.
 /// Frame on the guest stack: `[rbp + 8]` 0, `[rbp]` 0, then results and arguments on the stack.
@@ -33,14 +35,9 @@ pub fn entry_trampoline(layout: &CallLayout) -> Vec<u8> {
 
 /// Saves the native registers and sets the guest's: r10 (the code), r11 (the values), r12d, r14, r15, rbp, rsp.
 fn enter(ops: &mut Assembler, stack_bytes: i32) {
+    save_native_registers(ops);
     dynasm!(ops
         ; .arch x64
-        ; push rbp
-        ; push rbx
-        ; push r12
-        ; push r13
-        ; push r14
-        ; push r15
         ; push rcx
         ; mov r15, rdx
         ; mov r14, rsi
@@ -60,7 +57,7 @@ fn enter(ops: &mut Assembler, stack_bytes: i32) {
     }
 }
 
-/// Returns to the native caller; rax is the result.
+/// Returns to the native caller; rax and rdx are the result.
 pub(super) fn leave(ops: &mut Assembler) {
     dynasm!(ops
         ; .arch x64
@@ -73,6 +70,55 @@ pub(super) fn leave(ops: &mut Assembler) {
         ; pop rbx
         ; pop rbp
         ; ret
+    );
+}
+
+/// Suspends the guest: it goes on at r11, with its frames, its stack and the registers that native functions keep. The
+/// entry trampoline, or the stub that resumed the guest before, returns [`ENTRY_SUSPENDED`] and the guest's rsp.
+pub(super) fn suspend(ops: &mut Assembler) {
+    dynasm!(ops
+        ; .arch x64
+        ; push r11
+        ; push rbp
+        ; push rbx
+        ; push r13
+        ; push r14
+        ; mov rdx, rsp
+        ; mov eax, ENTRY_SUSPENDED as i32
+    );
+    leave(ops);
+}
+
+/// The stub of [`Resume`](super::Resume).
+pub(super) fn resume(ops: &mut Assembler) {
+    save_native_registers(ops);
+    dynasm!(ops
+        ; .arch x64
+        ; push rsi
+        ; mov r15, rdi
+        ; mov [r15 + NATIVE_SP], rsp
+        ; mov rsp, rdx
+        ; mov rax, rcx
+        ; mov rdx, r8
+        ; pop r14
+        ; pop r13
+        ; pop rbx
+        ; pop rbp
+        ; pop r11
+        ; jmp r11
+    );
+}
+
+/// What [`leave`] takes back, but for the address of the values.
+fn save_native_registers(ops: &mut Assembler) {
+    dynasm!(ops
+        ; .arch x64
+        ; push rbp
+        ; push rbx
+        ; push r12
+        ; push r13
+        ; push r14
+        ; push r15
     );
 }
 

@@ -1,7 +1,7 @@
 //! Stubs that exist once: those behind the builtin table, the exit of traps, the return barrier.
 
 use super::copy::copy_if_short;
-use super::{Assembler, assemble, entry, save_exit_words};
+use super::{Assembler, ENTRY_LEFT, Status, assemble, entry, save_exit_words};
 use crate::abi::{Builtin, BuiltinKind, RESUME_FP, RESUME_PC, RESUME_SAVED, SAVED_BYTES, SAVED_GPR_BYTES};
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
@@ -31,10 +31,13 @@ pub struct FixedStubs {
     pub builtins: Vec<u32>,
     /// Where the signal handler sends a trapping guest: r15, EXIT_PC, EXIT_FP, EXIT_SP and ALLOC_TOP are set.
     pub trap: u32,
-    /// Where host trampolines go with a status other than `Done` (rax, edx as the native function returned them).
+    /// Where host trampolines go with a status other than `Done` (rax, edx as the native function returned them; r11 is
+    /// where they look at these again, should the guest be suspended).
     pub special: u32,
     /// What a return address is replaced with: the return barrier.
     pub barrier: u32,
+    /// Where a guest goes on that was suspended: [`Resume`](super::Resume) is how it is called.
+    pub resume: u32,
 }
 
 /// log2 of the references in a chunk.
@@ -58,7 +61,7 @@ struct Labels {
 /// Assembles the stubs that exist once.
 pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
     assert_eq!(targets.builtins.len(), Builtin::ALL.len(), "one native function per builtin");
-    let mut stubs = FixedStubs { code: Vec::new(), builtins: Vec::new(), trap: 0, special: 0, barrier: 0 };
+    let mut stubs = FixedStubs { code: Vec::new(), builtins: Vec::new(), trap: 0, special: 0, barrier: 0, resume: 0 };
     let mut code = Vec::new();
     std::mem::swap(&mut code, &mut stubs.code);
     stubs.code = assemble(|ops| {
@@ -101,6 +104,8 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
         trap_body(ops, &labels, targets.trap);
         stubs.barrier = align(ops);
         barrier_body(ops, targets.unwound);
+        stubs.resume = align(ops);
+        entry::resume(ops);
     });
     stubs
 }
@@ -201,8 +206,9 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
         ; mov rsp, [r15 + NATIVE_SP]
         ; call rax
         ; mov rsp, [r15 + EXIT_REGS]
+        ; again:
         ; test edx, edx
-        ; jnz =>labels.special
+        ; jnz >other
     );
     let vectors = if active(Mutant::VectorsLostInSlowPath) { 2 } else { 16u8 };
     for xmm in 0..vectors {
@@ -216,16 +222,22 @@ fn slow_body(ops: &mut Assembler, labels: &Labels) {
         ; mov r12d, [r15 + ALLOC_TOP]
         ; lea rsp, [rsp + SAVED]
         ; ret
+        ; other:
+        ; lea r11, [<again]
+        ; jmp =>labels.special
     );
 }
 
-/// What follows if a native function returned a status other than `Done`: leaves the guest, or goes on at a handler.
+/// What follows if a native function returned a status other than `Done`: leaves the guest, goes on at a handler, or
+/// suspends the guest, which goes on at r11 with the registers that native functions keep.
 fn special_body(ops: &mut Assembler, labels: &Labels) {
     dynasm!(ops
         ; .arch x64
         ; =>labels.special
-        ; cmp edx, 1
+        ; cmp edx, Status::Leave as i32
         ; je =>labels.leave
+        ; cmp edx, Status::Suspend as i32
+        ; je >suspend
         ; mov r12d, [r15 + ALLOC_TOP]
         ; mov rbp, [r15 + RESUME_FP]
         ; mov rbx, [r15 + RESUME_SAVED]
@@ -238,9 +250,11 @@ fn special_body(ops: &mut Assembler, labels: &Labels) {
         ; .arch x64
         ; jmp QWORD [r15 + RESUME_PC]
         ; =>labels.leave
-        ; mov eax, 1
+        ; mov eax, ENTRY_LEFT as i32
     );
     entry::leave(ops);
+    dynasm!(ops ; .arch x64 ; suspend:);
+    entry::suspend(ops);
 }
 
 fn trap_body(ops: &mut Assembler, labels: &Labels, trap: u64) {

@@ -32,6 +32,7 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
         dynasm!(ops
             ; .arch x64
             ; lea rsp, [rbp - frame]
+            ; again:
             ; mov r12d, [r15 + ALLOC_TOP]
             ; test edx, edx
             ; jnz >special
@@ -50,8 +51,9 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
         dynasm!(ops
             ; .arch x64
             ; special:
-            ; mov r11, QWORD special.cast_signed()
-            ; jmp r11
+            ; lea r11, [<again]
+            ; mov r10, QWORD special.cast_signed()
+            ; jmp r10
         );
     })
 }

@@ -38,12 +38,33 @@ pub enum Status {
     Leave = 1,
     /// Go on at the handler in the RESUME words, with the exception in eax.
     Resume = 2,
+    /// Suspend the guest: the entry trampoline returns 2. A host function or a slow path that may do this is resumed with
+    /// a value and a status as if it had returned them only then.
+    Suspend = 3,
 }
 
 /// What an entry trampoline returns.
 pub const ENTRY_RETURNED: u64 = 0;
 /// The guest was left by a trap, an exception or an error of the host.
 pub const ENTRY_LEFT: u64 = 1;
+/// The guest was suspended; its rsp is returned as well.
+pub const ENTRY_SUSPENDED: u64 = 2;
+
+/// The stub that goes on with a suspended guest, on the thread that calls it: `fn(heap_base, values, sp, value, status)`.
+/// `values` are those of the entry, `sp` was returned when the guest was suspended, which the hot words say of the innermost
+/// activation. Returns as the entry does: one of the constants above in rax, and in rdx the guest's rsp if it was
+/// suspended again.
+pub type Resume = extern "sysv64" fn(usize, *mut [u64; 2], usize, u64, u64) -> Ended;
+
+/// What entry trampolines and [`Resume`] return: rax and rdx.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Ended {
+    /// One of the constants.
+    pub how: u64,
+    /// The guest's rsp, if it was suspended.
+    pub sp: u64,
+}
 
 /// Bytes of a value in the buffers of entry and host trampolines.
 pub const VALUE_BYTES: i32 = 16;

@@ -17,7 +17,11 @@ mod table;
 use crate::errors::{Error, ErrorKind, TrapKind};
 use crate::rt::execution::{Execution, Left};
 use crate::rt::host::HostCode;
+#[cfg(feature = "async")]
+use crate::rt::running::Heights;
 use crate::rt::running::{BuiltinFunction, HostEnded, Outcome, Running, Stop};
+#[cfg(feature = "async")]
+use crate::rt::suspension::Suspension;
 use crate::store::{HostCall, StoreOpaque};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, Narrow, RawRef, TypeId, active, low32};
@@ -48,6 +52,11 @@ impl StoreOpaque {
             Err(Stop::Resume(exception)) => Outcome::resume(exception),
             Err(Stop::Trap(trap)) => self.stop(trap.into()),
             Err(Stop::Error(error)) => self.stop(error),
+            #[cfg(feature = "async")]
+            Err(Stop::Yield) => {
+                self.guest_mut().execution_mut().suspend(Suspension::Yield);
+                Outcome::suspend()
+            }
         }
     }
 
@@ -126,6 +135,32 @@ impl Running for StoreOpaque {
             self.leave_scope(scope);
         }
         outcome
+    }
+
+    #[cfg(feature = "async")]
+    fn after_yield(&mut self) -> Outcome {
+        self.run_builtin(Builtin::Poll, slow::poll_without_yield)
+    }
+
+    #[cfg(feature = "async")]
+    fn heights(&self) -> Heights {
+        self.guest().heights()
+    }
+
+    #[cfg(feature = "async")]
+    fn give_up(&mut self, depth: usize, heights: &Heights) {
+        let (guest, heap) = self.guest_and_heap();
+        guest.execution_mut().give_up(depth, heap);
+        guest.temporaries_mut().truncate(heights.temporaries);
+        self.leave_scope(heights.roots);
+    }
+
+    #[cfg(feature = "async")]
+    fn call_is_over(&mut self, heights: &Heights) {
+        self.guest().assert_restored(heights);
+        if self.guest().execution().frames().depth() == 0 {
+            self.reap_host_values();
+        }
     }
 }
 

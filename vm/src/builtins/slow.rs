@@ -1,14 +1,27 @@
 //! Slow paths: polls, allocation, the write barrier. Registers with references are in the saved area, where the
 //! collector updates them.
 
+use crate::errors::{Trap, TrapKind};
 use crate::rt::cells::RefCell32;
 use crate::rt::running::Stop;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::{Narrow, RawRef, low32};
 
-/// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, or the end of
-/// the stack. May collect.
+/// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, the end of the
+/// stack, or the end of the time that the guest runs at once. May collect.
 pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
+    #[cfg(feature = "async")]
+    let yields = store.guest_mut().execution_mut().yields_now().map_err(Stop::Error)?;
+    poll_without_yield(store)?;
+    #[cfg(feature = "async")]
+    if yields {
+        return Err(Stop::Yield);
+    }
+    Ok(0)
+}
+
+/// The same of a guest that has just let others run.
+pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     let execution = store.guest().execution();
     if let Some(trap) = execution.stop() {
         execution.update_guard(false);
@@ -24,6 +37,19 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
         store.promote_all([]);
     }
     store.guest().execution().update_guard(false);
+    Ok(0)
+}
+
+/// A prologue or a loop head found that the portion of fuel is used up. May collect.
+pub(super) fn out_of_fuel(store: &mut StoreOpaque) -> Result<u64, Stop> {
+    let execution = store.guest_mut().execution_mut();
+    if !execution.refuel() {
+        return Err(Trap::new(TrapKind::OutOfFuel).into());
+    }
+    #[cfg(feature = "async")]
+    if execution.frames().can_yield() {
+        return Err(Stop::Yield);
+    }
     Ok(0)
 }
 

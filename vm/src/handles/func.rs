@@ -4,10 +4,11 @@ use super::{HostFunc, IntoFunc, TypedFunc, Val, WasmParams, WasmResults};
 use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::rt::value::RawVal;
-use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Caller, Signature, StoreOpaque};
 use crate::types::FuncType;
 use heapwood_gc_abi::RawRef;
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 
 impl Func {
     /// A host function of type `ty` that gets and gives [`Val`]s.
@@ -84,23 +85,9 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let object = self.object(store)?;
-        let signature = store.signature_of(object)?;
-        let (wanted, given) = ((signature.params().len(), signature.results().len()), (params.len(), results.len()));
-        if wanted != given {
-            return Err(Error::usage(format!(
-                "a function with {} parameters and {} results was called with {} arguments and {} places for results",
-                wanted.0, wanted.1, given.0, given.1
-            )));
-        }
-        let mut values: SmallVec<[RawVal; 8]> = smallvec![[0; 2]; signature.slots()];
-        for ((slot, value), ty) in values.iter_mut().zip(params).zip(signature.params()) {
-            *slot = value.to_raw(store, *ty)?;
-        }
-        store.call(object, signature.entry(), &mut values)?;
-        for ((slot, result), ty) in values.iter().zip(results).zip(signature.results()) {
-            *result = Val::from_raw(store, *slot, *ty);
-        }
+        let (object, signature, mut values) = save_params(self, store, params, results.len())?;
+        store.call(store.callee(object, signature.entry()), &mut values)?;
+        load_results(store, &signature, &values, results);
         Ok(())
     }
 
@@ -116,5 +103,43 @@ impl Func {
         let context = store.as_context();
         let store = context.opaque();
         TypedFunc::new(*self, store.engine(), &self.ty_in(store)?)
+    }
+}
+
+/// Arguments and results of a call.
+pub(super) type Values = SmallVec<[RawVal; 8]>;
+
+/// What a call with these arguments needs: the function, its signature, and its values.
+///
+/// # Errors
+/// Wrong number or types of arguments, a wrong number of places for results; a function of another store.
+#[inline]
+pub(super) fn save_params(
+    func: &Func,
+    store: &mut StoreOpaque,
+    params: &[Val],
+    results: usize,
+) -> Result<(RawRef, Arc<Signature>, Values)> {
+    let object = func.object(store)?;
+    let signature = store.signature_of(object)?;
+    let (wanted, given) = ((signature.params().len(), signature.results().len()), (params.len(), results));
+    if wanted != given {
+        return Err(Error::usage(format!(
+            "a function with {} parameters and {} results was called with {} arguments and {} places for results",
+            wanted.0, wanted.1, given.0, given.1
+        )));
+    }
+    let mut values: Values = smallvec![[0; 2]; signature.slots()];
+    for ((slot, value), ty) in values.iter_mut().zip(params).zip(signature.params()) {
+        *slot = value.to_raw(store, *ty)?;
+    }
+    Ok((object, signature, values))
+}
+
+/// Reads the results of a call.
+#[inline]
+pub(super) fn load_results(store: &mut StoreOpaque, signature: &Signature, values: &Values, results: &mut [Val]) {
+    for ((slot, result), ty) in values.iter().zip(results).zip(signature.results()) {
+        *result = Val::from_raw(store, *slot, *ty);
     }
 }

@@ -48,6 +48,12 @@ impl HostFunc {
         HostFunc { code: HostCode::new(slots(ty.signature()), call), ty }
     }
 
+    /// Of a type that the code is for.
+    #[cfg(feature = "async")]
+    pub(super) fn from_code(ty: FuncType, code: HostCode) -> HostFunc {
+        HostFunc { ty, code }
+    }
+
     /// The same under a name, unless it is shared already.
     pub(crate) fn named(self, module: &str, name: &str) -> HostFunc {
         HostFunc { code: self.code.named(module, name), ..self }

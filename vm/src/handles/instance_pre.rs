@@ -104,9 +104,13 @@ impl<T: 'static> InstancePre<T> {
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         check_engine(self.module.engine(), store.as_context().engine(), "a store")?;
         let mut context = store.as_context_mut();
-        let imports = self.imports.iter().map(|definition| definition.in_store(context.opaque()));
-        let imports = imports.collect::<Result<Vec<_>>>()?;
+        let imports = self.imports_in(context.opaque())?;
         Instance::new(store, &self.module, &imports)
+    }
+
+    /// The imports in a store.
+    pub(super) fn imports_in(&self, store: &mut StoreOpaque) -> Result<Vec<Extern>> {
+        self.imports.iter().map(|definition| definition.in_store(store)).collect()
     }
 }
 

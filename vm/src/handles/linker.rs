@@ -186,7 +186,7 @@ impl<T: 'static> Linker<T> {
         }
     }
 
-    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
+    pub(super) fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
         self.check_free(module, name)?;
         let names = match self.modules.get_mut(module) {
             Some(names) => names,
@@ -257,7 +257,7 @@ impl<T: 'static> Linker<T> {
     }
 
     /// The definitions of a module's imports, whatever their types.
-    fn choose(&self, module: &Module) -> Result<InstancePre<T>> {
+    pub(super) fn choose(&self, module: &Module) -> Result<InstancePre<T>> {
         self.check_engine(module.engine(), "a module")?;
         let mut imports = Vec::new();
         let mut missing = Vec::new();

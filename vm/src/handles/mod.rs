@@ -4,6 +4,8 @@
 mod array_element;
 mod array_ref;
 mod bound;
+#[cfg(feature = "async")]
+mod call_async;
 mod caller;
 mod casts;
 pub mod derive_support;
@@ -12,6 +14,8 @@ mod finalizer;
 mod func;
 mod global;
 mod host;
+#[cfg(feature = "async")]
+mod host_async;
 mod instance;
 mod instance_pre;
 mod kind;
@@ -47,7 +51,7 @@ pub use resolver::Resolved;
 pub use scope::RootScope;
 pub use shared_memory::{SharedMemory, WaitResult};
 pub use table::Table;
-pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
+pub use typed::{HostResults, IntoFunc, TypedFunc, WasmParams, WasmResults};
 pub use value::Val;
 pub use wasm_ty::WasmTy;
 pub use weak::{WeakEntry, WeakRoot};

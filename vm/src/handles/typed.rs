@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::registry::TypeRegistry;
-use crate::rt::entry::EntryPoint;
+use crate::rt::entry::{Callee, EntryPoint};
 use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
@@ -127,15 +127,21 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
         let mut context = store.as_context_mut();
         let mut access = StoreAccess(context.opaque());
         let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
-        params.save(&access, &mut values)?;
-        let store = &mut *access.0;
+        let callee = self.save(access.0, params, &mut values)?;
+        access.0.call(callee, &mut values)?;
+        Ok(Results::load(&mut access, &values))
+    }
+
+    /// Saves the arguments of a call; what is called.
+    #[inline]
+    pub(super) fn save(&self, store: &mut StoreOpaque, params: Params, values: &mut [RawVal]) -> Result<Callee> {
+        params.save(&StoreAccess(store), values)?;
         let object = self.func.object(store)?;
         if self.narrows {
             let signature = store.signature_of(object)?;
-            check_values(store, signature.params(), &values)?;
+            check_values(store, signature.params(), values)?;
         }
-        store.call(object, self.entry, &mut values)?;
-        Ok(Results::load(&mut access, &values))
+        Ok(store.callee(object, self.entry))
     }
 
     /// The function.
@@ -229,7 +235,7 @@ pub trait IntoFunc<T: 'static, Params, Results>: Send + Sync + 'static {
 }
 
 /// Leaves the results of a host function where the guest finds them.
-fn finish<R: HostResults>(results: R, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
+pub(super) fn finish<R: HostResults>(results: R, store: &mut StoreOpaque, values: &mut [RawVal]) -> Result<()> {
     let saved = results.into_result()?.save(&StoreAccess(store), values);
     saved.map_err(|error| Error::usage(format!("result of a host function: {error}")))
 }

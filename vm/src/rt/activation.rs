@@ -1,4 +1,4 @@
-//! What an entry into the guest does with the state of the guests that wait.
+//! What an entry into the guest, and a suspension of it, do with the state of the guests that wait.
 //!
 //! A host function may enter the guest again. The inner guest returns, traps, or throws an exception that goes through
 //! the host function to a handler of the outer guest, which goes on as if nothing had been. So whatever the runtime
@@ -6,29 +6,48 @@
 //!
 //! * words below the heap base: [`HOT_WORDS`] and [`RESUME_WORDS`], which define them;
 //! * fields of a store: the rows of [`state`](super::state) below each of its parts, which take the structure apart;
-//! * what is kept for a thread: `THREAD_FIELDS` in [`thread`](super::thread), likewise;
+//! * what is kept for a thread: [`thread`](super::thread) says so;
 //! * registers: the callee-saved ones of the native caller by the entry trampoline; of the guest, rbx and r13 by the
 //!   native functions and r10 by the stub for a return, all of `CALLEE_SAVED` by their words for an exception.
+//!
+//! A suspended guest keeps its activation, its frames and all that lies below them; the store may go to another thread. A
+//! word has a second rule for this, which says whether it is the store's or the thread's. Fields of a store are the
+//! store's: those of the rule `Stack` stay as high as they were, and those of the rule `Dead` are empty. Of a thread
+//! nothing stays: [`Entered`](super::thread::Entered) ends with the suspension, and begins anew with the resumption.
+//! Registers are on the guest's stack: all of them at a slow path, those that native functions keep at a host function.
 //!
 //! [`Activation`] is derived from the tables of words, and `Balance` checks those of fields where assertions are on.
 
 use super::hot::Hot;
-use heapwood_gc_abi::hot::{ENTRY_FP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, WordRule};
+use heapwood_gc_abi::hot::{
+    ENTRY_FP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, HOT_WORDS, HotWord, NATIVE_SP, Suspended, WordRule,
+};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{RESUME_SAVED, RESUME_WORDS};
 
 /// Where the words of all tables stand.
 const TABLES: [&[HotWord]; 2] = [HOT_WORDS, RESUME_WORDS];
 
-/// What a dead word holds where assertions are on: no address.
+/// What a word holds that is dead, or is another thread's, where assertions are on: no address.
 const POISON: u64 = 0xdead_dead_dead_dead;
 
-const fn count(rule: WordRule) -> usize {
+/// Whether a word is of a kind.
+type Kind = (Option<WordRule>, Option<Suspended>);
+
+const fn is_of(word: &HotWord, kind: Kind) -> bool {
+    match kind {
+        (Some(rule), _) => word.rule as u8 == rule as u8,
+        (_, Some(suspended)) => word.suspended as u8 == suspended as u8,
+        _ => false,
+    }
+}
+
+const fn count(kind: Kind) -> usize {
     let (mut found, mut table) = (0, 0);
     while table < TABLES.len() {
         let mut row = 0;
         while row < TABLES[table].len() {
-            found += (TABLES[table][row].rule as u8 == rule as u8) as usize;
+            found += is_of(&TABLES[table][row], kind) as usize;
             row += 1;
         }
         table += 1;
@@ -36,14 +55,14 @@ const fn count(rule: WordRule) -> usize {
     found
 }
 
-/// Displacements of the words with this rule.
-const fn words<const N: usize>(rule: WordRule) -> [i32; N] {
+/// Displacements of the words of this kind.
+const fn words<const N: usize>(kind: Kind) -> [i32; N] {
     let (mut words, mut found, mut table) = ([0; N], 0, 0);
     while table < TABLES.len() {
         let mut row = 0;
         while row < TABLES[table].len() {
             let word = &TABLES[table][row];
-            if word.rule as u8 == rule as u8 {
+            if is_of(word, kind) {
                 assert!(word.bytes == 8, "saved and poisoned as a whole");
                 words[found] = word.disp;
                 found += 1;
@@ -55,10 +74,18 @@ const fn words<const N: usize>(rule: WordRule) -> [i32; N] {
     words
 }
 
+const OF_ACTIVATIONS: Kind = (Some(WordRule::Activation), None);
+const DEAD_AT_ENTRIES: Kind = (Some(WordRule::Dead), None);
+#[cfg(feature = "async")]
+const OF_THREADS: Kind = (None, Some(Suspended::Renewed));
+
 /// Words that an entry saves and puts back.
-const KEPT: [i32; count(WordRule::Activation)] = words(WordRule::Activation);
+const KEPT: [i32; count(OF_ACTIVATIONS)] = words(OF_ACTIVATIONS);
 /// Words that mean nothing at an entry.
-const DEAD: [i32; count(WordRule::Dead)] = words(WordRule::Dead);
+const DEAD: [i32; count(DEAD_AT_ENTRIES)] = words(DEAD_AT_ENTRIES);
+/// Words that mean nothing while the guest is suspended.
+#[cfg(feature = "async")]
+const RENEWED: [i32; count(OF_THREADS)] = words(OF_THREADS);
 
 const fn position(disp: i32) -> usize {
     let mut at = 0;
@@ -98,12 +125,41 @@ pub(super) struct Exit {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activation {
     words: [u64; KEPT.len()],
+    /// The guest that was entered may be suspended: there is nothing but a future between it and who waits for it.
+    #[cfg(feature = "async")]
+    can_suspend: bool,
+    /// So may all guests below it: if it lets others run, nobody who cannot wait is in between.
+    #[cfg(feature = "async")]
+    can_yield: bool,
 }
 
 impl Activation {
     #[inline]
-    pub fn save(hot: Hot) -> Activation {
-        Activation { words: KEPT.map(|word| hot.get(word)) }
+    pub fn save(hot: Hot, can_suspend: bool, below: Option<&Activation>) -> Activation {
+        let words = KEPT.map(|word| hot.get(word));
+        debug_assert!(cfg!(feature = "async") || !can_suspend, "the feature is off");
+        let _ = below;
+        Activation {
+            words,
+            #[cfg(feature = "async")]
+            can_suspend,
+            #[cfg(feature = "async")]
+            can_yield: can_suspend && below.is_none_or(Activation::can_yield),
+        }
+    }
+
+    /// Whether the guest may be suspended that was entered then.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub fn can_suspend(&self) -> bool {
+        self.can_suspend
+    }
+
+    /// Whether it may let others run.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub fn can_yield(&self) -> bool {
+        self.can_yield
     }
 
     #[inline]
@@ -139,6 +195,15 @@ pub(super) fn poison_dead(hot: Hot) {
     }
 }
 
+/// The guest was suspended: what is the thread's is made useless, where assertions are on.
+#[cfg(feature = "async")]
+#[inline]
+pub(super) fn poison_renewed(hot: Hot) {
+    if cfg!(debug_assertions) {
+        RENEWED.iter().for_each(|word| hot.set(*word, POISON));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +223,11 @@ mod tests {
         let shared = with(WordRule::Shared).len();
         println!("{} words: {} kept, {} dead, {shared} shared", all.len(), KEPT.len(), DEAD.len());
         assert_eq!((all.len(), KEPT.len(), DEAD.len()), (18, 9, 2), "a new word: is its rule right?");
+        // What is renewed must not be another guest's: an entry puts it back.
+        assert!(RENEWED.iter().all(|word| KEPT.contains(word)), "{RENEWED:?}");
+        let suspended =
+            |rule| all.iter().filter(|word| word.suspended == rule).map(|word| word.disp).collect::<Vec<_>>();
+        assert_eq!((suspended(Suspended::Renewed), suspended(Suspended::Nothing)), (vec![NATIVE_SP], DEAD.to_vec()));
     }
 
     #[test]

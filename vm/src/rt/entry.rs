@@ -8,14 +8,14 @@ use super::value::RawVal;
 use crate::errors::Result;
 use heapwood_gc_abi::hot::STORE;
 use heapwood_jit::abi::CallLayout;
-use heapwood_jit::stubs::ENTRY_RETURNED;
+use heapwood_jit::stubs::{ENTRY_RETURNED, Ended};
 use heapwood_module::FuncType;
 
 /// Bytes of an entry's frame on the guest stack.
 const ENTRY_FRAME_BYTES: usize = 64;
 
 type EntryTrampoline =
-    extern "sysv64" fn(code: u64, context: u64, heap_base: usize, values: *mut RawVal, guest_sp: usize) -> u64;
+    extern "sysv64" fn(code: u64, context: u64, heap_base: usize, values: *mut RawVal, guest_sp: usize) -> Ended;
 
 /// How functions of a type are entered, in the engine that made it and keeps its trampoline.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +55,30 @@ pub(crate) fn slots(ty: &FuncType) -> usize {
     ty.params.len().max(ty.results.len())
 }
 
-/// Calls `code` with `context`. `values` holds the arguments and takes the results.
-pub(crate) fn call<S: Running>(
+/// A function to be called: how functions of its type are entered, its code, and the context for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callee {
+    /// How functions of its type are entered.
+    pub entry: EntryPoint,
+    /// Its code.
+    pub code: u64,
+    /// The context.
+    pub context: u64,
+}
+
+/// Calls a function. `values` holds the arguments and takes the results.
+pub(crate) fn call<S: Running>(store: &mut S, callee: Callee, values: &mut [RawVal]) -> Result<(), Left> {
+    let ended = begin(store, callee, values, false)?;
+    end(store, ended.how)
+}
+
+/// Begins a call, of a guest that may be suspended or not. How it was left; its activation is there until [`end`].
+pub(super) fn begin<S: Running>(
     store: &mut S,
-    entry: EntryPoint,
-    code: u64,
-    context: u64,
+    Callee { entry, code, context }: Callee,
     values: &mut [RawVal],
-) -> Result<(), Left> {
+    can_suspend: bool,
+) -> Result<Ended, Left> {
     assert!(values.len() >= entry.slots, "a place for each argument and result");
     let (execution, _) = store.execution_and_heap();
     let guest_sp = execution.next_stack_pointer()?;
@@ -72,15 +88,20 @@ pub(crate) fn call<S: Running>(
     let marker = 0u8;
     let entered = thread::enter(execution, &raw const marker as usize)?;
     let hot = execution.hot();
-    execution.frames_mut().push();
+    execution.frames_mut().push(can_suspend);
     hot.set(STORE, store as *mut S as u64);
     // SAFETY: R4: the trampoline is the one of the function's type, and kept by the engine.
     let trampoline: EntryTrampoline = unsafe { std::mem::transmute(entry.address) };
     let ended = trampoline(code, context, hot.base(), values.as_mut_ptr(), guest_sp);
     drop(entered);
+    Ok(ended)
+}
+
+/// Ends a call whose guest returned or was left: the activation goes.
+pub(super) fn end<S: Running>(store: &mut S, how: u64) -> Result<(), Left> {
     let (execution, heap) = store.execution_and_heap();
     execution.frames_mut().pop(heap);
-    if ended == ENTRY_RETURNED {
+    if how == ENTRY_RETURNED {
         return Ok(());
     }
     let left = execution.take_left();

@@ -2,22 +2,29 @@
 //!
 //! An entry pushes an activation; a host function that the guest calls says where the frames of the next entry begin.
 
+#[cfg(feature = "async")]
+use super::activation;
 use super::frames::Frames;
 use super::hot::Hot;
 use super::interrupt::{InterruptCell, Token};
 use super::stack::{GuestStack, StackPool};
 use super::state::state;
+#[cfg(feature = "async")]
+use super::suspension::Suspension;
 use super::terms::Terms;
 use super::timer::Timer;
+use super::yields::Yields;
 use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc::Heap;
-use heapwood_gc_abi::hot::{FUEL, STACK_LIMIT};
+use heapwood_gc_abi::hot::STACK_LIMIT;
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::RESUME_PC;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+#[cfg(feature = "async")]
+use std::time::Instant;
 
 /// Why the guest was left without returning.
 pub(crate) enum Left {
@@ -43,13 +50,16 @@ impl<E: Into<Error>> From<E> for Left {
     }
 }
 
-/// A host function that the guest is in.
+/// A host function that the guest is in, or the slow path in which it lets others run.
 #[derive(Clone, Copy, Debug)]
 struct HostActivation {
     /// Where the next entry's frame begins.
     stack_pointer: usize,
     /// The context that called it by a tail call, or 0.
     tail_caller: usize,
+    /// Entries that it lies within.
+    #[cfg(feature = "async")]
+    depth: usize,
 }
 
 /// What joins a store with the stubs of the process.
@@ -67,6 +77,10 @@ pub(crate) struct Execution {
     frames: Frames,
     /// Why the guest was left, between an exit and the return of its entry.
     left: Option<Left>,
+    /// Why the guest was suspended, between its exit and the return of its entry.
+    #[cfg(feature = "async")]
+    suspended: Option<Suspension>,
+    yields: Yields,
     interrupt: Arc<InterruptCell>,
     terms: Terms,
     stacks: Arc<StackPool>,
@@ -87,6 +101,9 @@ state! {
         // Activations are a stack; the watermark and what a marking has not seen go over all of them.
         frames: Stack,
         left: Dead,
+        #[cfg(feature = "async")]
+        suspended: Dead,
+        yields: Part,
         // A request ends one activation, the innermost at the time.
         interrupt: Shared,
         terms: Part,
@@ -119,6 +136,9 @@ impl Execution {
             hot,
             frames: Frames::new(hot, barrier),
             left: None,
+            #[cfg(feature = "async")]
+            suspended: None,
+            yields: Yields::default(),
             interrupt: Arc::default(),
             terms: Terms::new(timer),
             stacks,
@@ -137,12 +157,17 @@ impl Execution {
 
     /// The fuel that is left.
     pub fn fuel(&self) -> u64 {
-        self.hot.get(FUEL).cast_signed().max(0).cast_unsigned()
+        self.yields.fuel(self.hot)
     }
 
-    /// Sets it; code compares it as a signed number.
+    /// Sets it.
     pub fn set_fuel(&mut self, fuel: u64) {
-        self.hot.set(FUEL, fuel.min(i64::MAX.cast_unsigned()));
+        self.yields.set_fuel(self.hot, fuel);
+    }
+
+    /// The portion of fuel is used up that the guest had; whether there is more.
+    pub fn refuel(&mut self) -> bool {
+        self.yields.refuel(self.hot)
     }
 
     /// The frames of the guest.
@@ -186,7 +211,11 @@ impl Execution {
 
     #[cold]
     fn arm_terms(&mut self) -> Result<()> {
-        self.terms.arm(&self.interrupt)?;
+        self.terms.arm(
+            #[cfg(feature = "async")]
+            self.frames.depth(),
+            &self.interrupt,
+        )?;
         // The time may be over already, or the token used.
         if self.interrupt.must_stop() {
             self.interrupt.raise_guard();
@@ -245,7 +274,12 @@ impl Execution {
     /// A host function begins; what lies below `values` on the guest stack is free. `tail_caller` is the address of the
     /// context whose function called it by a tail call, or 0.
     pub(super) fn enter_host(&mut self, values: usize, tail_caller: usize) {
-        self.host_activations.push(HostActivation { stack_pointer: values & !15, tail_caller });
+        self.host_activations.push(HostActivation {
+            stack_pointer: values & !15,
+            tail_caller,
+            #[cfg(feature = "async")]
+            depth: self.frames.depth(),
+        });
     }
 
     /// A host function is over.
@@ -314,6 +348,82 @@ impl Execution {
     /// The guest's stack has no room for a frame.
     pub fn stack_exhausted(&self) -> Trap {
         Trap::with_detail(TrapKind::StackExhausted, format!("limit: {} bytes", self.stack_bytes))
+    }
+}
+
+/// For guests that may be suspended.
+#[cfg(feature = "async")]
+impl Execution {
+    /// Sets how much fuel such a guest uses at a time.
+    pub fn set_fuel_portion(&mut self, portion: Option<u64>) {
+        self.yields.set_portion(self.hot, portion);
+    }
+
+    /// Sets how long such a guest runs at a time.
+    pub fn set_yield_span(&mut self, span: Option<Duration>) {
+        self.yields.set_span(span);
+    }
+
+    /// Such a guest begins to run, or goes on.
+    ///
+    /// # Errors
+    /// The system refuses the timer's thread.
+    pub(super) fn begin_turn(&mut self) -> Result<()> {
+        self.yields.begin(&self.interrupt, self.terms.timer())
+    }
+
+    /// It was left.
+    pub(super) fn end_turn(&mut self) {
+        self.yields.end(&self.interrupt);
+    }
+
+    /// Whether the guest lets others run now, at a poll. One that may not be suspended has its time again.
+    pub fn yields_now(&mut self) -> Result<bool> {
+        if !self.interrupt.must_yield() {
+            return Ok(false);
+        }
+        self.end_turn();
+        if !self.frames.can_yield() {
+            self.begin_turn()?;
+        }
+        Ok(self.frames.can_yield())
+    }
+
+    /// The guest is about to be suspended.
+    pub fn suspend(&mut self, why: Suspension) {
+        self.suspended = Some(why);
+    }
+
+    /// It was suspended with this stack pointer, which is where the next entry's frame begins from now on.
+    pub(super) fn suspended_at(&mut self, sp: usize) -> Suspension {
+        let why = self.suspended.take().expect("the runtime says why it suspended the guest");
+        match why {
+            Suspension::Yield => self.enter_host(sp, 0),
+            Suspension::Host(_) => {
+                let host = self.host_activations.last_mut().expect("the guest is in a host function");
+                host.stack_pointer = sp & !15;
+            }
+        }
+        activation::poison_renewed(self.hot);
+        why
+    }
+
+    /// When the time is over of the call that began last, and of those around it; and how many these are.
+    pub(super) fn earliest(&self) -> (usize, Option<Instant>) {
+        self.terms.earliest()
+    }
+
+    /// Gives up entries until there are so many, and what has begun at this depth: suspended guests whose futures are
+    /// dropped, or that nobody will ever resume.
+    pub fn give_up(&mut self, depth: usize, heap: &mut Heap) {
+        while self.frames.depth() > depth {
+            self.frames.pop(heap);
+        }
+        let hosts = &mut self.host_activations;
+        hosts.truncate(hosts.iter().rposition(|host| host.depth <= depth).map_or(0, |last| last + 1));
+        self.terms.disarm_from(depth, &self.interrupt);
+        self.interrupt.forget_tasks(depth + 1);
+        self.update_guard(heap.wants_collection());
     }
 }
 

@@ -107,10 +107,23 @@ impl Frames {
         self.activations.len()
     }
 
-    /// An entry begins.
-    pub fn push(&mut self) {
-        self.activations.push(Activation::save(self.hot));
+    /// An entry begins, of a guest that may be suspended or not.
+    pub fn push(&mut self, can_suspend: bool) {
+        let activation = Activation::save(self.hot, can_suspend, self.activations.last());
+        self.activations.push(activation);
         activation::poison_dead(self.hot);
+    }
+
+    /// Whether the innermost guest may be suspended.
+    #[cfg(feature = "async")]
+    pub fn can_suspend(&self) -> bool {
+        self.activations.last().is_some_and(Activation::can_suspend)
+    }
+
+    /// Whether the innermost guest may let others run: it may be suspended, and so may all below it.
+    #[cfg(feature = "async")]
+    pub fn can_yield(&self) -> bool {
+        self.activations.last().is_some_and(Activation::can_yield)
     }
 
     /// An entry is over, by return or by leaving its frames.

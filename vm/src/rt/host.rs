@@ -1,7 +1,13 @@
 //! Host functions with the type of the store's data erased.
 
+#[cfg(feature = "async")]
+use super::suspension::{HostFuture, Lent};
 use super::value::RawVal;
 use crate::errors::Result;
+#[cfg(feature = "async")]
+use std::future::Future;
+#[cfg(feature = "async")]
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// A store with the host's data. The store, which finds the whole from itself, comes first (R3).
@@ -22,12 +28,26 @@ pub(crate) struct HostCode(Arc<Inner>);
 /// otherwise.
 type Erased = dyn Fn(*mut (), &mut [RawVal]) -> Result<()> + Send + Sync;
 
+/// The same of a function that is a future.
+#[cfg(feature = "async")]
+type ErasedAsync = dyn Fn(*mut (), &[RawVal]) -> HostFuture + Send + Sync;
+
+/// What a host function does that has begun.
+#[cfg(feature = "async")]
+pub(crate) type BoxFuture<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
+
+enum Call {
+    AtOnce(Box<Erased>),
+    #[cfg(feature = "async")]
+    Async(Box<ErasedAsync>),
+}
+
 struct Inner {
     /// Places in the buffer of a call.
     slots: usize,
     /// `module.name` of the definition in a linker, for those who watch.
     name: Option<Box<str>>,
-    call: Box<Erased>,
+    call: Call,
 }
 
 impl HostCode {
@@ -40,7 +60,26 @@ impl HostCode {
             // SAFETY: R2, R3.
             func(unsafe { &mut *store.cast::<WithData<S, T>>() }, values)
         };
-        HostCode(Arc::new(Inner { slots, name: None, call: Box::new(call) }))
+        HostCode(Arc::new(Inner { slots, name: None, call: Call::AtOnce(Box::new(call)) }))
+    }
+
+    /// From two closures: the first finds the arguments in a slice and makes a future, the second leaves the future's
+    /// result in a slice.
+    #[cfg(feature = "async")]
+    pub fn new_async<S: 'static, T: 'static, R: Send + 'static>(
+        slots: usize,
+        begin: impl for<'a> Fn(&'a mut WithData<S, T>, &[RawVal]) -> BoxFuture<'a, R> + Send + Sync + 'static,
+        finish: impl Fn(R, &mut S, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+    ) -> HostCode {
+        let finish = Arc::new(finish);
+        let call = move |store: *mut (), values: &[RawVal]| {
+            // SAFETY: R2, R3.
+            let future = begin(unsafe { &mut *store.cast::<WithData<S, T>>() }, values);
+            // SAFETY: R14: who calls this keeps the promise.
+            let future = unsafe { std::mem::transmute::<BoxFuture<'_, R>, BoxFuture<'static, R>>(future) };
+            HostFuture::new(Lent::new(future, finish.clone()))
+        };
+        HostCode(Arc::new(Inner { slots, name: None, call: Call::Async(Box::new(call)) }))
     }
 
     /// The same under a name, unless it is shared already.
@@ -67,6 +106,29 @@ impl HostCode {
     /// `store` is the pointer of R2, whose borrow the caller lends until this returns. It points to a `WithData` of the
     /// types that the function was made for (R3).
     pub(super) unsafe fn call(&self, store: *mut (), values: &mut [RawVal]) -> Result<()> {
-        (self.0.call)(store, values)
+        match &self.0.call {
+            Call::AtOnce(call) => call(store, values),
+            #[cfg(feature = "async")]
+            Call::Async(_) => unreachable!("it is asked whether it is a future"),
+        }
+    }
+
+    /// Whether it is a future.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub(super) fn is_async(&self) -> bool {
+        matches!(self.0.call, Call::Async(_))
+    }
+
+    /// Begins it. `values` holds the arguments.
+    ///
+    /// # Safety
+    /// As of [`HostCode::call`], but that the borrow is lent until the result has ended or is dropped (R14).
+    #[cfg(feature = "async")]
+    pub(super) unsafe fn begin(&self, store: *mut (), values: &[RawVal]) -> HostFuture {
+        match &self.0.call {
+            Call::Async(call) => call(store, values),
+            Call::AtOnce(_) => unreachable!("it is asked whether it is a future"),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Calling a host function from the guest.
 
 use super::builtins::store_of;
-use super::running::{Outcome, Running};
+use super::running::{HostEnded, Outcome, Running};
+#[cfg(feature = "async")]
+use super::suspension::AsyncCall;
 use super::value::RawVal;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ContextLayout;
@@ -25,12 +27,21 @@ unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, valu
     let number = unsafe { *((context + ContextLayout::INSTANCE as usize) as *const u64) };
     // SAFETY: R7: the same header; compiled code has just written there, or it is 0.
     let tail_caller = unsafe { std::mem::take(&mut *((context + ContextLayout::TAIL_CALLER as usize) as *mut u64)) };
-    let (func, scope) = {
+    let (func, scope, depth) = {
         // SAFETY: R2; the borrow ends before the host function gets the store.
         let store = unsafe { &mut *store };
-        store.execution_and_heap().0.enter_host(values as usize, tail_caller.narrow());
-        store.begin_host_call(number.narrow())
+        let (execution, _) = store.execution_and_heap();
+        execution.enter_host(values as usize, tail_caller.narrow());
+        let depth = execution.frames().depth();
+        let (func, scope) = store.begin_host_call(number.narrow());
+        (func, scope, depth)
     };
+    #[cfg(feature = "async")]
+    if func.is_async() {
+        let call = AsyncCall { func, scope, depth, values: values as usize };
+        // SAFETY: R2, R4: the store of the guest that called, and the values that its trampoline made room for.
+        return unsafe { call.reached(store) };
+    }
     // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
     let values = unsafe { std::slice::from_raw_parts_mut(values, func.slots()) };
     let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -48,6 +59,19 @@ unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, valu
     }));
     // SAFETY: R2; the host function has returned.
     let store = unsafe { &mut *store };
-    store.execution_and_heap().0.leave_host();
+    leave(store, scope, depth, ended)
+}
+
+/// A host function is over that was entered within so many entries.
+pub(super) fn leave<S: Running>(store: &mut S, scope: usize, depth: usize, ended: HostEnded) -> Outcome {
+    let (execution, heap) = store.execution_and_heap();
+    // It forgot the future of a call: nobody will ever resume that guest.
+    #[cfg(feature = "async")]
+    if execution.frames().depth() != depth {
+        execution.give_up(depth, heap);
+    }
+    debug_assert_eq!(execution.frames().depth(), depth, "entries of a host function are over before itself");
+    let _ = heap;
+    execution.leave_host();
     store.end_host_call(scope, ended)
 }

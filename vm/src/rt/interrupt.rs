@@ -8,7 +8,8 @@
 //! of tokens, which is for as long as the entry goes on; both are under the list's lock.
 //!
 //! Whoever waits for the guest (at an address of a shared memory, or in a host function) is in a list, so that both end
-//! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list.
+//! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list. The tasks of
+//! suspended guests are in such a list as well.
 
 use super::hot::Hot;
 use super::waiter::Waiter;
@@ -17,6 +18,8 @@ use parking_lot::Mutex;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(feature = "async")]
+use std::task::Waker;
 use std::time::Instant;
 
 /// No time is over.
@@ -34,6 +37,12 @@ pub(crate) struct InterruptCell {
     has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
     waits: Mutex<Vec<Wait>>,
+    /// When a guest is to let others run, in nanoseconds after `born`.
+    #[cfg(feature = "async")]
+    yield_at: AtomicU64,
+    /// Tasks of suspended guests, each with the number of its activation; by ascending numbers.
+    #[cfg(feature = "async")]
+    tasks: Mutex<Vec<(usize, Waker)>>,
 }
 
 /// Address of the guard word while the store lives.
@@ -92,6 +101,10 @@ impl Default for InterruptCell {
             has_used_token: AtomicBool::new(false),
             guard: Mutex::default(),
             waits: Mutex::default(),
+            #[cfg(feature = "async")]
+            yield_at: AtomicU64::new(NEVER),
+            #[cfg(feature = "async")]
+            tasks: Mutex::default(),
         }
     }
 }
@@ -112,11 +125,15 @@ impl InterruptCell {
         self.requested.store(true, Ordering::SeqCst);
         self.raise_guard();
         self.waits.lock().iter().for_each(Wait::end);
+        self.wake_tasks();
     }
 
     /// The timer's thread says that a time may be over.
     pub fn look_at_clock(&self) {
         if !self.is_late() {
+            if self.must_yield() {
+                self.raise_guard();
+            }
             return;
         }
         self.raise_guard();
@@ -124,6 +141,8 @@ impl InterruptCell {
         let waits = self.waits.lock();
         if self.is_late() {
             waits.iter().for_each(Wait::end);
+            drop(waits);
+            self.wake_tasks();
         }
     }
 
@@ -137,6 +156,8 @@ impl InterruptCell {
         let waits = self.waits.lock();
         if self.has_used_token() {
             waits.iter().for_each(Wait::end);
+            drop(waits);
+            self.wake_tasks();
         }
     }
 
@@ -174,16 +195,33 @@ impl InterruptCell {
 
     /// Sets when the earliest time is over that an entry has: by the store's thread.
     pub fn set_late_at(&self, at: Option<Instant>) {
-        let after = at.map(|at| at.saturating_duration_since(self.born).as_nanos());
-        let late_at = after.map_or(NEVER, |after| u64::try_from(after).unwrap_or(NEVER));
-        self.late_at.store(late_at, Ordering::SeqCst);
+        self.late_at.store(self.nanoseconds_to(at), Ordering::SeqCst);
     }
 
     /// Whether that time is over.
     pub fn is_late(&self) -> bool {
-        let late_at = self.late_at.load(Ordering::SeqCst);
-        late_at != NEVER && self.born.elapsed().as_nanos() >= late_at.into()
+        self.is_over(&self.late_at)
     }
+
+    fn nanoseconds_to(&self, at: Option<Instant>) -> u64 {
+        let after = at.map(|at| at.saturating_duration_since(self.born).as_nanos());
+        after.map_or(NEVER, |after| u64::try_from(after).unwrap_or(NEVER))
+    }
+
+    fn is_over(&self, at: &AtomicU64) -> bool {
+        let at = at.load(Ordering::SeqCst);
+        at != NEVER && self.born.elapsed().as_nanos() >= at.into()
+    }
+
+    /// Whether a guest is to let others run.
+    #[cfg(not(feature = "async"))]
+    #[inline]
+    pub fn must_yield(&self) -> bool {
+        false
+    }
+
+    #[cfg(not(feature = "async"))]
+    fn wake_tasks(&self) {}
 
     /// Whether the guest has to stop.
     pub fn must_stop(&self) -> bool {
@@ -211,9 +249,60 @@ impl InterruptCell {
         let word = hot.word(STACK_GUARD);
         word.store(value, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if self.must_stop() {
+        if self.must_stop() || self.must_yield() {
             word.store(u64::MAX, Ordering::Relaxed);
         }
+    }
+}
+
+/// For guests that may be suspended.
+#[cfg(feature = "async")]
+impl InterruptCell {
+    /// Sets when the guest is to let others run: by the store's thread.
+    pub fn set_yield_at(&self, at: Option<Instant>) {
+        self.yield_at.store(self.nanoseconds_to(at), Ordering::SeqCst);
+    }
+
+    /// Whether it is to do so now.
+    pub fn must_yield(&self) -> bool {
+        self.is_over(&self.yield_at)
+    }
+
+    /// The guest of this activation is suspended: whatever makes it stop wakes this task. Those of activations above are
+    /// no more.
+    pub fn suspend(&self, activation: usize, waker: &Waker) {
+        let mut tasks = self.tasks.lock();
+        match tasks.binary_search_by_key(&activation, |(of, _)| *of) {
+            Ok(at) if tasks[at].1.will_wake(waker) => {}
+            Ok(at) => {
+                let before = std::mem::replace(&mut tasks[at].1, waker.clone());
+                drop(tasks);
+                // A waker is the host's.
+                drop(before);
+            }
+            Err(at) => tasks.insert(at, (activation, waker.clone())),
+        }
+    }
+
+    /// Activations from this one on are no more, or are not suspended.
+    pub fn forget_tasks(&self, from: usize) {
+        let mut tasks = self.tasks.lock();
+        let left = tasks.partition_point(|(of, _)| *of < from);
+        let forgotten: Vec<_> = tasks.drain(left..).collect();
+        drop(tasks);
+        drop(forgotten);
+    }
+
+    fn wake_tasks(&self) {
+        let tasks: Vec<Waker> = self.tasks.lock().iter().map(|(_, waker)| waker.clone()).collect();
+        tasks.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether a suspended guest has to stop, where it is the call of so many terms, of which one is over then.
+    pub fn must_stop_within(&self, terms: usize, over_at: Option<Instant>) -> bool {
+        let is_late = || over_at.is_some_and(|at| at <= Instant::now());
+        let is_ended = || self.tokens.lock().iter().take(terms).flatten().any(|token| token.is_used());
+        self.requested.load(Ordering::SeqCst) || (self.has_used_token() && is_ended()) || is_late()
     }
 }
 

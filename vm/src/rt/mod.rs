@@ -13,8 +13,9 @@
 //! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
 //! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
 //! | `data_fn` | functions of the host's data | they are called with the store that they were made for, and no other (R3) |
+//! | `suspension`, `calling` | guests that are suspended, host functions that are futures | a future that has borrowed the store stands in the one place that polls or drops it (R14) |
 //! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
-//! | `execution`, `state`, `running`, `value`, `terms`, `timer` | a guest's state, its rows; what a store answers; when it is late | they are safe code |
+//! | `execution`, `state`, `running`, `value`, `terms`, `yields`, `timer` | a guest's state, its rows; what a store answers; when it is late, or lets others run | they are safe code |
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
 //! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `plain` | numbers as bytes | they are of the listed types (R12) |
@@ -48,6 +49,10 @@
 //! length of its cell, and reached by compiled code, atomic operations and the copies of `racy` only: no reference to
 //! them is ever made.
 //! **R12 Plain numbers.** Every byte of a value of the type is initialised, and bytes of any value make one.
+//! **R14 Lent store.** A host function that is a future has the store lent like any host function (R2, R3), until it is
+//! over or dropped. Meanwhile it stands in the future of the call whose guest waits for it, which has the store borrowed for
+//! all its life, and uses it for nothing but polling and dropping that host function; or the guest's call of it has not
+//! returned. A future that is forgotten is never polled nor dropped, and the store knows nothing of it.
 //! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file that
 //! is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may write
 //! to the cache (`SECURITY.md`). All else of an image is checked.
@@ -59,6 +64,8 @@
 
 mod activation;
 mod builtins;
+#[cfg(feature = "async")]
+pub(crate) mod calling;
 pub(crate) mod cells;
 #[cfg(test)]
 #[path = "../../tests/common/child.rs"]
@@ -84,6 +91,8 @@ pub(crate) mod stack;
 pub(crate) mod state;
 pub(crate) mod store_memory;
 pub(crate) mod stubs;
+#[cfg(feature = "async")]
+pub(crate) mod suspension;
 mod terms;
 mod thread;
 pub(crate) mod timer;
@@ -92,3 +101,4 @@ pub(crate) mod waiter;
 mod waiters;
 pub(crate) mod walk;
 mod watermark;
+mod yields;

@@ -2,6 +2,8 @@
 
 use super::execution::Execution;
 use super::host::HostCode;
+#[cfg(feature = "async")]
+use super::state::Levels;
 use crate::errors::{Error, Result, Trap};
 use heapwood_gc::Heap;
 use heapwood_jit::abi::Builtin;
@@ -28,6 +30,18 @@ impl Outcome {
         Outcome { value: 0, status: Status::Leave as u64 }
     }
 
+    /// Suspend the guest: why is known to its [`Execution`].
+    #[cfg(feature = "async")]
+    pub fn suspend() -> Outcome {
+        Outcome { value: 0, status: Status::Suspend as u64 }
+    }
+
+    /// Value and status.
+    #[cfg(feature = "async")]
+    pub(super) fn words(self) -> (u64, u64) {
+        (self.value, self.status)
+    }
+
     /// Go on at the handler that the RESUME words name, with an exception.
     pub fn resume(exception: u32) -> Outcome {
         Outcome { value: exception.into(), status: Status::Resume as u64 }
@@ -42,6 +56,9 @@ pub(crate) enum Stop {
     Error(Error),
     /// The RESUME words are set: the guest goes on at a handler, with this exception.
     Resume(u32),
+    /// The guest lets others run, and goes on behind this slow path.
+    #[cfg(feature = "async")]
+    Yield,
 }
 
 impl<T: Into<Trap>> From<T> for Stop {
@@ -82,4 +99,31 @@ pub(crate) trait Running: Sized + 'static {
 
     /// A host function is over, and so is its scope of handles; how the stub goes on.
     fn end_host_call(&mut self, scope: usize, ended: HostEnded) -> Outcome;
+
+    /// A guest goes on that let others run: looks once more what a poll looks for.
+    #[cfg(feature = "async")]
+    fn after_yield(&mut self) -> Outcome;
+
+    /// Where scopes of handles and the like stand, before a call that may be suspended.
+    #[cfg(feature = "async")]
+    fn heights(&self) -> Heights;
+
+    /// Gives up whatever has begun since then within a call that may be suspended, at this depth of entries.
+    #[cfg(feature = "async")]
+    fn give_up(&mut self, depth: usize, heights: &Heights);
+
+    /// A call that may be suspended is over, which began with these.
+    #[cfg(feature = "async")]
+    fn call_is_over(&mut self, heights: &Heights);
+}
+
+/// How high parts of a store are that the runtime does not know.
+#[cfg(feature = "async")]
+pub(crate) struct Heights {
+    /// Handles of scopes.
+    pub roots: usize,
+    /// References that the runtime holds for a moment.
+    pub temporaries: usize,
+    /// Fields by their rules, where assertions are on.
+    pub levels: Levels,
 }

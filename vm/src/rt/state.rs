@@ -1,5 +1,8 @@
 //! Rows for the fields of what keeps state between two functions of the runtime: see `activation`.
 
+/// How high each field is that has a height.
+pub(crate) type Levels = smallvec::SmallVec<[Level; 8]>;
+
 /// What becomes of a field when the host enters the guest again while an outer guest waits for the host. Two further
 /// rules need no look: `Shared` is one for all activations, whoever runs keeps it current; `Part` has rows of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,12 +50,12 @@ pub(crate) trait State {
 
 /// All fields of a structure, in its order, each with its rule: one without a row does not compile.
 macro_rules! state {
-    ($structure:ident { $($field:ident: $rule:ident,)* }) => {
+    ($structure:ident { $($(#[$cfg:meta])* $field:ident: $rule:ident,)* }) => {
         impl $crate::rt::state::State for $structure {
             fn each_level(&self, visit: &mut dyn FnMut($crate::rt::state::Level)) {
-                let $structure { $($field),* } = self;
+                let $structure { $($(#[$cfg])* $field),* } = self;
                 let _ = &visit;
-                $($crate::rt::state::row!(visit, $field: $rule);)*
+                $($(#[$cfg])* { $crate::rt::state::row!(visit, $field: $rule); })*
             }
         }
     };

@@ -85,6 +85,12 @@ impl Fixed {
         (self.mapping.address() + self.stubs.barrier as usize) as u64
     }
 
+    /// Where a suspended guest goes on.
+    #[cfg(feature = "async")]
+    pub fn resume(&self) -> u64 {
+        (self.mapping.address() + self.stubs.resume as usize) as u64
+    }
+
     fn special(&self) -> u64 {
         (self.mapping.address() + self.stubs.special as usize) as u64
     }

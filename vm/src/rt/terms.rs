@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// The terms of an entry that is under way.
 #[derive(Debug)]
 struct Armed {
+    /// Entries that it lies within.
+    #[cfg(feature = "async")]
+    depth: usize,
     span: Duration,
     /// None: no clock can name it, or the entry may take as long as it likes.
     over_at: Option<Instant>,
@@ -59,23 +62,35 @@ impl Terms {
         self.next_token.get_or_insert_default().clone()
     }
 
+    /// Who says when a time is over.
+    #[cfg(feature = "async")]
+    pub fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
     /// Whether the next entry has terms.
     #[inline]
     pub fn are_set(&self) -> bool {
         self.next_span.is_some() || self.next_token.is_some()
     }
 
-    /// An entry begins that has terms.
+    /// An entry within so many others begins, which has terms.
     ///
     /// # Errors
     /// The system refuses the timer's thread; the terms stay set.
-    pub fn arm(&mut self, cell: &Arc<InterruptCell>) -> Result<()> {
+    pub fn arm(&mut self, #[cfg(feature = "async")] depth: usize, cell: &Arc<InterruptCell>) -> Result<()> {
         let span = self.next_span.unwrap_or(Duration::MAX);
         let over_at = Instant::now().checked_add(span);
         let alarm = over_at.map(|at| self.timer.alarm(at, cell)).transpose()?;
         self.next_span = None;
         cell.push_token(self.next_token.take());
-        self.armed.push(Armed { span, over_at, _alarm: alarm });
+        self.armed.push(Armed {
+            #[cfg(feature = "async")]
+            depth,
+            span,
+            over_at,
+            _alarm: alarm,
+        });
         self.tell(cell);
         Ok(())
     }
@@ -85,6 +100,20 @@ impl Terms {
         cell.pop_token();
         self.armed.pop();
         self.tell(cell);
+    }
+
+    /// Entries within so many others are over that have terms: at any depth from there on.
+    #[cfg(feature = "async")]
+    pub fn disarm_from(&mut self, depth: usize, cell: &InterruptCell) {
+        while self.armed.last().is_some_and(|armed| armed.depth >= depth) {
+            self.disarm(cell);
+        }
+    }
+
+    /// How many entries have terms, and when the time of the first of these is over.
+    #[cfg(feature = "async")]
+    pub fn earliest(&self) -> (usize, Option<Instant>) {
+        (self.armed.len(), self.armed.iter().filter_map(|armed| armed.over_at).min())
     }
 
     fn tell(&self, cell: &InterruptCell) {

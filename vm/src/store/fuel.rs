@@ -4,7 +4,7 @@ use super::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreContextMu
 use crate::errors::{Error, Result};
 
 impl StoreOpaque {
-    fn check_fuel_is_counted(&self) -> Result<()> {
+    pub(super) fn check_fuel_is_counted(&self) -> Result<()> {
         match self.engine().config().consumes_fuel() {
             true => Ok(()),
             false => Err(Error::usage("the engine counts no fuel: see `Config::consume_fuel`")),

@@ -4,7 +4,7 @@ use super::guest::fields::Balance;
 use super::{Signature, StoreOpaque};
 use crate::errors::Result;
 use crate::rt::cells::Block;
-use crate::rt::entry::{self, EntryPoint, call_layout};
+use crate::rt::entry::{self, Callee, EntryPoint, call_layout};
 use crate::rt::execution::Left;
 use crate::rt::host::HostCode;
 use crate::rt::stubs::Trampoline;
@@ -62,21 +62,26 @@ impl StoreOpaque {
         self.signature(self.heap().type_of(object))
     }
 
-    /// Calls a function object of the type that `entry` is for. `values` holds the arguments and takes the results.
-    pub fn call(&mut self, object: RawRef, entry: EntryPoint, values: &mut [RawVal]) -> Result<()> {
-        let (code, context) = self.function_entry(object);
-        let result = self.enter(entry, code, context, values);
+    /// Calls a function. `values` holds the arguments and takes the results.
+    pub fn call(&mut self, callee: Callee, values: &mut [RawVal]) -> Result<()> {
+        let result = self.enter(callee, values);
         if self.guest().execution().frames().depth() == 0 {
             self.reap_host_values();
         }
         result
     }
 
-    /// Calls `code` with `context`, and holds each field of the store to its rule.
-    pub fn enter(&mut self, entry: EntryPoint, code: u64, context: u64, values: &mut [RawVal]) -> Result<()> {
+    /// A function object to be called, of the type that `entry` is for.
+    pub fn callee(&self, object: RawRef, entry: EntryPoint) -> Callee {
+        let (code, context) = self.function_entry(object);
+        Callee { entry, code, context }
+    }
+
+    /// Calls a function, and holds each field of the store to its rule.
+    pub fn enter(&mut self, callee: Callee, values: &mut [RawVal]) -> Result<()> {
         let balance = Balance::of(self.guest());
         let is_armed = self.guest_mut().execution_mut().arm()?;
-        let ended = entry::call(self, entry, code, context, values);
+        let ended = entry::call(self, callee, values);
         if is_armed {
             self.guest_mut().execution_mut().disarm();
         }

@@ -5,6 +5,8 @@ mod alloc_profile;
 mod backtrace;
 mod bound;
 mod builder;
+#[cfg(feature = "async")]
+mod calling;
 mod const_eval;
 mod context;
 mod definitions;

@@ -158,7 +158,8 @@ fn each_function(text: &str, mut found: impl FnMut(&str, &str, &str)) {
             receiver = None;
         }
         let item = line.trim_start();
-        let is_public = ["pub fn ", "pub const fn ", "pub unsafe fn "].iter().any(|start| item.starts_with(start));
+        let is_public =
+            ["pub fn ", "pub async fn ", "pub const fn ", "pub unsafe fn "].iter().any(|start| item.starts_with(start));
         let of_trait = is_trait && line.starts_with("    fn ");
         if let (Some(receiver), true, false) = (&receiver, is_public || of_trait, is_hidden) {
             assert!(line.starts_with("    ") && !line.starts_with("     "), "a function at another depth: {line}");
@@ -191,6 +192,7 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     let parameters = signature.split("->").next().expect("a first part");
     // What a closure is given and gives does not come from the caller.
     let parameters = parameters.split("impl Fn(").next().expect("a first part");
+    let parameters = parameters.split("impl for<'a> Fn(").next().expect("a first part");
     let is_method = parameters.contains("self");
     let head = words(receiver).next().expect("a name");
     let given: BTreeSet<&str> = words(parameters).chain(is_method.then_some(head)).collect();

@@ -5,6 +5,8 @@ use crate::world::{Dead, World, module};
 use heapwood_vm::*;
 use std::cell::Cell;
 use std::fmt::Debug;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 /// What is right.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,30 @@ fn text(value: impl Debug) -> String {
 
 fn any(object: Rooted<AnyRef>) -> Val {
     Val::AnyRef(Some(object))
+}
+
+/// Polls until it is ready.
+fn run<R>(future: impl Future<Output = R>) -> R {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}
+
+/// The same of a call that can be suspended.
+fn call_async_with(w: &mut World, arg: Val) -> Result<String> {
+    let nulls = [Val::AnyRef(None), Val::ExternRef(None), Val::ExnRef(None), Val::FuncRef(None)];
+    let args = nulls.map(|null| if std::mem::discriminant(&null) == std::mem::discriminant(&arg) { arg } else { null });
+    let func = host_func(w);
+    run(func.call_async(&mut w.store, &args, &mut [])).map(text)
+}
+
+fn call_typed_async(w: &mut World, arg: Rooted<AnyRef>) -> Result<String> {
+    let typed =
+        Func::wrap(&mut w.store, |_: Option<Rooted<AnyRef>>| ()).typed::<Option<Rooted<AnyRef>>, ()>(&w.store)?;
+    run(typed.call_async(&mut w.store, Some(arg))).map(text)
 }
 
 fn host_func(w: &mut World) -> Func {
@@ -360,6 +386,38 @@ pub static ROWS: &[Row] = rows! {
     "Func::call", StaleHandle, SCOPE => |w| call_with(w, any(w.stale.any));
     "Func::call", StaleHandle, SCOPE => |w| call_with(w, Val::ExternRef(Some(w.stale.host)));
     "Func::call", StaleHandle, SCOPE => |w| call_with(w, Val::ExnRef(Some(w.stale.thrown)));
+    "Func::new_async", ForeignEngine, Right::Panic("another engine") => |w| {
+        let ty = foreign_func_type(w);
+        Ok(text(Func::new_async(&mut w.store, ty, |_, _, _| Box::new(async { Ok(()) }))))
+    };
+    "Func::new_async", DeadType, ALIVE => |w| {
+        let dead = Dead::new(&w.engine);
+        let func = Func::new_async(&mut w.store, dead.func.clone(), |_, _, _| Box::new(async { Ok(()) }));
+        let mut results = [Val::I32(0)];
+        run(func.call_async(&mut w.store, &[Val::AnyRef(None)], &mut results))?;
+        Ok(text(results[0].is_null() && func.ty(&w.store) == dead.func))
+    };
+    "Func::call_async", ForeignStore, STORE => |w| {
+        let args = [Val::I32(1), Val::AnyRef(None)];
+        run(w.there.func.call_async(&mut w.store, &args, &mut [Val::I32(0)])).map(text)
+    };
+    "Func::call_async", ForeignStore, STORE => |w| call_async_with(w, any(w.there.object));
+    "Func::call_async", ForeignStore, STORE => |w| call_async_with(w, any(w.foreign.object));
+    "Func::call_async", ForeignStore, STORE => |w| call_async_with(w, Val::ExternRef(Some(w.there.host)));
+    "Func::call_async", ForeignStore, STORE => |w| call_async_with(w, w.there.func.into());
+    "Func::call_async", ForeignStore, STORE => |w| {
+        let foreign = any(w.there.object);
+        let ty = FuncType::new(&w.engine, [], [ValType::ANYREF])?;
+        let give = Func::new_async(&mut w.store, ty, move |_, _, results| {
+            Box::new(async move {
+                results[0] = foreign;
+                Ok(())
+            })
+        });
+        run(give.call_async(&mut w.store, &[], &mut [Val::AnyRef(None)])).map(text)
+    };
+    "Func::call_async", StaleHandle, SCOPE => |w| call_async_with(w, any(w.stale.any));
+    "Func::call_async", StaleHandle, SCOPE => |w| call_async_with(w, Val::ExternRef(Some(w.stale.host)));
     "Func::typed", ForeignStore, STORE => |w| w.there.func.typed::<i32, i32>(&w.store).map(|_| String::new());
     "TypedFunc::call", ForeignStore, STORE => |w| {
         let typed = Func::wrap(&mut w.foreign_store, |value: i32| value).typed::<i32, i32>(&w.foreign_store)?;
@@ -377,6 +435,18 @@ pub static ROWS: &[Row] = rows! {
         typed.call(&mut w.store, ()).map(|_| String::new())
     };
     "TypedFunc::call", StaleHandle, SCOPE => |w| call_typed(w, w.stale.any);
+    "TypedFunc::call_async", ForeignStore, STORE => |w| {
+        let typed = Func::wrap(&mut w.foreign_store, |value: i32| value).typed::<i32, i32>(&w.foreign_store)?;
+        run(typed.call_async(&mut w.store, 1)).map(text)
+    };
+    "TypedFunc::call_async", ForeignStore, STORE => |w| call_typed_async(w, w.there_typed.0.to_anyref());
+    "TypedFunc::call_async", ForeignStore, STORE => |w| {
+        let foreign = w.there_typed.0;
+        let give = Func::wrap_async(&mut w.store, move |_, ()| Box::new(async move { foreign }));
+        let typed = give.typed::<(), Rooted<StructRef>>(&w.store)?;
+        run(typed.call_async(&mut w.store, ())).map(|_| String::new())
+    };
+    "TypedFunc::call_async", StaleHandle, SCOPE => |w| call_typed_async(w, w.stale.any);
 
     // Globals.
     "Global::new", ForeignEngine, ENGINE => |w| {
@@ -489,6 +559,13 @@ pub static ROWS: &[Row] = rows! {
     "Instance::new", ForeignStore, STORE => |w| import(w, "(table 1 anyref)", w.there.table);
     "Instance::new", ForeignStore, STORE => |w| import(w, "(global (mut anyref))", w.there.global);
     "Instance::new", ForeignStore, STORE => |w| import(w, "(tag (param i32 anyref))", w.there.tag);
+    "Instance::new_async", ForeignEngine, ENGINE => |w| {
+        run(Instance::new_async(&mut w.store, &w.foreign_module, &[])).map(text)
+    };
+    "Instance::new_async", ForeignStore, STORE => |w| {
+        let wants = module(&w.engine, r#"(module (import "" "" (func (param i32 anyref) (result i32))))"#);
+        run(Instance::new_async(&mut w.store, &wants, &[w.there.func.into()])).map(text)
+    };
     "Instance::module", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.module(&w.store)));
     "Instance::get_export", ForeignStore, STORE_PANIC => |w| {
         Ok(text(w.there.instance.get_export(&mut w.store, "sum")))
@@ -525,6 +602,34 @@ pub static ROWS: &[Row] = rows! {
         linker.func_new("m", "f", dead.func.clone(), |_, _, _| Ok(()))?;
         let made = linker.get(&mut w.store, "m", "f")?.unwrap().ty(&w.store)?;
         Ok(text(made.func() == Some(&dead.func)))
+    };
+    "Linker::func_new_async", ForeignEngine, ENGINE => |w| {
+        let ty = foreign_func_type(w);
+        linker(w).func_new_async("m", "f", ty, |_, _, _| Box::new(async { Ok(()) })).map(text)
+    };
+    "Linker::func_new_async", DeadType, ALIVE => |w| {
+        let (dead, mut linker) = (Dead::new(&w.engine), linker(w));
+        linker.func_new_async("m", "f", dead.func.clone(), |_, _, _| Box::new(async { Ok(()) }))?;
+        let made = linker.get(&mut w.store, "m", "f")?.unwrap().ty(&w.store)?;
+        Ok(text(made.func() == Some(&dead.func)))
+    };
+    "Linker::instantiate_async", ForeignEngine, ENGINE => |w| {
+        run(linker(w).instantiate_async(&mut w.foreign_store, &w.module)).map(text)
+    };
+    "Linker::instantiate_async", ForeignEngine, ENGINE => |w| {
+        run(linker(w).instantiate_async(&mut w.store, &w.foreign_module)).map(text)
+    };
+    "Linker::instantiate_async", ForeignStore, STORE => |w| {
+        let wants = module(&w.engine, r#"(module (import "m" "f" (func (param i32 anyref) (result i32))))"#);
+        run(linker(w).define("m", "f", w.there.func)?.instantiate_async(&mut w.store, &wants)).map(text)
+    };
+    "InstancePre::instantiate_async", ForeignEngine, ENGINE => |w| {
+        run(linker(w).instantiate_pre(&w.module)?.instantiate_async(&mut w.foreign_store)).map(text)
+    };
+    "InstancePre::instantiate_async", ForeignStore, STORE => |w| {
+        let wants = module(&w.engine, r#"(module (import "m" "f" (func (param i32 anyref) (result i32))))"#);
+        let pre = linker(w).define("m", "f", w.there.func)?.instantiate_pre(&wants)?;
+        run(pre.instantiate_async(&mut w.store)).map(text)
     };
     "Linker::define", ForeignEngine, ENGINE => |w| linker(w).define("m", "s", w.foreign.shared.clone()).map(text);
     "Linker::instance", ForeignEngine, ENGINE => |w| {

@@ -5,6 +5,8 @@
 use super::generate::Numbers;
 use heapwood_vm::*;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// References are followed so far.
 const DEPTH: u32 = 4;
@@ -58,12 +60,54 @@ pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
 
 /// The same for a module that is compiled.
 pub fn observe_module(engine: &Engine, module: &Module, seed: u64) -> Vec<Event> {
+    observe_in(Store::new(engine, ()), module, seed, Calls::AtOnce)
+}
+
+/// The same where each check of fuel suspends the guest, and host functions wait. The engine counts fuel.
+///
+/// # Panics
+/// The module is valid, yet it is refused.
+pub fn observe_suspended(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
+    let module = Module::new(engine, bytes).unwrap_or_else(|error| panic!("refused: {error}"));
     let mut store = Store::new(engine, ());
-    let imports = match imports(&mut store, module) {
+    store.set_fuel(u64::MAX).unwrap();
+    store.fuel_async_yield_interval(Some(1)).unwrap();
+    observe_in(store, &module, seed, Calls::Suspended)
+}
+
+/// How guests are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    AtOnce,
+    Suspended,
+}
+
+/// Polls until it is ready.
+fn run<R>(future: impl Future<Output = R>) -> R {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}
+
+/// Pending once.
+fn pending_once() -> impl Future<Output = ()> + Send {
+    let mut is_ready = false;
+    std::future::poll_fn(move |_| if std::mem::replace(&mut is_ready, true) { Poll::Ready(()) } else { Poll::Pending })
+}
+
+fn observe_in(mut store: Store<()>, module: &Module, seed: u64, calls: Calls) -> Vec<Event> {
+    let imports = match imports(&mut store, module, calls) {
         Some(imports) => imports,
         None => return vec![Event::Failed("an import has no default".to_owned())],
     };
-    let instantiate = |store: &mut Store<()>| match Instance::new(&mut *store, module, &imports) {
+    let make = |store: &mut Store<()>| match calls {
+        Calls::AtOnce => Instance::new(store, module, &imports),
+        Calls::Suspended => run(Instance::new_async(store, module, &imports)),
+    };
+    let instantiate = |store: &mut Store<()>| match make(store) {
         Ok(instance) => Ok(instance.exports(store)),
         Err(error) => Err(match ended(store, module, "instantiation", &error) {
             limit @ Event::Limit(_) => limit,
@@ -79,7 +123,7 @@ pub fn observe_module(engine: &Engine, module: &Module, seed: u64) -> Vec<Event>
     for index in 0..exports.len() {
         let (name, Extern::Func(func)) = &exports[index] else { continue };
         let mut scope = RootScope::new(&mut store);
-        events.extend(call(&mut scope, module, name, *func, &mut numbers));
+        events.extend(call(&mut scope, module, (name, *func), &mut numbers, calls));
         drop(scope);
         if events.last().is_some_and(Event::may_be_out_of_fuel) {
             contents(&mut store, module, &exports, &mut events);
@@ -107,11 +151,11 @@ fn contents(store: &mut Store<()>, module: &Module, exports: &[(String, Extern)]
 }
 
 /// Something for each import; none if a type has no default.
-fn imports(store: &mut Store<()>, module: &Module) -> Option<Vec<Extern>> {
+fn imports(store: &mut Store<()>, module: &Module, calls: Calls) -> Option<Vec<Extern>> {
     let types: Vec<_> = module.imports().map(|import| import.ty).collect();
     let make = |ty| {
         Some(match ty {
-            ExternType::Func(ty) => host(store, ty).into(),
+            ExternType::Func(ty) => host(store, ty, calls).into(),
             ExternType::Global(ty) => {
                 let value = Val::default_for(ty.content())?;
                 Global::new(&mut *store, ty, value).ok()?.into()
@@ -128,24 +172,37 @@ fn imports(store: &mut Store<()>, module: &Module) -> Option<Vec<Extern>> {
 }
 
 /// Collects, and returns what it was given where that fits, else defaults.
-fn host(store: &mut Store<()>, ty: FuncType) -> Func {
+fn host(store: &mut Store<()>, ty: FuncType, calls: Calls) -> Func {
     let (params, wanted): (Vec<_>, Vec<_>) = (ty.params().collect(), ty.results().collect());
-    Func::new(store, ty, move |mut caller, args, results| {
+    let answer = move |caller: &mut Caller<'_, ()>, args: &[Val], results: &mut [Val]| {
         caller.gc()?;
         for (result, ty) in results.iter_mut().zip(&wanted) {
             let echo = params.iter().position(|param| param == ty).map(|index| args[index]);
             *result = echo.or_else(|| Val::default_for(ty)).ok_or_else(|| Error::msg("no default"))?;
         }
         Ok(())
+    };
+    if calls == Calls::AtOnce {
+        return Func::new(store, ty, move |mut caller, args, results| answer(&mut caller, args, results));
+    }
+    let answer = Arc::new(answer);
+    Func::new_async(store, ty, move |mut caller, args, results| {
+        let answer = answer.clone();
+        Box::new(async move {
+            pending_once().await;
+            answer(&mut caller, args, results)?;
+            pending_once().await;
+            caller.gc()
+        })
     })
 }
 
 fn call(
-    store: &mut impl AsContextMut<Data = ()>,
+    store: &mut (impl AsContextMut<Data = ()> + Send),
     module: &Module,
-    name: &str,
-    func: Func,
+    (name, func): (&str, Func),
     numbers: &mut Numbers,
+    calls: Calls,
 ) -> Option<Event> {
     let ty = func.ty(&*store);
     let mut args = Vec::new();
@@ -153,13 +210,17 @@ fn call(
         args.push(argument(store, param, numbers)?);
     }
     let mut results = vec![Val::I32(0); ty.results().len()];
-    Some(match func.call(&mut *store, &args, &mut results) {
+    let ended = match calls {
+        Calls::AtOnce => func.call(&mut *store, &args, &mut results),
+        Calls::Suspended => run(func.call_async(&mut *store, &args, &mut results)),
+    };
+    Some(match ended {
         Ok(()) => {
             let mut text = String::from(name);
             results.iter().for_each(|value| describe(store, module, value, DEPTH, &mut text));
             Event::Returned(text)
         }
-        Err(error) => ended(store, module, name, &error),
+        Err(error) => self::ended(store, module, name, &error),
     })
 }
 

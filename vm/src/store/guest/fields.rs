@@ -1,8 +1,9 @@
 //! What a nested entry does with each field of [`Guest`]: see `rt/activation.rs`. Its parts have rows of their own.
 
 use super::Guest;
-use crate::rt::state::{Level, Rule, State, state};
-use smallvec::SmallVec;
+#[cfg(feature = "async")]
+use crate::rt::running::Heights;
+use crate::rt::state::{Levels, Rule, State, state};
 
 state! {
     Guest {
@@ -20,9 +21,6 @@ state! {
         frame_checks: Shared,
     }
 }
-
-/// How high each field is that has a height.
-type Levels = SmallVec<[Level; 8]>;
 
 fn levels(guest: &Guest) -> Levels {
     let mut levels = Levels::new();
@@ -43,9 +41,27 @@ impl Balance {
 
     /// An entry is over that began like this.
     pub fn assert_restored(&self, guest: &Guest) {
-        for (before, after) in self.0.iter().zip(levels(guest)) {
-            assert_eq!(before.height, after.height, "`{}` after an entry", after.name);
-            assert!(after.rule != Rule::Dead || after.height == 0, "`{}` outlives an entry", after.name);
-        }
+        assert_same(&self.0, guest);
+    }
+}
+
+fn assert_same(before: &Levels, guest: &Guest) {
+    for (before, after) in before.iter().zip(levels(guest)) {
+        assert_eq!(before.height, after.height, "`{}` after an entry", after.name);
+        assert!(after.rule != Rule::Dead || after.height == 0, "`{}` outlives an entry", after.name);
+    }
+}
+
+#[cfg(feature = "async")]
+impl Guest {
+    /// Heights before a call that may be suspended.
+    pub fn heights(&self) -> Heights {
+        let levels = if cfg!(debug_assertions) { levels(self) } else { Levels::new() };
+        Heights { roots: self.roots.enter_scope(), temporaries: self.temporaries.len(), levels }
+    }
+
+    /// Such a call is over that began like this.
+    pub fn assert_restored(&self, heights: &Heights) {
+        assert_same(&heights.levels, self);
     }
 }

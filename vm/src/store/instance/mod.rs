@@ -21,7 +21,7 @@ pub(crate) use data::InstanceData;
 use super::{Item, StoreOpaque};
 use crate::errors::{Error, Result};
 use crate::module::Module;
-use crate::rt::value::RawVal;
+use crate::rt::entry::Callee;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl StoreOpaque {
@@ -41,7 +41,13 @@ impl StoreOpaque {
     /// Instantiates a module that was checked, with imports in the order of its import section; its position.
     pub fn instantiate(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
         let held = self.guest().temporaries().len();
-        let steps = |store: &mut StoreOpaque| store.instantiate_in_steps(module, imports);
+        let steps = |store: &mut StoreOpaque| {
+            let index = store.instantiate_in_steps(module, imports)?;
+            if let Some(start) = store.start_of(index)? {
+                store.enter(start, &mut [])?;
+            }
+            Ok(index)
+        };
         // A limiter that is asked may panic, and so may a host function that the start function calls.
         let made = catch_unwind(AssertUnwindSafe(|| self.with_terms(steps)));
         // What a step held that failed.
@@ -49,29 +55,27 @@ impl StoreOpaque {
         made.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    fn instantiate_in_steps(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
+    pub(super) fn instantiate_in_steps(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
         self.match_imports(module, imports)?;
         let index = self.allocate_instance(module, imports)?;
         self.initialise_globals(index)?;
         self.initialise_tables(index)?;
         self.initialise_segments(index)?;
         self.run_active_segments(index)?;
-        if let Some(start) = module.info().start {
-            self.run_start(index, start)?;
-        }
         Ok(index)
     }
 
-    fn run_start(&mut self, index: u32, start: u32) -> Result<()> {
+    /// The start function of an instance, if it has one.
+    pub(super) fn start_of(&mut self, index: u32) -> Result<Option<Callee>> {
         let instance = self.instance(index);
         let info = instance.module().info();
+        let Some(start) = info.start else { return Ok(None) };
         let ty = instance.module().type_ids().id(info.functions[start as usize]);
         let (code, context) = match start.checked_sub(info.imported_functions) {
             Some(defined) => (instance.module().code().entry(defined) as u64, instance.context().address() as u64),
             None => self.function_entry(instance.imported_function(start).expect("it is imported")),
         };
         let signature = self.signature(ty)?;
-        let mut values: [RawVal; 0] = [];
-        self.enter(signature.entry(), code, context, &mut values)
+        Ok(Some(Callee { entry: signature.entry(), code, context }))
     }
 }
