@@ -44,6 +44,11 @@ impl fmt::Display for Exhausted {
             Refused::Limit | Refused::NotAllowed => {
                 write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes")
             }
+            Refused::Reach { bytes } => write!(
+                f,
+                "{requested_bytes} bytes do not fit the {bytes} bytes of address space that the heap has for old objects, \
+                 and what lies behind is taken (the heap's limit is {limit_bytes} bytes)"
+            ),
             Refused::Cells { max } => write!(f, "{max} cells of one kind are alive, as many as a heap may have"),
             Refused::System(error) => write!(f, "{error}; the heap's limit is {limit_bytes} bytes"),
         }
@@ -55,8 +60,14 @@ impl std::error::Error for Exhausted {}
 /// Why memory was not given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The heap's limit, or its address space.
+    /// The heap's limit.
     Limit,
+    /// The heap's address space, which cannot be extended: its limit allows more, but the process has no room behind
+    /// what it has.
+    Reach {
+        /// Bytes that it has for old objects.
+        bytes: u64,
+    },
     /// The embedder wants to be asked before the heap grows: [`Heap::wanted_growth`](crate::Heap::wanted_growth) says
     /// about what. Nothing was done, and nothing was collected for it; the same allocation may be tried again.
     NotAllowed,

@@ -78,8 +78,9 @@ impl std::fmt::Debug for Heap {
 }
 
 impl Heap {
-    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB where the system allows it) and
-    /// commits a few pages; eden and everything else follow with the first allocations.
+    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB; 10 once the process has
+    /// [`FULL_CAGES_MAX`](crate::FULL_CAGES_MAX) such heaps; as little as the limit needs where the process may have
+    /// little) and commits a few pages; eden and everything else follow with the first allocations.
     /// Errors: a configuration out of range, or a system that refuses.
     pub fn new(config: &HeapConfig, types: Arc<TypeTable>) -> Result<Heap, HeapError> {
         config.check()?;

@@ -1,12 +1,14 @@
 //! The one door to the operating system's memory, and where it can be made to fail.
 //!
-//! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed.
+//! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed. `extend` takes
+//!    more of it right behind a reservation.
 //! 2. `commit` makes a range of it readable and writable; `populate` also faults its pages in.
 //! 3. `discard` gives the pages back; the range stays committed and reads as zero.
 //! 4. Each of these counts as one call; a test can choose calls that fail.
 
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Granularity of all calls.
 pub const PAGE_BYTES: usize = 4096;
@@ -15,7 +17,7 @@ pub const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system refused to {operation} {bytes} bytes of memory")]
 pub struct BackingError {
-    /// What was asked: `reserve`, `commit`, `populate`, `discard` or `share`.
+    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard` or `share`.
     pub operation: &'static str,
     /// How many bytes it was asked for.
     pub bytes: u64,
@@ -34,7 +36,8 @@ pub struct Backing {
 #[derive(Debug)]
 pub struct Reservation {
     start: usize,
-    bytes: usize,
+    /// Grows when it is extended.
+    bytes: AtomicUsize,
 }
 
 impl Backing {
@@ -65,12 +68,17 @@ impl Backing {
     /// Takes `bytes` of address space such that `start + anchor` is a multiple of `align` (a power of two).
     pub fn reserve(&mut self, bytes: usize, anchor: usize, align: usize) -> Result<Reservation, BackingError> {
         self.count("reserve", bytes)?;
+        // What is taken next to the last one is aligned as that is, if the size is a multiple: then nothing is left
+        // between the two, and the system keeps them as one mapping where they are alike.
+        let exact = Reservation::map(0, bytes).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })?;
+        if (exact.start + anchor).is_multiple_of(align) {
+            return Ok(exact);
+        }
+        drop(exact);
         let padded = bytes + align;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: invariant B1: a new anonymous mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
-        answer(start != libc::MAP_FAILED, "reserve", bytes)?;
-        let (outer, outer_end) = (start as usize, start as usize + padded);
+        let outer = Reservation::map(0, padded).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })?;
+        let (outer, outer_end) = (outer.into_start(), padded);
+        let outer_end = outer + outer_end;
         let start = (outer + anchor).next_multiple_of(align) - anchor;
         for (from, to) in [(outer, start), (start + bytes, outer_end)] {
             if to > from {
@@ -78,22 +86,38 @@ impl Backing {
                 unsafe { libc::munmap(from as *mut _, to - from) };
             }
         }
-        Ok(Reservation { start, bytes })
+        Ok(Reservation { start, bytes: AtomicUsize::new(bytes) })
     }
 
-    /// Makes `bytes` at `offset` readable and writable; fresh pages read as zero.
-    pub fn commit(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    /// Takes `bytes` of address space at an address, if nothing is mapped there.
+    pub fn reserve_at(&mut self, start: usize, bytes: usize) -> Result<Reservation, BackingError> {
+        self.count("reserve", bytes)?;
+        Reservation::map(start, bytes).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })
+    }
+
+    /// Makes a reservation longer by `bytes`, if nothing is mapped behind it.
+    pub fn extend(&mut self, range: &Reservation, bytes: usize) -> Result<(), BackingError> {
+        self.count("extend", bytes)?;
+        let more = Reservation::map(range.start + range.bytes(), bytes);
+        let more = more.ok_or(BackingError { operation: "extend", bytes: bytes as u64 })?;
+        more.into_start();
+        range.bytes.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Makes `bytes` at `address` readable and writable; fresh pages read as zero.
+    pub fn commit(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("commit", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2: the range lies inside the reservation.
         let result = unsafe { libc::mprotect(at, bytes, libc::PROT_READ | libc::PROT_WRITE) };
         answer(result == 0, "commit", bytes)
     }
 
     /// Faults in the pages of a committed range, so that using them later costs no fault.
-    pub fn populate(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    pub fn populate(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("populate", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
         let result = unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) };
         // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
@@ -102,9 +126,9 @@ impl Backing {
     }
 
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
-    pub fn discard(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    pub fn discard(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("discard", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2; what lay there is given up by the caller.
         let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
         answer(result == 0, "discard", bytes)
@@ -114,12 +138,12 @@ impl Backing {
     pub fn share(
         &mut self,
         range: &Reservation,
-        offset: usize,
+        address: usize,
         bytes: usize,
         file: &SharedFile,
     ) -> Result<(), BackingError> {
         self.count("share", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: invariant B2; the file has at least `bytes` bytes (`SharedFile::new`).
         let result = unsafe { libc::mmap(at, bytes, libc::PROT_READ, flags, file.fd.as_raw_fd(), 0) };
@@ -138,17 +162,46 @@ impl Reservation {
         self.start
     }
 
-    fn check(&self, offset: usize, bytes: usize) -> *mut libc::c_void {
-        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
-        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the reservation");
-        (self.start + offset) as *mut libc::c_void
+    /// Whether a range lies in it.
+    pub fn contains(&self, address: usize, bytes: usize) -> bool {
+        let (offset, all) = (address.wrapping_sub(self.start), self.bytes());
+        offset <= all && bytes <= all - offset
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {
+        assert!(address.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
+        assert!(self.contains(address, bytes), "outside of the reservation");
+        address as *mut libc::c_void
+    }
+
+    /// Maps `bytes` without access, at an address if that is not 0; none if the system refuses, or something is there.
+    fn map(start: usize, bytes: usize) -> Option<Reservation> {
+        let fixed = if start == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+        // SAFETY: invariant B1: the address is of the kernel's choice, or nothing is replaced there.
+        let mapped = unsafe { libc::mmap(start as *mut _, bytes, libc::PROT_NONE, flags, -1, 0) };
+        if mapped == libc::MAP_FAILED {
+            return None;
+        }
+        let reservation = Reservation { start: mapped as usize, bytes: AtomicUsize::new(bytes) };
+        // A kernel before 4.17 takes the address for a hint.
+        (start == 0 || reservation.start == start).then_some(reservation)
+    }
+
+    /// Its first address; it stays mapped.
+    fn into_start(self) -> usize {
+        std::mem::ManuallyDrop::new(self).start
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: invariant B3: whoever reaches into the range is dropped with or before the reservation.
-        unsafe { libc::munmap(self.start as *mut _, self.bytes) };
+        unsafe { libc::munmap(self.start as *mut _, self.bytes()) };
     }
 }
 
@@ -176,7 +229,7 @@ impl SharedFile {
         // SAFETY: invariant B1: the mapping is new.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd.as_raw_fd(), 0) };
         answer(start != libc::MAP_FAILED, "share", bytes)?;
-        Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes } })
+        Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes: AtomicUsize::new(bytes) } })
     }
 
     /// Address of the writable mapping.
@@ -194,10 +247,42 @@ impl SharedFile {
 
 /// The largest file that this process may make (RLIMIT_FSIZE).
 fn file_bytes_max() -> u64 {
+    resource_limit(libc::RLIMIT_FSIZE)
+}
+
+/// A limit of this process; `u64::MAX` if there is none.
+fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    let result = unsafe { libc::getrlimit(resource, &mut limit) };
     if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// The limit of this process's address space (RLIMIT_AS, `ulimit -v`), and how much of it is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AddressSpace {
+    /// The limit in bytes.
+    pub limit_bytes: u64,
+    /// What is mapped now, in bytes.
+    pub used_bytes: u64,
+}
+
+impl AddressSpace {
+    /// What can be mapped still, in bytes.
+    pub fn free_bytes(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.used_bytes)
+    }
+}
+
+/// The limit of this process's address space; none if there is no limit that matters (below 2^46 bytes).
+pub fn address_space() -> Option<AddressSpace> {
+    let limit_bytes = resource_limit(libc::RLIMIT_AS);
+    if limit_bytes >= 1 << 46 {
+        return None;
+    }
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').next().and_then(|pages| pages.parse::<u64>().ok()));
+    Some(AddressSpace { limit_bytes, used_bytes: pages.unwrap_or(0).saturating_mul(PAGE_BYTES as u64) })
 }
 
 /// Bytes of memory that this process may use: the smaller of physical memory and the cgroup's limit.

@@ -21,7 +21,6 @@ pub struct Blocks {
     memory: Memory,
     /// Blocks that have side tables; later ones were never used.
     high: u32,
-    limit: u32,
     free: SideVec<u64>,
     ready: SideVec<u64>,
     free_count: u32,
@@ -49,13 +48,10 @@ fn offset_of(block: u32) -> u64 {
 impl Blocks {
     /// No blocks yet.
     pub fn new(cage: &mut Cage) -> Blocks {
-        let limit = ((cage.reach_bytes() - OLD_START) / BLOCK_BYTES as u64) as u32;
-        let limit = limit.min(BLOCKS_MAX) / SEGMENT_BLOCKS * SEGMENT_BLOCKS;
         let words = BLOCKS_MAX.div_ceil(64) as usize;
         Blocks {
             memory: cage.memory(),
             high: 0,
-            limit,
             free: SideVec::new(cage, words),
             ready: SideVec::new(cage, words),
             free_count: 0,
@@ -195,12 +191,23 @@ impl Blocks {
         None
     }
 
-    /// Takes new address space for at least `count` blocks.
-    fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
-        let count = count.next_multiple_of(SEGMENT_BLOCKS);
-        if count > self.limit - self.high {
+    /// Sees to it that the cage reaches `count` blocks more than were ever used.
+    fn reach(&self, cage: &mut Cage, count: u32) -> Result<(), Refused> {
+        let end = offset_of(0) + (self.high as u64 + count as u64) * BLOCK_BYTES as u64;
+        let missing = end.saturating_sub(cage.reach_bytes());
+        if missing == 0 {
+            return Ok(());
+        }
+        if missing > cage.extensible_bytes() {
             return Err(Refused::Limit);
         }
+        cage.extend(missing).map_err(|_| Refused::Reach { bytes: cage.reach_bytes() - OLD_START })
+    }
+
+    /// Takes new address space for at least `count` blocks.
+    fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
+        let count = count.checked_next_multiple_of(SEGMENT_BLOCKS).ok_or(Refused::Limit)?;
+        self.reach(cage, count)?;
         let words = (self.high + count).div_ceil(64) as usize;
         for map in [&mut self.free, &mut self.ready] {
             map.grow(cage, words)?;

@@ -1,9 +1,8 @@
-//! Memory that is never collected and never moves: between the null zone and the nursery.
+//! Memory that is never collected and never moves.
 
 use super::charge::Charge;
 use crate::embedder::errors::Refused;
-use crate::raw::cage::{Cage, IMMORTAL_END};
-use heapwood_gc_abi::space::NULL_ZONE_BYTES;
+use crate::raw::cage::Cage;
 
 /// Bytes by which it grows.
 const GROW_BYTES: u64 = 64 << 10;
@@ -11,6 +10,9 @@ const GROW_BYTES: u64 = 64 << 10;
 /// Bump allocation of zeroed memory.
 #[derive(Debug)]
 pub struct Immortal {
+    /// Where it begins and ends, and how far it is handed out and committed, in bytes from the base.
+    start: u64,
+    end: u64,
     top: u64,
     committed: u64,
     /// Objects (not raw memory), for the verifier's check of the closure; only kept when it verifies.
@@ -19,19 +21,20 @@ pub struct Immortal {
 
 impl Immortal {
     /// An empty space.
-    pub fn new() -> Immortal {
-        Immortal { top: NULL_ZONE_BYTES, committed: NULL_ZONE_BYTES, objects: Vec::new() }
+    pub fn new(cage: &Cage) -> Immortal {
+        let (start, end) = cage.shape().immortal;
+        Immortal { start, end, top: start, committed: start, objects: Vec::new() }
     }
 
     /// Takes `bytes` of zeroed memory; returns its reference.
     pub fn allocate(&mut self, cage: &mut Cage, charge: &mut Charge, bytes: u64) -> Result<u32, Refused> {
         let bytes = bytes.next_multiple_of(8).max(16);
-        if bytes > IMMORTAL_END - self.top {
+        if bytes > self.end - self.top {
             return Err(Refused::Limit);
         }
         let end = self.top + bytes;
         if end > self.committed {
-            let grow = (end - self.committed).next_multiple_of(GROW_BYTES);
+            let grow = (end - self.committed).next_multiple_of(GROW_BYTES).min(self.end - self.committed);
             if !charge.take(grow) {
                 return Err(Refused::Limit);
             }
@@ -49,12 +52,12 @@ impl Immortal {
     /// Whether a reference lies in what was handed out.
     pub fn contains(&self, reference: u32) -> bool {
         let offset = reference as u64 * 4;
-        reference & 1 == 0 && (NULL_ZONE_BYTES..self.top).contains(&offset)
+        reference & 1 == 0 && (self.start..self.top).contains(&offset)
     }
 
-    /// Where the part ends that was handed out, as a reference.
-    pub fn end(&self) -> u32 {
-        (self.top / 4) as u32
+    /// The part that was handed out, as references.
+    pub fn used(&self) -> std::ops::Range<u32> {
+        (self.start / 4) as u32..(self.top / 4) as u32
     }
 
     /// Remembers an object for the verifier.
