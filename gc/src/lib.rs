@@ -24,6 +24,7 @@
 mod checks;
 mod embedder;
 mod evacuation;
+mod frozen;
 mod heap;
 mod helper;
 mod major;
@@ -37,11 +38,12 @@ mod weak;
 pub use embedder::config::{
     Collector, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, NURSERY_BYTES_MAX, NURSERY_BYTES_MIN,
 };
-pub use embedder::errors::{Exhausted, HeapError, Refused};
+pub use embedder::errors::{Exhausted, FreezeError, HeapError, Refused};
 pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
 #[cfg(feature = "test-hooks")]
 pub use evacuation::incoming::Recorder;
+pub use frozen::HeapImage;
 pub use heap::Heap;
 pub use heap::growth::WantedGrowth;
 pub use helper::Helpers;

@@ -21,9 +21,38 @@ pub enum HeapError {
         /// What was asked for.
         nursery_bytes: u32,
     },
+    /// The image of which the heap is to be made does not fit the limit.
+    #[error("what lies in the checkpoint does not fit a heap of {max_bytes} bytes")]
+    ImageTooLarge {
+        /// The limit.
+        max_bytes: u64,
+    },
     /// The system refused.
     #[error(transparent)]
     Backing(#[from] BackingError),
+}
+
+/// Why a heap cannot be frozen or rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FreezeError {
+    /// The heap has no collector.
+    #[error("a heap without a collector has no checkpoints")]
+    NoCollector,
+    /// The limit, or the address space, is too small for what lies in the image.
+    #[error("what lies in the checkpoint does not fit the heap's limit")]
+    Limit,
+    /// The system refused.
+    #[error(transparent)]
+    Backing(#[from] BackingError),
+}
+
+impl From<Refused> for FreezeError {
+    fn from(refused: Refused) -> FreezeError {
+        match refused {
+            Refused::System(error) => FreezeError::Backing(error),
+            Refused::Limit | Refused::Reach { .. } | Refused::NotAllowed | Refused::Cells { .. } => FreezeError::Limit,
+        }
+    }
 }
 
 /// An allocation cannot be served, even after an emergency compaction. The heap stays usable.

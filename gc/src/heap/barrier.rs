@@ -25,6 +25,7 @@ impl Heap {
         debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
         self.spaces.memory().set_header(object, header & !UNLOGGED);
         self.snapshot_object(object);
+        self.write_frozen(object);
         if self.skips_log() {
             return;
         }
@@ -88,9 +89,25 @@ impl Heap {
         }
         let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(memory.array_length(ObjectReference(array)));
         self.snapshot_elements(array, chunk * CHUNK_REFS, end);
+        self.write_frozen(ObjectReference(array));
         if !self.skips_log() {
             self.remembered.add_chunk(Some(self.spaces.cage_mut()), array, chunk);
         }
+    }
+
+    /// An old object is about to be written: one that is frozen is listed for markings.
+    #[inline]
+    fn write_frozen(&mut self, object: ObjectReference) {
+        let memory = self.spaces.memory();
+        if !self.frozen.write(self.spaces.cage_mut(), memory, object) {
+            self.remembered.lose();
+        }
+    }
+
+    /// Whether every store into an array has to be logged, whatever is stored: it is frozen.
+    #[inline]
+    pub(super) fn is_frozen(&self, array: RawRef) -> bool {
+        self.frozen.is_on() && is_old(array) && self.spaces.memory().block(block_of(array)).is_frozen()
     }
 
     /// Tells that the next minor has `slots` more roots outside of frames to look at: they count as fields of the log,

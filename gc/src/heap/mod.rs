@@ -10,6 +10,7 @@
 //! | `emergency` | what is done when there is none |
 //! | `growth` | what an embedder allows that wants to be asked |
 //! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
+//! | `checkpoint` | freezing the heap, and coming back to what was frozen |
 //! | `collect` | minors, majors, compactions |
 //! | `marking` | the marking cycle: start, slices, end |
 //! | `pace` | what is due between collections: slices, sweeping, evacuation of sparse blocks |
@@ -20,6 +21,7 @@
 mod access;
 mod alloc;
 mod barrier;
+mod checkpoint;
 mod collect;
 mod emergency;
 pub mod growth;
@@ -36,6 +38,7 @@ use crate::embedder::config::{Collector, HeapConfig, NURSERY_BYTES_DEFAULT, NURS
 use crate::embedder::errors::{Exhausted, HeapError, Refused};
 use crate::embedder::types::TypeTable;
 use crate::evacuation::Evacuation;
+use crate::frozen::Frozen;
 use crate::major::marking::Marking;
 use crate::major::pacing::Pacing;
 use crate::major::sweeping::Sweeping;
@@ -58,6 +61,7 @@ pub struct Heap {
     marking: Marking,
     sweeping: Sweeping,
     evacuation: Evacuation,
+    frozen: Frozen,
     weak: Weak,
     pacing: Pacing,
     sizing: Sizing,
@@ -95,6 +99,7 @@ impl Heap {
             marking: Marking::new(cage, config.helpers.clone())?,
             sweeping: Sweeping::new(memory, config.helpers.clone()),
             evacuation: Evacuation::new(cage, config),
+            frozen: Frozen::new(cage),
             weak: Weak::new(cage),
             pacing: Pacing::new(config),
             sizing: Sizing::new(config, eden_bytes),

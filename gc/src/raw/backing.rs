@@ -4,7 +4,9 @@
 //!    more of it right behind a reservation.
 //! 2. `commit` makes a range of it readable and writable; `populate` also faults its pages in.
 //! 3. `discard` gives the pages back; the range stays committed and reads as zero.
-//! 4. Each of these counts as one call; a test can choose calls that fail.
+//! 4. `freeze` copies a range into a file, of which `map` makes copy-on-write pages, in place of what was there;
+//!    `restore` forgets what was written to them, and `renew` makes them zero pages without a file again.
+//! 5. Each of these counts as one call; a test can choose calls that fail.
 
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -17,7 +19,8 @@ pub const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system refused to {operation} {bytes} bytes of memory")]
 pub struct BackingError {
-    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard` or `share`.
+    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard`, `share`, `freeze`, `map`, `restore` or
+    /// `renew`.
     pub operation: &'static str,
     /// How many bytes it was asked for.
     pub bytes: u64,
@@ -149,6 +152,67 @@ impl Backing {
         let result = unsafe { libc::mmap(at, bytes, libc::PROT_READ, flags, file.fd.as_raw_fd(), 0) };
         answer(result != libc::MAP_FAILED, "share", bytes)
     }
+
+    /// A file for `bytes` of frozen memory, all zero.
+    pub fn freeze_file(&mut self, bytes: u64) -> Result<FrozenFile, BackingError> {
+        self.count("freeze", bytes as usize)?;
+        FrozenFile::new(bytes)
+    }
+
+    /// Copies a readable range to `file`, from `file_offset` on. Pages of zeroes stay holes.
+    pub fn freeze(
+        &mut self,
+        range: &Reservation,
+        address: usize,
+        bytes: usize,
+        file: &FrozenFile,
+        file_offset: u64,
+    ) -> Result<(), BackingError> {
+        self.count("freeze", bytes)?;
+        let at = range.check(address, bytes);
+        // SAFETY: invariants B2 and M3: the range is committed, and nobody writes while the heap is borrowed.
+        let contents = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), bytes) };
+        file.write(contents, file_offset)
+    }
+
+    /// Puts copy-on-write pages of `file` in the place of a range. What was there is gone.
+    pub fn map(
+        &mut self,
+        range: &Reservation,
+        address: usize,
+        bytes: usize,
+        file: &FrozenFile,
+        file_offset: u64,
+    ) -> Result<(), BackingError> {
+        self.count("map", bytes)?;
+        let at = range.check(address, bytes);
+        assert!(file_offset + bytes as u64 <= file.bytes, "pages beyond the end of the file");
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+        let flags = flags | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; the file has these bytes, and it never shrinks (F1).
+        let result = unsafe { libc::mmap(at, bytes, access, flags, file.fd.as_raw_fd(), file_offset as libc::off_t) };
+        answer(result != libc::MAP_FAILED, "map", bytes)
+    }
+
+    /// Forgets what was written to pages of a file: they hold again what the file holds.
+    pub fn restore(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.count("restore", bytes)?;
+        let at = range.check(address, bytes);
+        // SAFETY: invariant B2; what was written there is given up by the caller.
+        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
+        answer(result == 0, "restore", bytes)
+    }
+
+    /// Puts zero pages of no file in the place of a range that is readable and writable, and stays so.
+    pub fn renew(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.count("renew", bytes)?;
+        let at = range.check(address, bytes);
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+        let flags = flags | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; what lay there is given up by the caller.
+        let result = unsafe { libc::mmap(at, bytes, access, flags, -1, 0) };
+        answer(result != libc::MAP_FAILED, "renew", bytes)
+    }
 }
 
 /// What the system answered.
@@ -242,6 +306,72 @@ impl SharedFile {
         // SAFETY: a plain system call on a descriptor that we own.
         let result = unsafe { libc::fallocate(self.fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
         answer(result == 0, "share", bytes)
+    }
+}
+
+/// A file without a name that holds frozen memory. **F1** It is written before anybody maps it, and never afterwards.
+#[derive(Debug)]
+pub struct FrozenFile {
+    fd: OwnedFd,
+    bytes: u64,
+}
+
+impl FrozenFile {
+    fn new(bytes: u64) -> Result<FrozenFile, BackingError> {
+        let answer = |is_done| answer(is_done, "freeze", bytes as usize);
+        // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
+        answer(file_bytes_max() >= bytes)?;
+        // SAFETY: the name is a valid C string.
+        let fd = unsafe { libc::memfd_create(c"heapwood-frozen".as_ptr(), libc::MFD_CLOEXEC) };
+        answer(fd >= 0)?;
+        // SAFETY: the descriptor is new: nobody else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: a plain system call on a descriptor that we own.
+        answer(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) } == 0)?;
+        Ok(FrozenFile { fd, bytes })
+    }
+
+    /// Writes whole pages, but for those that are zero.
+    fn write(&self, contents: &[u8], offset: u64) -> Result<(), BackingError> {
+        let is_zero = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+        let mut at = 0;
+        while at < contents.len() {
+            let pages = contents[at..].chunks(PAGE_BYTES);
+            let zero = pages.clone().take_while(|page| is_zero(page)).count();
+            let full = pages.skip(zero).take_while(|page| !is_zero(page)).count();
+            let start = at + zero * PAGE_BYTES;
+            let end = start + full * PAGE_BYTES;
+            self.write_all(&contents[start.min(contents.len())..end.min(contents.len())], offset + start as u64)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, mut contents: &[u8], mut offset: u64) -> Result<(), BackingError> {
+        while !contents.is_empty() {
+            // SAFETY: the bytes are borrowed, and the descriptor is ours.
+            let written = unsafe {
+                libc::pwrite(self.fd.as_raw_fd(), contents.as_ptr().cast(), contents.len(), offset as libc::off_t)
+            };
+            answer(written > 0, "freeze", contents.len())?;
+            contents = &contents[written as usize..];
+            offset += written as u64;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes of the file out.
+    pub fn read(&self, mut offset: u64, mut target: &mut [u8]) -> Result<(), BackingError> {
+        while !target.is_empty() {
+            // SAFETY: the bytes are borrowed, and the descriptor is ours.
+            let read = unsafe {
+                libc::pread(self.fd.as_raw_fd(), target.as_mut_ptr().cast(), target.len(), offset as libc::off_t)
+            };
+            answer(read > 0, "freeze", target.len())?;
+            target = &mut target[read as usize..];
+            offset += read as u64;
+        }
+        Ok(())
     }
 }
 

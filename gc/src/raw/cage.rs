@@ -1,6 +1,6 @@
 //! The cage: where everything of one heap lies (`shape`), and who commits memory to it.
 
-use super::backing::{Backing, BackingError, PAGE_BYTES, Reservation, address_space};
+use super::backing::{Backing, BackingError, FrozenFile, PAGE_BYTES, Reservation, address_space};
 use super::block::BlockEntry;
 use super::memory::Memory;
 pub use super::shape::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, CageKind, NURSERY_END, NURSERY_REACH, NURSERY_START};
@@ -51,6 +51,8 @@ pub struct Cage {
     side_start: usize,
     side_used_bytes: usize,
     side_committed_bytes: u64,
+    /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
+    has_file_pages: bool,
     memory: Memory,
 }
 
@@ -178,7 +180,17 @@ impl Cage {
             last_word: &raw const territory.last_word,
         };
         let reach_bytes = (territory.last_word.load(Relaxed) as u64 + 1) * 4;
-        Cage { territory, backing, shape, reach_bytes, side_start, side_used_bytes: 0, side_committed_bytes: 0, memory }
+        Cage {
+            territory,
+            backing,
+            shape,
+            reach_bytes,
+            side_start,
+            side_used_bytes: 0,
+            side_committed_bytes: 0,
+            has_file_pages: false,
+            memory,
+        }
     }
 
     /// Access to the cage's memory, for the algorithms of the collector.
@@ -255,7 +267,58 @@ impl Cage {
     /// Gives pages of committed heap bytes back; they read as zero.
     pub fn discard(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.discard(self.territory.part_of(address, bytes), address, bytes)
+        let part = self.territory.part_of(address, bytes);
+        match self.has_file_pages {
+            true => self.backing.renew(part, address, bytes),
+            false => self.backing.discard(part, address, bytes),
+        }
+    }
+
+    /// Whether pages of files were ever mapped into the heap.
+    pub fn has_file_pages(&self) -> bool {
+        self.has_file_pages
+    }
+
+    /// Pages of a range that are no pages of a file (any more), as the system says.
+    #[cfg(feature = "test-hooks")]
+    pub fn private_pages(&self, offset: u64, bytes: u64) -> usize {
+        use std::os::unix::fs::FileExt;
+        const PRESENT: u64 = 1 << 63;
+        const OF_FILE: u64 = 1 << 61;
+        let pages = std::fs::File::open("/proc/self/pagemap").expect("the system tells of pages");
+        let first = (self.base() as u64 + offset) / PAGE_BYTES as u64;
+        let is_private = |page: u64| {
+            let mut word = [0; 8];
+            pages.read_exact_at(&mut word, page * 8).expect("a word for each page");
+            let word = u64::from_le_bytes(word);
+            word & PRESENT != 0 && word & OF_FILE == 0
+        };
+        (first..first + bytes / PAGE_BYTES as u64).filter(|page| is_private(*page)).count()
+    }
+
+    /// A file for frozen heap bytes, whose offsets are those of the heap, of which the last is `end`.
+    pub fn freeze_file(&mut self, end: u64) -> Result<FrozenFile, BackingError> {
+        self.backing.freeze_file(end)
+    }
+
+    /// Copies committed heap bytes to a file.
+    pub fn freeze(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.freeze(self.territory.part_of(address, bytes), address, bytes, file, offset)
+    }
+
+    /// Puts copy-on-write pages of a file in the place of committed heap bytes.
+    pub fn map(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
+        self.has_file_pages = true;
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.map(self.territory.part_of(address, bytes), address, bytes, file, offset)
+    }
+
+    /// Forgets what was written to heap bytes that were mapped from a file.
+    pub fn restore(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.restore(self.territory.part_of(address, bytes), address, bytes)
     }
 
     /// Commits the side tables of a range of the old space (multiple of 1 MiB) and returns how many bytes they take.

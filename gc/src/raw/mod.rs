@@ -36,6 +36,7 @@
 //! **M6 Elements.** Those of an array of numbers are nobody's but who has the heap under `&mut`, and the guest's, which
 //! does not run then: helpers read headers and lengths of what is alive, and words that are references (T1, T2). So a
 //! Rust reference to them may live as long as the cage is borrowed.
+//! **F1** A file of frozen memory is written before it is mapped, and never afterwards, and never shrinks.
 //! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
 //! old data.
 //!

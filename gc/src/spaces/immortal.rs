@@ -19,6 +19,19 @@ pub struct Immortal {
     objects: Vec<u32>,
 }
 
+/// How much there was of the space at some time.
+#[derive(Clone, Copy, Debug)]
+pub struct ImmortalExtent {
+    /// Bytes from the base to the beginning.
+    pub start: u64,
+    /// Bytes from the base to the end of what was handed out.
+    pub top: u64,
+    /// Bytes from the base to the end of what was committed.
+    pub committed: u64,
+    /// Recorded objects.
+    pub objects: usize,
+}
+
 impl Immortal {
     /// An empty space.
     pub fn new(cage: &Cage) -> Immortal {
@@ -47,6 +60,47 @@ impl Immortal {
         let start = self.top;
         self.top = end;
         Ok((start / 4) as u32)
+    }
+
+    /// How far it is used, and how much of it is charged.
+    pub fn extent(&self) -> ImmortalExtent {
+        let Immortal { start, top, committed, .. } = *self;
+        ImmortalExtent { start, top, committed, objects: self.objects.len() }
+    }
+
+    /// Comes back to an extent that it had; what lies behind is the caller's to clear, up to what is committed.
+    pub fn truncate(&mut self, extent: &ImmortalExtent) {
+        self.top = extent.top;
+        self.objects.truncate(extent.objects);
+    }
+
+    /// Commits what an extent has, of this heap or of another one, and charges it. Refused in a cage in which the space
+    /// lies elsewhere.
+    pub fn install(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        extent: &ImmortalExtent,
+        objects: &[u32],
+    ) -> Result<(), Refused> {
+        if extent.start != self.start {
+            return Err(Refused::Limit);
+        }
+        let more = extent.committed.saturating_sub(self.committed);
+        if more > 0 {
+            if !charge.take(more) {
+                return Err(Refused::Limit);
+            }
+            if let Err(error) = cage.commit(self.committed, more) {
+                charge.give_back(more);
+                return Err(error.into());
+            }
+            self.committed += more;
+        }
+        self.top = extent.top;
+        self.objects.clear();
+        self.objects.extend_from_slice(objects);
+        Ok(())
     }
 
     /// Whether a reference lies in what was handed out.

@@ -9,6 +9,7 @@
 
 pub mod blocks;
 pub mod charge;
+pub mod checkpoint;
 pub mod holes;
 pub mod immortal;
 pub mod marks;
@@ -53,6 +54,8 @@ pub struct Spaces {
     edges: SideVec<u64>,
     /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
     eden_top_max: u32,
+    /// Free blocks may hold pages of a file that could neither be used nor given back: nothing can be loaded any more.
+    is_spoilt: bool,
 }
 
 /// What a minor copies with, borrowed from the spaces.
@@ -84,6 +87,7 @@ impl Spaces {
             stack: SideVec::uncut(&mut cage, (NURSERY_REACH / 16) as usize),
             edges: SideVec::new(&mut cage, EDGES_MAX),
             eden_top_max: EDEN_START,
+            is_spoilt: false,
             cage,
         })
     }
