@@ -1,6 +1,7 @@
 //! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
 
 use super::Heap;
+use crate::checks::stress::Stress;
 use crate::evacuation::incoming::Recorder;
 use crate::major::BatchSizes;
 use crate::spaces::blocks::block_start;
@@ -49,6 +50,12 @@ impl Heap {
     /// Writes a hot word, as compiled code does.
     pub fn poke_hot(&mut self, disp: i32, value: u32) {
         self.spaces.memory().set_hot(disp, value);
+    }
+
+    /// Collects at every Nth allocation, or no more for that; and verifies, or not, from now on.
+    pub fn set_checks(&mut self, stress: Option<std::num::NonZeroU64>, verify: bool) {
+        self.stress = Stress::new(stress);
+        self.config.verify = verify;
     }
 
     /// From now on the system refuses the calls with these numbers ([`Heap::backing_calls`] counts them).

@@ -49,6 +49,7 @@ use crate::spaces::nursery::EDEN_START;
 use crate::spaces::sizing::Sizing;
 use crate::telemetry::Telemetry;
 use crate::weak::Weak;
+use heapwood_gc_abi::RawRef;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -126,6 +127,11 @@ impl Heap {
     /// The limit in bytes.
     pub fn limit_bytes(&self) -> u64 {
         self.spaces.charge().limit_bytes()
+    }
+
+    /// Where immortal memory ends that was handed out, as a reference.
+    pub fn immortal_end(&self) -> RawRef {
+        self.spaces.immortal().used().end
     }
 
     /// Calls made to the system so far (tests fail each of them once).

@@ -9,7 +9,7 @@
 //! 5. Each of these counts as one call; a test can choose calls that fail.
 
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Granularity of all calls.
@@ -309,15 +309,25 @@ impl SharedFile {
     }
 }
 
-/// A file without a name that holds frozen memory. **F1** It is written before anybody maps it, and never afterwards.
+/// A file without a name that holds frozen memory, also that of an embedder. **F1** It is written before anybody maps it, and never afterwards.
 #[derive(Debug)]
 pub struct FrozenFile {
     fd: OwnedFd,
     bytes: u64,
 }
 
+impl AsFd for FrozenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl FrozenFile {
-    fn new(bytes: u64) -> Result<FrozenFile, BackingError> {
+    /// A file of so many bytes, all zero.
+    ///
+    /// # Errors
+    /// The system refuses, or the process may not have such large files.
+    pub fn new(bytes: u64) -> Result<FrozenFile, BackingError> {
         let answer = |is_done| answer(is_done, "freeze", bytes as usize);
         // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
         answer(file_bytes_max() >= bytes)?;
@@ -331,8 +341,16 @@ impl FrozenFile {
         Ok(FrozenFile { fd, bytes })
     }
 
-    /// Writes whole pages, but for those that are zero.
-    fn write(&self, contents: &[u8], offset: u64) -> Result<(), BackingError> {
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes whole pages, but for those that are zero. Nobody maps the file yet.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn write(&self, contents: &[u8], offset: u64) -> Result<(), BackingError> {
         let is_zero = |page: &[u8]| page.iter().all(|byte| *byte == 0);
         let mut at = 0;
         while at < contents.len() {
@@ -361,6 +379,9 @@ impl FrozenFile {
     }
 
     /// Copies bytes of the file out.
+    ///
+    /// # Errors
+    /// The system refuses, or the file ends before.
     pub fn read(&self, mut offset: u64, mut target: &mut [u8]) -> Result<(), BackingError> {
         while !target.is_empty() {
             // SAFETY: the bytes are borrowed, and the descriptor is ours.

@@ -74,6 +74,7 @@ impl StoreOpaque {
 
     /// Calls `code` with `context`, and holds each field of the store to its rule.
     pub fn enter(&mut self, entry: EntryPoint, code: u64, context: u64, values: &mut [RawVal]) -> Result<()> {
+        self.check_usable()?;
         let balance = Balance::of(self.guest());
         let is_armed = self.guest_mut().execution_mut().arm()?;
         let ended = entry::call(self, entry, code, context, values);
