@@ -8,6 +8,7 @@
 //! What the embedder's roots hold is the embedder's business: after a rollback they have to be as they were.
 
 use super::Heap;
+use crate::checks::verifier::When;
 use crate::embedder::config::HeapConfig;
 use crate::embedder::errors::{FreezeError, HeapError, Refused};
 use crate::embedder::roots::RootProvider;
@@ -84,6 +85,11 @@ impl Heap {
         self.charge_side();
         self.telemetry.resume_panic();
         Ok(())
+    }
+
+    /// Checks the heap if the configuration asks for it, after a rollback when roots are what they were.
+    pub fn check_rolled_back(&mut self, roots: &mut dyn RootProvider) {
+        self.verify(When::BeforeCollection, roots);
     }
 
     /// What is young, and what the log says, is forgotten.

@@ -322,7 +322,8 @@ impl Cage {
     }
 
     /// Commits the side tables of a range of the old space (multiple of 1 MiB) and returns how many bytes they take.
-    pub fn commit_side_tables(&mut self, offset: u64, bytes: u64) -> Result<u64, BackingError> {
+    /// `marked_soon`: a marking is expected to mark most of what comes to lie there.
+    pub fn commit_side_tables(&mut self, offset: u64, bytes: u64, marked_soon: bool) -> Result<u64, BackingError> {
         let marks = (self.memory.marks as usize + (offset as usize >> 4), bytes as usize >> 4);
         let chunk_start = self.base().wrapping_add_signed(CHUNK_STATE_DISP as isize);
         let chunks = (chunk_start + (offset as usize >> 7), bytes as usize >> 7);
@@ -331,8 +332,10 @@ impl Cage {
         let last = (offset + bytes - OLD_START) as usize / BLOCK_BYTES as usize * entry;
         let (first, last) = (first / PAGE_BYTES * PAGE_BYTES, last.next_multiple_of(PAGE_BYTES));
         self.commit_at(marks.0, marks.1)?;
-        // Without this, the first marking would fault in a page with every few objects.
-        self.populate_at(marks.0, marks.1)?;
+        if marked_soon {
+            // Without this, the first marking would fault in a page with every few objects.
+            self.populate_at(marks.0, marks.1)?;
+        }
         self.commit_at(chunks.0, chunks.1)?;
         self.commit_at(self.memory.blocks as usize + first, last - first)?;
         Ok((marks.1 + chunks.1 + (bytes as usize / BLOCK_BYTES as usize) * entry) as u64)

@@ -217,6 +217,17 @@ impl Blocks {
 
     /// Takes new address space for at least `count` blocks.
     fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
+        self.grow_tables(cage, charge, count, true)
+    }
+
+    /// `marked_soon`: see [`Cage::commit_side_tables`].
+    fn grow_tables(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        count: u32,
+        marked_soon: bool,
+    ) -> Result<(), Refused> {
         let count = count.checked_next_multiple_of(SEGMENT_BLOCKS).ok_or(Refused::Limit)?;
         self.reach(cage, count)?;
         let words = (self.high + count).div_ceil(64) as usize;
@@ -230,7 +241,8 @@ impl Blocks {
         if !charge.take(side_bytes) {
             return Err(Refused::Limit);
         }
-        if let Err(error) = cage.commit_side_tables(offset, bytes).and_then(|_| cage.commit(offset, bytes)) {
+        if let Err(error) = cage.commit_side_tables(offset, bytes, marked_soon).and_then(|_| cage.commit(offset, bytes))
+        {
             charge.give_back(side_bytes);
             return Err(error.into());
         }
@@ -454,7 +466,8 @@ impl Blocks {
     /// There is no address space, or no memory.
     pub fn make_tables(&mut self, cage: &mut Cage, charge: &mut Charge, runs: &[BlockRun]) -> Result<(), Refused> {
         let high = runs.last().map_or(0, |run| run.start + run.count);
-        if high > self.high { self.grow(cage, charge, high - self.high) } else { Ok(()) }
+        // Nobody marks what is frozen.
+        if high > self.high { self.grow_tables(cage, charge, high - self.high, false) } else { Ok(()) }
     }
 
     /// Takes the blocks of a checkpoint into use, as frozen ones: no block is in use. Their tables are there, their

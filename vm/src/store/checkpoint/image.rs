@@ -8,12 +8,14 @@ use crate::store::held_types::HeldTypes;
 use crate::store::host_values::HostValues;
 use crate::store::lineage::{Counts, Lineage};
 use crate::store::roots::RootsImage;
-use heapwood_gc::{FreezeError, Heap, HeapError, HeapImage};
+use heapwood_gc::{FreezeError, Heap, HeapConfig, HeapError, HeapImage};
 use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct StoreImage {
     engine: Engine,
+    /// Of the heap of the store.
+    config: HeapConfig,
     heap: HeapImage,
     /// Base of the heap of the store, from which addresses in the lists count.
     base: usize,
@@ -63,8 +65,10 @@ impl StoreOpaque {
         let frozen = frozen?;
         let entities = self.guest_mut().entities_mut().freeze()?;
         let counts = self.guest().entities().counts(frozen.immortal_end());
+        let config = self.engine().heap_config(entities.quota().heap_bytes);
         Ok(StoreImage {
             engine: self.engine().clone(),
+            config,
             base: self.heap().base(),
             entities,
             roots: self.guest_mut().roots_mut().image(),
@@ -81,9 +85,8 @@ impl StoreOpaque {
     /// # Errors
     /// The system refuses.
     pub(super) fn of_image(image: &Arc<StoreImage>) -> Result<StoreOpaque> {
-        let quota = image.entities.quota();
-        let config = image.engine.heap_config(quota.heap_bytes);
-        let heap = Heap::of_image(&config, &image.heap).map_err(|error: HeapError| Error::limit(error.to_string()))?;
+        let (quota, config) = (image.entities.quota(), &image.config);
+        let heap = Heap::of_image(config, &image.heap).map_err(|error: HeapError| Error::limit(error.to_string()))?;
         let mut store = StoreOpaque::with_heap(&image.engine, quota, heap, config.verify)?;
         store.set_origin(image.clone());
         *store.guest_mut().types_mut() = image.types.image();
@@ -128,7 +131,8 @@ impl StoreOpaque {
             false => self.lineage_mut().roll_back(&image.lineage, now),
         }
         self.set_unusable(false);
-        self.verify_restored();
+        let (guest, heap) = self.guest_and_heap();
+        heap.check_rolled_back(guest);
         Ok(())
     }
 
@@ -181,14 +185,6 @@ impl StoreOpaque {
         let execution = self.guest().execution();
         if execution.has_stack() {
             execution.update_guard(false);
-        }
-    }
-
-    /// Where the engine verifies heaps.
-    fn verify_restored(&mut self) {
-        if self.engine().heap_config(None).verify {
-            let (guest, heap) = self.guest_and_heap();
-            heap.check(guest);
         }
     }
 }
