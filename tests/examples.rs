@@ -21,6 +21,7 @@ examples! {
     big_memory from "../examples/big_memory.rs";
     externref from "../examples/externref.rs";
     features_fallback from "../examples/features_fallback.rs";
+    fork_server from "../examples/fork_server.rs";
     fuel from "../examples/fuel.rs";
     gcd from "../examples/gcd.rs";
     hello from "../examples/hello.rs";

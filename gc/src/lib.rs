@@ -24,6 +24,7 @@
 mod checks;
 mod embedder;
 mod evacuation;
+mod frozen;
 mod heap;
 mod helper;
 mod major;
@@ -37,18 +38,20 @@ mod weak;
 pub use embedder::config::{
     Collector, GcProfile, HEAP_BYTES_LIMIT, HEAP_BYTES_MIN, HeapConfig, NURSERY_BYTES_MAX, NURSERY_BYTES_MIN,
 };
-pub use embedder::errors::{Exhausted, HeapError, Refused};
+pub use embedder::errors::{Exhausted, FreezeError, HeapError, Refused};
 pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
 pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
 #[cfg(feature = "test-hooks")]
 pub use evacuation::incoming::Recorder;
+pub use frozen::HeapImage;
 pub use heap::Heap;
 pub use heap::growth::WantedGrowth;
 pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]
 pub use major::HELPER_DELAY_MS;
 pub use minor::log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
-pub use raw::backing::BackingError;
+pub use raw::backing::{AddressSpace, BackingError, FrozenFile, address_space};
+pub use raw::cage::{CageKind, FULL_CAGES_MAX};
 pub use raw::types::TypeInfo;
 pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};
 pub use telemetry::event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};

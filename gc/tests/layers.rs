@@ -21,6 +21,8 @@ const LAYERS: Table<'_> = &[
     &["spaces"],
     // What does not keep alive what it names.
     &["weak"],
+    // What is frozen.
+    &["frozen"],
     // Evacuation of sparse blocks.
     &["evacuation"],
     // Collections of the nursery.

@@ -199,8 +199,8 @@ fn immortal_memory_counts_against_the_limit() {
 /// Runs of free blocks that are all too short, while the heap's limit would allow another.
 #[test]
 fn address_space_in_pieces_ends_before_the_limit_does() {
-    // The system gives no more address space than the limit needs.
-    let mut setup = setup(&HeapConfig { max_bytes: 16 << 20, refused_calls: 1..2, verify: false, ..config() });
+    // The cage has no more address space than the limit needs.
+    let mut setup = setup(&HeapConfig { max_bytes: 16 << 20, cage: CageKind::Sparse, verify: false, ..config() });
     for slot in 0..14 {
         setup.roots.frames[0][slot] = setup.bytes(1 << 20).unwrap();
     }

@@ -396,7 +396,7 @@ fn a_young_object_in_the_log() {
 #[test]
 fn references_to_no_space() {
     // Where no block was taken yet, and behind the immortal objects.
-    for (reference, says) in [(0x4000_0000, "lies beyond the old space"), (0x100_0000, "lies in no space")] {
+    for (reference, says) in [(0x4000_0000, "lies beyond the old space"), (0x900_0000, "lies in no space")] {
         let mut setup = setup();
         setup.roots.frames[0][1] = reference;
         let text = report(setup, |heap, roots| heap.collect_minor(roots));

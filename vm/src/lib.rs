@@ -40,9 +40,11 @@ pub use heapwood_module::{
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef, Tag};
 pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
+pub use rt::memory::Secrecy;
 pub use store::{
-    AsContext, AsContextMut, Caller, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle, InterruptToken,
-    ResourceLimiter, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
+    AsContext, AsContextMut, Caller, Checkpoint, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle,
+    InterruptToken, ResourceLimiter, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits,
+    StoreLimitsBuilder,
 };
 pub use types::*;
 

@@ -16,6 +16,9 @@ pub const PINNED: u32 = 1 << 4;
 /// The object lies outside the collected spaces (immortal, function or context object).
 pub const IMMORTAL: u32 = 1 << 5;
 
+/// Frozen object (of a checkpoint) that was written since: markings look at its fields.
+pub const FROZEN_WRITTEN: u32 = 1 << 6;
+
 /// How far a type id is shifted within the header word.
 pub const TYPE_ID_SHIFT: u32 = 8;
 /// Mask of the state bits.

@@ -359,6 +359,18 @@ mutants! {
         DeadHostValueKept "dead-host-value-kept"
             "the death of a host value's cell is not told"
             Fails "gc/tests/heap" "dead_host_values";
+        FrozenWriteForgotten "frozen-write-forgotten"
+            "a frozen object that is written is not listed for markings"
+            Fails "gc/tests/frozen" "the_model";
+        FrozenBlockSwept "frozen-block-swept"
+            "the sweep takes frozen blocks for old ones"
+            Fails "gc/tests/frozen" "the_model";
+        FrozenCopyNotLogged "frozen-copy-not-logged"
+            "a copy of old references into a frozen array is not logged"
+            Fails "gc/tests/frozen" "bulk_writes";
+        FrozenWrittenNotVisited "frozen-written-not-visited"
+            "markings do not visit the fields of frozen objects that were written"
+            Fails "gc/tests/frozen" "the_model";
         OwnEdgesNotFollowed "own-edges-not-followed"
             "words that the mutator noted do not follow what moves out of sparse blocks"
             Fails "gc/tests/sparse" "programs_run";

@@ -4,8 +4,8 @@
 //! heap_base - CAGE_PREFIX_BYTES   type table (read-only, shared by the stores of an engine)
 //! heap_base - HOT_AREA_BYTES      store words (see `hot`), the last of them within 128 bytes of the base
 //! heap_base                       null zone, never mapped
-//! heap_base + NULL_ZONE_BYTES     immortal objects, function objects, instance contexts
-//! ...                             nursery, old blocks, large objects (the collector's choice)
+//! heap_base + NULL_ZONE_BYTES     nursery, immortal objects, function objects, instance contexts, old blocks, large
+//!                                 objects (the collector's choice)
 //! heap_base + REACH_BYTES         guard
 //! ```
 

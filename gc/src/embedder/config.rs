@@ -3,6 +3,7 @@
 use super::errors::HeapError;
 use crate::helper::Helpers;
 use crate::raw::backing::available_bytes;
+use crate::raw::cage::CageKind;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub struct HeapConfig {
     pub helpers: Option<Arc<Helpers>>,
     /// Which collector runs.
     pub collector: Collector,
+    /// How much address space the heap takes. Default: what suits the process.
+    pub cage: CageKind,
     /// Testing: the system refuses the calls with these numbers, counted from 1.
     pub refused_calls: Range<u64>,
 }
@@ -106,7 +109,24 @@ impl Default for HeapConfig {
             evacuate: true,
             helpers: None,
             collector: Collector::Generational,
+            cage: default_cage(),
             refused_calls: 0..0,
         }
+    }
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn default_cage() -> CageKind {
+    CageKind::default()
+}
+
+/// All tests can be run with heaps of little address space: `HEAPWOOD_CAGE=short` or `sparse`.
+#[cfg(feature = "test-hooks")]
+fn default_cage() -> CageKind {
+    match std::env::var("HEAPWOOD_CAGE").as_deref() {
+        Err(_) => CageKind::Suitable,
+        Ok("short") => CageKind::Short,
+        Ok("sparse") => CageKind::Sparse,
+        Ok(other) => panic!("HEAPWOOD_CAGE={other}, but it is short or sparse"),
     }
 }

@@ -21,9 +21,38 @@ pub enum HeapError {
         /// What was asked for.
         nursery_bytes: u32,
     },
+    /// The image of which the heap is to be made does not fit the limit.
+    #[error("what lies in the checkpoint does not fit a heap of {max_bytes} bytes")]
+    ImageTooLarge {
+        /// The limit.
+        max_bytes: u64,
+    },
     /// The system refused.
     #[error(transparent)]
     Backing(#[from] BackingError),
+}
+
+/// Why a heap cannot be frozen or rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FreezeError {
+    /// The heap has no collector.
+    #[error("a heap without a collector has no checkpoints")]
+    NoCollector,
+    /// The limit, or the address space, is too small for what lies in the image.
+    #[error("what lies in the checkpoint does not fit the heap's limit")]
+    Limit,
+    /// The system refused.
+    #[error(transparent)]
+    Backing(#[from] BackingError),
+}
+
+impl From<Refused> for FreezeError {
+    fn from(refused: Refused) -> FreezeError {
+        match refused {
+            Refused::System(error) => FreezeError::Backing(error),
+            Refused::Limit | Refused::Reach { .. } | Refused::NotAllowed | Refused::Cells { .. } => FreezeError::Limit,
+        }
+    }
 }
 
 /// An allocation cannot be served, even after an emergency compaction. The heap stays usable.
@@ -44,6 +73,11 @@ impl fmt::Display for Exhausted {
             Refused::Limit | Refused::NotAllowed => {
                 write!(f, "{requested_bytes} bytes do not fit the heap's limit of {limit_bytes} bytes")
             }
+            Refused::Reach { bytes } => write!(
+                f,
+                "{requested_bytes} bytes do not fit the {bytes} bytes of address space that the heap has for old objects, \
+                 and what lies behind is taken (the heap's limit is {limit_bytes} bytes)"
+            ),
             Refused::Cells { max } => write!(f, "{max} cells of one kind are alive, as many as a heap may have"),
             Refused::System(error) => write!(f, "{error}; the heap's limit is {limit_bytes} bytes"),
         }
@@ -55,8 +89,14 @@ impl std::error::Error for Exhausted {}
 /// Why memory was not given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The heap's limit, or its address space.
+    /// The heap's limit.
     Limit,
+    /// The heap's address space, which cannot be extended: its limit allows more, but the process has no room behind
+    /// what it has.
+    Reach {
+        /// Bytes that it has for old objects.
+        bytes: u64,
+    },
     /// The embedder wants to be asked before the heap grows: [`Heap::wanted_growth`](crate::Heap::wanted_growth) says
     /// about what. Nothing was done, and nothing was collected for it; the same allocation may be tried again.
     NotAllowed,

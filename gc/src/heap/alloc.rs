@@ -200,15 +200,16 @@ impl Heap {
         self.sweep_while_refused(|spaces| spaces.make_ready(blocks))
     }
 
-    /// Takes memory; sweeps as long as the limit is what refuses: then the mutator waits for that.
+    /// Takes memory; sweeps as long as the limit, or the reach, is what refuses: then the mutator waits for that.
     fn sweep_while_refused<T>(
         &mut self,
         mut take: impl FnMut(&mut Spaces) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
+        let is_full = |result: &Result<T, Refused>| matches!(result, Err(Refused::Limit | Refused::Reach { .. }));
         let mut result = take(&mut self.spaces);
-        if matches!(result, Err(Refused::Limit)) && !self.is_swept() && !self.is_growth_wanted(Refused::Limit) {
+        if is_full(&result) && !self.is_swept() && !self.is_growth_wanted(Refused::Limit) {
             let pause = self.pause();
-            while matches!(result, Err(Refused::Limit)) && !self.is_swept() {
+            while is_full(&result) && !self.is_swept() {
                 self.sweeper().some();
                 result = take(&mut self.spaces);
             }

@@ -6,7 +6,7 @@
 //!    byte beside the heap tells.
 //! 3. Compiled code lets stores of old objects and of i31 pass without an entry, and leaves the bit as it is, since minors
 //!    have nothing to find there: as long as the barrier is *open* (`hot::BARRIER_FLOOR`). While a marking runs, or edges
-//!    into blocks that are to be evacuated are recorded, it is closed. It opens with a minor, so it may be closed for
+//!    into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a minor, so it may be closed for
 //!    longer than need be, never shorter.
 //! 4. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
 //! 5. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded here: all fields
@@ -23,7 +23,7 @@ use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 impl Heap {
     /// Whether every first store has to come here: somebody has to know what it overwrites, or where what it stores leads.
     pub(super) fn wants_all_stores(&self) -> bool {
-        self.marking.is_on() || self.evacuation.is_chosen()
+        self.marking.is_on() || self.evacuation.is_chosen() || self.frozen.is_on()
     }
 
     /// Every first store has to come here from now on.
@@ -41,6 +41,7 @@ impl Heap {
         debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
         self.spaces.memory().set_header(object, header & !UNLOGGED);
         self.snapshot_object(object);
+        self.write_frozen(object);
         if self.skips_log() {
             return;
         }
@@ -104,9 +105,25 @@ impl Heap {
         }
         let end = (chunk * CHUNK_REFS + CHUNK_REFS).min(memory.array_length(ObjectReference(array)));
         self.snapshot_elements(array, chunk * CHUNK_REFS, end);
+        self.write_frozen(ObjectReference(array));
         if !self.skips_log() {
             self.remembered.add_chunk(Some(self.spaces.cage_mut()), array, chunk);
         }
+    }
+
+    /// An old object is about to be written: one that is frozen is listed for markings.
+    #[inline]
+    fn write_frozen(&mut self, object: ObjectReference) {
+        let memory = self.spaces.memory();
+        if !self.frozen.write(self.spaces.cage_mut(), memory, object) {
+            self.remembered.lose();
+        }
+    }
+
+    /// Whether every store into an array has to be logged, whatever is stored: it is frozen.
+    #[inline]
+    pub(super) fn is_frozen(&self, array: RawRef) -> bool {
+        self.frozen.is_on() && is_old(array) && self.spaces.memory().block(block_of(array)).is_frozen()
     }
 
     /// Tells that the next minor has `slots` more roots outside of frames to look at: they count as fields of the log,

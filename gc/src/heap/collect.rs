@@ -4,6 +4,7 @@ use super::Heap;
 use crate::checks::stress::StressKind;
 use crate::checks::verifier::{Parts, Verifier, When};
 use crate::embedder::roots::RootProvider;
+use crate::frozen::WithFrozen;
 use crate::major::compaction;
 use crate::minor::Minor;
 use crate::minor::log::LOG_ENTRIES_MAX;
@@ -154,6 +155,10 @@ impl Heap {
     pub(super) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
         self.finish_marking(cause, roots);
         let lost = self.remembered.log().is_lost();
+        if lost {
+            // What was written of frozen objects is not known either.
+            self.thaw();
+        }
         self.verify(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
         let pause = self.pause();
         let mut minor = MinorWork::default();
@@ -185,7 +190,8 @@ impl Heap {
         self.sweeper().all();
         let start = self.telemetry.clock(true);
         self.begin_epoch();
-        let done = self.marking.mark_all(&mut self.spaces, roots);
+        let mut roots = WithFrozen::new(&mut self.frozen, self.spaces.memory(), roots);
+        let done = self.marking.mark_all(&mut self.spaces, &mut roots);
         self.end_epoch(&done.mark, start);
         done
     }
@@ -195,7 +201,8 @@ impl Heap {
         self.sweeper().all();
         let start = self.telemetry.clock(true);
         self.begin_epoch();
-        let done = compaction::move_all(&mut self.spaces, self.marking.marker_mut().grey_mut(), roots);
+        let mut roots = WithFrozen::new(&mut self.frozen, self.spaces.memory(), roots);
+        let done = compaction::move_all(&mut self.spaces, self.marking.marker_mut().grey_mut(), &mut roots);
         self.end_epoch(&done.mark, start);
         done
     }
@@ -242,6 +249,7 @@ impl Heap {
             remembered: &self.remembered,
             weak: &self.weak,
             evacuation: &self.evacuation,
+            frozen: &self.frozen,
             types: &self.types,
         };
         Verifier::new(parts, when, recorded).run(roots);

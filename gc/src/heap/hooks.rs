@@ -1,8 +1,10 @@
 //! Ways to break the heap on purpose (feature `test-hooks`), so that tests see the verifier report it.
 
 use super::Heap;
+use crate::checks::stress::Stress;
 use crate::evacuation::incoming::Recorder;
 use crate::major::BatchSizes;
+use crate::spaces::blocks::block_start;
 use heapwood_gc_abi::RawRef;
 
 /// What tests have broken.
@@ -50,6 +52,12 @@ impl Heap {
         self.spaces.memory().set_hot(disp, value);
     }
 
+    /// Collects at every Nth allocation, or no more for that; and verifies, or not, from now on.
+    pub fn set_checks(&mut self, stress: Option<std::num::NonZeroU64>, verify: bool) {
+        self.stress = Stress::new(stress);
+        self.config.verify = verify;
+    }
+
     /// From now on the system refuses the calls with these numbers ([`Heap::backing_calls`] counts them).
     pub fn refuse_calls(&mut self, refused: std::ops::Range<u64>) {
         self.spaces.cage_mut().refuse_calls(refused, false);
@@ -58,6 +66,19 @@ impl Heap {
     /// From now on the system gives no memory, but takes back what it gets.
     pub fn refuse_memory(&mut self) {
         self.spaces.cage_mut().refuse_calls(0..u64::MAX, true);
+    }
+
+    /// A checksum of all bytes of frozen blocks.
+    pub fn frozen_page_sum(&self) -> u64 {
+        let memory = self.spaces.memory();
+        let frozen = (0..self.spaces.blocks_high()).filter(|block| memory.block(*block).is_frozen());
+        let words = frozen.flat_map(|block| block_start(block)..block_start(block + 1));
+        words.fold(0, |sum: u64, word| sum.rotate_left(5) ^ memory.word(word) as u64)
+    }
+
+    /// Pages of frozen blocks that were written since they were mapped, so that this heap has copies of its own.
+    pub fn private_frozen_pages(&self) -> usize {
+        self.spaces.private_frozen_pages()
     }
 
     /// References that the mutator has shaded and that wait for a slice.

@@ -3,7 +3,10 @@
 use super::Heap;
 use crate::checks::verifier::When;
 use crate::embedder::roots::RootProvider;
+use crate::frozen::WithFrozen;
 use crate::raw::object::is_old;
+#[cfg(feature = "test-hooks")]
+use crate::spaces::blocks::block_of;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::work::{Done, MarkWork};
 use heapwood_gc_abi::RawRef;
@@ -48,7 +51,7 @@ impl Heap {
             return;
         }
         #[cfg(feature = "test-hooks")]
-        if self.hooks.shade_marked {
+        if self.hooks.shade_marked && !self.spaces.memory().block(block_of(reference)).is_frozen() {
             return self.marking.shade_marked(&mut self.spaces, reference);
         }
         self.marking.shade_old(&mut self.spaces, reference);
@@ -88,7 +91,8 @@ impl Heap {
         self.choose_sparse_blocks();
         self.begin_epoch();
         self.pacing.marking_started(self.spaces.old().allocated_bytes());
-        let work = self.marking.begin(&mut self.spaces, roots);
+        let mut roots = WithFrozen::new(&mut self.frozen, self.spaces.memory(), roots);
+        let work = self.marking.begin(&mut self.spaces, &mut roots);
         let done = Done { roots: work.slots, frames: work.frames, ..Done::default() };
         self.tell(GcEventKind::MarkStart, cause, pause, done);
     }
@@ -113,12 +117,13 @@ impl Heap {
         }
         let is_held = self.marking.try_take_back();
         let window = self.evacuation.window_of_roots();
+        let mut all = WithFrozen::new(&mut self.frozen, self.spaces.memory(), roots);
         let done = if is_held {
             let telemetry = &self.telemetry;
             let is_late = || budget.ns != u64::MAX && pause.has_taken(budget.ns, telemetry.clock(false));
-            self.marking.mark(&mut self.spaces, window, budget.fields, is_late, roots)
+            self.marking.mark(&mut self.spaces, window, budget.fields, is_late, &mut all)
         } else {
-            self.marking.feed_helper(&mut self.spaces, window, roots)
+            self.marking.feed_helper(&mut self.spaces, window, &mut all)
         };
         self.charge_side();
         let ended = is_held && self.marking.is_through();

@@ -10,6 +10,7 @@
 //! | `emergency` | what is done when there is none |
 //! | `growth` | what an embedder allows that wants to be asked |
 //! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
+//! | `checkpoint` | freezing the heap, and coming back to what was frozen |
 //! | `collect` | minors, majors, compactions |
 //! | `marking` | the marking cycle: start, slices, end |
 //! | `pace` | what is due between collections: slices, sweeping, evacuation of sparse blocks |
@@ -20,6 +21,7 @@
 mod access;
 mod alloc;
 mod barrier;
+mod checkpoint;
 mod collect;
 mod emergency;
 pub mod growth;
@@ -36,6 +38,7 @@ use crate::embedder::config::{Collector, HeapConfig, NURSERY_BYTES_DEFAULT, NURS
 use crate::embedder::errors::{Exhausted, HeapError, Refused};
 use crate::embedder::types::TypeTable;
 use crate::evacuation::Evacuation;
+use crate::frozen::Frozen;
 use crate::major::marking::Marking;
 use crate::major::pacing::Pacing;
 use crate::major::sweeping::Sweeping;
@@ -46,6 +49,7 @@ use crate::spaces::nursery::EDEN_START;
 use crate::spaces::sizing::Sizing;
 use crate::telemetry::Telemetry;
 use crate::weak::Weak;
+use heapwood_gc_abi::RawRef;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -58,6 +62,7 @@ pub struct Heap {
     marking: Marking,
     sweeping: Sweeping,
     evacuation: Evacuation,
+    frozen: Frozen,
     weak: Weak,
     pacing: Pacing,
     sizing: Sizing,
@@ -78,8 +83,9 @@ impl std::fmt::Debug for Heap {
 }
 
 impl Heap {
-    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB where the system allows it) and
-    /// commits a few pages; eden and everything else follow with the first allocations.
+    /// A heap whose headers carry ids of `types`. Takes address space (18 GiB; 10 once the process has
+    /// [`FULL_CAGES_MAX`](crate::FULL_CAGES_MAX) such heaps; as little as the limit needs where the process may have
+    /// little) and commits a few pages; eden and everything else follow with the first allocations.
     /// Errors: a configuration out of range, or a system that refuses.
     pub fn new(config: &HeapConfig, types: Arc<TypeTable>) -> Result<Heap, HeapError> {
         config.check()?;
@@ -94,6 +100,7 @@ impl Heap {
             marking: Marking::new(cage, config.helpers.clone())?,
             sweeping: Sweeping::new(memory, config.helpers.clone()),
             evacuation: Evacuation::new(cage, config),
+            frozen: Frozen::new(cage),
             weak: Weak::new(cage),
             pacing: Pacing::new(config),
             sizing: Sizing::new(config, eden_bytes),
@@ -120,6 +127,11 @@ impl Heap {
     /// The limit in bytes.
     pub fn limit_bytes(&self) -> u64 {
         self.spaces.charge().limit_bytes()
+    }
+
+    /// Where immortal memory ends that was handed out, as a reference.
+    pub fn immortal_end(&self) -> RawRef {
+        self.spaces.immortal().used().end
     }
 
     /// Calls made to the system so far (tests fail each of them once).

@@ -66,10 +66,12 @@ impl Heap {
         if is_ref && !active(Mutant::CopyNotShaded) {
             self.snapshot_elements(to, to_index, to_index + length);
         }
-        if is_ref && !self.is_clean(from, from_index, from_index + length) && !active(Mutant::CopyNotLogged) {
+        let is_frozen = is_ref && self.is_frozen(to) && !active(Mutant::FrozenCopyNotLogged);
+        let is_clean = |heap: &Heap| !is_frozen && heap.is_clean(from, from_index, from_index + length);
+        if is_ref && !is_clean(self) && !active(Mutant::CopyNotLogged) {
             self.barrier_range(to, to_index, to_index + length, |heap, start, end| {
                 let shift = |index: u32| index - to_index + from_index;
-                heap.may_hold_young(from, shift(start), shift(end))
+                is_frozen || heap.may_hold_young(from, shift(start), shift(end))
             });
         }
         self.spaces.memory().move_bytes(source, target, bytes);
@@ -91,7 +93,8 @@ impl Heap {
         if !active(Mutant::FillNotShaded) {
             self.snapshot_elements(array, index, index + length);
         }
-        self.barrier_range(array, index, index + length, |_, _, _| is_young(value) && !active(Mutant::FillNotLogged));
+        let is_wanted = is_young(value) && !active(Mutant::FillNotLogged) || self.is_frozen(array);
+        self.barrier_range(array, index, index + length, |_, _, _| is_wanted);
         self.spaces.memory().fill_words((start / 4) as u32, length, value);
         self.record_range(array, index, index + length);
     }

@@ -29,7 +29,7 @@ const LIVE_STEPS_MAX: usize = 56;
 
 /// Blocks that should be ready for a compaction, where `live_bytes` are alive: as many as it fills.
 pub fn blocks_wanted(spaces: &Spaces, live_bytes: u64, all: bool) -> u32 {
-    let used = spaces.old().blocks().used_count();
+    let used = spaces.old().blocks().unfrozen_count();
     let live_blocks = (live_bytes / BLOCK_BYTES as u64) as u32;
     2 + if all { used + used / 8 } else { used.min(live_blocks + live_blocks / 8) }
 }
@@ -41,7 +41,7 @@ pub fn choose(spaces: &Spaces, all: bool) {
     let mut counts = [0u64; STEPS];
     for block in 0..high {
         let entry = memory.block(block);
-        if entry.state() == BlockState::Small {
+        if entry.state() == BlockState::Small && !entry.is_frozen() {
             counts[step_of(entry.live_units())] += 1;
         }
     }
@@ -49,7 +49,7 @@ pub fn choose(spaces: &Spaces, all: bool) {
     for block in 0..high {
         let entry = memory.block(block);
         let left = &mut taken[step_of(entry.live_units())];
-        if entry.state() == BlockState::Small && *left > 0 {
+        if entry.state() == BlockState::Small && !entry.is_frozen() && *left > 0 {
             *left -= 1;
             entry.set_group(COMPACTED);
         }
@@ -100,6 +100,9 @@ impl MoveTracer<'_> {
     fn shade(&mut self, reference: RawRef) -> RawRef {
         if !is_old(reference) {
             return if is_young(reference) { self.shade_young(reference) } else { reference };
+        }
+        if self.memory.block(block_of(reference)).is_frozen() {
+            return reference;
         }
         let object = ObjectReference(reference);
         let header = self.memory.header(object);

@@ -212,6 +212,10 @@ impl<'a> Step<'a> {
         let is_marked = memory.mark(block_start(block)) & EPOCH_MASK == epoch;
         let is_dead_run = !is_marked || active(Mutant::LargeObjectFreed);
         let entry = memory.block(block);
+        if entry.is_frozen() && !active(Mutant::FrozenBlockSwept) {
+            self.sweeping.cursor += 1;
+            return ENTRY_COST;
+        }
         let is_new = entry.epoch() == epoch;
         match entry.state() {
             BlockState::Small if !is_new => {

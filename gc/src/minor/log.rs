@@ -116,8 +116,7 @@ impl Log {
         (self.fields, self.root_slots, self.lost) = (0, 0, false);
     }
 
-    /// Makes the log a lost one, as if an entry had not been kept (tests).
-    #[cfg(feature = "test-hooks")]
+    /// Makes the log a lost one: something that the next collection needs was not kept.
     pub fn lose(&mut self) {
         self.lost = true;
     }

@@ -94,6 +94,18 @@ impl RememberedSet {
         }
     }
 
+    /// Forgets all entries and what says that hosts are in the log, but for the bits in headers, which go with their
+    /// objects.
+    pub fn forget_entries(&mut self, memory: Memory) {
+        for index in 0..self.log.len() {
+            let LogEntry { host, chunk } = self.log.entry(index);
+            if let Some(chunk) = chunk {
+                unmark_chunk(memory, host, chunk);
+            }
+        }
+        self.clear();
+    }
+
     /// The nursery was emptied: no collection is asked for.
     pub fn collected(&mut self) {
         self.wants_collection = false;
@@ -104,8 +116,7 @@ impl RememberedSet {
         self.wants_collection = self.log.is_full();
     }
 
-    /// Makes the log a lost one, as if an entry had not been kept (tests).
-    #[cfg(feature = "test-hooks")]
+    /// Makes the log a lost one: something that the next collection needs was not kept.
     pub fn lose(&mut self) {
         self.log.lose();
     }

@@ -1,12 +1,16 @@
 //! The one door to the operating system's memory, and where it can be made to fail.
 //!
-//! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed.
+//! 1. `reserve` takes address space (PROT_NONE, MAP_NORESERVE): it costs nothing until it is committed. `extend` takes
+//!    more of it right behind a reservation.
 //! 2. `commit` makes a range of it readable and writable; `populate` also faults its pages in.
 //! 3. `discard` gives the pages back; the range stays committed and reads as zero.
-//! 4. Each of these counts as one call; a test can choose calls that fail.
+//! 4. `freeze` copies a range into a file, of which `map` makes copy-on-write pages, in place of what was there;
+//!    `restore` forgets what was written to them, and `renew` makes them zero pages without a file again.
+//! 5. Each of these counts as one call; a test can choose calls that fail.
 
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Granularity of all calls.
 pub const PAGE_BYTES: usize = 4096;
@@ -15,7 +19,8 @@ pub const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system refused to {operation} {bytes} bytes of memory")]
 pub struct BackingError {
-    /// What was asked: `reserve`, `commit`, `populate`, `discard` or `share`.
+    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard`, `share`, `freeze`, `map`, `restore` or
+    /// `renew`.
     pub operation: &'static str,
     /// How many bytes it was asked for.
     pub bytes: u64,
@@ -34,7 +39,8 @@ pub struct Backing {
 #[derive(Debug)]
 pub struct Reservation {
     start: usize,
-    bytes: usize,
+    /// Grows when it is extended.
+    bytes: AtomicUsize,
 }
 
 impl Backing {
@@ -65,12 +71,17 @@ impl Backing {
     /// Takes `bytes` of address space such that `start + anchor` is a multiple of `align` (a power of two).
     pub fn reserve(&mut self, bytes: usize, anchor: usize, align: usize) -> Result<Reservation, BackingError> {
         self.count("reserve", bytes)?;
+        // What is taken next to the last one is aligned as that is, if the size is a multiple: then nothing is left
+        // between the two, and the system keeps them as one mapping where they are alike.
+        let exact = Reservation::map(0, bytes).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })?;
+        if (exact.start + anchor).is_multiple_of(align) {
+            return Ok(exact);
+        }
+        drop(exact);
         let padded = bytes + align;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: invariant B1: a new anonymous mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
-        answer(start != libc::MAP_FAILED, "reserve", bytes)?;
-        let (outer, outer_end) = (start as usize, start as usize + padded);
+        let outer = Reservation::map(0, padded).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })?;
+        let (outer, outer_end) = (outer.into_start(), padded);
+        let outer_end = outer + outer_end;
         let start = (outer + anchor).next_multiple_of(align) - anchor;
         for (from, to) in [(outer, start), (start + bytes, outer_end)] {
             if to > from {
@@ -78,22 +89,38 @@ impl Backing {
                 unsafe { libc::munmap(from as *mut _, to - from) };
             }
         }
-        Ok(Reservation { start, bytes })
+        Ok(Reservation { start, bytes: AtomicUsize::new(bytes) })
     }
 
-    /// Makes `bytes` at `offset` readable and writable; fresh pages read as zero.
-    pub fn commit(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    /// Takes `bytes` of address space at an address, if nothing is mapped there.
+    pub fn reserve_at(&mut self, start: usize, bytes: usize) -> Result<Reservation, BackingError> {
+        self.count("reserve", bytes)?;
+        Reservation::map(start, bytes).ok_or(BackingError { operation: "reserve", bytes: bytes as u64 })
+    }
+
+    /// Makes a reservation longer by `bytes`, if nothing is mapped behind it.
+    pub fn extend(&mut self, range: &Reservation, bytes: usize) -> Result<(), BackingError> {
+        self.count("extend", bytes)?;
+        let more = Reservation::map(range.start + range.bytes(), bytes);
+        let more = more.ok_or(BackingError { operation: "extend", bytes: bytes as u64 })?;
+        more.into_start();
+        range.bytes.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Makes `bytes` at `address` readable and writable; fresh pages read as zero.
+    pub fn commit(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("commit", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2: the range lies inside the reservation.
         let result = unsafe { libc::mprotect(at, bytes, libc::PROT_READ | libc::PROT_WRITE) };
         answer(result == 0, "commit", bytes)
     }
 
     /// Faults in the pages of a committed range, so that using them later costs no fault.
-    pub fn populate(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    pub fn populate(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("populate", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
         let result = unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) };
         // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
@@ -102,9 +129,9 @@ impl Backing {
     }
 
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
-    pub fn discard(&mut self, range: &Reservation, offset: usize, bytes: usize) -> Result<(), BackingError> {
+    pub fn discard(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("discard", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         // SAFETY: invariant B2; what lay there is given up by the caller.
         let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
         answer(result == 0, "discard", bytes)
@@ -114,16 +141,77 @@ impl Backing {
     pub fn share(
         &mut self,
         range: &Reservation,
-        offset: usize,
+        address: usize,
         bytes: usize,
         file: &SharedFile,
     ) -> Result<(), BackingError> {
         self.count("share", bytes)?;
-        let at = range.check(offset, bytes);
+        let at = range.check(address, bytes);
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: invariant B2; the file has at least `bytes` bytes (`SharedFile::new`).
         let result = unsafe { libc::mmap(at, bytes, libc::PROT_READ, flags, file.fd.as_raw_fd(), 0) };
         answer(result != libc::MAP_FAILED, "share", bytes)
+    }
+
+    /// A file for `bytes` of frozen memory, all zero.
+    pub fn freeze_file(&mut self, bytes: u64) -> Result<FrozenFile, BackingError> {
+        self.count("freeze", bytes as usize)?;
+        FrozenFile::new(bytes)
+    }
+
+    /// Copies a readable range to `file`, from `file_offset` on. Pages of zeroes stay holes.
+    pub fn freeze(
+        &mut self,
+        range: &Reservation,
+        address: usize,
+        bytes: usize,
+        file: &FrozenFile,
+        file_offset: u64,
+    ) -> Result<(), BackingError> {
+        self.count("freeze", bytes)?;
+        let at = range.check(address, bytes);
+        // SAFETY: invariants B2 and M3: the range is committed, and nobody writes while the heap is borrowed.
+        let contents = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), bytes) };
+        file.write(contents, file_offset)
+    }
+
+    /// Puts copy-on-write pages of `file` in the place of a range. What was there is gone.
+    pub fn map(
+        &mut self,
+        range: &Reservation,
+        address: usize,
+        bytes: usize,
+        file: &FrozenFile,
+        file_offset: u64,
+    ) -> Result<(), BackingError> {
+        self.count("map", bytes)?;
+        let at = range.check(address, bytes);
+        assert!(file_offset + bytes as u64 <= file.bytes, "pages beyond the end of the file");
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+        let flags = flags | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; the file has these bytes, and it never shrinks (F1).
+        let result = unsafe { libc::mmap(at, bytes, access, flags, file.fd.as_raw_fd(), file_offset as libc::off_t) };
+        answer(result != libc::MAP_FAILED, "map", bytes)
+    }
+
+    /// Forgets what was written to pages of a file: they hold again what the file holds.
+    pub fn restore(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.count("restore", bytes)?;
+        let at = range.check(address, bytes);
+        // SAFETY: invariant B2; what was written there is given up by the caller.
+        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
+        answer(result == 0, "restore", bytes)
+    }
+
+    /// Puts zero pages of no file in the place of a range that is readable and writable, and stays so.
+    pub fn renew(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.count("renew", bytes)?;
+        let at = range.check(address, bytes);
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+        let flags = flags | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; what lay there is given up by the caller.
+        let result = unsafe { libc::mmap(at, bytes, access, flags, -1, 0) };
+        answer(result != libc::MAP_FAILED, "renew", bytes)
     }
 }
 
@@ -138,17 +226,46 @@ impl Reservation {
         self.start
     }
 
-    fn check(&self, offset: usize, bytes: usize) -> *mut libc::c_void {
-        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
-        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the reservation");
-        (self.start + offset) as *mut libc::c_void
+    /// Whether a range lies in it.
+    pub fn contains(&self, address: usize, bytes: usize) -> bool {
+        let (offset, all) = (address.wrapping_sub(self.start), self.bytes());
+        offset <= all && bytes <= all - offset
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {
+        assert!(address.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
+        assert!(self.contains(address, bytes), "outside of the reservation");
+        address as *mut libc::c_void
+    }
+
+    /// Maps `bytes` without access, at an address if that is not 0; none if the system refuses, or something is there.
+    fn map(start: usize, bytes: usize) -> Option<Reservation> {
+        let fixed = if start == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+        // SAFETY: invariant B1: the address is of the kernel's choice, or nothing is replaced there.
+        let mapped = unsafe { libc::mmap(start as *mut _, bytes, libc::PROT_NONE, flags, -1, 0) };
+        if mapped == libc::MAP_FAILED {
+            return None;
+        }
+        let reservation = Reservation { start: mapped as usize, bytes: AtomicUsize::new(bytes) };
+        // A kernel before 4.17 takes the address for a hint.
+        (start == 0 || reservation.start == start).then_some(reservation)
+    }
+
+    /// Its first address; it stays mapped.
+    fn into_start(self) -> usize {
+        std::mem::ManuallyDrop::new(self).start
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: invariant B3: whoever reaches into the range is dropped with or before the reservation.
-        unsafe { libc::munmap(self.start as *mut _, self.bytes) };
+        unsafe { libc::munmap(self.start as *mut _, self.bytes()) };
     }
 }
 
@@ -176,7 +293,7 @@ impl SharedFile {
         // SAFETY: invariant B1: the mapping is new.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd.as_raw_fd(), 0) };
         answer(start != libc::MAP_FAILED, "share", bytes)?;
-        Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes } })
+        Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes: AtomicUsize::new(bytes) } })
     }
 
     /// Address of the writable mapping.
@@ -192,12 +309,131 @@ impl SharedFile {
     }
 }
 
+/// A file without a name that holds frozen memory, also that of an embedder. **F1** It is written before anybody maps it, and never afterwards.
+#[derive(Debug)]
+pub struct FrozenFile {
+    fd: OwnedFd,
+    bytes: u64,
+}
+
+impl AsFd for FrozenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl FrozenFile {
+    /// A file of so many bytes, all zero.
+    ///
+    /// # Errors
+    /// The system refuses, or the process may not have such large files.
+    pub fn new(bytes: u64) -> Result<FrozenFile, BackingError> {
+        let answer = |is_done| answer(is_done, "freeze", bytes as usize);
+        // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
+        answer(file_bytes_max() >= bytes)?;
+        // SAFETY: the name is a valid C string.
+        let fd = unsafe { libc::memfd_create(c"heapwood-frozen".as_ptr(), libc::MFD_CLOEXEC) };
+        answer(fd >= 0)?;
+        // SAFETY: the descriptor is new: nobody else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: a plain system call on a descriptor that we own.
+        answer(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) } == 0)?;
+        Ok(FrozenFile { fd, bytes })
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes whole pages, but for those that are zero. Nobody maps the file yet.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn write(&self, contents: &[u8], offset: u64) -> Result<(), BackingError> {
+        let is_zero = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+        let mut at = 0;
+        while at < contents.len() {
+            let pages = contents[at..].chunks(PAGE_BYTES);
+            let zero = pages.clone().take_while(|page| is_zero(page)).count();
+            let full = pages.skip(zero).take_while(|page| !is_zero(page)).count();
+            let start = at + zero * PAGE_BYTES;
+            let end = start + full * PAGE_BYTES;
+            self.write_all(&contents[start.min(contents.len())..end.min(contents.len())], offset + start as u64)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, mut contents: &[u8], mut offset: u64) -> Result<(), BackingError> {
+        while !contents.is_empty() {
+            // SAFETY: the bytes are borrowed, and the descriptor is ours.
+            let written = unsafe {
+                libc::pwrite(self.fd.as_raw_fd(), contents.as_ptr().cast(), contents.len(), offset as libc::off_t)
+            };
+            answer(written > 0, "freeze", contents.len())?;
+            contents = &contents[written as usize..];
+            offset += written as u64;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes of the file out.
+    ///
+    /// # Errors
+    /// The system refuses, or the file ends before.
+    pub fn read(&self, mut offset: u64, mut target: &mut [u8]) -> Result<(), BackingError> {
+        while !target.is_empty() {
+            // SAFETY: the bytes are borrowed, and the descriptor is ours.
+            let read = unsafe {
+                libc::pread(self.fd.as_raw_fd(), target.as_mut_ptr().cast(), target.len(), offset as libc::off_t)
+            };
+            answer(read > 0, "freeze", target.len())?;
+            target = &mut target[read as usize..];
+            offset += read as u64;
+        }
+        Ok(())
+    }
+}
+
 /// The largest file that this process may make (RLIMIT_FSIZE).
 fn file_bytes_max() -> u64 {
+    resource_limit(libc::RLIMIT_FSIZE)
+}
+
+/// A limit of this process; `u64::MAX` if there is none.
+fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    let result = unsafe { libc::getrlimit(resource, &mut limit) };
     if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// The limit of this process's address space (RLIMIT_AS, `ulimit -v`), and how much of it is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AddressSpace {
+    /// The limit in bytes.
+    pub limit_bytes: u64,
+    /// What is mapped now, in bytes.
+    pub used_bytes: u64,
+}
+
+impl AddressSpace {
+    /// What can be mapped still, in bytes.
+    pub fn free_bytes(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.used_bytes)
+    }
+}
+
+/// The limit of this process's address space; none if there is no limit that matters (below 2^46 bytes).
+pub fn address_space() -> Option<AddressSpace> {
+    let limit_bytes = resource_limit(libc::RLIMIT_AS);
+    if limit_bytes >= 1 << 46 {
+        return None;
+    }
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').next().and_then(|pages| pages.parse::<u64>().ok()));
+    Some(AddressSpace { limit_bytes, used_bytes: pages.unwrap_or(0).saturating_mul(PAGE_BYTES as u64) })
 }
 
 /// Bytes of memory that this process may use: the smaller of physical memory and the cgroup's limit.

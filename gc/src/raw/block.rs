@@ -20,6 +20,10 @@ pub const COMPACTED: u8 = u8::MAX;
 /// swept.
 pub const EVACUATED: u8 = u8::MAX - 1;
 
+/// The epoch of a frozen block (of a checkpoint): all its objects are alive, whichever marking is the current one. It
+/// has the bits of both other epochs. Such a block is neither marked nor swept, evacuated or allocated in.
+pub const FROZEN: u8 = 3;
+
 /// What a block of the old area is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
@@ -76,6 +80,19 @@ impl Block<'_> {
     #[inline(always)]
     pub fn epoch(self) -> u8 {
         self.0.epoch.load(Relaxed)
+    }
+
+    /// Whether the block was swept or taken into use after the marking of `epoch`, or is frozen: what lies in it and
+    /// carries no mark of a marking in that epoch is alive.
+    #[inline(always)]
+    pub fn is_current(self, epoch: u8) -> bool {
+        self.epoch() & epoch != 0
+    }
+
+    /// Whether the block is frozen.
+    #[inline(always)]
+    pub fn is_frozen(self) -> bool {
+        self.epoch() == FROZEN
     }
 
     /// Records that the block was swept or taken into use after the marking of `epoch`.

@@ -1,75 +1,196 @@
-//! The cage: where everything of one heap lies, and who commits memory to it.
-//!
-//! ```text
-//! marks | side vectors | block table | chunk states | type table | hot words | BASE null zone | immortal | nursery | old, large | guard
-//! ```
+//! The cage: where everything of one heap lies (`shape`), and who commits memory to it.
 
-use super::backing::{Backing, BackingError, Reservation};
+use super::backing::{Backing, BackingError, FrozenFile, PAGE_BYTES, Reservation, address_space};
 use super::block::BlockEntry;
-use super::memory::{BLOCK_ENTRIES, Memory};
+use super::memory::Memory;
+pub use super::shape::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, CageKind, NURSERY_END, NURSERY_REACH, NURSERY_START};
+use super::shape::{GUARD_BYTES, REACH_STEP_BYTES};
+pub use super::shape::{OLD_START, Shape};
 use super::types::TypeFile;
-use heapwood_gc_abi::descriptor::TYPE_TABLE_BYTES;
-use heapwood_gc_abi::space::CAGE_PREFIX_BYTES;
-use heapwood_gc_abi::space::{CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, NULL_ZONE_BYTES, REACH_BYTES};
+use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, TYPE_TABLE_DISP};
+use heapwood_gc_abi::space::{NULL_ZONE_BYTES, REACH_BYTES};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// Bytes of a block of the old space.
-pub const BLOCK_BYTES: u32 = 32 << 10;
-/// References that a block spans.
-pub const BLOCK_REFS: u32 = BLOCK_BYTES / 4;
-/// Immortal space: from the null zone to here (bytes from the base).
-pub const IMMORTAL_END: u64 = 512 << 20;
-/// Where the nursery begins (bytes from the base).
-pub const NURSERY_START: u64 = IMMORTAL_END;
-/// Address space of the nursery: two survivor spaces, then eden.
-pub const NURSERY_REACH: u64 = 64 << 20;
-/// Where the old and large spaces begin (bytes from the base).
-pub const OLD_START: u64 = NURSERY_START + NURSERY_REACH;
-/// Most blocks of the old and large spaces.
-pub const BLOCKS_MAX: u32 = ((REACH_BYTES - OLD_START) / BLOCK_BYTES as u64) as u32;
-/// Bytes behind the reach that are never mapped: larger than the largest displacement of a field.
-const GUARD_BYTES: usize = 16 << 20;
 /// Alignment of the base: a huge page.
 const BASE_ALIGN: usize = 2 << 20;
-/// Address space for side vectors (log, stacks, lists).
-const SIDE_BYTES: usize = 768 << 20;
-const BLOCK_TABLE_BYTES: usize = BLOCK_ENTRIES * size_of::<BlockEntry>();
-const _: () = assert!(BLOCKS_MAX as usize <= BLOCK_ENTRIES && BLOCK_TABLE_BYTES.is_multiple_of(1 << 20));
+/// Cages with all of the reach that a process has at a time: 20 TiB. Later ones have half of it at first, so that
+/// 10,000 cages fit the address space of a process.
+pub const FULL_CAGES_MAX: usize = 1024;
+/// By how much a cage is extended, where there is room for so much.
+const EXTENSION_BYTES: u64 = 1 << 30;
+/// Tries to find a place for a sparse cage.
+const PLACES_MAX: usize = 64;
+
+/// Cages of this process that have all of the reach.
+static FULL_CAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// The address space of a cage, which is unmapped when nobody reaches into it any more.
+#[derive(Debug)]
+pub struct Territory {
+    /// What has to lie at its displacement from the base.
+    parts: Vec<Reservation>,
+    /// Marks, side vectors and block table of a sparse cage.
+    beside: Option<Reservation>,
+    base: usize,
+    shape: Shape,
+    /// The last word that references may name.
+    last_word: AtomicU32,
+    counts_as_full: bool,
+}
 
 /// Owner of a heap's address space.
 #[derive(Debug)]
 pub struct Cage {
     /// Shared with whoever reaches into it (B3).
-    range: Arc<Reservation>,
+    territory: Arc<Territory>,
     backing: Backing,
-    base_offset: usize,
+    shape: Shape,
     reach_bytes: u64,
+    /// Address of the side vectors.
+    side_start: usize,
     side_used_bytes: usize,
     side_committed_bytes: u64,
+    /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
+    has_file_pages: bool,
     memory: Memory,
 }
 
-impl Cage {
-    /// Reserves a cage whose old space can hold at least `heap_bytes_max`; with the full reach where the system
-    /// allows it. Maps the type table, commits the hot words.
-    pub fn new(mut backing: Backing, heap_bytes_max: u64, types: &TypeFile) -> Result<Cage, BackingError> {
-        let prefix = |reach: u64| (reach >> 4) as usize + SIDE_BYTES + BLOCK_TABLE_BYTES + CHUNK_STATE_BYTES;
-        let mut reserve = |reach: u64| {
-            let below = prefix(reach) + CAGE_PREFIX_BYTES;
-            backing.reserve(below + reach as usize + GUARD_BYTES, below, BASE_ALIGN).map(|range| (range, reach))
+impl Territory {
+    /// Address space of a cage of this shape, without memory but for the type table and the hot words.
+    fn new(backing: &mut Backing, shape: Shape, types: &TypeFile) -> Result<Territory, BackingError> {
+        let (parts, beside, base) = match shape.is_sparse {
+            true => {
+                let beside = backing.reserve(shape.beside_bytes(), 0, PAGE_BYTES)?;
+                let (parts, base) = reserve_sparse(backing, &shape)?;
+                (parts, Some(beside), base)
+            }
+            false => {
+                // A size that is a multiple of the alignment leaves nothing between two cages.
+                let below = (shape.beside_bytes() + CHUNK_STATE_BYTES + CAGE_PREFIX_BYTES).next_multiple_of(BASE_ALIGN);
+                let all = backing.reserve(below + shape.reach_bytes as usize + GUARD_BYTES, below, BASE_ALIGN)?;
+                let base = all.start() + below;
+                (vec![all], None, base)
+            }
         };
-        let least = (OLD_START + heap_bytes_max + heap_bytes_max / 4).next_multiple_of(1 << 20).min(REACH_BYTES);
-        let (range, reach_bytes) = reserve(REACH_BYTES).or_else(|_| reserve(least))?;
-        let base_offset = prefix(reach_bytes) + CAGE_PREFIX_BYTES;
-        let base = (range.start() + base_offset) as *mut u8;
-        let marks = range.start() as *mut u8;
-        let blocks = (range.start() + (reach_bytes >> 4) as usize + SIDE_BYTES) as *mut BlockEntry;
-        let last_word = (reach_bytes / 4 - 1) as u32;
-        let memory = Memory { base, marks, blocks, last_word };
-        backing.share(&range, base_offset - CAGE_PREFIX_BYTES, TYPE_TABLE_BYTES, types.file())?;
-        backing.commit(&range, base_offset - HOT_AREA_BYTES, HOT_AREA_BYTES)?;
-        let range = Arc::new(range);
-        Ok(Cage { range, backing, base_offset, reach_bytes, side_used_bytes: 0, side_committed_bytes: 0, memory })
+        let counts_as_full = shape.reach_bytes == REACH_BYTES;
+        FULL_CAGES.fetch_add(counts_as_full as usize, Relaxed);
+        let last_word = AtomicU32::new((shape.reach_bytes / 4 - 1) as u32);
+        let territory = Territory { parts, beside, base, shape, last_word, counts_as_full };
+        let types_at = territory.base.wrapping_add_signed(TYPE_TABLE_DISP as isize);
+        let bytes = shape.types_bytes;
+        backing.share(territory.part_of(types_at, bytes), types_at, bytes, types.file())?;
+        let hot_at = territory.base - HOT_AREA_BYTES;
+        backing.commit(territory.part_of(hot_at, HOT_AREA_BYTES), hot_at, HOT_AREA_BYTES)?;
+        Ok(territory)
+    }
+
+    /// The reservation that a range lies in.
+    fn part_of(&self, address: usize, bytes: usize) -> &Reservation {
+        let part = self.parts.iter().chain(&self.beside).find(|part| part.contains(address, bytes));
+        part.expect("a range lies in one part of the cage")
+    }
+
+    /// Where marks, side vectors and block table begin.
+    fn beside_start(&self) -> usize {
+        let below = self.shape.beside_bytes() + CHUNK_STATE_BYTES + CAGE_PREFIX_BYTES;
+        self.beside.as_ref().map_or(self.base - below, Reservation::start)
+    }
+}
+
+impl Drop for Territory {
+    fn drop(&mut self) {
+        FULL_CAGES.fetch_sub(self.counts_as_full as usize, Relaxed);
+    }
+}
+
+/// Takes the parts of a sparse cage that have to lie at their displacements, and finds a base where all are free.
+fn reserve_sparse(backing: &mut Backing, shape: &Shape) -> Result<(Vec<Reservation>, usize), BackingError> {
+    let at = |disp: i64, bytes: usize| (disp as isize, bytes);
+    let young = HOT_AREA_BYTES + NURSERY_END as usize;
+    let ranges = [
+        at(CHUNK_STATE_DISP as i64 + (OLD_START >> 7) as i64, shape.chunk_state_bytes()),
+        at(TYPE_TABLE_DISP as i64, shape.types_bytes),
+        at(-(HOT_AREA_BYTES as i64), young),
+        at(OLD_START as i64, (shape.reach_bytes - OLD_START) as usize + GUARD_BYTES),
+    ];
+    let span = (OLD_START + (shape.reach_max - OLD_START)) as usize + GUARD_BYTES;
+    // Below what was mapped last there is room as a rule.
+    let mut end = backing.reserve(PAGE_BYTES, 0, PAGE_BYTES)?.start();
+    let mut refused = BackingError { operation: "reserve", bytes: shape.address_bytes() };
+    for _ in 0..PLACES_MAX {
+        let Some(base) = end.checked_sub(span).map(|base| base / BASE_ALIGN * BASE_ALIGN) else { break };
+        let take = |(disp, bytes): (isize, usize)| backing.reserve_at(base.wrapping_add_signed(disp), bytes);
+        match ranges.into_iter().map(take).collect::<Result<Vec<Reservation>, BackingError>>() {
+            Ok(parts) => return Ok((parts, base)),
+            Err(error) => refused = error,
+        }
+        end = base.saturating_sub(CAGE_PREFIX_BYTES + CHUNK_STATE_BYTES);
+    }
+    Err(refused)
+}
+
+/// The shapes that a cage may have, the best one first.
+fn shapes(kind: CageKind, heap_bytes_max: u64, types_bytes: usize) -> Vec<Shape> {
+    let space = address_space();
+    let affordable = space.map_or(u64::MAX, |space| space.free_bytes() / 2);
+    let sparse = Shape::sparse(heap_bytes_max, affordable, types_bytes);
+    let least = Shape::sparse(heap_bytes_max, 0, types_bytes);
+    let (full, short) = (Shape::whole(false, types_bytes), Shape::whole(true, types_bytes));
+    match kind {
+        CageKind::Sparse => vec![least],
+        CageKind::Short => vec![short, sparse, least],
+        CageKind::Suitable if space.is_some() && short.address_bytes() > affordable => vec![sparse, least],
+        CageKind::Suitable if space.is_some() || FULL_CAGES.load(Relaxed) >= FULL_CAGES_MAX => {
+            vec![short, sparse, least]
+        }
+        CageKind::Suitable => vec![full, short, sparse, least],
+    }
+}
+
+impl Cage {
+    /// Reserves a cage whose old space can come to hold at least `heap_bytes_max`. Maps the type table, commits the hot
+    /// words.
+    pub fn new(
+        mut backing: Backing,
+        heap_bytes_max: u64,
+        kind: CageKind,
+        types: &TypeFile,
+    ) -> Result<Cage, BackingError> {
+        let mut refused = BackingError { operation: "reserve", bytes: heap_bytes_max };
+        for shape in shapes(kind, heap_bytes_max, types.bytes()) {
+            match Territory::new(&mut backing, shape, types) {
+                Ok(territory) => return Ok(Cage::over(Arc::new(territory), backing)),
+                Err(error) if error.operation == "reserve" => refused = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused)
+    }
+
+    /// The cage in a territory that nobody uses.
+    fn over(territory: Arc<Territory>, backing: Backing) -> Cage {
+        let shape = territory.shape;
+        let beside = territory.beside_start();
+        let side_start = beside + shape.marks_bytes();
+        let memory = Memory {
+            base: territory.base as *mut u8,
+            marks: beside.wrapping_sub((shape.marked_from() >> 4) as usize) as *mut u8,
+            blocks: (side_start + shape.side_bytes) as *mut BlockEntry,
+            last_word: &raw const territory.last_word,
+        };
+        let reach_bytes = (territory.last_word.load(Relaxed) as u64 + 1) * 4;
+        Cage {
+            territory,
+            backing,
+            shape,
+            reach_bytes,
+            side_start,
+            side_used_bytes: 0,
+            side_committed_bytes: 0,
+            has_file_pages: false,
+            memory,
+        }
     }
 
     /// Access to the cage's memory, for the algorithms of the collector.
@@ -82,9 +203,35 @@ impl Cage {
         self.memory.base as usize
     }
 
+    /// Its bounds.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Bytes from the base that references may name.
     pub fn reach_bytes(&self) -> u64 {
         self.reach_bytes
+    }
+
+    /// Bytes by which the reach can be made longer at most.
+    pub fn extensible_bytes(&self) -> u64 {
+        self.shape.reach_max - self.reach_bytes
+    }
+
+    /// Makes the reach longer by at least `bytes`, where the address space behind it is free.
+    pub fn extend(&mut self, bytes: u64) -> Result<(), BackingError> {
+        let room = self.extensible_bytes();
+        let needed = bytes.next_multiple_of(REACH_STEP_BYTES);
+        if needed > room {
+            return Err(BackingError { operation: "extend", bytes: needed });
+        }
+        let last = self.territory.parts.last().expect("a cage has parts");
+        let ample = needed.max(EXTENSION_BYTES.min(self.reach_bytes - OLD_START)).min(room);
+        let extended = self.backing.extend(last, ample as usize).map(|()| ample);
+        let more = extended.or_else(|_| self.backing.extend(last, needed as usize).map(|()| needed))?;
+        self.reach_bytes += more;
+        self.territory.last_word.store((self.reach_bytes / 4 - 1) as u32, Relaxed);
+        Ok(())
     }
 
     /// Calls that were made to the system.
@@ -98,56 +245,119 @@ impl Cage {
         self.backing.set_refused(refused, spares_discards);
     }
 
+    fn commit_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.backing.commit(self.territory.part_of(address, bytes), address, bytes)
+    }
+
+    fn populate_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.backing.populate(self.territory.part_of(address, bytes), address, bytes)
+    }
+
     /// Makes heap bytes (offsets from the base, whole pages) readable and writable.
     pub fn commit(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
-        self.backing.commit(&self.range, self.base_offset + offset as usize, bytes as usize)
+        self.commit_at(self.base() + offset as usize, bytes as usize)
     }
 
     /// Faults in committed heap bytes.
     pub fn populate(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
-        self.backing.populate(&self.range, self.base_offset + offset as usize, bytes as usize)
+        self.populate_at(self.base() + offset as usize, bytes as usize)
     }
 
     /// Gives pages of committed heap bytes back; they read as zero.
     pub fn discard(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
-        self.backing.discard(&self.range, self.base_offset + offset as usize, bytes as usize)
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        let part = self.territory.part_of(address, bytes);
+        match self.has_file_pages {
+            true => self.backing.renew(part, address, bytes),
+            false => self.backing.discard(part, address, bytes),
+        }
     }
 
-    /// Commits the side tables of a range of the heap (multiple of 1 MiB) and returns how many bytes they take.
-    pub fn commit_side_tables(&mut self, offset: u64, bytes: u64) -> Result<u64, BackingError> {
-        let marks = (offset as usize >> 4, bytes as usize >> 4);
-        let chunk_start = (self.base_offset as i64 + CHUNK_STATE_DISP as i64) as usize;
+    /// Whether pages of files were ever mapped into the heap.
+    pub fn has_file_pages(&self) -> bool {
+        self.has_file_pages
+    }
+
+    /// Pages of a range that are no pages of a file (any more), as the system says.
+    #[cfg(feature = "test-hooks")]
+    pub fn private_pages(&self, offset: u64, bytes: u64) -> usize {
+        use std::os::unix::fs::FileExt;
+        const PRESENT: u64 = 1 << 63;
+        const OF_FILE: u64 = 1 << 61;
+        let pages = std::fs::File::open("/proc/self/pagemap").expect("the system tells of pages");
+        let first = (self.base() as u64 + offset) / PAGE_BYTES as u64;
+        let is_private = |page: u64| {
+            let mut word = [0; 8];
+            pages.read_exact_at(&mut word, page * 8).expect("a word for each page");
+            let word = u64::from_le_bytes(word);
+            word & PRESENT != 0 && word & OF_FILE == 0
+        };
+        (first..first + bytes / PAGE_BYTES as u64).filter(|page| is_private(*page)).count()
+    }
+
+    /// A file for frozen heap bytes, whose offsets are those of the heap, of which the last is `end`.
+    pub fn freeze_file(&mut self, end: u64) -> Result<FrozenFile, BackingError> {
+        self.backing.freeze_file(end)
+    }
+
+    /// Copies committed heap bytes to a file.
+    pub fn freeze(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.freeze(self.territory.part_of(address, bytes), address, bytes, file, offset)
+    }
+
+    /// Puts copy-on-write pages of a file in the place of committed heap bytes.
+    pub fn map(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
+        self.has_file_pages = true;
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.map(self.territory.part_of(address, bytes), address, bytes, file, offset)
+    }
+
+    /// Forgets what was written to heap bytes that were mapped from a file.
+    pub fn restore(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
+        let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.backing.restore(self.territory.part_of(address, bytes), address, bytes)
+    }
+
+    /// Commits the side tables of a range of the old space (multiple of 1 MiB) and returns how many bytes they take.
+    /// `marked_soon`: a marking is expected to mark most of what comes to lie there.
+    pub fn commit_side_tables(&mut self, offset: u64, bytes: u64, marked_soon: bool) -> Result<u64, BackingError> {
+        let marks = (self.memory.marks as usize + (offset as usize >> 4), bytes as usize >> 4);
+        let chunk_start = self.base().wrapping_add_signed(CHUNK_STATE_DISP as isize);
         let chunks = (chunk_start + (offset as usize >> 7), bytes as usize >> 7);
         let entry = size_of::<BlockEntry>();
         let first = (offset - OLD_START) as usize / BLOCK_BYTES as usize * entry;
         let last = (offset + bytes - OLD_START) as usize / BLOCK_BYTES as usize * entry;
-        let page = super::backing::PAGE_BYTES;
-        let (first, last) = (first / page * page, last.next_multiple_of(page));
-        let table_start = (self.reach_bytes >> 4) as usize + SIDE_BYTES;
-        self.backing.commit(&self.range, marks.0, marks.1)?;
-        // Without this, the first marking would fault in a page with every few objects.
-        self.backing.populate(&self.range, marks.0, marks.1)?;
-        self.backing.commit(&self.range, chunks.0, chunks.1)?;
-        self.backing.commit(&self.range, table_start + first, last - first)?;
+        let (first, last) = (first / PAGE_BYTES * PAGE_BYTES, last.next_multiple_of(PAGE_BYTES));
+        self.commit_at(marks.0, marks.1)?;
+        if marked_soon {
+            // Without this, the first marking would fault in a page with every few objects.
+            self.populate_at(marks.0, marks.1)?;
+        }
+        self.commit_at(chunks.0, chunks.1)?;
+        self.commit_at(self.memory.blocks as usize + first, last - first)?;
         Ok((marks.1 + chunks.1 + (bytes as usize / BLOCK_BYTES as usize) * entry) as u64)
     }
 
-    /// Takes address space for a side vector of at most `bytes`; returns its offset in the reservation.
-    pub(super) fn take_side_range(&mut self, bytes: usize) -> usize {
+    /// Takes address space for a side vector of at most `bytes`, or of what a sparse cage has for one; returns its
+    /// address and how many bytes it may have.
+    pub(super) fn take_side_range(&mut self, bytes: usize, may_be_cut: bool) -> (usize, usize) {
+        let bytes = if may_be_cut { bytes.min(self.shape.vector_bytes_max) } else { bytes };
         let start = self.side_used_bytes;
-        self.side_used_bytes += bytes.next_multiple_of(super::backing::PAGE_BYTES);
-        assert!(self.side_used_bytes <= SIDE_BYTES, "side vectors outgrow their address space");
-        (self.reach_bytes >> 4) as usize + start
+        self.side_used_bytes += bytes.next_multiple_of(PAGE_BYTES);
+        assert!(self.side_used_bytes <= self.shape.side_bytes, "side vectors outgrow their address space");
+        (self.side_start + start, bytes)
     }
 
-    /// The reservation, for a side vector: it lives as long as any of them.
-    pub(super) fn range(&self) -> &Arc<Reservation> {
-        &self.range
+    /// The address space, for a side vector: it lives as long as any of them.
+    pub(super) fn territory(&self) -> &Arc<Territory> {
+        &self.territory
     }
 
-    pub(super) fn commit_side(&mut self, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        self.backing.commit(&self.range, offset, bytes)?;
+    pub(super) fn commit_side(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.commit_at(address, bytes)?;
         self.side_committed_bytes += bytes as u64;
         Ok(())
     }
@@ -157,7 +367,7 @@ impl Cage {
         self.side_committed_bytes
     }
 
-    pub(super) fn populate_side(&mut self, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        self.backing.populate(&self.range, offset, bytes)
+    pub(super) fn populate_side(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
+        self.populate_at(address, bytes)
     }
 }

@@ -36,8 +36,8 @@ pub struct Memory {
     pub(super) base: *mut u8,
     pub(super) marks: *mut u8,
     pub(super) blocks: *mut BlockEntry,
-    /// The last word of the reach.
-    pub(super) last_word: u32,
+    /// The last word of the reach, which may grow.
+    pub(super) last_word: *const AtomicU32,
 }
 
 // SAFETY: all accesses are atomic, or are machine instructions that races cannot hurt (`bulk`).
@@ -108,10 +108,16 @@ impl Memory {
         CagePlace(unsafe { self.base.add(offset as usize) }, std::marker::PhantomData)
     }
 
+    #[inline(always)]
+    fn last_word(self) -> u32 {
+        // SAFETY: B3: it lives as long as the reservation.
+        unsafe { &*self.last_word }.load(Relaxed)
+    }
+
     /// The address of `bytes` from `offset` on, which lie in the cage.
     #[inline(always)]
     pub(super) fn range(self, offset: u64, bytes: u64) -> *mut u8 {
-        let reach = (self.last_word as u64 + 1) * 4;
+        let reach = (self.last_word() as u64 + 1) * 4;
         assert!(offset <= reach && bytes <= reach - offset, "{bytes} bytes at {offset:#x} do not lie in the cage");
         // SAFETY: M1 by the assertion.
         unsafe { self.base.add(offset as usize) }
@@ -203,7 +209,7 @@ impl Memory {
     /// Clears the marks of a block that starts at `start`. For who has it.
     pub fn clear_marks(self, start: u32) {
         let start = start & !(super::cage::BLOCK_REFS - 1);
-        assert!(start <= self.last_word, "block {start:#x} does not lie in the cage");
+        assert!(start <= self.last_word(), "block {start:#x} does not lie in the cage");
         // SAFETY: M2; the reach is a multiple of a block's size.
         unsafe {
             bulk::fill_words(self.marks.add((start >> 2) as usize), 0, super::cage::BLOCK_BYTES as usize / 16 / 4);
@@ -448,11 +454,12 @@ mod tests {
         let mut words = vec![0u64; WORDS / 2];
         let mut marks = vec![0u64; WORDS / 8];
         let mut blocks = vec![0u32; 2 * size_of::<BlockEntry>() / 4];
+        let last_word = AtomicU32::new(WORDS as u32 - 1);
         test(Memory {
             base: words.as_mut_ptr().cast(),
             marks: marks.as_mut_ptr().cast(),
             blocks: blocks.as_mut_ptr().cast(),
-            last_word: WORDS as u32 - 1,
+            last_word: &raw const last_word,
         });
         drop((words, marks, blocks));
     }

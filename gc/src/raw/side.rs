@@ -1,7 +1,7 @@
 //! Vectors of plain data beside the heap: address space from the cage, memory committed as they grow.
 
-use super::backing::{BackingError, Reservation};
-use super::cage::Cage;
+use super::backing::BackingError;
+use super::cage::{Cage, Territory};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ const STEP_BYTES: usize = 32 << 10;
 #[derive(Debug)]
 pub struct SideVec<T: PlainData> {
     start: *mut T,
-    offset: usize,
     len: usize,
     capacity: usize,
     capacity_max: usize,
@@ -32,7 +31,7 @@ pub struct SideVec<T: PlainData> {
     /// Elements whose pages are there.
     populated: usize,
     /// Keeps the memory mapped.
-    range: Arc<Reservation>,
+    territory: Arc<Territory>,
 }
 
 // SAFETY: S1: the memory behind it belongs to the vector alone and stays mapped, and T is plain data.
@@ -106,12 +105,23 @@ impl<T: PlainData> LentStack<'_, T> {
 }
 
 impl<T: PlainData> SideVec<T> {
-    /// An empty vector that can grow to `capacity_max` elements. Costs address space only.
+    /// An empty vector that can grow to `capacity_max` elements, or to fewer in a cage with little address space. Costs
+    /// address space only.
     pub fn new(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
-        let offset = cage.take_side_range(capacity_max * size_of::<T>());
-        let range = cage.range().clone();
-        let start = (range.start() + offset) as *mut T;
-        SideVec { start, offset, len: 0, capacity: 0, capacity_max, committed_bytes: 0, populated: 0, range }
+        let range = cage.take_side_range(capacity_max * size_of::<T>(), true);
+        SideVec::over(cage, range)
+    }
+
+    /// The same, and never fewer.
+    pub fn uncut(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
+        let range = cage.take_side_range(capacity_max * size_of::<T>(), false);
+        SideVec::over(cage, range)
+    }
+
+    fn over(cage: &Cage, (start, bytes): (usize, usize)) -> SideVec<T> {
+        let (start, capacity_max) = (start as *mut T, bytes / size_of::<T>());
+        let territory = cage.territory().clone();
+        SideVec { start, len: 0, capacity: 0, capacity_max, committed_bytes: 0, populated: 0, territory }
     }
 
     /// Makes room for `capacity` elements.
@@ -122,11 +132,11 @@ impl<T: PlainData> SideVec<T> {
         if capacity > self.capacity_max {
             return Err(BackingError { operation: "commit", bytes: (capacity * size_of::<T>()) as u64 });
         }
-        assert!(Arc::ptr_eq(&self.range, cage.range()), "a side vector of another cage");
+        assert!(Arc::ptr_eq(&self.territory, cage.territory()), "a side vector of another cage");
         let (from, to) = (self.committed_bytes, (capacity * size_of::<T>()).next_multiple_of(STEP_BYTES));
         let to = to.min((self.capacity_max * size_of::<T>()).next_multiple_of(super::backing::PAGE_BYTES));
         if to > from {
-            cage.commit_side(self.offset + from, to - from)?;
+            cage.commit_side(self.start as usize + from, to - from)?;
             self.committed_bytes = to;
         }
         self.capacity = (to / size_of::<T>()).min(self.capacity_max);
@@ -141,7 +151,7 @@ impl<T: PlainData> SideVec<T> {
         self.grow(cage, capacity)?;
         // Pages that are there already are left out, since populating would walk them again.
         let from = self.populated * size_of::<T>() / super::backing::PAGE_BYTES * super::backing::PAGE_BYTES;
-        cage.populate_side(self.offset + from, self.committed_bytes - from)?;
+        cage.populate_side(self.start as usize + from, self.committed_bytes - from)?;
         self.populated = self.capacity;
         Ok(())
     }
@@ -249,13 +259,14 @@ impl<T: PlainData> SideVec<T> {
 mod tests {
     use super::*;
     use crate::raw::backing::Backing;
+    use crate::raw::cage::CageKind;
     use crate::raw::types::TypeFile;
 
     #[test]
     #[cfg_attr(miri, ignore = "a cage is more than the interpreter has")]
     fn a_vector_grows_to_its_most_elements_and_no_further() {
         const MOST: usize = 10_000;
-        let mut cage = Cage::new(Backing::default(), 1 << 20, &TypeFile::new().unwrap()).unwrap();
+        let mut cage = Cage::new(Backing::default(), 1 << 20, CageKind::Suitable, &TypeFile::new().unwrap()).unwrap();
         let mut vector = SideVec::<u32>::new(&mut cage, MOST);
         for capacity in [1, MOST] {
             vector.grow(&mut cage, capacity).unwrap();

@@ -116,12 +116,24 @@ impl TypeInfo<'_> {
 #[derive(Debug)]
 pub struct TypeFile {
     file: SharedFile,
+    bytes: usize,
 }
 
 impl TypeFile {
-    /// A table without types.
+    /// A table without types that has address space for all ids.
     pub fn new() -> Result<TypeFile, BackingError> {
-        Ok(TypeFile { file: SharedFile::new(TYPE_TABLE_BYTES)? })
+        TypeFile::of_bytes(TYPE_TABLE_BYTES)
+    }
+
+    /// A table without types of `bytes` (whole pages): the ids of descriptors that end there.
+    pub fn of_bytes(bytes: usize) -> Result<TypeFile, BackingError> {
+        assert!(bytes <= TYPE_TABLE_BYTES, "more than ids name");
+        Ok(TypeFile { file: SharedFile::new(bytes)?, bytes })
+    }
+
+    /// Bytes of address space.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn file(&self) -> &SharedFile {
@@ -130,7 +142,7 @@ impl TypeFile {
 
     /// Makes sure that the bytes exist.
     pub fn grow(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        assert!(offset + bytes <= TYPE_TABLE_BYTES);
+        assert!(offset + bytes <= self.bytes);
         self.file.grow(offset, bytes)
     }
 
@@ -138,7 +150,7 @@ impl TypeFile {
     /// no object has the type yet, and tells others of it by what orders memory (a lock, a message).
     pub fn write(&self, id: TypeId, descriptor: &Descriptor, display_tail: &[TypeId], map_tail: &[u64]) {
         let offset = id.descriptor_offset();
-        assert!(offset + descriptor.total_bytes() <= TYPE_TABLE_BYTES, "descriptor beyond the table");
+        assert!(offset + descriptor.total_bytes() <= self.bytes, "descriptor beyond the table");
         assert!(display_tail.len() * 4 <= descriptor.display_tail_bytes());
         assert!(map_tail.len() == descriptor.ref_map_tail as usize);
         let entry = self.entry(id);
@@ -166,14 +178,14 @@ impl TypeFile {
 
     fn entry(&self, id: TypeId) -> &TypeEntry {
         let offset = id.descriptor_offset();
-        assert!(offset + size_of::<TypeEntry>() <= TYPE_TABLE_BYTES, "descriptor beyond the table");
+        assert!(offset + size_of::<TypeEntry>() <= self.bytes, "descriptor beyond the table");
         // SAFETY: M4: the file is mapped in whole, and by the assertion the entry lies in it; every byte is valid in
         // it.
         unsafe { &*((self.file.start() + offset) as *const TypeEntry) }
     }
 
     fn word(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset + 4 <= TYPE_TABLE_BYTES && offset.is_multiple_of(4), "a word beyond the table");
+        assert!(offset + 4 <= self.bytes && offset.is_multiple_of(4), "a word beyond the table");
         // SAFETY: M4: the file is mapped in whole, and by the assertion the word lies in it.
         unsafe { AtomicU32::from_ptr((self.file.start() + offset) as *mut u32) }
     }

@@ -6,11 +6,14 @@
 //! 3. Large objects take runs of free blocks from the high end, ready or not.
 
 use super::charge::Charge;
+use super::old::poison_range;
 use crate::embedder::errors::Refused;
-use crate::raw::block::{BlockState, LIVE_UNKNOWN};
+use crate::raw::block::{BlockState, FROZEN, LIVE_UNKNOWN};
 use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, Cage, OLD_START};
 use crate::raw::memory::Memory;
+use crate::raw::object::ObjectReference;
 use crate::raw::side::SideVec;
+use heapwood_gc_abi::TypeId;
 
 /// Blocks of a segment.
 const SEGMENT_BLOCKS: u32 = (1 << 20) / BLOCK_BYTES;
@@ -21,11 +24,12 @@ pub struct Blocks {
     memory: Memory,
     /// Blocks that have side tables; later ones were never used.
     high: u32,
-    limit: u32,
     free: SideVec<u64>,
     ready: SideVec<u64>,
     free_count: u32,
     ready_count: u32,
+    /// Blocks of a checkpoint.
+    frozen_count: u32,
     /// No ready block lies below this one.
     ready_hint: u32,
 }
@@ -49,17 +53,15 @@ fn offset_of(block: u32) -> u64 {
 impl Blocks {
     /// No blocks yet.
     pub fn new(cage: &mut Cage) -> Blocks {
-        let limit = ((cage.reach_bytes() - OLD_START) / BLOCK_BYTES as u64) as u32;
-        let limit = limit.min(BLOCKS_MAX) / SEGMENT_BLOCKS * SEGMENT_BLOCKS;
         let words = BLOCKS_MAX.div_ceil(64) as usize;
         Blocks {
             memory: cage.memory(),
             high: 0,
-            limit,
             free: SideVec::new(cage, words),
             ready: SideVec::new(cage, words),
             free_count: 0,
             ready_count: 0,
+            frozen_count: 0,
             ready_hint: 0,
         }
     }
@@ -78,6 +80,11 @@ impl Blocks {
     /// Blocks that are in use.
     pub fn used_count(&self) -> u32 {
         self.high - self.free_count
+    }
+
+    /// Blocks in use that are not frozen.
+    pub fn unfrozen_count(&self) -> u32 {
+        self.used_count() - self.frozen_count
     }
 
     /// Takes the lowest ready block. No system call: this is what a minor uses.
@@ -195,12 +202,34 @@ impl Blocks {
         None
     }
 
-    /// Takes new address space for at least `count` blocks.
-    fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
-        let count = count.next_multiple_of(SEGMENT_BLOCKS);
-        if count > self.limit - self.high {
+    /// Sees to it that the cage reaches `count` blocks more than were ever used.
+    fn reach(&self, cage: &mut Cage, count: u32) -> Result<(), Refused> {
+        let end = offset_of(0) + (self.high as u64 + count as u64) * BLOCK_BYTES as u64;
+        let missing = end.saturating_sub(cage.reach_bytes());
+        if missing == 0 {
+            return Ok(());
+        }
+        if missing > cage.extensible_bytes() {
             return Err(Refused::Limit);
         }
+        cage.extend(missing).map_err(|_| Refused::Reach { bytes: cage.reach_bytes() - OLD_START })
+    }
+
+    /// Takes new address space for at least `count` blocks.
+    fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
+        self.grow_tables(cage, charge, count, true)
+    }
+
+    /// `marked_soon`: see [`Cage::commit_side_tables`].
+    fn grow_tables(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        count: u32,
+        marked_soon: bool,
+    ) -> Result<(), Refused> {
+        let count = count.checked_next_multiple_of(SEGMENT_BLOCKS).ok_or(Refused::Limit)?;
+        self.reach(cage, count)?;
         let words = (self.high + count).div_ceil(64) as usize;
         for map in [&mut self.free, &mut self.ready] {
             map.grow(cage, words)?;
@@ -212,7 +241,8 @@ impl Blocks {
         if !charge.take(side_bytes) {
             return Err(Refused::Limit);
         }
-        if let Err(error) = cage.commit_side_tables(offset, bytes).and_then(|_| cage.commit(offset, bytes)) {
+        if let Err(error) = cage.commit_side_tables(offset, bytes, marked_soon).and_then(|_| cage.commit(offset, bytes))
+        {
             charge.give_back(side_bytes);
             return Err(error.into());
         }
@@ -349,6 +379,152 @@ impl Blocks {
     fn highest_ready(&self) -> Option<u32> {
         let word = self.ready.as_slice().iter().rposition(|word| *word != 0)?;
         Some(word as u32 * 64 + 63 - self.ready.as_slice()[word].leading_zeros())
+    }
+}
+
+/// Blocks of a checkpoint.
+impl Blocks {
+    /// All blocks that are in use, as adjacent ones in ascending order. Everything is swept.
+    pub fn used_runs(&self) -> Vec<BlockRun> {
+        let is_used = |block: &u32| self.memory.block(*block).state() != BlockState::Free;
+        let mut runs: Vec<BlockRun> = Vec::new();
+        for block in (0..self.high).filter(is_used) {
+            match runs.last_mut() {
+                Some(run) if run.start + run.count == block => run.count += 1,
+                _ => runs.push(BlockRun { start: block, count: 1 }),
+            }
+        }
+        runs
+    }
+
+    /// The heads of large objects in these runs, each with its number of blocks.
+    pub fn large_objects(&self, runs: &[BlockRun]) -> Vec<BlockRun> {
+        let blocks = runs.iter().flat_map(|run| run.start..run.start + run.count);
+        let heads = blocks.filter(|block| self.memory.block(*block).state() == BlockState::LargeHead);
+        heads.map(|start| BlockRun { start, count: self.memory.block(start).next() }).collect()
+    }
+
+    /// Makes all blocks of these runs, which are all that are in use, frozen ones without marks.
+    pub fn freeze(&mut self, runs: &[BlockRun]) {
+        for block in runs.iter().flat_map(|run| run.start..run.start + run.count) {
+            let entry = self.memory.block(block);
+            match entry.state() {
+                BlockState::Small => self.memory.clear_marks(block_start(block)),
+                BlockState::LargeHead => self.memory.set_mark(block_start(block), 0),
+                BlockState::LargeTail | BlockState::Free => {}
+            }
+            if entry.state() == BlockState::Small {
+                entry.set_next(0);
+            }
+            entry.set_first_hole(0);
+            entry.set_group(0);
+            entry.set_marked_units(0);
+            entry.set_live_units(LIVE_UNKNOWN);
+            entry.set_epoch(FROZEN);
+        }
+        self.frozen_count = runs.iter().map(|run| run.count).sum();
+    }
+
+    /// Makes frozen blocks ordinary ones, which count as new until a marking in an epoch after `epoch`.
+    pub fn thaw(&mut self, epoch: u8) {
+        if self.frozen_count > 0 {
+            let frozen = (0..self.high).filter(|block| self.memory.block(*block).is_frozen());
+            frozen.for_each(|block| self.memory.block(block).set_epoch(epoch));
+            self.frozen_count = 0;
+        }
+    }
+
+    /// Frees all blocks that are in use and not frozen, whatever lies in them.
+    pub fn free_unfrozen(&mut self, cage: &mut Cage, charge: &mut Charge, poison: bool) {
+        let mut block = 0;
+        while block < self.high {
+            let entry = self.memory.block(block);
+            let (state, is_frozen, start) = (entry.state(), entry.is_frozen(), block_start(block));
+            let count = if state == BlockState::LargeHead { entry.next() } else { 1 };
+            match state {
+                BlockState::Small if !is_frozen => {
+                    self.memory.clear_marks(start);
+                    poison_range(self.memory, poison, start, BLOCK_BYTES);
+                    self.set_free(block, true);
+                }
+                BlockState::LargeHead if !is_frozen => {
+                    let object = ObjectReference(start);
+                    let header = self.memory.header(object);
+                    let bytes = self.memory.object_bytes(object, self.memory.descriptor(TypeId::of_header(header)));
+                    self.memory.set_mark(start, 0);
+                    self.release_run(cage, charge, block, 0, bytes);
+                }
+                _ => {}
+            }
+            block += count;
+        }
+    }
+
+    /// Makes tables for blocks as high as those of a checkpoint.
+    ///
+    /// # Errors
+    /// There is no address space, or no memory.
+    pub fn make_tables(&mut self, cage: &mut Cage, charge: &mut Charge, runs: &[BlockRun]) -> Result<(), Refused> {
+        let high = runs.last().map_or(0, |run| run.start + run.count);
+        // Nobody marks what is frozen.
+        if high > self.high { self.grow_tables(cage, charge, high - self.high, false) } else { Ok(()) }
+    }
+
+    /// Takes the blocks of a checkpoint into use, as frozen ones: no block is in use. Their tables are there, their
+    /// memory too, and charged.
+    pub fn install(&mut self, runs: &[BlockRun], large: &[BlockRun]) {
+        debug_assert_eq!((self.used_count(), self.ready_count), (0, 0), "blocks are in use");
+        for block in runs.iter().flat_map(|run| run.start..run.start + run.count) {
+            self.clear_free(block);
+            let entry = self.memory.block(block);
+            entry.clear();
+            entry.set_live_units(LIVE_UNKNOWN);
+            entry.set_epoch(FROZEN);
+            entry.set_state(BlockState::Small);
+        }
+        for object in large {
+            (object.start..object.start + object.count)
+                .for_each(|block| self.memory.block(block).set_state(BlockState::LargeTail));
+            self.memory.block(object.start).set_state(BlockState::LargeHead);
+            self.memory.block(object.start).set_next(object.count);
+        }
+        self.frozen_count = runs.iter().map(|run| run.count).sum();
+    }
+
+    /// What is charged for the blocks that are in use.
+    pub fn charged_bytes(&self, runs: &[BlockRun]) -> u64 {
+        let blocks = runs.iter().flat_map(|run| run.start..run.start + run.count);
+        let bytes = blocks.map(|block| match self.memory.block(block).state() {
+            BlockState::Small => BLOCK_BYTES as u64,
+            BlockState::LargeHead => {
+                let object = ObjectReference(block_start(block));
+                let id = TypeId::of_header(self.memory.header(object));
+                page_bytes(self.memory.object_bytes(object, self.memory.descriptor(id)))
+            }
+            BlockState::LargeTail | BlockState::Free => 0,
+        });
+        bytes.sum()
+    }
+}
+
+/// Adjacent blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockRun {
+    /// The first one.
+    pub start: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl BlockRun {
+    /// Bytes from the base to the first one.
+    pub fn offset(self) -> u64 {
+        offset_of(self.start)
+    }
+
+    /// Their size.
+    pub fn bytes(self) -> u64 {
+        self.count as u64 * BLOCK_BYTES as u64
     }
 }
 

@@ -17,10 +17,10 @@ pub const DEFERRED: u8 = 8;
 /// In the byte of an object that is not marked: ephemerons wait for its mark.
 pub const WAITING: u8 = 16;
 
-/// Whether an object of the old space carries the mark of `epoch`, or is newer than the marking.
+/// Whether an object of the old space carries the mark of `epoch`, or is newer than the marking, or frozen.
 #[inline(always)]
 pub fn is_marked(memory: Memory, epoch: u8, reference: RawRef) -> bool {
-    memory.mark(reference) & EPOCH_MASK == epoch || memory.block(block_of(reference)).epoch() == epoch
+    memory.mark(reference) & EPOCH_MASK == epoch || memory.block(block_of(reference)).is_current(epoch)
 }
 
 /// The mark byte of an object.

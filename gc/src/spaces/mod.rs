@@ -9,6 +9,7 @@
 
 pub mod blocks;
 pub mod charge;
+pub mod checkpoint;
 pub mod holes;
 pub mod immortal;
 pub mod marks;
@@ -31,7 +32,6 @@ use blocks::{Blocks, block_start};
 use charge::Charge;
 use heapwood_gc_abi::TypeId;
 use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP, BARRIER_FLOOR};
-use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use immortal::Immortal;
 use nursery::{EDEN_START, Nursery};
 use old::{Bump, OldSpace};
@@ -54,6 +54,8 @@ pub struct Spaces {
     edges: SideVec<u64>,
     /// How far eden was ever filled (a reference): up to here it is poisoned after a collection.
     eden_top_max: u32,
+    /// Free blocks may hold pages of a file that could neither be used nor given back: nothing can be loaded any more.
+    is_spoilt: bool,
 }
 
 /// What a minor copies with, borrowed from the spaces.
@@ -71,7 +73,8 @@ pub struct Copying<'a> {
 impl Spaces {
     /// Empty spaces in a cage of their own, whose type table is `types`. Eden will have `eden_bytes`.
     pub fn new(config: &HeapConfig, types: &TypeTable, eden_bytes: u32) -> Result<Spaces, BackingError> {
-        let mut cage = Cage::new(Backing::new(config.refused_calls.clone()), config.max_bytes, types.file())?;
+        let mut cage =
+            Cage::new(Backing::new(config.refused_calls.clone()), config.max_bytes, config.cage, types.file())?;
         let memory = cage.memory();
         memory.set_hot(ALLOC_TOP, EDEN_START);
         memory.set_hot(ALLOC_LIMIT, EDEN_START);
@@ -81,10 +84,11 @@ impl Spaces {
             charge: Charge::new(config.max_bytes),
             nursery: Nursery::new(eden_bytes),
             old: OldSpace::new(Blocks::new(&mut cage), memory, config.verify),
-            immortal: Immortal::new(),
-            stack: SideVec::new(&mut cage, (NURSERY_REACH / 16) as usize),
+            immortal: Immortal::new(&cage),
+            stack: SideVec::uncut(&mut cage, (NURSERY_REACH / 16) as usize),
             edges: SideVec::new(&mut cage, EDGES_MAX),
             eden_top_max: EDEN_START,
+            is_spoilt: false,
             cage,
         })
     }
@@ -215,7 +219,7 @@ impl Spaces {
     /// Where objects may lie, as references: the immortal space, the nursery, the old and large spaces.
     pub fn ranges_in_use(&self) -> [Range<u32>; 3] {
         [
-            (NULL_ZONE_BYTES / 4) as u32..self.immortal.end(),
+            self.immortal.used(),
             (NURSERY_START / 4) as u32..EDEN_START.max(self.top()),
             (OLD_START / 4) as u32..block_start(self.blocks_high()),
         ]

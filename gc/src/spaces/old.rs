@@ -254,8 +254,8 @@ impl OldSpace {
         self.epoch = 3 - self.epoch;
     }
 
-    /// Gives up all ranges being allocated in: before a marking, so that no block is part of both.
-    fn retire(&mut self) {
+    /// Gives up all ranges being allocated in: before a marking or a freeze, so that no block is part of both.
+    pub fn retire(&mut self) {
         for bump in [std::mem::take(&mut self.small), std::mem::take(&mut self.overflow)] {
             self.count_used(bump);
         }

@@ -130,6 +130,25 @@ impl CellList {
         !self.pending
     }
 
+    /// All cells, of which none is young, for a checkpoint. No sweep is under way.
+    pub fn frozen(&self) -> Vec<u32> {
+        debug_assert!(self.young.is_empty() && !self.pending, "a freeze comes after a sweep");
+        self.old.as_slice().to_vec()
+    }
+
+    /// Makes room for the cells of a checkpoint.
+    pub fn make_room_for(&mut self, cage: &mut Cage, cells: &[u32]) -> Result<(), Refused> {
+        Ok(self.old.grow_populated(cage, cells.len())?)
+    }
+
+    /// Lists the cells of a checkpoint and no others. Room was made.
+    pub fn restore(&mut self, cells: &[u32]) {
+        (self.pending, self.swept, self.kept) = (false, 0, 0);
+        self.young.truncate(0);
+        self.old.set_len(cells.len());
+        self.old.as_mut_slice().copy_from_slice(cells);
+    }
+
     /// Calls `visit` with each cell that is listed (the verifier), and whether it is among the young ones.
     pub fn each(&self, mut visit: impl FnMut(RawRef, bool)) {
         self.young.as_slice().iter().for_each(|cell| visit(*cell, true));

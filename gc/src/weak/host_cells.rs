@@ -45,6 +45,23 @@ impl HostCells {
         self.cells.add(cell, is_young(cell.0));
     }
 
+    /// All cells, for a checkpoint.
+    pub fn frozen(&self) -> Vec<u32> {
+        self.cells.frozen()
+    }
+
+    /// Makes room for the cells of a checkpoint, and for their deaths.
+    pub fn make_room_for(&mut self, cage: &mut Cage, cells: &[u32]) -> Result<(), Refused> {
+        self.cells.make_room_for(cage, cells)?;
+        Ok(self.dead.grow_populated(cage, cells.len())?)
+    }
+
+    /// Lists the cells of a checkpoint and no others; nobody is dead.
+    pub fn restore(&mut self, cells: &[u32]) {
+        self.cells.restore(cells);
+        self.dead.truncate(0);
+    }
+
     /// After the nursery was emptied: updates or buries the young cells.
     pub fn after_minor(&mut self, memory: Memory) {
         self.cells.after_minor(memory, |fate| {

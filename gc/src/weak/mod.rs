@@ -18,6 +18,13 @@ use host_cells::HostCells;
 use waiting::WaitingEphemerons;
 use weak_cells::WeakCells;
 
+/// The cells of a checkpoint.
+#[derive(Debug)]
+pub struct FrozenCells {
+    hosts: Vec<u32>,
+    cells: [Vec<u32>; 2],
+}
+
 /// The cells that name things weakly.
 #[derive(Debug)]
 pub struct Weak {
@@ -68,6 +75,23 @@ impl Weak {
     /// The table in which ephemerons wait has `bytes` now.
     pub fn set_waiting_bytes(&mut self, bytes: u64) {
         self.waiting_bytes = bytes;
+    }
+
+    /// All cells, for a checkpoint: no sweep is under way, and none is young.
+    pub fn frozen(&self) -> FrozenCells {
+        FrozenCells { hosts: self.hosts.frozen(), cells: self.cells.frozen() }
+    }
+
+    /// Makes room for the cells of a checkpoint.
+    pub fn make_room_for(&mut self, cage: &mut Cage, cells: &FrozenCells) -> Result<(), Refused> {
+        self.hosts.make_room_for(cage, &cells.hosts)?;
+        self.cells.make_room_for(cage, &cells.cells)
+    }
+
+    /// Lists the cells of a checkpoint and no others. Room was made.
+    pub fn restore(&mut self, cells: &FrozenCells) {
+        self.hosts.restore(&cells.hosts);
+        self.cells.restore(&cells.cells);
     }
 
     /// After the nursery was emptied.

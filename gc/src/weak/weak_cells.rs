@@ -78,6 +78,23 @@ impl WeakCells {
         self.weak.is_pending() || self.ephemerons.is_pending()
     }
 
+    /// All weak cells, then all ephemerons, for a checkpoint.
+    pub fn frozen(&self) -> [Vec<u32>; 2] {
+        [self.weak.frozen(), self.ephemerons.frozen()]
+    }
+
+    /// Makes room for the cells of a checkpoint.
+    pub fn make_room_for(&mut self, cage: &mut Cage, [weak, ephemerons]: &[Vec<u32>; 2]) -> Result<(), Refused> {
+        self.weak.make_room_for(cage, weak)?;
+        self.ephemerons.make_room_for(cage, ephemerons)
+    }
+
+    /// Lists the cells of a checkpoint and no others.
+    pub fn restore(&mut self, [weak, ephemerons]: &[Vec<u32>; 2]) {
+        self.weak.restore(weak);
+        self.ephemerons.restore(ephemerons);
+    }
+
     /// After the nursery was emptied.
     pub fn after_minor(&mut self, memory: Memory) {
         self.weak.after_minor(memory, |fate| {
@@ -106,7 +123,11 @@ impl WeakCells {
             if is_old(referent) {
                 let now = memory.moved_to(referent).unwrap_or(referent);
                 let is_dead = is_dead(memory, epoch, now) && !active(Mutant::WeakCellNamesTheDead);
-                memory.set_word(cell + REFERENT, if is_dead { 0 } else { now });
+                let left = if is_dead { 0 } else { now };
+                // Frozen pages are not written for nothing.
+                if left != referent {
+                    memory.set_word(cell + REFERENT, left);
+                }
             }
             memory.word(cell + REFERENT) != 0
         });

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+mod checkpoint;
 mod compare;
 mod parts;
 mod weak;
 
+pub use checkpoint::Saved;
 use compare::read_bits;
 use heapwood_gc::{Exhausted, Heap, HeapConfig};
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
@@ -86,6 +88,8 @@ pub struct World {
     next_host: u32,
     dead_hosts: HashSet<u32>,
     exhausted: Option<Exhausted>,
+    /// Something is, or was, frozen: what is dead there need not be found dead.
+    has_frozen: bool,
 }
 
 impl World {
@@ -96,17 +100,24 @@ impl World {
     }
 
     pub fn with(heap: Heap, types: Types, seed: u64) -> World {
+        let mut world = World::bare(heap, types, Random::new(seed));
+        world.make_immortals();
+        world
+    }
+
+    /// A world without anything.
+    fn bare(heap: Heap, types: Types, random: Random) -> World {
         let roots = Roots {
             frames: vec![Vec::new()],
             globals: vec![0; GLOBALS + WEAK_GLOBALS],
             dirty: vec![false; GLOBALS + WEAK_GLOBALS],
             ..Roots::default()
         };
-        let mut world = World {
+        World {
             heap,
             types,
             roots,
-            random: Random::new(seed),
+            random,
             bodies: Vec::new(),
             frames: vec![Vec::new()],
             globals: vec![Value::Null; GLOBALS + WEAK_GLOBALS],
@@ -117,9 +128,8 @@ impl World {
             next_host: 0,
             dead_hosts: HashSet::new(),
             exhausted: None,
-        };
-        world.make_immortals();
-        world
+            has_frozen: false,
+        }
     }
 
     /// From now on objects hang on an array of `length` elements.
@@ -237,7 +247,9 @@ impl World {
                 let before = self.heap.stats();
                 self.heap.collect_major(&mut self.roots);
                 let after = self.heap.stats();
-                if (after.compactions, after.held_ephemerons) != (before.compactions, before.held_ephemerons) {
+                let is_exact =
+                    (after.compactions, after.held_ephemerons) == (before.compactions, before.held_ephemerons);
+                if !is_exact || self.has_frozen {
                     // Memory was refused: what ephemerons hold is not exact.
                     return;
                 }

@@ -8,6 +8,7 @@ use heapwood_gc_abi::{FieldKind, ObjectKind, RawRef, TypeId};
 use std::sync::Arc;
 
 /// A struct type of the test.
+#[derive(Clone)]
 pub struct StructType {
     pub id: TypeId,
     pub refs: Vec<u32>,
@@ -15,6 +16,7 @@ pub struct StructType {
 }
 
 /// The types that the programs use.
+#[derive(Clone)]
 pub struct Types {
     pub table: Arc<TypeTable>,
     pub structs: Vec<StructType>,

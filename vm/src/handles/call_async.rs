@@ -74,6 +74,7 @@ impl Func {
         results: &mut [Val],
     ) -> Result<()> {
         let mut context = store.as_context_mut();
+        context.opaque().check_usable()?;
         let (object, signature, mut values) = save_params(self, context.opaque(), params, results.len())?;
         let callee = context.opaque().callee(object, signature.entry());
         context.calling(callee, &mut values, None).await?;
@@ -119,6 +120,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     /// As [`TypedFunc::call`].
     pub async fn call_async(&self, mut store: impl AsContextMut<Data: Send>, params: Params) -> Result<Results> {
         let mut context = store.as_context_mut();
+        context.opaque().check_usable()?;
         let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
         let callee = self.save(context.opaque(), params, &mut values)?;
         context.calling(callee, &mut values, None).await?;

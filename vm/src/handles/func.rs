@@ -4,7 +4,7 @@ use super::{HostFunc, IntoFunc, TypedFunc, Val, WasmParams, WasmResults};
 use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::rt::value::RawVal;
-use crate::store::{AsContext, AsContextMut, Caller, Signature, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Caller, Named, Signature, StoreOpaque};
 use crate::types::FuncType;
 use heapwood_gc_abi::RawRef;
 use smallvec::{SmallVec, smallvec};
@@ -61,7 +61,7 @@ impl Func {
 
     /// Its function object.
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
-        self.store_id().check(store.id(), "a function")?;
+        store.check_handle(self.store_id(), Named::Func(self.reference()))?;
         Ok(self.reference())
     }
 

@@ -3,7 +3,7 @@
 use super::Val;
 use crate::errors::{Error, Result};
 use crate::ids::StoreId;
-use crate::store::{AsContext, AsContextMut, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Named, StoreOpaque};
 use crate::types::GlobalType;
 use heapwood_module as m;
 
@@ -32,7 +32,7 @@ impl Global {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "a global")?;
+        store.check_handle(self.store, Named::Global(self.index))?;
         Ok(self.index)
     }
 

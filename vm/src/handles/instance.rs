@@ -4,7 +4,7 @@ use super::{Extern, Global, Memory, SharedMemory, Table, TypedFunc, WasmParams, 
 use crate::errors::{Error, Result};
 use crate::ids::{Func, StoreId, Tag};
 use crate::module::Module;
-use crate::store::{AsContext, AsContextMut, Item, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Item, Named, Store, StoreOpaque};
 use heapwood_module::printable;
 
 /// An instance of a module.
@@ -12,6 +12,15 @@ use heapwood_module::printable;
 pub struct Instance {
     store: StoreId,
     index: u32,
+}
+
+impl<T: 'static> Store<T> {
+    /// All instances, in the order in which they were made: in a fork of a [`Checkpoint`](crate::Checkpoint), those of the
+    /// store that it was made of come first.
+    pub fn instances(&self) -> impl Iterator<Item = Instance> + use<T> {
+        let (id, count) = (self.opaque().id(), self.opaque().guest().entities().instances().len());
+        (0..count as u32).map(move |index| Instance::from_index(id, index))
+    }
 }
 
 impl Instance {
@@ -33,7 +42,7 @@ impl Instance {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "an instance")?;
+        store.check_handle(self.store, Named::Instance(self.index))?;
         Ok(self.index)
     }
 

@@ -2,7 +2,8 @@
 
 use crate::errors::{Error, Result};
 use crate::ids::StoreId;
-use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreOpaque};
+use crate::rt::memory::Secrecy;
+use crate::store::{AsContext, AsContextMut, Named, StoreContextMut, StoreOpaque};
 use crate::types::MemoryType;
 
 /// A linear memory.
@@ -29,7 +30,7 @@ impl Memory {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "a memory")?;
+        store.check_handle(self.store, Named::Memory(self.index))?;
         Ok(self.index)
     }
 
@@ -124,6 +125,30 @@ impl Memory {
         let target = offset.checked_add(buffer.len()).and_then(|end| bytes.get_mut(offset..end));
         target.ok_or_else(out_of_bounds)?.copy_from_slice(buffer);
         Ok(())
+    }
+
+    /// Says whether checkpoints of its store have its bytes ([`Secrecy`]). By default they have.
+    ///
+    /// # Errors
+    /// A memory of another store.
+    pub fn set_secrecy(&self, mut store: impl AsContextMut, secrecy: Secrecy) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store)?;
+        store.memory_mut(index).set_secrecy(secrecy);
+        Ok(())
+    }
+
+    /// Overwrites all its bytes with zeroes and gives their pages back to the system. What a checkpoint holds of it stays
+    /// there ([`Memory::set_secrecy`]).
+    ///
+    /// # Errors
+    /// The system does not take the pages: the bytes are zero. A memory of another store.
+    pub fn zeroize(&self, mut store: impl AsContextMut) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store)?;
+        store.memory_mut(index).zeroize()
     }
 
     /// Grows it by `delta` pages and returns the old size in pages.

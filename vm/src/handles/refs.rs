@@ -6,6 +6,7 @@ use crate::ids::{AnyRef, ArrayRef, ExternRef, Root, Rooted, StructRef};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, ObjectClass};
 use std::any::Any;
+use std::sync::Arc;
 
 impl AnyRef {
     /// An i31.
@@ -30,7 +31,7 @@ impl ExternRef {
     pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Rooted<ExternRef>> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let raw = store.new_host_value(Box::new(value))?;
+        let raw = store.new_host_value(Arc::new(value))?;
         Ok(store.root_push(raw).expect("a host value is not null"))
     }
 }
@@ -127,14 +128,15 @@ impl Rooted<ExternRef> {
     /// The host value, to be changed; none if it is an internal reference that was converted.
     ///
     /// # Errors
-    /// It belongs to another store, or its scope is over.
+    /// It belongs to another store, or its scope is over; a [`Checkpoint`](crate::Checkpoint) shares the value, which then
+    /// changes by interior mutability only.
     pub fn data_mut<'s, T: 'static>(
         &self,
         store: &'s mut impl AsContextMut<Data = T>,
     ) -> Result<Option<&'s mut (dyn Any + Send + Sync)>> {
         let opaque = &mut store.as_context_mut().0.store;
         let raw = opaque.root_get(self)?;
-        Ok(opaque.host_value_mut(raw))
+        opaque.host_value_mut(raw).transpose()
     }
 
     /// The same reference as seen from inside (`any.convert_extern`).

@@ -3,7 +3,7 @@
 use super::Val;
 use crate::errors::Result;
 use crate::ids::StoreId;
-use crate::store::{AsContext, AsContextMut, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Named, StoreOpaque};
 use crate::types::TableType;
 use heapwood_gc_abi::RawRef;
 use heapwood_module as m;
@@ -34,7 +34,7 @@ impl Table {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store.check(store.id(), "a table")?;
+        store.check_handle(self.store, Named::Table(self.index))?;
         Ok(self.index)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::errors::Result;
 use crate::ids::Tag;
-use crate::store::{AsContext, AsContextMut, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Named, StoreOpaque};
 use crate::types::TagType;
 
 impl Tag {
@@ -17,7 +17,7 @@ impl Tag {
     }
 
     pub(crate) fn index(&self, store: &StoreOpaque) -> Result<u32> {
-        self.store_id().check(store.id(), "a tag")?;
+        store.check_handle(self.store_id(), Named::Tag(self.number()))?;
         Ok(self.number())
     }
 

@@ -87,6 +87,8 @@ pub struct Root<T> {
 struct OwnedSlot {
     store: StoreId,
     index: u32,
+    /// The number of the handle among all owned ones of its store.
+    serial: u64,
     released: Arc<Mutex<Vec<u32>>>,
 }
 
@@ -123,9 +125,14 @@ impl<T> Rooted<T> {
 }
 
 impl<T> Root<T> {
-    /// The handle of an owned entry, whose number goes to `released` when the last copy is dropped.
-    pub(crate) fn from_entry(store: StoreId, index: u32, released: Arc<Mutex<Vec<u32>>>) -> Root<T> {
-        Root { slot: Arc::new(OwnedSlot { store, index, released }), hierarchy: PhantomData }
+    /// The handle `serial` of a store, of an owned entry whose number goes to `released` when the last copy is dropped.
+    pub(crate) fn from_entry(store: StoreId, index: u32, serial: u64, released: Arc<Mutex<Vec<u32>>>) -> Root<T> {
+        Root { slot: Arc::new(OwnedSlot { store, index, serial, released }), hierarchy: PhantomData }
+    }
+
+    /// Its number among all owned handles of its store.
+    pub(crate) fn serial(&self) -> u64 {
+        self.slot.serial
     }
 
     /// Its store.

@@ -14,6 +14,13 @@ pub(crate) struct ForeignStore {
     what: &'static str,
 }
 
+impl ForeignStore {
+    /// Of a handle that is `what`.
+    pub fn new(what: &'static str) -> ForeignStore {
+        ForeignStore { what }
+    }
+}
+
 impl StoreId {
     /// A new one.
     pub fn next() -> StoreId {

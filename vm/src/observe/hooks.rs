@@ -24,6 +24,11 @@ impl<T: 'static> Store<T> {
         self.opaque_mut().heap_mut().hooks().skip_next_log = true;
     }
 
+    /// Collects at every Nth allocation (0: no more for that), and verifies or not, from now on.
+    pub fn set_checks(&mut self, stress: u64, verify: bool) {
+        self.opaque_mut().heap_mut().set_checks(std::num::NonZeroU64::new(stress), verify);
+    }
+
     /// Calls that the heap has made to the system so far.
     pub fn backing_calls(&self) -> u64 {
         self.opaque().heap().backing_calls()

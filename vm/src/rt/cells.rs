@@ -36,6 +36,18 @@ impl Block {
         self.address
     }
 
+    /// The same block in the cage of another store, made of a checkpoint of this one. `bases` are those of both heaps.
+    pub fn moved(self, bases: (usize, usize)) -> Block {
+        Block { address: self.address - bases.0 + bases.1, ..self }
+    }
+
+    /// Writes a u64 unless it is there already: a page that nobody wrote to stays shared.
+    pub fn update_u64(self, offset: u32, value: u64) {
+        if self.u64(offset) != value {
+            self.set_u64(offset, value);
+        }
+    }
+
     #[inline]
     fn at<T>(self, offset: u32) -> *mut T {
         assert!(offset as usize + size_of::<T>() <= self.bytes as usize, "outside of the block");
@@ -97,6 +109,11 @@ impl GlobalCell {
         self.0.address()
     }
 
+    /// The same cell in another cage, as of [`Block::moved`].
+    pub fn moved(self, bases: (usize, usize)) -> GlobalCell {
+        GlobalCell(self.0.moved(bases))
+    }
+
     /// Reads it.
     pub fn get(self, ty: ValType) -> RawVal {
         match ty {
@@ -140,6 +157,11 @@ impl RefCell32 {
         let cell = RefCell32(address);
         assert!(known.binary_search(&cell).is_ok(), "{address:#x} is no reference global");
         cell
+    }
+
+    /// The same cell in another cage, as of [`Block::moved`].
+    pub fn moved(self, bases: (usize, usize)) -> RefCell32 {
+        RefCell32(self.0 - bases.0 + bases.1)
     }
 
     /// Calls `visit` with the reference.

@@ -252,6 +252,11 @@ impl Execution {
         Ok(self.stack.as_ref().expect("taken just now").top())
     }
 
+    /// Whether it was ever entered, and so has words for its stack.
+    pub fn has_stack(&self) -> bool {
+        self.stack.is_some()
+    }
+
     /// The lowest rsp of the guest.
     pub fn stack_limit(&self) -> usize {
         self.hot.get(STACK_LIMIT).narrow()

@@ -143,6 +143,11 @@ impl Frames {
         }
     }
 
+    /// Forgets code that was added for owners from `owners` on. No frames are there.
+    pub fn truncate_codes(&mut self, owners: u32) {
+        self.codes.retain(|code| code.owner < owners);
+    }
+
     pub(super) fn code_at(&self, pc: usize) -> Option<&LoadedCode> {
         let after = self.codes.partition_point(|code| code.start <= pc);
         self.codes.get(after.checked_sub(1)?).filter(|code| pc < code.end)

@@ -2,8 +2,9 @@
 //! fail.
 
 use crate::errors::{Error, Result};
+use heapwood_gc::FrozenFile;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 
 /// Granularity of protection.
@@ -105,14 +106,85 @@ impl Mapping {
     /// # Errors
     /// The system refuses.
     pub fn protect(&self, offset: usize, bytes: usize, access: Access) -> Result<()> {
-        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
-        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        self.check(offset, bytes);
         if is_refused() {
             return Err(Error::limit(format!("the system refused to commit {bytes} bytes")));
         }
         // SAFETY: R1: the range lies inside; whoever loses access to it was given none by this type.
         let result = unsafe { libc::mprotect(self.start().add(offset).cast(), bytes, access.flags()) };
         if result == 0 { Ok(()) } else { Err(Error::limit(format!("the system refused to commit {bytes} bytes"))) }
+    }
+
+    /// The first `bytes`, whole pages that are readable, as a file.
+    ///
+    /// # Safety
+    /// They have been readable since they were last protected, and nobody writes to them meanwhile.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub unsafe fn freeze(&self, bytes: usize) -> Result<FrozenFile> {
+        let refused = || Error::limit(format!("the system refused to freeze {bytes} bytes"));
+        if is_refused() {
+            return Err(refused());
+        }
+        // SAFETY: R1, and the caller's promise.
+        let contents = unsafe { self.slice(0, bytes) };
+        let file = FrozenFile::new(bytes as u64).map_err(|_| refused())?;
+        file.write(contents, 0).map_err(|_| refused())?;
+        Ok(file)
+    }
+
+    /// Puts copy-on-write pages of a file, which is never changed any more, in the place of the first `bytes`: whole
+    /// pages, for reading and writing.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn map_frozen(&self, file: &FrozenFile, bytes: usize) -> Result<()> {
+        assert!(bytes as u64 <= file.bytes(), "pages beyond the end of the file");
+        self.replace(0, bytes, Access::ReadWrite, 0, file.as_fd().as_raw_fd())
+    }
+
+    /// Puts fresh zero pages in the place of a range of whole pages.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn renew(&self, offset: usize, bytes: usize, access: Access) -> Result<()> {
+        self.replace(offset, bytes, access, libc::MAP_ANONYMOUS, -1)
+    }
+
+    fn replace(&self, offset: usize, bytes: usize, access: Access, flags: i32, fd: i32) -> Result<()> {
+        self.check(offset, bytes);
+        if bytes == 0 {
+            return Ok(());
+        }
+        let refused = || Error::limit(format!("the system refused to map {bytes} bytes"));
+        if is_refused() {
+            return Err(refused());
+        }
+        let flags = flags | libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        // SAFETY: R1: the range lies inside; what was there is given up by the owner, and nobody has a slice of it.
+        let start = unsafe { libc::mmap(self.start().add(offset).cast(), bytes, access.flags(), flags, fd, 0) };
+        if start == libc::MAP_FAILED { Err(refused()) } else { Ok(()) }
+    }
+
+    /// Forgets what was written to the first `bytes`, which are pages of a file.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn restore(&self, bytes: usize) -> Result<()> {
+        self.check(0, bytes);
+        let refused = || Error::limit(format!("the system refused to restore {bytes} bytes"));
+        if is_refused() {
+            return Err(refused());
+        }
+        // SAFETY: R1: the range lies inside; what was written is given up by the owner.
+        let result = unsafe { libc::madvise(self.start().cast(), bytes, libc::MADV_DONTNEED) };
+        if result == 0 { Ok(()) } else { Err(refused()) }
+    }
+
+    fn check(&self, offset: usize, bytes: usize) {
+        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
     }
 
     /// Asks the system not to use huge pages: what is barely touched stays small.

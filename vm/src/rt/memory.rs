@@ -7,9 +7,11 @@
 use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::errors::{Error, Result};
+use heapwood_gc::FrozenFile;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::{ContextLayout, MemoryType};
+use std::sync::Arc;
 
 /// Reach of a 32-bit index, a 32-bit offset and the widest access.
 const RESERVATION_32: usize = (8 << 30) + (64 << 10);
@@ -98,6 +100,32 @@ pub(crate) struct LinearMemory {
     region: Region,
     bytes: usize,
     cell: Block,
+    secrecy: Secrecy,
+    /// The checkpoint whose pages are mapped, if any are.
+    frozen: Option<Arc<FrozenMemory>>,
+}
+
+/// What checkpoints do about a memory that holds secrets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Secrecy {
+    /// It holds none: checkpoints have its bytes. The default.
+    #[default]
+    None,
+    /// Checkpoints leave its bytes out: they are zero in a fork, and after a rollback.
+    LeftOut,
+    /// A store with such a memory has no checkpoints: they are refused.
+    Refused,
+}
+
+/// A memory of a checkpoint.
+#[derive(Debug)]
+pub(crate) struct FrozenMemory {
+    ty: MemoryType,
+    bytes: usize,
+    cell: Block,
+    secrecy: Secrecy,
+    /// Its bytes, unless they are left out.
+    file: Option<FrozenFile>,
 }
 
 impl LinearMemory {
@@ -107,7 +135,7 @@ impl LinearMemory {
     /// As [`Region::new`].
     pub fn new(ty: MemoryType, cell: Block, guards: Guards) -> Result<LinearMemory> {
         let (region, least) = Region::new(ty, guards)?;
-        let mut memory = LinearMemory { region, bytes: 0, cell };
+        let mut memory = LinearMemory { region, bytes: 0, cell, secrecy: Secrecy::None, frozen: None };
         memory.cell.set_u64(ContextLayout::MEMORY_CELL_BASE, memory.region.mapping.address() as u64);
         if memory.set_bytes(least) { Ok(memory) } else { Err(Region::refused(least)) }
     }
@@ -154,6 +182,108 @@ impl LinearMemory {
             self.cell.set_u64(ContextLayout::MEMORY_CELL_LENGTH, bytes as u64);
         }
         true
+    }
+}
+
+/// Checkpoints.
+impl LinearMemory {
+    /// What checkpoints do about it.
+    pub fn secrecy(&self) -> Secrecy {
+        self.secrecy
+    }
+
+    /// Sets that.
+    pub fn set_secrecy(&mut self, secrecy: Secrecy) {
+        self.secrecy = secrecy;
+    }
+
+    /// Overwrites all bytes with zeroes and gives the pages back to the system.
+    ///
+    /// # Errors
+    /// The system does not take them. The bytes are zero.
+    pub fn zeroize(&mut self) -> Result<()> {
+        self.bytes_mut().fill(0);
+        self.region.mapping.renew(0, self.page_bytes(), Access::ReadWrite)?;
+        self.frozen = None;
+        Ok(())
+    }
+
+    fn page_bytes(&self) -> usize {
+        self.bytes.next_multiple_of(PAGE_BYTES)
+    }
+
+    /// Its bytes as a file; from then on its pages are those of the file, copied when they are written.
+    ///
+    /// # Errors
+    /// The system refuses. Nothing has changed.
+    pub fn freeze(&mut self) -> Result<Arc<FrozenMemory>> {
+        let (ty, bytes, cell, secrecy) = (*self.region.ty(), self.bytes, self.cell, self.secrecy);
+        let file = match secrecy {
+            Secrecy::None => Some(self.freeze_bytes()?),
+            Secrecy::LeftOut | Secrecy::Refused => None,
+        };
+        let frozen = Arc::new(FrozenMemory { ty, bytes, cell, secrecy, file });
+        self.frozen = Some(frozen.clone());
+        Ok(frozen)
+    }
+
+    fn freeze_bytes(&self) -> Result<FrozenFile> {
+        let bytes = self.page_bytes();
+        // SAFETY: R1: whole pages are committed; the guest does not run while the store is borrowed.
+        let file = unsafe { self.region.mapping.freeze(bytes) }?;
+        self.region.mapping.map_frozen(&file, bytes)?;
+        Ok(file)
+    }
+
+    /// Becomes what it was at a checkpoint.
+    ///
+    /// # Errors
+    /// The system refuses. Then its bytes are of no use, until the same is done again.
+    pub fn restore(&mut self, frozen: &Arc<FrozenMemory>) -> Result<()> {
+        let (then, now) = (frozen.bytes.next_multiple_of(PAGE_BYTES), self.page_bytes());
+        let is_mapped = self.frozen.as_ref().is_some_and(|mapped| Arc::ptr_eq(mapped, frozen));
+        let mapping = &self.region.mapping;
+        // Whatever fails, it is done from the beginning next time.
+        self.frozen = None;
+        match &frozen.file {
+            None => mapping.renew(0, then, Access::ReadWrite)?,
+            Some(_) if is_mapped => mapping.restore(then)?,
+            Some(file) => mapping.map_frozen(file, then)?,
+        }
+        if now > then {
+            mapping.renew(then, now - then, Access::None)?;
+        }
+        (self.bytes, self.secrecy, self.frozen) = (frozen.bytes, frozen.secrecy, Some(frozen.clone()));
+        Ok(())
+    }
+
+    /// A memory of a checkpoint in another store, whose cell is `cell`.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn of_checkpoint(frozen: &Arc<FrozenMemory>, cell: Block, guards: Guards) -> Result<LinearMemory> {
+        let (region, _) = Region::new(frozen.ty, guards)?;
+        let mut memory = LinearMemory { region, bytes: 0, cell, secrecy: Secrecy::None, frozen: None };
+        memory.restore(frozen)?;
+        Ok(memory)
+    }
+
+    /// Whether it can become that memory of a checkpoint, whose cell is `cell`.
+    pub fn can_become(&self, frozen: &FrozenMemory, cell: Block) -> bool {
+        self.cell == cell && self.region.ty() == &frozen.ty
+    }
+
+    /// Writes its cell anew, for compiled code.
+    pub fn publish(&self) {
+        self.cell.update_u64(ContextLayout::MEMORY_CELL_BASE, self.region.mapping.address() as u64);
+        self.cell.update_u64(ContextLayout::MEMORY_CELL_LENGTH, self.bytes as u64);
+    }
+}
+
+impl FrozenMemory {
+    /// The cell of the memory in the store of the checkpoint.
+    pub fn cell(&self) -> Block {
+        self.cell
     }
 }
 

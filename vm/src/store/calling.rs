@@ -32,6 +32,7 @@ impl StoreOpaque {
         module: &Module,
         imports: &[Item],
     ) -> Result<(u32, Option<(Callee, Heights)>)> {
+        self.check_usable()?;
         let heights = self.guest().heights();
         let is_armed = self.guest_mut().execution_mut().arm()?;
         let made = catch_unwind(AssertUnwindSafe(|| {

@@ -1,6 +1,8 @@
 //! What a store consists of. Lists only grow while the store lives: instances, memories, tables, globals, tags and host
 //! functions are named by their position.
 
+mod image;
+
 use super::globals::Globals;
 use super::instance::InstanceData;
 use super::quota::Quota;
@@ -31,6 +33,8 @@ impl TagData {
         self.ty
     }
 }
+
+pub(crate) use image::EntitiesImage;
 
 /// See the module.
 pub(crate) struct Entities {

@@ -79,6 +79,7 @@ impl StoreOpaque {
 
     /// Calls a function, and holds each field of the store to its rule.
     pub fn enter(&mut self, callee: Callee, values: &mut [RawVal]) -> Result<()> {
+        self.check_usable()?;
         let balance = Balance::of(self.guest());
         let is_armed = self.guest_mut().execution_mut().arm()?;
         let ended = entry::call(self, callee, values);

@@ -29,7 +29,7 @@ impl GlobalData {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
     all: Vec<GlobalData>,
     /// Cells of all reference globals, by ascending address.
@@ -95,6 +95,16 @@ impl Globals {
             cell.visit(|slot| heap.shade(*slot));
             heap.root_written(value);
         }
+    }
+
+    /// Becomes what it was at a checkpoint, after a collection; `bases` as of [`GlobalCell::moved`].
+    pub fn restore(&mut self, then: &Globals, bases: (usize, usize)) {
+        debug_assert!(then.dirty.is_empty(), "a checkpoint comes after a collection");
+        self.all.clear();
+        self.all.extend(then.all.iter().map(|global| GlobalData { cell: global.cell.moved(bases), ..*global }));
+        self.references.clear();
+        self.references.extend(then.references.iter().map(|cell| cell.moved(bases)));
+        self.dirty.clear();
     }
 
     /// A collection promoted everything that globals name.

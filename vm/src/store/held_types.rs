@@ -37,6 +37,16 @@ state! {
 }
 
 impl HeldTypes {
+    /// All types that are held, for a store that is made of a checkpoint of this one.
+    pub fn image(&self) -> HeldTypes {
+        HeldTypes {
+            signatures: self.signatures.clone(),
+            definitions: Definitions::default(),
+            held: Mutex::new(self.held.lock().clone()),
+            stand_ins: self.stand_ins.clone(),
+        }
+    }
+
     /// The signature of a function type that the store holds.
     pub fn signature(&mut self, engine: &Engine, id: TypeId) -> Result<Arc<Signature>> {
         if let Some(known) = self.signatures.get(&id) {

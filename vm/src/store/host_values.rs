@@ -1,13 +1,15 @@
 //! Values of the host behind externrefs.
 
+use crate::errors::{Error, Result};
 use crate::rt::state::state;
 use std::any::Any;
+use std::sync::Arc;
 
-/// What the host keeps behind an externref.
-pub(crate) type HostValue = Box<dyn Any + Send + Sync>;
+/// What the host keeps behind an externref: shared with the checkpoints that were made since, and what came of them.
+pub(crate) type HostValue = Arc<dyn Any + Send + Sync>;
 
 /// The values, by the index in their cells.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct HostValues {
     values: Vec<Option<HostValue>>,
     free: Vec<u32>,
@@ -45,8 +47,9 @@ impl HostValues {
         self.values[index as usize].as_deref()
     }
 
-    /// The same, to be changed.
-    pub fn get_mut(&mut self, index: u32) -> Option<&mut (dyn Any + Send + Sync)> {
-        self.values[index as usize].as_deref_mut()
+    /// The same, to be changed; an error in it if a checkpoint shares it.
+    pub fn get_mut(&mut self, index: u32) -> Option<Result<&mut (dyn Any + Send + Sync)>> {
+        let shared = || Error::usage("a host value that a checkpoint shares cannot be changed by `data_mut`");
+        Some(Arc::get_mut(self.values[index as usize].as_mut()?).ok_or_else(shared))
     }
 }

@@ -171,6 +171,7 @@ impl StoreOpaque {
         &mut self,
         mut take: impl FnMut(&mut Heap, &mut Guest) -> Result<R, Exhausted>,
     ) -> Result<Result<R, Exhausted>> {
+        self.check_usable()?;
         let (guest, heap) = self.guest_and_heap();
         match take(heap, guest) {
             Err(Exhausted { why: Refused::NotAllowed, .. }) => self.take_asking(take),

@@ -141,7 +141,7 @@ impl StoreOpaque {
     }
 
     /// The same, to be changed.
-    pub fn host_value_mut(&mut self, raw: RawRef) -> Option<&mut (dyn Any + Send + Sync)> {
+    pub fn host_value_mut(&mut self, raw: RawRef) -> Option<Result<&mut (dyn Any + Send + Sync)>> {
         let index = self.host_value_index(raw)?;
         self.guest_mut().host_values_mut().get_mut(index)
     }

@@ -1,10 +1,12 @@
 //! The part of a store that does not depend on the host's data.
 
 use super::InterruptHandle;
+use super::checkpoint::StoreImage;
 use super::finalized::Finalized;
 use super::guest::Guest;
 use super::inbox::OpenInbox;
 use super::instance::InstanceData;
+use super::lineage::{Lineage, Named};
 use super::quota::Quota;
 use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap};
@@ -16,13 +18,19 @@ use crate::types::{ArrayType, FuncType, HeapType, StructType, TableType, ValType
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 use heapwood_module as m;
+use std::sync::Arc;
 
 /// The heap, and everything that is not the heap.
 pub(crate) struct StoreOpaque {
     // Before the heap: the guest's state points into the heap's address space until it is dropped.
     guest: Guest,
     heap: Heap,
-    id: StoreId,
+    lineage: Lineage,
+    /// A rollback has failed: nothing may be done but another one.
+    is_unusable: bool,
+    /// The checkpoint that it was made of, and its id then.
+    origin: Option<Arc<StoreImage>>,
+    first_id: StoreId,
     inbox: Option<OpenInbox>,
     finalized: Finalized,
 }
@@ -33,15 +41,23 @@ impl StoreOpaque {
 
     /// An empty store that may take so much.
     pub fn new(engine: &Engine, quota: &Quota) -> Result<StoreOpaque> {
-        let id = StoreId::next();
         let config = engine.heap_config(quota.heap_bytes);
         let heap = Heap::new(&config, engine.registry().table().clone());
         let heap = heap.map_err(|error| Error::limit(error.to_string()))?;
+        StoreOpaque::with_heap(engine, quota, heap, config.verify)
+    }
+
+    /// The same around a heap.
+    pub(super) fn with_heap(engine: &Engine, quota: &Quota, heap: Heap, verify: bool) -> Result<StoreOpaque> {
+        let id = StoreId::next();
         let joined = stubs::join::<StoreOpaque>(&heap);
         Ok(StoreOpaque {
-            guest: Guest::new(engine, quota, id, joined, config.verify),
+            guest: Guest::new(engine, quota, id, joined, verify),
             heap,
-            id,
+            lineage: Lineage::new(id),
+            is_unusable: false,
+            origin: None,
+            first_id: id,
             inbox: None,
             finalized: Finalized::default(),
         })
@@ -53,9 +69,60 @@ impl StoreOpaque {
         self.guest.engine()
     }
 
-    /// Which store it is.
+    /// Which store it is, to handles that are made now.
+    #[inline]
     pub fn id(&self) -> StoreId {
-        self.id
+        self.lineage.id()
+    }
+
+    /// An error unless a handle that was made by the store `id` names something that is here.
+    #[inline]
+    pub fn check_handle(&self, id: StoreId, named: Named) -> Result<()> {
+        self.lineage.check(id, named)
+    }
+
+    /// Which handles name something.
+    pub(super) fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The same, to be changed.
+    pub(super) fn lineage_mut(&mut self) -> &mut Lineage {
+        &mut self.lineage
+    }
+
+    /// The checkpoint that it was made of.
+    pub(super) fn origin(&self) -> Option<&Arc<StoreImage>> {
+        self.origin.as_ref()
+    }
+
+    /// It is made of this checkpoint.
+    pub(super) fn set_origin(&mut self, origin: Arc<StoreImage>) {
+        self.origin = Some(origin);
+    }
+
+    /// The id that it had first.
+    pub(super) fn first_id(&self) -> StoreId {
+        self.first_id
+    }
+
+    /// Whether a rollback has failed.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.is_unusable
+    }
+
+    /// A rollback has failed, or one has ended well.
+    pub(super) fn set_unusable(&mut self, is_unusable: bool) {
+        self.is_unusable = is_unusable;
+    }
+
+    /// An error if a rollback has failed.
+    #[inline]
+    pub fn check_usable(&self) -> Result<()> {
+        match self.is_unusable {
+            false => Ok(()),
+            true => Err(Error::usage("the store is unusable since a rollback failed; only another rollback may help")),
+        }
     }
 
     /// Where messages from others wait, if it is open.
@@ -183,12 +250,16 @@ impl StoreOpaque {
 
     /// Gives the memory of the heap that no object is in back to the system.
     pub fn return_memory(&mut self) {
+        if self.is_unusable {
+            return;
+        }
         self.heap.return_memory();
         self.reap_host_values();
     }
 
     /// Collects everything in one pause, and drops host values that are dead. Cannot fail at present.
     pub fn collect(&mut self) -> Result<()> {
+        self.check_usable()?;
         self.heap.collect_major(&mut self.guest);
         self.reap_host_values();
         Ok(())

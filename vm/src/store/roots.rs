@@ -4,6 +4,10 @@
 //! objects (a collection promotes what handles name), and they are the upper part of the scope's stack and a list, in
 //! which each owned entry stands once, if its object was young.
 
+mod image;
+
+pub(crate) use image::RootsImage;
+
 use crate::errors::{Error, Result};
 use crate::ids::{Root, Rooted, StoreId};
 use crate::rt::state::Height;
@@ -43,6 +47,10 @@ pub(crate) struct RootSet {
     young: Vec<u32>,
     free: Vec<u32>,
     released: Arc<Mutex<Vec<u32>>>,
+    /// The number of the next owned handle; 0 is none.
+    next_serial: u64,
+    /// The store of whose checkpoint entries come, and the number that its next handle had then.
+    inherited: Option<(StoreId, u64)>,
     /// What the marking under way has not seen.
     unseen: Option<Unseen>,
 }
@@ -53,6 +61,14 @@ struct Owned {
     reference: RawRef,
     /// It is in the list of the young.
     is_listed: bool,
+    /// The handle is younger than the checkpoint that the store was rolled back to.
+    is_stale: bool,
+    /// The number of the handle; 0 if the entry is free.
+    serial: u64,
+}
+
+impl Owned {
+    const FREE: Owned = Owned { reference: 0, is_listed: false, is_stale: false, serial: 0 };
 }
 
 /// Handles that existed when a marking began: scoped ones from and to a position, then owned ones.
@@ -73,6 +89,8 @@ impl RootSet {
             young: Vec::new(),
             free: Vec::new(),
             released: Arc::default(),
+            next_serial: 1,
+            inherited: None,
             unseen: None,
         }
     }
@@ -152,21 +170,27 @@ impl RootSet {
         self.reclaim(shade);
         let index = self.free.pop().unwrap_or_else(|| {
             let index = u32::try_from(self.owned.len()).expect("fewer than 2^32 owned handles at a time in a store");
-            self.owned.push(Owned { reference: 0, is_listed: false });
+            self.owned.push(Owned::FREE);
             index
         });
+        let serial = self.next_serial;
+        self.next_serial += 1;
         let entry = &mut self.owned[index as usize];
-        entry.reference = reference;
+        (entry.reference, entry.serial) = (reference, serial);
         if is_young && !std::mem::replace(&mut entry.is_listed, true) {
             self.young.push(index);
         }
-        Root::from_entry(self.store, index, self.released.clone())
+        Root::from_entry(self.store, index, serial, self.released.clone())
     }
 
     /// The reference behind an owned handle.
     pub fn get_owned<T>(&self, root: &Root<T>) -> Result<RawRef> {
         root.store_id().check(self.store, "a reference")?;
-        Ok(self.owned[root.entry()].reference)
+        let entry = self.owned[root.entry()];
+        match entry.is_stale {
+            false => Ok(entry.reference),
+            true => Err(Error::usage("a reference is younger than the checkpoint that its store was rolled back to")),
+        }
     }
 
     /// Takes back what was dropped. What a marking has not seen of it belongs to its snapshot and goes to `shade`.
@@ -174,7 +198,9 @@ impl RootSet {
         let unseen = self.unseen.as_ref().map_or(0..0, |unseen| unseen.owned.clone());
         let mut released = self.released.lock();
         for &index in released.iter() {
-            let reference = std::mem::take(&mut self.owned[index as usize].reference);
+            let entry = &mut self.owned[index as usize];
+            (entry.serial, entry.is_stale) = (0, false);
+            let reference = std::mem::take(&mut entry.reference);
             if unseen.contains(&(index as usize)) {
                 shade(reference);
             }

@@ -13,7 +13,7 @@ pub(crate) use heapwood_module::limits::TABLE_ELEMENTS_MAX;
 const CHUNK: usize = 64;
 
 /// A table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TableData {
     /// Its type in terms of the engine.
     ty: TableType,
@@ -190,6 +190,28 @@ impl TableData {
     pub fn chunk_from(&mut self, start: usize) -> &mut [RawRef] {
         let end = (start + CHUNK).min(self.elements.len());
         &mut self.elements[start.min(end)..end]
+    }
+
+    /// Becomes what it was at a checkpoint: `then`, whose cell is `cell` here.
+    pub fn restore(&mut self, then: &TableData, cell: Block) {
+        (self.ty, self.is_collected, self.cell) = (then.ty, then.is_collected, cell);
+        self.elements.clone_from(&then.elements);
+        self.dirty.clone_from(&then.dirty);
+        self.is_dirty.clone_from(&then.is_dirty);
+        self.publish();
+    }
+
+    /// A table of a checkpoint in another store, whose cell is `cell`.
+    pub fn of_checkpoint(then: &TableData, cell: Block) -> TableData {
+        let table = TableData { cell, ..then.clone() };
+        table.publish();
+        table
+    }
+
+    /// Writes its cell anew, for compiled code.
+    fn publish(&self) {
+        self.cell.update_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
+        self.cell.update_u64(ContextLayout::TABLE_LENGTH, self.elements.len() as u64);
     }
 
     /// A collection promoted everything that the table references.

@@ -13,9 +13,11 @@
 //!    young. What a weak cell names is an object like any other, unless the last marking found it dead.
 //! 7. Before sparse blocks are evacuated: every word that leads into one is recorded, and no root does. (Afterwards, a
 //!    word that was not recorded leads to an object that was left forwarded.)
-//! 8. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
+//! 8. Frozen objects name frozen and immortal ones only, unless they are listed as written; no mark of theirs is set.
+//! 9. After a collection eden is poisoned; after a marking every object that is reached carries a mark.
 
 mod bits;
+mod frozen;
 mod objects;
 mod remembered;
 mod roots;
@@ -24,6 +26,7 @@ mod weak;
 use crate::embedder::roots::{RootPlace, RootProvider};
 use crate::embedder::types::TypeTable;
 use crate::evacuation::Evacuation;
+use crate::frozen::Frozen;
 use crate::minor::log::LogEntry;
 use crate::minor::remembered::RememberedSet;
 use crate::raw::cage::{NURSERY_START, OLD_START};
@@ -91,6 +94,8 @@ pub struct Parts<'a> {
     pub weak: &'a Weak,
     /// Which blocks are to be evacuated.
     pub evacuation: &'a Evacuation,
+    /// What is frozen.
+    pub frozen: &'a Frozen,
     /// The types that there are.
     pub types: &'a TypeTable,
 }
@@ -114,6 +119,8 @@ pub struct Verifier<'a> {
     weak_cells: FxHashMap<u32, bool>,
     /// Before sparse blocks are evacuated: the words that are recorded.
     recorded: FxHashSet<u32>,
+    /// Frozen objects that are listed as written.
+    written: FxHashSet<u32>,
     /// Types that were found to be allocated (a cache by the low bits of the id).
     types: [TypeId; 256],
     grey: Vec<u32>,
@@ -137,6 +144,7 @@ impl<'a> Verifier<'a> {
             logged: FxHashSet::default(),
             weak_cells: FxHashMap::default(),
             recorded,
+            written: parts.frozen.written().iter().copied().collect(),
             types: [TypeId::NONE; 256],
             grey: Vec::new(),
         }
@@ -150,6 +158,7 @@ impl<'a> Verifier<'a> {
         self.check_roots(roots);
         self.trace();
         self.check_immortals();
+        self.check_frozen_marks();
         self.check_poison();
     }
 }

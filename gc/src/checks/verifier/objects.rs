@@ -51,7 +51,7 @@ impl Verifier<'_> {
         let descriptor = self.memory.descriptor(id);
         let bytes = self.memory.object_bytes(object, descriptor);
         let expected = self.expected_state(object, bytes, descriptor.kind());
-        let state = header & STATE_MASK;
+        let state = header & STATE_MASK & !self.written_bit(object);
         // The unlogged bit may be clear in an old object: that it is in the log then is checked where it is visited.
         if state & !UNLOGGED != expected & !UNLOGGED || state & UNLOGGED > expected & UNLOGGED {
             self.fail(origin, format_args!("object {:#x} has state {state:#x} instead of {expected:#x}", object.0));
@@ -127,6 +127,7 @@ impl Verifier<'_> {
             }
         }
         let marked = match self.when {
+            When::AfterMajor if self.is_frozen(object.0) => true,
             When::AfterMajor => self.memory.mark(object.0) & EPOCH_MASK == self.parts.spaces.epoch(),
             When::AfterMarking | When::BeforeEvacuation => is_marked(self.memory, self.parts.spaces.epoch(), object.0),
             _ => true,
@@ -165,6 +166,7 @@ impl Verifier<'_> {
                 let origin = Origin::Field { host: reference, byte: words as u64 * 4 };
                 self.check_reference(value, origin);
                 self.check_incoming(slot.0, value, origin);
+                self.check_frozen(reference, value, origin);
                 if is_young(value) && is_old(reference) && !self.log_lost {
                     let chunk = in_chunks.then(|| (words - 2) / CHUNK_REFS);
                     if !self.logged.contains(&LogEntry { host: reference, chunk }) {
@@ -193,7 +195,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Step 8.
+    /// Step 9.
     pub(super) fn check_poison(&self) {
         if !self.parts.spaces.old().poisons() || !matches!(self.when, When::AfterMinor | When::AfterMajor) {
             return;

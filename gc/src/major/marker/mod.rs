@@ -122,7 +122,7 @@ impl Marker {
             return;
         }
         let was = self.memory.mark(reference);
-        if was & EPOCH_MASK != self.epoch && self.memory.block(block_of(reference)).epoch() != self.epoch {
+        if was & EPOCH_MASK != self.epoch && !self.memory.block(block_of(reference)).is_current(self.epoch) {
             self.memory.set_mark(reference, mark_byte(self.epoch, reference));
             self.grey.push(self.memory, reference as u64);
             if was & WAITING != 0 {

@@ -6,7 +6,7 @@ use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::ElementItems;
 
 /// See the module. Positions in the store's lists are by index in the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InstanceData {
     module: Module,
     context: Block,
@@ -69,6 +69,16 @@ impl InstanceData {
         tags tag add_tag;
     }
 
+    /// The same instance in a store that is made of a checkpoint; `bases` as of [`Block::moved`].
+    pub fn moved(&self, bases: (usize, usize)) -> InstanceData {
+        InstanceData { context: self.context.moved(bases), ..self.clone() }
+    }
+
+    /// The objects of imported functions.
+    pub(super) fn imported_functions(&self) -> &[RawRef] {
+        &self.imported_functions
+    }
+
     /// Its module.
     pub fn module(&self) -> &Module {
         &self.module
@@ -84,10 +94,9 @@ impl InstanceData {
         self.context_ref
     }
 
-    /// The next imported function; its index.
-    pub(super) fn add_imported_function(&mut self, object: RawRef) -> u32 {
+    /// The next imported function.
+    pub(super) fn add_imported_function(&mut self, object: RawRef) {
         self.imported_functions.push(object);
-        self.imported_functions.len() as u32 - 1
     }
 
     /// The object of an imported function; none of others.

@@ -15,6 +15,7 @@ mod imports;
 mod initial;
 mod parts;
 mod segments;
+mod words;
 
 pub(crate) use data::InstanceData;
 

@@ -65,13 +65,7 @@ impl StoreOpaque {
     fn add_imports(&mut self, instance: &mut InstanceData, imports: &[Item]) -> Result<()> {
         for import in imports {
             match import {
-                Item::Func(object) => {
-                    let number = instance.add_imported_function(*object);
-                    let at = instance.module().layout().imported_function_offset(number);
-                    let (code, context) = self.function_entry(*object);
-                    instance.context().set_u64(at + ContextLayout::IMPORTED_FUNCTION_CODE, code);
-                    instance.context().set_u64(at + ContextLayout::IMPORTED_FUNCTION_CONTEXT, context);
-                }
+                Item::Func(object) => instance.add_imported_function(*object),
                 Item::Memory(index) => instance.add_memory(*index),
                 Item::SharedMemory(memory) => instance.add_memory(self.add_shared_memory(memory)?),
                 Item::Table(index) => instance.add_table(*index),
@@ -79,20 +73,17 @@ impl StoreOpaque {
                 Item::Tag(index) => instance.add_tag(*index),
             }
         }
+        self.write_imported_functions(instance);
         Ok(())
     }
 
     fn add_memories(&mut self, instance: &mut InstanceData) -> Result<()> {
         let module = instance.module().clone();
-        let (info, layout) = (module.info(), module.layout());
+        let info = module.info();
         for ty in &info.memories[info.imported_memories as usize..] {
             instance.add_memory(self.add_memory(*ty)?);
         }
-        for (number, memory) in (0..).zip(instance.memories()) {
-            let (at, memory) = (layout.memory_offset(number), self.guest().entities().memory(*memory));
-            instance.context().set_u64(at + ContextLayout::MEMORY_BASE, memory.base() as u64);
-            instance.context().set_u64(at + ContextLayout::MEMORY_CELL, memory.cell_address() as u64);
-        }
+        self.write_memories(instance);
         Ok(())
     }
 
@@ -148,10 +139,7 @@ impl StoreOpaque {
     fn add_tables(&mut self, instance: &mut InstanceData) -> Result<()> {
         let module = instance.module().clone();
         let (info, layout) = (module.info(), module.layout());
-        for (number, table) in (0..).zip(instance.tables()) {
-            let owner = self.guest().entities().table(*table).cell().address() as u64;
-            instance.context().set_u64(layout.table_offset(number), owner);
-        }
+        self.write_imported_tables(instance);
         for (number, ty) in info.tables.iter().enumerate().skip(info.imported_tables as usize) {
             let cell = instance.context().part(layout.table_offset(number as u32), ContextLayout::TABLE_CELL_BYTES);
             instance.add_table(self.add_table(module.type_ids().table_type(ty), cell)?);
@@ -180,10 +168,7 @@ impl StoreOpaque {
     fn add_globals(&mut self, instance: &mut InstanceData) -> Result<()> {
         let module = instance.module().clone();
         let (info, layout) = (module.info(), module.layout());
-        for (number, global) in (0..).zip(instance.globals()) {
-            let owner = self.guest().entities().globals().get(*global).cell().address() as u64;
-            instance.context().set_u64(layout.global_offset(number), owner);
-        }
+        self.write_imported_globals(instance);
         for (number, ty) in info.globals.iter().enumerate().skip(info.imported_globals as usize) {
             let bytes = if ty.val == ValType::V128 { 16 } else { 8 };
             let cell = GlobalCell::new(instance.context().part(layout.global_offset(number as u32), bytes));

@@ -1,0 +1,190 @@
+//! A store without the host's data, as it was, and how a store becomes that.
+
+use crate::engine::Engine;
+use crate::errors::{Error, Result};
+use crate::store::StoreOpaque;
+use crate::store::entities::EntitiesImage;
+use crate::store::held_types::HeldTypes;
+use crate::store::host_values::HostValues;
+use crate::store::lineage::{Counts, Lineage};
+use crate::store::roots::RootsImage;
+use heapwood_gc::{FreezeError, Heap, HeapConfig, HeapError, HeapImage};
+use std::sync::Arc;
+
+/// See the module.
+pub(crate) struct StoreImage {
+    engine: Engine,
+    /// Of the heap of the store.
+    config: HeapConfig,
+    heap: HeapImage,
+    /// Base of the heap of the store, from which addresses in the lists count.
+    base: usize,
+    entities: EntitiesImage,
+    roots: RootsImage,
+    host_values: HostValues,
+    /// Those of then, and with them the types of all that lies in the heap.
+    types: HeldTypes,
+    lineage: Lineage,
+    counts: Counts,
+}
+
+impl StoreImage {
+    /// Its engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Bytes of the heap that it holds.
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap.bytes()
+    }
+}
+
+fn refused(error: FreezeError) -> Error {
+    match error {
+        FreezeError::NoCollector => Error::usage(error.to_string()),
+        FreezeError::Limit | FreezeError::Backing(_) => Error::limit(error.to_string()),
+    }
+}
+
+impl StoreOpaque {
+    /// What the store is now.
+    ///
+    /// # Errors
+    /// It cannot have checkpoints, or the system refuses; it is as it was.
+    pub(super) fn freeze(&mut self) -> Result<StoreImage> {
+        self.check_usable()?;
+        if self.guest().execution().frames().depth() > 0 {
+            return Err(Error::usage("a checkpoint of a store whose guest runs"));
+        }
+        self.guest().entities().check_frozen()?;
+        self.reclaim_roots();
+        let (guest, heap) = self.guest_and_heap();
+        let frozen = heap.freeze(guest).map_err(refused);
+        self.reap_host_values();
+        let frozen = frozen?;
+        let entities = self.guest_mut().entities_mut().freeze()?;
+        let counts = self.guest().entities().counts(frozen.immortal_end());
+        let config = self.engine().heap_config(entities.quota().heap_bytes);
+        Ok(StoreImage {
+            engine: self.engine().clone(),
+            config,
+            base: self.heap().base(),
+            entities,
+            roots: self.guest_mut().roots_mut().image(),
+            host_values: self.guest().host_values().clone(),
+            types: self.guest().types().image(),
+            lineage: self.lineage().image(counts),
+            counts,
+            heap: frozen,
+        })
+    }
+
+    /// A store that is what another one was.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(super) fn of_image(image: &Arc<StoreImage>) -> Result<StoreOpaque> {
+        let (quota, config) = (image.entities.quota(), &image.config);
+        let heap = Heap::of_image(config, &image.heap).map_err(|error: HeapError| Error::limit(error.to_string()))?;
+        let mut store = StoreOpaque::with_heap(&image.engine, quota, heap, config.verify)?;
+        store.set_origin(image.clone());
+        *store.guest_mut().types_mut() = image.types.image();
+        store.guest_mut().roots_mut().inherit(&image.roots);
+        store.become_image(image)?;
+        Ok(store)
+    }
+
+    /// Whether the store was made of a checkpoint.
+    pub(super) fn is_made_of(&self, image: &Arc<StoreImage>) -> bool {
+        self.origin().is_some_and(|origin| Arc::ptr_eq(origin, image))
+    }
+
+    /// Becomes what it was.
+    ///
+    /// # Errors
+    /// It is a checkpoint of another store; the system refuses, and the store is unusable until a rollback succeeds.
+    pub(super) fn roll_back(&mut self, image: &Arc<StoreImage>) -> Result<()> {
+        let is_origin = self.is_made_of(image);
+        if !is_origin && !self.guest().roots().is_of(&image.roots) {
+            return Err(Error::usage("a checkpoint of another store"));
+        }
+        if self.guest().execution().frames().depth() > 0 {
+            return Err(Error::usage("a rollback of a store whose guest runs"));
+        }
+        let now = self.guest().entities().counts(self.heap().immortal_end());
+        if !self.is_unusable() {
+            self.reclaim_roots();
+        }
+        self.set_unusable(true);
+        let rolled = self.roll_back_heap(image).and_then(|()| self.become_image(image));
+        if rolled.is_err() {
+            self.forget_all();
+            return rolled;
+        }
+        self.guest_mut().roots_mut().restore(&image.roots);
+        match is_origin {
+            true => {
+                let lineage = Lineage::of_origin(self.first_id(), image.counts);
+                self.lineage_mut().roll_back(&lineage, now);
+            }
+            false => self.lineage_mut().roll_back(&image.lineage, now),
+        }
+        self.set_unusable(false);
+        let (guest, heap) = self.guest_and_heap();
+        heap.check_rolled_back(guest);
+        Ok(())
+    }
+
+    /// The store is of no use: nothing is left that names objects.
+    fn forget_all(&mut self) {
+        self.lineage_mut().forget_all();
+        let guest = self.guest_mut();
+        guest.roots_mut().forget_all();
+        guest.execution_mut().truncate_reservations(0);
+        guest.execution_mut().frames_mut().truncate_codes(0);
+        guest.entities_mut().forget_all();
+    }
+
+    fn roll_back_heap(&mut self, image: &StoreImage) -> Result<()> {
+        let (guest, heap) = self.guest_and_heap();
+        heap.rollback(&image.heap, guest).map_err(refused)
+    }
+
+    /// Everything but heap and handles becomes what it was; the heap is that already.
+    fn become_image(&mut self, image: &StoreImage) -> Result<()> {
+        let bases = (image.base, self.heap().base());
+        let guards = self.engine().config().guards();
+        let guest = self.guest_mut();
+        guest.entities_mut().restore(&image.entities, bases, guards)?;
+        guest.host_values_mut().clone_from(&image.host_values);
+        guest.temporaries_mut().truncate(0);
+        self.list_restored();
+        let entities = self.guest().entities();
+        entities.instances().iter().for_each(|instance| self.write_words(instance));
+        self.execution_update_guard();
+        Ok(())
+    }
+
+    /// Tells the execution where memories and code are.
+    fn list_restored(&mut self) {
+        let entities = self.guest().entities();
+        let reservations: Vec<_> = entities.memories().iter().map(|memory| memory.reservation()).collect();
+        let codes: Vec<_> = entities.instances().iter().map(|instance| instance.module().code().clone()).collect();
+        let execution = self.guest_mut().execution_mut();
+        execution.truncate_reservations(0);
+        reservations.into_iter().for_each(|range| execution.add_reservation(range));
+        execution.frames_mut().truncate_codes(0);
+        for (code, owner) in codes.iter().zip(0..) {
+            execution.frames_mut().add_code(code, owner);
+        }
+    }
+
+    /// No collection is due any more.
+    fn execution_update_guard(&self) {
+        let execution = self.guest().execution();
+        if execution.has_stack() {
+            execution.update_guard(false);
+        }
+    }
+}

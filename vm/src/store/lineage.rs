@@ -1,0 +1,188 @@
+//! Which handles of a store still name what they named, after rollbacks.
+//!
+//! 1. Items of a store are named by positions, and functions by the place of their object. After a rollback these are
+//!    used again. So a store begins an *era* with another id then, if anything is younger than the checkpoint, and
+//!    handles have the id of the era in which they were made.
+//! 2. For each era, the store knows how many items it has in common with what the store is now: handles of that era name
+//!    these, and nothing else. Eras that are long past are forgotten; their handles are errors.
+
+use crate::errors::{Error, Result};
+use crate::ids::{ForeignStore, StoreId};
+use heapwood_gc_abi::RawRef;
+
+/// Eras that are remembered beside those that led to the checkpoint.
+const OTHER_ERAS_MAX: usize = 16;
+
+/// What a handle names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Named {
+    /// A function, by its object.
+    Func(RawRef),
+    /// An instance, by its position.
+    Instance(u32),
+    /// A memory, by its position.
+    Memory(u32),
+    /// A table, by its position.
+    Table(u32),
+    /// A global, by its position.
+    Global(u32),
+    /// A tag, by its position.
+    Tag(u32),
+}
+
+/// How many items of each kind there are; of functions, where immortal objects end.
+pub(crate) type Counts = [u32; 6];
+
+impl Named {
+    /// The kind's index in [`Counts`], and the position.
+    fn place(self) -> (usize, u32) {
+        match self {
+            Named::Func(object) => (0, object),
+            Named::Instance(index) => (1, index),
+            Named::Memory(index) => (2, index),
+            Named::Table(index) => (3, index),
+            Named::Global(index) => (4, index),
+            Named::Tag(index) => (5, index),
+        }
+    }
+
+    fn what(self) -> &'static str {
+        ["a function", "an instance", "a memory", "a table", "a global", "a tag"][self.place().0]
+    }
+}
+
+/// A time between two rollbacks.
+#[derive(Clone, Copy, Debug)]
+struct Era {
+    id: StoreId,
+    /// What its items have in common with those of now; none: all.
+    common: Option<Counts>,
+}
+
+/// The eras of a store; the last one is the current one.
+#[derive(Clone, Debug)]
+pub(crate) struct Lineage(Vec<Era>);
+
+fn least(a: Counts, b: Counts) -> Counts {
+    std::array::from_fn(|kind| a[kind].min(b[kind]))
+}
+
+impl Lineage {
+    /// Of a new store.
+    pub fn new(id: StoreId) -> Lineage {
+        Lineage(vec![Era { id, common: None }])
+    }
+
+    /// The id of handles that are made now.
+    #[inline]
+    pub fn id(&self) -> StoreId {
+        self.0[self.0.len() - 1].id
+    }
+
+    /// An error unless a handle that was made by the store `id` names what it named then.
+    #[inline]
+    pub fn check(&self, id: StoreId, named: Named) -> Result<()> {
+        if id == self.id() { Ok(()) } else { self.check_past(id, named) }
+    }
+
+    #[cold]
+    fn check_past(&self, id: StoreId, named: Named) -> Result<()> {
+        let Some(era) = self.0.iter().find(|era| era.id == id) else {
+            return Err(ForeignStore::new(named.what()).into());
+        };
+        let (kind, position) = named.place();
+        match era.common.is_none_or(|common| position < common[kind]) {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "{} is younger than the checkpoint that its store was rolled back to",
+                named.what()
+            ))),
+        }
+    }
+
+    /// As a checkpoint has it, when there is so much.
+    pub fn image(&self, counts: Counts) -> Lineage {
+        let mut image = self.clone();
+        image.0.last_mut().expect("the current era").common = Some(counts);
+        image
+    }
+
+    /// The lineage of a store that is made of a checkpoint, as if it had been rolled back there: what is older is what
+    /// the store began with.
+    pub fn of_origin(id: StoreId, counts: Counts) -> Lineage {
+        Lineage(vec![Era { id, common: Some(counts) }])
+    }
+
+    /// The store, in which there is so much `now`, is rolled back to a checkpoint of it, with what there was then.
+    pub fn roll_back(&mut self, image: &Lineage, now: Counts) {
+        let (then_id, then) = (image.id(), image.0[image.0.len() - 1].common.expect("a checkpoint has counts"));
+        let common = self.0.iter().find(|era| era.id == then_id);
+        let common = common.map_or([0; 6], |era| era.common.map_or(then, |common| least(common, then)));
+        if common == then && now == then {
+            return;
+        }
+        let is_other = |era: &&Era| image.0.iter().all(|known| known.id != era.id);
+        let others = self.0.iter().filter(is_other).rev().take(OTHER_ERAS_MAX);
+        let others = others.map(|era| Era { common: Some(least(era.common.unwrap_or(now), common)), ..*era });
+        let mut eras: Vec<Era> = others.collect();
+        eras.reverse();
+        eras.extend_from_slice(&image.0);
+        eras.push(Era { id: StoreId::next(), common: None });
+        self.0 = eras;
+    }
+
+    /// The store is of no use any more: no handle names anything.
+    pub fn forget_all(&mut self) {
+        self.0 = vec![Era { id: StoreId::next(), common: None }];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lineage: &Lineage, id: StoreId, index: u32) -> bool {
+        lineage.check(id, Named::Memory(index)).is_ok()
+    }
+
+    fn counts(memories: u32) -> Counts {
+        [0, 0, memories, 0, 0, 0]
+    }
+
+    #[test]
+    fn handles_of_younger_items_are_errors_and_those_of_older_ones_are_not() {
+        let mut lineage = Lineage::new(StoreId::next());
+        let first = lineage.id();
+        let two = lineage.image(counts(2));
+        lineage.roll_back(&two, counts(5));
+        assert!(check(&lineage, first, 1) && !check(&lineage, first, 2));
+        // Another third memory, and a checkpoint of that.
+        let second = lineage.id();
+        assert_ne!(first, second);
+        let three = lineage.image(counts(3));
+        lineage.roll_back(&two, counts(4));
+        assert!(check(&lineage, second, 1) && !check(&lineage, second, 2));
+        let third = lineage.id();
+        assert!(check(&lineage, third, 2), "the current era's");
+        lineage.roll_back(&three, counts(7));
+        assert!(check(&lineage, second, 2) && !check(&lineage, second, 3));
+        assert!(check(&lineage, third, 1) && !check(&lineage, third, 2), "it was another third memory");
+        assert!(!check(&lineage, first, 2));
+        assert!(!check(&lineage, StoreId::next(), 0), "another store's");
+    }
+
+    #[test]
+    fn without_younger_items_an_era_goes_on() {
+        let mut lineage = Lineage::new(StoreId::next());
+        let first = lineage.id();
+        let two = lineage.image(counts(2));
+        for _ in 0..1000 {
+            lineage.roll_back(&two, counts(2));
+        }
+        assert_eq!((lineage.id(), lineage.0.len()), (first, 1));
+        for _ in 0..1000 {
+            lineage.roll_back(&two, counts(3));
+        }
+        assert!(lineage.0.len() <= OTHER_ERAS_MAX + 2 && check(&lineage, first, 1) && !check(&lineage, first, 2));
+    }
+}

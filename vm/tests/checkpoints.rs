@@ -1,0 +1,10 @@
+//! Checkpoints of stores, rollbacks and forks, compared with a model of a guest that has state of every kind.
+
+#[path = "checkpoints/handles.rs"]
+mod handles;
+#[path = "checkpoints/model.rs"]
+mod model;
+#[path = "checkpoints/programs.rs"]
+mod programs;
+#[path = "checkpoints/refused.rs"]
+mod refused;
