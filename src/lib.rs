@@ -27,6 +27,7 @@
 //! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit) |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
 //! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
+//! | `async` (default) | [`Func::call_async`], [`Linker::func_wrap_async`] and their kin: guests that wait for futures of the host |
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; `surfaces`, `wasi`, `wat` and `anyhow` |
 
@@ -40,6 +41,6 @@ pub use heapwood_derive::{GcEnum, GcStruct};
 pub use heapwood_vm::*;
 
 /// The blocks of the guide are tests.
-#[cfg(all(doctest, feature = "cli", feature = "derive"))]
+#[cfg(all(doctest, feature = "async", feature = "cli", feature = "derive"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod guide {}

@@ -403,6 +403,21 @@ mutants! {
         HandlerRegisterNotRestored "handler-register-not-restored"
             "a word of a callee-saved register is that of an inner activation"
             Fails "vm/tests/nesting" "what_survives";
+        ResumedOnTheOldStack "resumed-on-the-old-stack"
+            "a guest that is resumed calls the runtime on the native stack that it was suspended on"
+            Fails "vm/tests/async_calls" "basics";
+        ResumedRegisterLost "resumed-register-lost"
+            "a guest that is resumed behind a host function has another's callee-saved register"
+            Fails "vm/tests/async_calls" "programs_that_wait";
+        SuspendedStackReused "suspended-stack-reused"
+            "a host function that waits enters guests over what its own guest has left on the stack"
+            Fails "vm/tests/async_calls" "programs_that_wait";
+        ForgottenCallKept "forgotten-call-kept"
+            "a host function returns to its guest below a call that it has forgotten"
+            Fails "vm/tests/async_calls" "a_host_function_may_drop_or_forget";
+        WaitNotWoken "wait-not-woken"
+            "what stops a guest does not wake the task that waits for it"
+            Hangs "vm/tests/async_calls" "a_deadline_a_token_and_an_interrupt";
         FaultAtAnyAddress "fault-at-any-address"
             "a fault of a guest is a trap wherever it reaches"
             Fails "vm/src" "rt::signals";

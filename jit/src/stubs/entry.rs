@@ -84,7 +84,7 @@ pub(super) fn suspend(ops: &mut Assembler) {
         ; push r13
         ; push r14
         ; mov rdx, rsp
-        ; mov eax, ENTRY_SUSPENDED as i32
+        ; mov eax, ENTRY_SUSPENDED.narrow::<i32>()
     );
     leave(ops);
 }
@@ -96,12 +96,21 @@ pub(super) fn resume(ops: &mut Assembler) {
         ; .arch x64
         ; push rsi
         ; mov r15, rdi
-        ; mov [r15 + NATIVE_SP], rsp
+    );
+    if !active(Mutant::ResumedOnTheOldStack) {
+        dynasm!(ops ; .arch x64 ; mov [r15 + NATIVE_SP], rsp);
+    }
+    dynasm!(ops
+        ; .arch x64
         ; mov rsp, rdx
         ; mov rax, rcx
         ; mov rdx, r8
         ; pop r14
-        ; pop r13
+    );
+    let base = if active(Mutant::ResumedRegisterLost) { 11 } else { 13u8 };
+    dynasm!(ops
+        ; .arch x64
+        ; pop Rq(base)
         ; pop rbx
         ; pop rbp
         ; pop r11

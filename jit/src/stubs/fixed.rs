@@ -250,7 +250,7 @@ fn special_body(ops: &mut Assembler, labels: &Labels) {
         ; .arch x64
         ; jmp QWORD [r15 + RESUME_PC]
         ; =>labels.leave
-        ; mov eax, ENTRY_LEFT as i32
+        ; mov eax, ENTRY_LEFT.narrow::<i32>()
     );
     entry::leave(ops);
     dynasm!(ops ; .arch x64 ; suspend:);

@@ -172,7 +172,8 @@ impl<'a, S: Running> Calling<'a, S> {
                 return Ok(Suspended { why: execution.suspended_at(sp), sp });
             }
             Ok(ended) => entry::end(store, ended.how),
-            Err(left) => Err(left),
+            // What the host function ended with is told rather than why the guest cannot hear of it.
+            Err(left) => Err(execution.take_left().unwrap_or(left)),
         };
         self.give_up();
         Err(result)

@@ -406,7 +406,9 @@ impl Execution {
             Suspension::Yield => self.enter_host(sp, 0),
             Suspension::Host(_) => {
                 let host = self.host_activations.last_mut().expect("the guest is in a host function");
-                host.stack_pointer = sp & !15;
+                if !active(Mutant::SuspendedStackReused) {
+                    host.stack_pointer = sp & !15;
+                }
             }
         }
         activation::poison_renewed(self.hot);

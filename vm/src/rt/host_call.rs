@@ -6,6 +6,8 @@ use super::running::{HostEnded, Outcome, Running};
 use super::suspension::AsyncCall;
 use super::value::RawVal;
 use heapwood_gc_abi::Narrow;
+#[cfg(feature = "async")]
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -64,14 +66,16 @@ unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, valu
 
 /// A host function is over that was entered within so many entries.
 pub(super) fn leave<S: Running>(store: &mut S, scope: usize, depth: usize, ended: HostEnded) -> Outcome {
-    let (execution, heap) = store.execution_and_heap();
-    // It forgot the future of a call: nobody will ever resume that guest.
     #[cfg(feature = "async")]
-    if execution.frames().depth() != depth {
-        execution.give_up(depth, heap);
+    {
+        let (execution, heap) = store.execution_and_heap();
+        // It forgot the future of a call: nobody will ever resume that guest.
+        if execution.frames().depth() != depth && !active(Mutant::ForgottenCallKept) {
+            execution.give_up(depth, heap);
+        }
     }
+    let (execution, _) = store.execution_and_heap();
     debug_assert_eq!(execution.frames().depth(), depth, "entries of a host function are over before itself");
-    let _ = heap;
     execution.leave_host();
     store.end_host_call(scope, ended)
 }

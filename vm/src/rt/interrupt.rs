@@ -14,6 +14,8 @@
 use super::hot::Hot;
 use super::waiter::Waiter;
 use heapwood_gc_abi::hot::STACK_GUARD;
+#[cfg(feature = "async")]
+use heapwood_gc_abi::{Mutant, active};
 use parking_lot::Mutex;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -294,6 +296,9 @@ impl InterruptCell {
     }
 
     fn wake_tasks(&self) {
+        if active(Mutant::WaitNotWoken) {
+            return;
+        }
         let tasks: Vec<Waker> = self.tasks.lock().iter().map(|(_, waker)| waker.clone()).collect();
         tasks.into_iter().for_each(Waker::wake);
     }
