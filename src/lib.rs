@@ -29,6 +29,7 @@
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; `wasi`, `wat` and `anyhow` |
 
+pub mod executor;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 
