@@ -30,7 +30,8 @@ criterion_group!(
     fields,
     barriers,
     minors,
-    markings
+    markings,
+    checkpoints
 );
 criterion_main!(benches);
 
@@ -429,4 +430,41 @@ fn markings(criterion: &mut Criterion) {
             });
         });
     }
+}
+
+/// A store with 1 MiB of living objects: a checkpoint, a fork, and a rollback of what a call has written.
+fn checkpoints(criterion: &mut Criterion) {
+    let text = r#"(module (type $node (struct (field (mut i64)) (field (ref null $node))))
+        (global $list (mut (ref null $node)) (ref.null $node))
+        (func (export "build") (param i32)
+            (loop $more
+                (global.set $list (struct.new $node (i64.const 1) (global.get $list)))
+                (br_if $more (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+        (func (export "change") (struct.set $node 0 (global.get $list) (i64.const 2))
+            (drop (struct.new $node (i64.const 1) (global.get $list)))))"#;
+    let engine = Engine::default();
+    let (mut store, instance) = guest(&engine, text);
+    let build = instance.get_typed_func::<i32, ()>(&mut store, "build").expect("an export");
+    build.call(&mut store, (1 << 20) / 24).expect("runs");
+    let mut group = criterion.benchmark_group("checkpoint");
+    group.bench_function("checkpoint", |b| b.iter(|| store.checkpoint().expect("freezes")));
+    let checkpoint = store.checkpoint().expect("freezes");
+    let change = instance.get_typed_func::<(), ()>(&mut store, "change").expect("an export");
+    group.bench_function("rollback", |b| b.iter(|| store.rollback(&checkpoint).expect("rolls back")));
+    group.bench_function("call and rollback", |b| {
+        b.iter(|| {
+            change.call(&mut store, ()).expect("runs");
+            store.rollback(&checkpoint).expect("rolls back");
+        });
+    });
+    group.bench_function("fork", |b| b.iter(|| checkpoint.fork(()).expect("forks")));
+    group.bench_function("fork and call", |b| {
+        b.iter(|| {
+            let mut fork = checkpoint.fork(()).expect("forks");
+            let instance = fork.instances().next().expect("an instance");
+            let change = instance.get_typed_func::<(), ()>(&mut fork, "change").expect("an export");
+            change.call(&mut fork, ()).expect("runs");
+        });
+    });
+    group.finish();
 }

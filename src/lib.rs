@@ -31,6 +31,7 @@
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; `surfaces`, `wasi`, `wat` and `anyhow` |
 
+pub mod executor;
 #[cfg(feature = "surfaces")]
 pub mod surfaces;
 #[cfg(feature = "wasi")]

@@ -35,6 +35,7 @@ examples! {
     multi_value from "../examples/multi_value.rs";
     ownership from "../examples/ownership.rs";
     plugin_host from "../examples/plugin_host.rs";
+    safe_executor from "../examples/safe_executor.rs";
     shared_memory from "../examples/shared_memory.rs";
     typed_struct from "../examples/typed_struct.rs";
     wasi from "../examples/wasi.rs";

@@ -100,9 +100,8 @@ impl Heap {
         } else {
             self.remembered.forget_entries(memory);
         }
-        self.remembered.collected();
         let to_top = self.spaces.nursery().to_space().cursor();
-        self.spaces.nursery_emptied(to_top);
+        self.nursery_emptied(to_top);
         self.promote_all_next = false;
     }
 

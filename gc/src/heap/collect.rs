@@ -121,7 +121,7 @@ impl Heap {
     }
 
     /// Eden and the old survivor space hold nothing any more.
-    fn nursery_emptied(&mut self, to_top: u32) {
+    pub(super) fn nursery_emptied(&mut self, to_top: u32) {
         let eden_bytes = self.spaces.nursery_emptied(to_top);
         self.telemetry.count_eden(eden_bytes);
         self.remembered.collected();

@@ -377,23 +377,6 @@ impl FrozenFile {
         }
         Ok(())
     }
-
-    /// Copies bytes of the file out.
-    ///
-    /// # Errors
-    /// The system refuses, or the file ends before.
-    pub fn read(&self, mut offset: u64, mut target: &mut [u8]) -> Result<(), BackingError> {
-        while !target.is_empty() {
-            // SAFETY: the bytes are borrowed, and the descriptor is ours.
-            let read = unsafe {
-                libc::pread(self.fd.as_raw_fd(), target.as_mut_ptr().cast(), target.len(), offset as libc::off_t)
-            };
-            answer(read > 0, "freeze", target.len())?;
-            target = &mut target[read as usize..];
-            offset += read as u64;
-        }
-        Ok(())
-    }
 }
 
 /// The largest file that this process may make (RLIMIT_FSIZE).

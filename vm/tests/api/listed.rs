@@ -32,7 +32,7 @@ const BELOW: [(&str, &str); 5] = [
 const STORES: [&str; 8] =
     ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "Scope", "ExhaustedHeap"];
 /// Types whose values belong to a store.
-const OF_STORES: [&str; 15] = [
+const OF_STORES: [&str; 16] = [
     "Func",
     "Table",
     "Memory",
@@ -49,6 +49,7 @@ const OF_STORES: [&str; 15] = [
     "TypedFunc",
     // Of the definitions that were chosen.
     "InstancePre",
+    "Checkpoint",
 ];
 /// Types whose values belong to a scope.
 const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
@@ -198,7 +199,7 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     let given: BTreeSet<&str> = words(parameters).chain(is_method.then_some(head)).collect();
     let any = |names: &[&str]| names.iter().any(|name| given.contains(name));
     let is_head_a_store = head == "Store" && is_method;
-    let has_store = any(&STORES) || is_head_a_store;
+    let has_store = any(&STORES) || is_head_a_store || parameters.contains(": &mut Store<");
     let is_linker = head == "Linker" && is_method;
     let has_engine = has_store
         || is_linker

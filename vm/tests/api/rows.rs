@@ -541,6 +541,25 @@ pub static ROWS: &[Row] = rows! {
     "Memory::read", ForeignStore, STORE => |w| w.there.memory.read(&w.store, 0, &mut [0; 4]).map(text);
     "Memory::write", ForeignStore, STORE => |w| w.there.memory.write(&mut w.store, 0, &[1; 4]).map(text);
     "Memory::grow", ForeignStore, STORE => |w| w.there.memory.grow(&mut w.store, 1).map(text);
+    "Memory::set_secrecy", ForeignStore, STORE => |w| {
+        w.there.memory.set_secrecy(&mut w.store, Secrecy::LeftOut).map(text)
+    };
+    "Memory::zeroize", ForeignStore, STORE => |w| w.there.memory.zeroize(&mut w.store).map(text);
+
+    // Checkpoints.
+    "Store::rollback", ForeignStore, Right::Error("a checkpoint of another store") => |w| {
+        let checkpoint = w.others[0].checkpoint()?;
+        w.store.rollback(&checkpoint).map(text)
+    };
+    "Checkpoint::root", ForeignStore, Right::Error("was not made of the checkpoint") => |w| {
+        let checkpoint = w.others[0].checkpoint()?;
+        checkpoint.root(&mut w.store, &w.there.owned).map(text)
+    };
+    "Checkpoint::root", ForeignStore, Right::Error("another store than the one") => |w| {
+        let checkpoint = w.others[0].checkpoint()?;
+        let mut fork = checkpoint.fork(())?;
+        checkpoint.root(&mut fork, &w.here.owned).map(text)
+    };
 
     // Instances.
     "Instance::new", ForeignEngine, ENGINE => |w| Instance::new(&mut w.store, &w.foreign_module, &[]).map(text);
