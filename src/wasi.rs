@@ -66,8 +66,8 @@ pub fn add_to_linker<T: 'static>(
     Ok(())
 }
 
-/// Functions of these groups never wait.
-const NEVER_WAIT: [&str; 5] = ["args_", "environ_", "clock_", "random_", "proc_"];
+/// Functions of these groups never wait, and never take long.
+const NEVER_WAIT: [&str; 4] = ["args_", "environ_", "clock_", "proc_"];
 
 /// Serves a call, of which what makes the guest stop ends the waits.
 fn call<T: 'static>(

@@ -1,7 +1,7 @@
 //! What makes the guest of a store stop ends its waits in WASI: one handle and one deadline for both. What comes next may
 //! wait again.
 
-use heapwood::wasi::{self, StandardStream, WasiCtx};
+use heapwood::wasi::{self, Errno, RandomSource, StandardStream, WasiCtx};
 use heapwood::{Engine, Error, Instance, Linker, Module, Store, TrapKind};
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::time::Duration;
@@ -13,7 +13,8 @@ const GUEST: &str = r#"(module
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 20)
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (memory (export "memory") 600)
     (func $wait (param i64) (result i32)
         (i32.store (i32.const 16) (i32.const 1))
         (i64.store (i32.const 24) (local.get 0))
@@ -27,7 +28,19 @@ const GUEST: &str = r#"(module
         (call $read (i32.const 0) (call $list (i32.const 8)) (i32.const 1) (i32.const 128)))
     (func (export "write") (result i32)
         (call $write (i32.const 1) (call $list (i32.const 1000000)) (i32.const 1) (i32.const 128)))
+    (func (export "random") (result i32) (call $random (i32.const 1024) (i32.const 39000000)))
     (func (export "nap") (result i32) (call $wait (i64.const 1000))))"#;
+
+/// Numbers at random that come slowly: all that a guest asks for take longer than any wait here.
+struct SlowRandom;
+
+impl RandomSource for SlowRandom {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
+        std::thread::sleep(2 * SOON);
+        buffer.fill(4);
+        Ok(())
+    }
+}
 
 struct World {
     store: Store<WasiCtx>,
@@ -39,7 +52,7 @@ struct World {
 impl World {
     fn new(engine: &Engine) -> World {
         let ((stdin, input), (output, stdout)) = (pipe().unwrap(), pipe().unwrap());
-        let streams = WasiCtx::builder().stdio_fd(StandardStream::Input, stdin);
+        let streams = WasiCtx::builder().random(SlowRandom).stdio_fd(StandardStream::Input, stdin);
         let wasi = streams.stdio_fd(StandardStream::Output, stdout).build().unwrap();
         let mut linker = Linker::new(engine);
         wasi::add_to_linker(&mut linker, |wasi| wasi).unwrap();
@@ -62,8 +75,8 @@ impl World {
     }
 }
 
-/// Waits that never end by themselves.
-const WAITS: [&str; 3] = ["sleep", "read", "write"];
+/// Waits that never end by themselves, or not soon.
+const WAITS: [&str; 4] = ["sleep", "read", "write", "random"];
 
 #[track_caller]
 fn assert_trap(result: Result<i32, Error>, kind: TrapKind, what: &str) {

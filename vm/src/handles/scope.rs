@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::errors::Result;
 use crate::observe::MemoryStats;
-use crate::store::{AsContext, AsContextMut, InterruptHandle, StoreContext, StoreContextMut};
+use crate::store::{AsContext, AsContextMut, InterruptHandle, Sealed, StoreContext, StoreContextMut};
 use heapwood_gc::HeapStats;
 
 /// A scope of handles: those made through it end with it. It is used in place of the store.
@@ -73,6 +73,8 @@ impl<C: AsContextMut> Drop for RootScope<C> {
         self.store.as_context_mut().opaque().leave_scope(self.mark);
     }
 }
+
+impl<C: AsContextMut> Sealed for RootScope<C> {}
 
 impl<C: AsContextMut> AsContext for RootScope<C> {
     type Data = C::Data;

@@ -30,7 +30,7 @@ use std::marker::PhantomData;
 /// ```
 pub struct WeakRoot<T> {
     cell: Root<Cell>,
-    hierarchy: PhantomData<fn() -> T>,
+    hierarchy: PhantomData<fn(T) -> T>,
 }
 
 /// An entry of a table with weak keys: it holds its value as long as the key lives, and the key not at all, even if the
@@ -60,7 +60,7 @@ pub struct WeakRoot<T> {
 /// ```
 pub struct WeakEntry<K, V> {
     cell: Root<Cell>,
-    hierarchies: PhantomData<fn() -> (K, V)>,
+    hierarchies: PhantomData<fn((K, V)) -> (K, V)>,
 }
 
 /// The hierarchy of the cells behind these handles, which nobody sees.

@@ -67,20 +67,36 @@ pub enum ExternRef {}
 #[derive(Debug)]
 pub enum ExnRef {}
 
-/// A reference that lives in a scope of its store. `T` says of which hierarchy it is.
+/// A reference that lives in a scope of its store. `T` says of which hierarchy it is, or of which type: no other `T` does,
+/// not even one that differs in a lifetime.
+///
+/// ```compile_fail
+/// use heapwood_vm::Rooted;
+/// fn other<'a>(rooted: Rooted<&'static str>) -> Rooted<&'a str> {
+///     rooted
+/// }
+/// ```
 pub struct Rooted<T> {
     store: StoreId,
     index: u32,
     /// How many scopes with handles had ended in the store when the handle was made. A handle whose entry was taken by
     /// another has another generation; 64 bits do not wrap.
     generation: u64,
-    hierarchy: PhantomData<fn() -> T>,
+    hierarchy: PhantomData<fn(T) -> T>,
 }
 
-/// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store.
+/// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store. As for
+/// [`Rooted`], no other `T` stands for it.
+///
+/// ```compile_fail
+/// use heapwood_vm::Root;
+/// fn other<'a>(root: Root<&'static str>) -> Root<&'a str> {
+///     root
+/// }
+/// ```
 pub struct Root<T> {
     slot: Arc<OwnedSlot>,
-    hierarchy: PhantomData<fn() -> T>,
+    hierarchy: PhantomData<fn(T) -> T>,
 }
 
 #[derive(Debug)]

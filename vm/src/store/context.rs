@@ -10,8 +10,24 @@ pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
 /// An exclusive borrow of a store.
 pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreInner<T>);
 
-/// Anything that a store can be read from.
-pub trait AsContext {
+/// Who a store can be read from, or changed through: a list that is closed. A function of this API asks its argument more
+/// than once; were it one store the first time and another one later, or did it use the store meanwhile, references
+/// would lead anywhere.
+pub trait Sealed {}
+
+/// Anything that a store can be read from: stores, borrows of them, callers and scopes. Nobody else can implement it.
+///
+/// ```compile_fail
+/// use heapwood_vm::{AsContext, Store, StoreContext};
+/// struct Two(Store<()>, Store<()>);
+/// impl AsContext for Two {
+///     type Data = ();
+///     fn as_context(&self) -> StoreContext<'_, ()> {
+///         self.0.as_context()
+///     }
+/// }
+/// ```
+pub trait AsContext: Sealed {
     /// The host's data.
     type Data: 'static;
 
@@ -19,7 +35,7 @@ pub trait AsContext {
     fn as_context(&self) -> StoreContext<'_, Self::Data>;
 }
 
-/// Anything that a store can be changed through.
+/// Anything that a store can be changed through. Nobody else can implement it, as for [`AsContext`].
 pub trait AsContextMut: AsContext {
     /// The store.
     fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
@@ -107,6 +123,13 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.store.gc()
     }
 }
+
+impl<T: 'static> Sealed for Store<T> {}
+impl<T: 'static> Sealed for StoreContext<'_, T> {}
+impl<T: 'static> Sealed for StoreContextMut<'_, T> {}
+impl<T: 'static> Sealed for Caller<'_, T> {}
+impl<C: AsContext> Sealed for &C {}
+impl<C: AsContext> Sealed for &mut C {}
 
 impl<T: 'static> AsContext for Store<T> {
     type Data = T;

@@ -48,7 +48,7 @@ mod transfer;
 
 pub use builder::StoreBuilder;
 pub use checkpoint::Checkpoint;
-pub use context::{AsContext, AsContextMut, Caller, StoreContext, StoreContextMut};
+pub use context::{AsContext, AsContextMut, Caller, Sealed, StoreContext, StoreContextMut};
 pub(crate) use entities::Entities;
 pub(crate) use finalized::Finalized;
 pub use inbox::{Inbox, InboxError};

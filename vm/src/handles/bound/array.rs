@@ -46,7 +46,7 @@ use std::marker::PhantomData;
 /// # Ok(())
 /// # }
 /// ```
-pub struct GcArray<E, K = ()>(PhantomData<fn() -> (E, K)>);
+pub struct GcArray<E, K = ()>(PhantomData<fn((E, K)) -> (E, K)>);
 
 /// What the elements of a [`GcArray`] can be: a [`GcField`], or a [`Const`](super::Const) of one. Nobody else can implement it.
 pub trait GcElement: Declared {}

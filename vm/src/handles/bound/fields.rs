@@ -31,7 +31,7 @@ use std::marker::PhantomData;
 /// }
 /// # fn main() {}
 /// ```
-pub struct Ref<T>(PhantomData<fn() -> T>);
+pub struct Ref<T>(PhantomData<fn(T) -> T>);
 
 /// What a field or an element can hold: a number, a [`Ref`] or an `Option<Ref>`. Nobody else can implement it.
 ///
@@ -82,7 +82,7 @@ pub trait GcNumber: for<'s> GcField<Value<'s> = Self> + SealedNumber + Copy {}
 ///     (0..numbers.len(scope)).map(|index| numbers.get_number(scope, index)).sum()
 /// }
 /// ```
-pub struct Const<F>(PhantomData<fn() -> F>);
+pub struct Const<F>(PhantomData<fn(F) -> F>);
 
 /// Keeps others from implementing [`GcField`].
 pub trait Sealed {}

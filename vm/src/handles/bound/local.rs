@@ -108,7 +108,7 @@ pub struct Handle<'s, T> {
     place: u32,
     /// Invariant: no scope is taken for another.
     brand: PhantomData<fn(&'s ()) -> &'s ()>,
-    to: PhantomData<fn() -> T>,
+    to: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Clone for Handle<'_, T> {

@@ -8,7 +8,8 @@ use crate::errors::Result;
 use crate::ids::{AnyRef, Func, Root};
 use crate::observe::MemoryStats;
 use crate::store::{
-    AsContext, AsContextMut, Caller, InterruptHandle, Store, StoreContext, StoreContextMut, StoreInner, StoreOpaque,
+    AsContext, AsContextMut, Caller, InterruptHandle, Sealed, Store, StoreContext, StoreContextMut, StoreInner,
+    StoreOpaque,
 };
 use heapwood_gc::HeapStats;
 use std::marker::PhantomData;
@@ -202,6 +203,8 @@ impl<T: 'static> Drop for Scope<'_, T> {
         self.store.store.leave_scope(self.mark);
     }
 }
+
+impl<T: 'static> Sealed for Scope<'_, T> {}
 
 impl<T: 'static> AsContext for Scope<'_, T> {
     type Data = T;

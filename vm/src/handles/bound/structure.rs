@@ -226,7 +226,7 @@ pub trait Maker<T>: Clone {
 #[doc(hidden)]
 pub struct Binding<T> {
     stand_ins: Arc<[StandIn]>,
-    of: PhantomData<fn() -> T>,
+    of: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Binding<T> {
