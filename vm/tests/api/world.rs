@@ -46,7 +46,7 @@ pub struct World {
     pub foreign_store: Store<()>,
     pub foreign_module: Module,
     pub foreign: Things,
-    others: Vec<Store<()>>,
+    pub others: Vec<Store<()>>,
 }
 
 /// What both engines compile, in the second one behind other types, so that equal numbers mean different types.
