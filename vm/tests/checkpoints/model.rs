@@ -261,7 +261,7 @@ impl World {
         other.number += 1;
         other.byte = other.number as u8;
         let expected = other.number;
-        let bump = self.instances[index].1.clone();
+        let bump = self.instances[index].1;
         assert_eq!(bump.call(&mut self.store, ()).unwrap(), expected);
     }
 
