@@ -106,6 +106,22 @@ pub(crate) struct LinearMemory {
 }
 
 /// What checkpoints do about a memory that holds secrets.
+///
+/// ```
+/// # use heapwood_vm::{Engine, Memory, MemoryType, Secrecy, Store};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let memory = Memory::new(&mut store, MemoryType::builder().min(1).build()?)?;
+/// memory.write(&mut store, 0, b"a key")?;
+/// memory.set_secrecy(&mut store, Secrecy::LeftOut)?;
+/// let checkpoint = store.checkpoint()?;
+/// store.rollback(&checkpoint)?;
+/// assert_eq!(memory.data(&store)[..5], [0; 5]);
+/// memory.set_secrecy(&mut store, Secrecy::Refused)?;
+/// assert!(store.checkpoint().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Secrecy {
     /// It holds none: checkpoints have its bytes. The default.
