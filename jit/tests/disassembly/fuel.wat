@@ -8,14 +8,15 @@
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 8)))))
     (local.get $sum)))
 ;; Code of "run", its loops of 37 bytes:
-;; L1:
-;;     cmp rsp, [r15-0x10]
-;;     jb slow1
 ;; L2:
+;;     cmp rsp, [r15-0x10]
+;;     jb slow2
+;; L3:
 ;;     sub qword [r15-0x58], 0xA
-;;     js trap OutOfFuel
+;;     js slow3
+;; L4:
 ;;     mov rax, [r13+rbx+8]                        ; may trap: MemoryOutOfBounds
 ;;     add rax, rsi
 ;;     mov rsi, rax
 ;;     sub ebx, 8
-;;     jne L1
+;;     jne L2
