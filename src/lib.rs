@@ -19,6 +19,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! [`tenants`] makes a service of many stores, each with a quota.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -29,6 +31,7 @@
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; `wasi`, `wat` and `anyhow` |
 
+pub mod tenants;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 
