@@ -34,8 +34,10 @@ examples! {
     multi_value from "../examples/multi_value.rs";
     ownership from "../examples/ownership.rs";
     plugin_host from "../examples/plugin_host.rs";
+    serialize from "../examples/serialize.rs";
     shared_memory from "../examples/shared_memory.rs";
     tenants from "../examples/tenants.rs";
+    threads from "../examples/threads.rs";
     typed_struct from "../examples/typed_struct.rs";
     wasi from "../examples/wasi.rs";
 }
@@ -77,4 +79,31 @@ fn each_example_is_in_the_list_and_short() {
     }
     found.sort();
     assert_eq!(found, EXAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
+/// Crates of their own, which this test does not build.
+const CRATES: [(&str, &str); 1] = [("hybrid_pipeline", "examples/hybrid_pipeline/src/main.rs")];
+
+#[test]
+fn the_table_of_examples_has_all_of_them_and_their_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut wanted: Vec<String> = EXAMPLES
+        .iter()
+        .map(|(name, _)| (*name, format!("examples/{name}.rs")))
+        .chain(CRATES.map(|(name, path)| (name, path.to_owned())))
+        .map(|(name, path)| format!("[`{name}`](../{path}) | {} |", read(&path).lines().count()))
+        .collect();
+    let table = read("docs/examples.md");
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut rows: Vec<String> =
+        rows.map(|row| row.split_once("| [").map(|(_, rest)| format!("[{rest}")).expect("a row with a link")).collect();
+    wanted.sort();
+    rows.sort();
+    assert_eq!(rows, wanted);
+    for (name, path) in CRATES {
+        let text = read(path);
+        assert!(text.contains(&format!("println!(\"ok {name} {{")), "{name} does not say that it is ok");
+        assert!(text.lines().count() <= 250, "{name} has {} lines", text.lines().count());
+    }
 }
