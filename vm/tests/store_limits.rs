@@ -20,10 +20,13 @@ fn engine(config: &mut Config) -> Engine {
 /// A resource of which stores have so much.
 type Limit = fn(&mut StoreBuilder<Host>, u64);
 
+/// A resource by name, ways to take it, its limit, an amount, and in which of a store's limits an amount is how much.
+type Limited<'w> = (&'static str, &'w [Way], Limit, u64, (StoreResource, u64));
+
 #[test]
 fn limits_of_the_builder_hold_in_every_way_and_for_one_store() {
     use StoreResource::{Instances, Memory, TableElements};
-    let resources: [(&str, &[Way], Limit, u64, (StoreResource, u64)); 4] = [
+    let resources: [Limited<'_>; 4] = [
         ("memory", MEMORY, |builder, pages| _ = builder.memory_max(pages << 16), 10, (Memory, 1 << 16)),
         ("tables", TABLES, |builder, elements| _ = builder.tables_max(elements), 1000, (TableElements, 1)),
         ("bytes of tables", &TABLES[..7], |builder, elements| _ = builder.memory_max(4 * elements), 1000, (Memory, 4)),
