@@ -19,6 +19,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! [`tenants`] makes a service of many stores, each with a quota.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -34,6 +36,7 @@
 pub mod executor;
 #[cfg(feature = "surfaces")]
 pub mod surfaces;
+pub mod tenants;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 

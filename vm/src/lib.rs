@@ -19,7 +19,10 @@ mod types;
 pub use engine::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
 };
-pub use errors::{Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, Trap, TrapKind, WasmBacktrace};
+pub use errors::{
+    Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, StoreLimit, StoreResource, Trap, TrapKind,
+    WasmBacktrace,
+};
 #[doc(hidden)]
 pub use handles::derive_support;
 pub use handles::{

@@ -20,17 +20,21 @@ fn engine(config: &mut Config) -> Engine {
 /// A resource of which stores have so much.
 type Limit = fn(&mut StoreBuilder<Host>, u64);
 
+/// A resource by name, ways to take it, its limit, an amount, and in which of a store's limits an amount is how much.
+type Limited<'w> = (&'static str, &'w [Way], Limit, u64, (StoreResource, u64));
+
 #[test]
 fn limits_of_the_builder_hold_in_every_way_and_for_one_store() {
-    let resources: [(&str, &[Way], Limit, u64); 4] = [
-        ("memory", MEMORY, |builder, pages| _ = builder.memory_max(pages << 16), 10),
-        ("tables", TABLES, |builder, elements| _ = builder.tables_max(elements), 1000),
-        ("bytes of tables", &TABLES[..7], |builder, elements| _ = builder.memory_max(4 * elements), 1000),
-        ("instances", INSTANCES, |builder, count| _ = builder.instances_max(count as usize), 3),
+    use StoreResource::{Instances, Memory, TableElements};
+    let resources: [Limited<'_>; 4] = [
+        ("memory", MEMORY, |builder, pages| _ = builder.memory_max(pages << 16), 10, (Memory, 1 << 16)),
+        ("tables", TABLES, |builder, elements| _ = builder.tables_max(elements), 1000, (TableElements, 1)),
+        ("bytes of tables", &TABLES[..7], |builder, elements| _ = builder.memory_max(4 * elements), 1000, (Memory, 4)),
+        ("instances", INSTANCES, |builder, count| _ = builder.instances_max(count as usize), 3, (Instances, 1)),
     ];
     let engine = engine(&mut Config::new());
     let mut cases = 0;
-    for (resource, ways, limit, amount) in resources {
+    for (resource, ways, limit, amount, (kind, unit)) in resources {
         let builder = |amount| {
             let mut builder = Store::builder(&engine);
             limit(&mut builder, amount);
@@ -42,8 +46,11 @@ fn limits_of_the_builder_hold_in_every_way_and_for_one_store() {
             let mut beside = World::new(&large, false);
             let mut at_limit = World::new(&small, false);
             assert_eq!(at_limit.run(way, amount), Ended::Done, "{what}");
+            assert_eq!(at_limit.limit, None, "{what}");
             let mut above = World::new(&small, false);
             assert_eq!(above.run(way, amount + 1), way.beyond, "{what}, one above");
+            let said = StoreLimit { resource: kind, limit: amount * unit, wanted: (amount + 1) * unit };
+            assert_eq!(above.limit, (way.beyond == Ended::Limit).then_some(said), "{what}, one above");
             above.check();
             if resource != "instances" {
                 // Nothing of what failed is left.
@@ -78,6 +85,7 @@ fn a_limiter_that_refuses_fails_or_panics_leaves_the_store_usable() {
                 let mut world = World::new(&Store::builder(&engine), true);
                 world.store.data_mut().says = says;
                 assert_eq!(world.run(way, amount), wanted, "{}: {says:?}", way.name);
+                assert_eq!(world.limit, None, "{}: that was no limit of the store's", way.name);
                 world.check();
                 world.store.data_mut().says = Says::Yes;
                 world.store.data_mut().asked.clear();

@@ -1,6 +1,6 @@
 //! What can go wrong, in one error type of one word.
 
-use super::{Exception, Trap, WasmBacktrace};
+use super::{Exception, StoreLimit, Trap, WasmBacktrace};
 use heapwood_module::brief;
 use std::error::Error as StdError;
 use std::fmt;
@@ -40,6 +40,7 @@ pub(super) struct Inner {
     backtrace: Option<WasmBacktrace>,
     /// What hosts were about, the outermost last.
     contexts: Vec<String>,
+    store_limit: Option<StoreLimit>,
 }
 
 /// Why something failed.
@@ -131,7 +132,7 @@ impl Error {
     }
 
     pub(crate) fn from_kind(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, backtrace: None, contexts: Vec::new() }))
+        Error(Box::new(Inner { kind, backtrace: None, contexts: Vec::new(), store_limit: None }))
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Error {
@@ -140,6 +141,17 @@ impl Error {
 
     pub(crate) fn limit(message: impl Into<String>) -> Error {
         Error::from_kind(ErrorKind::Limit(message.into()))
+    }
+
+    /// A limit of a store, which the message is about.
+    pub(crate) fn of_store_limit(limit: StoreLimit, message: impl Into<String>) -> Error {
+        Error::limit(message).with_store_limit(Some(limit))
+    }
+
+    /// Says which limit of a store it is about.
+    pub(crate) fn with_store_limit(mut self, limit: Option<StoreLimit>) -> Error {
+        self.0.store_limit = limit;
+        self
     }
 
     pub(crate) fn unsupported(offset: Option<usize>, what: impl Into<String>) -> Error {
@@ -178,6 +190,13 @@ impl Error {
             ErrorKind::Exception(exception) => Some(exception),
             _ => None,
         }
+    }
+
+    /// The limit of a store that this is about: something was to be made or to grow beyond what a
+    /// [`StoreBuilder`](crate::StoreBuilder) or the engine's [`Config`](crate::Config) allows. None for a limiter that
+    /// refused, for the limit of a type, and for what the system refused.
+    pub fn store_limit(&self) -> Option<StoreLimit> {
+        self.0.store_limit
     }
 
     /// The guest frames at the trap, the throw or the failed host call, innermost first.

@@ -5,6 +5,7 @@ mod context;
 mod conversions;
 mod error;
 mod exception;
+mod store_limit;
 mod trap;
 
 pub(crate) use backtrace::FunctionNames;
@@ -12,4 +13,5 @@ pub use backtrace::{FrameInfo, WasmBacktrace};
 pub use context::Context;
 pub use error::{Error, ErrorKind, LinkError, Result};
 pub use exception::Exception;
+pub use store_limit::{StoreLimit, StoreResource};
 pub use trap::{Trap, TrapKind};

@@ -161,6 +161,21 @@ impl Module {
         exists.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
     }
 
+    /// Bytes of its machine code as they lie in memory: whole pages, of which its instances in all stores share one copy.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Module};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, wat::parse_str("(module (func))").unwrap())?;
+    /// assert!(module.code_bytes() >= 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn code_bytes(&self) -> u64 {
+        (self.0.code.end() - self.0.code.start()) as u64
+    }
+
     /// Whether two handles are the same module.
     pub fn same(a: &Module, b: &Module) -> bool {
         Arc::ptr_eq(&a.0, &b.0)

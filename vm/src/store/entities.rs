@@ -7,7 +7,7 @@ use super::globals::Globals;
 use super::instance::InstanceData;
 use super::quota::Quota;
 use super::table::TableData;
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Result, StoreLimit, StoreResource};
 use crate::module::Module;
 use crate::rt::host::HostCode;
 use crate::rt::state::state;
@@ -262,13 +262,15 @@ impl Entities {
     pub fn check_table_elements(&self, more: u64) -> Result<()> {
         let limit = self.quota.table_elements;
         let used: u64 = self.tables.iter().map(TableData::len).sum();
-        match used.saturating_add(more) <= limit {
-            true => Ok(()),
-            false => Err(Error::limit(format!(
-                "{more} more elements of tables beside {used}: the limit of the store is {limit} for all tables \
-                 (StoreBuilder::tables_max)"
-            ))),
+        let wanted = used.saturating_add(more);
+        if wanted <= limit {
+            return Ok(());
         }
+        let message = format!(
+            "{more} more elements of tables beside {used}: the limit of the store is {limit} for all tables \
+             (StoreBuilder::tables_max)"
+        );
+        Err(Error::of_store_limit(StoreLimit { resource: StoreResource::TableElements, limit, wanted }, message))
     }
 
     /// What there is now, to come back to.
@@ -305,9 +307,11 @@ impl Entities {
             return Ok(());
         }
         let limit = self.limit_bytes();
-        Err(Error::limit(format!(
+        let wanted = self.memory_bytes().saturating_add(self.table_bytes).saturating_add(bytes);
+        let message = format!(
             "{what} of {bytes} bytes is beyond the limit of {limit} bytes for all memories, tables and element segments \
              (StoreBuilder::memory_max, Config::max_memory, --max-memory)"
-        )))
+        );
+        Err(Error::of_store_limit(StoreLimit { resource: StoreResource::Memory, limit, wanted }, message))
     }
 }

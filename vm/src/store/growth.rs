@@ -5,7 +5,7 @@
 
 use super::StoreOpaque;
 use super::limiter::{Growth, Resource};
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Result, StoreLimit, StoreResource};
 use crate::rt::store_memory::StoreMemory;
 use heapwood_gc_abi::RawRef;
 
@@ -34,8 +34,8 @@ impl StoreOpaque {
                 None => {}
                 Some(Some(old)) => return Ok(Ok(old)),
                 Some(None) => {
-                    let why = self.why_memory_stays(index, delta);
-                    return Ok(Err(self.tell_failed(Resource::Memory, &why)?));
+                    let (why, limit) = self.why_memory_stays(index, delta);
+                    return Ok(Err(self.tell_failed(Resource::Memory, &why, limit)?));
                 }
             }
         }
@@ -57,19 +57,24 @@ impl StoreOpaque {
         }
     }
 
-    fn why_memory_stays(&self, index: u32, delta: u64) -> String {
+    /// In words, and the limit of the store if that is why.
+    fn why_memory_stays(&self, index: u32, delta: u64) -> (String, Option<StoreLimit>) {
         let entities = self.guest().entities();
         let (memory, limit) = (entities.memory(index), entities.limit_bytes());
         let (ty, others) = (memory.ty(), entities.bytes_without_memory(index));
         let bytes = memory.growth(delta).map_or(u64::MAX, |(desired, _)| desired as u64);
-        let why = match ty.max {
-            Some(max) if ty.min.saturating_add(delta) > max => format!("it has {} of at most {max} pages", ty.min),
-            _ if others.saturating_add(bytes) > limit => {
-                format!("the limit is {limit} bytes for all memories, tables and element segments")
+        let wanted = others.saturating_add(bytes);
+        let (why, limit) = match ty.max {
+            Some(max) if ty.min.saturating_add(delta) > max => {
+                (format!("it has {} of at most {max} pages", ty.min), None)
             }
-            _ => "no address space or memory is left for it".to_owned(),
+            _ if wanted > limit => {
+                let why = format!("the limit is {limit} bytes for all memories, tables and element segments");
+                (why, Some(StoreLimit { resource: StoreResource::Memory, limit, wanted }))
+            }
+            _ => ("no address space or memory is left for it".to_owned(), None),
         };
-        format!("failed to grow a memory by {delta} pages: {why}")
+        (format!("failed to grow a memory by {delta} pages: {why}"), limit)
     }
 
     /// Grows a table by `delta` elements of `init`; the old size.
@@ -91,24 +96,29 @@ impl StoreOpaque {
         }
         match self.table_grow_within_limits(table, delta, init) {
             Ok(old) => Ok(Ok(old)),
-            Err(why) => {
+            Err((why, limit)) => {
                 let why = format!("failed to grow a table by {delta} elements: {why}");
-                Ok(Err(self.tell_failed(Resource::Table, &why)?))
+                Ok(Err(self.tell_failed(Resource::Table, &why, limit)?))
             }
         }
     }
 
-    /// The old size, or in words why it stays.
-    fn table_grow_within_limits(&mut self, table: u32, delta: u64, init: RawRef) -> Result<u64, String> {
+    /// The old size, or in words why it stays, and the limit of the store if that is why.
+    fn table_grow_within_limits(
+        &mut self,
+        table: u32,
+        delta: u64,
+        init: RawRef,
+    ) -> Result<u64, (String, Option<StoreLimit>)> {
         let (guest, heap) = self.guest_and_heap();
         let entities = guest.entities_mut();
         let (len, most) = (entities.table(table).len(), entities.table(table).most_elements());
         let bytes = entities.table(table).growth_bytes(delta);
-        let bytes = bytes.ok_or_else(|| format!("it has {len} of at most {most} elements"))?;
+        let bytes = bytes.ok_or_else(|| (format!("it has {len} of at most {most} elements"), None))?;
         let within = entities.check_table_elements(delta).and_then(|()| entities.check_limit("its growth", bytes));
-        within.map_err(|error| error.to_string())?;
+        within.map_err(|error| (error.to_string(), error.store_limit()))?;
         let grown = entities.table_mut(table).grow(heap, delta, init);
-        let old = grown.ok_or_else(|| "the system refused memory".to_owned())?;
+        let old = grown.ok_or_else(|| ("the system refused memory".to_owned(), None))?;
         entities.count_table_bytes(bytes);
         Ok(old)
     }

@@ -7,7 +7,7 @@
 use super::guest::Guest;
 use super::resource_limiter::ResourceLimiter;
 use super::{Store, StoreOpaque};
-use crate::errors::{Error, Result, Trap};
+use crate::errors::{Error, Result, StoreLimit, StoreResource, Trap};
 use crate::rt::data_fn::DataFn;
 use heapwood_gc::{Exhausted, Heap, Refused};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -117,15 +117,16 @@ impl StoreOpaque {
         Ok(matches!(answer, None | Some(Answer::Grow(true))))
     }
 
-    /// Something did not grow that was allowed to: the error for whoever wanted it.
+    /// Something did not grow that was allowed to, perhaps for a limit of the store: the error for whoever wanted it.
     ///
     /// # Errors
     /// The limiter's, which goes before.
-    pub(super) fn tell_failed(&mut self, resource: Resource, why: &str) -> Result<Error> {
+    pub(super) fn tell_failed(&mut self, resource: Resource, why: &str, limit: Option<StoreLimit>) -> Result<Error> {
+        let error = || Error::limit(why).with_store_limit(limit);
         if self.guest().limiter().is_some() {
-            self.ask(Question::Failed(resource, Error::limit(why)))?;
+            self.ask(Question::Failed(resource, error()))?;
         }
-        Ok(Error::limit(why))
+        Ok(error())
     }
 
     /// Whether there may be so many more instances, memories and tables.
@@ -138,15 +139,20 @@ impl StoreOpaque {
             _ => Counts { instances: usize::MAX, memories: usize::MAX, tables: usize::MAX },
         };
         let entities = self.guest().entities();
-        let instances = asked.instances.min(entities.instances_max());
+        let instances_max = entities.instances_max();
+        let instances = asked.instances.min(instances_max);
         for (what, more, now, most) in [
             ("instances", more.instances, entities.instances().len(), instances),
             ("memories", more.memories, entities.memories().len(), asked.memories),
             ("tables", more.tables, entities.tables().len(), asked.tables),
         ] {
-            if more > 0 && now.saturating_add(more) > most {
+            let wanted = now.saturating_add(more);
+            if more > 0 && wanted > most {
                 let message = format!("{more} more {what} beside {now}: the store may have {most}");
-                return Err(Error::limit(message));
+                let is_the_stores = what == "instances" && wanted > instances_max;
+                let (limit, wanted) = (instances_max as u64, wanted as u64);
+                let limit = StoreLimit { resource: StoreResource::Instances, limit, wanted };
+                return Err(Error::limit(message).with_store_limit(is_the_stores.then_some(limit)));
             }
         }
         Ok(())

@@ -132,6 +132,8 @@ pub fn ended(result: std::thread::Result<Result<bool>>) -> Ended {
 pub struct World {
     pub store: Store<Host>,
     pub helpers: Instance,
+    /// What the error of the last way said of the store's limits.
+    pub limit: Option<StoreLimit>,
 }
 
 /// What is in every store: an empty memory and table, which the guest grows, and a list that keeps objects.
@@ -189,7 +191,7 @@ impl World {
         if limited {
             store.limiter(|host| host);
         }
-        World { store, helpers }
+        World { store, helpers, limit: None }
     }
 
     pub fn call(&mut self, name: &str, amount: u64) -> Result<bool> {
@@ -198,7 +200,9 @@ impl World {
     }
 
     pub fn run(&mut self, way: &Way, amount: u64) -> Ended {
-        ended(catch_unwind(AssertUnwindSafe(|| (way.run)(self, amount))))
+        let result = catch_unwind(AssertUnwindSafe(|| (way.run)(self, amount)));
+        self.limit = result.as_ref().ok().and_then(|result| result.as_ref().err()?.store_limit());
+        ended(result)
     }
 
     /// The store works: the guest runs, the host makes objects, and everything is collected.
