@@ -33,6 +33,9 @@ pub struct WeakRoot<T> {
     hierarchy: PhantomData<fn(T) -> T>,
 }
 
+/// For nothing else than these.
+type Stand<T> = PhantomData<fn(T) -> T>;
+
 /// An entry of a table with weak keys: it holds its value as long as the key lives, and the key not at all, even if the
 /// value leads to it. When the key has died, or the entry is dropped, the value is held no longer.
 ///
@@ -60,7 +63,7 @@ pub struct WeakRoot<T> {
 /// ```
 pub struct WeakEntry<K, V> {
     cell: Root<Cell>,
-    hierarchies: PhantomData<fn((K, V)) -> (K, V)>,
+    hierarchies: Stand<(K, V)>,
 }
 
 /// The hierarchy of the cells behind these handles, which nobody sees.

@@ -46,7 +46,10 @@ use std::marker::PhantomData;
 /// # Ok(())
 /// # }
 /// ```
-pub struct GcArray<E, K = ()>(PhantomData<fn((E, K)) -> (E, K)>);
+pub struct GcArray<E, K = ()>(Stands<(E, K)>);
+
+/// For nothing else than this.
+type Stands<T> = PhantomData<fn(T) -> T>;
 
 /// What the elements of a [`GcArray`] can be: a [`GcField`], or a [`Const`](super::Const) of one. Nobody else can implement it.
 pub trait GcElement: Declared {}
