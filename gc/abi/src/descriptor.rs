@@ -28,7 +28,7 @@ pub enum ObjectKind {
     ArrayRef = 2,
     /// A function object `{header, context ref, code address}`: immortal, not scanned.
     Func = 3,
-    /// An exception `{header, tag ref, payload}`: scanned like a struct.
+    /// An exception `{header, tag ref, trace, payload}`: scanned like a struct.
     Exception = 4,
     /// A host value `{header, slab index}` behind an externref; its slab entry is dropped when the cell dies.
     HostValue = 5,

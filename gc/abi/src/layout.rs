@@ -61,6 +61,12 @@ pub const FUNC_DATA_OFFSET: u32 = 16;
 pub const FUNC_BYTES: u32 = 24;
 /// Exception object: u32 reference of its tag (an immortal object).
 pub const EXCEPTION_TAG_OFFSET: u32 = 4;
+/// Exception object: u32 number under which the store keeps where it was thrown; before that 0, or [`EXCEPTION_OF_REFERENCE`].
+pub const EXCEPTION_TRACE_OFFSET: u32 = 8;
+/// In place of that number: the exception was not thrown yet, and its payload is one reference, at [`EXCEPTION_REFERENCE_OFFSET`].
+pub const EXCEPTION_OF_REFERENCE: u32 = u32::MAX;
+/// Exception object whose payload is one reference: that.
+pub const EXCEPTION_REFERENCE_OFFSET: u32 = 12;
 /// Host value cell: u32 index into the store's slab of host values.
 pub const HOST_VALUE_INDEX_OFFSET: u32 = 4;
 /// Weak cell: the reference that does not keep its object alive.
@@ -104,9 +110,9 @@ impl StructLayout {
         StructLayout::with_prefix(crate::header::HEADER_BYTES, parent, kinds)
     }
 
-    /// An exception `{header, tag, payload}` with payload fields of `kinds`.
+    /// An exception `{header, tag, trace, payload}` with payload fields of `kinds`.
     pub fn exception(kinds: &[FieldKind]) -> StructLayout {
-        StructLayout::with_prefix(EXCEPTION_TAG_OFFSET + 4, None, kinds)
+        StructLayout::with_prefix(EXCEPTION_TRACE_OFFSET + 4, None, kinds)
     }
 
     fn with_prefix(start: u32, parent: Option<&StructLayout>, kinds: &[FieldKind]) -> StructLayout {

@@ -28,6 +28,12 @@ impl Heap {
         self.telemetry.stats().minors
     }
 
+    /// A number that changes whenever objects may have moved or died.
+    pub fn moves(&self) -> u64 {
+        let stats = self.telemetry.stats();
+        stats.minors + stats.majors + stats.markings + stats.compactions + stats.evacuations
+    }
+
     /// When it was made: the zero of [`crate::GcEvent::t_us`].
     pub fn born(&self) -> Instant {
         self.telemetry.born()

@@ -234,6 +234,11 @@ impl ModuleInfo {
         &self.bytes[self.data[segment as usize].range.clone()]
     }
 
+    /// Whether a data segment is copied by instructions only.
+    pub fn is_passive(&self, segment: u32) -> bool {
+        matches!(self.data[segment as usize].mode, SegmentMode::Passive)
+    }
+
     /// What the name section says.
     pub fn names(&self) -> &Names {
         self.names.get_or_init(|| Names::find(self))

@@ -1,26 +1,56 @@
 //! Throwing.
 
-use crate::errors::Error;
-use crate::rt::frames::Handler;
+use crate::errors::{Error, WasmBacktrace};
+use crate::rt::frames::{Handler, Unwound};
 use crate::rt::running::{Outcome, Stop};
+use crate::rt::traces::Thrown;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::layout::{EXCEPTION_REFERENCE_OFFSET, EXCEPTION_TAG_OFFSET, EXCEPTION_TRACE_OFFSET};
 use heapwood_jit::abi::{RESUME_FP, RESUME_PC, RESUME_SAVED};
 
 /// Throws an exception object. Without a handler in this activation it becomes the error of the entry.
 pub(super) fn throw(store: &mut StoreOpaque, _: u32, exception: RawRef) -> Result<u64, Stop> {
-    if let Some(handler) = store.guest().execution().frames().find_handler() {
-        set_resume_words(store, &handler);
-        return Err(Stop::Resume(exception));
+    match unwind(store, exception) {
+        Ok(()) => Err(Stop::Resume(exception)),
+        Err(backtrace) => {
+            let error = Error::from(store.exception_of(exception));
+            Err(Stop::Error(error.with_backtrace(backtrace)))
+        }
     }
-    Err(Stop::Error(Error::from(store.exception_of(exception))))
 }
 
-/// Throws an exception that a host function returned; none if nobody in this activation catches it.
-pub(super) fn resume(store: &mut StoreOpaque, exception: RawRef) -> Option<Outcome> {
-    let handler = store.guest().execution().frames().find_handler()?;
-    set_resume_words(store, &handler);
-    Some(Outcome::resume(exception))
+/// Throws an exception that a host function returned.
+///
+/// # Errors
+/// Nobody in this activation catches it: where it comes from.
+pub(super) fn resume(store: &mut StoreOpaque, exception: RawRef) -> Result<Outcome, WasmBacktrace> {
+    unwind(store, exception).map(|()| Outcome::resume(exception))
+}
+
+/// The guest goes on at the handler of an exception.
+///
+/// # Errors
+/// There is none in this activation: the backtrace from where it was thrown first.
+fn unwind(store: &mut StoreOpaque, exception: RawRef) -> Result<(), WasmBacktrace> {
+    let heap = store.heap();
+    let word = |offset: u32| heap.read_i32(exception, offset.into());
+    let known = word(EXCEPTION_TRACE_OFFSET);
+    // Where the payload is something else, this is a part of it, which nobody looks at. All exceptions have so many bytes.
+    let payload = word(EXCEPTION_REFERENCE_OFFSET);
+    let thrown = Thrown { tag: word(EXCEPTION_TAG_OFFSET), payload, moves: heap.moves() };
+    let unwound = store.guest_mut().execution_mut().frames_mut().find_handler(known, thrown);
+    let Unwound { handler, trace, frames } = unwound;
+    if trace != known {
+        store.heap_mut().write_i32(exception, EXCEPTION_TRACE_OFFSET as u64, trace);
+    }
+    match handler {
+        Some(handler) => {
+            set_resume_words(store, &handler);
+            Ok(())
+        }
+        None => Err(store.exception_backtrace(trace, frames)),
+    }
 }
 
 fn set_resume_words(store: &mut StoreOpaque, handler: &Handler) {

@@ -65,9 +65,11 @@ impl StoreOpaque {
         // An exception that nobody here catches goes on as the same error.
         if let ErrorKind::Exception(exception) = error.kind()
             && let Ok(object) = self.roots().get_owned(exception.root())
-            && let Some(outcome) = exception::resume(self, object)
         {
-            return outcome;
+            return match exception::resume(self, object) {
+                Ok(outcome) => outcome,
+                Err(backtrace) => self.leave(error.with_backtrace(backtrace)),
+            };
         }
         self.leave(error)
     }

@@ -8,6 +8,7 @@ use super::activation::{self, Activation, Exit};
 use super::code::CodeImage;
 use super::hot::Hot;
 use super::state::Height;
+use super::traces::{Thrown, Trace, Traces};
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use heapwood_gc::Heap;
@@ -63,6 +64,8 @@ pub(crate) struct Frames {
     pub(super) pending: Option<Position>,
     /// The collection that is running asked for the frames that it settles.
     pub(super) settling: bool,
+    /// Where exceptions were thrown.
+    traces: Traces,
 }
 
 /// Where an exception continues.
@@ -76,6 +79,27 @@ pub(crate) struct Handler {
     pub saved: [u64; CALLEE_SAVED.len()],
     /// The frame as a walk finds it.
     pub(super) exit: Exit,
+}
+
+/// What an exception meets that is thrown at the exit.
+pub(crate) struct Unwound {
+    /// The innermost handler of the innermost activation.
+    pub handler: Option<Handler>,
+    /// Where its frames were noted.
+    pub trace: u32,
+    /// How many frames of the activation there are before the handler, or altogether.
+    pub frames: usize,
+}
+
+/// Where a return address leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The number under which the store added the code.
+    pub owner: u32,
+    /// The function, by defined index.
+    pub defined: u32,
+    /// Offset of the instruction in the module's bytes.
+    pub wasm_offset: u32,
 }
 
 /// A word of a frame.
@@ -99,6 +123,7 @@ impl Frames {
             watermark: None,
             pending: None,
             settling: false,
+            traces: Traces::default(),
         }
     }
 
@@ -145,6 +170,7 @@ impl Frames {
 
     /// Forgets code that was added for owners from `owners` on. No frames are there.
     pub fn truncate_codes(&mut self, owners: u32) {
+        self.traces.forget();
         self.codes.retain(|code| code.owner < owners);
     }
 
@@ -190,13 +216,54 @@ impl Frames {
         code.image.trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
     }
 
-    /// The innermost handler of the innermost activation for an exception thrown at the exit.
-    pub fn find_handler(&self) -> Option<Handler> {
+    /// Finds the innermost handler of the innermost activation for an exception thrown at the exit, and notes the frames
+    /// up to there, behind those of an earlier throw. `word` is where the exception has the number of its trace.
+    pub fn find_handler(&mut self, word: u32, thrown: Thrown) -> Unwound {
+        let mut traces = std::mem::take(&mut self.traces);
+        let mut noting = traces.noting(word, thrown);
+        let mut frames = 0;
+        let handler = self.handler(|frame| {
+            noting.note(frame);
+            frames += 1;
+        });
+        let trace = noting.number();
+        self.traces = traces;
+        Unwound { handler, trace, frames }
+    }
+
+    /// What was noted of an exception.
+    pub fn trace(&self, number: u32) -> Option<&Trace> {
+        self.traces.get(number)
+    }
+
+    /// The number of the next exception.
+    pub fn next_trace(&self) -> u32 {
+        self.traces.next()
+    }
+
+    /// Gives no exception a number below this one.
+    pub fn begin_traces_at(&mut self, next: u32) {
+        self.traces.begin_at(next);
+    }
+
+    /// Where a return address leads to that was noted.
+    pub fn place_of(&self, pc: usize) -> Option<Place> {
+        let loaded = self.code_at(pc)?;
+        let (code, offset) = (loaded.image(), (pc - loaded.start()).narrow::<u32>());
+        let wasm_offset = code.safe_point(offset)?.wasm_offset;
+        // It may be the first byte behind a function that ends with a call.
+        let defined = code.function_at(offset.checked_sub(1)?)?;
+        Some(Place { owner: loaded.owner(), defined, wasm_offset })
+    }
+
+    /// The innermost handler, after `pass` has seen each frame up to the one that has it.
+    fn handler(&self, mut pass: impl FnMut(&Frame<'_>)) -> Option<Handler> {
         let mut saved: [u64; CALLEE_SAVED.len()] =
             std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k.narrow::<i32>()));
         let mut walker = self.walk();
         let mut skips = active(Mutant::HandlerTooFarOut);
         while let Some(frame) = walker.next_of_activation() {
+            pass(&frame);
             let point = frame.point.expect("not at a trap");
             if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
                 let pc = frame.image.start() + point.handler as usize;

@@ -96,6 +96,7 @@ pub(crate) mod suspension;
 mod terms;
 mod thread;
 pub(crate) mod timer;
+pub(crate) mod traces;
 pub(crate) mod value;
 pub(crate) mod waiter;
 mod waiters;

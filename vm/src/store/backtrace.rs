@@ -3,6 +3,8 @@
 use super::{Entities, StoreOpaque};
 use crate::errors::{FrameInfo, FunctionNames, WasmBacktrace};
 use crate::module::Module;
+use crate::rt::frames::{Frames, Place};
+use crate::rt::traces::{ENDS, Trace};
 use crate::rt::walk::{Frame, Walker};
 use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
@@ -10,8 +12,6 @@ use heapwood_gc_abi::{RawRef, TypeId, is_i31};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Frames at each end of a backtrace that are kept.
-const BACKTRACE_FRAMES: usize = 32;
 /// Frames that the checker looks at on each slow path: the one that called, and its caller.
 const CHECKED_FRAMES: usize = 2;
 /// Frames that it looks at on every 16th.
@@ -20,12 +20,23 @@ const CHECKED_FRAMES_SELDOM: usize = 16;
 impl StoreOpaque {
     /// Where the guest is, after an exit by a call.
     pub fn backtrace(&self) -> WasmBacktrace {
-        collect_frames(self.guest().entities(), self.guest().execution().frames().walk())
+        let frames = self.guest().execution().frames();
+        collect_frames(self.guest().entities(), frames.walk())
+    }
+
+    /// Where an exception comes from: what was noted of it under the number `trace`, and the frames below the innermost
+    /// `noted`, of which that says something.
+    pub fn exception_backtrace(&self, trace: u32, noted: usize) -> WasmBacktrace {
+        let frames = self.guest().execution().frames();
+        let mut trace = frames.trace(trace).cloned().unwrap_or_else(Trace::new);
+        frames.walk().skip(noted).for_each(|frame| trace.note(&frame));
+        named(self.guest().entities(), frames, &trace)
     }
 
     /// Where the guest is, after a trap.
     pub fn trap_backtrace(&self) -> WasmBacktrace {
-        collect_frames(self.guest().entities(), self.guest().execution().frames().walk_from_trap())
+        let frames = self.guest().execution().frames();
+        collect_frames(self.guest().entities(), frames.walk_from_trap())
     }
 
     /// Checks the topmost frames, if the store verifies: every slot holds zero, an i31 or the start of an object.
@@ -84,18 +95,29 @@ fn collect_frames(entities: &Entities, walker: Walker<'_>) -> WasmBacktrace {
     let mut tail: VecDeque<Frame<'_>> = VecDeque::new();
     let mut omitted = 0;
     for frame in walker {
-        if frames.len() < BACKTRACE_FRAMES {
-            frames.push(names.info(entities, &frame));
+        if frames.len() < ENDS {
+            frames.push(names.info(entities, place(&frame)));
             continue;
         }
-        if tail.len() == BACKTRACE_FRAMES {
+        if tail.len() == ENDS {
             tail.pop_front();
             omitted += 1;
         }
         tail.push_back(frame);
     }
-    frames.extend(tail.iter().map(|frame| names.info(entities, frame)));
+    frames.extend(tail.iter().map(|frame| names.info(entities, place(frame))));
     WasmBacktrace::new(frames, omitted)
+}
+
+/// What was noted of an exception.
+fn named(entities: &Entities, frames: &Frames, trace: &Trace) -> WasmBacktrace {
+    let mut names = SharedNames::default();
+    let places = trace.pcs().filter_map(|pc| frames.place_of(pc));
+    WasmBacktrace::new(places.map(|place| names.info(entities, place)).collect(), trace.omitted())
+}
+
+fn place(frame: &Frame<'_>) -> Place {
+    Place { owner: frame.owner, defined: frame.defined, wasm_offset: frame.wasm_offset }
 }
 
 /// The names of the last frame's module: frames of one module mostly come together, and share them.
@@ -103,8 +125,8 @@ fn collect_frames(entities: &Entities, walker: Walker<'_>) -> WasmBacktrace {
 struct SharedNames(Option<(Module, Arc<dyn FunctionNames>)>);
 
 impl SharedNames {
-    fn info(&mut self, entities: &Entities, frame: &Frame<'_>) -> FrameInfo {
-        let (module, function) = entities.function_of(frame);
+    fn info(&mut self, entities: &Entities, place: Place) -> FrameInfo {
+        let (module, function) = entities.function_at(place.owner, place.defined);
         let names = match &self.0 {
             Some((known, names)) if Module::same(known, module) => names.clone(),
             _ => {
@@ -113,6 +135,6 @@ impl SharedNames {
                 names
             }
         };
-        FrameInfo::new(names, function, frame.wasm_offset)
+        FrameInfo::new(names, function, place.wasm_offset)
     }
 }

@@ -132,8 +132,13 @@ impl Entities {
 
     /// The module of a frame, and the index of its function there.
     pub fn function_of(&self, frame: &Frame<'_>) -> (&Module, u32) {
-        let module = self.instance(frame.owner).module();
-        (module, module.info().imported_functions + frame.defined)
+        self.function_at(frame.owner, frame.defined)
+    }
+
+    /// The module of an instance, and the index there of a function that it defines.
+    pub fn function_at(&self, owner: u32, defined: u32) -> (&Module, u32) {
+        let module = self.instance(owner).module();
+        (module, module.info().imported_functions + defined)
     }
 
     /// All memories.

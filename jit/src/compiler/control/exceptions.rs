@@ -7,13 +7,13 @@
 
 use super::flow::BlockSignature;
 use crate::abi::{CONTEXT, Gpr, RelocationTarget, SCRATCH, TrapKind};
-use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
+use crate::asm::{Alu, Cond, Imm, Label, Mem, Section, Width};
 use crate::compiler::call::entry;
 use crate::compiler::objects::{EXN, object_mem};
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::{PASSING_MAX, Reg, in_xmm};
 use heapwood_gc_abi::StructLayout;
-use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
+use heapwood_gc_abi::layout::{EXCEPTION_OF_REFERENCE, EXCEPTION_TAG_OFFSET, EXCEPTION_TRACE_OFFSET};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{RefType, StorageType, ValType};
 use rustc_hash::FxHashSet;
@@ -34,6 +34,8 @@ impl Compiler<'_> {
         let fresh = self.allocate(layout.object_bytes(), RelocationTarget::ExceptionHeader(ty));
         self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow()));
         self.asm.store(Width::W32, self.fresh_mem(&fresh, EXCEPTION_TAG_OFFSET), SCRATCH);
+        let trace = if matches!(params[..], [ValType::Ref(_)]) { EXCEPTION_OF_REFERENCE } else { 0 };
+        self.asm.store_imm(self.fresh_mem(&fresh, EXCEPTION_TRACE_OFFSET), Imm::B32(trace));
         let from = self.values.height() - params.len();
         let storages = params.iter().map(|param| StorageType::Val(*param));
         self.initialize_all(&fresh, storages.zip(layout.offsets.iter().copied()), from);

@@ -26,6 +26,8 @@ pub(crate) struct StoreImage {
     types: HeldTypes,
     lineage: Lineage,
     counts: Counts,
+    /// The number of the next exception.
+    next_trace: u32,
 }
 
 impl StoreImage {
@@ -76,6 +78,7 @@ impl StoreOpaque {
             types: self.guest().types().image(),
             lineage: self.lineage().image(counts),
             counts,
+            next_trace: self.guest().execution().frames().next_trace(),
             heap: frozen,
         })
     }
@@ -159,6 +162,7 @@ impl StoreOpaque {
         guest.entities_mut().restore(&image.entities, bases, guards)?;
         guest.host_values_mut().clone_from(&image.host_values);
         guest.temporaries_mut().truncate(0);
+        guest.execution_mut().frames_mut().begin_traces_at(image.next_trace);
         self.list_restored();
         let entities = self.guest().entities();
         entities.instances().iter().for_each(|instance| self.write_words(instance));
