@@ -82,6 +82,7 @@ pub struct WasiCtxBuilder {
     random: Box<dyn RandomSource>,
     max_file_size: u64,
     max_descriptors: usize,
+    kotlin_paths: bool,
 }
 
 impl Default for WasiCtxBuilder {
@@ -107,6 +108,7 @@ impl WasiCtxBuilder {
             random: Box::new(SystemRandom),
             max_file_size: u64::MAX,
             max_descriptors: 1 << 16,
+            kotlin_paths: false,
         }
     }
 
@@ -225,6 +227,21 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Takes paths as libraries of Kotlin write them (kotlinx-io, okio), which WASI does not allow: a path may end with a
+    /// zero byte; an absolute path is looked up in the preopened directory with the longest name that it begins with, and
+    /// not refused with `PERM`; `fd_readdir` leaves out `.` and `..`. A guest reaches nothing by it that it could not reach
+    /// by the preopened directories' own descriptors. Off unless set.
+    ///
+    /// ```
+    /// use heapwood_wasi::WasiCtxBuilder;
+    /// let ctx = WasiCtxBuilder::new().kotlin_paths(true).build().unwrap();
+    /// # drop(ctx);
+    /// ```
+    pub fn kotlin_paths(mut self, on: bool) -> Self {
+        self.kotlin_paths = on;
+        self
+    }
+
     /// Opens the directories and makes the context.
     ///
     /// # Errors
@@ -251,6 +268,7 @@ impl WasiCtxBuilder {
             random: self.random,
             interrupt: Interrupt::new().map_err(|source| BuildError::Host { what: "interruption", source })?,
             max_file_size: self.max_file_size.min(getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)),
+            kotlin_paths: self.kotlin_paths,
         })
     }
 }

@@ -19,6 +19,8 @@ pub struct WasiCtx {
     pub(crate) interrupt: Interrupt,
     /// The offset in bytes at which a file may end at most.
     pub(crate) max_file_size: u64,
+    /// Paths are taken as Kotlin's libraries write them.
+    pub(crate) kotlin_paths: bool,
 }
 
 impl WasiCtx {

@@ -53,6 +53,7 @@ pub(crate) fn readdir(
     result: u32,
 ) -> Served {
     let directory = ctx.fds.get(fd)?.as_directory(Rights::FD_READDIR)?.as_fd();
+    let is_left_out = |name: &[u8]| ctx.kotlin_paths && matches!(name, b"." | b"..");
     check_u32(memory, result)?;
     let out = memory.slice_mut(buffer, len)?;
     let position = i64::try_from(cookie).map_err(|_| Errno::Inval)?;
@@ -64,6 +65,9 @@ pub(crate) fn readdir(
     while used < out.len() {
         let Some(entry) = entries.next() else { break };
         let entry = entry?;
+        if is_left_out(entry.file_name().to_bytes()) {
+            continue;
+        }
         let header = encode(directory, &entry);
         used += copy_prefix(&mut out[used..], &header);
         used += copy_prefix(&mut out[used..], entry.file_name().to_bytes());

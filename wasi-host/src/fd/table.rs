@@ -26,6 +26,11 @@ impl Table {
         self.slots.iter().flatten()
     }
 
+    /// The same with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, &Descriptor)> {
+        (0..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.as_ref()?)))
+    }
+
     /// # Errors
     /// As [`get`](Table::get).
     pub fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {

@@ -3,13 +3,18 @@
 //! A path is resolved by the host kernel from the directory's descriptor, below which resolution must stay
 //! (`openat2` with `RESOLVE_BENEATH`, or cap-primitives' walk over descriptors where the kernel lacks it): an
 //! absolute path, a `..` too many or a symbolic link that leads out gives `PERM`.
+//!
+//! Guests that are to be met halfway ([`crate::WasiCtxBuilder::kotlin_paths`]) may end a path with a zero byte, and name a file by
+//! an absolute path: it is then looked up in the preopened directory with the longest name that the path begins with.
 
 pub(crate) mod change;
 pub(crate) mod link;
 pub(crate) mod open;
 pub(crate) mod stat;
 
+use crate::ctx::WasiCtx;
 use crate::errno::Errno;
+use crate::fd::Handle;
 use crate::memory::GuestMemory;
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
@@ -19,12 +24,55 @@ use std::path::Path;
 /// The longest path that hosts take, in bytes (`PATH_MAX`).
 pub(crate) const MAX_PATH: usize = 4096;
 
-/// A path of the guest: `pointer` and length in bytes.
+/// The descriptor from which a path of the guest is resolved: the one that it gave, or the preopened directory that an
+/// absolute path lies in, if such are taken.
+pub(crate) fn base(ctx: &WasiCtx, memory: &[u8], fd: u32, pointer: u32, len: u32) -> u32 {
+    if !ctx.kotlin_paths {
+        return fd;
+    }
+    text(ctx, memory, pointer, len).ok().and_then(|path| preopen_of(ctx, path)).map_or(fd, |(number, _)| number)
+}
+
+/// A path of the guest, `pointer` and length in bytes, from its [`base`] on.
 ///
 /// # Errors
 /// `FAULT` outside of the memory, `NAMETOOLONG`, `ILSEQ` when not UTF-8, `INVAL` with a zero byte in it.
-pub(crate) fn from_guest(memory: &[u8], pointer: u32, len: u32) -> Result<&Path, Errno> {
+pub(crate) fn from_guest<'m>(ctx: &WasiCtx, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
+    let path = text(ctx, memory, pointer, len)?;
+    let within = if ctx.kotlin_paths { preopen_of(ctx, path) } else { None };
+    Ok(within.map_or(path, |(_, rest)| rest))
+}
+
+/// The preopened directory with the longest name that an absolute path begins with, and the path from there.
+fn preopen_of<'p>(ctx: &WasiCtx, path: &'p Path) -> Option<(u32, &'p Path)> {
+    let text = path.to_str().filter(|text| text.starts_with('/'))?;
+    let rest_below = |name: &[u8]| {
+        let name = std::str::from_utf8(name).ok().filter(|name| name.starts_with('/'))?;
+        let rest = text.strip_prefix(name.trim_end_matches('/'))?;
+        let inside = rest.trim_start_matches('/');
+        match (rest, inside) {
+            (_, "") => Some(Path::new(".")),
+            _ if rest.starts_with('/') => Some(Path::new(inside)),
+            _ => None,
+        }
+    };
+    let preopens = ctx.fds.numbered().filter_map(|(number, descriptor)| match &descriptor.handle {
+        Handle::Directory { preopen: Some(name), .. } => Some((name.len(), number, rest_below(name)?)),
+        _ => None,
+    });
+    preopens.max_by_key(|(len, number, _)| (*len, std::cmp::Reverse(*number))).map(|(_, number, rest)| (number, rest))
+}
+
+/// What the guest wrote.
+///
+/// # Errors
+/// As [`from_guest`].
+pub(crate) fn text<'m>(ctx: &WasiCtx, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
     let bytes = memory.slice(pointer, len)?;
+    let bytes = match bytes.strip_suffix(b"\0") {
+        Some(bytes) if ctx.kotlin_paths => bytes,
+        _ => bytes,
+    };
     if bytes.len() >= MAX_PATH {
         return Err(Errno::NameTooLong);
     }

@@ -35,7 +35,7 @@ pub(crate) fn open(
     flags: u32,
     result: u32,
 ) -> Served {
-    let parent = ctx.fds.get(fd)?;
+    let parent = ctx.fds.get(super::base(ctx, memory, fd, path, path_len))?;
     let directory = parent.as_directory(Rights::PATH_OPEN)?;
     let request = Request {
         follow: LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW),
@@ -45,7 +45,7 @@ pub(crate) fn open(
         inheriting: Rights(inheriting),
     };
     check_u32(memory, result)?;
-    let path = from_guest(memory, path, path_len)?;
+    let path = from_guest(ctx, memory, path, path_len)?;
     request.check(parent)?;
     ctx.fds.next()?;
     let descriptor = request.open(directory, path, parent.read_only)?;
