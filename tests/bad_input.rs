@@ -242,6 +242,26 @@ fn preloaded_modules_serve_imports_in_order() {
 }
 
 #[test]
+fn a_kotlin_program_for_javascript_is_told_how_to_be_built_for_wasi() {
+    let folder = scratch("js-code");
+    let text = r#"(module (import "other" "f" (func)) (import "js_code" "kotlin.io.printlnImpl" (func (param externref)))
+        (func (export "_start")))"#;
+    let module = wat(&folder, "app.wat", text);
+    let finished = finish(heapwood().arg("run").arg(&module));
+    assert_ends(
+        &finished,
+        1,
+        &["app.wat: this program was built for JavaScript engines", "build it for WASI: `wasmWasi"],
+    );
+    assert!(!finished.stderr.contains("--preload"), "{}", finished.stderr);
+    // Whoever has such functions can give them.
+    let served = wat(&folder, "js.wat", r#"(module (func (export "kotlin.io.printlnImpl") (param externref)))"#);
+    let options = format!("js_code={}", served.display());
+    let finished = finish(heapwood().args(["run", "--preload", &options]).arg(&module));
+    assert_ends(&finished, 1, &["unknown import:", "`other::f`"]);
+}
+
+#[test]
 fn guest_output_goes_to_stdout_untouched_and_nothing_to_stderr() {
     let folder = scratch("hello");
     let finished = run_bytes(&folder, HELLO);
@@ -250,9 +270,10 @@ fn guest_output_goes_to_stdout_untouched_and_nothing_to_stderr() {
 }
 
 /// Every command that reads a module, with the file's name in the place of `FILE`.
-const READERS: [&[&str]; 8] = [
+const READERS: [&[&str]; 9] = [
     &["run", "FILE"],
     &["run", "--preload", "a=FILE", "other.wat"],
+    &["test", "FILE"],
     &["validate", "FILE"],
     &["inspect", "FILE"],
     &["inspect", "--asm", "0", "FILE"],
@@ -277,5 +298,5 @@ fn files_are_not_read_beyond_the_largest_module() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, 16);
+    assert_eq!(cases, 18);
 }

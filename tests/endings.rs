@@ -88,11 +88,28 @@ fn an_uncaught_kotlin_exception_says_class_message_and_cause() {
 }
 
 #[test]
+fn an_uncaught_kotlin_exception_says_where_it_was_thrown() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Its `main` is called within a handler that throws everything again.
+    let finished = finish(heapwood().arg("run").arg(root.join("tests/guests/kotlin/wasm/thrown_deep.wasm")));
+    assert_eq!(finished.code, Some(134));
+    let lines: Vec<&str> = finished.stderr.lines().collect();
+    assert!(lines[0].ends_with("Uncaught exception: AppException: deep"), "{lines:?}");
+    assert_eq!(lines[1..3], ["Caused by: kotlin.IllegalStateException: root", "wasm backtrace:"]);
+    let functions: Vec<&str> = lines[3..].iter().filter_map(|line| Some(line.split_once('!')?.1)).collect();
+    assert_eq!(functions, ["inner", "inner", "inner", "inner", "inner", "inner", "main"]);
+}
+
+#[test]
 fn completion_scripts_and_the_manual_page_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         let finished = finish(heapwood().args(["--completions", shell]));
         assert_eq!(finished.code, Some(0));
-        assert!(finished.stdout.contains("heapwood") && finished.stdout.contains("inspect"), "{}", finished.stdout);
+        assert!(
+            ["heapwood", "inspect", "junit"].iter().all(|word| finished.stdout.contains(word)),
+            "{}",
+            finished.stdout
+        );
     }
     let finished = finish(heapwood().arg("--man"));
     assert_eq!(finished.code, Some(0));

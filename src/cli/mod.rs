@@ -10,9 +10,11 @@ mod failure;
 mod gc_report;
 mod host;
 mod inspect;
+mod kotlin;
 mod module_file;
 mod perf_map;
 mod run;
+mod test;
 mod trace;
 mod units;
 mod validate;
@@ -35,7 +37,7 @@ use std::process::ExitCode;
     after_help = "`heapwood MODULE ARGS` is short for `heapwood run MODULE ARGS`.\n\n\
         SIZE is digits with k, m or g (powers of 1024); DUR is digits with us, ms, s or m.\n\n\
         Examples:\n  heapwood hello.wasm one two\n  heapwood run --dir .::/data --gc-stats app.wasm /data/in.txt\n  \
-        heapwood run --invoke add adder.wat 2 3\n  heapwood inspect app.wasm --asm main"
+        heapwood run --invoke add adder.wat 2 3\n  heapwood inspect app.wasm --asm main\n  heapwood test --filter Parsing app-test.wasm"
 )]
 struct Cli {
     /// Print the version (with -v also features, processor and defaults)
@@ -62,6 +64,8 @@ struct Cli {
 enum Command {
     /// Run a program
     Run(run::RunArgs),
+    /// Run the unit tests of a Kotlin module
+    Test(test::TestArgs),
     /// Run scripts of the specification's test suite
     Wast(wast::WastArgs),
     /// Measure calls of an export, collector pauses included
@@ -74,7 +78,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
 }
 
-const COMMANDS: [&str; 6] = ["run", "wast", "bench", "compile", "validate", "inspect"];
+const COMMANDS: [&str; 7] = ["run", "test", "wast", "bench", "compile", "validate", "inspect"];
 const OWN_OPTIONS: [&str; 8] = ["-h", "--help", "-V", "--version", "-v", "--verbose", "--completions", "--man"];
 
 /// Parses the arguments of the process and does what they say.
@@ -110,6 +114,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => Err(UsageError::new("there is no command; `heapwood --help` lists them").into()),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
         Some(Command::Wast(args)) => wast::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Compile(args)) => compile::run(&args),

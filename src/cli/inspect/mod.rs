@@ -3,7 +3,7 @@
 mod asm;
 
 use super::engine_options::FeatureOptions;
-use super::module_file;
+use super::{kotlin, module_file};
 use anyhow::Result;
 use clap::Args;
 use heapwood::surfaces::moonbit;
@@ -71,6 +71,12 @@ fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
         info.tables.len(),
         info.tags.len()
     )?;
+    if kotlin::is_kotlin(info) {
+        writeln!(
+            out,
+            "\nmade by the Kotlin compiler: `run` and `test` bear with its libraries' paths (--wasi-compat kotlin)"
+        )?;
+    }
     print_imports(out, info)?;
     writeln!(out, "\nexports")?;
     for (name, index) in &info.exports {

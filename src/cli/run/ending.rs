@@ -1,6 +1,6 @@
 //! How a guest ends, as message and exit status.
 
-use super::thrown;
+use super::{frames, thrown};
 use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
 use crate::cli::module_file;
@@ -22,6 +22,59 @@ pub struct Limits {
     pub memory: Option<String>,
 }
 
+/// How a guest ended.
+pub enum End {
+    /// Its entry returned.
+    Returned,
+    /// It called `proc_exit` with this code.
+    Exited(u32),
+    /// The user ended it.
+    Interrupted,
+    /// It trapped, threw, or took too long.
+    Failed(Told),
+}
+
+/// What is said of a guest that failed.
+pub struct Told {
+    file: String,
+    message: String,
+    backtrace: Option<String>,
+    status: u8,
+}
+
+impl End {
+    /// The exit status, after saying on stderr what happened.
+    pub fn status(&self) -> ExitCode {
+        match self {
+            End::Returned => ExitCode::SUCCESS,
+            End::Exited(code) => ExitCode::from((code & 0xff) as u8),
+            End::Interrupted => STATUS_INTERRUPT.into(),
+            End::Failed(told) => {
+                say(&format!("error: {}: {}", told.file, told.message));
+                if let Some(backtrace) = &told.backtrace {
+                    say(backtrace);
+                }
+                told.status.into()
+            }
+        }
+    }
+}
+
+impl Told {
+    /// The message, and the backtrace where there is one, in lines.
+    pub fn text(&self) -> String {
+        match &self.backtrace {
+            Some(backtrace) => format!("{}\n{backtrace}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// Whether `--timeout` was over.
+    pub fn is_timeout(&self) -> bool {
+        self.status == STATUS_TIMEOUT
+    }
+}
+
 /// What is needed to tell how a guest ended. Made before the guest starts.
 pub struct Ending<'a> {
     path: &'a Path,
@@ -35,16 +88,16 @@ impl<'a> Ending<'a> {
         Ending { path, limits, timeout, interrupted: end_at_interrupt(store) }
     }
 
-    /// The exit status for an error of the guest, after saying on stderr what happened.
+    /// What an error of the guest means.
     ///
     /// # Errors
     /// The host, not the guest, caused the error.
-    pub fn status(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<ExitCode> {
+    pub fn end(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<End> {
         if self.was_interrupted(&error) {
-            return Ok(STATUS_INTERRUPT.into());
+            return Ok(End::Interrupted);
         }
         if let Some(ProcExit(code)) = error.downcast_ref() {
-            return Ok(ExitCode::from(*code as u8));
+            return Ok(End::Exited(*code));
         }
         let (message, status) = match error.kind() {
             ErrorKind::Trap(trap) => match self.elapsed_timeout(trap) {
@@ -57,11 +110,8 @@ impl<'a> Ending<'a> {
                 None => return Err(module_file::named(self.path, error)),
             },
         };
-        say(&format!("error: {}: {message}", shown(self.path)));
-        if let Some(backtrace) = error.backtrace() {
-            say(&backtrace.to_string());
-        }
-        Ok(status.into())
+        let backtrace = error.backtrace().map(frames::text);
+        Ok(End::Failed(Told { file: shown(self.path), message, backtrace, status }))
     }
 
     /// Whether the user interrupted the guest. Nothing failed then, so nothing is printed.

@@ -10,6 +10,13 @@ use std::path::Path;
 /// Imports that a message lists.
 const SHOWN_MAX: usize = 50;
 
+/// The name from which programs of Kotlin import what the compiler wrote in JavaScript.
+const KOTLINS_JAVASCRIPT: &str = "js_code";
+/// What is said of them.
+const FOR_JAVASCRIPT: &str = "this program was built for JavaScript engines (it imports `js_code`, as Kotlin's target `wasmJs` \
+    makes it); build it for WASI: `wasmWasi { binaries.executable() }` in build.gradle.kts, then `./gradlew \
+    compileProductionExecutableKotlinWasmWasi`";
+
 /// Fails before anything of the module runs if an import is not defined.
 ///
 /// # Errors
@@ -18,6 +25,9 @@ pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> 
     let (mut message, mut missing) = (String::new(), 0);
     for import in module.imports() {
         if !linker.is_defined(import.module, import.name) {
+            if import.module == KOTLINS_JAVASCRIPT {
+                return Err(anyhow!("{}: {FOR_JAVASCRIPT}", shown(path)));
+            }
             missing += 1;
             if missing > SHOWN_MAX {
                 continue;

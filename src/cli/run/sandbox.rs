@@ -1,0 +1,199 @@
+//! What a guest may use, as the options of `run` and `test` say: files, variables, memory, stack, time, host functions.
+
+use super::ending::Limits;
+use crate::cli::engine_options::EngineOptions;
+use crate::cli::failure::UsageError;
+use crate::cli::host::{Host, SurfaceOptions};
+use crate::cli::kotlin::WasiCompat;
+use crate::cli::perf_map::PerfMap;
+use crate::cli::units::{DurationArg, Size};
+use anyhow::Result;
+use clap::Args;
+use heapwood::wasi::{DirAccess, WasiCtx, WasiCtxBuilder};
+use heapwood::{Engine, Linker, Module};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The module, its arguments, and what it is granted.
+#[derive(Args)]
+pub struct Sandbox {
+    /// Let the guest use a directory, under another name (::GUEST), only for reading (:ro)
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    dirs: Vec<OsString>,
+    /// Set an environment variable of the guest, or pass on ours
+    #[arg(long = "env", value_name = "K[=V]")]
+    env: Vec<OsString>,
+    /// The guest's argument 0; by default the file's name
+    #[arg(long, value_name = "S")]
+    argv0: Option<OsString>,
+    /// Bear with what libraries do that WASI does not allow; by default for modules of the Kotlin compiler
+    #[arg(long, value_name = "WHOSE")]
+    wasi_compat: Option<WasiCompat>,
+    /// Instantiate FILE first, for imports from NAME
+    #[arg(long = "preload", value_name = "NAME=FILE")]
+    pub preloads: Vec<Preload>,
+    /// End the guest after this time, with status 124; it counts from the instantiation, after compiling
+    #[arg(long, value_name = "DUR")]
+    pub timeout: Option<DurationArg>,
+    /// Most memory of linear memories, tables and element segments, all together
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Size>,
+    /// Stack of the guest
+    #[arg(long, value_name = "SIZE", default_value = "16m")]
+    max_stack: Size,
+    /// MODULE is an image that `heapwood compile` wrote, and that is trusted: its code runs as it is
+    #[arg(long)]
+    pub precompiled: bool,
+    /// The module, binary or text, and the guest's arguments
+    #[arg(value_names = ["MODULE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    module_and_args: Vec<OsString>,
+
+    #[command(flatten)]
+    surfaces: SurfaceOptions,
+
+    #[command(flatten)]
+    pub perf_map: PerfMap,
+
+    #[command(flatten)]
+    pub engine: EngineOptions,
+}
+
+/// A module to import from, and its name.
+#[derive(Clone)]
+pub struct Preload {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl std::str::FromStr for Preload {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Preload, String> {
+        let (name, path) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form NAME=FILE"))?;
+        Ok(Preload { name: name.to_owned(), path: path.into() })
+    }
+}
+
+impl Sandbox {
+    pub fn path(&self) -> &Path {
+        Path::new(&self.module_and_args[0])
+    }
+
+    pub fn guest_args(&self) -> &[OsString] {
+        &self.module_and_args[1..]
+    }
+
+    pub fn config(&self) -> Result<heapwood::Config, UsageError> {
+        let mut config = self.engine.config()?;
+        let (least, most) = (heapwood::MAX_STACK_MIN, heapwood::MAX_STACK_MAX);
+        let possible = usize::try_from(self.max_stack.bytes).ok().filter(|stack| (least..=most).contains(stack));
+        let impossible = || {
+            let (least, most) = (least >> 10, most >> 30);
+            UsageError::new(format!("--max-stack {}: a stack has from {least}k to {most}g", self.max_stack))
+        };
+        config.max_stack(possible.ok_or_else(impossible)?);
+        if let Some(max) = &self.max_memory {
+            config.max_memory(max.bytes);
+        }
+        Ok(config)
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            heap: self.engine.heap_max(),
+            stack: self.max_stack.to_string(),
+            memory: self.max_memory.as_ref().map(Size::to_string),
+        }
+    }
+
+    /// The guest's argument 0.
+    pub fn argv0(&self) -> Vec<u8> {
+        let argv0 = match &self.argv0 {
+            Some(argv0) => argv0.clone(),
+            None => self.path().file_name().unwrap_or(self.path().as_os_str()).to_owned(),
+        };
+        argv0.into_vec()
+    }
+
+    /// What WASI grants these modules, with these arguments after the guest's own name. The streams are ours, until
+    /// `streams` says something else.
+    pub fn wasi<'m>(
+        &self,
+        modules: impl IntoIterator<Item = &'m Module>,
+        args: impl IntoIterator<Item = Vec<u8>>,
+        streams: impl FnOnce(WasiCtxBuilder) -> WasiCtxBuilder,
+    ) -> Result<WasiCtx> {
+        let mut builder = streams(WasiCtx::builder().inherit_stdio()).arg(self.argv0()).args(args);
+        builder = builder.kotlin_paths(WasiCompat::of(self.wasi_compat, modules) == WasiCompat::Kotlin);
+        for variable in &self.env {
+            if let Some((key, value)) = env_variable(variable) {
+                builder = builder.env(key, value);
+            }
+        }
+        for dir in &self.dirs {
+            let (host, guest, access) = parse_dir(dir)?;
+            builder = builder.preopen_dir(host, guest, access);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Host functions for what the modules import, unless a preloaded module takes that name.
+    pub fn linker<'m>(&self, engine: &Engine, modules: impl Iterator<Item = &'m Module>) -> Result<Linker<Host>> {
+        let taken: Vec<_> = self.preloads.iter().map(|preload| preload.name.as_str()).collect();
+        self.surfaces.linker(engine, &modules.collect::<Vec<_>>(), &taken)
+    }
+}
+
+/// `K=V`, or `K` with our own value, if we have one.
+fn env_variable(text: &OsString) -> Option<(Vec<u8>, Vec<u8>)> {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => Some((bytes[..at].to_vec(), bytes[at + 1..].to_vec())),
+        None => std::env::var_os(text).map(|value| (bytes.to_vec(), value.into_vec())),
+    }
+}
+
+/// `HOST[::GUEST][:ro]`.
+fn parse_dir(text: &OsString) -> Result<(PathBuf, Vec<u8>, DirAccess), UsageError> {
+    let bytes = text.as_bytes();
+    let (bytes, access) = match bytes.strip_suffix(b":ro") {
+        Some(bytes) => (bytes, DirAccess::ReadOnly),
+        None => (bytes, DirAccess::ReadWrite),
+    };
+    let (host, guest) = match bytes.windows(2).position(|pair| pair == b"::") {
+        Some(at) => (&bytes[..at], &bytes[at + 2..]),
+        None => (bytes, bytes),
+    };
+    if host.is_empty() || guest.is_empty() {
+        return Err(UsageError::new(format!("--dir {}: a directory's name is empty", text.display())));
+    }
+    Ok((OsString::from_vec(host.to_vec()).into(), guest.to_vec(), access))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories() {
+        let parse = |text: &str| {
+            let (host, guest, access) = parse_dir(&text.into()).map_err(|error| error.to_string())?;
+            Ok((host.display().to_string(), String::from_utf8(guest).unwrap(), access))
+        };
+        let dir = |host: &str, guest: &str, access| Ok::<_, String>((host.to_owned(), guest.to_owned(), access));
+        assert_eq!(parse("/a"), dir("/a", "/a", DirAccess::ReadWrite));
+        assert_eq!(parse("a::/data"), dir("a", "/data", DirAccess::ReadWrite));
+        assert_eq!(parse("a:ro"), dir("a", "a", DirAccess::ReadOnly));
+        assert_eq!(parse("a::/data:ro"), dir("a", "/data", DirAccess::ReadOnly));
+        assert!(parse("::/data").is_err() && parse("a::").is_err() && parse("").is_err());
+    }
+
+    #[test]
+    fn variables() {
+        let pair = |key: &str, value: &str| Some((key.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        assert_eq!(env_variable(&"A=b=c".into()), pair("A", "b=c"));
+        assert_eq!(env_variable(&"A=".into()), pair("A", ""));
+        assert_eq!(env_variable(&"HEAPWOOD_NOT_SET".into()), None);
+    }
+}
