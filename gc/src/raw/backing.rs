@@ -128,10 +128,7 @@ impl Backing {
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
     pub fn discard(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("discard", bytes)?;
-        let at = range.check(address, bytes);
-        // SAFETY: invariant B2; what lay there is given up by the caller.
-        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
-        answer(result == 0, "discard", bytes)
+        answer(range.discard(address, bytes), "discard", bytes)
     }
 
     /// Maps the first `bytes` of `file` read-only over a part of the reservation.
@@ -168,8 +165,16 @@ impl Reservation {
         offset <= all && bytes <= all - offset
     }
 
-    fn bytes(&self) -> usize {
+    /// Its length.
+    pub fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
+    }
+
+    /// Gives the pages of a range back, whatever it may be used for; false if the system does not take them.
+    pub fn discard(&self, address: usize, bytes: usize) -> bool {
+        let at = self.check(address, bytes);
+        // SAFETY: invariant B2; the caller gives up what lay there.
+        bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
     }
 
     fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {

@@ -2,8 +2,10 @@
 
 mod config;
 
+pub(crate) use config::fitting_compiler_threads;
 pub use config::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
+    POOLED_STORES_DEFAULT,
 };
 
 use crate::errors::{Error, Result};
@@ -11,7 +13,7 @@ use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
 use crate::rt::timer::Timer;
-use heapwood_gc::{HeapConfig, Helpers, TypeTable};
+use heapwood_gc::{HeapConfig, Helpers, TypeTable, address_space};
 use heapwood_module::Features;
 use std::sync::Arc;
 
@@ -26,8 +28,8 @@ struct EngineInner {
     stacks: Arc<StackPool>,
     /// Who says when the time of a call is over.
     timer: Arc<Timer>,
-    /// Threads that mark, if there are any.
-    helpers: Option<Arc<Helpers>>,
+    /// What heaps are told that have no limit of their own: threads that mark and a pool of address space among it.
+    heaps: HeapConfig,
 }
 
 impl Engine {
@@ -40,14 +42,15 @@ impl Engine {
         let registry =
             TypeRegistry::with_quota(table, config.type_quota()).map_err(|error| Error::limit(error.to_string()))?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let helpers = config.helper_threads(cores);
+        let helpers = config.helper_threads(cores, address_space());
+        let helpers = (helpers > 0).then(|| Arc::new(Helpers::new(helpers)));
         Ok(Engine(Arc::new(EngineInner {
             config: config.clone(),
             registry,
             trampolines: Trampolines::default(),
             stacks: Arc::default(),
             timer: Arc::default(),
-            helpers: (helpers > 0).then(|| Arc::new(Helpers::new(helpers))),
+            heaps: config.heap_config(helpers, config.cage_pool()),
         })))
     }
 
@@ -98,7 +101,11 @@ impl Engine {
 
     /// Configuration of the heap of a store, which may have a limit of its own.
     pub(crate) fn heap_config(&self, max_bytes: Option<u64>) -> HeapConfig {
-        self.0.config.heap_config(self.0.helpers.clone(), max_bytes)
+        let mut config = self.0.heaps.clone();
+        if let Some(max_bytes) = max_bytes {
+            (config.max_bytes, config.limit_is_given) = (max_bytes, true);
+        }
+        config
     }
 }
 

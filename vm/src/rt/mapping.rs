@@ -115,6 +115,15 @@ impl Mapping {
         if result == 0 { Ok(()) } else { Err(Error::limit(format!("the system refused to commit {bytes} bytes"))) }
     }
 
+    /// Gives the pages of a range back, which reads as zero then. Nobody uses it.
+    pub fn discard(&self, offset: usize, bytes: usize) {
+        assert!(offset.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
+        assert!(offset <= self.bytes && bytes <= self.bytes - offset, "outside of the mapping");
+        // SAFETY: R1: the range lies inside.
+        let result = unsafe { libc::madvise(self.start().add(offset).cast(), bytes, libc::MADV_DONTNEED) };
+        assert!(result == 0, "the system takes back pages of an anonymous mapping");
+    }
+
     /// Asks the system not to use huge pages: what is barely touched stays small.
     pub fn avoid_huge_pages(&self) {
         // SAFETY: R1, R10: advice without effect on contents.

@@ -23,6 +23,7 @@ pub(crate) struct StoreOpaque {
     guest: Guest,
     heap: Heap,
     id: StoreId,
+    quota: Quota,
     inbox: Option<OpenInbox>,
     finalized: Finalized,
 }
@@ -42,9 +43,16 @@ impl StoreOpaque {
             guest: Guest::new(engine, quota, id, joined, config.verify),
             heap,
             id,
+            quota: *quota,
             inbox: None,
             finalized: Finalized::default(),
         })
+    }
+
+    /// Makes it an empty store, of the same engine and with the same limits.
+    pub fn renew(&mut self) -> Result<()> {
+        *self = StoreOpaque::new(self.engine(), &self.quota)?;
+        Ok(())
     }
 
     /// The engine.
