@@ -49,7 +49,7 @@ pub use helper::Helpers;
 pub use major::HELPER_DELAY_MS;
 pub use minor::log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::{AddressSpace, BackingError, address_space};
-pub use raw::cage::{CageKind, FULL_CAGES_MAX};
+pub use raw::cage::{CageKind, FULL_CAGES_MAX, reach_bytes_at_first};
 pub use raw::pool::CagePool;
 pub use raw::types::TypeInfo;
 pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};

@@ -1,7 +1,10 @@
 //! Many stores in one process: what an idle one takes, in which order they go, and that nothing is left of them.
 
 use heapwood_vm::{Config, Engine, Instance, Module, Result, Store};
+use std::sync::Mutex;
 
+/// The tests measure the whole process, so they run one after another.
+static ALONE: Mutex<()> = Mutex::new(());
 /// Stores that are alive at once.
 const STORES: usize = 10_000;
 /// Mappings and private resident memory of an idle store at most.
@@ -55,6 +58,7 @@ fn limit(path: &str) -> usize {
 
 #[test]
 fn ten_thousand_idle_stores_are_cheap_and_go_in_any_order() -> Result<()> {
+    let _alone = ALONE.lock();
     let stores_max = limit("/proc/sys/vm/max_map_count") / (MAPPINGS_MAX + 1);
     if stores_max < STORES {
         eprintln!("skipped: the system's limits are for {stores_max} stores");
@@ -87,6 +91,37 @@ fn ten_thousand_idle_stores_are_cheap_and_go_in_any_order() -> Result<()> {
             }
         }
         assert!(mappings() < mappings_before + MAPPINGS_SHARED, "{} mappings are left", mappings());
+    }
+    Ok(())
+}
+
+/// Resident memory and mappings do not grow with the number of stores that were made, from the pool or new, one after
+/// another or some at a time.
+#[test]
+fn memory_is_flat_over_many_creations() -> Result<()> {
+    let _alone = ALONE.lock();
+    const CREATIONS: usize = 100_000;
+    for (pooled, alive, creations) in [(4, 1, CREATIONS), (4, 8, CREATIONS / 10), (0, 1, CREATIONS / 10)] {
+        let engine = Engine::new(Config::new().gc_threads(0).pooled_stores(pooled))?;
+        let module = Module::new(&engine, PROGRAM)?;
+        let mut stores: Vec<Store<()>> = Vec::new();
+        let mut before = (0, 0);
+        for index in 0..creations {
+            if stores.len() == alive {
+                stores.swap_remove(index % alive);
+            }
+            let mut store = Store::try_new(&engine, ())?;
+            run(&mut store, &module)?;
+            stores.push(store);
+            if index == creations / 10 {
+                before = (resident(), mappings());
+            }
+        }
+        let after = (resident(), mappings());
+        println!("{pooled} pooled, {alive} alive: {before:?} bytes and mappings, then {after:?}");
+        // A byte for each creation would be 90,000.
+        assert!(after.0 < before.0 + (64 << 10).max(creations / 2), "{before:?} bytes and mappings, then {after:?}");
+        assert!(after.1 < before.1 + 50, "{before:?} bytes and mappings, then {after:?}");
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub struct Backing {
     refused: Range<u64>,
     /// Memory that is given back is always taken.
     spares_discards: bool,
+    /// Nothing is extended.
+    spoils_extensions: bool,
 }
 
 /// A range of address space that is unmapped on drop.
@@ -43,13 +45,19 @@ pub struct Reservation {
 impl Backing {
     /// A source whose calls with these numbers (from 1) fail.
     pub fn new(refused: Range<u64>) -> Backing {
-        Backing { calls: 0, refused, spares_discards: false }
+        Backing { calls: 0, refused, spares_discards: false, spoils_extensions: false }
     }
 
     /// Chooses other calls.
     #[cfg(feature = "test-hooks")]
     pub fn set_refused(&mut self, refused: Range<u64>, spares_discards: bool) {
         (self.refused, self.spares_discards) = (refused, spares_discards);
+    }
+
+    /// Nothing is extended from now on.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_extensions(&mut self) {
+        self.spoils_extensions = true;
     }
 
     /// Calls made so far.
@@ -59,7 +67,8 @@ impl Backing {
 
     fn count(&mut self, operation: &'static str, bytes: usize) -> Result<(), BackingError> {
         self.calls += 1;
-        if self.refused.contains(&self.calls) && !(self.spares_discards && operation == "discard") {
+        let is_chosen = self.refused.contains(&self.calls) && !(self.spares_discards && operation == "discard");
+        if is_chosen || self.spoils_extensions && operation == "extend" {
             return Err(BackingError { operation, bytes: bytes as u64 });
         }
         Ok(())
@@ -175,6 +184,13 @@ impl Reservation {
         let at = self.check(address, bytes);
         // SAFETY: invariant B2; the caller gives up what lay there.
         bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
+    }
+
+    /// Asks the system not to use huge pages for a range.
+    pub fn avoid_huge_pages(&self, address: usize, bytes: usize) {
+        let at = self.check(address, bytes);
+        // SAFETY: invariant B2; advice without effect on contents. A system without huge pages does not know it.
+        unsafe { libc::madvise(at, bytes, libc::MADV_NOHUGEPAGE) };
     }
 
     fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {

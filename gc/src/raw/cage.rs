@@ -20,6 +20,9 @@ const BASE_ALIGN: usize = 2 << 20;
 pub const FULL_CAGES_MAX: usize = 1024;
 /// By how much a cage is extended, where there is room for so much.
 const EXTENSION_BYTES: u64 = 1 << 30;
+/// The first bytes of the old space, for which the system is asked not to use huge pages: a small heap would have 2 MiB
+/// where it needs some blocks. Beyond, it does as it is configured.
+const SMALL_PAGES_BYTES: u64 = 16 << 20;
 /// Tries to find a place for a sparse cage.
 const PLACES_MAX: usize = 64;
 
@@ -203,6 +206,11 @@ fn shapes(kind: CageKind, heap_bytes_max: u64, types_bytes: usize) -> Vec<Shape>
     }
 }
 
+/// How far references of a heap with this limit would reach at first, in bytes, if its cage were made now.
+pub fn reach_bytes_at_first(kind: CageKind, heap_bytes_max: u64) -> u64 {
+    shapes(kind, heap_bytes_max, 0)[0].reach_bytes
+}
+
 impl Cage {
     /// Reserves a cage whose old space can come to hold at least `heap_bytes_max`. Maps the type table, commits the hot
     /// words.
@@ -304,6 +312,12 @@ impl Cage {
         self.backing.set_refused(refused, spares_discards);
     }
 
+    /// Extensions are refused from now on.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_extensions(&mut self) {
+        self.backing.refuse_extensions();
+    }
+
     fn commit_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.backing.commit(self.territory.land().part_of(address, bytes), address, bytes)
     }
@@ -347,7 +361,12 @@ impl Cage {
         let (first, last) = (first / PAGE_BYTES * PAGE_BYTES, last.next_multiple_of(PAGE_BYTES));
         self.commit_at(chunks.0, chunks.1)?;
         self.commit_at(self.memory.blocks as usize + first, last - first)?;
-        self.commit(offset, bytes)
+        self.commit(offset, bytes)?;
+        if offset < OLD_START + SMALL_PAGES_BYTES {
+            let address = self.base() + offset as usize;
+            self.territory.land().part_of(address, bytes as usize).avoid_huge_pages(address, bytes as usize);
+        }
+        Ok(())
     }
 
     /// Takes address space for a side vector of at most `bytes`, or of what a sparse cage has for one; returns its
