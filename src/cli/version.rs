@@ -1,6 +1,6 @@
 //! `heapwood --version`.
 
-use heapwood::{FEATURES, MAX_STACK_DEFAULT, MUTANTS, TEST_HOOKS};
+use heapwood::{Engine, FEATURES, MAX_STACK_DEFAULT, MUTANTS, TEST_HOOKS};
 
 /// One line; with `verbose` what a bug report needs.
 pub fn print(verbose: bool) {
@@ -19,9 +19,22 @@ pub fn print(verbose: bool) {
     println!("features off: {}", named(false));
     println!("--max-stack: {}m", MAX_STACK_DEFAULT >> 20);
     println!("--gc: generational");
+    print_limits();
     for built_with in [TEST_HOOKS, MUTANTS].into_iter().flatten() {
         println!("{built_with}");
     }
+}
+
+/// What a store could have here and now.
+fn print_limits() {
+    let Ok(engine) = Engine::new(&heapwood::Config::new()) else { return };
+    let limits = engine.limits();
+    println!("--gc-heap-max: {}m", limits.heap_bytes >> 20);
+    println!("reach of a heap: {}m at first", limits.reach_bytes >> 20);
+    let address_space = limits.address_space_bytes.map_or("unlimited".to_owned(), |bytes| format!("{}m", bytes >> 20));
+    println!("address space (ulimit -v): {address_space}");
+    println!("threads that mark beside guests: {}", limits.helper_threads);
+    println!("32-bit memories: {}", if limits.memory32_guard { "guard pages" } else { "checked accesses" });
 }
 
 fn processor() -> Option<String> {

@@ -61,7 +61,7 @@ impl Heap {
 /// Minors.
 impl Heap {
     pub(super) fn minor(&mut self, cause: GcCause, promote_all: bool, roots: &mut dyn RootProvider) {
-        if !self.is_collected() {
+        if !self.is_collected() || self.prepare().is_err() {
             return;
         }
         if self.remembered.log().is_lost() {
@@ -135,6 +135,9 @@ impl Heap {
 impl Heap {
     /// Marks everything, after what was under way.
     pub(super) fn major(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        if self.prepare().is_err() {
+            return;
+        }
         self.finish_marking(cause, roots);
         if self.remembered.log().is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
@@ -153,6 +156,9 @@ impl Heap {
     /// Compacts: evacuates blocks into ready ones, the sparsest first, as long as there are ready ones (`all`: every
     /// block). This also repairs a lost log, since it finds every reference by walking the heap.
     pub(super) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
+        if self.prepare().is_err() {
+            return;
+        }
         self.finish_marking(cause, roots);
         let lost = self.remembered.log().is_lost();
         if lost {
