@@ -84,7 +84,7 @@ fn are_stale(store: &mut Store<u32>, old: &Handles) -> [bool; 5] {
     [
         refused(&mut || old.instance.get_func(&mut *store, "length").is_none()),
         refused(&mut || old.func.call(&mut *store, &[], &mut [Val::I32(0)]).is_err()),
-        refused(&mut || old.memory.data(&mut *store).is_empty()),
+        refused(&mut || old.memory.data(&*store).is_empty()),
         refused(&mut || matches!(old.global.get(&mut *store), Val::I32(_))),
         refused(&mut || old.object.kind(&*store).is_err()),
     ]
