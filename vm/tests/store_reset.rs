@@ -1,9 +1,13 @@
 //! Stores that are made anew in the place of others: handles of before are errors, and no byte of before is to be seen.
 
-use heapwood_vm::{AnyRef, Config, Engine, Func, Global, Instance, Memory, Module, Result, Rooted, Store};
+use heapwood_vm::{AnyRef, Config, Engine, Func, Global, Instance, Memory, Module, Result, Rooted, Store, Val};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+
+/// The tests look at the whole process, so they run one after another.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Keeps a list and an array, and hands both out; `secret` fills objects, the memory and the stack with a number.
 const PROGRAM: &str = r#"(module
@@ -63,7 +67,7 @@ struct Handles {
 
 fn handles(store: &mut Store<u32>, instance: Instance) -> Result<Handles> {
     let global = instance.get_global(&mut *store, "last").expect("exported");
-    let object = global.get(&mut *store)?.as_any_ref().expect("a reference").expect("not null");
+    let Val::AnyRef(Some(object)) = global.get(&mut *store) else { panic!("a list") };
     Ok(Handles {
         instance,
         func: instance.get_func(&mut *store, "length").expect("exported"),
@@ -79,15 +83,16 @@ fn are_stale(store: &mut Store<u32>, old: &Handles) -> [bool; 5] {
         |act: &mut dyn FnMut() -> bool| std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(true);
     [
         refused(&mut || old.instance.get_func(&mut *store, "length").is_none()),
-        refused(&mut || old.func.call(&mut *store, &[], &mut [heapwood_vm::Val::I32(0)]).is_err()),
-        refused(&mut || old.memory.data(&mut *store).is_empty()),
-        refused(&mut || old.global.get(&mut *store).is_err()),
-        refused(&mut || old.object.ty(&mut *store).is_err()),
+        refused(&mut || old.func.call(&mut *store, &[], &mut [Val::I32(0)]).is_err()),
+        refused(&mut || old.memory.data(&*store).is_empty()),
+        refused(&mut || matches!(old.global.get(&mut *store), Val::I32(_))),
+        refused(&mut || old.object.kind(&*store).is_err()),
     ]
 }
 
 #[test]
 fn a_store_that_was_reset_is_as_new() -> Result<()> {
+    let _alone = ALONE.lock();
     for (stress, pooled) in [(0, 4), (1, 4), (7, 0), (0, 0)] {
         let mut config = Config::new();
         config.gc_stress(stress).gc_verify(true).pooled_stores(pooled);
@@ -138,25 +143,38 @@ fn pages() -> Vec<u64> {
     found
 }
 
-/// How often the guest's number is to be found.
-fn secrets() -> usize {
+/// The line of the mapping that a page is in.
+fn mapping_of(page: u64) -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("mappings of this process");
+    let parse = |text: &str| u64::from_str_radix(text, 16).expect("an address");
+    let is_in = |line: &&str| {
+        let (start, end) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+        (parse(start)..parse(end)).contains(&page)
+    };
+    maps.lines().find(is_in).unwrap_or("no mapping").to_owned()
+}
+
+/// How often the guest's number is to be found, and the last page where it is.
+fn secrets() -> (usize, u64) {
     let memory = File::open("/proc/self/mem").expect("memory of this process");
     // The number itself must not come to lie anywhere.
     let (a, b) = black_box(HALVES);
     let mut bytes = [0; 4096];
-    let mut count = 0;
+    let (mut count, mut last) = (0, 0);
     for page in pages() {
         if memory.read_exact_at(&mut bytes, page).is_ok() {
             let words = bytes.chunks_exact(8).map(|word| i64::from_le_bytes(word.try_into().expect("8 bytes")));
-            count += words.filter(|word| black_box(*word ^ black_box(a)) == b).count();
+            let here = words.filter(|word| black_box(*word ^ black_box(a)) == b).count();
+            (count, last) = (count + here, if here > 0 { page } else { last });
         }
         bytes.fill(0);
     }
-    count
+    (count, last)
 }
 
 #[test]
 fn nothing_is_left_of_a_store_that_is_gone() -> Result<()> {
+    let _alone = ALONE.lock();
     let engine = Engine::new(Config::new().gc_threads(0).pooled_stores(2))?;
     let module = Module::new(&engine, PROGRAM)?;
     for (count, collects) in [(10, false), (8000, true)] {
@@ -165,14 +183,16 @@ fn nothing_is_left_of_a_store_that_is_gone() -> Result<()> {
         if collects {
             store.gc()?;
         }
-        assert!(secrets() > 20_000, "the number is in objects, memory and stack: {}", secrets());
+        let (count_alive, _) = secrets();
+        assert!(count_alive > 20_000, "the number is in objects, memory and stack: {count_alive} times");
         drop(store);
         // Another tenant has the same address space and stack.
         let mut other = Store::new(&engine, 0);
         let instance = Instance::new(&mut other, &module, &[])?;
         let length = instance.get_typed_func::<(), i32>(&mut other, "length")?;
         assert_eq!(length.call(&mut other, ())?, 0);
-        assert_eq!(secrets(), 0, "{count} objects");
+        let (left, page) = secrets();
+        assert_eq!(left, 0, "{count} objects: the last page is {page:#x} of {}", mapping_of(page));
     }
     Ok(())
 }

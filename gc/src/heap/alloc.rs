@@ -243,6 +243,7 @@ impl Heap {
         }
         self.before_allocation(roots);
         if self.is_collected() {
+            self.hold_or_prepare(bytes).map_err(|refused| self.exhausted(bytes, refused))?;
             if self.is_marking_due() {
                 self.minor(GcCause::Threshold, true, roots);
             }

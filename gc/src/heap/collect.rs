@@ -16,13 +16,17 @@ use rustc_hash::FxHashSet;
 
 impl Heap {
     /// Runs a minor collection now. Objects may move. Starts a marking, or evacuates blocks, if that is due.
+    ///
+    /// The first collection of a heap, of whatever kind, prepares itself; where the system refuses the memory for that,
+    /// it does nothing (`cold`).
     pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
         let cause = if self.wants_collection() { GcCause::LogFull } else { GcCause::Requested };
         self.minor(cause, false, roots);
         self.telemetry.resume_panic();
     }
 
-    /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a
+    /// Promotes all young objects: afterwards the nursery and the log are empty (unless the system refuses what the first
+    /// collection of a heap needs). At the soft stack limit, before a
     /// checkpoint, and before a large reference array is filled with a young value.
     pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
         self.minor(GcCause::Requested, true, roots);
@@ -31,7 +35,8 @@ impl Heap {
 
     /// Runs a major collection now, after a marking that is under way, and its sweep, all in the calling thread. Young
     /// objects are promoted, so objects may move. Afterwards every host value whose cell is dead is queued
-    /// ([`Heap::pop_dead_host_value`]). Cannot fail; without a collector it does nothing.
+    /// ([`Heap::pop_dead_host_value`]). Cannot fail but for the first one ([`Heap::collect_minor`]); without a collector
+    /// it does nothing.
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
@@ -41,7 +46,7 @@ impl Heap {
     }
 
     /// Runs a compaction now that moves every object that can move, as far as there is room in free blocks. Cannot
-    /// fail; without a collector it does nothing.
+    /// fail but for the first one ([`Heap::collect_minor`]); without a collector it does nothing.
     pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.compact(GcCause::Requested, true, roots);

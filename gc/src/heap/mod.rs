@@ -47,7 +47,6 @@ use crate::major::sweeping::Sweeping;
 use crate::minor::remembered::RememberedSet;
 use crate::raw::memory::Memory;
 use crate::spaces::Spaces;
-use crate::spaces::nursery::EDEN_START;
 use crate::spaces::sizing::Sizing;
 use crate::telemetry::Telemetry;
 use crate::weak::Weak;
@@ -157,7 +156,7 @@ impl Heap {
         let mut ranges = self.spaces.ranges_in_use();
         if !self.is_collected() {
             // All objects are in the old space.
-            ranges[1].end = EDEN_START;
+            ranges[1].end = ranges[1].start;
         }
         ranges
     }
