@@ -6,8 +6,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heapwood::wasi::{self, MemoryOutput, WasiCtx};
 use heapwood::{
-    ArrayRef, ArrayType, Caller, Config, Engine, Extern, FieldType, Func, GcEventKind, GcStruct, Instance, Linker,
-    Module, Mutability, Ref, StorageType, Store, StructRef, TypedFunc, Val,
+    ArrayRef, ArrayType, Caller, Config, Engine, Extern, ExternRef, FieldType, Func, GcEventKind, GcStruct, HeapType,
+    Instance, Linker, Module, Mutability, Ref, RefType, RootScope, StorageType, Store, StructRef, Table, TableType,
+    TypedFunc, Val,
 };
 use std::fs;
 use std::hint::black_box;
@@ -27,6 +28,7 @@ criterion_group!(
     async_calls,
     fuel,
     host_objects,
+    host_values,
     host_arrays,
     allocation,
     fields,
@@ -340,7 +342,7 @@ fn host_objects(criterion: &mut Criterion) {
     });
     group.bench_function("dynamic, new", |b| {
         b.iter(|| {
-            let mut scope = heapwood::RootScope::new(&mut store);
+            let mut scope = RootScope::new(&mut store);
             let next = object.to_anyref();
             for value in rounds() {
                 let values = [Val::I64(value), Val::AnyRef(Some(next)), Val::I32(3)];
@@ -348,6 +350,89 @@ fn host_objects(criterion: &mut Criterion) {
             }
         });
     });
+}
+
+/// What `Node` has, as a value of the host's.
+struct Value {
+    val: i64,
+    _next: Option<Box<Value>>,
+    _number: i32,
+}
+
+/// How many objects are kept where their bytes are counted.
+const KEPT: u64 = 200_000;
+
+/// Bytes of memory that the process has in use.
+fn resident_bytes() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").expect("the numbers of this process");
+    4096 * pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number of pages")
+}
+
+/// Bytes that each of many objects takes, in the heap and in the host, which a table keeps.
+fn bytes_each(engine: &Engine, element: RefType, make: impl Fn(&mut RootScope<&mut Store<()>>, i64) -> Val) -> f64 {
+    let mut store = Store::new(engine, ());
+    let none = Val::null(&element.heap);
+    let table = Table::new(&mut store, TableType::new(element, KEPT, None), none).expect("room");
+    let before = resident_bytes();
+    for number in 0..KEPT {
+        let mut scope = RootScope::new(&mut store);
+        let object = make(&mut scope, number as i64);
+        table.set(&mut scope, number, object).expect("in the table");
+    }
+    store.gc().expect("room");
+    store.return_memory();
+    resident_bytes().saturating_sub(before) as f64 / KEPT as f64
+}
+
+/// An object with the same fields as a value of the host's, which the guest has an `externref` of, and as an object of the
+/// guest's heap, which the host has bound: what it costs to make one and to read a field, and how many bytes each takes.
+fn host_values(criterion: &mut Criterion) {
+    let engine = Engine::default();
+    let text = "(module (type $Node (struct (field (mut i64)) (field (mut (ref null $Node))) (field (mut i32)))))";
+    let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
+    let node = module.bind::<Node>().expect("the same fields");
+    let value = |val| Value { val, _next: None, _number: 2 };
+    let mut store = Store::new(&engine, ());
+    let mut group = criterion.benchmark_group("reach");
+    group.throughput(Throughput::Elements(ROUNDS as u64));
+    let rounds = || 0..i64::from(ROUNDS);
+    group.bench_function("host value, new", |b| {
+        b.iter(|| {
+            let mut scope = RootScope::new(&mut store);
+            rounds().for_each(|v| _ = black_box(ExternRef::new(&mut scope, value(v)).expect("room")));
+        });
+    });
+    let held = ExternRef::new(&mut store, value(1)).expect("room");
+    group.bench_function("host value, read", |b| {
+        b.iter(|| {
+            let read = |_| {
+                let data = black_box(held).data(&store).expect("of this store").expect("the host's");
+                data.downcast_ref::<Value>().expect("a value").val
+            };
+            rounds().map(read).sum::<i64>()
+        });
+    });
+    let made = store.scope(|s| {
+        group.bench_function("GC object, new", |b| {
+            b.iter(|| {
+                s.inner(|s, _| rounds().try_for_each(|v| node.alloc(s, v, None, 2).map(|node| _ = black_box(node))))
+            });
+        });
+        let object = node.alloc(s, 1, None, 2)?;
+        group.bench_function("GC object, read", |b| b.iter(|| rounds().map(|_| black_box(object).val(s)).sum::<i64>()));
+        Ok(())
+    });
+    made.expect("room");
+    group.finish();
+    let of_host = bytes_each(&engine, RefType::EXTERNREF, |scope, number| {
+        Val::from(ExternRef::new(scope, value(number)).expect("room"))
+    });
+    let ty = module.types().named("Node").expect("a type").as_concrete_struct().expect("a struct").clone();
+    let of_heap = bytes_each(&engine, RefType::new(true, HeapType::Any), |scope, number| {
+        let fields = [Val::I64(number), Val::AnyRef(None), Val::I32(2)];
+        Val::from(StructRef::new(scope, &ty, &fields).expect("room"))
+    });
+    println!("reach/bytes each: {of_host:.1} as a host value, {of_heap:.1} as an object of the heap");
 }
 
 /// A reference stored into a young object, into an old one that is logged already, and into old ones that are not.

@@ -249,6 +249,11 @@ impl Blocks {
         Ok(())
     }
 
+    /// Whether blocks have marks: a heap that was never marked has none.
+    pub fn has_marks(&self) -> bool {
+        self.has_marks
+    }
+
     /// Commits the marks of the blocks that there are, and from now on those of new ones.
     pub fn make_marks_ready(&mut self, cage: &mut Cage, charge: &mut Charge) -> Result<(), Refused> {
         if self.has_marks {
@@ -456,7 +461,9 @@ impl Blocks {
             let count = if state == BlockState::LargeHead { entry.next() } else { 1 };
             match state {
                 BlockState::Small if !is_frozen => {
-                    self.memory.clear_marks(start);
+                    if self.has_marks {
+                        self.memory.clear_marks(start);
+                    }
                     poison_range(self.memory, poison, start, BLOCK_BYTES);
                     self.set_free(block, true);
                 }
@@ -464,7 +471,9 @@ impl Blocks {
                     let object = ObjectReference(start);
                     let header = self.memory.header(object);
                     let bytes = self.memory.object_bytes(object, self.memory.descriptor(TypeId::of_header(header)));
-                    self.memory.set_mark(start, 0);
+                    if self.has_marks {
+                        self.memory.set_mark(start, 0);
+                    }
                     self.release_run(cage, charge, block, 0, bytes);
                 }
                 _ => {}
@@ -479,7 +488,6 @@ impl Blocks {
     /// There is no address space, or no memory.
     pub fn make_tables(&mut self, cage: &mut Cage, charge: &mut Charge, runs: &[BlockRun]) -> Result<(), Refused> {
         let high = runs.last().map_or(0, |run| run.start + run.count);
-        // Nobody marks what is frozen.
         if high > self.high { self.grow(cage, charge, high - self.high) } else { Ok(()) }
     }
 
