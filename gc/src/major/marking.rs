@@ -93,9 +93,9 @@ impl Marking {
         }
     }
 
-    /// Sees to it that a marking can begin.
+    /// Sees to it that a marking can begin. A marker that a helper has needs nothing.
     pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
-        self.marker.take_back().make_ready(cage)
+        self.marker.held_mut().map_or(Ok(()), |marker| marker.make_ready(cage))
     }
 
     /// Whether a marking is under way.
