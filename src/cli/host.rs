@@ -34,8 +34,9 @@ enum Surface {
     MoonBit,
 }
 
-/// All of them, with the names that `-S` has.
-const SURFACES: [(Surface, &str); 2] = [(Surface::Wasi, "wasi"), (Surface::MoonBit, "moonbit")];
+/// All of them, with the names that `-S` has, and the module name by which a preloaded module stands for them.
+const SURFACES: [(Surface, &str, &str); 2] =
+    [(Surface::Wasi, "wasi", wasi::MODULE), (Surface::MoonBit, "moonbit", "spectest")];
 
 impl Surface {
     /// Whether a module is a program for it.
@@ -78,9 +79,9 @@ impl std::str::FromStr for Choice {
             None => (text, true),
             Some((_, other)) => return Err(format!("`{other}` is neither y nor n")),
         };
-        let known = || SURFACES.map(|(_, name)| name).join(", ");
-        let found = SURFACES.iter().find(|(_, known)| *known == name);
-        let (surface, _) = found.ok_or_else(|| format!("`{name}` is no surface; there are {}", known()))?;
+        let known = || SURFACES.map(|(_, name, _)| name).join(", ");
+        let found = SURFACES.iter().find(|(_, known, _)| *known == name);
+        let (surface, ..) = found.ok_or_else(|| format!("`{name}` is no surface; there are {}", known()))?;
         Ok(Choice { surface: *surface, is_on })
     }
 }
@@ -93,24 +94,16 @@ impl SurfaceOptions {
     /// The engine's type table is full.
     pub fn linker(&self, engine: &Engine, modules: &[&Module], taken: &[&str]) -> Result<Linker<Host>> {
         let mut linker = Linker::new(engine);
-        for (surface, _) in SURFACES {
+        for (surface, _, stand_in) in SURFACES {
             let chosen = self.chosen.iter().rev().find(|choice| choice.surface == surface);
             let is_on = match chosen {
                 Some(choice) => choice.is_on,
-                None => !taken.contains(&name_of(surface)) && modules.iter().any(|module| surface.is_wanted_by(module)),
+                None => !taken.contains(&stand_in) && modules.iter().any(|module| surface.is_wanted_by(module)),
             };
             if is_on {
                 surface.add_to(&mut linker)?;
             }
         }
         Ok(linker)
-    }
-}
-
-/// The module name by which a preloaded module stands for a surface.
-fn name_of(surface: Surface) -> &'static str {
-    match surface {
-        Surface::Wasi => wasi::MODULE,
-        Surface::MoonBit => "spectest",
     }
 }

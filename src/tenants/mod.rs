@@ -49,11 +49,12 @@ pub use quota::{Quota, Resource};
 pub use tenant::{Tenant, TenantId, receive};
 
 use crate::{Instance, InstancePre, Linker, Module, Result, Store, WasmParams, WasmResults};
+use parking_lot::RwLock;
 use post::Post;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use tenant::{Entry, Room};
 
 /// Tenants by their names. `T` is what the host keeps for each.
@@ -102,7 +103,7 @@ impl<T: 'static> Tenants<T> {
         let room = Room::new(store, program, quota)?;
         open.keep();
         let entry = Entry::new(room, quota.clone());
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry.into());
+        self.entries.write().insert(id, entry.into());
         Ok(id)
     }
 
@@ -209,7 +210,7 @@ impl<T: 'static> Tenants<T> {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.entries.read().len()
     }
 
     /// Whether there are none.
@@ -219,18 +220,18 @@ impl<T: 'static> Tenants<T> {
 
     /// All of them, in no order.
     pub fn ids(&self) -> Vec<TenantId> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.entries.read().keys().copied().collect()
     }
 
     fn entry(&self, id: TenantId) -> Result<Arc<Entry<T>>, TenantError> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read();
         entries.get(&id).cloned().ok_or(TenantError::Unknown(id))
     }
 
     /// Takes it out of all tables, and leaves its store to whoever has it.
     fn remove(&self, id: TenantId) -> Option<Arc<Entry<T>>> {
         self.post.close(id);
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
+        self.entries.write().remove(&id)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{SendError, TenantId};
 use crate::{Inbox, InboxError};
+use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Bytes in front of a message that name its sender.
 const SENDER_BYTES: usize = size_of::<u64>();
@@ -29,11 +30,11 @@ struct Address {
 
 impl Post {
     pub fn open(&self, id: TenantId, inbox: Inbox, bytes_max: usize) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, Address { inbox, bytes_max });
+        self.0.write().insert(id, Address { inbox, bytes_max });
     }
 
     pub fn close(&self, id: TenantId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.0.write().remove(&id);
     }
 
     /// How many messages wait for a tenant.
@@ -42,7 +43,7 @@ impl Post {
     }
 
     fn address(&self, id: TenantId) -> Option<Address> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.0.read().get(&id).cloned()
     }
 
     pub fn send(&self, from: TenantId, to: TenantId, bytes: &[u8]) -> Result<(), SendError> {

@@ -3,8 +3,8 @@
 use super::post::Post;
 use super::{Message, Quota, SendError, TenantError};
 use crate::{Caller, Instance, InstancePre, InterruptHandle, Module, Result, Store};
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The name of a tenant, which no other one gets, also when it is gone. A number for guests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -104,7 +104,7 @@ impl<T: 'static> Entry<T> {
     }
 
     fn place(&self) -> MutexGuard<'_, Place<T>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.place.lock()
     }
 
     /// Looks at the room for a moment.

@@ -6,5 +6,7 @@ mod handles;
 mod model;
 #[path = "checkpoints/programs.rs"]
 mod programs;
+#[path = "common/random.rs"]
+mod random;
 #[path = "checkpoints/refused.rs"]
 mod refused;

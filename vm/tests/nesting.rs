@@ -47,21 +47,10 @@ fn seeds() -> Range<u64> {
     bounds.unwrap_or_else(|| panic!("`{text}` is no range of seeds, such as 0..20000"))
 }
 
-/// The four modes, and markings that are always under way.
-fn modes() -> Vec<(&'static str, Config)> {
-    let mut modes = common::modes().to_vec();
-    for (name, stress) in [("marking", 0), ("marking, stress 7", 7)] {
-        let mut config = Config::new();
-        config.gc_heap_max(common::HEAP_MAX).gc_nursery(64 << 10).gc_threads(0).gc_mark_slice(7);
-        modes.push((name, config.gc_stress(stress).gc_verify(stress != 0).clone()));
-    }
-    modes
-}
-
 #[test]
 fn what_survives_a_nested_entry() {
     in_child("what_survives_a_nested_entry", || {
-        let (seeds, modes) = (seeds(), modes());
+        let (seeds, modes) = (seeds(), common::modes_and_markings());
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         let mut cases = 0;
         for seed in seeds.clone() {
@@ -119,7 +108,7 @@ fn throw_through_the_host() {
         (block $c (try_table (catch $e $c) (call $h)))
         (i32.store (local.get $p) (i32.const 0x12345678))
         (i32.load (local.get $p))))"#;
-    for (name, config) in modes() {
+    for (name, config) in common::modes_and_markings() {
         let engine = Engine::new(&config).unwrap();
         let module = Module::new(&engine, wat::parse_str(guest).unwrap()).unwrap();
         let mut linker: Linker<()> = Linker::new(&engine);

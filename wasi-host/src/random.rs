@@ -25,7 +25,7 @@ impl RandomSource for SystemRandom {
 }
 
 /// A generator (SplitMix64) that makes the same bytes for the same seed on every machine. Not for secrets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SeededRandom {
     state: u64,
 }
@@ -36,7 +36,8 @@ impl SeededRandom {
         SeededRandom { state: seed }
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -48,7 +49,7 @@ impl SeededRandom {
 impl RandomSource for SeededRandom {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
         for chunk in buffer.chunks_mut(8) {
-            let bytes = self.next().to_le_bytes();
+            let bytes = self.next_u64().to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
         Ok(())

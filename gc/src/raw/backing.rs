@@ -151,12 +151,8 @@ impl Backing {
         bytes: usize,
         file: &SharedFile,
     ) -> Result<(), BackingError> {
-        self.count("share", bytes)?;
-        let at = range.check(address, bytes);
-        let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
-        // SAFETY: invariant B2; the file has at least `bytes` bytes (`SharedFile::new`).
-        let result = unsafe { libc::mmap(at, bytes, libc::PROT_READ, flags, file.fd.as_raw_fd(), 0) };
-        answer(result != libc::MAP_FAILED, "share", bytes)
+        // The file has at least `bytes` bytes (`SharedFile::new`).
+        self.replace("share", range, address, bytes, Pages::Shared(&file.fd))
     }
 
     /// A file for `bytes` of frozen memory, all zero.
@@ -190,14 +186,9 @@ impl Backing {
         file: &FrozenFile,
         file_offset: u64,
     ) -> Result<(), BackingError> {
-        self.count("map", bytes)?;
-        let at = range.check(address, bytes);
+        // The file has these bytes, and it never shrinks (F1).
         assert!(file_offset + bytes as u64 <= file.bytes, "pages beyond the end of the file");
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
-        let flags = flags | libc::MAP_NORESERVE;
-        // SAFETY: invariant B2; the file has these bytes, and it never shrinks (F1).
-        let result = unsafe { libc::mmap(at, bytes, access, flags, file.fd.as_raw_fd(), file_offset as libc::off_t) };
-        answer(result != libc::MAP_FAILED, "map", bytes)
+        self.replace("map", range, address, bytes, Pages::Copied(&file.fd, file_offset))
     }
 
     /// Forgets what was written to pages of a file: they hold again what the file holds.
@@ -211,14 +202,41 @@ impl Backing {
 
     /// Puts zero pages of no file in the place of a range that is readable and writable, and stays so.
     pub fn renew(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
-        self.count("renew", bytes)?;
-        let at = range.check(address, bytes);
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
-        let flags = flags | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: invariant B2; what lay there is given up by the caller.
-        let result = unsafe { libc::mmap(at, bytes, access, flags, -1, 0) };
-        answer(result != libc::MAP_FAILED, "renew", bytes)
+        self.replace("renew", range, address, bytes, Pages::Fresh)
     }
+
+    /// Puts other pages in the place of a range. What lay there is given up.
+    fn replace(
+        &mut self,
+        operation: &'static str,
+        range: &Reservation,
+        address: usize,
+        bytes: usize,
+        pages: Pages<'_>,
+    ) -> Result<(), BackingError> {
+        self.count(operation, bytes)?;
+        let at = range.check(address, bytes);
+        let read_write = libc::PROT_READ | libc::PROT_WRITE;
+        let (access, flags, fd, offset) = match pages {
+            Pages::Shared(file) => (libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0),
+            Pages::Copied(file, offset) => (read_write, libc::MAP_PRIVATE, file.as_raw_fd(), offset),
+            Pages::Fresh => (read_write, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0),
+        };
+        let flags = flags | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; the caller gives up what lay there, and says that the file has these bytes.
+        let result = unsafe { libc::mmap(at, bytes, access, flags, fd, offset as libc::off_t) };
+        answer(result != libc::MAP_FAILED, operation, bytes)
+    }
+}
+
+/// What a range is replaced with.
+enum Pages<'f> {
+    /// The first pages of a file, to be read.
+    Shared(&'f OwnedFd),
+    /// Pages of a file from an offset on, copied when they are written.
+    Copied(&'f OwnedFd, u64),
+    /// Zeroes.
+    Fresh,
 }
 
 /// What the system answered.

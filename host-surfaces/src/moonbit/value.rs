@@ -1,6 +1,7 @@
 //! Values of JavaScript that programs hold, and handles by which they make and read them piece by piece.
 
 use super::{Failure, Result};
+use heapwood_wasi::SeededRandom;
 use std::sync::Arc;
 
 /// The string that ends the reading of an array of strings.
@@ -18,8 +19,7 @@ enum Repr {
     Number(f64),
     /// Nanoseconds of the monotonic clock.
     Instant(u64),
-    /// A generator's state.
-    Random(u64),
+    Random(SeededRandom),
     MakeString(Vec<u16>),
     MakeBytes(Vec<u8>),
     /// What is read, and how far.
@@ -74,7 +74,7 @@ impl Value {
 
     /// `stdrng_seed_from_u64`: a generator that the seed determines.
     pub fn random(seed: i32) -> Value {
-        Value(Repr::Random(seed.cast_unsigned().into()))
+        Value(Repr::Random(SeededRandom::new(seed.cast_unsigned().into())))
     }
 
     /// `begin_create_string`.
@@ -238,15 +238,11 @@ impl Value {
     /// # Errors
     /// The value is no generator.
     pub fn below(&mut self, end: i32) -> Result<i32> {
-        let Repr::Random(state) = &mut self.0 else { return mismatch("stdrng_gen_range", "a generator") };
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
+        let Repr::Random(random) = &mut self.0 else { return mismatch("stdrng_gen_range", "a generator") };
+        let bits = random.next_u64();
         let Ok(end) = u64::try_from(end) else { return Ok(0) };
         // The upper half of the product with 32 bits at random: below `end`.
-        Ok(i32::try_from(((z >> 32) * end) >> 32).unwrap_or(0))
+        Ok(i32::try_from(((bits >> 32) * end) >> 32).unwrap_or(0))
     }
 }
 

@@ -70,16 +70,11 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
 /// Whether a module is a program for this surface: it imports from one of the surface's modules, and of `spectest` nothing
 /// but `print_char` and `read_char`, so that the specification's tests are none.
 pub fn is_wanted_by(module: &Module) -> bool {
-    let is_ours = |name: &str| matches!(name, "print_char" | "read_char");
-    let (mut spectest, mut others) = (module.imports().filter(|import| import.module == "spectest"), false);
-    let mut prints = false;
-    for import in spectest.by_ref() {
-        prints |= is_ours(import.name);
-        others |= !is_ours(import.name);
-    }
+    let mut spectest = module.imports().filter(|import| import.module == "spectest").peekable();
     let imports_ours =
-        || module.imports().any(|import| import.module.starts_with("__moonbit_") && MODULES.contains(&import.module));
-    !others && (prints || imports_ours())
+        |prefix: &str| module.imports().any(|import| import.module.starts_with(prefix) && has_module(import.module));
+    let is_wanted = spectest.peek().is_some() || imports_ours("__moonbit_");
+    is_wanted && spectest.all(|import| matches!(import.name, "print_char" | "read_char"))
 }
 
 /// Whether the surface has functions under this module name; `spectest` does not count, since tests import from it as

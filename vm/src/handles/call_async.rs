@@ -112,7 +112,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     /// let instance = linker.instantiate_async(&mut store, &module).await?;
     /// let run = instance.get_typed_func::<(), i32>(&mut store, "run")?;
     /// assert_eq!(run.call_async(&mut store, ()).await?, 42);
-    /// # Result::Ok(())
+    /// # Result::<()>::Ok(())
     /// # }).unwrap();
     /// ```
     ///

@@ -3,7 +3,7 @@
 //! Behind each is a cell of the heap that the host owns: a weak cell or an ephemeron (`gc/src/weak/weak_cells.rs`).
 
 use crate::errors::Result;
-use crate::ids::{Root, Rooted};
+use crate::ids::{Invariant, Root, Rooted};
 use crate::store::{AsContextMut, StoreOpaque};
 use heapwood_gc_abi::RawRef;
 use std::marker::PhantomData;
@@ -30,11 +30,8 @@ use std::marker::PhantomData;
 /// ```
 pub struct WeakRoot<T> {
     cell: Root<Cell>,
-    hierarchy: PhantomData<fn(T) -> T>,
+    hierarchy: Invariant<T>,
 }
-
-/// For nothing else than these.
-type Stand<T> = PhantomData<fn(T) -> T>;
 
 /// An entry of a table with weak keys: it holds its value as long as the key lives, and the key not at all, even if the
 /// value leads to it. When the key has died, or the entry is dropped, the value is held no longer.
@@ -63,7 +60,7 @@ type Stand<T> = PhantomData<fn(T) -> T>;
 /// ```
 pub struct WeakEntry<K, V> {
     cell: Root<Cell>,
-    hierarchies: Stand<(K, V)>,
+    hierarchies: Invariant<(K, V)>,
 }
 
 /// The hierarchy of the cells behind these handles, which nobody sees.

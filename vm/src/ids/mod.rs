@@ -6,6 +6,7 @@ mod store_id;
 mod tag;
 
 pub use func::Func;
+pub(crate) use rooted::Invariant;
 pub use rooted::{AnyRef, ArrayRef, ExnRef, ExternRef, Root, Rooted, StructRef};
 pub(crate) use store_id::{ForeignStore, StoreId};
 pub use tag::Tag;

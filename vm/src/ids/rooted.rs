@@ -67,6 +67,10 @@ pub enum ExternRef {}
 #[derive(Debug)]
 pub enum ExnRef {}
 
+/// In what stands for values of type `T`: no other type does, not even one that differs in a lifetime. A coercion would make
+/// another type of what the reference leads to.
+pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
+
 /// A reference that lives in a scope of its store. `T` says of which hierarchy it is, or of which type: no other `T` does,
 /// not even one that differs in a lifetime.
 ///
@@ -82,7 +86,7 @@ pub struct Rooted<T> {
     /// How many scopes with handles had ended in the store when the handle was made. A handle whose entry was taken by
     /// another has another generation; 64 bits do not wrap.
     generation: u64,
-    hierarchy: PhantomData<fn(T) -> T>,
+    hierarchy: Invariant<T>,
 }
 
 /// A reference that the host owns: it may outlive scopes, move between threads and be dropped without the store. As for
@@ -96,7 +100,7 @@ pub struct Rooted<T> {
 /// ```
 pub struct Root<T> {
     slot: Arc<OwnedSlot>,
-    hierarchy: PhantomData<fn(T) -> T>,
+    hierarchy: Invariant<T>,
 }
 
 #[derive(Debug)]

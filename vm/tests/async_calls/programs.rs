@@ -181,16 +181,6 @@ fn model(program: &Program, argument: i64) -> (std::result::Result<i64, End>, i6
     (result, model.log, memory)
 }
 
-fn modes() -> Vec<(&'static str, Config)> {
-    let mut modes = common::modes().to_vec();
-    for (name, stress) in [("marking", 0), ("marking, stress 7", 7)] {
-        let mut config = Config::new();
-        config.gc_heap_max(common::HEAP_MAX).gc_nursery(64 << 10).gc_threads(0).gc_mark_slice(7);
-        modes.push((name, config.gc_stress(stress).gc_verify(stress != 0).clone()));
-    }
-    modes
-}
-
 /// Portions of fuel: none is counted, every check is a suspension, some are.
 const PORTIONS: [Option<u64>; 3] = [None, Some(1), Some(40)];
 
@@ -203,7 +193,7 @@ fn programs_that_wait_do_what_they_do_without() {
             let argument = seed as i64 ^ 0x1234_5678_9abc;
             let wanted = model(&program, argument);
             panics += matches!(wanted.0, Err(End::Panic)) as u32;
-            for (number, (name, config)) in modes().iter().enumerate() {
+            for (number, (name, config)) in common::modes_and_markings().iter().enumerate() {
                 let portion = PORTIONS[(seed as usize + number) % PORTIONS.len()];
                 let mut machine = Machine::new(&program, config, seed, portion);
                 let (found, pending) = machine.call(argument, u32::MAX);
@@ -227,7 +217,7 @@ fn a_call_that_is_dropped_leaves_the_store_as_it_was() {
             let program = Arc::new(Program::new(seed));
             let argument = seed as i64 ^ 0x1234_5678_9abc;
             let wanted = model(&program, argument);
-            for (number, (name, config)) in modes().iter().enumerate() {
+            for (number, (name, config)) in common::modes_and_markings().iter().enumerate() {
                 let portion = PORTIONS[(seed as usize + number) % PORTIONS.len()];
                 let mut machine = Machine::new(&program, config, seed, portion);
                 let (_, pending) = machine.call(argument, u32::MAX);

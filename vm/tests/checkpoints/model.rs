@@ -1,5 +1,6 @@
 //! A store with a guest, and a model of both that knows nothing of checkpoints: it is cloned.
 
+use crate::random::Random;
 use heapwood_vm::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,22 +19,6 @@ pub fn modes() -> Vec<(&'static str, Config)> {
     config.gc_mark_slice(10).gc_nursery(64 << 10).gc_verify(true).gc_threads(1);
     modes.push(("marking all the time, on a helper", config));
     modes
-}
-
-/// A small generator of random numbers.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize) % end.max(1)
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,20 +158,20 @@ impl World {
 
     /// A random operation.
     pub fn step(&mut self, random: &mut Random) {
-        let (len, number) = (self.model.objects.len(), random.below(1 << 20) as i32);
-        let slot = random.below(len);
-        match random.below(24) {
+        let (len, number) = (self.model.objects.len(), random.index(1 << 20) as i32);
+        let slot = random.index(len);
+        match random.index(24) {
             0..4 => {
                 self.call::<_, ()>("new", (slot as i32, number));
                 self.model.objects[slot] = Some(self.new_node(number, None));
             }
             4..7 if self.model.objects[slot].is_some() => {
-                let (side, to) = (random.below(2), random.below(len));
+                let (side, to) = (random.index(2), random.index(len));
                 self.call::<_, ()>("link", (slot as i32, side as i32, to as i32));
                 self.model.nodes[self.model.objects[slot].unwrap()].links[side] = self.model.objects[to];
             }
             7 if self.model.objects[slot].is_some() => {
-                let (side, to) = (random.below(2), random.below(len));
+                let (side, to) = (random.index(2), random.index(len));
                 self.call::<_, ()>("follow", (slot as i32, side as i32, to as i32));
                 self.model.objects[to] = self.model.nodes[self.model.objects[slot].unwrap()].links[side];
             }
@@ -199,7 +184,7 @@ impl World {
                 self.model.objects[slot] = None;
             }
             10 => {
-                let at = random.below(self.model.memory.len() / 4 - 1) * 4;
+                let at = random.index(self.model.memory.len() / 4 - 1) * 4;
                 self.call::<_, ()>("poke", (at as i32, number));
                 self.model.memory[at..at + 4].copy_from_slice(&number.to_le_bytes());
                 self.model.count += 1;
@@ -209,7 +194,7 @@ impl World {
                 self.model.memory.resize(self.model.memory.len() + (1 << 16), 0);
             }
             12 if len < 400 => {
-                let more = random.below(90);
+                let more = random.index(90);
                 assert_eq!(self.call::<_, i32>("extend", more as i32), len as i32);
                 self.model.objects.resize(len + more, None);
             }
@@ -218,20 +203,20 @@ impl World {
                 self.model.exception = Some(number);
             }
             14 => {
-                let (at, which) = (random.below(4), random.below(2));
+                let (at, which) = (random.index(4), random.index(2));
                 self.call::<_, ()>("choose", (at as i32, which as i32));
                 self.model.functions[at] = Some(which == 1);
             }
-            15 => self.set_extern(random.below(4), number as u64),
+            15 => self.set_extern(random.index(4), number as u64),
             16 if self.model.others.len() < 5 => self.instantiate(),
             17 => self.hold(slot),
             18 if !self.model.large.is_empty() => self.change_large(random, number),
-            19 => self.call::<_, ()>("garbage", 1 + random.below(300) as i32),
-            20 if random.below(6) == 0 => {
+            19 => self.call::<_, ()>("garbage", 1 + random.index(300) as i32),
+            20 if random.index(6) == 0 => {
                 self.call::<_, ()>("drop", ());
                 self.model.is_dropped = true;
             }
-            21 if random.below(3) == 0 => self.store.gc().unwrap(),
+            21 if random.index(3) == 0 => self.store.gc().unwrap(),
             22 => self.bump(random),
             _ => self.store.data_mut().added = number,
         }
@@ -256,7 +241,7 @@ impl World {
     }
 
     fn bump(&mut self, random: &mut Random) {
-        let index = random.below(self.model.others.len());
+        let index = random.index(self.model.others.len().max(1));
         let Some(other) = self.model.others.get_mut(index) else { return };
         other.number += 1;
         other.byte = other.number as u8;
@@ -278,8 +263,8 @@ impl World {
     /// Changes the large array.
     pub fn change_large(&mut self, random: &mut Random, number: i32) {
         let len = self.model.large.len();
-        let (a, b) = (random.below(len), random.below(len));
-        match random.below(3) {
+        let (a, b) = (random.index(len), random.index(len));
+        match random.index(3) {
             0 => {
                 self.call::<_, ()>("replace", (a as i32, number));
                 self.model.large[a] = self.new_node(number, Some(self.model.large[a]));
@@ -289,7 +274,7 @@ impl World {
                 self.model.nodes[self.model.large[a]].links[1] = Some(self.model.large[b]);
             }
             _ => {
-                let count = random.below(len - a.max(b)).min(200);
+                let count = random.index(len - a.max(b)).min(200);
                 self.call::<_, ()>("shift", (a as i32, b as i32, count as i32));
                 self.model.large.copy_within(b..b + count, a);
             }

@@ -1,7 +1,8 @@
 //! Random programs: what they do between checkpoints, rollbacks to any of them, and forks of forks that are dropped in any
 //! order.
 
-use crate::model::{Code, Random, Saved, World, modes};
+use crate::model::{Code, Saved, World, modes};
+use crate::random::Random;
 use heapwood_vm::Config;
 
 /// A world with the checkpoints that it can come back to, or that forks can be made of.
@@ -31,20 +32,20 @@ fn stores_agree_with_the_model_after_any_order_of_checkpoints_rollbacks_and_fork
 }
 
 fn program(config: &Config, seed: u64) -> [u64; 4] {
-    let mut random = Random::new(seed);
+    let mut random = Random(seed);
     let mut world = World::new(&Code::new(config));
     world.build(40);
     let mut lines = vec![Line { world, saved: Vec::new() }];
     let mut done = [0; 4];
     for _ in 0..30 {
-        let (count, index) = (lines.len(), random.below(lines.len()));
+        let (count, index) = (lines.len(), random.index(lines.len()));
         let Line { world, saved } = &mut lines[index];
-        for _ in 0..random.below(40) {
+        for _ in 0..random.index(40) {
             world.step(&mut random);
         }
         world.compare();
-        let chosen = saved.get(random.below(saved.len())).cloned();
-        match (random.below(8), chosen) {
+        let chosen = saved.get(random.index(saved.len().max(1))).cloned();
+        match (random.index(8), chosen) {
             (0..3, _) => {
                 saved.push(world.checkpoint());
                 done[0] += 1;
@@ -81,7 +82,7 @@ fn forks_of_a_large_graph_change_apart_while_every_allocation_collects() {
     let mut config = Config::new();
     config.gc_stress(1).gc_verify(true).gc_heap_max(256 << 20);
     let code = Code::new(&config);
-    let mut random = Random::new(4711);
+    let mut random = Random(4711);
     let mut parent = World::new(&code);
     parent.store.set_checks(0, false);
     parent.build(NODES);

@@ -1,6 +1,7 @@
 //! The system refuses each call once: the store is what it was, or says that it cannot be used until a rollback succeeds.
 
-use crate::model::{Code, Random, World};
+use crate::model::{Code, World};
+use crate::random::Random;
 use heapwood_vm::*;
 
 /// Which calls are refused: those of the heap, or others for memory.
@@ -38,7 +39,7 @@ fn each_refused_call_leaves_the_store_as_it_was_or_unusable_until_it_is_rolled_b
         for call in 1.. {
             let mut config = Config::new();
             config.gc_verify(true).gc_nursery(64 << 10);
-            let mut random = Random::new(call);
+            let mut random = Random(call);
             let mut world = World::new(&Code::new(&config));
             world.build(300);
             let steps = |world: &mut World, random: &mut Random| (0..40).for_each(|_| world.step(random));
@@ -77,7 +78,7 @@ fn each_refused_call_leaves_the_store_as_it_was_or_unusable_until_it_is_rolled_b
 
 #[test]
 fn a_fork_that_is_refused_memory_is_an_error_and_the_next_one_is_made() {
-    let mut random = Random::new(1);
+    let mut random = Random(1);
     let mut world = World::new(&Code::new(&Config::new()));
     (0..60).for_each(|_| world.step(&mut random));
     let saved = world.checkpoint();

@@ -24,5 +24,16 @@ pub fn modes() -> [(&'static str, Config); 4] {
     modes
 }
 
+/// The four modes, and markings that are always under way.
+pub fn modes_and_markings() -> Vec<(&'static str, Config)> {
+    let mut modes = modes().to_vec();
+    for (name, stress) in [("marking", 0), ("marking, stress 7", 7)] {
+        let mut config = Config::new();
+        config.gc_heap_max(HEAP_MAX).gc_nursery(64 << 10).gc_threads(0).gc_mark_slice(7);
+        modes.push((name, config.gc_stress(stress).gc_verify(stress != 0).clone()));
+    }
+    modes
+}
+
 /// Limit of the heap in bytes: full soon, so that lengths which are too large are found out quickly.
 pub const HEAP_MAX: u64 = 64 << 20;

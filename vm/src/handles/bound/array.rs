@@ -10,6 +10,7 @@ use crate::errors::{Error, Result};
 use crate::handles::ArrayElement;
 use crate::handles::array_element::elements_of;
 use crate::handles::wasm_ty::StoreAccess;
+use crate::ids::Invariant;
 use crate::module::Module;
 use crate::rt::plain::{bytes_of, bytes_of_mut, numbers_of};
 use crate::store::StoreOpaque;
@@ -18,7 +19,6 @@ use heapwood_gc_abi::RawRef;
 use heapwood_gc_abi::layout::OBJECT_ALIGN;
 use std::any::TypeId as RustType;
 use std::cell::Cell;
-use std::marker::PhantomData;
 
 /// An array type whose elements are `E` ([`GcField`], or [`Const`](super::Const) of one if they are not mutable), bound by
 /// [`Module::bind_array`] or [`ArrayType::bind`], or as what a field of a bound struct leads to.
@@ -46,10 +46,7 @@ use std::marker::PhantomData;
 /// # Ok(())
 /// # }
 /// ```
-pub struct GcArray<E, K = ()>(Stands<(E, K)>);
-
-/// For nothing else than this.
-type Stands<T> = PhantomData<fn(T) -> T>;
+pub struct GcArray<E, K = ()>(Invariant<(E, K)>);
 
 /// What the elements of a [`GcArray`] can be: a [`GcField`], or a [`Const`](super::Const) of one. Nobody else can implement it.
 pub trait GcElement: Declared {}

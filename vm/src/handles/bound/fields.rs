@@ -3,11 +3,11 @@
 use super::local::{GcRef, Local};
 use super::shape::{Held, Storage};
 use crate::handles::wasm_ty::StoreAccess;
+use crate::ids::Invariant;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use heapwood_gc_abi::{FieldKind, RawRef};
 use heapwood_module::{StorageType, ValType};
-use std::marker::PhantomData;
 
 /// A reference in a field of a bound struct, or in the elements of a [`GcArray`](super::GcArray): `Ref<T>` is never null,
 /// `Option<Ref<T>>` may be. `T` is a bound type, or one of `AnyRef`, `EqRef`, `I31Ref`, `StructRef`, `ArrayRef`,
@@ -31,7 +31,7 @@ use std::marker::PhantomData;
 /// }
 /// # fn main() {}
 /// ```
-pub struct Ref<T>(PhantomData<fn(T) -> T>);
+pub struct Ref<T>(Invariant<T>);
 
 /// What a field or an element can hold: a number, a [`Ref`] or an `Option<Ref>`. Nobody else can implement it.
 ///
@@ -82,7 +82,7 @@ pub trait GcNumber: for<'s> GcField<Value<'s> = Self> + SealedNumber + Copy {}
 ///     (0..numbers.len(scope)).map(|index| numbers.get_number(scope, index)).sum()
 /// }
 /// ```
-pub struct Const<F>(PhantomData<fn(F) -> F>);
+pub struct Const<F>(Invariant<F>);
 
 /// Keeps others from implementing [`GcField`].
 pub trait Sealed {}

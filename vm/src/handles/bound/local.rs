@@ -8,7 +8,7 @@ use super::shape::Target;
 use super::structure::GcStruct;
 use super::sum::GcEnum;
 use crate::handles::wasm_ty::StoreAccess;
-use crate::ids::{AnyRef, Rooted};
+use crate::ids::{AnyRef, Invariant, Rooted};
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::RawRef;
 use std::fmt;
@@ -108,7 +108,7 @@ pub struct Handle<'s, T> {
     place: u32,
     /// Invariant: no scope is taken for another.
     brand: PhantomData<fn(&'s ()) -> &'s ()>,
-    to: PhantomData<fn(T) -> T>,
+    to: Invariant<T>,
 }
 
 impl<T> Clone for Handle<'_, T> {

@@ -7,7 +7,7 @@ use super::scope::Scope;
 use super::shape::{Shape, StructShape, Target};
 use crate::errors::{Error, Result};
 use crate::handles::wasm_ty::StoreAccess;
-use crate::ids::StructRef;
+use crate::ids::{Invariant, StructRef};
 use crate::module::Module;
 use crate::types::{HeapType, StandIn, StructType};
 use heapwood_gc_abi::header::HEADER_BYTES;
@@ -226,7 +226,7 @@ pub trait Maker<T>: Clone {
 #[doc(hidden)]
 pub struct Binding<T> {
     stand_ins: Arc<[StandIn]>,
-    of: PhantomData<fn(T) -> T>,
+    of: Invariant<T>,
 }
 
 impl<T> Binding<T> {
