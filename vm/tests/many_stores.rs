@@ -1,6 +1,8 @@
 //! Many stores in one process: what an idle one takes, in which order they go, and that nothing is left of them.
 
-use heapwood_vm::{Config, Engine, Instance, Module, Result, Store};
+mod common;
+
+use heapwood_vm::{Caller, Config, Engine, Func, Instance, Module, Result, Store};
 use std::sync::Mutex;
 
 /// The tests measure the whole process, so they run one after another.
@@ -64,7 +66,7 @@ fn ten_thousand_idle_stores_are_cheap_and_go_in_any_order() -> Result<()> {
     let _alone = ALONE.lock();
     let stores_max = limit("/proc/sys/vm/max_map_count") / (MAPPINGS_MAX + 1);
     if stores_max < STORES {
-        eprintln!("skipped: the system's limits are for {stores_max} stores");
+        common::skip("many-mappings", format!("the system's limits are for {stores_max} stores"));
         return Ok(());
     }
     let engine = Engine::new(Config::new().gc_threads(0))?;
@@ -126,4 +128,78 @@ fn memory_is_flat_over_many_creations() -> Result<()> {
         assert!(after.1 < before.1 + 50, "{before:?} bytes and mappings, then {after:?}");
     }
     Ok(())
+}
+
+/// A guest that keeps values on its stack while it calls itself and, at the bottom, the host.
+const DEEP: &str = r#"(module
+    (import "host" "below" (func $below (param i64) (result i64)))
+    (func $deep (export "deep") (param $depth i32) (param $seed i64) (result i64)
+        (local $kept i64)
+        (local.set $kept (i64.mul (local.get $seed) (i64.const 6364136223846793005)))
+        (i64.add (local.get $kept)
+            (if (result i64) (i32.eqz (local.get $depth))
+                (then (call $below (local.get $seed)))
+                (else (call $deep (i32.sub (local.get $depth) (i32.const 1))
+                    (i64.add (local.get $seed) (i64.const 1))))))))"#;
+
+/// What `deep` returns if the host returns its argument.
+fn model(depth: i32, seed: u64) -> u64 {
+    let own = seed.wrapping_mul(6_364_136_223_846_793_005);
+    own.wrapping_add(if depth == 0 { seed } else { model(depth - 1, seed + 1) })
+}
+
+type Inner = Option<Box<(Store<()>, heapwood_vm::TypedFunc<(i32, i64), i64>)>>;
+
+/// A host function that calls the guest of another store, if it has one: two stacks are in use then.
+fn below(mut caller: Caller<'_, Inner>, seed: i64) -> Result<i64> {
+    let Some(inner) = caller.data_mut() else { return Ok(seed) };
+    let (store, deep) = &mut **inner;
+    let answer = deep.call(store, (3, seed))?;
+    assert_eq!(answer.cast_unsigned(), model(3, seed.cast_unsigned()), "the inner guest");
+    Ok(seed)
+}
+
+/// Stacks go from idle stores to those that run, on other threads too; nobody ever runs on the stack of somebody else.
+#[test]
+fn threads_take_stacks_from_each_others_idle_stores() -> Result<()> {
+    const THREADS: u64 = 4;
+    const ROUNDS: u64 = 20_000;
+    let _alone = ALONE.lock();
+    let engine = Engine::new(Config::new().gc_threads(0))?;
+    let module = Module::new(&engine, DEEP)?;
+    let plain = |store: &mut Store<()>| -> Result<heapwood_vm::TypedFunc<(i32, i64), i64>> {
+        let host = Func::wrap(&mut *store, |seed: i64| seed);
+        Instance::new(&mut *store, &module, &[host.into()])?.get_typed_func(&mut *store, "deep")
+    };
+    let worker = |thread: u64| -> Result<()> {
+        let mut stores = Vec::new();
+        for index in 0..24 {
+            let inner = match index % 3 {
+                0 => {
+                    let mut store = Store::new(&engine, ());
+                    let deep = plain(&mut store)?;
+                    Some(Box::new((store, deep)))
+                }
+                _ => None,
+            };
+            let mut store = Store::new(&engine, inner);
+            let host = Func::wrap(&mut store, below);
+            let deep = Instance::new(&mut store, &module, &[host.into()])?
+                .get_typed_func::<(i32, i64), i64>(&mut store, "deep")?;
+            stores.push((store, deep));
+        }
+        let mut seed = thread;
+        for round in 0..ROUNDS {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (store, deep) = &mut stores[(seed >> 33) as usize % 24];
+            let depth = (seed >> 40) as i32 % 40;
+            let answer = deep.call(store, (depth, round.cast_signed()))?;
+            assert_eq!(answer.cast_unsigned(), model(depth, round), "depth {depth}, round {round}");
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || worker(thread))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no assertion failed"))
+    })
 }

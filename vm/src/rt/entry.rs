@@ -80,8 +80,8 @@ pub(super) fn begin<S: Running>(
     can_suspend: bool,
 ) -> Result<Ended, Left> {
     assert!(values.len() >= entry.slots, "a place for each argument and result");
-    let (execution, _) = store.execution_and_heap();
-    let guest_sp = execution.next_stack_pointer()?;
+    let (execution, heap) = store.execution_and_heap();
+    let guest_sp = execution.next_stack_pointer(heap)?;
     if guest_sp.saturating_sub(entry.stack_bytes + ENTRY_FRAME_BYTES) < execution.stack_limit() {
         execution.release_stack();
         return Err(execution.stack_exhausted().into());

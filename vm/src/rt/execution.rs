@@ -245,23 +245,23 @@ impl Execution {
     /// Where the frame of the next entry begins: a multiple of 16. The outermost one is lent a stack, until
     /// [`Execution::release_stack`].
     #[inline]
-    pub fn next_stack_pointer(&mut self) -> Result<usize> {
+    pub fn next_stack_pointer(&mut self, heap: &Heap) -> Result<usize> {
         if let Some(host) = self.host_activations.last() {
             return Ok(host.stack_pointer);
         }
         if !self.seat.sit() {
-            self.borrow_stack()?;
+            self.borrow_stack(heap)?;
         }
         Ok(self.stack_top)
     }
 
     #[cold]
-    fn borrow_stack(&mut self) -> Result<()> {
+    fn borrow_stack(&mut self, heap: &Heap) -> Result<()> {
         let (top, limit) = self.stacks.lend(&self.seat, self.stack_bytes)?;
         self.stack_top = top;
         self.hot.set(STACK_LIMIT, limit as u64);
         self.interrupt.attach(self.hot);
-        self.update_guard(false);
+        self.update_guard(heap.wants_collection());
         Ok(())
     }
 

@@ -59,16 +59,21 @@ impl Seat {
         self.state.compare_exchange(IDLE, BUSY, Acquire, Relaxed).is_ok()
     }
 
-    /// The store runs on its stack no more.
+    /// The store runs on its stack no more, if it did.
     #[inline]
     pub fn stand_up(&self) {
-        self.state.store(IDLE, Release);
+        // Nobody else changes the state of a busy seat.
+        if self.state.load(Relaxed) == BUSY {
+            self.state.store(IDLE, Release);
+        }
     }
 
-    /// Takes the stack, if the store does not run on it.
+    /// Takes the stack, if the store does not run on it. The lock is held from before the seat is seen to be empty: until
+    /// the stack is out, [`StackPool::lend`] cannot put the store's next one there.
     fn vacate(&self) -> Option<GuestStack> {
+        let mut stack = self.stack.lock();
         self.state.compare_exchange(IDLE, EMPTY, Acquire, Relaxed).ok()?;
-        self.stack.lock().take()
+        stack.take()
     }
 }
 
