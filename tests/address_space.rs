@@ -1,10 +1,10 @@
-//! The command under limits of its address space (`ulimit -v`): whatever starts under one starts under each larger one, and
-//! what is refused is named.
+//! The command under limits of its address space (`ulimit -v`) and of its memory (a control group): whatever starts under one
+//! starts under each larger one, and what is refused is named.
 
 mod common;
 
-use common::{clear_environment, scratch, wat};
-use std::path::Path;
+use common::{clear_environment, scratch, skip, wat};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Limits in KiB: 1 to 32 GB, and none.
@@ -89,12 +89,64 @@ fn what_is_refused_is_named() {
     // Too little for a store: the error says what was wanted.
     let output = under("230000", &["run", &kotlin_hello()]);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{stderr}");
-    assert!(stderr.contains("the system refused"), "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for words in ["the system refused", "224m of address space (ulimit -v)", "--gc-heap-max"] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
     // More than the memory's part of the address space.
     let large = PLAIN.replace("(memory.grow (i32.const 16))", "(memory.grow (i32.const 30000))");
     let large = wat(&scratch("address-space-large"), "large.wat", &large);
     let output = under("1048576", &["run", large.to_str().expect("a path")]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && stderr.contains("unreachable"), "{stderr}");
+}
+
+/// A control group with a limit of memory, below the one of this process. It is gone when this is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// None where the system lets nobody make one.
+    fn with_limit(bytes: u64) -> Option<Group> {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let name = format!("heapwood-test-{}", std::process::id());
+        let hierarchies =
+            [(":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("0::", "/sys/fs/cgroup", "memory.max")];
+        hierarchies.iter().find_map(|(key, mount, file)| {
+            let own = groups.lines().find_map(|line| line.split_once(key))?.1.trim_start_matches('/');
+            let group = Group(Path::new(mount).join(own).join(&name));
+            std::fs::create_dir(&group.0).ok()?;
+            std::fs::write(group.0.join(file), bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+
+    /// The command within the group.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("sh");
+        let enter = format!("echo $$ > '{}/cgroup.procs' && exec \"$@\"", self.0.display());
+        command.args(["-c", &enter, "sh", env!("CARGO_BIN_EXE_heapwood")]);
+        clear_environment(&mut command);
+        command.args(arguments).output().expect("a shell starts")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_full_heap_in_a_control_group_is_a_trap() {
+    let Some(group) = Group::with_limit(64 << 20) else {
+        return skip("memory-cgroup", "no control group can be made here that limits memory");
+    };
+    let endless = LIST.replace("(i32.const 1000000)", "(i32.const -1)");
+    let guest = wat(&scratch("memory-cgroup"), "endless.wat", &endless);
+    let output = group.run(&["run", guest.to_str().expect("a path in UTF-8")]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(134), "{}: {stderr}", output.status);
+    assert!(stderr.contains("heap"), "{stderr}");
+    let said = String::from_utf8(group.run(&["--version", "-v"]).stdout).expect("text");
+    assert!(said.contains("--gc-heap-max: 32m"), "{said}");
 }

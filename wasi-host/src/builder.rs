@@ -82,6 +82,7 @@ pub struct WasiCtxBuilder {
     random: Box<dyn RandomSource>,
     max_file_size: u64,
     max_descriptors: usize,
+    broken_pipe_exit: Option<u32>,
 }
 
 impl Default for WasiCtxBuilder {
@@ -107,6 +108,7 @@ impl WasiCtxBuilder {
             random: Box::new(SystemRandom),
             max_file_size: u64::MAX,
             max_descriptors: 1 << 16,
+            broken_pipe_exit: None,
         }
     }
 
@@ -225,6 +227,15 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// A write to a pipe or socket that nobody reads any more ends the guest with this code ([`Outcome::Exit`]), as
+    /// SIGPIPE ends a process (141 in a shell). Unless set, the guest gets `PIPE` and goes on.
+    ///
+    /// [`Outcome::Exit`]: crate::Outcome::Exit
+    pub fn broken_pipe_exit(mut self, code: u32) -> Self {
+        self.broken_pipe_exit = Some(code);
+        self
+    }
+
     /// Opens the directories and makes the context.
     ///
     /// # Errors
@@ -251,6 +262,7 @@ impl WasiCtxBuilder {
             random: self.random,
             interrupt: Interrupt::new().map_err(|source| BuildError::Host { what: "interruption", source })?,
             max_file_size: self.max_file_size.min(getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)),
+            broken_pipe_exit: self.broken_pipe_exit,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! The configuration of a heap.
 
 use super::errors::HeapError;
+use super::machine::available_bytes;
 use crate::helper::Helpers;
-use crate::raw::backing::{address_space, available_bytes};
+use crate::raw::backing::address_space;
 use crate::raw::cage::CageKind;
 use crate::raw::pool::CagePool;
 use std::num::NonZeroU64;
@@ -86,7 +87,11 @@ impl HeapConfig {
         (available_bytes().min(address_bytes) / 2).clamp(HEAP_BYTES_MIN, HEAP_BYTES_LIMIT)
     }
 
-    pub(crate) fn check(&self) -> Result<(), HeapError> {
+    /// Whether a heap can have these sizes.
+    ///
+    /// # Errors
+    /// The limit or the nursery's size is out of range.
+    pub fn check(&self) -> Result<(), HeapError> {
         let HeapConfig { max_bytes, .. } = *self;
         if !(HEAP_BYTES_MIN..=HEAP_BYTES_LIMIT).contains(&max_bytes) {
             return Err(HeapError::MaxBytes { max_bytes });

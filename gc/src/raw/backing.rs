@@ -467,15 +467,12 @@ pub fn address_space() -> Option<AddressSpace> {
     Some(AddressSpace { limit_bytes, used_bytes: pages.unwrap_or(0).saturating_mul(PAGE_BYTES as u64) })
 }
 
-/// Bytes of memory that this process may use: the smaller of physical memory and the cgroup's limit.
-pub fn available_bytes() -> u64 {
+/// Bytes of physical memory; 1 GiB if the system does not say.
+pub fn physical_bytes() -> u64 {
     // SAFETY: plain queries.
     let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let physical = (pages.max(0) as u64).saturating_mul(page_bytes.max(0) as u64);
-    let physical = if physical == 0 { 1 << 30 } else { physical };
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let read = |path| std::fs::read_to_string(path).ok().and_then(|text: String| text.trim().parse::<u64>().ok());
-    limits.iter().filter_map(|path| read(*path)).fold(physical, u64::min)
+    let bytes = (pages.max(0) as u64).saturating_mul(page_bytes.max(0) as u64);
+    if bytes == 0 { 1 << 30 } else { bytes }
 }
 
 /// CPU time of this thread in nanoseconds.

@@ -8,10 +8,11 @@
 mod ending;
 mod imports;
 mod invoke;
+mod signals;
 mod thrown;
 
 use super::engine_options::EngineOptions;
-use super::failure::{UsageError, shown};
+use super::failure::{STATUS_BROKEN_PIPE, UsageError, shown};
 use super::host::{Host, SurfaceOptions};
 use super::module_file;
 use super::perf_map::PerfMap;
@@ -106,7 +107,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Before anything is said of how the guest ended.
     let finished = store.data_mut().finish();
     let status = outcome.and_then(|outcome| match outcome {
-        Ok(()) => finished.map(|()| ExitCode::SUCCESS),
+        Ok(()) => finished,
         Err(error) => ending.status(&mut store, &module, error),
     });
     watch.finish(&mut store);
@@ -150,7 +151,8 @@ impl RunArgs {
             Some(argv0) => argv0.clone(),
             None => self.path().file_name().unwrap_or(self.path().as_os_str()).to_owned(),
         };
-        let mut builder = WasiCtx::builder().inherit_stdio().arg(argv0.into_vec());
+        let mut builder = WasiCtx::builder().inherit_stdio().broken_pipe_exit(STATUS_BROKEN_PIPE.into());
+        builder = builder.arg(argv0.into_vec());
         if self.invoke.is_none() {
             builder = builder.args(self.guest_args().iter().map(|arg| arg.as_bytes().to_vec()));
         }

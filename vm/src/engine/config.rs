@@ -1,5 +1,6 @@
 //! What an engine and its stores are told.
 
+use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use crate::rt::memory::Guards;
 use heapwood_gc::{AddressSpace, CagePool, Collector, GcProfile, HeapConfig, Helpers, address_space};
@@ -388,6 +389,15 @@ impl Config {
             #[cfg(feature = "test-hooks")]
             skip_zero_extension: self.skip_zero_extension,
         }
+    }
+
+    /// Whether the sizes of heaps ([`Config::gc_heap_max`], [`Config::gc_nursery`]) are possible. Stores with impossible
+    /// ones cannot be made; this says so before there is an engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit): a size is out of range, which is named.
+    pub fn check_heap(&self) -> Result<()> {
+        self.heap_config(None, None).check().map_err(|error| Error::limit(error.to_string()))
     }
 
     /// What a heap is told, whose engine has these helpers and this pool.
