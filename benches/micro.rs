@@ -4,10 +4,11 @@
 //! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use heapwood::wasi::{self, MemoryOutput, WasiCtx};
 use heapwood::{
     ArrayRef, ArrayType, Caller, Config, Engine, Extern, ExternRef, FieldType, Func, GcEventKind, GcStruct, HeapType,
-    Instance, Module, Mutability, Ref, RefType, RootScope, StorageType, Store, StructRef, Table, TableType, TypedFunc,
-    Val,
+    Instance, Linker, Module, Mutability, Ref, RefType, RootScope, StorageType, Store, StructRef, Table, TableType,
+    TypedFunc, Val,
 };
 use std::fs;
 use std::hint::black_box;
@@ -22,6 +23,7 @@ criterion_group!(
     benches,
     compile,
     instantiate,
+    requests,
     calls,
     async_calls,
     fuel,
@@ -80,6 +82,38 @@ fn instantiate(criterion: &mut Criterion) {
             Instance::new(&mut store, &module, &[]).expect("no imports")
         });
     });
+}
+
+/// A store, an instance of a linked module and a call, all made and dropped: for each request of a host.
+fn requests(criterion: &mut Criterion) {
+    let plain = r#"(module (func (export "_start")))"#;
+    let memory = r#"(module (memory 1) (func (export "_start") (i32.store (i32.const 8) (i32.const 1))))"#;
+    let hello = format!("{}/../tests/guests/kotlin/wasm/hello.wasm", env!("CARGO_MANIFEST_DIR"));
+    let modules = [
+        ("no memory", wat::parse_str(plain).expect("a module")),
+        ("a memory", wat::parse_str(memory).expect("a module")),
+        ("Kotlin hello", fs::read(hello).expect("a guest of the repository")),
+    ];
+    let mut group = criterion.benchmark_group("request");
+    for (name, bytes) in &modules {
+        for (kind, pooled) in [("new", 0), ("pooled", 4)] {
+            let engine = Engine::new(Config::new().pooled_stores(pooled)).expect("an engine");
+            let module = Module::new(&engine, bytes).expect("compiles");
+            let mut linker: Linker<WasiCtx> = Linker::new(&engine);
+            wasi::add_to_linker(&mut linker, |wasi| wasi).expect("new names");
+            let instance = linker.instantiate_pre(&module).expect("linked");
+            group.bench_function(BenchmarkId::new(*name, kind), |b| {
+                b.iter(|| {
+                    let output = MemoryOutput::new(1 << 10);
+                    let wasi = WasiCtx::builder().stdout(output).build().expect("a context");
+                    let mut store = Store::new(&engine, wasi);
+                    let instance = instance.instantiate(&mut store).expect("instantiates");
+                    let start = instance.get_typed_func::<(), ()>(&mut store, "_start").expect("exported");
+                    start.call(&mut store, ()).expect("ends");
+                });
+            });
+        }
+    }
 }
 
 /// From the host into the guest, from the guest into the host, and within the guest.

@@ -23,37 +23,128 @@ fn with_signals(option: &str) -> Command {
     command
 }
 
-#[test]
-fn sigint_ends_a_guest_with_130_and_says_nothing() {
-    let path = wat(&scratch("sigint"), "guest.wat", SPIN);
-    // Whoever runs the tests may ignore the signal, as a shell's job in the background does.
-    let mut command = with_signals("--default-signal=INT");
-    command.arg("run").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+/// Signals that end a guest, with the status that each gives it.
+const ENDING: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+
+/// A guest that runs, with what `env` of coreutils does to signals before it: its one line was read.
+fn running(env_option: &str, options: &[&str], guest: &Path) -> std::process::Child {
+    let mut command = with_signals(env_option);
+    command.arg("run").args(options).arg(guest).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("coreutils' env starts");
-    // The guest's line says that it runs.
     let mut line = [0; 1];
     child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the guest writes");
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    child
+}
+
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
-    let output = child.wait_with_output().expect("the guest ends");
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]
-fn sigint_that_was_ignored_stays_ignored() {
-    let path = wat(&scratch("sigint-ignored"), "guest.wat", SPIN);
-    let mut command = with_signals("--ignore-signal=INT");
-    command.args(["run", "--timeout", "2s"]).arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("coreutils' env starts");
-    let mut line = [0; 1];
-    child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the guest writes");
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
-    assert!(sent.success());
-    let output = child.wait_with_output().expect("the guest ends");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(124), "{stderr}");
-    assert!(stderr.contains("timeout: the guest ran for 2s"), "{stderr}");
+fn signals_end_a_guest_with_their_status_and_say_nothing() {
+    let path = wat(&scratch("signals"), "guest.wat", SPIN);
+    for (signal, status) in ENDING {
+        // Whoever runs the tests may ignore the signal, as a shell's job in the background does.
+        let child = running("--default-signal", &[], &path);
+        send(signal, &child);
+        let output = child.wait_with_output().expect("the guest ends");
+        assert_eq!(output.status.code(), Some(status), "SIG{signal}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "SIG{signal}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_complete_after_a_signal() {
+    let directory = scratch("signals-outputs");
+    let path = wat(&directory, "guest.wat", SPIN);
+    for (signal, status) in ENDING {
+        let file = |name: &str| directory.join(format!("{signal}-{name}"));
+        let (trace, snapshot) = (file("trace.json"), file("heap.json"));
+        let options = ["--gc-stats", "--trace", trace.to_str().unwrap(), "--heap-snapshot", snapshot.to_str().unwrap()];
+        let child = running("--default-signal", &options, &path);
+        send(signal, &child);
+        let output = child.wait_with_output().expect("the guest ends");
+        assert_eq!(output.status.code(), Some(status), "SIG{signal}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("heap"), "SIG{signal}: the table is printed");
+        for file in [&trace, &snapshot] {
+            let text = std::fs::read_to_string(file).expect("a file");
+            let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
+            assert!(parsed.is_ok(), "SIG{signal}: {} is whole", file.display());
+        }
+    }
+}
+
+/// A guest that waits in the host, for an input that never comes.
+#[test]
+fn signals_end_a_guest_that_waits() {
+    let text = r#"(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "\08\00\00\00\01\00\00\00.")
+      (func (export "_start")
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))))"#;
+    let path = wat(&scratch("signals-wait"), "guest.wat", text);
+    for (signal, status) in ENDING {
+        let mut command = with_signals("--default-signal");
+        command.arg("run").arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("coreutils' env starts");
+        let input = child.stdin.take();
+        let mut line = [0; 1];
+        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the guest writes");
+        send(signal, &child);
+        let output = child.wait_with_output().expect("the guest ends");
+        drop(input);
+        assert_eq!(output.status.code(), Some(status), "SIG{signal}");
+    }
+}
+
+/// The guest has ended, and what it kept alive is written to somebody who does not read: a second signal ends the process.
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let text = SPIN.replace(
+        r#"(func (export "_start")"#,
+        r#"
+      (type $node (struct (field i64) (field (ref null $node))))
+      (global $last (mut (ref null $node)) (ref.null $node))
+      (func (export "_start") (local $left i32)
+        (local.set $left (i32.const 50000))
+        (loop $more
+          (global.set $last (struct.new $node (i64.const 1) (global.get $last)))
+          (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))"#,
+    );
+    let directory = scratch("signals-second");
+    let path = wat(&directory, "guest.wat", &text);
+    let fifo = directory.join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
+    assert!(made.success());
+    let reader = {
+        let fifo = fifo.clone();
+        std::thread::spawn(move || std::fs::File::open(fifo).expect("a pipe"))
+    };
+    let mut child = running("--default-signal", &["--heap-snapshot", fifo.to_str().expect("UTF-8")], &path);
+    let mut pipe = reader.join().expect("opened when the command did");
+    send("TERM", &child);
+    let mut first = [0];
+    pipe.read_exact(&mut first).expect("the snapshot begins");
+    send("TERM", &child);
+    let ended = child.wait().expect("it ends");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(15), "{ended}");
+}
+
+#[test]
+fn signals_that_were_ignored_stay_ignored() {
+    let path = wat(&scratch("signals-ignored"), "guest.wat", SPIN);
+    for (signal, _) in ENDING {
+        let child = running(&format!("--ignore-signal={signal}"), &["--timeout", "2s"], &path);
+        send(signal, &child);
+        let output = child.wait_with_output().expect("the guest ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(124), "SIG{signal}: {stderr}");
+        assert!(stderr.contains("timeout: the guest ran for 2s"), "SIG{signal}: {stderr}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_newborn_heap_uses_almost_nothing() {
     for _ in 0..1000 {
         heap.alloc_struct(types.structs[1].id, &mut NoRoots).unwrap();
     }
-    assert!(heap.stats().committed_bytes <= 640 << 10, "{} bytes", heap.stats().committed_bytes);
+    assert!(heap.stats().committed_bytes <= 64 << 10, "{} bytes", heap.stats().committed_bytes);
     assert_eq!(heap.stats().minors, 0);
     assert!(heap.base() % (2 << 20) == 0);
 }
@@ -463,6 +463,8 @@ fn more_edges_than_their_stack_holds() {
         let mut roots = roots();
         let pair = struct_type(&types.table, &[FieldKind::Ref, FieldKind::Ref]).id;
         let length = 10_000;
+        // Eden is cold until then.
+        heap.collect_minor(&mut roots);
         for index in 0..length {
             // The tail comes first: it is followed while the other edges wait.
             roots.frames[0][1] = heap.alloc_struct(types.structs[2].id, &mut roots).unwrap();
@@ -472,7 +474,7 @@ fn more_edges_than_their_stack_holds() {
             heap.write_ref(node, 8, roots.frames[0][1]);
             roots.frames[0][0] = node;
         }
-        assert_eq!(heap.stats().minors, 0, "all of it is young");
+        assert_eq!(heap.stats().minors, 1, "all of it is young");
         if promote_all {
             heap.promote_all(&mut roots)
         } else {

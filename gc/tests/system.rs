@@ -42,7 +42,7 @@ fn with_little_address_space_a_heap_takes_what_its_limit_needs() {
 
 #[test]
 fn without_address_space_there_is_no_heap() {
-    within("ulimit -v 400000", "without_address_space_there_is_no_heap", || {
+    within("ulimit -v 200000", "without_address_space_there_is_no_heap", || {
         let error = Heap::new(&config(), Types::new().table).unwrap_err();
         assert!(matches!(error, HeapError::Backing(refused) if refused.operation == "reserve"), "{error}");
     });

@@ -199,6 +199,8 @@ fn an_immortal_object_with_a_mortal_field() {
 #[test]
 fn a_write_into_the_empty_eden() {
     let mut setup = setup();
+    // Eden is cold until then.
+    setup.heap.collect_minor(&mut setup.roots);
     let young = setup.young();
     setup.heap.collect_minor(&mut setup.roots);
     setup.heap.poke(young + 1, 5);

@@ -3,10 +3,11 @@
 use super::bench::Pauses;
 use super::failure::{UsageError, shown};
 use super::gc_report::{GcReport, LogFormat};
+use super::output::Reported;
 use super::trace::Trace;
 use super::units::Size;
 use super::watch::{Listener, Output, Outputs, Watch};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Store};
 use std::path::PathBuf;
@@ -146,12 +147,16 @@ impl EngineOptions {
         let mut config = Config::new();
         self.code.apply(&mut config)?;
         self.gc.apply(&mut config)?;
+        config.check_heap().map_err(|error| UsageError::new(self.gc.blame(&error.to_string())))?;
         Ok(config)
     }
 
     /// The trace that is asked for. Its times count from now.
     pub fn trace(&self) -> Result<Option<Trace>> {
-        let create = |path: &PathBuf| Trace::create(path).with_context(|| format!("--trace {}", shown(path)));
+        let create = |path: &PathBuf| {
+            let name = format!("--trace {}", shown(path));
+            Trace::create(path, name.clone()).context(name)
+        };
         self.gc.trace.as_ref().map(create).transpose()
     }
 
@@ -164,7 +169,7 @@ impl EngineOptions {
         pauses: Option<&Pauses>,
     ) -> Result<(Store<T>, Watch)> {
         let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
-            ErrorKind::Limit(message) => anyhow::Error::from(UsageError::new(self.gc.blame(message))),
+            ErrorKind::Limit(message) => anyhow!("{}", self.gc.blame(&format!("{message}{}", address_space(engine)))),
             _ => error.into(),
         })?;
         let mut listeners: Vec<Listener> = Vec::new();
@@ -189,6 +194,14 @@ impl EngineOptions {
     pub fn heap_max(&self) -> Option<String> {
         Some(self.gc.sizes().ok()?.max?.to_string())
     }
+}
+
+/// How much address space there is, where that may be why the system refuses, and what takes less of it.
+fn address_space(engine: &Engine) -> String {
+    engine.limits().address_space_bytes.map_or_else(String::new, |bytes| {
+        let mib = bytes >> 20;
+        format!("; this process may have {mib}m of address space (ulimit -v): a smaller --gc-heap-max takes less of it")
+    })
 }
 
 /// `NAME=y|n`.
@@ -279,9 +292,11 @@ impl GcOptions {
     fn report(&self) -> Result<Option<GcReport>> {
         let Some(path) = &self.gc_log else { return Ok(None) };
         if path.as_os_str() == "-" {
-            return Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::stderr()))));
+            return Ok(Some(GcReport::new(self.gc_log_format, Reported::silent(Box::new(std::io::stderr())))));
         }
-        let file = std::fs::File::create(path).with_context(|| format!("--gc-log={}", shown(path)))?;
-        Ok(Some(GcReport::new(self.gc_log_format, Box::new(std::io::LineWriter::new(file)))))
+        let name = format!("--gc-log={}", shown(path));
+        let file = std::fs::File::create(path).with_context(|| name.clone())?;
+        let lines = Box::new(std::io::LineWriter::new(file));
+        Ok(Some(GcReport::new(self.gc_log_format, Reported::new(name, lines))))
     }
 }

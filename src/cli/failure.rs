@@ -1,10 +1,14 @@
 //! Errors as the user sees them, and the exit status that each has.
 
+use super::output;
 use heapwood::{cut, printable};
+use signal_hook::consts::SIGPIPE;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Exit status where the host could not do something.
+pub const STATUS_FAILURE: u8 = 1;
 /// Exit status of a wrong use.
 pub const STATUS_USAGE: u8 = 2;
 /// Exit status when `--timeout` is over.
@@ -12,8 +16,8 @@ pub const STATUS_TIMEOUT: u8 = 124;
 /// Exit status of a guest that trapped or threw.
 pub const STATUS_TRAP: u8 = 134;
 
-/// Exit status of a guest that SIGINT ended.
-pub const STATUS_INTERRUPT: u8 = 130;
+/// Exit status of what writes to a pipe that nobody reads: that of a process which SIGPIPE ended, in a shell.
+pub const STATUS_BROKEN_PIPE: u8 = 128 + SIGPIPE as u8;
 
 /// Characters of a line of a message.
 pub const LINE_CHARS_MAX: usize = 4000;
@@ -40,7 +44,7 @@ impl std::error::Error for UsageError {}
 pub fn say(lines: &str) {
     let lines: Vec<_> = lines.lines().map(|line| cut(line, LINE_CHARS_MAX).to_string()).collect();
     // In one piece, since nothing gathers what goes to stderr.
-    eprintln!("{}", lines.join("\n"));
+    output::print_error(&format!("{}\n", lines.join("\n")));
 }
 
 /// A file's name on one line, whatever it holds.

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use heapwood::surfaces::moonbit::{self, MoonBit};
+use heapwood::surfaces::moonbit::{self, Failure, MoonBit};
 use heapwood::wasi::{self, WasiCtx};
 use heapwood::{Engine, Error, Linker, Module};
+use std::process::ExitCode;
 
 /// The data of a store.
 pub struct Host {
@@ -18,12 +19,16 @@ impl Host {
         Host { wasi, moonbit: MoonBit::new() }
     }
 
-    /// The program has ended: writes what its host functions kept.
+    /// The program has ended: writes what its host functions kept. Its status, if it ended well until then.
     ///
     /// # Errors
     /// Its output refuses.
-    pub fn finish(&mut self) -> Result<()> {
-        self.moonbit.flush(&mut self.wasi).map_err(|error| anyhow::anyhow!("the guest's output: {error}"))
+    pub fn finish(&mut self) -> Result<ExitCode> {
+        match self.moonbit.flush(&mut self.wasi) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(Failure::Exit(code)) => Ok(ExitCode::from(code as u8)),
+            Err(error) => Err(anyhow::anyhow!("the guest's output: {error}")),
+        }
     }
 }
 

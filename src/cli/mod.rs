@@ -3,6 +3,9 @@
 //! Exit statuses: what the command says; 1 when the host could not do something ([`anyhow::Error`]); 2 for a wrong
 //! use ([`UsageError`]). Guests add 134 (trap, uncaught exception), 124 (timeout) and codes of their own.
 
+// What is printed may be refused: `output` prints.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod bench;
 mod compile;
 mod engine_options;
@@ -12,6 +15,7 @@ mod host;
 mod inspect;
 mod kotlin;
 mod module_file;
+mod output;
 mod perf_map;
 mod run;
 mod test;
@@ -25,6 +29,7 @@ mod watch;
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::UsageError;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -90,12 +95,18 @@ pub fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => {
+            let status = ExitCode::from(error.exit_code().clamp(0, 255) as u8);
+            let text = error.render();
+            match error.use_stderr() {
+                true => output::print_error(&text.ansi().to_string()),
+                false => output::print(format_args!("{text}")),
+            }
+            return output::status(status);
+        }
     };
-    match dispatch(cli) {
-        Ok(status) => status,
-        Err(error) => failure::report(&error),
-    }
+    output::watch_file_limit();
+    output::status(dispatch(cli).unwrap_or_else(|error| failure::report(&error)))
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -104,11 +115,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(shell) = cli.completions {
-        clap_complete::generate(shell, &mut Cli::command(), "heapwood", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "heapwood", &mut script);
+        output::write(|output| output.write_all(&script));
         return Ok(ExitCode::SUCCESS);
     }
     if cli.man {
-        clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+        output::write(|output| clap_mangen::Man::new(Cli::command()).render(output));
         return Ok(ExitCode::SUCCESS);
     }
     match cli.command {

@@ -5,6 +5,7 @@
 //! worked, stalls, calls of host functions, and what the command does (compile, instantiate, run). Counters: sizes of
 //! the heap after every pause.
 
+use super::output::Reported;
 use heapwood::{GcEvent, GcEventKind, HelperSpan, HostCall};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ pub struct Trace(Arc<Mutex<Writer>>);
 
 struct Writer {
     epoch: Instant,
-    output: BufWriter<File>,
+    output: Reported<BufWriter<File>>,
     /// Where the program went on after the last pause, in microseconds.
     resumed_us: Option<f64>,
     /// Where the marking that goes on began.
@@ -50,11 +51,11 @@ struct Writer {
 }
 
 impl Trace {
-    /// A new file; its times count from now.
-    pub fn create(path: &Path) -> std::io::Result<Trace> {
-        let output = BufWriter::new(File::create(path)?);
+    /// A new file, which messages call `name`; its times count from now.
+    pub fn create(path: &Path, name: String) -> std::io::Result<Trace> {
+        let output = Reported::new(name, BufWriter::new(File::create(path)?));
         let mut writer = Writer { epoch: Instant::now(), output, resumed_us: None, marking_us: None };
-        writer.output.write_all(b"[\n")?;
+        writer.output.with(|output| output.write_all(b"[\n"));
         for (track, name) in TRACKS {
             let tid = track as u32;
             writer.put(&json!({"ph": "M", "pid": 1, "tid": tid, "name": "thread_name", "args": {"name": name}}));
@@ -164,13 +165,13 @@ impl Writer {
         self.put(&json!({"ph": "X", "pid": 1, "tid": tid, "name": name, "ts": ts, "dur": dur, "args": args}));
     }
 
-    /// A trace that cannot be written must not end the guest.
+    /// A trace that cannot be written does not end the guest.
     fn put(&mut self, event: &Value) {
-        let _ = writeln!(self.output, "{event},");
+        self.output.with(|output| writeln!(output, "{event},"));
     }
 
     fn flush(&mut self) {
-        let _ = self.output.flush();
+        self.output.with(BufWriter::flush);
     }
 }
 
@@ -178,7 +179,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // The last entry has no comma behind it.
         let last = json!({"ph": "M", "pid": 1, "name": "process_name", "args": {"name": "heapwood"}});
-        let _ = write!(self.output, "{last}\n]\n");
+        self.output.with(|output| write!(output, "{last}\n]\n"));
         self.flush();
     }
 }
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn every_kind_of_stop_has_its_track() {
         let path = std::env::temp_dir().join(format!("heapwood-trace-{}.json", std::process::id()));
-        let trace = Trace::create(&path).unwrap();
+        let trace = Trace::create(&path, "--trace".to_owned()).unwrap();
         let born = Instant::now();
         trace.resume();
         use GcEventKind::*;

@@ -1,12 +1,14 @@
 //! Watching a run, as the options ask: set up when the store is made, finished when the guest has ended.
 
-use super::failure::{say, shown};
+use super::failure::shown;
 use super::gc_report::Figures;
+use super::output;
 use super::trace::Trace;
 use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
 use parking_lot::Mutex;
 use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +43,7 @@ impl Output {
         if let Some(file) = self.file.lock().take()
             && let Err(error) = write(file)
         {
-            say(&format!("error: {} {}: {error}", self.option, shown(&self.path)));
+            output::refused(&format!("{} {}", self.option, shown(&self.path)), &error);
         }
     }
 }
@@ -89,7 +91,11 @@ impl Watch {
     pub fn finish<T>(&self, store: &mut Store<T>) {
         if let Some(figures) = &self.figures {
             let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
-            eprint!("{}", figures.lock().table(&store.gc_stats(), store.memory_stats().heap.limit_bytes, run_us));
+            output::print_error(&figures.lock().table(
+                &store.gc_stats(),
+                store.memory_stats().heap.limit_bytes,
+                run_us,
+            ));
         }
         if let Some(trace) = &self.trace {
             trace.end();
@@ -98,7 +104,11 @@ impl Watch {
             snapshot.write(|file| store.heap_snapshot(file));
         }
         if let Some(profile) = &self.outputs.profile {
-            profile.write(|file| store.write_allocation_profile(std::io::BufWriter::new(file)));
+            profile.write(|file| {
+                let mut lines = BufWriter::new(file);
+                store.write_allocation_profile(&mut lines)?;
+                lines.flush()
+            });
         }
     }
 }

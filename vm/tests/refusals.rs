@@ -206,7 +206,7 @@ fn assert_refused(error: &Error, place: &str) {
 }
 
 /// Refuses calls of the heap to `program`: `calls` makes a range of the number of a call.
-fn refuse(program: &Program, slice: u64, threads: usize, calls: fn(u64) -> Range<u64>) -> Outcomes {
+fn refuse(program: &Program, (slice, threads): (u64, usize), least: u64, calls: fn(u64) -> Range<u64>) -> Outcomes {
     let expected = (program.run)(&mut Running::start(config().gc_none(true), program).unwrap()).unwrap();
     let mut config = config();
     config.gc_mark_slice(slice).gc_threads(threads);
@@ -215,7 +215,7 @@ fn refuse(program: &Program, slice: u64, threads: usize, calls: fn(u64) -> Range
     let birth = running.store.backing_calls();
     assert_eq!((program.run)(&mut running).unwrap(), expected, "{}", program.name);
     let all = running.store.backing_calls();
-    assert!(all > birth + 8, "{}: {birth} calls for its birth, {all} in all", program.name);
+    assert!(all >= birth + least, "{}: {birth} calls for its birth, {all} in all", program.name);
     let mut outcomes = Outcomes::default();
     // What large programs do over and over is tried now and then.
     for call in (1..=all).filter(|call| *call <= 60 || call % 13 == 0) {
@@ -248,13 +248,14 @@ fn refuse(program: &Program, slice: u64, threads: usize, calls: fn(u64) -> Range
 
 const CONFIGURATIONS: [(u64, usize); 3] = [(0, 0), (100, 0), (100, 1)];
 
-fn refuse_in_all(program: &Program) {
+/// `least`: calls that its heap makes at least, and traps that come of them if all are refused.
+fn refuse_in_all(program: &Program, least: u64) {
     for (slice, threads) in CONFIGURATIONS {
-        let once = refuse(program, slice, threads, |call| call..call + 1);
-        let all = refuse(program, slice, threads, |call| call..u64::MAX);
+        let once = refuse(program, (slice, threads), least, |call| call..call + 1);
+        let all = refuse(program, (slice, threads), least, |call| call..u64::MAX);
         println!("{}, slices of {slice}, {threads} helpers: once {once:?}, all {all:?}", program.name);
         assert!(once.births > 0 && once.ends > 2 * once.traps, "{once:?}");
-        assert!(all.traps > 10, "{all:?}");
+        assert!(u64::from(all.traps) >= least, "{all:?}");
         for outcomes in [once, all] {
             assert!(outcomes.missed * 5 < outcomes.births + outcomes.ends + outcomes.traps, "{outcomes:?}");
         }
@@ -263,17 +264,18 @@ fn refuse_in_all(program: &Program) {
 
 #[test]
 fn a_program_that_rewires_lists() {
-    refuse_in_all(&rewired());
+    refuse_in_all(&rewired(), 10);
 }
 
 #[test]
 fn memories_and_tables_that_grow() {
-    refuse_in_all(&growing());
+    // Its heap is cold to the end: it has a first eden, and no collection.
+    refuse_in_all(&growing(), 1);
 }
 
 #[test]
 fn a_kotlin_program() {
-    refuse_in_all(&kotlin("trees", &["trees", "12"]));
+    refuse_in_all(&kotlin("trees", &["trees", "12"]), 10);
 }
 
 /// Code, stacks and linear memories.

@@ -83,6 +83,7 @@ pub struct WasiCtxBuilder {
     max_file_size: u64,
     max_descriptors: usize,
     kotlin_paths: bool,
+    broken_pipe_exit: Option<u32>,
 }
 
 impl Default for WasiCtxBuilder {
@@ -109,6 +110,7 @@ impl WasiCtxBuilder {
             max_file_size: u64::MAX,
             max_descriptors: 1 << 16,
             kotlin_paths: false,
+            broken_pipe_exit: None,
         }
     }
 
@@ -242,6 +244,15 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// A write to a pipe or socket that nobody reads any more ends the guest with this code ([`Outcome::Exit`]), as
+    /// SIGPIPE ends a process (141 in a shell). Unless set, the guest gets `PIPE` and goes on.
+    ///
+    /// [`Outcome::Exit`]: crate::Outcome::Exit
+    pub fn broken_pipe_exit(mut self, code: u32) -> Self {
+        self.broken_pipe_exit = Some(code);
+        self
+    }
+
     /// Opens the directories and makes the context.
     ///
     /// # Errors
@@ -269,6 +280,7 @@ impl WasiCtxBuilder {
             interrupt: Interrupt::new().map_err(|source| BuildError::Host { what: "interruption", source })?,
             max_file_size: self.max_file_size.min(getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)),
             kotlin_paths: self.kotlin_paths,
+            broken_pipe_exit: self.broken_pipe_exit,
         })
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::builder::WasiCtxBuilder;
 use crate::clock::Clocks;
+use crate::errno::Errno;
 use crate::fd::Table;
 use crate::interrupt::{Interrupt, InterruptHandle};
+use crate::outcome::{Failure, Outcome};
 use crate::random::RandomSource;
 
 /// Everything that one guest has been granted: arguments, environment, descriptors, clocks, random bytes.
@@ -21,6 +23,8 @@ pub struct WasiCtx {
     pub(crate) max_file_size: u64,
     /// Paths are taken as Kotlin's libraries write them.
     pub(crate) kotlin_paths: bool,
+    /// The code with which the guest ends that writes to a pipe without readers; without one it gets an error.
+    pub(crate) broken_pipe_exit: Option<u32>,
 }
 
 impl WasiCtx {
@@ -32,6 +36,14 @@ impl WasiCtx {
     /// A handle with which another thread ends a call of this guest that waits, for deadlines and Ctrl-C.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         self.interrupt.handle()
+    }
+
+    /// What becomes of a guest whose write failed.
+    pub(crate) fn after_write(&self, failure: Failure) -> Failure {
+        match (failure, self.broken_pipe_exit) {
+            (Failure::Errno(Errno::Pipe), Some(code)) => Outcome::Exit(code).into(),
+            (failure, _) => failure,
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The configuration of a heap.
 
 use super::errors::HeapError;
+use super::machine::available_bytes;
 use crate::helper::Helpers;
-use crate::raw::backing::available_bytes;
+use crate::raw::backing::address_space;
 use crate::raw::cage::CageKind;
+use crate::raw::pool::CagePool;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,17 +73,25 @@ pub struct HeapConfig {
     pub collector: Collector,
     /// How much address space the heap takes. Default: what suits the process.
     pub cage: CageKind,
+    /// Where cages come from and go to when their heaps are gone. Without it, the default, each heap has a new one.
+    pub pool: Option<Arc<CagePool>>,
     /// Testing: the system refuses the calls with these numbers, counted from 1.
     pub refused_calls: Range<u64>,
 }
 
 impl HeapConfig {
-    /// Half of the smaller of physical memory and cgroup limit, at most [`HEAP_BYTES_LIMIT`].
+    /// Half of the smallest of physical memory, cgroup limit and address space (RLIMIT_AS), at most
+    /// [`HEAP_BYTES_LIMIT`].
     pub fn default_max_bytes() -> u64 {
-        (available_bytes() / 2).clamp(HEAP_BYTES_MIN, HEAP_BYTES_LIMIT)
+        let address_bytes = address_space().map_or(u64::MAX, |space| space.limit_bytes);
+        (available_bytes().min(address_bytes) / 2).clamp(HEAP_BYTES_MIN, HEAP_BYTES_LIMIT)
     }
 
-    pub(crate) fn check(&self) -> Result<(), HeapError> {
+    /// Whether a heap can have these sizes.
+    ///
+    /// # Errors
+    /// The limit or the nursery's size is out of range.
+    pub fn check(&self) -> Result<(), HeapError> {
         let HeapConfig { max_bytes, .. } = *self;
         if !(HEAP_BYTES_MIN..=HEAP_BYTES_LIMIT).contains(&max_bytes) {
             return Err(HeapError::MaxBytes { max_bytes });
@@ -110,6 +120,7 @@ impl Default for HeapConfig {
             helpers: None,
             collector: Collector::Generational,
             cage: default_cage(),
+            pool: None,
             refused_calls: 0..0,
         }
     }

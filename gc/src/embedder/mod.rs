@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod errors;
+pub mod machine;
 pub mod roots;
 pub mod types;

@@ -4,7 +4,7 @@
 //! 2. `define` writes its descriptor; from then on objects may carry the id.
 //! 3. `release` takes the id back when the last module or store that uses it is gone.
 
-use crate::raw::backing::BackingError;
+use crate::raw::backing::{AddressSpace, BackingError, address_space};
 use crate::raw::types::TypeFile;
 use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_BYTES_MAX, TYPE_TABLE_BYTES};
 use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
@@ -64,7 +64,8 @@ struct State {
 }
 
 impl TypeTable {
-    /// An empty table. Errors: the system refuses a memory file.
+    /// An empty table: of [`TYPE_TABLE_BYTES`] of address space, or less where the process has little. Errors: the system
+    /// refuses a memory file.
     pub fn new() -> Result<TypeTable, BackingError> {
         TypeTable::with_quota(TYPE_TABLE_BYTES)
     }
@@ -73,8 +74,8 @@ impl TypeTable {
     pub fn with_quota(quota_bytes: usize) -> Result<TypeTable, BackingError> {
         // The bytes of one descriptor at the end are never handed out, so that any 24-bit id can be read without a
         // fault.
-        let quota = quota_bytes.min(TYPE_TABLE_BYTES - DESCRIPTOR_BYTES);
-        let file = TypeFile::new()?;
+        let file = TypeFile::of_bytes(fitting_bytes(address_space()))?;
+        let quota = quota_bytes.min(file.bytes() - DESCRIPTOR_BYTES);
         Ok(TypeTable { file, state: Mutex::new(State { next: DESCRIPTOR_BYTES, quota, ..State::default() }) })
     }
 
@@ -102,7 +103,7 @@ impl TypeTable {
             return Err(full);
         }
         if end > state.grown {
-            let grown = end.next_multiple_of(GROW_BYTES).min(TYPE_TABLE_BYTES);
+            let grown = end.next_multiple_of(GROW_BYTES).min(self.file.bytes());
             self.file.grow(state.grown, grown - state.grown).map_err(|_| full)?;
             state.grown = grown;
         }
@@ -183,6 +184,14 @@ impl TypeTable {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Bytes of the table that a process with this address space can have: a 128th of what it may have, since each heap maps
+/// it, but no less than 100,000 types need.
+fn fitting_bytes(space: Option<AddressSpace>) -> usize {
+    let Some(space) = space else { return TYPE_TABLE_BYTES };
+    let bytes = (space.limit_bytes / 128).clamp(8 << 20, TYPE_TABLE_BYTES as u64);
+    bytes as usize / GROW_BYTES * GROW_BYTES
 }
 
 /// Asserts that a weak cell or an ephemeron has the layout that all of its kind have.

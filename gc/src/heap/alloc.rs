@@ -16,7 +16,6 @@ use crate::raw::object::ObjectReference;
 use crate::spaces::Spaces;
 use crate::spaces::blocks::block_start;
 use crate::spaces::marks::EPOCH_MASK;
-use crate::spaces::nursery::EDEN_START;
 use crate::telemetry::event::GcCause;
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
 use heapwood_gc_abi::layout::{array_bytes, round_object_bytes};
@@ -169,25 +168,40 @@ impl Heap {
             match self.spaces.nursery().next_grant(self.spaces.top(), bytes, self.is_marking_late()) {
                 Some(granted) => {
                     // A step right after a minor would lengthen its pause.
-                    if attempt == 0 && self.spaces.nursery().granted() > EDEN_START {
+                    if attempt == 0 && self.spaces.nursery().granted() > self.spaces.nursery().eden_start() {
                         self.pace(roots);
                     }
                     if let Err(refused) = self.grant(granted) {
                         self.emergency(&mut attempt, refused, bytes as u64, roots)?;
                     }
                 }
-                None => self.minor(GcCause::EdenFull, false, roots),
+                None => match self.prepare() {
+                    Ok(()) => self.minor(GcCause::EdenFull, false, roots),
+                    Err(refused) => self.emergency(&mut attempt, refused, bytes as u64, roots)?,
+                },
             }
         }
         Ok(())
     }
 
-    /// Grants eden up to `granted`: makes ready what the next minor can need.
+    /// Grants eden up to `granted`: makes ready what the next minor can need, unless eden is cold.
     fn grant(&mut self, granted: u32) -> Result<(), Refused> {
+        if !self.spaces.nursery().is_prepared() && self.can_stay_cold() {
+            self.spaces.grant_cold(granted)?;
+            self.charge_side();
+            return Ok(());
+        }
+        self.grant_prepared(granted)
+    }
+
+    /// The same in any case.
+    pub(super) fn grant_prepared(&mut self, granted: u32) -> Result<(), Refused> {
+        self.spaces.make_marks_ready()?;
+        self.marking.make_ready(self.spaces.cage_mut())?;
         let blocks = self.spaces.nursery().reserve_blocks(granted);
         self.make_ready(blocks)?;
         let survivors = self.spaces.nursery().survivors().len();
-        let young_bytes = (granted - EDEN_START) as usize * 4 + survivors * 4;
+        let young_bytes = (granted - self.spaces.nursery().eden_start()) as usize * 4 + survivors * 4;
         self.spaces.make_stacks_ready(young_bytes)?;
         self.remembered.make_room(self.spaces.cage_mut(), young_bytes / 16)?;
         self.spaces.grant(granted)?;
@@ -229,6 +243,7 @@ impl Heap {
         }
         self.before_allocation(roots);
         if self.is_collected() {
+            self.hold_or_prepare(bytes).map_err(|refused| self.exhausted(bytes, refused))?;
             if self.is_marking_due() {
                 self.minor(GcCause::Threshold, true, roots);
             }
@@ -246,8 +261,13 @@ impl Heap {
         let unlogged = if self.is_collected() { UNLOGGED } else { 0 };
         self.spaces.memory().set_header(object, ty.header(large | unlogged));
         self.telemetry.count_old(bytes);
-        debug_assert!(self.spaces.memory().mark(object.0) & EPOCH_MASK == 0, "fresh memory carries a mark");
+        debug_assert!(self.is_unmarked(object), "fresh memory carries a mark");
         Ok(object)
+    }
+
+    /// Whether an object has no mark, as far as there are marks.
+    fn is_unmarked(&self, object: ObjectReference) -> bool {
+        !self.spaces.nursery().is_prepared() || self.spaces.memory().mark(object.0) & EPOCH_MASK == 0
     }
 
     /// Takes zeroed memory of the old or large space.
@@ -271,7 +291,7 @@ impl Heap {
 
     /// Blocks that have to stay ready for the next minor.
     fn reserved_blocks(&self) -> u32 {
-        if self.is_collected() { self.spaces.reserved_blocks() } else { 0 }
+        if self.is_collected() && self.spaces.nursery().is_prepared() { self.spaces.reserved_blocks() } else { 0 }
     }
 
     /// Without a collector, memory is handed out in order.

@@ -16,13 +16,17 @@ use rustc_hash::FxHashSet;
 
 impl Heap {
     /// Runs a minor collection now. Objects may move. Starts a marking, or evacuates blocks, if that is due.
+    ///
+    /// The first collection of a heap, of whatever kind, prepares itself; where the system refuses the memory for that,
+    /// it does nothing (`cold`).
     pub fn collect_minor(&mut self, roots: &mut dyn RootProvider) {
         let cause = if self.wants_collection() { GcCause::LogFull } else { GcCause::Requested };
         self.minor(cause, false, roots);
         self.telemetry.resume_panic();
     }
 
-    /// Promotes all young objects: afterwards the nursery and the log are empty. At the soft stack limit, before a
+    /// Promotes all young objects: afterwards the nursery and the log are empty (unless the system refuses what the first
+    /// collection of a heap needs). At the soft stack limit, before a
     /// checkpoint, and before a large reference array is filled with a young value.
     pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
         self.minor(GcCause::Requested, true, roots);
@@ -31,7 +35,8 @@ impl Heap {
 
     /// Runs a major collection now, after a marking that is under way, and its sweep, all in the calling thread. Young
     /// objects are promoted, so objects may move. Afterwards every host value whose cell is dead is queued
-    /// ([`Heap::pop_dead_host_value`]). Cannot fail; without a collector it does nothing.
+    /// ([`Heap::pop_dead_host_value`]). Cannot fail but for the first one ([`Heap::collect_minor`]); without a collector
+    /// it does nothing.
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);
@@ -41,7 +46,7 @@ impl Heap {
     }
 
     /// Runs a compaction now that moves every object that can move, as far as there is room in free blocks. Cannot
-    /// fail; without a collector it does nothing.
+    /// fail but for the first one ([`Heap::collect_minor`]); without a collector it does nothing.
     pub fn collect_moving(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.compact(GcCause::Requested, true, roots);
@@ -61,7 +66,7 @@ impl Heap {
 /// Minors.
 impl Heap {
     pub(super) fn minor(&mut self, cause: GcCause, promote_all: bool, roots: &mut dyn RootProvider) {
-        if !self.is_collected() {
+        if !self.is_collected() || self.prepare().is_err() {
             return;
         }
         if self.remembered.log().is_lost() {
@@ -135,6 +140,9 @@ impl Heap {
 impl Heap {
     /// Marks everything, after what was under way.
     pub(super) fn major(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        if self.prepare().is_err() {
+            return;
+        }
         self.finish_marking(cause, roots);
         if self.remembered.log().is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
@@ -153,6 +161,9 @@ impl Heap {
     /// Compacts: evacuates blocks into ready ones, the sparsest first, as long as there are ready ones (`all`: every
     /// block). This also repairs a lost log, since it finds every reference by walking the heap.
     pub(super) fn compact(&mut self, cause: GcCause, all: bool, roots: &mut dyn RootProvider) {
+        if self.prepare().is_err() {
+            return;
+        }
         self.finish_marking(cause, roots);
         let lost = self.remembered.log().is_lost();
         if lost {

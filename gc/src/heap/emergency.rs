@@ -9,7 +9,6 @@
 use super::Heap;
 use crate::embedder::errors::{Exhausted, Refused};
 use crate::embedder::roots::RootProvider;
-use crate::spaces::nursery::EDEN_START;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::pause::Pause;
 use crate::telemetry::work::Done;
@@ -55,7 +54,8 @@ impl Heap {
 
     /// Lowers the size of the nursery to its part of what is free now.
     fn shrink_nursery(&mut self) {
-        if self.config.nursery_bytes.is_none() && self.spaces.nursery().granted() == EDEN_START {
+        let nursery = self.spaces.nursery();
+        if self.config.nursery_bytes.is_none() && nursery.granted() == nursery.eden_start() {
             let young_bytes = self.sizing.young_bytes_within(self.spaces.available_bytes());
             self.spaces.set_young_bytes(young_bytes);
         }

@@ -33,6 +33,7 @@ impl Heap {
     /// From now on the heap uses no more than it uses now until more is allowed.
     pub fn ask_for_growth(&mut self) {
         self.asks_for_growth = true;
+        self.charge_side();
         let used_bytes = self.spaces.charge().used_bytes();
         self.spaces.charge_mut().allow(used_bytes);
     }
@@ -49,6 +50,7 @@ impl Heap {
     /// The heap may use so many bytes, as far as its limit allows.
     pub fn allow_growth(&mut self, bytes: u64) {
         self.asks_for_growth = true;
+        self.charge_side();
         self.spaces.charge_mut().allow(bytes);
     }
 

@@ -81,6 +81,11 @@ impl Heap {
         self.spaces.private_frozen_pages()
     }
 
+    /// From now on nothing behind the cage is free.
+    pub fn refuse_extensions(&mut self) {
+        self.spaces.cage_mut().refuse_extensions();
+    }
+
     /// References that the mutator has shaded and that wait for a slice.
     pub fn shaded_waiting(&self) -> usize {
         self.marking.shaded_waiting()

@@ -60,7 +60,7 @@ impl Heap {
     /// Starts a marking, after promoting everything, unless one is under way; its slices follow at allocations and
     /// [`Heap::step`]. Objects may move.
     pub fn start_major(&mut self, roots: &mut dyn RootProvider) {
-        if self.is_collected() && !self.is_marking() {
+        if self.is_collected() && !self.is_marking() && self.prepare().is_ok() {
             self.finish_sweep(GcCause::Requested);
             self.minor(GcCause::Requested, true, roots);
             if !self.is_marking() {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `access` | objects as the runtime reads and writes them |
 //! | `alloc` | allocation, young and old; memory for it |
+//! | `cold` | heaps before their first collection |
 //! | `emergency` | what is done when there is none |
 //! | `growth` | what an embedder allows that wants to be asked |
 //! | `barrier`, `ranges` | the write barrier, and operations on ranges of arrays |
@@ -22,6 +23,7 @@ mod access;
 mod alloc;
 mod barrier;
 mod checkpoint;
+mod cold;
 mod collect;
 mod emergency;
 pub mod growth;
@@ -45,7 +47,6 @@ use crate::major::sweeping::Sweeping;
 use crate::minor::remembered::RememberedSet;
 use crate::raw::memory::Memory;
 use crate::spaces::Spaces;
-use crate::spaces::nursery::EDEN_START;
 use crate::spaces::sizing::Sizing;
 use crate::telemetry::Telemetry;
 use crate::weak::Weak;
@@ -96,8 +97,8 @@ impl Heap {
         Ok(Heap {
             types,
             config: config.clone(),
-            remembered: RememberedSet::new(cage)?,
-            marking: Marking::new(cage, config.helpers.clone())?,
+            remembered: RememberedSet::new(cage),
+            marking: Marking::new(cage, config.helpers.clone()),
             sweeping: Sweeping::new(memory, config.helpers.clone()),
             evacuation: Evacuation::new(cage, config),
             frozen: Frozen::new(cage),
@@ -155,7 +156,7 @@ impl Heap {
         let mut ranges = self.spaces.ranges_in_use();
         if !self.is_collected() {
             // All objects are in the old space.
-            ranges[1].end = EDEN_START;
+            ranges[1].end = ranges[1].start;
         }
         ranges
     }
@@ -172,6 +173,8 @@ impl Heap {
     /// Charges what lists beside the heap have taken.
     fn charge_side(&mut self) {
         self.spaces.charge_side(self.weak.waiting_reserve(0));
+        let held = self.preparation_bytes();
+        self.spaces.charge_mut().set_held(held);
     }
 }
 

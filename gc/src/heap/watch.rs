@@ -116,8 +116,8 @@ impl Heap {
     pub(super) fn young_bytes(&self) -> u64 {
         let granted = self.spaces.nursery().granted();
         let start = match self.is_collected() {
-            true => EDEN_START,
-            false if granted <= EDEN_START => return 0,
+            true => self.spaces.nursery().eden_start(),
+            false if granted <= self.spaces.nursery().eden_start() => return 0,
             false => granted - (NULL_AREA_BYTES / 4) as u32,
         };
         self.spaces.top().saturating_sub(start) as u64 * 4

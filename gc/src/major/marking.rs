@@ -78,9 +78,9 @@ pub struct Marked {
 
 impl Marking {
     /// No marking is under way.
-    pub fn new(cage: &mut Cage, helpers: Option<Arc<Helpers>>) -> Result<Marking, BackingError> {
-        let marker = Marker::new(cage)?;
-        Ok(Marking {
+    pub fn new(cage: &mut Cage, helpers: Option<Arc<Helpers>>) -> Marking {
+        let marker = Marker::new(cage);
+        Marking {
             marker: SharedMarker::new(marker, inbox(cage), helpers),
             is_on: false,
             roots_left: false,
@@ -90,7 +90,12 @@ impl Marking {
             allocated_before: 0,
             seen: (u64::MAX, 0),
             helper_stands: false,
-        })
+        }
+    }
+
+    /// Sees to it that a marking can begin. A marker that a helper has needs nothing.
+    pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
+        self.marker.held_mut().map_or(Ok(()), |marker| marker.make_ready(cage))
     }
 
     /// Whether a marking is under way.

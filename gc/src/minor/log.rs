@@ -40,11 +40,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty log with memory for its cap.
-    pub fn new(cage: &mut Cage) -> Result<Log, BackingError> {
-        let mut entries = SideVec::new(cage, LOG_CAPACITY);
-        entries.grow(cage, LOG_ENTRIES_MAX)?;
-        Ok(Log { entries, fields: 0, root_slots: 0, lost: false })
+    /// An empty log. Costs address space only.
+    pub fn new(cage: &mut Cage) -> Log {
+        Log { entries: SideVec::new(cage, LOG_CAPACITY), fields: 0, root_slots: 0, lost: false }
     }
 
     /// Number of entries.
@@ -92,7 +90,8 @@ impl Log {
     #[cold]
     fn push_slow(&mut self, cage: Option<&mut Cage>, word: u64) {
         let capacity = self.entries.capacity();
-        let grown = cage.is_some_and(|cage| self.entries.grow(cage, capacity * 2).is_ok());
+        let wanted = (capacity * 2).max(LOG_ENTRIES_MAX);
+        let grown = cage.is_some_and(|cage| self.entries.grow(cage, wanted).is_ok());
         if !grown || !self.entries.push(word) {
             self.lost = true;
         }

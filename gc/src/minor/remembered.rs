@@ -28,9 +28,9 @@ pub struct RememberedSet {
 }
 
 impl RememberedSet {
-    /// An empty log with memory for its cap.
-    pub fn new(cage: &mut Cage) -> Result<RememberedSet, BackingError> {
-        Ok(RememberedSet { log: Log::new(cage)?, wants_collection: false })
+    /// An empty log. Costs address space only.
+    pub fn new(cage: &mut Cage) -> RememberedSet {
+        RememberedSet { log: Log::new(cage), wants_collection: false }
     }
 
     /// Whether a collection should come at the next poll.

@@ -33,6 +33,8 @@ pub struct Backing {
     refused: Range<u64>,
     /// Memory that is given back is always taken.
     spares_discards: bool,
+    /// Nothing is extended.
+    spoils_extensions: bool,
 }
 
 /// A range of address space that is unmapped on drop.
@@ -46,13 +48,19 @@ pub struct Reservation {
 impl Backing {
     /// A source whose calls with these numbers (from 1) fail.
     pub fn new(refused: Range<u64>) -> Backing {
-        Backing { calls: 0, refused, spares_discards: false }
+        Backing { calls: 0, refused, spares_discards: false, spoils_extensions: false }
     }
 
     /// Chooses other calls.
     #[cfg(feature = "test-hooks")]
     pub fn set_refused(&mut self, refused: Range<u64>, spares_discards: bool) {
         (self.refused, self.spares_discards) = (refused, spares_discards);
+    }
+
+    /// Nothing is extended from now on.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_extensions(&mut self) {
+        self.spoils_extensions = true;
     }
 
     /// Calls made so far.
@@ -62,7 +70,8 @@ impl Backing {
 
     fn count(&mut self, operation: &'static str, bytes: usize) -> Result<(), BackingError> {
         self.calls += 1;
-        if self.refused.contains(&self.calls) && !(self.spares_discards && operation == "discard") {
+        let is_chosen = self.refused.contains(&self.calls) && !(self.spares_discards && operation == "discard");
+        if is_chosen || self.spoils_extensions && operation == "extend" {
             return Err(BackingError { operation, bytes: bytes as u64 });
         }
         Ok(())
@@ -131,10 +140,7 @@ impl Backing {
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
     pub fn discard(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("discard", bytes)?;
-        let at = range.check(address, bytes);
-        // SAFETY: invariant B2; what lay there is given up by the caller.
-        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
-        answer(result == 0, "discard", bytes)
+        answer(range.discard(address, bytes), "discard", bytes)
     }
 
     /// Maps the first `bytes` of `file` read-only over a part of the reservation.
@@ -250,8 +256,32 @@ impl Reservation {
         offset <= all && bytes <= all - offset
     }
 
-    fn bytes(&self) -> usize {
+    /// Its length.
+    pub fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
+    }
+
+    /// Gives the pages of a range back, whatever it may be used for; false if the system does not take them.
+    pub fn discard(&self, address: usize, bytes: usize) -> bool {
+        let at = self.check(address, bytes);
+        // SAFETY: invariant B2; the caller gives up what lay there.
+        bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
+    }
+
+    /// Puts address space without memory in the place of a range, whatever it may be used for or mapped from; false if
+    /// the system refuses.
+    pub fn forget(&self, address: usize, bytes: usize) -> bool {
+        let at = self.check(address, bytes);
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: invariant B2; the caller gives up what lay there.
+        bytes == 0 || unsafe { libc::mmap(at, bytes, libc::PROT_NONE, flags, -1, 0) } != libc::MAP_FAILED
+    }
+
+    /// Asks the system not to use huge pages for a range.
+    pub fn avoid_huge_pages(&self, address: usize, bytes: usize) {
+        let at = self.check(address, bytes);
+        // SAFETY: invariant B2; advice without effect on contents. A system without huge pages does not know it.
+        unsafe { libc::madvise(at, bytes, libc::MADV_NOHUGEPAGE) };
     }
 
     fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {
@@ -437,15 +467,12 @@ pub fn address_space() -> Option<AddressSpace> {
     Some(AddressSpace { limit_bytes, used_bytes: pages.unwrap_or(0).saturating_mul(PAGE_BYTES as u64) })
 }
 
-/// Bytes of memory that this process may use: the smaller of physical memory and the cgroup's limit.
-pub fn available_bytes() -> u64 {
+/// Bytes of physical memory; 1 GiB if the system does not say.
+pub fn physical_bytes() -> u64 {
     // SAFETY: plain queries.
     let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let physical = (pages.max(0) as u64).saturating_mul(page_bytes.max(0) as u64);
-    let physical = if physical == 0 { 1 << 30 } else { physical };
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let read = |path| std::fs::read_to_string(path).ok().and_then(|text: String| text.trim().parse::<u64>().ok());
-    limits.iter().filter_map(|path| read(*path)).fold(physical, u64::min)
+    let bytes = (pages.max(0) as u64).saturating_mul(page_bytes.max(0) as u64);
+    if bytes == 0 { 1 << 30 } else { bytes }
 }
 
 /// CPU time of this thread in nanoseconds.

@@ -3,6 +3,7 @@
 use super::backing::{Backing, BackingError, FrozenFile, PAGE_BYTES, Reservation, address_space};
 use super::block::BlockEntry;
 use super::memory::Memory;
+use super::pool::CagePool;
 pub use super::shape::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, CageKind, NURSERY_END, NURSERY_REACH, NURSERY_START};
 use super::shape::{GUARD_BYTES, REACH_STEP_BYTES};
 pub use super::shape::{OLD_START, Shape};
@@ -10,7 +11,7 @@ use super::types::TypeFile;
 use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, TYPE_TABLE_DISP};
 use heapwood_gc_abi::space::{NULL_ZONE_BYTES, REACH_BYTES};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Alignment of the base: a huge page.
 const BASE_ALIGN: usize = 2 << 20;
@@ -19,15 +20,27 @@ const BASE_ALIGN: usize = 2 << 20;
 pub const FULL_CAGES_MAX: usize = 1024;
 /// By how much a cage is extended, where there is room for so much.
 const EXTENSION_BYTES: u64 = 1 << 30;
+/// The first bytes of the old space, for which the system is asked not to use huge pages: a small heap would have 2 MiB
+/// where it needs some blocks. Beyond, it does as it is configured.
+const SMALL_PAGES_BYTES: u64 = 16 << 20;
 /// Tries to find a place for a sparse cage.
 const PLACES_MAX: usize = 64;
 
 /// Cages of this process that have all of the reach.
 static FULL_CAGES: AtomicUsize = AtomicUsize::new(0);
 
-/// The address space of a cage, which is unmapped when nobody reaches into it any more.
+/// The address space of a cage for as long as anybody reaches into it. Then it goes to the pool that it may be kept in,
+/// or is unmapped.
 #[derive(Debug)]
 pub struct Territory {
+    /// There until the territory is dropped.
+    land: Option<Land>,
+    pool: Option<Arc<CagePool>>,
+}
+
+/// The parts of a cage, with the type table mapped and the hot words committed.
+#[derive(Debug)]
+pub struct Land {
     /// What has to lie at its displacement from the base.
     parts: Vec<Reservation>,
     /// Marks, side vectors and block table of a sparse cage.
@@ -35,8 +48,11 @@ pub struct Territory {
     base: usize,
     shape: Shape,
     /// The last word that references may name.
-    last_word: AtomicU32,
+    last_word: Box<AtomicU32>,
     counts_as_full: bool,
+    types_id: u64,
+    /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
+    has_file_pages: AtomicBool,
 }
 
 /// Owner of a heap's address space.
@@ -51,14 +67,26 @@ pub struct Cage {
     side_start: usize,
     side_used_bytes: usize,
     side_committed_bytes: u64,
-    /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
-    has_file_pages: bool,
     memory: Memory,
 }
 
 impl Territory {
+    fn land(&self) -> &Land {
+        self.land.as_ref().expect("there until the territory is dropped")
+    }
+}
+
+impl Drop for Territory {
+    fn drop(&mut self) {
+        if let (Some(pool), Some(land)) = (&self.pool, self.land.take()) {
+            pool.give_back(land);
+        }
+    }
+}
+
+impl Land {
     /// Address space of a cage of this shape, without memory but for the type table and the hot words.
-    fn new(backing: &mut Backing, shape: Shape, types: &TypeFile) -> Result<Territory, BackingError> {
+    fn new(backing: &mut Backing, shape: Shape, types: &TypeFile) -> Result<Land, BackingError> {
         let (parts, beside, base) = match shape.is_sparse {
             true => {
                 let beside = backing.reserve(shape.beside_bytes(), 0, PAGE_BYTES)?;
@@ -75,14 +103,57 @@ impl Territory {
         };
         let counts_as_full = shape.reach_bytes == REACH_BYTES;
         FULL_CAGES.fetch_add(counts_as_full as usize, Relaxed);
-        let last_word = AtomicU32::new((shape.reach_bytes / 4 - 1) as u32);
-        let territory = Territory { parts, beside, base, shape, last_word, counts_as_full };
-        let types_at = territory.base.wrapping_add_signed(TYPE_TABLE_DISP as isize);
-        let bytes = shape.types_bytes;
-        backing.share(territory.part_of(types_at, bytes), types_at, bytes, types.file())?;
-        let hot_at = territory.base - HOT_AREA_BYTES;
-        backing.commit(territory.part_of(hot_at, HOT_AREA_BYTES), hot_at, HOT_AREA_BYTES)?;
-        Ok(territory)
+        let last_word = Box::new(AtomicU32::new((shape.reach_bytes / 4 - 1) as u32));
+        let has_file_pages = AtomicBool::new(false);
+        let land = Land { parts, beside, base, shape, last_word, counts_as_full, types_id: types.id(), has_file_pages };
+        let (types_at, hot_at, bytes) = (land.types_at(), land.base - HOT_AREA_BYTES, shape.types_bytes);
+        backing.share(land.part_of(types_at, bytes), types_at, bytes, types.file())?;
+        backing.commit(land.part_of(hot_at, HOT_AREA_BYTES), hot_at, HOT_AREA_BYTES)?;
+        Ok(land)
+    }
+
+    /// Its bounds.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Which type table is mapped in it.
+    pub(super) fn types_id(&self) -> u64 {
+        self.types_id
+    }
+
+    fn types_at(&self) -> usize {
+        self.base.wrapping_add_signed(TYPE_TABLE_DISP as isize)
+    }
+
+    /// Bytes from the base that references may name.
+    fn reach_bytes(&self) -> u64 {
+        (self.last_word.load(Relaxed) as u64 + 1) * 4
+    }
+
+    /// Gives all pages back but those of the type table; whether the system took them, and the cage is as it was made.
+    pub(super) fn clean(&self) -> bool {
+        let (types_at, types_end) = (self.types_at(), self.types_at() + self.shape.types_bytes);
+        let is_clean = |part: &Reservation| {
+            let (start, end) = (part.start(), part.start() + part.bytes());
+            // Around the type table, if that is in this part.
+            let ranges = match part.contains(types_at, self.shape.types_bytes) {
+                true => [(start, types_at), (types_end, end)],
+                false => [(start, end), (end, end)],
+            };
+            ranges.into_iter().all(|(from, to)| self.give_back(part, from, to))
+        };
+        let was_cleaned =
+            self.reach_bytes() == self.shape.reach_bytes && self.parts.iter().chain(&self.beside).all(is_clean);
+        self.has_file_pages.store(false, Relaxed);
+        was_cleaned
+    }
+
+    /// Gives pages back. Where some of the heap's may be those of a file, discarding would show what the file holds: there
+    /// is nothing then until somebody commits it again.
+    fn give_back(&self, part: &Reservation, from: usize, to: usize) -> bool {
+        let heap = if self.has_file_pages.load(Relaxed) { self.base.clamp(from, to) } else { to };
+        part.discard(from, heap - from) && part.forget(heap, to - heap)
     }
 
     /// The reservation that a range lies in.
@@ -98,7 +169,7 @@ impl Territory {
     }
 }
 
-impl Drop for Territory {
+impl Drop for Land {
     fn drop(&mut self) {
         FULL_CAGES.fetch_sub(self.counts_as_full as usize, Relaxed);
     }
@@ -148,6 +219,11 @@ fn shapes(kind: CageKind, heap_bytes_max: u64, types_bytes: usize) -> Vec<Shape>
     }
 }
 
+/// How far references of a heap with this limit would reach at first, in bytes, if its cage were made now.
+pub fn reach_bytes_at_first(kind: CageKind, heap_bytes_max: u64) -> u64 {
+    shapes(kind, heap_bytes_max, 0)[0].reach_bytes
+}
+
 impl Cage {
     /// Reserves a cage whose old space can come to hold at least `heap_bytes_max`. Maps the type table, commits the hot
     /// words.
@@ -156,11 +232,16 @@ impl Cage {
         heap_bytes_max: u64,
         kind: CageKind,
         types: &TypeFile,
+        pool: Option<&Arc<CagePool>>,
     ) -> Result<Cage, BackingError> {
+        let over = |land, backing| Cage::over(Territory { land: Some(land), pool: pool.cloned() }, backing);
+        if let Some(land) = pool.and_then(|pool| pool.take(kind, heap_bytes_max, types)) {
+            return Ok(over(land, backing));
+        }
         let mut refused = BackingError { operation: "reserve", bytes: heap_bytes_max };
         for shape in shapes(kind, heap_bytes_max, types.bytes()) {
-            match Territory::new(&mut backing, shape, types) {
-                Ok(territory) => return Ok(Cage::over(Arc::new(territory), backing)),
+            match Land::new(&mut backing, shape, types) {
+                Ok(land) => return Ok(over(land, backing)),
                 Err(error) if error.operation == "reserve" => refused = error,
                 Err(error) => return Err(error),
             }
@@ -169,26 +250,24 @@ impl Cage {
     }
 
     /// The cage in a territory that nobody uses.
-    fn over(territory: Arc<Territory>, backing: Backing) -> Cage {
-        let shape = territory.shape;
-        let beside = territory.beside_start();
+    fn over(territory: Territory, backing: Backing) -> Cage {
+        let land = territory.land();
+        let (shape, beside, reach_bytes) = (land.shape, land.beside_start(), land.reach_bytes());
         let side_start = beside + shape.marks_bytes();
         let memory = Memory {
-            base: territory.base as *mut u8,
+            base: land.base as *mut u8,
             marks: beside.wrapping_sub((shape.marked_from() >> 4) as usize) as *mut u8,
             blocks: (side_start + shape.side_bytes) as *mut BlockEntry,
-            last_word: &raw const territory.last_word,
+            last_word: &raw const *land.last_word,
         };
-        let reach_bytes = (territory.last_word.load(Relaxed) as u64 + 1) * 4;
         Cage {
-            territory,
+            territory: Arc::new(territory),
             backing,
             shape,
             reach_bytes,
             side_start,
             side_used_bytes: 0,
             side_committed_bytes: 0,
-            has_file_pages: false,
             memory,
         }
     }
@@ -225,12 +304,13 @@ impl Cage {
         if needed > room {
             return Err(BackingError { operation: "extend", bytes: needed });
         }
-        let last = self.territory.parts.last().expect("a cage has parts");
+        let land = self.territory.land();
+        let last = land.parts.last().expect("a cage has parts");
         let ample = needed.max(EXTENSION_BYTES.min(self.reach_bytes - OLD_START)).min(room);
         let extended = self.backing.extend(last, ample as usize).map(|()| ample);
         let more = extended.or_else(|_| self.backing.extend(last, needed as usize).map(|()| needed))?;
         self.reach_bytes += more;
-        self.territory.last_word.store((self.reach_bytes / 4 - 1) as u32, Relaxed);
+        land.last_word.store((self.reach_bytes / 4 - 1) as u32, Relaxed);
         Ok(())
     }
 
@@ -245,12 +325,18 @@ impl Cage {
         self.backing.set_refused(refused, spares_discards);
     }
 
+    /// Extensions are refused from now on.
+    #[cfg(feature = "test-hooks")]
+    pub fn refuse_extensions(&mut self) {
+        self.backing.refuse_extensions();
+    }
+
     fn commit_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
-        self.backing.commit(self.territory.part_of(address, bytes), address, bytes)
+        self.backing.commit(self.territory.land().part_of(address, bytes), address, bytes)
     }
 
     fn populate_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
-        self.backing.populate(self.territory.part_of(address, bytes), address, bytes)
+        self.backing.populate(self.territory.land().part_of(address, bytes), address, bytes)
     }
 
     /// Makes heap bytes (offsets from the base, whole pages) readable and writable.
@@ -267,8 +353,8 @@ impl Cage {
     /// Gives pages of committed heap bytes back; they read as zero.
     pub fn discard(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        let part = self.territory.part_of(address, bytes);
-        match self.has_file_pages {
+        let part = self.territory.land().part_of(address, bytes);
+        match self.has_file_pages() {
             true => self.backing.renew(part, address, bytes),
             false => self.backing.discard(part, address, bytes),
         }
@@ -276,7 +362,7 @@ impl Cage {
 
     /// Whether pages of files were ever mapped into the heap.
     pub fn has_file_pages(&self) -> bool {
-        self.has_file_pages
+        self.territory.land().has_file_pages.load(Relaxed)
     }
 
     /// Pages of a range that are no pages of a file (any more), as the system says.
@@ -304,41 +390,47 @@ impl Cage {
     /// Copies committed heap bytes to a file.
     pub fn freeze(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.freeze(self.territory.part_of(address, bytes), address, bytes, file, offset)
+        self.backing.freeze(self.territory.land().part_of(address, bytes), address, bytes, file, offset)
     }
 
     /// Puts copy-on-write pages of a file in the place of committed heap bytes.
     pub fn map(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
         assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
-        self.has_file_pages = true;
+        self.territory.land().has_file_pages.store(true, Relaxed);
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.map(self.territory.part_of(address, bytes), address, bytes, file, offset)
+        self.backing.map(self.territory.land().part_of(address, bytes), address, bytes, file, offset)
     }
 
     /// Forgets what was written to heap bytes that were mapped from a file.
     pub fn restore(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.restore(self.territory.part_of(address, bytes), address, bytes)
+        self.backing.restore(self.territory.land().part_of(address, bytes), address, bytes)
     }
 
-    /// Commits the side tables of a range of the old space (multiple of 1 MiB) and returns how many bytes they take.
-    /// `marked_soon`: a marking is expected to mark most of what comes to lie there.
-    pub fn commit_side_tables(&mut self, offset: u64, bytes: u64, marked_soon: bool) -> Result<u64, BackingError> {
+    /// Commits the marks of a range of the old space (multiple of 1 MiB).
+    pub fn commit_marks(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let marks = (self.memory.marks as usize + (offset as usize >> 4), bytes as usize >> 4);
+        self.commit_at(marks.0, marks.1)?;
+        // Without this, the first marking would fault in a page with every few objects.
+        self.populate_at(marks.0, marks.1)
+    }
+
+    /// Commits a range of the old space (multiple of 1 MiB), with its chunk states and entries of the block table.
+    pub fn commit_segments(&mut self, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let chunk_start = self.base().wrapping_add_signed(CHUNK_STATE_DISP as isize);
         let chunks = (chunk_start + (offset as usize >> 7), bytes as usize >> 7);
         let entry = size_of::<BlockEntry>();
         let first = (offset - OLD_START) as usize / BLOCK_BYTES as usize * entry;
         let last = (offset + bytes - OLD_START) as usize / BLOCK_BYTES as usize * entry;
         let (first, last) = (first / PAGE_BYTES * PAGE_BYTES, last.next_multiple_of(PAGE_BYTES));
-        self.commit_at(marks.0, marks.1)?;
-        if marked_soon {
-            // Without this, the first marking would fault in a page with every few objects.
-            self.populate_at(marks.0, marks.1)?;
-        }
         self.commit_at(chunks.0, chunks.1)?;
         self.commit_at(self.memory.blocks as usize + first, last - first)?;
-        Ok((marks.1 + chunks.1 + (bytes as usize / BLOCK_BYTES as usize) * entry) as u64)
+        self.commit(offset, bytes)?;
+        if offset < OLD_START + SMALL_PAGES_BYTES {
+            let address = self.base() + offset as usize;
+            self.territory.land().part_of(address, bytes as usize).avoid_huge_pages(address, bytes as usize);
+        }
+        Ok(())
     }
 
     /// Takes address space for a side vector of at most `bytes`, or of what a sparse cage has for one; returns its

@@ -266,7 +266,9 @@ mod tests {
     #[cfg_attr(miri, ignore = "a cage is more than the interpreter has")]
     fn a_vector_grows_to_its_most_elements_and_no_further() {
         const MOST: usize = 10_000;
-        let mut cage = Cage::new(Backing::default(), 1 << 20, CageKind::Suitable, &TypeFile::new().unwrap()).unwrap();
+        let mut cage =
+            Cage::new(Backing::default(), 1 << 20, CageKind::Suitable, &TypeFile::of_bytes(1 << 20).unwrap(), None)
+                .unwrap();
         let mut vector = SideVec::<u32>::new(&mut cage, MOST);
         for capacity in [1, MOST] {
             vector.grow(&mut cage, capacity).unwrap();

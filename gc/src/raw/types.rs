@@ -117,18 +117,22 @@ impl TypeInfo<'_> {
 pub struct TypeFile {
     file: SharedFile,
     bytes: usize,
+    id: u64,
 }
 
-impl TypeFile {
-    /// A table without types that has address space for all ids.
-    pub fn new() -> Result<TypeFile, BackingError> {
-        TypeFile::of_bytes(TYPE_TABLE_BYTES)
-    }
+/// Numbers of files.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
+impl TypeFile {
     /// A table without types of `bytes` (whole pages): the ids of descriptors that end there.
     pub fn of_bytes(bytes: usize) -> Result<TypeFile, BackingError> {
         assert!(bytes <= TYPE_TABLE_BYTES, "more than ids name");
-        Ok(TypeFile { file: SharedFile::new(bytes)?, bytes })
+        Ok(TypeFile { file: SharedFile::new(bytes)?, bytes, id: NEXT_ID.fetch_add(1, Relaxed) })
+    }
+
+    /// Which file it is, of all of this process.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Bytes of address space.

@@ -4,7 +4,7 @@
 //!    the collector's marks stay as they are, so that it works at any time, in a full heap and between slices.
 //! 2. There is no recursion. The stack is bounded; objects that do not fit it are recorded in a second set of bits,
 //!    which is searched when the stack is empty.
-//! 3. Objects are numbered by address. The number of one is the count of bits before its own, from a running count
+//! 3. Objects are numbered space by space, by address in each. The number of one is the count of bits before its own, from a running count
 //!    kept for each 512 bits.
 //!
 //! What a weak cell names does not become reachable by that, nor does the key of an ephemeron; its value does when its
@@ -74,7 +74,7 @@ fn zeroed(words: usize) -> Result<Vec<u64>, NoGraphMemory> {
     Ok(bits)
 }
 
-/// The reachable objects of a heap. They are numbered from 0 by address.
+/// The reachable objects of a heap. They are numbered from 0: immortal ones, young ones, old ones, each by address.
 pub struct HeapGraph<'h> {
     heap: &'h Heap,
     memory: Memory,

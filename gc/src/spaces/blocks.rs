@@ -1,6 +1,7 @@
 //! Blocks of 32 KiB: the common ground of old and large spaces.
 //!
-//! 1. Address space is taken from low to high in segments of 1 MiB, whose side tables are committed with them.
+//! 1. Address space is taken from low to high in segments of 1 MiB, whose side tables are committed with them; marks
+//!    only when the first collection comes.
 //! 2. A free block is *ready* when its pages are faulted in; only ready blocks are charged, and only they serve a
 //!    minor. The mutator keeps as many ready as the next minor can need at worst (`make_ready`).
 //! 3. Large objects take runs of free blocks from the high end, ready or not.
@@ -24,6 +25,8 @@ pub struct Blocks {
     memory: Memory,
     /// Blocks that have side tables; later ones were never used.
     high: u32,
+    /// Whether there are marks for them.
+    has_marks: bool,
     free: SideVec<u64>,
     ready: SideVec<u64>,
     free_count: u32,
@@ -57,6 +60,7 @@ impl Blocks {
         Blocks {
             memory: cage.memory(),
             high: 0,
+            has_marks: false,
             free: SideVec::new(cage, words),
             ready: SideVec::new(cage, words),
             free_count: 0,
@@ -217,17 +221,6 @@ impl Blocks {
 
     /// Takes new address space for at least `count` blocks.
     fn grow(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
-        self.grow_tables(cage, charge, count, true)
-    }
-
-    /// `marked_soon`: see [`Cage::commit_side_tables`].
-    fn grow_tables(
-        &mut self,
-        cage: &mut Cage,
-        charge: &mut Charge,
-        count: u32,
-        marked_soon: bool,
-    ) -> Result<(), Refused> {
         let count = count.checked_next_multiple_of(SEGMENT_BLOCKS).ok_or(Refused::Limit)?;
         self.reach(cage, count)?;
         let words = (self.high + count).div_ceil(64) as usize;
@@ -237,12 +230,13 @@ impl Blocks {
         }
         let (offset, bytes) = (offset_of(self.high), count as u64 * BLOCK_BYTES as u64);
         // One mark byte for 16 bytes, one chunk state for 128, one table entry for a block.
-        let side_bytes = bytes / 16 + bytes / 128 + count as u64 * 16;
+        let mark_bytes = if self.has_marks { bytes / 16 } else { 0 };
+        let side_bytes = mark_bytes + bytes / 128 + count as u64 * 16;
         if !charge.take(side_bytes) {
             return Err(Refused::Limit);
         }
-        if let Err(error) = cage.commit_side_tables(offset, bytes, marked_soon).and_then(|_| cage.commit(offset, bytes))
-        {
+        let marks = if self.has_marks { cage.commit_marks(offset, bytes) } else { Ok(()) };
+        if let Err(error) = marks.and_then(|()| cage.commit_segments(offset, bytes)) {
             charge.give_back(side_bytes);
             return Err(error.into());
         }
@@ -252,6 +246,30 @@ impl Blocks {
         for block in start..self.high {
             self.free.as_mut_slice()[block as usize / 64] |= 1 << (block % 64);
         }
+        Ok(())
+    }
+
+    /// Whether blocks have marks: a heap that was never marked has none.
+    pub fn has_marks(&self) -> bool {
+        self.has_marks
+    }
+
+    /// Commits the marks of the blocks that there are, and from now on those of new ones.
+    pub fn make_marks_ready(&mut self, cage: &mut Cage, charge: &mut Charge) -> Result<(), Refused> {
+        if self.has_marks {
+            return Ok(());
+        }
+        let bytes = self.high as u64 * BLOCK_BYTES as u64;
+        if !charge.take(bytes / 16) {
+            return Err(Refused::Limit);
+        }
+        if bytes > 0
+            && let Err(error) = cage.commit_marks(offset_of(0), bytes)
+        {
+            charge.give_back(bytes / 16);
+            return Err(error.into());
+        }
+        self.has_marks = true;
         Ok(())
     }
 
@@ -443,7 +461,9 @@ impl Blocks {
             let count = if state == BlockState::LargeHead { entry.next() } else { 1 };
             match state {
                 BlockState::Small if !is_frozen => {
-                    self.memory.clear_marks(start);
+                    if self.has_marks {
+                        self.memory.clear_marks(start);
+                    }
                     poison_range(self.memory, poison, start, BLOCK_BYTES);
                     self.set_free(block, true);
                 }
@@ -451,7 +471,9 @@ impl Blocks {
                     let object = ObjectReference(start);
                     let header = self.memory.header(object);
                     let bytes = self.memory.object_bytes(object, self.memory.descriptor(TypeId::of_header(header)));
-                    self.memory.set_mark(start, 0);
+                    if self.has_marks {
+                        self.memory.set_mark(start, 0);
+                    }
                     self.release_run(cage, charge, block, 0, bytes);
                 }
                 _ => {}
@@ -466,8 +488,7 @@ impl Blocks {
     /// There is no address space, or no memory.
     pub fn make_tables(&mut self, cage: &mut Cage, charge: &mut Charge, runs: &[BlockRun]) -> Result<(), Refused> {
         let high = runs.last().map_or(0, |run| run.start + run.count);
-        // Nobody marks what is frozen.
-        if high > self.high { self.grow_tables(cage, charge, high - self.high, false) } else { Ok(()) }
+        if high > self.high { self.grow(cage, charge, high - self.high) } else { Ok(()) }
     }
 
     /// Takes the blocks of a checkpoint into use, as frozen ones: no block is in use. Their tables are there, their

@@ -19,6 +19,8 @@ pub struct Charge {
     used_bytes: u64,
     /// Side vectors (log, stacks, lists): they grow first and are counted afterwards.
     side_bytes: u64,
+    /// Not used, and kept for what the first collection will take.
+    held_bytes: u64,
     peak_bytes: u64,
 }
 
@@ -32,6 +34,7 @@ impl Charge {
             wanted_bytes: 0,
             used_bytes: 0,
             side_bytes: 0,
+            held_bytes: 0,
             peak_bytes: 0,
         }
     }
@@ -51,7 +54,7 @@ impl Charge {
 
     /// So many more bytes are refused.
     pub fn want(&mut self, bytes: u64) {
-        self.wanted_bytes = self.used_bytes().saturating_add(bytes);
+        self.wanted_bytes = (self.used_bytes() + self.held_bytes).saturating_add(bytes);
     }
 
     /// Sets how much the side vectors take.
@@ -60,14 +63,19 @@ impl Charge {
         self.peak_bytes = self.peak_bytes.max(self.used_bytes());
     }
 
+    /// Sets how much is kept for what the first collection will take.
+    pub fn set_held(&mut self, bytes: u64) {
+        self.held_bytes = bytes;
+    }
+
     /// Bytes left below the limit, as far as it is known: what was denied is no part of it.
     pub fn available_bytes(&self) -> u64 {
-        self.bound_bytes().saturating_sub(self.used_bytes())
+        self.bound_bytes().saturating_sub(self.used_bytes() + self.held_bytes)
     }
 
     /// Bytes that can be taken without asking anybody.
     pub fn grantable_bytes(&self) -> u64 {
-        self.allowed_bytes.saturating_sub(self.used_bytes())
+        self.allowed_bytes.saturating_sub(self.used_bytes() + self.held_bytes)
     }
 
     /// Takes `bytes` off what is in use.

@@ -73,16 +73,22 @@ pub struct Copying<'a> {
 impl Spaces {
     /// Empty spaces in a cage of their own, whose type table is `types`. Eden will have `eden_bytes`.
     pub fn new(config: &HeapConfig, types: &TypeTable, eden_bytes: u32) -> Result<Spaces, BackingError> {
-        let mut cage =
-            Cage::new(Backing::new(config.refused_calls.clone()), config.max_bytes, config.cage, types.file())?;
+        let mut cage = Cage::new(
+            Backing::new(config.refused_calls.clone()),
+            config.max_bytes,
+            config.cage,
+            types.file(),
+            config.pool.as_ref(),
+        )?;
         let memory = cage.memory();
-        memory.set_hot(ALLOC_TOP, EDEN_START);
-        memory.set_hot(ALLOC_LIMIT, EDEN_START);
+        let nursery = Nursery::new(eden_bytes);
+        memory.set_hot(ALLOC_TOP, nursery.eden_start());
+        memory.set_hot(ALLOC_LIMIT, nursery.eden_start());
         memory.set_hot(BARRIER_FLOOR, u32::MAX);
         Ok(Spaces {
             memory,
             charge: Charge::new(config.max_bytes),
-            nursery: Nursery::new(eden_bytes),
+            nursery,
             old: OldSpace::new(Blocks::new(&mut cage), memory, config.verify),
             immortal: Immortal::new(&cage),
             stack: SideVec::uncut(&mut cage, (NURSERY_REACH / 16) as usize),
@@ -218,16 +224,21 @@ impl Spaces {
 
     /// Where objects may lie, as references: the immortal space, the nursery, the old and large spaces.
     pub fn ranges_in_use(&self) -> [Range<u32>; 3] {
-        [
-            self.immortal.used(),
-            (NURSERY_START / 4) as u32..EDEN_START.max(self.top()),
-            (OLD_START / 4) as u32..block_start(self.blocks_high()),
-        ]
+        [self.immortal.used(), self.young_range(), (OLD_START / 4) as u32..block_start(self.blocks_high())]
+    }
+
+    /// Where young objects may lie, as references.
+    pub fn young_range(&self) -> Range<u32> {
+        match self.nursery.is_cold() {
+            // Nothing has survived yet.
+            true => self.nursery.eden_start()..self.nursery.eden_start().max(self.top()),
+            false => (NURSERY_START / 4) as u32..EDEN_START.max(self.top()),
+        }
     }
 
     /// Bytes of eden that objects take.
     pub fn eden_used_bytes(&self) -> u64 {
-        (self.top() - EDEN_START) as u64 * 4
+        (self.top() - self.nursery.eden_start()) as u64 * 4
     }
 
     /// How far eden was ever filled, as a reference.
@@ -314,9 +325,22 @@ impl Spaces {
         Ok(self.edges.grow_populated(&mut self.cage, EDGES_MAX)?)
     }
 
-    /// Gives memory to eden up to `granted`, and to the empty survivor space in proportion.
+    /// Gives memory to eden up to `granted`, and to the empty survivor space in proportion. What else a minor needs is
+    /// there, so that the heap is prepared for one from now on.
     pub fn grant(&mut self, granted: u32) -> Result<(), Refused> {
-        self.nursery.grant(&mut self.cage, &mut self.charge, granted)
+        self.nursery.grant(&mut self.cage, &mut self.charge, granted)?;
+        self.nursery.set_prepared();
+        Ok(())
+    }
+
+    /// Gives memory to a cold eden, of which nothing is prepared for a minor.
+    pub fn grant_cold(&mut self, granted: u32) -> Result<(), Refused> {
+        self.nursery.grant_cold(&mut self.cage, &mut self.charge, granted)
+    }
+
+    /// Commits the marks of the blocks that there are, and of all that come.
+    pub fn make_marks_ready(&mut self) -> Result<(), Refused> {
+        self.old.blocks_mut().make_marks_ready(&mut self.cage, &mut self.charge)
     }
 
     /// Gives the pages of ready blocks back to the system, the highest first: those beyond `keep`, but at most `count`.
@@ -352,13 +376,16 @@ impl Spaces {
     /// Returns how many bytes of eden were used.
     pub fn nursery_emptied(&mut self, to_top: u32) -> u64 {
         let (top, survivors) = (self.top(), self.nursery.survivors());
-        self.eden_top_max = self.eden_top_max.max(top);
-        self.old.poison_range(EDEN_START, (top - EDEN_START) * 4);
+        let eden_start = self.nursery.eden_start();
+        if !self.nursery.is_cold() {
+            self.eden_top_max = self.eden_top_max.max(top);
+        }
+        self.old.poison_range(eden_start, (top - eden_start) * 4);
         self.old.poison_range(survivors.start, survivors.len() as u32 * 4);
         self.nursery.flip(to_top);
         self.set_top(EDEN_START);
         self.set_limit(EDEN_START);
-        (top - EDEN_START) as u64 * 4
+        (top - eden_start) as u64 * 4
     }
 
     /// Room for an object of at most a block in the old space; never calls the system.

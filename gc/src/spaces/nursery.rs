@@ -4,7 +4,10 @@
 //!    blocks and to sweep a little.
 //! 2. A minor copies survivors of eden into the empty survivor space, and survivors of the other one out of the
 //!    nursery. Then the two change roles.
-//! 3. What a minor has to copy at worst is eden and the survivors. Where that is what is bounded, and not eden, eden is
+//! 3. Until the first collection eden is *cold*: a few pages at the end of its address space, next to the immortal space,
+//!    so that both are one mapping of a heap that never collects. What a minor would need is not made ready for it yet;
+//!    the collection that comes first does so, and eden lies elsewhere from then on.
+//! 4. What a minor has to copy at worst is eden and the survivors. Where that is what is bounded, and not eden, eden is
 //!    larger the less survived.
 
 use super::charge::Charge;
@@ -12,19 +15,31 @@ use super::old::Bump;
 use crate::embedder::config::{NURSERY_BYTES_MAX, NURSERY_BYTES_MIN};
 use crate::embedder::errors::Refused;
 use crate::raw::backing::PAGE_BYTES;
-use crate::raw::cage::{BLOCK_BYTES, Cage, NURSERY_START};
+use crate::raw::cage::{BLOCK_BYTES, Cage, NURSERY_END, NURSERY_START};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
 
 /// Address space of one survivor space.
 const SURVIVOR_REACH: u64 = (NURSERY_BYTES_MAX / 4) as u64;
 /// The part of the young bytes that a survivor space may take.
 pub const SURVIVOR_PART: u32 = 5;
-/// First reference of eden; young objects below it survived once.
+/// First reference of eden, unless it is cold; young objects below it survived once.
 pub const EDEN_START: u32 = ((NURSERY_START + 2 * SURVIVOR_REACH) / 4) as u32;
+
+/// Bytes of a cold eden: the least that one may have.
+pub const COLD_EDEN_BYTES: u32 = NURSERY_BYTES_MIN;
+/// First reference of a cold eden.
+const COLD_EDEN_START: u32 = ((NURSERY_END - COLD_EDEN_BYTES as u64) / 4) as u32;
+const _: () = assert!(COLD_EDEN_START >= EDEN_START + NURSERY_BYTES_MAX / 4);
 
 /// Sizes and tops of the nursery's parts (references).
 #[derive(Debug)]
 pub struct Nursery {
+    /// First reference of eden: the cold one's until the first collection.
+    eden_start: u32,
+    /// Whether there is what a minor needs.
+    is_prepared: bool,
+    /// Bytes of the cold eden that have memory and are charged.
+    cold_committed: u32,
     eden_bytes: u32,
     /// Most bytes of a survivor space.
     survivor_bytes: u32,
@@ -45,7 +60,10 @@ impl Nursery {
         Nursery {
             eden_bytes,
             survivor_bytes: (eden_bytes / 4).next_multiple_of(PAGE_BYTES as u32),
-            granted: EDEN_START,
+            eden_start: COLD_EDEN_START,
+            is_prepared: false,
+            cold_committed: 0,
+            granted: COLD_EDEN_START,
             eden_committed: 0,
             survivor_committed: [0; 2],
             from: 0,
@@ -53,7 +71,27 @@ impl Nursery {
         }
     }
 
-    /// Bytes of eden.
+    /// First reference of eden.
+    pub fn eden_start(&self) -> u32 {
+        self.eden_start
+    }
+
+    /// Whether eden lies where it does until the first collection.
+    pub fn is_cold(&self) -> bool {
+        self.eden_start == COLD_EDEN_START
+    }
+
+    /// Whether there is what a minor of all that is granted needs.
+    pub fn is_prepared(&self) -> bool {
+        self.is_prepared
+    }
+
+    /// There is from now on.
+    pub fn set_prepared(&mut self) {
+        self.is_prepared = true;
+    }
+
+    /// Bytes of eden once it is not cold.
     pub fn eden_bytes(&self) -> u32 {
         self.eden_bytes
     }
@@ -61,7 +99,7 @@ impl Nursery {
     /// Sets how many bytes may be young: eden gets what survivors leave of them. Eden is empty, and the survivors may
     /// be those of a larger nursery.
     pub fn set_young_bytes(&mut self, bytes: u32) {
-        debug_assert_eq!(self.granted, EDEN_START);
+        debug_assert_eq!(self.granted, self.eden_start);
         let page = PAGE_BYTES as u32;
         self.survivor_bytes = (bytes / SURVIVOR_PART).next_multiple_of(page).min(SURVIVOR_REACH as u32);
         let eden_bytes = bytes.saturating_sub(self.survivors().len() as u32 * 4) / page * page;
@@ -71,7 +109,9 @@ impl Nursery {
     /// Gives memory that eden and the empty survivor space do not need at their size back to the system.
     pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge) {
         let to = 1 - self.from;
+        let cold = if self.is_cold() { COLD_EDEN_BYTES } else { 0 };
         let parts = [
+            (&mut self.cold_committed, COLD_EDEN_START, cold),
             (&mut self.eden_committed, EDEN_START, self.eden_bytes),
             (&mut self.survivor_committed[to], survivor_start(to), self.survivor_bytes),
         ];
@@ -84,9 +124,9 @@ impl Nursery {
         }
     }
 
-    /// Whether eden has much more memory than it needs at its size.
+    /// Whether eden has much more memory than it needs at its size, or where it does not lie any more.
     pub fn is_oversized(&self) -> bool {
-        self.eden_committed > 2 * self.eden_bytes
+        self.eden_committed > 2 * self.eden_bytes || !self.is_cold() && self.cold_committed > 0
     }
 
     /// End of what the mutator may fill, as a reference.
@@ -96,7 +136,7 @@ impl Nursery {
 
     /// End of eden, as a reference.
     pub fn eden_end(&self) -> u32 {
-        EDEN_START + self.eden_bytes / 4
+        self.eden_start + if self.is_cold() { COLD_EDEN_BYTES } else { self.eden_bytes } / 4
     }
 
     /// Where the survivors of the last minor lie.
@@ -120,7 +160,7 @@ impl Nursery {
 
     /// Ready blocks that promoting everything can take if eden is granted up to `granted`.
     pub fn reserve_blocks(&self, granted: u32) -> u32 {
-        let young = (granted - EDEN_START) as u64 * 4 + self.survivors().len() as u64 * 4;
+        let young = (granted - self.eden_start) as u64 * 4 + self.survivors().len() as u64 * 4;
         ((2 * young).div_ceil(BLOCK_BYTES as u64) + 2) as u32
     }
 
@@ -129,10 +169,25 @@ impl Nursery {
         self.reserve_blocks((self.granted + self.eden_bytes / 16).min(self.eden_end()))
     }
 
+    /// Gives memory to a cold eden, all that it can have, and grants it up to `granted`.
+    pub fn grant_cold(&mut self, cage: &mut Cage, charge: &mut Charge, granted: u32) -> Result<(), Refused> {
+        debug_assert!(self.is_cold());
+        if self.cold_committed == 0 {
+            commit(cage, charge, COLD_EDEN_START as u64 * 4, COLD_EDEN_BYTES, false)?;
+            self.cold_committed = COLD_EDEN_BYTES;
+        }
+        self.granted = granted;
+        Ok(())
+    }
+
     /// Gives memory to eden up to `granted`, and to the empty survivor space in proportion.
     pub fn grant(&mut self, cage: &mut Cage, charge: &mut Charge, granted: u32) -> Result<(), Refused> {
-        let wanted = ((granted - EDEN_START) * 4).next_multiple_of(PAGE_BYTES as u32);
-        if wanted > self.eden_committed {
+        let wanted = ((granted - self.eden_start) * 4).next_multiple_of(PAGE_BYTES as u32);
+        if self.is_cold() {
+            if granted > self.eden_start {
+                self.grant_cold(cage, charge, granted)?;
+            }
+        } else if wanted > self.eden_committed {
             let more = wanted - self.eden_committed;
             commit(cage, charge, EDEN_START as u64 * 4 + self.eden_committed as u64, more, false)?;
             self.eden_committed = wanted;
@@ -157,7 +212,7 @@ impl Nursery {
     pub fn flip(&mut self, to_top: u32) {
         self.from = 1 - self.from;
         self.from_top = to_top;
-        self.granted = EDEN_START;
+        (self.eden_start, self.granted) = (EDEN_START, EDEN_START);
     }
 }
 

@@ -253,6 +253,10 @@ impl World {
                     // Memory was refused: what ephemerons hold is not exact.
                     return;
                 }
+                if after.majors == before.majors {
+                    // A cold heap does not collect where the system refuses what that needs.
+                    return;
+                }
                 self.drain_hosts();
                 self.compare_weak(true);
                 let alive = self.alive_hosts();

@@ -46,8 +46,12 @@ fn object_type(table: &TypeTable, kind: ObjectKind, layout: StructLayout) -> Str
 
 impl Types {
     pub fn new() -> Types {
+        Types::of(Arc::new(TypeTable::new().unwrap()))
+    }
+
+    /// The types in a table that may have others.
+    pub fn of(table: Arc<TypeTable>) -> Types {
         use FieldKind::*;
-        let table = TypeTable::new().unwrap();
         let mut wide = vec![I32; 70];
         wide.extend([Ref, I8, Ref, V128, Ref]);
         let mut huge = vec![I64; 5000];
@@ -65,7 +69,7 @@ impl Types {
         let host = cell(ObjectKind::HostValue, &[]);
         let weak = cell(ObjectKind::Weak, &[]);
         let ephemeron = cell(ObjectKind::Ephemeron, &[4, 8]);
-        Types { table: Arc::new(table), structs, data, refs, host, weak, ephemeron }
+        Types { table, structs, data, refs, host, weak, ephemeron }
     }
 }
 

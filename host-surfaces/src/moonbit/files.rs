@@ -23,6 +23,7 @@ pub enum Change {
 fn failed(function: &str, path: &[u8], error: GrantError) -> Failure {
     match error {
         GrantError::Interrupted => Failure::Interrupted,
+        GrantError::Exit(code) => Failure::Exit(code),
         GrantError::Refused(_) => {
             Failure::Trap(format!("{function}: {}: {error}", String::from_utf8_lossy(path).escape_debug()))
         }
@@ -84,6 +85,7 @@ impl MoonBit {
         match wasi.kind_of(&path) {
             Ok(kind) => Ok(wanted.is_none_or(|wanted| wanted == kind)),
             Err(GrantError::Interrupted) => Err(Failure::Interrupted),
+            Err(GrantError::Exit(code)) => Err(Failure::Exit(code)),
             Err(GrantError::Refused(_)) => Ok(false),
         }
     }
@@ -102,7 +104,7 @@ impl MoonBit {
                 self.message = message;
                 Ok(-1)
             }
-            Err(Failure::Interrupted) => Err(Failure::Interrupted),
+            Err(ended) => Err(ended),
         }
     }
 

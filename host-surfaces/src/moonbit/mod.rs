@@ -37,6 +37,8 @@ pub struct MoonBit {
 pub enum Failure {
     /// The program is interrupted.
     Interrupted,
+    /// It ends with this code.
+    Exit(u32),
     /// It traps, for this reason.
     Trap(String),
 }
@@ -45,6 +47,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::Interrupted => f.write_str("interrupted"),
+            Failure::Exit(code) => write!(f, "the guest exited with code {code}"),
             Failure::Trap(message) => f.write_str(message),
         }
     }
@@ -56,6 +59,7 @@ impl From<GrantError> for Failure {
     fn from(error: GrantError) -> Failure {
         match error {
             GrantError::Interrupted => Failure::Interrupted,
+            GrantError::Exit(code) => Failure::Exit(code),
             GrantError::Refused(_) => Failure::Trap(error.to_string()),
         }
     }

@@ -13,6 +13,7 @@ use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
 use super::host::SurfaceOptions;
 use super::module_file;
+use super::output::line;
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use anyhow::{Context, Result, bail};
@@ -179,11 +180,11 @@ fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String
 
 fn print(object: &Map<String, Value>, json: bool) {
     if json {
-        println!("{}", Value::Object(object.clone()));
+        line!("{}", Value::Object(object.clone()));
         return;
     }
     for (name, value) in object {
-        println!("{name:<16} {value}");
+        line!("{name:<16} {value}");
     }
 }
 

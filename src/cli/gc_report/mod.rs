@@ -7,6 +7,7 @@ mod mmu;
 pub use figures::Figures;
 pub use mmu::Mmu;
 
+use super::output::Reported;
 use heapwood::{GcEvent, GcEventKind};
 use jvm::JvmLog;
 use serde_json::json;
@@ -27,13 +28,13 @@ pub enum LogFormat {
 pub struct GcReport {
     format: LogFormat,
     jvm: JvmLog,
-    output: Box<dyn Write + Send>,
+    output: Reported<Box<dyn Write + Send>>,
 }
 
 impl GcReport {
-    pub fn new(format: LogFormat, mut output: Box<dyn Write + Send>) -> GcReport {
+    pub fn new(format: LogFormat, mut output: Reported<Box<dyn Write + Send>>) -> GcReport {
         if format == LogFormat::Jvm {
-            let _ = output.write_all(JvmLog::opening(env!("CARGO_PKG_VERSION")).as_bytes());
+            output.with(|output| output.write_all(JvmLog::opening(env!("CARGO_PKG_VERSION")).as_bytes()));
         }
         GcReport { format, jvm: JvmLog::default(), output }
     }
@@ -45,8 +46,8 @@ impl GcReport {
             LogFormat::Json => json_line(event) + "\n",
             LogFormat::Jvm => self.jvm.lines(event),
         };
-        // A log that cannot be written must not end the guest.
-        let _ = self.output.write_all(lines.as_bytes());
+        // A log that cannot be written does not end the guest.
+        self.output.with(|output| output.write_all(lines.as_bytes()));
     }
 }
 

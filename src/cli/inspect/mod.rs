@@ -3,12 +3,12 @@
 mod asm;
 
 use super::engine_options::FeatureOptions;
-use super::{kotlin, module_file};
+use super::{kotlin, module_file, output};
 use anyhow::Result;
 use clap::Args;
 use heapwood::surfaces::moonbit;
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,9 +29,9 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let mut config = Config::new();
     args.features.apply(&mut config)?;
     let engine = Engine::new(&config)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let shown = match &args.asm {
-        Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)?,
+    let mut out = Vec::new();
+    match &args.asm {
+        Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)??,
         None => {
             let bytes = module_file::read(&args.module)?;
             let named = |error| module_file::named(&args.module, error);
@@ -39,14 +39,12 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
             let all = Engine::new(Config::new().features(Features::all()))?;
             let info = Module::decode(&all, &bytes).map_err(named)?;
             let needed = engine.detect(&bytes).map_err(named)?;
-            print_features(&mut out, needed, engine.config().enabled()).and_then(|()| print(&mut out, &info))
+            print_features(&mut out, needed, engine.config().enabled())?;
+            print(&mut out, &info)?;
         }
-    };
-    // Whoever reads may stop early (`| head`).
-    match shown.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
     }
+    output::write(|stdout| stdout.write_all(&out));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! How a guest ends, as message and exit status.
 
+use super::signals::Signals;
 use super::{frames, thrown};
-use crate::cli::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, STATUS_TRAP, say, shown};
+use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
 use crate::cli::module_file;
 use crate::cli::units::DurationArg;
@@ -11,9 +12,6 @@ use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::Builder;
 
 /// Limits as the user gave them, for messages.
 pub struct Limits {
@@ -24,12 +22,12 @@ pub struct Limits {
 
 /// How a guest ended.
 pub enum End {
-    /// Its entry returned.
-    Returned,
+    /// Its entry returned, and then its host functions ended with this status.
+    Returned(ExitCode),
     /// It called `proc_exit` with this code.
     Exited(u32),
-    /// The user ended it.
-    Interrupted,
+    /// A signal ended it, for which a shell has this status. Nothing failed then, so nothing is printed.
+    Interrupted(u8),
     /// It trapped, threw, or took too long.
     Failed(Told),
 }
@@ -46,9 +44,9 @@ impl End {
     /// The exit status, after saying on stderr what happened.
     pub fn status(&self) -> ExitCode {
         match self {
-            End::Returned => ExitCode::SUCCESS,
+            End::Returned(status) => *status,
             End::Exited(code) => ExitCode::from((code & 0xff) as u8),
-            End::Interrupted => STATUS_INTERRUPT.into(),
+            End::Interrupted(status) => (*status).into(),
             End::Failed(told) => {
                 say(&format!("error: {}: {}", told.file, told.message));
                 if let Some(backtrace) = &told.backtrace {
@@ -80,12 +78,12 @@ pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
     timeout: Option<&'a DurationArg>,
-    interrupted: Arc<AtomicBool>,
+    signals: Signals,
 }
 
 impl<'a> Ending<'a> {
     pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a DurationArg>, store: &Store<Host>) -> Ending<'a> {
-        Ending { path, limits, timeout, interrupted: end_at_interrupt(store) }
+        Ending { path, limits, timeout, signals: Signals::end(store.interrupt_handle()) }
     }
 
     /// What an error of the guest means.
@@ -93,8 +91,8 @@ impl<'a> Ending<'a> {
     /// # Errors
     /// The host, not the guest, caused the error.
     pub fn end(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<End> {
-        if self.was_interrupted(&error) {
-            return Ok(End::Interrupted);
+        if let Some(status) = self.status_of_signal(&error) {
+            return Ok(End::Interrupted(status));
         }
         if let Some(ProcExit(code)) = error.downcast_ref() {
             return Ok(End::Exited(*code));
@@ -114,10 +112,10 @@ impl<'a> Ending<'a> {
         Ok(End::Failed(Told { file: shown(self.path), message, backtrace, status }))
     }
 
-    /// Whether the user interrupted the guest. Nothing failed then, so nothing is printed.
-    fn was_interrupted(&self, error: &Error) -> bool {
+    /// The status of a guest that a signal ended. Nothing failed then, so nothing is printed.
+    fn status_of_signal(&self, error: &Error) -> Option<u8> {
         let stopped = matches!(error.kind(), ErrorKind::Trap(trap) if trap.kind() == TrapKind::Interrupted);
-        stopped && self.interrupted.load(Ordering::SeqCst)
+        self.signals.status().filter(|_| stopped)
     }
 
     fn elapsed_timeout(&self, trap: &Trap) -> Option<&DurationArg> {
@@ -146,37 +144,4 @@ impl<'a> Ending<'a> {
             _ => String::new(),
         }
     }
-}
-
-/// SIGINT ends the guest, in compiled code or in a wait; the flag says that it did. Where the signal cannot be
-/// watched, since the system refuses a thread, it ends the process as ever. Whoever started us with SIGINT ignored
-/// (`nohup`, a job in the background of a script) wants it ignored.
-fn end_at_interrupt(store: &Store<Host>) -> Arc<AtomicBool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    if is_ignored(signal_hook::consts::SIGINT) {
-        return interrupted;
-    }
-    let guest = store.interrupt_handle();
-    let flag = interrupted.clone();
-    // The thread itself begins to watch, so that nothing is changed if there is none.
-    let (watches, is_watching) = mpsc::channel();
-    let watch = move || {
-        let signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]);
-        let _ = watches.send(());
-        if signals.is_ok_and(|mut signals| signals.forever().next().is_some()) {
-            flag.store(true, Ordering::SeqCst);
-            guest.interrupt();
-        }
-    };
-    if Builder::new().spawn(watch).is_ok() {
-        let _ = is_watching.recv();
-    }
-    interrupted
-}
-
-/// Whether this process ignores a signal, as far as the system says.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << (signal - 1) != 0)
 }

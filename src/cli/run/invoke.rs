@@ -2,6 +2,7 @@
 
 use crate::cli::failure::UsageError;
 use crate::cli::host::Host;
+use crate::cli::output::line;
 use anyhow::{Result, anyhow};
 use heapwood::{Error, HeapType, Instance, Module, RefKind, RefType, Store, Val, ValType, printable};
 use std::ffi::OsString;
@@ -42,7 +43,7 @@ impl Call {
         let mut results = vec![Val::I32(0); self.results];
         func.call(&mut *store, &self.args, &mut results)?;
         for result in &results {
-            println!("{}", text(store, result)?);
+            line!("{}", text(store, result)?);
         }
         Ok(())
     }

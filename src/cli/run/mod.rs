@@ -12,6 +12,7 @@ mod frames;
 mod imports;
 mod invoke;
 mod sandbox;
+mod signals;
 mod thrown;
 
 pub use ending::End;
@@ -116,7 +117,7 @@ impl<'a> Guest<'a> {
         // Before anything is said of how the guest ended.
         let finished = store.data_mut().finish();
         let end = outcome.and_then(|outcome| match outcome {
-            Ok(()) => finished.map(|()| End::Returned),
+            Ok(()) => finished.map(End::Returned),
             Err(error) => ending.end(&mut store, &module, error),
         });
         Ok(Finished { end, watch, store })

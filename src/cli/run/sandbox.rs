@@ -2,7 +2,7 @@
 
 use super::ending::Limits;
 use crate::cli::engine_options::EngineOptions;
-use crate::cli::failure::UsageError;
+use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError};
 use crate::cli::host::{Host, SurfaceOptions};
 use crate::cli::kotlin::WasiCompat;
 use crate::cli::perf_map::PerfMap;
@@ -124,7 +124,8 @@ impl Sandbox {
         args: impl IntoIterator<Item = Vec<u8>>,
         streams: impl FnOnce(WasiCtxBuilder) -> WasiCtxBuilder,
     ) -> Result<WasiCtx> {
-        let mut builder = streams(WasiCtx::builder().inherit_stdio()).arg(self.argv0()).args(args);
+        let mut builder = WasiCtx::builder().inherit_stdio().broken_pipe_exit(STATUS_BROKEN_PIPE.into());
+        builder = streams(builder).arg(self.argv0()).args(args);
         builder = builder.kotlin_paths(WasiCompat::of(self.wasi_compat, modules) == WasiCompat::Kotlin);
         for variable in &self.env {
             if let Some((key, value)) = env_variable(variable) {

@@ -11,7 +11,8 @@ mod message;
 mod report;
 mod results;
 
-use super::failure::{STATUS_INTERRUPT, STATUS_TIMEOUT, UsageError, shown};
+use super::failure::{STATUS_TIMEOUT, UsageError, shown};
+use super::output;
 use super::run::{End, Entry, Guest, Sandbox};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 use report::Report;
 use results::{Change, Results};
 use std::fs::File;
-use std::io::{self, BufWriter, IoSlice, Stdout};
+use std::io::{self, BufWriter, IoSlice, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,7 +73,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let has_failed = results.counts().failed != 0 || !results.problems().0.is_empty();
     state.finish(has_failed, took)?;
     Ok(match end {
-        End::Interrupted => STATUS_INTERRUPT.into(),
+        End::Interrupted(status) => status.into(),
         End::Failed(told) if told.is_timeout() => STATUS_TIMEOUT.into(),
         _ if has_failed => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
@@ -99,7 +100,21 @@ struct Run(Arc<Mutex<State>>);
 struct State {
     start: Instant,
     results: Results,
-    report: Option<Report<Stdout>>,
+    report: Option<Report<Standard>>,
+}
+
+/// The command's standard output, which says itself when it is refused.
+struct Standard;
+
+impl Write for Standard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        output::write(|out| out.write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The output or error output of the guest.
@@ -111,7 +126,7 @@ struct Stream {
 
 impl Run {
     fn new(shows_all: bool) -> Run {
-        let report = Some(Report::new(io::stdout(), shows_all));
+        let report = Some(Report::new(Standard, shows_all));
         Run(Arc::new(Mutex::new(State { start: Instant::now(), results: Results::default(), report })))
     }
 
@@ -187,9 +202,9 @@ impl State {
     /// What the end of the guest says of its tests.
     fn end(&mut self, end: &End, filter: Option<&str>) {
         let text = match end {
-            End::Returned => "the guest returned before this test had ended".to_owned(),
+            End::Returned(_) => "the guest returned before this test had ended".to_owned(),
             End::Exited(code) => format!("the guest exited with code {code}"),
-            End::Interrupted => "interrupted".to_owned(),
+            End::Interrupted(_) => "interrupted".to_owned(),
             End::Failed(told) => told.text(),
         };
         let message = text.lines().next().unwrap_or_default().to_owned();
@@ -198,11 +213,11 @@ impl State {
         self.tell(change);
         let counts = self.results.counts();
         match end {
-            End::Returned | End::Exited(0) => {}
-            End::Exited(_) | End::Interrupted | End::Failed(_) if was_running => {
+            End::Returned(_) | End::Exited(0) => {}
+            End::Exited(_) | End::Interrupted(_) | End::Failed(_) if was_running => {
                 self.results.complain("the guest has ended: tests behind the last one did not run".to_owned());
             }
-            End::Exited(_) | End::Interrupted | End::Failed(_) => {
+            End::Exited(_) | End::Interrupted(_) | End::Failed(_) => {
                 self.results.complain(format!("outside of a test: {text}"));
             }
         }
@@ -217,10 +232,6 @@ impl State {
 
     fn finish(&mut self, has_failed: bool, took: Duration) -> Result<()> {
         let Some(report) = self.report.take() else { return Ok(()) };
-        match report.finish(&self.results, has_failed, took) {
-            // Whoever reads may stop early (`| head`); the status tells the rest.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(report.finish(&self.results, has_failed, took)?)
     }
 }

@@ -10,6 +10,7 @@ mod values;
 
 use super::engine_options::EngineOptions;
 use super::module_file;
+use super::output::line;
 use super::trace::Trace;
 use super::units::Size;
 use crate::cli::failure::LINE_CHARS_MAX;
@@ -68,7 +69,7 @@ pub fn run(args: &WastArgs) -> Result<ExitCode> {
         let engines = Engines { run: &engine, press: press.as_ref() };
         run_file(args, engines, path, trace.as_ref(), &mut totals)?;
     }
-    println!("{} passed, {} failed", totals.passed, totals.failed);
+    line!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -114,5 +115,5 @@ fn run_file(
 fn fail(path: &Path, line: usize, why: &str, totals: &mut Totals) {
     totals.failed += 1;
     let why = why.replace('\n', " | ");
-    println!("{}", cut(&format!("{}:{}: {why}", path.display(), line + 1), LINE_CHARS_MAX));
+    line!("{}", cut(&format!("{}:{}: {why}", path.display(), line + 1), LINE_CHARS_MAX));
 }

@@ -36,7 +36,7 @@ mod strings;
 pub use heapwood_surfaces::moonbit::{Failure, MoonBit};
 
 use super::HostTrap;
-use crate::wasi::WasiCtx;
+use crate::wasi::{ProcExit, WasiCtx};
 use crate::{Caller, Error, ExternRef, Linker, Module, Result, Rooted, Trap, TrapKind};
 use heapwood_surfaces::moonbit::{self, Value};
 
@@ -90,6 +90,7 @@ type Handle = Option<Rooted<ExternRef>>;
 fn ended<R>(function: &str, result: moonbit::Result<R>) -> Result<R> {
     result.map_err(|failure| match failure {
         Failure::Interrupted => Trap::new(TrapKind::Interrupted).into(),
+        Failure::Exit(code) => Error::new(ProcExit(code)),
         Failure::Trap(message) => Error::new(HostTrap::new(function, message)),
     })
 }

@@ -1,8 +1,9 @@
 //! What an engine and its stores are told.
 
+use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use crate::rt::memory::Guards;
-use heapwood_gc::{Collector, GcProfile, HeapConfig, Helpers};
+use heapwood_gc::{AddressSpace, CagePool, Collector, GcProfile, HeapConfig, Helpers, address_space};
 use heapwood_jit::{CompileOptions, CpuFeatures};
 use heapwood_module::Features;
 use std::num::NonZeroU64;
@@ -19,6 +20,15 @@ pub const MAX_STACK_MAX: usize = 64 << 30;
 pub const COMPILE_MEMORY_BASE: u64 = 32 << 20;
 /// Memory that compiling a module may take by default for each of its bytes.
 pub const COMPILE_MEMORY_PER_BYTE: u64 = 8;
+
+/// Stores of which an engine keeps the address space for later ones by default.
+pub const POOLED_STORES_DEFAULT: usize = 4;
+/// Memories rely on guard pages by default where the process may have at least so much address space.
+const GUARDED_ADDRESS_SPACE: u64 = 128 << 30;
+/// Address space that is left to others for each thread that works beside guests, and for each that compiles: its
+/// stack, and what the allocator reserves for it.
+const HELPER_ADDRESS_SPACE: u64 = 1 << 30;
+const COMPILER_ADDRESS_SPACE: u64 = 512 << 20;
 
 /// Configuration of an [`Engine`](crate::Engine) and of the stores made in it.
 #[derive(Clone, Debug)]
@@ -37,6 +47,7 @@ pub struct Config {
     memory64_guard: bool,
     memory32_guard: bool,
     consume_fuel: bool,
+    pooled_stores: usize,
     cpu: CpuFeatures,
     #[cfg(feature = "test-hooks")]
     drop_last_slot: bool,
@@ -63,6 +74,7 @@ struct HeapOptions {
 impl Config {
     /// The defaults of the command line.
     pub fn new() -> Config {
+        let is_ample = address_space().is_none_or(|space| space.limit_bytes >= GUARDED_ADDRESS_SPACE);
         Config {
             features: Features::default(),
             heap: HeapOptions::default(),
@@ -74,9 +86,10 @@ impl Config {
             cache: None,
             debug_checks: false,
             few_registers: false,
-            memory64_guard: true,
-            memory32_guard: true,
+            memory64_guard: is_ample,
+            memory32_guard: is_ample,
             consume_fuel: false,
+            pooled_stores: POOLED_STORES_DEFAULT,
             cpu: CpuFeatures::detect(),
             #[cfg(feature = "test-hooks")]
             drop_last_slot: false,
@@ -285,10 +298,19 @@ impl Config {
     }
 
     /// Whether 32-bit memories rely on guard pages: each takes 8 GiB of address space then, and an access costs no
-    /// comparison. On by default. Off, a memory takes its maximum (4 GiB if it has none), and every access is compared
+    /// comparison. On by default, unless the process may have less than 128 GiB of address space (`ulimit -v`). Off, a memory takes its maximum (4 GiB if it has none), and every access is compared
     /// with its length: for processes with many memories, or with little address space.
     pub fn memory32_guard(&mut self, on: bool) -> &mut Config {
         self.memory32_guard = on;
+        self
+    }
+}
+
+impl Config {
+    /// How many stores an engine keeps the address space of when they are dropped, for later ones: those are made faster
+    /// then. What is kept holds no memory: all pages are given back before another store can have it. By default 4.
+    pub fn pooled_stores(&mut self, count: usize) -> &mut Config {
+        self.pooled_stores = count;
         self
     }
 }
@@ -325,14 +347,20 @@ impl Config {
         self.heap.never_collect
     }
 
-    /// Threads that mark, where the machine has so many cores.
-    pub(crate) fn helper_threads(&self, cores: usize) -> usize {
-        self.heap.threads.unwrap_or((cores > 1) as usize)
+    /// Threads that mark, where the machine has so many cores and the process so much address space.
+    pub(crate) fn helper_threads(&self, cores: usize, space: Option<AddressSpace>) -> usize {
+        let affordable = threads_in(space, HELPER_ADDRESS_SPACE);
+        self.heap.threads.unwrap_or(((cores > 1) as usize).min(affordable))
     }
 
     /// Threads that compile a module; 0 for as many as there are cores.
     pub(crate) fn compiler_threads(&self) -> usize {
         self.compile_threads
+    }
+
+    /// Address space of stores that is kept for later ones.
+    pub(crate) fn cage_pool(&self) -> Option<Arc<CagePool>> {
+        (self.pooled_stores > 0).then(|| Arc::new(CagePool::new(self.pooled_stores)))
     }
 
     /// Where compiled modules are kept.
@@ -363,13 +391,22 @@ impl Config {
         }
     }
 
-    /// What a heap is told, whose engine has these helpers, and whose store a limit of its own if that is given.
-    pub(crate) fn heap_config(&self, helpers: Option<Arc<Helpers>>, max_bytes: Option<u64>) -> HeapConfig {
+    /// Whether the sizes of heaps ([`Config::gc_heap_max`], [`Config::gc_nursery`]) are possible. Stores with impossible
+    /// ones cannot be made; this says so before there is an engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit): a size is out of range, which is named.
+    pub fn check_heap(&self) -> Result<()> {
+        self.heap_config(None, None).check().map_err(|error| Error::limit(error.to_string()))
+    }
+
+    /// What a heap is told, whose engine has these helpers and this pool.
+    pub(crate) fn heap_config(&self, helpers: Option<Arc<Helpers>>, pool: Option<Arc<CagePool>>) -> HeapConfig {
         let (options, defaults) = (&self.heap, HeapConfig::default());
-        let max_bytes = max_bytes.or(options.max_bytes);
         let config = HeapConfig {
-            max_bytes: max_bytes.unwrap_or(defaults.max_bytes),
-            limit_is_given: max_bytes.is_some(),
+            max_bytes: options.max_bytes.unwrap_or(defaults.max_bytes),
+            limit_is_given: options.max_bytes.is_some(),
+            pool,
             initial_bytes: options.initial_bytes.unwrap_or(defaults.initial_bytes),
             nursery_bytes: options.nursery_bytes,
             stress: NonZeroU64::new(options.stress),
@@ -384,6 +421,16 @@ impl Config {
         let config = HeapConfig { refused_calls: self.refused_calls.clone(), ..config };
         config
     }
+}
+
+/// As many threads as a process can have that leaves so much address space for each.
+fn threads_in(space: Option<AddressSpace>, bytes: u64) -> usize {
+    space.map_or(usize::MAX, |space| usize::try_from(space.free_bytes() / bytes).unwrap_or(usize::MAX))
+}
+
+/// Threads that compile by default, where there are so many cores.
+pub(crate) fn fitting_compiler_threads(cores: usize) -> usize {
+    cores.min(threads_in(address_space(), COMPILER_ADDRESS_SPACE)).max(1)
 }
 
 impl Default for Config {

@@ -2,8 +2,10 @@
 
 mod config;
 
+pub(crate) use config::fitting_compiler_threads;
 pub use config::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
+    POOLED_STORES_DEFAULT,
 };
 
 use crate::errors::{Error, Result};
@@ -11,9 +13,33 @@ use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
 use crate::rt::timer::Timer;
-use heapwood_gc::{HeapConfig, Helpers, TypeTable};
+use heapwood_gc::{HeapConfig, Helpers, TypeTable, address_space, reach_bytes_at_first};
 use heapwood_module::Features;
 use std::sync::Arc;
+
+/// What the stores of an engine may have at present: as configured, or as the machine and the process allow.
+///
+/// ```
+/// # use heapwood_vm::Engine;
+/// let limits = Engine::default().limits();
+/// println!("a heap has at most {} MiB", limits.heap_bytes >> 20);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct EngineLimits {
+    /// Most bytes of a store's heap: [`Config::gc_heap_max`], or half of the smallest of physical memory, cgroup limit and
+    /// address space.
+    pub heap_bytes: u64,
+    /// Bytes that the references of a new store would reach at first. A heap that needs more extends that in place,
+    /// where the address space behind is free.
+    pub reach_bytes: u64,
+    /// The limit of the process's address space in bytes (`ulimit -v`), if there is one.
+    pub address_space_bytes: Option<u64>,
+    /// Threads that mark and sweep while guests run.
+    pub helper_threads: usize,
+    /// Whether 32-bit memories rely on guard pages ([`Config::memory32_guard`]).
+    pub memory32_guard: bool,
+}
 
 /// An engine. Cheap to clone, shared between threads.
 #[derive(Clone)]
@@ -26,8 +52,9 @@ struct EngineInner {
     stacks: Arc<StackPool>,
     /// Who says when the time of a call is over.
     timer: Arc<Timer>,
-    /// Threads that mark, if there are any.
-    helpers: Option<Arc<Helpers>>,
+    /// What heaps are told that have no limit of their own: threads that mark and a pool of address space among it.
+    heaps: HeapConfig,
+    helper_threads: usize,
 }
 
 impl Engine {
@@ -40,14 +67,16 @@ impl Engine {
         let registry =
             TypeRegistry::with_quota(table, config.type_quota()).map_err(|error| Error::limit(error.to_string()))?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let helpers = config.helper_threads(cores);
+        let helper_threads = config.helper_threads(cores, address_space());
+        let helpers = (helper_threads > 0).then(|| Arc::new(Helpers::new(helper_threads)));
         Ok(Engine(Arc::new(EngineInner {
             config: config.clone(),
             registry,
             trampolines: Trampolines::default(),
             stacks: Arc::default(),
             timer: Arc::default(),
-            helpers: (helpers > 0).then(|| Arc::new(Helpers::new(helpers))),
+            heaps: config.heap_config(helpers, config.cage_pool()),
+            helper_threads,
         })))
     }
 
@@ -63,6 +92,18 @@ impl Engine {
     /// [`ErrorKind::Module`](crate::ErrorKind::Module) if the module is invalid with all features.
     pub fn detect(&self, bytes: impl AsRef<[u8]>) -> Result<Features> {
         Ok(heapwood_module::detect(bytes.as_ref())?)
+    }
+
+    /// What its stores may have at present.
+    pub fn limits(&self) -> EngineLimits {
+        let EngineInner { config, heaps, helper_threads, .. } = &*self.0;
+        EngineLimits {
+            heap_bytes: heaps.max_bytes,
+            reach_bytes: reach_bytes_at_first(heaps.cage, heaps.max_bytes),
+            address_space_bytes: address_space().map(|space| space.limit_bytes),
+            helper_threads: *helper_threads,
+            memory32_guard: config.guards().memory32,
+        }
     }
 
     /// Whether two handles are the same engine.
@@ -98,7 +139,11 @@ impl Engine {
 
     /// Configuration of the heap of a store, which may have a limit of its own.
     pub(crate) fn heap_config(&self, max_bytes: Option<u64>) -> HeapConfig {
-        self.0.config.heap_config(self.0.helpers.clone(), max_bytes)
+        let mut config = self.0.heaps.clone();
+        if let Some(max_bytes) = max_bytes {
+            (config.max_bytes, config.limit_is_given) = (max_bytes, true);
+        }
+        config
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ModuleInner;
 use super::cache::CacheEntry;
 use super::image::{self, ExceptionHeader};
-use crate::engine::Engine;
+use crate::engine::{Engine, fitting_compiler_threads};
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
@@ -120,7 +120,7 @@ fn budget(engine: &Engine, bytes: &[u8]) -> Result<Budget> {
 
 fn threads(engine: &Engine) -> usize {
     match engine.config().compiler_threads() {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => fitting_compiler_threads(std::thread::available_parallelism().map_or(1, usize::from)),
         threads => threads.min(THREADS_MAX),
     }
 }

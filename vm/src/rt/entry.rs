@@ -80,13 +80,14 @@ pub(super) fn begin<S: Running>(
     can_suspend: bool,
 ) -> Result<Ended, Left> {
     assert!(values.len() >= entry.slots, "a place for each argument and result");
-    let (execution, _) = store.execution_and_heap();
-    let guest_sp = execution.next_stack_pointer()?;
+    let (execution, heap) = store.execution_and_heap();
+    let guest_sp = execution.next_stack_pointer(heap)?;
     if guest_sp.saturating_sub(entry.stack_bytes + ENTRY_FRAME_BYTES) < execution.stack_limit() {
+        execution.release_stack();
         return Err(execution.stack_exhausted().into());
     }
     let marker = 0u8;
-    let entered = thread::enter(execution, &raw const marker as usize)?;
+    let entered = thread::enter(execution, &raw const marker as usize).inspect_err(|_| execution.release_stack())?;
     let hot = execution.hot();
     execution.frames_mut().push(can_suspend);
     hot.set(STORE, store as *mut S as u64);
@@ -101,6 +102,7 @@ pub(super) fn begin<S: Running>(
 pub(super) fn end<S: Running>(store: &mut S, how: u64) -> Result<(), Left> {
     let (execution, heap) = store.execution_and_heap();
     execution.frames_mut().pop(heap);
+    execution.release_stack();
     if how == ENTRY_RETURNED {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use super::activation;
 use super::frames::Frames;
 use super::hot::Hot;
 use super::interrupt::{InterruptCell, Token};
-use super::stack::{GuestStack, StackPool};
+use super::stack::{Seat, StackPool};
 use super::state::state;
 #[cfg(feature = "async")]
 use super::suspension::Suspension;
@@ -84,7 +84,10 @@ pub(crate) struct Execution {
     interrupt: Arc<InterruptCell>,
     terms: Terms,
     stacks: Arc<StackPool>,
-    stack: Option<GuestStack>,
+    /// Where its stack is, while it has one: it is lent for an outermost entry (`stack`).
+    seat: Arc<Seat>,
+    /// Where the stack begins that it had last; 0 before it had one.
+    stack_top: usize,
     /// Bytes of its stack that the guest may use.
     stack_bytes: usize,
     /// The host functions that the guest is in.
@@ -108,7 +111,8 @@ state! {
         interrupt: Shared,
         terms: Part,
         stacks: Shared,
-        stack: Shared,
+        seat: Shared,
+        stack_top: Shared,
         stack_bytes: Shared,
         host_activations: Stack,
         reservations: Shared,
@@ -142,7 +146,8 @@ impl Execution {
             interrupt: Arc::default(),
             terms: Terms::new(timer),
             stacks,
-            stack: None,
+            seat: Arc::default(),
+            stack_top: 0,
             stack_bytes,
             host_activations: Vec::new(),
             reservations: Vec::new(),
@@ -237,24 +242,40 @@ impl Execution {
         if self.interrupt.is_late() { self.terms.late() } else { None }
     }
 
-    /// Where the frame of the next entry begins: a multiple of 16. Takes a stack if there is none yet.
-    pub fn next_stack_pointer(&mut self) -> Result<usize> {
+    /// Where the frame of the next entry begins: a multiple of 16. The outermost one is lent a stack, until
+    /// [`Execution::release_stack`].
+    #[inline]
+    pub fn next_stack_pointer(&mut self, heap: &Heap) -> Result<usize> {
         if let Some(host) = self.host_activations.last() {
             return Ok(host.stack_pointer);
         }
-        if self.stack.is_none() {
-            let stack = self.stacks.take(self.stack_bytes)?;
-            self.hot.set(STACK_LIMIT, stack.limit() as u64);
-            self.interrupt.attach(self.hot);
-            self.stack = Some(stack);
-            self.update_guard(false);
+        if !self.seat.sit() {
+            self.borrow_stack(heap)?;
         }
-        Ok(self.stack.as_ref().expect("taken just now").top())
+        Ok(self.stack_top)
+    }
+
+    #[cold]
+    fn borrow_stack(&mut self, heap: &Heap) -> Result<()> {
+        let (top, limit) = self.stacks.lend(&self.seat, self.stack_bytes)?;
+        self.stack_top = top;
+        self.hot.set(STACK_LIMIT, limit as u64);
+        self.interrupt.attach(self.hot);
+        self.update_guard(heap.wants_collection());
+        Ok(())
+    }
+
+    /// An entry is over, or has not begun: if it was the outermost, another store may have the stack.
+    #[inline]
+    pub fn release_stack(&self) {
+        if self.host_activations.is_empty() {
+            self.seat.stand_up();
+        }
     }
 
     /// Whether it was ever entered, and so has words for its stack.
     pub fn has_stack(&self) -> bool {
-        self.stack.is_some()
+        self.stack_top != 0
     }
 
     /// The lowest rsp of the guest.
@@ -270,8 +291,9 @@ impl Execution {
 
     /// Below this, the poll promotes everything; 0 if nothing is ever collected.
     pub fn soft_limit(&self) -> usize {
-        match &self.stack {
-            Some(stack) if self.collects => self.frames.soft_limit(stack.top()),
+        match self.stack_top {
+            0 => 0,
+            top if self.collects => self.frames.soft_limit(top),
             _ => 0,
         }
     }
@@ -431,14 +453,15 @@ impl Execution {
         self.terms.disarm_from(depth, &self.interrupt);
         self.interrupt.forget_tasks(depth + 1);
         self.update_guard(heap.wants_collection());
+        self.release_stack();
     }
 }
 
 impl Drop for Execution {
     fn drop(&mut self) {
         self.interrupt.detach();
-        if let Some(stack) = self.stack.take() {
-            self.stacks.give_back(stack);
-        }
+        // A guest that was suspended will not go on.
+        self.seat.stand_up();
+        self.stacks.retire(&self.seat);
     }
 }

@@ -7,7 +7,7 @@
 use super::cells::Block;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::errors::{Error, Result};
-use heapwood_gc::FrozenFile;
+use heapwood_gc::{FrozenFile, address_space};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{MEMORY64_GUARD_BYTES, MEMORY64_REACH_LOG2};
 use heapwood_module::{ContextLayout, MemoryType};
@@ -19,6 +19,8 @@ const RESERVATION_32: usize = (8 << 30) + (64 << 10);
 const BYTES_MAX_32: u64 = 4 << 30;
 /// Most that a 64-bit memory may have.
 const BYTES_MAX_64: u64 = 1 << MEMORY64_REACH_LOG2;
+/// The part of what address space is left that a memory reserves at most, unless its least size is more.
+const MEMORY_PART: u64 = 4;
 /// Unused bytes behind a memory whose accesses are all checked.
 const GUARD_CHECKED: usize = 64 << 10;
 
@@ -54,7 +56,9 @@ impl Region {
             (is_64, _) => {
                 let reach = if is_64 { BYTES_MAX_64 } else { BYTES_MAX_32 };
                 let most = ty.max.and_then(|max| max.checked_mul(page)).unwrap_or(reach).min(reach);
-                most.max(least).narrow::<usize>().next_multiple_of(PAGE_BYTES) + GUARD_CHECKED
+                // Where there is little address space, a memory must not take all of it.
+                let affordable = address_space().map_or(u64::MAX, |space| space.free_bytes() / MEMORY_PART);
+                most.min(affordable).max(least).narrow::<usize>().next_multiple_of(PAGE_BYTES) + GUARD_CHECKED
             }
         };
         Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least.narrow()))

@@ -8,7 +8,10 @@
 //! 1. A function of the guest runs with rsp at or above the limit. Frames above [`FRAME_BYTES_UNCOMPARED`] are compared
 //!    with it before they are taken, so rsp is never lower than it by more than that.
 //! 2. Below rsp there is always room for a stub ([`STUB_STACK_BYTES`]) or a signal handler.
-//! 3. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
+//! 3. A store is lent a stack when it is entered ([`Seat`]). Between two calls the stack stays with it, as long as no other
+//!    store needs one and the engine has as many as it keeps ([`STACKS_KEPT`]): so idle stores have none. What lies on a
+//!    stack is given up before another store gets it.
+//! 4. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::errors::{Error, Result};
@@ -16,6 +19,12 @@ use heapwood_jit::abi::FRAME_BYTES_UNCOMPARED;
 use heapwood_jit::stubs::STUB_STACK_BYTES;
 use heapwood_module::limits::FRAME_BYTES_MAX;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicU8,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Below the limit: frames that move rsp before they compare it, and what is called from there.
 const RESERVE_BYTES: usize =
@@ -26,6 +35,47 @@ const SIGNAL_BYTES: usize = 12 << 10;
 const GUARD_BYTES: usize = (FRAME_BYTES_MAX as usize).next_multiple_of(PAGE_BYTES);
 /// Most stacks that an engine keeps for later stores.
 const POOL_MAX: usize = 16;
+/// Idle stores that keep their stacks while others come to need one.
+const STACKS_KEPT: usize = 32;
+/// Idle stores that are looked for at a time.
+const SEATS_TRIED: usize = 16;
+
+/// States of a seat: there is no stack; nobody runs on it; the store runs on it.
+const EMPTY: u8 = 0;
+const IDLE: u8 = 1;
+const BUSY: u8 = 2;
+
+/// The place of a store's stack. The store makes it busy and idle again; who finds it idle may take the stack out.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    state: AtomicU8,
+    stack: Mutex<Option<GuestStack>>,
+}
+
+impl Seat {
+    /// Whether there is a stack, which is the store's now until it stands up.
+    #[inline]
+    pub fn sit(&self) -> bool {
+        self.state.compare_exchange(IDLE, BUSY, Acquire, Relaxed).is_ok()
+    }
+
+    /// The store runs on its stack no more, if it did.
+    #[inline]
+    pub fn stand_up(&self) {
+        // Nobody else changes the state of a busy seat.
+        if self.state.load(Relaxed) == BUSY {
+            self.state.store(IDLE, Release);
+        }
+    }
+
+    /// Takes the stack, if the store does not run on it. The lock is held from before the seat is seen to be empty: until
+    /// the stack is out, [`StackPool::lend`] cannot put the store's next one there.
+    fn vacate(&self) -> Option<GuestStack> {
+        let mut stack = self.stack.lock();
+        self.state.compare_exchange(IDLE, EMPTY, Acquire, Relaxed).ok()?;
+        stack.take()
+    }
+}
 
 /// A guest's stack, committed as it is touched.
 #[derive(Debug)]
@@ -52,6 +102,11 @@ impl GuestStack {
         Ok(GuestStack { mapping, usable_bytes })
     }
 
+    /// Gives up what lies on it.
+    fn clean(&self) {
+        self.mapping.discard(GUARD_BYTES, self.mapping.bytes() - GUARD_BYTES);
+    }
+
     /// Where an empty stack begins; a multiple of 16.
     pub fn top(&self) -> usize {
         self.mapping.address() + self.mapping.bytes()
@@ -67,20 +122,64 @@ impl GuestStack {
 #[derive(Debug, Default)]
 pub(crate) struct StackPool {
     free: Mutex<Vec<GuestStack>>,
+    /// Stores that have a stack, the one that got it first in front.
+    seats: Mutex<VecDeque<Arc<Seat>>>,
 }
 
 impl StackPool {
-    /// A stack of which a guest may use so many bytes; its old contents are of no meaning.
-    pub fn take(&self, usable_bytes: usize) -> Result<GuestStack> {
+    /// Puts a stack on a seat that has none, of which a guest may use so many bytes, and makes it busy. Returns the
+    /// stack's top and limit.
+    pub fn lend(&self, seat: &Arc<Seat>, usable_bytes: usize) -> Result<(usize, usize)> {
+        let stack = match self.take(usable_bytes) {
+            Some(stack) => {
+                stack.clean();
+                stack
+            }
+            None => GuestStack::new(usable_bytes)?,
+        };
+        let bounds = (stack.top(), stack.limit());
+        *seat.stack.lock() = Some(stack);
+        seat.state.store(BUSY, Release);
+        self.seats.lock().push_back(seat.clone());
+        Ok(bounds)
+    }
+
+    /// The store of a seat goes.
+    pub fn retire(&self, seat: &Arc<Seat>) {
+        if let Some(stack) = seat.vacate() {
+            self.seats.lock().retain(|other| !Arc::ptr_eq(other, seat));
+            self.give_back(stack);
+        }
+    }
+
+    /// A stack that is free, or that of a store which does not run.
+    fn take(&self, usable_bytes: usize) -> Option<GuestStack> {
         let mut free = self.free.lock();
         let fitting = free.iter().rposition(|stack| stack.usable_bytes == usable_bytes);
         let pooled = fitting.map(|at| free.remove(at));
         drop(free);
-        pooled.map_or_else(|| GuestStack::new(usable_bytes), Ok)
+        pooled.or_else(|| self.take_idle(usable_bytes))
+    }
+
+    fn take_idle(&self, usable_bytes: usize) -> Option<GuestStack> {
+        let mut seats = self.seats.lock();
+        if seats.len() < STACKS_KEPT {
+            return None;
+        }
+        for _ in 0..SEATS_TRIED {
+            let seat = seats.pop_front()?;
+            match seat.vacate() {
+                Some(stack) if stack.usable_bytes == usable_bytes => return Some(stack),
+                // Of another size: it is of no use to anybody now.
+                Some(_) => {}
+                None => seats.push_back(seat),
+            }
+        }
+        None
     }
 
     /// Keeps a stack for later. The one that nobody wanted for longest gives way.
-    pub fn give_back(&self, stack: GuestStack) {
+    fn give_back(&self, stack: GuestStack) {
         let mut free = self.free.lock();
         free.push(stack);
         let surplus = (free.len() > POOL_MAX).then(|| free.remove(0));

@@ -110,6 +110,32 @@ impl<T: 'static> Store<T> {
         StoreBuilder::new(engine).build_unchecked(data)
     }
 
+    /// Makes the store an empty one, as if it had been made now, with the same limits and the host's data as they are.
+    /// Instances, memories and objects are gone, and handles of them are errors; so are what listens, limits
+    /// ([`Store::limiter`]) and interrupts, fuel and deadlines. Costs little more than the pages that were touched, if
+    /// the engine keeps address space ([`Config::pooled_stores`](crate::Config::pooled_stores)).
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Instance, Module, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, br#"(module (global (export "n") (mut i32) (i32.const 7)))"#)?;
+    /// let mut store = Store::new(&engine, "data");
+    /// let old = Instance::new(&mut store, &module, &[])?.get_global(&mut store, "n").unwrap();
+    /// store.reset()?;
+    /// assert_eq!(*store.data(), "data");
+    /// Instance::new(&mut store, &module, &[])?;
+    /// # let _ = old;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The system refuses address space; then the store is as it was.
+    pub fn reset(&mut self) -> Result<()> {
+        self.inner.store.renew()
+    }
+
     /// What makes stores with limits of their own.
     pub fn builder(engine: &Engine) -> StoreBuilder<T> {
         StoreBuilder::new(engine)

@@ -31,6 +31,7 @@ pub(crate) struct StoreOpaque {
     /// The checkpoint that it was made of, and its id then.
     origin: Option<Arc<StoreImage>>,
     first_id: StoreId,
+    quota: Quota,
     inbox: Option<OpenInbox>,
     finalized: Finalized,
 }
@@ -58,9 +59,16 @@ impl StoreOpaque {
             is_unusable: false,
             origin: None,
             first_id: id,
+            quota: *quota,
             inbox: None,
             finalized: Finalized::default(),
         })
+    }
+
+    /// Makes it an empty store, of the same engine and with the same limits.
+    pub fn renew(&mut self) -> Result<()> {
+        *self = StoreOpaque::new(self.engine(), &self.quota)?;
+        Ok(())
     }
 
     /// The engine.

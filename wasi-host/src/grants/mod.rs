@@ -19,13 +19,17 @@ pub enum GrantError {
     /// [`InterruptHandle::interrupt`](crate::InterruptHandle::interrupt) was called.
     #[error("the guest was interrupted")]
     Interrupted,
+    /// The guest ends with this code: [`WasiCtxBuilder::broken_pipe_exit`](crate::WasiCtxBuilder::broken_pipe_exit).
+    #[error("the guest exited with code {0}")]
+    Exit(u32),
 }
 
 impl From<Failure> for GrantError {
     fn from(failure: Failure) -> GrantError {
         match failure {
             Failure::Errno(errno) => GrantError::Refused(errno),
-            Failure::End(Outcome::Interrupted | Outcome::Exit(_)) => GrantError::Interrupted,
+            Failure::End(Outcome::Interrupted) => GrantError::Interrupted,
+            Failure::End(Outcome::Exit(code)) => GrantError::Exit(code),
         }
     }
 }

@@ -29,11 +29,10 @@ use crate::evacuation::Evacuation;
 use crate::frozen::Frozen;
 use crate::minor::log::LogEntry;
 use crate::minor::remembered::RememberedSet;
-use crate::raw::cage::{NURSERY_START, OLD_START};
+use crate::raw::cage::OLD_START;
 use crate::raw::memory::Memory;
 use crate::spaces::Spaces;
 use crate::spaces::blocks::block_start;
-use crate::spaces::nursery::EDEN_START;
 use crate::weak::Weak;
 use bits::Bits;
 use heapwood_gc_abi::TypeId;
@@ -131,12 +130,13 @@ impl<'a> Verifier<'a> {
     pub fn new(parts: Parts<'a>, when: When, recorded: FxHashSet<u32>) -> Verifier<'a> {
         let old_start = (OLD_START / 4) as u32;
         let old_end = block_start(parts.spaces.blocks_high());
+        let young = parts.spaces.young_range();
         Verifier {
             parts,
             memory: parts.spaces.memory(),
             when,
             log_lost: parts.remembered.log().is_lost(),
-            young: Bits::new((NURSERY_START / 4) as u32, EDEN_START.max(parts.spaces.top()) + 2),
+            young: Bits::new(young.start, young.end + 2),
             visited: Bits::new(old_start, old_end),
             covered: Bits::new(old_start, old_end),
             visited_young: FxHashSet::default(),

@@ -17,7 +17,9 @@ use heapwood_gc_abi::{ObjectKind, RawRef, TypeId, is_i31};
 impl Verifier<'_> {
     /// Step 1.
     pub(super) fn walk_young(&mut self) {
-        for range in [self.parts.spaces.nursery().survivors(), EDEN_START..self.parts.spaces.top()] {
+        for range in
+            [self.parts.spaces.nursery().survivors(), self.parts.spaces.nursery().eden_start()..self.parts.spaces.top()]
+        {
             let mut at = range.start;
             while at < range.end {
                 self.young.set(at);
@@ -82,7 +84,7 @@ impl Verifier<'_> {
         if is_young(reference) {
             let spaces = self.parts.spaces;
             let survived = spaces.nursery().survivors().contains(&reference);
-            let inside = survived || (EDEN_START..spaces.top()).contains(&reference);
+            let inside = survived || (spaces.nursery().eden_start()..spaces.top()).contains(&reference);
             if !inside {
                 self.fail(origin, format_args!("{reference:#x} lies in a part of the nursery that is empty"));
             }

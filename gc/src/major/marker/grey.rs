@@ -37,11 +37,14 @@ pub struct Grey {
 }
 
 impl Grey {
-    /// A set without grey objects, with a small stack: a marker always has one.
-    pub fn new(cage: &mut Cage) -> Result<Grey, BackingError> {
-        let mut stack = SideVec::new(cage, MARK_STACK_MAX);
-        stack.grow(cage, MARK_STACK_MIN)?;
-        Ok(Grey { stack, deferred_from: u32::MAX, overflows: 0 })
+    /// A set without grey objects. Costs address space only.
+    pub fn new(cage: &mut Cage) -> Grey {
+        Grey { stack: SideVec::new(cage, MARK_STACK_MAX), deferred_from: u32::MAX, overflows: 0 }
+    }
+
+    /// Sees to it that there is a small stack: no marking begins without one.
+    pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
+        self.stack.grow(cage, MARK_STACK_MIN.min(self.stack.capacity_max()))
     }
 
     /// Pushes an object that was just marked.

@@ -54,11 +54,16 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// A marker at rest, with a small stack: it is never without one.
-    pub fn new(cage: &mut Cage) -> Result<Marker, BackingError> {
-        let (memory, grey) = (cage.memory(), Grey::new(cage)?);
+    /// A marker at rest. Costs address space only.
+    pub fn new(cage: &mut Cage) -> Marker {
+        let (memory, grey) = (cage.memory(), Grey::new(cage));
         let (waiting, incoming) = (WaitingEphemerons::new(cage), IncomingSet::new(cage));
-        Ok(Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, incoming, work: MarkWork::default() })
+        Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, incoming, work: MarkWork::default() }
+    }
+
+    /// Sees to it that there is a small stack.
+    pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
+        self.grey.make_ready(cage)
     }
 
     /// Sets the most entries of the stack (tests).
