@@ -8,7 +8,7 @@ use super::activation::{self, Activation, Exit};
 use super::code::CodeImage;
 use super::hot::Hot;
 use super::state::Height;
-use super::traces::{Thrown, Trace, Traces};
+use super::traces::{Function, Thrown, Trace, Traces};
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use heapwood_gc::Heap;
@@ -64,8 +64,10 @@ pub(crate) struct Frames {
     pub(super) pending: Option<Position>,
     /// The collection that is running asked for the frames that it settles.
     pub(super) settling: bool,
-    /// Where exceptions were thrown.
-    traces: Traces,
+    /// Where exceptions were thrown; none before the first one.
+    traces: Option<Box<Traces>>,
+    /// The number of the first exception.
+    first_trace: u32,
 }
 
 /// Where an exception continues.
@@ -123,7 +125,8 @@ impl Frames {
             watermark: None,
             pending: None,
             settling: false,
-            traces: Traces::default(),
+            traces: None,
+            first_trace: 1,
         }
     }
 
@@ -170,7 +173,9 @@ impl Frames {
 
     /// Forgets code that was added for owners from `owners` on. No frames are there.
     pub fn truncate_codes(&mut self, owners: u32) {
-        self.traces.forget();
+        if let Some(traces) = &mut self.traces {
+            traces.forget();
+        }
         self.codes.retain(|code| code.owner < owners);
     }
 
@@ -219,31 +224,41 @@ impl Frames {
     /// Finds the innermost handler of the innermost activation for an exception thrown at the exit, and notes the frames
     /// up to there, behind those of an earlier throw. `word` is where the exception has the number of its trace.
     pub fn find_handler(&mut self, word: u32, thrown: Thrown) -> Unwound {
-        let mut traces = std::mem::take(&mut self.traces);
+        let mut traces = self.traces.take().unwrap_or_else(|| self.new_traces());
         let mut noting = traces.noting(word, thrown);
         let mut frames = 0;
-        let handler = self.handler(|frame| {
-            noting.note(frame);
+        let handler = self.handler(|pc, function| {
+            noting.note(pc, function);
             frames += 1;
         });
-        let trace = noting.number();
-        self.traces = traces;
+        let trace = noting.finish();
+        self.traces = Some(traces);
         Unwound { handler, trace, frames }
+    }
+
+    #[cold]
+    fn new_traces(&self) -> Box<Traces> {
+        let mut traces = Box::<Traces>::default();
+        traces.begin_at(self.first_trace);
+        traces
     }
 
     /// What was noted of an exception.
     pub fn trace(&self, number: u32) -> Option<&Trace> {
-        self.traces.get(number)
+        self.traces.as_ref()?.get(number)
     }
 
     /// The number of the next exception.
     pub fn next_trace(&self) -> u32 {
-        self.traces.next()
+        self.traces.as_ref().map_or(self.first_trace, |traces| traces.next())
     }
 
     /// Gives no exception a number below this one.
     pub fn begin_traces_at(&mut self, next: u32) {
-        self.traces.begin_at(next);
+        self.first_trace = self.first_trace.max(next);
+        if let Some(traces) = &mut self.traces {
+            traces.begin_at(next);
+        }
     }
 
     /// Where a return address leads to that was noted.
@@ -257,13 +272,14 @@ impl Frames {
     }
 
     /// The innermost handler, after `pass` has seen each frame up to the one that has it.
-    fn handler(&self, mut pass: impl FnMut(&Frame<'_>)) -> Option<Handler> {
+    #[inline(always)]
+    fn handler(&self, mut pass: impl FnMut(usize, Function)) -> Option<Handler> {
         let mut saved: [u64; CALLEE_SAVED.len()] =
             std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k.narrow::<i32>()));
         let mut walker = self.walk();
         let mut skips = active(Mutant::HandlerTooFarOut);
         while let Some(frame) = walker.next_of_activation() {
-            pass(&frame);
+            pass(frame.pc, (frame.owner, frame.defined));
             let point = frame.point.expect("not at a trap");
             if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
                 let pc = frame.image.start() + point.handler as usize;

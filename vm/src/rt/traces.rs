@@ -12,14 +12,13 @@
 //!    Kotlin does where no `catch` fits. A new exception with the payload of one of the last [`COMPARED`] goes on with its record. References
 //!    are compared as numbers, and only while nothing has moved ([`Thrown::moves`]): after a collection it begins anew.
 
-use super::walk::Frame;
 use heapwood_gc_abi::is_i31;
 use heapwood_gc_abi::layout::EXCEPTION_OF_REFERENCE;
 
-/// Records that a store keeps.
-const RECORDS: usize = 64;
+/// Records that a store keeps: few, so that they stay in a processor's nearest cache.
+const RECORDS: usize = 16;
 /// Records that a new exception is compared with.
-const COMPARED: u32 = 4;
+const COMPARED: usize = 4;
 /// Frames at each end of a trace that are kept.
 pub(crate) const ENDS: usize = 32;
 
@@ -34,17 +33,20 @@ pub(crate) struct Thrown {
     pub moves: u64,
 }
 
+/// The owner and the function of a frame.
+pub(super) type Function = (u32, u32);
+
 /// The frames that an exception left, innermost first.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     /// Of its exception; 0 for a record that is nobody's.
     number: u32,
-    /// The last throw, of an exception whose payload is one reference.
-    thrown: Option<Thrown>,
+    /// The payload of its exception is one reference.
+    is_of_reference: bool,
     /// How many frames were noted.
     count: usize,
-    /// Owner and function of the last one.
-    last: (u32, u32),
+    /// The function of the last one.
+    last: Function,
     first_pcs: [usize; ENDS],
     /// The last ones in turns.
     last_pcs: [usize; ENDS],
@@ -53,19 +55,19 @@ pub(crate) struct Trace {
 impl Trace {
     /// Nothing is known yet.
     pub fn new() -> Trace {
-        Trace { number: 0, thrown: None, count: 0, last: (0, 0), first_pcs: [0; ENDS], last_pcs: [0; ENDS] }
+        let nothing = [0; ENDS];
+        Trace { number: 0, is_of_reference: false, count: 0, last: (0, 0), first_pcs: nothing, last_pcs: nothing }
     }
 
-    /// The next frame.
-    #[inline]
-    pub fn note(&mut self, frame: &Frame<'_>) {
+    /// The next frame goes on there.
+    #[inline(always)]
+    pub fn note(&mut self, pc: usize) {
         let place = match self.count < ENDS {
             true => &mut self.first_pcs[self.count],
             false => &mut self.last_pcs[self.count % ENDS],
         };
-        *place = frame.pc;
+        *place = pc;
         self.count += 1;
-        self.last = (frame.owner, frame.defined);
     }
 
     /// The return addresses that are kept.
@@ -84,15 +86,18 @@ impl Trace {
 /// The records of a store.
 #[derive(Debug)]
 pub(super) struct Traces {
-    /// None before the first exception.
-    records: Vec<Trace>,
+    records: [Trace; RECORDS],
     /// The number of the next new one.
     next: u32,
+    /// What was thrown last, by number, in turns.
+    thrown: [(u32, Thrown); COMPARED],
+    turn: usize,
 }
 
 impl Default for Traces {
     fn default() -> Traces {
-        Traces { records: Vec::new(), next: 1 }
+        let nothing = Thrown { tag: 0, payload: 0, moves: 0 };
+        Traces { records: std::array::from_fn(|_| Trace::new()), next: 1, thrown: [(0, nothing); COMPARED], turn: 0 }
     }
 }
 
@@ -101,20 +106,26 @@ pub(super) struct Noting<'t> {
     trace: &'t mut Trace,
     /// The next frame is the last that was noted, if it is of the same function.
     continues: bool,
+    last: Function,
 }
 
 impl Noting<'_> {
-    /// The number of the record.
-    pub fn number(&self) -> u32 {
-        self.trace.number
+    #[inline(always)]
+    pub fn note(&mut self, pc: usize, function: Function) {
+        self.last = function;
+        if self.continues {
+            self.continues = false;
+            if self.trace.last == function {
+                return;
+            }
+        }
+        self.trace.note(pc);
     }
 
-    #[inline]
-    pub fn note(&mut self, frame: &Frame<'_>) {
-        let is_known = std::mem::take(&mut self.continues) && self.trace.last == (frame.owner, frame.defined);
-        if !is_known {
-            self.trace.note(frame);
-        }
+    /// The walk is over. The number of the record.
+    pub fn finish(self) -> u32 {
+        self.trace.last = self.last;
+        self.trace.number
     }
 }
 
@@ -122,24 +133,34 @@ impl Traces {
     /// An exception is thrown; `word` is its number, or what it has before the first throw.
     #[inline]
     pub fn noting(&mut self, word: u32, thrown: Thrown) -> Noting<'_> {
-        if self.records.is_empty() {
-            self.records.resize_with(RECORDS, Trace::new);
+        let known = if word == EXCEPTION_OF_REFERENCE { self.number_of(&thrown) } else { word };
+        let record = &self.records[known as usize % RECORDS];
+        let continues = known != 0 && record.number == known;
+        let is_of_reference = word == EXCEPTION_OF_REFERENCE || continues && record.is_of_reference;
+        let number = if continues { known } else { self.next };
+        if is_of_reference {
+            self.remember(number, thrown);
         }
-        let (number, is_of_reference) = match word {
-            EXCEPTION_OF_REFERENCE => (self.number_of(&thrown), true),
-            number => (number, self.get(number).is_some_and(|trace| trace.thrown.is_some())),
-        };
-        let continues = number != 0 && self.records[number as usize % RECORDS].number == number;
-        let number = if continues { number } else { self.next };
         let trace = &mut self.records[number as usize % RECORDS];
         if !continues {
             self.next = if number + 1 == EXCEPTION_OF_REFERENCE { 1 } else { number + 1 };
             trace.number = number;
             trace.count = 0;
+            trace.is_of_reference = is_of_reference;
         }
-        trace.thrown = is_of_reference.then_some(thrown);
         let continues = continues && trace.count != 0;
-        Noting { trace, continues }
+        let last = trace.last;
+        Noting { trace, continues, last }
+    }
+
+    /// What the exception with this number has thrown, until others take its place.
+    fn remember(&mut self, number: u32, thrown: Thrown) {
+        let known = self.thrown.iter().position(|(of, _)| *of == number);
+        let place = known.unwrap_or_else(|| {
+            self.turn = (self.turn + 1) % COMPARED;
+            self.turn
+        });
+        self.thrown[place] = (number, thrown);
     }
 
     /// The number of one of the last exceptions, with this payload, or 0.
@@ -147,20 +168,18 @@ impl Traces {
         if thrown.payload == 0 || is_i31(thrown.payload) {
             return 0;
         }
-        let last = (1..=COMPARED).map_while(|back| self.next.checked_sub(back));
-        last.filter(|number| self.get(*number).is_some_and(|trace| trace.thrown.as_ref() == Some(thrown)))
-            .next()
-            .unwrap_or(0)
+        self.thrown.iter().find(|(_, known)| known == thrown).map_or(0, |(number, _)| *number)
     }
 
     /// What is known of the exception with this number.
     pub fn get(&self, number: u32) -> Option<&Trace> {
-        self.records.get(number as usize % RECORDS).filter(|trace| number != 0 && trace.number == number)
+        Some(&self.records[number as usize % RECORDS]).filter(|trace| number != 0 && trace.number == number)
     }
 
     /// Forgets where exceptions were thrown.
     pub fn forget(&mut self) {
-        self.records.clear();
+        let next = self.next;
+        *self = Traces { next, ..Traces::default() };
     }
 
     /// The number of the next new exception.
@@ -183,27 +202,27 @@ mod tests {
     #[test]
     fn records_are_of_the_last_exceptions_and_no_number_is_given_twice() {
         let mut traces = Traces::default();
-        let numbers: Vec<u32> = (0..RECORDS + 3).map(|_| traces.noting(0, OTHER).number()).collect();
+        let numbers: Vec<u32> = (0..RECORDS + 3).map(|_| traces.noting(0, OTHER).finish()).collect();
         assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]) && numbers[0] == 1);
         assert!(traces.get(0).is_none() && traces.get(3).is_none() && traces.get(4).is_some());
         // One that is kept stays, one that is gone gets a new number.
-        assert_eq!(traces.noting(4, OTHER).number(), 4);
-        assert_eq!(traces.noting(3, OTHER).number() as usize, RECORDS + 4);
+        assert_eq!(traces.noting(4, OTHER).finish(), 4);
+        assert_eq!(traces.noting(3, OTHER).finish() as usize, RECORDS + 4);
         traces.forget();
         assert!(traces.get(RECORDS as u32 + 4).is_none());
         traces.begin_at(1000);
         traces.begin_at(10);
-        assert_eq!((traces.noting(0, OTHER).number(), traces.next()), (1000, 1001));
+        assert_eq!((traces.noting(0, OTHER).finish(), traces.next()), (1000, 1001));
         let last = EXCEPTION_OF_REFERENCE - 1;
         traces.begin_at(last);
-        assert_eq!((traces.noting(0, OTHER).number(), traces.noting(0, OTHER).number()), (last, 1));
+        assert_eq!((traces.noting(0, OTHER).finish(), traces.noting(0, OTHER).finish()), (last, 1));
     }
 
     #[test]
     fn a_payload_that_is_thrown_again_goes_on_with_its_record_while_nothing_has_moved() {
         let mut traces = Traces::default();
         let thrown = Thrown { tag: 8, payload: 64, moves: 5 };
-        let mut number = |word, thrown| traces.noting(word, thrown).number();
+        let mut number = |word, thrown| traces.noting(word, thrown).finish();
         let first = number(EXCEPTION_OF_REFERENCE, thrown);
         assert_eq!(number(EXCEPTION_OF_REFERENCE, thrown), first);
         for different in [Thrown { tag: 16, ..thrown }, Thrown { payload: 72, ..thrown }, Thrown { moves: 6, ..thrown }]

@@ -43,6 +43,11 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// The address at which it goes on: never what the barrier put in its place.
+    pub fn goes_on_at(&self) -> usize {
+        self.pc
+    }
+
     /// Calls `visit` with each reference that the frame holds: those of its area, then those in the registers of a slow
     /// path.
     pub fn each_reference(&self, mut visit: impl FnMut(u32)) {

@@ -29,7 +29,7 @@ impl StoreOpaque {
     pub fn exception_backtrace(&self, trace: u32, noted: usize) -> WasmBacktrace {
         let frames = self.guest().execution().frames();
         let mut trace = frames.trace(trace).cloned().unwrap_or_else(Trace::new);
-        frames.walk().skip(noted).for_each(|frame| trace.note(&frame));
+        frames.walk().skip(noted).for_each(|frame| trace.note(frame.goes_on_at()));
         named(self.guest().entities(), frames, &trace)
     }
 
