@@ -231,6 +231,7 @@ mod tests {
         }
         assert_eq!(number(EXCEPTION_OF_REFERENCE, thrown), first, "it is one of the last four");
         assert_ne!(number(0, thrown), first, "its payload is no reference");
+        number(EXCEPTION_OF_REFERENCE, Thrown { payload: 80, ..thrown });
         assert_ne!(number(EXCEPTION_OF_REFERENCE, thrown), first, "it is too long ago");
         for none in [0, 3] {
             let nothing = Thrown { payload: none, ..thrown };
