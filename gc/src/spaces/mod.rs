@@ -38,7 +38,7 @@ use old::{Bump, OldSpace};
 use std::ops::Range;
 
 /// References of immortal memory that are zeroed at once.
-const ZEROED_REFS: u32 = 16 << 10;
+const ZEROED_REFS: u32 = BLOCK_BYTES / 4;
 /// Most edges that a minor has not followed yet: 32 KiB.
 const EDGES_MAX: usize = 4096;
 

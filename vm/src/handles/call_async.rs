@@ -131,7 +131,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
 
 impl Instance {
     /// Instantiates a module like [`Instance::new`]; its start function may be suspended, as [`Func::call_async`] says.
-    /// If the future is dropped meanwhile, the instance stays in the store like one whose start function trapped.
+    /// If the future is dropped meanwhile, the instance stays in the store.
     ///
     /// # Errors
     /// As [`Instance::new`].

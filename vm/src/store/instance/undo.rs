@@ -16,7 +16,7 @@ use crate::store::entities::Extent;
 use crate::store::lineage::Counts;
 use heapwood_gc_abi::layout::EXCEPTION_TAG_OFFSET;
 use heapwood_gc_abi::{Narrow, ObjectKind, RawRef};
-use heapwood_module::{CompositeType, ExternType, SegmentMode};
+use heapwood_module::{ExternType, SegmentMode};
 use std::ops::Range;
 
 /// How much there is in a store.
@@ -67,11 +67,10 @@ impl StoreOpaque {
         if may_be_seen && self.is_reached(mark, younger).unwrap_or(true) {
             return;
         }
-        let (engine, types) = self.guest_mut().engine_and_types_mut();
-        let ids = module.type_ids().ids().iter().copied();
-        let is_of_objects = |id: &_| !matches!(engine.registry().composite(*id).composite, CompositeType::Func(_));
-        let tags = module.info().tags.iter().map(|ty| module.type_ids().id(*ty));
-        types.hold_all(engine, ids.filter(is_of_objects).chain(tags));
+        if self.mark().extent.lists[0] != mark.extent.lists[0] {
+            let (engine, types) = self.guest_mut().engine_and_types_mut();
+            types.hold_all(engine, module.type_ids().ids().iter().copied());
+        }
         self.undo(mark);
     }
 

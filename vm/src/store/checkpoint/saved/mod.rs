@@ -24,7 +24,7 @@ use crate::module::{self, Module};
 use crate::rt::entry::call_layout;
 use crate::rt::host::HostCode;
 use crate::rt::image::SteadyFile;
-use crate::rt::stubs::Trampoline;
+use crate::rt::stubs::{self, Trampoline};
 use crate::store::StoreOpaque;
 use crate::store::entities::EntitiesImage;
 use crate::store::host_values::HostValues;
@@ -137,6 +137,8 @@ fn write(image: &StoreImage, path: &Path, contents: &[u8]) -> Result<()> {
 /// The file is none, is damaged, or was made for something else; a module is not given, or a host function; the engine's
 /// types or the system's memory are used up.
 pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut Bind<'_>) -> Result<StoreImage> {
+    // Function objects name trampolines, and there may be no store yet.
+    stubs::prepare::<StoreOpaque>();
     let contents = file.contents()?;
     let (head, pages) = file::parts(contents.bytes()).map_err(refused)?;
     let mut saved = Reader::new(head);

@@ -62,7 +62,7 @@ impl Objects {
 }
 
 /// Positions of instances by their contexts.
-fn contexts(image: &StoreImage) -> FxHashMap<RawRef, usize> {
+fn contexts(image: &StoreImage) -> FxHashMap<u32, usize> {
     image.entities().instances().iter().map(|instance| instance.context_ref()).zip(0..).collect()
 }
 
@@ -70,7 +70,7 @@ struct Finder<'a> {
     store: &'a StoreOpaque,
     image: &'a StoreImage,
     modules: &'a [Module],
-    contexts: FxHashMap<RawRef, usize>,
+    contexts: FxHashMap<u32, usize>,
 }
 
 impl Finder<'_> {
