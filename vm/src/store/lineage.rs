@@ -89,6 +89,7 @@ impl Lineage {
 
     /// The id of handles that are made now.
     #[inline]
+    #[allow(clippy::misnamed_getters, reason = "an era may have had several ids, of which the last one counts")]
     pub fn id(&self) -> StoreId {
         self.0[self.0.len() - 1].last
     }
