@@ -42,6 +42,7 @@ examples! {
     tenants from "../examples/tenants.rs";
     threads from "../examples/threads.rs";
     typed_struct from "../examples/typed_struct.rs";
+    vault from "../examples/vault.rs";
     wasi from "../examples/wasi.rs";
 }
 

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates whose sources decide what compiled code looks like and relies on. Of a published crate only its own are there,
+/// Crates whose sources decide what compiled code looks like and relies on, and what saved heaps look like. Of a published crate only its own are there,
 /// and its version says the rest.
-const FOLDERS: [&str; 4] = ["src", "module/src", "../jit/src", "../gc/abi/src"];
+const FOLDERS: [&str; 5] = ["src", "module/src", "../jit/src", "../gc/abi/src", "../gc/src"];
 
 fn main() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));

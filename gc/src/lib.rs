@@ -43,7 +43,7 @@ pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvid
 pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
 #[cfg(feature = "test-hooks")]
 pub use evacuation::incoming::Recorder;
-pub use frozen::HeapImage;
+pub use frozen::{HeapImage, HeapLayout};
 pub use heap::Heap;
 pub use heap::growth::WantedGrowth;
 pub use helper::Helpers;

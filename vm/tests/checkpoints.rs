@@ -10,3 +10,5 @@ mod programs;
 mod random;
 #[path = "checkpoints/refused.rs"]
 mod refused;
+#[path = "checkpoints/saved.rs"]
+mod saved;

@@ -9,6 +9,8 @@ mod fields;
 mod graph;
 #[path = "typed_objects/hierarchy.rs"]
 mod hierarchy;
+#[path = "typed_objects/host.rs"]
+mod host;
 #[path = "objects/modes.rs"]
 mod modes;
 #[path = "common/random.rs"]

@@ -12,6 +12,7 @@
 //! 5. If an object cannot be listed, since there is no memory for that, the log is lost: the next collection thaws all
 //!    blocks before it walks the heap.
 
+mod layout;
 mod roots;
 
 use crate::embedder::types::TypeTable;
@@ -24,6 +25,7 @@ use crate::spaces::checkpoint::FrozenSpaces;
 use crate::weak::FrozenCells;
 use heapwood_gc_abi::header::FROZEN_WRITTEN;
 use heapwood_gc_abi::{Mutant, RawRef, active};
+pub use layout::HeapLayout;
 pub use roots::WithFrozen;
 use std::sync::Arc;
 

@@ -109,6 +109,12 @@ impl Heap {
         taken.map_err(|refused| self.exhausted(bytes, refused))
     }
 
+    /// Takes back all immortal memory from `end` on, a place where it ended before. Nothing names what lies there, not even
+    /// what is dead and was not collected yet: but for function objects and constants, which the collector never follows.
+    pub fn truncate_immortal(&mut self, end: RawRef) {
+        self.spaces.truncate_immortal(end);
+    }
+
     /// Allocates an immortal object of fixed size, zeroed. It must only ever reference immortal objects and its
     /// references are written once (`init_immortal_ref`). Does not collect.
     pub fn alloc_immortal_object(&mut self, ty: TypeId) -> Result<RawRef, Exhausted> {

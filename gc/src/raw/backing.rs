@@ -19,8 +19,8 @@ pub const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system refused to {operation} {bytes} bytes of memory")]
 pub struct BackingError {
-    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard`, `share`, `freeze`, `map`, `restore` or
-    /// `renew`.
+    /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard`, `share`, `freeze`, `read`, `map`,
+    /// `restore` or `renew`.
     pub operation: &'static str,
     /// How many bytes it was asked for.
     pub bytes: u64,
@@ -188,7 +188,7 @@ impl Backing {
     ) -> Result<(), BackingError> {
         // The file has these bytes, and it never shrinks (F1).
         assert!(file_offset + bytes as u64 <= file.bytes, "pages beyond the end of the file");
-        self.replace("map", range, address, bytes, Pages::Copied(&file.fd, file_offset))
+        self.replace("map", range, address, bytes, Pages::Copied(&file.fd, file.start + file_offset))
     }
 
     /// Forgets what was written to pages of a file: they hold again what the file holds.
@@ -357,10 +357,13 @@ impl SharedFile {
     }
 }
 
-/// A file without a name that holds frozen memory, also that of an embedder. **F1** It is written before anybody maps it, and never afterwards.
+/// Frozen memory, also that of an embedder: a file without a name, or a part of one that has a name. **F1** It is
+/// written before anybody maps it, and never afterwards.
 #[derive(Debug)]
 pub struct FrozenFile {
     fd: OwnedFd,
+    /// Where it begins in the file: at a page.
+    start: u64,
     bytes: u64,
 }
 
@@ -386,12 +389,50 @@ impl FrozenFile {
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: a plain system call on a descriptor that we own.
         answer(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) } == 0)?;
-        Ok(FrozenFile { fd, bytes })
+        Ok(FrozenFile { fd, start: 0, bytes })
+    }
+
+    /// A part of a file, of whole pages.
+    ///
+    /// # Safety
+    /// Nobody changes the file or makes it shorter as long as this, or what is mapped of it, lives (F1).
+    ///
+    /// # Panics
+    /// If the part is not of whole pages.
+    pub unsafe fn of_part(file: OwnedFd, start: u64, bytes: u64) -> FrozenFile {
+        let page = PAGE_BYTES as u64;
+        assert!(start.is_multiple_of(page) && bytes.is_multiple_of(page), "not whole pages");
+        FrozenFile { fd: file, start, bytes }
     }
 
     /// Its size.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Where it begins in the file that [`AsFd`] gives.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Reads what lies at an offset.
+    ///
+    /// # Errors
+    /// The system refuses.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the end.
+    pub fn read(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<(), BackingError> {
+        assert!(offset + buffer.len() as u64 <= self.bytes, "beyond the end of the file");
+        while !buffer.is_empty() {
+            let at = (self.start + offset) as libc::off_t;
+            // SAFETY: the bytes are borrowed, and the descriptor is ours.
+            let read = unsafe { libc::pread(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), at) };
+            answer(read > 0, "read", buffer.len())?;
+            buffer = &mut buffer[read as usize..];
+            offset += read as u64;
+        }
+        Ok(())
     }
 
     /// Writes whole pages, but for those that are zero. Nobody maps the file yet.

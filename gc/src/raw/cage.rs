@@ -382,23 +382,23 @@ impl Cage {
         (first..first + bytes / PAGE_BYTES as u64).filter(|page| is_private(*page)).count()
     }
 
-    /// A file for frozen heap bytes, whose offsets are those of the heap, of which the last is `end`.
-    pub fn freeze_file(&mut self, end: u64) -> Result<FrozenFile, BackingError> {
-        self.backing.freeze_file(end)
+    /// A file for so many frozen heap bytes.
+    pub fn freeze_file(&mut self, bytes: u64) -> Result<FrozenFile, BackingError> {
+        self.backing.freeze_file(bytes)
     }
 
-    /// Copies committed heap bytes to a file.
-    pub fn freeze(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+    /// Copies committed heap bytes to a file, from `at` on.
+    pub fn freeze(&mut self, file: &FrozenFile, at: u64, offset: u64, bytes: u64) -> Result<(), BackingError> {
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.freeze(self.territory.land().part_of(address, bytes), address, bytes, file, offset)
+        self.backing.freeze(self.territory.land().part_of(address, bytes), address, bytes, file, at)
     }
 
-    /// Puts copy-on-write pages of a file in the place of committed heap bytes.
-    pub fn map(&mut self, file: &FrozenFile, offset: u64, bytes: u64) -> Result<(), BackingError> {
+    /// Puts copy-on-write pages of a file, from `at` on, in the place of committed heap bytes.
+    pub fn map(&mut self, file: &FrozenFile, at: u64, offset: u64, bytes: u64) -> Result<(), BackingError> {
         assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
         self.territory.land().has_file_pages.store(true, Relaxed);
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
-        self.backing.map(self.territory.land().part_of(address, bytes), address, bytes, file, offset)
+        self.backing.map(self.territory.land().part_of(address, bytes), address, bytes, file, at)
     }
 
     /// Forgets what was written to heap bytes that were mapped from a file.

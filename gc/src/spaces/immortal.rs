@@ -74,6 +74,12 @@ impl Immortal {
         self.objects.truncate(extent.objects);
     }
 
+    /// Comes back to an end that it had, as a reference; what lies behind is the caller's to clear.
+    pub fn truncate_to(&mut self, end: u32) {
+        self.top = u64::from(end) * 4;
+        self.objects.retain(|object| *object < end);
+    }
+
     /// Commits what an extent has, of this heap or of another one, and charges it. Refused in a cage in which the space
     /// lies elsewhere.
     pub fn install(

@@ -37,6 +37,8 @@ use nursery::{EDEN_START, Nursery};
 use old::{Bump, OldSpace};
 use std::ops::Range;
 
+/// References of immortal memory that are zeroed at once.
+const ZEROED_REFS: u32 = BLOCK_BYTES / 4;
 /// Most edges that a minor has not followed yet: 32 KiB.
 const EDGES_MAX: usize = 4096;
 
@@ -276,6 +278,17 @@ impl Spaces {
     /// Takes `bytes` of zeroed immortal memory; returns its reference.
     pub fn allocate_immortal(&mut self, bytes: u64) -> Result<u32, Refused> {
         self.immortal.allocate(&mut self.cage, &mut self.charge, bytes)
+    }
+
+    /// Takes back immortal memory from a place on where it ended before; it reads as zero when it is handed out again.
+    pub fn truncate_immortal(&mut self, end: u32) {
+        let used = self.immortal.used();
+        assert!(used.contains(&end) || used.end == end, "the immortal space never ended there");
+        for start in (end..used.end).step_by(ZEROED_REFS as usize) {
+            let refs = (used.end - start).min(ZEROED_REFS);
+            self.memory.zero_object(start, refs * 4);
+        }
+        self.immortal.truncate_to(end);
     }
 
     /// Remembers an immortal object for the verifier.

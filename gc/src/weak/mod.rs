@@ -19,10 +19,22 @@ use waiting::WaitingEphemerons;
 use weak_cells::WeakCells;
 
 /// The cells of a checkpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FrozenCells {
     hosts: Vec<u32>,
     cells: [Vec<u32>; 2],
+}
+
+impl FrozenCells {
+    /// The cells of host values, weak cells, ephemerons.
+    pub fn lists(&self) -> [&[u32]; 3] {
+        [&self.hosts, &self.cells[0], &self.cells[1]]
+    }
+
+    /// What [`FrozenCells::lists`] gave.
+    pub fn of_lists([hosts, weak, ephemerons]: [Vec<u32>; 3]) -> FrozenCells {
+        FrozenCells { hosts, cells: [weak, ephemerons] }
+    }
 }
 
 /// The cells that name things weakly.

@@ -112,6 +112,7 @@ impl Running for StoreOpaque {
     }
 
     fn begin_host_call(&mut self, number: u32) -> (HostCode, usize) {
+        self.guest_mut().count_host_call();
         (self.guest().entities().host_function(number).clone(), self.roots().enter_scope())
     }
 

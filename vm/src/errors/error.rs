@@ -70,6 +70,8 @@ pub enum ErrorKind {
     Limit(String),
     /// The bytes are no precompiled module that this engine takes: what is wrong with them.
     Precompiled(String),
+    /// A checkpoint cannot be saved, or a file is no saved checkpoint that can be taken here: why.
+    Checkpoint(String),
 }
 
 /// An import that cannot be satisfied.
@@ -242,6 +244,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Exception(exception) => exception.fmt(f),
             ErrorKind::Host(error) => error.fmt(f),
             ErrorKind::Usage(message) | ErrorKind::Limit(message) => f.write_str(message),
+            ErrorKind::Checkpoint(what) => f.write_str(what),
             ErrorKind::Precompiled(what) => write!(f, "the precompiled module is refused: {what}"),
         }
     }

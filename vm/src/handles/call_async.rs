@@ -2,6 +2,7 @@
 
 use super::func::{load_results, save_params};
 use super::host_async::HostFuture;
+use super::instance::items;
 use super::instance_pre::{Definition, check_engine};
 use super::typed::HostResults;
 use super::wasm_ty::StoreAccess;
@@ -10,7 +11,7 @@ use crate::errors::Result;
 use crate::ids::Func;
 use crate::module::Module;
 use crate::rt::value::RawVal;
-use crate::store::{AsContextMut, Caller, Item};
+use crate::store::{AsContextMut, Caller, Mark};
 use crate::types::FuncType;
 use smallvec::{SmallVec, smallvec};
 
@@ -130,7 +131,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
 
 impl Instance {
     /// Instantiates a module like [`Instance::new`]; its start function may be suspended, as [`Func::call_async`] says.
-    /// If the future is dropped meanwhile, the instance stays in the store like one whose start function trapped.
+    /// If the future is dropped meanwhile, the instance stays in the store.
     ///
     /// # Errors
     /// As [`Instance::new`].
@@ -139,16 +140,30 @@ impl Instance {
         module: &Module,
         imports: &[Extern],
     ) -> Result<Instance> {
+        let mark = store.as_context_mut().opaque().mark();
+        Instance::new_async_since(store, module, imports, &mark).await
+    }
+
+    /// The same, where what was made for the imports since `mark` goes too if it fails.
+    async fn new_async_since(
+        mut store: impl AsContextMut<Data: Send>,
+        module: &Module,
+        imports: &[Extern],
+        mark: &Mark,
+    ) -> Result<Instance> {
         let mut context = store.as_context_mut();
         let opaque = context.opaque();
-        opaque.check_module(module, imports.len())?;
-        let items: Vec<Item> = imports.iter().map(|import| import.item_in(opaque)).collect::<Result<_>>()?;
-        let (instance, start) = opaque.instantiate_to_start(module, &items)?;
-        let instance = Instance::from_index(opaque.id(), instance);
+        let items = items(opaque, module, imports).inspect_err(|_| opaque.undo(mark))?;
+        let (instance, start) = opaque.instantiate_to_start(module, &items, mark)?;
         if let Some((start, heights)) = start {
-            context.calling(start, &mut [], Some(heights)).await?;
+            let complete = opaque.mark();
+            let ended = context.calling(start, &mut [], Some(heights)).await;
+            if let Err(error) = ended {
+                context.opaque().undo_unreached(module, mark, Some(&complete), Some(&error));
+                return Err(error);
+            }
         }
-        Ok(instance)
+        Ok(Instance::from_index(context.opaque().id(), instance))
     }
 }
 
@@ -159,8 +174,9 @@ impl<T: Send + 'static> InstancePre<T> {
     /// As [`InstancePre::instantiate`].
     pub async fn instantiate_async(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         check_engine(self.module().engine(), store.as_context().engine(), "a store")?;
-        let imports = self.imports_in(store.as_context_mut().opaque())?;
-        Instance::new_async(store, self.module(), &imports).await
+        let mark = store.as_context_mut().opaque().mark();
+        let imports = self.imports_in(store.as_context_mut().opaque(), &mark)?;
+        Instance::new_async_since(store, self.module(), &imports, &mark).await
     }
 }
 

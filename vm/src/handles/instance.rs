@@ -4,7 +4,7 @@ use super::{Extern, Global, Memory, SharedMemory, Table, TypedFunc, WasmParams, 
 use crate::errors::{Error, Result};
 use crate::ids::{Func, StoreId, Tag};
 use crate::module::Module;
-use crate::store::{AsContext, AsContextMut, Item, Named, Store, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Item, Mark, Named, Store, StoreOpaque};
 use heapwood_module::printable;
 
 /// An instance of a module.
@@ -23,18 +23,37 @@ impl<T: 'static> Store<T> {
     }
 }
 
+/// Imports of a module in a store, by their places.
+pub(super) fn items(store: &StoreOpaque, module: &Module, imports: &[Extern]) -> Result<Vec<Item>> {
+    store.check_module(module, imports.len())?;
+    imports.iter().map(|import| import.item_in(store)).collect()
+}
+
 impl Instance {
     /// Instantiates a module with `imports` in the order of its import section, and runs its start function.
     ///
     /// # Errors
     /// [`ErrorKind::Link`](crate::ErrorKind::Link) when imports are missing or of other types; traps of active
-    /// segments and of the start function; limits; items of another store.
+    /// segments and of the start function; limits; items of another store. What segments and the start function wrote to
+    /// imported memories, tables and globals stays. The instance itself goes, with its memories and tables, unless
+    /// something reaches it: a reference that was written there, an exception with its tag, or something that host functions
+    /// made while the start function ran. Handles of it that the host was given meanwhile are errors then.
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        store.check_module(module, imports.len())?;
-        let items: Vec<Item> = imports.iter().map(|import| import.item_in(store)).collect::<Result<_>>()?;
-        Ok(Instance::from_index(store.id(), store.instantiate(module, &items)?))
+        Instance::new_since(store, module, imports, &store.mark())
+    }
+
+    /// The same, where what was made for the imports since `mark` goes too if it fails.
+    pub(super) fn new_since(
+        store: &mut StoreOpaque,
+        module: &Module,
+        imports: &[Extern],
+        mark: &Mark,
+    ) -> Result<Instance> {
+        let items = items(store, module, imports).inspect_err(|_| store.undo(mark))?;
+        let index = store.instantiate(module, &items, mark)?;
+        Ok(Instance::from_index(store.id(), index))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Instance {

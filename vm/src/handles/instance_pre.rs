@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, LinkError, Result};
 use crate::ids::Func;
 use crate::module::Module;
-use crate::store::{AsContextMut, StoreOpaque};
+use crate::store::{AsContextMut, Mark, StoreOpaque};
 use crate::types::{ExternType, ImportType};
 use std::marker::PhantomData;
 
@@ -104,13 +104,16 @@ impl<T: 'static> InstancePre<T> {
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         check_engine(self.module.engine(), store.as_context().engine(), "a store")?;
         let mut context = store.as_context_mut();
-        let imports = self.imports_in(context.opaque())?;
-        Instance::new(store, &self.module, &imports)
+        let store = context.opaque();
+        let mark = store.mark();
+        let imports = self.imports_in(store, &mark)?;
+        Instance::new_since(store, &self.module, &imports, &mark)
     }
 
-    /// The imports in a store.
-    pub(super) fn imports_in(&self, store: &mut StoreOpaque) -> Result<Vec<Extern>> {
-        self.imports.iter().map(|definition| definition.in_store(store)).collect()
+    /// The imports in a store, which has nothing more than at `mark` if that fails.
+    pub(super) fn imports_in(&self, store: &mut StoreOpaque, mark: &Mark) -> Result<Vec<Extern>> {
+        let imports: Result<Vec<_>> = self.imports.iter().map(|definition| definition.in_store(store)).collect();
+        imports.inspect_err(|_| store.undo(mark))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::instance_pre::{Definition, check_engine, link_error};
 use super::resolver::{Resolved, Resolver};
-use super::{Extern, HostFunc, Instance, InstancePre, IntoFunc, Val};
+use super::{Extern, HostFunc, Instance, InstancePre, IntoFunc, Scope, ScopedValues, Val};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::module::Module;
@@ -75,6 +75,75 @@ impl<T: 'static> Linker<T> {
     ) -> Result<&mut Linker<T>> {
         let host = func.into_func(&self.engine)?;
         self.insert(module, name, Definition::Host(host.named(module, name)))
+    }
+
+    /// Defines a host function of type `ty` that has a scope of its own ([`Scope`]): references come as [`Local`](crate::Local)s, are read
+    /// and written without checks, and cannot leave it. `P` and `R` declare parameters and results like the fields of a bound
+    /// struct: `(ref $t)` is `Ref<T>`, `(ref null $t)` is `Option<Ref<T>>`. Rust types stand for the types that `ty` names from
+    /// the first call in a store on, as if they were bound there ([`Scope::bind`]).
+    ///
+    /// ```
+    /// # extern crate heapwood_vm as heapwood;
+    /// use heapwood_derive::GcStruct;
+    /// use heapwood_vm::{Engine, ExternType, GcStruct, Linker, Module, Ref, Result, Store};
+    ///
+    /// #[derive(GcStruct)]
+    /// struct Node { val: i64, next: Option<Ref<Node>> }
+    ///
+    /// # fn main() -> Result<()> {
+    /// # let wasm = wat::parse_str(r#"(module
+    /// #     (type $node (struct (field i64) (field (ref null $node))))
+    /// #     (import "list" "sum" (func $sum (param (ref null $node) i64) (result i64)))
+    /// #     (func (export "run") (result i64) (call $sum
+    /// #         (struct.new $node (i64.const 1) (struct.new $node (i64.const 2) (ref.null $node))) (i64.const 10))))"#).unwrap();
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, wasm)?;
+    /// // (param (ref null $node) i64) (result i64)
+    /// let Some(ExternType::Func(ty)) = module.imports().map(|import| import.ty).next() else { panic!("an import") };
+    /// let mut linker: Linker<()> = Linker::new(&engine);
+    /// linker.func_scoped::<(Option<Ref<Node>>, i64), i64>("list", "sum", ty, |s, (mut at, mut sum)| {
+    ///     while let Some(node) = at {
+    ///         sum += node.val(s);
+    ///         at = node.next(s);
+    ///     }
+    ///     Ok(sum)
+    /// })?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// assert_eq!(instance.get_typed_func::<(), i64>(&mut store, "run")?.call(&mut store, ())?, 13);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A reference cannot leave the call:
+    ///
+    /// ```compile_fail,E0521
+    /// use heapwood_vm::{AnyRef, FuncType, Linker, Local, Ref, Result};
+    /// use std::sync::Mutex;
+    /// fn leave(linker: &mut Linker<()>, ty: FuncType) -> Result<()> {
+    ///     let kept: Mutex<Option<Local<'_, AnyRef>>> = Mutex::new(None);
+    ///     linker.func_scoped::<Ref<AnyRef>, ()>("host", "leave", ty, move |_, any| {
+    ///         *kept.lock().unwrap() = Some(any);
+    ///         Ok(())
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The name is defined already; the type is one of another engine, or not what `P` and `R` say. A call is an error in
+    /// a store where one of the Rust types stands for another type.
+    pub fn func_scoped<P: ScopedValues, R: ScopedValues>(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl for<'s> Fn(&mut Scope<'s, T>, P::In<'s>) -> Result<R::In<'s>> + Send + Sync + 'static,
+    ) -> Result<&mut Linker<T>> {
+        let host = HostFunc::from_scoped::<T, P, R>(ty, func)?;
+        let definition = Definition::Host(host.named(module, name));
+        self.check_definition(&definition)?;
+        self.insert(module, name, definition)
     }
 
     /// Defines something of a store, or a shared memory. Instantiation in another store will fail, but for the latter.
@@ -159,6 +228,22 @@ impl<T: 'static> Linker<T> {
             }
         }
         Ok(named.cloned())
+    }
+
+    /// The host function that an import is; none if nobody knows one, or it is something of a store.
+    ///
+    /// # Errors
+    /// A resolver fails.
+    pub(super) fn host_func(&self, import: &ImportType<'_>) -> Result<Option<HostFunc>> {
+        Ok(self.choice(import)?.and_then(|definition| match definition {
+            Definition::Host(host) => Some(host),
+            Definition::Extern(_) => None,
+        }))
+    }
+
+    /// An error unless a module is one of this linker's engine.
+    pub(super) fn check_module(&self, module: &Module) -> Result<()> {
+        self.check_engine(module.engine(), "a module")
     }
 
     /// An error unless `engine` is the one of this linker.

@@ -8,6 +8,7 @@ mod bound;
 mod call_async;
 mod caller;
 mod casts;
+mod checkpoint_file;
 pub mod derive_support;
 mod exception;
 mod finalizer;
@@ -37,7 +38,7 @@ mod weak;
 pub use array_element::ArrayElement;
 pub use bound::{
     Bind, Bound, Const, EqRef, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef, GcStruct, I31Ref, Internal, Local,
-    Outer, Ref, Scope,
+    Outer, Ref, Scope, ScopedValues,
 };
 pub use finalizer::Finalizer;
 pub use global::Global;

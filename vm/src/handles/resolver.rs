@@ -1,7 +1,7 @@
 //! Imports that are defined by what asks for them: name and type together.
 
 use super::instance_pre::Definition;
-use super::{Extern, HostFunc, IntoFunc, Val};
+use super::{Extern, HostFunc, IntoFunc, Scope, ScopedValues, Val};
 use crate::engine::Engine;
 use crate::errors::Result;
 use crate::store::Caller;
@@ -35,6 +35,18 @@ impl<T: 'static> Resolved<T> {
     /// The engine's type table is full.
     pub fn func_wrap<Params, Results>(engine: &Engine, func: impl IntoFunc<T, Params, Results>) -> Result<Resolved<T>> {
         Ok(Resolved::new(Definition::Host(func.into_func(engine)?)))
+    }
+
+    /// A host function with a scope of its own, as of [`Linker::func_scoped`](super::Linker::func_scoped). `ty` may be the
+    /// import's own.
+    ///
+    /// # Errors
+    /// The type is not what `P` and `R` say.
+    pub fn func_scoped<P: ScopedValues, R: ScopedValues>(
+        ty: FuncType,
+        func: impl for<'s> Fn(&mut Scope<'s, T>, P::In<'s>) -> Result<R::In<'s>> + Send + Sync + 'static,
+    ) -> Result<Resolved<T>> {
+        Ok(Resolved::new(Definition::Host(HostFunc::from_scoped::<T, P, R>(ty, func)?)))
     }
 
     /// Something of a store: instantiation in another one will fail.

@@ -36,6 +36,21 @@ struct ModuleInner {
     exports: HashMap<Box<str>, m::ExportIndex>,
 }
 
+pub(crate) use image::checksum;
+
+/// What images of this engine say they were made for, as text.
+pub(crate) fn terms(engine: &Engine) -> String {
+    image::terms(engine)
+}
+
+/// Whether something that says that can be taken by an engine.
+///
+/// # Errors
+/// It cannot; why, in words.
+pub(crate) fn check_terms(terms: &str, engine: &Engine) -> Result<(), String> {
+    image::check_terms(engine, terms)
+}
+
 impl ModuleInner {
     fn new(
         engine: Engine,

@@ -29,6 +29,15 @@ impl<T: 'static> Store<T> {
         self.opaque_mut().heap_mut().set_checks(std::num::NonZeroU64::new(stress), verify);
     }
 
+    /// How many instances, memories, tables, globals, tags and host functions there are, and where immortal objects end.
+    pub fn contents(&self) -> [usize; 7] {
+        let store = self.opaque();
+        let entities = store.guest().entities();
+        let ([instances, memories, tables, globals, tags], host) =
+            (entities.extent().lists, entities.extent().host_functions);
+        [instances, memories, tables, globals, tags, host, store.heap().immortal_end() as usize]
+    }
+
     /// Calls that the heap has made to the system so far.
     pub fn backing_calls(&self) -> u64 {
         self.opaque().heap().backing_calls()

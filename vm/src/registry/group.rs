@@ -21,6 +21,11 @@ pub struct EngineType {
 }
 
 impl EngineType {
+    /// Whether it is a function type.
+    pub fn is_function(&self) -> bool {
+        matches!(self.composite, CompositeType::Func(_))
+    }
+
     /// Parameters and results of a function type. Panics if it is something else.
     pub fn signature(&self) -> &FuncType {
         match &self.composite {

@@ -213,6 +213,14 @@ impl TypeRegistry {
         self.state.write().release(&self.table, group);
     }
 
+    /// All types of the group of a type that somebody holds, in their order.
+    ///
+    /// # Panics
+    /// If there is no such type.
+    pub fn group(&self, id: TypeId) -> Arc<[TypeId]> {
+        self.state.read().members(id).unwrap_or_else(|| panic!("type {} is not alive", id.0))
+    }
+
     /// A type that is alive.
     pub fn get(&self, id: TypeId) -> Option<Arc<EngineType>> {
         self.state.read().get(id)

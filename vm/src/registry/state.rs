@@ -51,6 +51,12 @@ impl State {
         self.types.get(&id).map(|entry| entry.ty.clone())
     }
 
+    /// The types of the group of a type.
+    pub fn members(&self, id: TypeId) -> Option<Arc<[TypeId]>> {
+        let group = self.types.get(&id)?.group;
+        self.groups[group as usize].as_ref().map(|group| group.ids.clone())
+    }
+
     /// Whether `b` is among the ancestors of `a`, or `a` itself.
     pub fn is_subtype(&self, a: TypeId, b: TypeId) -> bool {
         self.lineage(Some(a)).any(|id| id == b)

@@ -41,6 +41,21 @@ impl Block {
         Block { address: self.address - bases.0 + bases.1, ..self }
     }
 
+    /// Where it lies from the base of its cage, and its size.
+    pub fn place(self, base: usize) -> (u64, u32) {
+        ((self.address - base) as u64, self.bytes)
+    }
+
+    /// Whether it has so many bytes.
+    pub fn holds(self, bytes: u32) -> bool {
+        self.bytes == bytes
+    }
+
+    /// A block in a cage whose base is 0: of use in another one, when it was moved there.
+    pub fn at_place(offset: u64, bytes: u32) -> Block {
+        Block { address: offset.narrow(), bytes }
+    }
+
     /// Writes a u64 unless it is there already: a page that nobody wrote to stays shared.
     pub fn update_u64(self, offset: u32, value: u64) {
         if self.u64(offset) != value {
@@ -107,6 +122,11 @@ impl GlobalCell {
     /// Its address.
     pub fn address(self) -> usize {
         self.0.address()
+    }
+
+    /// The block that it is.
+    pub fn block(self) -> Block {
+        self.0
     }
 
     /// The same cell in another cage, as of [`Block::moved`].

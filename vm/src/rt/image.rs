@@ -10,6 +10,7 @@
 
 use super::mapping::{Access, Mapping};
 use crate::errors::Result;
+use heapwood_gc::FrozenFile;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -30,6 +31,10 @@ pub(crate) struct CodeMemory {
     mapping: Mapping,
     code: Range<usize>,
 }
+
+/// A file that nobody changes any more.
+#[derive(Debug)]
+pub(crate) struct SteadyFile(File);
 
 /// A file that nobody but this process's user can have written.
 #[derive(Debug)]
@@ -112,6 +117,35 @@ impl Draft {
         }
         mapping.protect(code.start, code.len(), Access::Execute)?;
         Ok(CodeMemory { mapping, code })
+    }
+}
+
+impl SteadyFile {
+    /// A file of which somebody promises that.
+    ///
+    /// # Safety
+    /// Nobody changes the file as long as this lives, or what is made of it (R13).
+    pub unsafe fn new(file: File) -> SteadyFile {
+        SteadyFile(file)
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// It cannot be read, or the system refuses.
+    pub fn contents(&self) -> Result<Draft> {
+        // SAFETY: R13, promised to `new`.
+        unsafe { Draft::of_file(&self.0) }
+    }
+
+    /// Some pages of it, to be mapped.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn pages(&self, pages: Range<u64>) -> Result<FrozenFile> {
+        let file = self.0.try_clone()?;
+        // SAFETY: F1 of the heap is R13, promised to `new`.
+        Ok(unsafe { FrozenFile::of_part(file.into(), pages.start, pages.end - pages.start) })
     }
 }
 

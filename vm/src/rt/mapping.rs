@@ -3,8 +3,9 @@
 
 use crate::errors::{Error, Result};
 use heapwood_gc::FrozenFile;
+use heapwood_gc_abi::Narrow;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 /// Granularity of protection.
@@ -141,7 +142,8 @@ impl Mapping {
     /// The system refuses.
     pub fn map_frozen(&self, file: &FrozenFile, bytes: usize) -> Result<()> {
         assert!(bytes as u64 <= file.bytes(), "pages beyond the end of the file");
-        self.replace(0, bytes, Access::ReadWrite, 0, file.as_fd().as_raw_fd())
+        let part = Some((file.as_fd(), file.start()));
+        self.replace(0, bytes, Access::ReadWrite, part)
     }
 
     /// Puts fresh zero pages in the place of a range of whole pages.
@@ -149,10 +151,11 @@ impl Mapping {
     /// # Errors
     /// The system refuses.
     pub fn renew(&self, offset: usize, bytes: usize, access: Access) -> Result<()> {
-        self.replace(offset, bytes, access, libc::MAP_ANONYMOUS, -1)
+        self.replace(offset, bytes, access, None)
     }
 
-    fn replace(&self, offset: usize, bytes: usize, access: Access, flags: i32, fd: i32) -> Result<()> {
+    /// Other pages in the place of a range: of a file from an offset on, or zeroes.
+    fn replace(&self, offset: usize, bytes: usize, access: Access, file: Option<(BorrowedFd<'_>, u64)>) -> Result<()> {
         self.check(offset, bytes);
         if bytes == 0 {
             return Ok(());
@@ -161,9 +164,13 @@ impl Mapping {
         if is_refused() {
             return Err(refused());
         }
+        let (flags, fd, at) = match file {
+            Some((file, at)) => (0, file.as_raw_fd(), at.narrow()),
+            None => (libc::MAP_ANONYMOUS, -1, 0),
+        };
         let flags = flags | libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: R1: the range lies inside; what was there is given up by the owner, and nobody has a slice of it.
-        let start = unsafe { libc::mmap(self.start().add(offset).cast(), bytes, access.flags(), flags, fd, 0) };
+        let start = unsafe { libc::mmap(self.start().add(offset).cast(), bytes, access.flags(), flags, fd, at) };
         if start == libc::MAP_FAILED { Err(refused()) } else { Ok(()) }
     }
 

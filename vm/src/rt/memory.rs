@@ -301,6 +301,39 @@ impl LinearMemory {
 }
 
 impl FrozenMemory {
+    /// A memory that was written down, whose pages are those of a file; none if they are left out.
+    pub fn of_saved(
+        ty: MemoryType,
+        bytes: usize,
+        cell: Block,
+        secrecy: Secrecy,
+        file: Option<FrozenFile>,
+    ) -> FrozenMemory {
+        let pages = bytes.next_multiple_of(PAGE_BYTES) as u64;
+        assert!(file.as_ref().is_none_or(|file| file.bytes() >= pages), "a file that is too short");
+        FrozenMemory { ty, bytes, cell, secrecy, file }
+    }
+
+    /// Its type.
+    pub fn ty(&self) -> &MemoryType {
+        &self.ty
+    }
+
+    /// Its size in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.bytes
+    }
+
+    /// What checkpoints do about it.
+    pub fn secrecy(&self) -> Secrecy {
+        self.secrecy
+    }
+
+    /// Its pages, unless they are left out.
+    pub fn file(&self) -> Option<&FrozenFile> {
+        self.file.as_ref()
+    }
+
     /// The cell of the memory in the store of the checkpoint.
     pub fn cell(&self) -> Block {
         self.cell

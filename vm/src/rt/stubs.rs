@@ -53,7 +53,15 @@ fn fixed_for<S: Running>() -> &'static Fixed {
     fixed
 }
 
-/// The same where they exist already: there is a store.
+/// Sees to it that they exist, for whoever makes trampolines before there is a store.
+///
+/// # Panics
+/// If the system refuses two pages.
+pub(crate) fn prepare<S: Running>() {
+    fixed_for::<S>();
+}
+
+/// The same where they exist already: there is a store, or somebody has prepared for one.
 pub(super) fn fixed() -> &'static Fixed {
     FIXED.get().expect("made for the first store")
 }

@@ -7,7 +7,7 @@ use crate::rt::calling::Calling;
 use crate::rt::entry::Callee;
 use crate::rt::running::Heights;
 use crate::rt::value::RawVal;
-use crate::store::Item;
+use crate::store::{Item, Mark};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ impl StoreOpaque {
         &mut self,
         module: &Module,
         imports: &[Item],
+        mark: &Mark,
     ) -> Result<(u32, Option<(Callee, Heights)>)> {
         self.check_usable()?;
         let heights = self.guest().heights();
@@ -45,6 +46,9 @@ impl StoreOpaque {
         }
         if is_armed {
             self.guest_mut().execution_mut().disarm();
+        }
+        if !matches!(made, Ok(Ok(_))) {
+            self.undo_unreached(module, mark, None, None);
         }
         made.unwrap_or_else(|panic| resume_unwind(panic)).map(|(index, _)| (index, None))
     }

@@ -13,6 +13,7 @@ use crate::rt::host::HostCode;
 use crate::rt::state::state;
 use crate::rt::store_memory::StoreMemory;
 use crate::rt::walk::Frame;
+use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 
 /// A tag of the store.
@@ -39,8 +40,6 @@ pub(crate) use image::EntitiesImage;
 /// See the module.
 pub(crate) struct Entities {
     instances: Vec<InstanceData>,
-    /// Modules of which no instance came to be, but parts that name their types.
-    failed_modules: Vec<Module>,
     memories: Vec<StoreMemory>,
     tables: Vec<TableData>,
     /// Bytes of the tables, and of the element segments that are expressions and were not dropped.
@@ -52,18 +51,19 @@ pub(crate) struct Entities {
     quota: Quota,
 }
 
-/// How many memories and tables there are, and what tables count.
-#[derive(Clone, Copy, Debug)]
+/// How much there is of everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Extent {
-    memories: usize,
-    tables: usize,
+    /// Instances, memories, tables, globals, tags.
+    pub lists: [usize; 5],
+    /// Functions of the host.
+    pub host_functions: usize,
     table_bytes: u64,
 }
 
 state! {
     Entities {
         instances: Shared,
-        failed_modules: Shared,
         memories: Shared,
         tables: Shared,
         table_bytes: Shared,
@@ -84,7 +84,6 @@ impl Entities {
     pub fn new(quota: &Quota) -> Entities {
         Entities {
             instances: Vec::new(),
-            failed_modules: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),
             table_bytes: 0,
@@ -123,11 +122,6 @@ impl Entities {
     /// Adds an instance, at the end.
     pub fn add_instance(&mut self, instance: InstanceData) {
         self.instances.push(instance);
-    }
-
-    /// Keeps a module whose instance failed after parts of it were added.
-    pub fn keep_failed(&mut self, module: &Module) {
-        self.failed_modules.push(module.clone());
     }
 
     /// The module of a frame, and the index of its function there.
@@ -280,13 +274,24 @@ impl Entities {
 
     /// What there is now, to come back to.
     pub fn extent(&self) -> Extent {
-        Extent { memories: self.memories.len(), tables: self.tables.len(), table_bytes: self.table_bytes }
+        let lists =
+            [self.instances.len(), self.memories.len(), self.tables.len(), self.globals.all().len(), self.tags.len()];
+        Extent { lists, host_functions: self.host_functions.len(), table_bytes: self.table_bytes }
     }
 
-    /// Drops memories and tables that were added since then: nothing names them.
-    pub fn truncate(&mut self, extent: Extent) {
-        self.memories.truncate(extent.memories);
-        self.tables.truncate(extent.tables);
+    /// Drops what was added since then: nothing names it.
+    pub fn truncate(&mut self, heap: &mut Heap, extent: Extent) {
+        let [instances, memories, tables, globals, tags] = extent.lists;
+        let held = self.instances[instances..].iter().flat_map(InstanceData::segment_references);
+        // A marking may have counted on them.
+        held.for_each(|element| heap.shade(element));
+        self.instances.truncate(instances);
+        self.memories.truncate(memories);
+        self.tables[tables..].iter().for_each(|table| table.shade_all(heap));
+        self.tables.truncate(tables);
+        self.globals.truncate(heap, globals);
+        self.tags.truncate(tags);
+        self.host_functions.truncate(extent.host_functions);
         self.table_bytes = extent.table_bytes;
     }
 

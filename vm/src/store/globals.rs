@@ -2,6 +2,7 @@
 
 use crate::rt::cells::{GlobalCell, RefCell32};
 use crate::rt::state::state;
+use crate::store::checkpoint::{Reader, Writer};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::GlobalType;
@@ -75,6 +76,21 @@ impl Globals {
         self.all.push(GlobalData { cell, ty });
     }
 
+    /// Drops globals that were added since there were `len`: nothing names them.
+    pub fn truncate(&mut self, heap: &mut Heap, len: usize) {
+        let dropped: Vec<RefCell32> = self
+            .all
+            .drain(len..)
+            .filter(|global| global.ty.val.is_ref())
+            .map(|global| RefCell32::of(global.cell))
+            .collect();
+        dropped.iter().for_each(|cell| cell.visit(|slot| heap.shade(*slot)));
+        if !dropped.is_empty() {
+            self.references.retain(|cell| !dropped.contains(cell));
+            self.dirty.retain(|cell| !dropped.contains(cell));
+        }
+    }
+
     /// Enters a reference global's cell in the dirty list.
     pub fn log(&mut self, heap: &mut Heap, cell: RefCell32) {
         if !cell.is_dirty() {
@@ -105,6 +121,27 @@ impl Globals {
         self.references.clear();
         self.references.extend(then.references.iter().map(|cell| cell.moved(bases)));
         self.dirty.clear();
+    }
+
+    /// Writes them down, after a collection.
+    pub fn save(&self, out: &mut Writer) {
+        debug_assert!(self.dirty.is_empty(), "a checkpoint comes after a collection");
+        out.list(self.all.iter(), |out, GlobalData { cell, ty }| {
+            out.block(cell.block());
+            out.val_type(ty.val);
+            out.bool(ty.mutable);
+        });
+    }
+
+    /// Globals as they were written down.
+    pub fn of_saved(saved: &mut Reader<'_>) -> Option<Globals> {
+        let all = saved.list(|saved| {
+            let cell = GlobalCell::new(saved.block()?);
+            Some(GlobalData { cell, ty: GlobalType { val: saved.val_type()?, mutable: saved.bool()? } })
+        })?;
+        let mut globals = Globals::default();
+        all.into_iter().for_each(|GlobalData { cell, ty }| globals.add(ty, cell));
+        Some(globals)
     }
 
     /// A collection promoted everything that globals name.

@@ -32,6 +32,8 @@ pub(crate) struct Guest {
     snapshot_cursor: RootCursor,
     /// The number of the next check of frames at a slow path, if the store verifies.
     frame_checks: Option<u32>,
+    /// Calls of host functions so far.
+    host_calls: u64,
 }
 
 /// A way to a part of the guest, and one to change it.
@@ -71,6 +73,7 @@ impl Guest {
             temporaries: Temporaries::default(),
             snapshot_cursor: RootCursor::default(),
             frame_checks: verify.then_some(0),
+            host_calls: 0,
         }
     }
 
@@ -112,6 +115,17 @@ impl Guest {
     /// The engine, and the types that are held, to be changed.
     pub fn engine_and_types_mut(&mut self) -> (&Engine, &mut HeldTypes) {
         (&self.engine, &mut self.types)
+    }
+
+    /// Calls of host functions so far.
+    pub fn host_calls(&self) -> u64 {
+        self.host_calls
+    }
+
+    /// A host function is called.
+    #[inline]
+    pub fn count_host_call(&mut self) {
+        self.host_calls += 1;
     }
 
     /// The number of the check of frames that this slow path asks for; none where the store does not verify.

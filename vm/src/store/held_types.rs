@@ -47,6 +47,18 @@ impl HeldTypes {
         }
     }
 
+    /// Holds these types and no others.
+    pub fn holding(types: impl Iterator<Item = (TypeId, HeapType)>) -> HeldTypes {
+        HeldTypes { held: Mutex::new(types.collect()), ..HeldTypes::default() }
+    }
+
+    /// The types that are held beside those of modules, by ascending ids.
+    pub fn ids(&self) -> Vec<TypeId> {
+        let mut ids: Vec<TypeId> = self.held.lock().keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// The signature of a function type that the store holds.
     pub fn signature(&mut self, engine: &Engine, id: TypeId) -> Result<Arc<Signature>> {
         if let Some(known) = self.signatures.get(&id) {
@@ -75,6 +87,11 @@ impl HeldTypes {
         if let Some(handle) = ty.handle() {
             self.hold_once(handle.id(), || ty.clone());
         }
+    }
+
+    /// Holds types by their ids, which somebody else holds still.
+    pub fn hold_all(&mut self, engine: &Engine, ids: impl Iterator<Item = TypeId>) {
+        ids.for_each(|id| self.hold_once(id, || HeapType::of(engine.registry(), id)));
     }
 
     /// The same for a type by its id, of which `handle` gives a handle unless it is held already.

@@ -23,6 +23,19 @@ state! {
 }
 
 impl HostValues {
+    /// Places of values, all of which are gone but for these, whose cells are not found dead yet.
+    pub fn gone(places: usize, free: Vec<u32>) -> Option<HostValues> {
+        let is_free = free.iter().all(|index| (*index as usize) < places);
+        let mut values = Vec::new();
+        values.resize(places, None);
+        is_free.then_some(HostValues { values, free })
+    }
+
+    /// How many places there are, and which of them are free.
+    pub fn places(&self) -> (usize, &[u32]) {
+        (self.values.len(), &self.free)
+    }
+
     /// The index of the next value.
     pub fn next_index(&self) -> u32 {
         self.free.last().copied().unwrap_or(self.values.len() as u32)

@@ -5,6 +5,8 @@
 //!    handles have the id of the era in which they were made.
 //! 2. For each era, the store knows how many items it has in common with what the store is now: handles of that era name
 //!    these, and nothing else. Eras that are long past are forgotten; their handles are errors.
+//! 3. An instantiation that failed is undone in the same way: handles that the host was given meanwhile are errors. Such
+//!    eras are not forgotten; those that follow each other with the same items are one.
 
 use crate::errors::{Error, Result};
 use crate::ids::{ForeignStore, StoreId};
@@ -54,9 +56,21 @@ impl Named {
 /// A time between two rollbacks.
 #[derive(Clone, Copy, Debug)]
 struct Era {
+    /// Its id, and the last one if several eras with the same items follow each other.
     id: StoreId,
+    last: StoreId,
     /// What its items have in common with those of now; none: all.
     common: Option<Counts>,
+}
+
+impl Era {
+    fn new(id: StoreId) -> Era {
+        Era { id, last: id, common: None }
+    }
+
+    fn has(&self, id: StoreId) -> bool {
+        (self.id..=self.last).contains(&id)
+    }
 }
 
 /// The eras of a store; the last one is the current one.
@@ -70,13 +84,14 @@ fn least(a: Counts, b: Counts) -> Counts {
 impl Lineage {
     /// Of a new store.
     pub fn new(id: StoreId) -> Lineage {
-        Lineage(vec![Era { id, common: None }])
+        Lineage(vec![Era::new(id)])
     }
 
     /// The id of handles that are made now.
     #[inline]
+    #[allow(clippy::misnamed_getters, reason = "an era may have had several ids, of which the last one counts")]
     pub fn id(&self) -> StoreId {
-        self.0[self.0.len() - 1].id
+        self.0[self.0.len() - 1].last
     }
 
     /// An error unless a handle that was made by the store `id` names what it named then.
@@ -87,7 +102,7 @@ impl Lineage {
 
     #[cold]
     fn check_past(&self, id: StoreId, named: Named) -> Result<()> {
-        let Some(era) = self.0.iter().find(|era| era.id == id) else {
+        let Some(era) = self.0.iter().find(|era| era.has(id)) else {
             return Err(ForeignStore::new(named.what()).into());
         };
         let (kind, position) = named.place();
@@ -110,30 +125,45 @@ impl Lineage {
     /// The lineage of a store that is made of a checkpoint, as if it had been rolled back there: what is older is what
     /// the store began with.
     pub fn of_origin(id: StoreId, counts: Counts) -> Lineage {
-        Lineage(vec![Era { id, common: Some(counts) }])
+        Lineage(vec![Era { common: Some(counts), ..Era::new(id) }])
     }
 
     /// The store, in which there is so much `now`, is rolled back to a checkpoint of it, with what there was then.
     pub fn roll_back(&mut self, image: &Lineage, now: Counts) {
         let (then_id, then) = (image.id(), image.0[image.0.len() - 1].common.expect("a checkpoint has counts"));
-        let common = self.0.iter().find(|era| era.id == then_id);
+        let common = self.0.iter().find(|era| era.has(then_id));
         let common = common.map_or([0; 6], |era| era.common.map_or(then, |common| least(common, then)));
         if common == then && now == then {
             return;
         }
-        let is_other = |era: &&Era| image.0.iter().all(|known| known.id != era.id);
+        let is_other = |era: &&Era| image.0.iter().all(|known| !known.has(era.last));
         let others = self.0.iter().filter(is_other).rev().take(OTHER_ERAS_MAX);
         let others = others.map(|era| Era { common: Some(least(era.common.unwrap_or(now), common)), ..*era });
         let mut eras: Vec<Era> = others.collect();
         eras.reverse();
         eras.extend_from_slice(&image.0);
-        eras.push(Era { id: StoreId::next(), common: None });
+        eras.push(Era::new(StoreId::next()));
         self.0 = eras;
+    }
+
+    /// What is younger than these counts is gone: handles of it, which the host may have, are errors from now on.
+    pub fn undo(&mut self, counts: Counts) {
+        let current = self.0.last_mut().expect("the current era");
+        current.common = Some(counts);
+        let current = *current;
+        if let [.., before, _] = &mut self.0[..]
+            && before.common == current.common
+            && before.last.next_is(current.id)
+        {
+            before.last = current.last;
+            self.0.pop();
+        }
+        self.0.push(Era::new(StoreId::next()));
     }
 
     /// The store is of no use any more: no handle names anything.
     pub fn forget_all(&mut self) {
-        self.0 = vec![Era { id: StoreId::next(), common: None }];
+        self.0 = vec![Era::new(StoreId::next())];
     }
 }
 
@@ -169,6 +199,29 @@ mod tests {
         assert!(check(&lineage, third, 1) && !check(&lineage, third, 2), "it was another third memory");
         assert!(!check(&lineage, first, 2));
         assert!(!check(&lineage, StoreId::next(), 0), "another store's");
+    }
+
+    #[test]
+    fn what_is_undone_leaves_handles_of_older_items_and_few_eras() {
+        let mut lineage = Lineage::new(StoreId::next());
+        let first = lineage.id();
+        let mut ids = Vec::new();
+        for _ in 0..1000 {
+            lineage.undo(counts(2));
+            ids.push(lineage.id());
+        }
+        assert!(lineage.0.len() < 500, "{} eras: other tests take ids meanwhile", lineage.0.len());
+        for id in [first, ids[0], ids[500], ids[998]] {
+            assert!(check(&lineage, id, 1) && !check(&lineage, id, 2), "{id:?}");
+        }
+        assert!(check(&lineage, ids[999], 2), "the current era's");
+        lineage.undo(counts(5));
+        assert!(check(&lineage, ids[999], 4) && !check(&lineage, ids[999], 5) && !check(&lineage, ids[3], 2));
+        let image = lineage.image(counts(6));
+        lineage.undo(counts(6));
+        let later = lineage.id();
+        lineage.roll_back(&image, counts(9));
+        assert!(check(&lineage, ids[999], 4) && check(&lineage, later, 5) && !check(&lineage, later, 6));
     }
 
     #[test]

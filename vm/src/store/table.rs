@@ -2,6 +2,7 @@
 
 use crate::errors::{Error, Result};
 use crate::rt::cells::Block;
+use crate::store::checkpoint::{Reader, Writer};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::{ContextLayout, TableType};
@@ -192,6 +193,13 @@ impl TableData {
         &mut self.elements[start.min(end)..end]
     }
 
+    /// What it holds is alive for the marking under way, if there is one.
+    pub fn shade_all(&self, heap: &mut Heap) {
+        if self.is_collected && heap.is_marking() {
+            self.elements.iter().for_each(|element| heap.shade(*element));
+        }
+    }
+
     /// Becomes what it was at a checkpoint: `then`, whose cell is `cell` here.
     pub fn restore(&mut self, then: &TableData, cell: Block) {
         (self.ty, self.is_collected, self.cell) = (then.ty, then.is_collected, cell);
@@ -206,6 +214,29 @@ impl TableData {
         let table = TableData { cell, ..then.clone() };
         table.publish();
         table
+    }
+
+    /// Writes it down, after a collection.
+    pub fn save(&self, out: &mut Writer) {
+        let TableData { ty, is_collected, elements, cell, dirty, is_dirty: _ } = self;
+        debug_assert!(dirty.is_empty(), "a checkpoint comes after a collection");
+        out.ref_type(ty.element);
+        out.u64(ty.min);
+        out.option(ty.max);
+        out.bool(ty.table64);
+        out.bool(*is_collected);
+        out.block(*cell);
+        out.references(elements);
+    }
+
+    /// A table as it was written down; of a checkpoint only, since its cell is nowhere.
+    pub fn of_saved(saved: &mut Reader<'_>) -> Option<TableData> {
+        let (element, min, max) = (saved.ref_type()?, saved.u64()?, saved.option()?);
+        let ty = TableType { element, min, max, table64: saved.bool()? };
+        let (is_collected, cell, elements) = (saved.bool()?, saved.block()?, saved.references()?);
+        let chunks = if is_collected { elements.len().div_ceil(CHUNK) } else { 0 };
+        let table = TableData { ty, is_collected, elements, cell, dirty: Vec::new(), is_dirty: vec![false; chunks] };
+        (table.len() <= TABLE_ELEMENTS_MAX).then_some(table)
     }
 
     /// Writes its cell anew, for compiled code.

@@ -193,7 +193,7 @@ fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     let parameters = signature.split("->").next().expect("a first part");
     // What a closure is given and gives does not come from the caller.
     let parameters = parameters.split("impl Fn(").next().expect("a first part");
-    let parameters = parameters.split("impl for<'a> Fn(").next().expect("a first part");
+    let parameters = parameters.split("impl for<").next().expect("a first part");
     let is_method = parameters.contains("self");
     let head = words(receiver).next().expect("a name");
     let given: BTreeSet<&str> = words(parameters).chain(is_method.then_some(head)).collect();

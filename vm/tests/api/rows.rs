@@ -622,6 +622,16 @@ pub static ROWS: &[Row] = rows! {
         let made = linker.get(&mut w.store, "m", "f")?.unwrap().ty(&w.store)?;
         Ok(text(made.func() == Some(&dead.func)))
     };
+    "Linker::func_scoped", ForeignEngine, ENGINE => |w| {
+        let ty = foreign_func_type(w);
+        linker(w).func_scoped::<(), i64>("m", "f", ty, |_, ()| Ok(1)).map(text)
+    };
+    "Linker::func_scoped", DeadType, ALIVE => |w| {
+        let (ty, mut linker) = (FuncType::new(&w.engine, [], [ValType::I64])?, linker(w));
+        linker.func_scoped::<(), i64>("m", "f", ty.clone(), |_, ()| Ok(1))?;
+        let made = linker.get(&mut w.store, "m", "f")?.unwrap().ty(&w.store)?;
+        Ok(text(made.func() == Some(&ty)))
+    };
     "Linker::func_new_async", ForeignEngine, ENGINE => |w| {
         let ty = foreign_func_type(w);
         linker(w).func_new_async("m", "f", ty, |_, _, _| Box::new(async { Ok(()) })).map(text)

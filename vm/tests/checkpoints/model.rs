@@ -67,7 +67,11 @@ pub struct Code {
 
 impl Code {
     pub fn new(config: &Config) -> Code {
-        let engine = Engine::new(config).unwrap();
+        Code::in_engine(Engine::new(config).unwrap())
+    }
+
+    /// In an engine that may have other modules.
+    pub fn in_engine(engine: Engine) -> Code {
         let guest = Module::new(&engine, include_str!("guest.wat")).unwrap();
         let other = r#"(module (global (export "number") (mut i32) (i32.const 5)) (memory (export "memory") 1)
             (table (export "table") 3 anyref)
@@ -77,6 +81,22 @@ impl Code {
         let other = Module::new(&engine, other).unwrap();
         Code { engine, guest, other }
     }
+
+    pub fn modules(&self) -> [Module; 2] {
+        [self.other.clone(), self.guest.clone()]
+    }
+
+    /// What the guest imports, by names.
+    pub fn linker(&self) -> Linker<Data> {
+        let mut linker = Linker::new(&self.engine);
+        linker.func_wrap("host", "add", add).unwrap();
+        linker
+    }
+}
+
+fn add(mut caller: Caller<'_, Data>, number: i32) -> i32 {
+    caller.data_mut().calls += 1;
+    number + caller.data().added
 }
 
 /// A store and the model of it.
@@ -102,13 +122,17 @@ pub struct Saved {
     world: u64,
 }
 
+impl Saved {
+    /// The same, but for the checkpoint, which comes from a file, so that nobody else knows it.
+    pub fn with(&self, checkpoint: Checkpoint<Data>) -> Saved {
+        Saved { checkpoint, model: self.model.clone(), number: next_number(), world: 0 }
+    }
+}
+
 impl World {
     pub fn new(code: &Code) -> World {
         let mut store = Store::new(&code.engine, Data { added: 1, calls: 0 });
-        let add = Func::wrap(&mut store, |mut caller: Caller<'_, Data>, number: i32| {
-            caller.data_mut().calls += 1;
-            number + caller.data().added
-        });
+        let add = Func::wrap(&mut store, add);
         let instance = Instance::new(&mut store, &code.guest, &[add.into()]).unwrap();
         let model = Model {
             nodes: Vec::new(),
@@ -421,16 +445,31 @@ impl World {
         }
     }
 
-    /// Another world that is what this one was, or one of its forks.
-    pub fn fork(&self, saved: &Saved) -> World {
+    /// Nothing is left that a file cannot have.
+    pub fn forget_externs(&mut self) {
+        let table = self.instance.get_table(&mut self.store, "externs").unwrap();
+        for at in 0..4 {
+            table.set(&mut self.store, at, Val::ExternRef(None)).unwrap();
+        }
+        self.model.externs.fill(None);
+    }
+
+    /// A world that is what another one was.
+    pub fn begin(code: &Code, saved: &Saved) -> World {
         let store = saved.checkpoint.fork(Data { added: 9, calls: 0 }).unwrap();
         let instance = store.instances().next().unwrap();
         let (roots, instances) = (Vec::new(), Vec::new());
-        let (code, model) = (self.code.clone(), saved.model.clone());
+        let (code, model) = (code.clone(), saved.model.clone());
         let (number, origin) = (next_number(), Some(saved.number));
         let mut world = World { code, store, model, instance, roots, instances, number, origin };
         world.become_saved(saved);
         world.model.held.clear();
+        world
+    }
+
+    /// Another world that is what this one was, or one of its forks.
+    pub fn fork(&self, saved: &Saved) -> World {
+        let mut world = World::begin(&self.code, saved);
         if saved.world == self.number {
             self.translate_roots(saved, &mut world);
         }

@@ -1,6 +1,6 @@
 //! Whether a Rust type can stand for a type, and what those that its fields lead to stand for then.
 
-use super::shape::{FieldShape, Held, Shape, StructShape, Target};
+use super::shape::{FieldShape, Held, Shape, Storage, StructShape, Target};
 use crate::errors::{Error, Result};
 use crate::registry::{EngineType, TypeRegistry};
 use crate::types::{FieldType, HeapType, StandIn, StorageType};
@@ -17,10 +17,25 @@ pub(super) fn stand_ins(target: Target, ty: HeapType) -> Result<Vec<StandIn>> {
     let handle = ty.handle().expect("only defined types can be bound");
     let mut check = Check { registry: handle.registry().clone(), found: Vec::new(), waiting: VecDeque::new() };
     check.waiting.push_back((target, handle.id()));
-    while let Some((target, id)) = check.waiting.pop_front() {
-        check.visit(target, id)?;
-    }
-    Ok(check.found)
+    check.finish()
+}
+
+/// What Rust types stand for if a value that one of them declares is of this type; nothing of numbers and references of
+/// abstract types. `place` says which value that is.
+///
+/// # Errors
+/// It is not, or one would stand for two types.
+pub(super) fn value(
+    registry: &Arc<TypeRegistry>,
+    storage: Storage,
+    found: m::ValType,
+    place: &dyn Fn() -> String,
+) -> Result<Vec<StandIn>> {
+    let mut check = Check { registry: registry.clone(), found: Vec::new(), waiting: VecDeque::new() };
+    let wanted = FieldShape { name: "", is_mutable: false, storage, offset: 0 };
+    let found = m::FieldType { storage: m::StorageType::Val(found), mutable: false };
+    check.visit_field(&wanted, found, place)?;
+    check.finish()
 }
 
 /// A check under way. The types that it comes to are alive: the first one is held, and names the others.
@@ -32,6 +47,14 @@ struct Check {
 }
 
 impl Check {
+    /// Looks at what waits, and at what that leads to.
+    fn finish(mut self) -> Result<Vec<StandIn>> {
+        while let Some((target, id)) = self.waiting.pop_front() {
+            self.visit(target, id)?;
+        }
+        Ok(self.found)
+    }
+
     fn visit(&mut self, target: Target, id: TypeId) -> Result<()> {
         if let Some(known) = self.found.iter().find(|known| known.rust == target.rust) {
             let known = known.handle().id();

@@ -6,7 +6,7 @@ use crate::handles::wasm_ty::StoreAccess;
 use crate::ids::Invariant;
 use crate::store::StoreOpaque;
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
-use heapwood_gc_abi::{FieldKind, RawRef};
+use heapwood_gc_abi::{FieldKind, RawRef, low32};
 use heapwood_module::{StorageType, ValType};
 
 /// A reference in a field of a bound struct, or in the elements of a [`GcArray`](super::GcArray): `Ref<T>` is never null,
@@ -65,6 +65,9 @@ pub trait GcField: Sealed + 'static {
     /// Writes it in an array, which has the element.
     #[doc(hidden)]
     fn save_element(store: &mut StoreAccess<'_>, array: RawRef, index: u32, value: Self::Value<'_>);
+    /// From what compiled code has.
+    #[doc(hidden)]
+    fn of_raw<'s>(store: &mut StoreAccess<'_>, raw: [u64; 2]) -> Self::Value<'s>;
     /// It as compiled code has it.
     #[doc(hidden)]
     fn raw(store: &StoreView<'_>, value: Self::Value<'_>) -> [u64; 2];
@@ -102,6 +105,31 @@ pub(super) fn element_offset(kind: FieldKind, index: u32) -> u64 {
     u64::from(ARRAY_ELEMENTS_OFFSET) + (u64::from(index) << kind.shift())
 }
 
+/// Numbers as compiled code has them, as they are read from fields.
+mod bits {
+    use heapwood_gc_abi::{low8, low16, low32};
+
+    pub fn read_i8(raw: [u64; 2]) -> u8 {
+        low8(raw[0])
+    }
+
+    pub fn read_i16(raw: [u64; 2]) -> u16 {
+        low16(raw[0])
+    }
+
+    pub fn read_i32(raw: [u64; 2]) -> u32 {
+        low32(raw[0])
+    }
+
+    pub fn read_i64(raw: [u64; 2]) -> u64 {
+        raw[0]
+    }
+
+    pub fn read_v128(raw: [u64; 2]) -> u128 {
+        u128::from(raw[0]) | u128::from(raw[1]) << 64
+    }
+}
+
 macro_rules! numbers {
     ($($number:ty, $kind:ident, $storage:expr, $read:ident $write:ident,
        $bits:ident => $of:expr, $value:ident => $to:expr, $raw:expr;)*) => {
@@ -132,6 +160,12 @@ macro_rules! numbers {
                 #[inline]
                 fn save_element(store: &mut StoreAccess<'_>, array: RawRef, index: u32, value: $number) {
                     Self::save(store, array, element_offset(Self::KIND, index), value);
+                }
+
+                #[inline]
+                fn of_raw<'s>(_: &mut StoreAccess<'_>, raw: [u64; 2]) -> Self::Value<'s> {
+                    let $bits = bits::$read(raw);
+                    $of
                 }
 
                 fn raw(_: &StoreView<'_>, $value: $number) -> [u64; 2] {
@@ -202,6 +236,13 @@ macro_rules! references {
                     let $store = &*store.0;
                     let raw = $to;
                     store.0.heap_mut().array_set_ref(array, index, raw);
+                }
+
+                #[inline]
+                fn of_raw<'s>(store: &mut StoreAccess<'_>, raw: [u64; 2]) -> Self::Value<'s> {
+                    let $raw = low32(raw[0]);
+                    let mut $place = |raw| store.0.guest_mut().roots_mut().push_place(raw);
+                    $of
                 }
 
                 fn raw(store: &StoreView<'_>, $given: Self::Value<'_>) -> [u64; 2] {

@@ -66,7 +66,7 @@ impl<'i, 's> Outer<'i, 's> {
 }
 
 impl<'s, T: 'static> Scope<'s, T> {
-    fn new(store: &'s mut StoreInner<T>) -> Scope<'s, T> {
+    pub(super) fn new(store: &'s mut StoreInner<T>) -> Scope<'s, T> {
         let mark = store.store.roots().enter_scope();
         Scope { store, mark, brand: PhantomData }
     }

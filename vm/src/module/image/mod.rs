@@ -30,7 +30,7 @@ pub(super) use rows::ExceptionHeader;
 use rows::{Row, TypeField, count, read_all, write_all};
 use std::ops::Range;
 use std::sync::Arc;
-pub(super) use sum::checksum;
+pub(crate) use sum::checksum;
 
 /// Whether bytes begin like an image.
 pub(super) fn is_image(bytes: &[u8]) -> bool {
@@ -40,6 +40,14 @@ pub(super) fn is_image(bytes: &[u8]) -> bool {
 /// What the code of modules that an engine compiles depends on, as text; what an image says of itself.
 pub(super) fn terms(engine: &Engine) -> String {
     terms::text(engine.config())
+}
+
+/// Whether an engine takes what says these terms of itself.
+///
+/// # Errors
+/// It does not; why, in words.
+pub(super) fn check_terms(engine: &Engine, text: &str) -> Result<(), String> {
+    terms::check(text, engine.config())
 }
 
 /// The image of a compiled module.

@@ -8,7 +8,7 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The checksum of bytes. Each step is a bijection in the word that it takes, so a change within one word of eight bytes,
 /// whatever it is, changes the sum; other changes do so but for one in 2^64.
-pub(in crate::module) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     let mut lanes: [u64; LANES] = std::array::from_fn(|lane| seed.wrapping_add(lane as u64 + 1).wrapping_mul(FACTOR));
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
     blocks.iter().for_each(|block| add(&mut lanes, block));

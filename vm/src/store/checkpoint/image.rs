@@ -36,6 +36,66 @@ impl StoreImage {
         &self.engine
     }
 
+    /// What was read of a file. Its heap has no base yet: addresses count from 0.
+    pub(super) fn of_saved(
+        engine: &Engine,
+        heap: HeapImage,
+        entities: EntitiesImage,
+        types: HeldTypes,
+        host_values: HostValues,
+        next_trace: u32,
+    ) -> StoreImage {
+        let (counts, roots) = (entities.counts(heap.immortal_end()), RootsImage::none());
+        StoreImage {
+            engine: engine.clone(),
+            config: engine.heap_config(entities.quota().heap_bytes),
+            heap,
+            base: 0,
+            entities,
+            lineage: Lineage::new(roots.store()).image(counts),
+            roots,
+            host_values,
+            types,
+            counts,
+            next_trace,
+        }
+    }
+
+    /// The number that the next exception gets.
+    pub(super) fn next_trace(&self) -> u32 {
+        self.next_trace
+    }
+
+    /// The heap.
+    pub(super) fn heap(&self) -> &HeapImage {
+        &self.heap
+    }
+
+    /// Where the cage of its heap had its base.
+    pub(super) fn base(&self) -> usize {
+        self.base
+    }
+
+    /// What the store consists of.
+    pub(super) fn entities(&self) -> &EntitiesImage {
+        &self.entities
+    }
+
+    /// Handles of the host.
+    pub(super) fn roots(&self) -> &RootsImage {
+        &self.roots
+    }
+
+    /// Values of the host.
+    pub(super) fn host_values(&self) -> &HostValues {
+        &self.host_values
+    }
+
+    /// Types that it holds beside those of modules.
+    pub(super) fn types(&self) -> &HeldTypes {
+        &self.types
+    }
+
     /// Bytes of the heap that it holds.
     pub fn heap_bytes(&self) -> u64 {
         self.heap.bytes()

@@ -9,14 +9,21 @@
 //! The host's data, its limiter and listeners, fuel, deadlines, inbox and tokens of finalizers are the host's: they stay
 //! as they are, and a fork has none.
 
+mod bytes;
 mod image;
+mod saved;
 
 use super::{Store, StoreInner, StoreOpaque};
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::ids::Root;
+use crate::module::Module;
+use crate::rt::image::SteadyFile;
+pub(super) use bytes::{Reader, Writer};
 pub(crate) use image::StoreImage;
+pub(crate) use saved::Bind;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A store as it was at some time, without the host's data: its instances, memories, globals, tables, its heap and the
@@ -36,6 +43,8 @@ use std::sync::Arc;
 /// | functions of the host | those of then | shared |
 /// | memories that hold secrets ([`Memory::set_secrecy`](crate::Memory::set_secrecy)) | zero, or no checkpoint | zero |
 /// | the host's data, WASI's descriptors, limiter, listeners, fuel, inbox, finalizers' tokens | as they are | new ones, or none |
+///
+/// It can be written to a file ([`Checkpoint::save`]), which another process begins with ([`Checkpoint::load`]).
 ///
 /// Values of the host are neither copied nor rolled back: what they change by interior mutability is the host's business,
 /// and [`Rooted::data_mut`](crate::Rooted::data_mut) refuses to change one that is shared. Objects that were alive at a
@@ -116,6 +125,54 @@ impl<T: 'static> Checkpoint<T> {
         }
         let raw = store.roots().inherited(root)?;
         Ok(store.own_root(raw))
+    }
+
+    /// Writes it to a file, which is made or replaced as a whole, for [`Checkpoint::load`] in another process: a program
+    /// that starts when its initialisers have run. The file is readable for the user alone, since it holds whatever the
+    /// guest had in its memories. Memories whose bytes are left out of checkpoints are left out of the file.
+    ///
+    /// Of a store, handles of the host are not saved, and nothing that the guest does not reach: ask for exports of its
+    /// [`Store::instances`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) if the guest reaches a value of the host
+    /// ([`ExternRef`](crate::ExternRef)), or a function of the host that no instance imports: nobody could give it again.
+    /// The file cannot be written, or the system refuses memory. What was in the place of the file is there still.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Checkpoint, Engine, Linker, Module, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// # let wasm = wat::parse_str(r#"(module (import "host" "log" (func $log (param i32)))
+    /// #     (global $ready (mut i32) (i32.const 0))
+    /// #     (func (export "start") (global.set $ready (i32.const 7)) (call $log (i32.const 1)))
+    /// #     (func (export "ready") (result i32) (global.get $ready)))"#).unwrap();
+    /// # let file = std::env::temp_dir().join(format!("heapwood-doc-{}.checkpoint", std::process::id()));
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, &wasm)?;
+    /// let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host", "log", |number: i32| println!("{number}"))?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// instance.get_typed_func::<(), ()>(&mut store, "start")?.call(&mut store, ())?;
+    /// store.checkpoint()?.save(&file)?;
+    ///
+    /// // In another process, which has the same module.
+    /// // SAFETY: `save` has made the file, and nobody changes it.
+    /// let checkpoint = unsafe { Checkpoint::load(&linker, &[module], &file)? };
+    /// let mut store = checkpoint.fork(())?;
+    /// let instance = store.instances().next().unwrap();
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "ready")?.call(&mut store, ())?, 7);
+    /// # std::fs::remove_file(&file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        saved::save(&self.image, path.as_ref())
+    }
+
+    /// The checkpoint of a file.
+    pub(crate) fn of_file(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut Bind<'_>) -> Result<Self> {
+        Ok(Checkpoint { image: Arc::new(saved::load(engine, file, given, bind)?), data: PhantomData })
     }
 
     /// Its engine.

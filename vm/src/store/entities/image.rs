@@ -10,18 +10,20 @@ use crate::module::Module;
 use crate::rt::host::HostCode;
 use crate::rt::memory::{FrozenMemory, Guards, LinearMemory, Secrecy};
 use crate::rt::store_memory::StoreMemory;
+use crate::store::checkpoint::{Reader, Writer};
 use crate::store::globals::Globals;
 use crate::store::instance::InstanceData;
 use crate::store::lineage::Counts;
 use crate::store::quota::Quota;
 use crate::store::table::TableData;
-use heapwood_gc_abi::RawRef;
+use heapwood_gc::FrozenFile;
+use heapwood_gc_abi::{Narrow, RawRef};
+use heapwood_module::MemoryType;
 use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct EntitiesImage {
     instances: Vec<InstanceData>,
-    failed_modules: Vec<Module>,
     memories: Vec<Arc<FrozenMemory>>,
     tables: Vec<TableData>,
     table_bytes: u64,
@@ -36,6 +38,147 @@ impl EntitiesImage {
     pub fn quota(&self) -> &Quota {
         &self.quota
     }
+
+    /// Its instances.
+    pub fn instances(&self) -> &[InstanceData] {
+        &self.instances
+    }
+
+    /// Its tags.
+    pub fn tags(&self) -> &[TagData] {
+        &self.tags
+    }
+
+    /// Its host functions, by their numbers.
+    pub fn host_functions(&self) -> &[HostCode] {
+        &self.host_functions
+    }
+
+    /// Modules that its instances are of, each once.
+    pub fn modules(&self) -> Vec<Module> {
+        let mut modules: Vec<Module> = Vec::new();
+        for module in self.instances.iter().map(InstanceData::module) {
+            if !modules.iter().any(|known| Module::same(known, module)) {
+                modules.push(module.clone());
+            }
+        }
+        modules
+    }
+
+    /// Pages of the memories that have some, in their order.
+    pub fn memory_files(&self) -> impl Iterator<Item = &FrozenFile> {
+        self.memories.iter().filter_map(|memory| memory.file())
+    }
+}
+
+/// Saved checkpoints.
+impl EntitiesImage {
+    /// Writes it down, but for pages of memories and host functions. `modules` are its own.
+    pub fn save(&self, modules: &[Module], out: &mut Writer) {
+        let EntitiesImage { instances, memories, tables, table_bytes, globals, tags, host_functions: _, quota } = self;
+        let position = |module: &Module| {
+            let position = modules.iter().position(|known| Module::same(known, module));
+            position.expect("all modules are listed").narrow()
+        };
+        out.list(instances.iter(), |out, instance| {
+            out.u32(position(instance.module()));
+            instance.save(out);
+        });
+        out.list(memories.iter(), |out, memory| save_memory(memory, out));
+        out.list(tables.iter(), |out, table| table.save(out));
+        out.u64(*table_bytes);
+        globals.save(out);
+        out.list(tags.iter(), |out, tag| {
+            out.u32(tag.object);
+            out.type_id(tag.ty);
+        });
+        let Quota { heap_bytes, memory_bytes, table_elements, instances, stack_bytes } = *quota;
+        out.option(heap_bytes);
+        out.u64(memory_bytes);
+        out.u64(table_elements);
+        out.usize(instances);
+        out.usize(stack_bytes);
+    }
+
+    /// What was written down. `pages` gives the pages of the next memory, of which there are so many bytes.
+    pub fn of_saved(
+        saved: &mut Reader<'_>,
+        modules: &[Module],
+        host_functions: Vec<HostCode>,
+        pages: &mut dyn FnMut(u64) -> Option<FrozenFile>,
+    ) -> Option<EntitiesImage> {
+        let module = |saved: &mut Reader<'_>| modules.get(saved.u32()? as usize);
+        let image = EntitiesImage {
+            instances: saved.list(|saved| InstanceData::of_saved(module(saved)?, saved))?,
+            memories: saved.list(|saved| load_memory(saved, pages).map(Arc::new))?,
+            tables: saved.list(TableData::of_saved)?,
+            table_bytes: saved.u64()?,
+            globals: Globals::of_saved(saved)?,
+            tags: saved.list(|saved| Some(TagData { object: saved.u32()?, ty: saved.type_id()? }))?,
+            host_functions,
+            quota: Quota {
+                heap_bytes: saved.option()?,
+                memory_bytes: saved.u64()?,
+                table_elements: saved.u64()?,
+                instances: saved.usize()?,
+                stack_bytes: saved.usize()?,
+            },
+        };
+        let counts = [image.memories.len(), image.tables.len(), image.globals.all().len(), image.tags.len()];
+        let are_there = |instance: &InstanceData| {
+            let lists = [instance.memories(), instance.tables(), instance.globals(), instance.tags()];
+            counts.iter().zip(lists).all(|(count, list)| list.iter().all(|index| (*index as usize) < *count))
+        };
+        (image.instances.iter().all(are_there) && image.quota.check().is_ok()).then_some(image)
+    }
+
+    /// How many items of each kind there are, where immortal objects end at `immortal_end`.
+    pub fn counts(&self, immortal_end: RawRef) -> Counts {
+        let lists =
+            [self.instances.len(), self.memories.len(), self.tables.len(), self.globals.all().len(), self.tags.len()];
+        counts_of(immortal_end, lists)
+    }
+}
+
+fn counts_of(immortal_end: RawRef, lists: [usize; 5]) -> Counts {
+    let [instances, memories, tables, globals, tags] = lists.map(|len| len as u32);
+    [immortal_end, instances, memories, tables, globals, tags]
+}
+
+fn save_memory(memory: &FrozenMemory, out: &mut Writer) {
+    let MemoryType { min, max, memory64, shared, page_size_log2 } = *memory.ty();
+    out.u64(min);
+    out.option(max);
+    out.bool(memory64);
+    out.bool(shared);
+    out.u32(page_size_log2);
+    out.usize(memory.byte_len());
+    out.block(memory.cell());
+    out.u8(match memory.secrecy() {
+        Secrecy::None => 0,
+        Secrecy::LeftOut => 1,
+        Secrecy::Refused => 2,
+    });
+    out.option(memory.file().map(FrozenFile::bytes));
+}
+
+fn load_memory(saved: &mut Reader<'_>, pages: &mut dyn FnMut(u64) -> Option<FrozenFile>) -> Option<FrozenMemory> {
+    let (min, max, memory64, shared) = (saved.u64()?, saved.option()?, saved.bool()?, saved.bool()?);
+    let ty = MemoryType { min, max, memory64, shared, page_size_log2: saved.u32()? };
+    let (bytes, cell) = (saved.usize()?, saved.block()?);
+    let secrecy = match saved.u8()? {
+        0 => Secrecy::None,
+        1 => Secrecy::LeftOut,
+        2 => Secrecy::Refused,
+        _ => return None,
+    };
+    let file = match saved.option()? {
+        Some(of_pages) if of_pages >= bytes as u64 => Some(pages(of_pages)?),
+        Some(_) => return None,
+        None => None,
+    };
+    let is_possible = ty.check().is_ok() && !shared && ty.pages_max().saturating_mul(ty.page_size()) >= bytes as u64;
+    is_possible.then(|| FrozenMemory::of_saved(ty, bytes, cell, secrecy, file))
 }
 
 impl Entities {
@@ -43,8 +186,7 @@ impl Entities {
     pub fn counts(&self, immortal_end: RawRef) -> Counts {
         let lists =
             [self.instances.len(), self.memories.len(), self.tables.len(), self.globals.all().len(), self.tags.len()];
-        let [instances, memories, tables, globals, tags] = lists.map(|len| len as u32);
-        [immortal_end, instances, memories, tables, globals, tags]
+        counts_of(immortal_end, lists)
     }
 
     /// An error if a store with these memories has no checkpoints.
@@ -73,7 +215,6 @@ impl Entities {
         let memories = self.memories.iter_mut().map(|memory| memory.own_mut().freeze()).collect::<Result<_>>()?;
         Ok(EntitiesImage {
             instances: self.instances.clone(),
-            failed_modules: self.failed_modules.clone(),
             memories,
             tables: self.tables.clone(),
             table_bytes: self.table_bytes,
@@ -125,7 +266,6 @@ impl Entities {
         self.table_bytes = then.table_bytes;
         self.instances.clear();
         self.instances.extend(then.instances.iter().map(|instance| instance.moved(bases)));
-        self.failed_modules.clone_from(&then.failed_modules);
         self.globals.restore(&then.globals, bases);
         self.tags.clone_from(&then.tags);
         self.host_functions.clone_from(&then.host_functions);

@@ -19,6 +19,7 @@ state! {
         temporaries: Stack,
         snapshot_cursor: Shared,
         frame_checks: Shared,
+        host_calls: Shared,
     }
 }
 

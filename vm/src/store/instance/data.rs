@@ -2,6 +2,7 @@
 
 use crate::module::Module;
 use crate::rt::cells::Block;
+use crate::store::checkpoint::{Reader, Writer};
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::ElementItems;
 
@@ -74,8 +75,58 @@ impl InstanceData {
         InstanceData { context: self.context.moved(bases), ..self.clone() }
     }
 
+    /// Writes it down, but for its module.
+    pub fn save(&self, out: &mut Writer) {
+        let InstanceData {
+            module: _,
+            context,
+            context_ref,
+            memories,
+            tables,
+            globals,
+            tags,
+            imported_functions,
+            segments,
+            settled: _,
+        } = self;
+        out.block(*context);
+        out.u32(*context_ref);
+        [memories, tables, globals, tags, imported_functions].into_iter().for_each(|list| out.references(list));
+        out.list(segments.iter(), |out, segment| {
+            out.bool(segment.is_some());
+            out.references(segment.as_deref().unwrap_or_default());
+        });
+    }
+
+    /// An instance of a module as it was written down.
+    pub fn of_saved(module: &Module, saved: &mut Reader<'_>) -> Option<InstanceData> {
+        let mut instance = InstanceData::new(module, saved.block()?, saved.u32()?);
+        let lists = [
+            &mut instance.memories,
+            &mut instance.tables,
+            &mut instance.globals,
+            &mut instance.tags,
+            &mut instance.imported_functions,
+        ];
+        for list in lists {
+            *list = saved.references()?;
+        }
+        instance.segments = saved.list(|saved| {
+            let (is_there, elements) = (saved.bool()?, saved.references()?);
+            Some(is_there.then(|| elements.into_boxed_slice()))
+        })?;
+        let info = module.info();
+        let counts = [info.memories.len(), info.tables.len(), info.globals.len(), info.tags.len()];
+        let lists = [&instance.memories, &instance.tables, &instance.globals, &instance.tags];
+        let fits = counts.iter().zip(lists).all(|(count, list)| *count == list.len())
+            && instance.imported_functions.len() == info.imported_functions as usize
+            && instance.segments.len() == info.elements.len()
+            && instance.context.holds(module.layout().size_bytes);
+        fits.then_some(instance)
+    }
+
     /// The objects of imported functions.
-    pub(super) fn imported_functions(&self) -> &[RawRef] {
+    pub fn imported_functions(&self) -> &[RawRef] {
         &self.imported_functions
     }
 

@@ -7,6 +7,8 @@
 //! 4. Active segments are copied (a trap leaves the copies before it in place; `segments`), then the start function
 //!    runs.
 //!
+//! Whatever fails, what nobody reaches goes again (`undo`).
+//!
 //! What takes long looks for interrupts after each piece of its work.
 
 mod data;
@@ -15,9 +17,11 @@ mod imports;
 mod initial;
 mod parts;
 mod segments;
+mod undo;
 mod words;
 
 pub(crate) use data::InstanceData;
+pub(crate) use undo::Mark;
 
 use super::{Item, StoreOpaque};
 use crate::errors::{Error, Result};
@@ -39,12 +43,15 @@ impl StoreOpaque {
         }
     }
 
-    /// Instantiates a module that was checked, with imports in the order of its import section; its position.
-    pub fn instantiate(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
+    /// Instantiates a module that was checked, with imports in the order of its import section; its position. If that
+    /// fails, what was made since `mark` goes, unless somebody reaches it.
+    pub fn instantiate(&mut self, module: &Module, imports: &[Item], mark: &Mark) -> Result<u32> {
         let held = self.guest().temporaries().len();
+        let mut complete = None;
         let steps = |store: &mut StoreOpaque| {
             let index = store.instantiate_in_steps(module, imports)?;
             if let Some(start) = store.start_of(index)? {
+                complete = Some(store.mark());
                 store.enter(start, &mut [])?;
             }
             Ok(index)
@@ -53,6 +60,10 @@ impl StoreOpaque {
         let made = catch_unwind(AssertUnwindSafe(|| self.with_terms(steps)));
         // What a step held that failed.
         self.guest_mut().temporaries_mut().truncate(held);
+        if !matches!(made, Ok(Ok(_))) {
+            let error = made.as_ref().ok().and_then(|made| made.as_ref().err());
+            self.undo_unreached(module, mark, complete.as_ref(), error);
+        }
         made.unwrap_or_else(|panic| resume_unwind(panic))
     }
 

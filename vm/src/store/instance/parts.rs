@@ -14,7 +14,6 @@ use crate::store::{Item, StoreOpaque};
 use heapwood_gc_abi::TypeId;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_module::{ContextLayout, GlobalType, HeapType, Hierarchy, MemoryType, TableType, ValType};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// A size as limiters have it.
@@ -37,17 +36,7 @@ impl StoreOpaque {
         context.set_u32(ContextLayout::HEADER, header);
         context.set_u64(ContextLayout::INSTANCE, index as u64);
         let mut instance = InstanceData::new(module, context, context_ref);
-        let (extent, reservations) = (self.guest().entities().extent(), self.guest().execution().reservations_len());
-        // A limiter that is asked may panic.
-        let added = catch_unwind(AssertUnwindSafe(|| self.add_parts(&mut instance, imports)));
-        if !matches!(added, Ok(Ok(()))) {
-            let guest = self.guest_mut();
-            guest.execution_mut().truncate_reservations(reservations);
-            guest.entities_mut().truncate(extent);
-            // What is left names types of the module.
-            guest.entities_mut().keep_failed(module);
-        }
-        added.unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.add_parts(&mut instance, imports)?;
         self.guest_mut().execution_mut().frames_mut().add_code(module.code(), index);
         self.guest_mut().entities_mut().add_instance(instance);
         Ok(index)

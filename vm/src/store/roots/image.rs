@@ -19,6 +19,24 @@ pub(crate) struct RootsImage {
     next_serial: u64,
 }
 
+impl RootsImage {
+    /// No handles, of a store that nobody has.
+    pub fn none() -> RootsImage {
+        RootsImage { store: StoreId::next(), scoped: Vec::new(), owned: Vec::new(), next_serial: 1 }
+    }
+
+    /// The store.
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// Calls `visit` with what each handle names.
+    pub fn each(&self, visit: &mut dyn FnMut(RawRef)) {
+        let scoped = self.scoped.iter().map(|entry| entry.reference);
+        scoped.chain(self.owned.iter().map(|entry| entry.reference)).for_each(visit);
+    }
+}
+
 impl RootSet {
     /// The handles as they are, after a collection that promoted everything and with no marking under way.
     pub fn image(&mut self) -> RootsImage {
