@@ -11,6 +11,7 @@
 //! | `types` | descriptors | atomics, any byte is valid; ids are masked, offsets asserted (M4) |
 //! | `object` | headers, sizes, slots | made of `memory` |
 //! | `elements` | elements of an array of numbers as a slice | the cage is borrowed (M6) |
+//! | `strings` | units of strings, and of arrays of 16-bit numbers | the cage is borrowed (M6, M7) |
 //! | `side`, `edges` | vectors and stacks beside the heap | they own or borrow their range (S1); what is not checked is an `unsafe fn` |
 //! | `bulk` | copies and fills | `unsafe fn`s, of this module only |
 //!
@@ -36,6 +37,9 @@
 //! **M6 Elements.** Those of an array of numbers are nobody's but who has the heap under `&mut`, and the guest's, which
 //! does not run then: helpers read headers and lengths of what is alive, and words that are references (T1, T2). So a
 //! Rust reference to them may live as long as the cage is borrowed.
+//! **M7 Strings.** Their units are written under `&mut` of the heap before anybody else has the string, and never again.
+//! Helpers read headers and lengths, and the two references of ropes. So a Rust reference to them, and to elements that
+//! are only read (M6), may live as long as the cage is borrowed in whatever way.
 //! **F1** A file of frozen memory is written before it is mapped, and never afterwards, and never shrinks.
 //! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
 //! old data.
@@ -80,4 +84,5 @@ pub mod memory;
 pub mod object;
 pub mod shape;
 pub mod side;
+pub mod strings;
 pub mod types;

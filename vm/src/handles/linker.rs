@@ -171,7 +171,7 @@ impl<T: 'static> Linker<T> {
         match definition {
             Definition::Host(host) => host.ty().handle().id_in(self.engine.registry()).map(drop),
             Definition::Extern(Extern::SharedMemory(memory)) => self.check_engine(memory.engine(), "a shared memory"),
-            Definition::Extern(_) => Ok(()),
+            Definition::Extern(_) | Definition::String(_) => Ok(()),
         }
     }
 
@@ -203,6 +203,14 @@ impl<T: 'static> Linker<T> {
     /// Whether something of this name is defined.
     pub fn is_defined(&self, module: &str, name: &str) -> bool {
         self.find(module, name).is_some()
+    }
+
+    /// Whether there is something for a module's import, of whatever type: by name, or by a resolver.
+    ///
+    /// # Errors
+    /// A resolver fails.
+    pub fn provides(&self, import: &ImportType<'_>) -> Result<bool> {
+        Ok(self.choice(import)?.is_some())
     }
 
     /// What is defined under a name; a host function is made in the store.

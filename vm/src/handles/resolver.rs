@@ -37,6 +37,12 @@ impl<T: 'static> Resolved<T> {
         Ok(Resolved::new(Definition::Host(func.into_func(engine)?)))
     }
 
+    /// An immutable global that holds a string of these UTF-16 units: each store makes its own. Imports of type `externref`
+    /// and `(ref extern)` take it.
+    pub fn string(units: &[u16]) -> Resolved<T> {
+        Resolved::new(Definition::String(units.into()))
+    }
+
     /// Something of a store: instantiation in another one will fail.
     pub fn item(item: impl Into<Extern>) -> Resolved<T> {
         Resolved::new(Definition::Extern(item.into()))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 /// Types of the registry itself.
-const RESERVED: usize = 5;
+const RESERVED: usize = 9;
 
 fn registry(hash_mask: u64) -> Arc<TypeRegistry> {
     TypeRegistry::build(Arc::new(TypeTable::new().unwrap()), TypeRegistry::QUOTA, hash_mask).unwrap()

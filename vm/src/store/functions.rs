@@ -30,10 +30,16 @@ impl StoreOpaque {
     /// A function object for a host function of a type.
     pub fn new_host_function(&mut self, ty: &FuncType, func: &HostCode) -> Result<RawRef> {
         let id = self.take_func_type(ty)?;
-        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(ty.signature()))?;
+        let trampoline = match func.as_native() {
+            Some((_, Some(function))) => Trampoline::String(function, self.engine().reserved_types().latin1_string),
+            Some((_, None)) => Trampoline::Native,
+            None => Trampoline::Host,
+        };
+        let code = self.engine().trampolines().get(trampoline, &call_layout(ty.signature()))?;
         let (context, context_ref) = self.new_block(ContextLayout::HEADER_BYTES)?;
         let number = self.guest_mut().entities_mut().add_host_function(func.clone());
         context.set_u32(ContextLayout::HEADER, self.engine().reserved_types().context.header(IMMORTAL));
+        context.set_u32(ContextLayout::NATIVE, func.as_native().map_or(0, |(native, _)| native));
         context.set_u64(ContextLayout::INSTANCE, number as u64);
         self.new_function_object(id, context_ref, code as u64, number as u64)
     }

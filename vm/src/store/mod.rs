@@ -41,6 +41,7 @@ mod resource_limiter;
 mod roots;
 mod sampling;
 mod signature;
+mod strings;
 mod table;
 mod temporaries;
 mod terms;
@@ -61,6 +62,8 @@ pub(crate) use opaque::StoreOpaque;
 pub(crate) use pieces::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
 pub use resource_limiter::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub(crate) use signature::Signature;
+pub(crate) use strings::Utf8;
+pub(crate) use strings::js_string::{ArrayTypes, JsString};
 pub(crate) use transfer::Graph;
 
 use crate::engine::Engine;
