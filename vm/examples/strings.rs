@@ -1,12 +1,12 @@
 //! What functions over strings cost when a guest calls them, in nanoseconds a call: the least of several rounds. And what
-//! appending costs, by length. Arguments: rounds (10).
+//! appending costs, by length. Arguments: rounds (200).
 
 use heapwood_vm::{Config, Engine, ExternRef, Linker, Module, Result, Rooted, Store, StringRef};
 use std::fmt::Write;
 use std::time::Instant;
 
-const CALLS: i32 = 1_000_000;
-const ROUNDS_DEFAULT: usize = 10;
+const CALLS: i32 = 20_000;
+const ROUNDS_DEFAULT: usize = 200;
 
 /// Loops: a name, and what is done in each turn with strings `$a` and `$b` and the number `$n`.
 const LOOPS: [(&str, &str); 11] = [

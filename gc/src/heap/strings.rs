@@ -39,6 +39,7 @@ impl Heap {
     /// Copies units of a string that is no rope, or elements of an array of 16-bit numbers, to a new string or to such an
     /// array; of what does not fit a byte the lower half. Both are places: an object, and the index of the first unit.
     /// Panics unless they have as many. Never collects.
+    #[inline]
     pub fn copy_units(&mut self, from: (RawRef, u32), to: (RawRef, u32), count: u32) {
         let (from, to) = ((ObjectReference(from.0), from.1), (ObjectReference(to.0), to.1));
         self.spaces.cage_mut().copy_units(from, to, count);

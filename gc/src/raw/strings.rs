@@ -103,6 +103,7 @@ impl Cage {
     ///
     /// # Panics
     /// If one of the objects is of another kind or has not so many, or if both are one.
+    #[inline]
     pub fn copy_units(&mut self, from: (ObjectReference, u32), to: (ObjectReference, u32), count: u32) {
         assert_ne!(from.0, to.0, "a string is not copied to itself");
         let (source, target) = (self.units(from.0, from.1, count), self.units(to.0, to.1, count));
@@ -135,6 +136,7 @@ impl Cage {
     }
 
     /// Where `count` units of a string or of an array of 16-bit numbers lie, from `at` on.
+    #[inline]
     fn units(&self, object: ObjectReference, at: u32, count: u32) -> Place {
         let memory = self.memory();
         let descriptor = memory.descriptor(TypeId::of_header(memory.header(object)));

@@ -21,6 +21,9 @@ use std::cmp::Ordering;
 /// Most units of a string: what other engines have.
 pub(crate) const STRING_UNITS_MAX: u32 = (1 << 29) - 24;
 
+/// Units that are made bytes at a time.
+const NARROWED_UNITS: usize = 64;
+
 /// What is joined is copied if it has fewer units, and else becomes a rope.
 const ROPE_UNITS_MIN: u64 = 24;
 
@@ -40,8 +43,11 @@ impl StoreOpaque {
         let string = self.new_flat(is_wide, units.len() as u64)?;
         match units {
             StringUnits::Utf16(units) if !is_wide => {
-                let bytes: Vec<u8> = units.iter().map(|unit| unit.to_le_bytes()[0]).collect();
-                self.heap_mut().write_units(string, 0, StringUnits::Latin1(&bytes));
+                let mut bytes = [0; NARROWED_UNITS];
+                for (at, piece) in (0..).step_by(NARROWED_UNITS).zip(units.chunks(NARROWED_UNITS)) {
+                    bytes.iter_mut().zip(piece).for_each(|(byte, unit)| *byte = unit.to_le_bytes()[0]);
+                    self.heap_mut().write_units(string, at, StringUnits::Latin1(&bytes[..piece.len()]));
+                }
             }
             units => self.heap_mut().write_units(string, 0, units),
         }
