@@ -21,7 +21,7 @@ pub(crate) use copy::element_argument;
 pub use entry::entry_trampoline;
 pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
 pub use host::{NATIVE_VALUES, host_trampoline};
-pub use strings::{StringFunction, string_trampoline};
+pub use strings::{CONCAT_UNITS_MAX, StringFunction, string_trampoline};
 
 use crate::abi::{RESUME_SAVED, SAVED_BYTES};
 use dynasmrt::x64::X64Relocation;

@@ -237,3 +237,30 @@ fn constants_are_strings_of_each_store() {
         }
     }
 }
+
+/// What is joined in machine code, and what is around it: the ends of eden come at every place.
+#[test]
+fn short_strings_of_all_lengths_are_joined() {
+    for (mode, config) in modes_and_markings() {
+        let mut world = World::new(&config);
+        let text: Vec<u16> = (0x41..0x41 + 26).collect();
+        let wide: Vec<u16> = text.iter().map(|unit| unit + 0x400).collect();
+        let rounds = if mode.contains("stress") { 1 } else { 10 };
+        for round in 0..rounds {
+            for (a_len, b_len) in (0..26).flat_map(|a| (0..26).map(move |b| (a, b))) {
+                if mode.contains("stress") && (a_len + b_len) % 5 != 0 {
+                    continue;
+                }
+                let store = &mut world.store;
+                let a = StringRef::from_utf16(&mut *store, &text[..a_len]).unwrap().to_externref();
+                let is_wide = (a_len + b_len + round) % 7 == 0;
+                let b_units = if is_wide { &wide[26 - b_len..] } else { &text[26 - b_len..] };
+                let b = StringRef::from_utf16(&mut *store, b_units).unwrap().to_externref();
+                let joined = world.concat(a.into(), b.into());
+                assert_eq!(world.units(joined), [&text[..a_len], b_units].concat(), "{mode}: {a_len} and {b_len}");
+                assert_eq!(world.units(a.into()), text[..a_len], "{mode}");
+            }
+            world = World::new(&config);
+        }
+    }
+}

@@ -148,6 +148,7 @@ impl JsString {
             JsString::Length => StringFunction::Length,
             JsString::CharCodeAt => StringFunction::UnitAt,
             JsString::Equals => StringFunction::Equals,
+            JsString::Concat => StringFunction::Concat,
             _ => return None,
         })
     }

@@ -16,6 +16,7 @@ use crate::errors::{Error, Result, Trap, TrapKind};
 use heapwood_gc::StringUnits;
 use heapwood_gc_abi::layout::{ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET, STRING_HASH_OFFSET, STRING_LENGTH_OFFSET};
 use heapwood_gc_abi::{Narrow, ObjectKind, RawRef, is_i31};
+use heapwood_jit::stubs::CONCAT_UNITS_MAX;
 use std::cmp::Ordering;
 
 /// Most units of a string: what other engines have.
@@ -25,7 +26,7 @@ pub(crate) const STRING_UNITS_MAX: u32 = (1 << 29) - 24;
 const NARROWED_UNITS: usize = 64;
 
 /// What is joined is copied if it has fewer units, and else becomes a rope.
-const ROPE_UNITS_MIN: u64 = 24;
+const ROPE_UNITS_MIN: u64 = CONCAT_UNITS_MAX as u64 + 1;
 
 impl StoreOpaque {
     /// Whether a reference is a string.
