@@ -189,7 +189,7 @@ impl JsString {
                 }
             }
             JsString::FromCharCode => store.new_string(StringUnits::Utf16(&[low16(values[0][0])]))?,
-            JsString::FromCodePoint => self.from_code_point(store, arg(0))?,
+            JsString::FromCodePoint => self.of_code_point(store, arg(0))?,
             JsString::FromCharCodeArray => {
                 self.check_array(store, arg(0), arg(1).into(), arg(2).into())?;
                 store.string_of_array(arg(0), arg(1), arg(2)).map_err(|error| self.explained(error))?
@@ -265,7 +265,7 @@ impl JsString {
         store.strings_equal(a, b)
     }
 
-    fn from_code_point(self, store: &mut StoreOpaque, point: u32) -> Result<RawRef> {
+    fn of_code_point(self, store: &mut StoreOpaque, point: u32) -> Result<RawRef> {
         match (u16::try_from(point), char::from_u32(point)) {
             (Ok(unit), _) => store.new_string(StringUnits::Utf16(&[unit])),
             (_, Some(char)) => store.new_string(StringUnits::Utf16(char.encode_utf16(&mut [0; 2]))),
