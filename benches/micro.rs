@@ -384,8 +384,9 @@ fn bytes_each(engine: &Engine, element: RefType, make: impl Fn(&mut RootScope<&m
     resident_bytes().saturating_sub(before) as f64 / KEPT as f64
 }
 
-/// An object with the same fields as a value of the host's, which the guest has an `externref` of, and as an object of the
-/// guest's heap, which the host has bound: what it costs to make one and to read a field, and how many bytes each takes.
+/// An object with the same fields as a value of the host's, which the guest has an `externref` of, and as an object of
+/// the guest's heap, which the host has bound: what it costs to make one and to read a field, and how many bytes each
+/// takes.
 fn host_values(criterion: &mut Criterion) {
     let engine = Engine::default();
     let text = "(module (type $Node (struct (field (mut i64)) (field (mut (ref null $Node))) (field (mut i32)))))";

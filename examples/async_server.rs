@@ -1,9 +1,9 @@
 //! A server whose every client has a guest of its own: a thousand guests wait at once on a few threads of tokio.
 //!
-//! A guest is written as if it blocked: it reads a request, works, asks a slow service, answers, reads the next one. The host
-//! functions that it calls are futures. While one of them waits, the guest is no more than its stack and its store, and the
-//! thread serves others; the thread that goes on with it need not be the same. Nobody computes for long without letting
-//! others run, and who takes too long is stopped while it waits.
+//! A guest is written as if it blocked: it reads a request, works, asks a slow service, answers, reads the next one.
+//! The host functions that it calls are futures. While one of them waits, the guest is no more than its stack and its
+//! store, and the thread serves others; the thread that goes on with it need not be the same. Nobody computes for long
+//! without letting others run, and who takes too long is stopped while it waits.
 
 use heapwood::{Caller, Config, Engine, InstancePre, Linker, Module, Result, Store, TrapKind};
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! A server whose guest is a program of Kotlin: it starts once, with all its initialisers, and each request is served by a
-//! copy of what it is then. A copy writes to pages of its own and is thrown away, so no request sees another one.
+//! A server whose guest is a program of Kotlin: it starts once, with all its initialisers, and each request is served
+//! by a copy of what it is then. A copy writes to pages of its own and is thrown away, so no request sees another one.
 
 use heapwood::wasi::{self, MemoryOutput, ProcExit, WasiCtx};
 use heapwood::{Checkpoint, Engine, Error, Instance, Linker, Module, Result, Store};

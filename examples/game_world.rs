@@ -1,6 +1,7 @@
-//! A world of 10,000 entities in a Kotlin guest, stepped sixty times a second by guest and host: the host gives the wind and shows
-//! what each step left in the memory. Entities die young, as cycles, and are collected; the longest pause is printed. A model in
-//! Rust, which has the same numbers to the last bit, says where everybody has to be in the end.
+//! A world of 10,000 entities in a Kotlin guest, stepped sixty times a second by guest and host: the host gives the
+//! wind and shows what each step left in the memory. Entities die young, as cycles, and are collected; the longest
+//! pause is printed. A model in Rust, which has the same numbers to the last bit, says where everybody has to be in the
+//! end.
 
 use heapwood::{Caller, Engine, Extern, GcEventKind, Linker, Module, Result, Store};
 use std::sync::{Arc, Mutex};
@@ -195,8 +196,8 @@ pub fn run() -> Result<String> {
     assert_eq!(checksum.call(&mut store, ())?, model.checksum());
     assert_eq!(store.data().frames, STEPS);
 
-    // What died is gone, though all of it was cycles: there are as many bytes as in the beginning, and what was made in between
-    // is more than the heap could hold.
+    // What died is gone, though all of it was cycles: there are as many bytes as in the beginning, and what was made in
+    // between is more than the heap could hold.
     let pauses = *pauses.lock().expect("not poisoned");
     store.gc()?;
     let last = store.gc_stats();

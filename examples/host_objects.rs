@@ -1,4 +1,5 @@
-//! Objects of the guest's heap that the host makes, reads and shares, by types that it describes or takes from a module.
+//! Objects of the guest's heap that the host makes, reads and shares, by types that it describes or takes from a
+//! module.
 
 use heapwood::{
     ArrayRef, ArrayType, Engine, FieldType, Instance, Module, Mutability, Result, RootScope, Rooted, StorageType,

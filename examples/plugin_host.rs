@@ -1,5 +1,5 @@
-//! A host of plugins: trait objects over guests, each in a store of its own with a limit of what it may execute and hold;
-//! one is exchanged while the others run, and one that misbehaves costs nobody but itself.
+//! A host of plugins: trait objects over guests, each in a store of its own with a limit of what it may execute and
+//! hold; one is exchanged while the others run, and one that misbehaves costs nobody but itself.
 
 use heapwood::{
     ArrayRef, ArrayType, Config, Engine, FieldType, Instance, Module, Mutability, Result, RootScope, Rooted,

@@ -1,5 +1,6 @@
-//! A bank for each of a thousand tenants: one engine, one compiled Kotlin program, isolated heaps and memories, and payments
-//! between them as messages. Some misbehave in every way there is; no balance of any other changes, and no money is lost.
+//! A bank for each of a thousand tenants: one engine, one compiled Kotlin program, isolated heaps and memories, and
+//! payments between them as messages. Some misbehave in every way there is; no balance of any other changes, and no
+//! money is lost.
 
 use heapwood::tenants::{Quota, Resource, Tenant, TenantError, TenantId, Tenants, receive};
 use heapwood::{Caller, Config, Engine, Extern, InstancePre, Linker, Memory, Module, Result};
@@ -113,8 +114,8 @@ impl Bank {
     }
 }
 
-/// Ways to misbehave, and the limit that ends them: none is a trap or an exception of the guest's own. Memory that is refused
-/// is the guest's exception: Kotlin throws where `memory.grow` gives -1.
+/// Ways to misbehave, and the limit that ends them: none is a trap or an exception of the guest's own. Memory that is
+/// refused is the guest's exception: Kotlin throws where `memory.grow` gives -1.
 const MISDEEDS: [(&str, Option<Resource>); 6] = [
     ("crash", None),
     ("deposit", None),

@@ -1,5 +1,5 @@
-//! A module on several threads: compiled once, it serves a store on each; and a store moves from thread to thread, with all that its
-//! guest has. (Memory that threads work on at once is the subject of `shared_memory`.)
+//! A module on several threads: compiled once, it serves a store on each; and a store moves from thread to thread, with
+//! all that its guest has. (Memory that threads work on at once is the subject of `shared_memory`.)
 
 use heapwood::{Engine, Instance, Module, Result, Store};
 use std::thread;

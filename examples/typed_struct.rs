@@ -1,5 +1,5 @@
-//! A struct of the guest as a Rust struct: people with a name, an age and a friend, made by host and guest, read and written
-//! by both at the speed of loads and stores, and kept by the host beyond the scopes in which it looks at them.
+//! A struct of the guest as a Rust struct: people with a name, an age and a friend, made by host and guest, read and
+//! written by both at the speed of loads and stores, and kept by the host beyond the scopes in which it looks at them.
 //!
 //! `cargo run --release --example typed_struct`
 

@@ -1,6 +1,7 @@
-//! A vault: a module with a memory for secrets that the host has made for it alone. Entries are sealed with a key that comes
-//! from a passphrase; what is sealed lies in a memory that anybody may read, and plain text only ever in a scratch memory,
-//! which is zeroed after each use. Nothing of it is in other memories, in snapshots of the heap, or in checkpoints.
+//! A vault: a module with a memory for secrets that the host has made for it alone. Entries are sealed with a key that
+//! comes from a passphrase; what is sealed lies in a memory that anybody may read, and plain text only ever in a
+//! scratch memory, which is zeroed after each use. Nothing of it is in other memories, in snapshots of the heap, or in
+//! checkpoints.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit};

@@ -1,4 +1,5 @@
-//! A command-line program in a box: arguments, environment, input and output are what the host gives, nothing else is there.
+//! A command-line program in a box: arguments, environment, input and output are what the host gives, nothing else is
+//! there.
 
 use heapwood::wasi::{self, MemoryInput, MemoryOutput, ProcExit, WasiCtx};
 use heapwood::{Engine, Linker, Module, Result, Store};

@@ -1,5 +1,5 @@
-//! Operations that leave nothing behind when they fail: each runs in a store that goes back to a checkpoint, heap included,
-//! when it traps, throws, takes too long, runs into a limit, or panics.
+//! Operations that leave nothing behind when they fail: each runs in a store that goes back to a checkpoint, heap
+//! included, when it traps, throws, takes too long, runs into a limit, or panics.
 //!
 //! ```
 //! use heapwood::executor::Executor;
@@ -38,8 +38,8 @@ const FAILURES_MAX: u32 = 3;
 pub enum Mode {
     /// Operations run as they come.
     Normal,
-    /// More than three operations in a row have failed. After each further one that fails, memory that the heap does not
-    /// need goes back to the system; the first one that ends well ends this.
+    /// More than three operations in a row have failed. After each further one that fails, memory that the heap does
+    /// not need goes back to the system; the first one that ends well ends this.
     Recovery,
 }
 
@@ -64,12 +64,13 @@ impl<T: 'static> Executor<T> {
         Ok(Executor { store, checkpoint, failures: 0, recoveries: 0, is_usable: true })
     }
 
-    /// Runs an operation. If it fails or panics, the store is what it was at the last [`Executor::commit`] afterwards, the
-    /// host's data excepted. A deadline is set as for any call ([`Store::set_deadline`]), before or in the operation.
+    /// Runs an operation. If it fails or panics, the store is what it was at the last [`Executor::commit`] afterwards,
+    /// the host's data excepted. A deadline is set as for any call ([`Store::set_deadline`]), before or in the
+    /// operation.
     ///
     /// # Errors
-    /// The operation's. If the rollback fails as well, which takes a system that refuses memory, that error; the store is
-    /// unusable then, and the next operation begins with another rollback.
+    /// The operation's. If the rollback fails as well, which takes a system that refuses memory, that error; the store
+    /// is unusable then, and the next operation begins with another rollback.
     pub fn run<R>(&mut self, operation: impl FnOnce(&mut Store<T>) -> Result<R>) -> Result<R> {
         if !self.is_usable {
             self.store.rollback(&self.checkpoint)?;

@@ -1,7 +1,7 @@
 //! Heapwood: a WebAssembly runtime for garbage-collected languages.
 //!
-//! The embedding API, whose nouns are those of other runtimes: an [`Engine`] compiles a [`Module`], a [`Store`] holds what
-//! an [`Instance`] of it makes, a [`Linker`] gives it functions of the host.
+//! The embedding API, whose nouns are those of other runtimes: an [`Engine`] compiles a [`Module`], a [`Store`] holds
+//! what an [`Instance`] of it makes, a [`Linker`] gives it functions of the host.
 //!
 //! ```
 //! use heapwood::{Engine, Instance, Module, Store};
@@ -26,7 +26,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
-//! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit) |
+//! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit, strings of JavaScript) |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
 //! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `async` (default) | [`Func::call_async`], [`Linker::func_wrap_async`] and their kin: guests that wait for futures of the host |

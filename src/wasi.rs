@@ -40,9 +40,9 @@ impl fmt::Display for ProcExit {
 impl std::error::Error for ProcExit {}
 
 /// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]. A function that waits ends
-/// when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with the trap
-/// [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
+/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]. A function that waits
+/// ends when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with
+/// the trap [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
 ///
 /// # Errors
 /// A name is defined already, or the engine's type table is full.

@@ -1,5 +1,5 @@
-//! The command under limits of its address space (`ulimit -v`) and of its memory (a control group): whatever starts under one
-//! starts under each larger one, and what is refused is named.
+//! The command under limits of its address space (`ulimit -v`) and of its memory (a control group): whatever starts
+//! under one starts under each larger one, and what is refused is named.
 
 mod common;
 

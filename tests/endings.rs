@@ -101,7 +101,8 @@ fn signals_end_a_guest_that_waits() {
     }
 }
 
-/// The guest has ended, and what it kept alive is written to somebody who does not read: a second signal ends the process.
+/// The guest has ended, and what it kept alive is written to somebody who does not read: a second signal ends the
+/// process.
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     let text = SPIN.replace(

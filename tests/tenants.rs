@@ -1,5 +1,5 @@
-//! Tenants: each kind of quota below, at and above its limit; each way to misbehave, beside a thousand others whose state
-//! is compared afterwards; inboxes, names, and threads.
+//! Tenants: each kind of quota below, at and above its limit; each way to misbehave, beside a thousand others whose
+//! state is compared afterwards; inboxes, names, and threads.
 
 use heapwood::tenants::{Message, Quota, Resource, SendError, Tenant, TenantError, TenantId, Tenants, receive};
 use heapwood::{
@@ -391,7 +391,8 @@ const MISDEEDS: [(&str, Misdeed, Option<Resource>); 10] = [
     ),
 ];
 
-/// A thousand tenants of one compiled module; one after the other misbehaves in each way, and no state of any other one changes.
+/// A thousand tenants of one compiled module; one after the other misbehaves in each way, and no state of any other one
+/// changes.
 #[test]
 fn a_thousand_tenants_do_not_notice_what_others_do() {
     const TENANTS: i32 = 1000;

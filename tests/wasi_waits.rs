@@ -1,5 +1,5 @@
-//! What makes the guest of a store stop ends its waits in WASI: one handle and one deadline for both. What comes next may
-//! wait again.
+//! What makes the guest of a store stop ends its waits in WASI: one handle and one deadline for both. What comes next
+//! may wait again.
 
 use heapwood::wasi::{self, Errno, RandomSource, StandardStream, WasiCtx};
 use heapwood::{Engine, Error, Instance, Linker, Module, Store, TrapKind};

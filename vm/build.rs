@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates whose sources decide what compiled code looks like and relies on, and what saved heaps look like. Of a published crate only its own are there,
-/// and its version says the rest.
+/// Crates whose sources decide what compiled code looks like and relies on, and what saved heaps look like. Of a
+/// published crate only its own are there, and its version says the rest.
 const FOLDERS: [&str; 5] = ["src", "module/src", "../jit/src", "../gc/abi/src", "../gc/src"];
 
 fn main() {

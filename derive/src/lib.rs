@@ -1,7 +1,8 @@
 //! The derive macros of Heapwood. `heapwood::GcStruct` and `heapwood::GcEnum` say what they mean, with examples.
 //!
-//! What they write is plain safe code: it implements a trait, and functions that call those of `heapwood-vm`, whose types
-//! refuse whatever does not fit. A fault here is a program that does not compile, never one that does the wrong thing.
+//! What they write is plain safe code: it implements a trait, and functions that call those of `heapwood-vm`, whose
+//! types refuse whatever does not fit. A fault here is a program that does not compile, never one that does the wrong
+//! thing.
 
 mod attributes;
 mod structure;
@@ -12,8 +13,9 @@ use syn::{DeriveInput, Error, parse_macro_input};
 
 /// Makes a Rust struct stand for a struct type of a guest. See the trait `GcStruct`, which it implements.
 ///
-/// Attributes: `#[wasm(mutable)]` of a field; `#[wasm(name = "…")]`, `#[wasm(type_index = 3)]`, `#[wasm(extends = Base)]`,
-/// `#[wasm(prefix)]` and `#[wasm(crate = path)]` (the crate to be named, else `::heapwood`) of the struct.
+/// Attributes: `#[wasm(mutable)]` of a field; `#[wasm(name = "…")]`, `#[wasm(type_index = 3)]`,
+/// `#[wasm(extends = Base)]`, `#[wasm(prefix)]` and `#[wasm(crate = path)]` (the crate to be named, else `::heapwood`)
+/// of the struct.
 #[proc_macro_derive(GcStruct, attributes(wasm))]
 pub fn derive_gc_struct(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -4,8 +4,8 @@
 //!
 //! 1. what a `Local<Node>` dereferences to, with `val`, `set_val` and `next`;
 //! 2. what a `Bound<Node>` dereferences to, with `alloc`;
-//! 3. `impl GcStruct for Node`, whose fields are the list `(i64, (Const<Option<Ref<Node>>>, ()))`, and in which a field is
-//!    found by its place, `There<Here>`.
+//! 3. `impl GcStruct for Node`, whose fields are the list `(i64, (Const<Option<Ref<Node>>>, ()))`, and in which a field
+//!    is found by its place, `There<Here>`.
 
 use crate::attributes::{OfType, is_mutable};
 use proc_macro2::TokenStream;

@@ -1,5 +1,5 @@
-//! `#[derive(GcEnum)]`: for `enum Shape<'s> { Circle(Local<'s, Circle>), … }` it writes `impl GcEnum<'s> for Shape<'s>`, which
-//! casts to the type of each variant in turn.
+//! `#[derive(GcEnum)]`: for `enum Shape<'s> { Circle(Local<'s, Circle>), … }` it writes
+//! `impl GcEnum<'s> for Shape<'s>`, which casts to the type of each variant in turn.
 
 use crate::attributes::OfType;
 use proc_macro2::TokenStream;

@@ -53,6 +53,7 @@ pub use minor::log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
 pub use raw::backing::{AddressSpace, BackingError, FrozenFile, address_space};
 pub use raw::cage::{CageKind, FULL_CAGES_MAX, reach_bytes_at_first};
 pub use raw::pool::CagePool;
+pub use raw::strings::StringUnits;
 pub use raw::types::TypeInfo;
 pub use snapshot::{GraphEdge, HeapGraph, NoGraphMemory};
 pub use telemetry::event::{GcCause, GcEvent, GcEventKind, HelperSpan, HelperTask};

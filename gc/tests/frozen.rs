@@ -94,8 +94,8 @@ fn program(config: &HeapConfig, seed: u64, steps: usize) -> [u64; 4] {
     done
 }
 
-/// Old references are copied into, and filled over, arrays that are frozen: no young one is among them, and yet the next
-/// marking has to look there.
+/// Old references are copied into, and filled over, arrays that are frozen: no young one is among them, and yet the
+/// next marking has to look there.
 #[test]
 fn bulk_writes_of_old_references_into_frozen_arrays_are_found() {
     for length in [40u32, 200, 3000] {
@@ -155,8 +155,8 @@ fn collections_write_nothing_that_is_frozen() {
     world.compare();
 }
 
-/// Each call of the system fails once, in each of the operations: the heap is usable afterwards, or comes to be so by the
-/// same rollback.
+/// Each call of the system fails once, in each of the operations: the heap is usable afterwards, or comes to be so by
+/// the same rollback.
 #[test]
 fn each_refused_call_leaves_a_heap_that_can_be_used_or_rolled_back() {
     let mut failures = [0; 4];

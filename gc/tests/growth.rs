@@ -1,5 +1,5 @@
-//! An embedder that is asked before the heap grows. An allocation that has to wait for its answer has done nothing, and no
-//! collection asks.
+//! An embedder that is asked before the heap grows. An allocation that has to wait for its answer has done nothing, and
+//! no collection asks.
 
 mod common;
 
@@ -118,8 +118,8 @@ fn what_is_denied_is_a_limit_until_more_is_allowed() {
     }
 }
 
-/// Collections in a heap that may not grow: they never take more than was allowed, but for lists that grow first and are
-/// counted afterwards, and they never make the heap ask.
+/// Collections in a heap that may not grow: they never take more than was allowed, but for lists that grow first and
+/// are counted afterwards, and they never make the heap ask.
 #[test]
 fn collections_do_not_grow_the_heap() {
     for stress in [false, true] {

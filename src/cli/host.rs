@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use heapwood::surfaces::js_string;
 use heapwood::surfaces::moonbit::{self, Failure, MoonBit};
 use heapwood::wasi::{self, WasiCtx};
 use heapwood::{Engine, Error, Linker, Module};
@@ -37,11 +38,18 @@ impl Host {
 enum Surface {
     Wasi,
     MoonBit,
+    JsString,
 }
 
 /// All of them, with the names that `-S` has, and the module name by which a preloaded module stands for them.
-const SURFACES: [(Surface, &str, &str); 2] =
-    [(Surface::Wasi, "wasi", wasi::MODULE), (Surface::MoonBit, "moonbit", "spectest")];
+const SURFACES: [(Surface, &str, &str); 3] = [
+    (Surface::Wasi, "wasi", wasi::MODULE),
+    (Surface::MoonBit, "moonbit", "spectest"),
+    (Surface::JsString, "js-string", js_string::MODULES[0]),
+];
+
+/// What `-S` has besides: a module name from which strings are imported.
+const CONSTANTS: &str = "string-constants";
 
 impl Surface {
     /// Whether a module is a program for it.
@@ -49,6 +57,7 @@ impl Surface {
         match self {
             Surface::Wasi => module.imports().any(|import| import.module == wasi::MODULE),
             Surface::MoonBit => moonbit::is_wanted_by(module),
+            Surface::JsString => js_string::is_wanted_by(module) || has_constants(module),
         }
     }
 
@@ -56,59 +65,93 @@ impl Surface {
         match self {
             Surface::Wasi => wasi::add_to_linker(linker, |host: &mut Host| &mut host.wasi),
             Surface::MoonBit => moonbit::add_to_linker(linker, |host: &mut Host| (&mut host.moonbit, &mut host.wasi)),
+            Surface::JsString => js_string::add_to_linker(linker),
         }
     }
+}
+
+/// Whether a module imports strings.
+fn has_constants(module: &Module) -> bool {
+    js_string::has_constant_table(module) || !js_string::namespaces(module).is_empty()
 }
 
 /// `-S`, of commands that run programs.
 #[derive(Args)]
 pub struct SurfaceOptions {
-    /// Give the guest the host functions of this surface, or not: wasi, moonbit; by default those of which it imports
+    /// Give the guest the host functions of this surface, or not: wasi, moonbit, js-string; by default those of which
+    /// it imports; string-constants=NAME: imports of globals from NAME are strings, those of their names
     #[arg(short = 'S', value_name = "SURFACE=y|n")]
     chosen: Vec<Choice>,
 }
 
 #[derive(Clone)]
-struct Choice {
-    surface: Surface,
-    is_on: bool,
+enum Choice {
+    Surface { surface: Surface, is_on: bool },
+    Constants(String),
 }
 
 impl std::str::FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Choice, String> {
+        if let Some((CONSTANTS, name)) = text.split_once('=') {
+            return Ok(Choice::Constants(name.to_owned()));
+        }
         let (name, is_on) = match text.split_once('=') {
             Some((name, "y")) => (name, true),
             Some((name, "n")) => (name, false),
             None => (text, true),
             Some((_, other)) => return Err(format!("`{other}` is neither y nor n")),
         };
-        let known = || SURFACES.map(|(_, name, _)| name).join(", ");
+        let known = || format!("{}, {CONSTANTS}=NAME", SURFACES.map(|(_, name, _)| name).join(", "));
         let found = SURFACES.iter().find(|(_, known, _)| *known == name);
         let (surface, ..) = found.ok_or_else(|| format!("`{name}` is no surface; there are {}", known()))?;
-        Ok(Choice { surface: *surface, is_on })
+        Ok(Choice::Surface { surface: *surface, is_on })
     }
 }
 
 impl SurfaceOptions {
-    /// A linker with the surfaces that were asked for, or else that one of the modules is for. A name in `taken` stands for
-    /// a preloaded module: what a surface has of that name is not there.
+    /// A linker with the surfaces that were asked for, or else that one of the modules is for. A name in `taken` stands
+    /// for a preloaded module: what a surface has of that name is not there.
     ///
     /// # Errors
     /// The engine's type table is full.
     pub fn linker(&self, engine: &Engine, modules: &[&Module], taken: &[&str]) -> Result<Linker<Host>> {
         let mut linker = Linker::new(engine);
         for (surface, _, stand_in) in SURFACES {
-            let chosen = self.chosen.iter().rev().find(|choice| choice.surface == surface);
+            let chosen = self.chosen.iter().rev().find_map(|choice| match choice {
+                Choice::Surface { surface: of, is_on } if *of == surface => Some(*is_on),
+                _ => None,
+            });
             let is_on = match chosen {
-                Some(choice) => choice.is_on,
+                Some(is_on) => is_on,
                 None => !taken.contains(&stand_in) && modules.iter().any(|module| surface.is_wanted_by(module)),
             };
             if is_on {
                 surface.add_to(&mut linker)?;
             }
+            if is_on && surface == Surface::JsString {
+                add_constants(&mut linker, modules, taken)?;
+            }
+        }
+        for choice in &self.chosen {
+            if let Choice::Constants(name) = choice {
+                js_string::add_constants(&mut linker, name);
+            }
         }
         Ok(linker)
     }
+}
+
+/// Strings for the imports of modules that can be nothing else.
+fn add_constants(linker: &mut Linker<Host>, modules: &[&Module], taken: &[&str]) -> Result<()> {
+    for module in modules {
+        for namespace in js_string::namespaces(module).into_iter().filter(|name| !taken.contains(name)) {
+            js_string::add_constants(linker, namespace);
+        }
+        if js_string::has_constant_table(module) {
+            js_string::add_constant_table(linker, module)?;
+        }
+    }
+    Ok(())
 }

@@ -29,7 +29,8 @@ impl WasiCompat {
 }
 
 /// Whether the Kotlin compiler made a module for WASI. It writes no `producers` section; but every program has names of
-/// classes of the standard library as text in a passive data segment, after Binaryen's optimizer and without names, too.
+/// classes of the standard library as text in a passive data segment, after Binaryen's optimizer and without names,
+/// too.
 pub fn is_kotlin(info: &ModuleInfo) -> bool {
     let is_text_of_kotlin = |segment: u32| {
         if !info.is_passive(segment) {

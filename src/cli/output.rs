@@ -1,11 +1,11 @@
 //! What the command writes beside what the guest does, and what becomes of it when it is refused.
 //!
-//! 1. Every output that cannot be written is said once, with the system's reason, and the command fails in the end: with
-//!    status 1, unless the guest has a status of its own that is not 0.
-//! 2. A standard output that nobody reads any more is no fault: the rest is left out. A standard error that nobody reads,
-//!    or that refuses, changes nothing, since nothing could be said of it.
-//! 3. A limit for files (`ulimit -f`) is an error like a full disk: without [`watch_file_limit`] its signal would end the
-//!    process.
+//! 1. Every output that cannot be written is said once, with the system's reason, and the command fails in the end:
+//!    with status 1, unless the guest has a status of its own that is not 0.
+//! 2. A standard output that nobody reads any more is no fault: the rest is left out. A standard error that nobody
+//!    reads, or that refuses, changes nothing, since nothing could be said of it.
+//! 3. A limit for files (`ulimit -f`) is an error like a full disk: without [`watch_file_limit`] its signal would end
+//!    the process.
 
 use super::failure::{STATUS_FAILURE, say};
 use std::fmt::Arguments;

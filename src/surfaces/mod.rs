@@ -2,17 +2,19 @@
 //!
 //! | module | for programs of | their imports |
 //! |---|---|---|
+//! | [`js_string`] | many: strings as JavaScript has them | `wasm:js-string`, `wasm:text-encoder`, `wasm:text-decoder`, string constants |
 //! | [`moonbit`] | MoonBit, target wasm-gc | `spectest::print_char`, `__moonbit_*_unstable`, `Math`, `console` |
 //!
-//! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store beside WASI
-//! and other surfaces.
+//! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store
+//! beside WASI and other surfaces.
 
+pub mod js_string;
 pub mod moonbit;
 
 use std::fmt;
 
-/// The error with which a guest ends that gave a host function what it cannot take: a null or foreign value, a file that
-/// cannot be read. To the program it is a trap. [`Error::downcast_ref`](crate::Error::downcast_ref) finds it.
+/// The error with which a guest ends that gave a host function what it cannot take: a null or foreign value, a file
+/// that cannot be read. To the program it is a trap. [`Error::downcast_ref`](crate::Error::downcast_ref) finds it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostTrap {
     function: String,

@@ -23,8 +23,8 @@ pub enum TenantError {
         /// The guest's end, with its backtrace, where it came so far.
         error: Option<Error>,
     },
-    /// Everything else: the guest trapped, threw, or a host function of its failed; an import or export is missing or of another
-    /// type; the module is not valid; the system has no memory left.
+    /// Everything else: the guest trapped, threw, or a host function of its failed; an import or export is missing or
+    /// of another type; the module is not valid; the system has no memory left.
     Guest(Error),
 }
 

@@ -1,9 +1,9 @@
-//! Many tenants in one process: each has a store of its own with a [`Quota`], and all share an engine and what was compiled
-//! in it.
+//! Many tenants in one process: each has a store of its own with a [`Quota`], and all share an engine and what was
+//! compiled in it.
 //!
-//! A tenant reaches its own memories, tables, globals and heap, and of others nothing but their inboxes. What one does (a
-//! trap, an exception, an endless loop, a full heap, a flood of messages) ends in an error of the call that did it, and the
-//! tenant can be called again. Tenants are called from any thread, each by one at a time.
+//! A tenant reaches its own memories, tables, globals and heap, and of others nothing but their inboxes. What one does
+//! (a trap, an exception, an endless loop, a full heap, a flood of messages) ends in an error of the call that did it,
+//! and the tenant can be called again. Tenants are called from any thread, each by one at a time.
 //!
 //! ```
 //! use heapwood::tenants::{Quota, Resource, Tenant, TenantError, Tenants};
@@ -92,8 +92,8 @@ impl<T: 'static> Tenants<T> {
     /// start function runs. Its exports are those that [`Tenants::execute`] calls.
     ///
     /// # Errors
-    /// The program takes more than the quota; its start function fails; a limit of the quota is not possible; the system
-    /// refuses. There is no tenant then.
+    /// The program takes more than the quota; its start function fails; a limit of the quota is not possible; the
+    /// system refuses. There is no tenant then.
     pub fn register(&self, program: &InstancePre<Tenant<T>>, quota: &Quota, data: T) -> Result<TenantId, TenantError> {
         quota.check_code(program.module().code_bytes())?;
         let id = TenantId::from(self.next.fetch_add(1, Ordering::Relaxed));
@@ -111,8 +111,8 @@ impl<T: 'static> Tenants<T> {
     /// [`Tenants::with_store`] calls what it exports.
     ///
     /// # Errors
-    /// The module is not valid, or what it imports is not in the linker; the code or what it has is beyond the quota; its
-    /// start function fails; no such tenant; it is at work.
+    /// The module is not valid, or what it imports is not in the linker; the code or what it has is beyond the quota;
+    /// its start function fails; no such tenant; it is at work.
     pub fn load(&self, id: TenantId, linker: &Linker<Tenant<T>>, binary: &[u8]) -> Result<Instance, TenantError> {
         self.entry(id)?.work(id, |room, quota| {
             let module = Module::from_binary(room.store.engine(), binary).map_err(TenantError::Guest)?;
@@ -153,8 +153,8 @@ impl<T: 'static> Tenants<T> {
         })
     }
 
-    /// Leaves a copy of a message in a tenant's inbox, whether it is at work or not. The guest takes it by a host function that
-    /// calls [`receive`].
+    /// Leaves a copy of a message in a tenant's inbox, whether it is at work or not. The guest takes it by a host
+    /// function that calls [`receive`].
     ///
     /// # Errors
     /// Sender or receiver are not there, the inbox is full, or the message is longer than the inbox; the message is not
@@ -199,7 +199,8 @@ impl<T: 'static> Tenants<T> {
     }
 
     /// Ends a tenant at once. A call that is under way ends with the trap
-    /// [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), and its store goes with it. Whether the tenant was there.
+    /// [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), and its store goes with it. Whether the tenant was
+    /// there.
     pub fn evict(&self, id: TenantId) -> bool {
         let entry = self.remove(id);
         if let Some(entry) = &entry {

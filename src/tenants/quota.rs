@@ -93,10 +93,10 @@ impl Quota {
         self
     }
 
-    /// Most bytes of compiled code of the modules that the tenant runs ([`Module::code_bytes`](crate::Module::code_bytes));
-    /// 16 MiB. A module counts once, and with all of its code though other tenants run it too: what a tenant may run does
-    /// not depend on others. What compiling takes meanwhile is limited by the engine
-    /// ([`Config::max_compile_memory`](crate::Config::max_compile_memory)).
+    /// Most bytes of compiled code of the modules that the tenant runs
+    /// ([`Module::code_bytes`](crate::Module::code_bytes)); 16 MiB. A module counts once, and with all of its code
+    /// though other tenants run it too: what a tenant may run does not depend on others. What compiling takes meanwhile
+    /// is limited by the engine ([`Config::max_compile_memory`](crate::Config::max_compile_memory)).
     pub fn code(mut self, bytes: u64) -> Quota {
         self.code = bytes;
         self
@@ -114,8 +114,8 @@ impl Quota {
         self
     }
 
-    /// Most bytes and messages that wait for the tenant; 64 KiB and 256. Each message takes 8 bytes more than it has, for
-    /// its sender.
+    /// Most bytes and messages that wait for the tenant; 64 KiB and 256. Each message takes 8 bytes more than it has,
+    /// for its sender.
     pub fn inbox(mut self, bytes: usize, messages: usize) -> Quota {
         (self.inbox_bytes, self.inbox_messages) = (bytes, messages);
         self
@@ -127,8 +127,8 @@ impl Quota {
         self
     }
 
-    /// Fuel of each call and instantiation. By default as much as there can be; a tenant that has a limit needs an engine
-    /// that counts ([`Config::consume_fuel`](crate::Config::consume_fuel)).
+    /// Fuel of each call and instantiation. By default as much as there can be; a tenant that has a limit needs an
+    /// engine that counts ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn fuel(mut self, fuel: u64) -> Quota {
         self.fuel = Some(fuel);
         self

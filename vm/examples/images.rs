@@ -1,5 +1,5 @@
-//! What loading an image takes of this thread's time, beside compiling: `cargo run --release -p heapwood-vm --example images
-//! -- MODULE...`.
+//! What loading an image takes of this thread's time, beside compiling:
+//! `cargo run --release -p heapwood-vm --example images -- MODULE...`.
 
 use heapwood_vm::{Config, Engine, Module, Result};
 use rustix::time::{ClockId, clock_gettime};

@@ -34,6 +34,7 @@ pub use handles::{
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
+    StringUnits,
 };
 pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
 pub use heapwood_module::limits::MODULE_BYTES_MAX;
@@ -41,7 +42,7 @@ pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
     is_malformed, printable,
 };
-pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StructRef, Tag};
+pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
 pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapUse, MemoryStats, MemoryUse};
 pub use rt::memory::Secrecy;

@@ -8,7 +8,8 @@ fn names(error: &Error) -> Vec<String> {
     frames.iter().map(|frame| frame.func_name().expect("a name").to_owned()).collect()
 }
 
-/// What a module's functions do with exceptions. `$n` counts down to a throw; each `$rethrow…` catches and throws again.
+/// What a module's functions do with exceptions. `$n` counts down to a throw; each `$rethrow…` catches and throws
+/// again.
 const MODULE: &str = r#"(module
     (import "h" "call" (func $host (param i32)))
     (import "h" "throw" (func $host_throw))

@@ -46,8 +46,8 @@ fn code(module: &Module) -> Vec<Vec<u8>> {
     functions.map(|index| module.function_code(index).map_or(Vec::new(), |(_, code)| code.to_vec())).collect()
 }
 
-/// Byte for byte, with the ids of the engine's own types. In some engine each kind of field has to be another one than in
-/// the image.
+/// Byte for byte, with the ids of the engine's own types. In some engine each kind of field has to be another one than
+/// in the image.
 #[test]
 fn code_is_what_compiling_there_makes() {
     let mut patched = 0;

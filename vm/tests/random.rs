@@ -1,5 +1,5 @@
-//! Random modules in the four modes: whatever they do, they do the same in each, and nothing crashes or hangs. In a fifth
-//! one each check of fuel suspends the guest, and so do host functions.
+//! Random modules in the four modes: whatever they do, they do the same in each, and nothing crashes or hangs. In a
+//! fifth one each check of fuel suspends the guest, and so do host functions.
 //!
 //! `HEAPWOOD_RANDOM_SEEDS=FROM..TO` picks other seeds than the few that always run. A seed is a module and the
 //! arguments of its calls (`generate`); what can be observed of it is a list of texts (`observe`). Seeds run in chunks,

@@ -1,7 +1,7 @@
 //! Limits of a store hold in every way in which something grows, and for that store only.
 //!
-//! A table of resources and of ways to take some of each; every way meets every answer: at the limit, one above it, and a
-//! limiter that refuses, fails or panics. Beside the store there is always another one of the same engine.
+//! A table of resources and of ways to take some of each; every way meets every answer: at the limit, one above it, and
+//! a limiter that refuses, fails or panics. Beside the store there is always another one of the same engine.
 
 mod common;
 #[path = "store_limits/ways.rs"]

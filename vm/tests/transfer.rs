@@ -37,8 +37,8 @@ fn edge(random: &mut Random, objects: usize) -> Edge {
     }
 }
 
-/// An object of a graph. The lengths of arrays are around those at which the heap treats them otherwise: chunks, blocks,
-/// large objects, pieces of a copy.
+/// An object of a graph. The lengths of arrays are around those at which the heap treats them otherwise: chunks,
+/// blocks, large objects, pieces of a copy.
 fn object(random: &mut Random, objects: usize, longest: usize) -> Object {
     let lengths = [0, 1, 61, 62, 63, 2047, 4095, 4096, 4097, 9000, 40_000];
     let length = match random.index(4) {

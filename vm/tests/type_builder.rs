@@ -11,7 +11,8 @@ fn one_in(random: &mut Random, n: usize) -> bool {
     random.index(n) == 0
 }
 
-/// The type of a field: one that names no defined type, by its place in the list, or a reference to type `ty` of the module.
+/// The type of a field: one that names no defined type, by its place in the list, or a reference to type `ty` of the
+/// module.
 #[derive(Clone, Copy, PartialEq)]
 enum Storage {
     Plain(usize),

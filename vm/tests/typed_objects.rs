@@ -1,5 +1,5 @@
-//! Objects as Rust types: what a bound struct or array holds, what is refused when it is bound or used, and what becomes
-//! of references in scopes, while everything moves.
+//! Objects as Rust types: what a bound struct or array holds, what is refused when it is bound or used, and what
+//! becomes of references in scopes, while everything moves.
 
 extern crate heapwood_vm as heapwood;
 

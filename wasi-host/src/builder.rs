@@ -229,10 +229,10 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Takes paths as libraries of Kotlin write them (kotlinx-io, okio), which WASI does not allow: a path may end with a
-    /// zero byte; an absolute path is looked up in the preopened directory with the longest name that it begins with, and
-    /// not refused with `PERM`; `fd_readdir` leaves out `.` and `..`. A guest reaches nothing by it that it could not reach
-    /// by the preopened directories' own descriptors. Off unless set.
+    /// Takes paths as libraries of Kotlin write them (kotlinx-io, okio), which WASI does not allow: a path may end with
+    /// a zero byte; an absolute path is looked up in the preopened directory with the longest name that it begins with,
+    /// and not refused with `PERM`; `fd_readdir` leaves out `.` and `..`. A guest reaches nothing by it that it could
+    /// not reach by the preopened directories' own descriptors. Off unless set.
     ///
     /// ```
     /// use heapwood_wasi::WasiCtxBuilder;

@@ -1,8 +1,8 @@
 //! A Kotlin guest prepares matrices in its memory, a GPU multiplies them, and the guest finishes.
 //!
-//! The device is written from the memory's slice, with nothing of the host's in between, and the mapped result is copied once,
-//! into the guest's memory. The guest compares each cell with the product that it computes itself. Without a Vulkan adapter
-//! (a software one will do) the example says that it is skipped.
+//! The device is written from the memory's slice, with nothing of the host's in between, and the mapped result is
+//! copied once, into the guest's memory. The guest compares each cell with the product that it computes itself. Without
+//! a Vulkan adapter (a software one will do) the example says that it is skipped.
 
 use heapwood::{Caller, Engine, Extern, Linker, Module, Result, Store};
 use std::ops::Range;

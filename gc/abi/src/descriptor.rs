@@ -39,6 +39,12 @@ pub enum ObjectKind {
     Ephemeron = 7,
     /// Raw immortal memory (instance contexts, tags): not scanned.
     Opaque = 8,
+    /// A string whose units follow: `{header, length, hash, units}`, of one byte (Latin-1) or two each. Immutable but
+    /// for the hash, which is 0 until somebody asks for it.
+    String = 9,
+    /// A string that is two others, one behind the other: `{header, length, left, right}`. Once it was read as a whole,
+    /// left is a string of all its units and right is null.
+    Rope = 10,
 }
 
 impl ObjectKind {
@@ -54,8 +60,22 @@ impl ObjectKind {
             5 => ObjectKind::HostValue,
             6 => ObjectKind::Weak,
             7 => ObjectKind::Ephemeron,
+            9 => ObjectKind::String,
+            10 => ObjectKind::Rope,
             _ => ObjectKind::Opaque,
         }
+    }
+
+    /// Whether the size of an object of this kind depends on a length in its second word.
+    #[inline(always)]
+    pub const fn has_length(self) -> bool {
+        matches!(self, ObjectKind::ArrayData | ObjectKind::ArrayRef | ObjectKind::String)
+    }
+
+    /// Whether it is a string, in whatever form.
+    #[inline(always)]
+    pub const fn is_string(self) -> bool {
+        matches!(self, ObjectKind::String | ObjectKind::Rope)
     }
 }
 
@@ -69,12 +89,12 @@ pub struct Descriptor {
     pub kind: ObjectKind,
     /// Number of ancestors.
     pub depth: u8,
-    /// Arrays: log2 of the element's bytes.
+    /// Arrays and strings: log2 of the element's bytes.
     pub elem_shift: u8,
     /// The object has a fixed size of at most [`SMALL_OBJECT_BYTES_MAX`] and is no ephemeron: the collector copies and
     /// scans it in one go.
     pub is_small: bool,
-    /// Structs: bytes of the object, rounded up to 8. Arrays: 8 (header and length).
+    /// Structs: bytes of the object, rounded up to 8. Arrays and strings: where the elements begin.
     pub size: u32,
     /// Structs up to 64 words: bit i set if the word at byte `4 * i` is a reference.
     pub ref_map: u64,

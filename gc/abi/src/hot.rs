@@ -40,8 +40,8 @@ pub struct HotWord {
     pub suspended: Suspended,
 }
 
-/// Defines words, `NAME: type = displacement, rule, rule of suspension;` with their documentation, as constants and as a
-/// table of all.
+/// Defines words, `NAME: type = displacement, rule, rule of suspension;` with their documentation, as constants and as
+/// a table of all.
 #[macro_export]
 macro_rules! hot_words {
     (

@@ -3,6 +3,8 @@
 //! Fields follow each other at their natural alignment (8 at most, since objects are 8-byte aligned). A subtype
 //! keeps its parent's offsets and continues where the parent's last field ends, so it may use the parent's padding.
 
+use crate::descriptor::ObjectKind;
+
 /// What a field or an element is to the heap.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FieldKind {
@@ -61,9 +63,11 @@ pub const FUNC_DATA_OFFSET: u32 = 16;
 pub const FUNC_BYTES: u32 = 24;
 /// Exception object: u32 reference of its tag (an immortal object).
 pub const EXCEPTION_TAG_OFFSET: u32 = 4;
-/// Exception object: u32 number under which the store keeps where it was thrown; before that 0, or [`EXCEPTION_OF_REFERENCE`].
+/// Exception object: u32 number under which the store keeps where it was thrown; before that 0, or
+/// [`EXCEPTION_OF_REFERENCE`].
 pub const EXCEPTION_TRACE_OFFSET: u32 = 8;
-/// In place of that number: the exception was not thrown yet, and its payload is one reference, at [`EXCEPTION_REFERENCE_OFFSET`].
+/// In place of that number: the exception was not thrown yet, and its payload is one reference, at
+/// [`EXCEPTION_REFERENCE_OFFSET`].
 pub const EXCEPTION_OF_REFERENCE: u32 = u32::MAX;
 /// Exception object whose payload is one reference: that.
 pub const EXCEPTION_REFERENCE_OFFSET: u32 = 12;
@@ -82,6 +86,19 @@ pub const EPHEMERON_LINK_OFFSET: u32 = 12;
 /// Bytes of an ephemeron.
 pub const EPHEMERON_BYTES: u32 = 16;
 
+/// Strings of all kinds: u32 number of units.
+pub const STRING_LENGTH_OFFSET: u32 = ARRAY_LENGTH_OFFSET;
+/// String: u32 hash of its units, 0 while it is not known.
+pub const STRING_HASH_OFFSET: u32 = 8;
+/// String: offset of the first unit.
+pub const STRING_UNITS_OFFSET: u32 = 12;
+/// Rope: the reference of the first string.
+pub const ROPE_LEFT_OFFSET: u32 = 8;
+/// Rope: the reference of the second string; null once the first one is the whole.
+pub const ROPE_RIGHT_OFFSET: u32 = 12;
+/// Bytes of a rope.
+pub const ROPE_BYTES: u32 = 16;
+
 /// Rounds an object's size up to the alignment and the least size.
 pub const fn round_object_bytes(bytes: u64) -> u64 {
     let rounded = (bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1);
@@ -91,6 +108,19 @@ pub const fn round_object_bytes(bytes: u64) -> u64 {
 /// Bytes of an array object of `length` elements of `1 << elem_shift` bytes.
 pub const fn array_bytes(elem_shift: u8, length: u32) -> u64 {
     round_object_bytes(ARRAY_ELEMENTS_OFFSET as u64 + ((length as u64) << elem_shift))
+}
+
+/// Bytes of a string object of `length` units of `1 << unit_shift` bytes.
+pub const fn string_bytes(unit_shift: u8, length: u32) -> u64 {
+    round_object_bytes(STRING_UNITS_OFFSET as u64 + ((length as u64) << unit_shift))
+}
+
+/// Bytes of an object of a kind that has a length.
+pub const fn bytes_by_length(kind: ObjectKind, elem_shift: u8, length: u32) -> u64 {
+    match kind {
+        ObjectKind::String => string_bytes(elem_shift, length),
+        _ => array_bytes(elem_shift, length),
+    }
 }
 
 /// The layout of a struct type.

@@ -4,16 +4,16 @@
 //!    has all controllers, and of version 1, where the memory controller has a hierarchy of its own
 //!    (`cgroups(7)`, the kernel's `Documentation/admin-guide/cgroup-v2.rst`).
 //! 2. A group is within those around it, and the smallest limit holds: all are read, up to the mount point.
-//! 3. In a container a mount may begin inside of the hierarchy (its root in `mountinfo`), and the group's own name may be
-//!    one that only the outside knows. Then the mount point is the group.
+//! 3. In a container a mount may begin inside of the hierarchy (its root in `mountinfo`), and the group's own name may
+//!    be one that only the outside knows. Then the mount point is the group.
 
 use crate::raw::backing::physical_bytes;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Bytes of memory that this process may use, as of the first call: the smaller of physical memory and the limits of its
-/// control groups.
+/// Bytes of memory that this process may use, as of the first call: the smaller of physical memory and the limits of
+/// its control groups.
 pub fn available_bytes() -> u64 {
     static AVAILABLE: LazyLock<u64> =
         LazyLock::new(|| physical_bytes().min(group_limit_bytes(Path::new("/")).unwrap_or(u64::MAX)));

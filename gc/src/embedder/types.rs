@@ -7,7 +7,10 @@
 use crate::raw::backing::{AddressSpace, BackingError, address_space};
 use crate::raw::types::TypeFile;
 use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_BYTES_MAX, TYPE_TABLE_BYTES};
-use heapwood_gc_abi::layout::{EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, WEAK_BYTES};
+use heapwood_gc_abi::layout::{
+    ARRAY_ELEMENTS_OFFSET, EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, ROPE_BYTES, ROPE_LEFT_OFFSET,
+    ROPE_RIGHT_OFFSET, STRING_UNITS_OFFSET, WEAK_BYTES,
+};
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -33,9 +36,9 @@ pub struct TypeDefinition<'a> {
     pub ancestors: &'a [TypeId],
     /// How to size and scan.
     pub kind: ObjectKind,
-    /// Arrays: log2 of an element's bytes.
+    /// Arrays and strings: log2 of an element's bytes.
     pub elem_shift: u8,
-    /// Bytes of an object as of [`heapwood_gc_abi::layout::round_object_bytes`]; ignored for arrays.
+    /// Bytes of an object as of [`heapwood_gc_abi::layout::round_object_bytes`]; ignored for arrays and strings.
     pub object_bytes: u32,
     /// Byte offsets of the reference fields (structs and exceptions; an exception's tag is not one). Weak cells have
     /// none, ephemerons their key and value.
@@ -64,8 +67,8 @@ struct State {
 }
 
 impl TypeTable {
-    /// An empty table: of [`TYPE_TABLE_BYTES`] of address space, or less where the process has little. Errors: the system
-    /// refuses a memory file.
+    /// An empty table: of [`TYPE_TABLE_BYTES`] of address space, or less where the process has little. Errors: the
+    /// system refuses a memory file.
     pub fn new() -> Result<TypeTable, BackingError> {
         TypeTable::with_quota(TYPE_TABLE_BYTES)
     }
@@ -113,11 +116,11 @@ impl TypeTable {
     }
 
     /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
-    /// a weak cell or ephemeron with another layout than theirs.
+    /// a weak cell, ephemeron or rope with another layout than theirs.
     pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
         let ancestors = definition.ancestors;
         check_fixed_layout(definition);
-        let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
+        let is_array = definition.kind.has_length();
         let bytes = if is_array { 0 } else { definition.object_bytes };
         let state = self.state.lock();
         let allocated = *state.sizes.get(&id).expect("defining an id that is not allocated");
@@ -139,7 +142,11 @@ impl TypeTable {
             depth: ancestors.len() as u8,
             elem_shift: definition.elem_shift,
             is_small,
-            size: if is_array { 8 } else { bytes },
+            size: match definition.kind {
+                ObjectKind::String => STRING_UNITS_OFFSET,
+                _ if is_array => ARRAY_ELEMENTS_OFFSET,
+                _ => bytes,
+            },
             ref_map: map[0],
             ref_count: definition.ref_offsets.len() as u32,
             ref_map_tail: map.len() as u32 - 1,
@@ -150,7 +157,7 @@ impl TypeTable {
 
     /// `allocate` and `define` in one, for a type that no other needs to name first.
     pub fn add(&self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
-        let is_array = matches!(definition.kind, ObjectKind::ArrayData | ObjectKind::ArrayRef);
+        let is_array = definition.kind.has_length();
         let bytes = if is_array { 0 } else { definition.object_bytes };
         let id = self.allocate(definition.ancestors.len(), bytes)?;
         self.define(id, definition);
@@ -186,18 +193,19 @@ impl TypeTable {
     }
 }
 
-/// Bytes of the table that a process with this address space can have: a 128th of what it may have, since each heap maps
-/// it, but no less than 100,000 types need.
+/// Bytes of the table that a process with this address space can have: a 128th of what it may have, since each heap
+/// maps it, but no less than 100,000 types need.
 fn fitting_bytes(space: Option<AddressSpace>) -> usize {
     let Some(space) = space else { return TYPE_TABLE_BYTES };
     let bytes = (space.limit_bytes / 128).clamp(8 << 20, TYPE_TABLE_BYTES as u64);
     bytes as usize / GROW_BYTES * GROW_BYTES
 }
 
-/// Asserts that a weak cell or an ephemeron has the layout that all of its kind have.
+/// Asserts that a weak cell, an ephemeron or a rope has the layout that all of its kind have.
 fn check_fixed_layout(definition: &TypeDefinition<'_>) {
     let (bytes, refs): (u32, &[u32]) = match definition.kind {
         ObjectKind::Weak => (WEAK_BYTES, &[]),
+        ObjectKind::Rope => (ROPE_BYTES, &[ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET]),
         ObjectKind::Ephemeron => (EPHEMERON_BYTES, &[EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET]),
         _ => return,
     };

@@ -18,9 +18,9 @@ use crate::spaces::blocks::block_start;
 use crate::spaces::marks::EPOCH_MASK;
 use crate::telemetry::event::GcCause;
 use heapwood_gc_abi::header::{IMMORTAL, LARGE, UNLOGGED};
-use heapwood_gc_abi::layout::{array_bytes, round_object_bytes};
+use heapwood_gc_abi::layout::{array_bytes, bytes_by_length, round_object_bytes};
 use heapwood_gc_abi::space::INLINE_BYTES_MAX;
-use heapwood_gc_abi::{ObjectKind, RawRef, TypeId};
+use heapwood_gc_abi::{RawRef, TypeId};
 
 /// Bytes that the null collector takes at a time.
 pub(super) const NULL_AREA_BYTES: u64 = 1 << 20;
@@ -48,7 +48,7 @@ impl Heap {
     pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.spaces.memory();
         let descriptor = memory.descriptor(ty);
-        debug_assert!(!matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
+        debug_assert!(!descriptor.kind().has_length());
         let bytes = descriptor.size() as u64;
         if self.is_pretenured(bytes) {
             return self.alloc_old_struct(ty, roots);
@@ -59,14 +59,14 @@ impl Heap {
         Ok(object.0)
     }
 
-    /// Allocates an array of `length` elements, zeroed. May collect. The length may be anything: an array that cannot
-    /// fit the limit is `Exhausted` before anything is done. Arrays above 32 KiB (or a quarter of eden) are pretenured:
-    /// stores of references into them need the barrier.
+    /// Allocates an array of `length` elements, or a string of as many units, zeroed. May collect. The length may be
+    /// anything: an array that cannot fit the limit is `Exhausted` before anything is done. Arrays above 32 KiB (or a
+    /// quarter of eden) are pretenured: stores of references into them need the barrier.
     pub fn alloc_array(&mut self, ty: TypeId, length: u32, roots: &mut dyn RootProvider) -> Result<RawRef, Exhausted> {
         let memory = self.spaces.memory();
         let descriptor = memory.descriptor(ty);
-        debug_assert!(matches!(descriptor.kind(), ObjectKind::ArrayData | ObjectKind::ArrayRef));
-        let bytes = array_bytes(descriptor.elem_shift(), length);
+        debug_assert!(descriptor.kind().has_length());
+        let bytes = bytes_by_length(descriptor.kind(), descriptor.elem_shift(), length);
         if self.is_pretenured(bytes) {
             return self.alloc_old_array(ty, length, roots);
         }
@@ -86,14 +86,15 @@ impl Heap {
         Ok(object?.0)
     }
 
-    /// Allocates an array in the old space, zeroed; stores of references need the barrier. May collect.
+    /// Allocates an array or a string in the old space, zeroed; stores of references need the barrier. May collect.
     pub fn alloc_old_array(
         &mut self,
         ty: TypeId,
         length: u32,
         roots: &mut dyn RootProvider,
     ) -> Result<RawRef, Exhausted> {
-        let bytes = array_bytes(self.spaces.descriptor(ty).elem_shift(), length);
+        let descriptor = self.spaces.descriptor(ty);
+        let bytes = bytes_by_length(descriptor.kind(), descriptor.elem_shift(), length);
         let array = self.alloc_old(ty, bytes, roots);
         if let Ok(array) = array {
             self.spaces.memory().set_word(array.0 + 1, length);
@@ -109,8 +110,9 @@ impl Heap {
         taken.map_err(|refused| self.exhausted(bytes, refused))
     }
 
-    /// Takes back all immortal memory from `end` on, a place where it ended before. Nothing names what lies there, not even
-    /// what is dead and was not collected yet: but for function objects and constants, which the collector never follows.
+    /// Takes back all immortal memory from `end` on, a place where it ended before. Nothing names what lies there, not
+    /// even what is dead and was not collected yet: but for function objects and constants, which the collector never
+    /// follows.
     pub fn truncate_immortal(&mut self, end: RawRef) {
         self.spaces.truncate_immortal(end);
     }

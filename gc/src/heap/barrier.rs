@@ -4,13 +4,13 @@
 //!    and the bit cleared, so that its next store does not. Young and immortal objects never have the bit.
 //! 2. A reference array above 256 bytes keeps the bit: its chunk of 128 bytes is logged instead, once, as a state
 //!    byte beside the heap tells.
-//! 3. Compiled code lets stores of old objects and of i31 pass without an entry, and leaves the bit as it is, since minors
-//!    have nothing to find there: as long as the barrier is *open* (`hot::BARRIER_FLOOR`). While a marking runs, or edges
-//!    into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a minor, so it may be closed for
-//!    longer than need be, never shorter.
+//! 3. Compiled code lets stores of old objects and of i31 pass without an entry, and leaves the bit as it is, since
+//!    minors have nothing to find there: as long as the barrier is *open* (`hot::BARRIER_FLOOR`). While a marking runs,
+//!    or edges into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a
+//!    minor, so it may be closed for longer than need be, never shorter.
 //! 4. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
-//! 5. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded here: all fields
-//!    of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
+//! 5. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded
+//!    here: all fields of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
 
 use super::Heap;
 use crate::minor::remembered::{CHUNK_REFS, mark_chunk};
@@ -21,7 +21,8 @@ use heapwood_gc_abi::space::CHUNKED_ARRAY_BYTES_MIN;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 impl Heap {
-    /// Whether every first store has to come here: somebody has to know what it overwrites, or where what it stores leads.
+    /// Whether every first store has to come here: somebody has to know what it overwrites, or where what it stores
+    /// leads.
     pub(super) fn wants_all_stores(&self) -> bool {
         self.marking.is_on() || self.evacuation.is_chosen() || self.frozen.is_on()
     }

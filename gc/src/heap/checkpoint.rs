@@ -41,8 +41,8 @@ impl Heap {
         Ok(heap)
     }
 
-    /// Collects everything, and makes an image of what is alive. From then on this is frozen in this heap as well, until
-    /// the next freeze. Objects may move. No guest runs.
+    /// Collects everything, and makes an image of what is alive. From then on this is frozen in this heap as well,
+    /// until the next freeze. Objects may move. No guest runs.
     ///
     /// # Errors
     /// There is no collector, or the system refuses. The heap is usable then, and nothing is frozen.

@@ -25,8 +25,8 @@ impl Heap {
         self.telemetry.resume_panic();
     }
 
-    /// Promotes all young objects: afterwards the nursery and the log are empty (unless the system refuses what the first
-    /// collection of a heap needs). At the soft stack limit, before a
+    /// Promotes all young objects: afterwards the nursery and the log are empty (unless the system refuses what the
+    /// first collection of a heap needs). At the soft stack limit, before a
     /// checkpoint, and before a large reference array is filled with a young value.
     pub fn promote_all(&mut self, roots: &mut dyn RootProvider) {
         self.minor(GcCause::Requested, true, roots);
@@ -35,8 +35,8 @@ impl Heap {
 
     /// Runs a major collection now, after a marking that is under way, and its sweep, all in the calling thread. Young
     /// objects are promoted, so objects may move. Afterwards every host value whose cell is dead is queued
-    /// ([`Heap::pop_dead_host_value`]). Cannot fail but for the first one ([`Heap::collect_minor`]); without a collector
-    /// it does nothing.
+    /// ([`Heap::pop_dead_host_value`]). Cannot fail but for the first one ([`Heap::collect_minor`]); without a
+    /// collector it does nothing.
     pub fn collect_major(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
             self.major(GcCause::Requested, roots);

@@ -1,8 +1,8 @@
 //! An embedder that wants to be asked before the heap grows.
 //!
 //! 1. [`Heap::ask_for_growth`]: the heap has what it uses now. An allocation that needs more ends with
-//!    [`Refused::NotAllowed`] before anything is collected or taken for it: the heap is at rest, and the embedder may do
-//!    what it likes before it answers.
+//!    [`Refused::NotAllowed`] before anything is collected or taken for it: the heap is at rest, and the embedder may
+//!    do what it likes before it answers.
 //! 2. [`Heap::wanted_growth`] says what is wanted. [`Heap::allow_growth`] allows it, and the allocation is tried again.
 //! 3. Or [`Heap::deny_growth`]: the next attempt does with what there is, as at the limit, which means emergencies.
 //!

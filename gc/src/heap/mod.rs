@@ -16,6 +16,7 @@
 //! | `marking` | the marking cycle: start, slices, end |
 //! | `pace` | what is due between collections: slices, sweeping, evacuation of sparse blocks |
 //! | `weak` | host values, weak cells and ephemerons |
+//! | `strings` | units of strings |
 //! | `watch` | numbers, listeners, samples |
 //! | `hooks` | ways to break it on purpose |
 
@@ -32,6 +33,7 @@ pub mod hooks;
 mod marking;
 mod pace;
 mod ranges;
+mod strings;
 mod watch;
 mod weak;
 

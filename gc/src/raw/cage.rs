@@ -149,8 +149,8 @@ impl Land {
         was_cleaned
     }
 
-    /// Gives pages back. Where some of the heap's may be those of a file, discarding would show what the file holds: there
-    /// is nothing then until somebody commits it again.
+    /// Gives pages back. Where some of the heap's may be those of a file, discarding would show what the file holds:
+    /// there is nothing then until somebody commits it again.
     fn give_back(&self, part: &Reservation, from: usize, to: usize) -> bool {
         let heap = if self.has_file_pages.load(Relaxed) { self.base.clamp(from, to) } else { to };
         part.discard(from, heap - from) && part.forget(heap, to - heap)

@@ -1,11 +1,11 @@
 //! Reading and writing the cage, for algorithms: words, marks, chunk states, hot words, entries of tables.
 //!
 //! A [`Memory`] is a few addresses. It is `Copy`, so that inner loops have it in registers, and several threads have
-//! one. Therefore nothing here (but `elements`, of a cage that is borrowed) hands out a Rust reference to what lies in
-//! the cage as plain data: each access is one atomic load or store of a byte or a word (a plain instruction of the
-//! processor), or one of the copies of [`super::bulk`]. So whatever a caller does, with whatever index, it cannot break
-//! an assumption of the compiler. What it can do is make a mess of the guest's own heap; the invariants of the parent
-//! module say who may do what for that not to happen.
+//! one. Therefore nothing here (but `elements` and `strings`, of a cage that is borrowed) hands out a Rust reference to
+//! what lies in the cage as plain data: each access is one atomic load or store of a byte or a word (a plain
+//! instruction of the processor), or one of the copies of [`super::bulk`]. So whatever a caller does, with whatever
+//! index, it cannot break an assumption of the compiler. What it can do is make a mess of the guest's own heap; the
+//! invariants of the parent module say who may do what for that not to happen.
 
 use super::block::{Block, BlockEntry};
 use super::bulk;

@@ -12,6 +12,7 @@
 //! | `types` | descriptors | atomics, any byte is valid; ids are masked, offsets asserted (M4) |
 //! | `object` | headers, sizes, slots | made of `memory` |
 //! | `elements` | elements of an array of numbers as a slice | the cage is borrowed (M6) |
+//! | `strings` | units of strings, and of arrays of 16-bit numbers | the cage is borrowed (M6, M7) |
 //! | `side`, `edges` | vectors and stacks beside the heap | they own or borrow their range (S1); what is not checked is an `unsafe fn` |
 //! | `bulk` | copies and fills | `unsafe fn`s, of this module only |
 //!
@@ -26,17 +27,20 @@
 //! **M1 Reach.** A word index is a `u32` and the cage reserves all `2^32` words (16 GiB) and a guard behind them that
 //! is larger than any object which is copied in one go, so base + 4 * index never leaves the reservation, whatever the
 //! index: a wrong one reads or writes the guest's own heap, or faults. So it is with the offset of a value, which is
-//! asserted to be one that references reach; ranges are asserted to lie in the cage. (A cage may reach less far: the second thousand of a process, and
-//! those of a process with little address space (`shape`). Then an index of a word, a mark or a value is inside only as
-//! far as references are valid: comparing each, or masking it, costs collections 10 % and 7 %.)
-//! **M2 Side.** The block table is reserved for every index; so are the chunk states, but in a sparse cage, which has them
-//! as far as it can reach, and indices of others are asserted; marks as the words that they belong to.
-//! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. (In a process with little address
-//! space the table is shorter, and an id is inside only as far as headers are valid.) A descriptor is written before
-//! its id is used in a header and not rewritten while an object has it.
+//! asserted to be one that references reach; ranges are asserted to lie in the cage. (A cage may reach less far: the
+//! second thousand of a process, and those of a process with little address space (`shape`). Then an index of a word, a
+//! mark or a value is inside only as far as references are valid: comparing each, or masking it, costs collections 10 %
+//! and 7 %.) **M2 Side.** The block table is reserved for every index; so are the chunk states, but in a sparse cage,
+//! which has them as far as it can reach, and indices of others are asserted; marks as the words that they belong to.
+//! **M4 Types.** The type table is mapped in whole, and all ids of 24 bits can be read. (In a process with little
+//! address space the table is shorter, and an id is inside only as far as headers are valid.) A descriptor is written
+//! before its id is used in a header and not rewritten while an object has it.
 //! **M6 Elements.** Those of an array of numbers are nobody's but who has the heap under `&mut`, and the guest's, which
 //! does not run then: helpers read headers and lengths of what is alive, and words that are references (T1, T2). So a
 //! Rust reference to them may live as long as the cage is borrowed.
+//! **M7 Strings.** Their units are written under `&mut` of the heap before anybody else has the string, and never
+//! again. Helpers read headers and lengths, and the two references of ropes. So a Rust reference to them, and to
+//! elements that are only read (M6), may live as long as the cage is borrowed in whatever way.
 //! **F1** A file of frozen memory is written before it is mapped, and never afterwards, and never shrinks.
 //! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
 //! old data.
@@ -82,4 +86,5 @@ pub mod object;
 pub mod pool;
 pub mod shape;
 pub mod side;
+pub mod strings;
 pub mod types;

@@ -4,7 +4,7 @@ use super::cage::{NURSERY_REACH, NURSERY_START, OLD_START};
 use super::memory::Memory;
 use super::types::TypeInfo;
 use heapwood_gc_abi::header::FORWARDED;
-use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN};
+use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN, string_bytes};
 use heapwood_gc_abi::space::REACH_BYTES;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
@@ -75,6 +75,7 @@ impl Memory {
                 let bytes = 8 + ((self.array_length(object) as u64) << descriptor.elem_shift());
                 ((bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1)).max(OBJECT_BYTES_MIN as u64)
             }
+            ObjectKind::String => string_bytes(descriptor.elem_shift(), self.array_length(object)),
             _ => descriptor.size() as u64,
         }
     }
@@ -95,7 +96,7 @@ impl Memory {
     #[inline(always)]
     pub fn each_slot(self, object: ObjectReference, id: TypeId, descriptor: TypeInfo<'_>, mut visit: impl FnMut(Slot)) {
         match descriptor.kind() {
-            ObjectKind::Struct | ObjectKind::Exception | ObjectKind::Ephemeron => {
+            ObjectKind::Struct | ObjectKind::Exception | ObjectKind::Ephemeron | ObjectKind::Rope => {
                 let mut map = descriptor.ref_map();
                 while map != 0 {
                     visit(Slot(object.0.wrapping_add(map.trailing_zeros())));
@@ -110,7 +111,8 @@ impl Memory {
             | ObjectKind::Func
             | ObjectKind::HostValue
             | ObjectKind::Weak
-            | ObjectKind::Opaque => {}
+            | ObjectKind::Opaque
+            | ObjectKind::String => {}
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! 1. What is kept holds no memory: all pages but those of the shared type table are given back before anybody else can
 //!    have it, whatever the heap knew of them. So the next heap finds zeroes, as in a new cage.
-//! 2. What was readable and writable stays so, unless pages of a checkpoint's file lay in the heap. The next heap commits
-//!    what it uses again, which changes nothing where it was.
+//! 2. What was readable and writable stays so, unless pages of a checkpoint's file lay in the heap. The next heap
+//!    commits what it uses again, which changes nothing where it was.
 //! 3. A cage that was extended, or whose pages the system does not take back, is not kept.
 
 use super::cage::Land;

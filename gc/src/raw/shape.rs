@@ -9,8 +9,8 @@
 //! 1. Compiled code knows the base, and what lies below it at which displacement; the collector knows where nursery and
 //!    old space begin. All that is constant, so that telling young from old is a comparison with a constant. The rest
 //!    are fields of a [`Shape`], and of who owns the space.
-//! 2. A *whole* cage is one reservation, whose tables are large enough for all that a reference reaches, while its reach
-//!    may be shorter. A *sparse* one is for little address space: it has only what its heap can need, at the same
+//! 2. A *whole* cage is one reservation, whose tables are large enough for all that a reference reaches, while its
+//!    reach may be shorter. A *sparse* one is for little address space: it has only what its heap can need, at the same
 //!    displacements, and others may be mapped in its holes.
 //! 3. Either is extended in place, behind its reach, where that is free ([`Shape::reach_max`]).
 

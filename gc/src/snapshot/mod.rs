@@ -4,8 +4,8 @@
 //!    the collector's marks stay as they are, so that it works at any time, in a full heap and between slices.
 //! 2. There is no recursion. The stack is bounded; objects that do not fit it are recorded in a second set of bits,
 //!    which is searched when the stack is empty.
-//! 3. Objects are numbered space by space, by address in each. The number of one is the count of bits before its own, from a running count
-//!    kept for each 512 bits.
+//! 3. Objects are numbered space by space, by address in each. The number of one is the count of bits before its own,
+//!    from a running count kept for each 512 bits.
 //!
 //! What a weak cell names does not become reachable by that, nor does the key of an ephemeron; its value does when its
 //! key is (`entries`).

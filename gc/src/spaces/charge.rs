@@ -1,7 +1,7 @@
 //! The heap's account: every byte of memory that it uses, its tables included, against the limit.
 //!
-//! 1. The limit is fixed. Below it, the embedder may want to be asked: then the heap has what it was *allowed* so far, and
-//!    what does not fit that is refused like what does not fit the limit.
+//! 1. The limit is fixed. Below it, the embedder may want to be asked: then the heap has what it was *allowed* so far,
+//!    and what does not fit that is refused like what does not fit the limit.
 //! 2. A refusal says how much would have been used ([`Charge::wanted`]). Nobody is asked here: whoever drives the
 //!    allocation looks there, outside of collections.
 //! 3. What was denied counts as the limit for pacing, until more is allowed: so the next collections come early enough.

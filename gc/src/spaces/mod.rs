@@ -113,6 +113,12 @@ impl Spaces {
         self.memory.descriptor(ty)
     }
 
+    /// The cage.
+    #[inline]
+    pub fn cage(&self) -> &Cage {
+        &self.cage
+    }
+
     /// The cage, for lists beside the heap that grow.
     #[inline(always)]
     pub fn cage_mut(&mut self) -> &mut Cage {

@@ -4,9 +4,9 @@
 //!    blocks and to sweep a little.
 //! 2. A minor copies survivors of eden into the empty survivor space, and survivors of the other one out of the
 //!    nursery. Then the two change roles.
-//! 3. Until the first collection eden is *cold*: a few pages at the end of its address space, next to the immortal space,
-//!    so that both are one mapping of a heap that never collects. What a minor would need is not made ready for it yet;
-//!    the collection that comes first does so, and eden lies elsewhere from then on.
+//! 3. Until the first collection eden is *cold*: a few pages at the end of its address space, next to the immortal
+//!    space, so that both are one mapping of a heap that never collects. What a minor would need is not made ready for
+//!    it yet; the collection that comes first does so, and eden lies elsewhere from then on.
 //! 4. What a minor has to copy at worst is eden and the survivors. Where that is what is bounded, and not eden, eden is
 //!    larger the less survived.
 

@@ -1,5 +1,5 @@
-//! `__moonbit_fs_unstable`: files by path. The older form traps when something fails; the newer one returns -1, and what
-//! was read, or the message, is fetched afterwards.
+//! `__moonbit_fs_unstable`: files by path. The older form traps when something fails; the newer one returns -1, and
+//! what was read, or the message, is fetched afterwards.
 
 use super::text::string;
 use super::{Failure, MoonBit, Result, Value};

@@ -87,7 +87,8 @@ impl Value {
         Value(Repr::MakeBytes(Vec::new()))
     }
 
-    /// `begin_read_string`, `begin_read_byte_array`, `begin_read_string_array`: a handle that reads a value of the kind.
+    /// `begin_read_string`, `begin_read_byte_array`, `begin_read_string_array`: a handle that reads a value of the
+    /// kind.
     ///
     /// # Errors
     /// The value is not of the kind.

@@ -162,8 +162,8 @@ macro_rules! for_each_builtin {
             Call ArrayInitElem = array::init_elem(array: RawRef, index: u32, segment: u32, offset: u32, len: u32);
             /// Whether a reference that is neither null nor an i31 has the type, whose depth is 8 or more: 0 or 1.
             Call CastDeep = array::cast_deep(reference: RawRef, type_id: TypeId);
-            /// A prologue or a loop head of code that counts fuel found that its portion is used up: takes another one, or
-            /// traps.
+            /// A prologue or a loop head of code that counts fuel found that its portion is used up: takes another one,
+            /// or traps.
             Slow OutOfFuel = slow::out_of_fuel() collects;
         }
     };

@@ -54,6 +54,12 @@ traps! {
     ArrayOutOfBounds = "out of bounds array access",
     /// `ref.cast` to a type that the value does not have.
     CastFailure = "cast failure",
+    /// A null reference, or one to something else, where a string has to be.
+    NotAString = "not a string",
+    /// Index beyond a string's end.
+    StringOutOfBounds = "out of bounds string access",
+    /// A number above 0x10ffff where a code point has to be.
+    InvalidCodePoint = "invalid code point",
     /// The guest stack is full.
     StackExhausted = "call stack exhausted",
     /// The heap is full.

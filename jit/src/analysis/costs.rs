@@ -1,8 +1,8 @@
 //! What straight-line code costs, for engines that count fuel.
 //!
 //! A block begins at the function's entry, behind an operator that branches or may branch, at the head of a loop, and
-//! where a label that something branches to is bound. What begins is executed to its end, unless something in it traps or
-//! throws: so a block is paid for as a whole where it begins. The costs depend on nothing but the body.
+//! where a label that something branches to is bound. What begins is executed to its end, unless something in it traps
+//! or throws: so a block is paid for as a whole where it begins. The costs depend on nothing but the body.
 
 use crate::budget::list_bytes;
 
@@ -61,7 +61,8 @@ impl Costs {
     }
 }
 
-/// What an operator costs, by its name in wasmparser's list: nothing if it only says where code begins and ends, else 1.
+/// What an operator costs, by its name in wasmparser's list: nothing if it only says where code begins and ends, else
+/// 1.
 pub(super) const fn cost(op: &str) -> u32 {
     match op.as_bytes() {
         b"Nop" | b"Block" | b"Loop" | b"Else" | b"End" | b"TryTable" | b"Try" | b"Catch" | b"CatchAll"

@@ -1,6 +1,6 @@
-//! Fuel: each block pays where it begins ([`crate::analysis::costs`]); the head of a loop and a function that has a frame
-//! ask the runtime when nothing is left, which traps, or has more. What has no frame calls nothing and has no loop, so that
-//! it is over soon.
+//! Fuel: each block pays where it begins ([`crate::analysis::costs`]); the head of a loop and a function that has a
+//! frame ask the runtime when nothing is left, which traps, or has more. What has no frame calls nothing and has no
+//! loop, so that it is over soon.
 
 use super::parts::Compiler;
 use crate::abi::{Builtin, HEAP_BASE};
@@ -21,7 +21,8 @@ impl Compiler<'_> {
     }
 
     /// Pays for the block that begins behind the operator that was just compiled, if one does and is reached; at the
-    /// head of a loop asks for more if there is not enough. Flags do not survive: no condition is in them at the border of a block.
+    /// head of a loop asks for more if there is not enough. Flags do not survive: no condition is in them at the border
+    /// of a block.
     #[inline]
     pub(super) fn pay_behind_operator(&mut self) {
         if !self.env.options.fuel {

@@ -1,8 +1,9 @@
 //! Linear memories: loads, stores, size, grow, bulk operations.
 //!
 //! Three ways to keep an access inside its memory:
-//! 1. memory32 with 64 KiB pages and a guarded reservation: `[base + address + offset]` in a reservation of 8 GiB and more: the unsigned 32-bit
-//!    address plus the unsigned 32-bit offset cannot leave it, and what is beyond the end faults.
+//! 1. memory32 with 64 KiB pages and a guarded reservation: `[base + address + offset]` in a reservation of 8 GiB and
+//!    more: the unsigned 32-bit address plus the unsigned 32-bit offset cannot leave it, and what is beyond the end
+//!    faults.
 //! 2. memory64 with 64 KiB pages and a guarded reservation: an address (plus a large offset) of
 //!    [`MEMORY64_REACH_LOG2`] bits or more traps by a shift; what is below may fault in the reservation.
 //! 3. Everything else compares with the length in the memory's cell.

@@ -6,8 +6,8 @@
 //!    in the body the pass is, and what the analysis found there. `tables`: relocations, safe points, traps, landing
 //!    pads, source map. `control::flow`: constructs that are open. `frame`: what is saved, and the size.
 //! 2. `parts`: the compiler of one function, which is made of them; `operands`: the functions of `values` under short
-//!    names. `prologue`: how a function begins and returns; `fuel`: what code pays. `check`, `guest_checks`: the state, and the code,
-//!    recounted.
+//!    names. `prologue`: how a function begins and returns; `fuel`: what code pays. `check`, `guest_checks`: the state,
+//!    and the code, recounted.
 //! 3. `call`: calls of guests and of the runtime, safe points; `tail_calls`; `fresh`: allocation.
 //! 4. One file per chapter of instructions, in two rows: `control` (with exceptions), `variable`, `integer`, `float`,
 //!    `convert`, `memory`, `table`, `structs`, `wide`; what builds on these: `arrays`, `atomic`, `casts`, `division`,

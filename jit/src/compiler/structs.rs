@@ -149,8 +149,8 @@ impl Compiler<'_> {
 }
 
 impl Compiler<'_> {
-    /// Goes on at `resume` if the value may be stored without a log entry (`hot::BARRIER_FLOOR`). A constant is null or an
-    /// i31: it always passes while something does.
+    /// Goes on at `resume` if the value may be stored without a log entry (`hot::BARRIER_FLOOR`). A constant is null or
+    /// an i31: it always passes while something does.
     fn pass_barrier(&mut self, value: &Value, resume: Label) {
         let floor = Mem::base(HEAP_BASE, hot::BARRIER_FLOOR);
         match value.reg() {

@@ -74,8 +74,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The width of each staged word: a processor forwards what was just stored to a load of no more bytes only, so what
-    /// has four is copied as four.
+    /// The width of each staged word: a processor forwards what was just stored to a load of no more bytes only, so
+    /// what has four is copied as four.
     fn staged_types(&self, ty: TypeIndex, layout: &CallLayout) -> SmallVec<[ValType; 16]> {
         let mut types = smallvec![ValType::F64; (STAGED_WORDS + layout.arg_bytes / 8) as usize];
         for (param, place) in self.info.types.func(ty).params.iter().zip(&layout.params) {

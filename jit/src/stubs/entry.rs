@@ -9,7 +9,8 @@ use heapwood_gc_abi::hot::{ALLOC_TOP, ENTRY_FP, NATIVE_SP};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The trampoline for functions of this layout:
-/// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> {ended, sp}`, as [`Resume`] has it.
+/// `extern "sysv64" fn(code, context, heap_base, values: *mut [u64; 2], guest_sp) -> {ended, sp}`, as [`Resume`] has
+/// it.
 ///
 /// Arguments are read from `values`, one per 16 bytes, results are written there. `guest_sp` is a multiple of 16.
 /// Frame on the guest stack: `[rbp + 8]` 0, `[rbp]` 0, then results and arguments on the stack.

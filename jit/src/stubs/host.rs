@@ -7,6 +7,10 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_SP, NATIVE_SP};
 use heapwood_gc_abi::{Mutant, Narrow, active};
 
+/// Values for which there is room in each trampoline's buffer: so many arguments a function of the runtime's own has at
+/// most.
+pub const NATIVE_VALUES: usize = 3;
+
 /// The code of host functions of this layout; r14 is the host function's context.
 ///
 /// Calls `dispatch: extern "sysv64" fn(heap_base, context, values: *mut [u64; 2]) -> {value, status}` on the native
@@ -15,47 +19,50 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 ///
 /// Frame: `[rbp - 8]` r10, then the value buffer down to rsp.
 pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<u8> {
-    let values = layout.params.len().max(layout.results.len());
+    assemble(|ops| emit_trampoline(ops, layout, dispatch, special))
+}
+
+/// The same as a part of other code.
+pub(super) fn emit_trampoline(ops: &mut Assembler, layout: &CallLayout, dispatch: u64, special: u64) {
+    let values = layout.params.len().max(layout.results.len()).max(NATIVE_VALUES);
     // The guest's rsp may be at the stack's limit, and this code does not compare them: see `STUB_STACK_BYTES`.
     assert!(values <= VALUES_MAX, "a host function of {values} values");
     let frame = 8 + value_at(values);
-    assemble(|ops| {
-        dynasm!(ops
-            ; .arch x64
-            ; push rbp
-            ; mov rbp, rsp
-            ; push r10
-            ; sub rsp, frame - 8
-        );
-        save_arguments(ops, layout);
-        call_native(ops, dispatch);
-        dynasm!(ops
-            ; .arch x64
-            ; lea rsp, [rbp - frame]
-            ; again:
-            ; mov r12d, [r15 + ALLOC_TOP]
-            ; test edx, edx
-            ; jnz >special
-        );
-        load_results(ops, layout);
-        dynasm!(ops
-            ; .arch x64
-            ; mov r10, [rbp - 8]
-            ; mov rsp, rbp
-            ; pop rbp
-        );
-        match layout.arg_bytes {
-            0 => dynasm!(ops ; .arch x64 ; ret),
-            bytes => dynasm!(ops ; .arch x64 ; ret bytes.narrow::<i16>()),
-        }
-        dynasm!(ops
-            ; .arch x64
-            ; special:
-            ; lea r11, [<again]
-            ; mov r10, QWORD special.cast_signed()
-            ; jmp r10
-        );
-    })
+    dynasm!(ops
+        ; .arch x64
+        ; push rbp
+        ; mov rbp, rsp
+        ; push r10
+        ; sub rsp, frame - 8
+    );
+    save_arguments(ops, layout);
+    call_native(ops, dispatch);
+    dynasm!(ops
+        ; .arch x64
+        ; lea rsp, [rbp - frame]
+        ; again:
+        ; mov r12d, [r15 + ALLOC_TOP]
+        ; test edx, edx
+        ; jnz >special
+    );
+    load_results(ops, layout);
+    dynasm!(ops
+        ; .arch x64
+        ; mov r10, [rbp - 8]
+        ; mov rsp, rbp
+        ; pop rbp
+    );
+    match layout.arg_bytes {
+        0 => dynasm!(ops ; .arch x64 ; ret),
+        bytes => dynasm!(ops ; .arch x64 ; ret bytes.narrow::<i16>()),
+    }
+    dynasm!(ops
+        ; .arch x64
+        ; special:
+        ; lea r11, [<again]
+        ; mov r10, QWORD special.cast_signed()
+        ; jmp r10
+    );
 }
 
 fn save_arguments(ops: &mut Assembler, layout: &CallLayout) {

@@ -15,11 +15,13 @@ mod copy;
 mod entry;
 mod fixed;
 mod host;
+mod strings;
 
 pub(crate) use copy::element_argument;
 pub use entry::entry_trampoline;
 pub use fixed::{FixedStubs, NativeTargets, fixed_stubs};
-pub use host::host_trampoline;
+pub use host::{NATIVE_VALUES, host_trampoline};
+pub use strings::{CONCAT_UNITS_MAX, StringFunction, string_trampoline};
 
 use crate::abi::{RESUME_SAVED, SAVED_BYTES};
 use dynasmrt::x64::X64Relocation;
@@ -38,8 +40,8 @@ pub enum Status {
     Leave = 1,
     /// Go on at the handler in the RESUME words, with the exception in eax.
     Resume = 2,
-    /// Suspend the guest: the entry trampoline returns 2. A host function or a slow path that may do this is resumed with
-    /// a value and a status as if it had returned them only then.
+    /// Suspend the guest: the entry trampoline returns 2. A host function or a slow path that may do this is resumed
+    /// with a value and a status as if it had returned them only then.
     Suspend = 3,
 }
 
@@ -50,10 +52,10 @@ pub const ENTRY_LEFT: u64 = 1;
 /// The guest was suspended; its rsp is returned as well.
 pub const ENTRY_SUSPENDED: u64 = 2;
 
-/// The stub that goes on with a suspended guest, on the thread that calls it: `fn(heap_base, values, sp, value, status)`.
-/// `values` are those of the entry, `sp` was returned when the guest was suspended, which the hot words say of the innermost
-/// activation. Returns as the entry does: one of the constants above in rax, and in rdx the guest's rsp if it was
-/// suspended again.
+/// The stub that goes on with a suspended guest, on the thread that calls it:
+/// `fn(heap_base, values, sp, value, status)`. `values` are those of the entry, `sp` was returned when the guest was
+/// suspended, which the hot words say of the innermost activation. Returns as the entry does: one of the constants
+/// above in rax, and in rdx the guest's rsp if it was suspended again.
 pub type Resume = extern "sysv64" fn(usize, *mut [u64; 2], usize, u64, u64) -> Ended;
 
 /// What entry trampolines and [`Resume`] return: rax and rdx.

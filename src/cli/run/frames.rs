@@ -1,5 +1,6 @@
-//! Backtraces as people read them: names without the mangling of Rust and C++, and the lines of the source that a module's
-//! DWARF knows. Nothing of DWARF is read before a backtrace is printed; what is wrong with it costs the lines, and nothing else.
+//! Backtraces as people read them: names without the mangling of Rust and C++, and the lines of the source that a
+//! module's DWARF knows. Nothing of DWARF is read before a backtrace is printed; what is wrong with it costs the lines,
+//! and nothing else.
 
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian};
 use heapwood::{FrameInfo, Module, WasmBacktrace, brief, cut};

@@ -2,6 +2,7 @@
 
 use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};
+use heapwood::surfaces::js_string;
 use heapwood::wasi::{self, MODULE};
 use heapwood::{Error, ErrorKind, Linker, Module, brief};
 use std::fmt::Write;
@@ -24,7 +25,7 @@ const FOR_JAVASCRIPT: &str = "this program was built for JavaScript engines (it 
 pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> {
     let (mut message, mut missing) = (String::new(), 0);
     for import in module.imports() {
-        if !linker.is_defined(import.module, import.name) {
+        if !linker.provides(&import)? {
             if import.module == KOTLINS_JAVASCRIPT {
                 return Err(anyhow!("{}: {FOR_JAVASCRIPT}", shown(path)));
             }
@@ -66,7 +67,8 @@ fn provider(module: &str, name: &str) -> String {
         _ if module.starts_with("wasi:") => {
             "WASI preview2 (components); build the program for WASI preview1 (wasm32-wasip1)".to_owned()
         }
-        _ if module.starts_with("wasm:") => planned("JavaScript string builtins"),
+        _ if js_string::has_module(module) => format!("not a function of `{module}`"),
+        _ if module.starts_with("wasm:") => planned("another proposal for JavaScript's values"),
         _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
         _ if module.starts_with("dart") => planned("the host surface of Dart"),
         _ if module.starts_with("__moonbit_") => "not a function of MoonBit's surface".to_owned(),

@@ -89,7 +89,7 @@ fn text(store: &mut Store<Host>, value: &Val) -> heapwood::Result<String> {
             Some(RefKind::I31(value)) => format!("i31 {value}"),
             Some(RefKind::Struct(_)) => HeapType::Struct.to_string(),
             Some(RefKind::Array(_)) => HeapType::Array.to_string(),
-            Some(RefKind::Host) => HeapType::Extern.to_string(),
+            Some(RefKind::Host | RefKind::String) => HeapType::Extern.to_string(),
             Some(RefKind::Func) => HeapType::Func.to_string(),
             Some(RefKind::Exn) => HeapType::Exn.to_string(),
         },

@@ -1,6 +1,7 @@
 //! `heapwood run`: a program from start to exit status.
 //!
-//! 1. Compile the preloaded modules and the program (or map its image), and choose what to give them from what they import.
+//! 1. Compile the preloaded modules and the program (or map its image), and choose what to give them from what they
+//!    import.
 //! 2. Instantiate the preloaded modules in order, each under its name, then the program.
 //! 3. Call its entry: `--invoke`, else `_start`; `_initialize` first where it exists.
 //! 4. Turn the end into an exit status.

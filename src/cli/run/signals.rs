@@ -16,9 +16,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// From now on the first of these signals ends the guest, in compiled code or in a wait; a second one ends the process
-    /// as if nobody watched. Where they cannot be watched, since the system refuses a thread, the first one does. Whoever
-    /// started us with a signal ignored (`nohup`, a job in the background of a script) wants it ignored.
+    /// From now on the first of these signals ends the guest, in compiled code or in a wait; a second one ends the
+    /// process as if nobody watched. Where they cannot be watched, since the system refuses a thread, the first one
+    /// does. Whoever started us with a signal ignored (`nohup`, a job in the background of a script) wants it ignored.
     pub fn end(guest: InterruptHandle) -> Signals {
         let came = Arc::new(AtomicI32::new(0));
         let watched: Vec<i32> = ENDING.into_iter().filter(|signal| !is_ignored(*signal)).collect();

@@ -1,4 +1,5 @@
-//! Output of a guest, cut into lines, with the messages in it told apart. However it is written, what is held of it is bounded.
+//! Output of a guest, cut into lines, with the messages in it told apart. However it is written, what is held of it is
+//! bounded.
 
 use super::message::MARK;
 

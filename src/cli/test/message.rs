@@ -1,7 +1,7 @@
 //! TeamCity service messages, as `kotlin.test` prints them: `##teamcity[testStarted name='a' flowId='f']`.
 //!
-//! A value stands between apostrophes; `|` escapes: `|'`, `||`, `|[`, `|]`, `|n`, `|r`, `|x`, `|l`, `|p` and `|0xNNNN`. So the
-//! beginning of a message never stands in a value, and the last one of a line is where a message begins.
+//! A value stands between apostrophes; `|` escapes: `|'`, `||`, `|[`, `|]`, `|n`, `|r`, `|x`, `|l`, `|p` and `|0xNNNN`.
+//! So the beginning of a message never stands in a value, and the last one of a line is where a message begins.
 
 /// How every message begins.
 pub const MARK: &str = "##teamcity[";

@@ -1,8 +1,8 @@
 //! `heapwood test`: the unit tests of a module that the Kotlin compiler made of them.
 //!
 //! 1. The module is loaded and granted what `run` would grant it; its export `startUnitTests` is called.
-//! 2. What it writes is cut into lines (`lines`), of which some are messages about tests (`message`); `results` keeps what they tell,
-//!    `report` prints it as it comes.
+//! 2. What it writes is cut into lines (`lines`), of which some are messages about tests (`message`); `results` keeps
+//!    what they tell, `report` prints it as it comes.
 //! 3. The exit status is 0 if at least one test ran and nothing failed.
 
 mod junit;

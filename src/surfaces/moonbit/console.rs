@@ -30,7 +30,12 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
         give(&mut caller, read)
     })?;
     linker.func_wrap("console", "log", move |mut caller: Caller<'_, T>, line: Handle| {
-        let line = value(&caller, line, "console::log")?;
+        // A program may have it as a constant, which is a string of the heap.
+        let string = line.map(|line| line.as_string(&caller)).transpose()?.flatten();
+        let line = match string {
+            Some(string) => Value::string(&string.to_string_lossy(&mut caller)?),
+            None => value(&caller, line, "console::log")?,
+        };
         let (moonbit, wasi) = context(caller.data_mut());
         ended("console::log", moonbit.log(wasi, &line))
     })?;

@@ -1,7 +1,7 @@
 //! MoonBit, target wasm-gc.
 //!
-//! A host keeps a [`MoonBit`] beside a [`WasiCtx`] in its store's data and says where. When the program has ended, however it
-//! ended, [`MoonBit::flush`] writes what its last line left.
+//! A host keeps a [`MoonBit`] beside a [`WasiCtx`] in its store's data and says where. When the program has ended,
+//! however it ended, [`MoonBit::flush`] writes what its last line left.
 //!
 //! ```
 //! use heapwood::surfaces::moonbit::{self, MoonBit};
@@ -67,8 +67,8 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
     maths::define(linker)
 }
 
-/// Whether a module is a program for this surface: it imports from one of the surface's modules, and of `spectest` nothing
-/// but `print_char` and `read_char`, so that the specification's tests are none.
+/// Whether a module is a program for this surface: it imports from one of the surface's modules, and of `spectest`
+/// nothing but `print_char` and `read_char`, so that the specification's tests are none.
 pub fn is_wanted_by(module: &Module) -> bool {
     let mut spectest = module.imports().filter(|import| import.module == "spectest").peekable();
     let imports_ours =

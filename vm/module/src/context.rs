@@ -1,7 +1,7 @@
 //! Where each entity lies in an instance context: the block of memory that r14 points to in compiled code.
 //!
 //! ```text
-//! 0               u32 object header, u32 reserved, u64 the runtime's instance
+//! 0               u32 object header, u32 of host functions, u64 the runtime's instance
 //! memory i        u64 base (address of byte 0), u64 address of its MemoryCell
 //! global i        defined: the value (16 bytes for v128, else 8); imported: u64 address of the owner's value
 //! table i         imported: u64 address of the owner's TableCell; defined: the TableCell itself
@@ -38,6 +38,8 @@ pub struct ContextLayout {
 impl ContextLayout {
     /// Offset of the u32 object header.
     pub const HEADER: u32 = 0;
+    /// Offset of the u32 that says which function of the runtime's own a host function is; of instances nothing.
+    pub const NATIVE: u32 = 4;
     /// Offset of the u64 that the runtime finds its instance by.
     pub const INSTANCE: u32 = 8;
     /// Offset of the u64 address of the context whose function called this one by a tail call: written before the jump,

@@ -36,7 +36,8 @@ fn unwind(store: &mut StoreOpaque, exception: RawRef) -> Result<(), WasmBacktrac
     let heap = store.heap();
     let word = |offset: u32| heap.read_i32(exception, offset.into());
     let known = word(EXCEPTION_TRACE_OFFSET);
-    // Where the payload is something else, this is a part of it, which nobody looks at. All exceptions have so many bytes.
+    // Where the payload is something else, this is a part of it, which nobody looks at. All exceptions have so many
+    // bytes.
     let payload = word(EXCEPTION_REFERENCE_OFFSET);
     let thrown = Thrown { tag: word(EXCEPTION_TAG_OFFSET), payload, moves: heap.moves() };
     let unwound = store.guest_mut().execution_mut().frames_mut().find_handler(known, thrown);

@@ -22,7 +22,8 @@ use crate::rt::running::Heights;
 use crate::rt::running::{BuiltinFunction, HostEnded, Outcome, Running, Stop};
 #[cfg(feature = "async")]
 use crate::rt::suspension::Suspension;
-use crate::store::{HostCall, StoreOpaque};
+use crate::rt::value::RawVal;
+use crate::store::{HostCall, JsString, StoreOpaque};
 use heapwood_gc::Heap;
 use heapwood_gc_abi::{Mutant, Narrow, RawRef, TypeId, active, low32};
 use heapwood_jit::abi::Builtin;
@@ -95,6 +96,21 @@ impl Running for StoreOpaque {
                 "{entry:?} collects, and does not say so"
             );
             self.finish(result)
+        });
+        match catch_unwind(run) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                self.guest_mut().execution_mut().leave(Left::Panic(panic));
+                Outcome::leave()
+            }
+        }
+    }
+
+    fn run_native(&mut self, number: u32, values: &mut [RawVal]) -> Outcome {
+        let run = AssertUnwindSafe(|| {
+            self.check_frames();
+            let result = JsString::ALL[number as usize].run(self, values);
+            self.finish(result.map(|()| 0).map_err(Stop::Error))
         });
         match catch_unwind(run) {
             Ok(outcome) => outcome,

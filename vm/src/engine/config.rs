@@ -208,15 +208,16 @@ impl Config {
         self
     }
 
-    /// A directory in which [`Module::new`](crate::Module::new) keeps what it compiled, and looks before it compiles; by
-    /// default there is none. It is made when it is first needed, for this user alone. Processes and threads may share it.
+    /// A directory in which [`Module::new`](crate::Module::new) keeps what it compiled, and looks before it compiles;
+    /// by default there is none. It is made when it is first needed, for this user alone. Processes and threads may
+    /// share it.
     ///
-    /// An entry is found by the module's bytes, by the version of Heapwood and by all settings that compiled code depends
-    /// on. One that is damaged, or of something else, is as good as none and is written anew; a directory that cannot be
-    /// used is never an error. Nobody deletes entries: they may be deleted at any time.
+    /// An entry is found by the module's bytes, by the version of Heapwood and by all settings that compiled code
+    /// depends on. One that is damaged, or of something else, is as good as none and is written anew; a directory that
+    /// cannot be used is never an error. Nobody deletes entries: they may be deleted at any time.
     ///
-    /// What the cache holds is code that runs in this process. A directory or file that another user owns or can write to
-    /// is not looked at; whoever acts as this user is trusted. A module that comes from the cache takes nothing of
+    /// What the cache holds is code that runs in this process. A directory or file that another user owns or can write
+    /// to is not looked at; whoever acts as this user is trusted. A module that comes from the cache takes nothing of
     /// [`Config::max_compile_memory`].
     ///
     /// ```
@@ -298,8 +299,9 @@ impl Config {
     }
 
     /// Whether 32-bit memories rely on guard pages: each takes 8 GiB of address space then, and an access costs no
-    /// comparison. On by default, unless the process may have less than 128 GiB of address space (`ulimit -v`). Off, a memory takes its maximum (4 GiB if it has none), and every access is compared
-    /// with its length: for processes with many memories, or with little address space.
+    /// comparison. On by default, unless the process may have less than 128 GiB of address space (`ulimit -v`). Off, a
+    /// memory takes its maximum (4 GiB if it has none), and every access is compared with its length: for processes
+    /// with many memories, or with little address space.
     pub fn memory32_guard(&mut self, on: bool) -> &mut Config {
         self.memory32_guard = on;
         self
@@ -307,8 +309,9 @@ impl Config {
 }
 
 impl Config {
-    /// How many stores an engine keeps the address space of when they are dropped, for later ones: those are made faster
-    /// then. What is kept holds no memory: all pages are given back before another store can have it. By default 4.
+    /// How many stores an engine keeps the address space of when they are dropped, for later ones: those are made
+    /// faster then. What is kept holds no memory: all pages are given back before another store can have it. By default
+    /// 4.
     pub fn pooled_stores(&mut self, count: usize) -> &mut Config {
         self.pooled_stores = count;
         self
@@ -391,8 +394,8 @@ impl Config {
         }
     }
 
-    /// Whether the sizes of heaps ([`Config::gc_heap_max`], [`Config::gc_nursery`]) are possible. Stores with impossible
-    /// ones cannot be made; this says so before there is an engine.
+    /// Whether the sizes of heaps ([`Config::gc_heap_max`], [`Config::gc_nursery`]) are possible. Stores with
+    /// impossible ones cannot be made; this says so before there is an engine.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit): a size is out of range, which is named.

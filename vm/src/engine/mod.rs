@@ -27,8 +27,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct EngineLimits {
-    /// Most bytes of a store's heap: [`Config::gc_heap_max`], or half of the smallest of physical memory, cgroup limit and
-    /// address space.
+    /// Most bytes of a store's heap: [`Config::gc_heap_max`], or half of the smallest of physical memory, cgroup limit
+    /// and address space.
     pub heap_bytes: u64,
     /// Bytes that the references of a new store would reach at first. A heap that needs more extends that in place,
     /// where the address space behind is free.

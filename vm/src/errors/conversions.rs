@@ -6,7 +6,8 @@ use crate::ids::ForeignStore;
 use heapwood_module::MemoryTypeError;
 use std::error::Error as StdError;
 
-/// Any error of a host, or a text. One of this library that went through a box or an `anyhow::Error` comes back as it was.
+/// Any error of a host, or a text. One of this library that went through a box or an `anyhow::Error` comes back as it
+/// was.
 impl<E: Into<Boxed> + 'static> From<E> for Error {
     fn from(error: E) -> Error {
         #[cfg(feature = "anyhow")]

@@ -12,9 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An error: why, and where in the guest it happened.
 ///
 /// Any error of the host becomes one by `?`: those of the standard library, of other crates, a host's own, `anyhow`'s,
-/// and texts. It passes through any number of guests' frames, and [`Error::downcast_ref`] finds it again. An error leads to
-/// [`std::error::Error`] by reference; by `?` it becomes a `Box<dyn std::error::Error>` and, with the feature `anyhow`, an
-/// `anyhow::Error`; where a box has to be `Send` and `Sync`, [`Error::into_boxed`] makes one.
+/// and texts. It passes through any number of guests' frames, and [`Error::downcast_ref`] finds it again. An error
+/// leads to [`std::error::Error`] by reference; by `?` it becomes a `Box<dyn std::error::Error>` and, with the feature
+/// `anyhow`, an `anyhow::Error`; where a box has to be `Send` and `Sync`, [`Error::into_boxed`] makes one.
 ///
 /// ```
 /// # use heapwood_vm::{Context, Engine, Error, Func, Result, Store};
@@ -101,8 +101,8 @@ impl fmt::Display for LinkError {
 }
 
 impl Error {
-    /// From an error of the host; `?` does it as well. [`Error::downcast_ref`] finds it again behind any number of guest
-    /// frames. A [`Trap`] or an [`Exception`] is one of the guest again.
+    /// From an error of the host; `?` does it as well. [`Error::downcast_ref`] finds it again behind any number of
+    /// guest frames. A [`Trap`] or an [`Exception`] is one of the guest again.
     pub fn new(error: impl StdError + Send + Sync + 'static) -> Error {
         Error::from(error)
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// What a store has a limit of ([`StoreBuilder`](crate::StoreBuilder)), but for the heap and the stack, whose ends are traps.
+/// What a store has a limit of ([`StoreBuilder`](crate::StoreBuilder)), but for the heap and the stack, whose ends are
+/// traps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum StoreResource {

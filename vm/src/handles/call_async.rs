@@ -20,7 +20,8 @@ impl Func {
     /// [`Func::wrap_async`].
     ///
     /// # Panics
-    /// If the type is one of another engine, or the immortal space is full; [`Linker::func_new_async`] says so in an error.
+    /// If the type is one of another engine, or the immortal space is full; [`Linker::func_new_async`] says so in an
+    /// error.
     pub fn new_async<T: Send + 'static>(
         mut store: impl AsContextMut<Data = T>,
         ty: FuncType,
@@ -39,8 +40,8 @@ impl Func {
     /// parameters, and returns a boxed future of what [`Func::wrap`] takes.
     ///
     /// A guest that was called by [`Func::call_async`] and its kin is suspended while the future is not ready. Else the
-    /// future is polled once, and if it is not ready then, the host function is an error that says so: where the guest was
-    /// called by [`Func::call`], also if that call was made by a host function below a `call_async`.
+    /// future is polled once, and if it is not ready then, the host function is an error that says so: where the guest
+    /// was called by [`Func::call`], also if that call was made by a host function below a `call_async`.
     ///
     /// # Panics
     /// If the immortal space is full; [`Linker::func_wrap_async`] says so in an error.
@@ -61,10 +62,10 @@ impl Func {
     /// ([`Store::fuel_async_yield_interval`](crate::Store::fuel_async_yield_interval),
     /// [`Store::time_async_yield_interval`](crate::Store::time_async_yield_interval)).
     ///
-    /// The guest has a stack of its own, on which its frames wait; the thread that polls next goes on with it. A deadline
-    /// ([`Store::set_deadline`](crate::Store::set_deadline)) runs on while the guest is suspended; it, an interrupt and a
-    /// token end the wait. If the future is dropped before it is ready, the guest is given up where it is, and the store is
-    /// as usable as after a trap. A future that was not polled has done nothing.
+    /// The guest has a stack of its own, on which its frames wait; the thread that polls next goes on with it. A
+    /// deadline ([`Store::set_deadline`](crate::Store::set_deadline)) runs on while the guest is suspended; it, an
+    /// interrupt and a token end the wait. If the future is dropped before it is ready, the guest is given up where it
+    /// is, and the store is as usable as after a trap. A future that was not polled has done nothing.
     ///
     /// # Errors
     /// As [`Func::call`].
@@ -168,7 +169,8 @@ impl Instance {
 }
 
 impl<T: Send + 'static> InstancePre<T> {
-    /// Instantiates it like [`InstancePre::instantiate`]; its start function may be suspended, as [`Func::call_async`] says.
+    /// Instantiates it like [`InstancePre::instantiate`]; its start function may be suspended, as [`Func::call_async`]
+    /// says.
     ///
     /// # Errors
     /// As [`InstancePre::instantiate`].
@@ -181,7 +183,8 @@ impl<T: Send + 'static> InstancePre<T> {
 }
 
 impl<T: Send + 'static> Linker<T> {
-    /// Defines a host function that gets and gives [`Val`]s, and may wait: it returns a future. See [`Func::wrap_async`].
+    /// Defines a host function that gets and gives [`Val`]s, and may wait: it returns a future. See
+    /// [`Func::wrap_async`].
     ///
     /// # Errors
     /// The name is defined already, or the type is one of another engine.

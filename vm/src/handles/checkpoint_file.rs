@@ -22,18 +22,18 @@ impl<T: 'static> Checkpoint<T> {
     /// numbers) it has read already. Limits of stores are those that were saved.
     ///
     /// # Safety
-    /// [`Checkpoint::save`] wrote the file, and nobody changed it: what lies in it are objects and addresses that compiled
-    /// code relies on. Files from somewhere else have to come by a way that is trusted as much as a program is. And nobody
-    /// changes the file as long as the checkpoint or a store that was made of it lives; replacing it by another one (as
-    /// `save` does) and deleting it change nothing.
+    /// [`Checkpoint::save`] wrote the file, and nobody changed it: what lies in it are objects and addresses that
+    /// compiled code relies on. Files from somewhere else have to come by a way that is trusted as much as a program
+    /// is. And nobody changes the file as long as the checkpoint or a store that was made of it lives; replacing it by
+    /// another one (as `save` does) and deleting it change nothing.
     ///
-    /// That a file was not damaged on its way is checked, all of it; and that it was made by this build of Heapwood, in an
-    /// engine with the same settings as far as [`Module::deserialize`] asks for that.
+    /// That a file was not damaged on its way is checked, all of it; and that it was made by this build of Heapwood, in
+    /// an engine with the same settings as far as [`Module::deserialize`] asks for that.
     ///
     /// # Errors
-    /// [`ErrorKind::Checkpoint`] says why the file is refused, or which module is not given; [`ErrorKind::Link`] names each
-    /// host function that the linker does not have, or has with another type; a module is one of another engine; the file
-    /// cannot be read; the system refuses, or the engine's types are used up.
+    /// [`ErrorKind::Checkpoint`] says why the file is refused, or which module is not given; [`ErrorKind::Link`] names
+    /// each host function that the linker does not have, or has with another type; a module is one of another engine;
+    /// the file cannot be read; the system refuses, or the engine's types are used up.
     #[allow(unsafe_code, reason = "what the caller promises is what `rt` relies on (R13)")]
     pub unsafe fn load(linker: &Linker<T>, modules: &[Module], path: impl AsRef<Path>) -> Result<Checkpoint<T>> {
         let path = path.as_ref();

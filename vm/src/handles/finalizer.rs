@@ -1,7 +1,8 @@
 //! Notices of objects that died.
 //!
-//! A notice is a host value that an entry with a weak key holds: when the key dies, nothing holds the notice any more, and
-//! dropping it, which is never done inside of a collection, queues the token. The notice owns the entry, so that both go.
+//! A notice is a host value that an entry with a weak key holds: when the key dies, nothing holds the notice any more,
+//! and dropping it, which is never done inside of a collection, queues the token. The notice owns the entry, so that
+//! both go.
 
 use super::{RootScope, WeakEntry};
 use crate::errors::{Error, Result};

@@ -91,8 +91,8 @@ impl Func {
         Ok(())
     }
 
-    /// The same function with its type checked once: what Rust passes belongs to the parameters' types or to types above
-    /// them, the results belong to what Rust expects.
+    /// The same function with its type checked once: what Rust passes belongs to the parameters' types or to types
+    /// above them, the results belong to what Rust expects.
     ///
     /// # Errors
     /// The types do not fit, or the function belongs to another store.

@@ -1,10 +1,12 @@
 //! Globals.
 
 use super::Val;
+use super::instance_pre::string_global;
 use crate::errors::{Error, Result};
 use crate::ids::StoreId;
 use crate::store::{AsContext, AsContextMut, Named, StoreOpaque};
 use crate::types::GlobalType;
+use heapwood_gc::StringUnits;
 use heapwood_module as m;
 
 /// A global.
@@ -25,6 +27,17 @@ impl Global {
         let ty = m::GlobalType { val: store.take_type(ty.content())?, mutable: ty.is_mutable() };
         let raw = value.to_raw(store, ty.val)?;
         Ok(Global::from_index(store.id(), store.new_global(ty, raw)?))
+    }
+
+    /// An immutable global that holds a string of these units. May collect.
+    pub(super) fn of_string(store: &mut StoreOpaque, units: &[u16]) -> Result<Global> {
+        let ty = string_global();
+        let ty = m::GlobalType { val: store.take_type(ty.content())?, mutable: false };
+        // First the global, so that nothing has to hold the string meanwhile.
+        let index = store.new_global(ty, [0; 2])?;
+        let string = store.new_string(StringUnits::Utf16(units))?;
+        store.global_set_raw(index, [string.into(), 0]);
+        Ok(Global::from_index(store.id(), index))
     }
 
     pub(crate) fn from_index(store: StoreId, index: u32) -> Global {

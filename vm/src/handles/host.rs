@@ -5,7 +5,7 @@ use crate::errors::{Error, Result};
 use crate::rt::entry::slots;
 use crate::rt::host::HostCode;
 use crate::rt::value::RawVal;
-use crate::store::{Caller, StoreInner};
+use crate::store::{Caller, JsString, StoreInner};
 use crate::types::FuncType;
 use smallvec::SmallVec;
 
@@ -57,6 +57,11 @@ impl HostFunc {
     /// The same under a name, unless it is shared already.
     pub(crate) fn named(self, module: &str, name: &str) -> HostFunc {
         HostFunc { code: self.code.named(module, name), ..self }
+    }
+
+    /// A function over strings.
+    pub(super) fn of_strings(ty: FuncType, function: JsString) -> HostFunc {
+        HostFunc { code: HostCode::native(slots(ty.signature()), function as u32, function.short_way()), ty }
     }
 
     /// Its type.

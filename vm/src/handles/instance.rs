@@ -15,8 +15,8 @@ pub struct Instance {
 }
 
 impl<T: 'static> Store<T> {
-    /// All instances, in the order in which they were made: in a fork of a [`Checkpoint`](crate::Checkpoint), those of the
-    /// store that it was made of come first.
+    /// All instances, in the order in which they were made: in a fork of a [`Checkpoint`](crate::Checkpoint), those of
+    /// the store that it was made of come first.
     pub fn instances(&self) -> impl Iterator<Item = Instance> + use<T> {
         let (id, count) = (self.opaque().id(), self.opaque().guest().entities().instances().len());
         (0..count as u32).map(move |index| Instance::from_index(id, index))
@@ -34,10 +34,10 @@ impl Instance {
     ///
     /// # Errors
     /// [`ErrorKind::Link`](crate::ErrorKind::Link) when imports are missing or of other types; traps of active
-    /// segments and of the start function; limits; items of another store. What segments and the start function wrote to
-    /// imported memories, tables and globals stays. The instance itself goes, with its memories and tables, unless
-    /// something reaches it: a reference that was written there, an exception with its tag, or something that host functions
-    /// made while the start function ran. Handles of it that the host was given meanwhile are errors then.
+    /// segments and of the start function; limits; items of another store. What segments and the start function wrote
+    /// to imported memories, tables and globals stays. The instance itself goes, with its memories and tables, unless
+    /// something reaches it: a reference that was written there, an exception with its tag, or something that host
+    /// functions made while the start function ran. Handles of it that the host was given meanwhile are errors then.
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
         let mut context = store.as_context_mut();
         let store = context.opaque();

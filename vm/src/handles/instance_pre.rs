@@ -1,13 +1,14 @@
 //! What a linker has for a name, and a module whose imports are chosen.
 
-use super::{Extern, HostFunc, Instance};
+use super::{Extern, Global, HostFunc, Instance};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, LinkError, Result};
 use crate::ids::Func;
 use crate::module::Module;
 use crate::store::{AsContextMut, Mark, StoreOpaque};
-use crate::types::{ExternType, ImportType};
+use crate::types::{ExternType, GlobalType, HeapType, ImportType, RefType, ValType};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// What a name stands for.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(super) enum Definition {
     Extern(Extern),
     /// A host function that is made in each store when it is first needed.
     Host(HostFunc),
+    /// The units of a string, which an immutable global holds that is made for each import.
+    String(Arc<[u16]>),
 }
 
 impl Definition {
@@ -27,6 +30,7 @@ impl Definition {
         match self {
             Definition::Extern(item) => item.type_in(store).map(|_| item.clone()),
             Definition::Host(host) => Ok(Extern::Func(Func::of_host(store, host)?)),
+            Definition::String(units) => Ok(Extern::Global(Global::of_string(store, units)?)),
         }
     }
 
@@ -35,19 +39,37 @@ impl Definition {
         match self {
             Definition::Extern(item) => Definition::Extern(item),
             Definition::Host(host) => Definition::Host(host.named(module, name)),
+            Definition::String(units) => Definition::String(units),
         }
     }
 
     /// Its type as far as it is known without a store, if an import wants another one.
     pub fn mismatch(&self, wanted: &ExternType) -> Option<String> {
-        let Definition::Host(host) = self else { return None };
-        let matches = matches!(wanted, ExternType::Func(wanted) if host.ty().matches(wanted));
-        (!matches).then(|| ExternType::Func(host.ty().clone()).to_string())
+        let (matches, found) = match self {
+            Definition::Extern(_) => return None,
+            Definition::Host(host) => {
+                let matches = matches!(wanted, ExternType::Func(wanted) if host.ty().matches(wanted));
+                (matches, ExternType::Func(host.ty().clone()))
+            }
+            Definition::String(_) => (is_string_constant(wanted), ExternType::Global(string_global())),
+        };
+        (!matches).then(|| found.to_string())
     }
 }
 
-/// A module with its imports chosen and, for host functions, their types checked: what is left is to make an instance in
-/// a store, as often as wanted. Made by [`Linker::instantiate_pre`](super::Linker::instantiate_pre).
+/// The type of a global that holds a string.
+pub(super) fn string_global() -> GlobalType {
+    GlobalType::new(ValType::Ref(RefType::new(false, HeapType::Extern)), false)
+}
+
+/// Whether an import can be a string that an immutable global holds.
+pub(super) fn is_string_constant(wanted: &ExternType) -> bool {
+    let is_extern = |ty: &ValType| matches!(ty, ValType::Ref(RefType { heap: HeapType::Extern, .. }));
+    matches!(wanted, ExternType::Global(ty) if !ty.is_mutable() && is_extern(ty.content()))
+}
+
+/// A module with its imports chosen and, for host functions, their types checked: what is left is to make an instance
+/// in a store, as often as wanted. Made by [`Linker::instantiate_pre`](super::Linker::instantiate_pre).
 ///
 /// ```
 /// # use heapwood_vm::{Engine, Linker, Module, Store};

@@ -14,6 +14,8 @@ pub enum RefKind {
     Array(ArrayType),
     /// A host value.
     Host,
+    /// A string.
+    String,
     /// A function.
     Func,
     /// An exception.
@@ -30,6 +32,7 @@ impl RefKind {
                 other => panic!("an object of type {other}"),
             },
             ObjectClass::Host => RefKind::Host,
+            ObjectClass::String => RefKind::String,
             ObjectClass::Func => RefKind::Func,
             ObjectClass::Exn => RefKind::Exn,
         }

@@ -77,10 +77,11 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(host.named(module, name)))
     }
 
-    /// Defines a host function of type `ty` that has a scope of its own ([`Scope`]): references come as [`Local`](crate::Local)s, are read
-    /// and written without checks, and cannot leave it. `P` and `R` declare parameters and results like the fields of a bound
-    /// struct: `(ref $t)` is `Ref<T>`, `(ref null $t)` is `Option<Ref<T>>`. Rust types stand for the types that `ty` names from
-    /// the first call in a store on, as if they were bound there ([`Scope::bind`]).
+    /// Defines a host function of type `ty` that has a scope of its own ([`Scope`]): references come as
+    /// [`Local`](crate::Local)s, are read and written without checks, and cannot leave it. `P` and `R` declare
+    /// parameters and results like the fields of a bound struct: `(ref $t)` is `Ref<T>`, `(ref null $t)` is
+    /// `Option<Ref<T>>`. Rust types stand for the types that `ty` names from the first call in a store on, as if they
+    /// were bound there ([`Scope::bind`]).
     ///
     /// ```
     /// # extern crate heapwood_vm as heapwood;
@@ -131,8 +132,8 @@ impl<T: 'static> Linker<T> {
     /// ```
     ///
     /// # Errors
-    /// The name is defined already; the type is one of another engine, or not what `P` and `R` say. A call is an error in
-    /// a store where one of the Rust types stands for another type.
+    /// The name is defined already; the type is one of another engine, or not what `P` and `R` say. A call is an error
+    /// in a store where one of the Rust types stands for another type.
     pub fn func_scoped<P: ScopedValues, R: ScopedValues>(
         &mut self,
         module: &str,
@@ -178,9 +179,9 @@ impl<T: 'static> Linker<T> {
     }
 
     /// Asks `resolve` for each import of this module name that nobody has defined, or for which a host function of
-    /// another type is defined, with the type that the import has. So two imports of one name may be served that differ in
-    /// their types, and names need not be known before. Of several resolvers the one that was added last is asked first;
-    /// one that returns `None` passes the question on. What an import is is asked when it is chosen
+    /// another type is defined, with the type that the import has. So two imports of one name may be served that differ
+    /// in their types, and names need not be known before. Of several resolvers the one that was added last is asked
+    /// first; one that returns `None` passes the question on. What an import is is asked when it is chosen
     /// ([`Linker::instantiate`], [`Linker::instantiate_pre`]), once for each import of a module.
     /// [`Linker::is_defined`] and [`Linker::get`] know nothing of it.
     ///
@@ -237,7 +238,7 @@ impl<T: 'static> Linker<T> {
     pub(super) fn host_func(&self, import: &ImportType<'_>) -> Result<Option<HostFunc>> {
         Ok(self.choice(import)?.and_then(|definition| match definition {
             Definition::Host(host) => Some(host),
-            Definition::Extern(_) => None,
+            Definition::Extern(_) | Definition::String(_) => None,
         }))
     }
 
@@ -256,7 +257,7 @@ impl<T: 'static> Linker<T> {
         match definition {
             Definition::Host(host) => host.ty().handle().id_in(self.engine.registry()).map(drop),
             Definition::Extern(Extern::SharedMemory(memory)) => self.check_engine(memory.engine(), "a shared memory"),
-            Definition::Extern(_) => Ok(()),
+            Definition::Extern(_) | Definition::String(_) => Ok(()),
         }
     }
 
@@ -288,6 +289,14 @@ impl<T: 'static> Linker<T> {
     /// Whether something of this name is defined.
     pub fn is_defined(&self, module: &str, name: &str) -> bool {
         self.find(module, name).is_some()
+    }
+
+    /// Whether there is something for a module's import, of whatever type: by name, or by a resolver.
+    ///
+    /// # Errors
+    /// A resolver fails.
+    pub fn provides(&self, import: &ImportType<'_>) -> Result<bool> {
+        Ok(self.choice(import)?.is_some())
     }
 
     /// What is defined under a name; a host function is made in the store.
@@ -323,8 +332,9 @@ impl<T: 'static> Linker<T> {
     /// Chooses the imports of a module once, for any number of instances.
     ///
     /// # Errors
-    /// [`ErrorKind::Link`] names every import that is missing, or else each for which there is a host function of another
-    /// type. What belongs to a store is looked at when an instance is made. The module is one of another engine.
+    /// [`ErrorKind::Link`] names every import that is missing, or else each for which there is a host function of
+    /// another type. What belongs to a store is looked at when an instance is made. The module is one of another
+    /// engine.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         let pre = self.choose(module)?;
         pre.check()?;

@@ -139,8 +139,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Overwrites all its bytes with zeroes and gives their pages back to the system. What a checkpoint holds of it stays
-    /// there ([`Memory::set_secrecy`]).
+    /// Overwrites all its bytes with zeroes and gives their pages back to the system. What a checkpoint holds of it
+    /// stays there ([`Memory::set_secrecy`]).
     ///
     /// # Errors
     /// The system does not take the pages: the bytes are zero. A memory of another store.

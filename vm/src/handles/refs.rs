@@ -128,8 +128,8 @@ impl Rooted<ExternRef> {
     /// The host value, to be changed; none if it is an internal reference that was converted.
     ///
     /// # Errors
-    /// It belongs to another store, or its scope is over; a [`Checkpoint`](crate::Checkpoint) shares the value, which then
-    /// changes by interior mutability only.
+    /// It belongs to another store, or its scope is over; a [`Checkpoint`](crate::Checkpoint) shares the value, which
+    /// then changes by interior mutability only.
     pub fn data_mut<'s, T: 'static>(
         &self,
         store: &'s mut impl AsContextMut<Data = T>,

@@ -37,8 +37,8 @@ impl<T: 'static> Resolved<T> {
         Ok(Resolved::new(Definition::Host(func.into_func(engine)?)))
     }
 
-    /// A host function with a scope of its own, as of [`Linker::func_scoped`](super::Linker::func_scoped). `ty` may be the
-    /// import's own.
+    /// A host function with a scope of its own, as of [`Linker::func_scoped`](super::Linker::func_scoped). `ty` may be
+    /// the import's own.
     ///
     /// # Errors
     /// The type is not what `P` and `R` say.
@@ -47,6 +47,12 @@ impl<T: 'static> Resolved<T> {
         func: impl for<'s> Fn(&mut Scope<'s, T>, P::In<'s>) -> Result<R::In<'s>> + Send + Sync + 'static,
     ) -> Result<Resolved<T>> {
         Ok(Resolved::new(Definition::Host(HostFunc::from_scoped::<T, P, R>(ty, func)?)))
+    }
+
+    /// An immutable global that holds a string of these UTF-16 units: each store makes its own. Imports of type
+    /// `externref` and `(ref extern)` take it.
+    pub fn string(units: &[u16]) -> Resolved<T> {
+        Resolved::new(Definition::String(units.into()))
     }
 
     /// Something of a store: instantiation in another one will fail.

@@ -43,8 +43,8 @@ impl<C: AsContextMut> RootScope<C> {
         &mut self.store.as_context_mut().0.data
     }
 
-    /// Collects everything that is dead, as [`Store::gc`](crate::Store::gc) does; the scope's handles keep what they refer
-    /// to.
+    /// Collects everything that is dead, as [`Store::gc`](crate::Store::gc) does; the scope's handles keep what they
+    /// refer to.
     ///
     /// # Errors
     /// As there.

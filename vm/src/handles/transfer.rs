@@ -28,9 +28,9 @@ impl<T> Rooted<T> {
     ///
     /// # Errors
     /// The objects take more than `bytes_max` bytes of heap, or the other heap is exhausted
-    /// ([`ErrorKind::Limit`](crate::ErrorKind::Limit), a trap); one of them is a host value, a function or an exception,
-    /// which belong to their store; the stores have different engines; the handle belongs to another store, or its
-    /// scope is over. Nothing stays behind in the other store then but garbage.
+    /// ([`ErrorKind::Limit`](crate::ErrorKind::Limit), a trap); one of them is a host value, a function or an
+    /// exception, which belong to their store; the stores have different engines; the handle belongs to another store,
+    /// or its scope is over. Nothing stays behind in the other store then but garbage.
     pub fn transfer(&self, from: impl AsContext, mut to: impl AsContextMut, bytes_max: u64) -> Result<Rooted<T>> {
         let context = from.as_context();
         let source = context.opaque();

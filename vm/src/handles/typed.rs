@@ -77,8 +77,8 @@ impl<R: WasmResults> HostResults for R {
 
 /// A function whose type was checked once ([`Func::typed`]).
 ///
-/// References go in and out as handles. Where a parameter is of a defined type, the Rust type stands for an abstract one
-/// above it, and the call checks what is passed.
+/// References go in and out as handles. Where a parameter is of a defined type, the Rust type stands for an abstract
+/// one above it, and the call checks what is passed.
 ///
 /// ```
 /// # use heapwood_vm::{ArrayRef, Engine, Instance, Module, Rooted, Store, StructRef};
@@ -150,8 +150,8 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     }
 }
 
-/// Whether a function's parameters are to be checked at each call, where these are passed and expected; an error if they
-/// never fit.
+/// Whether a function's parameters are to be checked at each call, where these are passed and expected; an error if
+/// they never fit.
 fn check(ty: &FuncType, params: &[ValType], results: &[ValType]) -> Result<bool> {
     let (registry, signature) = (ty.handle().registry(), ty.signature());
     let mismatch = |what: String| Error::usage(format!("type mismatch: the function is of type {ty}, {what}"));
@@ -222,8 +222,8 @@ impl<Params, Results> fmt::Debug for TypedFunc<Params, Results> {
     }
 }
 
-/// Closures that can be host functions: up to 16 parameters of [`WasmTy`], a [`Caller`] before them if wanted; what they
-/// return is [`WasmResults`], possibly in a [`Result`].
+/// Closures that can be host functions: up to 16 parameters of [`WasmTy`], a [`Caller`] before them if wanted; what
+/// they return is [`WasmResults`], possibly in a [`Result`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a host function",
     note = "a host function is a `Fn` closure that is `Send`, `Sync` and `'static`; it takes up to 16 values that \

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The hierarchy of `any`: structs, arrays, i31s, and host values that were converted.
+/// The hierarchy of `any`: structs, arrays, i31s, and host values and strings that were converted.
 #[derive(Debug)]
 pub enum AnyRef {}
 
@@ -59,20 +59,43 @@ pub enum StructRef {}
 #[derive(Debug)]
 pub enum ArrayRef {}
 
-/// The hierarchy of `extern`: host values, and internal references that were converted.
+/// The hierarchy of `extern`: host values, strings, and internal references that were converted.
 #[derive(Debug)]
 pub enum ExternRef {}
+
+/// Strings of the store's heap, a part of the hierarchy of `extern`. `Rooted<StringRef>` is a string in the host's
+/// hands: a sequence of 16-bit units that never changes, kept as Latin-1 where it can be. Guests make and read strings
+/// by the functions that [`Linker::define_js_string`](crate::Linker::define_js_string) defines. Converted to the
+/// hierarchy of `any` (`any.convert_extern`), a string is neither `eq` nor of any type below.
+///
+/// ```
+/// # use heapwood_vm::{Engine, RefKind, Store, StringRef, StringUnits};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let text = StringRef::new(&mut store, "grün")?;
+/// assert_eq!(text.len(&store)?, 4);
+/// assert_eq!(text.units(&mut store)?, StringUnits::Latin1(b"gr\xfcn"));
+/// assert_eq!(text.to_string_lossy(&mut store)?, "grün");
+/// let half = StringRef::from_utf16(&mut store, &[0xd83d])?;
+/// assert_eq!(half.to_string_lossy(&mut store)?, "\u{fffd}");
+/// assert_eq!(half.to_externref().kind(&store)?, RefKind::String);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum StringRef {}
 
 /// The hierarchy of `exn`: exceptions.
 #[derive(Debug)]
 pub enum ExnRef {}
 
-/// In what stands for values of type `T`: no other type does, not even one that differs in a lifetime. A coercion would make
-/// another type of what the reference leads to.
+/// In what stands for values of type `T`: no other type does, not even one that differs in a lifetime. A coercion would
+/// make another type of what the reference leads to.
 pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 
-/// A reference that lives in a scope of its store. `T` says of which hierarchy it is, or of which type: no other `T` does,
-/// not even one that differs in a lifetime.
+/// A reference that lives in a scope of its store. `T` says of which hierarchy it is, or of which type: no other `T`
+/// does, not even one that differs in a lifetime.
 ///
 /// ```compile_fail
 /// use heapwood_vm::Rooted;

@@ -1,10 +1,10 @@
 //! A directory of images: one file for each module and each set of terms, by content.
 //!
-//! 1. A file's name comes from the module's bytes and from what its code depends on. Names may collide: an image has the
-//!    module's bytes in it, and they are compared.
+//! 1. A file's name comes from the module's bytes and from what its code depends on. Names may collide: an image has
+//!    the module's bytes in it, and they are compared.
 //! 2. Files are never changed. A new one is written beside the others and renamed, so that nobody sees half of it.
-//! 3. Only what this process's user alone can have written is read (`SECURITY.md`). Checksums, of the code too, tell what
-//!    a system that went down has left of a file.
+//! 3. Only what this process's user alone can have written is read (`SECURITY.md`). Checksums, of the code too, tell
+//!    what a system that went down has left of a file.
 //! 4. Whatever fails means that the cache has nothing, and keeps nothing.
 
 use super::ModuleInner;

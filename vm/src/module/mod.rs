@@ -66,8 +66,8 @@ impl ModuleInner {
 
 impl Module {
     /// Validates and compiles a module, its functions on [`Config::compile_threads`](crate::Config::compile_threads)
-    /// threads, or takes it from the engine's cache ([`Config::cache`](crate::Config::cache)). With the feature `wat` the
-    /// bytes may also be a module in the text format.
+    /// threads, or takes it from the engine's cache ([`Config::cache`](crate::Config::cache)). With the feature `wat`
+    /// the bytes may also be a module in the text format.
     ///
     /// ```
     /// # use heapwood_vm::{Engine, Instance, Module, Result, Store};
@@ -176,7 +176,8 @@ impl Module {
         exists.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
     }
 
-    /// Bytes of its machine code as they lie in memory: whole pages, of which its instances in all stores share one copy.
+    /// Bytes of its machine code as they lie in memory: whole pages, of which its instances in all stores share one
+    /// copy.
     ///
     /// ```
     /// # use heapwood_vm::{Engine, Module};

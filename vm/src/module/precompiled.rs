@@ -30,9 +30,9 @@ pub enum Precompiled {
 
 impl Engine {
     /// Validates and compiles a binary to an image of its code, which [`Module::deserialize`] and
-    /// [`Module::deserialize_file`] take without compiling: in engines of this version of Heapwood whose settings are the
-    /// same as far as code depends on them, whose processor has what this one has, and whose features are at least those
-    /// of this engine.
+    /// [`Module::deserialize_file`] take without compiling: in engines of this version of Heapwood whose settings are
+    /// the same as far as code depends on them, whose processor has what this one has, and whose features are at least
+    /// those of this engine.
     ///
     /// # Errors
     /// As [`Module::new`].
@@ -89,8 +89,9 @@ impl Module {
     /// The module of an image, which is copied; [`Module::deserialize_file`] maps it instead.
     ///
     /// # Safety
-    /// The bytes are an image that [`Module::serialize`] or [`Engine::precompile_module`] made, and nobody changed it: its
-    /// code runs as it is. Images from somewhere else have to come by a way that is trusted as much as a program is.
+    /// The bytes are an image that [`Module::serialize`] or [`Engine::precompile_module`] made, and nobody changed it:
+    /// its code runs as it is. Images from somewhere else have to come by a way that is trusted as much as a program
+    /// is.
     ///
     /// That an image was not damaged on its way is checked, and that it was made for this version, these settings and
     /// this processor.
@@ -107,8 +108,9 @@ impl Module {
     /// them.
     ///
     /// # Safety
-    /// As [`Module::deserialize`]; and nobody changes the file as long as the module or an instance of it lives. Replacing
-    /// it by another one (by renaming that) and deleting it change nothing. That the code was not damaged is not checked.
+    /// As [`Module::deserialize`]; and nobody changes the file as long as the module or an instance of it lives.
+    /// Replacing it by another one (by renaming that) and deleting it change nothing. That the code was not damaged is
+    /// not checked.
     ///
     /// # Errors
     /// As [`Module::deserialize`], or the file cannot be read.

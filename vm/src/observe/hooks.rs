@@ -29,7 +29,8 @@ impl<T: 'static> Store<T> {
         self.opaque_mut().heap_mut().set_checks(std::num::NonZeroU64::new(stress), verify);
     }
 
-    /// How many instances, memories, tables, globals, tags and host functions there are, and where immortal objects end.
+    /// How many instances, memories, tables, globals, tags and host functions there are, and where immortal objects
+    /// end.
     pub fn contents(&self) -> [usize; 7] {
         let store = self.opaque();
         let entities = store.guest().entities();

@@ -45,7 +45,8 @@ impl<T: 'static> Store<T> {
     }
 
     /// Calls `listener` after every call of a host function from now on, in place of an earlier listener. Without
-    /// one, such a call costs a branch more.
+    /// one, such a call costs a branch more. Functions over strings
+    /// ([`Linker::define_js_string`](crate::Linker::define_js_string)) are the runtime's own, and not told.
     pub fn on_host_call(&mut self, listener: impl FnMut(&HostCall<'_>) + Send + 'static) {
         self.opaque_mut().guest_mut().listeners_mut().set_host_calls(Box::new(listener));
     }

@@ -29,8 +29,10 @@ pub use handle::{ModuleTypes, TypeHandle};
 
 use group::NewGroup;
 use heapwood_gc::{TypeDefinition, TypeTable, TypeTableFull};
-use heapwood_gc_abi::descriptor::DISPLAY_DEPTH;
-use heapwood_gc_abi::layout::{EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, OBJECT_BYTES_MIN};
+use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH};
+use heapwood_gc_abi::layout::{
+    EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, OBJECT_BYTES_MIN, ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET,
+};
 use heapwood_gc_abi::{Mutant, ObjectKind, StructLayout, TypeId, active};
 use heapwood_module::{CompositeKind, CompositeType, FuncType, Hierarchy, SubType, TypeIndex, TypeSection, ValType};
 use parking_lot::RwLock;
@@ -71,6 +73,25 @@ pub struct ReservedTypes {
     pub ephemeron: TypeId,
     /// Instance contexts; their size is known to the runtime only.
     pub context: TypeId,
+    /// Strings of units of one byte. The four types of strings follow each other: [`ReservedTypes::is_string`].
+    pub latin1_string: TypeId,
+    /// Strings of units of two bytes.
+    pub utf16_string: TypeId,
+    /// Ropes of which all parts have units of one byte.
+    pub latin1_rope: TypeId,
+    /// Other ropes.
+    pub utf16_rope: TypeId,
+}
+
+impl ReservedTypes {
+    /// How far the ids of two types lie apart that follow each other and have no ancestors.
+    pub const STEP: u32 = (DESCRIPTOR_BYTES / 8) as u32;
+
+    /// Whether a type is one of the four of strings.
+    #[inline]
+    pub fn is_string(&self, ty: TypeId) -> bool {
+        ty.0.wrapping_sub(self.latin1_string.0) <= 3 * ReservedTypes::STEP
+    }
 }
 
 /// The canonical types of an engine. Shared by its threads.
@@ -100,18 +121,26 @@ impl TypeRegistry {
     }
 
     fn build(table: Arc<TypeTable>, quota: u32, hash_mask: u64) -> Result<Arc<TypeRegistry>, RegistryError> {
-        let with_refs = |kind, ref_offsets: &[u32]| {
+        let define = |kind, elem_shift, ref_offsets: &[u32]| {
             let object_bytes = OBJECT_BYTES_MIN;
-            table.add(&TypeDefinition { ancestors: &[], kind, elem_shift: 0, object_bytes, ref_offsets })
+            table.add(&TypeDefinition { ancestors: &[], kind, elem_shift, object_bytes, ref_offsets })
         };
-        let reserve = |kind| with_refs(kind, &[]);
+        let reserve = |kind| define(kind, 0, &[]);
+        let rope = || define(ObjectKind::Rope, 0, &[ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET]);
         let reserved = ReservedTypes {
             host_value: reserve(ObjectKind::HostValue)?,
             tag: reserve(ObjectKind::Opaque)?,
             context: reserve(ObjectKind::Opaque)?,
             weak: reserve(ObjectKind::Weak)?,
-            ephemeron: with_refs(ObjectKind::Ephemeron, &[EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET])?,
+            ephemeron: define(ObjectKind::Ephemeron, 0, &[EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET])?,
+            latin1_string: define(ObjectKind::String, 0, &[])?,
+            utf16_string: define(ObjectKind::String, 1, &[])?,
+            latin1_rope: rope()?,
+            utf16_rope: rope()?,
         };
+        let strings = [reserved.latin1_string, reserved.utf16_string, reserved.latin1_rope, reserved.utf16_rope];
+        let follow = strings.windows(2).all(|pair| pair[1].0 - pair[0].0 == ReservedTypes::STEP);
+        assert!(follow, "the types of strings follow each other in an empty table: {strings:?}");
         let (state, hasher) = (RwLock::default(), RandomState::new());
         Ok(Arc::new(TypeRegistry { table, state, reserved, quota, hasher, hash_mask }))
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 /// Types of the registry itself.
-const RESERVED: usize = 5;
+const RESERVED: usize = 9;
 
 fn registry(hash_mask: u64) -> Arc<TypeRegistry> {
     TypeRegistry::build(Arc::new(TypeTable::new().unwrap()), TypeRegistry::QUOTA, hash_mask).unwrap()
@@ -257,10 +257,10 @@ fn exception_types_live_with_their_function_type() {
     let registry = registry(u64::MAX);
     let func = registry.register_func_type([ValType::I32, reference(HeapType::Any), ValType::F64], []).unwrap();
     let (id, layout) = registry.exception_type(func.id()).unwrap();
-    assert_eq!(layout.offsets, [8, 12, 16]);
+    assert_eq!(layout.offsets, [12, 16, 24]);
     let descriptor = registry.table().descriptor(id);
-    assert_eq!((descriptor.kind, descriptor.size), (ObjectKind::Exception, 24));
-    assert_eq!((descriptor.ref_count, descriptor.ref_map), (1, 1 << 3), "the tag is immortal and not scanned");
+    assert_eq!((descriptor.kind, descriptor.size), (ObjectKind::Exception, 32));
+    assert_eq!((descriptor.ref_count, descriptor.ref_map), (1, 1 << 4), "the tag is immortal and not scanned");
     assert_eq!(registry.exception_type(func.id()).unwrap().0, id);
     assert_eq!(registry.live(), 2);
     drop(func);

@@ -10,8 +10,8 @@
 //! * registers: the callee-saved ones of the native caller by the entry trampoline; of the guest, rbx and r13 by the
 //!   native functions and r10 by the stub for a return, all of `CALLEE_SAVED` by their words for an exception.
 //!
-//! A suspended guest keeps its activation, its frames and all that lies below them; the store may go to another thread. A
-//! word has a second rule for this, which says whether it is the store's or the thread's. Fields of a store are the
+//! A suspended guest keeps its activation, its frames and all that lies below them; the store may go to another thread.
+//! A word has a second rule for this, which says whether it is the store's or the thread's. Fields of a store are the
 //! store's: those of the rule `Stack` stay as high as they were, and those of the rule `Dead` are empty. Of a thread
 //! nothing stays: [`Entered`](super::thread::Entered) ends with the suspension, and begins anew with the resumption.
 //! Registers are on the guest's stack: all of them at a slow path, those that native functions keep at a host function.

@@ -1,15 +1,15 @@
 //! The future of a call whose guest may be suspended.
 //!
-//! 1. *Its first poll* enters the guest as any call does. A guest that is suspended leaves the native stack like one that
-//!    traps, but its activation stays, and so does all that it has on its own stack.
-//! 2. *While it waits for a host function,* each poll polls that function's future, outside of any guest. It has the store
-//!    lent until it is over or dropped (R14), so nobody touches the store here meanwhile: what makes the guest stop is looked
-//!    for in the `InterruptCell`, which is not the store's alone.
+//! 1. *Its first poll* enters the guest as any call does. A guest that is suspended leaves the native stack like one
+//!    that traps, but its activation stays, and so does all that it has on its own stack.
+//! 2. *While it waits for a host function,* each poll polls that function's future, outside of any guest. It has the
+//!    store lent until it is over or dropped (R14), so nobody touches the store here meanwhile: what makes the guest
+//!    stop is looked for in the `InterruptCell`, which is not the store's alone.
 //! 3. *Resumed* it is on the thread of the poll: the stub takes NATIVE_SP there, and [`thread::enter`] makes the thread
 //!    ready, as for an entry.
-//! 4. *Dropped,* it drops the host function's future first, whose own calls end by that, and then gives up the activation
-//!    with all that has begun in it. A future that is forgotten keeps its activation; the host function, or the call, that it
-//!    was made in gives it up when it is over itself.
+//! 4. *Dropped,* it drops the host function's future first, whose own calls end by that, and then gives up the
+//!    activation with all that has begun in it. A future that is forgotten keeps its activation; the host function, or
+//!    the call, that it was made in gives it up when it is over itself.
 
 use super::entry::{self, Callee};
 use super::execution::Left;

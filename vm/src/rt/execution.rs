@@ -234,7 +234,8 @@ impl Execution {
         self.terms.disarm(&self.interrupt);
     }
 
-    /// The trap with which the guest has to stop, if it has to: a request, which ends here, a token, or a time that is over.
+    /// The trap with which the guest has to stop, if it has to: a request, which ends here, a token, or a time that is
+    /// over.
     pub fn stop(&self) -> Option<Trap> {
         if self.interrupt.take() || self.interrupt.has_used_token() {
             return Some(Trap::new(TrapKind::Interrupted));

@@ -221,8 +221,8 @@ impl Frames {
         code.image.trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
     }
 
-    /// Finds the innermost handler of the innermost activation for an exception thrown at the exit, and notes the frames
-    /// up to there, behind those of an earlier throw. `word` is where the exception has the number of its trace.
+    /// Finds the innermost handler of the innermost activation for an exception thrown at the exit, and notes the
+    /// frames up to there, behind those of an earlier throw. `word` is where the exception has the number of its trace.
     pub fn find_handler(&mut self, word: u32, thrown: Thrown) -> Unwound {
         let mut traces = self.traces.take().unwrap_or_else(|| self.new_traces());
         let mut noting = traces.noting(word, thrown);

@@ -4,6 +4,7 @@
 use super::suspension::{HostFuture, Lent};
 use super::value::RawVal;
 use crate::errors::Result;
+use heapwood_jit::stubs::StringFunction;
 #[cfg(feature = "async")]
 use std::future::Future;
 #[cfg(feature = "async")]
@@ -38,6 +39,8 @@ pub(crate) type BoxFuture<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 enum Call {
     AtOnce(Box<Erased>),
+    /// It has trampolines of its own, which do not come here.
+    Native(u32, Option<StringFunction>),
     #[cfg(feature = "async")]
     Async(Box<ErasedAsync>),
 }
@@ -90,6 +93,22 @@ impl HostCode {
         self
     }
 
+    /// A function of the runtime's own ([`Running::run_native`]), with what machine code does of it. It is in no need
+    /// of the host's data, and enters no guest.
+    ///
+    /// [`Running::run_native`]: super::running::Running::run_native
+    pub fn native(slots: usize, number: u32, short_way: Option<StringFunction>) -> HostCode {
+        HostCode(Arc::new(Inner { slots, name: None, call: Call::Native(number, short_way) }))
+    }
+
+    /// Which function of the runtime's own it is, and what machine code does of it.
+    pub fn as_native(&self) -> Option<(u32, Option<StringFunction>)> {
+        match self.0.call {
+            Call::Native(number, short_way) => Some((number, short_way)),
+            _ => None,
+        }
+    }
+
     /// The name of its definition.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
@@ -108,6 +127,7 @@ impl HostCode {
     pub(super) unsafe fn call(&self, store: *mut (), values: &mut [RawVal]) -> Result<()> {
         match &self.0.call {
             Call::AtOnce(call) => call(store, values),
+            Call::Native(..) => unreachable!("its trampoline calls the runtime"),
             #[cfg(feature = "async")]
             Call::Async(_) => unreachable!("it is asked whether it is a future"),
         }
@@ -128,7 +148,7 @@ impl HostCode {
     pub(super) unsafe fn begin(&self, store: *mut (), values: &[RawVal]) -> HostFuture {
         match &self.0.call {
             Call::Async(call) => call(store, values),
-            Call::AtOnce(_) => unreachable!("it is asked whether it is a future"),
+            Call::AtOnce(_) | Call::Native(..) => unreachable!("it is asked whether it is a future"),
         }
     }
 }

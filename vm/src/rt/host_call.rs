@@ -8,6 +8,7 @@ use super::value::RawVal;
 use heapwood_gc_abi::Narrow;
 #[cfg(feature = "async")]
 use heapwood_gc_abi::{Mutant, active};
+use heapwood_jit::stubs::NATIVE_VALUES;
 use heapwood_module::ContextLayout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -62,6 +63,26 @@ unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, valu
     // SAFETY: R2; the host function has returned.
     let store = unsafe { &mut *store };
     leave(store, scope, depth, ended)
+}
+
+/// Address of the dispatcher of the runtime's own functions, for their trampolines.
+pub(super) fn native_address<S: Running>() -> u64 {
+    dispatch_native::<S> as *const () as u64
+}
+
+/// Runs the function of the runtime whose number is in the context.
+///
+/// # Safety
+/// A host trampoline calls it, with the base of the guest that it left, the context of the host function and room for
+/// its values (R4).
+unsafe extern "sysv64" fn dispatch_native<S: Running>(base: usize, context: usize, values: *mut RawVal) -> Outcome {
+    // SAFETY: R2: the function has the store until it returns; R4: the trampoline passed the base.
+    let store: &mut S = unsafe { &mut *store_of(base) };
+    // SAFETY: R7: the context of a host function is the header of an instance's context, with a number.
+    let number = unsafe { *((context + ContextLayout::NATIVE as usize) as *const u32) };
+    // SAFETY: R6: the trampoline made room for the values on the guest stack; the guest does not run.
+    let values = unsafe { std::slice::from_raw_parts_mut(values, NATIVE_VALUES) };
+    store.run_native(number, values)
 }
 
 /// A host function is over that was entered within so many entries.

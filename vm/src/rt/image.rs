@@ -1,12 +1,12 @@
 //! Memory of a module's code and of the image that it may come from: `[head][code][slots]`, each of whole pages.
 //!
-//! 1. A [`Draft`] belongs to whoever fills it in: zeroes, a copy of an image, or an image's file that is mapped. What is
-//!    written into a mapped file stays in this process.
-//! 2. When it is finished, the head can only be read, and the code be read and executed; neither is ever writable again.
-//!    The slots stay writable.
+//! 1. A [`Draft`] belongs to whoever fills it in: zeroes, a copy of an image, or an image's file that is mapped. What
+//!    is written into a mapped file stays in this process.
+//! 2. When it is finished, the head can only be read, and the code be read and executed; neither is ever writable
+//!    again. The slots stay writable.
 //!
-//! A file is mapped only where somebody promises what it holds and that it stays so (R13): the caller of an `unsafe fn`,
-//! or [`OwnFile`], which is of this process's user and writable by nobody else.
+//! A file is mapped only where somebody promises what it holds and that it stays so (R13): the caller of an
+//! `unsafe fn`, or [`OwnFile`], which is of this process's user and writable by nobody else.
 
 use super::mapping::{Access, Mapping};
 use crate::errors::Result;
@@ -85,7 +85,8 @@ impl Draft {
     /// # Errors
     /// The file cannot be read, or the system refuses.
     pub fn of_own_file(file: &OwnFile) -> Result<Draft> {
-        // SAFETY: R13: nobody but this user can write to the file, and whoever puts files there replaces them as a whole.
+        // SAFETY: R13: nobody but this user can write to the file, and whoever puts files there replaces them as a
+        // whole.
         unsafe { Draft::of_file(&file.0) }
     }
 

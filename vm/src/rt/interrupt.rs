@@ -4,12 +4,12 @@
 //! store's thread, whenever it computes the word anew, writes it first and looks at the flag afterwards. So one of
 //! the two always sees the other. A time works alike: the store's thread writes down when it is over, the timer's sets
 //! the word then, and whoever computes the word anew looks at the clock. So a timer that comes late, when the time is
-//! that of no entry any more, costs one look and stops nobody. A token that is used stops an entry while it is in the list
-//! of tokens, which is for as long as the entry goes on; both are under the list's lock.
+//! that of no entry any more, costs one look and stops nobody. A token that is used stops an entry while it is in the
+//! list of tokens, which is for as long as the entry goes on; both are under the list's lock.
 //!
 //! Whoever waits for the guest (at an address of a shared memory, or in a host function) is in a list, so that both end
-//! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list. The tasks of
-//! suspended guests are in such a list as well.
+//! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list. The
+//! tasks of suspended guests are in such a list as well.
 
 use super::hot::Hot;
 use super::waiter::Waiter;
@@ -270,8 +270,8 @@ impl InterruptCell {
         self.is_over(&self.yield_at)
     }
 
-    /// The guest of this activation is suspended: whatever makes it stop wakes this task. Those of activations above are
-    /// no more.
+    /// The guest of this activation is suspended: whatever makes it stop wakes this task. Those of activations above
+    /// are no more.
     pub fn suspend(&self, activation: usize, waker: &Waker) {
         let mut tasks = self.tasks.lock();
         match tasks.binary_search_by_key(&activation, |(of, _)| *of) {

@@ -1,7 +1,7 @@
 //! Linear memories: a reservation that never moves, committed as it grows.
 //!
-//! A guarded 32-bit memory reserves what any u32 index with any u32 offset can reach, so compiled code checks nothing: an
-//! access beyond the length faults inside the reservation. The cell `{base, length}` tells compiled code the rest.
+//! A guarded 32-bit memory reserves what any u32 index with any u32 offset can reach, so compiled code checks nothing:
+//! an access beyond the length faults inside the reservation. The cell `{base, length}` tells compiled code the rest.
 //! Memories of one store keep it in the store's cage; a shared memory brings its own (`shared`).
 
 use super::cells::Block;

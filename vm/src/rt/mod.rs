@@ -31,9 +31,9 @@
 //! (a host function or a builtin), which hands it back by returning. **R3 One data type.** A host function that was
 //! made for stores with data `T` gets into stores of that type only (`Func::new` and `Linker<T>` see to it), and a
 //! store is the first field of its `WithData<S, T>`. A function of the data (`data_fn`) gets that field alone, which
-//! nobody else borrows while a store does something for which it asks. **R4 Compiled code.** Code comes from the compiler or from the
-//! stubs, follows `heapwood_jit::abi`, is relocated completely and executable, and lives as long as anything that may
-//! run it (modules and stubs are kept by the store that uses them).
+//! nobody else borrows while a store does something for which it asks. **R4 Compiled code.** Code comes from the
+//! compiler or from the stubs, follows `heapwood_jit::abi`, is relocated completely and executable, and lives as long
+//! as anything that may run it (modules and stubs are kept by the store that uses them).
 //! **R5 Hot words.** The words at the displacements of `gc-abi::hot` and `jit::abi` below a heap base are mapped for
 //! the life of the store.
 //! **R6 Frames.** Guest frames between `EXIT_FP` and `ENTRY_FP` are as `jit::abi` says; nobody changes them while the
@@ -50,12 +50,12 @@
 //! them is ever made.
 //! **R12 Plain numbers.** Every byte of a value of the type is initialised, and bytes of any value make one.
 //! **R14 Lent store.** A host function that is a future has the store lent like any host function (R2, R3), until it is
-//! over or dropped. Meanwhile it stands in the future of the call whose guest waits for it, which has the store borrowed for
-//! all its life, and uses it for nothing but polling and dropping that host function; or the guest's call of it has not
-//! returned. A future that is forgotten is never polled nor dropped, and the store knows nothing of it.
-//! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file that
-//! is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may write
-//! to the cache (`SECURITY.md`). All else of an image is checked.
+//! over or dropped. Meanwhile it stands in the future of the call whose guest waits for it, which has the store
+//! borrowed for all its life, and uses it for nothing but polling and dropping that host function; or the guest's call
+//! of it has not returned. A future that is forgotten is never polled nor dropped, and the store knows nothing of it.
+//! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file
+//! that is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may
+//! write to the cache (`SECURITY.md`). All else of an image is checked.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
 #![allow(
     unsafe_code,

@@ -4,6 +4,7 @@ use super::execution::Execution;
 use super::host::HostCode;
 #[cfg(feature = "async")]
 use super::state::Levels;
+use super::value::RawVal;
 use crate::errors::{Error, Result, Trap};
 use heapwood_gc::Heap;
 use heapwood_jit::abi::Builtin;
@@ -84,6 +85,10 @@ pub(crate) trait Running: Sized + 'static {
 
     /// Runs a builtin and says how the stub goes on.
     fn run_builtin(&mut self, entry: Builtin, builtin: impl FnOnce(&mut Self) -> Result<u64, Stop>) -> Outcome;
+
+    /// Runs a function of the runtime's own, by its number, and says how the stub goes on. `values` holds the arguments
+    /// and takes the result.
+    fn run_native(&mut self, number: u32, values: &mut [RawVal]) -> Outcome;
 
     /// The guest trapped, and is about to be left.
     fn trapped(&mut self);

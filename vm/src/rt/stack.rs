@@ -8,9 +8,9 @@
 //! 1. A function of the guest runs with rsp at or above the limit. Frames above [`FRAME_BYTES_UNCOMPARED`] are compared
 //!    with it before they are taken, so rsp is never lower than it by more than that.
 //! 2. Below rsp there is always room for a stub ([`STUB_STACK_BYTES`]) or a signal handler.
-//! 3. A store is lent a stack when it is entered ([`Seat`]). Between two calls the stack stays with it, as long as no other
-//!    store needs one and the engine has as many as it keeps ([`STACKS_KEPT`]): so idle stores have none. What lies on a
-//!    stack is given up before another store gets it.
+//! 3. A store is lent a stack when it is entered ([`Seat`]). Between two calls the stack stays with it, as long as no
+//!    other store needs one and the engine has as many as it keeps ([`STACKS_KEPT`]): so idle stores have none. What
+//!    lies on a stack is given up before another store gets it.
 //! 4. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::mapping::{Access, Mapping, PAGE_BYTES};
@@ -68,8 +68,8 @@ impl Seat {
         }
     }
 
-    /// Takes the stack, if the store does not run on it. The lock is held from before the seat is seen to be empty: until
-    /// the stack is out, [`StackPool::lend`] cannot put the store's next one there.
+    /// Takes the stack, if the store does not run on it. The lock is held from before the seat is seen to be empty:
+    /// until the stack is out, [`StackPool::lend`] cannot put the store's next one there.
     fn vacate(&self) -> Option<GuestStack> {
         let mut stack = self.stack.lock();
         self.state.compare_exchange(IDLE, EMPTY, Acquire, Relaxed).ok()?;

@@ -14,7 +14,9 @@ use heapwood_gc::Heap;
 use heapwood_gc_abi::Narrow;
 use heapwood_gc_abi::hot::{BUILTIN_TABLE, BUILTINS_MAX};
 use heapwood_jit::abi::{Builtin, CallLayout};
-use heapwood_jit::stubs::{FixedStubs, NativeTargets, entry_trampoline, fixed_stubs, host_trampoline};
+use heapwood_jit::stubs::{
+    FixedStubs, NativeTargets, StringFunction, entry_trampoline, fixed_stubs, host_trampoline, string_trampoline,
+};
 use parking_lot::Mutex;
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ pub(crate) struct Fixed {
     stubs: FixedStubs,
     /// What host trampolines call.
     host: u64,
+    /// The same of those of the runtime's own functions.
+    native: u64,
     /// The type of stores that all of them are for.
     store: TypeId,
 }
@@ -47,7 +51,13 @@ fn fixed_for<S: Running>() -> &'static Fixed {
         let mut stubs = fixed_stubs(&targets);
         let code = std::mem::take(&mut stubs.code);
         let mapping = place(&code).expect("memory for the runtime's stubs");
-        Fixed { mapping, stubs, host: host_call::address::<S>(), store: TypeId::of::<S>() }
+        Fixed {
+            mapping,
+            stubs,
+            host: host_call::address::<S>(),
+            native: host_call::native_address::<S>(),
+            store: TypeId::of::<S>(),
+        }
     });
     assert!(fixed.store == TypeId::of::<S>(), "stores of a process are of one type");
     fixed
@@ -119,6 +129,10 @@ pub(crate) enum Trampoline {
     Entry,
     /// From the guest to a host function.
     Host,
+    /// From the guest to a function of the runtime's own.
+    Native,
+    /// The same, with a short way in front of it; and the first type of strings of the engine.
+    String(StringFunction, heapwood_gc_abi::TypeId),
 }
 
 /// The trampolines of an engine.
@@ -177,6 +191,10 @@ fn assemble(kind: Trampoline, layout: &CallLayout) -> Vec<u8> {
     match kind {
         Trampoline::Entry => entry_trampoline(layout),
         Trampoline::Host => host_trampoline(layout, fixed().host, fixed().special()),
+        Trampoline::String(function, first) => {
+            string_trampoline(function, first, layout, fixed().native, fixed().special())
+        }
+        Trampoline::Native => host_trampoline(layout, fixed().native, fixed().special()),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! 1. The guest calls the host function. If the guest may be suspended, it is ([`Suspension::Host`]), and nothing else
 //!    happens: the future of the call (`calling`) begins the host function, and polls what that has made.
-//! 2. If the guest may not be suspended, the host function begins at once and is polled once. Not to be ready is an error.
-//! 3. When the future is ready, its result goes where the trampoline finds it, and the guest goes on as it does when any
-//!    host function is over.
+//! 2. If the guest may not be suspended, the host function begins at once and is polled once. Not to be ready is an
+//!    error.
+//! 3. When the future is ready, its result goes where the trampoline finds it, and the guest goes on as it does when
+//!    any host function is over.
 
 use super::host::{BoxFuture, HostCode};
 use super::host_call;
@@ -80,8 +81,8 @@ impl HostFuture {
     }
 }
 
-/// A call of a host function that is a future: it begins when it is polled first, so that nothing has the store lent while
-/// the guest is suspended.
+/// A call of a host function that is a future: it begins when it is polled first, so that nothing has the store lent
+/// while the guest is suspended.
 pub(crate) struct HostWait {
     call: AsyncCall,
     /// When the guest called, if somebody hears of it.
@@ -108,8 +109,8 @@ impl AsyncCall {
     /// Its values.
     ///
     /// # Safety
-    /// The trampoline that called it made room for them, and the guest has not gone on since (R4, R6). They are borrowed
-    /// once at a time.
+    /// The trampoline that called it made room for them, and the guest has not gone on since (R4, R6). They are
+    /// borrowed once at a time.
     unsafe fn values(&mut self) -> &mut [RawVal] {
         // SAFETY: R6 by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.values as *mut RawVal, self.func.slots()) }
@@ -146,8 +147,8 @@ impl HostWait {
     /// Begins the function, or goes on with it. Ready when it is over, or has panicked.
     ///
     /// # Safety
-    /// `store` is the store whose guest waits for the function. Nobody else uses it until the function is over, or this is
-    /// dropped (R14).
+    /// `store` is the store whose guest waits for the function. Nobody else uses it until the function is over, or this
+    /// is dropped (R14).
     pub unsafe fn poll<S: Running>(&mut self, store: *mut S, cx: &mut Context<'_>) -> Poll<Polled> {
         let go_on = || {
             if self.future.is_none() {

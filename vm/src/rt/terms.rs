@@ -1,9 +1,9 @@
 //! On what terms entries run: how long they may take, and the token that ends them.
 //!
 //! 1. The host says so of the next entry. That entry arms the terms: from then on its time runs, and its token ends it.
-//! 2. Where the guest, or whoever works or waits on its behalf, looks for interrupts, a time that is over and a token that
-//!    was used are traps; again and again, until the entry that they belong to is over. So an entry within that one ends
-//!    too, and a host function that goes on with the trap of an inner guest does not save the outer one.
+//! 2. Where the guest, or whoever works or waits on its behalf, looks for interrupts, a time that is over and a token
+//!    that was used are traps; again and again, until the entry that they belong to is over. So an entry within that
+//!    one ends too, and a host function that goes on with the trap of an inner guest does not save the outer one.
 //! 3. When the entry is over, so are its terms. No later entry is hit, whenever the alarm or the token comes.
 
 use super::interrupt::{InterruptCell, Token};

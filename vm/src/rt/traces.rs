@@ -1,16 +1,19 @@
-//! Where exceptions were thrown: return addresses of the frames that they left, for the backtrace of one that nobody catches.
+//! Where exceptions were thrown: return addresses of the frames that they left, for the backtrace of one that nobody
+//! catches.
 //!
-//! 1. An exception object holds a number (`EXCEPTION_TRACE_OFFSET`), which moves and dies with it; the addresses lie here, in the
-//!    record of that number. A store keeps the records of the last [`RECORDS`] exceptions: a later one takes the eldest's place, and
-//!    an exception whose record is gone begins another one where it is thrown next.
-//! 2. Whoever unwinds notes each frame that the exception leaves, and the one that catches it. When that one throws it again, it is the
-//!    last that was noted, and not noted twice.
+//! 1. An exception object holds a number (`EXCEPTION_TRACE_OFFSET`), which moves and dies with it; the addresses lie
+//!    here, in the record of that number. A store keeps the records of the last [`RECORDS`] exceptions: a later one
+//!    takes the eldest's place, and an exception whose record is gone begins another one where it is thrown next.
+//! 2. Whoever unwinds notes each frame that the exception leaves, and the one that catches it. When that one throws it
+//!    again, it is the last that was noted, and not noted twice.
 //! 3. Of many frames the first and last [`ENDS`] are kept, so a record is bounded.
 //! 4. No address outlives its code: who forgets code forgets all records ([`super::frames::Frames::truncate_codes`]).
-//! 5. No number is given twice, until 2^32 - 2 were given: a store that is made of a checkpoint begins behind its numbers.
-//! 6. A language may catch an exception, look at the object that is its payload, and throw that object again, in a new exception: so
-//!    Kotlin does where no `catch` fits. A new exception with the payload of one of the last [`COMPARED`] goes on with its record. References
-//!    are compared as numbers, and only while nothing has moved ([`Thrown::moves`]): after a collection it begins anew.
+//! 5. No number is given twice, until 2^32 - 2 were given: a store that is made of a checkpoint begins behind its
+//!    numbers.
+//! 6. A language may catch an exception, look at the object that is its payload, and throw that object again, in a new
+//!    exception: so Kotlin does where no `catch` fits. A new exception with the payload of one of the last [`COMPARED`]
+//!    goes on with its record. References are compared as numbers, and only while nothing has moved
+//!    ([`Thrown::moves`]): after a collection it begins anew.
 
 use heapwood_gc_abi::is_i31;
 use heapwood_gc_abi::layout::EXCEPTION_OF_REFERENCE;

@@ -1,7 +1,7 @@
 //! Fuel in portions, and when a guest lets others run.
 //!
-//! 1. The hot word holds a portion of the store's fuel, the rest waits here. When a portion is used up the guest comes to
-//!    the runtime, which takes another one, or ends the guest if there is none.
+//! 1. The hot word holds a portion of the store's fuel, the rest waits here. When a portion is used up the guest comes
+//!    to the runtime, which takes another one, or ends the guest if there is none.
 //! 2. A guest that may be suspended lets others run between two portions, and when it has run for a while: at a poll
 //!    after the time that is written down in the `InterruptCell`. A guest that may not be suspended goes on.
 

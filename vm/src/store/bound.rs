@@ -54,8 +54,8 @@ impl StoreOpaque {
         Ok(())
     }
 
-    /// A new struct of the type that the first of these stands for, zeroed; its fields are to be written before anything
-    /// else happens in the store. May collect.
+    /// A new struct of the type that the first of these stands for, zeroed; its fields are to be written before
+    /// anything else happens in the store. May collect.
     #[inline]
     pub fn new_bound_struct(&mut self, stand_ins: &[StandIn]) -> Result<RawRef> {
         let id = self.take_stand_ins(stand_ins)?;

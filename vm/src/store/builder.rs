@@ -7,8 +7,8 @@ use crate::errors::Result;
 use std::marker::PhantomData;
 
 /// Makes stores with limits of their own, each in place of what the engine's [`Config`](crate::Config) says. So one
-/// engine, and a module that was compiled once, serve tenants with different quotas. Made by [`Store::builder`]; makes as
-/// many stores as wanted.
+/// engine, and a module that was compiled once, serve tenants with different quotas. Made by [`Store::builder`]; makes
+/// as many stores as wanted.
 ///
 /// A limit holds however what it limits comes to be: by an instantiation, by an instruction of the guest, or by a
 /// function of the host.
@@ -38,9 +38,9 @@ impl<T: 'static> StoreBuilder<T> {
     }
 
     /// Most memory that the heap uses, its own tables included, in bytes: from 1 MiB to
-    /// [`HEAP_BYTES_LIMIT`](crate::HEAP_BYTES_LIMIT). By default that of [`Config::gc_heap_max`](crate::Config::gc_heap_max).
-    /// An allocation beyond it is the trap [`TrapKind::HeapExhausted`](crate::TrapKind::HeapExhausted), after everything
-    /// dead was collected.
+    /// [`HEAP_BYTES_LIMIT`](crate::HEAP_BYTES_LIMIT). By default that of
+    /// [`Config::gc_heap_max`](crate::Config::gc_heap_max). An allocation beyond it is the trap
+    /// [`TrapKind::HeapExhausted`](crate::TrapKind::HeapExhausted), after everything dead was collected.
     pub fn gc_heap_max(&mut self, bytes: u64) -> &mut StoreBuilder<T> {
         self.quota.heap_bytes = Some(bytes);
         self

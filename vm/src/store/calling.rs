@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 impl<T: Send + 'static> StoreContextMut<'_, T> {
-    /// A call that can be suspended. `values` holds the arguments, whose references must be valid when it is polled first;
-    /// `armed`: its terms count since the store had these heights.
+    /// A call that can be suspended. `values` holds the arguments, whose references must be valid when it is polled
+    /// first; `armed`: its terms count since the store had these heights.
     pub(crate) fn calling<'a>(
         &'a mut self,
         callee: Callee,
@@ -25,8 +25,8 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
 }
 
 impl StoreOpaque {
-    /// Instantiates a module that was checked, up to its start function: its position, that function, and the heights before
-    /// the instantiation, whose terms are those of the start function's call.
+    /// Instantiates a module that was checked, up to its start function: its position, that function, and the heights
+    /// before the instantiation, whose terms are those of the start function's call.
     pub fn instantiate_to_start(
         &mut self,
         module: &Module,
@@ -73,9 +73,9 @@ impl StoreOpaque {
 
 impl<T: 'static> Store<T> {
     /// How much fuel a guest uses before it lets others run, from now on: a guest that was called by
-    /// [`call_async`](crate::Func::call_async) is suspended then, wakes its task at once, and goes on with the next poll.
-    /// What it does is the same whatever the interval is. None, which is so at first: it does not let others run for its
-    /// fuel. A guest that was called by [`call`](crate::Func::call) never does, nor one below it.
+    /// [`call_async`](crate::Func::call_async) is suspended then, wakes its task at once, and goes on with the next
+    /// poll. What it does is the same whatever the interval is. None, which is so at first: it does not let others run
+    /// for its fuel. A guest that was called by [`call`](crate::Func::call) never does, nor one below it.
     ///
     /// ```
     /// # use heapwood_vm::{Config, Engine, Instance, Module, Result, Store};
@@ -109,10 +109,10 @@ impl<T: 'static> Store<T> {
     }
 
     /// How long a guest runs before it lets others run, from its next call or resumption on: one that was called by
-    /// [`call_async`](crate::Func::call_async) is suspended then, at its next function entry or loop iteration, wakes its
-    /// task at once, and goes on with the next poll. What it does is the same whatever the interval is. None, which is so at
-    /// first: it does not let others run for its time. A guest that was called by [`call`](crate::Func::call) never does,
-    /// nor one below it. It is no deadline: see [`Store::set_deadline`] for that.
+    /// [`call_async`](crate::Func::call_async) is suspended then, at its next function entry or loop iteration, wakes
+    /// its task at once, and goes on with the next poll. What it does is the same whatever the interval is. None, which
+    /// is so at first: it does not let others run for its time. A guest that was called by [`call`](crate::Func::call)
+    /// never does, nor one below it. It is no deadline: see [`Store::set_deadline`] for that.
     ///
     /// One thread of the engine watches all intervals; it starts with the first such call.
     ///

@@ -10,9 +10,9 @@ pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
 /// An exclusive borrow of a store.
 pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreInner<T>);
 
-/// Who a store can be read from, or changed through: a list that is closed. A function of this API asks its argument more
-/// than once; were it one store the first time and another one later, or did it use the store meanwhile, references
-/// would lead anywhere.
+/// Who a store can be read from, or changed through: a list that is closed. A function of this API asks its argument
+/// more than once; were it one store the first time and another one later, or did it use the store meanwhile,
+/// references would lead anywhere.
 pub trait Sealed {}
 
 /// Anything that a store can be read from: stores, borrows of them, callers and scopes. Nobody else can implement it.
@@ -78,8 +78,8 @@ impl<T: 'static> StoreContextMut<'_, T> {
         self.0.store.engine()
     }
 
-    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps, and
-    /// drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
+    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps,
+    /// and drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
     /// collector does nothing.
     ///
     /// # Errors
@@ -113,8 +113,8 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.store.engine()
     }
 
-    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps, and
-    /// drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
+    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps,
+    /// and drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
     /// collector does nothing.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 const LEVEL_BITS: u32 = 8;
 const LEVEL_SLOTS: usize = 1 << LEVEL_BITS;
 
-/// Structures by id. Whoever asks holds the type for as long as the store lives, so that what was found once stays true:
-/// three loads lead there.
+/// Structures by id. Whoever asks holds the type for as long as the store lives, so that what was found once stays
+/// true: three loads lead there.
 #[derive(Default)]
 pub(super) struct Definitions(OnceLock<Top>);
 

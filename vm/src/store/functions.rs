@@ -2,6 +2,7 @@
 
 use super::guest::fields::Balance;
 use super::{Signature, StoreOpaque};
+use crate::engine::Engine;
 use crate::errors::Result;
 use crate::rt::cells::Block;
 use crate::rt::entry::{self, Callee, EntryPoint, call_layout};
@@ -15,6 +16,32 @@ use heapwood_gc_abi::layout::{FUNC_BYTES, FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET,
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::ContextLayout;
 use std::sync::Arc;
+
+/// How guests call a function of the host.
+pub(crate) struct HostEntry {
+    /// Its code word: the address of a trampoline.
+    pub code: usize,
+    /// What the context says for it ([`ContextLayout::NATIVE`]).
+    pub native: u32,
+}
+
+impl HostEntry {
+    /// How a function of this type is called.
+    ///
+    /// # Errors
+    /// The system refuses memory for the trampoline.
+    pub fn of(engine: &Engine, ty: &FuncType, func: &HostCode) -> Result<HostEntry> {
+        let (trampoline, native) = match func.as_native() {
+            Some((native, Some(function))) => {
+                (Trampoline::String(function, engine.reserved_types().latin1_string), native)
+            }
+            Some((native, None)) => (Trampoline::Native, native),
+            None => (Trampoline::Host, 0),
+        };
+        let code = engine.trampolines().get(trampoline, &call_layout(ty.signature()))?;
+        Ok(HostEntry { code, native })
+    }
+}
 
 impl StoreOpaque {
     /// An immortal function object.
@@ -30,10 +57,11 @@ impl StoreOpaque {
     /// A function object for a host function of a type.
     pub fn new_host_function(&mut self, ty: &FuncType, func: &HostCode) -> Result<RawRef> {
         let id = self.take_func_type(ty)?;
-        let code = self.engine().trampolines().get(Trampoline::Host, &call_layout(ty.signature()))?;
+        let HostEntry { code, native } = HostEntry::of(self.engine(), ty, func)?;
         let (context, context_ref) = self.new_block(ContextLayout::HEADER_BYTES)?;
         let number = self.guest_mut().entities_mut().add_host_function(func.clone());
         context.set_u32(ContextLayout::HEADER, self.engine().reserved_types().context.header(IMMORTAL));
+        context.set_u32(ContextLayout::NATIVE, native);
         context.set_u64(ContextLayout::INSTANCE, number as u64);
         self.new_function_object(id, context_ref, code as u64, number as u64)
     }

@@ -4,8 +4,8 @@ use crate::rt::interrupt::{InterruptCell, Token};
 use std::sync::Arc;
 
 /// Makes the guest of one store stop with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted) at its next
-/// function entry or loop iteration, and ends its waits. Outlives the store harmlessly. A request stays until a call sees it;
-/// to interrupt one call and no other, see [`InterruptToken`].
+/// function entry or loop iteration, and ends its waits. Outlives the store harmlessly. A request stays until a call
+/// sees it; to interrupt one call and no other, see [`InterruptToken`].
 #[derive(Clone)]
 pub struct InterruptHandle(Arc<InterruptCell>);
 
@@ -61,8 +61,8 @@ impl InterruptToken {
         InterruptToken { cell, token }
     }
 
-    /// Ends the token's call with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), its waits and the calls within
-    /// it included: now, or as soon as it begins. Does nothing if it is over.
+    /// Ends the token's call with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), its waits and the calls
+    /// within it included: now, or as soon as it begins. Does nothing if it is over.
     pub fn interrupt(&self) {
         self.cell.use_token(&self.token);
     }

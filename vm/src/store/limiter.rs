@@ -1,8 +1,8 @@
 //! A store asks the host's limiter: before memories, tables and the heap grow, and when one of them did not.
 //!
-//! The limiter gets what it is made of in the host's data, and never the store: nothing changes in the store while it is
-//! asked. It is asked where a panic may unwind: what was begun is undone by whoever began it (`instance`), or has not
-//! begun.
+//! The limiter gets what it is made of in the host's data, and never the store: nothing changes in the store while it
+//! is asked. It is asked where a panic may unwind: what was begun is undone by whoever began it (`instance`), or has
+//! not begun.
 
 use super::guest::Guest;
 use super::resource_limiter::ResourceLimiter;

@@ -3,10 +3,10 @@
 //! 1. Items of a store are named by positions, and functions by the place of their object. After a rollback these are
 //!    used again. So a store begins an *era* with another id then, if anything is younger than the checkpoint, and
 //!    handles have the id of the era in which they were made.
-//! 2. For each era, the store knows how many items it has in common with what the store is now: handles of that era name
-//!    these, and nothing else. Eras that are long past are forgotten; their handles are errors.
-//! 3. An instantiation that failed is undone in the same way: handles that the host was given meanwhile are errors. Such
-//!    eras are not forgotten; those that follow each other with the same items are one.
+//! 2. For each era, the store knows how many items it has in common with what the store is now: handles of that era
+//!    name these, and nothing else. Eras that are long past are forgotten; their handles are errors.
+//! 3. An instantiation that failed is undone in the same way: handles that the host was given meanwhile are errors.
+//!    Such eras are not forgotten; those that follow each other with the same items are one.
 
 use crate::errors::{Error, Result};
 use crate::ids::{ForeignStore, StoreId};

@@ -41,6 +41,7 @@ mod resource_limiter;
 mod roots;
 mod sampling;
 mod signature;
+mod strings;
 mod table;
 mod temporaries;
 mod terms;
@@ -62,6 +63,8 @@ pub(crate) use opaque::StoreOpaque;
 pub(crate) use pieces::{in_pieces, pieces_of, sub_slice, sub_slice_mut};
 pub use resource_limiter::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub(crate) use signature::Signature;
+pub(crate) use strings::Utf8;
+pub(crate) use strings::js_string::{ArrayTypes, JsString};
 pub(crate) use transfer::Graph;
 
 use crate::engine::Engine;
@@ -177,8 +180,8 @@ impl<T: 'static> Store<T> {
         self.inner.store.interrupt_handle()
     }
 
-    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps, and
-    /// drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
+    /// Collects everything that is dead, in one pause on this thread: ends a marking that is under way, marks, sweeps,
+    /// and drops the host values that nobody reaches any more. Objects may move; handles follow them. A store without a
     /// collector does nothing.
     ///
     /// # Errors

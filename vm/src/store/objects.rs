@@ -24,6 +24,7 @@ pub(crate) enum ObjectClass {
     Struct(TypeId),
     Array(TypeId),
     Host,
+    String,
     Func,
     Exn,
 }
@@ -60,6 +61,7 @@ impl StoreOpaque {
             ObjectKind::Struct => ObjectClass::Struct(self.heap().type_of(raw)),
             ObjectKind::ArrayData | ObjectKind::ArrayRef => ObjectClass::Array(self.heap().type_of(raw)),
             ObjectKind::HostValue => ObjectClass::Host,
+            ObjectKind::String | ObjectKind::Rope => ObjectClass::String,
             ObjectKind::Func => ObjectClass::Func,
             ObjectKind::Exception => ObjectClass::Exn,
             kind => return Err(Error::usage(format!("a reference to an internal object of kind {kind:?}"))),
@@ -88,7 +90,7 @@ impl StoreOpaque {
         };
         match ty.heap {
             HeapType::Any | HeapType::Extern | HeapType::Func | HeapType::Exn => true,
-            HeapType::Eq => !matches!(class, ObjectClass::Host),
+            HeapType::Eq => !matches!(class, ObjectClass::Host | ObjectClass::String),
             HeapType::I31 => matches!(class, ObjectClass::I31(_)),
             HeapType::Struct => matches!(class, ObjectClass::Struct(_)),
             HeapType::Array => matches!(class, ObjectClass::Array(_)),

@@ -5,8 +5,8 @@ use crate::errors::{Error, Result};
 /// How many instances, tables and memories a store has at most where nothing else is said.
 const COUNT_DEFAULT: usize = 10_000;
 
-/// Is asked before something of a store grows. Part of the host's data, as [`Store::limiter`](crate::Store::limiter) says;
-/// so the answer may depend on what the host has left.
+/// Is asked before something of a store grows. Part of the host's data, as [`Store::limiter`](crate::Store::limiter)
+/// says; so the answer may depend on what the host has left.
 ///
 /// `Ok(false)` refuses: the instruction gives -1, an instantiation or a function of the host is an error of kind
 /// [`ErrorKind::Limit`](crate::ErrorKind::Limit), an allocation has to do with what the heap has and ends in
@@ -48,9 +48,9 @@ const COUNT_DEFAULT: usize = 10_000;
 /// # }
 /// ```
 pub trait ResourceLimiter: Send {
-    /// A linear memory is to have `desired` bytes instead of `current` ones, 0 for a new one; `maximum` is that of its type
-    /// in bytes, and may be less. Is asked for shared memories too, when the store's guest grows them and when the store
-    /// first uses them, and not when a memory grows by 0 pages.
+    /// A linear memory is to have `desired` bytes instead of `current` ones, 0 for a new one; `maximum` is that of its
+    /// type in bytes, and may be less. Is asked for shared memories too, when the store's guest grows them and when the
+    /// store first uses them, and not when a memory grows by 0 pages.
     ///
     /// # Errors
     /// What ends the guest.
@@ -64,8 +64,9 @@ pub trait ResourceLimiter: Send {
 
     /// The heap needs more: all that it uses, its own tables included, is to have up to `desired` bytes; it was allowed
     /// `current`, and `maximum` is its limit. Is asked outside of collections, before anything is collected for the
-    /// allocation. If `desired`, which leaves some room, is refused, less may be asked for right away: what the allocation
-    /// needs at least, in multiples of 64 KiB. What was allowed once stays allowed. Allows everything by default.
+    /// allocation. If `desired`, which leaves some room, is refused, less may be asked for right away: what the
+    /// allocation needs at least, in multiples of 64 KiB. What was allowed once stays allowed. Allows everything by
+    /// default.
     ///
     /// # Errors
     /// What ends the guest.
@@ -109,8 +110,8 @@ pub trait ResourceLimiter: Send {
     }
 }
 
-/// A [`ResourceLimiter`] with fixed limits, each for a single memory or table. Without a limit that is set, sizes are not
-/// limited, and counts as in the trait.
+/// A [`ResourceLimiter`] with fixed limits, each for a single memory or table. Without a limit that is set, sizes are
+/// not limited, and counts as in the trait.
 ///
 /// ```
 /// # use heapwood_vm::{Engine, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, RefType, Val};

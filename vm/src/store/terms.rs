@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl<T: 'static> Store<T> {
-    /// Gives the next call of a guest's function, or the next instantiation, so much time, in place of what was set before.
-    /// The time runs from the beginning of the call. When it is over, the guest ends with the trap
-    /// [`TrapKind::DeadlineExceeded`](crate::TrapKind::DeadlineExceeded), at its next function entry or loop iteration, in
-    /// a long instruction, or in a wait: at an address of a shared memory, of WASI, or of a host function that waits by
-    /// [`Caller::interruptible`]. So do calls of guests within that call. Later calls are not affected, and have no deadline
-    /// unless it is set again.
+    /// Gives the next call of a guest's function, or the next instantiation, so much time, in place of what was set
+    /// before. The time runs from the beginning of the call. When it is over, the guest ends with the trap
+    /// [`TrapKind::DeadlineExceeded`](crate::TrapKind::DeadlineExceeded), at its next function entry or loop iteration,
+    /// in a long instruction, or in a wait: at an address of a shared memory, of WASI, or of a host function that waits
+    /// by [`Caller::interruptible`]. So do calls of guests within that call. Later calls are not affected, and have no
+    /// deadline unless it is set again.
     ///
     /// One thread of the engine watches all deadlines; it starts with the first call that has one.
     ///
@@ -73,8 +73,8 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.as_context_mut().opaque().interrupt_token()
     }
 
-    /// Gives the next call that the host function makes so much time, as [`Store::set_deadline`] does. The call in which
-    /// the host function itself is keeps what it has.
+    /// Gives the next call that the host function makes so much time, as [`Store::set_deadline`] does. The call in
+    /// which the host function itself is keeps what it has.
     pub fn set_deadline(&mut self, span: Duration) {
         self.as_context_mut().opaque().set_deadline(Some(span));
     }
@@ -84,9 +84,9 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.as_context_mut().opaque().set_deadline(None);
     }
 
-    /// Runs `work`, which waits for something: an interrupt of the guest, or the end of its time, calls `wake` meanwhile,
-    /// on another thread, so that `work` stops waiting. `wake` may come before the wait begins, and more than once; it must
-    /// not block, nor interrupt the store.
+    /// Runs `work`, which waits for something: an interrupt of the guest, or the end of its time, calls `wake`
+    /// meanwhile, on another thread, so that `work` stops waiting. `wake` may come before the wait begins, and more
+    /// than once; it must not block, nor interrupt the store.
     ///
     /// ```
     /// # use heapwood_vm::{Caller, Engine, Func, Instance, Module, Result, Store, TrapKind};
@@ -112,8 +112,8 @@ impl<'a, T: 'static> Caller<'a, T> {
     /// ```
     ///
     /// # Errors
-    /// The guest has to stop, whatever `work` says: the trap with which the host function is to return. If that was known
-    /// before, `work` does not run.
+    /// The guest has to stop, whatever `work` says: the trap with which the host function is to return. If that was
+    /// known before, `work` does not run.
     pub fn interruptible<R>(
         &mut self,
         wake: impl Fn() + Send + Sync + 'static,

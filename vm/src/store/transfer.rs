@@ -1,15 +1,16 @@
 //! Copies of graphs of objects for another store of the engine.
 //!
-//! A graph is listed first, without allocating. Then all its objects are made in the other store, of zeros and nulls, and
-//! filled afterwards: cycles and objects that several others name need nothing of their own. The first store is only
-//! read, so what was listed stays where it is; in the other one handles of a scope hold the copies.
+//! A graph is listed first, without allocating. Then all its objects are made in the other store, of zeros and nulls,
+//! and filled afterwards: cycles and objects that several others name need nothing of their own. The first store is
+//! only read, so what was listed stays where it is; in the other one handles of a scope hold the copies.
 
 use super::field::Field;
 use super::{ObjectClass, StoreOpaque};
 use crate::errors::{Error, ErrorKind, Result};
 use crate::ids::{AnyRef, Rooted};
 use crate::types::{ArrayType, HeapType, StructType};
-use heapwood_gc_abi::{FieldKind, Narrow, RawRef, TypeId, is_i31};
+use heapwood_gc::StringUnits;
+use heapwood_gc_abi::{FieldKind, Narrow, ObjectKind, RawRef, TypeId, is_i31};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -34,11 +35,15 @@ pub(crate) struct Graph<'s> {
 enum Shape {
     Struct(StructType),
     Array(ArrayType),
+    String,
 }
 
 impl Shape {
     /// Of an object's type, which its store holds.
     fn of(store: &StoreOpaque, ty: TypeId) -> Shape {
+        if store.engine().reserved_types().is_string(ty) {
+            return Shape::String;
+        }
         match store.type_handle(ty) {
             HeapType::ConcreteStruct(ty) => Shape::Struct(ty),
             HeapType::ConcreteArray(ty) => Shape::Array(ty),
@@ -70,7 +75,8 @@ impl Shape {
                     each(store.heap().array_get_ref(object, index))?;
                 }
             }
-            Shape::Array(_) => {}
+            // The parts of a rope are no objects of their own to anybody.
+            Shape::Array(_) | Shape::String => {}
         }
         Ok(())
     }
@@ -105,7 +111,7 @@ impl<'s> Graph<'s> {
             ObjectClass::Host => "a host value",
             ObjectClass::Func => "a function",
             ObjectClass::Exn => "an exception",
-            ObjectClass::I31(_) | ObjectClass::Struct(_) | ObjectClass::Array(_) => {
+            ObjectClass::I31(_) | ObjectClass::Struct(_) | ObjectClass::Array(_) | ObjectClass::String => {
                 return self.list(reference);
             }
         };
@@ -113,7 +119,12 @@ impl<'s> Graph<'s> {
     }
 
     fn list(&mut self, object: RawRef) -> Result<()> {
-        self.bytes += self.store.heap().object_bytes(object);
+        let heap = self.store.heap();
+        self.bytes += match heap.descriptor_of(object).kind() {
+            // As it will be in the other store.
+            ObjectKind::Rope => u64::from(heap.string_length(object)) * 2,
+            _ => heap.object_bytes(object),
+        };
         if self.bytes > self.bytes_max {
             let message = format!("the objects take more than the limit of {} bytes", self.bytes_max);
             return Err(Error::from_kind(ErrorKind::Limit(message)));
@@ -137,6 +148,7 @@ impl<'s> Graph<'s> {
             match &**shape {
                 Shape::Struct(ty) => target.take_struct_type(ty)?,
                 Shape::Array(ty) => target.take_array_type(ty)?,
+                Shape::String => continue,
             };
         }
         let mut copies = Vec::with_capacity(self.objects.len());
@@ -151,11 +163,12 @@ impl<'s> Graph<'s> {
         copier.copy_of(self.root)
     }
 
-    /// An object of the type and length of one of the graph. May collect.
+    /// An object of the type and length of one of the graph; a string with its units. May collect.
     fn blank_copy(&self, object: RawRef, target: &mut StoreOpaque) -> Result<RawRef> {
         match self.shape_of(object) {
             Shape::Struct(ty) => target.new_blank_struct(ty.id()),
             Shape::Array(ty) => target.new_blank_array(ty, self.store.heap().array_length(object).into()),
+            Shape::String => target.new_string(StringUnits::Utf16(&self.store.units_of(object))),
         }
     }
 }
@@ -180,6 +193,7 @@ impl Copier<'_, '_> {
     fn fill(&mut self, object: RawRef, number: usize) -> Result<()> {
         let graph = self.graph;
         match graph.shape_of(object) {
+            Shape::String => Ok(()),
             Shape::Struct(ty) => self.fill_struct(ty, object, number),
             Shape::Array(ty) => {
                 let kind = Shape::element_kind(ty);

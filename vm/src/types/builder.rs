@@ -13,8 +13,8 @@ use heapwood_module::{self as m, CompositeKind, CompositeType, Hierarchy, SubTyp
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Makes a rec group: types that refer to each other, or have supertypes. Equal groups of hosts and modules are the same
-/// types.
+/// Makes a rec group: types that refer to each other, or have supertypes. Equal groups of hosts and modules are the
+/// same types.
 ///
 /// Members are declared, so that they can be named, then defined, and come into being together.
 ///

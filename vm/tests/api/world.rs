@@ -14,6 +14,7 @@ pub struct Things {
     pub object: Rooted<AnyRef>,
     pub array: Rooted<AnyRef>,
     pub host: Rooted<ExternRef>,
+    pub string: Rooted<StringRef>,
     pub thrown: Rooted<ExnRef>,
     pub exception: Exception,
     pub owned: Root<AnyRef>,
@@ -28,6 +29,7 @@ pub struct Stale {
     pub array: Rooted<AnyRef>,
     pub typed_array: Rooted<ArrayRef>,
     pub host: Rooted<ExternRef>,
+    pub string: Rooted<StringRef>,
     pub thrown: Rooted<ExnRef>,
 }
 
@@ -102,6 +104,7 @@ fn things(store: &mut Store<()>, module: &Module) -> Things {
         entry: WeakEntry::new(&mut *store, &object, &host).unwrap(),
         object,
         array,
+        string: StringRef::new(&mut *store, "text").unwrap(),
         host,
     }
 }
@@ -121,12 +124,13 @@ fn stale(store: &mut Store<()>, here: &Things) -> Stale {
     let (any, array) = (again(&mut scope, here.object), again(&mut scope, here.array));
     let host = ExternRef::new(&mut scope, 8u32).unwrap();
     let thrown = here.exception.to_ref(&mut scope).unwrap();
+    let string = StringRef::new(&mut scope, "text").unwrap();
     let (structure, typed_array) = (any.unwrap_struct(&scope).unwrap(), array.unwrap_array(&scope).unwrap());
     drop(scope);
     for number in 0..8 {
         ExternRef::new(&mut *store, number).unwrap();
     }
-    Stale { any, structure, array, typed_array, host, thrown }
+    Stale { any, structure, array, typed_array, host, string, thrown }
 }
 
 impl World {

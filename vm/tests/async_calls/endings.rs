@@ -242,8 +242,8 @@ enum Treats {
     Forgets,
 }
 
-/// An inner call that is pending is dropped or forgotten by an async and by a sync host function, which then return to the
-/// outer guest, whose frames and registers are as they were.
+/// An inner call that is pending is dropped or forgotten by an async and by a sync host function, which then return to
+/// the outer guest, whose frames and registers are as they were.
 #[test]
 fn a_host_function_may_drop_or_forget_an_inner_call() {
     for (name, config) in common::modes() {

@@ -1,5 +1,5 @@
-//! The programs of `vm/tests/nesting.rs`, whose host functions wait here: what they do is what the model says, however often
-//! they are suspended, by host functions and by fuel; and a store is as good as new when such a call was dropped.
+//! The programs of `vm/tests/nesting.rs`, whose host functions wait here: what they do is what the model says, however
+//! often they are suspended, by host functions and by fuel; and a store is as good as new when such a call was dropped.
 
 use super::tasks::{Pending, poll_once};
 use crate::common;
@@ -134,8 +134,8 @@ impl Machine {
         Machine { store, instance, portion }
     }
 
-    /// Calls the program, and drops the call after so many polls; the outcome if it was over by then, and how often it was
-    /// pending.
+    /// Calls the program, and drops the call after so many polls; the outcome if it was over by then, and how often it
+    /// was pending.
     fn call(&mut self, argument: i64, polls: u32) -> (Option<Outcome>, u32) {
         let Machine { store, instance, portion } = self;
         if portion.is_some() {

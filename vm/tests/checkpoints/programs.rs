@@ -1,5 +1,5 @@
-//! Random programs: what they do between checkpoints, rollbacks to any of them, and forks of forks that are dropped in any
-//! order.
+//! Random programs: what they do between checkpoints, rollbacks to any of them, and forks of forks that are dropped in
+//! any order.
 
 use crate::model::{Code, Saved, World, modes};
 use crate::random::Random;

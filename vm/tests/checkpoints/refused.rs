@@ -1,4 +1,5 @@
-//! The system refuses each call once: the store is what it was, or says that it cannot be used until a rollback succeeds.
+//! The system refuses each call once: the store is what it was, or says that it cannot be used until a rollback
+//! succeeds.
 
 use crate::model::{Code, World};
 use crate::random::Random;

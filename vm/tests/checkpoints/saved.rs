@@ -216,7 +216,7 @@ fn what_was_made_for_something_else_is_refused() {
     let refuse = |linker: &Linker<Data>, modules: &[Module], part: &str| {
         assert!(is_checkpoint_error(load(linker, modules, &file.0), part), "{part}");
     };
-    refuse(&code.linker(), &[other.clone()], "it needs a module without a name of");
+    refuse(&code.linker(), std::slice::from_ref(&other), "it needs a module without a name of");
     let foreign = Module::new(&code.engine, "(module $foreign (func))").unwrap();
     refuse(&code.linker(), &[other.clone(), foreign], "which is none of the 2 that were given");
     // Modules and linker of two engines.

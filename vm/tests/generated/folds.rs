@@ -1,5 +1,5 @@
-//! Integer instructions with constants for operands: what the compiler computes is what the instruction does with operands
-//! that it does not know, which the specification's scripts look at.
+//! Integer instructions with constants for operands: what the compiler computes is what the instruction does with
+//! operands that it does not know, which the specification's scripts look at.
 
 use crate::in_all_modes;
 use crate::lab::{Lab, Outcome, integer, literal};

@@ -1,6 +1,6 @@
-//! Operands that stand for a local since it was read: they keep the value when the local is set, in the same block or in
-//! an arm of an `if` that takes them as parameters. What a local is set to may be a constant, the same constant again, or a
-//! value that the compiler does not know.
+//! Operands that stand for a local since it was read: they keep the value when the local is set, in the same block or
+//! in an arm of an `if` that takes them as parameters. What a local is set to may be a constant, the same constant
+//! again, or a value that the compiler does not know.
 
 use crate::in_all_modes;
 use crate::lab::Lab;
@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 in_all_modes!(operands_keep_the_value_that_was_read, parameters_of_an_if_are_the_same_in_both_arms);
 
-/// A type, a constant of it that holds a number, how the number `$n` becomes such a value, and how that becomes a number
-/// again.
+/// A type, a constant of it that holds a number, how the number `$n` becomes such a value, and how that becomes a
+/// number again.
 const TYPES: [(&str, &str, &str, &str); 6] = [
     ("i32", "(i32.const N)", "(local.get $n)", "V"),
     ("i64", "(i64.const N)", "(i64.extend_i32_s (local.get $n))", "(i32.wrap_i64 V)"),
@@ -24,7 +24,8 @@ const TYPES: [(&str, &str, &str, &str); 6] = [
 const SOURCES: [(&str, i32); 3] = [("CONSTANT3", 3), ("CONSTANT4", 4), ("(local.get $unknown)", UNKNOWN)];
 const UNKNOWN: i32 = 5;
 
-/// What functions begin with: a local is known to be a constant only where there is a frame, which those that call have.
+/// What functions begin with: a local is known to be a constant only where there is a frame, which those that call
+/// have.
 const BEGINNINGS: [&str; 2] = ["", "(call $nothing)"];
 
 /// Functions under test, and what each returns for a condition that holds and for one that does not: the numbers of two

@@ -20,8 +20,8 @@ pub fn modules() -> Vec<(String, Vec<u8>)> {
     modules
 }
 
-/// Fills an engine with types: some that no module of the corpus has, and those of other random modules, which name some
-/// of the same ones in another order.
+/// Fills an engine with types: some that no module of the corpus has, and those of other random modules, which name
+/// some of the same ones in another order.
 pub fn crowd(engine: &Engine, seed: u64) -> Vec<Module> {
     let own = (1..6 + seed % 20).map(|fields| {
         let text = format!(

@@ -12,7 +12,8 @@ fn storages() -> Vec<FieldType> {
     all.flat_map(|storage| [field(VAR, storage.clone()), field(CONST, storage)]).collect()
 }
 
-/// For each number a struct with a field of it that is mutable between others, one with one that is not, and edge values.
+/// For each number a struct with a field of it that is mutable between others, one with one that is not, and edge
+/// values.
 macro_rules! each_number {
     ($($test:ident: $number:ident, $storage:expr, $val:pat => $of:expr, [$($value:expr),*];)*) => {
         $(

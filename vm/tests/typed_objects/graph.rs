@@ -464,8 +464,8 @@ fn same<'s>(number: Option<usize>, found: Option<Local<'s, AnyRef>>) -> Option<(
     number.zip(found)
 }
 
-/// Makes many items, forgets most of them and moves references to the others about, while blocks that have become sparse are
-/// evacuated. Returns how many were.
+/// Makes many items, forgets most of them and moves references to the others about, while blocks that have become
+/// sparse are evacuated. Returns how many were.
 pub fn thin_out(engine: &Engine) -> u64 {
     const ITEMS: u32 = 60_000;
     const CHUNK: u32 = 500;

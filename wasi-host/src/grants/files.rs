@@ -1,8 +1,8 @@
 //! Files by the paths that guests know: what lies below a preopened directory.
 //!
-//! A path is compared with the names of the preopened directories, the longest that it begins with is taken, and the rest
-//! is resolved from there by the host's kernel, as `path_open` does. As in C libraries, `./` and slashes at the beginning
-//! mean nothing in either.
+//! A path is compared with the names of the preopened directories, the longest that it begins with is taken, and the
+//! rest is resolved from there by the host's kernel, as `path_open` does. As in C libraries, `./` and slashes at the
+//! beginning mean nothing in either.
 
 use super::GrantError;
 use crate::ctx::WasiCtx;
@@ -94,8 +94,8 @@ impl WasiCtx {
     /// All bytes of a file.
     ///
     /// # Errors
-    /// No preopened directory leads there, or the system refuses; the guest is interrupted while this reads; it is longer
-    /// than `limit` bytes.
+    /// No preopened directory leads there, or the system refuses; the guest is interrupted while this reads; it is
+    /// longer than `limit` bytes.
     pub fn read_file(&mut self, path: &[u8], limit: usize) -> Result<Vec<u8>, GrantError> {
         let place = self.place(path)?;
         let directory = place.to_read(Rights::PATH_OPEN)?;
@@ -118,8 +118,8 @@ impl WasiCtx {
     /// Makes a file of these bytes, in place of what it held.
     ///
     /// # Errors
-    /// No preopened directory leads there or it is one to read only, or the system refuses; the guest is interrupted while
-    /// this writes, or the file would pass the guest's limit of a file's size.
+    /// No preopened directory leads there or it is one to read only, or the system refuses; the guest is interrupted
+    /// while this writes, or the file would pass the guest's limit of a file's size.
     pub fn write_file(&mut self, path: &[u8], bytes: &[u8]) -> Result<(), GrantError> {
         let place = self.place(path)?;
         let directory =

@@ -6,8 +6,8 @@ use crate::fd::At;
 use crate::rights::Rights;
 
 impl WasiCtx {
-    /// Writes all bytes to a descriptor of the guest, as `fd_write` does: 1 is the output, 2 the error output, unless the
-    /// guest made them something else. Waits where the descriptor does.
+    /// Writes all bytes to a descriptor of the guest, as `fd_write` does: 1 is the output, 2 the error output, unless
+    /// the guest made them something else. Waits where the descriptor does.
     ///
     /// # Errors
     /// The descriptor does not exist or cannot be written, or the system refuses; the guest is interrupted while this
@@ -33,7 +33,8 @@ impl WasiCtx {
     /// end. Waits where the descriptor does.
     ///
     /// # Errors
-    /// The descriptor does not exist or cannot be read, or the system refuses; the guest is interrupted while this waits.
+    /// The descriptor does not exist or cannot be read, or the system refuses; the guest is interrupted while this
+    /// waits.
     pub fn read_some(&mut self, fd: u32, buffer: &mut [u8]) -> Result<usize, GrantError> {
         let descriptor = self.fds.get_mut(fd)?;
         descriptor.require(Rights::FD_READ)?;

@@ -4,8 +4,9 @@
 //! (`openat2` with `RESOLVE_BENEATH`, or cap-primitives' walk over descriptors where the kernel lacks it): an
 //! absolute path, a `..` too many or a symbolic link that leads out gives `PERM`.
 //!
-//! Guests that are to be met halfway ([`crate::WasiCtxBuilder::kotlin_paths`]) may end a path with a zero byte, and name a file by
-//! an absolute path: it is then looked up in the preopened directory with the longest name that the path begins with.
+//! Guests that are to be met halfway ([`crate::WasiCtxBuilder::kotlin_paths`]) may end a path with a zero byte, and
+//! name a file by an absolute path: it is then looked up in the preopened directory with the longest name that the path
+//! begins with.
 
 pub(crate) mod change;
 pub(crate) mod link;

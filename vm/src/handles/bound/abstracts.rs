@@ -29,8 +29,8 @@ pub enum EqRef {}
 #[derive(Debug)]
 pub enum I31Ref {}
 
-/// What is in the hierarchy of `any`: bound structs and arrays, `AnyRef`, `EqRef`, `I31Ref`, `StructRef` and `ArrayRef`.
-/// Nobody else can implement it.
+/// What is in the hierarchy of `any`: bound structs and arrays, `AnyRef`, `EqRef`, `I31Ref`, `StructRef` and
+/// `ArrayRef`. Nobody else can implement it.
 pub trait Internal: GcRef + SealedInternal {}
 
 /// What [`Internal`] is to this crate.

@@ -20,8 +20,8 @@ use heapwood_gc_abi::layout::OBJECT_ALIGN;
 use std::any::TypeId as RustType;
 use std::cell::Cell;
 
-/// An array type whose elements are `E` ([`GcField`], or [`Const`](super::Const) of one if they are not mutable), bound by
-/// [`Module::bind_array`] or [`ArrayType::bind`], or as what a field of a bound struct leads to.
+/// An array type whose elements are `E` ([`GcField`], or [`Const`](super::Const) of one if they are not mutable), bound
+/// by [`Module::bind_array`] or [`ArrayType::bind`], or as what a field of a bound struct leads to.
 ///
 /// In a store a Rust type stands for one type. Where a guest has two array types of the same elements, `K` tells them
 /// apart: any type of the host's, which means nothing else.
@@ -48,7 +48,8 @@ use std::cell::Cell;
 /// ```
 pub struct GcArray<E, K = ()>(Invariant<(E, K)>);
 
-/// What the elements of a [`GcArray`] can be: a [`GcField`], or a [`Const`](super::Const) of one. Nobody else can implement it.
+/// What the elements of a [`GcArray`] can be: a [`GcField`], or a [`Const`](super::Const) of one. Nobody else can
+/// implement it.
 pub trait GcElement: Declared {}
 
 impl<F: Declared> GcElement for F {}

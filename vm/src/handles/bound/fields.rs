@@ -9,8 +9,8 @@ use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use heapwood_gc_abi::{FieldKind, RawRef, low32};
 use heapwood_module::{StorageType, ValType};
 
-/// A reference in a field of a bound struct, or in the elements of a [`GcArray`](super::GcArray): `Ref<T>` is never null,
-/// `Option<Ref<T>>` may be. `T` is a bound type, or one of `AnyRef`, `EqRef`, `I31Ref`, `StructRef`, `ArrayRef`,
+/// A reference in a field of a bound struct, or in the elements of a [`GcArray`](super::GcArray): `Ref<T>` is never
+/// null, `Option<Ref<T>>` may be. `T` is a bound type, or one of `AnyRef`, `EqRef`, `I31Ref`, `StructRef`, `ArrayRef`,
 /// `ExternRef`, `ExnRef` and `Func`.
 ///
 /// It stands in declarations only; there are no values of it. What is read from the field is a [`Local`].

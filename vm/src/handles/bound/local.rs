@@ -18,8 +18,8 @@ use std::ops::Deref;
 /// A reference that is not null, to a bound struct or array ([`GcStruct`], [`GcArray`](super::GcArray)) or to something
 /// of an abstract type (`AnyRef` and its kin), in the scope of the lifetime `'s` ([`Scope`]).
 ///
-/// It is `Copy`, follows its object when a collection moves it, and keeps it alive until the scope ends. It cannot leave
-/// the scope, which the compiler checks; so it needs no check when it is used:
+/// It is `Copy`, follows its object when a collection moves it, and keeps it alive until the scope ends. It cannot
+/// leave the scope, which the compiler checks; so it needs no check when it is used:
 ///
 /// ```compile_fail,E0521
 /// # extern crate heapwood_vm as heapwood;
@@ -67,8 +67,8 @@ use std::ops::Deref;
 /// # fn main() {}
 /// ```
 ///
-/// A [`Root`](crate::Root) is what leaves a scope ([`Scope::root`]). On a bound struct there is a function for each field,
-/// of its name, and one more (`set_…`) for each that is mutable: [`GcStruct`] has an example.
+/// A [`Root`](crate::Root) is what leaves a scope ([`Scope::root`]). On a bound struct there is a function for each
+/// field, of its name, and one more (`set_…`) for each that is mutable: [`GcStruct`] has an example.
 pub struct Local<'s, T: GcRef> {
     access: T::Access<'s>,
 }
@@ -252,8 +252,8 @@ impl<'s, T: Internal> Local<'s, T> {
         store.is_of(self.raw(store), U::heap_type(&StoreView(store))).then(|| Local::of_place(self.place()))
     }
 
-    /// The same reference as one of several types, or none if its object is of none of them ([`GcEnum`](super::GcEnum)).
-    /// Does not collect.
+    /// The same reference as one of several types, or none if its object is of none of them
+    /// ([`GcEnum`](super::GcEnum)). Does not collect.
     ///
     /// # Panics
     /// If one of the types is not bound in the store.
@@ -270,7 +270,8 @@ impl<'s, T: Internal> Local<'s, T> {
 }
 
 impl<'s, T: GcStruct> Local<'s, T> {
-    /// The same reference as one of what its type extends (`#[wasm(extends = …)]`); as a `StructRef` if it says nothing.
+    /// The same reference as one of what its type extends (`#[wasm(extends = …)]`); as a `StructRef` if it says
+    /// nothing.
     #[inline]
     pub fn upcast(self) -> Local<'s, T::Base> {
         Local::of_place(self.place())

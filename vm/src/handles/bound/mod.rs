@@ -7,11 +7,11 @@
 //!    lead to.
 //! 2. `store/bound.rs`, at each making and cast: the engine; a Rust type stands for one type in a store.
 //! 3. The compiler, everywhere else. A [`Local`] carries the brand of its scope, a lifetime that no other scope has, so
-//!    that it means a place among the handles of that scope in that store, which is there as long as the scope is. It was
-//!    made from an object of the type that its Rust type stands for, or of one below it.
+//!    that it means a place among the handles of that scope in that store, which is there as long as the scope is. It
+//!    was made from an object of the type that its Rust type stands for, or of one below it.
 //!
-//! The traits are sealed, or say nothing that is not checked: a type that implements [`GcStruct`] by hand can be refused
-//! by the compiler or at binding, and cannot lie.
+//! The traits are sealed, or say nothing that is not checked: a type that implements [`GcStruct`] by hand can be
+//! refused by the compiler or at binding, and cannot lie.
 
 mod abstracts;
 mod array;

@@ -20,12 +20,12 @@ type Brand<'s> = PhantomData<fn(&'s ()) -> &'s ()>;
 /// A scope of [`Local`]s, made by [`Store::scope`]; all of them end with it, and so do the handles
 /// ([`Rooted`](crate::Rooted)) that are made in it. The lifetime `'s` is a brand that no other scope has.
 ///
-/// It stands for the store, also where a store is asked for (`func.call(&mut *s, …)`). Functions that read a number take it
-/// shared, so that they may stand among the arguments of those that write; those that read a reference make a handle, and
-/// take it exclusively.
+/// It stands for the store, also where a store is asked for (`func.call(&mut *s, …)`). Functions that read a number
+/// take it shared, so that they may stand among the arguments of those that write; those that read a reference make a
+/// handle, and take it exclusively.
 ///
-/// Each reference that is read or made takes 12 bytes until the scope ends. A walk through many objects takes inner scopes
-/// ([`Scope::inner`]).
+/// Each reference that is read or made takes 12 bytes until the scope ends. A walk through many objects takes inner
+/// scopes ([`Scope::inner`]).
 ///
 /// ```
 /// # extern crate heapwood_vm as heapwood;

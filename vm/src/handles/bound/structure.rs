@@ -122,8 +122,8 @@ use std::sync::Arc;
 ///
 /// What is bound, and when which error comes:
 ///
-/// - [`Module::bind`] and [`StructType::bind`] compare number, storage and mutability of the fields with the type, and so
-///   for all Rust types that fields lead to.
+/// - [`Module::bind`] and [`StructType::bind`] compare number, storage and mutability of the fields with the type, and
+///   so for all Rust types that fields lead to.
 /// - In a store a Rust type stands for one type. A module with a `Node` of its own that is another type needs another
 ///   Rust type, or another store; the first object made of the second type says so in an error.
 ///
@@ -192,12 +192,12 @@ impl SealedSuper for StructRef {}
 
 impl Super for StructRef {}
 
-/// A Rust type that was bound to a struct or array type: what makes objects of it ([`Module::bind`]). Cheap to clone, and
-/// `Send` and `Sync`; the type lives as long as somebody has it.
+/// A Rust type that was bound to a struct or array type: what makes objects of it ([`Module::bind`]). Cheap to clone,
+/// and `Send` and `Sync`; the type lives as long as somebody has it.
 ///
 /// For a struct it has a function `alloc` with the scope and a value for each field, which returns a [`Local`]. It may
-/// collect, and its errors are those of [`StructRef::new`](crate::StructRef) (a full heap, a type of another engine) and
-/// of [`Scope::bind`].
+/// collect, and its errors are those of [`StructRef::new`](crate::StructRef) (a full heap, a type of another engine)
+/// and of [`Scope::bind`].
 pub struct Bound<T: Bind> {
     maker: T::Maker,
 }

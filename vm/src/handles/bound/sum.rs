@@ -5,8 +5,8 @@ use super::scope::Scope;
 use crate::ids::AnyRef;
 
 /// A choice between types, of which an object is one: sealed classes of a guest, for instance. `#[derive(GcEnum)]` of
-/// `heapwood` (feature `derive`) implements it for an enum each of whose variants has a [`Local`] in it. The variants are
-/// tried in their order, each by a cast, so a type stands before those that it extends.
+/// `heapwood` (feature `derive`) implements it for an enum each of whose variants has a [`Local`] in it. The variants
+/// are tried in their order, each by a cast, so a type stands before those that it extends.
 ///
 /// ```
 /// # extern crate heapwood_vm as heapwood;

@@ -1,9 +1,9 @@
 //! Images: a module with its compiled code as bytes, from which it is there again without compiling.
 //!
-//! 1. An image has the module's own bytes, from which everything but the code is decoded again, without validating it; what
-//!    is known of each address of the code (`rows`); and the code, relocated for the engine that made it.
-//! 2. It says what it was made for (`terms`), and is taken where that holds. Checksums (`header`, `sum`) tell whether it is
-//!    what it was.
+//! 1. An image has the module's own bytes, from which everything but the code is decoded again, without validating it;
+//!    what is known of each address of the code (`rows`); and the code, relocated for the engine that made it.
+//! 2. It says what it was made for (`terms`), and is taken where that holds. Checksums (`header`, `sum`) tell whether
+//!    it is what it was.
 //! 3. What depends on the place of the code is not in the image: slots are filled in when it is loaded. What depends on
 //!    the engine's types is changed where they have other ids, and only there.
 //!
@@ -110,7 +110,8 @@ pub(super) enum Check<'m> {
 /// The module of an image.
 ///
 /// # Errors
-/// The image is none, is damaged, or was made for something else; the engine's types or the system's memory are used up.
+/// The image is none, is damaged, or was made for something else; the engine's types or the system's memory are used
+/// up.
 pub(super) fn load(engine: &Engine, mut draft: Draft, check: Check<'_>) -> Result<ModuleInner> {
     let image = draft.bytes();
     let header = Header::read(image).map_err(refused)?;

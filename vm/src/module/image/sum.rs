@@ -6,8 +6,8 @@ const BLOCK_BYTES: usize = 8 * LANES;
 /// Odd, so that multiplying by it loses nothing.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The checksum of bytes. Each step is a bijection in the word that it takes, so a change within one word of eight bytes,
-/// whatever it is, changes the sum; other changes do so but for one in 2^64.
+/// The checksum of bytes. Each step is a bijection in the word that it takes, so a change within one word of eight
+/// bytes, whatever it is, changes the sum; other changes do so but for one in 2^64.
 pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     let mut lanes: [u64; LANES] = std::array::from_fn(|lane| seed.wrapping_add(lane as u64 + 1).wrapping_mul(FACTOR));
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
@@ -24,8 +24,8 @@ fn add(lanes: &mut [u64; LANES], block: &[u8; BLOCK_BYTES]) {
     }
 }
 
-/// A product carries a bit upwards only: what is high comes down and goes up again, so that a bit of one word and a bit of
-/// the next one do not cancel out.
+/// A product carries a bit upwards only: what is high comes down and goes up again, so that a bit of one word and a bit
+/// of the next one do not cancel out.
 fn mix(sum: u64, word: u64) -> u64 {
     let product = (sum ^ word).wrapping_mul(FACTOR);
     (product ^ product >> 32).wrapping_mul(FACTOR).rotate_left(29)

@@ -5,7 +5,8 @@
 //! names the place of its target in the array of nodes.
 //!
 //! 1. `HeapGraph` finds and numbers what is reachable (bits beside the heap; nothing in it changes).
-//! 2. Nodes: the root, groups of roots, tables and frames that hold something, then the objects space by space, by address.
+//! 2. Nodes: the root, groups of roots, tables and frames that hold something, then the objects space by space, by
+//!    address.
 //! 3. Edges in the same order. Both passes walk the same graph and write as they go.
 //!
 //! What a weak cell names and an ephemeron's key are edges of the type `weak`, which retain nothing. A value hangs on

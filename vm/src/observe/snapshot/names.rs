@@ -192,6 +192,8 @@ impl<'a> Names<'a> {
         let unnamed = match kind {
             ObjectKind::Exception => "exception",
             ObjectKind::HostValue => "host value",
+            ObjectKind::String => "string",
+            ObjectKind::Rope => "rope of strings",
             ObjectKind::Opaque => "tag",
             ObjectKind::Weak => "weak reference",
             ObjectKind::Ephemeron => "ephemeron",

@@ -1,13 +1,13 @@
 //! Checkpoints of a store that is at rest: what it was, to come back to or to make others like it.
 //!
-//! 1. *Checkpoint*: the heap is collected and frozen; memories become files; lists of what the store consists of, tables
-//!    and handles are written down.
+//! 1. *Checkpoint*: the heap is collected and frozen; memories become files; lists of what the store consists of,
+//!    tables and handles are written down.
 //! 2. *Rollback*: the heap first, which brings contexts, cells and values of globals with it; then memories and tables,
 //!    lists, handles. Code that is no longer used goes; absolute addresses in contexts are written where they differ.
 //! 3. *Fork*: the same for a store that is made around a heap of the image.
 //!
-//! The host's data, its limiter and listeners, fuel, deadlines, inbox and tokens of finalizers are the host's: they stay
-//! as they are, and a fork has none.
+//! The host's data, its limiter and listeners, fuel, deadlines, inbox and tokens of finalizers are the host's: they
+//! stay as they are, and a fork has none.
 
 mod bytes;
 mod image;
@@ -30,9 +30,9 @@ use std::sync::Arc;
 /// host's handles. The store can come back to it ([`Store::rollback`]), and others can begin as it was
 /// ([`Checkpoint::fork`]): with a program, for example, whose initialisers have run.
 ///
-/// Pages are shared until somebody writes to them, so a fork costs about what it writes. A checkpoint is cheap to clone;
-/// its pages live as long as it does, or a store that uses them. What lies in it counts against the limits of each fork
-/// as it did in the store that it was made of.
+/// Pages are shared until somebody writes to them, so a fork costs about what it writes. A checkpoint is cheap to
+/// clone; its pages live as long as it does, or a store that uses them. What lies in it counts against the limits of
+/// each fork as it did in the store that it was made of.
 ///
 /// | | rollback | fork |
 /// |---|---|---|
@@ -46,10 +46,10 @@ use std::sync::Arc;
 ///
 /// It can be written to a file ([`Checkpoint::save`]), which another process begins with ([`Checkpoint::load`]).
 ///
-/// Values of the host are neither copied nor rolled back: what they change by interior mutability is the host's business,
-/// and [`Rooted::data_mut`](crate::Rooted::data_mut) refuses to change one that is shared. Objects that were alive at a
-/// checkpoint are not found dead as long as the store is at the checkpoint or comes from it, until the next one is made:
-/// weak handles of them stay, and finalizers wait.
+/// Values of the host are neither copied nor rolled back: what they change by interior mutability is the host's
+/// business, and [`Rooted::data_mut`](crate::Rooted::data_mut) refuses to change one that is shared. Objects that were
+/// alive at a checkpoint are not found dead as long as the store is at the checkpoint or comes from it, until the next
+/// one is made: weak handles of them stay, and finalizers wait.
 ///
 /// ```
 /// # use heapwood_vm::{Engine, Instance, Module, Store};
@@ -81,8 +81,8 @@ pub struct Checkpoint<T: 'static> {
 }
 
 impl<T: 'static> Store<T> {
-    /// What the store is now, to come back to. Collects everything, compacts the heap and copies what is alive once; the
-    /// store goes on with copy-on-write pages. What an earlier checkpoint holds is not touched.
+    /// What the store is now, to come back to. Collects everything, compacts the heap and copies what is alive once;
+    /// the store goes on with copy-on-write pages. What an earlier checkpoint holds is not touched.
     ///
     /// # Errors
     /// The store has a shared memory or one that refuses checkpoints, or its heap has no collector; the system refuses.
@@ -95,8 +95,8 @@ impl<T: 'static> Store<T> {
     /// [`Checkpoint`] says what becomes of what.
     ///
     /// # Errors
-    /// It is a checkpoint of another store: nothing has changed. The system refuses: the store is unusable then, and says
-    /// so wherever it is used, until a rollback succeeds.
+    /// It is a checkpoint of another store: nothing has changed. The system refuses: the store is unusable then, and
+    /// says so wherever it is used, until a rollback succeeds.
     pub fn rollback(&mut self, checkpoint: &Checkpoint<T>) -> Result<()> {
         self.opaque_mut().roll_back(&checkpoint.image)
     }
@@ -127,17 +127,19 @@ impl<T: 'static> Checkpoint<T> {
         Ok(store.own_root(raw))
     }
 
-    /// Writes it to a file, which is made or replaced as a whole, for [`Checkpoint::load`] in another process: a program
-    /// that starts when its initialisers have run. The file is readable for the user alone, since it holds whatever the
-    /// guest had in its memories. Memories whose bytes are left out of checkpoints are left out of the file.
+    /// Writes it to a file, which is made or replaced as a whole, for [`Checkpoint::load`] in another process: a
+    /// program that starts when its initialisers have run. The file is readable for the user alone, since it holds
+    /// whatever the guest had in its memories. Memories whose bytes are left out of checkpoints are left out of the
+    /// file.
     ///
     /// Of a store, handles of the host are not saved, and nothing that the guest does not reach: ask for exports of its
     /// [`Store::instances`].
     ///
     /// # Errors
     /// [`ErrorKind::Checkpoint`](crate::ErrorKind::Checkpoint) if the guest reaches a value of the host
-    /// ([`ExternRef`](crate::ExternRef)), or a function of the host that no instance imports: nobody could give it again.
-    /// The file cannot be written, or the system refuses memory. What was in the place of the file is there still.
+    /// ([`ExternRef`](crate::ExternRef)), or a function of the host that no instance imports: nobody could give it
+    /// again. The file cannot be written, or the system refuses memory. What was in the place of the file is there
+    /// still.
     ///
     /// ```
     /// # use heapwood_vm::{Checkpoint, Engine, Linker, Module, Store};

@@ -1,12 +1,12 @@
 //! What a failed instantiation leaves behind: nothing, unless somebody reaches it.
 //!
 //! 1. Before anything is made for an instance, the store is *marked*: how much there is of everything.
-//! 2. What fails before the instance is complete can have been seen by nobody but an imported table, to which a segment was
-//!    copied. A start function may have put references of its instance anywhere that it reaches, may have thrown an
+//! 2. What fails before the instance is complete can have been seen by nobody but an imported table, to which a segment
+//!    was copied. A start function may have put references of its instance anywhere that it reaches, may have thrown an
 //!    exception with a tag of it, and host functions that it called may have made something of their own meanwhile.
-//! 3. So the graph of the heap is asked whether anything leads to what is younger than the mark. If not, all of that goes,
-//!    and if the host was called it may have got handles, which are errors from then on (`lineage`). What is reached stays,
-//!    as long as the store lives.
+//! 3. So the graph of the heap is asked whether anything leads to what is younger than the mark. If not, all of that
+//!    goes, and if the host was called it may have got handles, which are errors from then on (`lineage`). What is
+//!    reached stays, as long as the store lives.
 //! 4. Objects of the instance's types are collected later, and name their types until then: these are held on.
 
 use crate::errors::{Error, ErrorKind, Result};

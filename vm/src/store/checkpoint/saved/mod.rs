@@ -3,14 +3,14 @@
 //! 1. What a store consists of is written by positions, by distances from the base of its cage and by type ids
 //!    (`bytes`). Pages follow as they are (`file`).
 //! 2. What another process has elsewhere is said beside them, and made again there: code of function objects, by module
-//!    and index or by the import that a host function was given for; type ids, by module and index or by their structure
-//!    (`types`). Function objects lie in the immortal space, of which whoever loads makes a copy. Blocks and memories are
-//!    mapped from the file; only if a type has another id, a copy of the blocks is made and their headers are written
-//!    anew: the file says where objects begin (`objects`).
-//! 3. Handles of the host are not there, nor is what only they name. What the guest reaches has to be there as a whole: a
-//!    value of the host, or a function of the host that no instance imports, is an error.
-//! 4. A file is taken by the build that made it, in engines with the same settings as far as images of code have to agree
-//!    on them, where its modules are given. All of it has checksums.
+//!    and index or by the import that a host function was given for; type ids, by module and index or by their
+//!    structure (`types`). Function objects lie in the immortal space, of which whoever loads makes a copy. Blocks and
+//!    memories are mapped from the file; only if a type has another id, a copy of the blocks is made and their headers
+//!    are written anew: the file says where objects begin (`objects`).
+//! 3. Handles of the host are not there, nor is what only they name. What the guest reaches has to be there as a whole:
+//!    a value of the host, or a function of the host that no instance imports, is an error.
+//! 4. A file is taken by the build that made it, in engines with the same settings as far as images of code have to
+//!    agree on them, where its modules are given. All of it has checksums.
 
 mod file;
 mod objects;
@@ -21,26 +21,28 @@ use super::image::StoreImage;
 use crate::engine::Engine;
 use crate::errors::{Context, Error, ErrorKind, Result};
 use crate::module::{self, Module};
-use crate::rt::entry::call_layout;
+use crate::registry::ReservedTypes;
 use crate::rt::host::HostCode;
 use crate::rt::image::SteadyFile;
-use crate::rt::stubs::{self, Trampoline};
+use crate::rt::stubs;
 use crate::store::StoreOpaque;
 use crate::store::entities::EntitiesImage;
+use crate::store::functions::HostEntry;
 use crate::store::host_values::HostValues;
 use crate::types::FuncType;
 use heapwood_gc::{Collector, FrozenFile, HeapImage, HeapLayout};
 use heapwood_gc_abi::header::{STATE_MASK, TYPE_ID_SHIFT};
-use heapwood_gc_abi::layout::FUNC_CODE_OFFSET;
+use heapwood_gc_abi::layout::{FUNC_CODE_OFFSET, FUNC_CONTEXT_OFFSET};
 use heapwood_gc_abi::{Narrow, RawRef, TypeId};
+use heapwood_module::ContextLayout;
 use objects::{BYTES_PER_BIT, Code, HostFunction, Import, Objects};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Gives a host function of a type again: for the import of a module, by its position in the import section, or one that
-/// nobody reaches.
+/// Gives a host function of a type again: for the import of a module, by its position in the import section, or one
+/// that nobody reaches.
 pub(crate) type Bind<'b> = dyn FnMut(Option<(&Module, usize)>, &FuncType) -> Result<HostCode> + 'b;
 
 fn refused(what: String) -> Error {
@@ -85,9 +87,19 @@ pub(super) fn save(image: &Arc<StoreImage>, path: &Path) -> Result<()> {
     write(image, path, &out.finish()).with_context(|| path.display().to_string())
 }
 
-fn reserved(engine: &Engine) -> [TypeId; 5] {
-    let types = engine.reserved_types();
-    [types.host_value, types.tag, types.weak, types.ephemeron, types.context]
+fn reserved(engine: &Engine) -> [TypeId; 9] {
+    let ReservedTypes {
+        host_value,
+        tag,
+        weak,
+        ephemeron,
+        context,
+        latin1_string,
+        utf16_string,
+        latin1_rope,
+        utf16_rope,
+    } = engine.reserved_types();
+    [host_value, tag, weak, ephemeron, context, latin1_string, utf16_string, latin1_rope, utf16_rope]
 }
 
 fn save_objects(objects: &Objects, out: &mut Writer) {
@@ -135,8 +147,8 @@ fn write(image: &StoreImage, path: &Path, contents: &[u8]) -> Result<()> {
 /// The checkpoint of a file. `given` are modules of the engine, among which are those of the file.
 ///
 /// # Errors
-/// The file is none, is damaged, or was made for something else; a module is not given, or a host function; the engine's
-/// types or the system's memory are used up.
+/// The file is none, is damaged, or was made for something else; a module is not given, or a host function; the
+/// engine's types or the system's memory are used up.
 pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut Bind<'_>) -> Result<StoreImage> {
     // Function objects name trampolines, and there may be no store yet.
     stubs::prepare::<StoreOpaque>();
@@ -162,7 +174,7 @@ pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &
         next = start.checked_add(bytes).filter(|end| *end <= pages.end as u64)?;
         file.pages(start..next).map_err(|error| refusal = Err(error)).ok()
     };
-    let entities = EntitiesImage::of_saved(&mut saved, &modules, hosts.codes, &mut memory);
+    let entities = EntitiesImage::of_saved(&mut saved, &modules, hosts.codes.clone(), &mut memory);
     refusal?;
     let entities = entities.ok_or_else(|| damaged("what it consists of"))?;
     let host_values = load_host_values(&mut saved).ok_or_else(|| damaged("its values of the host"))?;
@@ -170,7 +182,7 @@ pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &
     if heap_end > pages.end as u64 {
         return Err(damaged("its pages"));
     }
-    let patched = loader.patch(&objects, &hosts.types, &saved, &contents.bytes()[pages.start..])?;
+    let patched = loader.patch(&objects, &hosts, &saved, &contents.bytes()[pages.start..])?;
     let immortal = frozen(&patched.immortal)?;
     let blocks = match patched.blocks {
         Some(blocks) => frozen(&blocks)?,
@@ -270,13 +282,7 @@ impl Loader<'_> {
     }
 
     /// Pages of the heap as this process has to have them.
-    fn patch(
-        &self,
-        objects: &Objects,
-        hosts: &[Option<FuncType>],
-        saved: &Reader<'_>,
-        pages: &[u8],
-    ) -> Result<Patched> {
+    fn patch(&self, objects: &Objects, hosts: &Hosts, saved: &Reader<'_>, pages: &[u8]) -> Result<Patched> {
         let (immortal, blocks): (usize, usize) =
             (self.layout.immortal_bytes().narrow(), self.layout.block_bytes().narrow());
         let mut patched = Patched { immortal: pages[..immortal].to_vec(), blocks: None };
@@ -287,31 +293,38 @@ impl Loader<'_> {
             patched.blocks = Some(blocks);
         }
         for (object, code) in &objects.functions {
-            let address = self.code(*code, hosts).ok_or_else(|| damaged("the code of a function"))??;
-            let at = self.place(*object).ok_or_else(|| damaged("the place of a function"))?;
-            patched.immortal[at].copy_from_slice(&address.to_le_bytes());
+            let call = self.call(*code, hosts).ok_or_else(|| damaged("the code of a function"))??;
+            let misplaced = || damaged("the place of a function");
+            let at = self.place(*object, FUNC_CODE_OFFSET, 8).ok_or_else(misplaced)?;
+            patched.immortal[at].copy_from_slice(&(call.code as u64).to_le_bytes());
+            if let Code::Host(_) = code {
+                let at = self.place(*object, FUNC_CONTEXT_OFFSET, 4).ok_or_else(misplaced)?;
+                let context = patched.immortal[at].try_into().expect("four bytes");
+                let at = self.place(u32::from_le_bytes(context), ContextLayout::NATIVE, 4).ok_or_else(misplaced)?;
+                patched.immortal[at].copy_from_slice(&call.native.to_le_bytes());
+            }
         }
         Ok(patched)
     }
 
-    /// The code word of a function object in the immortal space.
-    fn place(&self, object: RawRef) -> Option<Range<usize>> {
-        let at = self.layout.position(object)? + u64::from(FUNC_CODE_OFFSET);
-        (at + 8 <= self.layout.immortal_bytes()).then(|| at.narrow()..(at + 8).narrow())
+    /// Bytes of an object in the immortal space.
+    fn place(&self, object: RawRef, offset: u32, bytes: u64) -> Option<Range<usize>> {
+        let at = self.layout.position(object)? + u64::from(offset);
+        (at + bytes <= self.layout.immortal_bytes()).then(|| at.narrow()..(at + bytes).narrow())
     }
 
-    /// The address of code; none if there is no such function.
-    fn code(&self, code: Code, hosts: &[Option<FuncType>]) -> Option<Result<u64>> {
+    /// How code is called; none if there is no such function. Only functions of the host have a native number.
+    fn call(&self, code: Code, hosts: &Hosts) -> Option<Result<HostEntry>> {
         match code {
             Code::Module(module, function) => {
                 let module = self.modules.get(module as usize)?;
                 let defined = function.checked_sub(module.info().imported_functions)?;
-                ((defined as usize) < module.info().bodies.len()).then(|| Ok(module.code().entry(defined) as u64))
+                let code = || module.code().entry(defined);
+                ((defined as usize) < module.info().bodies.len()).then(|| Ok(HostEntry { code: code(), native: 0 }))
             }
             Code::Host(number) => {
-                let ty = hosts.get(number as usize)?.as_ref()?;
-                let address = self.engine.trampolines().get(Trampoline::Host, &call_layout(ty.signature()));
-                Some(address.map(|address| address as u64))
+                let (ty, host) = (hosts.types.get(number as usize)?.as_ref()?, hosts.codes.get(number as usize)?);
+                Some(HostEntry::of(self.engine, ty, host))
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Objects of a checkpoint that is to be saved: where they are, and which of them another process cannot have as they are.
+//! Objects of a checkpoint that is to be saved: where they are, and which of them another process cannot have as they
+//! are.
 
 use super::refused;
 use crate::errors::{Error, Result};
