@@ -171,7 +171,7 @@ mod tests {
             Parsed::Message(message) => message.name,
             other => panic!("{text}: {other:?}"),
         };
-        assert_eq!(value("|'||||'|[|]"), "'||'[]");
+        assert_eq!(value("|'|||||'|[|]"), "'||'[]");
         assert_eq!(value("a|nb|rc|xd|le|pf"), "a\nb\rc\u{85}d\u{2028}e\u{2029}f");
         assert_eq!(value("|0x0041|0xd800|0x00e9|0xzz|0|q|ü"), "A\u{fffd}é0xzz0qü");
         assert_eq!(value("[x] = y"), "[x] = y");
