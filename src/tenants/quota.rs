@@ -108,7 +108,7 @@ impl Quota {
         self
     }
 
-    /// Most instances, one that failed in its start function included; 16.
+    /// Most instances, with those that failed in their start function while something of theirs is reached; 16.
     pub fn instances(mut self, count: usize) -> Quota {
         self.instances = count;
         self
