@@ -69,7 +69,7 @@ fn limits_of_the_builder_hold_in_every_way_and_for_one_store() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, 5 * (10 + 8 + 7 + 4));
+    assert_eq!(cases, 5 * (10 + 8 + 7 + 5));
 }
 
 #[test]

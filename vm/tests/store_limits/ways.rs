@@ -325,17 +325,35 @@ pub fn instances(
     Ok(true)
 }
 
+/// It is as well if the guest trapped.
+fn trapped(result: Result<bool>) -> Result<bool> {
+    result.or_else(|error| if error.trap().is_some() { Ok(true) } else { Err(error) })
+}
+
 /// Amounts are instances, the one of the helpers included.
 pub const INSTANCES: &[Way] = &[
     way("Instance::new", Ended::Limit, |world, count| instances(world, count, instantiate)),
     way("Linker::instantiate", Ended::Limit, |world, count| instances(world, count, instantiate_linked)),
     way("InstancePre::instantiate", Ended::Limit, |world, count| instances(world, count, instantiate_pre)),
-    way("Instance::new, with a start function that traps", Ended::Limit, |world, count| {
+    way("Instance::new, with a start function that traps, of which nothing is left", Ended::Done, |world, count| {
         instances(world, count, |world, _| {
-            let error = instantiate(world, "(module (func $start unreachable) (start $start))").unwrap_err();
-            if error.trap().is_some() { Ok(true) } else { Err(error) }
+            trapped(instantiate(world, "(module (func $start unreachable) (start $start))"))
         })
     }),
+    way(
+        "Instance::new, with a start function that traps, of which a table has a function",
+        Ended::Limit,
+        |world, count| {
+            let functions = TableType::new(RefType::FUNCREF, 1, None);
+            let table = Table::new(&mut world.store, functions, Val::FuncRef(None))?;
+            let text = r#"(module (import "" "" (table 1 funcref)) (elem declare func $start)
+            (func $start (table.set 0 (i32.const 0) (ref.func $start)) unreachable) (start $start))"#;
+            let module = compile(world.store.engine(), text);
+            instances(world, count, |world, _| {
+                trapped(Instance::new(&mut world.store, &module, &[table.into()]).map(|_| true))
+            })
+        },
+    ),
 ];
 
 pub fn list_of(world: &mut World) -> Global {
