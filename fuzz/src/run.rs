@@ -174,6 +174,8 @@ fn trap_class(kind: TrapKind) -> &'static str {
         StackExhausted | HeapExhausted => "limit",
         UnalignedAtomic => "unaligned",
         Interrupted | DeadlineExceeded | OutOfFuel | ExpectedSharedMemory | DirtyUpperHalf => kind.message(),
+        // Programs import no functions over strings.
+        NotAString | StringOutOfBounds | InvalidCodePoint => kind.message(),
     }
 }
 

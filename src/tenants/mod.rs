@@ -20,7 +20,7 @@
 //! let program = Linker::<Tenant<()>>::new(&engine).instantiate_pre(&module)?;
 //!
 //! let tenants = Tenants::new();
-//! let quota = Quota::new().memory(1 << 20).time(std::time::Duration::from_millis(5));
+//! let quota = Quota::new().memory(1 << 20).time(std::time::Duration::from_millis(500));
 //! let (one, two) = (tenants.register(&program, &quota, ())?, tenants.register(&program, &quota, ())?);
 //! assert_eq!(tenants.execute::<(), i32>(one, "next", ())?, 1);
 //! assert_eq!(tenants.execute::<(), i32>(one, "next", ())?, 2);
