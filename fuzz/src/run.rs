@@ -68,9 +68,13 @@ pub fn modes() -> Vec<Mode> {
         mode("marking", |program| !program.is_large() && matches!(program.seed % 8, 2 | 4 | 6), &|config| {
             config.gc_mark_slice(7).gc_nursery(64 << 10).gc_stress(31).gc_verify(true).gc_threads(0);
         }),
-        mode("no-guard", |program| program.seed % 4 == 1 || program.wide_memories && program.seed % 2 == 1, &|config| {
-            config.memory32_guard(false).memory64_guard(false).gc_threads(0);
-        }),
+        mode(
+            "no-guard",
+            |program| program.seed % 4 == 1 || program.wide_memories && program.seed % 2 == 1,
+            &|config| {
+                config.memory32_guard(false).memory64_guard(false).gc_threads(0);
+            },
+        ),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
             config.debug_checks(true).few_registers(true).gc_threads(0);
         }),

@@ -25,7 +25,7 @@
 //! assert_eq!(tenants.execute::<(), i32>(one, "next", ())?, 1);
 //! assert_eq!(tenants.execute::<(), i32>(one, "next", ())?, 2);
 //! let error = tenants.execute::<(), ()>(one, "spin", ()).unwrap_err();
-//! assert!(matches!(error, TenantError::Quota { resource: Resource::Time, limit: 5000, .. }));
+//! assert!(matches!(error, TenantError::Quota { resource: Resource::Time, limit: 500_000, .. }));
 //! // Neither the other one nor the one itself is the worse for it.
 //! assert_eq!(tenants.execute::<(), i32>(two, "next", ())?, 1);
 //! assert_eq!(tenants.execute::<(), i32>(one, "next", ())?, 3);
