@@ -3,10 +3,11 @@
 use crate::builder::WasiCtxBuilder;
 use crate::clock::Clocks;
 use crate::errno::Errno;
-use crate::fd::Table;
+use crate::fd::{At, Table};
 use crate::interrupt::{Interrupt, InterruptHandle};
 use crate::outcome::{Failure, Outcome};
 use crate::random::RandomSource;
+use std::ops::Range;
 
 /// Everything that one guest has been granted: arguments, environment, descriptors, clocks, random bytes.
 ///
@@ -38,12 +39,13 @@ impl WasiCtx {
         self.interrupt.handle()
     }
 
-    /// What becomes of a guest whose write failed.
-    pub(crate) fn after_write(&self, failure: Failure) -> Failure {
-        match (failure, self.broken_pipe_exit) {
+    /// Writes ranges of bytes to a descriptor, whose rights the caller has asked for. How many bytes were written.
+    pub(crate) fn write(&mut self, fd: u32, bytes: &[u8], ranges: &[Range<usize>], at: At) -> Result<usize, Failure> {
+        let written = self.fds.get_mut(fd)?.write(&self.interrupt, bytes, ranges, at, self.max_file_size);
+        written.map_err(|failure| match (failure, self.broken_pipe_exit) {
             (Failure::Errno(Errno::Pipe), Some(code)) => Outcome::Exit(code).into(),
             (failure, _) => failure,
-        }
+        })
     }
 }
 

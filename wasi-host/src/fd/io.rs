@@ -63,7 +63,6 @@ fn write_at(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: (u32, u32), at:
     descriptor.require_bytes(needed(Rights::FD_WRITE, at))?;
     check_u32(memory, result)?;
     let ranges = iovec::ranges(memory, list.0, list.1)?;
-    let written = descriptor.write(&ctx.interrupt, memory, &ranges, at, ctx.max_file_size);
-    let count = written.map_err(|failure| ctx.after_write(failure))?;
+    let count = ctx.write(fd, memory, &ranges, at)?;
     Ok(memory.write_u32(result, count as u32)?)
 }

@@ -15,12 +15,10 @@ impl WasiCtx {
     /// ([`broken_pipe_exit`](crate::WasiCtxBuilder::broken_pipe_exit)).
     pub fn write_all(&mut self, fd: u32, mut bytes: &[u8]) -> Result<(), GrantError> {
         while !bytes.is_empty() {
-            let descriptor = self.fds.get_mut(fd)?;
-            descriptor.require(Rights::FD_WRITE)?;
+            self.fds.get_mut(fd)?.require(Rights::FD_WRITE)?;
             let range = 0..bytes.len();
             let ranges = std::slice::from_ref(&range);
-            let written = descriptor.write(&self.interrupt, bytes, ranges, At::Position, self.max_file_size);
-            let count = written.map_err(|failure| self.after_write(failure))?;
+            let count = self.write(fd, bytes, ranges, At::Position)?;
             bytes = &bytes[count..];
             if count == 0 {
                 return Err(crate::Errno::Io.into());

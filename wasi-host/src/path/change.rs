@@ -1,6 +1,6 @@
 //! `path_create_directory`, `path_remove_directory`, `path_rename`, `path_unlink_file`.
 
-use super::{base, from_guest};
+use super::resolve;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::outcome::Served;
@@ -21,19 +21,22 @@ pub(super) fn for_change(ctx: &WasiCtx, fd: u32, rights: Rights) -> Result<&File
 }
 
 pub(crate) fn create_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
-    let directory = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_CREATE_DIRECTORY)?;
-    Ok(host::create_dir(directory, from_guest(ctx, memory, path, len)?, &host::DirOptions::new())?)
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let directory = for_change(ctx, fd, Rights::PATH_CREATE_DIRECTORY)?;
+    Ok(host::create_dir(directory, path?, &host::DirOptions::new())?)
 }
 
 pub(crate) fn remove_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
-    let directory = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_REMOVE_DIRECTORY)?;
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let directory = for_change(ctx, fd, Rights::PATH_REMOVE_DIRECTORY)?;
     // `host::remove_dir` takes a final slash as `/.`, which cannot be removed.
-    Ok(host::remove_dir(directory, without_final_slashes(from_guest(ctx, memory, path, len)?))?)
+    Ok(host::remove_dir(directory, without_final_slashes(path?))?)
 }
 
 pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
-    let directory = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_UNLINK_FILE)?;
-    Ok(host::remove_file(directory, from_guest(ctx, memory, path, len)?)?)
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let directory = for_change(ctx, fd, Rights::PATH_UNLINK_FILE)?;
+    Ok(host::remove_file(directory, path?)?)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
@@ -47,10 +50,11 @@ pub(crate) fn rename(
     new_path: u32,
     new_len: u32,
 ) -> Served {
-    let from = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_RENAME_SOURCE)?;
-    let to = for_change(ctx, base(ctx, memory, new_fd, new_path, new_len), Rights::PATH_RENAME_TARGET)?;
-    let path = from_guest(ctx, memory, path, len)?;
-    let new_path = from_guest(ctx, memory, new_path, new_len)?;
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let (new_fd, new_path) = resolve(ctx, memory, new_fd, new_path, new_len);
+    let from = for_change(ctx, fd, Rights::PATH_RENAME_SOURCE)?;
+    let to = for_change(ctx, new_fd, Rights::PATH_RENAME_TARGET)?;
+    let (path, new_path) = (path?, new_path?);
     // Only a directory can go where a directory is asked for. `host::rename` keeps the final slash of the source but
     // drops that of the target, so that the demand moves to the source.
     let path = if ends_with_slash(new_path) && !path.as_os_str().is_empty() {

@@ -1,7 +1,7 @@
 //! `path_link`, `path_readlink`, `path_symlink`.
 
 use super::change::for_change;
-use super::{base, from_guest, text};
+use super::{resolve, text};
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::memory::{GuestMemory, check_u32};
@@ -25,13 +25,14 @@ pub(crate) fn link(
     new_len: u32,
 ) -> Served {
     // The source counts as changed too: a second name elsewhere would be a way around a read-only directory.
-    let from = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_LINK_SOURCE)?;
-    let to = for_change(ctx, base(ctx, memory, new_fd, new_path, new_len), Rights::PATH_LINK_TARGET)?;
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let (new_fd, new_path) = resolve(ctx, memory, new_fd, new_path, new_len);
+    let from = for_change(ctx, fd, Rights::PATH_LINK_SOURCE)?;
+    let to = for_change(ctx, new_fd, Rights::PATH_LINK_TARGET)?;
     if LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW) {
         return Err(Errno::Inval.into());
     }
-    let path = from_guest(ctx, memory, path, len)?;
-    Ok(host::hard_link(from, path, to, from_guest(ctx, memory, new_path, new_len)?)?)
+    Ok(host::hard_link(from, path?, to, new_path?)?)
 }
 
 /// The target may lead anywhere below or out of the directory, which matters when it is followed, but is refused
@@ -45,9 +46,10 @@ pub(crate) fn symlink(
     path: u32,
     len: u32,
 ) -> Served {
-    let directory = for_change(ctx, base(ctx, memory, fd, path, len), Rights::PATH_SYMLINK)?;
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
+    let directory = for_change(ctx, fd, Rights::PATH_SYMLINK)?;
     let target = text(ctx, memory, target, target_len)?;
-    Ok(host::symlink(target, directory, from_guest(ctx, memory, path, len)?)?)
+    Ok(host::symlink(target, directory, path?)?)
 }
 
 /// Writes as much of the target as fits, without a final zero.
@@ -62,11 +64,11 @@ pub(crate) fn readlink(
     buffer_len: u32,
     result: u32,
 ) -> Served {
-    let fd = base(ctx, memory, fd, path, len);
+    let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_READLINK)?;
     check_u32(memory, result)?;
     memory.slice(buffer, buffer_len)?;
-    let target = host::read_link_contents(directory, from_guest(ctx, memory, path, len)?)?;
+    let target = host::read_link_contents(directory, path?)?;
     let target = target.as_os_str().as_bytes();
     let used = target.len().min(buffer_len as usize);
     memory.slice_mut(buffer, used as u32)?.copy_from_slice(&target[..used]);

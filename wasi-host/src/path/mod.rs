@@ -25,23 +25,25 @@ use std::path::Path;
 /// The longest path that hosts take, in bytes (`PATH_MAX`).
 pub(crate) const MAX_PATH: usize = 4096;
 
-/// The descriptor from which a path of the guest is resolved: the one that it gave, or the preopened directory that an
-/// absolute path lies in, if such are taken.
-pub(crate) fn base(ctx: &WasiCtx, memory: &[u8], fd: u32, pointer: u32, len: u32) -> u32 {
-    if !ctx.kotlin_paths {
-        return fd;
-    }
-    text(ctx, memory, pointer, len).ok().and_then(|path| preopen_of(ctx, path)).map_or(fd, |(number, _)| number)
-}
-
-/// A path of the guest, `pointer` and length in bytes, from its [`base`] on.
+/// Where a path of the guest begins, and the path from there: at the descriptor that it gave, or in the preopened
+/// directory that an absolute path lies in, if such are taken. Whoever asks says first what is wrong with the
+/// descriptor.
 ///
 /// # Errors
-/// `FAULT` outside of the memory, `NAMETOOLONG`, `ILSEQ` when not UTF-8, `INVAL` with a zero byte in it.
-pub(crate) fn from_guest<'m>(ctx: &WasiCtx, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
-    let path = text(ctx, memory, pointer, len)?;
-    let within = if ctx.kotlin_paths { preopen_of(ctx, path) } else { None };
-    Ok(within.map_or(path, |(_, rest)| rest))
+/// Of the path: `FAULT` outside of the memory, `NAMETOOLONG`, `ILSEQ` when not UTF-8, `INVAL` with a zero byte in it.
+pub(crate) fn resolve<'m>(
+    ctx: &WasiCtx,
+    memory: &'m [u8],
+    fd: u32,
+    pointer: u32,
+    len: u32,
+) -> (u32, Result<&'m Path, Errno>) {
+    let path = text(ctx, memory, pointer, len);
+    let within = path.ok().filter(|_| ctx.kotlin_paths).and_then(|path| preopen_of(ctx, path));
+    match within {
+        Some((number, rest)) => (number, Ok(rest)),
+        None => (fd, path),
+    }
 }
 
 /// The preopened directory with the longest name that an absolute path begins with, and the path from there.
@@ -67,7 +69,7 @@ fn preopen_of<'p>(ctx: &WasiCtx, path: &'p Path) -> Option<(u32, &'p Path)> {
 /// What the guest wrote.
 ///
 /// # Errors
-/// As [`from_guest`].
+/// As [`resolve`].
 pub(crate) fn text<'m>(ctx: &WasiCtx, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
     let bytes = memory.slice(pointer, len)?;
     let bytes = match bytes.strip_suffix(b"\0") {

@@ -1,6 +1,6 @@
 //! `path_open`.
 
-use super::{from_guest, open_host};
+use super::{open_host, resolve};
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Handle};
@@ -35,7 +35,8 @@ pub(crate) fn open(
     flags: u32,
     result: u32,
 ) -> Served {
-    let parent = ctx.fds.get(super::base(ctx, memory, fd, path, path_len))?;
+    let (fd, path) = resolve(ctx, memory, fd, path, path_len);
+    let parent = ctx.fds.get(fd)?;
     let directory = parent.as_directory(Rights::PATH_OPEN)?;
     let request = Request {
         follow: LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW),
@@ -45,7 +46,7 @@ pub(crate) fn open(
         inheriting: Rights(inheriting),
     };
     check_u32(memory, result)?;
-    let path = from_guest(ctx, memory, path, path_len)?;
+    let path = path?;
     request.check(parent)?;
     ctx.fds.next()?;
     let descriptor = request.open(directory, path, parent.read_only)?;

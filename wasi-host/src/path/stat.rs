@@ -1,6 +1,6 @@
 //! `path_filestat_get`, `path_filestat_set_times`.
 
-use super::{base, from_guest, name_host};
+use super::{name_host, resolve};
 use crate::ctx::WasiCtx;
 use crate::memory::GuestMemory;
 use crate::outcome::Served;
@@ -18,11 +18,11 @@ pub(crate) fn filestat_get(
     path_len: u32,
     result: u32,
 ) -> Served {
-    let fd = base(ctx, memory, fd, path, path_len);
+    let (fd, path) = resolve(ctx, memory, fd, path, path_len);
     let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_FILESTAT_GET)?;
     let follow = LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW);
     memory.array(result, 1, 64, 8)?;
-    let named = name_host(directory, from_guest(ctx, memory, path, path_len)?, follow)?;
+    let named = name_host(directory, path?, follow)?;
     let stat = FileStat::from_host(&fstat(&named)?);
     memory.array_mut(result, 1, 64, 8)?.copy_from_slice(&stat.encode());
     Ok(())
@@ -40,11 +40,12 @@ pub(crate) fn filestat_set_times(
     mtim: u64,
     flags: u32,
 ) -> Served {
-    let descriptor = ctx.fds.get(base(ctx, memory, fd, path, path_len))?;
+    let (fd, path) = resolve(ctx, memory, fd, path, path_len);
+    let descriptor = ctx.fds.get(fd)?;
     let directory = descriptor.as_directory(Rights::PATH_FILESTAT_SET_TIMES)?;
     descriptor.require_writable()?;
     let follow = LookupFlags::from_guest(lookup)?.has(LookupFlags::SYMLINK_FOLLOW);
     let times = times::from_guest(atim, mtim, flags)?;
-    let named = name_host(directory, from_guest(ctx, memory, path, path_len)?, follow)?;
+    let named = name_host(directory, path?, follow)?;
     Ok(utimensat(&named, "", &times, AtFlags::EMPTY_PATH)?)
 }
