@@ -39,7 +39,8 @@ impl Output {
         Ok(Output { option, path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
     }
 
-    fn write(&self, write: impl FnOnce(File) -> std::io::Result<()>) {
+    /// Writes the file, unless that was done. A refusal is said.
+    pub fn write(&self, write: impl FnOnce(File) -> std::io::Result<()>) {
         if let Some(file) = self.file.lock().take()
             && let Err(error) = write(file)
         {

@@ -11,10 +11,10 @@ mod message;
 mod report;
 mod results;
 
-use super::failure::{STATUS_TIMEOUT, UsageError, shown};
-use super::output;
+use super::failure::{STATUS_TIMEOUT, UsageError};
 use super::run::{End, Entry, Guest, Sandbox};
-use anyhow::{Context, Result};
+use super::watch::Output;
+use anyhow::Result;
 use clap::Args;
 use heapwood::wasi::OutputStream;
 use lines::{LINE_BYTES_MAX, Lines, Piece};
@@ -22,13 +22,12 @@ use message::{Failure, Parsed};
 use parking_lot::Mutex;
 use report::Report;
 use results::{Change, Results};
-use std::fs::File;
-use std::io::{self, BufWriter, IoSlice, Write};
+use std::io::{self, BufWriter, IoSlice};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The export that runs the tests.
 const ENTRY: &str = "startUnitTests";
@@ -52,8 +51,7 @@ pub struct TestArgs {
 pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let sandbox = &args.sandbox;
     let guest = Guest::load(sandbox)?;
-    let named = |path: &PathBuf| format!("--junit {}", shown(path));
-    let junit = args.junit.as_ref().map(|path| File::create(path).with_context(|| named(path))).transpose()?;
+    let junit = args.junit.as_ref().map(|path| Output::create("--junit", path)).transpose()?;
     let given = sandbox.guest_args().iter().map(|arg| arg.as_bytes().to_vec());
     let arguments = filter_arguments(args, &guest)?.into_iter().chain(given);
 
@@ -63,15 +61,14 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let hint = "a test build has it: `./gradlew compileTestDevelopmentExecutableKotlinWasmWasi`";
     let end = guest.run(wasi, Entry::Export { name: ENTRY, hint })?.end()?;
 
-    let mut state = run.0.lock();
+    let state = &mut *run.0.lock();
     state.end(&end, args.filter.as_deref());
     let (results, took) = (&state.results, state.start.elapsed());
-    if let Some(file) = junit {
-        let written = junit::write(&mut BufWriter::new(file), results, took);
-        written.with_context(|| args.junit.as_ref().map(named).unwrap_or_default())?;
+    if let Some(junit) = junit {
+        junit.write(|file| junit::write(&mut BufWriter::new(file), results, took));
     }
     let has_failed = results.counts().failed != 0 || !results.problems().0.is_empty();
-    state.finish(has_failed, took)?;
+    state.report.finish(results, has_failed, took);
     Ok(match end {
         End::Interrupted(status) => status.into(),
         End::Failed(told) if told.is_timeout() => STATUS_TIMEOUT.into(),
@@ -100,21 +97,7 @@ struct Run(Arc<Mutex<State>>);
 struct State {
     start: Instant,
     results: Results,
-    report: Option<Report<Standard>>,
-}
-
-/// The command's standard output, which says itself when it is refused.
-struct Standard;
-
-impl Write for Standard {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        output::write(|out| out.write_all(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    report: Report,
 }
 
 /// The output or error output of the guest.
@@ -126,7 +109,7 @@ struct Stream {
 
 impl Run {
     fn new(shows_all: bool) -> Run {
-        let report = Some(Report::new(Standard, shows_all));
+        let report = Report::new(shows_all);
         Run(Arc::new(Mutex::new(State { start: Instant::now(), results: Results::default(), report })))
     }
 
@@ -183,18 +166,15 @@ impl State {
     }
 
     fn print(&mut self, stream: usize, text: &str, ends_line: bool) {
-        if !self.results.print(stream, text, ends_line)
-            && let Some(report) = &mut self.report
-        {
-            report.loose(text, ends_line);
+        if !self.results.print(stream, text, ends_line) {
+            self.report.loose(text, ends_line);
         }
     }
 
     fn tell(&mut self, change: Change) {
-        let Some(report) = &mut self.report else { return };
         match (change, self.results.running(), self.results.tests().last()) {
-            (Change::Began, Some((suite, name)), _) => report.began(&suite, name),
-            (Change::Ended, _, Some(test)) => report.ended(test),
+            (Change::Began, Some((suite, name)), _) => self.report.began(&suite, name),
+            (Change::Ended, _, Some(test)) => self.report.ended(test),
             _ => {}
         }
     }
@@ -228,10 +208,5 @@ impl State {
                 None => {}
             }
         }
-    }
-
-    fn finish(&mut self, has_failed: bool, took: Duration) -> Result<()> {
-        let Some(report) = self.report.take() else { return Ok(()) };
-        Ok(report.finish(&self.results, has_failed, took)?)
     }
 }

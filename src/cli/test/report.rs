@@ -4,18 +4,16 @@
 
 use super::results::{Counts, Kept, Results, Test, Verdict};
 use crate::cli::failure::LINE_CHARS_MAX;
+use crate::cli::output;
 use heapwood::{brief, cut};
-use std::io::{self, Write};
 use std::time::Duration;
 
 /// A test that takes longer has its time beside it.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Where the report goes. What cannot be written is lost, and told at the end.
-pub struct Report<W> {
-    out: W,
+/// The report, on the standard output, which says itself when it is refused.
+pub struct Report {
     shows_all: bool,
-    error: Option<io::Error>,
     /// The suite whose tests are listed.
     suite: Option<String>,
     /// The test whose line has begun.
@@ -24,16 +22,14 @@ pub struct Report<W> {
     is_within_line: bool,
 }
 
-impl<W: Write> Report<W> {
+impl Report {
     /// `shows_all`: what tests print that pass, too.
-    pub fn new(out: W, shows_all: bool) -> Report<W> {
-        Report { out, shows_all, error: None, suite: None, begun: None, is_within_line: false }
+    pub fn new(shows_all: bool) -> Report {
+        Report { shows_all, suite: None, begun: None, is_within_line: false }
     }
 
-    fn write(&mut self, text: &str) {
-        if self.error.is_none() {
-            self.error = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).err();
-        }
+    fn write(&self, text: &str) {
+        output::print(format_args!("{text}"));
     }
 
     /// A test has begun.
@@ -88,7 +84,7 @@ impl<W: Write> Report<W> {
         }
     }
 
-    fn printed(&mut self, test: &Test) {
+    fn printed(&self, test: &Test) {
         for (kept, mark) in test.printed.iter().zip(["| ", "! "]) {
             let Kept { text, dropped } = kept;
             self.indented(text, mark);
@@ -98,7 +94,7 @@ impl<W: Write> Report<W> {
         }
     }
 
-    fn indented(&mut self, text: &str, mark: &str) {
+    fn indented(&self, text: &str, mark: &str) {
         for line in text.lines() {
             let line = format!("      {mark}{}", cut(line, LINE_CHARS_MAX));
             self.write(&format!("{}\n", line.trim_end()));
@@ -106,10 +102,7 @@ impl<W: Write> Report<W> {
     }
 
     /// Failures, complaints and the sum.
-    ///
-    /// # Errors
-    /// Something of the report could not be written.
-    pub fn finish(mut self, results: &Results, has_failed: bool, took: Duration) -> io::Result<()> {
+    pub fn finish(&mut self, results: &Results, has_failed: bool, took: Duration) {
         self.end_line();
         let failed = |test: &&Test| matches!(test.verdict, Verdict::Failed(_));
         for test in results.tests().iter().filter(failed) {
@@ -132,6 +125,5 @@ impl<W: Write> Report<W> {
         let verdict = if has_failed { "FAILED" } else { "ok" };
         let seconds = took.as_secs_f64();
         self.write(&format!("\n{verdict}: {passed} passed, {failed} failed, {ignored} ignored, in {seconds:.2} s\n"));
-        self.error.map_or(Ok(()), Err)
     }
 }
