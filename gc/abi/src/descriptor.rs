@@ -10,6 +10,9 @@ use crate::header::TypeId;
 pub const DISPLAY_DEPTH: usize = 8;
 /// Bytes of the fixed part of a descriptor.
 pub const DESCRIPTOR_BYTES: usize = 64;
+/// How far the ids of two types lie apart that follow each other in the table, if the first has nothing beyond the
+/// fixed part of its descriptor.
+pub const TYPE_ID_STEP: u32 = (DESCRIPTOR_BYTES / 8) as u32;
 /// Bytes of address space of the type table: 24-bit ids in units of 8 bytes.
 pub const TYPE_TABLE_BYTES: usize = 128 << 20;
 

@@ -4,7 +4,7 @@ use super::cage::{NURSERY_REACH, NURSERY_START, OLD_START};
 use super::memory::Memory;
 use super::types::TypeInfo;
 use heapwood_gc_abi::header::FORWARDED;
-use heapwood_gc_abi::layout::{OBJECT_ALIGN, OBJECT_BYTES_MIN, string_bytes};
+use heapwood_gc_abi::layout::{array_bytes, string_bytes};
 use heapwood_gc_abi::space::REACH_BYTES;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
@@ -72,8 +72,7 @@ impl Memory {
     pub fn object_bytes(self, object: ObjectReference, descriptor: TypeInfo<'_>) -> u64 {
         match descriptor.kind() {
             ObjectKind::ArrayData | ObjectKind::ArrayRef => {
-                let bytes = 8 + ((self.array_length(object) as u64) << descriptor.elem_shift());
-                ((bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1)).max(OBJECT_BYTES_MIN as u64)
+                array_bytes(descriptor.elem_shift(), self.array_length(object))
             }
             ObjectKind::String => string_bytes(descriptor.elem_shift(), self.array_length(object)),
             _ => descriptor.size() as u64,

@@ -7,8 +7,8 @@
 use super::host::emit_trampoline;
 use super::{Assembler, assemble};
 use crate::abi::{CallLayout, Gpr, Place};
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use heapwood_gc_abi::descriptor::DESCRIPTOR_BYTES;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use heapwood_gc_abi::descriptor::TYPE_ID_STEP;
 use heapwood_gc_abi::hot::ALLOC_LIMIT;
 use heapwood_gc_abi::layout::{
     ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET, STRING_HASH_OFFSET, STRING_LENGTH_OFFSET, STRING_UNITS_OFFSET,
@@ -41,12 +41,11 @@ const UNITS: i32 = disp(STRING_UNITS_OFFSET as usize);
 const HASH: i32 = disp(STRING_HASH_OFFSET as usize);
 const LEFT: i32 = disp(ROPE_LEFT_OFFSET as usize);
 const RIGHT: i32 = disp(ROPE_RIGHT_OFFSET as usize);
-/// How far ids of two of the types lie apart.
-const STEP: i32 = disp(DESCRIPTOR_BYTES / 8);
 /// Most units of a string that the short way makes: what is longer may be a rope.
 pub const CONCAT_UNITS_MAX: u32 = 23;
-const LAST_FLAT: i32 = STEP;
-const LAST: i32 = 3 * STEP;
+/// How far behind the first type the last ones lie: of flat strings, and of all.
+const LAST_FLAT: i32 = disp(TYPE_ID_STEP as usize);
+const LAST: i32 = 3 * LAST_FLAT;
 
 /// The code of a host function that is one of these; the rest as of [`host_trampoline`](super::host_trampoline).
 pub fn string_trampoline(
@@ -62,68 +61,69 @@ pub fn string_trampoline(
     };
     let (a, result) = (gpr(&layout.params, 0), gpr(&layout.results, 0));
     let b = if layout.params.len() > 1 { gpr(&layout.params, 1) } else { a };
-    let first = first.0.narrow::<i32>();
     assemble(|ops| {
+        let strings = Strings { first: first.0.narrow::<i32>(), otherwise: ops.new_dynamic_label() };
         match function {
-            StringFunction::Test => test(ops, first, a, result),
-            StringFunction::Cast => cast(ops, first, a, result),
-            StringFunction::Length => length(ops, first, a, result),
-            StringFunction::UnitAt => unit_at(ops, first, a, b, result),
-            StringFunction::Equals => equals(ops, first, [a, b], result),
-            StringFunction::Concat => concat(ops, first, [a, b], result),
+            StringFunction::Test => test(ops, strings, a, result),
+            StringFunction::Cast => cast(ops, strings, a, result),
+            StringFunction::Length => length(ops, strings, a, result),
+            StringFunction::UnitAt => unit_at(ops, strings, a, b, result),
+            StringFunction::Equals => equals(ops, strings, [a, b], result),
+            StringFunction::Concat => concat(ops, strings, [a, b], result),
         }
-        dynasm!(ops ; .arch x64 ; ->trampoline:);
+        dynasm!(ops ; .arch x64 ; =>strings.otherwise);
         emit_trampoline(ops, layout, dispatch, special);
     })
 }
 
-/// Leaves in r11 how far the type of `a` is behind the first type of strings, or goes to `trampoline` if it is null or
+/// What is known of strings, and where to go on with what is none.
+#[derive(Clone, Copy)]
+struct Strings {
+    /// The id of the first of their types.
+    first: i32,
+    otherwise: DynamicLabel,
+}
+
+/// Leaves in r11 how far the type of `a` is behind the first type of strings, or goes on `otherwise` if it is null or
 /// an i31. What is more than [`LAST`], unsigned, is no string.
-fn load_type(ops: &mut Assembler, first: i32, a: u8) {
+fn load_type(ops: &mut Assembler, strings: Strings, a: u8) {
     dynasm!(ops
         ; .arch x64
         ; test Rd(a), Rd(a)
-        ; jz ->trampoline
+        ; jz =>strings.otherwise
         ; test Rd(a), 1
-        ; jnz ->trampoline
+        ; jnz =>strings.otherwise
         ; mov r11d, [r15 + Rq(a) * 4]
         ; shr r11d, header::TYPE_ID_SHIFT.narrow::<i8>()
-        ; sub r11d, first
+        ; sub r11d, strings.first
     );
 }
 
-/// Goes to `trampoline` unless `a` is a string.
-fn check_string(ops: &mut Assembler, first: i32, a: u8) {
-    load_type(ops, first, a);
+/// Goes on `otherwise` unless `a` is a string.
+fn check_string(ops: &mut Assembler, strings: Strings, a: u8) {
+    load_type(ops, strings, a);
     dynasm!(ops
         ; .arch x64
         ; cmp r11d, LAST
-        ; ja ->trampoline
+        ; ja =>strings.otherwise
     );
 }
 
-fn test(ops: &mut Assembler, first: i32, a: u8, result: u8) {
+fn test(ops: &mut Assembler, strings: Strings, a: u8, result: u8) {
+    let no = ops.new_dynamic_label();
+    check_string(ops, Strings { otherwise: no, ..strings }, a);
     dynasm!(ops
         ; .arch x64
-        ; test Rd(a), Rd(a)
-        ; jz >no
-        ; test Rd(a), 1
-        ; jnz >no
-        ; mov r11d, [r15 + Rq(a) * 4]
-        ; shr r11d, header::TYPE_ID_SHIFT.narrow::<i8>()
-        ; sub r11d, first
-        ; cmp r11d, LAST
-        ; ja >no
         ; mov Rd(result), 1
         ; ret
-        ; no:
+        ; =>no
         ; xor Rd(result), Rd(result)
         ; ret
     );
 }
 
-fn cast(ops: &mut Assembler, first: i32, a: u8, result: u8) {
-    check_string(ops, first, a);
+fn cast(ops: &mut Assembler, strings: Strings, a: u8, result: u8) {
+    check_string(ops, strings, a);
     dynasm!(ops
         ; .arch x64
         ; mov Rd(result), Rd(a)
@@ -131,8 +131,8 @@ fn cast(ops: &mut Assembler, first: i32, a: u8, result: u8) {
     );
 }
 
-fn length(ops: &mut Assembler, first: i32, a: u8, result: u8) {
-    check_string(ops, first, a);
+fn length(ops: &mut Assembler, strings: Strings, a: u8, result: u8) {
+    check_string(ops, strings, a);
     dynasm!(ops
         ; .arch x64
         ; mov Rd(result), [r15 + Rq(a) * 4 + LENGTH]
@@ -140,15 +140,15 @@ fn length(ops: &mut Assembler, first: i32, a: u8, result: u8) {
     );
 }
 
-fn unit_at(ops: &mut Assembler, first: i32, a: u8, index: u8, result: u8) {
+fn unit_at(ops: &mut Assembler, strings: Strings, a: u8, index: u8, result: u8) {
     dynasm!(ops ; .arch x64 ; again:);
-    load_type(ops, first, a);
+    load_type(ops, strings, a);
     dynasm!(ops
         ; .arch x64
         ; cmp r11d, LAST_FLAT
         ; ja >rope
         ; cmp Rd(index), [r15 + Rq(a) * 4 + LENGTH]
-        ; jae ->trampoline
+        ; jae =>strings.otherwise
         ; lea Rq(a), [r15 + Rq(a) * 4]
         ; test r11d, r11d
         ; jnz >wide
@@ -159,34 +159,34 @@ fn unit_at(ops: &mut Assembler, first: i32, a: u8, index: u8, result: u8) {
         ; ret
         ; rope:
         ; cmp r11d, LAST
-        ; ja ->trampoline
+        ; ja =>strings.otherwise
         ; cmp DWORD [r15 + Rq(a) * 4 + RIGHT], 0
-        ; jne ->trampoline
+        ; jne =>strings.otherwise
         ; mov Rd(a), [r15 + Rq(a) * 4 + LEFT]
         ; jmp <again
     );
 }
 
-fn equals(ops: &mut Assembler, first: i32, [a, b]: [u8; 2], result: u8) {
+fn equals(ops: &mut Assembler, strings: Strings, [a, b]: [u8; 2], result: u8) {
     dynasm!(ops
         ; .arch x64
         ; cmp Rd(a), Rd(b)
         ; je >same
     );
-    check_string(ops, first, a);
-    check_string(ops, first, b);
+    check_string(ops, strings, a);
+    check_string(ops, strings, b);
     dynasm!(ops
         ; .arch x64
         ; mov r11d, [r15 + Rq(a) * 4 + LENGTH]
         ; cmp r11d, [r15 + Rq(b) * 4 + LENGTH]
-        ; je ->trampoline
+        ; je =>strings.otherwise
         ; xor Rd(result), Rd(result)
         ; ret
         ; same:
         ; test Rd(a), Rd(a)
         ; jz >yes
     );
-    check_string(ops, first, a);
+    check_string(ops, strings, a);
     dynasm!(ops
         ; .arch x64
         ; yes:
@@ -200,35 +200,35 @@ fn equals(ops: &mut Assembler, first: i32, [a, b]: [u8; 2], result: u8) {
 /// Units are copied four at a time: what is read ends where its object does, since that is a multiple of 8 bytes and
 /// units begin at one of 4; what is written goes up to 3 bytes beyond the new object, for which there has to be room as
 /// well.
-fn concat(ops: &mut Assembler, first: i32, [a, b]: [u8; 2], result: u8) {
+fn concat(ops: &mut Assembler, strings: Strings, [a, b]: [u8; 2], result: u8) {
     let [a_len, b_len, made, word] = [Gpr::RCX.0, Gpr::RSI.0, Gpr::RDI.0, Gpr::R8.0];
     let to = Gpr::R9.0;
     assert!(![a, b].iter().any(|place| [a_len, b_len, made, word, to].contains(place)), "places of two arguments");
     for string in [a, b] {
-        load_type(ops, first, string);
-        dynasm!(ops ; .arch x64 ; test r11d, r11d ; jnz ->trampoline);
+        load_type(ops, strings, string);
+        dynasm!(ops ; .arch x64 ; test r11d, r11d ; jnz =>strings.otherwise);
     }
     dynasm!(ops
         ; .arch x64
         ; mov Rd(a_len), [r15 + Rq(a) * 4 + LENGTH]
         ; mov Rd(b_len), [r15 + Rq(b) * 4 + LENGTH]
         ; test Rd(a_len), Rd(a_len)
-        ; jz ->trampoline
+        ; jz =>strings.otherwise
         ; test Rd(b_len), Rd(b_len)
-        ; jz ->trampoline
+        ; jz =>strings.otherwise
         ; lea Rd(word), [Rq(a_len) + Rq(b_len)]
         ; cmp Rd(word), CONCAT_UNITS_MAX.narrow::<i32>()
-        ; ja ->trampoline
+        ; ja =>strings.otherwise
         // References count words: the object ends at a multiple of two.
         ; lea r11d, [Rq(word) + UNITS + 7]
         ; shr r11d, 3
         ; lea r11d, [r12 + r11 * 2]
         ; lea Rd(to), [r11 + 2]
         ; cmp Rd(to), [r15 + ALLOC_LIMIT]
-        ; ja ->trampoline
+        ; ja =>strings.otherwise
         ; mov Rd(made), r12d
         ; mov r12d, r11d
-        ; mov DWORD [r15 + Rq(made) * 4], first << header::TYPE_ID_SHIFT
+        ; mov DWORD [r15 + Rq(made) * 4], strings.first << header::TYPE_ID_SHIFT
         ; mov [r15 + Rq(made) * 4 + LENGTH], Rd(word)
         ; mov DWORD [r15 + Rq(made) * 4 + HASH], 0
         ; lea Rq(to), [r15 + Rq(made) * 4 + UNITS]

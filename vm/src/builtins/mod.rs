@@ -61,6 +61,17 @@ impl StoreOpaque {
         }
     }
 
+    /// A panic, which is a bug of ours or found by the verifier, leaves the guest and goes on in the entry.
+    fn guarded(&mut self, run: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        match catch_unwind(AssertUnwindSafe(|| run(self))) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                self.guest_mut().execution_mut().leave(Left::Panic(panic));
+                Outcome::leave()
+            }
+        }
+    }
+
     /// An error of a host function: an exception is thrown again, all else leaves the guest.
     fn fail(&mut self, error: Error) -> Outcome {
         // An exception that nobody here catches goes on as the same error.
@@ -84,41 +95,26 @@ impl Running for StoreOpaque {
         (guest.execution_mut(), heap)
     }
 
-    /// A panic, which is a bug of ours or found by the verifier, leaves the guest and goes on in the entry.
     fn run_builtin(&mut self, entry: Builtin, builtin: impl FnOnce(&mut Self) -> Result<u64, Stop>) -> Outcome {
-        let run = AssertUnwindSafe(|| {
-            self.check_frames();
-            let minors = self.heap().minors();
-            let result = builtin(self);
+        self.guarded(|store| {
+            store.check_frames();
+            let minors = store.heap().minors();
+            let result = builtin(store);
             // The compiler relies on it: what does not collect leaves references where they are.
             debug_assert!(
-                entry.collects() || minors == self.heap().minors(),
+                entry.collects() || minors == store.heap().minors(),
                 "{entry:?} collects, and does not say so"
             );
-            self.finish(result)
-        });
-        match catch_unwind(run) {
-            Ok(outcome) => outcome,
-            Err(panic) => {
-                self.guest_mut().execution_mut().leave(Left::Panic(panic));
-                Outcome::leave()
-            }
-        }
+            store.finish(result)
+        })
     }
 
     fn run_native(&mut self, number: u32, values: &mut [RawVal]) -> Outcome {
-        let run = AssertUnwindSafe(|| {
-            self.check_frames();
-            let result = JsString::ALL[number as usize].run(self, values);
-            self.finish(result.map(|()| 0).map_err(Stop::Error))
-        });
-        match catch_unwind(run) {
-            Ok(outcome) => outcome,
-            Err(panic) => {
-                self.guest_mut().execution_mut().leave(Left::Panic(panic));
-                Outcome::leave()
-            }
-        }
+        self.guarded(|store| {
+            store.check_frames();
+            let result = JsString::ALL[number as usize].run(store, values);
+            store.finish(result.map(|()| 0).map_err(Stop::Error))
+        })
     }
 
     fn trapped(&mut self) {

@@ -32,6 +32,7 @@ mod struct_ref;
 mod table;
 mod tag;
 mod transfer;
+mod tuples;
 mod typed;
 mod value;
 mod wasm_ty;

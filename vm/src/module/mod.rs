@@ -36,7 +36,7 @@ struct ModuleInner {
     exports: HashMap<Box<str>, m::ExportIndex>,
 }
 
-pub(crate) use image::checksum;
+pub(crate) use image::{checksum, stamp};
 
 /// What images of this engine say they were made for, as text.
 pub(crate) fn terms(engine: &Engine) -> String {

@@ -29,7 +29,7 @@ pub use handle::{ModuleTypes, TypeHandle};
 
 use group::NewGroup;
 use heapwood_gc::{TypeDefinition, TypeTable, TypeTableFull};
-use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH};
+use heapwood_gc_abi::descriptor::{DISPLAY_DEPTH, TYPE_ID_STEP};
 use heapwood_gc_abi::layout::{
     EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, OBJECT_BYTES_MIN, ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET,
 };
@@ -84,13 +84,10 @@ pub struct ReservedTypes {
 }
 
 impl ReservedTypes {
-    /// How far the ids of two types lie apart that follow each other and have no ancestors.
-    pub const STEP: u32 = (DESCRIPTOR_BYTES / 8) as u32;
-
     /// Whether a type is one of the four of strings.
     #[inline]
     pub fn is_string(&self, ty: TypeId) -> bool {
-        ty.0.wrapping_sub(self.latin1_string.0) <= 3 * ReservedTypes::STEP
+        ty.0.wrapping_sub(self.latin1_string.0) <= 3 * TYPE_ID_STEP
     }
 }
 
@@ -139,7 +136,7 @@ impl TypeRegistry {
             utf16_rope: rope()?,
         };
         let strings = [reserved.latin1_string, reserved.utf16_string, reserved.latin1_rope, reserved.utf16_rope];
-        let follow = strings.windows(2).all(|pair| pair[1].0 - pair[0].0 == ReservedTypes::STEP);
+        let follow = strings.windows(2).all(|pair| pair[1].0 - pair[0].0 == TYPE_ID_STEP);
         assert!(follow, "the types of strings follow each other in an empty table: {strings:?}");
         let (state, hasher) = (RwLock::default(), RandomState::new());
         Ok(Arc::new(TypeRegistry { table, state, reserved, quota, hasher, hash_mask }))

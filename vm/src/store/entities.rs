@@ -14,7 +14,7 @@ use crate::rt::state::state;
 use crate::rt::store_memory::StoreMemory;
 use crate::rt::walk::Frame;
 use heapwood_gc::Heap;
-use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
+use heapwood_gc_abi::{Mutant, Narrow, RawRef, TypeId, active};
 
 /// A tag of the store.
 #[derive(Clone, Copy, Debug)]
@@ -277,6 +277,18 @@ impl Entities {
         let lists =
             [self.instances.len(), self.memories.len(), self.tables.len(), self.globals.all().len(), self.tags.len()];
         Extent { lists, host_functions: self.host_functions.len(), table_bytes: self.table_bytes }
+    }
+
+    /// Calls `visit` with what globals, tables and element segments hold, of those that there were then.
+    pub fn each_reference(&self, extent: Extent, visit: &mut dyn FnMut(RawRef)) {
+        let [instances, _, tables, globals, _] = extent.lists;
+        for global in self.globals.all()[..globals].iter().filter(|global| global.ty().val.is_ref()) {
+            visit(global.cell().get(global.ty().val)[0].narrow());
+        }
+        for table in &self.tables[..tables] {
+            table.slice(0..table.len().narrow()).iter().for_each(|element| visit(*element));
+        }
+        self.instances[..instances].iter().flat_map(InstanceData::segment_references).for_each(visit);
     }
 
     /// Drops what was added since then: nothing names it.

@@ -3,10 +3,24 @@
 //! Groups of [`RootCursor`] in `all`: 0 handles, 1 globals, 2 tables (item: table << 32 | element), 3 segments of
 //! instances, 4 temporaries. A dropped or settled entry costs nothing in `remembered`.
 
+use super::entities::Extent;
 use super::guest::Guest;
 use super::instance::InstanceData;
 use heapwood_gc::{FrameScope, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
-use heapwood_gc_abi::{Mutant, active};
+use heapwood_gc_abi::{Mutant, RawRef, active};
+
+impl Guest {
+    /// Calls `visit` with each root, and changes none: of globals, tables and instances with those that there were at
+    /// an extent.
+    pub fn each_root(&self, extent: Extent, visit: &mut dyn FnMut(RawRef)) {
+        self.entities().each_reference(extent, visit);
+        self.roots().each(|_, reference| visit(reference));
+        self.temporaries().as_slice().iter().for_each(|reference| visit(*reference));
+        for frame in self.execution().frames().walk() {
+            frame.each_reference(&mut *visit);
+        }
+    }
+}
 
 impl RootProvider for Guest {
     fn frames(&mut self, scope: FrameScope, visitor: &mut dyn RootVisitor) -> RootWork {

@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::shape::Storage;
 use crate::errors::{Error, Result};
 use crate::handles::HostFunc;
+use crate::handles::tuples::for_each_tuple;
 use crate::handles::wasm_ty::StoreAccess;
 use crate::rt::value::RawVal;
 use crate::types::{FuncType, StandIn};
@@ -83,25 +84,7 @@ macro_rules! tuples {
     };
 }
 
-tuples! {
-    ;
-    A 0;
-    A 0, B 1;
-    A 0, B 1, C 2;
-    A 0, B 1, C 2, D 3;
-    A 0, B 1, C 2, D 3, E 4;
-    A 0, B 1, C 2, D 3, E 4, G 5;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13, P 14;
-    A 0, B 1, C 2, D 3, E 4, G 5, H 6, I 7, J 8, K 9, L 10, M 11, N 12, O 13, P 14, Q 15;
-}
+for_each_tuple!(tuples);
 
 /// What the Rust types of some values stand for, each with those that it leads to, if they can be of these types.
 fn stand_ins<V: ScopedValues>(ty: &FuncType, types: &[ValType], what: &str) -> Result<Vec<Arc<[StandIn]>>> {

@@ -11,9 +11,10 @@
 //! ...  code, whole pages
 //! ...  room for the slots, whole pages
 //! ```
-//! What is checked first is what other versions have at the same places.
+//! The first three are written and checked by [`super::stamp`].
 
 use super::rows::{ExceptionHeader, Row, TypeField};
+use super::stamp::{self, long, put_long};
 use super::sum::checksum;
 use crate::rt::code::{PlacedFunction, slot_bytes};
 use crate::rt::mapping::PAGE_BYTES;
@@ -22,13 +23,7 @@ use std::ops::Range;
 
 /// What every image begins with; no text and no module does.
 pub(super) const MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
-/// The version whose images are taken.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-const VERSION_AT: Range<usize> = 8..32;
-const SUM_AT: usize = 32;
-const SUMMED_FROM: usize = 40;
-const CODE_SUM_AT: usize = 40;
+const CODE_SUM_AT: usize = stamp::SUMMED_FROM;
 const LENGTHS_AT: usize = 48;
 const HEAD_AT: usize = 80;
 const CODE_AT: usize = 88;
@@ -82,7 +77,7 @@ impl Header {
         if bytes.len() < HEADER_BYTES {
             return Err(cut_off(bytes.len(), HEADER_BYTES as u64));
         }
-        check_version(&bytes[VERSION_AT])?;
+        stamp::check_version(bytes)?;
         let (head, code) = (long(bytes, HEAD_AT), long(bytes, CODE_AT));
         let rows = u32_at(bytes, LENGTHS_AT + 4 * Part::Functions as usize);
         let whole = head.saturating_add(code).saturating_add(slot_bytes(rows as usize) as u64);
@@ -135,45 +130,30 @@ pub(super) fn begin() -> Vec<u8> {
 /// Fills in the header of an image of which all but that is there. `lengths` are those of its parts, in what each of
 /// them counts, and `code` its code, whole pages.
 pub(super) fn finish(image: &mut [u8], lengths: [u32; PARTS], code: Range<usize>) {
-    image[..MAGIC.len()].copy_from_slice(&MAGIC);
-    image[VERSION_AT][..VERSION.len()].copy_from_slice(VERSION.as_bytes());
+    stamp::write_version(image, MAGIC);
     let code_sum = checksum(0, &image[code.clone()]);
     for (part, length) in lengths.into_iter().enumerate() {
         let at = LENGTHS_AT + 4 * part;
         image[at..at + 4].copy_from_slice(&length.to_le_bytes());
     }
     for (at, value) in [(CODE_SUM_AT, code_sum), (HEAD_AT, code.start as u64), (CODE_AT, code.len() as u64)] {
-        image[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        put_long(image, at, value);
     }
-    write_sum(image, code.start);
-}
-
-fn write_sum(image: &mut [u8], head: usize) {
-    let sum = checksum(0, &image[SUMMED_FROM..head]);
-    image[SUM_AT..SUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
+    stamp::write_sum(&mut image[..code.start]);
 }
 
 /// Makes the checksum right that goes with what the header says, as far as that is possible.
 #[cfg(test)]
 pub(super) fn sum_again(image: &mut [u8]) {
     let head = (long(image, HEAD_AT) as usize).clamp(HEADER_BYTES, image.len());
-    write_sum(image, head);
+    stamp::write_sum(&mut image[..head]);
 }
 
 fn check_sum(bytes: &[u8], head: usize) -> Result<(), String> {
-    let (is, should) = (checksum(0, &bytes[SUMMED_FROM..head.max(HEADER_BYTES)]), long(bytes, SUM_AT));
+    let (is, should) = stamp::sums(&bytes[..head.max(HEADER_BYTES)]);
     match is == should {
         true => Ok(()),
         false => Err(format!("it is damaged: the checksum of its tables is {is:#018x} instead of {should:#018x}")),
-    }
-}
-
-fn check_version(text: &[u8]) -> Result<(), String> {
-    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-    let filled = text[end..].iter().all(|byte| *byte == 0);
-    match &text[..end] == VERSION.as_bytes() && filled {
-        true => Ok(()),
-        false => Err(format!("Heapwood {} made it, and this is {VERSION}", text[..end].escape_ascii())),
     }
 }
 
@@ -194,9 +174,4 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-fn long(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
-}
-
-const _: () = assert!(VERSION.len() <= VERSION_AT.end - VERSION_AT.start);
 const _: () = assert!(LENGTHS_AT + 4 * PARTS <= HEAD_AT);

@@ -11,6 +11,7 @@
 
 mod header;
 mod rows;
+pub(crate) mod stamp;
 mod sum;
 mod terms;
 

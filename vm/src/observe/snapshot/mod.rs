@@ -73,7 +73,7 @@ impl StoreOpaque {
     pub fn heap_snapshot(&mut self, output: impl Write) -> io::Result<()> {
         self.reclaim_roots();
         let store = &*self;
-        let graph = store.heap().graph(|visit| roots::each(store, |_, reference| visit(reference)));
+        let graph = store.heap().graph(|visit| store.guest().each_root(store.guest().entities().extent(), visit));
         let graph = graph.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
         let mut names = Names::new(store, graph.entries() as u32);
         Snapshot::new(store, graph).write(&mut names, &mut BufWriter::with_capacity(1 << 16, output))

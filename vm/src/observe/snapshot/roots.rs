@@ -55,16 +55,3 @@ pub(super) fn table(store: &StoreOpaque, table: u32) -> &[RawRef] {
     let table = store.table(table);
     table.slice(0..table.len() as usize)
 }
-
-/// Calls `visit` with every root.
-pub(super) fn each(store: &StoreOpaque, mut visit: impl FnMut(u64, RawRef)) {
-    for group in Group::ALL {
-        each_of(store, group, &mut visit);
-    }
-    for index in 0..store.guest().entities().tables().len() as u32 {
-        table(store, index).iter().for_each(|element| visit(0, *element));
-    }
-    for frame in store.guest().execution().frames().walk() {
-        frame.each_reference(|reference| visit(0, reference));
-    }
-}

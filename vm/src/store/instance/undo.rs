@@ -79,7 +79,7 @@ impl StoreOpaque {
         let heap = self.heap();
         let mut is_reached = false;
         let graph = heap.graph(|visit| {
-            self.each_root_before(mark, &mut |reference| {
+            self.guest().each_root(mark.extent, &mut |reference| {
                 is_reached |= younger.contains(&reference);
                 visit(reference);
             });
@@ -91,27 +91,6 @@ impl StoreOpaque {
             if younger.contains(&object) || is_thrown { Err(()) } else { Ok(()) }
         });
         Ok(is_reached || looked.is_err())
-    }
-
-    /// Calls `visit` with each root of the store but for those that came since `mark`.
-    fn each_root_before(&self, mark: &Mark, visit: &mut dyn FnMut(RawRef)) {
-        let guest = self.guest();
-        let [instances, _, tables, globals, _] = mark.extent.lists;
-        let entities = guest.entities();
-        guest.roots().each(|_, reference| visit(reference));
-        for global in entities.globals().all()[..globals].iter().filter(|global| global.ty().val.is_ref()) {
-            visit(global.cell().get(global.ty().val)[0].narrow());
-        }
-        for table in &entities.tables()[..tables] {
-            table.slice(0..table.len().narrow()).iter().for_each(|element| visit(*element));
-        }
-        for instance in &entities.instances()[..instances] {
-            instance.segment_references().for_each(&mut *visit);
-        }
-        guest.temporaries().as_slice().iter().for_each(|reference| visit(*reference));
-        for frame in guest.execution().frames().walk() {
-            frame.each_reference(&mut *visit);
-        }
     }
 }
 

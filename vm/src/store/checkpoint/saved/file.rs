@@ -9,10 +9,11 @@
 //! 64   contents; zeroes to the end of the page
 //! ...  pages: immortal space, blocks, memories
 //! ```
-//! Pages of zeroes are holes. A file is written beside its place, under another name, and then renamed: whoever has the
-//! one before mapped keeps that.
+//! The first three are written and checked by [`crate::module::stamp`]. Pages of zeroes are holes. A file is written
+//! beside its place, under another name, and then renamed: whoever has the one before mapped keeps that.
 
 use crate::module::checksum;
+use crate::module::stamp::{self, long, put_long};
 use crate::rt::mapping::PAGE_BYTES;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -22,12 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const MAGIC: [u8; 8] = *b"\x89HWSTOR\n";
-/// The version whose files are taken.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-const VERSION_AT: Range<usize> = 8..32;
-const SUM_AT: usize = 32;
-const SUMMED_FROM: usize = 40;
-const PAGES_SUM_AT: usize = 40;
+const PAGES_SUM_AT: usize = stamp::SUMMED_FROM;
 const HEAD_AT: usize = 48;
 const PAGES_AT: usize = 56;
 const HEADER_BYTES: usize = 64;
@@ -102,13 +98,11 @@ impl Draft {
             self.write_pending()?;
         }
         let head = self.head.len();
-        self.head[..MAGIC.len()].copy_from_slice(&MAGIC);
-        self.head[VERSION_AT][..VERSION.len()].copy_from_slice(VERSION.as_bytes());
+        stamp::write_version(&mut self.head, MAGIC);
         for (at, value) in [(PAGES_SUM_AT, self.sum), (HEAD_AT, head as u64), (PAGES_AT, self.at - head as u64)] {
-            self.head[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            put_long(&mut self.head, at, value);
         }
-        let sum = checksum(0, &self.head[SUMMED_FROM..]);
-        self.head[SUM_AT..SUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
+        stamp::write_sum(&mut self.head);
         self.file.set_len(self.at)?;
         self.file.write_all_at(&self.head, 0)?;
         fs::rename(&self.path, place)?;
@@ -138,11 +132,7 @@ pub(super) fn parts(bytes: &[u8]) -> Result<(&[u8], Range<usize>), String> {
     if bytes.len() < HEADER_BYTES {
         return Err(format!("it is cut off: {} bytes are there", bytes.len()));
     }
-    let (text, filled) = bytes[VERSION_AT].split_at(VERSION.len());
-    if text != VERSION.as_bytes() || filled.iter().any(|byte| *byte != 0) {
-        let text = bytes[VERSION_AT].split(|byte| *byte == 0).next().unwrap_or_default().escape_ascii();
-        return Err(format!("Heapwood {text} made it, and this is {VERSION}"));
-    }
+    stamp::check_version(bytes)?;
     let (head, pages) = (long(bytes, HEAD_AT), long(bytes, PAGES_AT));
     let whole = head.saturating_add(pages);
     let is_page = |bytes: u64| bytes.is_multiple_of(PAGE_BYTES as u64);
@@ -153,7 +143,8 @@ pub(super) fn parts(bytes: &[u8]) -> Result<(&[u8], Range<usize>), String> {
         return Err(format!("it is cut off or damaged: {} bytes of {whole} are there", bytes.len()));
     }
     let head = head as usize;
-    if checksum(0, &bytes[SUMMED_FROM..head]) != long(bytes, SUM_AT) {
+    let (is, should) = stamp::sums(&bytes[..head]);
+    if is != should {
         return Err("it is damaged: the checksum of its tables is another one".into());
     }
     let sum = bytes[head..].chunks(SUMMED_BYTES).fold(0, checksum);
@@ -163,8 +154,4 @@ pub(super) fn parts(bytes: &[u8]) -> Result<(&[u8], Range<usize>), String> {
     Ok((&bytes[HEADER_BYTES..head], head..bytes.len()))
 }
 
-fn long(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
-}
-
-const _: () = assert!(VERSION.len() <= VERSION_AT.end - VERSION_AT.start && SUMMED_BYTES.is_multiple_of(PAGE_BYTES));
+const _: () = assert!(SUMMED_BYTES.is_multiple_of(PAGE_BYTES));

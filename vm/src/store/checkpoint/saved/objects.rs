@@ -110,14 +110,8 @@ impl Finder<'_> {
     /// Calls `visit` with what the guest holds itself.
     fn each_root(&self, visit: &mut dyn FnMut(RawRef)) {
         let entities = self.store.guest().entities();
-        for global in entities.globals().all().iter().filter(|global| global.ty().val.is_ref()) {
-            visit(global.cell().get(global.ty().val)[0].narrow());
-        }
-        for table in entities.tables() {
-            table.slice(0..table.len().narrow()).iter().for_each(|element| visit(*element));
-        }
+        entities.each_reference(entities.extent(), visit);
         for instance in entities.instances() {
-            instance.segment_references().for_each(&mut *visit);
             instance.imported_functions().iter().for_each(|function| visit(*function));
         }
     }
