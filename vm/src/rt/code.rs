@@ -30,6 +30,28 @@ pub(crate) struct CodeImage {
     tables: CodeTables,
 }
 
+/// What is known of a return address: rows of the tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Site {
+    /// Its safe point.
+    point: u32,
+    /// The function that it lies in, by defined index.
+    pub defined: u32,
+}
+
+impl Site {
+    /// Both rows in one word.
+    pub fn to_word(self) -> u64 {
+        u64::from(self.point) << 32 | u64::from(self.defined)
+    }
+
+    /// What [`Site::to_word`] gave.
+    pub fn from_word(word: u64) -> Site {
+        let [point, defined] = [word >> 32, word & u64::from(u32::MAX)].map(Narrow::narrow);
+        Site { point, defined }
+    }
+}
+
 /// What is known of a module's code.
 #[derive(Debug)]
 pub(crate) struct CodeTables {
@@ -257,11 +279,34 @@ impl CodeImage {
         (offset < functions[index].end).then(|| index.narrow())
     }
 
-    /// The safe point of a return address.
+    /// The safe point of a site.
     #[inline]
-    pub fn safe_point(&self, offset: u32) -> Option<&SafePoint> {
-        let index = self.tables.safe_points.partition_point(|point| point.pc < offset);
-        self.tables.safe_points.get(index).filter(|point| point.pc == offset)
+    pub(super) fn safe_point(&self, site: Site) -> &SafePoint {
+        &self.tables.safe_points[site.point as usize]
+    }
+
+    /// The site of a return address. `guess` may be any: it is looked at first.
+    #[inline]
+    pub(super) fn site(&self, offset: u32, guess: Site) -> Option<Site> {
+        if !self.is_site(guess, offset) {
+            return self.find_site(offset);
+        }
+        debug_assert_eq!(self.find_site(offset), Some(guess), "a return address has one site");
+        Some(guess)
+    }
+
+    fn is_site(&self, site: Site, offset: u32) -> bool {
+        let (points, functions) = (&self.tables.safe_points, &self.tables.functions);
+        points.get(site.point as usize).is_some_and(|point| point.pc == offset)
+            && functions.get(site.defined as usize).is_some_and(|placed| placed.start < offset && offset <= placed.end)
+    }
+
+    fn find_site(&self, offset: u32) -> Option<Site> {
+        let points = &self.tables.safe_points;
+        let point = points.binary_search_by_key(&offset, |point| point.pc).ok()?;
+        // A return address may be the first byte behind a function that ends with a call.
+        let defined = self.function_at(offset.checked_sub(1)?)?;
+        Some(Site { point: point.narrow(), defined })
     }
 
     /// The trap of an instruction.

@@ -7,6 +7,7 @@
 use super::activation::{self, Activation, Exit};
 use super::code::CodeImage;
 use super::hot::Hot;
+use super::sites::Sites;
 use super::state::Height;
 use super::traces::{Function, Thrown, Trace, Traces};
 use super::walk::{Frame, Walker};
@@ -57,6 +58,8 @@ pub(crate) struct Frames {
     pub(super) activations: Vec<Activation>,
     /// By ascending address.
     codes: Vec<LoadedCode>,
+    /// Where the tables of these codes tell of return addresses.
+    pub(super) sites: Sites,
     /// The return barrier's address: what a replaced return address holds.
     pub(super) barrier: usize,
     pub(super) watermark: Option<Watermark>,
@@ -121,6 +124,7 @@ impl Frames {
             hot,
             activations: Vec::new(),
             codes: Vec::new(),
+            sites: Sites::new(),
             barrier,
             watermark: None,
             pending: None,
@@ -265,10 +269,8 @@ impl Frames {
     pub fn place_of(&self, pc: usize) -> Option<Place> {
         let loaded = self.code_at(pc)?;
         let (code, offset) = (loaded.image(), (pc - loaded.start()).narrow::<u32>());
-        let wasm_offset = code.safe_point(offset)?.wasm_offset;
-        // It may be the first byte behind a function that ends with a call.
-        let defined = code.function_at(offset.checked_sub(1)?)?;
-        Some(Place { owner: loaded.owner(), defined, wasm_offset })
+        let site = self.sites.site(code, offset)?;
+        Some(Place { owner: loaded.owner(), defined: site.defined, wasm_offset: code.safe_point(site).wasm_offset })
     }
 
     /// The innermost handler, after `pass` has seen each frame up to the one that has it.

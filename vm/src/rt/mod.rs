@@ -11,7 +11,7 @@
 //! | `memory`, `shared`, `store_memory`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
 //! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
 //! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
-//! | `frames`, `walk`, `watermark` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
+//! | `frames`, `walk`, `watermark`, `sites` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
 //! | `data_fn` | functions of the host's data | they are called with the store that they were made for, and no other (R3) |
 //! | `suspension`, `calling` | guests that are suspended, host functions that are futures | a future that has borrowed the store stands in the one place that polls or drops it (R14) |
 //! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
@@ -87,6 +87,7 @@ pub(crate) mod racy;
 pub(crate) mod running;
 pub(crate) mod shared;
 mod signals;
+mod sites;
 pub(crate) mod stack;
 pub(crate) mod state;
 pub(crate) mod store_memory;

@@ -121,16 +121,16 @@ impl<'a> Walker<'a> {
         let loaded = self.frames.code_at(pc)?;
         let code = loaded.image();
         let offset = (pc - loaded.start()).narrow();
-        let (point, wasm_offset, frameless) = if at_trap {
-            let site = code.trap_site(offset).expect("the guest trapped here");
-            (None, site.wasm_offset, site.frameless)
+        let (point, defined, wasm_offset, frameless) = if at_trap {
+            let trap = code.trap_site(offset).expect("the guest trapped here");
+            let defined = code.function_at(offset).expect("code belongs to a function");
+            (None, defined, trap.wasm_offset, trap.frameless)
         } else {
-            let point = code.safe_point(offset);
-            let point = point.unwrap_or_else(|| panic!("no safe point at code offset {offset:#x}"));
-            (Some(point), point.wasm_offset, point.frameless)
+            let site = self.frames.sites.site(code, offset);
+            let site = site.unwrap_or_else(|| panic!("no safe point at code offset {offset:#x}"));
+            let point = code.safe_point(site);
+            (Some(point), site.defined, point.wasm_offset, point.frameless)
         };
-        // A return address may be the first byte behind a function that ends with a call.
-        let defined = code.function_at(if at_trap { offset } else { offset - 1 }).expect("code belongs to a function");
         let record = &code.function(defined).record;
         // SAFETY: R6: a frame begins with the rbp of its caller and, above it, its return address; a function without a
         // frame has the latter at rsp.
