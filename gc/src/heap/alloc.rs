@@ -54,9 +54,25 @@ impl Heap {
             return self.alloc_old_struct(ty, roots);
         }
         let object = self.alloc_young(bytes as u32, roots)?;
-        self.spaces.memory().zero_object(object.0, bytes as u32);
+        Ok(self.begin_struct(object, ty, bytes as u32))
+    }
+
+    /// The same where there is room in eden already. Never collects.
+    #[inline]
+    pub fn alloc_struct_at_once(&mut self, ty: TypeId) -> Option<RawRef> {
+        let bytes = self.spaces.descriptor(ty).size() as u64;
+        if self.is_pretenured(bytes) || self.spaces.top() + bytes as u32 / 4 > self.spaces.limit() {
+            return None;
+        }
+        let object = self.take_young(bytes as u32);
+        Some(self.begin_struct(object, ty, bytes as u32))
+    }
+
+    #[inline]
+    fn begin_struct(&self, object: ObjectReference, ty: TypeId, bytes: u32) -> RawRef {
+        self.spaces.memory().zero_object(object.0, bytes);
         self.spaces.memory().set_header(object, ty.header(0));
-        Ok(object.0)
+        object.0
     }
 
     /// Allocates an array of `length` elements, or a string of as many units, zeroed. May collect. The length may be
@@ -141,6 +157,7 @@ impl Heap {
         Ok(object)
     }
 
+    #[inline]
     fn is_pretenured(&self, bytes: u64) -> bool {
         bytes > (self.spaces.nursery().eden_bytes() / 4).min(INLINE_BYTES_MAX) as u64
     }
@@ -161,9 +178,15 @@ impl Heap {
         if self.spaces.top() + bytes / 4 > self.spaces.limit() {
             self.reserve(bytes, roots)?;
         }
+        Ok(self.take_young(bytes))
+    }
+
+    /// What lies at the top of eden, where there is room.
+    #[inline]
+    fn take_young(&mut self, bytes: u32) -> ObjectReference {
         let top = self.spaces.top();
         self.spaces.set_top(top + bytes / 4);
-        Ok(ObjectReference(top))
+        ObjectReference(top)
     }
 
     /// Makes eden's grant reach `bytes` beyond the top.

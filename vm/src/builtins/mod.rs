@@ -123,9 +123,9 @@ impl Running for StoreOpaque {
         self.guest_mut().execution_mut().leave(Left::Error(error.with_backtrace(backtrace)));
     }
 
-    fn begin_host_call(&mut self, number: u32) -> (HostCode, usize) {
+    fn begin_host_call(&mut self, number: u32) -> (&HostCode, usize) {
         self.guest_mut().count_host_call();
-        (self.guest().entities().host_function(number).clone(), self.roots().enter_scope())
+        (self.guest().entities().host_function(number), self.roots().enter_scope())
     }
 
     fn hears_host_calls(&self) -> bool {

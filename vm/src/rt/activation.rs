@@ -134,17 +134,20 @@ pub(super) struct Activation {
 }
 
 impl Activation {
+    /// The words of now. `can_suspend`: the guest that is entered may be suspended; `others_can_yield`: all below it may
+    /// let others run.
     #[inline]
-    pub fn save(hot: Hot, can_suspend: bool, below: Option<&Activation>) -> Activation {
-        let words = KEPT.map(|word| hot.get(word));
+    pub fn save(hot: Hot, can_suspend: bool, others_can_yield: bool) -> Activation {
+        let mut words = [0; KEPT.len()];
+        words.iter_mut().zip(KEPT).for_each(|(place, word)| *place = hot.get(word));
         debug_assert!(cfg!(feature = "async") || !can_suspend, "the feature is off");
-        let _ = below;
+        let _ = others_can_yield;
         Activation {
             words,
             #[cfg(feature = "async")]
             can_suspend,
             #[cfg(feature = "async")]
-            can_yield: can_suspend && below.is_none_or(Activation::can_yield),
+            can_yield: can_suspend && others_can_yield,
         }
     }
 
@@ -156,10 +159,12 @@ impl Activation {
     }
 
     /// Whether it may let others run.
-    #[cfg(feature = "async")]
     #[inline]
     pub fn can_yield(&self) -> bool {
-        self.can_yield
+        #[cfg(feature = "async")]
+        return self.can_yield;
+        #[cfg(not(feature = "async"))]
+        false
     }
 
     #[inline]

@@ -141,8 +141,9 @@ impl Frames {
 
     /// An entry begins, of a guest that may be suspended or not.
     pub fn push(&mut self, can_suspend: bool) {
-        let activation = Activation::save(self.hot, can_suspend, self.activations.last());
-        self.activations.push(activation);
+        let (hot, can_yield) = (self.hot, self.activations.last().is_none_or(Activation::can_yield));
+        // Made in its place: a copy would wait for the words that were written a moment before.
+        self.activations.extend(std::iter::once_with(|| Activation::save(hot, can_suspend, can_yield)));
         activation::poison_dead(self.hot);
     }
 

@@ -1,6 +1,8 @@
 //! Calling a host function from the guest.
 
 use super::builtins::store_of;
+#[cfg(feature = "async")]
+use super::host::HostCode;
 use super::running::{HostEnded, Outcome, Running};
 #[cfg(feature = "async")]
 use super::suspension::AsyncCall;
@@ -37,11 +39,12 @@ unsafe extern "sysv64" fn dispatch<S: Running>(base: usize, context: usize, valu
         execution.enter_host(values as usize, tail_caller.narrow());
         let depth = execution.frames().depth();
         let (func, scope) = store.begin_host_call(number.narrow());
-        (func, scope, depth)
+        // SAFETY: R15: it is used until the call is over, and a call of a future has one of its own.
+        (unsafe { func.lent() }, scope, depth)
     };
     #[cfg(feature = "async")]
     if func.is_async() {
-        let call = AsyncCall { func, scope, depth, values: values as usize };
+        let call = AsyncCall { func: HostCode::clone(&func), scope, depth, values: values as usize };
         // SAFETY: R2, R4: the store of the guest that called, and the values that its trampoline made room for.
         return unsafe { call.reached(store) };
     }

@@ -94,7 +94,7 @@ pub(crate) trait Running: Sized + 'static {
     fn trapped(&mut self);
 
     /// A host function begins, by its number: its code, and where its scope of handles begins.
-    fn begin_host_call(&mut self, number: u32) -> (HostCode, usize);
+    fn begin_host_call(&mut self, number: u32) -> (&HostCode, usize);
 
     /// Whether somebody hears of calls of host functions.
     fn hears_host_calls(&self) -> bool;

@@ -14,16 +14,19 @@ pub(crate) struct Field {
 
 impl Field {
     /// A field of a layout.
+    #[inline]
     pub fn of_layout(layout: &StructLayout, index: usize) -> Field {
         Field { offset: layout.offsets[index] as u64, kind: layout.kinds[index] }
     }
 
     /// An element of an array.
+    #[inline]
     pub fn of_array(kind: FieldKind, index: u32) -> Field {
         Field { offset: ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift()), kind }
     }
 
     /// Its value.
+    #[inline]
     pub fn read(self, heap: &Heap, object: RawRef) -> RawVal {
         let Field { offset, kind } = self;
         match kind {
@@ -39,6 +42,7 @@ impl Field {
     }
 
     /// Writes it, with what the collector has to know.
+    #[inline]
     pub fn write(self, heap: &mut Heap, object: RawRef, value: RawVal) {
         let Field { offset, kind } = self;
         match kind {

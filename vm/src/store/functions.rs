@@ -67,6 +67,7 @@ impl StoreOpaque {
     }
 
     /// Code and context (absolute) of a function object.
+    #[inline]
     pub fn function_entry(&self, object: RawRef) -> (u64, u64) {
         let heap = self.heap();
         let context = heap.read_i32(object, FUNC_CONTEXT_OFFSET as u64);
@@ -100,6 +101,7 @@ impl StoreOpaque {
     }
 
     /// A function object to be called, of the type that `entry` is for.
+    #[inline]
     pub fn callee(&self, object: RawRef, entry: EntryPoint) -> Callee {
         let (code, context) = self.function_entry(object);
         Callee { entry, code, context }

@@ -78,6 +78,7 @@ impl HeldTypes {
     }
 
     /// The structure of a type that the store holds, or one of its modules.
+    #[inline]
     pub fn definition(&self, engine: &Engine, id: TypeId) -> &EngineType {
         self.definitions.get(id, || engine.registry().composite(id))
     }

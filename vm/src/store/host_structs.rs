@@ -40,11 +40,16 @@ impl StoreOpaque {
 
     /// A new struct of zeros and nulls, of a type that was taken. May collect.
     pub fn new_blank_struct(&mut self, ty: TypeId) -> Result<RawRef> {
+        self.check_usable()?;
         self.sample_object(ty, 0);
+        if let Some(object) = self.heap_mut().alloc_struct_at_once(ty) {
+            return Ok(object);
+        }
         self.with_room(|heap, guest| heap.alloc_struct(ty, guest))
     }
 
     /// The type of a struct object.
+    #[inline]
     fn struct_definition(&self, object: RawRef) -> Result<&EngineType> {
         match self.object_class(object)? {
             ObjectClass::Struct(id) => Ok(self.definition(id)),
@@ -53,6 +58,7 @@ impl StoreOpaque {
     }
 
     /// Where a field of a struct object is, and its type.
+    #[inline]
     fn struct_place(&self, object: RawRef, index: usize) -> Result<(Field, FieldType)> {
         let ty = self.struct_definition(object)?;
         let field = field_of(ty, index)?;
@@ -91,6 +97,7 @@ impl StoreOpaque {
     }
 }
 
+#[inline]
 fn field_of(ty: &EngineType, index: usize) -> Result<FieldType> {
     let fields = ty.fields();
     let field = fields.get(index).copied();

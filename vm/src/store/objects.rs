@@ -53,6 +53,7 @@ impl StoreOpaque {
     }
 
     /// What a reference that is not null refers to.
+    #[inline]
     pub fn object_class(&self, raw: RawRef) -> Result<ObjectClass> {
         if is_i31(raw) {
             return Ok(ObjectClass::I31(i31_signed(raw)));
