@@ -94,7 +94,19 @@ hot_words! {
     /// object or an i31 and nobody has to know what leads there. `u32::MAX` lets nothing pass: a marking or the
     /// recording of edges is under way. Above `u32::MAX` there is nothing.
     BARRIER_FLOOR: u32 = -92, Shared, Stays;
+    /// Entries in [`LOG_BUFFER`].
+    LOG_LENGTH: u32 = -96, Shared, Stays;
+    /// Entries that the buffer may hold: [`LOG_BUFFER_ENTRIES`], or 0 where the runtime has to see every entry, since a
+    /// marking or the recording of edges is under way. A stub that finds no room enters the runtime.
+    LOG_ROOM: u32 = -100, Shared, Stays;
 }
+
+/// Displacement of the entries of the log that stubs have made and the runtime has not taken over, each a u64: the object
+/// in its low half; in its high half 0, or the number of a chunk of its elements, counted from 1. It is one for all
+/// activations of the store and stays when a guest is suspended, like the words that describe it.
+pub const LOG_BUFFER: i32 = -1024;
+/// Entries of that buffer: so few that the fields of the largest objects in it lengthen no pause by much.
+pub const LOG_BUFFER_ENTRIES: u32 = 64;
 
 /// Displacement of the table of runtime entry points; entry k is the u64 at `BUILTIN_TABLE + 8 * k`.
 pub const BUILTIN_TABLE: i32 = -4096;

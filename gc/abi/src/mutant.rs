@@ -258,6 +258,9 @@ mutants! {
         ChunkOfHalfTheIndex "chunk-of-half-the-index"
             "a store into a large array looks at the state of another chunk"
             Fails "vm/tests/gc" "each_chunk";
+        LoggedChunkMisnumbered "logged-chunk-misnumbered"
+            "a stub enters the chunk behind the one that is stored into"
+            Fails "vm/tests/gc" "each_chunk";
         HostResultsMisplaced "host-results-misplaced"
             "results of a host function on the stack lie where the arguments do"
             Fails "vm/tests/calls" "many_values";
@@ -272,6 +275,12 @@ mutants! {
         BarrierOpenWhileMarking "barrier-open-while-marking"
             "compiled code lets stores of old objects pass while a marking runs"
             Fails "vm/tests/generated" "what_is_overwritten";
+        LogBufferOpenWhileMarking "log-buffer-open-while-marking"
+            "compiled code enters first stores by itself while a marking runs"
+            Fails "vm/tests/generated" "what_is_overwritten";
+        BufferedHostForgotten "buffered-host-forgotten"
+            "the first object that compiled code has entered is not in the log"
+            Fails "gc/tests/model" "tiny_nursery";
         CopyNotLogged "copy-not-logged"
             "a copy between arrays is not logged"
             Fails "gc/tests/overwrites" "young_references";

@@ -8,12 +8,15 @@
 //!    minors have nothing to find there: as long as the barrier is *open* (`hot::BARRIER_FLOOR`). While a marking runs,
 //!    or edges into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a
 //!    minor, so it may be closed for longer than need be, never shorter.
-//! 4. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
-//! 5. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded
+//! 4. While the barrier is open, compiled code enters first stores of young objects in a buffer (`hot::LOG_BUFFER`) and
+//!    clears the bit, or sets the chunk's state, by itself; the host's stores do the same. It comes here when the buffer
+//!    is full. Whatever looks at the log takes the buffer over before.
+//! 5. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
+//! 6. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded
 //!    here: all fields of an object or chunk when it is logged, and each element that a copy or a fill overwrites.
 
 use super::Heap;
-use crate::minor::remembered::{CHUNK_REFS, mark_chunk};
+use crate::minor::remembered::{CHUNK_REFS, enter_object, mark_chunk};
 use crate::raw::object::{ObjectReference, is_old, is_young, ref_count};
 use crate::spaces::blocks::block_of;
 use heapwood_gc_abi::header::UNLOGGED;
@@ -40,6 +43,7 @@ impl Heap {
         let object = ObjectReference(host);
         let header = self.spaces.memory().header(object);
         debug_assert!(header & UNLOGGED != 0, "{host:#x} is not waiting to be logged");
+        self.take_log_buffer();
         self.spaces.memory().set_header(object, header & !UNLOGGED);
         self.snapshot_object(object);
         self.write_frozen(object);
@@ -51,10 +55,18 @@ impl Heap {
         self.after_log();
     }
 
+    /// Takes over what compiled code has entered in the log, before somebody reads it.
+    #[inline]
+    pub(super) fn take_log_buffer(&mut self) {
+        let memory = self.spaces.memory();
+        self.remembered.take_over(self.spaces.cage_mut(), memory);
+    }
+
     /// The barrier's slow path for `array.set`: `host` has UNLOGGED. Call it before the store. Small arrays are
     /// logged whole, others by chunk (then the bit stays set). Never collects.
     pub fn log_array_element(&mut self, host: RawRef, index: u32) {
         if self.logs_chunks(host) {
+            self.take_log_buffer();
             self.log_chunk(host, index / CHUNK_REFS);
             self.after_log();
         } else {
@@ -153,7 +165,11 @@ impl Heap {
     /// The barrier of a struct's field.
     #[inline]
     pub(super) fn barrier(&mut self, host: RawRef) {
-        if self.spaces.memory().header(ObjectReference(host)) & UNLOGGED != 0 && !active(Mutant::FieldWriteNotLogged) {
+        let (memory, object) = (self.spaces.memory(), ObjectReference(host));
+        if memory.header(object) & UNLOGGED != 0
+            && !active(Mutant::FieldWriteNotLogged)
+            && !enter_object(memory, object)
+        {
             self.log(host);
         }
     }

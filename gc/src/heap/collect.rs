@@ -11,6 +11,7 @@ use crate::minor::log::LOG_ENTRIES_MAX;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::work::{Done, MarkWork, MinorWork};
+use heapwood_gc_abi::hot::LOG_LENGTH;
 use heapwood_gc_abi::{Mutant, active};
 use rustc_hash::FxHashSet;
 
@@ -69,6 +70,7 @@ impl Heap {
         if !self.is_collected() || self.prepare().is_err() {
             return;
         }
+        self.take_log_buffer();
         if self.remembered.log().is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
@@ -144,6 +146,7 @@ impl Heap {
             return;
         }
         self.finish_marking(cause, roots);
+        self.take_log_buffer();
         if self.remembered.log().is_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
@@ -165,6 +168,7 @@ impl Heap {
             return;
         }
         self.finish_marking(cause, roots);
+        self.take_log_buffer();
         let lost = self.remembered.log().is_lost();
         if lost {
             // What was written of frozen objects is not known either.
@@ -239,6 +243,7 @@ impl Heap {
     /// Checks the whole heap and panics at the first error, whatever the configuration says.
     pub fn check(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
+            self.take_log_buffer();
             let lost = self.remembered.log().is_lost();
             self.verify_now(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
         }
@@ -249,6 +254,7 @@ impl Heap {
         if active(Mutant::VerifierSilent) {
             return;
         }
+        assert_eq!(self.spaces.memory().hot(LOG_LENGTH), 0, "heap verifier, {when:?}: the log is not complete");
         let is_open = self.spaces.is_barrier_open();
         assert!(!(is_open && self.wants_all_stores()), "heap verifier, {when:?}: the barrier lets stores pass unseen");
         let mut recorded = FxHashSet::default();

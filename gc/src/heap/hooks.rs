@@ -27,8 +27,9 @@ pub struct Hooks {
 }
 
 impl Heap {
-    /// The breaking points.
+    /// The breaking points. Until the next minor every first store comes to the runtime, where they are looked at.
     pub fn hooks(&mut self) -> &mut Hooks {
+        self.spaces.close_log_buffer();
         &mut self.hooks
     }
 

@@ -10,6 +10,7 @@ use crate::spaces::blocks::block_of;
 use crate::telemetry::event::{GcCause, GcEventKind};
 use crate::telemetry::work::{Done, MarkWork};
 use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::hot::LOG_LENGTH;
 
 /// How much one slice may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +85,7 @@ impl Heap {
 
     /// Starts a marking. The nursery is empty and everything is swept.
     pub(super) fn start_marking(&mut self, cause: GcCause, roots: &mut dyn RootProvider) {
+        debug_assert_eq!(self.spaces.memory().hot(LOG_LENGTH), 0, "a minor has just been");
         debug_assert!(self.remembered.log().is_empty() && self.spaces.nursery().survivors().is_empty());
         debug_assert!(self.is_swept());
         let pause = self.pause();

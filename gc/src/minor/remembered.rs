@@ -3,7 +3,9 @@
 //!
 //! 1. The unlogged bit of an object's header says that the object is not in the log; for a chunk, a state byte beside
 //!    the heap says that it is. Whoever clears the bit, or sets the state, adds the entry.
-//! 2. The mutator's barrier adds entries with a cage at hand, by which the log can grow. Entries that a minor adds have
+//! 2. Compiled code, and the host's barrier beside it, enter what they can in a buffer below the heap base
+//!    (`hot::LOG_BUFFER`), without a call. Whoever reads the log takes the buffer over first ([`RememberedSet::take_over`]).
+//! 3. The mutator's barrier adds entries with a cage at hand, by which the log can grow. Entries that a minor adds have
 //!    to find room, or the log is lost.
 
 use super::log::{CHUNK_WEIGHT, Log, LogEntry};
@@ -13,6 +15,7 @@ use crate::raw::memory::Memory;
 use crate::raw::object::{ObjectReference, ref_count};
 use crate::spaces::blocks::block_start;
 use heapwood_gc_abi::header::UNLOGGED;
+use heapwood_gc_abi::hot::{LOG_BUFFER, LOG_LENGTH, LOG_ROOM};
 use heapwood_gc_abi::space::{CHUNK_BYTES, chunk_state_bit, chunk_state_index};
 use heapwood_gc_abi::{Mutant, RawRef, TypeId, active};
 
@@ -48,6 +51,23 @@ impl RememberedSet {
     /// Makes room for `entries` more, so that the collector can log without asking the system.
     pub fn make_room(&mut self, cage: &mut Cage, entries: usize) -> Result<(), BackingError> {
         self.log.make_room(cage, entries)
+    }
+
+    /// Adds the entries of the buffer (`hot::LOG_BUFFER`), which is empty then.
+    pub fn take_over(&mut self, cage: &mut Cage, memory: Memory) {
+        let length = memory.hot(LOG_LENGTH);
+        for index in active(Mutant::BufferedHostForgotten) as u32..length {
+            let at = LOG_BUFFER + 8 * index as i32;
+            let host = memory.hot(at);
+            match memory.hot(at + 4).checked_sub(1) {
+                Some(chunk) => self.add_chunk(Some(cage), host, chunk),
+                None => {
+                    let object = ObjectReference(host);
+                    self.add_object(Some(cage), memory, object, memory.header(object));
+                }
+            }
+        }
+        memory.set_hot(LOG_LENGTH, 0);
     }
 
     /// Adds an object as a whole; `header` is the one that it had.
@@ -120,6 +140,20 @@ impl RememberedSet {
     pub fn lose(&mut self) {
         self.log.lose();
     }
+}
+
+/// Enters an object as a whole in the buffer and marks it, as compiled code does. False if there is no room.
+pub fn enter_object(memory: Memory, object: ObjectReference) -> bool {
+    let length = memory.hot(LOG_LENGTH);
+    let has_room = length < memory.hot(LOG_ROOM);
+    if has_room {
+        let at = LOG_BUFFER + 8 * length as i32;
+        memory.set_hot(at, object.0);
+        memory.set_hot(at + 4, 0);
+        memory.set_hot(LOG_LENGTH, length + 1);
+        memory.set_header(object, memory.header(object) & !UNLOGGED);
+    }
+    has_room
 }
 
 /// Marks a whole object as being in the log. Returns its header if it was not in the log before.

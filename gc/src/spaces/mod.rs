@@ -30,8 +30,8 @@ use crate::raw::types::TypeInfo;
 use crate::telemetry::pause::Usage;
 use blocks::{Blocks, block_start};
 use charge::Charge;
-use heapwood_gc_abi::TypeId;
-use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP, BARRIER_FLOOR};
+use heapwood_gc_abi::hot::{ALLOC_LIMIT, ALLOC_TOP, BARRIER_FLOOR, LOG_BUFFER_ENTRIES, LOG_LENGTH, LOG_ROOM};
+use heapwood_gc_abi::{Mutant, TypeId, active};
 use immortal::Immortal;
 use nursery::{EDEN_START, Nursery};
 use old::{Bump, OldSpace};
@@ -87,6 +87,8 @@ impl Spaces {
         memory.set_hot(ALLOC_TOP, nursery.eden_start());
         memory.set_hot(ALLOC_LIMIT, nursery.eden_start());
         memory.set_hot(BARRIER_FLOOR, u32::MAX);
+        memory.set_hot(LOG_LENGTH, 0);
+        memory.set_hot(LOG_ROOM, 0);
         Ok(Spaces {
             memory,
             charge: Charge::new(config.max_bytes),
@@ -160,14 +162,23 @@ impl Spaces {
         self.charge.set_side(self.cage.side_committed_bytes() + reserved_bytes);
     }
 
-    /// Compiled code enters every first store in the log (`hot::BARRIER_FLOOR`).
+    /// The runtime sees every first store (`hot::BARRIER_FLOOR`, `hot::LOG_ROOM`).
     pub fn close_barrier(&self) {
         self.memory.set_hot(BARRIER_FLOOR, u32::MAX);
+        self.close_log_buffer();
     }
 
-    /// Compiled code stores old objects into old ones without an entry.
+    /// The runtime sees every first store of a young object. What is in the buffer stays there.
+    pub fn close_log_buffer(&self) {
+        if !active(Mutant::LogBufferOpenWhileMarking) {
+            self.memory.set_hot(LOG_ROOM, 0);
+        }
+    }
+
+    /// Compiled code stores old objects into old ones without an entry, and enters other first stores by itself.
     pub fn open_barrier(&self) {
         self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 1);
+        self.memory.set_hot(LOG_ROOM, LOG_BUFFER_ENTRIES);
     }
 
     /// Whether it does so.

@@ -1,13 +1,11 @@
 //! Stubs that exist once: those behind the builtin table, the exit of traps, the return barrier.
 
 use super::copy::copy_if_short;
-use super::{Assembler, ENTRY_LEFT, Status, assemble, entry, save_exit_words};
+use super::{Assembler, ENTRY_LEFT, Status, assemble, entry, log, save_exit_words};
 use crate::abi::{Builtin, BuiltinKind, RESUME_FP, RESUME_PC, RESUME_SAVED, SAVED_BYTES, SAVED_GPR_BYTES};
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use heapwood_gc_abi::hot::{ALLOC_TOP, EXIT_FP, EXIT_PC, EXIT_REGS, EXIT_SP, NATIVE_SP};
-use heapwood_gc_abi::layout::{ARRAY_ELEMENTS_OFFSET, ARRAY_LENGTH_OFFSET};
-use heapwood_gc_abi::space;
-use heapwood_gc_abi::{Mutant, Narrow, active, disp, low8};
+use heapwood_gc_abi::{Mutant, Narrow, active, disp};
 
 /// Addresses of the native functions that the stubs call.
 #[derive(Clone, Debug)]
@@ -40,16 +38,9 @@ pub struct FixedStubs {
     pub resume: u32,
 }
 
-/// log2 of the references in a chunk.
-const CHUNK_REFS_SHIFT: i8 = low8(space::CHUNK_SHIFT as u64 - 2).cast_signed();
 /// Bytes of all saved registers, and of the general ones, which come first.
 const SAVED: i32 = disp(SAVED_BYTES);
 const SAVED_GPRS: i32 = disp(SAVED_GPR_BYTES);
-const ARRAY_LENGTH: i32 = disp(ARRAY_LENGTH_OFFSET as usize);
-/// Reference units from an array to its elements.
-const ARRAY_HEAD: i32 = disp((ARRAY_ELEMENTS_OFFSET / space::REF_SCALE) as usize);
-/// References of the longest array that has no chunks of its own.
-const SMALL_LEN_MAX: i32 = disp(((space::CHUNKED_ARRAY_BYTES_MIN - ARRAY_ELEMENTS_OFFSET) / space::REF_SCALE) as usize);
 
 struct Labels {
     call: DynamicLabel,
@@ -81,8 +72,10 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
                     );
                 }
                 BuiltinKind::Slow => {
-                    if *builtin == Builtin::LogElement {
-                        return_if_chunk_is_logged(ops);
+                    match builtin {
+                        Builtin::Log => log::enter_object(ops),
+                        Builtin::LogElement => log::enter_element(ops),
+                        _ => {}
                     }
                     dynasm!(ops
                         ; .arch x64
@@ -108,37 +101,6 @@ pub fn fixed_stubs(targets: &NativeTargets) -> FixedStubs {
         entry::resume(ops);
     });
     stubs
-}
-
-/// r11: an array of references and an index. A large array comes here at each store: once its chunk is logged (see
-/// `space::CHUNK_STATE_DISP`), nothing more is to be done. A small one has no state of its own there.
-fn return_if_chunk_is_logged(ops: &mut Assembler) {
-    let chunk_shift = CHUNK_REFS_SHIFT + active(Mutant::ChunkOfHalfTheIndex) as i8;
-    dynasm!(ops
-        ; .arch x64
-        ; push rax
-        ; push rcx
-        ; mov eax, r11d
-        ; cmp DWORD [r15 + rax * 4 + ARRAY_LENGTH], SMALL_LEN_MAX
-        ; jbe >log
-        ; mov rcx, r11
-        ; shr rcx, 32 + chunk_shift
-        ; add rax, ARRAY_HEAD
-        ; shr rax, CHUNK_REFS_SHIFT
-        ; add rax, rcx
-        ; neg rcx
-        ; sbb ecx, ecx
-        ; and ecx, (space::chunk_state_bit(1) ^ space::chunk_state_bit(0)) as i32
-        ; xor ecx, space::chunk_state_bit(0) as i32
-        ; test BYTE [r15 + rax + space::CHUNK_STATE_DISP], cl
-        ; jz >log
-        ; pop rcx
-        ; pop rax
-        ; ret
-        ; log:
-        ; pop rcx
-        ; pop rax
-    );
 }
 
 fn align(ops: &mut Assembler) -> u32 {

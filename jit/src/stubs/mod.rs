@@ -15,6 +15,7 @@ mod copy;
 mod entry;
 mod fixed;
 mod host;
+mod log;
 mod strings;
 
 pub(crate) use copy::element_argument;
