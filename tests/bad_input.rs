@@ -173,7 +173,7 @@ fn wrong_options_are_usage_errors() {
         (&["--gc-heap-max", "12q"][..], "`12q` is not a size"),
         (&["--timeout", "5"], "`5` is not a duration"),
         (&["-W", "frobnication=y"], "frobnication"),
-        (&["-W", "gc"], "FEATURE=y"),
+        (&["-W", "gc=maybe"], "FEATURE=y"),
         (&["-T", "no-such-switch=y"], "no-such-switch"),
         (&["--no-such-option"], "--no-such-option"),
         (&["--gc-nursery", "1k"], "--gc-nursery 1k"),

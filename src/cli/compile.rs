@@ -27,8 +27,8 @@ pub fn run(args: &CompileArgs) -> Result<ExitCode> {
     let mut config = Config::new();
     args.code.apply(&mut config)?;
     let engine = Engine::new(&config)?;
-    let bytes = module_file::read(&args.module)?;
-    let image = engine.precompile_module(&bytes).map_err(|error| module_file::named(&args.module, error))?;
+    let file = module_file::read(&args.module)?;
+    let image = engine.precompile_module(file.bytes()).map_err(|error| file.named(error))?;
     write(&args.output, &image).with_context(|| shown(&args.output))?;
     Ok(ExitCode::SUCCESS)
 }

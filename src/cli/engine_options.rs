@@ -15,8 +15,8 @@ use std::path::PathBuf;
 /// `-W`, which every command has.
 #[derive(Args)]
 pub struct FeatureOptions {
-    /// Switch a WebAssembly feature on or off
-    #[arg(short = 'W', value_name = "FEATURE=y|n")]
+    /// Switch a WebAssembly feature on or off; without a value, on
+    #[arg(short = 'W', value_name = "FEATURE[=y|n]")]
     features: Vec<String>,
 }
 
@@ -25,7 +25,7 @@ impl FeatureOptions {
     pub fn set(&self) -> Result<Features, UsageError> {
         let mut features = Features::default();
         for option in &self.features {
-            features.apply(option).map_err(|error| UsageError::new(format!("-W: {error}")))?;
+            features.apply(&switched_on(option)).map_err(|error| UsageError::new(format!("-W: {error}")))?;
         }
         Ok(features)
     }
@@ -57,7 +57,7 @@ impl CodeOptions {
         if let Some(max) = &self.max_compile_memory {
             config.max_compile_memory(max.bytes);
         }
-        self.test_switches.iter().try_for_each(|switch| apply_test_switch(config, switch))
+        self.test_switches.iter().try_for_each(|switch| apply_test_switch(config, &switched_on(switch)))
     }
 }
 
@@ -99,7 +99,7 @@ struct GcOptions {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     gc_log: Option<PathBuf>,
     /// Form of that line
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "gc_log")]
     gc_log_format: LogFormat,
     /// Print a table about the heap on stderr at exit
     #[arg(long)]
@@ -114,7 +114,7 @@ struct GcOptions {
     #[arg(long, value_name = "FILE")]
     alloc_profile: Option<PathBuf>,
     /// Bytes between two samples of it, on average
-    #[arg(long, value_name = "SIZE", default_value = "64k")]
+    #[arg(long, value_name = "SIZE", default_value = "64k", requires = "alloc_profile")]
     alloc_profile_interval: Size,
     /// Collect at every Nth allocation, alternating minor, major, moving
     #[arg(long, value_name = "N", help_heading = "Testing")]
@@ -147,6 +147,9 @@ impl EngineOptions {
         let mut config = Config::new();
         self.code.apply(&mut config)?;
         self.gc.apply(&mut config)?;
+        if self.gc.alloc_profile_interval.bytes == 0 {
+            return Err(UsageError::new("--alloc-profile-interval 0: samples are at least a byte apart"));
+        }
         config.check_heap().map_err(|error| UsageError::new(self.gc.blame(&error.to_string())))?;
         Ok(config)
     }
@@ -184,7 +187,7 @@ impl EngineOptions {
         let profile =
             self.gc.alloc_profile.as_deref().map(|path| Output::create("--alloc-profile", path)).transpose()?;
         if profile.is_some() {
-            store.profile_allocations(self.gc.alloc_profile_interval.bytes.max(1));
+            store.profile_allocations(self.gc.alloc_profile_interval.bytes);
         }
         let watch = Watch::new(self.gc.gc_stats, trace, Outputs { snapshot, profile }, &mut store, listeners);
         Ok((store, watch))
@@ -204,7 +207,11 @@ fn address_space(engine: &Engine) -> String {
     })
 }
 
-/// `NAME=y|n`.
+/// `NAME=y|n`, which `NAME` alone is short for.
+fn switched_on(switch: &str) -> String {
+    if switch.contains('=') { switch.to_owned() } else { format!("{switch}=y") }
+}
+
 fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError> {
     let wrong = || UsageError::new(format!("-T: `{switch}` is not of the form NAME=y or NAME=n"));
     let (name, value) = switch.split_once('=').ok_or_else(wrong)?;
@@ -227,12 +234,36 @@ fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError
     Ok(())
 }
 
+/// What stands for an option of Java VMs that is not known here.
+fn other_java_option(option: &str) -> &'static str {
+    match option {
+        _ if option.starts_with("ss") => "the guest's stack is --max-stack SIZE",
+        _ if option.starts_with("log") => "collections are logged by --gc-log, in this form with --gc-log-format jvm",
+        _ if option.starts_with("X:") => "there are no -XX options; `heapwood run --help` lists those of the collector",
+        _ => "known are -XmxSIZE, -XmsSIZE and -XmnSIZE",
+    }
+}
+
 /// The sizes of the heap, from whichever spelling.
 #[derive(Default)]
 struct HeapSizes {
     max: Option<Size>,
     initial: Option<Size>,
     nursery: Option<Size>,
+}
+
+impl HeapSizes {
+    /// Refuses what is larger than the whole.
+    fn check(&self) -> Result<(), UsageError> {
+        let Some(max) = &self.max else { return Ok(()) };
+        for (name, size) in [("--gc-heap-initial", &self.initial), ("--gc-nursery", &self.nursery)] {
+            if let Some(size) = size.as_ref().filter(|size| size.bytes > max.bytes) {
+                let whole = "it is a part of the heap, which is smaller";
+                return Err(UsageError::new(format!("{name} {size}, --gc-heap-max {max}: {whole}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl GcOptions {
@@ -243,7 +274,7 @@ impl GcOptions {
             nursery: self.gc_nursery.clone(),
         };
         for option in &self.java_sizes {
-            let wrong = || UsageError::new(format!("-X{option}: known are -XmxSIZE, -XmsSIZE and -XmnSIZE"));
+            let wrong = || UsageError::new(format!("-X{option}: {}", other_java_option(option)));
             let (place, size) = match option.split_at_checked(2).ok_or_else(wrong)? {
                 ("mx", size) => (&mut sizes.max, size),
                 ("ms", size) => (&mut sizes.initial, size),
@@ -257,6 +288,7 @@ impl GcOptions {
 
     fn apply(&self, config: &mut Config) -> Result<(), UsageError> {
         let sizes = self.sizes()?;
+        sizes.check()?;
         if let Some(max) = &sizes.max {
             config.gc_heap_max(max.bytes);
         }

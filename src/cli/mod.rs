@@ -10,15 +10,18 @@ mod bench;
 mod compile;
 mod engine_options;
 mod failure;
+mod first_word;
 mod gc_report;
 mod host;
 mod inspect;
 mod kotlin;
 mod module_file;
+mod other_files;
 mod output;
 mod perf_map;
 mod run;
 mod test;
+mod text_place;
 mod trace;
 mod units;
 mod validate;
@@ -28,7 +31,6 @@ mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::UsageError;
-use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -88,18 +90,18 @@ const OWN_OPTIONS: [&str; 8] = ["-h", "--help", "-V", "--version", "-v", "--verb
 
 /// Parses the arguments of the process and does what they say.
 pub fn main() -> ExitCode {
-    let mut args: Vec<OsString> = std::env::args_os().collect();
-    let named = |list: &[&str], arg: &OsString| list.iter().any(|item| arg == item);
-    if args.get(1).is_some_and(|first| !named(&COMMANDS, first) && !named(&OWN_OPTIONS, first)) {
-        args.insert(1, "run".into());
-    }
+    let args = match first_word::expand(std::env::args_os().collect(), &COMMANDS, &OWN_OPTIONS) {
+        Ok(args) => args,
+        Err(error) => return output::status(failure::report(&error.into())),
+    };
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             let status = ExitCode::from(error.exit_code().clamp(0, 255) as u8);
             let text = error.render();
             match error.use_stderr() {
-                true => output::print_error(&text.ansi().to_string()),
+                true if output::is_colored() => output::print_error(&text.ansi().to_string()),
+                true => output::print_error(&text.to_string()),
                 false => output::print(format_args!("{text}")),
             }
             return output::status(status);

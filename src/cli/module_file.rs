@@ -1,21 +1,74 @@
 //! Reading modules, binary or text, with errors that name the file.
 
-use super::failure::shown;
+use super::failure;
+use super::other_files::what_it_is;
+use super::text_place;
 use anyhow::{Context, Result, anyhow};
 use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// Bytes within which a first line that is passed over has to end.
+const FIRST_LINE_BYTES_MAX: usize = 4096;
 /// How many bytes of a file that is no module are kept: what the error is about lies at its beginning.
 const KEPT_OF_OTHER_FILES: usize = 64 << 10;
 
-/// The bytes of the module in `path`; text is converted to binary.
+/// The name of a file that stands for the standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What text may begin with to say that it is UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A module that was read.
+pub struct ModuleFile<'p> {
+    path: &'p Path,
+    bytes: Vec<u8>,
+    /// What they were made of.
+    text: Option<String>,
+}
+
+impl ModuleFile<'_> {
+    /// It in the binary format, valid or not.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// An error of the module, with the file's name, and its place in the text if it was text. A feature that is off is
+    /// no error of a place.
+    pub fn named(&self, error: Error) -> anyhow::Error {
+        let offset = match error.kind() {
+            ErrorKind::Module(reason) if reason.missing.is_empty() => reason.offset,
+            _ => None,
+        };
+        let place = self
+            .text
+            .as_ref()
+            .zip(offset)
+            .and_then(|(text, offset)| text_place::excerpt(&shown(self.path), text, &self.bytes, offset));
+        let error = named(self.path, error);
+        match place {
+            Some(place) => anyhow!("{error}{place}"),
+            None => error,
+        }
+    }
+}
+
+/// The name of a file in messages.
+fn shown(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { failure::shown(path) }
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == STANDARD_INPUT
+}
+
+/// The module in `path`, or what comes from the standard input if that is `-`; text is converted to binary.
 ///
 /// # Errors
-/// The file cannot be read, is larger than a module may be, or is text that does not parse.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = read_limited(path, looks_like_module)?;
+/// The file cannot be read, is larger than a module may be, is something else, or is text that does not parse.
+pub fn read(path: &Path) -> Result<ModuleFile<'_>> {
+    let bytes = without_first_line(read_limited(path, looks_like_module)?);
     if Engine::detect_precompiled(&bytes).is_some() {
         return Err(anyhow!(
             "{}: this is a precompiled module (`heapwood compile`); `heapwood run --precompiled` takes it",
@@ -23,13 +76,28 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         ));
     }
     if !looks_like_text(path, &bytes) {
-        return Ok(bytes);
+        return match what_it_is(&bytes) {
+            Some(what) => Err(anyhow!("{}: invalid module: this is {what} (at offset 0x0)", shown(path))),
+            None => Ok(ModuleFile { path, bytes, text: None }),
+        };
     }
-    let binary = wat::parse_bytes(&bytes).map_err(|mut error| {
-        error.set_path(path);
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let binary = wat::parse_bytes(text).map_err(|mut error| {
+        error.set_path(if is_standard_input(path) { Path::new("standard input") } else { path });
         anyhow!("{error}")
     })?;
-    Ok(binary.into_owned())
+    Ok(ModuleFile { path, bytes: binary.into_owned(), text: Some(String::from_utf8_lossy(text).into_owned()) })
+}
+
+/// A module may begin with a line that says what runs it, as scripts do.
+fn without_first_line(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.starts_with(b"#!")
+        && let Some(end) = bytes.iter().take(FIRST_LINE_BYTES_MAX).position(|byte| *byte == b'\n')
+        && matches!(bytes.get(end + 1), Some(0 | b'('))
+    {
+        bytes.drain(..=end);
+    }
+    bytes
 }
 
 /// The text of a script.
@@ -38,15 +106,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The file cannot be read, is larger than a module may be, or is not UTF-8.
 pub fn read_script(path: &Path) -> Result<String> {
     let bytes = read_limited(path, |_, start| !start.starts_with(b"\0"))?;
-    String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))
+    let text = String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))?;
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }
 
 /// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile.
 /// If the file is not `wanted`, judged by its path and beginning, only the beginning is kept.
 fn read_limited(path: &Path, wanted: impl Fn(&Path, &[u8]) -> bool) -> Result<Vec<u8>> {
     let named = || shown(path);
-    let file = File::open(path).with_context(named)?;
-    let size = file.metadata().with_context(named)?.len();
+    let (file, size): (Box<dyn Read>, u64) = if is_standard_input(path) {
+        (Box::new(std::io::stdin().lock()), 0)
+    } else {
+        let file = File::open(path).with_context(named)?;
+        let size = file.metadata().with_context(named)?.len();
+        (Box::new(file), size)
+    };
     if size > MODULE_BYTES_MAX as u64 {
         return Err(too_large(path));
     }
@@ -73,7 +147,7 @@ fn too_large(path: &Path) -> anyhow::Error {
 
 /// Whether a file with this name and beginning is a module in one of its two formats, valid or not.
 fn looks_like_module(path: &Path, start: &[u8]) -> bool {
-    start.starts_with(b"\0asm") || looks_like_text(path, start)
+    start.starts_with(b"\0asm") || start.starts_with(b"#!") || looks_like_text(path, start)
 }
 
 /// Files named `.wat` and files that begin like a module in the text format.
@@ -81,7 +155,8 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
     if bytes.starts_with(b"\0asm") {
         return false;
     }
-    let start = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let start = text.iter().find(|byte| !byte.is_ascii_whitespace());
     path.extension().is_some_and(|extension| extension == "wat") || matches!(start, Some(b'(' | b';'))
 }
 
@@ -90,8 +165,8 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
 /// # Errors
 /// As [`read`]; the module is not valid or needs what is not there.
 pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
-    let bytes = read(path)?;
-    Module::new(engine, &bytes).map_err(|error| named(path, error))
+    let file = read(path)?;
+    Module::new(engine, file.bytes()).map_err(|error| file.named(error))
 }
 
 /// Maps a precompiled module.

@@ -9,7 +9,7 @@
 
 use super::failure::{STATUS_FAILURE, say};
 use std::fmt::Arguments;
-use std::io::{self, BufWriter, ErrorKind, Write, stderr, stdout};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -54,6 +54,11 @@ fn close_if_refused(written: io::Result<()>) {
 /// Prints on the standard error as it is.
 pub fn print_error(text: &str) {
     let _ = stderr().lock().write_all(text.as_bytes());
+}
+
+/// Whether messages may have colors: on a terminal, unless the user wants none (`NO_COLOR`).
+pub fn is_colored() -> bool {
+    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// An output was refused. Whoever calls this does so once for each.

@@ -24,7 +24,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut status = ExitCode::SUCCESS;
     for path in &args.modules {
         let valid = module_file::read(path)
-            .and_then(|bytes| Module::validate(&engine, &bytes).map_err(|error| module_file::named(path, error)));
+            .and_then(|file| Module::validate(&engine, file.bytes()).map_err(|error| file.named(error)));
         if let Err(error) = valid {
             failure::say(&format!("error: {error:#}"));
             status = ExitCode::FAILURE;

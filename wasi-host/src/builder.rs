@@ -25,7 +25,7 @@ pub enum DirAccess {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A directory could not be opened.
-    #[error("cannot open directory `{}` for the guest: {source}", path.display())]
+    #[error("cannot open directory `{}` for the guest", path.display())]
     Directory {
         /// The path on the host.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum BuildError {
         forbidden: &'static str,
     },
     /// The host refused something else.
-    #[error("cannot prepare {what}: {source}")]
+    #[error("cannot prepare {what}")]
     Host {
         /// What was prepared.
         what: &'static str,

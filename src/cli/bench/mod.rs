@@ -108,10 +108,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut config = args.engine.config()?;
     config.compile_threads(args.threads);
     let engine = Engine::new(&config)?;
-    let bytes = module_file::read(&args.module)?;
+    let file = module_file::read(&args.module)?;
     let trace = args.engine.trace()?;
-    let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, &bytes)));
-    let module = module.map_err(|error| module_file::named(&args.module, error))?;
+    let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, file.bytes())));
+    let module = module.map_err(|error| file.named(error))?;
     if args.compile_only {
         let mut fields = Map::new();
         fields.insert("compile_ms".into(), compile.wall.into());
@@ -127,10 +127,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let measured = measured.with_context(name)?;
     let mut object = report(args, &compile, &measured)?;
     if args.overhead {
-        object.insert("lower_bound".into(), overhead::json(args, &config, &bytes, &measured));
+        object.insert("lower_bound".into(), overhead::json(args, &config, file.bytes(), &measured));
     }
     let factors = args.gc_heap_sweep.as_ref();
-    let sweep = factors.map(|Factors(factors)| sweep::sweep(args, &config, &bytes, factors)).transpose();
+    let sweep = factors.map(|Factors(factors)| sweep::sweep(args, &config, file.bytes(), factors)).transpose();
     let sweep = sweep.with_context(name)?;
     if let Some(sweep) = &sweep {
         object.insert("heap_sweep".into(), sweep.json(args));

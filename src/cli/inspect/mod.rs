@@ -33,12 +33,12 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     match &args.asm {
         Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)??,
         None => {
-            let bytes = module_file::read(&args.module)?;
-            let named = |error| module_file::named(&args.module, error);
+            let file = module_file::read(&args.module)?;
+            let (bytes, named) = (file.bytes(), |error| file.named(error));
             // Modules that need features which are off can be shown too.
             let all = Engine::new(Config::new().features(Features::all()))?;
-            let info = Module::decode(&all, &bytes).map_err(named)?;
-            let needed = engine.detect(&bytes).map_err(named)?;
+            let info = Module::decode(&all, bytes).map_err(named)?;
+            let needed = engine.detect(bytes).map_err(named)?;
             print_features(&mut out, needed, engine.config().enabled())?;
             print(&mut out, &info)?;
         }

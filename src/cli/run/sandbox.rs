@@ -19,11 +19,14 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub struct Sandbox {
     /// Let the guest use a directory, under another name (::GUEST), only for reading (:ro)
-    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro|:rw]")]
     dirs: Vec<OsString>,
     /// Set an environment variable of the guest, or pass on ours
     #[arg(long = "env", value_name = "K[=V]")]
     env: Vec<OsString>,
+    /// Pass on all our environment variables; --env sets others and replaces
+    #[arg(long)]
+    env_all: bool,
     /// The guest's argument 0; by default the file's name
     #[arg(long, value_name = "S")]
     argv0: Option<OsString>,
@@ -127,16 +130,26 @@ impl Sandbox {
         let mut builder = WasiCtx::builder().inherit_stdio().broken_pipe_exit(STATUS_BROKEN_PIPE.into());
         builder = streams(builder).arg(self.argv0()).args(args);
         builder = builder.kotlin_paths(WasiCompat::of(self.wasi_compat, modules) == WasiCompat::Kotlin);
-        for variable in &self.env {
-            if let Some((key, value)) = env_variable(variable) {
-                builder = builder.env(key, value);
-            }
+        for (key, value) in self.environment()? {
+            builder = builder.env(key, value);
         }
         for dir in &self.dirs {
             let (host, guest, access) = parse_dir(dir)?;
             builder = builder.preopen_dir(host, guest, access);
         }
         Ok(builder.build()?)
+    }
+
+    /// The guest's variables, each once: of several with a name the last one.
+    fn environment(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, UsageError> {
+        let ours = std::env::vars_os().filter(|_| self.env_all);
+        let mut variables: Vec<_> = ours.map(|(key, value)| (key.into_vec(), value.into_vec())).collect();
+        for text in &self.env {
+            let Some((key, value)) = env_variable(text)? else { continue };
+            variables.retain(|(other, _)| *other != key);
+            variables.push((key, value));
+        }
+        Ok(variables)
     }
 
     /// Host functions for what the modules import, unless a preloaded module takes that name.
@@ -147,29 +160,50 @@ impl Sandbox {
 }
 
 /// `K=V`, or `K` with our own value, if we have one.
-fn env_variable(text: &OsString) -> Option<(Vec<u8>, Vec<u8>)> {
+fn env_variable(text: &OsString) -> Result<Option<(Vec<u8>, Vec<u8>)>, UsageError> {
     let bytes = text.as_bytes();
-    match bytes.iter().position(|byte| *byte == b'=') {
+    if bytes.is_empty() || bytes.starts_with(b"=") {
+        return Err(UsageError::new(format!("--env '{}': a variable has a name", text.display())));
+    }
+    Ok(match bytes.iter().position(|byte| *byte == b'=') {
         Some(at) => Some((bytes[..at].to_vec(), bytes[at + 1..].to_vec())),
         None => std::env::var_os(text).map(|value| (bytes.to_vec(), value.into_vec())),
-    }
+    })
 }
 
-/// `HOST[::GUEST][:ro]`.
+/// `HOST[::GUEST][:ro|:rw]`. The guest's name is taken without slashes at its end.
 fn parse_dir(text: &OsString) -> Result<(PathBuf, Vec<u8>, DirAccess), UsageError> {
     let bytes = text.as_bytes();
-    let (bytes, access) = match bytes.strip_suffix(b":ro") {
-        Some(bytes) => (bytes, DirAccess::ReadOnly),
-        None => (bytes, DirAccess::ReadWrite),
+    let (bytes, access) = match (bytes.strip_suffix(b":ro"), bytes.strip_suffix(b":rw")) {
+        (Some(bytes), _) => (bytes, DirAccess::ReadOnly),
+        (_, Some(bytes)) => (bytes, DirAccess::ReadWrite),
+        _ => (bytes, DirAccess::ReadWrite),
     };
     let (host, guest) = match bytes.windows(2).position(|pair| pair == b"::") {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
         None => (bytes, bytes),
     };
+    let guest = match guest.iter().rposition(|byte| *byte != b'/') {
+        Some(last) => &guest[..=last],
+        None => &guest[..guest.len().min(1)],
+    };
+    if let Some(colon) = one_colon(bytes) {
+        let (host, guest) = (bytes[..colon].escape_ascii(), bytes[colon + 1..].escape_ascii());
+        let hint = format!("there is no such directory; two colons are between HOST and GUEST: {host}::{guest}");
+        return Err(UsageError::new(format!("--dir {}: {hint}", text.display())));
+    }
     if host.is_empty() || guest.is_empty() {
         return Err(UsageError::new(format!("--dir {}: a directory's name is empty", text.display())));
     }
     Ok((OsString::from_vec(host.to_vec()).into(), guest.to_vec(), access))
+}
+
+/// Where one colon stands in what is no directory's name, but may be two names.
+fn one_colon(text: &[u8]) -> Option<usize> {
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let is_alone = text.get(colon + 1).is_some_and(|next| *next != b':') && colon != 0;
+    let is_name = PathBuf::from(OsString::from_vec(text.to_vec())).exists();
+    (is_alone && !is_name).then_some(colon)
 }
 
 #[cfg(test)]
@@ -187,14 +221,21 @@ mod tests {
         assert_eq!(parse("a::/data"), dir("a", "/data", DirAccess::ReadWrite));
         assert_eq!(parse("a:ro"), dir("a", "a", DirAccess::ReadOnly));
         assert_eq!(parse("a::/data:ro"), dir("a", "/data", DirAccess::ReadOnly));
+        assert_eq!(parse("a::/data:rw"), dir("a", "/data", DirAccess::ReadWrite));
+        assert_eq!(parse("a::data//"), dir("a", "data", DirAccess::ReadWrite));
+        assert_eq!(parse("a/::/:ro"), dir("a/", "/", DirAccess::ReadOnly));
+        assert_eq!(parse("//"), dir("//", "/", DirAccess::ReadWrite));
+        assert!(parse("a:/data").is_err_and(|error| error.contains("a::/data")));
         assert!(parse("::/data").is_err() && parse("a::").is_err() && parse("").is_err());
     }
 
     #[test]
     fn variables() {
         let pair = |key: &str, value: &str| Some((key.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        assert_eq!(env_variable(&"A=b=c".into()), pair("A", "b=c"));
-        assert_eq!(env_variable(&"A=".into()), pair("A", ""));
-        assert_eq!(env_variable(&"HEAPWOOD_NOT_SET".into()), None);
+        let parse = |text: &str| env_variable(&text.into()).map_err(|error| error.to_string());
+        assert_eq!(parse("A=b=c"), Ok(pair("A", "b=c")));
+        assert_eq!(parse("A="), Ok(pair("A", "")));
+        assert_eq!(parse("HEAPWOOD_NOT_SET"), Ok(None));
+        assert!(parse("").is_err() && parse("=x").is_err());
     }
 }

@@ -1,0 +1,152 @@
+//! What the command line answers to ordinary mistakes: a line that says what was meant, and how it is written.
+
+mod common;
+
+use common::{finish, heapwood, scratch};
+use std::io::Write;
+use std::process::Stdio;
+
+/// A command line, its status, and what it has to say. In a folder with the files of [`FILES`].
+const MISTAKES: &[(&[&str], i32, &[&str])] = &[
+    (&["rn", "app.wat"], 2, &["`rn` is neither a command nor a file", "`heapwood run`"]),
+    (&["valdate"], 2, &["`heapwood validate`"]),
+    (&["run", "--gc-heap-mx", "1m", "app.wat"], 2, &["'--gc-heap-max'"]),
+    (&["run", "--gc-heap-initial", "65m", "--gc-heap-max", "64m", "app.wat"], 2, &["--gc-heap-initial 65m", "64m"]),
+    (&["run", "--gc-nursery", "32m", "-Xmx16m", "app.wat"], 2, &["--gc-nursery 32m", "16m"]),
+    (&["run", "--gc-log-format", "json", "app.wat"], 2, &["--gc-log"]),
+    (&["run", "--alloc-profile-interval", "4k", "app.wat"], 2, &["--alloc-profile <FILE>"]),
+    (&["run", "--alloc-profile", "p", "--alloc-profile-interval", "0", "app.wat"], 2, &["at least a byte apart"]),
+    (&["run", "-Xss4m", "app.wat"], 2, &["-Xss4m", "--max-stack SIZE"]),
+    (&["run", "-Xlog:gc*", "app.wat"], 2, &["-Xlog:gc*", "--gc-log-format jvm"]),
+    (&["run", "-XX:+UseG1GC", "app.wat"], 2, &["-XX:+UseG1GC", "heapwood run --help"]),
+    (&["run", "-Xmq1m", "app.wat"], 2, &["-XmxSIZE"]),
+    (&["run", "--env", "", "app.wat"], 2, &["--env ''", "a name"]),
+    (&["run", "--env", "=x", "app.wat"], 2, &["--env '=x'", "a name"]),
+    (&["run", "--dir", "folder:/data", "app.wat"], 2, &["folder::/data"]),
+    (&["run", "--dir", "missing", "app.wat"], 1, &["`missing`", "No such file"]),
+    (&["run", "missing.wasm"], 1, &["missing.wasm", "No such file"]),
+    (&["run", "-W", "nothing", "app.wat"], 2, &["nothing"]),
+    (&["run", "empty"], 1, &["invalid module: this is an empty file"]),
+    (&["run", "text.txt"], 1, &["invalid module: this is text"]),
+    (&["run", "packed.wasm"], 1, &["invalid module: this is data that gzip has compressed"]),
+    (&["validate", "packed.wasm"], 1, &["gzip"]),
+    (&["inspect", "packed.wasm"], 1, &["gzip"]),
+    (&["compile", "packed.wasm", "-o", "out"], 1, &["gzip"]),
+    (&["bench", "packed.wasm", "--invoke", "f"], 1, &["gzip"]),
+    (&["run", "native"], 1, &["an ELF file"]),
+    (&["run", "script"], 1, &["a script"]),
+    (&["run", "other.wasm"], 1, &["a file that begins with 01 02 03"]),
+    (
+        &["run", "wrong.wat"],
+        1,
+        &[
+            "wrong.wat: invalid module: type mismatch",
+            "--> wrong.wat:3:6\n",
+            "\n    3 |     (i32.add (i32.const 1) (i64.const 2))",
+            "\n      |      ^",
+        ],
+    ),
+    (&["validate", "wrong.wat"], 1, &["--> wrong.wat:3:6\n"]),
+    (&["inspect", "--asm", "0", "wrong.wat"], 1, &["--> wrong.wat:3:6\n"]),
+    (&["compile", "wrong.wat", "-o", "out"], 1, &["--> wrong.wat:3:6\n"]),
+];
+
+const FILES: &[(&str, &[u8])] = &[
+    ("app.wat", b"(module (func (export \"_start\")))"),
+    ("empty", b""),
+    ("text.txt", b"hello"),
+    ("packed.wasm", b"\x1f\x8b\x08\0\0\0\0\0"),
+    ("native", b"\x7fELF\x02\x01\x01\0"),
+    ("script", b"#!/bin/sh\necho no\n"),
+    ("other.wasm", b"\x01\x02\x03"),
+    ("wrong.wat", b"(module\n  (func (export \"_start\") (result i32)\n    (i32.add (i32.const 1) (i64.const 2))))"),
+];
+
+#[test]
+fn mistakes_are_named_with_what_was_meant() {
+    let folder = scratch("command-line-mistakes");
+    std::fs::create_dir(folder.join("folder")).expect("a folder");
+    for (name, bytes) in FILES {
+        std::fs::write(folder.join(name), bytes).expect("a file");
+    }
+    let mut wrong = Vec::new();
+    for (args, status, says) in MISTAKES {
+        let ended = finish(heapwood().args(*args).current_dir(&folder));
+        let missing = says.iter().find(|part| !ended.stderr.contains(*part));
+        // Nothing speaks to a terminal that is not there, and no cause is told twice.
+        let is_plain = !ended.stderr.contains('\x1b') && ended.stderr.matches("os error").count() <= 1;
+        if ended.code != Some(*status) || missing.is_some() || !is_plain {
+            wrong.push(format!("{args:?}: {}, without {missing:?}: {}", ended.end(), ended.stderr));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), MISTAKES.len(), wrong.join("\n"));
+}
+
+#[test]
+fn help_is_a_word_too() {
+    for (word, option) in [(&["help"][..], &["--help"][..]), (&["help", "bench"], &["bench", "--help"])] {
+        let (by_word, by_option) = (finish(heapwood().args(word)), finish(heapwood().args(option)));
+        assert_eq!((by_word.code, &by_word.stdout), (Some(0), &by_option.stdout));
+        assert!(by_word.stdout.contains("Usage: heapwood"), "{}", by_word.stdout);
+    }
+}
+
+/// A module that returns from `f` what it was told to.
+const NUMBER: &str = "(module (func (export \"f\") (result i32) (i32.const 7)))";
+
+#[test]
+fn a_module_may_come_from_the_standard_input_behind_a_mark_or_a_first_line() {
+    let binary = wat::parse_str(NUMBER).expect("a module");
+    let folder = scratch("command-line-modules");
+    let marked = [b"\xef\xbb\xbf", NUMBER.as_bytes()].concat();
+    let script = |module: &[u8]| [b"#!/usr/bin/env heapwood\n", module].concat();
+    for (name, bytes) in [
+        ("binary.wasm", binary.clone()),
+        ("text.wat", NUMBER.as_bytes().to_vec()),
+        ("marked.wat", marked),
+        ("script.wasm", script(&binary)),
+        ("script.wat", script(NUMBER.as_bytes())),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, &bytes).expect("a file");
+        let ended = finish(heapwood().args(["run", "--invoke", "f"]).arg(&path));
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "7\n"), "{name}: {}", ended.stderr);
+        for args in [&["run", "--invoke", "f", "-"][..], &["validate", "-"], &["inspect", "-"]] {
+            let file = std::fs::File::open(&path).expect("the file");
+            let ended = finish(heapwood().args(args).stdin(Stdio::from(file)));
+            assert_eq!(ended.code, Some(0), "{name}, {args:?}: {}", ended.stderr);
+        }
+    }
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(b"(module (func (export \"f\") (result i32)))").expect("room in the pipe");
+    drop(writer);
+    let ended = finish(heapwood().args(["run", "-"]).stdin(Stdio::from(reader)));
+    assert!(ended.code == Some(1) && ended.stderr.contains("standard input:1:10"), "{}", ended.stderr);
+}
+
+#[test]
+fn switches_stand_for_y_and_variables_may_all_be_passed_on() {
+    let folder = scratch("command-line-switches");
+    let wide = "(module (func (export \"_start\") i64.const 1 i64.const 1 i64.mul_wide_u drop drop))";
+    let path = common::wat(&folder, "wide.wat", wide);
+    assert_eq!(finish(heapwood().arg("run").arg(&path)).code, Some(1), "the feature is off");
+    for switches in [&["-W", "wide-arithmetic"][..], &["-W", "wide-arithmetic=y", "-T", "debug-checks"]] {
+        let ended = finish(heapwood().arg("run").args(switches).arg(&path));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    // The number of variables is the status.
+    let counts = r#"(module (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (drop (call $sizes (i32.const 0) (i32.const 4))) (call $exit (i32.load (i32.const 0)))))"#;
+    let path = common::wat(&folder, "counts.wat", counts);
+    let count = |args: &[&str]| {
+        let mut command = heapwood();
+        command.env_clear().envs([("ONE", "1"), ("TWO", "2"), ("THREE", "3")]);
+        finish(command.arg("run").args(args).arg(&path)).code
+    };
+    assert_eq!(count(&[]), Some(0));
+    assert_eq!(count(&["--env", "ONE", "--env", "NONE"]), Some(1));
+    assert_eq!(count(&["--env-all"]), Some(3));
+    assert_eq!(count(&["--env-all", "--env", "TWO=zwei", "--env", "FOUR=4"]), Some(4));
+}
