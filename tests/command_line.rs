@@ -150,3 +150,25 @@ fn switches_stand_for_y_and_variables_may_all_be_passed_on() {
     assert_eq!(count(&["--env-all"]), Some(3));
     assert_eq!(count(&["--env-all", "--env", "TWO=zwei", "--env", "FOUR=4"]), Some(4));
 }
+
+/// Numbers are what the text format writes, in both directions (`shared/cases/nan.wat`).
+#[test]
+fn nans_keep_sign_and_payload_in_both_directions() {
+    let text = "(module (func (export \"bits\") (param f32) (result i32) (i32.reinterpret_f32 (local.get 0)))
+        (func (export \"some\") (result f32 f64 f32 f64)
+          (f32.const -nan) (f64.const -nan:0x123) (f32.const nan:0x200000) (f64.const nan))
+        (func (export \"twice\") (param v128 (ref i31) i64) (result v128 i31ref i64)
+          (i32x4.add (local.get 0) (local.get 0)) (local.get 1) (local.get 2)))";
+    let path = common::wat(&scratch("command-line-nans"), "nan.wat", text);
+    let invoke = |name: &str, args: &[&str]| {
+        let ended = finish(heapwood().args(["run", "--invoke", name]).arg(&path).args(args));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    assert_eq!(invoke("some", &[]), "-nan\n-nan:0x123\nnan:0x200000\nnan\n");
+    assert_eq!(invoke("bits", &["nan:0x200000"]), format!("{}\n", 0x7fa0_0000));
+    assert_eq!(invoke("bits", &["-nan"]), format!("{}\n", 0xffc0_0000u32.cast_signed()));
+    assert_eq!(invoke("bits", &["0x1.8p3"]), format!("{}\n", 12f32.to_bits()));
+    let twice = invoke("twice", &["i32x4 1 2 3 -1", "i31 -5", "+1_000"]);
+    assert_eq!(twice, "0xfffffffe000000060000000400000002\ni31 -5\n1000\n");
+}

@@ -15,6 +15,7 @@ mod invoke;
 mod sandbox;
 mod signals;
 mod thrown;
+mod values;
 
 pub use ending::End;
 pub use sandbox::Sandbox;
