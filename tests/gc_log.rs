@@ -11,9 +11,13 @@ const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/kotlin/wa
 
 /// Runs a program that collects a thousand times; the log, and the table of `--gc-stats`.
 fn run(dir: &Path, format: &str) -> (String, String) {
+    run_with(dir, format, "--gc-stats")
+}
+
+fn run_with(dir: &Path, format: &str, stats: &str) -> (String, String) {
     let log = dir.join(format);
     let mut command = heapwood();
-    command.args(["run", "--gc-stats", "--gc-log-format", format]).arg(format!("--gc-log={}", log.display()));
+    command.args(["run", stats, "--gc-log-format", format]).arg(format!("--gc-log={}", log.display()));
     let finished = finish(command.arg(GUEST));
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     (std::fs::read_to_string(log).expect("a log"), finished.stderr)
@@ -25,7 +29,7 @@ const KINDS: [&str; 7] = ["minor", "major", "stall", "mark-start", "slice", "mar
 fn row(table: &str, name: &str) -> Vec<f64> {
     match table.lines().find_map(|line| line.trim_start().strip_prefix(name)) {
         Some(line) => line.split_whitespace().map_while(|word| word.parse().ok()).collect(),
-        None if KINDS.contains(&name) => vec![0.0; 5],
+        None if KINDS.contains(&name) => vec![0.0; 6],
         None => panic!("no row `{name}` in\n{table}"),
     }
 }
@@ -45,6 +49,29 @@ fn rows(table: &str, kinds: &[&str]) -> (f64, f64) {
 }
 
 #[test]
+fn the_object_agrees_with_the_log() {
+    let dir = scratch("gc-stats-json");
+    let (log, stats) = run_with(&dir, "json", "--gc-stats=json");
+    let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let stats: serde_json::Value = serde_json::from_str(&stats).expect("one object");
+    let near = |one: &serde_json::Value, other: f64| (one.as_f64().expect("a number") - other).abs() < 20.0;
+    for (kind, row) in stats["pauses"].as_object().expect("rows") {
+        let of_kind = || events.iter().filter(|event| kind == "all" || event["kind"] == *kind);
+        let sum = |field: &str| of_kind().map(|event| event[field].as_f64().expect("a number")).sum();
+        assert_eq!(row["count"], of_kind().count(), "{kind}");
+        assert!(near(&row["total_us"], sum("pause_us")) && near(&row["total_cpu_us"], sum("cpu_us")), "{kind}: {row}");
+    }
+    assert_eq!(stats["pauses"]["all"]["count"], events.len());
+    for (part, keys) in [
+        ("heap", &["allocated_young_bytes", "promoted_bytes", "live_bytes", "peak_bytes", "limit_bytes"][..]),
+        ("run", &["length_ms", "stopped_percent", "collector_cpu_ms", "compactions"]),
+        ("mmu", &["1", "10"]),
+    ] {
+        keys.iter().for_each(|key| assert!(stats[part][key].is_number(), "{part}, {key}: {stats}"));
+    }
+}
+
+#[test]
 fn the_table_agrees_with_the_log() {
     let dir = scratch("gc-log-json");
     let (log, table) = run(&dir, "json");
@@ -59,6 +86,8 @@ fn the_table_agrees_with_the_log() {
         let row = row(&table, kind);
         assert_eq!(row[0], count, "{kind}");
         assert!((row[4] - total_us / 1e3).abs() < 0.02, "{kind}: {total_us} us, {row:?}");
+        let cpu_us = sum(kind, "cpu_us").1;
+        assert!((row[5] - cpu_us / 1e3).abs() < 0.02, "{kind}: {cpu_us} us of CPU time, {row:?}");
         told += count;
     }
     assert_eq!(told, events.len() as f64, "every event has its row");

@@ -2,7 +2,7 @@
 
 use super::bench::Pauses;
 use super::failure::{UsageError, shown};
-use super::gc_report::{GcReport, LogFormat};
+use super::gc_report::{GcReport, LogFormat, StatsForm};
 use super::output::Reported;
 use super::trace::Trace;
 use super::units::Size;
@@ -101,9 +101,9 @@ struct GcOptions {
     /// Form of that line
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "gc_log")]
     gc_log_format: LogFormat,
-    /// Print a table about the heap on stderr at exit
-    #[arg(long)]
-    gc_stats: bool,
+    /// Print a table about the heap on stderr at exit, or the same as JSON
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
+    gc_stats: Option<StatsForm>,
     /// Write a snapshot of the heap at exit, or when it is full, for Chrome DevTools (name it .heapsnapshot)
     #[arg(long, value_name = "FILE")]
     heap_snapshot: Option<PathBuf>,

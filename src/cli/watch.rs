@@ -1,7 +1,7 @@
 //! Watching a run, as the options ask: set up when the store is made, finished when the guest has ended.
 
 use super::failure::shown;
-use super::gc_report::Figures;
+use super::gc_report::{Figures, StatsForm};
 use super::output;
 use super::trace::Trace;
 use anyhow::{Context, Result};
@@ -52,23 +52,23 @@ impl Output {
 /// What watches a run; see the module.
 pub struct Watch {
     start: Instant,
-    figures: Option<Arc<Mutex<Figures>>>,
+    figures: Option<(StatsForm, Arc<Mutex<Figures>>)>,
     trace: Option<Trace>,
     outputs: Outputs,
 }
 
 impl Watch {
     /// Watches `store`: `listeners` hear of its events, `trace` of them and of calls of host functions, and figures
-    /// are kept if `with_figures`.
+    /// are kept if they are asked for in a form.
     pub fn new<T>(
-        with_figures: bool,
+        stats: Option<StatsForm>,
         trace: Option<&Trace>,
         outputs: Outputs,
         store: &mut Store<T>,
         mut listeners: Vec<Listener>,
     ) -> Watch {
-        let figures = with_figures.then(|| Arc::new(Mutex::new(Figures::default())));
-        if let Some(figures) = figures.clone() {
+        let figures = stats.map(|form| (form, Arc::new(Mutex::new(Figures::default()))));
+        if let Some((_, figures)) = figures.clone() {
             listeners.push(Box::new(move |event| figures.lock().add(event)));
         }
         if let Some(trace) = trace {
@@ -90,13 +90,14 @@ impl Watch {
 
     /// Prints and writes what was asked for.
     pub fn finish<T>(&self, store: &mut Store<T>) {
-        if let Some(figures) = &self.figures {
+        if let Some((form, figures)) = &self.figures {
             let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
-            output::print_error(&figures.lock().table(
-                &store.gc_stats(),
-                store.memory_stats().heap.limit_bytes,
-                run_us,
-            ));
+            let (stats, limit_bytes) = (store.gc_stats(), store.memory_stats().heap.limit_bytes);
+            let figures = figures.lock();
+            output::print_error(&match form {
+                StatsForm::Table => figures.table(&stats, limit_bytes, run_us),
+                StatsForm::Json => format!("{}\n", figures.json(&stats, limit_bytes, run_us)),
+            });
         }
         if let Some(trace) = &self.trace {
             trace.end();

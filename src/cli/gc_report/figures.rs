@@ -1,7 +1,8 @@
-//! The figures of `--gc-stats`: events by kind, utilisation and rates of a run, and the table that shows them.
+//! The figures of `--gc-stats`: events by kind, utilisation and rates of a run, as a table or as JSON.
 
 use super::mmu::Mmu;
 use heapwood::{GcEvent, GcEventKind, HeapStats, Histogram};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// Windows of the table, in milliseconds.
@@ -26,6 +27,15 @@ const ROWS_MIN: usize = 3;
 struct Kind {
     pauses: Histogram,
     cpu_us: f64,
+}
+
+/// How figures are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum StatsForm {
+    /// For people
+    Table,
+    /// One object on one line
+    Json,
 }
 
 /// Figures of a run, event by event.
@@ -58,39 +68,29 @@ impl Figures {
 
     /// The table, for a run of `run_us` with a heap of at most `limit_bytes`.
     pub fn table(&self, stats: &HeapStats, limit_bytes: u64, run_us: f64) -> String {
-        let mut table = memory(stats, limit_bytes);
-        let [count, p50, p99, max, total] = ["count", "p50 us", "p99 us", "max us", "total ms"];
-        let _ = writeln!(table, "{:<23} {count:>9} {p50:>11} {p99:>11} {max:>11} {total:>11}", "pauses");
-        for (index, (kind, figures)) in KINDS.iter().zip(&self.kinds).enumerate() {
-            if index < ROWS_MIN || figures.pauses.count() > 0 {
-                pauses(&mut table, kind.name(), &figures.pauses);
-            }
+        let mut table = format!("{:<27} {:>9}\n", "heap", "MiB");
+        for (_, label, bytes) in heap_rows(stats, limit_bytes) {
+            let _ = match bytes {
+                Some(bytes) => writeln!(table, "  {label:<26} {:>8.2}", mib(bytes)),
+                None => writeln!(table, "  {label:<26} {:>8}", "-"),
+            };
         }
-        pauses(&mut table, "all", &self.all);
-        self.times(&mut table, stats, run_us);
-        table
-    }
-
-    fn times(&self, table: &mut String, stats: &HeapStats, run_us: f64) {
-        let stopped_us = self.all.total_ns() as f64 / 1e3;
-        let (cpu_us, helper_us) = (self.kinds.iter().map(|kind| kind.cpu_us).sum::<f64>(), stats.helper_cpu_ns / 1000);
-        let seconds = run_us / 1e6;
-        let rate = |bytes: u64| if seconds > 0.0 { mib(bytes) / seconds } else { 0.0 };
-        let part = |of: f64, all: f64| if all > 0.0 { 100.0 * of / all } else { 0.0 };
+        let [count, p50, p99, max, total, cpu] = ["count", "p50 us", "p99 us", "max us", "total ms", "cpu ms"];
+        let _ = writeln!(table, "{:<18} {count:>9} {p50:>11} {p99:>11} {max:>11} {total:>11} {cpu:>9}", "pauses");
+        for (name, pauses, cpu_us) in self.pauses() {
+            let us = |ns: u64| ns as f64 / 1e3;
+            let quantiles = [pauses.quantile_ns(500), pauses.quantile_ns(990), pauses.max_ns()].map(us);
+            let (count, [p50, p99, max]) = (pauses.count(), quantiles);
+            let (total, cpu) = (us(pauses.total_ns()) / 1e3, cpu_us / 1e3);
+            let _ =
+                writeln!(table, "  {name:<16} {count:>9} {p50:>11.1} {p99:>11.1} {max:>11.1} {total:>11.2} {cpu:>9.2}");
+        }
         table.push_str("run\n");
-        let mut row = |name: &str, value: f64, unit: &str| {
-            let _ = writeln!(table, "  {name:<25} {value:>9.2} {unit}");
-        };
-        row("length", run_us / 1e3, "ms");
-        row("stopped", part(stopped_us, run_us), "% of the run");
-        row("collector's CPU time", (cpu_us + helper_us as f64) / 1e3, "ms");
-        row("  of it on the helper", helper_us as f64 / 1e3, "ms");
-        row("allocated", rate(stats.eden_bytes + stats.old_allocated_bytes), "MiB/s");
-        row("promoted", rate(stats.promoted_bytes), "MiB/s");
-        let copied = stats.aged_bytes + stats.promoted_bytes;
-        row("survived a collection", part(copied as f64, self.young_bytes as f64), "% of the nursery");
-        for (name, count) in [("compactions", stats.compactions), ("sparse blocks evacuated", stats.evacuated_blocks)] {
-            let _ = writeln!(table, "  {name:<25} {count:>9}");
+        for (_, label, value, unit) in self.run_rows(stats, run_us) {
+            let _ = writeln!(table, "  {label:<25} {value:>9.2} {unit}");
+        }
+        for (_, label, count) in count_rows(stats) {
+            let _ = writeln!(table, "  {label:<25} {count:>9}");
         }
         for (ms, free) in self.mmu.curve(run_us) {
             let name = format!("utilisation in {ms} ms");
@@ -99,6 +99,66 @@ impl Figures {
                 None => writeln!(table, "  {name:<25} {:>9} (the run was shorter)", "-"),
             };
         }
+        table
+    }
+
+    /// The same as an object: `heap` in bytes, `pauses` by kind, `run`, and `mmu` by window in milliseconds. What is not
+    /// known is null.
+    pub fn json(&self, stats: &HeapStats, limit_bytes: u64, run_us: f64) -> Value {
+        let us = |ns: u64| ns as f64 / 1e3;
+        let heap = heap_rows(stats, limit_bytes).map(|(key, _, bytes)| (key.to_owned(), Value::from(bytes)));
+        let pauses = self.pauses().map(|(name, pauses, cpu_us)| {
+            let [p50, p99, max] = [pauses.quantile_ns(500), pauses.quantile_ns(990), pauses.max_ns()].map(us);
+            let total = us(pauses.total_ns());
+            let fields = json!({"count": pauses.count(), "p50_us": p50, "p99_us": p99, "max_us": max,
+                "total_us": total, "total_cpu_us": cpu_us});
+            (name.to_owned(), fields)
+        });
+        let run = self.run_rows(stats, run_us).map(|(key, _, value, _)| (key.to_owned(), Value::from(value)));
+        let counts = count_rows(stats).map(|(key, _, count)| (key.to_owned(), Value::from(count)));
+        let mmu = self.mmu.curve(run_us).map(|(ms, free)| (ms.to_string(), Value::from(free)));
+        json!({
+            "heap": Value::Object(heap.into_iter().collect()),
+            "pauses": Value::Object(pauses.collect()),
+            "run": Value::Object(run.into_iter().chain(counts).collect()),
+            "mmu": Value::Object(mmu.collect()),
+        })
+    }
+
+    /// Name, pauses and the collector's CPU time of each kind that is told, and of all.
+    fn pauses(&self) -> impl Iterator<Item = (&'static str, &Histogram, f64)> {
+        let kinds = KINDS.iter().zip(&self.kinds).enumerate();
+        let told = kinds.filter(|(index, (_, kind))| *index < ROWS_MIN || kind.pauses.count() > 0);
+        let told = told.map(|(_, (kind, figures))| (kind.name(), &figures.pauses, figures.cpu_us));
+        told.chain([("all", &self.all, self.cpu_us())])
+    }
+
+    fn cpu_us(&self) -> f64 {
+        self.kinds.iter().map(|kind| kind.cpu_us).sum()
+    }
+
+    /// Key, label, value and unit of what is told of the run.
+    fn run_rows(&self, stats: &HeapStats, run_us: f64) -> [(&'static str, &'static str, f64, &'static str); 7] {
+        let stopped_us = self.all.total_ns() as f64 / 1e3;
+        let helper_us = stats.helper_cpu_ns as f64 / 1e3;
+        let seconds = run_us / 1e6;
+        let rate = |bytes: u64| if seconds > 0.0 { mib(bytes) / seconds } else { 0.0 };
+        let part = |of: f64, all: f64| if all > 0.0 { 100.0 * of / all } else { 0.0 };
+        let copied = stats.aged_bytes + stats.promoted_bytes;
+        [
+            ("length_ms", "length", run_us / 1e3, "ms"),
+            ("stopped_percent", "stopped", part(stopped_us, run_us), "% of the run"),
+            ("collector_cpu_ms", "collector's CPU time", (self.cpu_us() + helper_us) / 1e3, "ms"),
+            ("helper_cpu_ms", "  of it on the helper", helper_us / 1e3, "ms"),
+            ("allocated_mib_per_s", "allocated", rate(stats.eden_bytes + stats.old_allocated_bytes), "MiB/s"),
+            ("promoted_mib_per_s", "promoted", rate(stats.promoted_bytes), "MiB/s"),
+            (
+                "survived_percent",
+                "survived a collection",
+                part(copied as f64, self.young_bytes as f64),
+                "% of the nursery",
+            ),
+        ]
     }
 }
 
@@ -111,38 +171,27 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn memory(stats: &HeapStats, limit_bytes: u64) -> String {
-    let mut table = format!("{:<27} {:>9}\n", "heap", "MiB");
+/// Key, label and bytes of what is told of the heap.
+fn heap_rows(stats: &HeapStats, limit_bytes: u64) -> [(&'static str, &'static str, Option<u64>); 9] {
     // Nothing is known of what lives before the first marking has ended.
     let live = (stats.majors > 0).then_some(stats.live_bytes);
-    for (name, bytes) in [
-        ("allocated in the nursery", Some(stats.eden_bytes)),
-        ("allocated as old", Some(stats.old_allocated_bytes)),
-        ("copied within the nursery", Some(stats.aged_bytes)),
-        ("promoted", Some(stats.promoted_bytes)),
-        ("moved within the old space", Some(stats.moved_bytes + stats.evacuated_bytes)),
-        ("live after the last major", live),
-        ("memory in use", Some(stats.committed_bytes)),
-        ("most memory in use", Some(stats.peak_bytes)),
-        ("limit", Some(limit_bytes)),
-    ] {
-        let _ = match bytes {
-            Some(bytes) => writeln!(table, "  {name:<26} {:>8.2}", mib(bytes)),
-            None => writeln!(table, "  {name:<26} {:>8}", "-"),
-        };
-    }
-    table
+    [
+        ("allocated_young_bytes", "allocated in the nursery", Some(stats.eden_bytes)),
+        ("allocated_old_bytes", "allocated as old", Some(stats.old_allocated_bytes)),
+        ("aged_bytes", "copied within the nursery", Some(stats.aged_bytes)),
+        ("promoted_bytes", "promoted", Some(stats.promoted_bytes)),
+        ("moved_bytes", "moved within the old space", Some(stats.moved_bytes + stats.evacuated_bytes)),
+        ("live_bytes", "live after the last major", live),
+        ("committed_bytes", "memory in use", Some(stats.committed_bytes)),
+        ("peak_bytes", "most memory in use", Some(stats.peak_bytes)),
+        ("limit_bytes", "limit", Some(limit_bytes)),
+    ]
 }
 
-fn pauses(table: &mut String, name: &str, pauses: &Histogram) {
-    let us = |ns: u64| ns as f64 / 1e3;
-    let _ = writeln!(
-        table,
-        "  {name:<21} {:>9} {:>11.1} {:>11.1} {:>11.1} {:>11.2}",
-        pauses.count(),
-        us(pauses.quantile_ns(500)),
-        us(pauses.quantile_ns(990)),
-        us(pauses.max_ns()),
-        us(pauses.total_ns()) / 1e3,
-    );
+/// Key, label and value of what is counted.
+fn count_rows(stats: &HeapStats) -> [(&'static str, &'static str, u64); 2] {
+    [
+        ("compactions", "compactions", stats.compactions),
+        ("evacuated_blocks", "sparse blocks evacuated", stats.evacuated_blocks),
+    ]
 }

@@ -4,7 +4,7 @@ mod figures;
 mod jvm;
 mod mmu;
 
-pub use figures::Figures;
+pub use figures::{Figures, StatsForm};
 pub use mmu::Mmu;
 
 use super::output::Reported;
