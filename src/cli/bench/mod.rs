@@ -6,6 +6,7 @@ mod page;
 mod pauses;
 mod subject;
 mod sweep;
+mod table;
 
 pub use pauses::Pauses;
 
@@ -13,7 +14,7 @@ use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
 use super::host::SurfaceOptions;
 use super::module_file;
-use super::output::line;
+use super::output::{self, line};
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use anyhow::{Context, Result, bail};
@@ -179,12 +180,9 @@ fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String
 }
 
 fn print(object: &Map<String, Value>, json: bool) {
-    if json {
-        line!("{}", Value::Object(object.clone()));
-        return;
-    }
-    for (name, value) in object {
-        line!("{name:<16} {value}");
+    match json {
+        true => line!("{}", Value::Object(object.clone())),
+        false => output::print(format_args!("{}", table::table(object))),
     }
 }
 
