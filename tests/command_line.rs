@@ -172,3 +172,25 @@ fn nans_keep_sign_and_payload_in_both_directions() {
     let twice = invoke("twice", &["i32x4 1 2 3 -1", "i31 -5", "+1_000"]);
     assert_eq!(twice, "0xfffffffe000000060000000400000002\ni31 -5\n1000\n");
 }
+
+#[test]
+fn more_is_said_if_it_is_wanted_and_each_command_has_its_page() {
+    let path = common::wat(&scratch("command-line-verbose"), "app.wat", "(module (func (export \"_start\")))");
+    let image = path.with_file_name("app.image");
+    for (args, says) in [
+        (&["run"][..], "app.wat: compiled in "),
+        (&["validate"], "app.wat: valid\n"),
+        (&["compile", "-o", image.to_str().expect("UTF-8")], "app.image: "),
+    ] {
+        let quiet = finish(heapwood().args(args).arg(&path));
+        assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""), "{args:?}");
+        for place in [&["-v"][..], &["--verbose"]] {
+            let mut command = heapwood();
+            let ended = finish(command.args(place).args(args).arg(&path));
+            assert!(ended.code == Some(0) && ended.stderr.contains(says), "{args:?}: {}", ended.stderr);
+        }
+    }
+    let page = finish(heapwood().arg("--man=bench"));
+    assert!(page.code == Some(0) && page.stdout.contains("heapwood\\-bench"), "{}", page.stdout);
+    assert_eq!(finish(heapwood().arg("--man=nothing")).code, Some(2));
+}

@@ -2,7 +2,7 @@
 
 use super::engine_options::CodeOptions;
 use super::failure::shown;
-use super::module_file;
+use super::{module_file, output};
 use anyhow::{Context, Result};
 use heapwood::{Config, Engine};
 use std::fs::File;
@@ -30,6 +30,7 @@ pub fn run(args: &CompileArgs) -> Result<ExitCode> {
     let file = module_file::read(&args.module)?;
     let image = engine.precompile_module(file.bytes()).map_err(|error| file.named(error))?;
     write(&args.output, &image).with_context(|| shown(&args.output))?;
+    output::more(|| format!("{}: {} bytes of {}", shown(&args.output), image.len(), file.bytes().len()));
     Ok(ExitCode::SUCCESS)
 }
 

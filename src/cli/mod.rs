@@ -15,6 +15,7 @@ mod gc_report;
 mod host;
 mod inspect;
 mod kotlin;
+mod manual;
 mod module_file;
 mod other_files;
 mod output;
@@ -51,17 +52,17 @@ struct Cli {
     #[arg(short = 'V', long)]
     version: bool,
 
-    /// Say more
-    #[arg(short, long)]
+    /// Say more: what is compiled and how long that took, what a program is given, what is valid
+    #[arg(short, long, global = true)]
     verbose: bool,
 
     /// Print a completion script for a shell
     #[arg(long, value_name = "SHELL")]
     completions: Option<clap_complete::Shell>,
 
-    /// Print the manual page
-    #[arg(long)]
-    man: bool,
+    /// Print the manual page, or that of a command
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    man: Option<String>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -122,10 +123,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         output::write(|output| output.write_all(&script));
         return Ok(ExitCode::SUCCESS);
     }
-    if cli.man {
-        output::write(|output| clap_mangen::Man::new(Cli::command()).render(output));
+    if let Some(command) = &cli.man {
+        let page = manual::page(&Cli::command(), command)?;
+        output::write(|output| page.render(output));
         return Ok(ExitCode::SUCCESS);
     }
+    output::set_verbose(cli.verbose);
     match cli.command {
         None => Err(UsageError::new("there is no command; `heapwood --help` lists them").into()),
         Some(Command::Run(args)) => run::run(&args),

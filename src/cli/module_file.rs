@@ -1,7 +1,9 @@
 //! Reading modules, binary or text, with errors that name the file.
 
+use super::bench::timed;
 use super::failure;
 use super::other_files::what_it_is;
+use super::output;
 use super::text_place;
 use anyhow::{Context, Result, anyhow};
 use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
@@ -166,7 +168,13 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
 /// As [`read`]; the module is not valid or needs what is not there.
 pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
     let file = read(path)?;
-    Module::new(engine, file.bytes()).map_err(|error| file.named(error))
+    let (module, times) = timed(|| Module::new(engine, file.bytes()));
+    let module = module.map_err(|error| file.named(error))?;
+    output::more(|| {
+        let (functions, bytes) = (module.info().functions.len(), file.bytes().len());
+        format!("{}: compiled in {:.1} ms (bytes: {bytes}, functions: {functions})", shown(path), times.wall)
+    });
+    Ok(module)
 }
 
 /// Maps a precompiled module.

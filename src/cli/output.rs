@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// An output was refused.
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+/// The user wants to hear more.
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
 /// Nothing more is written to the standard output: nobody reads it, or it refused.
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -59,6 +61,18 @@ pub fn print_error(text: &str) {
 /// Whether messages may have colors: on a terminal, unless the user wants none (`NO_COLOR`).
 pub fn is_colored() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// From now on [`more`] prints, or not.
+pub fn set_verbose(is_verbose: bool) {
+    IS_VERBOSE.store(is_verbose, Relaxed);
+}
+
+/// Prints lines on the standard error that are wanted only with `--verbose`.
+pub fn more(lines: impl FnOnce() -> String) {
+    if IS_VERBOSE.load(Relaxed) {
+        say(&lines());
+    }
 }
 
 /// An output was refused. Whoever calls this does so once for each.

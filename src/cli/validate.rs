@@ -1,7 +1,7 @@
 //! `heapwood validate`.
 
 use super::engine_options::FeatureOptions;
-use super::{failure, module_file};
+use super::{failure, module_file, output};
 use heapwood::{Config, Engine, Module};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ pub struct ValidateArgs {
     modules: Vec<PathBuf>,
 }
 
-/// Silent where all is well; else a line for each module that is not valid, on stderr.
+/// Silent where all is well, unless the user wants to hear more; else a line for each module that is not valid, on stderr.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut config = Config::new();
     args.features.apply(&mut config)?;
@@ -25,9 +25,12 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     for path in &args.modules {
         let valid = module_file::read(path)
             .and_then(|file| Module::validate(&engine, file.bytes()).map_err(|error| file.named(error)));
-        if let Err(error) = valid {
-            failure::say(&format!("error: {error:#}"));
-            status = ExitCode::FAILURE;
+        match valid {
+            Ok(()) => output::more(|| format!("{}: valid", failure::shown(path))),
+            Err(error) => {
+                failure::say(&format!("error: {error:#}"));
+                status = ExitCode::FAILURE;
+            }
         }
     }
     Ok(status)
