@@ -13,9 +13,10 @@ const ALIKE_MIN: f64 = 0.6;
 /// # Errors
 /// The first word is neither a command nor a file, and looks like a command that was mistyped.
 pub fn expand(mut args: Vec<OsString>, commands: &[&str], options: &[&str]) -> Result<Vec<OsString>, UsageError> {
-    let named = |list: &[&str], arg: &OsString| list.iter().any(|item| arg == item);
     let Some(first) = args.get(1).cloned() else { return Ok(args) };
-    if named(commands, &first) || named(options, &first) {
+    // With or without a value behind it.
+    let option = first.to_str().map_or("", |first| first.split('=').next().unwrap_or_default());
+    if commands.iter().any(|command| first == *command) || options.contains(&option) {
         return Ok(args);
     }
     if first == "help" {
@@ -60,6 +61,7 @@ mod tests {
         assert_eq!(expanded(&[]), ok(&[]));
         assert_eq!(expanded(&["run", "a.wasm"]), ok(&["run", "a.wasm"]));
         assert_eq!(expanded(&["--version"]), ok(&["--version"]));
+        assert_eq!(expanded(&["--version=1"]), ok(&["--version=1"]));
         assert_eq!(expanded(&["a.wasm", "run"]), ok(&["run", "a.wasm", "run"]));
         assert_eq!(expanded(&["-"]), ok(&["run", "-"]));
         assert_eq!(expanded(&["--gc-stats", "a.wasm"]), ok(&["run", "--gc-stats", "a.wasm"]));
