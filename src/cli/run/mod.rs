@@ -28,7 +28,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::Ending;
 use heapwood::wasi::WasiCtx;
-use heapwood::{Engine, Instance, Linker, Module, Store, cut};
+use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Val, cut};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -186,17 +186,32 @@ impl Program<'_> {
         }
     }
 
-    /// Before anything runs: is there something to call?
+    /// Before anything runs: is there something to call, and does it take no arguments?
     fn check_entry(&self) -> Result<()> {
-        let exported = |name: &str| self.module.get_export(name).is_some_and(|ty| ty.func().is_some());
-        let missing = match self.entry {
+        let start = || ["_start", "_initialize"].into_iter().find(|name| self.exported(name).is_some());
+        let name = match self.entry {
             Entry::Call(_) => return Ok(()),
-            Entry::Start if exported("_start") || exported("_initialize") => return Ok(()),
-            Entry::Start => format!("there is no entry point `_start` or `_initialize`; {}", self.other_exports()),
-            Entry::Export { name, .. } if exported(name) => return Ok(()),
-            Entry::Export { name, hint } => format!("there is no exported function `{name}`; {hint}"),
+            Entry::Start => start().ok_or_else(|| {
+                let others = self.other_exports();
+                format!("there is no entry point `_start` or `_initialize`; {others}")
+            }),
+            Entry::Export { name, hint } => match self.exported(name) {
+                Some(_) => Ok(name),
+                None => Err(format!("there is no exported function `{name}`; {hint}")),
+            },
         };
-        Err(anyhow!("{}: {missing}", shown(self.sandbox.path())))
+        let fits = name.and_then(|name| match self.exported(name) {
+            Some(ty) if ty.params().len() != 0 => Err(format!(
+                "the entry point `{name}` is of type {ty}; one without parameters is expected (--invoke passes some)"
+            )),
+            _ => Ok(()),
+        });
+        fits.map_err(|wrong| anyhow!("{}: {wrong}", shown(self.sandbox.path())))
+    }
+
+    /// The type of an exported function.
+    fn exported(&self, name: &str) -> Option<FuncType> {
+        self.module.get_export(name)?.func().cloned()
     }
 
     fn other_exports(&self) -> String {
@@ -210,16 +225,24 @@ impl Program<'_> {
 
     fn enter(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
         if instance.get_func(&mut *store, "_initialize").is_some() {
-            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(self.timed(store), ())?;
+            self.call(store, instance, "_initialize")?;
             if matches!(self.entry, Entry::Start) {
                 return Ok(());
             }
         }
-        let name = match &self.entry {
-            Entry::Call(call) => return call.run(self.timed(store), instance),
-            Entry::Start => "_start",
-            Entry::Export { name, .. } => name,
-        };
-        instance.get_typed_func::<(), ()>(&mut *store, name)?.call(self.timed(store), ())
+        match &self.entry {
+            Entry::Call(call) => call.run(self.timed(store), instance),
+            Entry::Start => self.call(store, instance, "_start"),
+            Entry::Export { name, .. } => self.call(store, instance, name),
+        }
+    }
+
+    /// Calls an export without arguments. What it returns says nothing: the status of a WASI program is what it gives to
+    /// `proc_exit`.
+    fn call(&self, store: &mut Store<Host>, instance: Instance, name: &str) -> heapwood::Result<()> {
+        let func = instance.get_func(&mut *store, name);
+        let func = func.ok_or_else(|| Error::msg(format!("there is no exported function `{name}`")))?;
+        let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
+        func.call(self.timed(store), &[], &mut results)
     }
 }
