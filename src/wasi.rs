@@ -45,10 +45,11 @@ impl std::error::Error for ProcExit {}
 /// Defines all 46 functions under `wasi_snapshot_preview1`, and once more with the types that a guest of `wasm64`
 /// imports ([`FunctionDef::params64`]): which of the two a function is follows from the type of its import.
 ///
-/// They work on the memory that the calling instance exports as `memory`, else on the first one that it imports; if that
-/// one is shared, they fail. Without either each pointer is out of bounds. `proc_exit` ends the guest with [`ProcExit`]. A function that waits
-/// ends when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with
-/// the trap [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
+/// They work on the memory that the calling instance exports as `memory`, else on the first one that it imports; if
+/// that one is shared, they fail. Without either each pointer is out of bounds. `proc_exit` ends the guest with
+/// [`ProcExit`]. A function that waits ends when the guest has to stop: by the store's
+/// [`InterruptHandle`](crate::InterruptHandle) or the context's with the trap [`TrapKind::Interrupted`], by the store's
+/// deadline with [`TrapKind::DeadlineExceeded`].
 ///
 /// # Errors
 /// A name is defined already, or the engine's type table is full.

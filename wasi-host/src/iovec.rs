@@ -1,5 +1,5 @@
-//! Lists of guest buffers (witx: `$iovec`, `$ciovec`: pointer and length, 8 bytes, or 16 of a 64-bit guest), as slices of the guest's own
-//! memory, so that the host reads and writes without a buffer in between.
+//! Lists of guest buffers (witx: `$iovec`, `$ciovec`: pointer and length, 8 bytes, or 16 of a 64-bit guest), as slices
+//! of the guest's own memory, so that the host reads and writes without a buffer in between.
 
 use crate::errno::Errno;
 use crate::memory::{GuestMemory, Memory};

@@ -1,5 +1,5 @@
-//! Wild pointers for each of the 46 functions: the right error code, no effect, nothing written. All of it with pointers
-//! of 32 bits and of 64, with which each function does the same.
+//! Wild pointers for each of the 46 functions: the right error code, no effect, nothing written. All of it with
+//! pointers of 32 bits and of 64, with which each function does the same.
 
 mod common;
 

@@ -6,12 +6,15 @@
 //! 3. Call its entry: `--invoke`, else `_start`; `_initialize` first where it exists.
 //! 4. Turn the end into an exit status.
 //!
+//! A component is linked by itself: of all this it has its `run`, the options of the sandbox and the end.
+//!
 //! `heapwood test` does the same with another entry: [`Guest`] is a program on its way, [`Entry`] says what is called.
 
 mod ending;
 mod frames;
 mod imports;
 mod invoke;
+mod loaded;
 mod sandbox;
 mod signals;
 mod thrown;
@@ -19,16 +22,18 @@ mod thrown;
 pub use ending::End;
 pub use sandbox::Sandbox;
 
-use super::failure::shown;
+use super::failure::{UsageError, shown};
 use super::host::Host;
 use super::module_file;
 use super::trace::Trace;
+use super::units::DurationArg;
 use super::watch::Watch;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::Ending;
 use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Val, cut};
+use loaded::Loaded;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,7 +54,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = Guest::load(sandbox)?;
     let given = sandbox.guest_args();
     let entry = match &args.invoke {
-        Some(name) => Entry::Call(invoke::Call::parse(&guest.module, name, given)?),
+        Some(name) => Entry::Call(invoke::Call::parse(guest.module("--invoke")?, name, given)?),
         None => Entry::Start,
     };
     // `--invoke` takes them for itself.
@@ -74,7 +79,7 @@ pub struct Guest<'a> {
     trace: Option<Trace>,
     engine: Engine,
     preloads: Vec<Module>,
-    module: Module,
+    program: Loaded,
 }
 
 impl<'a> Guest<'a> {
@@ -86,22 +91,29 @@ impl<'a> Guest<'a> {
         let load = |path: &Path| Trace::step(trace.as_ref(), "compile", || module_file::load(&engine, path));
         let preloads: Vec<Module> =
             sandbox.preloads.iter().map(|preload| load(&preload.path)).collect::<Result<_>>()?;
-        let module = match sandbox.precompiled {
-            true => module_file::load_image(&engine, sandbox.path())?,
-            false => load(sandbox.path())?,
+        let program = match sandbox.precompiled {
+            true => Loaded::Module(module_file::load_image(&engine, sandbox.path())?),
+            false => Trace::step(trace.as_ref(), "compile", || Loaded::load(&engine, sandbox.path()))?,
         };
-        sandbox.perf_map.write(preloads.iter().chain([&module]))?;
-        Ok(Guest { sandbox, trace, engine, preloads, module })
+        if !preloads.is_empty() {
+            program.as_module("--preload")?;
+        }
+        let guest = Guest { sandbox, trace, engine, preloads, program };
+        sandbox.perf_map.write(guest.modules())?;
+        Ok(guest)
     }
 
     /// The program's module.
-    pub fn module(&self) -> &Module {
-        &self.module
+    ///
+    /// # Errors
+    /// It is a component, for which `purpose` is not there.
+    pub fn module(&self, purpose: &str) -> Result<&Module, UsageError> {
+        self.program.as_module(purpose)
     }
 
-    /// All modules: those that are preloaded, and the program's.
+    /// All core modules: those that are preloaded, and the program's.
     pub fn modules(&self) -> impl Iterator<Item = &Module> {
-        self.preloads.iter().chain([&self.module])
+        self.preloads.iter().chain(self.program.modules())
     }
 
     /// Instantiates the program and calls its entry. Returns how it ended, and what is still to be said of it.
@@ -109,17 +121,28 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// The host, not the guest, could not do something.
     pub fn run(self, wasi: WasiCtx, entry: Entry) -> Result<Finished> {
-        let Guest { sandbox, trace, engine, preloads, module } = self;
-        let (mut store, watch) = sandbox.engine.store(&engine, Host::new(wasi), trace.as_ref(), None)?;
-        let linker = sandbox.linker(&engine, preloads.iter().chain([&module]))?;
-        let program = Program { sandbox, preloads: &preloads, module: &module, entry, start: Instant::now() };
+        let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
+        let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
+        let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
         let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), &store);
-        let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
+        let outcome = match &self.program {
+            Loaded::Module(module) => {
+                let linker = sandbox.linker(&self.engine, self.modules())?;
+                let program = Program { sandbox, preloads: &self.preloads, module, entry, clock };
+                Trace::step(trace, "run", || program.run(&mut store, linker))
+            }
+            Loaded::Component(component) => {
+                let enter = |store: &mut Store<Host>| {
+                    clock.timed(store);
+                };
+                Ok(Trace::step(trace, "run", || component.run_with(&mut store, |host| host.wasi_mut(), enter)))
+            }
+        };
         // Before anything is said of how the guest ended.
         let finished = store.data_mut().finish();
         let end = outcome.and_then(|outcome| match outcome {
             Ok(()) => finished.map(End::Returned),
-            Err(error) => ending.end(&mut store, &module, error),
+            Err(error) => ending.end(&mut store, &self.program.modules()[0], error),
         });
         Ok(Finished { end, watch, store })
     }
@@ -155,24 +178,33 @@ struct Program<'a> {
     preloads: &'a [Module],
     module: &'a Module,
     entry: Entry,
-    /// From then on the timeout counts.
+    clock: Clock<'a>,
+}
+
+/// How long the guest may run.
+#[derive(Clone, Copy)]
+struct Clock<'a> {
+    timeout: Option<&'a DurationArg>,
+    /// From then on it counts.
     start: Instant,
 }
 
-impl Program<'_> {
+impl Clock<'_> {
     /// The store, which is about to be entered: for no longer than what is left of the timeout.
     fn timed<'s>(&self, store: &'s mut Store<Host>) -> &'s mut Store<Host> {
-        if let Some(timeout) = &self.sandbox.timeout {
+        if let Some(timeout) = self.timeout {
             store.set_deadline(timeout.duration.saturating_sub(self.start.elapsed()));
         }
         store
     }
+}
 
+impl Program<'_> {
     /// The outer error is the host's, the inner one the guest's.
     fn run(&self, store: &mut Store<Host>, mut linker: Linker<Host>) -> Result<heapwood::Result<()>> {
         for (preload, module) in self.sandbox.preloads.iter().zip(self.preloads) {
             imports::check(&linker, module, &preload.path)?;
-            let instance = match linker.instantiate(self.timed(store), module) {
+            let instance = match linker.instantiate(self.clock.timed(store), module) {
                 Ok(instance) => instance,
                 Err(error) => return imports::explain(error, &preload.path).map(Err),
             };
@@ -180,7 +212,7 @@ impl Program<'_> {
         }
         imports::check(&linker, self.module, self.sandbox.path())?;
         self.check_entry()?;
-        match linker.instantiate(self.timed(store), self.module) {
+        match linker.instantiate(self.clock.timed(store), self.module) {
             Ok(instance) => Ok(self.enter(store, instance)),
             Err(error) => imports::explain(error, self.sandbox.path()).map(Err),
         }
@@ -231,7 +263,7 @@ impl Program<'_> {
             }
         }
         match &self.entry {
-            Entry::Call(call) => call.run(self.timed(store), instance),
+            Entry::Call(call) => call.run(self.clock.timed(store), instance),
             Entry::Start => self.call(store, instance, "_start"),
             Entry::Export { name, .. } => self.call(store, instance, name),
         }
@@ -243,6 +275,6 @@ impl Program<'_> {
         let func = instance.get_func(&mut *store, name);
         let func = func.ok_or_else(|| Error::msg(format!("there is no exported function `{name}`")))?;
         let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
-        func.call(self.timed(store), &[], &mut results)
+        func.call(self.clock.timed(store), &[], &mut results)
     }
 }
