@@ -19,7 +19,10 @@
 
 pub use heapwood_wasi::*;
 
-use crate::{AsContextMut, Caller, Error, FuncType, Linker, Result, StoreContextMut, Trap, TrapKind, Val, ValType};
+use crate::{
+    AsContextMut, Caller, Engine, Error, Extern, ExternType, FuncType, Linker, Resolved, Result, StoreContextMut, Trap,
+    TrapKind, Val, ValType,
+};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +42,14 @@ impl fmt::Display for ProcExit {
 
 impl std::error::Error for ProcExit {}
 
-/// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]. A function that waits
-/// ends when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with
-/// the trap [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
+/// Defines all 46 functions under `wasi_snapshot_preview1`, and once more with the types that a guest of `wasm64`
+/// imports ([`FunctionDef::params64`]): which of the two a function is follows from the type of its import.
+///
+/// They work on the memory that the calling instance exports as `memory`, else on the first one that it imports; if
+/// that one is shared, they fail. Without either each pointer is out of bounds. `proc_exit` ends the guest with
+/// [`ProcExit`]. A function that waits ends when the guest has to stop: by the store's
+/// [`InterruptHandle`](crate::InterruptHandle) or the context's with the trap [`TrapKind::Interrupted`], by the store's
+/// deadline with [`TrapKind::DeadlineExceeded`].
 ///
 /// # Errors
 /// A name is defined already, or the engine's type table is full.
@@ -51,19 +58,36 @@ pub fn add_to_linker<T: 'static>(
     context: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
 ) -> Result<()> {
     for function in functions() {
-        let engine = linker.engine().clone();
-        let types = |types: &[ParamType]| types.iter().copied().map(val_type).collect::<Vec<_>>();
-        let ty = FuncType::new(&engine, types(function.params), types(function.results))?;
-        let serve = move |caller: Caller<'_, T>, args: &[Val], results: &mut [Val]| {
-            let errno = call(function, caller, context, args)?;
-            if let Some(result) = results.first_mut() {
-                *result = Val::I32(errno.raw().into());
-            }
-            Ok(())
-        };
-        linker.func_new(MODULE, function.name, ty, serve)?;
+        let ty = func_type(linker.engine(), function.params, function.results)?;
+        linker.func_new(MODULE, function.name, ty, host_function(function, function.call, context))?;
     }
+    // Asked only where the type is not the one above.
+    linker.resolve_with(MODULE, move |import| {
+        let (ExternType::Func(ty), Some(function)) = (&import.ty, lookup(import.name)) else { return Ok(None) };
+        let is_wide = ty.params().eq(function.params64.iter().copied().map(val_type))
+            && ty.results().eq(function.results.iter().copied().map(val_type));
+        Ok(is_wide.then(|| Resolved::func_new(ty.clone(), host_function(function, function.call64, context))))
+    });
     Ok(())
+}
+
+fn func_type(engine: &Engine, params: &[ParamType], results: &[ParamType]) -> Result<FuncType> {
+    FuncType::new(engine, params.iter().copied().map(val_type), results.iter().copied().map(val_type))
+}
+
+/// A row of the table as a function of the host; `serve` is one of its two.
+fn host_function<T: 'static>(
+    function: &'static FunctionDef,
+    serve: Call,
+    context: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+) -> impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static {
+    move |caller, args, results| {
+        let errno = call(function, serve, caller, context, args)?;
+        if let Some(result) = results.first_mut() {
+            *result = Val::I32(errno.raw().into());
+        }
+        Ok(())
+    }
 }
 
 /// Functions of these groups never wait, and never take long.
@@ -72,29 +96,40 @@ const NEVER_WAIT: [&str; 4] = ["args_", "environ_", "clock_", "proc_"];
 /// Serves a call, of which what makes the guest stop ends the waits.
 fn call<T: 'static>(
     function: &FunctionDef,
+    served_by: Call,
     mut caller: Caller<'_, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx + Copy,
     args: &[Val],
 ) -> Result<Errno> {
     if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
-        return serve(function, &mut caller, context, args);
+        return serve(function, served_by, &mut caller, context, args);
     }
+    interruptible(&mut caller, context, |caller| serve(function, served_by, caller, context, args))?
+}
+
+/// Does what may wait. What makes the guest stop interrupts the context.
+pub(crate) fn interruptible<'a, T: 'static, R>(
+    caller: &mut Caller<'a, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx,
+    work: impl FnOnce(&mut Caller<'a, T>) -> R,
+) -> Result<R> {
     let (waits, is_woken) = (context(caller.data_mut()).interrupt_handle(), Arc::new(AtomicBool::new(false)));
     let (woken, ended) = (is_woken.clone(), waits.clone());
     let wake = move || {
         woken.store(true, Ordering::SeqCst);
         ended.interrupt();
     };
-    let served = caller.interruptible(wake, |caller| serve(function, caller, context, args));
+    let worked = caller.interruptible(wake, work);
     if is_woken.load(Ordering::SeqCst) {
         // What ended this wait is not to end the next one.
         waits.reset();
     }
-    served?
+    worked
 }
 
 fn serve<T: 'static>(
     function: &FunctionDef,
+    served_by: Call,
     caller: &mut Caller<'_, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx,
     args: &[Val],
@@ -108,18 +143,18 @@ fn serve<T: 'static>(
         };
     }
     let raw = &raw[..args.len()];
-    let outcome = match caller.get_export("memory") {
+    let outcome = match memory_of(caller) {
         // The functions work on a slice, which other threads must not write.
-        Some(crate::Extern::SharedMemory(_)) => {
+        Some(Extern::SharedMemory(_)) => {
             return Err(Error::msg(format!("{}: WASI functions do not work on a shared memory", function.name)));
         }
-        Some(crate::Extern::Memory(memory)) => {
+        Some(Extern::Memory(memory)) => {
             let store: StoreContextMut<'_, T> = caller.as_context_mut();
             let (bytes, data) = memory.data_and_store_mut(store);
-            (function.call)(context(data), bytes, raw)
+            served_by(context(data), bytes, raw)
         }
         // Every pointer of such a guest is out of bounds.
-        _ => (function.call)(context(caller.data_mut()), &mut [], raw),
+        _ => served_by(context(caller.data_mut()), &mut [], raw),
     };
     outcome.map_err(|outcome| match outcome {
         Outcome::Exit(code) => Error::new(ProcExit(code)),
@@ -127,7 +162,13 @@ fn serve<T: 'static>(
     })
 }
 
-fn val_type(ty: ParamType) -> ValType {
+/// The memory that the functions work on.
+fn memory_of<T: 'static>(caller: &mut Caller<'_, T>) -> Option<Extern> {
+    let is_memory = |item: &Extern| matches!(item, Extern::Memory(_) | Extern::SharedMemory(_));
+    caller.get_export("memory").filter(is_memory).or_else(|| caller.imported_memory())
+}
+
+pub(crate) fn val_type(ty: ParamType) -> ValType {
     match ty {
         ParamType::I32 => ValType::I32,
         ParamType::I64 => ValType::I64,

@@ -20,6 +20,11 @@ impl Host {
         Host { wasi, moonbit: MoonBit::new() }
     }
 
+    /// What WASI grants it.
+    pub fn wasi_mut(&mut self) -> &mut WasiCtx {
+        &mut self.wasi
+    }
+
     /// The program has ended: writes what its host functions kept. Its status, if it ended well until then.
     ///
     /// # Errors

@@ -36,6 +36,20 @@ impl ModuleFile<'_> {
         &self.bytes
     }
 
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// It is not valid or needs what is not there.
+    pub fn compile(&self, engine: &Engine) -> Result<Module> {
+        let (module, times) = timed(|| Module::new(engine, self.bytes()));
+        let module = module.map_err(|error| self.named(error))?;
+        output::more(|| {
+            let (name, functions, bytes) = (shown(self.path), module.info().functions.len(), self.bytes.len());
+            format!("{name}: compiled in {:.1} ms (bytes: {bytes}, functions: {functions})", times.wall)
+        });
+        Ok(module)
+    }
+
     /// An error of the module, with the file's name, and its place in the text if it was text. A feature that is off is
     /// no error of a place.
     pub fn named(&self, error: Error) -> anyhow::Error {
@@ -167,14 +181,7 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
 /// # Errors
 /// As [`read`]; the module is not valid or needs what is not there.
 pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
-    let file = read(path)?;
-    let (module, times) = timed(|| Module::new(engine, file.bytes()));
-    let module = module.map_err(|error| file.named(error))?;
-    output::more(|| {
-        let (functions, bytes) = (module.info().functions.len(), file.bytes().len());
-        format!("{}: compiled in {:.1} ms (bytes: {bytes}, functions: {functions})", shown(path), times.wall)
-    });
-    Ok(module)
+    read(path)?.compile(engine)
 }
 
 /// Maps a precompiled module.

@@ -2,7 +2,7 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::{GuestMemory, check_u64};
+use crate::memory::{GuestMemory, Memory, check_u64};
 use crate::outcome::Served;
 
 /// The clocks that preview1 names.
@@ -117,14 +117,14 @@ impl Clocks for DeterministicClocks {
     }
 }
 
-pub(crate) fn res_get(ctx: &mut WasiCtx, memory: &mut [u8], id: u32, result: u32) -> Served {
+pub(crate) fn res_get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, id: u32, result: u64) -> Served {
     check_u64(memory, result)?;
     let resolution = ctx.clocks.resolution(ClockId::from_guest(id)?)?;
     Ok(memory.write_u64(result, resolution)?)
 }
 
 /// `precision` allows a coarser answer; ours is exact.
-pub(crate) fn time_get(ctx: &mut WasiCtx, memory: &mut [u8], id: u32, _precision: u64, result: u32) -> Served {
+pub(crate) fn time_get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, id: u32, _precision: u64, result: u64) -> Served {
     check_u64(memory, result)?;
     let now = ctx.clocks.now(ClockId::from_guest(id)?)?;
     Ok(memory.write_u64(result, now)?)

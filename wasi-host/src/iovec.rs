@@ -1,14 +1,14 @@
-//! Lists of guest buffers (witx: `$iovec`, `$ciovec`: pointer and length, 8 bytes), as slices of the guest's own
-//! memory, so that the host reads and writes without a buffer in between.
+//! Lists of guest buffers (witx: `$iovec`, `$ciovec`: pointer and length, 8 bytes, or 16 of a 64-bit guest), as slices
+//! of the guest's own memory, so that the host reads and writes without a buffer in between.
 
 use crate::errno::Errno;
-use crate::memory::{GuestMemory, field_u32};
+use crate::memory::{GuestMemory, Memory};
 use smallvec::SmallVec;
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
 
 /// As many as POSIX hosts take in one call (`IOV_MAX`); more give `INVAL`, as there.
-const MAX_VECTORS: u32 = 1024;
+const MAX_VECTORS: u64 = 1024;
 
 /// As many bytes as Linux moves in one call. A longer list is cut, so that the call is a short one.
 const MAX_BYTES: usize = 0x7fff_f000;
@@ -20,16 +20,19 @@ type List<T> = SmallVec<[T; 8]>;
 ///
 /// # Errors
 /// `FAULT` when the list or one of its buffers leaves the memory, `INVAL` when the list is not aligned or too long.
-pub(crate) fn ranges(memory: &[u8], list: u32, count: u32) -> Result<List<Range<usize>>, Errno> {
-    let entries = memory.array(list, count, 8, 4)?;
+pub(crate) fn ranges(memory: &Memory<'_>, list: u64, count: u64) -> Result<List<Range<usize>>, Errno> {
+    let width = memory.width();
+    let step = width.bytes();
+    let entries = memory.array(list, count, 2 * step, step)?;
     if count > MAX_VECTORS {
         return Err(Errno::Inval);
     }
     let mut found = List::new();
-    for entry in entries.chunks_exact(8) {
-        let (start, len) = (field_u32(entry, 0), field_u32(entry, 4));
+    for entry in entries.chunks_exact(2 * step as usize) {
+        let (start, len) = (width.field(entry, 0), width.field(entry, step as usize));
         memory.slice(start, len)?;
-        found.push(start as usize..start as usize + len as usize);
+        // It lies in the memory.
+        found.push(start as usize..(start + len) as usize);
     }
     Ok(cut(&found, MAX_BYTES))
 }
@@ -84,20 +87,25 @@ pub(crate) fn targets<'m>(memory: &'m mut [u8], ranges: &[Range<usize>]) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Width;
 
     fn with_list(list: &[(u32, u32)]) -> Vec<u8> {
         let mut memory = vec![0; 256];
         for (i, (ptr, len)) in list.iter().enumerate() {
-            memory.write_u32(i as u32 * 8, *ptr).unwrap();
-            memory.write_u32(i as u32 * 8 + 4, *len).unwrap();
+            memory.write_u32(i as u64 * 8, *ptr).unwrap();
+            memory.write_u32(i as u64 * 8 + 4, *len).unwrap();
         }
         memory
+    }
+
+    fn ranges(memory: &mut [u8], list: u64, count: u64) -> Result<List<Range<usize>>, Errno> {
+        super::ranges(&Memory::new(memory, Width::W32), list, count)
     }
 
     #[test]
     fn targets_keep_the_order_of_the_list() {
         let mut memory = with_list(&[(100, 4), (64, 2), (80, 0), (66, 3)]);
-        let ranges = ranges(&memory, 0, 4).unwrap();
+        let ranges = ranges(&mut memory, 0, 4).unwrap();
         assert_eq!(ranges.as_slice(), [100..104, 64..66, 66..69]);
         let targets = targets(&mut memory, &ranges).unwrap();
         assert_eq!(targets.iter().map(|t| t.len()).collect::<Vec<_>>(), [4, 2, 3]);
@@ -106,20 +114,34 @@ mod tests {
     #[test]
     fn overlapping_targets_are_refused() {
         let mut memory = with_list(&[(64, 4), (66, 4)]);
-        let ranges = ranges(&memory, 0, 2).unwrap();
+        let ranges = ranges(&mut memory, 0, 2).unwrap();
         assert!(targets(&mut memory, &ranges).is_none());
         assert_eq!(sources(&memory, &ranges).len(), 2);
     }
 
     #[test]
     fn wild_lists() {
-        let memory = with_list(&[(64, 4), (250, 7), (u32::MAX, u32::MAX)]);
-        assert_eq!(ranges(&memory, 0, 1).map(|r| r.len()), Ok(1));
-        assert_eq!(ranges(&memory, 0, 2), Err(Errno::Fault));
-        assert_eq!(ranges(&memory, 16, 1), Err(Errno::Fault));
-        assert_eq!(ranges(&memory, 2, 1), Err(Errno::Inval));
-        assert_eq!(ranges(&memory, 0, 0x2000_0000), Err(Errno::Fault));
-        assert_eq!(ranges(&vec![0; 1 << 16], 0, 1025), Err(Errno::Inval));
+        let mut memory = with_list(&[(64, 4), (250, 7), (u32::MAX, u32::MAX)]);
+        assert_eq!(ranges(&mut memory, 0, 1).map(|r| r.len()), Ok(1));
+        assert_eq!(ranges(&mut memory, 0, 2), Err(Errno::Fault));
+        assert_eq!(ranges(&mut memory, 16, 1), Err(Errno::Fault));
+        assert_eq!(ranges(&mut memory, 2, 1), Err(Errno::Inval));
+        assert_eq!(ranges(&mut memory, 0, 0x2000_0000), Err(Errno::Fault));
+        assert_eq!(ranges(&mut vec![0; 1 << 16], 0, 1025), Err(Errno::Inval));
+    }
+
+    #[test]
+    fn lists_of_64_bit_guests() {
+        let mut memory = vec![0; 256];
+        for (at, value) in [(0, 64), (8, 4), (16, 0), (24, 256), (32, 1 << 32), (40, 1), (48, 8), (56, u64::MAX)] {
+            memory.write_u64(at, value).unwrap();
+        }
+        let mut ranges = |list, count| super::ranges(&Memory::new(&mut memory, Width::W64), list, count);
+        assert_eq!(ranges(0, 2).unwrap().as_slice(), [64..68, 0..256]);
+        assert_eq!(
+            (ranges(0, 3), ranges(48, 1), ranges(4, 1)),
+            (Err(Errno::Fault), Err(Errno::Fault), Err(Errno::Inval))
+        );
     }
 
     #[test]

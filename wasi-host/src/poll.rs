@@ -9,7 +9,7 @@ use crate::clock::ClockId;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Table};
-use crate::memory::{GuestMemory, check_u32, field_u32, field_u64};
+use crate::memory::{GuestMemory, Memory, field_u32, field_u64};
 use crate::outcome::{Failure, Served};
 use crate::rights::Rights;
 use crate::types::flags;
@@ -18,11 +18,11 @@ use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 
 /// Sizes of witx `$subscription` and `$event` in bytes.
-const SUBSCRIPTION: u32 = 48;
-const EVENT: u32 = 32;
+const SUBSCRIPTION: u64 = 48;
+const EVENT: u64 = 32;
 
 /// More than any program has descriptors and timers; bounds the host's work and memory.
-const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
+const MAX_SUBSCRIPTIONS: u64 = 1 << 16;
 
 /// The longest single wait in ns. The time of day may jump, so that it is looked at again.
 const MAX_WAIT: u64 = 60 * 1_000_000_000;
@@ -63,8 +63,15 @@ impl Ready {
     }
 }
 
-pub(crate) fn oneoff(ctx: &mut WasiCtx, memory: &mut [u8], list: u32, events: u32, count: u32, result: u32) -> Served {
-    check_u32(memory, result)?;
+pub(crate) fn oneoff(
+    ctx: &mut WasiCtx,
+    memory: &mut Memory<'_>,
+    list: u64,
+    events: u64,
+    count: u64,
+    result: u64,
+) -> Served {
+    memory.check_size(result)?;
     let subscriptions = memory.array(list, count, SUBSCRIPTION, 8)?;
     memory.array(events, count, EVENT, 8)?;
     if count == 0 || count > MAX_SUBSCRIPTIONS {
@@ -81,7 +88,7 @@ pub(crate) fn oneoff(ctx: &mut WasiCtx, memory: &mut [u8], list: u32, events: u3
         memory.array_mut(events + written * EVENT, 1, EVENT, 8)?.copy_from_slice(&event);
         written += 1;
     }
-    Ok(memory.write_u32(result, written)?)
+    Ok(memory.write_size(result, written)?)
 }
 
 fn subscription(ctx: &mut WasiCtx, bytes: &[u8]) -> Result<Subscription, Errno> {

@@ -2,9 +2,10 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
+use crate::memory::Memory;
 use crate::outcome::{Outcome, Served};
 
-pub(crate) fn exit(_ctx: &mut WasiCtx, _memory: &mut [u8], code: u32) -> Served {
+pub(crate) fn exit(_ctx: &mut WasiCtx, _memory: &mut Memory<'_>, code: u32) -> Served {
     Err(Outcome::Exit(code).into())
 }
 
@@ -12,7 +13,7 @@ pub(crate) fn exit(_ctx: &mut WasiCtx, _memory: &mut [u8], code: u32) -> Served 
 const LAST_SIGNAL: u32 = 30;
 
 /// Guests have no handlers, so that there is nothing to raise a signal in; 0 (`none`) only asks whether it could.
-pub(crate) fn raise(_ctx: &mut WasiCtx, _memory: &mut [u8], signal: u32) -> Served {
+pub(crate) fn raise(_ctx: &mut WasiCtx, _memory: &mut Memory<'_>, signal: u32) -> Served {
     match signal {
         0 => Ok(()),
         1..=LAST_SIGNAL => Err(Errno::NotSup.into()),
@@ -20,7 +21,7 @@ pub(crate) fn raise(_ctx: &mut WasiCtx, _memory: &mut [u8], signal: u32) -> Serv
     }
 }
 
-pub(crate) fn sched_yield(ctx: &mut WasiCtx, _memory: &mut [u8]) -> Served {
+pub(crate) fn sched_yield(ctx: &mut WasiCtx, _memory: &mut Memory<'_>) -> Served {
     ctx.interrupt.check()?;
     std::thread::yield_now();
     Ok(())

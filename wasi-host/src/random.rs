@@ -2,7 +2,7 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 
 /// Where random bytes come from.
@@ -59,7 +59,7 @@ impl RandomSource for SeededRandom {
 /// A guest may ask for gigabytes, so that an interrupt is looked for once per this many bytes.
 const CHUNK: usize = 1 << 20;
 
-pub(crate) fn get(ctx: &mut WasiCtx, memory: &mut [u8], buffer: u32, len: u32) -> Served {
+pub(crate) fn get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, buffer: u64, len: u64) -> Served {
     for chunk in memory.slice_mut(buffer, len)?.chunks_mut(CHUNK) {
         ctx.interrupt.check()?;
         ctx.random.fill(chunk)?;

@@ -6,7 +6,7 @@ use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Handle, receive_into};
 use crate::iovec;
-use crate::memory::{GuestMemory, check_u32};
+use crate::memory::{GuestMemory, Memory, check_u32};
 use crate::outcome::{Failure, Served};
 use crate::rights::Rights;
 use crate::types::{FdFlags, FileType, flags};
@@ -38,7 +38,7 @@ fn socket(descriptor: &Descriptor, rights: Rights) -> Result<BorrowedFd<'_>, Err
 }
 
 /// `flags` are those of the new descriptor (witx: `$fdflags`), of which NONBLOCK means something.
-pub(crate) fn accept(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, flags: u32, result: u32) -> Served {
+pub(crate) fn accept(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, flags: u32, result: u64) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     let listener = socket(descriptor, Rights::SOCK_ACCEPT)?;
     let flags = FdFlags::from_guest(flags)?;
@@ -63,18 +63,18 @@ pub(crate) fn accept(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, flags: u32, 
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn recv(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    list: u32,
-    count: u32,
+    list: u64,
+    count: u64,
     flags: u32,
-    result: u32,
-    result_flags: u32,
+    result: u64,
+    result_flags: u64,
 ) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     socket(descriptor, Rights::FD_READ)?;
     let flags = ReceiveFlags::from_guest(flags)?;
-    check_u32(memory, result)?;
+    memory.check_size(result)?;
     memory.array(result_flags, 1, 2, 2)?;
     let ranges = iovec::ranges(memory, list, count)?;
     // Peeking again would bring the same bytes, and a datagram is whole as it comes.
@@ -84,7 +84,7 @@ pub(crate) fn recv(
     let (mut received, mut truncated) = (0, false);
     let mut rest = iovec::skip(&ranges, 0);
     while !rest.is_empty() {
-        match receive(ctx, memory, fd, &rest, flags) {
+        match receive(ctx, memory.bytes_mut(), fd, &rest, flags) {
             Ok((count, cut)) => {
                 received += count;
                 truncated |= cut;
@@ -98,7 +98,7 @@ pub(crate) fn recv(
         }
         rest = iovec::skip(&ranges, received);
     }
-    memory.write_u32(result, received as u32)?;
+    memory.write_size(result, received as u64)?;
     // witx `$roflags`: RECV_DATA_TRUNCATED.
     memory.array_mut(result_flags, 1, 2, 2)?.copy_from_slice(&u16::from(truncated).to_le_bytes());
     Ok(())
@@ -135,12 +135,12 @@ fn receive(
 /// There are no flags for sending (witx: `$siflags`).
 pub(crate) fn send(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    list: u32,
-    count: u32,
+    list: u64,
+    count: u64,
     flags: u32,
-    result: u32,
+    result: u64,
 ) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     socket(descriptor, Rights::FD_WRITE)?;
@@ -150,7 +150,7 @@ pub(crate) fn send(
     crate::fd::io::write(ctx, memory, fd, list, count, result)
 }
 
-pub(crate) fn shutdown(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, how: u32) -> Served {
+pub(crate) fn shutdown(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32, how: u32) -> Served {
     let socket = socket(ctx.fds.get(fd)?, Rights::SOCK_SHUTDOWN)?;
     let how = ShutdownFlags::from_guest(how)?;
     let how = match (how.has(ShutdownFlags::READ), how.has(ShutdownFlags::WRITE)) {

@@ -1,4 +1,5 @@
-//! Wild pointers for each of the 46 functions: the right error code, no effect, nothing written.
+//! Wild pointers for each of the 46 functions: the right error code, no effect, nothing written. All of it with
+//! pointers of 32 bits and of 64, with which each function does the same.
 
 mod common;
 
@@ -28,21 +29,24 @@ fn cases(guest: &mut Guest, file: u64, socket: u64) -> Vec<(&'static str, Vec<Ar
     // One subscription to a clock with timeout 0, and room for its event.
     let subscriptions = guest.space(48);
     let path = |p, len| [Sized(p, 1, 1), Value(len)];
-    let iovs = |l| [Sized(l, 4, 8), Value(1)];
+    let word = guest.word();
+    let pair = 2 * u64::from(word);
+    let iovs = move |l| [Sized(l, word, pair), Value(1)];
     let u32_out = Pointer(out, 4, 4);
+    let size_out = Pointer(out, word, word.into());
     let u64_out = Pointer(out, 8, 8);
     let mut cases: Vec<(&'static str, Vec<Arg>)> = vec![
-        ("args_get", vec![Pointer(out, 4, 8), Pointer(buffer, 1, 4)]),
-        ("args_sizes_get", vec![u32_out, Pointer(more, 4, 4)]),
+        ("args_get", vec![Pointer(out, word, pair), Pointer(buffer, 1, 4)]),
+        ("args_sizes_get", vec![size_out, Pointer(more, word, word.into())]),
         ("clock_res_get", vec![Value(0), u64_out]),
         ("clock_time_get", vec![Value(0), Value(0), u64_out]),
-        ("environ_get", vec![Pointer(out, 4, 4), Pointer(buffer, 1, 4)]),
-        ("environ_sizes_get", vec![u32_out, Pointer(more, 4, 4)]),
+        ("environ_get", vec![Pointer(out, word, word.into()), Pointer(buffer, 1, 4)]),
+        ("environ_sizes_get", vec![size_out, Pointer(more, word, word.into())]),
         ("fd_fdstat_get", vec![Value(file), Pointer(out, 8, 24)]),
         ("fd_filestat_get", vec![Value(file), Pointer(out, 8, 64)]),
-        ("fd_prestat_get", vec![Value(ROOT), Pointer(out, 4, 8)]),
+        ("fd_prestat_get", vec![Value(ROOT), Pointer(out, word, pair)]),
         ("fd_prestat_dir_name", vec![Value(ROOT), Sized(buffer, 1, 1), Value(1)]),
-        ("fd_readdir", vec![Value(ROOT), Sized(buffer, 1, 1), Value(64), Value(0), u32_out]),
+        ("fd_readdir", vec![Value(ROOT), Sized(buffer, 1, 1), Value(64), Value(0), size_out]),
         ("fd_seek", vec![Value(file), Value(3), Value(0), u64_out]),
         ("fd_tell", vec![Value(file), u64_out]),
         ("path_create_directory", [&[Value(ROOT)][..], &path(new, 3)].concat()),
@@ -61,20 +65,20 @@ fn cases(guest: &mut Guest, file: u64, socket: u64) -> Vec<(&'static str, Vec<Ar
         ("path_rename", [&[Value(ROOT)][..], &path(name, 4), &[Value(ROOT)], &path(new, 3)].concat()),
         ("path_symlink", [&path(name, 4)[..], &[Value(ROOT)], &path(new, 3)].concat()),
         ("path_unlink_file", [&[Value(ROOT)][..], &path(name, 4)].concat()),
-        ("poll_oneoff", vec![Pointer(subscriptions, 8, 48), Pointer(more, 8, 32), Value(1), u32_out]),
+        ("poll_oneoff", vec![Pointer(subscriptions, 8, 48), Pointer(more, 8, 32), Value(1), size_out]),
         ("random_get", vec![Sized(buffer, 1, 1), Value(8)]),
         ("sock_accept", vec![Value(socket), Value(0), u32_out]),
-        ("sock_recv", [&[Value(socket)][..], &iovs(list), &[Value(0), u32_out, Pointer(more, 2, 2)]].concat()),
-        ("sock_send", [&[Value(socket)][..], &iovs(list), &[Value(0), u32_out]].concat()),
+        ("sock_recv", [&[Value(socket)][..], &iovs(list), &[Value(0), size_out, Pointer(more, 2, 2)]].concat()),
+        ("sock_send", [&[Value(socket)][..], &iovs(list), &[Value(0), size_out]].concat()),
     ];
     let link = guest.put("link").0;
-    let readlink = [&[Value(ROOT)][..], &path(link, 4), &[Sized(buffer, 1, 1), Value(8), u32_out]].concat();
+    let readlink = [&[Value(ROOT)][..], &path(link, 4), &[Sized(buffer, 1, 1), Value(8), size_out]].concat();
     cases.push(("path_readlink", readlink));
     for name in ["fd_read", "fd_write"] {
-        cases.push((name, [&[Value(file)][..], &iovs(list), &[u32_out]].concat()));
+        cases.push((name, [&[Value(file)][..], &iovs(list), &[size_out]].concat()));
     }
     for name in ["fd_pread", "fd_pwrite"] {
-        cases.push((name, [&[Value(file)][..], &iovs(list), &[Value(0), u32_out]].concat()));
+        cases.push((name, [&[Value(file)][..], &iovs(list), &[Value(0), size_out]].concat()));
     }
     cases
 }
@@ -97,7 +101,7 @@ const WITHOUT: [&str; 14] = [
     "sock_shutdown",
 ];
 
-fn setup(scratch: &Scratch) -> (Guest, u64, u64) {
+fn setup(scratch: &Scratch, new: fn(WasiCtxBuilder) -> Guest) -> (Guest, u64, u64) {
     scratch.write("file", b"0123456789");
     std::fs::create_dir(scratch.join("dir")).unwrap();
     std::os::unix::fs::symlink("file", scratch.join("link")).unwrap();
@@ -105,7 +109,9 @@ fn setup(scratch: &Scratch) -> (Guest, u64, u64) {
     std::io::Write::write_all(&mut &far, b"to the guest").unwrap();
     let access = heapwood_wasi::DirAccess::ReadWrite;
     let builder = WasiCtxBuilder::new().args(["a", "b"]).env("K", "V").preopen_dir(scratch.path(), "/", access);
-    let mut guest = Guest::new(builder.socket(near));
+    let clocks = heapwood_wasi::DeterministicClocks::new(1_000_000_000, 1000);
+    let builder = builder.clocks(clocks).random(heapwood_wasi::SeededRandom::new(1));
+    let mut guest = new(builder.socket(near));
     let file = guest.open(ROOT, "file", 0, FILE_RIGHTS, 0).unwrap();
     std::mem::forget(far);
     (guest, file, 4)
@@ -136,8 +142,19 @@ fn values(args: &[Arg]) -> Vec<u64> {
 
 #[test]
 fn each_function_refuses_wild_pointers() {
+    refuses_wild_pointers(Guest::new, &[0xffff_fff8, 0xffff_ffff]);
+}
+
+#[test]
+fn each_function_refuses_wild_pointers_of_64_bits() {
+    // None of them is taken for what its lower half says.
+    let beyond = [0xffff_fff8, 1 << 32, (1 << 32) + 4096, 1 << 63, u64::MAX - 7, u64::MAX];
+    refuses_wild_pointers(Guest::wide, &beyond);
+}
+
+fn refuses_wild_pointers(new: fn(WasiCtxBuilder) -> Guest, beyond: &[u64]) {
     let scratch = Scratch::new();
-    let (mut guest, file, socket) = setup(&scratch);
+    let (mut guest, file, socket) = setup(&scratch, new);
     let end = guest.memory.len() as u64;
     let cases = cases(&mut guest, file, socket);
     for function in functions() {
@@ -152,7 +169,8 @@ fn each_function_refuses_wild_pointers() {
                 Pointer(_, align, size) => (align, size, false),
                 Sized(_, align, size) => (align, size, true),
             };
-            let mut wild = vec![(end, Errno::Fault), (0xffff_fff8, Errno::Fault), (0xffff_ffff, Errno::Fault)];
+            let mut wild = vec![(end, Errno::Fault)];
+            wild.extend(beyond.iter().map(|pointer| (*pointer, Errno::Fault)));
             if !counted || size > 1 {
                 let last = (end - size + u64::from(align)) & !(u64::from(align) - 1);
                 wild.push((last, Errno::Fault));
@@ -167,7 +185,7 @@ fn each_function_refuses_wild_pointers() {
             }
             if counted {
                 // Lengths that leave the memory, and that wrap when added to the pointer or multiplied.
-                for len in [end, 0xffff_ffff, 0x2000_0000, 0x8000_0000] {
+                for len in [end, 0xffff_ffff, 0x2000_0000, 0x8000_0000].iter().chain(beyond).copied() {
                     let mut arguments = values(args);
                     arguments[index + 1] = len;
                     assert_eq!(guest.call(name, &arguments), Errno::Fault, "{name} length {index} = {len:#x}");
@@ -189,6 +207,56 @@ fn each_function_refuses_wild_pointers() {
     }
 }
 
+/// What a call leaves where its pointers lead, but for numbers and times of files: numbers as wide as their alignment.
+fn results(guest: &Guest, args: &[Arg]) -> Vec<Vec<u64>> {
+    let bytes = |at, len| guest.bytes(at, len).iter().map(|byte| u64::from(*byte)).collect::<Vec<_>>();
+    let numbers = |at, align: u32, len: u64| -> Vec<u64> {
+        let places = (at..at + len).step_by(align as usize);
+        places.map(|at| if align == 8 { guest.u64_at(at) } else { guest.u32_at(at).into() }).collect()
+    };
+    args.iter()
+        .map(|arg| match *arg {
+            Value(_) => vec![],
+            // A `filestat`: type, links and size.
+            Pointer(at, _, 64) => bytes(at + 16, 24),
+            Pointer(at, align @ (4 | 8), len) | Sized(at, align @ (4 | 8), len) => numbers(at, align, len),
+            Pointer(at, _, len) => bytes(at, len as usize),
+            Sized(at, ..) => bytes(at, 8),
+        })
+        .collect()
+}
+
+#[test]
+fn both_widths_of_pointers_give_the_same() {
+    for (index, function) in functions().iter().enumerate() {
+        let name = function.name;
+        // Each function on its own: some of them change what others see.
+        let outcome = |new: fn(WasiCtxBuilder) -> Guest| {
+            let scratch = Scratch::new();
+            let (mut guest, file, socket) = setup(&scratch, new);
+            let cases = cases(&mut guest, file, socket);
+            let args = match cases.into_iter().find(|(case, _)| *case == name) {
+                Some((_, args)) => args,
+                None => [Value(file), Value(1), Value(2), Value(0)][..function.params.len()].to_vec(),
+            };
+            let errno = guest.try_call(name, &values(&args));
+            let mut left = results(&guest, &args);
+            if name == "fd_readdir" {
+                // The host's numbers.
+                left[1].clear();
+            }
+            (errno, left, picture(&scratch))
+        };
+        let (narrow, wide) = (outcome(Guest::new), outcome(Guest::wide));
+        assert_eq!(narrow, wide, "{index} {name}");
+        let has_pointers = !WITHOUT.contains(&name);
+        assert_eq!(function.params != function.params64, has_pointers, "{name}");
+        if has_pointers && name != "sock_accept" {
+            assert_eq!(narrow.0, Ok(Errno::Success), "{name}");
+        }
+    }
+}
+
 fn args_value(arg: &Arg) -> u64 {
     match *arg {
         Value(v) | Pointer(v, ..) | Sized(v, ..) => v,
@@ -200,7 +268,7 @@ fn functions_without_pointers_survive_any_number() {
     let extremes = [0, 1, 3, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, u64::MAX, 1 << 63];
     for function in functions().iter().filter(|f| WITHOUT.contains(&f.name) && f.name != "proc_exit") {
         let scratch = Scratch::new();
-        let (mut guest, ..) = setup(&scratch);
+        let (mut guest, ..) = setup(&scratch, Guest::new);
         for a in extremes {
             for b in extremes {
                 let arguments: Vec<u64> = (0..function.params.len()).map(|i| if i % 2 == 0 { a } else { b }).collect();
@@ -230,7 +298,7 @@ fn exit_does_not_return() {
 #[test]
 fn buffers_of_a_list_are_checked_before_anything_happens() {
     let scratch = Scratch::new();
-    let (mut guest, file, _) = setup(&scratch);
+    let (mut guest, file, _) = setup(&scratch, Guest::new);
     let good = guest.put("xyz");
     let end = guest.memory.len() as u64;
     for wild in [(end, 1), (end - 1, 2), (0xffff_ffff, 0xffff_ffff), (0, 0xffff_ffff), (end + 1, 0)] {
@@ -248,7 +316,7 @@ fn buffers_of_a_list_are_checked_before_anything_happens() {
 #[test]
 fn overlapping_buffers() {
     let scratch = Scratch::new();
-    let (mut guest, file, _) = setup(&scratch);
+    let (mut guest, file, _) = setup(&scratch, Guest::new);
     // Reading fills one after the other: the second covers the end of the first.
     let at = guest.space(16);
     let list = guest.list(&[(at, 4), (at + 2, 4)]);
@@ -273,7 +341,7 @@ fn overlapping_buffers() {
 #[test]
 fn results_may_lie_on_top_of_the_input() {
     let scratch = Scratch::new();
-    let (mut guest, file, _) = setup(&scratch);
+    let (mut guest, file, _) = setup(&scratch, Guest::new);
     let text = guest.put("abcd");
     let list = guest.list(&[text]);
     guest.ok("fd_write", &[file, list, 1, list]);

@@ -1,11 +1,14 @@
-//! `heapwood inspect`: what a module holds, laid out for reading.
+//! `heapwood inspect`: what a module or component holds, laid out for reading.
 
 mod asm;
+mod component;
 
 use super::engine_options::FeatureOptions;
+use super::failure::shown;
 use super::{kotlin, module_file, output};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
+use heapwood::component::is_component;
 use heapwood::surfaces::{js_string, moonbit};
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, Write};
@@ -35,6 +38,11 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
         None => {
             let file = module_file::read(&args.module)?;
             let (bytes, named) = (file.bytes(), |error| file.named(error));
+            if is_component(bytes) {
+                component::print(&mut out, bytes).map_err(|error| anyhow!("{}: {error}", shown(&args.module)))?;
+                output::write(|stdout| stdout.write_all(&out));
+                return Ok(ExitCode::SUCCESS);
+            }
             // Modules that need features which are off can be shown too.
             let all = Engine::new(Config::new().features(Features::all()))?;
             let info = Module::decode(&all, bytes).map_err(named)?;

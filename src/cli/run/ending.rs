@@ -7,6 +7,7 @@ use crate::cli::host::Host;
 use crate::cli::module_file;
 use crate::cli::units::DurationArg;
 use anyhow::Result;
+use heapwood::component::AbiTrap;
 use heapwood::surfaces::HostTrap;
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
@@ -73,6 +74,12 @@ impl Told {
     }
 }
 
+/// What a host function says of a guest that must not continue.
+fn host_trap(error: &Error) -> Option<String> {
+    let of_surface = error.downcast_ref::<HostTrap>().map(HostTrap::to_string);
+    of_surface.or_else(|| error.downcast_ref::<AbiTrap>().map(AbiTrap::to_string))
+}
+
 /// What is needed to tell how a guest ended. Made before the guest starts.
 pub struct Ending<'a> {
     path: &'a Path,
@@ -103,7 +110,7 @@ impl<'a> Ending<'a> {
                 None => (format!("trap: {trap}{}", self.limit(trap)), STATUS_TRAP),
             },
             ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
-            _ => match error.downcast_ref::<HostTrap>() {
+            _ => match host_trap(&error) {
                 Some(trap) => (format!("trap: {trap}"), STATUS_TRAP),
                 None => return Err(module_file::named(self.path, error)),
             },

@@ -65,7 +65,9 @@ fn provider(module: &str, name: &str) -> String {
         MODULE if wasi::lookup(name).is_none() => "not a function of WASI preview1".to_owned(),
         "wasi_unstable" | "wasi" => format!("an older WASI; build the program for `{MODULE}`"),
         _ if module.starts_with("wasi:") => {
-            "WASI preview2 (components); build the program for WASI preview1 (wasm32-wasip1)".to_owned()
+            "a function of WASI 0.2, which components have; `wasm-tools component new` makes one, or build the program \
+             for WASI preview1 (wasm32-wasip1)"
+                .to_owned()
         }
         _ if js_string::has_module(module) => format!("not a function of `{module}`"),
         _ if module.starts_with("wasm:") => planned("another proposal for JavaScript's values"),

@@ -6,12 +6,15 @@
 //! 3. Call its entry: `--invoke`, else `_start`; `_initialize` first where it exists.
 //! 4. Turn the end into an exit status.
 //!
+//! A component is linked by itself: of all this it has its `run`, the options of the sandbox and the end.
+//!
 //! `heapwood test` does the same with another entry: [`Guest`] is a program on its way, [`Entry`] says what is called.
 
 mod ending;
 mod frames;
 mod imports;
 mod invoke;
+mod loaded;
 mod sandbox;
 mod signals;
 mod thrown;
@@ -20,16 +23,18 @@ mod values;
 pub use ending::End;
 pub use sandbox::Sandbox;
 
-use super::failure::shown;
+use super::failure::{UsageError, shown};
 use super::host::Host;
 use super::module_file;
 use super::trace::Trace;
+use super::units::DurationArg;
 use super::watch::Watch;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::Ending;
 use heapwood::wasi::WasiCtx;
-use heapwood::{Engine, Instance, Linker, Module, Store, cut};
+use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Val, cut};
+use loaded::Loaded;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,7 +55,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = Guest::load(sandbox)?;
     let given = sandbox.guest_args();
     let entry = match &args.invoke {
-        Some(name) => Entry::Call(invoke::Call::parse(&guest.module, name, given)?),
+        Some(name) => Entry::Call(invoke::Call::parse(guest.module("--invoke")?, name, given)?),
         None => Entry::Start,
     };
     // `--invoke` takes them for itself.
@@ -75,7 +80,7 @@ pub struct Guest<'a> {
     trace: Option<Trace>,
     engine: Engine,
     preloads: Vec<Module>,
-    module: Module,
+    program: Loaded,
 }
 
 impl<'a> Guest<'a> {
@@ -87,22 +92,29 @@ impl<'a> Guest<'a> {
         let load = |path: &Path| Trace::step(trace.as_ref(), "compile", || module_file::load(&engine, path));
         let preloads: Vec<Module> =
             sandbox.preloads.iter().map(|preload| load(&preload.path)).collect::<Result<_>>()?;
-        let module = match sandbox.precompiled {
-            true => module_file::load_image(&engine, sandbox.path())?,
-            false => load(sandbox.path())?,
+        let program = match sandbox.precompiled {
+            true => Loaded::Module(module_file::load_image(&engine, sandbox.path())?),
+            false => Trace::step(trace.as_ref(), "compile", || Loaded::load(&engine, sandbox.path()))?,
         };
-        sandbox.perf_map.write(preloads.iter().chain([&module]))?;
-        Ok(Guest { sandbox, trace, engine, preloads, module })
+        if !preloads.is_empty() {
+            program.as_module("--preload")?;
+        }
+        let guest = Guest { sandbox, trace, engine, preloads, program };
+        sandbox.perf_map.write(guest.modules())?;
+        Ok(guest)
     }
 
     /// The program's module.
-    pub fn module(&self) -> &Module {
-        &self.module
+    ///
+    /// # Errors
+    /// It is a component, for which `purpose` is not there.
+    pub fn module(&self, purpose: &str) -> Result<&Module, UsageError> {
+        self.program.as_module(purpose)
     }
 
-    /// All modules: those that are preloaded, and the program's.
+    /// All core modules: those that are preloaded, and the program's.
     pub fn modules(&self) -> impl Iterator<Item = &Module> {
-        self.preloads.iter().chain([&self.module])
+        self.preloads.iter().chain(self.program.modules())
     }
 
     /// Instantiates the program and calls its entry. Returns how it ended, and what is still to be said of it.
@@ -110,17 +122,28 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// The host, not the guest, could not do something.
     pub fn run(self, wasi: WasiCtx, entry: Entry) -> Result<Finished> {
-        let Guest { sandbox, trace, engine, preloads, module } = self;
-        let (mut store, watch) = sandbox.engine.store(&engine, Host::new(wasi), trace.as_ref(), None)?;
-        let linker = sandbox.linker(&engine, preloads.iter().chain([&module]))?;
-        let program = Program { sandbox, preloads: &preloads, module: &module, entry, start: Instant::now() };
+        let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
+        let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
+        let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
         let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), &store);
-        let outcome = Trace::step(trace.as_ref(), "run", || program.run(&mut store, linker));
+        let outcome = match &self.program {
+            Loaded::Module(module) => {
+                let linker = sandbox.linker(&self.engine, self.modules())?;
+                let program = Program { sandbox, preloads: &self.preloads, module, entry, clock };
+                Trace::step(trace, "run", || program.run(&mut store, linker))
+            }
+            Loaded::Component(component) => {
+                let enter = |store: &mut Store<Host>| {
+                    clock.timed(store);
+                };
+                Ok(Trace::step(trace, "run", || component.run_with(&mut store, |host| host.wasi_mut(), enter)))
+            }
+        };
         // Before anything is said of how the guest ended.
         let finished = store.data_mut().finish();
         let end = outcome.and_then(|outcome| match outcome {
             Ok(()) => finished.map(End::Returned),
-            Err(error) => ending.end(&mut store, &module, error),
+            Err(error) => ending.end(&mut store, &self.program.modules()[0], error),
         });
         Ok(Finished { end, watch, store })
     }
@@ -156,24 +179,33 @@ struct Program<'a> {
     preloads: &'a [Module],
     module: &'a Module,
     entry: Entry,
-    /// From then on the timeout counts.
+    clock: Clock<'a>,
+}
+
+/// How long the guest may run.
+#[derive(Clone, Copy)]
+struct Clock<'a> {
+    timeout: Option<&'a DurationArg>,
+    /// From then on it counts.
     start: Instant,
 }
 
-impl Program<'_> {
+impl Clock<'_> {
     /// The store, which is about to be entered: for no longer than what is left of the timeout.
     fn timed<'s>(&self, store: &'s mut Store<Host>) -> &'s mut Store<Host> {
-        if let Some(timeout) = &self.sandbox.timeout {
+        if let Some(timeout) = self.timeout {
             store.set_deadline(timeout.duration.saturating_sub(self.start.elapsed()));
         }
         store
     }
+}
 
+impl Program<'_> {
     /// The outer error is the host's, the inner one the guest's.
     fn run(&self, store: &mut Store<Host>, mut linker: Linker<Host>) -> Result<heapwood::Result<()>> {
         for (preload, module) in self.sandbox.preloads.iter().zip(self.preloads) {
             imports::check(&linker, module, &preload.path)?;
-            let instance = match linker.instantiate(self.timed(store), module) {
+            let instance = match linker.instantiate(self.clock.timed(store), module) {
                 Ok(instance) => instance,
                 Err(error) => return imports::explain(error, &preload.path).map(Err),
             };
@@ -181,23 +213,38 @@ impl Program<'_> {
         }
         imports::check(&linker, self.module, self.sandbox.path())?;
         self.check_entry()?;
-        match linker.instantiate(self.timed(store), self.module) {
+        match linker.instantiate(self.clock.timed(store), self.module) {
             Ok(instance) => Ok(self.enter(store, instance)),
             Err(error) => imports::explain(error, self.sandbox.path()).map(Err),
         }
     }
 
-    /// Before anything runs: is there something to call?
+    /// Before anything runs: is there something to call, and does it take no arguments?
     fn check_entry(&self) -> Result<()> {
-        let exported = |name: &str| self.module.get_export(name).is_some_and(|ty| ty.func().is_some());
-        let missing = match self.entry {
+        let start = || ["_start", "_initialize"].into_iter().find(|name| self.exported(name).is_some());
+        let name = match self.entry {
             Entry::Call(_) => return Ok(()),
-            Entry::Start if exported("_start") || exported("_initialize") => return Ok(()),
-            Entry::Start => format!("there is no entry point `_start` or `_initialize`; {}", self.other_exports()),
-            Entry::Export { name, .. } if exported(name) => return Ok(()),
-            Entry::Export { name, hint } => format!("there is no exported function `{name}`; {hint}"),
+            Entry::Start => start().ok_or_else(|| {
+                let others = self.other_exports();
+                format!("there is no entry point `_start` or `_initialize`; {others}")
+            }),
+            Entry::Export { name, hint } => match self.exported(name) {
+                Some(_) => Ok(name),
+                None => Err(format!("there is no exported function `{name}`; {hint}")),
+            },
         };
-        Err(anyhow!("{}: {missing}", shown(self.sandbox.path())))
+        let fits = name.and_then(|name| match self.exported(name) {
+            Some(ty) if ty.params().len() != 0 => Err(format!(
+                "the entry point `{name}` is of type {ty}; one without parameters is expected (--invoke passes some)"
+            )),
+            _ => Ok(()),
+        });
+        fits.map_err(|wrong| anyhow!("{}: {wrong}", shown(self.sandbox.path())))
+    }
+
+    /// The type of an exported function.
+    fn exported(&self, name: &str) -> Option<FuncType> {
+        self.module.get_export(name)?.func().cloned()
     }
 
     fn other_exports(&self) -> String {
@@ -211,16 +258,24 @@ impl Program<'_> {
 
     fn enter(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
         if instance.get_func(&mut *store, "_initialize").is_some() {
-            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(self.timed(store), ())?;
+            self.call(store, instance, "_initialize")?;
             if matches!(self.entry, Entry::Start) {
                 return Ok(());
             }
         }
-        let name = match &self.entry {
-            Entry::Call(call) => return call.run(self.timed(store), instance),
-            Entry::Start => "_start",
-            Entry::Export { name, .. } => name,
-        };
-        instance.get_typed_func::<(), ()>(&mut *store, name)?.call(self.timed(store), ())
+        match &self.entry {
+            Entry::Call(call) => call.run(self.clock.timed(store), instance),
+            Entry::Start => self.call(store, instance, "_start"),
+            Entry::Export { name, .. } => self.call(store, instance, name),
+        }
+    }
+
+    /// Calls an export without arguments. What it returns says nothing: the status of a WASI program is what it gives to
+    /// `proc_exit`.
+    fn call(&self, store: &mut Store<Host>, instance: Instance, name: &str) -> heapwood::Result<()> {
+        let func = instance.get_func(&mut *store, name);
+        let func = func.ok_or_else(|| Error::msg(format!("there is no exported function `{name}`")))?;
+        let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
+        func.call(self.clock.timed(store), &[], &mut results)
     }
 }

@@ -51,6 +51,7 @@ pub struct TestArgs {
 pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let sandbox = &args.sandbox;
     let guest = Guest::load(sandbox)?;
+    guest.module("`heapwood test`")?;
     let junit = args.junit.as_ref().map(|path| Output::create("--junit", path)).transpose()?;
     let given = sandbox.guest_args().iter().map(|arg| arg.as_bytes().to_vec());
     let arguments = filter_arguments(args, &guest)?.into_iter().chain(given);
@@ -84,7 +85,7 @@ fn filter_arguments(args: &TestArgs, guest: &Guest<'_>) -> Result<Vec<Vec<u8>>, 
     if pattern.split(',').any(str::is_empty) {
         return Err(UsageError::new("--filter: a pattern is empty"));
     }
-    if !guest.module().imports().any(|import| import.name == "args_get") {
+    if !guest.modules().any(|module| module.imports().any(|import| import.name == "args_get")) {
         return Err(UsageError::new("--filter: these tests take no arguments, so they cannot be chosen"));
     }
     arguments.extend(["--include", pattern].map(|arg| arg.as_bytes().to_vec()));

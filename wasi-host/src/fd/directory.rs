@@ -3,7 +3,7 @@
 use super::Handle;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::{GuestMemory, check_u32};
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::types::FileType;
@@ -19,17 +19,17 @@ fn preopen_name(ctx: &WasiCtx, fd: u32) -> Result<&[u8], Errno> {
     }
 }
 
-/// witx: `$prestat`, 8 bytes: tag 0 for a directory, then the length of the name.
-pub(crate) fn prestat_get(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result: u32) -> Served {
-    let len = preopen_name(ctx, fd)?.len() as u32;
-    let out = memory.array_mut(result, 1, 8, 4)?;
-    out[..4].fill(0);
-    out[4..].copy_from_slice(&len.to_le_bytes());
-    Ok(())
+/// witx: `$prestat`, 8 bytes, or 16 of a 64-bit guest: tag 0 for a directory, then the length of the name.
+pub(crate) fn prestat_get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, result: u64) -> Served {
+    let len = preopen_name(ctx, fd)?.len() as u64;
+    let (width, half) = (memory.width(), memory.width().bytes());
+    let (tag, name) = memory.array_mut(result, 1, 2 * half, half)?.split_at_mut(half as usize);
+    tag.fill(0);
+    Ok(width.encode(name, len)?)
 }
 
 /// The name has no final zero.
-pub(crate) fn prestat_dir_name(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, buffer: u32, len: u32) -> Served {
+pub(crate) fn prestat_dir_name(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, buffer: u64, len: u64) -> Served {
     let name = preopen_name(ctx, fd)?;
     let out = memory.slice_mut(buffer, len)?;
     out.get_mut(..name.len()).ok_or(Errno::NameTooLong)?.copy_from_slice(name);
@@ -45,16 +45,16 @@ const BATCH: (usize, usize) = (1024, 32 * 1024);
 /// Cookies are the host's directory offsets, stable as long as the host keeps them. 0 is the beginning.
 pub(crate) fn readdir(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    buffer: u32,
-    len: u32,
+    buffer: u64,
+    len: u64,
     cookie: u64,
-    result: u32,
+    result: u64,
 ) -> Served {
     let directory = ctx.fds.get(fd)?.as_directory(Rights::FD_READDIR)?.as_fd();
     let is_left_out = |name: &[u8]| ctx.kotlin_paths && matches!(name, b"." | b"..");
-    check_u32(memory, result)?;
+    memory.check_size(result)?;
     let out = memory.slice_mut(buffer, len)?;
     let position = i64::try_from(cookie).map_err(|_| Errno::Inval)?;
     rustix::fs::seek(directory, SeekFrom::Start(position as u64))?;
@@ -75,7 +75,7 @@ pub(crate) fn readdir(
             ctx.interrupt.check()?;
         }
     }
-    Ok(memory.write_u32(result, used as u32)?)
+    Ok(memory.write_size(result, used as u64)?)
 }
 
 fn copy_prefix(out: &mut [u8], bytes: &[u8]) -> usize {

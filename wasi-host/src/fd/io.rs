@@ -3,26 +3,26 @@
 use super::transfer::At;
 use crate::ctx::WasiCtx;
 use crate::iovec;
-use crate::memory::{GuestMemory, check_u32};
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 use crate::rights::Rights;
 
-pub(crate) fn read(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: u32, count: u32, result: u32) -> Served {
+pub(crate) fn read(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, list: u64, count: u64, result: u64) -> Served {
     read_at(ctx, memory, fd, (list, count), At::Position, result)
 }
 
-pub(crate) fn write(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: u32, count: u32, result: u32) -> Served {
+pub(crate) fn write(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, list: u64, count: u64, result: u64) -> Served {
     write_at(ctx, memory, fd, (list, count), At::Position, result)
 }
 
 pub(crate) fn pread(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    list: u32,
-    count: u32,
+    list: u64,
+    count: u64,
     offset: u64,
-    result: u32,
+    result: u64,
 ) -> Served {
     read_at(ctx, memory, fd, (list, count), At::Offset(offset), result)
 }
@@ -30,12 +30,12 @@ pub(crate) fn pread(
 /// Writes at the offset even with APPEND, unlike the system call of that name.
 pub(crate) fn pwrite(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    list: u32,
-    count: u32,
+    list: u64,
+    count: u64,
     offset: u64,
-    result: u32,
+    result: u64,
 ) -> Served {
     write_at(ctx, memory, fd, (list, count), At::Offset(offset), result)
 }
@@ -47,22 +47,22 @@ fn needed(right: Rights, at: At) -> Rights {
     }
 }
 
-fn read_at(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: (u32, u32), at: At, result: u32) -> Served {
+fn read_at(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, list: (u64, u64), at: At, result: u64) -> Served {
     let descriptor = ctx.fds.get_mut(fd)?;
     descriptor.require_position(at)?;
     descriptor.require_bytes(needed(Rights::FD_READ, at))?;
-    check_u32(memory, result)?;
+    memory.check_size(result)?;
     let ranges = iovec::ranges(memory, list.0, list.1)?;
-    let count = descriptor.read(&ctx.interrupt, memory, &ranges, at)?;
-    Ok(memory.write_u32(result, count as u32)?)
+    let count = descriptor.read(&ctx.interrupt, memory.bytes_mut(), &ranges, at)?;
+    Ok(memory.write_size(result, count as u64)?)
 }
 
-fn write_at(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, list: (u32, u32), at: At, result: u32) -> Served {
+fn write_at(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, list: (u64, u64), at: At, result: u64) -> Served {
     let descriptor = ctx.fds.get_mut(fd)?;
     descriptor.require_position(at)?;
     descriptor.require_bytes(needed(Rights::FD_WRITE, at))?;
-    check_u32(memory, result)?;
+    memory.check_size(result)?;
     let ranges = iovec::ranges(memory, list.0, list.1)?;
-    let count = ctx.write(fd, memory, &ranges, at)?;
-    Ok(memory.write_u32(result, count as u32)?)
+    let count = ctx.write(fd, memory.bytes(), &ranges, at)?;
+    Ok(memory.write_size(result, count as u64)?)
 }

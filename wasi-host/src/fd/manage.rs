@@ -2,22 +2,23 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
+use crate::memory::Memory;
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::types::FileType;
 use rustix::fs::{Advice, FallocateFlags};
 use std::num::NonZeroU64;
 
-pub(crate) fn close(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32) -> Served {
+pub(crate) fn close(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32) -> Served {
     ctx.fds.remove(fd)?;
     Ok(())
 }
 
-pub(crate) fn renumber(ctx: &mut WasiCtx, _memory: &mut [u8], from: u32, to: u32) -> Served {
+pub(crate) fn renumber(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, from: u32, to: u32) -> Served {
     Ok(ctx.fds.renumber(from, to)?)
 }
 
-pub(crate) fn sync(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32) -> Served {
+pub(crate) fn sync(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_stored()?;
     descriptor.require(Rights::FD_SYNC)?;
@@ -25,7 +26,7 @@ pub(crate) fn sync(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32) -> Served {
     Ok(rustix::fs::fsync(host)?)
 }
 
-pub(crate) fn datasync(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32) -> Served {
+pub(crate) fn datasync(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_stored()?;
     descriptor.require(Rights::FD_DATASYNC)?;
@@ -43,7 +44,14 @@ impl super::Descriptor {
 }
 
 /// `advice` as in witx `$advice`. A length of 0 means up to the end.
-pub(crate) fn advise(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, offset: u64, len: u64, advice: u32) -> Served {
+pub(crate) fn advise(
+    ctx: &mut WasiCtx,
+    _memory: &mut Memory<'_>,
+    fd: u32,
+    offset: u64,
+    len: u64,
+    advice: u32,
+) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_bytes(Rights::NONE)?;
     let host = descriptor.host_fd().filter(|_| descriptor.is_seekable()).ok_or(Errno::SPipe)?;
@@ -65,7 +73,7 @@ pub(crate) fn advise(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, offset: u64
 }
 
 /// Makes room for `len` bytes at `offset`; the file grows where it ends earlier.
-pub(crate) fn allocate(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, offset: u64, len: u64) -> Served {
+pub(crate) fn allocate(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32, offset: u64, len: u64) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_bytes(Rights::NONE)?;
     let host = descriptor.host_fd().filter(|_| descriptor.is_seekable()).ok_or(Errno::SPipe)?;

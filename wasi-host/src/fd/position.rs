@@ -2,14 +2,21 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::{GuestMemory, check_u64};
+use crate::memory::{GuestMemory, Memory, check_u64};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use rustix::fs::SeekFrom;
 
 /// `whence` is 0 from the start, 1 from the position, 2 from the end; `offset` in bytes. A position beyond the end
 /// is allowed.
-pub(crate) fn seek(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, offset: u64, whence: u32, result: u32) -> Served {
+pub(crate) fn seek(
+    ctx: &mut WasiCtx,
+    memory: &mut Memory<'_>,
+    fd: u32,
+    offset: u64,
+    whence: u32,
+    result: u64,
+) -> Served {
     let offset = offset as i64;
     let target = match whence {
         0 => u64::try_from(offset).map(SeekFrom::Start).map_err(|_| Errno::Inval),
@@ -22,17 +29,17 @@ pub(crate) fn seek(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, offset: u64, w
     move_to(ctx, memory, fd, target, if asks { Rights::FD_TELL } else { Rights::FD_SEEK }, result)
 }
 
-pub(crate) fn tell(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result: u32) -> Served {
+pub(crate) fn tell(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, result: u64) -> Served {
     move_to(ctx, memory, fd, Ok(SeekFrom::Current(0)), Rights::FD_TELL, result)
 }
 
 fn move_to(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
     target: Result<SeekFrom, Errno>,
     right: Rights,
-    result: u32,
+    result: u64,
 ) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_bytes(Rights::NONE)?;

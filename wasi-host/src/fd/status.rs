@@ -3,14 +3,14 @@
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::times;
 use crate::types::{FdFlags, FileType};
 
 /// witx: `$fdstat`, 24 bytes.
-pub(crate) fn fdstat_get(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result: u32) -> Served {
+pub(crate) fn fdstat_get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, result: u64) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     let out = memory.array_mut(result, 1, 24, 8)?;
     out.fill(0);
@@ -21,7 +21,7 @@ pub(crate) fn fdstat_get(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result: 
     Ok(())
 }
 
-pub(crate) fn fdstat_set_flags(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, flags: u32) -> Served {
+pub(crate) fn fdstat_set_flags(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32, flags: u32) -> Served {
     let descriptor = ctx.fds.get_mut(fd)?;
     descriptor.require(Rights::FD_FDSTAT_SET_FLAGS)?;
     descriptor.flags = FdFlags::from_guest(flags)?;
@@ -29,7 +29,13 @@ pub(crate) fn fdstat_set_flags(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, f
 }
 
 /// Rights only shrink.
-pub(crate) fn fdstat_set_rights(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, base: u64, inheriting: u64) -> Served {
+pub(crate) fn fdstat_set_rights(
+    ctx: &mut WasiCtx,
+    _memory: &mut Memory<'_>,
+    fd: u32,
+    base: u64,
+    inheriting: u64,
+) -> Served {
     let descriptor = ctx.fds.get_mut(fd)?;
     let (base, inheriting) = (Rights(base), Rights(inheriting));
     if !descriptor.base.contains(base) || !descriptor.inheriting.contains(inheriting) {
@@ -39,7 +45,7 @@ pub(crate) fn fdstat_set_rights(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, 
     Ok(())
 }
 
-pub(crate) fn filestat_get(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result: u32) -> Served {
+pub(crate) fn filestat_get(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, result: u64) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require(Rights::FD_FILESTAT_GET)?;
     let out = memory.array_mut(result, 1, 64, 8)?;
@@ -47,7 +53,7 @@ pub(crate) fn filestat_get(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, result
     Ok(())
 }
 
-pub(crate) fn filestat_set_size(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, size: u64) -> Served {
+pub(crate) fn filestat_set_size(ctx: &mut WasiCtx, _memory: &mut Memory<'_>, fd: u32, size: u64) -> Served {
     let descriptor = ctx.fds.get(fd)?;
     descriptor.require_bytes(Rights::FD_FILESTAT_SET_SIZE)?;
     descriptor.require_writable()?;
@@ -64,7 +70,7 @@ pub(crate) fn filestat_set_size(ctx: &mut WasiCtx, _memory: &mut [u8], fd: u32, 
 /// Times in ns since 1970.
 pub(crate) fn filestat_set_times(
     ctx: &mut WasiCtx,
-    _memory: &mut [u8],
+    _memory: &mut Memory<'_>,
     fd: u32,
     atim: u64,
     mtim: u64,

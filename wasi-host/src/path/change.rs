@@ -3,6 +3,7 @@
 use super::resolve;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
+use crate::memory::Memory;
 use crate::outcome::Served;
 use crate::rights::Rights;
 use cap_primitives::fs as host;
@@ -20,20 +21,20 @@ pub(super) fn for_change(ctx: &WasiCtx, fd: u32, rights: Rights) -> Result<&File
     Ok(directory)
 }
 
-pub(crate) fn create_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+pub(crate) fn create_directory(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, path: u64, len: u64) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = for_change(ctx, fd, Rights::PATH_CREATE_DIRECTORY)?;
     Ok(host::create_dir(directory, path?, &host::DirOptions::new())?)
 }
 
-pub(crate) fn remove_directory(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+pub(crate) fn remove_directory(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, path: u64, len: u64) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = for_change(ctx, fd, Rights::PATH_REMOVE_DIRECTORY)?;
     // `host::remove_dir` takes a final slash as `/.`, which cannot be removed.
     Ok(host::remove_dir(directory, without_final_slashes(path?))?)
 }
 
-pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u32, len: u32) -> Served {
+pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut Memory<'_>, fd: u32, path: u64, len: u64) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = for_change(ctx, fd, Rights::PATH_UNLINK_FILE)?;
     Ok(host::remove_file(directory, path?)?)
@@ -42,13 +43,13 @@ pub(crate) fn unlink_file(ctx: &mut WasiCtx, memory: &mut [u8], fd: u32, path: u
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn rename(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    path: u32,
-    len: u32,
+    path: u64,
+    len: u64,
     new_fd: u32,
-    new_path: u32,
-    new_len: u32,
+    new_path: u64,
+    new_len: u64,
 ) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let (new_fd, new_path) = resolve(ctx, memory, new_fd, new_path, new_len);

@@ -4,7 +4,7 @@ use super::change::for_change;
 use super::{resolve, text};
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::memory::{GuestMemory, check_u32};
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::types::LookupFlags;
@@ -15,14 +15,14 @@ use std::os::unix::ffi::OsStrExt;
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn link(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
     lookup: u32,
-    path: u32,
-    len: u32,
+    path: u64,
+    len: u64,
     new_fd: u32,
-    new_path: u32,
-    new_len: u32,
+    new_path: u64,
+    new_len: u64,
 ) -> Served {
     // The source counts as changed too: a second name elsewhere would be a way around a read-only directory.
     let (fd, path) = resolve(ctx, memory, fd, path, len);
@@ -39,12 +39,12 @@ pub(crate) fn link(
 /// (`PERM`) when absolute: programs of the host would follow it to the host's own files.
 pub(crate) fn symlink(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
-    target: u32,
-    target_len: u32,
+    memory: &mut Memory<'_>,
+    target: u64,
+    target_len: u64,
     fd: u32,
-    path: u32,
-    len: u32,
+    path: u64,
+    len: u64,
 ) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = for_change(ctx, fd, Rights::PATH_SYMLINK)?;
@@ -56,21 +56,21 @@ pub(crate) fn symlink(
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn readlink(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
-    path: u32,
-    len: u32,
-    buffer: u32,
-    buffer_len: u32,
-    result: u32,
+    path: u64,
+    len: u64,
+    buffer: u64,
+    buffer_len: u64,
+    result: u64,
 ) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, len);
     let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_READLINK)?;
-    check_u32(memory, result)?;
+    memory.check_size(result)?;
     memory.slice(buffer, buffer_len)?;
     let target = host::read_link_contents(directory, path?)?;
     let target = target.as_os_str().as_bytes();
-    let used = target.len().min(buffer_len as usize);
-    memory.slice_mut(buffer, used as u32)?.copy_from_slice(&target[..used]);
-    Ok(memory.write_u32(result, used as u32)?)
+    let used = target.len().min(usize::try_from(buffer_len).unwrap_or(usize::MAX));
+    memory.slice_mut(buffer, used as u64)?.copy_from_slice(&target[..used]);
+    Ok(memory.write_size(result, used as u64)?)
 }

@@ -16,7 +16,7 @@ pub(crate) mod stat;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::fd::Handle;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, Memory};
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -33,10 +33,10 @@ pub(crate) const MAX_PATH: usize = 4096;
 /// Of the path: `FAULT` outside of the memory, `NAMETOOLONG`, `ILSEQ` when not UTF-8, `INVAL` with a zero byte in it.
 pub(crate) fn resolve<'m>(
     ctx: &WasiCtx,
-    memory: &'m [u8],
+    memory: &'m Memory<'_>,
     fd: u32,
-    pointer: u32,
-    len: u32,
+    pointer: u64,
+    len: u64,
 ) -> (u32, Result<&'m Path, Errno>) {
     let path = text(ctx, memory, pointer, len);
     let within = path.ok().filter(|_| ctx.kotlin_paths).and_then(|path| preopen_of(ctx, path));
@@ -70,7 +70,7 @@ fn preopen_of<'p>(ctx: &WasiCtx, path: &'p Path) -> Option<(u32, &'p Path)> {
 ///
 /// # Errors
 /// As [`resolve`].
-pub(crate) fn text<'m>(ctx: &WasiCtx, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
+pub(crate) fn text<'m>(ctx: &WasiCtx, memory: &'m Memory<'_>, pointer: u64, len: u64) -> Result<&'m Path, Errno> {
     let bytes = memory.slice(pointer, len)?;
     let bytes = match bytes.strip_suffix(b"\0") {
         Some(bytes) if ctx.kotlin_paths => bytes,

@@ -4,7 +4,7 @@ use super::{open_host, resolve};
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Handle};
-use crate::memory::{GuestMemory, check_u32};
+use crate::memory::{GuestMemory, Memory, check_u32};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::types::{FdFlags, FileType, LookupFlags, OpenFlags};
@@ -24,16 +24,16 @@ struct Request {
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn open(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
     lookup: u32,
-    path: u32,
-    path_len: u32,
+    path: u64,
+    path_len: u64,
     open: u32,
     base: u64,
     inheriting: u64,
     flags: u32,
-    result: u32,
+    result: u64,
 ) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, path_len);
     let parent = ctx.fds.get(fd)?;

@@ -2,7 +2,7 @@
 
 use super::{name_host, resolve};
 use crate::ctx::WasiCtx;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, Memory};
 use crate::outcome::Served;
 use crate::rights::Rights;
 use crate::times;
@@ -11,12 +11,12 @@ use rustix::fs::{AtFlags, fstat, utimensat};
 
 pub(crate) fn filestat_get(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
     lookup: u32,
-    path: u32,
-    path_len: u32,
-    result: u32,
+    path: u64,
+    path_len: u64,
+    result: u64,
 ) -> Served {
     let (fd, path) = resolve(ctx, memory, fd, path, path_len);
     let directory = ctx.fds.get(fd)?.as_directory(Rights::PATH_FILESTAT_GET)?;
@@ -31,11 +31,11 @@ pub(crate) fn filestat_get(
 #[expect(clippy::too_many_arguments, reason = "the witx says so")]
 pub(crate) fn filestat_set_times(
     ctx: &mut WasiCtx,
-    memory: &mut [u8],
+    memory: &mut Memory<'_>,
     fd: u32,
     lookup: u32,
-    path: u32,
-    path_len: u32,
+    path: u64,
+    path_len: u64,
     atim: u64,
     mtim: u64,
     flags: u32,

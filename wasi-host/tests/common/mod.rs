@@ -105,6 +105,8 @@ impl Drop for Scratch {
 pub struct Guest {
     pub ctx: WasiCtx,
     pub memory: Vec<u8>,
+    /// Its pointers have 64 bits.
+    is_wide: bool,
     next: u32,
 }
 
@@ -113,7 +115,17 @@ pub const RESULT: u32 = 8;
 
 impl Guest {
     pub fn new(builder: WasiCtxBuilder) -> Guest {
-        Guest { ctx: builder.build().unwrap(), memory: vec![0; 1 << 20], next: 1024 }
+        Guest { ctx: builder.build().unwrap(), memory: vec![0; 1 << 20], is_wide: false, next: 1024 }
+    }
+
+    /// A guest whose pointers and sizes have 64 bits.
+    pub fn wide(builder: WasiCtxBuilder) -> Guest {
+        Guest { is_wide: true, ..Guest::new(builder) }
+    }
+
+    /// Bytes of a pointer or size.
+    pub fn word(&self) -> u32 {
+        if self.is_wide { 8 } else { 4 }
     }
 
     pub fn with_dir(scratch: &Scratch) -> Guest {
@@ -123,7 +135,8 @@ impl Guest {
 
     pub fn try_call(&mut self, name: &str, arguments: &[u64]) -> Result<Errno, Outcome> {
         let function = lookup(name).unwrap_or_else(|| panic!("no {name}"));
-        (function.call)(&mut self.ctx, &mut self.memory, arguments)
+        let call = if self.is_wide { function.call64 } else { function.call };
+        call(&mut self.ctx, &mut self.memory, arguments)
     }
 
     pub fn call(&mut self, name: &str, arguments: &[u64]) -> Errno {
@@ -155,8 +168,9 @@ impl Guest {
 
     /// A list of buffers: its pointer.
     pub fn list(&mut self, buffers: &[(u64, u64)]) -> u64 {
+        let word = self.word() as usize;
         let bytes: Vec<u8> =
-            buffers.iter().flat_map(|(p, l)| [(*p as u32).to_le_bytes(), (*l as u32).to_le_bytes()].concat()).collect();
+            buffers.iter().flat_map(|(p, l)| [p, l]).flat_map(|n| n.to_le_bytes()[..word].to_vec()).collect();
         self.put(bytes).0
     }
 

@@ -1,4 +1,4 @@
-//! What instances export.
+//! What instances export, and of what they import the memory.
 
 use super::InstanceData;
 use crate::store::{Item, StoreOpaque};
@@ -16,6 +16,13 @@ impl StoreOpaque {
         let instance = self.instance(index);
         let exports = instance.module().info().exports.iter();
         exports.map(|(name, index)| (name.clone(), self.export(instance, *index))).collect()
+    }
+
+    /// The first memory that an instance imports.
+    pub fn imported_memory(&self, index: u32) -> Option<Item> {
+        let instance = self.instance(index);
+        let imports = instance.module().info().imported_memories != 0;
+        imports.then(|| self.memory_item(instance.memory(0)))
     }
 
     fn export(&self, instance: &InstanceData, index: ExportIndex) -> Item {
