@@ -79,18 +79,30 @@ fn call<T: 'static>(
     if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
         return serve(function, &mut caller, context, args);
     }
+    waiting(&mut caller, context, |caller| serve(function, caller, context, args))?
+}
+
+/// Does work that may wait by way of the context: what makes the guest stop ends the waits.
+///
+/// # Errors
+/// The trap with which the guest has to stop, whatever the work says.
+pub(crate) fn waiting<'a, T: 'static, R>(
+    caller: &mut Caller<'a, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx,
+    work: impl FnOnce(&mut Caller<'a, T>) -> R,
+) -> Result<R> {
     let (waits, is_woken) = (context(caller.data_mut()).interrupt_handle(), Arc::new(AtomicBool::new(false)));
     let (woken, ended) = (is_woken.clone(), waits.clone());
     let wake = move || {
         woken.store(true, Ordering::SeqCst);
         ended.interrupt();
     };
-    let served = caller.interruptible(wake, |caller| serve(function, caller, context, args));
+    let worked = caller.interruptible(wake, work);
     if is_woken.load(Ordering::SeqCst) {
         // What ended this wait is not to end the next one.
         waits.reset();
     }
-    served?
+    worked
 }
 
 fn serve<T: 'static>(

@@ -6,7 +6,7 @@ use super::engine_options::FeatureOptions;
 use super::{kotlin, module_file, output};
 use anyhow::Result;
 use clap::Args;
-use heapwood::surfaces::{js_string, moonbit};
+use heapwood::surfaces::{dart, js_string, moonbit};
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -100,6 +100,7 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
         let server = match import.module.as_str() {
             wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
             name if moonbit::has_module(name) => "MoonBit's surface",
+            name if dart::has_module(name) => "Dart's surface",
             name if js_string::has_module(name) => "strings of JavaScript",
             _ => "nobody: --preload",
         };

@@ -191,7 +191,7 @@ impl Program<'_> {
         let exported = |name: &str| self.module.get_export(name).is_some_and(|ty| ty.func().is_some());
         let missing = match self.entry {
             Entry::Call(_) => return Ok(()),
-            Entry::Start if exported("_start") || exported("_initialize") => return Ok(()),
+            Entry::Start if exported("_start") || exported("_initialize") || Host::starts(self.module) => return Ok(()),
             Entry::Start => format!("there is no entry point `_start` or `_initialize`; {}", self.other_exports()),
             Entry::Export { name, .. } if exported(name) => return Ok(()),
             Entry::Export { name, hint } => format!("there is no exported function `{name}`; {hint}"),
@@ -217,6 +217,7 @@ impl Program<'_> {
         }
         let name = match &self.entry {
             Entry::Call(call) => return call.run(self.timed(store), instance),
+            Entry::Start if Host::starts(self.module) => return Host::start(self.timed(store), instance),
             Entry::Start => "_start",
             Entry::Export { name, .. } => name,
         };
