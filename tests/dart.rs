@@ -8,7 +8,7 @@ use heapwood::surfaces::dart::{self, Dart};
 use heapwood::wasi::{DeterministicClocks, MemoryOutput, SeededRandom, WasiCtx, WasiCtxBuilder};
 use heapwood::{
     AnyRef, ArrayRef, ArrayType, Config, Engine, ErrorKind, ExternRef, FieldType, Instance, Linker, Module, Mutability,
-    Rooted, StorageType, Store, StringRef, TrapKind, Val,
+    Rooted, StorageType, Store, StringRef, StructRef, StructType, TrapKind, Val, ValType,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -642,6 +642,91 @@ fn functions_refuse_what_is_not_theirs() {
         }
     }
     assert_eq!(count, 3 * 58);
+}
+
+/// Objects that a program makes for itself of the types that string buffers and finalizers have, and arrays of other
+/// elements where a module does not say which: traps as well.
+#[test]
+fn objects_of_the_programs_own_are_no_objects_of_the_surface() {
+    let mut program = Program::of_all(WasiCtx::builder());
+    let engine = program.store.engine().clone();
+    let field = |mutability, ty| FieldType::new(mutability, StorageType::ValType(ty));
+    let (var, fixed) = (Mutability::Var, Mutability::Const);
+    let buffer = StructType::new(&engine, [field(var, ValType::ANYREF), field(var, ValType::I32)]);
+    let finalizer = [field(fixed, ValType::EXTERNREF), field(fixed, ValType::ANYREF), field(var, ValType::ANYREF)];
+    let finalizer = StructType::new(&engine, finalizer);
+    let (bytes, units) = (program.array(StorageType::I8, &[1]), program.array(StorageType::I16, &[1]));
+    let text = program.text("text");
+    let object: Val = bytes.into();
+    let mut count = 0;
+    for (array, len) in
+        [(Val::AnyRef(None), 0), (object, 1), (units.into(), 2), (units.into(), -1), (text_as_any(text), 1)]
+    {
+        let forged = StructRef::new(&mut program.store, &buffer, &[array, Val::I32(len)]).unwrap();
+        let forged: Val = forged.to_anyref().to_extern().into();
+        for (name, args) in [
+            ("stringBufferWriteString", vec![forged, text]),
+            ("stringBufferWriteCharCode", vec![forged, Val::I32(65)]),
+            ("stringBufferLength", vec![forged]),
+            ("stringBufferToString", vec![forged]),
+        ] {
+            let error = program.try_call(name, &args).unwrap_err();
+            assert!(error.downcast_ref::<HostTrap>().is_some(), "{name}: {error}");
+            count += 1;
+        }
+    }
+    for places in [Val::ExternRef(None), text] {
+        let forged = StructRef::new(&mut program.store, &finalizer, &[places, object, object]).unwrap();
+        let forged: Val = forged.to_anyref().to_extern().into();
+        for (name, args) in
+            [("finalizerAttach", vec![forged, object, object, object]), ("finalizerDetach", vec![forged, object])]
+        {
+            let error = program.try_call(name, &args).unwrap_err();
+            assert!(error.downcast_ref::<HostTrap>().is_some(), "{name}: {error}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 24);
+    let linker = linker(&engine);
+    for (name, params, args) in [
+        (
+            "stringFromCharCodeArray",
+            "arrayref i32 i32",
+            "(array.new_default $i8 (i32.const 4)) (i32.const 0) (i32.const 1)",
+        ),
+        (
+            "stringFromAsciiBytes",
+            "anyref i32 i32",
+            "(array.new_default $i16 (i32.const 4)) (i32.const 0) (i32.const 1)",
+        ),
+        ("stringFromAsciiBytes", "anyref i32 i32", "(ref.i31 (i32.const 4)) (i32.const 0) (i32.const 1)"),
+        (
+            "stringToCodeUnits",
+            "externref (ref null $fixed) i32",
+            "(call $i64ToString (i64.const 1) (i32.const 10)) (array.new_default $fixed (i32.const 4)) (i32.const 0)",
+        ),
+    ] {
+        let result = if name == "stringToCodeUnits" { "" } else { "(result externref)" };
+        let used = if result.is_empty() { format!("(call $f {args})") } else { format!("(drop (call $f {args}))") };
+        let text = format!(
+            r#"(module (type $i8 (array (mut i8))) (type $i16 (array (mut i16))) (type $fixed (array i16))
+                (import "dart" "{name}" (func $f (param {params}) {result}))
+                (import "dart" "i64ToString" (func $i64ToString (param i64 i32) (result (ref extern))))
+                (func (export "call") {used}))"#
+        );
+        let instance = linker.instantiate(&mut program.store, &Module::new(&engine, text).unwrap()).unwrap();
+        let call = instance.get_typed_func::<(), ()>(&mut program.store, "call").unwrap();
+        let error = call.call(&mut program.store, ()).unwrap_err();
+        let trap = error.downcast_ref::<HostTrap>().unwrap_or_else(|| panic!("{name}: {error}"));
+        assert_eq!(trap.function(), format!("dart::{name}"));
+    }
+}
+
+fn text_as_any(text: Val) -> Val {
+    match text {
+        Val::ExternRef(Some(text)) => text.to_any().into(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn object_as_extern(object: Val) -> Val {

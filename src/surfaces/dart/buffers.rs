@@ -41,11 +41,14 @@ fn parts<T, C: Context<T>>(
         Val::AnyRef(Some(array)) => array.as_array(&*call.caller())?,
         _ => None,
     };
-    match (array, len.i32().and_then(|len| u32::try_from(len).ok())) {
-        (Some(array), Some(len)) => Ok((array, len)),
-        // The program has made an object of the same type for itself.
-        _ => call.trap("argument 0 is no string buffer of this host"),
+    if let (Some(array), Some(len)) = (array, len.i32().and_then(|len| u32::try_from(len).ok()))
+        && call.has_elements(array, StorageType::I16, true)?
+        && len <= array.len(&*call.caller())?
+    {
+        return Ok((array, len));
     }
+    // The program has made an object of the same type for itself.
+    call.trap("argument 0 is no string buffer of this host")
 }
 
 fn new_array<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>, units: u32) -> Result<Rooted<ArrayRef>> {
@@ -110,8 +113,7 @@ pub(super) fn length<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
 pub(super) fn to_string<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
     let buffer = buffer(call)?;
     let (array, len) = parts(call, buffer)?;
-    let room = array.len(&*call.caller())?;
-    let mut units = vec![0_u16; call.within(len, room)? as usize];
+    let mut units = vec![0_u16; len as usize];
     array.copy_to_slice(&*call.caller(), 0, &mut units)?;
     call.give_units(&units)
 }

@@ -4,8 +4,8 @@ use super::{Context, Dart, MODULE, Types};
 use crate::surfaces::HostTrap;
 use crate::wasi::{GrantError, ProcExit, WasiCtx};
 use crate::{
-    AnyRef, ArrayRef, Caller, Error, ExternRef, Func, Result, Rooted, StringRef, StringUnits, StructRef, StructType,
-    Trap, TrapKind, Val,
+    AnyRef, ArrayRef, Caller, Error, ExternRef, Func, Result, Rooted, StorageType, StringRef, StringUnits, StructRef,
+    StructType, Trap, TrapKind, Val,
 };
 use heapwood_surfaces::dart::UNITS_MAX;
 use std::any::Any;
@@ -133,10 +133,19 @@ impl<'c, 'a, T: 'static, C: Context<T>> Call<'c, 'a, T, C> {
         Ok(look(self.string(index)?.units(&mut self.caller)?))
     }
 
-    /// An array.
-    pub fn array(&self, index: usize) -> Result<Rooted<ArrayRef>> {
+    /// An array of these elements, which can be written if that `is_written`.
+    pub fn array(&self, index: usize, elements: StorageType, is_written: bool) -> Result<Rooted<ArrayRef>> {
         let array = self.any(index)?.as_array(&self.caller)?;
-        array.map_or_else(|| self.trap(format!("argument {index} is no array")), Ok)
+        match array {
+            Some(array) if self.has_elements(array, elements, is_written)? => Ok(array),
+            _ => self.trap(format!("argument {index} is no array of such elements")),
+        }
+    }
+
+    /// Whether an array has these elements, which can be written if that `is_written`.
+    pub fn has_elements(&self, array: Rooted<ArrayRef>, elements: StorageType, is_written: bool) -> Result<bool> {
+        let ty = array.ty(&self.caller)?;
+        Ok(ty.element_type() == elements && (!is_written || ty.mutability().is_var()))
     }
 
     /// The host value of a type behind a reference; none if it is something else.

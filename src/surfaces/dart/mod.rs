@@ -60,7 +60,8 @@ const MODULE: &str = "dart";
 /// The export that is a program's beginning.
 pub const ENTRY: &str = "$invokeMain";
 
-/// The state of one program.
+/// The state of one program. What its weak references have shown is held until [`run`] ends a turn; a host that calls
+/// functions of a program without `run` ends none.
 #[derive(Debug, Default)]
 pub struct Dart {
     tasks: EventLoop<tasks::Task>,

@@ -2,14 +2,15 @@
 
 use super::Context;
 use super::call::{Call, Given, number, place};
-use crate::{ArrayElement, StringRef, StringUnits, Val};
+use crate::{ArrayElement, StorageType, StringRef, StringUnits, Val};
 use heapwood_surfaces::dart;
 
 /// Elements of an array, from argument 1 on as many as argument 2 says.
 fn elements<T, C: Context<T>, E: ArrayElement + Copy + Default>(
     call: &mut Call<'_, '_, T, C>,
+    elements: StorageType,
 ) -> crate::Result<Vec<E>> {
-    let (array, start, len) = (call.array(0)?, call.size(1)?, call.size(2)?);
+    let (array, start, len) = (call.array(0, elements, false)?, call.size(1)?, call.size(2)?);
     let all = array.len(&*call.caller())?;
     let left = all - call.within(start, all)?;
     let mut elements = vec![E::default(); call.within(len, left)? as usize];
@@ -18,12 +19,12 @@ fn elements<T, C: Context<T>, E: ArrayElement + Copy + Default>(
 }
 
 pub(super) fn from_char_codes<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
-    let units: Vec<u16> = elements(call)?;
+    let units: Vec<u16> = elements(call, StorageType::I16)?;
     call.give_units(&units)
 }
 
 pub(super) fn from_ascii<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
-    let bytes: Vec<u8> = elements(call)?;
+    let bytes: Vec<u8> = elements(call, StorageType::I8)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) if text.is_ascii() => call.give_text(text),
         // Whoever breaks the rule has bytes as units.
@@ -134,7 +135,7 @@ pub(super) fn replace_range<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> 
 }
 
 pub(super) fn to_code_units<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
-    let (units, array, at) = (call.units(0)?, call.array(1)?, call.size(2)?);
+    let (units, array, at) = (call.units(0)?, call.array(1, StorageType::I16, true)?, call.size(2)?);
     let left = array.len(&*call.caller())?.saturating_sub(at);
     if units.len() > left as usize {
         return call.trap(format!("{} units do not fit behind element {at}", units.len()));

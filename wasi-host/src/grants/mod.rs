@@ -86,6 +86,7 @@ impl WasiCtx {
             if rest == 0 {
                 return Ok(());
             }
+            self.interrupt.check()?;
             if !self.clocks.advance(rest) {
                 self.interrupt.wait(&[], Some(rest.min(crate::poll::MAX_WAIT)))?;
             }
