@@ -11,6 +11,9 @@
 //!     dart: Dart,
 //!     wasi: WasiCtx,
 //! }
+//! fn context(host: &mut Host) -> (&mut Dart, &mut WasiCtx) {
+//!     (&mut host.dart, &mut host.wasi)
+//! }
 //! let engine = Engine::default();
 //! // As small as what the compiler makes never is: it prints its first argument.
 //! let module = Module::new(&engine, r#"(module (type $args (array (mut externref)))
@@ -18,7 +21,6 @@
 //!     (func (export "$invokeMain") (param (ref $args))
 //!         (call $print (array.get $args (local.get 0) (i32.const 0)))))"#)?;
 //! let mut linker = Linker::new(&engine);
-//! let context = |host: &mut Host| (&mut host.dart, &mut host.wasi);
 //! dart::add_to_linker(&mut linker, context)?;
 //! let output = MemoryOutput::new(1000);
 //! let wasi = WasiCtx::builder().args(["app", "Hi"]).stdout(output.clone()).build()?;
