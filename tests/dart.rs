@@ -1123,7 +1123,10 @@ fn a_hundred_thousand_weak_things_live_and_die() {
 #[test]
 fn a_hundred_thousand_weak_things_live_and_die_under_stress() {
     let mut config = Config::new();
-    weak_things_live_and_die(config.gc_stress(99_991).gc_verify(true).gc_heap_max(512 << 20), 100_000);
+    weak_things_live_and_die(
+        config.gc_stress(99_991).gc_verify(true).gc_nursery(8 << 20).gc_heap_max(512 << 20),
+        100_000,
+    );
 }
 
 #[test]

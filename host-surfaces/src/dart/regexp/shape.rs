@@ -26,6 +26,8 @@ pub struct Shape {
     parts: usize,
     /// Repetitions of one character without an end.
     endless: u32,
+    /// Repetitions of one character that there are in any case.
+    fixed: u64,
     /// All other choices together, as a power of two.
     choices_log2: f64,
     /// A group is repeated.
@@ -130,10 +132,13 @@ impl Shape {
         match last {
             Last::Nothing => {}
             Last::Group if !is_optional => self.repeats_group = true,
-            Last::Group | Last::Atom => match most {
-                None => self.endless += 1,
-                Some(most) => self.choices_log2 += (most.saturating_sub(least) as f64 + 1.0).log2(),
-            },
+            Last::Group | Last::Atom => {
+                self.fixed = self.fixed.saturating_add(least);
+                match most {
+                    None => self.endless += 1,
+                    Some(most) => self.choices_log2 += (most.saturating_sub(least) as f64 + 1.0).log2(),
+                }
+            }
         }
     }
 
@@ -163,8 +168,10 @@ impl Shape {
             return f64::INFINITY;
         }
         let places = (units as f64 + 1.0).log2();
-        // A group is compared unit by unit.
-        let step = self.units as f64 + 1.0 + if self.has_back_reference { units as f64 } else { 0.0 };
+        // What is repeated in any case ends where the text ends, and a group is compared unit by unit.
+        let text = units as f64;
+        let step =
+            self.units as f64 + 1.0 + text.min(self.fixed as f64) + if self.has_back_reference { text } else { 0.0 };
         places * (1.0 + f64::from(self.endless)) + self.choices_log2 + step.log2()
     }
 }
@@ -260,7 +267,7 @@ mod tests {
             (r"\d+", 1 << 10, 23.0),
             (r"\d+-\d+", 1 << 5, 19.0),
             ("(a|b|c)x", 1 << 10, 16.0),
-            ("a{2,5}b{3}", 1 << 10, 16.0),
+            ("a{2,5}b{3}", 1 << 10, 17.0),
             ("a?b??", 1 << 10, 15.0),
             ("[+*?{]{2}", 1 << 10, 14.0),
             ("a{,5}", 1 << 10, 13.0),
@@ -272,5 +279,8 @@ mod tests {
         assert!(shape(&"(a|a)".repeat(60)).steps_log2(10) > 60.0);
         assert!(shape(&"a?".repeat(60)).steps_log2(10) > 60.0);
         assert!(shape("a{0,1000000}").steps_log2(10) > 20.0);
+        // And so does a long way that is gone from each place.
+        assert!(shape(".{100000}").steps_log2(1 << 16) > 31.0 && shape(".{100000}").steps_log2(16) < 10.0);
+        assert!(shape(r"(.*)\1").steps_log2(1 << 10) > 30.0);
     }
 }
