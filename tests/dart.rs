@@ -15,8 +15,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Every function: name, parameters and result in letters. i, l, f: numbers; e: externref, x: (ref extern); a: (ref any),
-/// n: anyref; c: a function; b, w: arrays.
+/// Every function: name, parameters and result in letters. i, l, f: numbers; e: externref, x: (ref extern); a: (ref
+/// any), n: anyref; c: a function; b, w: arrays.
 const FUNCTIONS: [(&str, &str, &str); 82] = [
     ("scheduleOnce", "lca", "x"),
     ("scheduleRepeated", "lca", "x"),
@@ -801,6 +801,20 @@ fn functions_have_the_types_that_a_module_declares() {
         );
         let linked = linker.instantiate_pre(&Module::new(&engine, text).unwrap());
         assert!(linked.is_ok(), "{name} {ty}: {}", linked.unwrap_err());
+    }
+}
+
+#[test]
+fn what_does_not_begin_as_dart_does_is_an_error() {
+    for (text, says) in [
+        ("(module)", "no exported function `$invokeMain`"),
+        (r#"(module (func (export "$invokeMain")))"#, "takes no array of arguments"),
+        (r#"(module (func (export "$invokeMain") (param i32)))"#, "takes no array of arguments"),
+        (r#"(module (type $a (array i32)) (func (export "$invokeMain") (param (ref $a))))"#, "type mismatch"),
+    ] {
+        let mut program = Program::load(&Config::new(), WasiCtx::builder().args(["app", "one"]), text);
+        let error = program.run().unwrap_err();
+        assert!(error.to_string().contains(says), "{text}: {error}");
     }
 }
 

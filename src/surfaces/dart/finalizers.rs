@@ -1,7 +1,7 @@
 //! Finalizers: callbacks for objects that died.
 //!
-//! 1. A finalizer is an object of the heap. It holds its callback's first argument and the tokens of its attachments, so
-//!    that a finalizer to which these lead dies with them. Beside them it has a value of the host: the places of the
+//! 1. A finalizer is an object of the heap. It holds its callback's first argument and the tokens of its attachments:
+//!    so a finalizer to which these lead dies with them. Beside them it has a value of the host: the places of the
 //!    tokens, with their keys for detaching, which are weak.
 //! 2. Each attachment asks the collector for a notice of its object's death, with a number of its own. What the number
 //!    stands for ([`Attached`]) leads to the finalizer weakly: when that is gone, nothing happens.

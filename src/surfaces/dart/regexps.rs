@@ -1,5 +1,5 @@
-//! Regular expressions. Matches that may take long are done by another thread, which is left alone when the guest has to
-//! stop (`heapwood_surfaces::dart::Worker`).
+//! Regular expressions. Matches that may take long are done by another thread, which is left alone when the guest has
+//! to stop (`heapwood_surfaces::dart::Worker`).
 
 use super::Context;
 use super::call::{Call, Given, nothing, number};

@@ -2,8 +2,8 @@
 //!
 //! 1. `$invokeMain`; then all microtasks, also those that come meanwhile. That is a turn, at whose end weak references
 //!    may lose what the turn has seen.
-//! 2. As long as there are timers: the callbacks of finalizers for the deaths that were found, each in a turn of its own;
-//!    then a wait for the timer that is due first, and its turn.
+//! 2. As long as there are timers: the callbacks of finalizers for the deaths that were found, each in a turn of its
+//!    own; then a wait for the timer that is due first, and its turn.
 //! 3. The end: no microtask and no timer. Deaths that were not told by then are not told.
 //!
 //! All of it is one call of a function of the host, so that a deadline of the store ends all of it, waits included.
@@ -83,8 +83,8 @@ pub(super) fn clear_schedule<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) ->
 }
 
 /// Runs a program: calls its export `$invokeMain` with the guest's arguments but for its own name, then what it has
-/// scheduled, until nothing waits any more. A deadline of the store ([`Store::set_deadline`](crate::Store::set_deadline))
-/// is for all of it.
+/// scheduled, until nothing waits any more. A deadline of the store
+/// ([`Store::set_deadline`](crate::Store::set_deadline)) is for all of it. May collect.
 ///
 /// # Errors
 /// The instance has no such export, or one of another type. What leaves `main` or a callback: a trap, an exception, the
