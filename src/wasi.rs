@@ -107,7 +107,10 @@ fn call<T: 'static>(
     interruptible(&mut caller, context, |caller| serve(function, served_by, caller, context, args))?
 }
 
-/// Does what may wait. What makes the guest stop interrupts the context.
+/// Does work that may wait by way of the context: what makes the guest stop ends the waits.
+///
+/// # Errors
+/// The trap with which the guest has to stop, whatever the work says.
 pub(crate) fn interruptible<'a, T: 'static, R>(
     caller: &mut Caller<'a, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx,

@@ -5,8 +5,9 @@
 //! preopened directories, clocks and random bytes, so that a program reaches no more through it than through WASI.
 //!
 //! Layout: `units` is text in UTF-16 units; `string_table` reads strings of a custom section; `moonbit` the surface of
-//! MoonBit's target wasm-gc.
+//! MoonBit's target wasm-gc, `dart` what that of Dart's standalone target needs beside an engine.
 
+pub mod dart;
 pub mod moonbit;
 mod string_table;
 mod units;

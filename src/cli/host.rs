@@ -2,22 +2,41 @@
 
 use anyhow::Result;
 use clap::Args;
+use heapwood::surfaces::dart::{self, Dart};
 use heapwood::surfaces::js_string;
 use heapwood::surfaces::moonbit::{self, Failure, MoonBit};
 use heapwood::wasi::{self, WasiCtx};
-use heapwood::{Engine, Error, Linker, Module};
+use heapwood::{Engine, Error, Instance, Linker, Module, Store};
 use std::process::ExitCode;
 
 /// The data of a store.
 pub struct Host {
     wasi: WasiCtx,
     moonbit: MoonBit,
+    dart: Dart,
 }
 
 impl Host {
     /// What a program begins with.
     pub fn new(wasi: WasiCtx) -> Host {
-        Host { wasi, moonbit: MoonBit::new() }
+        Host { wasi, moonbit: MoonBit::new(), dart: Dart::new() }
+    }
+
+    /// Whether a module is a program that begins otherwise than by `_start`: [`Host::start`] begins it.
+    pub fn starts(module: &Module) -> bool {
+        dart::is_program(module) && module.get_export("_start").is_none()
+    }
+
+    /// Runs such a program: `main` of Dart, and its event loop.
+    ///
+    /// # Errors
+    /// The guest's.
+    pub fn start(store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
+        dart::run(store, instance, Host::dart)
+    }
+
+    fn dart(&mut self) -> (&mut Dart, &mut WasiCtx) {
+        (&mut self.dart, &mut self.wasi)
     }
 
     /// What WASI grants it.
@@ -43,13 +62,15 @@ impl Host {
 enum Surface {
     Wasi,
     MoonBit,
+    Dart,
     JsString,
 }
 
 /// All of them, with the names that `-S` has, and the module name by which a preloaded module stands for them.
-const SURFACES: [(Surface, &str, &str); 3] = [
+const SURFACES: [(Surface, &str, &str); 4] = [
     (Surface::Wasi, "wasi", wasi::MODULE),
     (Surface::MoonBit, "moonbit", "spectest"),
+    (Surface::Dart, "dart", "dart"),
     (Surface::JsString, "js-string", js_string::MODULES[0]),
 ];
 
@@ -62,6 +83,7 @@ impl Surface {
         match self {
             Surface::Wasi => module.imports().any(|import| import.module == wasi::MODULE),
             Surface::MoonBit => moonbit::is_wanted_by(module),
+            Surface::Dart => dart::is_wanted_by(module),
             Surface::JsString => js_string::is_wanted_by(module) || has_constants(module),
         }
     }
@@ -70,6 +92,7 @@ impl Surface {
         match self {
             Surface::Wasi => wasi::add_to_linker(linker, |host: &mut Host| &mut host.wasi),
             Surface::MoonBit => moonbit::add_to_linker(linker, |host: &mut Host| (&mut host.moonbit, &mut host.wasi)),
+            Surface::Dart => dart::add_to_linker(linker, Host::dart),
             Surface::JsString => js_string::add_to_linker(linker),
         }
     }
@@ -83,7 +106,7 @@ fn has_constants(module: &Module) -> bool {
 /// `-S`, of commands that run programs.
 #[derive(Args)]
 pub struct SurfaceOptions {
-    /// Give the guest the host functions of this surface, or not: wasi, moonbit, js-string; by default those of which
+    /// Give the guest the host functions of this surface, or not: wasi, moonbit, dart, js-string; by default those of which
     /// it imports; string-constants=NAME: imports of globals from NAME are strings, those of their names
     #[arg(short = 'S', value_name = "SURFACE=y|n")]
     chosen: Vec<Choice>,

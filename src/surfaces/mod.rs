@@ -3,11 +3,13 @@
 //! | module | for programs of | their imports |
 //! |---|---|---|
 //! | [`js_string`] | many: strings as JavaScript has them | `wasm:js-string`, `wasm:text-encoder`, `wasm:text-decoder`, string constants |
+//! | [`dart`] | Dart, target `wasm --standalone` | `dart` |
 //! | [`moonbit`] | MoonBit, target wasm-gc | `spectest::print_char`, `__moonbit_*_unstable`, `Math`, `console` |
 //!
 //! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store
 //! beside WASI and other surfaces.
 
+pub mod dart;
 pub mod js_string;
 pub mod moonbit;
 

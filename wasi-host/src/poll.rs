@@ -25,7 +25,7 @@ const EVENT: u64 = 32;
 const MAX_SUBSCRIPTIONS: u64 = 1 << 16;
 
 /// The longest single wait in ns. The time of day may jump, so that it is looked at again.
-const MAX_WAIT: u64 = 60 * 1_000_000_000;
+pub(crate) const MAX_WAIT: u64 = 60 * 1_000_000_000;
 
 flags! {
     /// witx: `$subclockflags`.

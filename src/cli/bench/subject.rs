@@ -128,9 +128,12 @@ fn measure_start(
         if run == 0 {
             instantiate_ms = milliseconds(start.elapsed());
         }
-        let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+        let start = || match Host::starts(module) {
+            true => Host::start(&mut store, instance),
+            false => instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ()),
+        };
         let stops = pauses.count();
-        let (ended, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, ())));
+        let (ended, times) = Trace::step(trace, "call", || timed(start));
         store.data_mut().finish()?;
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {

@@ -9,7 +9,7 @@ use super::{kotlin, module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use heapwood::component::is_component;
-use heapwood::surfaces::{js_string, moonbit};
+use heapwood::surfaces::{dart, js_string, moonbit};
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -108,6 +108,7 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
         let server = match import.module.as_str() {
             wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
             name if moonbit::has_module(name) => "MoonBit's surface",
+            name if dart::has_module(name) => "Dart's surface",
             name if js_string::has_module(name) => "strings of JavaScript",
             _ => "nobody: --preload",
         };

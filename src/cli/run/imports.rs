@@ -2,7 +2,7 @@
 
 use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};
-use heapwood::surfaces::js_string;
+use heapwood::surfaces::{dart, js_string};
 use heapwood::wasi::{self, MODULE};
 use heapwood::{Error, ErrorKind, Linker, Module, brief};
 use std::fmt::Write;
@@ -72,7 +72,13 @@ fn provider(module: &str, name: &str) -> String {
         _ if js_string::has_module(module) => format!("not a function of `{module}`"),
         _ if module.starts_with("wasm:") => planned("another proposal for JavaScript's values"),
         _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
-        _ if module.starts_with("dart") => planned("the host surface of Dart"),
+        _ if dart::has_module(module) && dart::has_function(name) => {
+            "a function of Dart's surface: -S dart=y".to_owned()
+        }
+        _ if dart::has_module(module) => "not a function of Dart's surface".to_owned(),
+        _ if module.starts_with("dart2wasm") => {
+            "this program was built for JavaScript engines; build it with `dart compile wasm --standalone`".to_owned()
+        }
         _ if module.starts_with("__moonbit_") => "not a function of MoonBit's surface".to_owned(),
         _ if module.starts_with("moonbitlang/") || module.starts_with("moonbit:") => planned("MoonBit's own runner"),
         "spectest" => "the test suite's module; `heapwood wast` has it".to_owned(),

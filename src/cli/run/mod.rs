@@ -224,6 +224,7 @@ impl Program<'_> {
         let start = || ["_start", "_initialize"].into_iter().find(|name| self.exported(name).is_some());
         let name = match self.entry {
             Entry::Call(_) => return Ok(()),
+            Entry::Start if Host::starts(self.module) => return Ok(()),
             Entry::Start => start().ok_or_else(|| {
                 let others = self.other_exports();
                 format!("there is no entry point `_start` or `_initialize`; {others}")
@@ -265,6 +266,7 @@ impl Program<'_> {
         }
         match &self.entry {
             Entry::Call(call) => call.run(self.clock.timed(store), instance),
+            Entry::Start if Host::starts(self.module) => Host::start(self.clock.timed(store), instance),
             Entry::Start => self.call(store, instance, "_start"),
             Entry::Export { name, .. } => self.call(store, instance, name),
         }

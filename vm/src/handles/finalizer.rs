@@ -26,6 +26,45 @@ impl Finalizer {
     }
 }
 
+/// A queue of tokens beside the store's own: for host functions that ask for deaths on behalf of guests, and leave
+/// [`Store::next_finalized`](crate::Store::next_finalized) to their embedder. Copies are the same queue.
+///
+/// ```
+/// # use heapwood_vm::{Engine, ExternRef, FinalizerQueue, RootScope, Store};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let queue = FinalizerQueue::new();
+/// let mut scope = RootScope::new(&mut store);
+/// ExternRef::new(&mut scope, "short-lived")?.register_finalizer_in(&mut scope, &queue, 7)?;
+/// drop(scope);
+/// store.gc()?;
+/// assert_eq!((store.next_finalized(), queue.next(&mut store)), (None, Some(7)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct FinalizerQueue(Finalized);
+
+impl FinalizerQueue {
+    /// An empty queue, for any store.
+    pub fn new() -> FinalizerQueue {
+        FinalizerQueue::default()
+    }
+
+    /// The token of an object that has died since it was given to [`Rooted::register_finalizer_in`] with this queue;
+    /// none if no collection has found another one. Deaths of this store's objects are looked for, those of others are
+    /// there if their stores have looked. Each comes once, in no particular order. Does not collect.
+    pub fn next(&self, mut store: impl AsContextMut) -> Option<u64> {
+        self.0.next(store.as_context_mut().opaque())
+    }
+}
+
+impl std::fmt::Debug for FinalizerQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FinalizerQueue").finish_non_exhaustive()
+    }
+}
+
 struct Notice<T> {
     token: u64,
     is_armed: Arc<AtomicBool>,
@@ -70,14 +109,25 @@ impl<T: 'static> Rooted<T> {
     /// # Errors
     /// It is an i31, which never dies; it belongs to another store, its scope is over, or the heap is exhausted.
     pub fn register_finalizer(&self, mut store: impl AsContextMut, token: u64) -> Result<Finalizer> {
-        let queue = {
-            let mut context = store.as_context_mut();
-            let store = context.opaque();
-            if is_i31(store.root_get(self)?) {
-                return Err(Error::usage("an i31 never dies, so it has no finalizer"));
-            }
-            store.finalized().clone()
-        };
+        let queue = FinalizerQueue(store.as_context_mut().opaque().finalized().clone());
+        self.register_finalizer_in(store, &queue, token)
+    }
+
+    /// Asks for `token` in `queue` ([`FinalizerQueue::next`]) once the object has died, as
+    /// [`Rooted::register_finalizer`] does in the store's own. May collect.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn register_finalizer_in(
+        &self,
+        mut store: impl AsContextMut,
+        queue: &FinalizerQueue,
+        token: u64,
+    ) -> Result<Finalizer> {
+        if is_i31(store.as_context_mut().opaque().root_get(self)?) {
+            return Err(Error::usage("an i31 never dies, so it has no finalizer"));
+        }
+        let FinalizerQueue(queue) = queue.clone();
         let mut scope = RootScope::new(store);
         // Armed when all is done: what fails half way through is no death.
         let is_armed = Arc::new(AtomicBool::new(false));

@@ -27,6 +27,7 @@ mod refs;
 mod resolver;
 mod scope;
 mod shared_memory;
+mod stack_trace;
 mod string_ref;
 mod struct_ref;
 mod table;
@@ -43,7 +44,7 @@ pub use bound::{
     Bind, Bound, Const, EqRef, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef, GcStruct, I31Ref, Internal, Local,
     Outer, Ref, Scope, ScopedValues,
 };
-pub use finalizer::Finalizer;
+pub use finalizer::{Finalizer, FinalizerQueue};
 pub use global::Global;
 pub use host::HostFunc;
 pub use instance::Instance;
@@ -54,6 +55,7 @@ pub use memory::Memory;
 pub use resolver::Resolved;
 pub use scope::RootScope;
 pub use shared_memory::{SharedMemory, WaitResult};
+pub use stack_trace::StackTrace;
 pub use table::Table;
 pub use typed::{HostResults, IntoFunc, TypedFunc, WasmParams, WasmResults};
 pub use value::Val;

@@ -4,6 +4,8 @@ use crate::errors::Result;
 use crate::ids::{ExternRef, Rooted, StringRef};
 use crate::store::{AsContext, AsContextMut, ObjectClass, Utf8};
 use heapwood_gc::StringUnits;
+use std::cmp::Ordering;
+use std::ops::Range;
 
 impl StringRef {
     /// A new string of text. May collect.
@@ -72,6 +74,63 @@ impl Rooted<StringRef> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         store.string_hash(store.root_get(self)?)
+    }
+
+    /// Both strings, one behind the other. Of long ones nothing is copied before the result is read. May collect.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Store, StringRef};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// let mut store = Store::new(&Engine::default(), ());
+    /// let [heap, wood] = [StringRef::new(&mut store, "heap")?, StringRef::new(&mut store, "wood")?];
+    /// let both = heap.concat(&mut store, &wood)?;
+    /// assert_eq!(both.to_string_lossy(&mut store)?, "heapwood");
+    /// assert_eq!(both.substring(&mut store, 3..6)?.to_string_lossy(&mut store)?, "pwo");
+    /// assert!(heap.compare(&mut store, &wood)?.is_lt());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Together they are longer than a string may be, or the heap is exhausted; one belongs to another store, or its
+    /// scope is over.
+    pub fn concat(&self, mut store: impl AsContextMut, other: &Rooted<StringRef>) -> Result<Rooted<StringRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let (a, b) = (store.root_get(self)?, store.root_get(other)?);
+        let raw = store.concat_strings(a, b)?;
+        Ok(store.root_push(raw).expect("a string is not null"))
+    }
+
+    /// The units of a range; as far as there are some. May collect.
+    ///
+    /// # Errors
+    /// As for [`Rooted::units`].
+    pub fn substring(&self, mut store: impl AsContextMut, range: Range<u32>) -> Result<Rooted<StringRef>> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let raw = store.substring(store.root_get(self)?, range.start, range.end)?;
+        Ok(store.root_push(raw).expect("a string is not null"))
+    }
+
+    /// Whether both have the same units. May collect, as [`Rooted::units`].
+    ///
+    /// # Errors
+    /// As for [`Rooted::units`], of either.
+    pub fn equals(&self, mut store: impl AsContextMut, other: &Rooted<StringRef>) -> Result<bool> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.strings_equal(store.root_get(self)?, store.root_get(other)?)
+    }
+
+    /// The order of both by their units, which is not that of their scalar values. May collect, as [`Rooted::units`].
+    ///
+    /// # Errors
+    /// As for [`Rooted::units`], of either.
+    pub fn compare(&self, mut store: impl AsContextMut, other: &Rooted<StringRef>) -> Result<Ordering> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        store.compare_strings(store.root_get(self)?, store.root_get(other)?)
     }
 
     /// The same reference, as one of the `extern` hierarchy.

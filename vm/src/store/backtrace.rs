@@ -1,7 +1,8 @@
 //! What frames say: where the guest is, and whether they are sound.
 
-use super::{Entities, StoreOpaque};
-use crate::errors::{FrameInfo, FunctionNames, WasmBacktrace};
+use super::{Entities, Named, StoreOpaque};
+use crate::errors::{FrameInfo, FunctionNames, Result, WasmBacktrace};
+use crate::ids::StoreId;
 use crate::module::Module;
 use crate::rt::frames::{Frames, Place};
 use crate::rt::traces::{ENDS, Trace};
@@ -17,7 +18,35 @@ const CHECKED_FRAMES: usize = 2;
 /// Frames that it looks at on every 16th.
 const CHECKED_FRAMES_SELDOM: usize = 16;
 
+/// Places of frames, innermost first.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    store: StoreId,
+    places: Box<[Place]>,
+    omitted: usize,
+}
+
 impl StoreOpaque {
+    /// Where the guest is, after an exit by a call, without names.
+    pub fn places(&self) -> Places {
+        let frames = self.guest().execution().frames();
+        let (places, omitted) = ends(frames.walk());
+        Places { store: self.id(), places: places.into(), omitted }
+    }
+
+    /// The same with names.
+    ///
+    /// # Errors
+    /// They belong to another store, or to an instance that was rolled back.
+    pub fn backtrace_of(&self, places: &Places) -> Result<WasmBacktrace> {
+        let check = |place: &Place| self.check_handle(places.store, Named::Instance(place.owner));
+        places.places.iter().try_for_each(check)?;
+        if places.places.is_empty() {
+            places.store.check(self.id(), "a stack trace")?;
+        }
+        Ok(with_names(self.guest().entities(), &places.places, places.omitted))
+    }
+
     /// Where the guest is, after an exit by a call.
     pub fn backtrace(&self) -> WasmBacktrace {
         let frames = self.guest().execution().frames();
@@ -88,25 +117,34 @@ impl StoreOpaque {
     }
 }
 
-/// The ends of a walk.
-fn collect_frames(entities: &Entities, walker: Walker<'_>) -> WasmBacktrace {
-    let mut names = SharedNames::default();
-    let mut frames: Vec<FrameInfo> = Vec::new();
-    let mut tail: VecDeque<Frame<'_>> = VecDeque::new();
+/// The ends of a walk, and how many frames lie between them.
+fn ends(walker: Walker<'_>) -> (Vec<Place>, usize) {
+    let mut places: Vec<Place> = Vec::new();
+    let mut tail: VecDeque<Place> = VecDeque::new();
     let mut omitted = 0;
     for frame in walker {
-        if frames.len() < ENDS {
-            frames.push(names.info(entities, place(&frame)));
+        if places.len() < ENDS {
+            places.push(place(&frame));
             continue;
         }
         if tail.len() == ENDS {
             tail.pop_front();
             omitted += 1;
         }
-        tail.push_back(frame);
+        tail.push_back(place(&frame));
     }
-    frames.extend(tail.iter().map(|frame| names.info(entities, place(frame))));
-    WasmBacktrace::new(frames, omitted)
+    places.extend(tail);
+    (places, omitted)
+}
+
+fn collect_frames(entities: &Entities, walker: Walker<'_>) -> WasmBacktrace {
+    let (places, omitted) = ends(walker);
+    with_names(entities, &places, omitted)
+}
+
+fn with_names(entities: &Entities, places: &[Place], omitted: usize) -> WasmBacktrace {
+    let mut names = SharedNames::default();
+    WasmBacktrace::new(places.iter().map(|place| names.info(entities, *place)).collect(), omitted)
 }
 
 /// What was noted of an exception.

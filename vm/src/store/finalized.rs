@@ -14,13 +14,18 @@ impl Finalized {
     pub fn push(&self, token: u64) {
         self.0.lock().push_back(token);
     }
+
+    /// The next token; looks for objects of the store that a collection found dead meanwhile.
+    pub fn next(&self, store: &mut StoreOpaque) -> Option<u64> {
+        store.reap_host_values();
+        self.0.lock().pop_front()
+    }
 }
 
 impl StoreOpaque {
-    /// The next token; looks for objects that a collection found dead meanwhile.
+    /// The next token of the store's own queue.
     fn next_finalized(&mut self) -> Option<u64> {
-        self.reap_host_values();
-        self.finalized().0.lock().pop_front()
+        self.finalized().clone().next(self)
     }
 }
 

@@ -47,6 +47,7 @@ mod temporaries;
 mod terms;
 mod transfer;
 
+pub(crate) use backtrace::Places;
 pub use builder::StoreBuilder;
 pub use checkpoint::Checkpoint;
 pub use context::{AsContext, AsContextMut, Caller, Sealed, StoreContext, StoreContextMut};

@@ -32,7 +32,7 @@ const BELOW: [(&str, &str); 5] = [
 const STORES: [&str; 8] =
     ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "Scope", "ExhaustedHeap"];
 /// Types whose values belong to a store.
-const OF_STORES: [&str; 16] = [
+const OF_STORES: [&str; 17] = [
     "Func",
     "Table",
     "Memory",
@@ -46,6 +46,7 @@ const OF_STORES: [&str; 16] = [
     "WeakRoot",
     "WeakEntry",
     "Exception",
+    "StackTrace",
     "TypedFunc",
     // Of the definitions that were chosen.
     "InstancePre",

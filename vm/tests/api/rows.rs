@@ -733,6 +733,20 @@ pub static ROWS: &[Row] = rows! {
     "Rooted<StringRef>::to_string_lossy", StaleHandle, SCOPE => |w| w.stale.string.to_string_lossy(&mut w.store).map(text);
     "Rooted<StringRef>::hash", ForeignStore, STORE => |w| w.there.string.hash(&mut w.store).map(text);
     "Rooted<StringRef>::hash", StaleHandle, SCOPE => |w| w.stale.string.hash(&mut w.store).map(text);
+    "Rooted<StringRef>::concat", ForeignStore, STORE => |w| w.there.string.concat(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::concat", ForeignStore, STORE => |w| w.here.string.concat(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::concat", StaleHandle, SCOPE => |w| w.stale.string.concat(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::concat", StaleHandle, SCOPE => |w| w.here.string.concat(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::equals", ForeignStore, STORE => |w| w.there.string.equals(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::equals", ForeignStore, STORE => |w| w.here.string.equals(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::equals", StaleHandle, SCOPE => |w| w.stale.string.equals(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::equals", StaleHandle, SCOPE => |w| w.here.string.equals(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::compare", ForeignStore, STORE => |w| w.there.string.compare(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::compare", ForeignStore, STORE => |w| w.here.string.compare(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::compare", StaleHandle, SCOPE => |w| w.stale.string.compare(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::compare", StaleHandle, SCOPE => |w| w.here.string.compare(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::substring", ForeignStore, STORE => |w| w.there.string.substring(&mut w.store, 0..1).map(text);
+    "Rooted<StringRef>::substring", StaleHandle, SCOPE => |w| w.stale.string.substring(&mut w.store, 0..1).map(text);
     "Rooted<ExternRef>::as_string", ForeignStore, STORE => |w| w.there.host.as_string(&w.store).map(text);
     "Rooted<ExternRef>::as_string", StaleHandle, SCOPE => |w| w.stale.host.as_string(&w.store).map(text);
     "Rooted<ExternRef>::data", ForeignStore, STORE => |w| w.there.host.data(&w.store).map(|data| text(data.is_some()));
@@ -753,6 +767,19 @@ pub static ROWS: &[Row] = rows! {
     };
     "Rooted::register_finalizer", ForeignStore, STORE => |w| w.there.object.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::register_finalizer", StaleHandle, SCOPE => |w| w.stale.any.register_finalizer(&mut w.store, 1).map(text);
+    "Rooted::register_finalizer_in", ForeignStore, STORE => |w| {
+        w.there.object.register_finalizer_in(&mut w.store, &FinalizerQueue::new(), 1).map(text)
+    };
+    "Rooted::register_finalizer_in", StaleHandle, SCOPE => |w| {
+        w.stale.any.register_finalizer_in(&mut w.store, &FinalizerQueue::new(), 1).map(text)
+    };
+    "StackTrace::backtrace", ForeignStore, STORE => |w| {
+        let (sender, traces) = std::sync::mpsc::channel();
+        let mut other = Store::new(&w.engine, ());
+        let look = move |mut caller: Caller<'_, ()>| sender.send(caller.stack_trace()).expect("somebody receives");
+        Func::wrap(&mut other, look).call(&mut other, &[], &mut [])?;
+        traces.recv().expect("a trace was sent").backtrace(&w.store).map(text)
+    };
     "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
     "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
     // Rec groups.

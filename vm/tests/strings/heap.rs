@@ -9,7 +9,13 @@ fn unit(random: &mut Random) -> u16 {
     random.of(&[0x41, 0x61, 0xe9, 0xff, 0x100, 0x20ac, 0xd83d, 0xde00, 0])
 }
 
-/// Random strings, joined, cut and compared, against vectors.
+/// A string in the host's hands.
+fn string(world: &World, value: Val) -> Rooted<StringRef> {
+    let Val::ExternRef(Some(reference)) = value else { panic!("{value:?}") };
+    reference.as_string(&world.store).unwrap().expect("a string")
+}
+
+/// Random strings, joined, cut and compared by guest and host, against vectors.
 #[test]
 fn joined_and_cut_at_random_they_are_those_of_vectors() {
     for (mode, config) in modes_and_markings() {
@@ -20,12 +26,19 @@ fn joined_and_cut_at_random_they_are_those_of_vectors() {
         for step in 0..steps {
             let (a, a_units) = known[random.index(known.len())].clone();
             let (b, b_units) = known[random.index(known.len())].clone();
+            let (host_a, host_b) = (string(&world, a), string(&world, b));
             let made = match random.index(8) {
-                0..4 if a_units.len() + b_units.len() < 20_000 => (world.concat(a, b), [a_units, b_units].concat()),
+                0..2 if a_units.len() + b_units.len() < 20_000 => {
+                    let joined = host_a.concat(&mut world.store, &host_b).unwrap();
+                    (joined.to_externref().into(), [a_units, b_units].concat())
+                }
+                2..4 if a_units.len() + b_units.len() < 20_000 => (world.concat(a, b), [a_units, b_units].concat()),
                 4 => {
                     let (start, end) = (random.below(a_units.len() as u32 + 2), random.below(a_units.len() as u32 + 2));
                     let piece = a_units.get(start as usize..(end as usize).min(a_units.len())).unwrap_or_default();
                     let args = [a, Val::I32(start as i32), Val::I32(end as i32)];
+                    let cut = host_a.substring(&mut world.store, start..end).unwrap().to_externref();
+                    assert_eq!(world.units(cut.into()), piece, "{mode}, step {step}");
                     (world.call("substring", &args).unwrap(), piece.to_vec())
                 }
                 5 => {
@@ -33,6 +46,8 @@ fn joined_and_cut_at_random_they_are_those_of_vectors() {
                     assert_eq!(equal, Some((a_units == b_units).into()), "{mode}, step {step}");
                     let order = world.call("compare", &[a, b]).unwrap().i32();
                     assert_eq!(order, Some(a_units.cmp(&b_units) as i32), "{mode}, step {step}");
+                    assert_eq!(host_a.equals(&mut world.store, &host_b).unwrap(), a_units == b_units);
+                    assert_eq!(host_a.compare(&mut world.store, &host_b).unwrap(), a_units.cmp(&b_units));
                     continue;
                 }
                 6 => {
