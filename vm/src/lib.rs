@@ -27,10 +27,10 @@ pub use errors::{
 #[doc(hidden)]
 pub use handles::derive_support;
 pub use handles::{
-    ArrayElement, Bind, Bound, Const, EqRef, Extern, Finalizer, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef,
-    GcStruct, Global, HostResults, I31Ref, Instance, InstancePre, Internal, IntoFunc, Linker, Local, Memory, Outer,
-    Ref, RefKind, Resolved, RootScope, Scope, SharedMemory, Table, TypedFunc, Val, WaitResult, WasmParams, WasmResults,
-    WasmTy, WeakEntry, WeakRoot,
+    ArrayElement, Bind, Bound, Const, EqRef, Extern, Finalizer, FinalizerQueue, GcArray, GcElement, GcEnum, GcField,
+    GcNumber, GcRef, GcStruct, Global, HostResults, I31Ref, Instance, InstancePre, Internal, IntoFunc, Linker, Local,
+    Memory, Outer, Ref, RefKind, Resolved, RootScope, Scope, SharedMemory, Table, TypedFunc, Val, WaitResult,
+    WasmParams, WasmResults, WasmTy, WeakEntry, WeakRoot,
 };
 pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,

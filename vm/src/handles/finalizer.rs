@@ -26,6 +26,41 @@ impl Finalizer {
     }
 }
 
+/// A queue of one's own for tokens of objects that died, so that several parts of a host do not take each other's:
+/// [`Rooted::register_finalizer_in`]. A clone is the same queue.
+///
+/// ```
+/// # use heapwood_vm::{Engine, ExternRef, FinalizerQueue, RootScope, Store};
+/// # fn main() -> heapwood_vm::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let queue = FinalizerQueue::new();
+/// let mut scope = RootScope::new(&mut store);
+/// ExternRef::new(&mut scope, "value")?.register_finalizer_in(&mut scope, &queue, 7)?;
+/// drop(scope);
+/// store.gc()?;
+/// assert_eq!(store.next_finalized(), None);
+/// assert_eq!(queue.next(&mut store), Some(7));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct FinalizerQueue(Finalized);
+
+impl FinalizerQueue {
+    /// An empty queue.
+    pub fn new() -> FinalizerQueue {
+        FinalizerQueue::default()
+    }
+
+    /// The token of an object that has died since it was registered here; none if no collection has found another one.
+    /// `store` is the one of the objects: another one's dead are not looked for, and nothing else follows from it. Each
+    /// token comes once, in no particular order. Does not collect.
+    pub fn next(&self, mut store: impl AsContextMut) -> Option<u64> {
+        store.as_context_mut().opaque().reap_host_values();
+        self.0.pop()
+    }
+}
+
 struct Notice<T> {
     token: u64,
     is_armed: Arc<AtomicBool>,
@@ -70,14 +105,28 @@ impl<T: 'static> Rooted<T> {
     /// # Errors
     /// It is an i31, which never dies; it belongs to another store, its scope is over, or the heap is exhausted.
     pub fn register_finalizer(&self, mut store: impl AsContextMut, token: u64) -> Result<Finalizer> {
-        let queue = {
-            let mut context = store.as_context_mut();
-            let store = context.opaque();
-            if is_i31(store.root_get(self)?) {
-                return Err(Error::usage("an i31 never dies, so it has no finalizer"));
-            }
-            store.finalized().clone()
-        };
+        let queue = store.as_context_mut().opaque().finalized().clone();
+        self.register(store, queue, token)
+    }
+
+    /// Asks for `token` in a queue of one's own once the object has died, as [`Rooted::register_finalizer`] does in the
+    /// store's. May collect.
+    ///
+    /// # Errors
+    /// As for [`Rooted::register_finalizer`].
+    pub fn register_finalizer_in(
+        &self,
+        store: impl AsContextMut,
+        queue: &FinalizerQueue,
+        token: u64,
+    ) -> Result<Finalizer> {
+        self.register(store, queue.0.clone(), token)
+    }
+
+    fn register(&self, mut store: impl AsContextMut, queue: Finalized, token: u64) -> Result<Finalizer> {
+        if is_i31(store.as_context_mut().opaque().root_get(self)?) {
+            return Err(Error::usage("an i31 never dies, so it has no finalizer"));
+        }
         let mut scope = RootScope::new(store);
         // Armed when all is done: what fails half way through is no death.
         let is_armed = Arc::new(AtomicBool::new(false));

@@ -43,7 +43,7 @@ pub use bound::{
     Bind, Bound, Const, EqRef, GcArray, GcElement, GcEnum, GcField, GcNumber, GcRef, GcStruct, I31Ref, Internal, Local,
     Outer, Ref, Scope, ScopedValues,
 };
-pub use finalizer::Finalizer;
+pub use finalizer::{Finalizer, FinalizerQueue};
 pub use global::Global;
 pub use host::HostFunc;
 pub use instance::Instance;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Tokens of objects that died, for the host to take.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Finalized(Arc<Mutex<VecDeque<u64>>>);
 
 impl Finalized {
@@ -14,13 +14,18 @@ impl Finalized {
     pub fn push(&self, token: u64) {
         self.0.lock().push_back(token);
     }
+
+    /// Takes the next token.
+    pub fn pop(&self) -> Option<u64> {
+        self.0.lock().pop_front()
+    }
 }
 
 impl StoreOpaque {
     /// The next token; looks for objects that a collection found dead meanwhile.
     fn next_finalized(&mut self) -> Option<u64> {
         self.reap_host_values();
-        self.finalized().0.lock().pop_front()
+        self.finalized().pop()
     }
 }
 

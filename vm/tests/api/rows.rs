@@ -597,6 +597,9 @@ pub static ROWS: &[Row] = rows! {
     "Instance::get_shared_memory", ForeignStore, STORE_PANIC => |w| {
         Ok(text(w.there.instance.get_shared_memory(&mut w.store, "memory")))
     };
+    "Instance::get_imported_memory", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_imported_memory(&mut w.store, "env", "memory")))
+    };
     "Instance::get_table", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_table(&mut w.store, "table")));
     "Instance::get_global", ForeignStore, STORE_PANIC => |w| {
         Ok(text(w.there.instance.get_global(&mut w.store, "global")))
@@ -753,6 +756,12 @@ pub static ROWS: &[Row] = rows! {
     };
     "Rooted::register_finalizer", ForeignStore, STORE => |w| w.there.object.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::register_finalizer", StaleHandle, SCOPE => |w| w.stale.any.register_finalizer(&mut w.store, 1).map(text);
+    "Rooted::register_finalizer_in", ForeignStore, STORE => |w| {
+        w.there.object.register_finalizer_in(&mut w.store, &FinalizerQueue::new(), 1).map(text)
+    };
+    "Rooted::register_finalizer_in", StaleHandle, SCOPE => |w| {
+        w.stale.any.register_finalizer_in(&mut w.store, &FinalizerQueue::new(), 1).map(text)
+    };
     "Rooted::downgrade", ForeignStore, STORE => |w| w.there.object.downgrade(&mut w.store).map(text);
     "Rooted::downgrade", StaleHandle, SCOPE => |w| w.stale.any.downgrade(&mut w.store).map(text);
     // Rec groups.
