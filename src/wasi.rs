@@ -19,7 +19,9 @@
 
 pub use heapwood_wasi::*;
 
-use crate::{AsContextMut, Caller, Error, FuncType, Linker, Result, StoreContextMut, Trap, TrapKind, Val, ValType};
+use crate::{
+    AsContextMut, Caller, Error, Extern, FuncType, Linker, Result, StoreContextMut, Trap, TrapKind, Val, ValType,
+};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,9 +42,10 @@ impl fmt::Display for ProcExit {
 impl std::error::Error for ProcExit {}
 
 /// Defines all 46 functions under `wasi_snapshot_preview1`. They work on the memory that the calling instance exports
-/// as `memory`; if that one is shared, they fail. `proc_exit` ends the guest with [`ProcExit`]. A function that waits
-/// ends when the guest has to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with
-/// the trap [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
+/// as `memory`, and fail if that one is shared; if it exports nothing of that name, they work on the memory that it
+/// imports as `env.memory`. `proc_exit` ends the guest with [`ProcExit`]. A function that waits ends when the guest has
+/// to stop: by the store's [`InterruptHandle`](crate::InterruptHandle) or the context's with the trap
+/// [`TrapKind::Interrupted`], by the store's deadline with [`TrapKind::DeadlineExceeded`].
 ///
 /// # Errors
 /// A name is defined already, or the engine's type table is full.
@@ -79,18 +82,30 @@ fn call<T: 'static>(
     if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
         return serve(function, &mut caller, context, args);
     }
+    waiting(&mut caller, context, |caller| serve(function, caller, context, args))?
+}
+
+/// Runs `work`, whose waits for what the context grants end when the guest has to stop.
+///
+/// # Errors
+/// As for [`Caller::interruptible`].
+pub(crate) fn waiting<T: 'static, R>(
+    caller: &mut Caller<'_, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx,
+    work: impl FnOnce(&mut Caller<'_, T>) -> R,
+) -> Result<R> {
     let (waits, is_woken) = (context(caller.data_mut()).interrupt_handle(), Arc::new(AtomicBool::new(false)));
     let (woken, ended) = (is_woken.clone(), waits.clone());
     let wake = move || {
         woken.store(true, Ordering::SeqCst);
         ended.interrupt();
     };
-    let served = caller.interruptible(wake, |caller| serve(function, caller, context, args));
+    let done = caller.interruptible(wake, |caller| work(caller));
     if is_woken.load(Ordering::SeqCst) {
         // What ended this wait is not to end the next one.
         waits.reset();
     }
-    served?
+    done
 }
 
 fn serve<T: 'static>(
@@ -108,12 +123,12 @@ fn serve<T: 'static>(
         };
     }
     let raw = &raw[..args.len()];
-    let outcome = match caller.get_export("memory") {
+    let outcome = match memory_of(caller) {
         // The functions work on a slice, which other threads must not write.
-        Some(crate::Extern::SharedMemory(_)) => {
+        Some(Extern::SharedMemory(_)) => {
             return Err(Error::msg(format!("{}: WASI functions do not work on a shared memory", function.name)));
         }
-        Some(crate::Extern::Memory(memory)) => {
+        Some(Extern::Memory(memory)) => {
             let store: StoreContextMut<'_, T> = caller.as_context_mut();
             let (bytes, data) = memory.data_and_store_mut(store);
             (function.call)(context(data), bytes, raw)
@@ -125,6 +140,15 @@ fn serve<T: 'static>(
         Outcome::Exit(code) => Error::new(ProcExit(code)),
         Outcome::Interrupted => Trap::new(TrapKind::Interrupted).into(),
     })
+}
+
+/// The memory that the functions work on.
+fn memory_of<T: 'static>(caller: &mut Caller<'_, T>) -> Option<Extern> {
+    let instance = caller.instance()?;
+    match instance.get_export(&mut *caller, "memory") {
+        None => instance.get_imported_memory(caller, "env", "memory").map(Extern::Memory),
+        exported => exported,
+    }
 }
 
 fn val_type(ty: ParamType) -> ValType {

@@ -7,7 +7,7 @@ use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
 use heapwood::wasi::{ProcExit, WasiCtx};
-use heapwood::{Engine, Instance, Linker, Module, Store};
+use heapwood::{Engine, Instance, Linker, Module, Store, TypedFunc};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
@@ -130,7 +130,7 @@ fn measure_start(
         }
         let function = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
         let stops = pauses.count();
-        let (ended, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, ())));
+        let (ended, times) = Trace::step(trace, "call", || timed(|| run_program(&function, &mut store)));
         store.data_mut().finish()?;
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {
@@ -145,4 +145,10 @@ fn measure_start(
         watch.finish(&mut store);
     }
     Ok(Measurement { result: None, calls, instantiate_ms, pauses: pauses.take(), slices: None })
+}
+
+/// A program, and what it left to be done when its entry returned.
+fn run_program(entry: &TypedFunc<(), ()>, store: &mut Store<Host>) -> heapwood::Result<()> {
+    entry.call(&mut *store, ())?;
+    Host::run_events(store)
 }

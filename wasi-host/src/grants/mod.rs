@@ -2,6 +2,7 @@
 //! environment, streams, clocks and files, and keep the same limits.
 
 mod files;
+mod sleep;
 mod streams;
 
 pub use files::PathKind;
