@@ -27,7 +27,7 @@
 //! |---|---|
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
 //! | `component` | [`component`]: programs that are components of WASI 0.2; `wasi` |
-//! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit, Dart, strings of JavaScript) |
+//! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit, TeaVM, Dart, strings of JavaScript) |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
 //! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `async` (default) | [`Func::call_async`], [`Linker::func_wrap_async`] and their kin: guests that wait for futures of the host |

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use clap::Args;
+use heapwood::surfaces::TimeZone;
 use heapwood::surfaces::dart::{self, Dart};
 use heapwood::surfaces::js_string;
 use heapwood::surfaces::moonbit::{self, Failure, MoonBit};
-use heapwood::wasi::{self, WasiCtx};
+use heapwood::surfaces::teavm::{self, TeaVm};
+use heapwood::wasi::{self, GrantError, WasiCtx};
 use heapwood::{Engine, Error, Instance, Linker, Module, Store};
 use std::process::ExitCode;
 
@@ -14,12 +16,13 @@ pub struct Host {
     wasi: WasiCtx,
     moonbit: MoonBit,
     dart: Dart,
+    teavm: TeaVm,
 }
 
 impl Host {
     /// What a program begins with.
     pub fn new(wasi: WasiCtx) -> Host {
-        Host { wasi, moonbit: MoonBit::new(), dart: Dart::new() }
+        Host { wasi, moonbit: MoonBit::new(), dart: Dart::new(), teavm: TeaVm::with_default_zone(TimeZone::system) }
     }
 
     /// Whether a module is a program that begins otherwise than by `_start`: [`Host::start`] begins it.
@@ -44,15 +47,30 @@ impl Host {
         &mut self.wasi
     }
 
+    fn teavm(&mut self) -> (&mut TeaVm, &mut WasiCtx) {
+        (&mut self.teavm, &mut self.wasi)
+    }
+
+    /// What the program left to be done when its function returned.
+    ///
+    /// # Errors
+    /// What that traps with or throws.
+    pub fn run_events(store: &mut Store<Host>) -> heapwood::Result<()> {
+        teavm::run_events(store, Host::teavm)
+    }
+
     /// The program has ended: writes what its host functions kept. Its status, if it ended well until then.
     ///
     /// # Errors
     /// Its output refuses.
     pub fn finish(&mut self) -> Result<ExitCode> {
-        match self.moonbit.flush(&mut self.wasi) {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(Failure::Exit(code)) => Ok(ExitCode::from(code as u8)),
-            Err(error) => Err(anyhow::anyhow!("the guest's output: {error}")),
+        let moonbit = self.moonbit.flush(&mut self.wasi);
+        let teavm = self.teavm.flush(&mut self.wasi);
+        match (moonbit, teavm) {
+            (Ok(()), Ok(())) => Ok(ExitCode::SUCCESS),
+            (Err(Failure::Exit(code)), _) | (_, Err(GrantError::Exit(code))) => Ok(ExitCode::from(code as u8)),
+            (Err(error), _) => Err(anyhow::anyhow!("the guest's output: {error}")),
+            (_, Err(error)) => Err(anyhow::anyhow!("the guest's output: {error}")),
         }
     }
 }
@@ -62,14 +80,16 @@ impl Host {
 enum Surface {
     Wasi,
     MoonBit,
+    TeaVm,
     Dart,
     JsString,
 }
 
 /// All of them, with the names that `-S` has, and the module name by which a preloaded module stands for them.
-const SURFACES: [(Surface, &str, &str); 4] = [
+const SURFACES: [(Surface, &str, &str); 5] = [
     (Surface::Wasi, "wasi", wasi::MODULE),
     (Surface::MoonBit, "moonbit", "spectest"),
+    (Surface::TeaVm, "teavm", "teavmMemory"),
     (Surface::Dart, "dart", "dart"),
     (Surface::JsString, "js-string", js_string::MODULES[0]),
 ];
@@ -83,6 +103,7 @@ impl Surface {
         match self {
             Surface::Wasi => module.imports().any(|import| import.module == wasi::MODULE),
             Surface::MoonBit => moonbit::is_wanted_by(module),
+            Surface::TeaVm => teavm::is_wanted_by(module),
             Surface::Dart => dart::is_wanted_by(module),
             Surface::JsString => js_string::is_wanted_by(module) || has_constants(module),
         }
@@ -92,6 +113,7 @@ impl Surface {
         match self {
             Surface::Wasi => wasi::add_to_linker(linker, |host: &mut Host| &mut host.wasi),
             Surface::MoonBit => moonbit::add_to_linker(linker, |host: &mut Host| (&mut host.moonbit, &mut host.wasi)),
+            Surface::TeaVm => teavm::add_to_linker(linker, Host::teavm),
             Surface::Dart => dart::add_to_linker(linker, Host::dart),
             Surface::JsString => js_string::add_to_linker(linker),
         }
@@ -106,7 +128,7 @@ fn has_constants(module: &Module) -> bool {
 /// `-S`, of commands that run programs.
 #[derive(Args)]
 pub struct SurfaceOptions {
-    /// Give the guest the host functions of this surface, or not: wasi, moonbit, dart, js-string; by default those of which
+    /// Give the guest the host functions of this surface, or not: wasi, moonbit, teavm, dart, js-string; by default those of which
     /// it imports; string-constants=NAME: imports of globals from NAME are strings, those of their names
     #[arg(short = 'S', value_name = "SURFACE=y|n")]
     chosen: Vec<Choice>,
@@ -158,8 +180,14 @@ impl SurfaceOptions {
             if is_on {
                 surface.add_to(&mut linker)?;
             }
-            if is_on && surface == Surface::JsString {
-                add_constants(&mut linker, modules, taken)?;
+            match surface {
+                Surface::JsString if is_on => add_constants(&mut linker, modules, taken)?,
+                Surface::TeaVm if is_on => {
+                    for module in modules.iter().filter(|module| teavm::is_wanted_by(module)) {
+                        teavm::add_heap_offset(&mut linker, module)?;
+                    }
+                }
+                _ => {}
             }
         }
         for choice in &self.chosen {

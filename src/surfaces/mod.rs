@@ -5,13 +5,18 @@
 //! | [`js_string`] | many: strings as JavaScript has them | `wasm:js-string`, `wasm:text-encoder`, `wasm:text-decoder`, string constants |
 //! | [`dart`] | Dart, target `wasm --standalone` | `dart` |
 //! | [`moonbit`] | MoonBit, target wasm-gc | `spectest::print_char`, `__moonbit_*_unstable`, `Math`, `console` |
+//! | [`teavm`] | TeaVM (Java, Scala), target WebAssembly GC without JavaScript | `teavm*`, `env.memory` |
 //!
 //! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store
 //! beside WASI and other surfaces.
 
 pub mod dart;
 pub mod js_string;
+mod maths;
 pub mod moonbit;
+pub mod teavm;
+
+pub use heapwood_surfaces::{LocalTime, TimeZone};
 
 use std::fmt;
 

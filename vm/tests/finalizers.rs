@@ -214,3 +214,43 @@ fn what_never_dies_has_none() {
     let error = small.register_finalizer(&mut store, 1).unwrap_err();
     assert_eq!(error.to_string(), "an i31 never dies, so it has no finalizer");
 }
+
+/// Queues of several owners do not mix, and a token is found while a host function runs.
+#[test]
+fn each_queue_has_its_own_tokens() {
+    let mut store = Store::new(&Engine::default(), ());
+    let queues = [FinalizerQueue::new(), FinalizerQueue::new()];
+    let mut scope = RootScope::new(&mut store);
+    let mut held = Vec::new();
+    for token in 0..300 {
+        let object = ExternRef::new(&mut scope, token).unwrap();
+        match queues.get(token as usize % 3) {
+            Some(queue) => object.register_finalizer_in(&mut scope, &queue.clone(), token).unwrap(),
+            None => object.register_finalizer(&mut scope, token).unwrap(),
+        };
+        if token >= 270 {
+            held.push(object.to_owned(&mut scope).unwrap());
+        }
+    }
+    let one = AnyRef::from_i31(&mut scope, 1).unwrap();
+    assert!(one.register_finalizer_in(&mut scope, &queues[0], 1).is_err());
+    drop(scope);
+    assert_eq!(queues[0].next(&mut store), None);
+    let seen = [queues[0].clone(), queues[1].clone()];
+    let find = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>| -> Result<i32> {
+        caller.gc()?;
+        for (number, queue) in (0..).zip(&seen) {
+            let mut tokens: Vec<u64> = std::iter::from_fn(|| queue.next(&mut caller)).collect();
+            tokens.sort_unstable();
+            assert_eq!(tokens, (0..90).map(|index| index * 3 + number).collect::<Vec<_>>());
+        }
+        Ok(1)
+    });
+    assert_eq!(find.typed::<(), i32>(&store).unwrap().call(&mut store, ()).unwrap(), 1);
+    let mut rest: Vec<u64> = std::iter::from_fn(|| store.next_finalized()).collect();
+    rest.sort_unstable();
+    assert_eq!(rest, (0..90).map(|index| index * 3 + 2).collect::<Vec<_>>());
+    drop(held);
+    store.gc().unwrap();
+    assert_eq!(std::iter::from_fn(|| queues[1].next(&mut store)).count(), 10);
+}

@@ -242,3 +242,68 @@ fn stores_show_the_same_through_whatever_leads_to_them() {
     assert_eq!(pages, 3);
     collected(now as u64);
 }
+
+/// A memory and a number that are made in each store.
+#[test]
+fn resolvers_give_each_instance_what_it_has_alone() {
+    let engine = Engine::default();
+    let text = r#"(module
+        (import "env" "memory" (memory 2 8)) (import "env" "base" (global $base i32)) (import "env" "more" (memory 1))
+        (func (export "put") (param i32) (i32.store (global.get $base) (local.get 0)))
+        (func (export "get") (result i32) (i32.load (global.get $base))))"#;
+    let mut linker = Linker::<()>::new(&engine);
+    linker.resolve_with("env", |import| {
+        Ok(match &import.ty {
+            ExternType::Memory(ty) => Some(Resolved::memory(*ty)),
+            ExternType::Global(_) => Some(Resolved::constant_i32(70_000)),
+            _ => None,
+        })
+    });
+    let program = linker.instantiate_pre(&module(&engine, text)).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instances = [(); 3].map(|()| program.instantiate(&mut store).unwrap());
+    for (number, instance) in (1..).zip(instances) {
+        instance.get_typed_func::<i32, ()>(&mut store, "put").unwrap().call(&mut store, number).unwrap();
+    }
+    for (number, instance) in (1_i32..).zip(instances) {
+        let memory = instance.get_imported_memory(&mut store, "env", "memory").unwrap();
+        assert_eq!(memory.data(&store)[70_000..70_004], number.to_le_bytes());
+        assert_eq!(
+            instance.get_typed_func::<(), i32>(&mut store, "get").unwrap().call(&mut store, ()).unwrap(),
+            number
+        );
+        assert_eq!(memory.grow(&mut store, 6).unwrap(), 2);
+        assert!(memory.grow(&mut store, 1).is_err());
+        let other = instance.get_imported_memory(&mut store, "env", "more").unwrap();
+        assert_eq!(other.size(&store), 1);
+        for (module, name) in [("env", "base"), ("env", "put"), ("", "memory"), ("memory", "env")] {
+            assert_eq!(instance.get_imported_memory(&mut store, module, name), None);
+        }
+    }
+    // What does not fit is named, with both types, before there is a store.
+    let mut linker = Linker::<()>::new(&engine);
+    linker.resolve_with("env", |import| {
+        Ok(match import.name {
+            "memory" => Some(Resolved::memory(MemoryType::new(2, Some(8)))),
+            _ => Some(Resolved::constant_i32(1)),
+        })
+    });
+    for (import, found) in [
+        (r#""memory" (memory 3)"#, "(memory 2 8)"),
+        (r#""memory" (memory 1 7)"#, "(memory 2 8)"),
+        (r#""memory" (memory i64 1)"#, "(memory 2 8)"),
+        (r#""memory" (global i32)"#, "(memory 2 8)"),
+        (r#""base" (global (mut i32))"#, "(global i32)"),
+        (r#""base" (global i64)"#, "(global i32)"),
+        (r#""base" (func)"#, "(global i32)"),
+    ] {
+        let wrong = self::module(&engine, &format!(r#"(module (import "env" {import}))"#));
+        let errors = link_errors(linker.instantiate_pre(&wrong).unwrap_err());
+        assert_eq!(errors[0].found.as_deref(), Some(found), "{import}");
+    }
+    // A memory that nobody can have is an error of the instantiation, which leaves nothing behind.
+    let mut linker = Linker::<()>::new(&engine);
+    linker.resolve_with("env", |_| Ok(Some(Resolved::memory(MemoryType { min: 9, ..MemoryType::new(1, Some(8)) }))));
+    let wants = module(&engine, r#"(module (import "env" "memory" (memory 9)))"#);
+    assert!(linker.instantiate(&mut store, &wants).is_err());
+}

@@ -128,9 +128,13 @@ fn measure_start(
         if run == 0 {
             instantiate_ms = milliseconds(start.elapsed());
         }
-        let start = || match Host::starts(module) {
-            true => Host::start(&mut store, instance),
-            false => instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ()),
+        // The program, and what it left to be done when its entry returned.
+        let start = || {
+            match Host::starts(module) {
+                true => Host::start(&mut store, instance)?,
+                false => instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ())?,
+            }
+            Host::run_events(&mut store)
         };
         let stops = pauses.count();
         let (ended, times) = Trace::step(trace, "call", || timed(start));

@@ -9,7 +9,7 @@ use super::{kotlin, module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use heapwood::component::is_component;
-use heapwood::surfaces::{dart, js_string, moonbit};
+use heapwood::surfaces::{dart, js_string, moonbit, teavm};
 use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -104,11 +104,15 @@ fn print_features(out: &mut impl Write, needed: Features, on: Features) -> io::R
 
 fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
     writeln!(out, "\nimports")?;
+    let is_teavm = info.imports.iter().any(|import| teavm::has_module(&import.module));
     for import in &info.imports {
         let server = match import.module.as_str() {
             wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
             name if moonbit::has_module(name) => "MoonBit's surface",
             name if dart::has_module(name) => "Dart's surface",
+            name if teavm::has_module(name) => "TeaVM's surface",
+            "env" if import.name == "memory" && is_teavm => "TeaVM's surface",
+            teavm::JSO_MODULE => "nobody: TeaVM's JavaScript layer",
             name if js_string::has_module(name) => "strings of JavaScript",
             _ => "nobody: --preload",
         };

@@ -2,7 +2,7 @@
 
 use crate::cli::failure::shown;
 use anyhow::{Result, anyhow};
-use heapwood::surfaces::{dart, js_string};
+use heapwood::surfaces::{dart, js_string, teavm};
 use heapwood::wasi::{self, MODULE};
 use heapwood::{Error, ErrorKind, Linker, Module, brief};
 use std::fmt::Write;
@@ -25,6 +25,9 @@ const FOR_JAVASCRIPT: &str = "this program was built for JavaScript engines (it 
 pub fn check<T>(linker: &Linker<T>, module: &Module, path: &Path) -> Result<()> {
     let (mut message, mut missing) = (String::new(), 0);
     for import in module.imports() {
+        if import.module == teavm::JSO_MODULE {
+            return Err(anyhow!("{}: {}", shown(path), teavm::JSO_HINT));
+        }
         if !linker.provides(&import)? {
             if import.module == KOTLINS_JAVASCRIPT {
                 return Err(anyhow!("{}: {FOR_JAVASCRIPT}", shown(path)));
@@ -71,7 +74,7 @@ fn provider(module: &str, name: &str) -> String {
         }
         _ if js_string::has_module(module) => format!("not a function of `{module}`"),
         _ if module.starts_with("wasm:") => planned("another proposal for JavaScript's values"),
-        _ if module.starts_with("teavm") => planned("the host surface of TeaVM (Java)"),
+        _ if module.starts_with("teavm") => "not of TeaVM's surface".to_owned(),
         _ if dart::has_module(module) && dart::has_function(name) => {
             "a function of Dart's surface: -S dart=y".to_owned()
         }

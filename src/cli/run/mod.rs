@@ -257,7 +257,13 @@ impl Program<'_> {
         }
     }
 
+    /// The program, and what it left to be done when its entry returned.
     fn enter(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
+        self.call_entry(store, instance)?;
+        Host::run_events(self.clock.timed(store))
+    }
+
+    fn call_entry(&self, store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
         if instance.get_func(&mut *store, "_initialize").is_some() {
             self.call(store, instance, "_initialize")?;
             if matches!(self.entry, Entry::Start) {

@@ -1,9 +1,11 @@
-//! What an uncaught exception says, read from the thrown object by the names of its types and fields.
+//! What an uncaught exception says, read from the thrown object by the names of its types and fields, or, of a program of
+//! TeaVM, by what it exports for that.
 //!
 //! Kotlin: the payload is a `kotlin.Throwable` with fields `message` and `cause`; a string keeps its characters in
 //! `_chars`, after those of `leftIfInSum` where it is the sum of two strings. Other languages' objects, and modules
 //! without names, are told by their tag.
 
+use heapwood::surfaces::teavm;
 use heapwood::{AnyRef, Exception, Module, Rooted, Store, Val, printable};
 
 /// Longest chain of causes that is followed; a cycle ends there too.
@@ -80,8 +82,9 @@ impl<'m> Named<'m> {
 }
 
 /// `Uncaught exception: Class: message` with its causes a line each; the tag's number where names are missing.
-pub fn describe<T>(store: &mut Store<T>, module: &Module, exception: &Exception) -> String {
-    named(store, module, exception).unwrap_or_else(|| exception.to_string())
+pub fn describe<T: 'static>(store: &mut Store<T>, module: &Module, exception: &Exception) -> String {
+    let described = teavm::describe(store, exception).or_else(|| named(store, module, exception));
+    described.unwrap_or_else(|| exception.to_string())
 }
 
 fn named<T>(store: &mut Store<T>, module: &Module, exception: &Exception) -> Option<String> {

@@ -40,6 +40,13 @@ impl Global {
         Ok(Global::from_index(store.id(), index))
     }
 
+    /// An immutable global that holds a number.
+    pub(super) fn of_i32(store: &mut StoreOpaque, value: i32) -> Result<Global> {
+        let ty = m::GlobalType { val: m::ValType::I32, mutable: false };
+        let raw = Val::I32(value).to_raw(store, ty.val)?;
+        Ok(Global::from_index(store.id(), store.new_global(ty, raw)?))
+    }
+
     pub(crate) fn from_index(store: StoreId, index: u32) -> Global {
         Global { store, index }
     }

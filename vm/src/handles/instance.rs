@@ -123,6 +123,17 @@ impl Instance {
         self.get_export(store, name)?.into_shared_memory()
     }
 
+    /// The memory that it imports under these names, if it is not shared.
+    ///
+    /// # Panics
+    /// If the instance belongs to another store.
+    pub fn get_imported_memory(&self, mut store: impl AsContextMut, module: &str, name: &str) -> Option<Memory> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store).expect("an instance of this store");
+        Extern::from_item(store, store.instance_imported_memory(index, module, name)?).into_memory()
+    }
+
     /// The exported table of this name.
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()

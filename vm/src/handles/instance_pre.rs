@@ -1,12 +1,12 @@
 //! What a linker has for a name, and a module whose imports are chosen.
 
-use super::{Extern, Global, HostFunc, Instance};
+use super::{Extern, Global, HostFunc, Instance, Memory};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, LinkError, Result};
 use crate::ids::Func;
 use crate::module::Module;
-use crate::store::{AsContextMut, Mark, StoreOpaque};
-use crate::types::{ExternType, GlobalType, HeapType, ImportType, RefType, ValType};
+use crate::store::{AsContextMut, Mark, StoreOpaque, memory_matches};
+use crate::types::{ExternType, GlobalType, HeapType, ImportType, MemoryType, RefType, ValType};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ pub(super) enum Definition {
     Host(HostFunc),
     /// The units of a string, which an immutable global holds that is made for each import.
     String(Arc<[u16]>),
+    /// A number, which an immutable global holds that is made for each import.
+    I32(i32),
+    /// A memory that is made for each import.
+    Memory(MemoryType),
 }
 
 impl Definition {
@@ -31,6 +35,8 @@ impl Definition {
             Definition::Extern(item) => item.type_in(store).map(|_| item.clone()),
             Definition::Host(host) => Ok(Extern::Func(Func::of_host(store, host)?)),
             Definition::String(units) => Ok(Extern::Global(Global::of_string(store, units)?)),
+            Definition::I32(value) => Ok(Extern::Global(Global::of_i32(store, *value)?)),
+            Definition::Memory(ty) => Ok(Extern::Memory(Memory::from_index(store.id(), store.new_memory(*ty)?))),
         }
     }
 
@@ -39,7 +45,7 @@ impl Definition {
         match self {
             Definition::Extern(item) => Definition::Extern(item),
             Definition::Host(host) => Definition::Host(host.named(module, name)),
-            Definition::String(units) => Definition::String(units),
+            other @ (Definition::String(_) | Definition::I32(_) | Definition::Memory(_)) => other,
         }
     }
 
@@ -52,6 +58,14 @@ impl Definition {
                 (matches, ExternType::Func(host.ty().clone()))
             }
             Definition::String(_) => (is_string_constant(wanted), ExternType::Global(string_global())),
+            Definition::I32(_) => {
+                let found = ExternType::Global(GlobalType::new(ValType::I32, false));
+                (*wanted == found, found)
+            }
+            Definition::Memory(ty) => {
+                let matches = matches!(wanted, ExternType::Memory(wanted) if memory_matches(ty, wanted));
+                (matches, ExternType::Memory(*ty))
+            }
         };
         (!matches).then(|| found.to_string())
     }

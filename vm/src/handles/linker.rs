@@ -238,7 +238,7 @@ impl<T: 'static> Linker<T> {
     pub(super) fn host_func(&self, import: &ImportType<'_>) -> Result<Option<HostFunc>> {
         Ok(self.choice(import)?.and_then(|definition| match definition {
             Definition::Host(host) => Some(host),
-            Definition::Extern(_) | Definition::String(_) => None,
+            Definition::Extern(_) | Definition::String(_) | Definition::I32(_) | Definition::Memory(_) => None,
         }))
     }
 
@@ -257,7 +257,7 @@ impl<T: 'static> Linker<T> {
         match definition {
             Definition::Host(host) => host.ty().handle().id_in(self.engine.registry()).map(drop),
             Definition::Extern(Extern::SharedMemory(memory)) => self.check_engine(memory.engine(), "a shared memory"),
-            Definition::Extern(_) | Definition::String(_) => Ok(()),
+            Definition::Extern(_) | Definition::String(_) | Definition::I32(_) | Definition::Memory(_) => Ok(()),
         }
     }
 

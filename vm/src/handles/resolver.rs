@@ -5,7 +5,7 @@ use super::{Extern, HostFunc, IntoFunc, Scope, ScopedValues, Val};
 use crate::engine::Engine;
 use crate::errors::Result;
 use crate::store::Caller;
-use crate::types::{FuncType, ImportType};
+use crate::types::{FuncType, ImportType, MemoryType};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -53,6 +53,41 @@ impl<T: 'static> Resolved<T> {
     /// `externref` and `(ref extern)` take it.
     pub fn string(units: &[u16]) -> Resolved<T> {
         Resolved::new(Definition::String(units.into()))
+    }
+
+    /// An immutable global of type `i32`: each store makes its own.
+    pub fn constant_i32(value: i32) -> Resolved<T> {
+        Resolved::new(Definition::I32(value))
+    }
+
+    /// A linear memory, zeroed: each instance gets its own. A type that no memory has, or a shared one, is an error of
+    /// the instantiation.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, ExternType, Linker, MemoryType, Module, Resolved, Result, Store};
+    /// # fn main() -> Result<()> {
+    /// # let engine = Engine::default();
+    /// let wasm = wat::parse_str(r#"(module (import "env" "memory" (memory 2 8))
+    ///     (func (export "pages") (result i32) memory.size))"#).unwrap();
+    /// let module = Module::new(&engine, wasm)?;
+    /// let mut linker: Linker<()> = Linker::new(&engine);
+    /// linker.resolve_with("env", |import| match &import.ty {
+    ///     ExternType::Memory(ty) => Ok(Some(Resolved::memory(*ty))),
+    ///     _ => Ok(None),
+    /// });
+    /// let program = linker.instantiate_pre(&module)?;
+    /// for _ in 0..2 {
+    ///     let mut store = Store::new(&engine, ());
+    ///     let instance = program.instantiate(&mut store)?;
+    ///     let memory = instance.get_imported_memory(&mut store, "env", "memory").unwrap();
+    ///     assert_eq!(memory.grow(&mut store, 1)?, 2);
+    ///     assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "pages")?.call(&mut store, ())?, 3);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory(ty: MemoryType) -> Resolved<T> {
+        Resolved::new(Definition::Memory(ty))
     }
 
     /// Something of a store: instantiation in another one will fail.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Tokens of objects that died, for the host to take.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Finalized(Arc<Mutex<VecDeque<u64>>>);
 
 impl Finalized {

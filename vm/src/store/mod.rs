@@ -54,7 +54,7 @@ pub use context::{AsContext, AsContextMut, Caller, Sealed, StoreContext, StoreCo
 pub(crate) use entities::Entities;
 pub(crate) use finalized::Finalized;
 pub use inbox::{Inbox, InboxError};
-pub(crate) use instance::Mark;
+pub(crate) use instance::{Mark, memory_matches};
 pub use interrupt::{InterruptHandle, InterruptToken};
 pub(crate) use item::Item;
 pub(crate) use lineage::Named;

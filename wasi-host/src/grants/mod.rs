@@ -2,6 +2,7 @@
 //! environment, streams, clocks and files, and keep the same limits.
 
 mod files;
+mod sleep;
 mod streams;
 
 pub use files::PathKind;
@@ -66,31 +67,6 @@ impl WasiCtx {
     /// The system has no such clock.
     pub fn now_ns(&mut self, clock: crate::ClockId) -> Result<u64, GrantError> {
         Ok(self.clocks.now(clock)?)
-    }
-
-    /// Waits until a clock shows at least so many nanoseconds. A virtual clock moves on at once.
-    ///
-    /// ```
-    /// use heapwood_wasi::{ClockId, DeterministicClocks, WasiCtx};
-    /// let mut wasi = WasiCtx::builder().clocks(DeterministicClocks::new(0, 0)).build()?;
-    /// wasi.wait_until(ClockId::Monotonic, 5_000)?;
-    /// assert_eq!(wasi.now_ns(ClockId::Monotonic)?, 5_000);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The system has no such clock, or the guest is interrupted while this waits.
-    pub fn wait_until(&mut self, clock: crate::ClockId, at_ns: u64) -> Result<(), GrantError> {
-        loop {
-            let rest = at_ns.saturating_sub(self.clocks.now(clock)?);
-            if rest == 0 {
-                return Ok(());
-            }
-            self.interrupt.check()?;
-            if !self.clocks.advance(rest) {
-                self.interrupt.wait(&[], Some(rest.min(crate::poll::MAX_WAIT)))?;
-            }
-        }
     }
 
     /// Fills a buffer with random bytes of the guest's source.

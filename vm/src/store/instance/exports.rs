@@ -1,8 +1,9 @@
-//! What instances export, and of what they import the memory.
+//! What instances export, and memories that they import.
 
 use super::InstanceData;
 use crate::store::{Item, StoreOpaque};
-use heapwood_module::ExportIndex;
+use heapwood_gc_abi::Narrow;
+use heapwood_module::{ExportIndex, ExternType};
 
 impl StoreOpaque {
     /// An export.
@@ -23,6 +24,15 @@ impl StoreOpaque {
         let instance = self.instance(index);
         let imports = instance.module().info().imported_memories != 0;
         imports.then(|| self.memory_item(instance.memory(0)))
+    }
+
+    /// The memory that an instance imports under these names.
+    pub fn instance_imported_memory(&self, index: u32, module: &str, name: &str) -> Option<Item> {
+        let instance = self.instance(index);
+        let imports = instance.module().info().imports.iter();
+        let mut memories = imports.filter(|import| matches!(import.ty, ExternType::Memory(_)));
+        let place = memories.position(|import| import.module == module && import.name == name)?;
+        Some(self.memory_item(instance.memory(place.narrow())))
     }
 
     fn export(&self, instance: &InstanceData, index: ExportIndex) -> Item {

@@ -59,7 +59,8 @@ fn limits_match(found: (u64, Option<u64>), wanted: (u64, Option<u64>)) -> bool {
         }
 }
 
-fn memory_matches(found: &MemoryType, wanted: &MemoryType) -> bool {
+/// Whether a memory of type `found`, whose least size is its current one, can be imported as `wanted`.
+pub(crate) fn memory_matches(found: &MemoryType, wanted: &MemoryType) -> bool {
     found.memory64 == wanted.memory64
         && found.shared == wanted.shared
         && found.page_size_log2 == wanted.page_size_log2

@@ -21,6 +21,7 @@ mod undo;
 mod words;
 
 pub(crate) use data::InstanceData;
+pub(crate) use imports::memory_matches;
 pub(crate) use undo::Mark;
 
 use super::{Item, StoreOpaque};
