@@ -177,7 +177,7 @@ mod tests {
         for env in [&[][..], &[("TZ", "No/Such")]] {
             let mut builder = WasiCtx::builder();
             for (name, value) in env {
-                builder = builder.env(name, value);
+                builder = builder.env(*name, *value);
             }
             let wasi = builder.build().unwrap();
             let mut program = Program::default();
