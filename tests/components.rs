@@ -67,7 +67,7 @@ fn chosen() -> Vec<Case> {
             cases::kotlin(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin"))
         }
     };
-    let is_chosen = |case: &Case| match case.is_kotlin {
+    let is_chosen = |case: &Case| match case.is_kotlin() {
         true => kotlin.contains(&&*case.name),
         // The C library of these programs takes all memory that is there when it starts as its heap, with the pages that
         // the adapter has by then: on any host they write to each other's as soon as a program needs as much (`sort`), or
@@ -107,7 +107,7 @@ fn they_do_what_their_core_modules_do() {
     for case in &cases {
         let core = std::fs::read(&case.wasm).expect("a core module");
         let path = folder.join(format!("{}.wasm", case.name.replace('/', "-")));
-        let core = if case.is_kotlin { with_start(&core) } else { core };
+        let core = if case.is_kotlin() { with_start(&core) } else { core };
         std::fs::write(&path, component(&core)).expect("a component is written");
         let (expected, found) = (run_case(case, &case.wasm, "core"), run_case(case, &path, "component"));
         assert_eq!(found.stdout, case.stdout, "{}: {}", case.name, found.stderr);

@@ -896,7 +896,8 @@ fn the_program_runs_from_the_command_line() {
     );
     let inspected = finish(heapwood().arg("inspect").arg(guest("wasm/surface.wasm")));
     assert_eq!(inspected.stdout.matches("<- Dart's surface").count(), 82);
-    let measured = finish(heapwood().args(["bench", "--reps", "1", "--warmup", "0"]).arg(guest("wasm/surface.wasm")));
+    let measured =
+        finish(heapwood().args(["bench", "--json", "--reps", "1", "--warmup", "0"]).arg(guest("wasm/surface.wasm")));
     assert!(measured.code == Some(0) && measured.stdout.contains("times_ms"), "{}", measured.stderr);
     let unknown = wat(&scratch("dart-unknown"), "unknown.wat", r#"(module (import "dart" "nothing" (func)))"#);
     let refused = finish(heapwood().arg("run").arg(unknown));

@@ -1,7 +1,7 @@
 //! Real programs: their output and exit status, by default and with a collector that moves objects all the time.
 //!
-//! The cases are those of `tests/guests/kotlin`; where `HEAPWOOD_GUESTS` names a folder of more programs, all of its
-//! Kotlin, WASI, MoonBit and Dart cases.
+//! The cases are those of `tests/guests/kotlin`, `java` and `scala`; where `HEAPWOOD_GUESTS` names a folder of more
+//! programs, all of its Kotlin, WASI, MoonBit, TeaVM and Dart cases.
 
 mod common;
 mod guests {
@@ -21,22 +21,34 @@ struct Mode {
     applies: fn(&Case) -> bool,
 }
 
-const MODES: [Mode; 8] = [
+const MODES: [Mode; 10] = [
     Mode { name: "default", options: &[], applies: |_| true },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
-    Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_kotlin },
-    Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_kotlin },
-    Mode { name: "marking1000", options: &marking("1000"), applies: |case| case.is_kotlin },
+    Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_collected && !case.is_teavm() },
+    Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_collected && !case.is_teavm() },
+    Mode { name: "marking1000", options: &marking("1000"), applies: |case| case.is_collected },
     Mode {
         name: "stress997",
         options: &["--gc-stress", "997", "--gc-verify"],
-        applies: |case| case.is_kotlin && !case.allocates_much(),
+        applies: |case| case.is_collected && !case.allocates_much() && !case.allocates_some(),
+    },
+    Mode {
+        name: "stress20011",
+        options: &["--gc-stress", "20011", "--gc-verify"],
+        applies: cases::Case::allocates_some,
     },
     Mode {
         name: "stress1000003",
         // With a large nursery, since the whole heap is verified around every minor.
         options: &["--gc-stress", "1000003", "--gc-verify", "--gc-nursery", "8m"],
-        applies: |case| case.is_kotlin && case.allocates_much() && !case.name.ends_with(".opt"),
+        applies: |case| case.is_collected && case.allocates_much() && case.is_verified_quickly(),
+    },
+    Mode {
+        name: "stress3",
+        options: &["--gc-stress", "3", "--gc-verify"],
+        applies: |case| {
+            ["hello", "wasiecho", "named", "f64zero"].iter().any(|name| case.name == format!("java/{name}"))
+        },
     },
     Mode {
         name: "stress1",
@@ -51,16 +63,22 @@ const fn marking(fields: &'static str) -> [&'static str; 4] {
 }
 
 fn main() {
-    let cases = match common::folder_from_env("HEAPWOOD_GUESTS") {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
+    let mut cases = match common::folder_from_env("HEAPWOOD_GUESTS") {
         Some(folder) => cases::of_folder(&folder),
         None => {
             common::skip(
                 "guests",
                 "HEAPWOOD_GUESTS names no folder of further programs; only those of tests/guests run",
             );
-            cases::kotlin(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/kotlin"))
+            cases::kotlin(&own.join("kotlin"))
         }
     };
+    for case in ["java", "scala"].iter().flat_map(|language| cases::teavm(&own.join(language))) {
+        if cases.iter().all(|other| other.name != case.name) {
+            cases.push(case);
+        }
+    }
     let mut trials = Vec::new();
     for case in cases {
         for mode in MODES.iter().filter(|mode| (mode.applies)(&case)) {
@@ -76,6 +94,9 @@ fn run(case: &Case, mode: &Mode) -> Result<(), Failed> {
     command.arg("run").args(mode.options);
     if let Some(limit) = case.heap_limit {
         command.args(["--gc-heap-max", limit]);
+    }
+    if let Some(name) = case.argv0 {
+        command.args(["--argv0", name]);
     }
     for (key, value) in &case.env {
         command.arg("--env").arg(format!("{key}={value}"));

@@ -111,6 +111,10 @@ fn each_row_about_the_specification_says_what_its_scripts_say() {
 #[test]
 fn each_row_about_programs_names_cases() {
     let mut cases = read("tests/guests/kotlin/cases.tsv");
+    for language in ["java", "scala"] {
+        let table = read(&format!("tests/guests/{language}/cases.tsv"));
+        cases.extend(table.lines().map(|line| format!("{language}/{line}\n")));
+    }
     let mut more = String::new();
     let all = common::folder_from_env("HEAPWOOD_GUESTS");
     if let Some(folder) = &all {

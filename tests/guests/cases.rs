@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Case {
     pub name: String,
     pub wasm: PathBuf,
+    /// The program's own name, if it is another one than the file's.
+    pub argv0: Option<&'static str>,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
     /// Directory of the guest, and the folder that it is a copy of; none: it is empty.
@@ -20,8 +22,16 @@ pub struct Case {
     /// None: it is not compared.
     pub stderr: Option<String>,
     pub end: End,
-    pub is_kotlin: bool,
+    /// Its objects are the collector's.
+    pub is_collected: bool,
 }
+
+/// Programs of TeaVM that allocate much, and some that allocate more than a little.
+const TEAVM_MUCH: [&str; 2] = ["java/trees", LRU];
+/// Of these one with so many old objects that verifying them around each minor takes minutes.
+const LRU: &str = "java/lru";
+const TEAVM_SOME: [&str; 7] =
+    ["java/words", "java/json", "java/throwing", "java/weak", "java/queued", "java/interned", "scala/words"];
 
 /// How a program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +58,30 @@ impl Case {
 
     /// Whether a collection at every 997th allocation takes too long.
     pub fn allocates_much(&self) -> bool {
-        let default_size = ["trees", "gcbench", "richards", "nbody", "dijkstra"];
-        default_size.contains(&self.name.trim_end_matches(".opt")) || self.name.starts_with("oom")
+        let kotlin = ["trees", "gcbench", "richards", "nbody", "dijkstra"];
+        kotlin.contains(&self.name.trim_end_matches(".opt"))
+            || self.name.starts_with("oom")
+            || TEAVM_MUCH.contains(&self.name.as_str())
+    }
+
+    /// Whether its heap can be verified around each minor in a reasonable time, where it allocates much.
+    pub fn is_verified_quickly(&self) -> bool {
+        !self.name.ends_with(".opt") && self.name != LRU
+    }
+
+    /// Whether it is one of TeaVM's that allocates more than a little, and not much.
+    pub fn allocates_some(&self) -> bool {
+        TEAVM_SOME.contains(&self.name.as_str())
+    }
+
+    /// Whether the Kotlin compiler made it.
+    pub fn is_kotlin(&self) -> bool {
+        self.is_collected && !self.is_teavm()
+    }
+
+    /// Whether TeaVM made it.
+    pub fn is_teavm(&self) -> bool {
+        self.name.starts_with("java/") || self.name.starts_with("scala/")
     }
 }
 
@@ -86,6 +118,7 @@ fn kotlin_case(folder: &Path, name: &str, program: &str, args: &str, stdin: &str
     Case {
         name: name.to_owned(),
         wasm: folder.join(format!("wasm/{program}.wasm")),
+        argv0: None,
         args: split(args),
         env: Vec::new(),
         dirs: if given.contains("/data") { vec![("/data".to_owned(), Some(folder.join("data")))] } else { Vec::new() },
@@ -96,8 +129,40 @@ fn kotlin_case(folder: &Path, name: &str, program: &str, args: &str, stdin: &str
         // A program that the host ends says nothing itself; one that exits says what it says and no more.
         stderr: matches!(end, End::Code(_)).then(|| if error.exists() { read(&error) } else { String::new() }),
         end,
-        is_kotlin: true,
+        is_collected: true,
     }
+}
+
+/// The cases of TeaVM's programs in a folder with `cases.tsv`, which is named after their language.
+pub fn teavm(folder: &Path) -> Vec<Case> {
+    let language = folder.file_name().and_then(|name| name.to_str()).expect("a folder with a name");
+    let table = read(&folder.join("cases.tsv"));
+    let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let case = |line: &str| {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().unwrap_or("");
+        let (name, program, args, env) = (next(), next(), next(), next());
+        let expected = |kind: &str| read(&folder.join(format!("expected/{name}.{kind}")));
+        let variable = |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Case {
+            name: format!("{language}/{name}"),
+            wasm: folder.join(format!("wasm/{program}.wasm")),
+            argv0: Some("guest"),
+            args: split(args),
+            env: split(env).iter().filter_map(|text| variable(text)).collect(),
+            dirs: Vec::new(),
+            stdin: None,
+            timers_behind: None,
+            heap_limit: None,
+            stdout: expected("out"),
+            stderr: None,
+            end: End::Code(expected("code").trim().parse().expect("an exit code")),
+            is_collected: true,
+        }
+    };
+    let cases: Vec<Case> = lines.map(case).collect();
+    assert!(!cases.is_empty(), "{} lists no cases", folder.display());
+    cases
 }
 
 /// All cases of a folder of programs in several languages whose host functions there are.
@@ -108,7 +173,7 @@ pub fn of_folder(folder: &Path) -> Vec<Case> {
     for entry in list.as_array().expect("cases.json is a list") {
         let name = entry["name"].as_str().expect("a case has a name");
         match entry["host"].as_str() {
-            Some("wasi" | "moonbit") => cases.push(wasi_case(folder, name, entry)),
+            Some("wasi" | "moonbit" | "teavm") => cases.push(wasi_case(folder, name, entry)),
             // What it prints stands beside our copy: another host says less (`tests/guests/dart/README.md`). Timers are
             // due by the system's clock.
             Some("dart") => {
@@ -135,6 +200,7 @@ fn wasi_case(folder: &Path, name: &str, entry: &Value) -> Case {
     Case {
         name: name.to_owned(),
         wasm: folder.join(text(&entry["wasm"])),
+        argv0: (entry["host"] == "teavm").then_some("guest"),
         args: entry["args"].as_array().into_iter().flatten().map(text).collect(),
         env: pairs("env").map(|(key, value)| (key.clone(), text(value))).collect(),
         dirs: pairs("dirs").map(|(guest, host)| (guest.clone(), host.as_str().map(|host| folder.join(host)))).collect(),
@@ -144,7 +210,7 @@ fn wasi_case(folder: &Path, name: &str, entry: &Value) -> Case {
         timers_behind: None,
         stderr: None,
         end: End::Code(read(&expected("code")).trim().parse().expect("an exit code")),
-        is_kotlin: false,
+        is_collected: entry["host"] == "teavm",
     }
 }
 

@@ -1,7 +1,7 @@
 //! What programs of Dart's target `wasm --standalone` ask of their host, as far as it needs no engine.
 //!
 //! Numbers as text (`number`), strings as sequences of units (`text`), regular expressions (`regexp`) and a thread for
-//! those that may never end (`worker`), tasks that wait for their turn (`event_loop`), time zones (`zone`). The
+//! those that may never end (`worker`), tasks that wait for their turn (`event_loop`). The
 //! functions that programs import are in `heapwood::surfaces::dart`.
 
 mod event_loop;
@@ -9,7 +9,6 @@ mod number;
 mod regexp;
 mod text;
 mod worker;
-mod zone;
 
 pub use event_loop::{EventLoop, TimerId};
 pub use number::{f64_to_exponential, f64_to_fixed, f64_to_precision, f64_to_string, i64_to_string, parse_double, pow};
@@ -19,4 +18,3 @@ pub use text::{
     units_of_code,
 };
 pub use worker::{NoResult, Running, Waker, Worker};
-pub use zone::Zone;

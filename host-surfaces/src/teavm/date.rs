@@ -178,7 +178,7 @@ mod tests {
     fn instants_end_a_hundred_million_days_from_1970() {
         assert_eq!(from_utc([275_760, 8, 13, 0, 0, 0]), 8.64e15);
         for fields in [
-            [275_760, 8, 13, 0, 0, 1],
+            [275_760, 8, 14, 0, 0, 0],
             [i32::MAX, i32::MAX, i32::MAX, i32::MAX, i32::MAX, i32::MAX],
             [i32::MIN, i32::MIN, i32::MIN, i32::MIN, i32::MIN, i32::MIN],
         ] {

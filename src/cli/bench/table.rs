@@ -67,7 +67,7 @@ fn calls(table: &mut String, object: &Map<String, Value>) {
         return;
     }
     let [best, median, longest] = ["best", "median", "longest"];
-    let what = format!("{} calls", wall.len());
+    let what = if wall.len() == 1 { "1 call".to_owned() } else { format!("{} calls", wall.len()) };
     let _ = writeln!(table, "{what:<22} {best:>11} {median:>11} {longest:>11}");
     for (name, mut times) in [("wall clock", wall.clone()), ("CPU", cpu.clone())] {
         times.sort_by(f64::total_cmp);

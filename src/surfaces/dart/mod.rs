@@ -52,7 +52,8 @@ pub use tasks::run;
 
 use crate::wasi::WasiCtx;
 use crate::{AnyRef, Engine, ExternRef, FinalizerQueue, Linker, Module, Result, Root, StructType, WeakRoot};
-use heapwood_surfaces::dart::{EventLoop, Worker, Zone};
+use heapwood_surfaces::TimeZone;
+use heapwood_surfaces::dart::{EventLoop, Worker};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -78,7 +79,7 @@ pub struct Dart {
     worker: Worker,
     /// The last text that was searched, as the expressions take it.
     text: Option<(WeakRoot<ExternRef>, Arc<[u16]>)>,
-    zone: Option<Zone>,
+    zone: Option<TimeZone>,
     types: Option<Types>,
 }
 

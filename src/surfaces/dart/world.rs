@@ -4,7 +4,7 @@ use super::Context;
 use super::call::{Call, Given};
 use crate::wasi::{ClockId, interruptible};
 use crate::{StackTrace, Val, brief};
-use heapwood_surfaces::dart::Zone;
+use heapwood_surfaces::TimeZone;
 use std::fmt::Write;
 
 pub(super) fn print<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
@@ -33,25 +33,25 @@ pub(super) fn clock_frequency<T, C: Context<T>>(_: &mut Call<'_, '_, T, C>) -> G
     Ok(Some(Val::I32(1_000_000)))
 }
 
-/// The zone that the guest's variable `TZ` names.
-fn zone<'z, T, C: Context<T>>(call: &'z mut Call<'_, '_, T, C>) -> &'z Zone {
+/// The zone that the guest's variable `TZ` names; UTC without one, and for one that names none.
+fn zone<'z, T, C: Context<T>>(call: &'z mut Call<'_, '_, T, C>) -> &'z TimeZone {
     if call.dart().zone.is_none() {
         let name = call.wasi().env().find(|(key, _)| *key == b"TZ").map(|(_, value)| value.to_vec());
         let name = name.and_then(|name| String::from_utf8(name).ok());
-        call.dart().zone = Some(Zone::named(name.as_deref()));
+        call.dart().zone = name.and_then(|name| TimeZone::named(&name)).or_else(|| Some(TimeZone::utc()));
     }
-    call.dart().zone.get_or_insert_with(|| Zone::named(None))
+    call.dart().zone.get_or_insert_with(TimeZone::utc)
 }
 
 pub(super) fn zone_name<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
     let at = call.i64(0);
-    let name = zone(call).name_at(at).to_owned();
+    let name = zone(call).at(at).abbreviation.to_owned();
     call.give_text(&name)
 }
 
 pub(super) fn zone_offset<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
     let at = call.i64(0);
-    Ok(Some(Val::I32(zone(call).offset_at(at))))
+    Ok(Some(Val::I32(zone(call).at(at).offset)))
 }
 
 /// A guest has no working directory: its paths begin at the root.
