@@ -24,8 +24,8 @@ struct Mode {
 const MODES: [Mode; 10] = [
     Mode { name: "default", options: &[], applies: |_| true },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
-    Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_collected && !case.is_teavm() },
-    Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_collected && !case.is_teavm() },
+    Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_kotlin() },
+    Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_kotlin() },
     Mode { name: "marking1000", options: &marking("1000"), applies: |case| case.is_collected },
     Mode {
         name: "stress997",
