@@ -27,7 +27,8 @@ fn component(core: &[u8]) -> Vec<u8> {
     encoder.expect("an adapter").encode().expect("a component")
 }
 
-/// The module with its export `_initialize` under the name of a command's entry: the Kotlin compiler makes it call `main`.
+/// The module with its export `_initialize` under the name of a command's entry: the Kotlin compiler makes it call
+/// `main`.
 fn with_start(core: &[u8]) -> Vec<u8> {
     let (from, to) = (b"\x0b_initialize", b"\x06_start");
     let mut out = core[..8].to_vec();
@@ -233,7 +234,8 @@ fn each_package_serves_what_preview1_does() {
     }
 }
 
-/// A component of one core module, which has the lowered function as `host.f` and its own functions: `run` is what runs.
+/// A component of one core module, which has the lowered function as `host.f` and its own functions: `run` is what
+/// runs.
 fn command(interface: &str, name: &str, ty: &str, options: &str, core: &str) -> Vec<u8> {
     // A memory that the function may use, made before it.
     let text = format!(
