@@ -310,6 +310,30 @@ fn results_come_to_memory_and_run_says_whether_it_succeeded() {
 }
 
 #[test]
+fn a_wait_ends_with_the_deadline_and_the_next_one_is_not_hit() {
+    // A wait for an hour of the monotonic clock, or for no time at all.
+    let waits = |ns: u64| {
+        let text = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {ns}))
+                (if (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)) (then (unreachable)))))"#
+        );
+        component(&wat::parse_str(text).unwrap())
+    };
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, WasiCtx::builder().build().unwrap());
+    let long = Component::new(&engine, &waits(3_600_000_000_000)).unwrap();
+    let soon = |store: &mut Store<WasiCtx>| store.set_deadline(Duration::from_millis(5));
+    let error = long.run_with(&mut store, |wasi| wasi, soon).unwrap_err();
+    assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::DeadlineExceeded), "{error}");
+    store.clear_deadline();
+    Component::new(&engine, &waits(0)).unwrap().run(&mut store, |wasi| wasi).unwrap();
+}
+
+#[test]
 fn a_guest_that_lies_about_its_memory_traps() {
     for (place, words) in [("65532", "do not lie in the memory"), ("-8", "do not lie in the memory"), ("66", "aligned")]
     {
