@@ -27,7 +27,8 @@ fn component(core: &[u8]) -> Vec<u8> {
     encoder.expect("an adapter").encode().expect("a component")
 }
 
-/// The module with its export `_initialize` under the name of a command's entry: the Kotlin compiler makes it call `main`.
+/// The module with its export `_initialize` under the name of a command's entry: the Kotlin compiler makes it call
+/// `main`.
 fn with_start(core: &[u8]) -> Vec<u8> {
     let (from, to) = (b"\x0b_initialize", b"\x06_start");
     let mut out = core[..8].to_vec();
@@ -233,7 +234,8 @@ fn each_package_serves_what_preview1_does() {
     }
 }
 
-/// A component of one core module, which has the lowered function as `host.f` and its own functions: `run` is what runs.
+/// A component of one core module, which has the lowered function as `host.f` and its own functions: `run` is what
+/// runs.
 fn command(interface: &str, name: &str, ty: &str, options: &str, core: &str) -> Vec<u8> {
     // A memory that the function may use, made before it.
     let text = format!(
@@ -305,6 +307,30 @@ fn results_come_to_memory_and_run_says_whether_it_succeeded() {
     assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::DeadlineExceeded), "{error}");
     // The store may run it again, and another one.
     assert!(Component::new(&engine, &random("64", "(i32.const 0)")).unwrap().run(&mut store, |wasi| wasi).is_ok());
+}
+
+#[test]
+fn a_wait_ends_with_the_deadline_and_the_next_one_is_not_hit() {
+    // A wait for an hour of the monotonic clock, or for no time at all.
+    let waits = |ns: u64| {
+        let text = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {ns}))
+                (if (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)) (then (unreachable)))))"#
+        );
+        component(&wat::parse_str(text).unwrap())
+    };
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, WasiCtx::builder().build().unwrap());
+    let long = Component::new(&engine, &waits(3_600_000_000_000)).unwrap();
+    let soon = |store: &mut Store<WasiCtx>| store.set_deadline(Duration::from_millis(5));
+    let error = long.run_with(&mut store, |wasi| wasi, soon).unwrap_err();
+    assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::DeadlineExceeded), "{error}");
+    store.clear_deadline();
+    Component::new(&engine, &waits(0)).unwrap().run(&mut store, |wasi| wasi).unwrap();
 }
 
 #[test]

@@ -121,10 +121,8 @@ fn what_heapwood_does_not_have_is_named() {
             assert!(refused.code == Some(1) && refused.stderr.ends_with(&says), "{command}: {}", refused.stderr);
         }
     }
-    let component = heapwood_on(&["run"], &[], "component", "(component)");
-    assert!(
-        component.stderr.contains("needs the component model, which Heapwood does not have"),
-        "{}",
-        component.stderr
-    );
+    for (command, words) in [("run", "this component exports no `wasi:cli/run`"), ("validate", "this is a component")] {
+        let component = heapwood_on(&[command], &[], "component", "(component)");
+        assert!(component.code == Some(1) && component.stderr.contains(words), "{}", component.stderr);
+    }
 }

@@ -1,5 +1,5 @@
-//! Components of WASI 0.2, taken apart: the core modules that a component has, how it wires them, and the host functions
-//! that it lowers for them. The crate knows no engine; `heapwood::component` joins the two.
+//! Components of WASI 0.2, taken apart: the core modules that a component has, how it wires them, and the host
+//! functions that it lowers for them. The crate knows no engine; `heapwood::component` joins the two.
 //!
 //! ```
 //! use heapwood_component::{CoreInstance, Plan};

@@ -10,8 +10,8 @@ fn plan(text: &str) -> Result<Plan, PlanError> {
     Plan::new(&binary(text))
 }
 
-/// A command as tools make them: an interface's function lowered with a memory, a bag of exports, and `run` handed on by a
-/// component within.
+/// A command as tools make them: an interface's function lowered with a memory, a bag of exports, and `run` handed on
+/// by a component within.
 const COMMAND: &str = r#"(component
     (type $streams (instance
         (export "output-stream" (type $out (sub resource)))

@@ -3,6 +3,7 @@
 use heapwood_component::{ResourceKind, Resources, Stop, Value, World, functions, lookup, resource_kind};
 use heapwood_wasi::{DeterministicClocks, DirAccess, MemoryInput, MemoryOutput, Outcome, SeededRandom, WasiCtx};
 use std::path::PathBuf;
+use std::slice::from_ref;
 
 struct Guest {
     wasi: WasiCtx,
@@ -142,9 +143,8 @@ fn clocks_random_numbers_and_waits() {
     assert_eq!(guest.call("clocks/monotonic-clock", "now", &[]), Value::Int(0));
     let soon = guest.call("clocks/monotonic-clock", "subscribe-duration", &[Value::Int(1000)]);
     let late = guest.call("clocks/monotonic-clock", "subscribe-instant", &[Value::Int(5000)]);
-    let ready = |guest: &mut Guest, pollable: &Value| {
-        guest.call("io/poll", "[method]pollable.ready", std::slice::from_ref(pollable))
-    };
+    let ready =
+        |guest: &mut Guest, pollable: &Value| guest.call("io/poll", "[method]pollable.ready", from_ref(pollable));
     assert_eq!(ready(&mut guest, &soon), Value::Int(0));
     let both = Value::List(vec![late.clone(), soon.clone()]);
     assert_eq!(guest.call("io/poll", "poll", &[both]), Value::List(vec![Value::Int(1)]));
@@ -176,12 +176,12 @@ fn standard_streams() {
 
     let write = |bytes: &[u8]| [output.clone(), Value::Bytes(bytes.to_vec())];
     assert!(guest.trap("io/streams", "[method]output-stream.write", &write(b"x")).contains("0 were permitted"));
-    let permitted = inside(guest.stream("output-stream.check-write", &[output.clone()]));
+    let permitted = inside(guest.stream("output-stream.check-write", from_ref(&output)));
     assert!(matches!(permitted, Value::Int(1..)));
     assert_eq!(guest.stream("output-stream.write", &write(b"-a")), DONE);
     assert_eq!(guest.stream("output-stream.write-zeroes", &[output.clone(), Value::Int(2)]), DONE);
     assert_eq!(guest.stream("output-stream.blocking-write-and-flush", &write(b"b")), DONE);
-    assert_eq!(guest.stream("output-stream.blocking-flush", &[output.clone()]), DONE);
+    assert_eq!(guest.stream("output-stream.blocking-flush", from_ref(&output)), DONE);
     assert_eq!(guest.output.take(), b"678-a\0\0b");
     let name = "[method]output-stream.blocking-write-and-flush";
     assert!(guest.trap("io/streams", name, &write(&[0; 4097])).contains("the limit is 4096"));
@@ -196,7 +196,7 @@ fn standard_streams() {
     let Value::Case(1, Some(error)) = error else { panic!("{error:?}") };
     let handle = inside(*error);
     assert_eq!(
-        guest.call("io/error", "[method]error.to-debug-string", &[handle.clone()]),
+        guest.call("io/error", "[method]error.to-debug-string", from_ref(&handle)),
         text("no space left on the device")
     );
     assert_eq!(
@@ -220,7 +220,7 @@ fn a_files_life() {
         let args = [stream.clone(), Value::Bytes(bytes.to_vec())];
         assert_eq!(guest.stream("output-stream.blocking-write-and-flush", &args), DONE);
     }
-    let appends = inside(guest.file("append-via-stream", &[file.clone()]));
+    let appends = inside(guest.file("append-via-stream", from_ref(&file)));
     let args = [appends, Value::Bytes(b"end".to_vec())];
     assert_eq!(guest.stream("output-stream.blocking-write-and-flush", &args), DONE);
     let read = [file.clone(), Value::Int(100), Value::Int(2)];
@@ -228,9 +228,9 @@ fn a_files_life() {
     assert_eq!(guest.file("read", &read), ok(contents));
     let read = [file.clone(), Value::Int(100), Value::Int(13)];
     assert_eq!(guest.file("read", &read), ok(Value::Tuple(vec![Value::Bytes(vec![]), Value::Int(1)])));
-    assert_eq!(guest.file("get-flags", &[file.clone()]), ok(Value::Int(READ | WRITE)));
-    assert_eq!(guest.file("get-type", &[file.clone()]), ok(Value::Int(6)));
-    assert_eq!(guest.file("get-type", &[root.clone()]), ok(Value::Int(3)));
+    assert_eq!(guest.file("get-flags", from_ref(&file)), ok(Value::Int(READ | WRITE)));
+    assert_eq!(guest.file("get-type", from_ref(&file)), ok(Value::Int(6)));
+    assert_eq!(guest.file("get-type", from_ref(&root)), ok(Value::Int(3)));
 
     // A stream goes on when the file is dropped, and then the descriptor is closed.
     let stream = inside(guest.file("read-via-stream", &[file.clone(), Value::Int(8)]));
@@ -239,7 +239,7 @@ fn a_files_life() {
     assert_eq!(read(&mut guest), ok(Value::Bytes(b"89e".to_vec())));
     assert_eq!(read(&mut guest), ok(Value::Bytes(b"nd".to_vec())));
     assert!(is_closed(&read(&mut guest)));
-    assert!(guest.trap("filesystem/types", "[method]descriptor.sync", &[file.clone()]).contains("there is no handle"));
+    assert!(guest.trap("filesystem/types", "[method]descriptor.sync", from_ref(&file)).contains("there is no handle"));
 
     // Only to be read.
     let file = inside(guest.open(&root, "f", 0, READ));
@@ -247,15 +247,15 @@ fn a_files_life() {
     assert_eq!(refused, err(NOT_PERMITTED));
     let time = Value::Case(2, Some(Box::new(Value::Tuple(vec![Value::Int(5), Value::Int(6)]))));
     assert_eq!(guest.file("set-times", &[file.clone(), time, Value::Case(0, None)]), DONE);
-    let Value::Tuple(stat) = inside(guest.file("stat", &[file.clone()])) else { panic!() };
+    let Value::Tuple(stat) = inside(guest.file("stat", from_ref(&file))) else { panic!() };
     assert_eq!(stat[..3], [Value::Int(6), Value::Int(1), Value::Int(13)]);
     let accessed = Value::Tuple(vec![Value::Int(5), Value::Int(6)]);
     assert_eq!(stat[3], Value::Case(1, Some(Box::new(accessed))));
     let by_path = guest.file("stat-at", &[root.clone(), Value::Int(0), text("f")]);
     assert_eq!(inside(by_path), Value::Tuple(stat));
-    let hash = guest.file("metadata-hash", &[file.clone()]);
+    let hash = guest.file("metadata-hash", from_ref(&file));
     assert_eq!(guest.file("metadata-hash-at", &[root.clone(), Value::Int(0), text("f")]), hash);
-    assert_ne!(guest.file("metadata-hash", &[root.clone()]), hash);
+    assert_ne!(guest.file("metadata-hash", from_ref(&root)), hash);
     let same = |guest: &mut Guest, other: &Value| guest.file("is-same-object", &[file.clone(), other.clone()]);
     assert_eq!((same(&mut guest, &file), same(&mut guest, &root)), (Value::Int(1), Value::Int(0)));
 }
@@ -278,11 +278,11 @@ fn directories_links_and_names() {
         std::fs::write(guest.folder.join(format!("d/{number:0>40}")), "").unwrap();
     }
     let directory = inside(guest.open(&root, "d", DIRECTORY, READ));
-    let entries = inside(guest.file("read-directory", &[directory.clone()]));
+    let entries = inside(guest.file("read-directory", from_ref(&directory)));
     let mut names = Vec::new();
     loop {
         let name = "[method]directory-entry-stream.read-directory-entry";
-        match inside(guest.call("filesystem/types", name, &[entries.clone()])) {
+        match inside(guest.call("filesystem/types", name, from_ref(&entries))) {
             Value::Case(1, Some(entry)) => match *entry {
                 Value::Tuple(pair) => {
                     assert_eq!(pair[0], Value::Int(6));
@@ -325,7 +325,7 @@ fn descriptors_are_closed_with_their_last_user() {
     for _ in 0..5000 {
         let file = inside(guest.open(&root, "f", 0, READ));
         let stream = inside(guest.file("read-via-stream", &[file.clone(), Value::Int(0)]));
-        let pollable = guest.stream("input-stream.subscribe", &[stream.clone()]);
+        let pollable = guest.stream("input-stream.subscribe", from_ref(&stream));
         for (kind, value) in
             [(ResourceKind::Descriptor, file), (ResourceKind::Input, stream), (ResourceKind::Pollable, pollable)]
         {

@@ -1,8 +1,8 @@
 //! The canonical ABI: interface values as core values, and as bytes of a memory.
 //!
-//! `types` says how a type lies there, `lift` reads what a guest gives, `lower` writes what it gets. A pointer of the guest
-//! that leads out of its memory, a string that is not UTF-8, a number of no case: each is a [`Trap`], before anything of
-//! it is used.
+//! `types` says how a type lies there, `lift` reads what a guest gives, `lower` writes what it gets. A pointer of the
+//! guest that leads out of its memory, a string that is not UTF-8, a number of no case: each is a [`Trap`], before
+//! anything of it is used.
 
 mod lift;
 mod lower;

@@ -1,7 +1,8 @@
 //! Follows the definitions of a component, with an index space for each kind of items.
 //!
 //! Items are values that know where they come from: a function is one of the host's (by interface and name) or a core
-//! function that was lifted. A component within another gets its imports as such values, so that its exports are some too.
+//! function that was lifted. A component within another gets its imports as such values, so that its exports are some
+//! too.
 
 use super::read::{Definition, Kind, Options};
 use super::{CoreFunc, CoreInstance, CoreItem, CoreKind, ExportOf, Plan, PlanError};

@@ -87,8 +87,8 @@ pub enum CoreInstance {
     Exports(Vec<(String, CoreItem)>),
 }
 
-/// How to run a component: instances in the order in which they are made, and what is called then. All indices are valid,
-/// and what an instance uses comes before it.
+/// How to run a component: instances in the order in which they are made, and what is called then. All indices are
+/// valid, and what an instance uses comes before it.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     modules: Vec<Range<usize>>,

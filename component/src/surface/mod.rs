@@ -1,7 +1,7 @@
 //! The host functions, as a table: interface, name, type, and what serves it.
 //!
-//! `cli`, `clocks`, `random`, `streams`, `poll` and `filesystem` hold the functions of the packages; `preview1` calls the
-//! functions of `heapwood-wasi`; `resources` is the table of handles of a component.
+//! `cli`, `clocks`, `random`, `streams`, `poll` and `filesystem` hold the functions of the packages; `preview1` calls
+//! the functions of `heapwood-wasi`; `resources` is the table of handles of a component.
 
 mod cli;
 mod clocks;
@@ -80,6 +80,18 @@ pub struct World<'w> {
 type Serve = fn(&mut World<'_>, &[Value]) -> Result<Option<Value>, Stop>;
 
 /// A host function.
+///
+/// ```
+/// use heapwood_component::{Resources, Value, World, lookup};
+/// let mut wasi = heapwood_wasi::WasiCtx::builder().args(["hello"]).build().unwrap();
+/// let mut resources = Resources::new();
+/// let function = lookup("wasi:cli/environment@0.2.3", "get-arguments").unwrap();
+/// // Of the canonical ABI: one parameter, the place for the list.
+/// assert_eq!((function.core_params().len(), function.core_result()), (1, None));
+/// let world = &mut World { wasi: &mut wasi, resources: &mut resources };
+/// let arguments = function.serve(world, &[]).unwrap();
+/// assert_eq!(arguments, Some(Value::List(vec![Value::Text("hello".to_owned())])));
+/// ```
 pub struct Function {
     interface: &'static str,
     name: &'static str,

@@ -1,7 +1,7 @@
 //! The handles of a component: each an index into one table, whatever its resource.
 //!
-//! Several resources may use one descriptor of the context: a file that is open, and streams of it. It is closed when the
-//! last one of them is dropped, unless it was there from the beginning.
+//! Several resources may use one descriptor of the context: a file that is open, and streams of it. It is closed when
+//! the last one of them is dropped, unless it was there from the beginning.
 
 use super::preview1;
 use crate::abi::Trap;

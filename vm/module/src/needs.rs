@@ -23,7 +23,7 @@ pub fn detect(bytes: &[u8]) -> Result<Features, ModuleError> {
 /// with which, else what is wrong with it apart from them.
 pub fn explain(bytes: &[u8], on: Features, error: ModuleError) -> ModuleError {
     if bytes.starts_with(COMPONENT) {
-        return ModuleError::at(4, "this is a component: needs the component model, which Heapwood does not have");
+        return ModuleError::at(4, "this is a component of the component model, where a core module is expected");
     }
     match missing(bytes, on) {
         Ok(missing) => ModuleError { missing, ..error },
