@@ -637,6 +637,14 @@ fn an_exception_is_described_by_class_and_message() {
     assert_eq!(described("without").unwrap(), "Uncaught exception: java.lang.Error");
     assert_eq!(described("null").unwrap(), "uncaught Java exception");
     assert_eq!(described("other tag"), None);
+    // A program that does not come to an end over it has no message.
+    let endless = r#"(tag $exception (export "teavm.javaException") (param (ref null $object)))
+        (func (export "teavm.exceptionMessage") (param (ref null $object)) (result (ref null $string)) (loop (br 0)) unreachable)
+        (func (export "throw") (throw $exception (struct.new $object (i32.const 1))))"#;
+    let mut program = Program::of(&Config::new(), WasiCtx::builder(), endless);
+    let error = program.try_call("throw", &[]).unwrap_err();
+    let described = teavm::describe(&mut program.store, error.exception().unwrap());
+    assert_eq!(described.unwrap(), "Uncaught exception: object");
 }
 
 /// The whole command: which programs get the surface, pending text however a program ends, `-S`, what is refused.

@@ -85,7 +85,7 @@ fn turn<T: 'static>(caller: &mut Caller<'_, T>, context: impl Context<T>) -> Res
     let queue = context(caller.data_mut()).0.deaths.queue().clone();
     if let Some(token) = queue.next(&mut *caller) {
         if let Some(death) = context(caller.data_mut()).0.deaths.take(token) {
-            called("teavm::createWeakRef", death.report(RootScope::new(&mut *caller)))?;
+            called(death.function(), death.report(RootScope::new(&mut *caller)))?;
         }
         return Ok(true);
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 /// Who waits for the death of an object.
 #[derive(Debug)]
 pub(super) struct Death {
+    names: &'static Names,
     /// The program's function for it, and what it is called with.
     report: Func,
     arguments: Vec<Root<AnyRef>>,
@@ -52,6 +53,11 @@ impl Deaths {
 }
 
 impl Death {
+    /// The function by which it came to wait.
+    pub fn function(&self) -> &'static str {
+        self.names.create
+    }
+
     /// Tells who waited.
     ///
     /// # Errors
@@ -72,6 +78,7 @@ struct Weak {
 }
 
 /// What serves references to objects, and what serves those to strings.
+#[derive(Debug)]
 struct Names {
     is_string: bool,
     create: &'static str,
@@ -79,13 +86,13 @@ struct Names {
     report: &'static str,
 }
 
-const OBJECT: Names = Names {
+static OBJECT: Names = Names {
     is_string: false,
     create: "teavm::createWeakRef",
     deref: "teavm::deref",
     report: "teavm.reportGarbageCollectedValue",
 };
-const STRING: Names = Names {
+static STRING: Names = Names {
     is_string: true,
     create: "teavm::createStringWeakRef",
     deref: "teavm::stringDeref",
@@ -146,7 +153,7 @@ fn testing<T: 'static>(ty: FuncType, test: fn(f64) -> bool) -> Resolved<T> {
 fn create<T: 'static>(
     mut caller: Caller<'_, T>,
     context: impl Context<T>,
-    names: &Names,
+    names: &'static Names,
     args: &[Val],
     results: &mut [Val],
 ) -> Result<()> {
@@ -176,7 +183,7 @@ fn create<T: 'static>(
         object.register_finalizer_in(&mut caller, &queue, token)?;
         let deaths = &mut context(caller.data_mut()).0.deaths;
         deaths.next_token += 1;
-        deaths.waiting.insert(token, Death { report, arguments });
+        deaths.waiting.insert(token, Death { names, report, arguments });
     }
     Ok(())
 }

@@ -8,9 +8,13 @@ use crate::{
     AnyRef, AsContextMut, Exception, Instance, RefKind, RootScope, Rooted, StorageType, Store, Val, printable,
 };
 use std::collections::VecDeque;
+use std::time::Duration;
 
 const TAG: &str = "teavm.javaException";
 const MESSAGE: &str = "teavm.exceptionMessage";
+
+/// How long a program may take to say what its exception's message is.
+const MESSAGE_TIME: Duration = Duration::from_secs(1);
 
 /// Most characters of a message.
 const MESSAGE_CHARS_MAX: u32 = 4096;
@@ -19,7 +23,8 @@ const MESSAGE_CHARS_MAX: u32 = 4096;
 const OBJECTS_MAX: usize = 200;
 
 /// `Uncaught exception: CLASS: MESSAGE` of an exception that a program of TeaVM threw, `uncaught Java exception:
-/// MESSAGE` where the module has no names; none of another one. Calls the program for the message, which may collect.
+/// MESSAGE` where the module has no names; none of another one. Calls the program for the message, for a second at most,
+/// which may collect.
 pub fn describe<T: 'static>(store: &mut Store<T>, exception: &Exception) -> Option<String> {
     let thrower = store.instances().find(|instance| instance.get_tag(&mut *store, TAG) == Some(exception.tag()))?;
     let mut scope = RootScope::new(&mut *store);
@@ -48,6 +53,7 @@ fn class_of(store: &mut impl AsContextMut, thrower: Instance, object: Rooted<Any
 fn message_of(store: &mut impl AsContextMut, thrower: Instance, object: Rooted<AnyRef>) -> Option<String> {
     let message = thrower.get_func(&mut *store, MESSAGE)?;
     let mut results = [Val::AnyRef(None)];
+    store.as_context_mut().set_deadline(MESSAGE_TIME);
     message.call(&mut *store, &[Val::AnyRef(Some(object))], &mut results).ok()?;
     let [Val::AnyRef(Some(string))] = results else { return None };
     Some(String::from_utf16_lossy(&units(store, string)?))
