@@ -1016,8 +1016,8 @@ fn the_zone_is_that_of_the_guests_variable() {
     }
 }
 
-/// See the test: objects with weak references, expandos whose values lead to their keys, and attachments of a finalizer.
-/// `$dead` traps if a token comes twice, if its object is held, or if two callbacks share a turn.
+/// See the test: objects with weak references, expandos whose values lead to their keys, and attachments of a
+/// finalizer. `$dead` traps if a token comes twice, if its object is held, or if two callbacks share a turn.
 const WEAK: &str = r#"
     (type $node (struct (field $id i32)))
     (type $pair (struct (field (ref $node)) (field (mut (ref null $pair)))))

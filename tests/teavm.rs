@@ -511,7 +511,8 @@ fn what_an_offered_call_fails_with_ends_the_program() {
     assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::Interrupted), "{error}");
 }
 
-/// What is null, or of another host, where a function needs something of its own ends the program and names the function.
+/// What is null, or of another host, where a function needs something of its own ends the program and names the
+/// function.
 #[test]
 fn functions_refuse_what_is_nothing_of_theirs() {
     let mut program = Program::new(WasiCtx::builder());

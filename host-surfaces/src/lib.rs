@@ -5,8 +5,8 @@
 //! preopened directories, clocks and random bytes, so that a program reaches no more through it than through WASI.
 //!
 //! Layout: `units` is text in UTF-16 units; `string_table` reads strings of a custom section; `civil` is the calendar
-//! and `time_zone` local time; `moonbit` is the surface of MoonBit's target wasm-gc, `teavm` that of TeaVM's, `dart` what
-//! that of Dart's standalone target needs beside an engine.
+//! and `time_zone` local time; `moonbit` is the surface of MoonBit's target wasm-gc, `teavm` that of TeaVM's, `dart`
+//! what that of Dart's standalone target needs beside an engine.
 
 mod civil;
 pub mod dart;

@@ -128,8 +128,8 @@ fn has_constants(module: &Module) -> bool {
 /// `-S`, of commands that run programs.
 #[derive(Args)]
 pub struct SurfaceOptions {
-    /// Give the guest the host functions of this surface, or not: wasi, moonbit, teavm, dart, js-string; by default those of which
-    /// it imports; string-constants=NAME: imports of globals from NAME are strings, those of their names
+    /// Give the guest the host functions of this surface, or not: wasi, moonbit, teavm, dart, js-string; by default
+    /// those of which it imports; string-constants=NAME: imports of globals from NAME are strings, those of their names
     #[arg(short = 'S', value_name = "SURFACE=y|n")]
     chosen: Vec<Choice>,
 }

@@ -13,8 +13,8 @@ use wast::token::Span;
 /// Characters of a line up to which it is shown.
 const COLUMNS_MAX: usize = 160;
 
-/// The line of `text` with a mark below the place, for a byte of `binary`, which was made of it. Nothing if the byte lies
-/// outside of functions.
+/// The line of `text` with a mark below the place, for a byte of `binary`, which was made of it. Nothing if the byte
+/// lies outside of functions.
 pub fn excerpt(name: &str, text: &str, binary: &[u8], offset: usize) -> Option<String> {
     let mut buffer = ParseBuffer::new(text).ok()?;
     buffer.track_instr_spans(true);
@@ -61,14 +61,14 @@ fn instruction_at(binary: &[u8], offset: usize) -> Option<(usize, Option<usize>)
 /// results are compared; of the function for locals, and where it has no instructions.
 fn span_of(module: &Module<'_>, function: usize, instruction: Option<usize>) -> Option<Span> {
     let ModuleKind::Text(fields) = &module.kind else { return None };
-    let functions = fields.iter().filter_map(|field| match field {
+    let mut functions = fields.iter().filter_map(|field| match field {
         ModuleField::Func(function) => match &function.kind {
             FuncKind::Inline { expression, .. } => Some((function.span, expression)),
             FuncKind::Import(..) => None,
         },
         _ => None,
     });
-    let (span, expression) = functions.skip(function).next()?;
+    let (span, expression) = functions.nth(function)?;
     let spans = expression.instr_spans.as_deref().unwrap_or_default();
     let found = instruction.and_then(|number| spans.get(number).or(spans.last()));
     Some(found.copied().unwrap_or(span))

@@ -16,7 +16,8 @@ pub struct ValidateArgs {
     modules: Vec<PathBuf>,
 }
 
-/// Silent where all is well, unless the user wants to hear more; else a line for each module that is not valid, on stderr.
+/// Silent where all is well, unless the user wants to hear more; else a line for each module that is not valid, on
+/// stderr.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut config = Config::new();
     args.features.apply(&mut config)?;

@@ -101,9 +101,9 @@ hot_words! {
     LOG_ROOM: u32 = -100, Shared, Stays;
 }
 
-/// Displacement of the entries of the log that stubs have made and the runtime has not taken over, each a u64: the object
-/// in its low half; in its high half 0, or the number of a chunk of its elements, counted from 1. It is one for all
-/// activations of the store and stays when a guest is suspended, like the words that describe it.
+/// Displacement of the entries of the log that stubs have made and the runtime has not taken over, each a u64: the
+/// object in its low half; in its high half 0, or the number of a chunk of its elements, counted from 1. It is one for
+/// all activations of the store and stays when a guest is suspended, like the words that describe it.
 pub const LOG_BUFFER: i32 = -1024;
 /// Entries of that buffer: so few that the fields of the largest objects in it lengthen no pause by much.
 pub const LOG_BUFFER_ENTRIES: u32 = 64;

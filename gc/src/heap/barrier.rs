@@ -9,8 +9,8 @@
 //!    or edges into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a
 //!    minor, so it may be closed for longer than need be, never shorter.
 //! 4. While the barrier is open, compiled code enters first stores of young objects in a buffer (`hot::LOG_BUFFER`) and
-//!    clears the bit, or sets the chunk's state, by itself; the host's stores do the same. It comes here when the buffer
-//!    is full. Whatever looks at the log takes the buffer over before.
+//!    clears the bit, or sets the chunk's state, by itself; the host's stores do the same. It comes here when the
+//!    buffer is full. Whatever looks at the log takes the buffer over before.
 //! 5. When the log is full, the next allocation collects and `wants_collection` asks for a poll.
 //! 6. What comes here is logged whatever is stored. While a marking runs, what is about to be overwritten is shaded
 //!    here: all fields of an object or chunk when it is logged, and each element that a copy or a fill overwrites.

@@ -4,7 +4,8 @@
 //! 1. The unlogged bit of an object's header says that the object is not in the log; for a chunk, a state byte beside
 //!    the heap says that it is. Whoever clears the bit, or sets the state, adds the entry.
 //! 2. Compiled code, and the host's barrier beside it, enter what they can in a buffer below the heap base
-//!    (`hot::LOG_BUFFER`), without a call. Whoever reads the log takes the buffer over first ([`RememberedSet::take_over`]).
+//!    (`hot::LOG_BUFFER`), without a call. Whoever reads the log takes the buffer over first
+//!    ([`RememberedSet::take_over`]).
 //! 3. The mutator's barrier adds entries with a cage at hand, by which the log can grow. Entries that a minor adds have
 //!    to find room, or the log is lost.
 

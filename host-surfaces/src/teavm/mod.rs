@@ -1,8 +1,8 @@
 //! The surface of TeaVM's target WebAssembly GC, as far as it is no JavaScript: console, dates, random numbers, timers,
 //! and what a module says of its memory.
 //!
-//! 1. Text goes out unit by unit ([`Program::put`]); it is written at the end of each line, when much came together, and
-//!    by [`Program::flush`], which the host calls when the program has ended, however it ended.
+//! 1. Text goes out unit by unit ([`Program::put`]); it is written at the end of each line, when much came together,
+//!    and by [`Program::flush`], which the host calls when the program has ended, however it ended.
 //! 2. Dates are numbers of milliseconds since 1970 ([`date`]), in the time zone of [`Program::zone`].
 //! 3. What the program wants to be called for later is kept in [`Timers`]; the engine's side calls it.
 

@@ -1,8 +1,8 @@
 //! The barrier's first way: entering an object, or a chunk of an array, in the log without entering the runtime.
 //!
-//! A stub looks for room in the buffer (`hot::LOG_BUFFER`), writes the entry, and clears the object's unlogged bit or sets
-//! the chunk's state. Without room, which is so as long as the runtime has to see each first store, it goes on to the
-//! runtime. Registers are as they were, flags are not.
+//! A stub looks for room in the buffer (`hot::LOG_BUFFER`), writes the entry, and clears the object's unlogged bit or
+//! sets the chunk's state. Without room, which is so as long as the runtime has to see each first store, it goes on to
+//! the runtime. Registers are as they were, flags are not.
 
 use super::Assembler;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -42,8 +42,8 @@ pub(super) fn enter_object(ops: &mut Assembler) {
 }
 
 /// r11: an array of references that is not in the log, or is a large one, and above it an index. A large array comes
-/// here at each store: once its chunk is logged (see `space::CHUNK_STATE_DISP`), nothing more is to be done. A small one
-/// has no state of its own there.
+/// here at each store: once its chunk is logged (see `space::CHUNK_STATE_DISP`), nothing more is to be done. A small
+/// one has no state of its own there.
 pub(super) fn enter_element(ops: &mut Assembler) {
     let chunk_shift = CHUNK_REFS_SHIFT + active(Mutant::ChunkOfHalfTheIndex) as i8;
     dynasm!(ops

@@ -62,6 +62,9 @@ pub struct Sandbox {
     pub engine: EngineOptions,
 }
 
+/// An environment variable: its name and its value.
+type Variable = (Vec<u8>, Vec<u8>);
+
 /// A module to import from, and its name.
 #[derive(Clone)]
 pub struct Preload {
@@ -141,7 +144,7 @@ impl Sandbox {
     }
 
     /// The guest's variables, each once: of several with a name the last one.
-    fn environment(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, UsageError> {
+    fn environment(&self) -> Result<Vec<Variable>, UsageError> {
         let ours = std::env::vars_os().filter(|_| self.env_all);
         let mut variables: Vec<_> = ours.map(|(key, value)| (key.into_vec(), value.into_vec())).collect();
         for text in &self.env {
@@ -160,7 +163,7 @@ impl Sandbox {
 }
 
 /// `K=V`, or `K` with our own value, if we have one.
-fn env_variable(text: &OsString) -> Result<Option<(Vec<u8>, Vec<u8>)>, UsageError> {
+fn env_variable(text: &OsString) -> Result<Option<Variable>, UsageError> {
     let bytes = text.as_bytes();
     if bytes.is_empty() || bytes.starts_with(b"=") {
         return Err(UsageError::new(format!("--env '{}': a variable has a name", text.display())));

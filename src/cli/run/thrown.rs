@@ -1,5 +1,5 @@
-//! What an uncaught exception says, read from the thrown object by the names of its types and fields, or, of a program of
-//! TeaVM, by what it exports for that.
+//! What an uncaught exception says, read from the thrown object by the names of its types and fields, or, of a program
+//! of TeaVM, by what it exports for that.
 //!
 //! Kotlin: the payload is a `kotlin.Throwable` with fields `message` and `cause`; a string keeps its characters in
 //! `_chars`, after those of `leftIfInSum` where it is the sum of two strings. Other languages' objects, and modules

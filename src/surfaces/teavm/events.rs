@@ -56,9 +56,9 @@ fn offer<T: 'static>(caller: &mut Caller<'_, T>, context: impl Context<T>, args:
     number.ok_or_else(|| trap(OFFER, format!("there are {TIMERS_MAX} calls to come already")))
 }
 
-/// Runs what a program left to be done when its function returned, until nothing is left: the calls that it offered, each
-/// at its time, in the order of their times, and before each of them the notices of objects that have died. Waits where
-/// the next one is not due yet. All of it is one call, as far as the store's deadline and tokens are concerned.
+/// Runs what a program left to be done when its function returned, until nothing is left: the calls that it offered,
+/// each at its time, in the order of their times, and before each of them the notices of objects that have died. Waits
+/// where the next one is not due yet. All of it is one call, as far as the store's deadline and tokens are concerned.
 ///
 /// # Errors
 /// What one of these calls traps with or throws; the rest stays to be done.

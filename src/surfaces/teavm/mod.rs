@@ -1,5 +1,5 @@
-//! TeaVM, target WebAssembly GC: programs of Java, and of Scala and other languages through their class files, that were
-//! compiled without TeaVM's JavaScript layer.
+//! TeaVM, target WebAssembly GC: programs of Java, and of Scala and other languages through their class files, that
+//! were compiled without TeaVM's JavaScript layer.
 //!
 //! A host keeps a [`TeaVm`] beside a [`WasiCtx`] in its store's data and says where. [`add_heap_offset`] adds what only
 //! the module says. When the program's function has returned, [`run_events`] runs what it left to be done: its timers,

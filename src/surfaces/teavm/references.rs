@@ -1,9 +1,9 @@
 //! Weak references, the queues that are told of them, and interned strings; what programs ask of their stack.
 //!
 //! 1. A weak reference is a host value with a weak cell of the heap: it holds nothing.
-//! 2. TeaVM's table of interned strings compares what it finds with what it looks for, and does not expect a string that
-//!    has died and of which it was not told yet. In its place it gets the first string that was interned, which is kept:
-//!    if that is the one it looks for, it is right, and if not, it looks on.
+//! 2. TeaVM's table of interned strings compares what it finds with what it looks for, and does not expect a string
+//!    that has died and of which it was not told yet. In its place it gets the first string that was interned, which is
+//!    kept: if that is the one it looks for, it is right, and if not, it looks on.
 //! 3. Who is to be told of an object's death is kept in [`Deaths`] until then, and told by [`super::run_events`], which
 //!    is never inside of a collection.
 

@@ -1,8 +1,8 @@
 //! What an exception of a program says.
 //!
-//! All exceptions of a program have one tag, which it exports, and their payload is the object of Java. The names of its
-//! types, where the compiler was told to keep them, are those of classes; the message is what an export returns for the
-//! object: a string, whose units are an array somewhere inside.
+//! All exceptions of a program have one tag, which it exports, and their payload is the object of Java. The names of
+//! its types, where the compiler was told to keep them, are those of classes; the message is what an export returns for
+//! the object: a string, whose units are an array somewhere inside.
 
 use crate::{
     AnyRef, AsContextMut, Exception, Instance, RefKind, RootScope, Rooted, StorageType, Store, Val, printable,
@@ -23,8 +23,8 @@ const MESSAGE_CHARS_MAX: u32 = 4096;
 const OBJECTS_MAX: usize = 200;
 
 /// `Uncaught exception: CLASS: MESSAGE` of an exception that a program of TeaVM threw, `uncaught Java exception:
-/// MESSAGE` where the module has no names; none of another one. Calls the program for the message, for a second at most,
-/// which may collect.
+/// MESSAGE` where the module has no names; none of another one. Calls the program for the message, for a second at
+/// most, which may collect.
 pub fn describe<T: 'static>(store: &mut Store<T>, exception: &Exception) -> Option<String> {
     let thrower = store.instances().find(|instance| instance.get_tag(&mut *store, TAG) == Some(exception.tag()))?;
     let mut scope = RootScope::new(&mut *store);

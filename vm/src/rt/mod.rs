@@ -53,9 +53,9 @@
 //! over or dropped. Meanwhile it stands in the future of the call whose guest waits for it, which has the store
 //! borrowed for all its life, and uses it for nothing but polling and dropping that host function; or the guest's call
 //! of it has not returned. A future that is forgotten is never polled nor dropped, and the store knows nothing of it.
-//! **R15 Lent code.** A store's list of host functions keeps each of them while it runs, unless it is a future, which has
-//! a share of its own: the list is only ever cut to what it was before an instantiation that has failed, whose calls are
-//! over, or at a checkpoint, which is no place of a guest or of what guests call.
+//! **R15 Lent code.** A store's list of host functions keeps each of them while it runs, unless it is a future, which
+//! has a share of its own: the list is only ever cut to what it was before an instantiation that has failed, whose
+//! calls are over, or at a checkpoint, which is no place of a guest or of what guests call.
 //! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file
 //! that is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may
 //! write to the cache (`SECURITY.md`). All else of an image is checked.

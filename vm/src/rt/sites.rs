@@ -2,8 +2,8 @@
 //! exceptions meet the same few again and again, and a search in the tables of a large module costs more than all else
 //! of a frame.
 //!
-//! What is kept is a guess. [`CodeImage::site`] looks whether the rows are those of the address, and searches where they
-//! are not: so nothing has to be forgotten when code goes, and no guess can mislead.
+//! What is kept is a guess. [`CodeImage::site`] looks whether the rows are those of the address, and searches where
+//! they are not: so nothing has to be forgotten when code goes, and no guess can mislead.
 
 use super::code::{CodeImage, Site};
 use std::sync::atomic::{AtomicU64, Ordering};
