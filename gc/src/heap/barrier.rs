@@ -57,9 +57,15 @@ impl Heap {
 
     /// Takes over what compiled code has entered in the log, before somebody reads it.
     #[inline]
-    pub(super) fn take_log_buffer(&mut self) {
+    fn take_log_buffer(&mut self) {
         let memory = self.spaces.memory();
         self.remembered.take_over(self.spaces.cage_mut(), memory);
+    }
+
+    /// Whether the log was lost, once all is in it that was entered: asked before the log is read.
+    pub(super) fn is_log_lost(&mut self) -> bool {
+        self.take_log_buffer();
+        self.remembered.log().is_lost()
     }
 
     /// The barrier's slow path for `array.set`: `host` has UNLOGGED. Call it before the store. Small arrays are

@@ -50,8 +50,7 @@ impl Heap {
         if !self.is_collected() {
             return Err(FreezeError::NoCollector);
         }
-        self.take_log_buffer();
-        if self.remembered.log().is_lost() {
+        if self.is_log_lost() {
             self.compact(GcCause::Requested, false, roots);
         }
         self.finish_marking(GcCause::Requested, roots);
@@ -96,8 +95,7 @@ impl Heap {
     /// What is young, and what the log says, is forgotten.
     fn drop_young(&mut self) {
         let memory = self.spaces.memory();
-        self.take_log_buffer();
-        if self.remembered.log().is_lost() {
+        if self.is_log_lost() {
             self.remembered.forget_all(memory, self.spaces.blocks_high());
         } else {
             self.remembered.forget_entries(memory);

@@ -70,8 +70,7 @@ impl Heap {
         if !self.is_collected() || self.prepare().is_err() {
             return;
         }
-        self.take_log_buffer();
-        if self.remembered.log().is_lost() {
+        if self.is_log_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
         self.verify(When::BeforeCollection, roots);
@@ -146,8 +145,7 @@ impl Heap {
             return;
         }
         self.finish_marking(cause, roots);
-        self.take_log_buffer();
-        if self.remembered.log().is_lost() {
+        if self.is_log_lost() {
             return self.compact(GcCause::LogLost, false, roots);
         }
         self.verify(When::BeforeCollection, roots);
@@ -168,8 +166,7 @@ impl Heap {
             return;
         }
         self.finish_marking(cause, roots);
-        self.take_log_buffer();
-        let lost = self.remembered.log().is_lost();
+        let lost = self.is_log_lost();
         if lost {
             // What was written of frozen objects is not known either.
             self.thaw();
@@ -243,8 +240,7 @@ impl Heap {
     /// Checks the whole heap and panics at the first error, whatever the configuration says.
     pub fn check(&mut self, roots: &mut dyn RootProvider) {
         if self.is_collected() {
-            self.take_log_buffer();
-            let lost = self.remembered.log().is_lost();
+            let lost = self.is_log_lost();
             self.verify_now(if lost { When::BeforeRepair } else { When::BeforeCollection }, roots);
         }
     }
