@@ -159,10 +159,15 @@ fn serve<T: 'static>(
         // Every pointer of such a guest is out of bounds.
         _ => served_by(context(caller.data_mut()), &mut [], raw),
     };
-    outcome.map_err(|outcome| match outcome {
+    outcome.map_err(ended)
+}
+
+/// The error with which a guest ends that was not served to its end.
+pub(crate) fn ended(outcome: Outcome) -> Error {
+    match outcome {
         Outcome::Exit(code) => Error::new(ProcExit(code)),
         Outcome::Interrupted => Trap::new(TrapKind::Interrupted).into(),
-    })
+    }
 }
 
 /// The memory that the functions work on.

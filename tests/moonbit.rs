@@ -153,10 +153,7 @@ impl Program {
     }
 
     fn try_call(&mut self, name: &str, args: &[Val]) -> heapwood::Result<Option<Val>> {
-        let func = self.instance.get_func(&mut self.store, name).unwrap_or_else(|| panic!("{name}"));
-        let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
-        func.call(&mut self.store, args, &mut results)?;
-        Ok(results.first().copied())
+        common::call_export(&mut self.store, self.instance, name, args)
     }
 
     fn call(&mut self, name: &str, args: &[Val]) -> Option<Val> {

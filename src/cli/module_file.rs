@@ -26,8 +26,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct ModuleFile<'p> {
     path: &'p Path,
     bytes: Vec<u8>,
-    /// What they were made of.
-    text: Option<String>,
+    /// The text that they were made of, as the file has it.
+    text: Option<Vec<u8>>,
 }
 
 impl ModuleFile<'_> {
@@ -57,11 +57,10 @@ impl ModuleFile<'_> {
             ErrorKind::Module(reason) if reason.missing.is_empty() => reason.offset,
             _ => None,
         };
-        let place = self
-            .text
-            .as_ref()
-            .zip(offset)
-            .and_then(|(text, offset)| text_place::excerpt(&shown(self.path), text, &self.bytes, offset));
+        let place = self.text.as_ref().zip(offset).and_then(|(text, offset)| {
+            let text = std::str::from_utf8(without_mark(text)).ok()?;
+            text_place::excerpt(&shown(self.path), text, &self.bytes, offset)
+        });
         let error = named(self.path, error);
         match place {
             Some(place) => anyhow!("{error}{place}"),
@@ -97,12 +96,16 @@ pub fn read(path: &Path) -> Result<ModuleFile<'_>> {
             None => Ok(ModuleFile { path, bytes, text: None }),
         };
     }
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    let binary = wat::parse_bytes(text).map_err(|mut error| {
+    let binary = wat::parse_bytes(without_mark(&bytes)).map_err(|mut error| {
         error.set_path(if is_standard_input(path) { Path::new("standard input") } else { path });
         anyhow!("{error}")
     })?;
-    Ok(ModuleFile { path, bytes: binary.into_owned(), text: Some(String::from_utf8_lossy(text).into_owned()) })
+    Ok(ModuleFile { path, bytes: binary.into_owned(), text: Some(bytes) })
+}
+
+/// Text behind a byte-order mark, if there is one.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// A module may begin with a line that says what runs it, as scripts do.
@@ -122,8 +125,9 @@ fn without_first_line(mut bytes: Vec<u8>) -> Vec<u8> {
 /// The file cannot be read, is larger than a module may be, or is not UTF-8.
 pub fn read_script(path: &Path) -> Result<String> {
     let bytes = read_limited(path, |_, start| !start.starts_with(b"\0"))?;
-    let text = String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))?;
-    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+    let mut text = String::from_utf8(bytes).map_err(|error| anyhow!("{}: {error}", shown(path)))?;
+    text.drain(..text.len() - without_mark(text.as_bytes()).len());
+    Ok(text)
 }
 
 /// The contents of a file, which is never read beyond the largest module: it may be a pipe, a device or grow meanwhile.
@@ -171,8 +175,7 @@ fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
     if bytes.starts_with(b"\0asm") {
         return false;
     }
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let start = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let start = without_mark(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
     path.extension().is_some_and(|extension| extension == "wat") || matches!(start, Some(b'(' | b';'))
 }
 

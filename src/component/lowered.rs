@@ -1,8 +1,8 @@
 //! Functions of the host as a component's core modules call them.
 
 use super::AbiTrap;
-use crate::wasi::{Outcome, ProcExit, WasiCtx, interruptible};
-use crate::{Caller, Error, Func, Memory, Result, Trap, TrapKind, Val};
+use crate::wasi::{WasiCtx, ended, interruptible};
+use crate::{Caller, Error, Func, Memory, Result, Val};
 use heapwood_component::{Function, Guest, Resources, Stop, Value, World};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -42,8 +42,7 @@ impl Lowered {
             self.function.serve(world, &args)
         })?;
         let value: Option<Value> = value.map_err(|stop| match stop {
-            Stop::End(Outcome::Exit(code)) => Error::new(ProcExit(code)),
-            Stop::End(Outcome::Interrupted) => Trap::new(TrapKind::Interrupted).into(),
+            Stop::End(outcome) => ended(outcome),
             Stop::Trap(trap) => self.trap(trap),
         })?;
         let mut guest = GuestMemory { caller, memory: self.memory, realloc: self.realloc };

@@ -18,6 +18,8 @@ pub mod teavm;
 
 pub use heapwood_surfaces::{LocalTime, TimeZone};
 
+use crate::wasi::{GrantError, Outcome, ended};
+use crate::{Error, Result};
 use std::fmt;
 
 /// The error with which a guest ends that gave a host function what it cannot take: a null or foreign value, a file
@@ -46,3 +48,12 @@ impl fmt::Display for HostTrap {
 }
 
 impl std::error::Error for HostTrap {}
+
+/// What a grant gave, as the result of a function of the host.
+fn granted<R>(function: &str, result: std::result::Result<R, GrantError>) -> Result<R> {
+    result.map_err(|error| match error {
+        GrantError::Interrupted => ended(Outcome::Interrupted),
+        GrantError::Exit(code) => ended(Outcome::Exit(code)),
+        GrantError::Refused(_) => Error::new(HostTrap::new(function, error.to_string())),
+    })
+}

@@ -3,6 +3,7 @@
 
 mod skip;
 
+use heapwood::{Instance, Store, Val};
 pub use skip::skip;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,19 @@ fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<
         let _ = stream.read_to_end(&mut bytes);
         bytes
     })
+}
+
+/// Calls an export, and returns its first result.
+pub fn call_export<T: 'static>(
+    store: &mut Store<T>,
+    instance: Instance,
+    name: &str,
+    args: &[Val],
+) -> heapwood::Result<Option<Val>> {
+    let func = instance.get_func(&mut *store, name).unwrap_or_else(|| panic!("{name}"));
+    let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
+    func.call(store, args, &mut results)?;
+    Ok(results.first().copied())
 }
 
 /// The folder that an environment variable names.

@@ -11,7 +11,7 @@ mod text;
 mod worker;
 
 pub use event_loop::{EventLoop, TimerId};
-pub use number::{f64_to_exponential, f64_to_fixed, f64_to_precision, f64_to_string, i64_to_string, parse_double, pow};
+pub use number::{f64_to_exponential, f64_to_fixed, f64_to_precision, f64_to_string, i64_to_string, parse_double};
 pub use regexp::{RegExp, RegExpFlags, RegExpMatch};
 pub use text::{
     UNITS_MAX, escape_pattern, index_of, json_encode, last_index_of, replace_all, to_lower_case, to_upper_case,

@@ -33,7 +33,7 @@ pub fn table(object: &Map<String, Value>) -> String {
     if let Some(slices) = object.get("slice_ms") {
         self::slices(&mut table, slices);
     }
-    for gc in [object.get("gc")].into_iter().flatten() {
+    if let Some(gc) = object.get("gc") {
         pauses(&mut table, gc);
     }
     utilisation(&mut table, object);

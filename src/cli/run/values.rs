@@ -21,8 +21,8 @@ impl Argument {
     /// The value of a type that a text stands for, if it stands for one.
     pub fn parse(text: &str, ty: &ValType) -> Option<Argument> {
         let value = match ty {
-            ValType::I32 => Val::I32(token(text).or_else(|| integer(text, 32).map(|bits| bits as u32 as i32))?),
-            ValType::I64 => Val::I64(token(text).or_else(|| integer(text, 64).map(|bits| bits as u64 as i64))?),
+            ValType::I32 => Val::I32(integer(text, 32)? as u32 as i32),
+            ValType::I64 => Val::I64(integer(text, 64)? as u64 as i64),
             ValType::F32 => Val::F32(match token::<F32>(text) {
                 Some(float) => float.bits,
                 None => text.parse::<f32>().ok()?.to_bits(),
@@ -47,10 +47,14 @@ impl Argument {
     }
 }
 
+/// What words of the text format have that stand for numbers.
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':' | '_')
+}
+
 /// A word of the text format.
 fn token<T: for<'a> Parse<'a>>(text: &str) -> Option<T> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':' | '_');
-    text.chars().all(is_word).then(|| parsed(text))?
+    text.chars().all(is_of_number).then(|| parsed(text))?
 }
 
 fn parsed<T: for<'a> Parse<'a>>(text: &str) -> Option<T> {
@@ -60,11 +64,7 @@ fn parsed<T: for<'a> Parse<'a>>(text: &str) -> Option<T> {
 
 /// An integer, or the lanes of a shape: `i32x4 1 2 3 4`.
 fn vector(text: &str) -> Option<u128> {
-    let is_lanes =
-        text.contains('x') && text.contains(' ') && text.split_ascii_whitespace().all(|lane| !lane.is_empty());
-    let is_plain =
-        text.chars().all(|c| c == ' ' || c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':' | '_'));
-    if is_lanes && is_plain {
+    if text.contains(' ') && text.chars().all(|c| c == ' ' || is_of_number(c)) {
         return parsed::<V128Const>(text).map(|lanes| u128::from_le_bytes(lanes.to_le_bytes()));
     }
     integer(text, 128).map(|bits| bits as u128)

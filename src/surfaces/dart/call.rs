@@ -1,11 +1,11 @@
 //! A call of a function of the surface: its arguments as what they have to be, and its result.
 
 use super::{Context, Dart, MODULE, Types};
-use crate::surfaces::HostTrap;
-use crate::wasi::{GrantError, ProcExit, WasiCtx};
+use crate::surfaces::{HostTrap, granted};
+use crate::wasi::{GrantError, WasiCtx};
 use crate::{
     AnyRef, ArrayRef, Caller, Error, ExternRef, Func, Result, Rooted, StorageType, StringRef, StringUnits, StructRef,
-    StructType, Trap, TrapKind, Val,
+    StructType, Val,
 };
 use heapwood_surfaces::dart::UNITS_MAX;
 use std::any::Any;
@@ -51,16 +51,16 @@ impl<'c, 'a, T: 'static, C: Context<T>> Call<'c, 'a, T, C> {
 
     /// The trap of this function for a reason.
     pub fn trap<R>(&self, message: impl Into<String>) -> Result<R> {
-        Err(Error::new(HostTrap::new(&format!("{MODULE}::{}", self.name), message)))
+        Err(Error::new(HostTrap::new(&self.full_name(), message)))
+    }
+
+    fn full_name(&self) -> String {
+        format!("{MODULE}::{}", self.name)
     }
 
     /// What a grant gave.
     pub fn granted<R>(&self, result: Result<R, GrantError>) -> Result<R> {
-        result.or_else(|error| match error {
-            GrantError::Interrupted => Err(Trap::new(TrapKind::Interrupted).into()),
-            GrantError::Exit(code) => Err(Error::new(ProcExit(code))),
-            GrantError::Refused(_) => self.trap(error.to_string()),
-        })
+        result.or_else(|error| granted(&self.full_name(), Err(error)))
     }
 
     pub fn i32(&self, index: usize) -> i32 {

@@ -3,6 +3,7 @@
 use super::Context;
 use super::call::{Call, Given, nothing};
 use crate::Val;
+use crate::surfaces::maths;
 use heapwood_surfaces::dart;
 
 /// What `doubleTryParse` gives.
@@ -65,7 +66,7 @@ pub(super) fn parse<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
 }
 
 pub(super) fn pow<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
-    give(dart::pow(call.f64(0), call.f64(1)))
+    give(maths::pow(call.f64(0), call.f64(1)))
 }
 
 pub(super) fn atan2<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {

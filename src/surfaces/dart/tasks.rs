@@ -10,10 +10,11 @@
 
 use super::call::{Call, Given};
 use super::{Context, ENTRY, finalizers, grants};
-use crate::wasi::{ClockId, GrantError, interruptible};
+use crate::surfaces::granted;
+use crate::wasi::{ClockId, interruptible};
 use crate::{
     AnyRef, ArrayRef, AsContextMut, Caller, Error, Func, FuncType, HeapType, Instance, RefType, Result, Root,
-    RootScope, StringRef, Trap, TrapKind, Val, ValType, surfaces::HostTrap,
+    RootScope, StringRef, Val, ValType,
 };
 use heapwood_surfaces::dart::TimerId;
 
@@ -147,10 +148,7 @@ fn run_timers<T: 'static>(caller: &mut Caller<'_, T>, context: impl Context<T>) 
             wasi.wait_until(ClockId::Monotonic, due_ns)?;
             wasi.now_ns(ClockId::Monotonic)
         })?;
-        let now = now.map_err(|error| match error {
-            GrantError::Interrupted => Trap::new(TrapKind::Interrupted).into(),
-            error => Error::new(HostTrap::new("dart::scheduleOnce", error.to_string())),
-        })?;
+        let now = granted("dart::scheduleOnce", now)?;
         // A callback may have cleared it.
         if let Some(task) = context(caller.data_mut()).0.tasks.take_due(now / 1_000) {
             task.run(caller)?;

@@ -55,9 +55,9 @@ pub use events::run_events;
 pub use memory::add_heap_offset;
 pub use thrown::describe;
 
-use super::{HostTrap, TimeZone};
-use crate::wasi::{GrantError, ProcExit, WasiCtx};
-use crate::{Error, Linker, Module, Result, Trap, TrapKind};
+use super::{HostTrap, TimeZone, granted};
+use crate::wasi::{GrantError, WasiCtx};
+use crate::{Error, Linker, Module, Result};
 use events::Event;
 use heapwood_surfaces::teavm::{Program, Timers};
 use references::Deaths;
@@ -137,15 +137,6 @@ pub fn is_wanted_by(module: &Module) -> bool {
 /// Whether the surface has something under this module name; `env` does not count, since others have it as well.
 pub fn has_module(name: &str) -> bool {
     MODULES.contains(&name)
-}
-
-/// What a grant gave, as the result of a function of the host.
-fn granted<R>(function: &str, result: Result<R, GrantError>) -> Result<R> {
-    result.map_err(|error| match error {
-        GrantError::Interrupted => Trap::new(TrapKind::Interrupted).into(),
-        GrantError::Exit(code) => Error::new(ProcExit(code)),
-        GrantError::Refused(_) => trap(function, error.to_string()),
-    })
 }
 
 /// The error with which a function of the surface ends the program.
