@@ -146,10 +146,16 @@ impl StructLayout {
     }
 
     fn with_prefix(start: u32, parent: Option<&StructLayout>, kinds: &[FieldKind]) -> StructLayout {
-        let mut layout = match parent {
-            Some(parent) => parent.clone(),
-            None => StructLayout { end: start, ..StructLayout::default() },
+        let mut layout = StructLayout {
+            offsets: Vec::with_capacity(kinds.len()),
+            kinds: Vec::with_capacity(kinds.len()),
+            end: start,
         };
+        if let Some(parent) = parent {
+            layout.offsets.extend_from_slice(&parent.offsets);
+            layout.kinds.extend_from_slice(&parent.kinds);
+            layout.end = parent.end;
+        }
         for &kind in &kinds[layout.offsets.len()..] {
             let offset = (layout.end + kind.align() - 1) & !(kind.align() - 1);
             layout.offsets.push(offset);

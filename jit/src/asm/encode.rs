@@ -96,42 +96,57 @@ pub(super) const fn prefixed(prefix: u8, byte: u8) -> Opcode {
     Opcode { prefix, map: Map::Two, byte }
 }
 
+/// Bytes of an instruction, the first in the lowest bits. What lies above them is not looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes {
+    bits: u128,
+    count: u32,
+}
+
+impl Bytes {
+    /// The lowest `count` bytes of `bits`.
+    #[inline]
+    pub(super) const fn new(bits: u64, count: u32) -> Bytes {
+        Bytes { bits: bits as u128, count }
+    }
+
+    /// One byte before these.
+    #[inline]
+    const fn after(self, byte: u8) -> Bytes {
+        Bytes { bits: self.bits << 8 | byte as u128, count: self.count + 1 }
+    }
+
+    /// These bytes, which have nothing above them, and others behind them.
+    #[inline]
+    pub(super) const fn then(self, behind: Bytes) -> Bytes {
+        Bytes { bits: self.bits | behind.bits << (8 * self.count), count: self.count + behind.count }
+    }
+}
+
 /// ModRM, SIB and displacement (not that of a label).
 #[inline]
-pub(super) fn mod_rm(buf: &mut [u8; 16], n: &mut usize, reg: u8, rm: Rm) {
-    let mut put = |b: u8| {
-        buf[*n] = b;
-        *n += 1;
-    };
-    let reg3 = (reg & 7) << 3;
+pub(super) fn mod_rm(reg: u8, rm: Rm) -> Bytes {
+    let reg3 = u64::from(reg & 7) << 3;
     match rm {
-        Rm::Reg(r) => put(0xc0 | reg3 | (r & 7)),
-        Rm::Label(_) => put(reg3 | 5),
+        Rm::Reg(r) => Bytes::new(0xc0 | reg3 | u64::from(r & 7), 1),
+        Rm::Label(_) => Bytes::new(reg3 | 5, 1),
         Rm::Mem(m) => {
-            let base = m.base.0 & 7;
-            let short = i8::try_from(m.disp).ok();
-            let mode = match short {
-                Some(0) if base != 5 => 0x00,
-                Some(_) => 0x40,
-                None => 0x80,
+            let base = u64::from(m.base.0 & 7);
+            let (mode, displacement_bytes) = match i8::try_from(m.disp) {
+                Ok(0) if base != 5 => (0x00, 0),
+                Ok(_) => (0x40, 1),
+                Err(_) => (0x80, 4),
             };
-            match m.index {
-                None if base != 4 => put(mode | reg3 | base),
-                None => {
-                    put(mode | reg3 | 4);
-                    put(0x24);
-                }
+            let operand = match m.index {
+                None if base != 4 => Bytes::new(mode | reg3 | base, 1),
+                None => Bytes::new(mode | reg3 | 4 | 0x24 << 8, 2),
                 Some((index, shift)) => {
                     debug_assert_ne!(index, Gpr::RSP, "rsp cannot be an index");
-                    put(mode | reg3 | 4);
-                    put(shift << 6 | (index.0 & 7) << 3 | base);
+                    let sib = u64::from(shift) << 6 | u64::from(index.0 & 7) << 3 | base;
+                    Bytes::new(mode | reg3 | 4 | sib << 8, 2)
                 }
-            }
-            match short {
-                _ if mode == 0x00 => {}
-                Some(disp) => put(disp.cast_unsigned()),
-                None => m.disp.to_le_bytes().into_iter().for_each(put),
-            }
+            };
+            operand.then(Bytes::new(m.disp.cast_unsigned().into(), displacement_bytes))
         }
     }
 }
@@ -149,19 +164,18 @@ impl Assembler {
         self.code.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// At most 16 bytes, written in one piece and cut to their number.
+    #[inline]
+    pub(super) fn bytes_of(&mut self, bytes: Bytes) {
+        let end = self.code.len() + bytes.count as usize;
+        self.code.extend_from_slice(&bytes.bits.to_le_bytes());
+        self.code.truncate(end);
+    }
+
     /// One instruction `opcode reg, rm`. `wide`: REX.W. `byte_reg`/`byte_rm`: the operand is an 8-bit register that
     /// needs a REX prefix from spl on.
     #[inline]
     pub(super) fn encode(&mut self, opcode: Opcode, wide: bool, reg: u8, rm: Rm, byte_regs: bool) {
-        let mut buf = [0u8; 16];
-        let mut n = 0;
-        let mut put = |b: u8| {
-            buf[n] = b;
-            n += 1;
-        };
-        if opcode.prefix != 0 {
-            put(opcode.prefix);
-        }
         let (x, b) = match rm {
             Rm::Reg(r) => (0, r >> 3),
             Rm::Mem(m) => (m.index.map_or(0, |(i, _)| i.0 >> 3), m.base.0 >> 3),
@@ -169,20 +183,19 @@ impl Assembler {
         };
         let rex = 0x40 | (wide as u8) << 3 | (reg >> 3) << 2 | x << 1 | b;
         let needs_byte_rex = byte_regs && (reg >= 4 || matches!(rm, Rm::Reg(r) if r >= 4));
+        let byte = u64::from(opcode.byte);
+        let mut head = match opcode.map {
+            Map::One => Bytes::new(byte, 1),
+            Map::Two => Bytes::new(0x0f | byte << 8, 2),
+            Map::Three3a => Bytes::new(0x3a0f | byte << 16, 3),
+        };
         if rex != 0x40 || needs_byte_rex {
-            put(rex);
+            head = head.after(rex);
         }
-        match opcode.map {
-            Map::One => {}
-            Map::Two => put(0x0f),
-            Map::Three3a => {
-                put(0x0f);
-                put(0x3a);
-            }
+        if opcode.prefix != 0 {
+            head = head.after(opcode.prefix);
         }
-        put(opcode.byte);
-        mod_rm(&mut buf, &mut n, reg, rm);
-        self.code.extend_from_slice(&buf[..n]);
+        self.bytes_of(head.then(mod_rm(reg, rm)));
         if let Rm::Label(label) = rm {
             self.label_field(label, 0);
         }

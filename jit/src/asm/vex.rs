@@ -3,7 +3,7 @@
 //! The forms have Intel's names: R is the `reg` field of ModRM, V the extra register of the prefix, M the r/m operand,
 //! I an immediate byte. No operand is destroyed, and memory operands need no alignment.
 
-use super::encode::{Rm, mod_rm};
+use super::encode::{Bytes, Rm, mod_rm};
 use super::{Assembler, Label, Mem};
 use crate::abi::{Gpr, Xmm};
 
@@ -261,20 +261,15 @@ impl Assembler {
         };
         let not_r = (!reg >> 3 & 1) << 7;
         let last = (!extra & 15) << 3 | op.prefix;
-        let mut buf = [0u8; 16];
-        let mut n;
-        if x == 0 && b == 0 && op.map == M0F && !op.wide {
-            buf[..2].copy_from_slice(&[0xc5, not_r | last]);
-            n = 2;
+        let byte = u64::from(op.byte);
+        let head = if x == 0 && b == 0 && op.map == M0F && !op.wide {
+            Bytes::new(0xc5 | u64::from(not_r | last) << 8 | byte << 16, 3)
         } else {
             let maps = not_r | (1 - x) << 6 | (1 - b) << 5 | op.map;
-            buf[..3].copy_from_slice(&[0xc4, maps, (op.wide as u8) << 7 | last]);
-            n = 3;
-        }
-        buf[n] = op.byte;
-        n += 1;
-        mod_rm(&mut buf, &mut n, reg, rm);
-        self.code.extend_from_slice(&buf[..n]);
+            let last = (op.wide as u8) << 7 | last;
+            Bytes::new(0xc4 | u64::from(maps) << 8 | u64::from(last) << 16 | byte << 24, 4)
+        };
+        self.bytes_of(head.then(mod_rm(reg, rm)));
         if let Rm::Label(label) = rm {
             // The distance counts from the instruction's end, behind the immediate.
             self.label_field(label, imm.is_some().into());

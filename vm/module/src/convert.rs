@@ -71,20 +71,27 @@ fn field_type(field: &wasmparser::FieldType, offset: usize) -> Result<FieldType,
     Ok(FieldType { storage, mutable: field.mutable })
 }
 
+/// What becomes of each item, in a list that never grows; the first error.
+fn each<T, U>(items: &[T], convert: impl Fn(&T) -> Result<U, ModuleError>) -> Result<Box<[U]>, ModuleError> {
+    let mut converted = Vec::with_capacity(items.len());
+    for item in items {
+        converted.push(convert(item)?);
+    }
+    Ok(converted.into())
+}
+
 pub(crate) fn sub_type(ty: &wasmparser::SubType, offset: usize) -> Result<SubType, ModuleError> {
     let composite = &ty.composite_type;
     if composite.shared || composite.descriptor_idx.is_some() || composite.describes_idx.is_some() {
         return Err(ModuleError::at(offset, "shared types and descriptors are not supported"));
     }
-    let vals = |types: &[wasmparser::ValType]| types.iter().map(|ty| val_type(*ty, offset)).collect();
+    let vals = |types: &[wasmparser::ValType]| each(types, |ty| val_type(*ty, offset));
     let composite = match &composite.inner {
         CompositeInnerType::Func(func) => {
-            let (params, results): (Result<_, _>, Result<_, _>) = (vals(func.params()), vals(func.results()));
-            CompositeType::Func(FuncType { params: params?, results: results? })
+            CompositeType::Func(FuncType { params: vals(func.params())?, results: vals(func.results())? })
         }
         CompositeInnerType::Struct(fields) => {
-            let fields: Result<_, _> = fields.fields.iter().map(|field| field_type(field, offset)).collect();
-            CompositeType::Struct(fields?)
+            CompositeType::Struct(each(&fields.fields, |field| field_type(field, offset))?)
         }
         CompositeInnerType::Array(array) => CompositeType::Array(field_type(&array.0, offset)?),
         CompositeInnerType::Cont(_) => return Err(ModuleError::at(offset, "continuation types are not supported")),

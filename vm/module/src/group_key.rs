@@ -27,6 +27,16 @@ pub fn encode_group(
     }
 }
 
+/// A number of words that the encoding of `types` rarely exceeds: what a list for it may be given at first.
+pub fn encoded_words(types: &[SubType]) -> usize {
+    let words = |ty: &SubType| match &ty.composite {
+        CompositeType::Func(func) => 4 + 2 * (func.params.len() + func.results.len()),
+        CompositeType::Struct(fields) => 3 + 2 * fields.len(),
+        CompositeType::Array(_) => 4,
+    };
+    1 + types.iter().map(words).sum::<usize>()
+}
+
 struct Encoder<'a, F> {
     group: Range<TypeIndex>,
     outer: F,

@@ -43,7 +43,7 @@ pub use decode::{DecodedModule, FuncBodyJob, decode, decode_valid};
 pub use error::ModuleError;
 pub use features::{ABSENT_FEATURES, FEATURES, FeatureError, FeatureInfo, Features};
 pub use gate::{Gate, gate};
-pub use group_key::encode_group;
+pub use group_key::{encode_group, encoded_words};
 pub use hierarchy::{CompositeKind, Hierarchy};
 pub use info::*;
 pub use inspect::{write_limits, write_memory};

@@ -2,7 +2,7 @@
 
 use heapwood_gc_abi::layout::FUNC_BYTES;
 use heapwood_gc_abi::{FieldKind, ObjectKind, StructLayout, TypeId};
-use heapwood_module::{CompositeType, FieldType, FuncType, SubType, TypeIndex, encode_group};
+use heapwood_module::{CompositeType, FieldType, FuncType, SubType, TypeIndex, encode_group, encoded_words};
 use std::ops::Range;
 
 /// A type with its engine-wide identity; type references in it are ids too.
@@ -102,7 +102,7 @@ impl<'a> NewGroup<'a> {
     /// if references are ids already.
     pub fn encode(members: &'a [SubType], start: TypeIndex, before: &'a [TypeId]) -> NewGroup<'a> {
         let range = start..start + members.len() as TypeIndex;
-        let (mut key, mut outer) = (Vec::new(), Vec::new());
+        let (mut key, mut outer) = (Vec::with_capacity(encoded_words(members)), Vec::new());
         let id_of = |index| {
             let id = outer_id(before, index);
             outer.push(id);

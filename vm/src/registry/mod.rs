@@ -232,7 +232,7 @@ impl TypeRegistry {
     ) -> Result<(u32, Arc<[TypeId]>), RegistryError> {
         let group = NewGroup::encode(members, start, before);
         let hash = self.hasher.hash_one(&group.key) & self.hash_mask;
-        self.state.write().acquire(&self.table, self.quota, hash, &group)
+        self.state.write().acquire(&self.table, self.quota, hash, group)
     }
 
     fn release(&self, group: u32) {

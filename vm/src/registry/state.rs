@@ -88,7 +88,7 @@ impl State {
         table: &TypeTable,
         quota: u32,
         hash: u64,
-        new: &NewGroup<'_>,
+        new: NewGroup<'_>,
     ) -> Result<(u32, Arc<[TypeId]>), RegistryError> {
         let mut candidate = self.heads.get(&hash).copied().unwrap_or(END);
         while candidate != END {
@@ -115,9 +115,9 @@ impl State {
         &mut self,
         table: &TypeTable,
         hash: u64,
-        new: &NewGroup<'_>,
+        new: NewGroup<'_>,
     ) -> Result<(u32, Arc<[TypeId]>), RegistryError> {
-        let types = self.define(table, new)?;
+        let types = self.define(table, &new)?;
         let ids: Arc<[TypeId]> = types.iter().map(|ty| ty.id).collect();
         let mut outer: Vec<u32> = new.outer.iter().map(|id| self.types[id].group).collect();
         outer.sort_unstable();
@@ -129,7 +129,7 @@ impl State {
             (self.groups.len() - 1) as u32
         });
         let next = self.heads.insert(hash, number).unwrap_or(END);
-        let key = new.key.clone().into_boxed_slice();
+        let key = new.key.into_boxed_slice();
         let group = Group { hash, key, ids: ids.clone(), users: 1, outer: outer.into_boxed_slice(), next };
         self.groups[number as usize] = Some(group);
         self.live += types.len();

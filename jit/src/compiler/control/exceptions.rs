@@ -29,7 +29,8 @@ impl Compiler<'_> {
     pub(crate) fn throw(&mut self, tag: u32) {
         let layout = self.exception_layout(tag);
         let ty = self.info.tags[tag as usize];
-        let params = self.info.types.func(ty).params.clone();
+        let info = self.info;
+        let params = &info.types.func(ty).params;
         self.need_context();
         let fresh = self.allocate(layout.object_bytes(), RelocationTarget::ExceptionHeader(ty));
         self.asm.load(Width::W32, SCRATCH, Mem::base(CONTEXT, self.env.context.tag_offset(tag).narrow()));
