@@ -1,10 +1,10 @@
 //! Random programs on the heap and on a model that knows nothing of collectors, compared.
 //!
-//! `HEAPWOOD_GC_MODEL_ROUNDS=N` runs N times as many seeds.
+//! `HEAPWOOD_GC_MODEL_ROUNDS=N` runs N times as many seeds, `HEAPWOOD_SHARE=N` programs of an Nth of the steps.
 
 mod common;
 
-use common::World;
+use common::{World, share};
 use heapwood_gc::{HeapConfig, Helpers};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn run_with(name: &str, config: &HeapConfig, seeds: u64, steps: usize, prepare: 
             prepare(&mut world);
             // Every second program leaves it to the heap when to collect.
             world.collect_every = if seed / 1000 % 2 == 1 { 30 } else { 1 };
-            world.run(steps);
+            world.run(steps / share());
             (world.heap.stats(), world.cleared)
         };
         match std::panic::catch_unwind(run) {
