@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `backing` | calls of the system on a [`backing::Reservation`] | ranges are asserted (B2), only its owner unmaps |
 //! | `shape`, `cage` | what lies where, commits | it owns the reservations; offsets are asserted |
-//! | `pool` | cages that wait for the next heap | their pages were given back |
+//! | `pool` | cages that wait for the next heap | their pages were given back or cleared |
 //! | `memory` | words, marks, chunk states, copies | every access is atomic or of `bulk`; M1, M2, B3 |
 //! | `block` | entries of the block table | atomics, any byte is valid |
 //! | `types` | descriptors | atomics, any byte is valid; ids are masked, offsets asserted (M4) |
@@ -87,6 +87,7 @@ pub mod leases;
 pub mod memory;
 pub mod object;
 pub mod pool;
+mod ranges;
 pub mod shape;
 pub mod side;
 pub mod strings;

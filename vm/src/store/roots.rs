@@ -99,6 +99,7 @@ impl RootSet {
     }
 
     /// A handle of the current scope; none for null.
+    #[inline]
     pub fn push<T>(&mut self, reference: RawRef) -> Option<Rooted<T>> {
         if reference == 0 {
             return None;
@@ -109,6 +110,7 @@ impl RootSet {
     }
 
     /// The reference behind a handle.
+    #[inline]
     pub fn get<T>(&self, rooted: &Rooted<T>) -> Result<RawRef> {
         rooted.store_id().check(self.store, "a reference")?;
         match self.scoped.get(rooted.entry()) {
@@ -147,11 +149,13 @@ impl RootSet {
     }
 
     /// Where the current scope's entries end.
+    #[inline]
     pub fn enter_scope(&self) -> usize {
         self.scoped.len()
     }
 
     /// Ends a scope that began at `mark`. What a marking has not seen of it goes to `shade`.
+    #[inline]
     pub fn leave_scope(&mut self, mark: usize, shade: impl FnMut(RawRef)) {
         if let Some(Unseen { scoped, .. }) = &mut self.unseen {
             let dropped = scoped.start.max(mark)..scoped.end;
@@ -169,6 +173,7 @@ impl RootSet {
 
     /// An owned handle; `is_young` says what `reference` is. What was dropped makes room, so that handles that come and
     /// go take no more entries than there are at a time, or than [`OWNED_AT_FIRST`].
+    #[inline]
     pub fn own<T>(&mut self, reference: RawRef, is_young: bool, shade: impl FnMut(RawRef)) -> Root<T> {
         if self.free.is_empty() && self.owned.len() >= OWNED_AT_FIRST {
             self.reclaim(shade);
