@@ -153,13 +153,14 @@ impl Land {
     pub(super) fn clean(&self) -> bool {
         let has_file_pages = self.has_file_pages.swap(false, Relaxed);
         let mut accessible = self.accessible.lock();
-        let warm = if has_file_pages { [(0, 0); 2] } else { self.warm() };
+        let warm = self.warm();
         let is_clean = |part: &Reservation| {
-            let mut ranges = accessible.within(part.start(), part.start() + part.bytes());
-            ranges.all(|(from, to)| match has_file_pages {
-                true => self.forget_heap(part, from, to),
-                false => give_back_around(part, from, to, warm),
-            })
+            let (start, end) = (part.start(), part.start() + part.bytes());
+            // In one piece where some of the heap's pages may be those of a file: discarding would show what the file
+            // holds. There is nothing then until somebody commits it again.
+            let heap = if has_file_pages { self.base.clamp(start, end) } else { end };
+            let mut ranges = accessible.within(start, heap);
+            ranges.all(|(from, to)| give_back_around(part, from, to, warm)) && part.forget(heap, end - heap)
         };
         let was_cleaned =
             self.reach_bytes() == self.shape.reach_bytes && self.parts.iter().chain(&self.beside).all(is_clean);
@@ -174,13 +175,6 @@ impl Land {
     fn warm(&self) -> [(usize, usize); 2] {
         let immortal = self.base + self.shape.immortal.0 as usize;
         [(self.base - PAGE_BYTES, self.base), (immortal, immortal + WARM_IMMORTAL_BYTES)]
-    }
-
-    /// Gives pages back where some of the heap's may be those of a file. Discarding would show what the file holds:
-    /// there is nothing then until somebody commits it again.
-    fn forget_heap(&self, part: &Reservation, from: usize, to: usize) -> bool {
-        let heap = self.base.clamp(from, to);
-        part.discard(from, heap - from) && part.forget(heap, to - heap)
     }
 
     /// The reservation that a range lies in.
