@@ -97,10 +97,7 @@ impl HeldTypes {
 
     /// The same for a type by its id, of which `handle` gives a handle unless it is held already.
     pub fn hold_once(&mut self, id: TypeId, handle: impl FnOnce() -> HeapType) {
-        let held = self.held.get_mut();
-        if !held.contains_key(&id) {
-            held.insert(id, handle());
-        }
+        self.held.get_mut().entry(id).or_insert_with(handle);
     }
 
     /// A handle of a type that the store holds.
