@@ -24,6 +24,7 @@ criterion_group!(
     compile,
     instantiate,
     requests,
+    deserialize,
     calls,
     async_calls,
     fuel,
@@ -114,6 +115,24 @@ fn requests(criterion: &mut Criterion) {
             });
         }
     }
+}
+
+/// A module from a file of compiled code.
+fn deserialize(criterion: &mut Criterion) {
+    let guest = format!("{}/../tests/guests/kotlin/wasm/gcbench.wasm", env!("CARGO_MANIFEST_DIR"));
+    let engine = Engine::default();
+    let module = Module::new(&engine, fs::read(guest).expect("a guest of the repository")).expect("compiles");
+    let path = std::env::temp_dir().join(format!("heapwood-micro-{}.cwasm", std::process::id()));
+    fs::write(&path, module.serialize().expect("serialized")).expect("a file");
+    drop(module);
+    criterion.bench_function("deserialize_file", |b| {
+        b.iter(|| {
+            // SAFETY: the file was written above, and nobody changes it.
+            #[allow(unsafe_code, reason = "there is no other way to load a module from a file")]
+            unsafe { Module::deserialize_file(&engine, &path) }.expect("a module of this engine")
+        });
+    });
+    fs::remove_file(&path).expect("it is there");
 }
 
 /// From the host into the guest, from the guest into the host, and within the guest.

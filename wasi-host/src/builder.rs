@@ -277,7 +277,7 @@ impl WasiCtxBuilder {
             fds,
             clocks: self.clocks,
             random: self.random,
-            interrupt: Interrupt::new().map_err(|source| BuildError::Host { what: "interruption", source })?,
+            interrupt: Interrupt::new(),
             max_file_size: self.max_file_size.min(getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)),
             kotlin_paths: self.kotlin_paths,
             broken_pipe_exit: self.broken_pipe_exit,

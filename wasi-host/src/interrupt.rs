@@ -1,19 +1,21 @@
 //! Waiting that another thread can end.
 //!
 //! Everything in this crate that may block without bound waits in [`Interrupt::wait`], which also watches an
-//! eventfd that [`InterruptHandle::interrupt`] makes readable.
+//! eventfd that [`InterruptHandle::interrupt`] makes readable. The first wait makes it: most contexts never wait. Whoever
+//! waits makes it and looks at the flag afterwards; whoever interrupts sets the flag and looks for the eventfd
+//! afterwards. So one of the two always sees the other.
 
 use crate::errno::Errno;
 use crate::outcome::{Failure, Outcome, Served};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug)]
 struct Shared {
     raised: AtomicBool,
-    event: OwnedFd,
+    event: OnceLock<OwnedFd>,
 }
 
 /// Ends waiting calls of one [`WasiCtx`](crate::WasiCtx) from any thread.
@@ -25,13 +27,18 @@ impl InterruptHandle {
     /// [`reset`](InterruptHandle::reset).
     pub fn interrupt(&self) {
         self.0.raised.store(true, Ordering::SeqCst);
-        // Fails only when the counter is full, and then the descriptor is readable already.
-        let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
+        fence(Ordering::SeqCst);
+        if let Some(event) = self.0.event.get() {
+            // Fails only when the counter is full, and then the descriptor is readable already.
+            let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+        }
     }
 
     /// Lets calls wait again.
     pub fn reset(&self) {
-        let _ = rustix::io::read(&self.0.event, &mut [0u8; 8]);
+        if let Some(event) = self.0.event.get() {
+            let _ = rustix::io::read(event, &mut [0u8; 8]);
+        }
         self.0.raised.store(false, Ordering::SeqCst);
     }
 
@@ -46,9 +53,18 @@ impl InterruptHandle {
 pub(crate) struct Interrupt(Arc<Shared>);
 
 impl Interrupt {
-    pub fn new() -> std::io::Result<Interrupt> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Interrupt(Arc::new(Shared { raised: AtomicBool::new(false), event })))
+    pub fn new() -> Interrupt {
+        Interrupt(Arc::new(Shared { raised: AtomicBool::new(false), event: OnceLock::new() }))
+    }
+
+    /// What becomes readable when the guest is interrupted from now on, or already.
+    fn event(&self) -> rustix::io::Result<&OwnedFd> {
+        if self.0.event.get().is_none() {
+            // Of two that wait at the same time one has made it in vain.
+            let _ = self.0.event.set(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        }
+        fence(Ordering::SeqCst);
+        Ok(self.0.event.get().expect("it is made above"))
     }
 
     pub fn handle(&self) -> InterruptHandle {
@@ -63,9 +79,11 @@ impl Interrupt {
     /// Waits until one of `fds` is ready, `timeout` (in ns; none: without end) is over or the guest is interrupted.
     /// Returns the events per descriptor, all empty after the timeout; it may return earlier without any.
     pub fn wait(&self, fds: &[(BorrowedFd<'_>, PollFlags)], timeout: Option<u64>) -> Result<Vec<PollFlags>, Failure> {
+        let event = self.event()?;
+        // After the eventfd is there.
         self.check()?;
         let mut set: Vec<PollFd<'_>> = fds.iter().map(|(fd, events)| PollFd::from_borrowed_fd(*fd, *events)).collect();
-        set.push(PollFd::new(&self.0.event, PollFlags::IN));
+        set.push(PollFd::new(event, PollFlags::IN));
         let timeout =
             timeout.map(|ns| Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as _ });
         match poll(&mut set, timeout.as_ref()) {
@@ -98,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_interrupt_ends_a_wait_without_timeout() {
-        let interrupt = Interrupt::new().unwrap();
+        let interrupt = Interrupt::new();
         let handle = interrupt.handle();
         let (reader, _writer) = std::io::pipe().unwrap();
         let thread = std::thread::spawn(move || handle.interrupt());

@@ -268,6 +268,13 @@ impl Reservation {
         bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
     }
 
+    /// Makes bytes zero that are readable and writable, and nobody's: their heap is gone.
+    pub fn clear(&self, address: usize, bytes: usize) {
+        let at = self.check(address, bytes);
+        // SAFETY: invariant B2; the caller says that the range is committed, and has it for itself.
+        unsafe { std::ptr::write_bytes(at.cast::<u8>(), 0, bytes) };
+    }
+
     /// Puts address space without memory in the place of a range, whatever it may be used for or mapped from; false if
     /// the system refuses.
     pub fn forget(&self, address: usize, bytes: usize) -> bool {

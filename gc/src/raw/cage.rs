@@ -4,12 +4,14 @@ use super::backing::{Backing, BackingError, FrozenFile, PAGE_BYTES, Reservation,
 use super::block::BlockEntry;
 use super::memory::Memory;
 use super::pool::CagePool;
+use super::ranges::Ranges;
 pub use super::shape::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, CageKind, NURSERY_END, NURSERY_REACH, NURSERY_START};
 use super::shape::{GUARD_BYTES, REACH_STEP_BYTES};
 pub use super::shape::{OLD_START, Shape};
 use super::types::TypeFile;
 use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, TYPE_TABLE_DISP};
 use heapwood_gc_abi::space::{NULL_ZONE_BYTES, REACH_BYTES};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -23,6 +25,8 @@ const EXTENSION_BYTES: u64 = 1 << 30;
 /// The first bytes of the old space, for which the system is asked not to use huge pages: a small heap would have 2 MiB
 /// where it needs some blocks. Beyond, it does as it is configured.
 const SMALL_PAGES_BYTES: u64 = 16 << 20;
+/// Bytes of the immortal space that a store with a small instance writes.
+const WARM_IMMORTAL_BYTES: usize = 2 * PAGE_BYTES;
 /// Tries to find a place for a sparse cage.
 const PLACES_MAX: usize = 64;
 
@@ -53,6 +57,8 @@ pub struct Land {
     types_id: u64,
     /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
     has_file_pages: AtomicBool,
+    /// What is readable and writable, or was mapped from a file: nothing else can have been written.
+    accessible: Mutex<Ranges>,
 }
 
 /// Owner of a heap's address space.
@@ -105,10 +111,11 @@ impl Land {
         FULL_CAGES.fetch_add(counts_as_full as usize, Relaxed);
         let last_word = Box::new(AtomicU32::new((shape.reach_bytes / 4 - 1) as u32));
         let has_file_pages = AtomicBool::new(false);
-        let land = Land { parts, beside, base, shape, last_word, counts_as_full, types_id: types.id(), has_file_pages };
+        let (types_id, accessible) = (types.id(), Mutex::default());
+        let land = Land { parts, beside, base, shape, last_word, counts_as_full, types_id, has_file_pages, accessible };
         let (types_at, hot_at, bytes) = (land.types_at(), land.base - HOT_AREA_BYTES, shape.types_bytes);
         backing.share(land.part_of(types_at, bytes), types_at, bytes, types.file())?;
-        backing.commit(land.part_of(hot_at, HOT_AREA_BYTES), hot_at, HOT_AREA_BYTES)?;
+        land.commit(backing, hot_at, HOT_AREA_BYTES)?;
         Ok(land)
     }
 
@@ -131,29 +138,43 @@ impl Land {
         (self.last_word.load(Relaxed) as u64 + 1) * 4
     }
 
-    /// Gives all pages back but those of the type table; whether the system took them, and the cage is as it was made.
+    /// Makes a range readable and writable, if it is not so from an earlier heap.
+    fn commit(&self, backing: &mut Backing, address: usize, bytes: usize) -> Result<(), BackingError> {
+        let mut accessible = self.accessible.lock();
+        if !accessible.holds(address, address + bytes) {
+            backing.commit(self.part_of(address, bytes), address, bytes)?;
+            accessible.add(address, address + bytes);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the next heap finds zeroes; whether the system took what was given back to it, and the cage is
+    /// as it was made.
     pub(super) fn clean(&self) -> bool {
-        let (types_at, types_end) = (self.types_at(), self.types_at() + self.shape.types_bytes);
+        let has_file_pages = self.has_file_pages.swap(false, Relaxed);
+        let mut accessible = self.accessible.lock();
+        let warm = self.warm();
         let is_clean = |part: &Reservation| {
             let (start, end) = (part.start(), part.start() + part.bytes());
-            // Around the type table, if that is in this part.
-            let ranges = match part.contains(types_at, self.shape.types_bytes) {
-                true => [(start, types_at), (types_end, end)],
-                false => [(start, end), (end, end)],
-            };
-            ranges.into_iter().all(|(from, to)| self.give_back(part, from, to))
+            // In one piece where some of the heap's pages may be those of a file: discarding would show what the file
+            // holds. There is nothing then until somebody commits it again.
+            let heap = if has_file_pages { self.base.clamp(start, end) } else { end };
+            let mut ranges = accessible.within(start, heap);
+            ranges.all(|(from, to)| give_back_around(part, from, to, warm)) && part.forget(heap, end - heap)
         };
         let was_cleaned =
             self.reach_bytes() == self.shape.reach_bytes && self.parts.iter().chain(&self.beside).all(is_clean);
-        self.has_file_pages.store(false, Relaxed);
+        if has_file_pages {
+            accessible.cut(self.base);
+        }
         was_cleaned
     }
 
-    /// Gives pages back. Where some of the heap's may be those of a file, discarding would show what the file holds:
-    /// there is nothing then until somebody commits it again.
-    fn give_back(&self, part: &Reservation, from: usize, to: usize) -> bool {
-        let heap = if self.has_file_pages.load(Relaxed) { self.base.clamp(from, to) } else { to };
-        part.discard(from, heap - from) && part.forget(heap, to - heap)
+    /// Pages that every heap writes: the hot words, and the first of the immortal space. They are cleared, which is
+    /// faster than to give them back and to fault them in again.
+    fn warm(&self) -> [(usize, usize); 2] {
+        let immortal = self.base + self.shape.immortal.0 as usize;
+        [(self.base - PAGE_BYTES, self.base), (immortal, immortal + WARM_IMMORTAL_BYTES)]
     }
 
     /// The reservation that a range lies in.
@@ -173,6 +194,19 @@ impl Drop for Land {
     fn drop(&mut self) {
         FULL_CAGES.fetch_sub(self.counts_as_full as usize, Relaxed);
     }
+}
+
+/// Clears what of the ranges of `clear`, which ascend, lies in accessible bytes, and gives the rest of these back.
+fn give_back_around(part: &Reservation, from: usize, to: usize, clear: [(usize, usize); 2]) -> bool {
+    let mut at = from;
+    for (start, end) in clear.into_iter().filter(|range| from <= range.0 && range.1 <= to) {
+        if !part.discard(at, start - at) {
+            return false;
+        }
+        part.clear(start, end - start);
+        at = end;
+    }
+    part.discard(at, to - at)
 }
 
 /// Takes the parts of a sparse cage that have to lie at their displacements, and finds a base where all are free.
@@ -332,7 +366,7 @@ impl Cage {
     }
 
     fn commit_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
-        self.backing.commit(self.territory.land().part_of(address, bytes), address, bytes)
+        self.territory.land().commit(&mut self.backing, address, bytes)
     }
 
     fn populate_at(&mut self, address: usize, bytes: usize) -> Result<(), BackingError> {
@@ -398,6 +432,7 @@ impl Cage {
         assert!(offset >= NULL_ZONE_BYTES && offset + bytes <= self.reach_bytes, "outside of the reach");
         self.territory.land().has_file_pages.store(true, Relaxed);
         let (address, bytes) = (self.base() + offset as usize, bytes as usize);
+        self.territory.land().accessible.lock().add(address, address + bytes);
         self.backing.map(self.territory.land().part_of(address, bytes), address, bytes, file, at)
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `backing` | calls of the system on a [`backing::Reservation`] | ranges are asserted (B2), only its owner unmaps |
 //! | `shape`, `cage` | what lies where, commits | it owns the reservations; offsets are asserted |
-//! | `pool` | cages that wait for the next heap | their pages were given back |
+//! | `pool` | cages that wait for the next heap | their pages were given back or cleared |
 //! | `memory` | words, marks, chunk states, copies | every access is atomic or of `bulk`; M1, M2, B3 |
 //! | `block` | entries of the block table | atomics, any byte is valid |
 //! | `types` | descriptors | atomics, any byte is valid; ids are masked, offsets asserted (M4) |
@@ -14,6 +14,7 @@
 //! | `elements` | elements of an array of numbers as a slice | the cage is borrowed (M6) |
 //! | `strings` | units of strings, and of arrays of 16-bit numbers | the cage is borrowed (M6, M7) |
 //! | `side`, `edges` | vectors and stacks beside the heap | they own or borrow their range (S1); what is not checked is an `unsafe fn` |
+//! | `leases` | values that holders on any thread give back | who may touch a record changes hands by atomics (L1, L2) |
 //! | `bulk` | copies and fills | `unsafe fn`s, of this module only |
 //!
 //! # Invariants that the blocks name
@@ -42,6 +43,7 @@
 //! again. Helpers read headers and lengths, and the two references of ropes. So a Rust reference to them, and to
 //! elements that are only read (M6), may live as long as the cage is borrowed in whatever way.
 //! **F1** A file of frozen memory is written before it is mapped, and never afterwards, and never shrinks.
+//! **L1 Records** and **L2 Desks** of leases: as `leases` says.
 //! **S1** A side vector's elements below its committed capacity are readable and writable, by it alone; they are plain
 //! old data.
 //!
@@ -81,9 +83,11 @@ mod bulk;
 pub mod cage;
 pub mod edges;
 mod elements;
+pub mod leases;
 pub mod memory;
 pub mod object;
 pub mod pool;
+mod ranges;
 pub mod shape;
 pub mod side;
 pub mod strings;

@@ -1,24 +1,21 @@
 //! Counts and pause times since the heap was made.
 
+const BUCKETS: usize = 16 * 36;
+
 /// Pause times with a resolution of 1/16, in constant memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    counts: [u32; 16 * 36],
+    /// None before the first pause: most heaps of a host that makes many have none, and a heap stays small to move.
+    counts: Option<Box<[u32; BUCKETS]>>,
     total_ns: u64,
     max_ns: u64,
     count: u64,
 }
 
-impl Default for Histogram {
-    fn default() -> Histogram {
-        Histogram { counts: [0; 16 * 36], total_ns: 0, max_ns: 0, count: 0 }
-    }
-}
-
 impl Histogram {
     /// Adds one pause.
     pub fn add(&mut self, ns: u64) {
-        self.counts[bucket(ns)] += 1;
+        self.counts.get_or_insert_with(|| Box::new([0; BUCKETS]))[bucket(ns)] += 1;
         self.total_ns += ns;
         self.max_ns = self.max_ns.max(ns);
         self.count += 1;
@@ -48,7 +45,7 @@ impl Histogram {
     pub fn quantile_ns(&self, per_mille: u32) -> u64 {
         let wanted = (self.count * per_mille as u64).div_ceil(1000).max(1);
         let mut seen = 0;
-        for (index, count) in self.counts.iter().enumerate() {
+        for (index, count) in self.counts.iter().flat_map(|counts| counts.iter()).enumerate() {
             seen += *count as u64;
             if seen >= wanted {
                 return upper_bound(index).min(self.max_ns);
@@ -63,7 +60,7 @@ fn bucket(ns: u64) -> usize {
         return ns as usize;
     }
     let power = ns.ilog2() as usize - 4;
-    ((power + 1) * 16 + ((ns >> power) as usize & 15)).min(16 * 36 - 1)
+    ((power + 1) * 16 + ((ns >> power) as usize & 15)).min(BUCKETS - 1)
 }
 
 fn upper_bound(bucket: usize) -> u64 {

@@ -90,6 +90,7 @@ impl StoreOpaque {
 impl Running for StoreOpaque {
     const BUILTINS: &'static [BuiltinFunction<StoreOpaque>] = FUNCTIONS;
 
+    #[inline]
     fn execution_and_heap(&mut self) -> (&mut Execution, &mut Heap) {
         let (guest, heap) = self.guest_and_heap();
         (guest.execution_mut(), heap)
@@ -123,11 +124,13 @@ impl Running for StoreOpaque {
         self.guest_mut().execution_mut().leave(Left::Error(error.with_backtrace(backtrace)));
     }
 
+    #[inline]
     fn begin_host_call(&mut self, number: u32) -> (&HostCode, usize) {
         self.guest_mut().count_host_call();
         (self.guest().entities().host_function(number), self.roots().enter_scope())
     }
 
+    #[inline]
     fn hears_host_calls(&self) -> bool {
         self.guest().listeners().hears_host_calls()
     }
@@ -137,6 +140,7 @@ impl Running for StoreOpaque {
         self.guest_mut().listeners_mut().tell_host_call(&call);
     }
 
+    #[inline]
     fn end_host_call(&mut self, scope: usize, ended: HostEnded) -> Outcome {
         let outcome = match ended {
             Ok(Ok(())) => Outcome::done(0),

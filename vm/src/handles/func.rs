@@ -60,6 +60,7 @@ impl Func {
     }
 
     /// Its function object.
+    #[inline]
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
         store.check_handle(self.store_id(), Named::Func(self.reference()))?;
         Ok(self.reference())

@@ -3,7 +3,7 @@
 use super::{RefKind, Val};
 use crate::errors::Result;
 use crate::ids::{AnyRef, Rooted, StructRef};
-use crate::store::{AsContext, AsContextMut};
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::StructType;
 
 impl StructRef {
@@ -16,9 +16,24 @@ impl StructRef {
     pub fn new(mut store: impl AsContextMut, ty: &StructType, fields: &[Val]) -> Result<Rooted<StructRef>> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let raw = store.new_struct(ty, fields.len(), |store, index, ty| fields[index].to_raw(store, ty))?;
-        Ok(store.root_push(raw).expect("a struct is not null"))
+        make(store, ty, fields)
     }
+}
+
+// Once for all that stores are borrowed by, and so as one piece.
+
+fn make(store: &mut StoreOpaque, ty: &StructType, fields: &[Val]) -> Result<Rooted<StructRef>> {
+    let raw = store.new_struct(ty, fields.len(), |store, index, ty| fields[index].to_raw(store, ty))?;
+    Ok(store.root_push(raw).expect("a struct is not null"))
+}
+
+fn read(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize) -> Result<Val> {
+    let (raw, ty) = store.struct_field(store.root_get(object)?, index)?;
+    Ok(Val::from_raw(store, raw, ty))
+}
+
+fn write(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize, value: Val) -> Result<()> {
+    store.set_struct_field(store.root_get(object)?, index, |store, ty| value.to_raw(store, ty))
 }
 
 impl Rooted<StructRef> {
@@ -41,8 +56,7 @@ impl Rooted<StructRef> {
     pub fn field(&self, mut store: impl AsContextMut, index: usize) -> Result<Val> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let (raw, ty) = store.struct_field(store.root_get(self)?, index)?;
-        Ok(Val::from_raw(store, raw, ty))
+        read(self, store, index)
     }
 
     /// Writes field `index`; a packed one takes the low bits of an i32. Does not collect.
@@ -53,7 +67,7 @@ impl Rooted<StructRef> {
     pub fn set_field(&self, mut store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        store.set_struct_field(store.root_get(self)?, index, |store, ty| value.to_raw(store, ty))
+        write(self, store, index, value)
     }
 
     /// All fields; references become handles of the current scope when the iterator comes to them, and what is packed

@@ -15,10 +15,16 @@ use crate::types::{FuncType, ValType};
 use heapwood_gc_abi::low32;
 use heapwood_module as m;
 use heapwood_module::Hierarchy;
-use smallvec::{SmallVec, smallvec};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+/// Values of a call that need no memory of their own.
+const FEW_VALUES: usize = 4;
+
+const fn most(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
 
 /// Values in a row, as Rust has them: what [`WasmParams`] and [`WasmResults`] are to this crate.
 pub trait Row: Sized {
@@ -127,10 +133,21 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Results> {
         let mut context = store.as_context_mut();
         let mut access = StoreAccess(context.opaque());
-        let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
-        let callee = self.save(access.0, params, &mut values)?;
-        access.0.call(callee, &mut values)?;
-        Ok(Results::load(&mut access, &values))
+        let slots = const { most(Params::TYPES.len(), Results::TYPES.len()) };
+        let (mut few, mut many);
+        let values = match slots <= FEW_VALUES {
+            true => {
+                few = [[0; 2]; FEW_VALUES];
+                &mut few[..slots]
+            }
+            false => {
+                many = vec![[0; 2]; slots];
+                &mut many[..]
+            }
+        };
+        let callee = self.save(access.0, params, values)?;
+        access.0.call(callee, values)?;
+        Ok(Results::load(&mut access, values))
     }
 
     /// Saves the arguments of a call; what is called.

@@ -110,6 +110,7 @@ impl Val {
     }
 
     /// The value as compiled code takes it, checked against `ty`, a type in terms of the store's engine.
+    #[inline]
     pub(crate) fn to_raw(self, store: &StoreOpaque, ty: m::ValType) -> Result<RawVal> {
         let low = match (self, ty) {
             (Val::I32(value), m::ValType::I32) => value as u32 as u64,
@@ -124,6 +125,7 @@ impl Val {
     }
 
     /// The same for a reference.
+    #[inline]
     pub(crate) fn to_raw_ref(self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
         let (raw, hierarchy) = match self {
             Val::FuncRef(func) => (func.map_or(Ok(0), |func| func.object(store))?, m::HeapType::Func),
@@ -140,6 +142,7 @@ impl Val {
 
     /// A value from compiled code, of a type in terms of the store's engine; references become handles of the current
     /// scope.
+    #[inline]
     pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: m::ValType) -> Val {
         match ty {
             m::ValType::I32 => Val::I32(raw[0] as i32),
@@ -152,6 +155,7 @@ impl Val {
     }
 
     /// The same for a reference.
+    #[inline]
     pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
         match store.hierarchy(heap) {
             m::HeapType::Func => Val::FuncRef((raw != 0).then(|| Func::from_parts(store.id(), raw))),

@@ -6,7 +6,7 @@ mod store_id;
 mod tag;
 
 pub use func::Func;
-pub(crate) use rooted::Invariant;
 pub use rooted::{AnyRef, ArrayRef, ExnRef, ExternRef, Root, Rooted, StringRef, StructRef};
+pub(crate) use rooted::{Invariant, OwnedSlot};
 pub(crate) use store_id::{ForeignStore, StoreId};
 pub use tag::Tag;

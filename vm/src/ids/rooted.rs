@@ -5,9 +5,8 @@
 //! 2. [`Root`] is owned, `Send`, and dropped whenever and wherever the host likes.
 
 use super::StoreId;
-use parking_lot::Mutex;
+use heapwood_gc::Lease;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 /// The hierarchy of `any`: structs, arrays, i31s, and host values and strings that were converted.
 #[derive(Debug)]
@@ -122,17 +121,19 @@ pub struct Rooted<T> {
 /// }
 /// ```
 pub struct Root<T> {
-    slot: Arc<OwnedSlot>,
+    slot: Lease<OwnedSlot>,
     hierarchy: Invariant<T>,
 }
 
-#[derive(Debug)]
-struct OwnedSlot {
-    store: StoreId,
-    index: u32,
+/// What an owned handle is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnedSlot {
+    /// Its store.
+    pub store: StoreId,
+    /// The number of its entry there.
+    pub index: u32,
     /// The number of the handle among all owned ones of its store.
-    serial: u64,
-    released: Arc<Mutex<Vec<u32>>>,
+    pub serial: u64,
 }
 
 impl<T> Rooted<T> {
@@ -168,30 +169,24 @@ impl<T> Rooted<T> {
 }
 
 impl<T> Root<T> {
-    /// The handle `serial` of a store, of an owned entry whose number goes to `released` when the last copy is dropped.
-    pub(crate) fn from_entry(store: StoreId, index: u32, serial: u64, released: Arc<Mutex<Vec<u32>>>) -> Root<T> {
-        Root { slot: Arc::new(OwnedSlot { store, index, serial, released }), hierarchy: PhantomData }
+    /// The handle of what a store lends, which comes back to it when the last copy is dropped.
+    pub(crate) fn of_slot(slot: Lease<OwnedSlot>) -> Root<T> {
+        Root { slot, hierarchy: PhantomData }
     }
 
     /// Its number among all owned handles of its store.
     pub(crate) fn serial(&self) -> u64 {
-        self.slot.serial
+        self.slot.value().serial
     }
 
     /// Its store.
     pub(crate) fn store_id(&self) -> StoreId {
-        self.slot.store
+        self.slot.value().store
     }
 
     /// The number of its entry.
     pub(crate) fn entry(&self) -> usize {
-        self.slot.index as usize
-    }
-}
-
-impl Drop for OwnedSlot {
-    fn drop(&mut self) {
-        self.released.lock().push(self.index);
+        self.slot.value().index as usize
     }
 }
 
@@ -217,6 +212,6 @@ impl<T> std::fmt::Debug for Rooted<T> {
 
 impl<T> std::fmt::Debug for Root<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Root({})", self.slot.index)
+        write!(f, "Root({})", self.slot.value().index)
     }
 }

@@ -67,12 +67,14 @@ pub(crate) struct Callee {
 }
 
 /// Calls a function. `values` holds the arguments and takes the results.
+#[inline]
 pub(crate) fn call<S: Running>(store: &mut S, callee: Callee, values: &mut [RawVal]) -> Result<(), Left> {
     let ended = begin(store, callee, values, false)?;
     end(store, ended.how)
 }
 
 /// Begins a call, of a guest that may be suspended or not. How it was left; its activation is there until [`end`].
+#[inline]
 pub(super) fn begin<S: Running>(
     store: &mut S,
     Callee { entry, code, context }: Callee,
@@ -99,6 +101,7 @@ pub(super) fn begin<S: Running>(
 }
 
 /// Ends a call whose guest returned or was left: the activation goes.
+#[inline]
 pub(super) fn end<S: Running>(store: &mut S, how: u64) -> Result<(), Left> {
     let (execution, heap) = store.execution_and_heap();
     execution.frames_mut().pop(heap);

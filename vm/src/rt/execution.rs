@@ -156,6 +156,7 @@ impl Execution {
     }
 
     /// The words below the heap base.
+    #[inline]
     pub fn hot(&self) -> Hot {
         self.hot
     }
@@ -176,11 +177,13 @@ impl Execution {
     }
 
     /// The frames of the guest.
+    #[inline]
     pub fn frames(&self) -> &Frames {
         &self.frames
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn frames_mut(&mut self) -> &mut Frames {
         &mut self.frames
     }
@@ -280,6 +283,7 @@ impl Execution {
     }
 
     /// The lowest rsp of the guest.
+    #[inline]
     pub fn stack_limit(&self) -> usize {
         self.hot.get(STACK_LIMIT).narrow()
     }
@@ -301,6 +305,7 @@ impl Execution {
 
     /// A host function begins; what lies below `values` on the guest stack is free. `tail_caller` is the address of the
     /// context whose function called it by a tail call, or 0.
+    #[inline]
     pub(super) fn enter_host(&mut self, values: usize, tail_caller: usize) {
         self.host_activations.push(HostActivation {
             stack_pointer: values & !15,
@@ -311,6 +316,7 @@ impl Execution {
     }
 
     /// A host function is over.
+    #[inline]
     pub(super) fn leave_host(&mut self) {
         self.host_activations.pop();
     }
@@ -327,6 +333,7 @@ impl Execution {
     }
 
     /// Why it was left.
+    #[inline]
     pub(super) fn take_left(&mut self) -> Option<Left> {
         self.left.take()
     }

@@ -140,6 +140,7 @@ impl Frames {
     }
 
     /// An entry begins, of a guest that may be suspended or not.
+    #[inline]
     pub fn push(&mut self, can_suspend: bool) {
         let (hot, can_yield) = (self.hot, self.activations.last().is_none_or(Activation::can_yield));
         // Made in its place: a copy would wait for the words that were written a moment before.
@@ -160,6 +161,7 @@ impl Frames {
     }
 
     /// An entry is over, by return or by leaving its frames.
+    #[inline]
     pub fn pop(&mut self, heap: &mut Heap) {
         let entry_fp = self.hot.get(ENTRY_FP).narrow();
         self.activations.pop().expect("entries and returns are balanced").restore(self.hot);

@@ -22,6 +22,7 @@ impl Hot {
     }
 
     /// The heap base.
+    #[inline]
     pub fn base(self) -> usize {
         self.0
     }

@@ -19,7 +19,7 @@
 //! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
 //! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `plain` | numbers as bytes | they are of the listed types (R12) |
-//! | `signals`, `stack` | traps and stacks | R9, R10 |
+//! | `signals`, `stack`, `asymmetric` | traps and stacks | R9, R10 |
 //!
 //! Each block names the invariant that makes it sound:
 //!
@@ -66,6 +66,7 @@
 )]
 
 mod activation;
+mod asymmetric;
 mod builtins;
 #[cfg(feature = "async")]
 pub(crate) mod calling;

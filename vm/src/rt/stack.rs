@@ -11,8 +11,13 @@
 //! 3. A store is lent a stack when it is entered ([`Seat`]). Between two calls the stack stays with it, as long as no
 //!    other store needs one and the engine has as many as it keeps ([`STACKS_KEPT`]): so idle stores have none. What
 //!    lies on a stack is given up before another store gets it.
+//!    The store, which sits down and stands up at every call, does so without an atomic operation. Who wants the stack of
+//!    another store says so (`is_wanted`) and looks whether it is idle; the store makes its seat busy and looks whether
+//!    its stack is wanted; `asymmetric` sees to it that one of the two sees the other. A stack that was taken stays
+//!    wanted until its store has seen that it is gone.
 //! 4. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
+use super::asymmetric;
 use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::errors::{Error, Result};
 use heapwood_jit::abi::FRAME_BYTES_UNCOMPARED;
@@ -22,7 +27,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicU8,
+    AtomicBool, AtomicU8,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -33,6 +38,8 @@ const RESERVE_BYTES: usize =
 const SIGNAL_BYTES: usize = 12 << 10;
 /// Inaccessible bytes below a stack.
 const GUARD_BYTES: usize = (FRAME_BYTES_MAX as usize).next_multiple_of(PAGE_BYTES);
+/// Bytes at the top that every call writes.
+const WARM_BYTES: usize = 2 * PAGE_BYTES;
 /// Most stacks that an engine keeps for later stores.
 const POOL_MAX: usize = 16;
 /// Idle stores that keep their stacks while others come to need one.
@@ -49,6 +56,8 @@ const BUSY: u8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     state: AtomicU8,
+    /// Somebody takes the stack, or has taken it. Written under the lock.
+    is_wanted: AtomicBool,
     stack: Mutex<Option<GuestStack>>,
 }
 
@@ -56,7 +65,21 @@ impl Seat {
     /// Whether there is a stack, which is the store's now until it stands up.
     #[inline]
     pub fn sit(&self) -> bool {
-        self.state.compare_exchange(IDLE, BUSY, Acquire, Relaxed).is_ok()
+        if self.state.load(Relaxed) != IDLE {
+            return false;
+        }
+        self.state.store(BUSY, Relaxed);
+        asymmetric::light_fence();
+        !self.is_wanted.load(Relaxed) || self.sit_again()
+    }
+
+    /// The same where somebody wants the stack, or wanted it: he is waited for, and it is there still or not.
+    #[cold]
+    fn sit_again(&self) -> bool {
+        let stack = self.stack.lock();
+        self.is_wanted.store(false, Relaxed);
+        self.state.store(if stack.is_some() { BUSY } else { EMPTY }, Relaxed);
+        stack.is_some()
     }
 
     /// The store runs on its stack no more, if it did.
@@ -71,8 +94,26 @@ impl Seat {
     /// Takes the stack, if the store does not run on it. The lock is held from before the seat is seen to be empty:
     /// until the stack is out, [`StackPool::lend`] cannot put the store's next one there.
     fn vacate(&self) -> Option<GuestStack> {
+        // A glance, since the fence below is a call of the system.
+        if self.state.load(Relaxed) != IDLE {
+            return None;
+        }
         let mut stack = self.stack.lock();
-        self.state.compare_exchange(IDLE, EMPTY, Acquire, Relaxed).ok()?;
+        self.is_wanted.store(true, Relaxed);
+        let is_seen = asymmetric::heavy_fence();
+        // Acquire: what the store did on its stack is over.
+        if is_seen && self.state.load(Acquire) == IDLE {
+            self.state.store(EMPTY, Relaxed);
+            return stack.take();
+        }
+        self.is_wanted.store(false, Relaxed);
+        None
+    }
+
+    /// Takes the stack of a store that goes, and so runs no more.
+    fn clear(&self) -> Option<GuestStack> {
+        let mut stack = self.stack.lock();
+        self.state.store(EMPTY, Relaxed);
         stack.take()
     }
 }
@@ -102,9 +143,11 @@ impl GuestStack {
         Ok(GuestStack { mapping, usable_bytes })
     }
 
-    /// Gives up what lies on it.
+    /// Forgets what lies on it. The pages that every call writes are cleared, which is faster than to fault them in again.
     fn clean(&self) {
-        self.mapping.discard(GUARD_BYTES, self.mapping.bytes() - GUARD_BYTES);
+        let kept = self.mapping.bytes() - WARM_BYTES;
+        self.mapping.discard(GUARD_BYTES, kept - GUARD_BYTES);
+        self.mapping.clear(kept, WARM_BYTES);
     }
 
     /// Where an empty stack begins; a multiple of 16.
@@ -138,15 +181,19 @@ impl StackPool {
             None => GuestStack::new(usable_bytes)?,
         };
         let bounds = (stack.top(), stack.limit());
-        *seat.stack.lock() = Some(stack);
+        asymmetric::prepare();
+        let mut place = seat.stack.lock();
+        *place = Some(stack);
+        seat.is_wanted.store(false, Relaxed);
         seat.state.store(BUSY, Release);
+        drop(place);
         self.seats.lock().push_back(seat.clone());
         Ok(bounds)
     }
 
     /// The store of a seat goes.
     pub fn retire(&self, seat: &Arc<Seat>) {
-        if let Some(stack) = seat.vacate() {
+        if let Some(stack) = seat.clear() {
             self.seats.lock().retain(|other| !Arc::ptr_eq(other, seat));
             self.give_back(stack);
         }
@@ -185,5 +232,47 @@ impl StackPool {
         let surplus = (free.len() > POOL_MAX).then(|| free.remove(0));
         drop(free);
         drop(surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    /// A store sits down and stands up as fast as it can, while others take its stack whenever it is idle.
+    #[test]
+    fn a_stack_is_never_taken_from_a_store_that_runs() {
+        const ENTRIES: usize = 200_000;
+        const USABLE_BYTES: usize = 64 << 10;
+        let (pool, seat) = (StackPool::default(), Arc::<Seat>::default());
+        let (runs_on, is_over, taken) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(SeqCst) {
+                        if let Some(stack) = seat.vacate() {
+                            assert_ne!(runs_on.load(SeqCst), stack.top(), "it was taken from below the guest");
+                            taken.fetch_add(1, SeqCst);
+                        }
+                    }
+                });
+            }
+            let mut top = 0;
+            let mut entries = 0;
+            while entries < ENTRIES || taken.load(SeqCst) == 0 {
+                entries += 1;
+                if !seat.sit() {
+                    (top, _) = pool.lend(&seat, USABLE_BYTES).expect("room for a stack");
+                }
+                runs_on.store(top, Relaxed);
+                let is_there = seat.stack.lock().as_ref().is_some_and(|stack| stack.top() == top);
+                assert!(is_there, "the guest runs on a stack that is not there");
+                runs_on.store(0, Relaxed);
+                seat.stand_up();
+            }
+            is_over.store(true, SeqCst);
+        });
     }
 }

@@ -122,6 +122,7 @@ impl Frames {
     }
 
     /// The activation whose entry frame was at `entry_fp` is no more.
+    #[inline]
     pub(super) fn activation_left(&mut self, entry_fp: usize, heap: &mut Heap) {
         if self.watermark.take_if(|mark| mark.fp < entry_fp).is_some() {
             self.lower(self.exit(), heap);

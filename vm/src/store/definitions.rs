@@ -25,6 +25,7 @@ impl<T> Level<T> {
         Box::new(Level(array::from_fn(|_| OnceLock::new())))
     }
 
+    #[inline]
     fn get(&self, index: u32, make: impl FnOnce() -> T) -> &T {
         self.0[index as usize % LEVEL_SLOTS].get_or_init(make)
     }
@@ -32,6 +33,7 @@ impl<T> Level<T> {
 
 impl Definitions {
     /// The structure of a type; `find` finds it the first time.
+    #[inline]
     pub fn get(&self, id: TypeId, find: impl FnOnce() -> Arc<EngineType>) -> &EngineType {
         let TypeId(number) = id;
         let root = self.0.get_or_init(Level::empty);

@@ -108,6 +108,7 @@ impl StoreOpaque {
     }
 
     /// Calls a function, and holds each field of the store to its rule.
+    #[inline]
     pub fn enter(&mut self, callee: Callee, values: &mut [RawVal]) -> Result<()> {
         self.check_usable()?;
         let balance = Balance::of(self.guest());

@@ -14,16 +14,19 @@ impl StoreOpaque {
     }
 
     /// The reference behind a handle of a scope.
+    #[inline]
     pub fn root_get<T>(&self, root: &Rooted<T>) -> Result<RawRef> {
         self.roots().get(root)
     }
 
     /// A handle of the current scope; none for null.
+    #[inline]
     pub fn root_push<T>(&mut self, raw: RawRef) -> Option<Rooted<T>> {
         self.guest_mut().roots_mut().push(raw)
     }
 
     /// An owned handle.
+    #[inline]
     pub fn own_root<T>(&mut self, raw: RawRef) -> Root<T> {
         let (guest, heap) = self.guest_and_heap();
         let is_young = heap.is_young(raw);
@@ -38,6 +41,7 @@ impl StoreOpaque {
     }
 
     /// Ends a scope of handles that began at `mark`.
+    #[inline]
     pub fn leave_scope(&mut self, mark: usize) {
         let (guest, heap) = self.guest_and_heap();
         guest.roots_mut().leave_scope(mark, |reference| heap.shade(reference));

@@ -9,6 +9,9 @@ use crate::types::StructType;
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::{FieldType, ValType};
 
+/// Values of a new struct that are asked for once only, if nothing moves meanwhile.
+const FIRST_VALUES: usize = 8;
+
 impl StoreOpaque {
     /// A new struct of the host, which gives so many values: `value` says each, of a type. It is asked before the
     /// allocation, so that a value that does not belong leaves nothing half made, and after it, since what values name
@@ -25,24 +28,43 @@ impl StoreOpaque {
             let wanted = fields.len();
             return Err(Error::usage(format!("a struct with {wanted} fields was given {values} values")));
         }
+        let layout = &ty.definition().layout;
+        let mut first = [[0; 2]; FIRST_VALUES];
         for (index, field) in fields.iter().enumerate() {
-            value(self, index, field.storage.unpacked())?;
-        }
-        let object = self.new_blank_struct(id)?;
-        for (index, field) in fields.iter().enumerate() {
-            // After the allocation: nothing moves any more.
             let raw = value(self, index, field.storage.unpacked())?;
-            Field::of_layout(&ty.definition().layout, index).write(self.heap_mut(), object, raw);
+            if let Some(place) = first.get_mut(index) {
+                *place = raw;
+            }
+        }
+        let at_once = self.new_struct_at_once(id)?;
+        let object = match at_once {
+            Some(object) => object,
+            None => self.with_room(|heap, guest| heap.alloc_struct(id, guest))?,
+        };
+        for (index, field) in fields.iter().enumerate() {
+            // Nothing moves any more, and nothing has moved if the allocation was at once.
+            let raw = match first.get(index).filter(|_| at_once.is_some()) {
+                Some(raw) => *raw,
+                None => value(self, index, field.storage.unpacked())?,
+            };
+            Field::of_layout(layout, index).write(self.heap_mut(), object, raw);
         }
         self.ask_for_collection();
         Ok(object)
     }
 
-    /// A new struct of zeros and nulls, of a type that was taken. May collect.
-    pub fn new_blank_struct(&mut self, ty: TypeId) -> Result<RawRef> {
+    /// The same of zeros and nulls, if nothing has to be collected for it.
+    #[inline]
+    fn new_struct_at_once(&mut self, ty: TypeId) -> Result<Option<RawRef>> {
         self.check_usable()?;
         self.sample_object(ty, 0);
-        if let Some(object) = self.heap_mut().alloc_struct_at_once(ty) {
+        Ok(self.heap_mut().alloc_struct_at_once(ty))
+    }
+
+    /// A new struct of zeros and nulls, of a type that was taken. May collect.
+    #[inline]
+    pub fn new_blank_struct(&mut self, ty: TypeId) -> Result<RawRef> {
+        if let Some(object) = self.new_struct_at_once(ty)? {
             return Ok(object);
         }
         self.with_room(|heap, guest| heap.alloc_struct(ty, guest))
@@ -66,6 +88,7 @@ impl StoreOpaque {
     }
 
     /// A field of a struct, and its type.
+    #[inline]
     pub fn struct_field(&self, object: RawRef, index: usize) -> Result<(RawVal, ValType)> {
         let (place, field) = self.struct_place(object, index)?;
         Ok((place.read(self.heap(), object), field.storage.unpacked()))
@@ -80,6 +103,7 @@ impl StoreOpaque {
     }
 
     /// Writes a field of a struct; `value` gives what, of a type.
+    #[inline]
     pub fn set_struct_field(
         &mut self,
         object: RawRef,

@@ -82,6 +82,7 @@ impl StoreOpaque {
     }
 
     /// Whether a reference of the hierarchy of `ty` belongs to `ty`.
+    #[inline]
     pub fn ref_matches(&self, raw: RawRef, ty: RefType) -> bool {
         if raw == 0 {
             return ty.nullable;
@@ -98,7 +99,8 @@ impl StoreOpaque {
             HeapType::None | HeapType::NoFunc | HeapType::NoExtern | HeapType::NoExn => false,
             HeapType::Type(id) => match class {
                 ObjectClass::Struct(_) | ObjectClass::Array(_) | ObjectClass::Func => {
-                    self.engine().registry().is_subtype(self.heap().type_of(raw), TypeId(id))
+                    let of = self.heap().type_of(raw);
+                    of == TypeId(id) || self.engine().registry().is_subtype(of, TypeId(id))
                 }
                 _ => false,
             },
