@@ -49,7 +49,7 @@ fn write_number(text: &mut String, number: i64) {
 /// One line of mappings. `last` are source, line, column and name of the one before, in lines before too.
 fn write_line(text: &mut String, segments: &[(u32, Said)], last: &mut [u32; 4]) {
     let mut offset = 0;
-    let mut step = |text: &mut String, last: &mut u32, to: u32| {
+    let step = |text: &mut String, last: &mut u32, to: u32| {
         write_number(text, i64::from(to) - i64::from(*last));
         *last = to;
     };
