@@ -28,15 +28,18 @@
 //! | `wasi` | [`wasi`]: the host functions that command-line programs import |
 //! | `component` | [`component`]: programs that are components of WASI 0.2; `wasi` |
 //! | `surfaces` | [`surfaces`]: what programs of other languages import (MoonBit, TeaVM, Dart, strings of JavaScript) |
+//! | `source-map` | [`source_map`]: lines of the source for backtraces |
 //! | `wat` | [`Module::new`] and [`Module::from_file`] take the text format |
 //! | `derive` (default) | `#[derive(GcStruct)]` and `#[derive(GcEnum)]`: objects of the guest as Rust types |
 //! | `async` (default) | [`Func::call_async`], [`Linker::func_wrap_async`] and their kin: guests that wait for futures of the host |
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
-//! | `cli` (default) | the `heapwood` command; `component`, `surfaces`, `wasi`, `wat` and `anyhow` |
+//! | `cli` (default) | the `heapwood` command; `component`, `source-map`, `surfaces`, `wasi`, `wat` and `anyhow` |
 
 #[cfg(feature = "component")]
 pub mod component;
 pub mod executor;
+#[cfg(feature = "source-map")]
+pub mod source_map;
 #[cfg(feature = "surfaces")]
 pub mod surfaces;
 pub mod tenants;

@@ -8,7 +8,9 @@ use heapwood::surfaces::moonbit::{self, MoonBit};
 use heapwood::wasi::{DirAccess, MemoryInput, MemoryOutput, WasiCtx, WasiCtxBuilder};
 use heapwood::{Engine, ErrorKind, ExternRef, Instance, Linker, Module, Rooted, Store, Val};
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
 
 /// Every function: module, name, parameters and results in letters (i: i32, f: f64, e: externref).
 const FUNCTIONS: [(&str, &str, &str, &str); 94] = [
@@ -455,4 +457,29 @@ fn programs_run_from_the_command_line() {
     }
     let inspected = finish(heapwood().arg("inspect").arg(wat(&folder, "inspected.wat", &body(""))));
     assert!(inspected.stdout.contains("<- MoonBit's surface"), "{}", inspected.stdout);
+}
+
+/// A pipe that nobody reads is full at some time; then whatever writes to it waits, and the deadline ends that.
+#[test]
+fn a_full_pipe_is_waited_for_until_the_deadline() {
+    let folder = scratch("moonbit-full-pipe");
+    for (name, import, write) in [
+        ("print_char", r#""spectest" "print_char" (func $put (param i32))"#, "(call $put (i32.const 10))"),
+        (
+            "write_char",
+            r#""__moonbit_io_unstable" "write_char" (func $put (param i32 i32))"#,
+            "(call $put (i32.const 1) (i32.const 10)) (call $put (i32.const 2) (i32.const 10))",
+        ),
+    ] {
+        let text = format!(r#"(module (import {import}) (func (export "_start") (loop $l {write} (br $l))))"#);
+        let module = wat(&folder, &format!("{name}.wat"), &text);
+        let mut command = heapwood();
+        command.args(["run", "--timeout", "300ms"]).arg(module);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the command starts");
+        // The other end stays open, and unread.
+        assert_eq!(child.wait().expect("it ends").code(), Some(124), "{name}");
+        let mut written = Vec::new();
+        child.stdout.take().expect("a pipe").read_to_end(&mut written).expect("what was written");
+        assert!(written.len() >= 4096 && written.iter().all(|byte| *byte == b'\n'), "{name}: {}", written.len());
+    }
 }

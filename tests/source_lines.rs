@@ -1,4 +1,4 @@
-//! Lines of the source in backtraces, from a module's DWARF, and names without mangling.
+//! Lines of the source in backtraces, from a module's DWARF before its source map, and names without mangling.
 
 mod common;
 
@@ -85,6 +85,27 @@ fn each_frame_has_its_line_and_its_demangled_name() {
     for (frame, text) in [(pad, pad_line), (start, start_line)] {
         assert_eq!(line(text) - line(area_line), offset(frame) - offset(area), "{lines:?}");
     }
+}
+
+#[test]
+fn it_comes_before_a_source_map_which_serves_where_it_says_nothing() {
+    // Each byte has a mapping, so that each function has one of its own.
+    let mappings = vec!["CAAA"; 200].join(",");
+    let url = format!(r#"data:,{{"version":3,"sources":["app.kt"],"names":[],"mappings":"{mappings}"}}"#);
+    let (low, high) = (u8::try_from(url.len() & 0x7f | 0x80).unwrap(), u8::try_from(url.len() >> 7).unwrap());
+    let map = ("sourceMappingURL", [&[low, high][..], url.as_bytes()].concat());
+    let dwarf =
+        [(".debug_line", debug_line()), (".debug_abbrev", DEBUG_ABBREV.to_vec()), (".debug_info", debug_info())];
+    let places = |sections: &[(&str, Vec<u8>)], name: &str| {
+        let finished = run(name, sections);
+        let of = |line: &&str| line.strip_prefix("at ").map(|place| place.split(':').next().unwrap_or("").to_owned());
+        frames(&finished).iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let both = [&dwarf[..], std::slice::from_ref(&map)].concat();
+    assert_eq!(places(&both, "both"), ["lib.c"; 3]);
+    assert_eq!(places(std::slice::from_ref(&map), "map"), ["app.kt"; 3]);
+    let broken = [&[(".debug_line", Vec::new())][..], &dwarf[1..], &[map]].concat();
+    assert_eq!(places(&broken, "broken-and-map"), ["app.kt"; 3]);
 }
 
 #[test]

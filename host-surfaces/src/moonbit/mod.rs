@@ -1,7 +1,7 @@
 //! The surface of MoonBit's target wasm-gc: `spectest.print_char` and `read_char`, and the modules
 //! `__moonbit_*_unstable` of its standard runner.
 //!
-//! 1. Text goes out unit by unit ([`MoonBit::print_char`]); it is written at the end of each line, when much came
+//! 1. Text goes out unit by unit ([`MoonBit::print_char`]); it is written ([`MoonBit::write_output`]) at the end of each line, when much came
 //!    together, and by [`MoonBit::flush`], which the host calls when the program has ended, however it ended.
 //! 2. What JavaScript has as values (strings, byte arrays, arrays) are [`Value`]s, which the engine keeps behind
 //!    external references. Handles that make or read them unit by unit are [`Value`]s as well.
@@ -74,28 +74,28 @@ impl MoonBit {
         MoonBit::default()
     }
 
-    /// `print_char`: a UTF-16 unit of the output. Upper bits do not count.
+    /// `print_char`: a UTF-16 unit of the output. Upper bits do not count. True if [`MoonBit::write_output`] is to
+    /// come next.
+    #[inline]
+    #[must_use]
+    pub fn print_char(&mut self, unit: i32) -> bool {
+        let [low, high, ..] = unit.to_le_bytes();
+        self.output.push(u16::from_le_bytes([low, high]))
+    }
+
+    /// Writes what came together.
     ///
     /// # Errors
     /// The output refuses, or the program is interrupted while this waits for it.
-    #[inline]
-    pub fn print_char(&mut self, wasi: &mut WasiCtx, unit: i32) -> Result<()> {
-        let [low, high, ..] = unit.to_le_bytes();
-        match self.output.push(u16::from_le_bytes([low, high])) {
-            true => self.write_output(wasi),
-            false => Ok(()),
-        }
-    }
-
     #[cold]
-    fn write_output(&mut self, wasi: &mut WasiCtx) -> Result<()> {
+    pub fn write_output(&mut self, wasi: &mut WasiCtx) -> Result<()> {
         Ok(wasi.write_all(1, &self.output.take())?)
     }
 
     /// Writes what is still kept; the host calls it when the program has ended.
     ///
     /// # Errors
-    /// As [`MoonBit::print_char`].
+    /// As [`MoonBit::write_output`].
     pub fn flush(&mut self, wasi: &mut WasiCtx) -> Result<()> {
         let rest = self.output.finish();
         Ok(wasi.write_all(1, &rest)?)
@@ -104,7 +104,7 @@ impl MoonBit {
     /// `write_char`: a scalar value for descriptor 1 or 2; others take nothing.
     ///
     /// # Errors
-    /// As [`MoonBit::print_char`].
+    /// As [`MoonBit::write_output`].
     pub fn write_char(&mut self, wasi: &mut WasiCtx, fd: i32, scalar: i32) -> Result<()> {
         match fd {
             1 if self.output.push_scalar(scalar.cast_unsigned()) => self.write_output(wasi),
@@ -119,7 +119,7 @@ impl MoonBit {
     /// `flush` of a descriptor.
     ///
     /// # Errors
-    /// As [`MoonBit::print_char`].
+    /// As [`MoonBit::write_output`].
     pub fn flush_fd(&mut self, wasi: &mut WasiCtx, fd: i32) -> Result<()> {
         if fd == 1 { self.write_output(wasi) } else { Ok(()) }
     }
@@ -127,7 +127,7 @@ impl MoonBit {
     /// `console.log`: a line of the output.
     ///
     /// # Errors
-    /// As [`MoonBit::print_char`].
+    /// As [`MoonBit::write_output`].
     pub fn log(&mut self, wasi: &mut WasiCtx, line: &Value) -> Result<()> {
         for unit in line.units("log")?.iter().copied().chain([u16::from(b'\n')]) {
             if self.output.push(unit) {

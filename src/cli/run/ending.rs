@@ -1,6 +1,7 @@
 //! How a guest ends, as message and exit status.
 
 use super::signals::Signals;
+use super::source_maps::SourceMaps;
 use super::{frames, thrown};
 use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
@@ -85,12 +86,19 @@ pub struct Ending<'a> {
     path: &'a Path,
     limits: Limits,
     timeout: Option<&'a DurationArg>,
+    maps: SourceMaps<'a>,
     signals: Signals,
 }
 
 impl<'a> Ending<'a> {
-    pub fn new(path: &'a Path, limits: Limits, timeout: Option<&'a DurationArg>, store: &Store<Host>) -> Ending<'a> {
-        Ending { path, limits, timeout, signals: Signals::end(store.interrupt_handle()) }
+    pub fn new(
+        path: &'a Path,
+        limits: Limits,
+        timeout: Option<&'a DurationArg>,
+        maps: SourceMaps<'a>,
+        store: &Store<Host>,
+    ) -> Ending<'a> {
+        Ending { path, limits, timeout, maps, signals: Signals::end(store.interrupt_handle()) }
     }
 
     /// What an error of the guest means.
@@ -115,7 +123,7 @@ impl<'a> Ending<'a> {
                 None => return Err(module_file::named(self.path, error)),
             },
         };
-        let backtrace = error.backtrace().map(frames::text);
+        let backtrace = error.backtrace().map(|backtrace| frames::text(backtrace, &self.maps));
         Ok(End::Failed(Told { file: shown(self.path), message, backtrace, status }))
     }
 

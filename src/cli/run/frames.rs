@@ -1,9 +1,13 @@
 //! Backtraces as people read them: names without the mangling of Rust and C++, and the lines of the source that a
-//! module's DWARF knows. Nothing of DWARF is read before a backtrace is printed; what is wrong with it costs the lines,
-//! and nothing else.
+//! module's DWARF knows, or else its source map. Nothing of DWARF is read before a backtrace is printed; what is wrong
+//! with it costs the lines, and nothing else.
 
+use super::source_maps::SourceMaps;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian};
+use heapwood::source_map::SourceMap;
 use heapwood::{FrameInfo, Module, WasmBacktrace, brief, cut};
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::{self, Write};
 
 /// Names that are longer stay mangled.
@@ -17,26 +21,31 @@ const FILE_CHARS_MAX: usize = 300;
 
 type Lines<'m> = addr2line::Context<EndianSlice<'m, LittleEndian>>;
 
+/// What is known of a module's source.
+struct Source<'m> {
+    module: &'m Module,
+    lines: Option<Lines<'m>>,
+    /// Looked up when a frame has no line.
+    map: OnceCell<Option<Cow<'m, SourceMap>>>,
+}
+
 /// The backtrace, one line for each frame, and one for each place in the source.
-pub fn text(backtrace: &WasmBacktrace) -> String {
+pub fn text(backtrace: &WasmBacktrace, maps: &SourceMaps<'_>) -> String {
     let frames = backtrace.frames();
     let mut text = "wasm backtrace:".to_owned();
-    // Frames of one module mostly come together.
-    let mut lines: Option<(&Module, Option<Lines<'_>>)> = None;
+    let mut sources: Vec<Source<'_>> = Vec::new();
     for (index, frame) in frames.iter().enumerate() {
         if backtrace.omitted() != 0 && index == frames.len() / 2 {
             let _ = write!(text, "\n      … {} frames …", backtrace.omitted());
         }
         let _ = write!(text, "\n    {}", head(frame));
         let module = frame.module();
-        let known = match lines.take() {
-            Some((of, known)) if std::ptr::eq(of.info(), module.info()) => known,
-            _ => self::lines(module),
-        };
-        if let Some(context) = &known {
-            write_places(&mut text, context, address(module, frame));
-        }
-        lines = Some((module, known));
+        let known = sources.iter().position(|source| std::ptr::eq(source.module.info(), module.info()));
+        let known = known.unwrap_or_else(|| {
+            sources.push(Source { module, lines: lines(module), map: OnceCell::new() });
+            sources.len() - 1
+        });
+        write_source(&mut text, &sources[known], maps, frame);
     }
     text
 }
@@ -104,17 +113,40 @@ fn address(module: &Module, frame: &FrameInfo) -> u64 {
     frame.module_offset().saturating_sub(start) as u64
 }
 
+/// The places of a frame in the source: by DWARF, and where that knows none by the source map.
+fn write_source<'m>(text: &mut String, source: &Source<'m>, maps: &SourceMaps<'m>, frame: &FrameInfo) {
+    let before = text.len();
+    if let Some(lines) = &source.lines {
+        write_places(text, lines, address(source.module, frame));
+    }
+    if text.len() != before {
+        return;
+    }
+    let map = source.map.get_or_init(|| maps.of(source.module));
+    let symbol = map.as_ref().and_then(|map| map.symbol(frame));
+    if let Some((file, symbol)) = symbol.and_then(|symbol| Some((symbol.file()?, symbol))) {
+        write_place(text, file, symbol.line(), symbol.column());
+    }
+}
+
 /// The place of a frame in the source, after those of the functions that were inlined there.
 fn write_places(text: &mut String, lines: &Lines<'_>, address: u64) {
     let Ok(mut places) = lines.find_frames(address).skip_all_loads() else { return };
     for _ in 0..INLINED_MAX {
         let Ok(Some(place)) = places.next() else { break };
         let Some(location) = place.location else { continue };
-        let (Some(file), Some(line)) = (location.file, location.line) else { continue };
-        let _ = write!(text, "\n               at {}:{line}", cut(file, FILE_CHARS_MAX));
-        if let Some(column) = location.column.filter(|column| *column != 0) {
-            let _ = write!(text, ":{column}");
+        if let Some(file) = location.file {
+            write_place(text, file, location.line, location.column);
         }
+    }
+}
+
+/// A place; without a line there is none.
+fn write_place(text: &mut String, file: &str, line: Option<u32>, column: Option<u32>) {
+    let Some(line) = line else { return };
+    let _ = write!(text, "\n               at {}:{line}", cut(file, FILE_CHARS_MAX));
+    if let Some(column) = column.filter(|column| *column != 0) {
+        let _ = write!(text, ":{column}");
     }
 }
 

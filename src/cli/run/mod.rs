@@ -17,6 +17,7 @@ mod invoke;
 mod loaded;
 mod sandbox;
 mod signals;
+mod source_maps;
 mod thrown;
 mod values;
 
@@ -32,9 +33,11 @@ use super::watch::Watch;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::Ending;
+use heapwood::source_map::SourceMap;
 use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Val, cut};
 use loaded::Loaded;
+use source_maps::SourceMaps;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -81,6 +84,8 @@ pub struct Guest<'a> {
     engine: Engine,
     preloads: Vec<Module>,
     program: Loaded,
+    /// That of `--source-map`.
+    source_map: Option<SourceMap>,
 }
 
 impl<'a> Guest<'a> {
@@ -99,7 +104,11 @@ impl<'a> Guest<'a> {
         if !preloads.is_empty() {
             program.as_module("--preload")?;
         }
-        let guest = Guest { sandbox, trace, engine, preloads, program };
+        if sandbox.source_map.is_some() {
+            program.as_module("--source-map")?;
+        }
+        let source_map = sandbox.source_map.as_deref().map(source_maps::given).transpose()?;
+        let guest = Guest { sandbox, trace, engine, preloads, program, source_map };
         sandbox.perf_map.write(guest.modules())?;
         Ok(guest)
     }
@@ -117,6 +126,13 @@ impl<'a> Guest<'a> {
         self.preloads.iter().chain(self.program.modules())
     }
 
+    fn source_maps(&self) -> SourceMaps<'_> {
+        let preloads = self.sandbox.preloads.iter().map(|preload| &*preload.path).zip(&self.preloads);
+        let program = self.program.modules().iter().map(|module| (self.sandbox.path(), module));
+        let modules = preloads.chain(program).map(|(path, module)| (module, path)).collect();
+        SourceMaps { given: self.source_map.as_ref(), modules }
+    }
+
     /// Instantiates the program and calls its entry. Returns how it ended, and what is still to be said of it.
     ///
     /// # Errors
@@ -125,7 +141,8 @@ impl<'a> Guest<'a> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
         let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
-        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), &store);
+        let maps = self.source_maps();
+        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), maps, &store);
         let outcome = match &self.program {
             Loaded::Module(module) => {
                 let linker = sandbox.linker(&self.engine, self.modules())?;

@@ -45,6 +45,9 @@ pub struct Sandbox {
     /// Stack of the guest
     #[arg(long, value_name = "SIZE", default_value = "16m")]
     max_stack: Size,
+    /// Lines of the source for backtraces, for a module without DWARF; by default the map that the module names beside it
+    #[arg(long, value_name = "FILE")]
+    pub source_map: Option<PathBuf>,
     /// MODULE is an image that `heapwood compile` wrote, and that is trusted: its code runs as it is
     #[arg(long)]
     pub precompiled: bool,

@@ -1,32 +1,30 @@
 //! Text in and out, the end of the program, time and numbers at random.
 
-use super::{Context, Handle, MoonBit, Value, change, ended, give, value};
+use super::{Context, Handle, MoonBit, Value, change, ended, give, value, waiting};
 use crate::wasi::ProcExit;
 use crate::{Caller, Error, Linker, Result};
 
 /// Of `spectest`, `__moonbit_io_unstable`, `console`, `__moonbit_sys_unstable::exit`, time and random.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     linker.func_wrap("spectest", "print_char", move |mut caller: Caller<'_, T>, unit: i32| {
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("spectest::print_char", moonbit.print_char(wasi, unit))
+        match context(caller.data_mut()).0.print_char(unit) {
+            true => waiting(&mut caller, context, "spectest::print_char", MoonBit::write_output),
+            false => Ok(()),
+        }
     })?;
     for module in ["spectest", IO] {
         linker.func_wrap(module, "read_char", move |mut caller: Caller<'_, T>| {
-            let (moonbit, wasi) = context(caller.data_mut());
-            ended("read_char", moonbit.read_char(wasi))
+            waiting(&mut caller, context, "read_char", MoonBit::read_char)
         })?;
     }
     linker.func_wrap(IO, "write_char", move |mut caller: Caller<'_, T>, fd: i32, scalar: i32| {
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("write_char", moonbit.write_char(wasi, fd, scalar))
+        waiting(&mut caller, context, "write_char", |moonbit, wasi| moonbit.write_char(wasi, fd, scalar))
     })?;
     linker.func_wrap(IO, "flush", move |mut caller: Caller<'_, T>, fd: i32| {
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("flush", moonbit.flush_fd(wasi, fd))
+        waiting(&mut caller, context, "flush", |moonbit, wasi| moonbit.flush_fd(wasi, fd))
     })?;
     linker.func_wrap(IO, "read_bytes_from_stdin", move |mut caller: Caller<'_, T>| {
-        let (moonbit, wasi) = context(caller.data_mut());
-        let read = ended("read_bytes_from_stdin", moonbit.read_input(wasi))?;
+        let read = waiting(&mut caller, context, "read_bytes_from_stdin", MoonBit::read_input)?;
         give(&mut caller, read)
     })?;
     linker.func_wrap("console", "log", move |mut caller: Caller<'_, T>, line: Handle| {
@@ -36,8 +34,7 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
             Some(string) => Value::string(&string.to_string_lossy(&mut caller)?),
             None => value(&caller, line, "console::log")?,
         };
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("console::log", moonbit.log(wasi, &line))
+        waiting(&mut caller, context, "console::log", |moonbit, wasi| moonbit.log(wasi, &line))
     })?;
     define_system(linker, context)
 }

@@ -36,8 +36,8 @@ mod strings;
 pub use heapwood_surfaces::moonbit::{Failure, MoonBit};
 
 use super::HostTrap;
-use crate::wasi::{ProcExit, WasiCtx};
-use crate::{Caller, Error, ExternRef, Linker, Module, Result, Rooted, Trap, TrapKind};
+use crate::wasi::{self, Outcome, WasiCtx, interruptible};
+use crate::{Caller, Error, ExternRef, Linker, Module, Result, Rooted};
 use heapwood_surfaces::moonbit::{self, Value};
 
 /// The surface's modules, but `spectest`, which is the name of the specification's test module as well.
@@ -86,11 +86,29 @@ pub fn has_module(name: &str) -> bool {
 /// An external reference as guests pass it.
 type Handle = Option<Rooted<ExternRef>>;
 
+/// What a function of the surface does that may wait for a stream: what makes the guest stop ends the wait.
+fn waiting<T: 'static, R>(
+    caller: &mut Caller<'_, T>,
+    context: impl Context<T>,
+    function: &str,
+    work: impl FnOnce(&mut MoonBit, &mut WasiCtx) -> moonbit::Result<R>,
+) -> Result<R> {
+    let worked = interruptible(
+        caller,
+        |data| context(data).1,
+        |caller| {
+            let (moonbit, wasi) = context(caller.data_mut());
+            work(moonbit, wasi)
+        },
+    )?;
+    ended(function, worked)
+}
+
 /// What a function of the surface did, as a function of the host.
 fn ended<R>(function: &str, result: moonbit::Result<R>) -> Result<R> {
     result.map_err(|failure| match failure {
-        Failure::Interrupted => Trap::new(TrapKind::Interrupted).into(),
-        Failure::Exit(code) => Error::new(ProcExit(code)),
+        Failure::Interrupted => wasi::ended(Outcome::Interrupted),
+        Failure::Exit(code) => wasi::ended(Outcome::Exit(code)),
         Failure::Trap(message) => Error::new(HostTrap::new(function, message)),
     })
 }
