@@ -65,6 +65,11 @@ macro_rules! builtins {
             /// All entries, by index.
             pub const ALL: &'static [Builtin] = &[$(Builtin::$name),*];
 
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Builtin::$name => stringify!($name),)* }
+            }
+
             /// How it is called.
             pub const fn kind(self) -> BuiltinKind {
                 match self { $(Builtin::$name => BuiltinKind::$kind,)* }

@@ -1,7 +1,7 @@
 //! What the compiler tells the runtime about a function besides its bytes.
 
-use super::{Gpr, TrapKind};
-use heapwood_gc_abi::Narrow;
+use super::{Builtin, Gpr, TrapKind};
+use heapwood_gc_abi::{Narrow, hot};
 
 /// A safe point: a return address at which the collector, the unwinder or a backtrace may read a frame. It is the stack
 /// map of that call.
@@ -90,6 +90,14 @@ impl CompiledFunction {
             + size_of_val(&self.safe_points[..])
             + size_of_val(&self.traps[..])
             + size_of_val(&self.source_map[..])
+    }
+
+    /// The name of the runtime's entry that code calls through the word at this displacement from the heap base, which is
+    /// in r15; none if there is no entry's word.
+    pub fn runtime_entry(displacement: i64) -> Option<&'static str> {
+        let bytes = usize::try_from(displacement - i64::from(hot::BUILTIN_TABLE)).ok()?;
+        let entry = Builtin::ALL.get(bytes / 8).filter(|_| bytes.is_multiple_of(8))?;
+        Some(entry.name())
     }
 }
 

@@ -6,7 +6,7 @@
 use super::function_title;
 use anyhow::{Context, Result, anyhow, bail};
 use heapwood::{CompiledFunction, Module, ModuleInfo, RelocationTarget, SafePoint, printable};
-use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
+use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -90,7 +90,9 @@ impl Listing<'_> {
             decoder.decode_out(&mut instruction);
             text.clear();
             formatter.format(&instruction, &mut text);
-            let notes = self.notes(start, decoder.position() as u32);
+            let mut notes = entry(&instruction).map(str::to_owned).into_iter().collect::<Vec<_>>();
+            notes.extend(self.notes(start, decoder.position() as u32));
+            let notes = notes.join(", ");
             let gap = if notes.is_empty() { "" } else { "  ; " };
             writeln!(out, "{}", format!("    {start:>5x}  {text:<40}{gap}{notes}").trim_end())?;
         }
@@ -135,7 +137,7 @@ impl Listing<'_> {
     }
 
     /// What is known about the instruction in `start..end`.
-    fn notes(&self, start: u32, end: u32) -> String {
+    fn notes(&self, start: u32, end: u32) -> Vec<String> {
         let mut notes = Vec::new();
         for site in self.compiled.traps.iter().filter(|site| site.pc == start) {
             notes.push(format!("trap: {}", site.kind.message()));
@@ -146,7 +148,7 @@ impl Listing<'_> {
         for point in self.compiled.safe_points.iter().filter(|point| point.pc == end) {
             notes.push(safe_point(point));
         }
-        notes.join(", ")
+        notes
     }
 
     fn target(&self, target: RelocationTarget) -> String {
@@ -161,6 +163,13 @@ impl Listing<'_> {
     fn type_title(&self, ty: u32) -> String {
         self.info.names().ty(ty).map_or_else(|| ty.to_string(), |name| format!("{ty} ${}", printable(name)))
     }
+}
+
+/// The runtime's entry that an instruction calls or jumps to.
+fn entry(instruction: &Instruction) -> Option<&'static str> {
+    let goes = instruction.is_call_near_indirect() || instruction.is_jmp_near_indirect();
+    let is_entry = goes && instruction.memory_base() == Register::R15 && instruction.memory_index() == Register::None;
+    is_entry.then(|| CompiledFunction::runtime_entry(instruction.memory_displacement64().cast_signed()))?
 }
 
 fn safe_point(point: &SafePoint) -> String {

@@ -2,6 +2,9 @@
 
 mod asm;
 mod component;
+mod json;
+mod parts;
+mod surface;
 
 use super::engine_options::FeatureOptions;
 use super::failure::shown;
@@ -9,16 +12,20 @@ use super::{kotlin, module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use heapwood::component::is_component;
-use heapwood::surfaces::{dart, js_string, moonbit, teavm};
-use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable, wasi};
+use heapwood::{Config, Engine, Features, Module, ModuleInfo, printable};
+use parts::{Part, PartOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use surface::Servers;
 
 #[derive(Args)]
 pub struct InspectArgs {
     #[command(flatten)]
     features: FeatureOptions,
+
+    #[command(flatten)]
+    parts: PartOptions,
 
     /// The module, binary or text
     #[arg(value_name = "MODULE")]
@@ -31,6 +38,7 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let mut config = Config::new();
     args.features.apply(&mut config)?;
+    args.parts.check(args.asm.is_some())?;
     let engine = Engine::new(&config)?;
     let mut out = Vec::new();
     match &args.asm {
@@ -39,6 +47,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
             let file = module_file::read(&args.module)?;
             let (bytes, named) = (file.bytes(), |error| file.named(error));
             if is_component(bytes) {
+                args.parts.check_component()?;
                 component::print(&mut out, bytes).map_err(|error| anyhow!("{}: {error}", shown(&args.module)))?;
                 output::write(|stdout| stdout.write_all(&out));
                 return Ok(ExitCode::SUCCESS);
@@ -47,51 +56,85 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
             let all = Engine::new(Config::new().features(Features::all()))?;
             let info = Module::decode(&all, bytes).map_err(named)?;
             let needed = engine.detect(bytes).map_err(named)?;
-            print_features(&mut out, needed, engine.config().enabled())?;
-            print(&mut out, &info)?;
+            if args.parts.json {
+                let object = json::of_module(&info, bytes.len(), needed, engine.config().enabled(), &args.parts);
+                writeln!(out, "{object}")?;
+            } else {
+                if !args.parts.asks() {
+                    print_summary(&mut out, &info, bytes.len(), needed, engine.config().enabled())?;
+                }
+                print_parts(&mut out, &info, &args.parts)?;
+            }
         }
     }
     output::write(|stdout| stdout.write_all(&out));
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
-    if let Some(name) = info.names().module() {
-        writeln!(out, "module {}\n", printable(name))?;
-    }
-    writeln!(out, "sections                     offset     bytes")?;
-    for section in &info.sections {
-        let custom = if section.id == 0 { "custom " } else { "" };
-        let title = format!("{custom}{}", printable(&section.name));
-        writeln!(out, "  {title:<24} {:>#8x} {:>9}", section.range.start, section.range.len())?;
-    }
-    let bodies: usize = info.bodies.iter().map(std::ops::Range::len).sum();
+/// What the module is, in a few lines.
+fn print_summary(
+    out: &mut impl Write,
+    info: &ModuleInfo,
+    bytes: usize,
+    needed: Features,
+    on: Features,
+) -> io::Result<()> {
+    let name = info.names().module().map(|name| format!(" {}", printable(name))).unwrap_or_default();
+    let maker = if kotlin::is_kotlin(info) { ", made by the Kotlin compiler" } else { "" };
+    writeln!(out, "module{name}, {bytes} bytes{maker}")?;
+    print_features(out, needed, on)?;
+    let bodies = json::body_bytes(info);
     writeln!(
         out,
-        "\n{} functions ({} imported, {bodies} bytes of bodies), {} types, {} globals, {} memories, {} tables, {} tags",
+        "functions: {} ({} imported, {bodies} bytes of bodies)",
         info.functions.len(),
-        info.imported_functions,
+        info.imported_functions
+    )?;
+    writeln!(
+        out,
+        "types: {} in {} rec groups; globals: {}, memories: {}, tables: {}, tags: {}",
         info.types.len(),
+        info.types.rec_groups.len(),
         info.globals.len(),
         info.memories.len(),
         info.tables.len(),
         info.tags.len()
     )?;
-    if kotlin::is_kotlin(info) {
-        writeln!(
-            out,
-            "\nmade by the Kotlin compiler: `run` and `test` bear with its libraries' paths (--wasi-compat kotlin)"
-        )?;
-    }
-    print_imports(out, info)?;
-    writeln!(out, "\nexports")?;
-    for (name, index) in &info.exports {
-        writeln!(out, "  {} {}", printable(name), info.export_text(*index))?;
-    }
+    writeln!(out, "imports from: {}", Servers::new(info).summary(info))?;
     if let Some(start) = info.start {
-        writeln!(out, "\nstart function {}", function_title(info, start))?;
+        writeln!(out, "start function: {}", function_title(info, start))?;
     }
-    writeln!(out, "\ntypes (offset, size and name of each field in bytes)\n{}", info.types_text())
+    if kotlin::is_kotlin(info) {
+        writeln!(out, "`run` and `test` bear with the paths of Kotlin's libraries (--wasi-compat kotlin)")?;
+    }
+    writeln!(out, "\nsections                     offset     bytes")?;
+    for section in &info.sections {
+        let custom = if section.id == 0 { "custom " } else { "" };
+        let title = format!("{custom}{}", printable(&section.name));
+        writeln!(out, "  {title:<24} {:>#8x} {:>9}", section.range.start, section.range.len())?;
+    }
+    Ok(())
+}
+
+/// The lists that are shown.
+fn print_parts(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -> io::Result<()> {
+    if parts.shows(Part::Imports) {
+        print_imports(out, info, parts)?;
+    }
+    if parts.shows(Part::Exports) {
+        print_exports(out, info, parts)?;
+    }
+    if parts.shows(Part::Functions) {
+        print_functions(out, info, parts)?;
+    }
+    if parts.shows(Part::Types) {
+        writeln!(out, "\ntypes (offset, size and name of each field in bytes)")?;
+        if parts.filter.is_none() {
+            return writeln!(out, "{}", info.types_text());
+        }
+        parts.types_of(info).try_for_each(|index| write!(out, "{}", info.type_lines(index)))?;
+    }
+    Ok(())
 }
 
 /// What the module needs, and how to have what is off.
@@ -102,22 +145,35 @@ fn print_features(out: &mut impl Write, needed: Features, on: Features) -> io::R
     if missing.is_empty() { Ok(()) } else { writeln!(out, "{missing}") }
 }
 
-fn print_imports(out: &mut impl Write, info: &ModuleInfo) -> io::Result<()> {
+fn print_imports(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -> io::Result<()> {
     writeln!(out, "\nimports")?;
-    let is_teavm = info.imports.iter().any(|import| teavm::has_module(&import.module));
-    for import in &info.imports {
-        let server = match import.module.as_str() {
-            wasi::MODULE if wasi::lookup(&import.name).is_some() => "WASI preview1",
-            name if moonbit::has_module(name) => "MoonBit's surface",
-            name if dart::has_module(name) => "Dart's surface",
-            name if teavm::has_module(name) => "TeaVM's surface",
-            "env" if import.name == "memory" && is_teavm => "TeaVM's surface",
-            teavm::JSO_MODULE => "nobody: TeaVM's JavaScript layer",
-            name if js_string::has_module(name) => "strings of JavaScript",
-            _ => "nobody: --preload",
-        };
+    let servers = Servers::new(info);
+    for import in info.imports.iter().filter(|import| parts.fits(None, &[&import.module, &import.name])) {
+        let server = servers.of(&import.module, &import.name);
         let (from, name) = (printable(&import.module), printable(&import.name));
         writeln!(out, "  {from}::{name} {} <- {server}", info.extern_text(&import.ty))?;
+    }
+    Ok(())
+}
+
+fn print_exports(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -> io::Result<()> {
+    writeln!(out, "\nexports")?;
+    for (name, index) in info.exports.iter().filter(|(name, _)| parts.fits(None, &[name])) {
+        writeln!(out, "  {} {}", printable(name), info.export_text(*index))?;
+    }
+    Ok(())
+}
+
+/// Bytes of the body, index, name and type of each.
+fn print_functions(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -> io::Result<()> {
+    writeln!(out, "\nfunctions (bytes of the body)")?;
+    for index in parts.functions_of(info) {
+        let bytes = match index.checked_sub(info.imported_functions) {
+            Some(defined) => info.bodies[defined as usize].len().to_string(),
+            None => "imported".to_owned(),
+        };
+        let ty = heapwood::ExportIndex::Func(index);
+        writeln!(out, "  {bytes:>8}  {} {}", function_title(info, index), info.export_text(ty))?;
     }
     Ok(())
 }

@@ -54,6 +54,11 @@ impl ModuleInfo {
         })
     }
 
+    /// Bytes of an object of a struct type; none for arrays, whose objects differ, and functions.
+    pub fn struct_bytes(&self, index: TypeIndex) -> Option<u32> {
+        matches!(self.types.composite(index), CompositeType::Struct(_)).then(|| self.types.layout(index).object_bytes())
+    }
+
     /// All types by rec group, with their layouts and what they are equal to.
     pub fn types_text(&self) -> impl Display {
         from_fn(move |f| {
@@ -61,16 +66,21 @@ impl ModuleInfo {
                 if group.len() != 1 {
                     writeln!(f, "rec group {number}: types {} to {}", group.start, i64::from(group.end) - 1)?;
                 }
-                for index in group.clone() {
-                    write!(f, "type {index} {}", self.type_text(index))?;
-                    match self.types.canonical[index as usize] {
-                        first if first == index => writeln!(f)?,
-                        first => writeln!(f, " = type {first}")?,
-                    }
-                    write!(f, "{}", self.layout_text(index))?;
-                }
+                group.clone().try_for_each(|index| write!(f, "{}", self.type_lines(index)))?;
             }
             Ok(())
+        })
+    }
+
+    /// A type with its layout, and the first type that it is equal to.
+    pub fn type_lines(&self, index: TypeIndex) -> impl Display {
+        from_fn(move |f| {
+            write!(f, "type {index} {}", self.type_text(index))?;
+            match self.types.canonical[index as usize] {
+                first if first == index => writeln!(f)?,
+                first => writeln!(f, " = type {first}")?,
+            }
+            write!(f, "{}", self.layout_text(index))
         })
     }
 

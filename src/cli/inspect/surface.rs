@@ -1,0 +1,43 @@
+//! Who serves an import.
+
+use heapwood::surfaces::{dart, js_string, moonbit, teavm};
+use heapwood::{ModuleInfo, wasi};
+
+/// The host surfaces of a module's imports.
+pub struct Servers {
+    is_teavm: bool,
+}
+
+impl Servers {
+    pub fn new(info: &ModuleInfo) -> Servers {
+        Servers { is_teavm: info.imports.iter().any(|import| teavm::has_module(&import.module)) }
+    }
+
+    /// In words.
+    pub fn of(&self, module: &str, name: &str) -> &'static str {
+        match module {
+            wasi::MODULE if wasi::lookup(name).is_some() => "WASI preview1",
+            name if moonbit::has_module(name) => "MoonBit's surface",
+            name if dart::has_module(name) => "Dart's surface",
+            name if teavm::has_module(name) => "TeaVM's surface",
+            "env" if name == "memory" && self.is_teavm => "TeaVM's surface",
+            teavm::JSO_MODULE => "nobody: TeaVM's JavaScript layer",
+            name if js_string::has_module(name) => "strings of JavaScript",
+            _ => "nobody: --preload",
+        }
+    }
+
+    /// All of a module, each once, in words: `WASI preview1 (2)`.
+    pub fn summary(&self, info: &ModuleInfo) -> String {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for import in &info.imports {
+            let server = self.of(&import.module, &import.name);
+            match counts.iter_mut().find(|(name, _)| *name == server) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((server, 1)),
+            }
+        }
+        let texts: Vec<_> = counts.iter().map(|(server, count)| format!("{server} ({count})")).collect();
+        if texts.is_empty() { "nothing".to_owned() } else { texts.join(", ") }
+    }
+}
