@@ -60,7 +60,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
                 let object = json::of_module(&info, bytes.len(), needed, engine.config().enabled(), &args.parts);
                 writeln!(out, "{object}")?;
             } else {
-                if !args.parts.asks() {
+                if !args.parts.asks() && args.parts.filter.is_none() {
                     print_summary(&mut out, &info, bytes.len(), needed, engine.config().enabled())?;
                 }
                 print_parts(&mut out, &info, &args.parts)?;

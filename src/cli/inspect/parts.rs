@@ -1,6 +1,7 @@
 //! Which lists are shown, and which of their rows.
 
-use anyhow::{Result, bail};
+use crate::cli::failure::UsageError;
+use anyhow::Result;
 use clap::Args;
 use heapwood::ModuleInfo;
 
@@ -41,7 +42,9 @@ impl PartOptions {
     /// Nothing is shown to which a filter could be applied.
     pub fn check(&self, shows_code: bool) -> Result<()> {
         if shows_code && (self.filter.is_some() || self.asks()) {
-            bail!("--asm shows one function: --types, --imports, --exports, --functions and --filter show lists");
+            return Err(
+                UsageError::new("--asm shows one function; --types and the like, and --filter, show lists").into()
+            );
         }
         Ok(())
     }
@@ -50,8 +53,8 @@ impl PartOptions {
     /// Something was asked for that is shown of modules only.
     pub fn check_component(&self) -> Result<()> {
         if self.json || self.filter.is_some() || self.asks() {
-            bail!(
-                "a component is shown as a whole: --types, --imports, --exports, --functions, --filter and --json are for modules"
+            return Err(
+                UsageError::new("a component is shown as a whole: lists, --filter and --json are for modules").into()
             );
         }
         Ok(())
