@@ -1,9 +1,9 @@
 //! Waiting that another thread can end.
 //!
-//! Everything in this crate that may block without bound waits in [`Interrupt::wait`], which also watches an
-//! eventfd that [`InterruptHandle::interrupt`] makes readable. The first wait makes it: most contexts never wait. Whoever
-//! waits makes it and looks at the flag afterwards; whoever interrupts sets the flag and looks for the eventfd
-//! afterwards. So one of the two always sees the other.
+//! Everything in this crate that may block without bound waits in [`Interrupt::wait`], which also watches an eventfd
+//! that [`InterruptHandle::interrupt`] makes readable. The first wait makes it: most contexts never wait. Whoever waits
+//! makes it and looks at the flag afterwards; whoever interrupts sets the flag and looks for the eventfd afterwards. So
+//! one of the two always sees the other.
 
 use crate::errno::Errno;
 use crate::outcome::{Failure, Outcome, Served};

@@ -5,8 +5,8 @@
 //! 2. A record is read by the holders of its lease until it is in that list, and is nobody's but the lender's from when
 //!    he has taken it out until he lends it again (L1).
 //! 3. The list stands on a desk of its own, since leases may outlive the lender. He closes it when he goes, and adds to
-//!    its count how many leases are still out; each that is dropped on a closed desk takes one away. So whoever comes to
-//!    zero, having found or made the desk closed, is the last that knows of it (L2).
+//!    its count how many leases are still out; each that is dropped on a closed desk takes one away. So whoever comes
+//!    to zero, having found or made the desk closed, is the last that knows of it (L2).
 
 use std::ptr::{NonNull, without_provenance_mut};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -1,8 +1,8 @@
 //! Address space of cages whose heaps are gone, kept for the next ones.
 //!
 //! 1. What is kept holds three pages, which every heap writes and which are cleared. All others that were ever made
-//!    accessible, but those of the shared type table, are given back before anybody else can have them, whatever the heap
-//!    knew of them. So the next heap finds zeroes, as in a new cage.
+//!    accessible, but those of the shared type table, are given back before anybody else can have them, whatever the
+//!    heap knew of them. So the next heap finds zeroes, as in a new cage.
 //! 2. What was readable and writable stays so, unless pages of a checkpoint's file lay in the heap, and the next heap
 //!    need not ask the system for it.
 //! 3. A cage that was extended, or whose pages the system does not take back, is not kept.

@@ -15,8 +15,8 @@ use heapwood_gc_abi::{FieldKind, RawRef, i31_encode};
 pub use parts::{Roots, StructType, Types, array_type, struct_type};
 use std::collections::{HashMap, HashSet};
 
-/// Of tests that go through many cases alike, each Nth case runs, or an Nth of a program: `HEAPWOOD_SHARE`, 1 unless it is
-/// given. For runs that look at which lines run, and are slow.
+/// Of tests that go through many cases alike, each Nth case runs, or an Nth of a program: `HEAPWOOD_SHARE`, 1 unless it
+/// is given. For runs that look at which lines run, and are slow.
 pub fn share() -> usize {
     std::env::var("HEAPWOOD_SHARE").ok().and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
 }

@@ -1,8 +1,9 @@
 //! The surface of MoonBit's target wasm-gc: `spectest.print_char` and `read_char`, and the modules
 //! `__moonbit_*_unstable` of its standard runner.
 //!
-//! 1. Text goes out unit by unit ([`MoonBit::print_char`]); it is written ([`MoonBit::write_output`]) at the end of each line, when much came
-//!    together, and by [`MoonBit::flush`], which the host calls when the program has ended, however it ended.
+//! 1. Text goes out unit by unit ([`MoonBit::print_char`]); it is written ([`MoonBit::write_output`]) at the end of
+//!    each line, when much came together, and by [`MoonBit::flush`], which the host calls when the program has ended,
+//!    however it ended.
 //! 2. What JavaScript has as values (strings, byte arrays, arrays) are [`Value`]s, which the engine keeps behind
 //!    external references. Handles that make or read them unit by unit are [`Value`]s as well.
 //! 3. Functions of the file system come in two forms: one fails by a trap, the other returns -1 and keeps a message.

@@ -107,8 +107,8 @@ impl PartOptions {
     }
 }
 
-/// Whether a text is like a pattern, of which `*` stands for any characters and `?` for any one. The time is the product of
-/// both lengths at most: only the last `*` is ever tried again.
+/// Whether a text is like a pattern, of which `*` stands for any characters and `?` for any one. The time is the
+/// product of both lengths at most: only the last `*` is ever tried again.
 fn is_like(text: &str, pattern: &str) -> bool {
     let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut of, mut again) = (0, 0, None);

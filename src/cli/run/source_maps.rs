@@ -1,6 +1,6 @@
 //! The source maps of the modules that run: the one that `--source-map` names, and those that modules name themselves.
-//! The latter are looked up when a backtrace needs them; what is wrong with one of them is said with `--verbose`, and costs
-//! the lines and nothing else.
+//! The latter are looked up when a backtrace needs them; what is wrong with one of them is said with `--verbose`, and
+//! costs the lines and nothing else.
 
 use crate::cli::failure::shown;
 use crate::cli::output;

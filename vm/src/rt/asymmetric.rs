@@ -1,9 +1,9 @@
 //! Two threads of which one often writes a word and looks at another, and the other thread rarely does so the other way
 //! round: at least one of them has to see what the other wrote.
 //!
-//! Both would need a fence between the write and the look. Here the frequent side has none as a rule
-//! ([`light_fence`]): the rare side has the system put a fence into every thread of the process ([`heavy_fence`]). Where
-//! the system does not do that (`membarrier` is refused, or unknown), both have fences of their own.
+//! Both would need a fence between the write and the look. Here the frequent side has none as a rule ([`light_fence`]):
+//! the rare side has the system put a fence into every thread of the process ([`heavy_fence`]). Where the system does
+//! not do that (`membarrier` is refused, or unknown), both have fences of their own.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, compiler_fence, fence};

@@ -10,11 +10,10 @@
 //! 2. Below rsp there is always room for a stub ([`STUB_STACK_BYTES`]) or a signal handler.
 //! 3. A store is lent a stack when it is entered ([`Seat`]). Between two calls the stack stays with it, as long as no
 //!    other store needs one and the engine has as many as it keeps ([`STACKS_KEPT`]): so idle stores have none. What
-//!    lies on a stack is given up before another store gets it.
-//!    The store, which sits down and stands up at every call, does so without an atomic operation. Who wants the stack of
-//!    another store says so (`is_wanted`) and looks whether it is idle; the store makes its seat busy and looks whether
-//!    its stack is wanted; `asymmetric` sees to it that one of the two sees the other. A stack that was taken stays
-//!    wanted until its store has seen that it is gone.
+//!    lies on a stack is given up before another store gets it. The store, which sits down and stands up at every call,
+//!    does so without an atomic operation. Who wants the stack of another store says so (`is_wanted`) and looks whether
+//!    it is idle; the store makes its seat busy and looks whether its stack is wanted; `asymmetric` sees to it that one
+//!    of the two sees the other. A stack that was taken stays wanted until its store has seen that it is gone.
 //! 4. The guard is as large as the largest frame: should the first point ever fail, nothing else is reached.
 
 use super::asymmetric;
