@@ -268,10 +268,13 @@ impl Reservation {
         bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
     }
 
-    /// Makes bytes zero that are readable and writable, and nobody's: their heap is gone.
-    pub fn clear(&self, address: usize, bytes: usize) {
+    /// Makes bytes zero.
+    ///
+    /// # Safety
+    /// They are readable and writable, and nobody's: their heap is gone.
+    pub unsafe fn clear(&self, address: usize, bytes: usize) {
         let at = self.check(address, bytes);
-        // SAFETY: invariant B2; the caller says that the range is committed, and has it for itself.
+        // SAFETY: invariant B2, and the caller's promise.
         unsafe { std::ptr::write_bytes(at.cast::<u8>(), 0, bytes) };
     }
 

@@ -160,7 +160,8 @@ impl Land {
             // holds. There is nothing then until somebody commits it again.
             let heap = if has_file_pages { self.base.clamp(start, end) } else { end };
             let mut ranges = accessible.within(start, heap);
-            ranges.all(|(from, to)| give_back_around(part, from, to, warm)) && part.forget(heap, end - heap)
+            // SAFETY: B3: a cage is cleaned when its heap is gone; what is among the ranges was made accessible.
+            ranges.all(|(from, to)| unsafe { give_back_around(part, from, to, warm) }) && part.forget(heap, end - heap)
         };
         let was_cleaned =
             self.reach_bytes() == self.shape.reach_bytes && self.parts.iter().chain(&self.beside).all(is_clean);
@@ -197,13 +198,17 @@ impl Drop for Land {
 }
 
 /// Clears what of the ranges of `clear`, which ascend, lies in accessible bytes, and gives the rest of these back.
-fn give_back_around(part: &Reservation, from: usize, to: usize, clear: [(usize, usize); 2]) -> bool {
+///
+/// # Safety
+/// The bytes are readable and writable, and nobody's: their heap is gone.
+unsafe fn give_back_around(part: &Reservation, from: usize, to: usize, clear: [(usize, usize); 2]) -> bool {
     let mut at = from;
     for (start, end) in clear.into_iter().filter(|range| from <= range.0 && range.1 <= to) {
         if !part.discard(at, start - at) {
             return false;
         }
-        part.clear(start, end - start);
+        // SAFETY: the caller's promise: the range lies within the bytes.
+        unsafe { part.clear(start, end - start) };
         at = end;
     }
     part.discard(at, to - at)

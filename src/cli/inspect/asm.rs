@@ -90,9 +90,7 @@ impl Listing<'_> {
             decoder.decode_out(&mut instruction);
             text.clear();
             formatter.format(&instruction, &mut text);
-            let mut notes = entry(&instruction).map(str::to_owned).into_iter().collect::<Vec<_>>();
-            notes.extend(self.notes(start, decoder.position() as u32));
-            let notes = notes.join(", ");
+            let notes = self.notes(&instruction, start, decoder.position() as u32);
             let gap = if notes.is_empty() { "" } else { "  ; " };
             writeln!(out, "{}", format!("    {start:>5x}  {text:<40}{gap}{notes}").trim_end())?;
         }
@@ -137,8 +135,8 @@ impl Listing<'_> {
     }
 
     /// What is known about the instruction in `start..end`.
-    fn notes(&self, start: u32, end: u32) -> Vec<String> {
-        let mut notes = Vec::new();
+    fn notes(&self, instruction: &Instruction, start: u32, end: u32) -> String {
+        let mut notes: Vec<String> = entry(instruction).map(str::to_owned).into_iter().collect();
         for site in self.compiled.traps.iter().filter(|site| site.pc == start) {
             notes.push(format!("trap: {}", site.kind.message()));
         }
@@ -148,7 +146,7 @@ impl Listing<'_> {
         for point in self.compiled.safe_points.iter().filter(|point| point.pc == end) {
             notes.push(safe_point(point));
         }
-        notes
+        notes.join(", ")
     }
 
     fn target(&self, target: RelocationTarget) -> String {

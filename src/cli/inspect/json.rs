@@ -36,7 +36,7 @@ fn counts(info: &ModuleInfo) -> Value {
     json!({
         "functions": info.functions.len(),
         "imported_functions": info.imported_functions,
-        "body_bytes": body_bytes(info),
+        "body_bytes": super::body_bytes(info),
         "types": info.types.len(),
         "rec_groups": info.types.rec_groups.len(),
         "globals": info.globals.len(),
@@ -44,11 +44,6 @@ fn counts(info: &ModuleInfo) -> Value {
         "tables": info.tables.len(),
         "tags": info.tags.len(),
     })
-}
-
-/// Bytes of all bodies.
-pub fn body_bytes(info: &ModuleInfo) -> usize {
-    info.bodies.iter().map(std::ops::Range::len).sum()
 }
 
 fn sections(info: &ModuleInfo) -> Value {

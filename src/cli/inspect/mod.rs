@@ -38,7 +38,6 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let mut config = Config::new();
     args.features.apply(&mut config)?;
-    args.parts.check(args.asm.is_some())?;
     let engine = Engine::new(&config)?;
     let mut out = Vec::new();
     match &args.asm {
@@ -83,7 +82,7 @@ fn print_summary(
     let maker = if kotlin::is_kotlin(info) { ", made by the Kotlin compiler" } else { "" };
     writeln!(out, "module{name}, {bytes} bytes{maker}")?;
     print_features(out, needed, on)?;
-    let bodies = json::body_bytes(info);
+    let bodies = body_bytes(info);
     writeln!(
         out,
         "functions: {} ({} imported, {bodies} bytes of bodies)",
@@ -176,6 +175,11 @@ fn print_functions(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions)
         writeln!(out, "  {bytes:>8}  {} {}", function_title(info, index), info.export_text(ty))?;
     }
     Ok(())
+}
+
+/// Bytes of all bodies.
+fn body_bytes(info: &ModuleInfo) -> usize {
+    info.bodies.iter().map(std::ops::Range::len).sum()
 }
 
 /// `#index $name`.

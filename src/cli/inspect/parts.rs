@@ -8,20 +8,20 @@ use heapwood::ModuleInfo;
 #[derive(Args)]
 pub struct PartOptions {
     /// Show the types: rec groups, layouts of objects, which types are equal
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asm")]
     pub types: bool,
     /// Show the imports, and which host surface serves each
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asm")]
     pub imports: bool,
     /// Show the exports
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asm")]
     pub exports: bool,
     /// Show the functions: names, types, bytes of their bodies
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asm")]
     pub functions: bool,
     /// Show only rows whose name has PATTERN in it, or is like it as a whole where it has * (anything) or ? (any
     /// character), or whose index it is
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", conflicts_with = "asm")]
     pub filter: Option<String>,
     /// Print one JSON object on one line (docs/inspect.md)
     #[arg(long, conflicts_with = "asm")]
@@ -38,17 +38,6 @@ pub enum Part {
 }
 
 impl PartOptions {
-    /// # Errors
-    /// Nothing is shown to which a filter could be applied.
-    pub fn check(&self, shows_code: bool) -> Result<()> {
-        if shows_code && (self.filter.is_some() || self.asks()) {
-            return Err(
-                UsageError::new("--asm shows one function; --types and the like, and --filter, show lists").into()
-            );
-        }
-        Ok(())
-    }
-
     /// # Errors
     /// Something was asked for that is shown of modules only.
     pub fn check_component(&self) -> Result<()> {
@@ -91,19 +80,18 @@ impl PartOptions {
     }
 
     /// Indices of the functions that are shown.
-    pub fn functions_of<'a>(&'a self, info: &'a ModuleInfo) -> impl Iterator<Item = u32> + 'a {
-        (0..).take(info.functions.len()).filter(|index| {
-            let name = info.names().function(*index);
-            self.fits(Some(*index), name.as_slice())
-        })
+    pub fn functions_of(&self, info: &ModuleInfo) -> impl Iterator<Item = u32> {
+        self.indices(info.functions.len(), |index| info.names().function(index))
     }
 
     /// Indices of the types that are shown.
-    pub fn types_of<'a>(&'a self, info: &'a ModuleInfo) -> impl Iterator<Item = u32> + 'a {
-        (0..).take(info.types.len()).filter(|index| {
-            let name = info.names().ty(*index);
-            self.fits(Some(*index), name.as_slice())
-        })
+    pub fn types_of(&self, info: &ModuleInfo) -> impl Iterator<Item = u32> {
+        self.indices(info.types.len(), |index| info.names().ty(index))
+    }
+
+    /// Of so many things with these names, the indices of those that are shown.
+    fn indices<'m>(&self, count: usize, name: impl Fn(u32) -> Option<&'m str>) -> impl Iterator<Item = u32> {
+        (0..).take(count).filter(move |index| self.fits(Some(*index), name(*index).as_slice()))
     }
 }
 

@@ -197,10 +197,13 @@ impl Mapping {
         assert!(result == 0, "the system takes back pages of an anonymous mapping");
     }
 
-    /// Makes the bytes of a range zero, which is readable and writable. Nobody uses it.
-    pub fn clear(&self, offset: usize, bytes: usize) {
+    /// Makes the bytes of a range zero.
+    ///
+    /// # Safety
+    /// The range is readable and writable, and nobody uses it.
+    pub unsafe fn clear(&self, offset: usize, bytes: usize) {
         self.check(offset, bytes);
-        // SAFETY: R1: the range lies inside.
+        // SAFETY: R1: the range lies inside; and the caller's promise.
         unsafe { self.start().add(offset).write_bytes(0, bytes) };
     }
 
