@@ -198,6 +198,243 @@ fn random_programs_burn_the_same_in_all_modes() {
     assert!(compared > 400 && burnt_in_all > 100_000, "{compared}, {burnt_in_all}");
 }
 
+/// A statement of a generated program. What is conditional asks a generator of bits that the program carries along.
+enum Statement {
+    /// So many operators that do nothing: an even number.
+    Work(u32),
+    Block(Vec<Statement>),
+    Loop(Vec<Statement>),
+    If(Vec<Statement>, Option<Vec<Statement>>),
+    Br(u32),
+    BrIf(u32),
+    BrTable(Vec<u32>),
+    Return,
+    /// Throws into the innermost handler of the function.
+    Throw,
+    /// A block with a `try_table` whose catch leads to the block's end.
+    Try(Vec<Statement>),
+    /// A legacy `try` with a `catch`.
+    LegacyTry(Vec<Statement>, Vec<Statement>),
+}
+
+/// Statements below `depth` labels, of which `handlers` is the number of handlers around.
+fn statements(random: &mut Random, depth: u32, handlers: u32) -> Vec<Statement> {
+    let count = 1 + random.below(4);
+    (0..count).map(|_| statement(random, depth, handlers)).collect()
+}
+
+fn statement(random: &mut Random, depth: u32, handlers: u32) -> Statement {
+    let is_deep = depth > 6;
+    match random.below(if is_deep { 7 } else { 18 }) {
+        0..3 => Statement::Work(2 * random.below(4)),
+        3 => Statement::Br(random.below(depth + 1)),
+        4 => Statement::BrIf(random.below(depth + 1)),
+        5 => match random.below(4) {
+            0 => Statement::Return,
+            1 => Statement::BrTable((0..1 + random.below(4)).map(|_| random.below(depth + 1)).collect()),
+            2 if handlers > 0 => Statement::Throw,
+            _ => Statement::BrIf(random.below(depth + 1)),
+        },
+        6 => Statement::BrIf(0),
+        7..10 => Statement::Block(statements(random, depth + 1, handlers)),
+        10..13 => Statement::Loop(statements(random, depth + 1, handlers)),
+        13..16 => Statement::If(
+            statements(random, depth + 1, handlers),
+            (random.below(2) == 0).then(|| statements(random, depth + 1, handlers)),
+        ),
+        16 => Statement::Try(statements(random, depth + 2, handlers + 1)),
+        _ => Statement::LegacyTry(statements(random, depth + 1, handlers + 1), statements(random, depth + 1, handlers)),
+    }
+}
+
+/// Operators that ask for a bit: `$bits` is multiplied and its highest bit is left on the stack.
+const BIT: &str = "(i32.shr_u (local.tee $bits (i32.mul (local.get $bits) (i32.const 747796405))) (i32.const 31))";
+const BIT_COST: u64 = 6;
+/// Operators at the head of a loop, which returns when its turns are used up.
+const TURN: &str = "(br_if $body (i32.eqz (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))";
+const TURN_COST: u64 = 6;
+
+fn write(statements: &[Statement], text: &mut String) {
+    for statement in statements {
+        match statement {
+            Statement::Work(count) => (0..count / 2).for_each(|_| text.push_str("(drop (i32.const 1)) ")),
+            Statement::Block(body) => wrap("block ", body, " end ", text),
+            Statement::Loop(body) => wrap(&format!("loop {TURN} "), body, " end ", text),
+            Statement::If(then, otherwise) => {
+                wrap(&format!("{BIT} if "), then, "", text);
+                if let Some(otherwise) = otherwise {
+                    wrap(" else ", otherwise, "", text);
+                }
+                text.push_str(" end ");
+            }
+            Statement::Br(depth) => text.push_str(&format!("br {depth} ")),
+            Statement::BrIf(depth) => text.push_str(&format!("{BIT} br_if {depth} ")),
+            Statement::BrTable(depths) => {
+                let depths: Vec<_> = depths.iter().map(u32::to_string).collect();
+                text.push_str(&format!("{BIT} br_table {} ", depths.join(" ")));
+            }
+            Statement::Return => text.push_str("(return (i32.const 7)) "),
+            Statement::Throw => text.push_str("throw $t "),
+            Statement::Try(body) => wrap("block try_table (catch $t 0) ", body, " end end ", text),
+            Statement::LegacyTry(body, catch) => {
+                wrap("try ", body, "", text);
+                wrap(" catch $t ", catch, " end ", text);
+            }
+        }
+    }
+}
+
+fn wrap(before: &str, body: &[Statement], after: &str, text: &mut String) {
+    text.push_str(before);
+    write(body, text);
+    text.push_str(after);
+}
+
+/// How a list of statements ended.
+enum End {
+    Falls,
+    /// Through so many labels, and to the next one.
+    Branch(u32),
+    Throws,
+    Returns,
+}
+
+/// Executes statements and counts their operators.
+struct Model {
+    bits: u32,
+    turns: u32,
+    cost: u64,
+}
+
+impl Model {
+    fn bit(&mut self) -> bool {
+        self.bits = self.bits.wrapping_mul(747_796_405);
+        self.cost += BIT_COST;
+        self.bits >> 31 == 1
+    }
+
+    fn run(&mut self, statements: &[Statement]) -> End {
+        for statement in statements {
+            match self.step(statement) {
+                End::Falls => (),
+                end => return end,
+            }
+        }
+        End::Falls
+    }
+
+    /// The end of a frame whose body ended so.
+    fn leave(end: End) -> End {
+        match end {
+            End::Branch(0) => End::Falls,
+            End::Branch(depth) => End::Branch(depth - 1),
+            end => end,
+        }
+    }
+
+    fn step(&mut self, statement: &Statement) -> End {
+        match statement {
+            Statement::Work(count) => self.cost += u64::from(*count),
+            Statement::Block(body) => return Model::leave(self.run(body)),
+            Statement::Loop(body) => loop {
+                self.cost += TURN_COST;
+                self.turns -= 1;
+                if self.turns == 0 {
+                    return End::Returns;
+                }
+                match self.run(body) {
+                    End::Branch(0) => (),
+                    end => return Model::leave(end),
+                }
+            },
+            Statement::If(then, otherwise) => {
+                let is_true = self.bit();
+                self.cost += 1;
+                let arm = if is_true { Some(then) } else { otherwise.as_ref() };
+                return arm.map_or(End::Falls, |arm| Model::leave(self.run(arm)));
+            }
+            Statement::Br(depth) => {
+                self.cost += 1;
+                return End::Branch(*depth);
+            }
+            Statement::BrIf(depth) => {
+                let is_true = self.bit();
+                self.cost += 1;
+                if is_true {
+                    return End::Branch(*depth);
+                }
+            }
+            Statement::BrTable(depths) => {
+                let index = usize::from(self.bit());
+                self.cost += 1;
+                return End::Branch(depths[index.min(depths.len() - 1)]);
+            }
+            Statement::Return => {
+                self.cost += 2;
+                return End::Returns;
+            }
+            Statement::Throw => {
+                self.cost += 1;
+                return End::Throws;
+            }
+            Statement::Try(body) => {
+                // A branch to the `try_table` or to the block around it goes on behind both.
+                return match Model::leave(self.run(body)) {
+                    End::Throws => End::Falls,
+                    end => Model::leave(end),
+                };
+            }
+            Statement::LegacyTry(body, catch) => {
+                let end = match self.run(body) {
+                    End::Throws => self.run(catch),
+                    end => end,
+                };
+                return Model::leave(end);
+            }
+        }
+        End::Falls
+    }
+}
+
+/// A run that ends well burns an operator each of what it executed, wherever the blocks paid for it.
+#[test]
+fn generated_programs_burn_what_they_execute() {
+    let modes: Vec<_> = modes().into_iter().map(|(name, config)| (name, engine(&config))).collect();
+    let (mut runs, mut turns_in_all) = (0, 0);
+    for seed in 0..400 {
+        let mut random = Random(seed);
+        let body = statements(&mut random, 0, 0);
+        let mut code = String::new();
+        write(&body, &mut code);
+        let text = format!(
+            r#"(module (tag $t) (func (export "run") (param $bits i32) (result i32) (local $turns i32)
+                (local.set $turns (i32.const 300))
+                (block $body {code}) (i32.const 7)))"#
+        );
+        let arguments: Vec<i32> = (0..12).map(|_| random.next() as i32 | 1).collect();
+        for (mode, engine) in &modes {
+            let module = Module::new(engine, &text).unwrap();
+            let mut store = Store::new(engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+            for argument in &arguments {
+                let mut model = Model { bits: *argument as u32, turns: 300, cost: 2 };
+                // A branch to the outermost label, a return, and the end of turns differ in what follows the block.
+                let is_return = matches!(model.run(&body), End::Returns) && model.turns > 0;
+                model.cost += u64::from(!is_return);
+                store.set_fuel(1 << 30).unwrap();
+                let result = run.call(&mut store, *argument);
+                assert!(result.is_ok(), "{mode}, seed {seed}: {result:?}\n{text}");
+                let burnt = (1 << 30) - store.get_fuel().unwrap();
+                assert_eq!(burnt, model.cost, "{mode}, seed {seed}, {argument}\n{text}");
+                (runs, turns_in_all) = (runs + 1, turns_in_all + 300 - model.turns);
+            }
+        }
+    }
+    println!("{runs} runs, {turns_in_all} turns of loops");
+    assert!(runs >= 400 * 12 * 4 && turns_in_all > 100_000, "{runs}, {turns_in_all}");
+}
+
 #[test]
 fn hosts_give_fuel_while_a_guest_runs() {
     let engine = engine(&Config::new());

@@ -169,6 +169,12 @@ mutants! {
         LoopNotPaid "loop-not-paid"
             "the head of a loop takes no fuel"
             Fails "vm/tests/fuel" "programs_burn_what_they_should";
+        LeftFrameJoined "left-frame-joined"
+            "what follows a frame is paid for before it, though a branch may leave the frame"
+            Fails "vm/tests/fuel" "generated_programs_burn_what_they_execute";
+        EdgeNotPaid "edge-not-paid"
+            "the way back to a loop's head does not pay for the head"
+            Fails "vm/tests/fuel" "generated_programs_burn_what_they_execute";
         FuelNotCompared "fuel-not-compared"
             "a function runs on without fuel"
             Fails "vm/tests/fuel" "a_guest_without_fuel";

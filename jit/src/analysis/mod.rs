@@ -17,7 +17,7 @@ use crate::abi::CALLER_SAVED;
 use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
 use crate::error::{CompileError, invalid};
 pub(crate) use costs::Block;
-use costs::Costs;
+use costs::{Costs, Ending};
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
@@ -354,8 +354,12 @@ impl Analysis {
         self.uses.get(self.loops[index].uses as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// A branch goes to the frame that `depth` others lie between.
-    fn branches_to(&mut self, depth: u32) {
+    /// A branch goes to the frame that `depth` others lie between; `always` if it is a `br`.
+    fn branches_to(&mut self, depth: u32, always: bool) {
+        if self.counts_fuel {
+            let is_reached = self.live();
+            self.costs.branch(depth, always && is_reached);
+        }
         let frames = &mut self.state.frames;
         if let Some(frame) = frames.len().checked_sub(1 + depth as usize).and_then(|index| frames.get_mut(index)) {
             frame.is_busy = true;
@@ -375,6 +379,9 @@ impl Analysis {
         // Code that is not reached is not compiled, so a frame there is not listed as idle.
         let is_busy = ty != BlockType::Empty || !matches!(kind, FrameKind::Block | FrameKind::Loop) || !self.live();
         self.state.frames.push(Frame { kind, is_busy, start_op: self.state.op, loop_index, init_mark });
+        if self.counts_fuel {
+            self.costs.enter(matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable));
+        }
     }
 
     fn forget_initialized(&mut self, mark: usize) {
@@ -392,6 +399,9 @@ impl Analysis {
         frame.kind = kind;
         let mark = frame.init_mark;
         self.forget_initialized(mark as usize);
+        if self.counts_fuel {
+            self.costs.begin_catch();
+        }
     }
 
     fn revive(&mut self) {
@@ -409,7 +419,8 @@ impl Analysis {
         self.forget_initialized(frame.init_mark as usize);
         if !frame.is_busy {
             self.idle.push(frame.start_op);
-        } else if frame.kind != FrameKind::Loop {
+        }
+        if self.counts_fuel && self.costs.leave() == Ending::Left && frame.is_busy && frame.kind != FrameKind::Loop {
             self.ends_block(false);
         }
         if frame.loop_index != NOWHERE {
@@ -456,6 +467,20 @@ impl Analysis {
         if self.counts_fuel {
             self.costs.border(self.state.op, is_loop);
         }
+    }
+
+    fn returns(&mut self) {
+        if self.counts_fuel {
+            self.costs.leave_function();
+        }
+        self.terminate();
+    }
+
+    fn throws(&mut self) {
+        if self.counts_fuel {
+            self.costs.throw();
+        }
+        self.terminate();
     }
 
     fn terminate(&mut self) {

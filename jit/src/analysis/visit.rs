@@ -33,11 +33,11 @@ macro_rules! effect {
         $analysis.enter(FrameKind::Loop, $ty)
     };
     ($analysis:ident TryTable $table:ident) => {{
-        // The labels of the catches are those outside of the `try_table`.
+        $analysis.enter(FrameKind::TryTable, $table.ty);
+        // The labels of the catches are those outside of the `try_table`, but the branches come out of it.
         for catch in &$table.catches {
-            $analysis.branches_to(catch_label(catch));
+            $analysis.branches_to(catch_label(catch) + 1, false);
         }
-        $analysis.enter(FrameKind::TryTable, $table.ty)
     }};
     ($analysis:ident Try $ty:ident) => {
         $analysis.enter(FrameKind::LegacyTry, $ty)
@@ -70,49 +70,49 @@ macro_rules! effect {
         $analysis.terminate()
     };
     ($analysis:ident Br $depth:ident) => {{
-        $analysis.branches_to($depth);
+        $analysis.branches_to($depth, true);
         $analysis.terminate()
     }};
     ($analysis:ident BrTable $targets:ident) => {{
         let depths = $targets.targets().filter_map(Result::ok).chain([$targets.default()]);
-        depths.for_each(|depth| $analysis.branches_to(depth));
+        depths.for_each(|depth| $analysis.branches_to(depth, false));
         $analysis.terminate()
     }};
     ($analysis:ident BrIf $depth:ident) => {
-        $analysis.branches_to($depth)
+        $analysis.branches_to($depth, false)
     };
     ($analysis:ident BrOnNull $depth:ident) => {
-        $analysis.branches_to($depth)
+        $analysis.branches_to($depth, false)
     };
     ($analysis:ident BrOnNonNull $depth:ident) => {
-        $analysis.branches_to($depth)
+        $analysis.branches_to($depth, false)
     };
     ($analysis:ident BrOnCast $depth:ident $from:ident $to:ident) => {
-        $analysis.branches_to($depth)
+        $analysis.branches_to($depth, false)
     };
     ($analysis:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
-        $analysis.branches_to($depth)
+        $analysis.branches_to($depth, false)
     };
     ($analysis:ident Return) => {
-        $analysis.terminate()
+        $analysis.returns()
     };
     ($analysis:ident ReturnCall $f:ident) => {
-        $analysis.terminate()
+        $analysis.returns()
     };
     ($analysis:ident ReturnCallIndirect $t:ident $i:ident) => {
-        $analysis.terminate()
+        $analysis.returns()
     };
     ($analysis:ident ReturnCallRef $t:ident) => {
-        $analysis.terminate()
+        $analysis.returns()
     };
     ($analysis:ident Throw $tag:ident) => {
-        $analysis.terminate()
+        $analysis.throws()
     };
     ($analysis:ident ThrowRef) => {
-        $analysis.terminate()
+        $analysis.throws()
     };
     ($analysis:ident Rethrow $depth:ident) => {
-        $analysis.terminate()
+        $analysis.throws()
     };
     ($analysis:ident $($other:ident)*) => {};
 }

@@ -12,7 +12,7 @@ use heapwood_gc_abi::{Mutant, Narrow, active, hot};
 const FUEL: Mem = Mem::base(HEAP_BASE, hot::FUEL);
 
 impl Compiler<'_> {
-    /// Pays for the block that begins with the function. Flags do not survive.
+    /// Pays for the block that begins with the function, which has no frame yet. Flags do not survive.
     pub(super) fn pay_at_entry(&mut self) {
         let cost = self.cursor.analysis().costs.entry();
         if self.env.options.fuel && cost > 0 {
@@ -41,10 +41,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// Asks for more if the fuel is used up. So many reference slots hold something already.
-    pub(super) fn check_fuel_at_entry(&mut self, ref_count: u32) {
-        if self.env.options.fuel && !active(Mutant::FuelNotCompared) {
-            self.pay_or_compare(0);
+    /// Pays `cost` where the function has its frame, and asks for more if the fuel is used up. So many reference slots
+    /// hold something already.
+    pub(super) fn pay_and_check_at_entry(&mut self, cost: u32, ref_count: u32) {
+        if !self.env.options.fuel {
+            return;
+        }
+        self.pay_or_compare(cost);
+        if !active(Mutant::FuelNotCompared) {
             self.ask_for_fuel(ref_count);
         }
     }

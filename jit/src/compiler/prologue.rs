@@ -15,25 +15,26 @@ impl Compiler<'_> {
     /// arrive.
     pub(super) fn enter_function(&mut self) {
         self.enter_control_function();
-        self.pay_at_entry();
         let in_registers = self.layout.arg_bytes == 0 && self.layout.result_bytes == 0;
         let has_bases = self.cursor.analysis().uses_memory0 || !self.frame.bases().is_empty();
         if self.cursor.analysis().early_exit.is_none() || has_bases || !in_registers {
-            self.set_up_frame();
+            self.set_up_frame(self.cursor.analysis().costs.entry());
+        } else {
+            self.pay_at_entry();
         }
     }
 
     /// Sets the frame up where the early exit is over (registers and operands stay as they are; flags do not).
     pub(crate) fn need_frame(&mut self) {
         if !self.values.is_framed() {
-            self.with_facts(Facts::PROLOGUE, Self::set_up_frame);
+            self.with_facts(Facts::PROLOGUE, |compiler| compiler.set_up_frame(0));
         }
     }
 
     /// Prologue: frame, stack check, saves, zeroed reference slots, pinned locals, base of memory 0. Below rsp the
     /// kernel may write at any time (a signal), and what is called does: so rsp moves by a large frame only where there
-    /// is room.
-    fn set_up_frame(&mut self) {
+    /// is room. `cost` is what the function still has to pay for its first block.
+    fn set_up_frame(&mut self, cost: u32) {
         self.values.frame_is_set_up();
         self.asm.push(Gpr::RBP);
         self.asm.mov_rr(Width::W64, Gpr::RBP, Gpr::RSP);
@@ -59,7 +60,7 @@ impl Compiler<'_> {
             }
             self.poll(self.values.ref_locals());
         }
-        self.check_fuel_at_entry(self.values.ref_locals());
+        self.pay_and_check_at_entry(cost, self.values.ref_locals());
         self.initialize_locals();
         if self.cursor.analysis().uses_memory0 {
             let base = self.env.context.memory_offset(0);

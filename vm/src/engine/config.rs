@@ -290,9 +290,9 @@ impl Config {
     /// [`TrapKind::OutOfFuel`](crate::TrapKind::OutOfFuel). Off by default.
     ///
     /// An operator costs 1; what only says where code begins and ends (`block`, `loop`, `else`, `end`, `nop`, …) costs
-    /// nothing. Straight-line code pays where it begins, so that what traps in its midst has paid for all of it. So a
-    /// program burns the same fuel wherever and however it runs. An operation on many elements costs 1 as well: bound
-    /// those by the memory that a guest may have, or by time.
+    /// nothing. Code pays before it runs, as far ahead as it is known to run: what a trap, or an exception out of a
+    /// callee, skips may be paid for already. A program burns the same fuel wherever and however it runs. An operation
+    /// on many elements costs 1 as well: bound those by the memory that a guest may have, or by time.
     pub fn consume_fuel(&mut self, on: bool) -> &mut Config {
         self.consume_fuel = on;
         self
