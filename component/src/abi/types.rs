@@ -105,7 +105,7 @@ impl Type {
         }
     }
 
-    /// The same as a list.
+    /// The core types of one value, in order, as the canonical ABI flattens it.
     pub fn flat(&self) -> Vec<ParamType> {
         let mut out = Vec::new();
         self.flatten(&mut out);

@@ -142,7 +142,7 @@ impl Spaces {
         &self.charge
     }
 
-    /// The same, to be changed.
+    /// What is charged to the heap's limit, for changing it.
     pub fn charge_mut(&mut self) -> &mut Charge {
         &mut self.charge
     }

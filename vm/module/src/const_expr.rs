@@ -134,7 +134,8 @@ pub(crate) fn decode_const_expr(
     Ok(ConstExpr::at(expr.get_binary_reader().range()))
 }
 
-/// The same for the items of an element segment. If all are nothing but `ref.func`, they become a list of functions.
+/// Decodes and checks the constant expressions of an element segment. If each is a single `ref.func`, they become a
+/// list of functions.
 pub(crate) fn decode_const_items(
     items: wasmparser::SectionLimited<'_, wasmparser::ConstExpr<'_>>,
     mut escapes: impl FnMut(u32),

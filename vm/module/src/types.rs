@@ -180,7 +180,7 @@ impl RefType {
         RefType { nullable, heap }
     }
 
-    /// The same without null.
+    /// This type without null.
     pub const fn non_null(self) -> RefType {
         RefType { nullable: false, ..self }
     }
@@ -196,7 +196,7 @@ impl CompositeType {
         }
     }
 
-    /// The same structure with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> CompositeType {
         match self {
             CompositeType::Func(func) => CompositeType::Func(func.map_types(f)),
@@ -209,7 +209,7 @@ impl CompositeType {
 }
 
 impl FuncType {
-    /// The same type with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> FuncType {
         let map = |types: &[ValType]| types.iter().map(|ty| ty.map_types(f)).collect();
         FuncType { params: map(&self.params), results: map(&self.results) }
@@ -217,7 +217,7 @@ impl FuncType {
 }
 
 impl FieldType {
-    /// The same type with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> FieldType {
         match self.storage {
             StorageType::Val(val) => FieldType { storage: StorageType::Val(val.map_types(f)), ..self },
@@ -227,7 +227,7 @@ impl FieldType {
 }
 
 impl ValType {
-    /// The same type with `f` of its type index.
+    /// A copy in which `f` was applied to the type index, if it names one.
     pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> ValType {
         match self {
             ValType::Ref(RefType { nullable, heap: HeapType::Type(index) }) => {

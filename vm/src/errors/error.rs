@@ -112,7 +112,8 @@ impl Error {
         Error::from_kind(ErrorKind::Host(message.into().into()))
     }
 
-    /// The same error about something: the message comes first where the error is shown, the cause stays what it is.
+    /// This error with a message that says what it is about: it comes first where the error is shown, the cause stays
+    /// what it is.
     pub fn context(mut self, message: impl fmt::Display) -> Error {
         self.0.contexts.push(message.to_string());
         self

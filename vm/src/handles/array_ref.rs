@@ -211,7 +211,7 @@ impl Rooted<ArrayRef> {
         }))
     }
 
-    /// The same reference, as one of the `any` hierarchy.
+    /// The reference as one of the `any` hierarchy. Does not collect.
     pub fn to_anyref(self) -> Rooted<AnyRef> {
         self.cast()
     }

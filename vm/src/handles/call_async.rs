@@ -145,7 +145,8 @@ impl Instance {
         Instance::new_async_since(store, module, imports, &mark).await
     }
 
-    /// The same, where what was made for the imports since `mark` goes too if it fails.
+    /// Instantiates as [`new_async`](Self::new_async) does; if it fails, what was made for the imports since `mark`
+    /// goes too.
     async fn new_async_since(
         mut store: impl AsContextMut<Data: Send>,
         module: &Module,

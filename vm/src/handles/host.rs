@@ -54,7 +54,7 @@ impl HostFunc {
         HostFunc { ty, code }
     }
 
-    /// The same under a name, unless it is shared already.
+    /// This function with the name by which messages and events call it, unless it is shared already.
     pub(crate) fn named(self, module: &str, name: &str) -> HostFunc {
         HostFunc { code: self.code.named(module, name), ..self }
     }

@@ -40,7 +40,7 @@ impl Definition {
         }
     }
 
-    /// The same, which messages and events call by these names if it is a host function.
+    /// This definition with the name by which messages and events call it, if it is a host function.
     pub fn named(self, module: &str, name: &str) -> Definition {
         match self {
             Definition::Extern(item) => Definition::Extern(item),

@@ -132,7 +132,7 @@ impl SharedMemory {
         self.inner.wait32(address, expected, deadline(timeout), None).map(result)
     }
 
-    /// The same for 64 bits (`memory.atomic.wait64`).
+    /// Waits at a word of 64 bits (`memory.atomic.wait64`) as [`atomic_wait32`](Self::atomic_wait32) does at one of 32.
     ///
     /// # Errors
     /// The address is no multiple of 8, or out of bounds.

@@ -36,7 +36,8 @@ impl Block {
         self.address
     }
 
-    /// The same block in the cage of another store, made of a checkpoint of this one. `bases` are those of both heaps.
+    /// The block that this one becomes in the cage of another store, which is made of a checkpoint of this store.
+    /// `bases` are the addresses of the two heap bases, this one's first.
     pub fn moved(self, bases: (usize, usize)) -> Block {
         Block { address: self.address - bases.0 + bases.1, ..self }
     }
@@ -129,7 +130,7 @@ impl GlobalCell {
         self.0
     }
 
-    /// The same cell in another cage, as of [`Block::moved`].
+    /// The cell that this one becomes in another cage; see [`Block::moved`].
     pub fn moved(self, bases: (usize, usize)) -> GlobalCell {
         GlobalCell(self.0.moved(bases))
     }
@@ -179,7 +180,7 @@ impl RefCell32 {
         cell
     }
 
-    /// The same cell in another cage, as of [`Block::moved`].
+    /// The cell that this one becomes in another cage; see [`Block::moved`].
     pub fn moved(self, bases: (usize, usize)) -> RefCell32 {
         RefCell32(self.0 - bases.0 + bases.1)
     }

@@ -182,7 +182,7 @@ impl Execution {
         &self.frames
     }
 
-    /// The same, to be changed.
+    /// The frames of the guest, for changing them.
     #[inline]
     pub fn frames_mut(&mut self) -> &mut Frames {
         &mut self.frames

@@ -208,7 +208,7 @@ impl Frames {
         Walker::new(self, self.exit(), self.activations.len())
     }
 
-    /// The same when the guest was left by a trap.
+    /// All frames, innermost first, of all activations, if a trap is what made the guest leave.
     pub fn walk_from_trap(&self) -> Walker<'_> {
         Walker::at_trap(self, self.exit(), self.activations.len())
     }

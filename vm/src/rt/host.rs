@@ -30,7 +30,7 @@ pub(crate) struct HostCode(Arc<Inner>);
 /// otherwise.
 type Erased = dyn Fn(*mut (), &mut [RawVal]) -> Result<()> + Send + Sync;
 
-/// The same of a function that is a future.
+/// The closure of a function that is a future, with its data's type erased as in [`Erased`].
 #[cfg(feature = "async")]
 type ErasedAsync = dyn Fn(*mut (), &[RawVal]) -> HostFuture + Send + Sync;
 
@@ -86,7 +86,7 @@ impl HostCode {
         HostCode(Arc::new(Inner { slots, name: None, call: Call::Async(Box::new(call)) }))
     }
 
-    /// The same under a name, unless it is shared already.
+    /// Gives the function the name by which messages and events call it, unless it is shared already.
     pub fn named(mut self, module: &str, name: &str) -> HostCode {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.name = Some(format!("{module}.{name}").into());
@@ -110,7 +110,8 @@ impl HostCode {
         }
     }
 
-    /// The same, not counted: two atomic operations less than a clone, which would be a third of an empty call.
+    /// Another pointer to the function that is not counted: two atomic operations less than a clone, which would be a
+    /// third of an empty call.
     ///
     /// # Safety
     /// Something keeps the function while the result is used.

@@ -80,7 +80,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// The same of a file that others cannot change.
+    /// The bytes of a file that others cannot change.
     ///
     /// # Errors
     /// The file cannot be read, or the system refuses.

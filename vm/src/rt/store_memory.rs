@@ -82,7 +82,7 @@ impl StoreMemory {
         }
     }
 
-    /// The same, to be changed.
+    /// The memory if only this store has it, for changing it; see [`own`](Self::own).
     pub fn own_mut(&mut self) -> &mut LinearMemory {
         match self {
             StoreMemory::Own(memory) => memory,

@@ -91,7 +91,7 @@ impl<'a> Walker<'a> {
         Walker { frames, exit, level, at_trap: false }
     }
 
-    /// The same when `exit` is at an instruction that trapped.
+    /// From an exit of the activation `level` (counted from 1) that is at an instruction that trapped.
     pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
         Walker { frames, exit, level, at_trap: true }
     }

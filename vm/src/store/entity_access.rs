@@ -28,7 +28,7 @@ impl StoreOpaque {
         self.guest().entities().memory(index).own()
     }
 
-    /// The same, to be changed.
+    /// A memory that no other store has, for changing it.
     pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
         self.guest_mut().entities_mut().memory_mut(index).own_mut()
     }

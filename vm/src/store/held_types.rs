@@ -95,7 +95,7 @@ impl HeldTypes {
         ids.for_each(|id| self.hold_once(id, || HeapType::of(engine.registry(), id)));
     }
 
-    /// The same for a type by its id, of which `handle` gives a handle unless it is held already.
+    /// Holds a type by its id; `handle`, which makes a handle of it, is called unless it is held already.
     pub fn hold_once(&mut self, id: TypeId, handle: impl FnOnce() -> HeapType) {
         self.held.get_mut().entry(id).or_insert_with(handle);
     }

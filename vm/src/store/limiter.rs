@@ -171,7 +171,7 @@ impl StoreOpaque {
         Ok(self.try_with_room(take)?.map_err(Trap::from)?)
     }
 
-    /// The same, where it matters why the heap is exhausted.
+    /// Does what [`with_room`](Self::with_room) does, for callers that need to know why the heap is exhausted.
     #[inline]
     pub(super) fn try_with_room<R>(
         &mut self,

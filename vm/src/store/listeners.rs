@@ -89,7 +89,7 @@ impl Listeners {
         self.allocations.as_ref()
     }
 
-    /// The same, to be replaced or taken for a while.
+    /// The profile of allocation, for replacing it or taking it for a while.
     pub fn allocations_mut(&mut self) -> &mut Option<AllocProfiler> {
         &mut self.allocations
     }

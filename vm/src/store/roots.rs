@@ -218,7 +218,7 @@ impl RootSet {
         });
     }
 
-    /// The same where nobody can shade: while a marking has unseen handles, nothing is taken back.
+    /// Takes entries back where nothing can be shaded: does nothing while a marking has unseen handles.
     fn reclaim_seen(&mut self) {
         if self.unseen.is_none() {
             self.reclaim(|_| {});

@@ -40,7 +40,7 @@ impl Temporaries {
         &self.0
     }
 
-    /// The same, to be updated.
+    /// All temporaries, for updating them when objects move.
     pub fn as_mut_slice(&mut self) -> &mut [RawRef] {
         &mut self.0
     }

@@ -125,7 +125,7 @@ impl FieldType {
         &self.storage
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.

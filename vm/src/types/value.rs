@@ -68,7 +68,7 @@ impl ValType {
         matches!(self, ValType::Ref(_))
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.
@@ -107,7 +107,7 @@ impl RefType {
         RefType { nullable, heap }
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.
@@ -173,7 +173,8 @@ impl HeapType {
         }
     }
 
-    /// The same in terms of `registry`.
+    /// The heap type as a store has it: with an id of `registry` in place of a handle; an error if it is a type of
+    /// another engine.
     fn resolve(&self, registry: &Arc<TypeRegistry>) -> Result<m::HeapType> {
         match self.handle() {
             Some(handle) => Ok(m::HeapType::Type(handle.id_in(registry)?.0)),

@@ -155,7 +155,7 @@ impl<'a> Names<'a> {
         self.type_names(object).name
     }
 
-    /// The same as text.
+    /// The name of an object as text.
     pub fn object_text(&mut self, object: RawRef) -> Arc<str> {
         let number = self.object(object);
         self.strings[(number - self.first) as usize].clone()

@@ -70,7 +70,7 @@ impl InstanceData {
         tags tag add_tag;
     }
 
-    /// The same instance in a store that is made of a checkpoint; `bases` as of [`Block::moved`].
+    /// The instance that this one becomes in a store made of a checkpoint; `bases` as of [`Block::moved`].
     pub fn moved(&self, bases: (usize, usize)) -> InstanceData {
         InstanceData { context: self.context.moved(bases), ..self.clone() }
     }
@@ -140,7 +140,7 @@ impl InstanceData {
         self.context
     }
 
-    /// The same as a reference.
+    /// A reference to its context, as objects of its functions hold it.
     pub fn context_ref(&self) -> RawRef {
         self.context_ref
     }

@@ -62,7 +62,7 @@ macro_rules! functions {
 functions! {
     /// Whether it is a string.
     Test = "wasm:js-string" "test" (Extern) -> Num;
-    /// The same reference, which has to be a string.
+    /// The reference itself, which has to be a string.
     Cast = "wasm:js-string" "cast" (Extern) -> Str;
     /// Number of units.
     Length = "wasm:js-string" "length" (Extern) -> Num;
@@ -243,7 +243,7 @@ impl JsString {
         }
     }
 
-    /// The same, that has to have a unit at an index.
+    /// The string behind a reference; a trap if it is none or has no unit at `index`.
     fn string_with(self, store: &StoreOpaque, reference: RawRef, index: u32) -> Result<RawRef> {
         let string = self.string(store, reference)?;
         let len = store.heap().string_length(string);
