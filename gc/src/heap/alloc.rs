@@ -242,7 +242,7 @@ impl Heap {
         Ok(())
     }
 
-    /// Sees to it that `blocks` are ready; sweeps as long as the limit is what refuses.
+    /// Makes `blocks` ready; sweeps as long as the limit is what refuses.
     pub(super) fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
         self.sweep_while_refused(|spaces| spaces.make_ready(blocks))
     }
@@ -327,7 +327,7 @@ impl Heap {
         if self.is_collected() && self.spaces.nursery().is_prepared() { self.spaces.reserved_blocks() } else { 0 }
     }
 
-    /// Without a collector, memory is handed out in order.
+    /// Makes room in a heap without a collector, which hands out memory in order and frees nothing.
     fn make_room_null(&mut self, bytes: u32) -> Result<(), Exhausted> {
         if self.spaces.top() + bytes / 4 <= self.spaces.nursery().granted() {
             return Ok(());

@@ -9,9 +9,9 @@ use crate::budget::list_bytes;
 /// The costs of a function's blocks.
 #[derive(Default)]
 pub(crate) struct Costs {
-    /// Of the block at the function's entry.
+    /// Cost of the block at the function's entry.
     entry: u32,
-    /// Of the others, in order.
+    /// Costs of the other blocks, in order.
     blocks: Vec<Block>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Block {
 }
 
 impl Costs {
-    /// Of a function of which nothing is known yet.
+    /// Forgets all costs, for the next function.
     pub(super) fn clear(&mut self) {
         self.entry = 0;
         self.blocks.clear();

@@ -57,7 +57,7 @@ impl ArrayRef {
 }
 
 impl Rooted<ArrayRef> {
-    /// Its type. Does not collect.
+    /// The array's type. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.

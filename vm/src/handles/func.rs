@@ -59,14 +59,14 @@ impl Func {
         Func::from_parts(store.id(), object)
     }
 
-    /// Its function object.
+    /// The function's object.
     #[inline]
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
         store.check_handle(self.store_id(), Named::Func(self.reference()))?;
         Ok(self.reference())
     }
 
-    /// Its type.
+    /// The function's type.
     ///
     /// # Panics
     /// If it belongs to another store.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) type HostFuture<'a, R> = Box<dyn Future<Output = R> + Send + 'a>;
 
 impl HostFunc {
-    /// From a closure over [`Val`]s that makes a future.
+    /// A host function from a closure over [`Val`]s that makes a future.
     pub(super) fn from_vals_async<T: Send + 'static>(
         ty: FuncType,
         func: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> HostFuture<'a, Result<()>> + Send + Sync + 'static,
@@ -44,7 +44,7 @@ impl HostFunc {
         HostFunc::from_code(ty, HostCode::new_async(slots, begin, finish))
     }
 
-    /// From a closure over Rust types that makes a future.
+    /// A host function from a closure over Rust types that makes a future.
     pub(super) fn from_async<T: Send + 'static, Params: WasmParams, R: HostResults + Send + 'static>(
         engine: &Engine,
         func: impl for<'a> Fn(Caller<'a, T>, Params) -> HostFuture<'a, R> + Send + Sync + 'static,

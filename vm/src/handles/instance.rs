@@ -65,7 +65,7 @@ impl Instance {
         Ok(self.index)
     }
 
-    /// Its module.
+    /// The module that the instance was made of.
     ///
     /// # Panics
     /// If it belongs to another store.

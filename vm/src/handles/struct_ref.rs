@@ -37,7 +37,7 @@ fn write(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize, valu
 }
 
 impl Rooted<StructRef> {
-    /// Its type. Does not collect.
+    /// The struct's type. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.

@@ -174,7 +174,7 @@ impl<T> Root<T> {
         Root { slot, hierarchy: PhantomData }
     }
 
-    /// Its number among all owned handles of its store.
+    /// The handle's number among all owned handles of its store.
     pub(crate) fn serial(&self) -> u64 {
         self.slot.value().serial
     }

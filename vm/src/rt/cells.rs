@@ -31,7 +31,7 @@ impl Block {
         Block { address: self.address + offset as usize, bytes }
     }
 
-    /// Its address.
+    /// Address of the block.
     pub fn address(self) -> usize {
         self.address
     }
@@ -47,7 +47,7 @@ impl Block {
         ((self.address - base) as u64, self.bytes)
     }
 
-    /// Whether it has so many bytes.
+    /// Whether the block has this many bytes.
     pub fn holds(self, bytes: u32) -> bool {
         self.bytes == bytes
     }
@@ -120,7 +120,7 @@ impl GlobalCell {
         GlobalCell(block)
     }
 
-    /// Its address.
+    /// Address of the cell.
     pub fn address(self) -> usize {
         self.0.address()
     }
@@ -135,7 +135,7 @@ impl GlobalCell {
         GlobalCell(self.0.moved(bases))
     }
 
-    /// Reads it.
+    /// Reads the value, which is one of type `ty`.
     pub fn get(self, ty: ValType) -> RawVal {
         match ty {
             ValType::I32 | ValType::F32 | ValType::Ref(_) => [self.0.u32(0) as u64, 0],
@@ -191,13 +191,13 @@ impl RefCell32 {
         visit(unsafe { &mut *(self.0 as *mut u32) });
     }
 
-    /// Whether it is in the dirty list.
+    /// Whether the cell is in the dirty list.
     pub fn is_dirty(self) -> bool {
         // SAFETY: R7.
         unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *const u32) != 0 }
     }
 
-    /// Says whether it is in the dirty list.
+    /// Notes whether the cell is in the dirty list.
     pub fn set_dirty(self, dirty: bool) {
         // SAFETY: R7.
         unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *mut u32) = dirty as u32 }

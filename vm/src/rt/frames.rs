@@ -35,7 +35,7 @@ pub(super) struct LoadedCode {
 }
 
 impl LoadedCode {
-    /// Its first address.
+    /// First address of the code.
     pub fn start(&self) -> usize {
         self.start
     }
@@ -56,7 +56,7 @@ impl LoadedCode {
 pub(crate) struct Frames {
     pub(super) hot: Hot,
     pub(super) activations: Vec<Activation>,
-    /// By ascending address.
+    /// Code of the modules of the store, by ascending address.
     codes: Vec<LoadedCode>,
     /// Where the tables of these codes tell of return addresses.
     pub(super) sites: Sites,

@@ -59,7 +59,7 @@ impl SharedInner {
         Ok(SharedInner { region, cell, growing: Mutex::default(), waiters: Waiters::default() })
     }
 
-    /// Its type, with the current size as the least one.
+    /// The memory's type, with the current size as the least one.
     pub fn ty(&self) -> MemoryType {
         MemoryType { min: self.pages(), ..*self.region.ty() }
     }
@@ -69,7 +69,7 @@ impl SharedInner {
         self.byte_len() as u64 >> self.region.ty().page_size_log2
     }
 
-    /// Its address space.
+    /// The memory's address space.
     pub fn region(&self) -> &Region {
         &self.region
     }

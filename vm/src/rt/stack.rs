@@ -55,7 +55,7 @@ const BUSY: u8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     state: AtomicU8,
-    /// Somebody takes the stack, or has taken it. Written under the lock.
+    /// Another thread takes the stack, or has taken it. Written under the lock.
     is_wanted: AtomicBool,
     stack: Mutex<Option<GuestStack>>,
 }

@@ -63,7 +63,7 @@ fn fixed_for<S: Running>() -> &'static Fixed {
     fixed
 }
 
-/// Sees to it that they exist, for whoever makes trampolines before there is a store.
+/// Builds the shared stubs now, so that trampolines can be made before the first store exists.
 ///
 /// # Panics
 /// If the system refuses two pages.

@@ -24,12 +24,12 @@ pub(crate) struct TagData {
 }
 
 impl TagData {
-    /// Its immortal object.
+    /// The tag's object, which is immortal.
     pub fn object(&self) -> RawRef {
         self.object
     }
 
-    /// Its function type.
+    /// The tag's function type.
     pub fn ty(&self) -> TypeId {
         self.ty
     }

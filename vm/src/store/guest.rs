@@ -56,7 +56,7 @@ macro_rules! parts {
 }
 
 impl Guest {
-    /// Of an empty store that may take so much.
+    /// The parts of an empty store, with a quota.
     pub fn new(engine: &Engine, quota: &Quota, id: StoreId, joined: Joined, verify: bool) -> Guest {
         let collects = !engine.config().never_collects();
         let (stacks, timer) = (engine.stacks().clone(), engine.timer().clone());

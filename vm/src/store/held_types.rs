@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct HeldTypes {
     signatures: FxHashMap<TypeId, Arc<Signature>>,
-    /// Of objects that the host looks into.
+    /// Structures of the types of objects that the host looks into.
     definitions: Definitions,
     /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long
     /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only

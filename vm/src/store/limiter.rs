@@ -40,7 +40,7 @@ pub(super) struct Counts {
 pub(super) enum Question {
     /// May it grow?
     Grow(Resource, Growth),
-    /// It did not grow.
+    /// Something did not grow that was allowed to, for this reason.
     Failed(Resource, Error),
     /// How many?
     Counts,

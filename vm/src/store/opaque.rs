@@ -104,7 +104,7 @@ impl StoreOpaque {
         self.origin.as_ref()
     }
 
-    /// It is made of this checkpoint.
+    /// Notes that the store is made of this checkpoint.
     pub(super) fn set_origin(&mut self, origin: Arc<StoreImage>) {
         self.origin = Some(origin);
     }

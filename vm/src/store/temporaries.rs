@@ -35,7 +35,7 @@ impl Temporaries {
         self.0.truncate(len);
     }
 
-    /// All of them.
+    /// All temporaries.
     pub fn as_slice(&self) -> &[RawRef] {
         &self.0
     }

@@ -96,7 +96,7 @@ pub trait Sealed {
 /// What a [`Local`] of `T` dereferences to: a [`Handle`] with functions of its own.
 #[doc(hidden)]
 pub trait Access<'s, T>: Copy {
-    /// Of a handle.
+    /// The access that a handle gives.
     fn new(handle: Handle<'s, T>) -> Self;
     /// The handle.
     fn handle(self) -> Handle<'s, T>;
@@ -184,7 +184,7 @@ impl<'s, T: GcStruct> Handle<'s, T> {
 }
 
 impl<'s, T: GcRef> Local<'s, T> {
-    /// Of a place in which a `T` is, in the scope `'s`, which the caller has at hand.
+    /// The handle of a place in which a `T` is, in the scope `'s`, which the caller has at hand.
     #[inline]
     pub(super) fn of_place(place: u32) -> Local<'s, T> {
         Local { access: T::Access::new(Handle { place, brand: PhantomData, to: PhantomData }) }

@@ -104,7 +104,7 @@ pub(super) enum Check<'m> {
     Tables,
     /// The code's own checksum, for which all of it is read.
     Code,
-    /// That too, and that it is the image of this module.
+    /// The code's own checksum, and that the image is one of this module.
     CodeOf(&'m [u8]),
 }
 

@@ -43,7 +43,7 @@ impl Label {
 /// Names of a type and of its reference fields.
 struct TypeNames {
     name: u32,
-    /// By byte offset, sorted.
+    /// Reference fields with their byte offsets, ascending.
     fields: Vec<(u64, Label)>,
 }
 

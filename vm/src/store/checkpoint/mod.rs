@@ -177,7 +177,7 @@ impl<T: 'static> Checkpoint<T> {
         Ok(Checkpoint { image: Arc::new(saved::load(engine, file, given, bind)?), data: PhantomData })
     }
 
-    /// Its engine.
+    /// The engine of the store that the checkpoint was made of.
     pub fn engine(&self) -> &Engine {
         self.image.engine()
     }

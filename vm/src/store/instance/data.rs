@@ -75,7 +75,7 @@ impl InstanceData {
         InstanceData { context: self.context.moved(bases), ..self.clone() }
     }
 
-    /// Writes it down, but for its module.
+    /// Writes the instance to a checkpoint, without its module.
     pub fn save(&self, out: &mut Writer) {
         let InstanceData {
             module: _,
@@ -130,12 +130,12 @@ impl InstanceData {
         &self.imported_functions
     }
 
-    /// Its module.
+    /// The instance's module.
     pub fn module(&self) -> &Module {
         &self.module
     }
 
-    /// Its context.
+    /// The instance's context.
     pub fn context(&self) -> Block {
         self.context
     }

@@ -44,7 +44,7 @@ macro_rules! functions {
         }
 
         impl JsString {
-            /// All of them.
+            /// All functions of the table.
             pub const ALL: &'static [JsString] = &[$(JsString::$name),*];
 
             /// Module and name of the import.
@@ -60,7 +60,7 @@ macro_rules! functions {
 }
 
 functions! {
-    /// Whether it is a string.
+    /// Whether the reference is a string.
     Test = "wasm:js-string" "test" (Extern) -> Num;
     /// The reference itself, which has to be a string.
     Cast = "wasm:js-string" "cast" (Extern) -> Str;
@@ -103,7 +103,7 @@ pub(crate) struct ArrayTypes {
 }
 
 impl ArrayTypes {
-    /// Those of an engine.
+    /// The array types of an engine that the functions name.
     ///
     /// # Errors
     /// Its type table is full.
@@ -131,7 +131,7 @@ fn number(value: RawVal) -> u32 {
 }
 
 impl JsString {
-    /// Its type.
+    /// The function's type.
     ///
     /// # Errors
     /// The engine's type table is full.
