@@ -103,7 +103,7 @@ impl Component {
         &self.engine
     }
 
-    /// Its core modules, in order.
+    /// The component's core modules, in order.
     pub fn modules(&self) -> &[Module] {
         &self.modules
     }

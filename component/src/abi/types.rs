@@ -13,9 +13,9 @@ pub(crate) enum Type {
     List(&'static Type),
     /// Also a record.
     Tuple(&'static [Type]),
-    /// So many cases without contents.
+    /// An enum of this many cases without contents.
     Enum(u32),
-    /// So many flags, at most 32.
+    /// This many flags, at most 32.
     Flags(u32),
     Variant(&'static [Option<Type>]),
     Option(&'static Type),

@@ -211,7 +211,7 @@ fn zero(count: i32) -> Digits {
     Digits { digits: vec![b'0'; usize::try_from(count).unwrap_or(0)], point: 1 }
 }
 
-/// So many digits of a magnitude, at least one.
+/// The digits of a magnitude, rounded to so many, at least one.
 fn rounded(magnitude: f64, count: i32) -> Digits {
     if magnitude == 0.0 {
         return zero(count);

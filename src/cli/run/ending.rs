@@ -24,13 +24,13 @@ pub struct Limits {
 
 /// How a guest ended.
 pub enum End {
-    /// Its entry returned, and then its host functions ended with this status.
+    /// The guest's entry returned, and then its host functions ended with this status.
     Returned(ExitCode),
-    /// It called `proc_exit` with this code.
+    /// The guest called `proc_exit` with this code.
     Exited(u32),
     /// A signal ended it, for which a shell has this status. Nothing failed then, so nothing is printed.
     Interrupted(u8),
-    /// It trapped, threw, or took too long.
+    /// The guest trapped, threw, or took too long.
     Failed(Told),
 }
 

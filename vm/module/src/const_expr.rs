@@ -63,7 +63,7 @@ impl ConstExpr {
         ConstExpr { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    /// Its instructions, without the `end`; `module` is the one that it was decoded from.
+    /// The expression's instructions, without the `end`; `module` is the one that it was decoded from.
     pub fn ops<'m>(&self, module: &'m ModuleInfo) -> ConstOps<'m> {
         let (start, end) = (self.start as usize, self.end as usize);
         let bytes = &module.bytes[start..end];

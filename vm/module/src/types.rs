@@ -109,16 +109,16 @@ pub enum CompositeType {
 /// A defined type with its place in the hierarchy.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SubType {
-    /// Whether it has no subtypes.
+    /// Whether the type can have no subtypes.
     pub is_final: bool,
     /// The declared supertype.
     pub supertype: Option<TypeIndex>,
-    /// Its structure.
+    /// The type's structure.
     pub composite: CompositeType,
 }
 
 impl ValType {
-    /// Whether it is a reference.
+    /// Whether this is a reference type.
     pub const fn is_ref(self) -> bool {
         matches!(self, ValType::Ref(_))
     }
@@ -154,7 +154,7 @@ impl StorageType {
 }
 
 impl HeapType {
-    /// Its name in the text format; `type` for a defined type, which has none there.
+    /// The type's name in the text format; `type` for a defined type, which has none there.
     pub const fn abstract_name(self) -> &'static str {
         match self {
             HeapType::Any => "any",

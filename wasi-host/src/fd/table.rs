@@ -10,7 +10,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// At most `limit` descriptors at a time.
+    /// A table of at most `limit` descriptors at a time.
     pub fn new(limit: usize) -> Table {
         Table { slots: Vec::new(), limit }
     }
