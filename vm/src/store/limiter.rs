@@ -30,7 +30,7 @@ pub(super) struct Growth {
 
 /// How many of each a store has at most, or has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct EntityCounts {
     pub instances: usize,
     pub memories: usize,
     pub tables: usize,
@@ -50,7 +50,7 @@ pub(super) enum Question {
 pub(super) enum Answer {
     Grow(bool),
     Heard,
-    Counts(Counts),
+    Counts(EntityCounts),
 }
 
 /// The limiter of a store.
@@ -71,7 +71,7 @@ fn answer(limiter: &mut dyn ResourceLimiter, question: Question) -> Result<Answe
             }
             Answer::Heard
         }
-        Question::Counts => Answer::Counts(Counts {
+        Question::Counts => Answer::Counts(EntityCounts {
             instances: limiter.instances(),
             memories: limiter.memories(),
             tables: limiter.tables(),
@@ -133,10 +133,10 @@ impl StoreOpaque {
     ///
     /// # Errors
     /// There may not.
-    pub(super) fn check_counts(&mut self, more: Counts) -> Result<()> {
+    pub(super) fn check_counts(&mut self, more: EntityCounts) -> Result<()> {
         let asked = match self.ask(Question::Counts)? {
             Some(Answer::Counts(counts)) => counts,
-            _ => Counts { instances: usize::MAX, memories: usize::MAX, tables: usize::MAX },
+            _ => EntityCounts { instances: usize::MAX, memories: usize::MAX, tables: usize::MAX },
         };
         let entities = self.guest().entities();
         let instances_max = entities.instances_max();
