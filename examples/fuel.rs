@@ -40,7 +40,7 @@ pub fn run() -> Result<String> {
     let engine = Engine::new(Config::new().consume_fuel(true))?;
     let module = Module::new(&engine, PRIMES)?;
     let found = primes(&engine, &module, 100_000)?;
-    // The same amount leads exactly as far, on any machine.
+    // An amount of fuel leads exactly as far each time, on any machine.
     assert_eq!(found, primes(&engine, &module, 100_000)?);
     let more = primes(&engine, &module, 1_000_000)?;
     assert!(more > 2 * found);

@@ -192,7 +192,7 @@ pub fn run() -> Result<String> {
             None => late += 1,
         }
     }
-    // The same world from the first step to the last, to the bit.
+    // The guest's world and the model's are the same after the last step, to the bit.
     assert_eq!(checksum.call(&mut store, ())?, model.checksum());
     assert_eq!(store.data().frames, STEPS);
 

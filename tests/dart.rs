@@ -974,7 +974,7 @@ fn a_timeout_ends_waits_and_matches() {
     }
 }
 
-/// The same by the library: an interrupt from another thread, and a deadline; the store goes on afterwards.
+/// By the library: an interrupt from another thread, and a deadline; the store goes on afterwards.
 #[test]
 fn a_match_is_given_up_when_the_guest_has_to_stop() {
     let mut program = Program::of_all(WasiCtx::builder());

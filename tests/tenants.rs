@@ -435,7 +435,7 @@ fn a_thousand_tenants_do_not_notice_what_others_do() {
         call(&tenants, id, "set", 1).unwrap();
         assert_eq!(tenants.unregister(id).unwrap(), 7, "{name}");
     }
-    // The same state is what a later call goes on from.
+    // A later call of the others goes on from the state in which the earlier ones left them.
     let module_uses = others.iter().map(|id| tenants.usage(*id).unwrap().code_bytes);
     assert!(module_uses.clone().all(|bytes| bytes == program.module().code_bytes()));
     for id in &others {

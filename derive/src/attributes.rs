@@ -5,22 +5,22 @@ use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, LitInt, LitStr, Path, Result, Token, Type};
 
-/// Of a struct or enum.
+/// Attributes of a struct or an enum.
 #[derive(Default)]
 pub struct OfType {
     /// The name of the type of the guest.
     pub name: Option<LitStr>,
-    /// Its index.
+    /// Index of the type in its module.
     pub type_index: Option<LitInt>,
     /// What stands for its supertype.
     pub extends: Option<Type>,
-    /// It may have more fields.
+    /// The Wasm type may have more fields behind those of the struct.
     pub is_prefix: bool,
     krate: Option<Path>,
 }
 
 impl OfType {
-    /// From the attributes of a struct.
+    /// Reads the attributes of a struct.
     pub fn of_struct(attributes: &[Attribute]) -> Result<OfType> {
         let mut found = OfType::default();
         each(attributes, |meta| {
@@ -45,7 +45,7 @@ impl OfType {
         Ok(found)
     }
 
-    /// From the attributes of an enum.
+    /// Reads the attributes of an enum.
     pub fn of_enum(attributes: &[Attribute]) -> Result<OfType> {
         let mut found = OfType::default();
         each(attributes, |meta| match meta.path.is_ident("crate") {

@@ -55,7 +55,7 @@ impl<'i> Declared<'i> {
         }
     }
 
-    /// Its type in the list.
+    /// The type of the field in the struct's list of fields.
     fn in_list(&self, support: &TokenStream) -> TokenStream {
         let ty = self.ty;
         if self.is_mutable { quote!(#ty) } else { quote!(#support::Const<#ty>) }

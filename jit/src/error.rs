@@ -9,7 +9,7 @@ pub enum CompileError {
     /// The body is malformed or invalid.
     #[error("{message} (at offset {offset:#x})")]
     Invalid {
-        /// Offset in the module's bytes.
+        /// Offset in the module's bytes at which the error is.
         offset: usize,
         /// The validator's reason.
         message: String,
@@ -17,7 +17,7 @@ pub enum CompileError {
     /// A valid instruction that this version cannot compile.
     #[error("{what} is not supported yet (at offset {offset:#x})")]
     Unsupported {
-        /// Offset in the module's bytes.
+        /// Offset in the module's bytes at which the error is.
         offset: usize,
         /// Name of the instruction or feature.
         what: String,

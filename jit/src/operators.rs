@@ -14,32 +14,33 @@
 pub(crate) struct Facts(u16);
 
 impl Facts {
-    /// It needs a frame, and does none of what the other facts say.
+    /// The operator needs a frame, and does none of what the other facts say.
     pub(crate) const NONE: Facts = Facts(0);
     /// A function may execute it without a frame, in an early exit too: it needs neither slots nor certain registers,
     /// and calls nothing but slow paths that keep all registers.
     pub(crate) const PURE: Facts = Facts(1);
     /// A function may execute it without a frame as under [`Facts::PURE`], but not in an early exit.
     pub(crate) const FRAMELESS: Facts = Facts(1 << 1);
-    /// Its result can stay in the flags.
+    /// The operator's result can stay in the flags.
     pub(crate) const COMPARE: Facts = Facts(1 << 2);
-    /// It takes a condition from the flags.
+    /// The operator takes a condition from the flags.
     pub(crate) const TAKES_FLAGS: Facts = Facts(1 << 3);
-    /// It calls a guest or the runtime, which keep no registers of the caller.
+    /// The operator calls a guest or the runtime, which keep no registers of the caller.
     pub(crate) const CALL: Facts = Facts(1 << 4);
-    /// It calls the runtime like [`Facts::CALL`] if the object that it makes is too large to be allocated inline.
+    /// The operator calls the runtime like [`Facts::CALL`] if the object that it makes is too large to be allocated
+    /// inline.
     pub(crate) const LARGE: Facts = Facts(1 << 5);
-    /// It calls the runtime out of line, with its registers saved around the call.
+    /// The operator calls the runtime out of line, with its registers saved around the call.
     pub(crate) const COLD: Facts = Facts(1 << 6);
-    /// Its landing pad calls the runtime if something in the body that it ends called and may throw to it.
+    /// The operator's landing pad calls the runtime if something in the body that it ends called and may throw to it.
     pub(crate) const PAD: Facts = Facts(1 << 7);
-    /// It calls a slow path, which keeps all registers.
+    /// The operator calls a slow path, which keeps all registers.
     pub(crate) const SLOW: Facts = Facts(1 << 8);
     /// A collection may take place in it.
     pub(crate) const COLLECTS: Facts = Facts(1 << 9);
-    /// It may trap, by itself or in the runtime.
+    /// The operator may trap, by itself or in the runtime.
     pub(crate) const TRAPS: Facts = Facts(1 << 10);
-    /// It belongs to a proposal that Heapwood does not have: the gate of the analysis refuses it.
+    /// The operator belongs to a proposal that Heapwood does not have: the gate of the analysis refuses it.
     pub(crate) const ABSENT: Facts = Facts(1 << 11);
 
     /// The facts of operators that make the function one that calls, whose frame is ready for calls.

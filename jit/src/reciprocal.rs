@@ -24,7 +24,7 @@ pub(crate) enum Unsigned32 {
     High { multiplier: u64 },
 }
 
-/// For a divisor that is no power of two.
+/// How to divide by `d`, a divisor that is no power of two.
 pub(crate) fn unsigned32(d: u32) -> Unsigned32 {
     let d = d as u64;
     debug_assert!(!d.is_power_of_two());
@@ -50,7 +50,7 @@ pub(crate) struct Unsigned64 {
     pub(crate) adds: bool,
 }
 
-/// For a divisor that is no power of two.
+/// How to divide by `d`, a divisor that is no power of two.
 pub(crate) fn unsigned64(d: u64) -> Unsigned64 {
     debug_assert!(!d.is_power_of_two());
     let bits = bits_of(d);
@@ -76,7 +76,7 @@ pub(crate) struct Signed32 {
     pub(crate) shift: u8,
 }
 
-/// For a divisor that is no power of two.
+/// How to divide by `d`, a divisor that is no power of two.
 pub(crate) fn signed32(d: u32) -> Signed32 {
     debug_assert!(!d.is_power_of_two() && d < 1 << 31);
     let shift = 31 + bits_of(d as u64);
@@ -91,7 +91,7 @@ pub(crate) struct Signed64 {
     pub(crate) shift: u8,
 }
 
-/// For a divisor that is no power of two.
+/// How to divide by `d`, a divisor that is no power of two.
 pub(crate) fn signed64(d: u64) -> Signed64 {
     debug_assert!(!d.is_power_of_two() && d < 1 << 63);
     let bits = bits_of(d);

@@ -85,7 +85,7 @@ enum Surface {
     JsString,
 }
 
-/// All of them, with the names that `-S` has, and the module name by which a preloaded module stands for them.
+/// All surfaces, with the names that `-S` has, and the module name by which a preloaded module stands for them.
 const SURFACES: [(Surface, &str, &str); 5] = [
     (Surface::Wasi, "wasi", wasi::MODULE),
     (Surface::MoonBit, "moonbit", "spectest"),

@@ -31,7 +31,7 @@ pub struct ModuleFile<'p> {
 }
 
 impl ModuleFile<'_> {
-    /// It in the binary format, valid or not.
+    /// The module in the binary format, valid or not.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -63,7 +63,7 @@ pub fn is_colored() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// From now on [`more`] prints, or not.
+/// Sets whether [`more`] prints from now on.
 pub fn set_verbose(is_verbose: bool) {
     IS_VERBOSE.store(is_verbose, Relaxed);
 }
@@ -90,8 +90,8 @@ pub fn status(status: ExitCode) -> ExitCode {
     if is_refused { STATUS_FAILURE.into() } else { status }
 }
 
-/// From now on a write beyond the limit for files is refused (`EFBIG`). Where the signal cannot be caught it ends the
-/// process as ever.
+/// Makes a write beyond the limit for files an error (`EFBIG`) from now on. Where the signal cannot be caught it ends
+/// the process as ever.
 pub fn watch_file_limit() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }

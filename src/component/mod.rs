@@ -103,7 +103,7 @@ impl Component {
         &self.engine
     }
 
-    /// Its core modules, in order.
+    /// The component's core modules, in order.
     pub fn modules(&self) -> &[Module] {
         &self.modules
     }
@@ -138,8 +138,8 @@ impl Component {
         self.run_with(store, context, |_| ())
     }
 
-    /// The same, with `enter` called whenever the guest is about to be entered, for each of its core instances and for
-    /// `run`: a [deadline](Store::set_deadline) is one for a single entry.
+    /// Runs the component as [`run`](Component::run) does, and calls `enter` whenever the guest is about to be entered,
+    /// for each of its core instances and for `run`: a [deadline](Store::set_deadline) is one for a single entry.
     ///
     /// # Errors
     /// As [`run`](Component::run).

@@ -56,7 +56,7 @@ pub const SOURCE_MAP_BYTES_MAX: usize = 128 << 20;
 pub struct SourceMap {
     sources: Vec<Option<String>>,
     names: Vec<String>,
-    /// In the order of their offsets.
+    /// Segments in the order of their offsets.
     segments: Vec<Segment>,
 }
 
@@ -102,7 +102,7 @@ impl SourceMap {
         self.within(body.start..frame.module_offset().checked_add(1)?)
     }
 
-    /// That of the last mapping in a range of bytes.
+    /// The symbol of the last mapping in a range of bytes.
     fn within(&self, bytes: Range<usize>) -> Option<FrameSymbol<'_>> {
         let behind = self.segments.partition_point(|segment| segment.offset() < bytes.end);
         let segment = self.segments[..behind].last().filter(|segment| segment.offset() >= bytes.start)?;

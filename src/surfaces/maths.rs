@@ -1,6 +1,6 @@
 //! Functions of JavaScript's `Math` that differ from those of Rust.
 
-/// As in C, but for what is NaN: any power that is NaN, and those of 1 and -1 that are infinite.
+/// A power as C has it, but for what is NaN: any power that is NaN, and those of 1 and -1 that are infinite.
 pub(super) fn pow(x: f64, y: f64) -> f64 {
     if y.is_nan() || x.abs() == 1.0 && y.is_infinite() { f64::NAN } else { x.powf(y) }
 }

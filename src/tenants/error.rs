@@ -14,7 +14,7 @@ pub enum TenantError {
     Busy(TenantId),
     /// A limit of the tenant's [`Quota`](super::Quota) was in the way.
     Quota {
-        /// Of what.
+        /// What the limit is for.
         resource: Resource,
         /// The limit.
         limit: u64,
@@ -34,7 +34,8 @@ pub enum TenantError {
 pub enum SendError {
     /// There is no such tenant, be it the sender or the receiver.
     Unknown(TenantId),
-    /// So much waits for the receiver already that there is no room. There may be when it has received some.
+    /// As many messages or bytes wait for the receiver as its limit allows. There may be room when it has received
+    /// some.
     Full(TenantId),
     /// The message alone is longer than what the receiver's inbox takes.
     TooLong {

@@ -219,7 +219,7 @@ impl<T: 'static> Tenants<T> {
         self.len() == 0
     }
 
-    /// All of them, in no order.
+    /// The tenants that are registered, in no order.
     pub fn ids(&self) -> Vec<TenantId> {
         self.entries.read().keys().copied().collect()
     }
@@ -229,7 +229,7 @@ impl<T: 'static> Tenants<T> {
         entries.get(&id).cloned().ok_or(TenantError::Unknown(id))
     }
 
-    /// Takes it out of all tables, and leaves its store to whoever has it.
+    /// Takes a tenant out of all tables, and leaves its store to the call that is using it.
     fn remove(&self, id: TenantId) -> Option<Arc<Entry<T>>> {
         self.post.close(id);
         self.entries.write().remove(&id)

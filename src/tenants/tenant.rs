@@ -93,7 +93,7 @@ enum Place<T: 'static> {
     Here(Room<T>),
     /// Whoever has it brings it back.
     AtWork,
-    /// It was unregistered.
+    /// The tenant was unregistered.
     Gone,
 }
 

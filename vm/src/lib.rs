@@ -57,5 +57,6 @@ pub use types::*;
 pub const TEST_HOOKS: Option<&str> =
     if cfg!(feature = "test-hooks") { Some("heapwood: built with test-hooks") } else { None };
 
-/// The same of a build that has mutants (`heapwood_gc_abi::mutant`).
+/// What `heapwood --version -v` says of a build that has mutants (`heapwood_gc_abi::mutant`), which no shipped build
+/// has.
 pub const MUTANTS: Option<&str> = if cfg!(heapwood_mutants) { Some("heapwood: built with mutants") } else { None };

@@ -98,7 +98,7 @@ const MODULE: &str = r#"(module
         (throw $object (ref.null $node)))
     (func $start (export "start") (param i32) (call $rethrow (local.get 0))))"#;
 
-/// The same with the older instructions.
+/// The program before with the older instructions.
 const LEGACY: &str = r#"(module (tag $e (param i32)) (tag $other)
     (func $throw (throw $e (i32.const 7)))
     (func $deep (param i32)

@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 const DEFAULT_SEEDS: Range<u64> = 0..40;
 /// Fuel and mask of the runs that follow each other in a store: for modes that look at everything all the time.
 const SHORT: &[(i32, i32)] = &[(25, 0x3f), (40, 0xff)];
-/// The same for modes that look at the heap at each collection.
+/// Fuel and mask of runs for modes that look at the heap at each collection.
 const MEDIUM: &[(i32, i32)] = &[(100, 0x3ff), (200, 0x7ff)];
-/// The same for the other modes.
+/// Fuel and mask of runs for the other modes.
 const LONG: &[(i32, i32)] =
     &[(300, 0xfff), (1500, 0x1fff), (60, 0x3fff), (1500, 0x7f), (500, 0x7f), (500, 0x7f), (500, 0x7f), (900, 0x3ff)];
 /// Stack of the model.
@@ -89,7 +89,7 @@ fn predict(program: &graphs::program::Program, runs: Runs) -> (Vec<i32>, usize) 
     })
 }
 
-/// The same by the guest; the store lives on with what it made.
+/// Runs a program by the guest; the store lives on with what it made.
 fn run(mode: &Mode, bytes: &[u8]) -> Result<(Vec<i32>, HeapStats)> {
     let module = Module::new(&mode.engine, bytes)?;
     let mut store = Store::new(&mode.engine, Host::default());

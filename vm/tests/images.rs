@@ -25,7 +25,7 @@ fn load(engine: &Engine, image: &[u8]) -> Result<Module> {
     unsafe { Module::deserialize(engine, image) }
 }
 
-/// The same of a file, which is replaced and deleted at most.
+/// Loads an image from a file that is replaced and deleted at most.
 #[allow(unsafe_code, reason = "the promise of whoever loads an image")]
 fn load_file(engine: &Engine, path: &Path) -> Result<Module> {
     // SAFETY: as above.

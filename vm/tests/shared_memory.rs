@@ -54,7 +54,7 @@ fn one_linker_gives_a_memory_to_stores_on_many_threads() {
                 add.call(&mut store, 20_000).unwrap();
                 let again = instance.get_shared_memory(&mut store, "again").unwrap();
                 assert!(instance.get_memory(&mut store, "again").is_none(), "no slice of a shared memory");
-                // The same memory, not another one.
+                // It is this memory, and no other.
                 assert!(word(&again, 64) >= 60_000);
             });
         }

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Made by [`WasiCtxBuilder`]; passed to each [`FunctionDef::call`](crate::FunctionDef::call).
 pub struct WasiCtx {
     pub(crate) args: Vec<Vec<u8>>,
-    /// As `KEY=VALUE`.
+    /// Variables of the environment as `KEY=VALUE`.
     pub(crate) env: Vec<Vec<u8>>,
     pub(crate) fds: Table,
     pub(crate) clocks: Box<dyn Clocks>,

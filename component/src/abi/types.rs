@@ -13,9 +13,9 @@ pub(crate) enum Type {
     List(&'static Type),
     /// Also a record.
     Tuple(&'static [Type]),
-    /// So many cases without contents.
+    /// An enum of this many cases without contents.
     Enum(u32),
-    /// So many flags, at most 32.
+    /// This many flags, at most 32.
     Flags(u32),
     Variant(&'static [Option<Type>]),
     Option(&'static Type),
@@ -105,7 +105,7 @@ impl Type {
         }
     }
 
-    /// The same as a list.
+    /// The core types of one value, in order, as the canonical ABI flattens it.
     pub fn flat(&self) -> Vec<ParamType> {
         let mut out = Vec::new();
         self.flatten(&mut out);

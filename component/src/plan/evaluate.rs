@@ -55,7 +55,7 @@ struct Spaces<'d> {
 /// Where a component's imports come from.
 #[derive(Clone, Copy)]
 enum Imports<'a, 'd> {
-    /// It is the outermost one.
+    /// The outermost component, whose imports are the host's.
     Host,
     Given(&'a [(String, Item<'d>)]),
 }

@@ -172,7 +172,7 @@ impl Plan {
         })
     }
 
-    /// Those of them that this crate does not have.
+    /// The host functions of [`lowered`](Self::lowered) that this crate does not have: interface and name, in order.
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lowered().filter(|(interface, name)| crate::lookup(interface, name).is_none())
     }

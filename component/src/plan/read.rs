@@ -1,4 +1,4 @@
-//! From bytes to the definitions of each component.
+//! Reads the bytes of a component as the definitions of it and of each component inside.
 
 use super::{CoreKind, PlanError};
 use std::ops::Range;
@@ -67,7 +67,7 @@ pub(super) enum Definition {
         count: u32,
         index: u32,
     },
-    /// It has an index space of its own, of which nothing here needs anything.
+    /// A core type. These have an index space of their own, of which nothing here needs anything.
     CoreType,
     Type,
     Resource,

@@ -22,9 +22,9 @@ use heapwood_wasi::{Errno, Outcome, ParamType, WasiCtx};
 /// A call that does not return to the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// It exits, or was interrupted.
+    /// The guest exits, or was interrupted.
     End(Outcome),
-    /// It broke a rule of the interface.
+    /// The guest broke a rule of the interface.
     Trap(Trap),
 }
 
@@ -101,12 +101,12 @@ pub struct Function {
 }
 
 impl Function {
-    /// Its interface, without a version.
+    /// The interface of the function, without a version.
     pub fn interface(&self) -> &'static str {
         self.interface
     }
 
-    /// Its name there.
+    /// The function's name in its interface.
     pub fn name(&self) -> &'static str {
         self.name
     }

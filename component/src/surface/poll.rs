@@ -37,7 +37,7 @@ pub(super) fn poll(world: &mut World<'_>, args: &[Value]) -> Served {
     Ok(Some(Value::List(ready.into_iter().map(|index| Value::Int(index as u64)).collect())))
 }
 
-/// Whether it would not wait.
+/// Whether a wait would be over at once.
 pub(super) fn is_ready(world: &mut World<'_>, wait: Wait) -> Result<bool, Stop> {
     // Together with a time that is past, which makes the call return at once.
     Ok(wait_for(world, &[wait, Wait::Until(0)])?.contains(&0))

@@ -30,7 +30,7 @@ pub(super) fn result<const N: usize>(wasi: &mut WasiCtx, name: &str, args: &[u64
     Ok(*memory.first_chunk().expect("results are shorter"))
 }
 
-/// The same for a number.
+/// A call whose last argument says where its result is to lie, and whose result is a number of 64 bits.
 pub(super) fn number(wasi: &mut WasiCtx, name: &str, args: &[u64]) -> Result<u64, Fail> {
     result(wasi, name, args).map(u64::from_le_bytes)
 }

@@ -20,7 +20,7 @@ macro_rules! kinds {
         impl ResourceKind {
             pub(super) const ALL: [ResourceKind; [$( $name ),+].len()] = [ $( ResourceKind::$kind ),+ ];
 
-            /// Its name in its interface.
+            /// The resource's name in its interface.
             pub fn name(self) -> &'static str {
                 match self { $( ResourceKind::$kind => $name ),+ }
             }
@@ -50,11 +50,11 @@ kinds! {
 /// Where a stream reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the position that the descriptor itself has.
+    /// The stream reads or writes at the position that the descriptor itself has.
     Position,
-    /// At the end of the file.
+    /// The stream writes at the end of the file.
     End,
-    /// At this offset, which the stream moves on.
+    /// The stream reads or writes at this offset, which it moves on.
     Offset(u64),
 }
 
@@ -160,7 +160,7 @@ impl Resources {
         Ok(())
     }
 
-    /// From now on the descriptor is closed with the last resource that uses it.
+    /// Notes that the descriptor is closed with the last resource that uses it.
     pub(super) fn own(&mut self, fd: u32) {
         self.users.insert(fd, 0);
     }

@@ -13,7 +13,7 @@ type Served = Result<Option<Value>, Stop>;
 const READ_MAX: u64 = 64 << 10;
 /// Bytes that a stream takes at a time: as many as a pipe has room for when it is ready.
 const STREAM_WRITE: u64 = 4096;
-/// The same for a file.
+/// Bytes that a stream to a file takes at a time.
 const FILE_WRITE: u64 = 1 << 20;
 /// Bytes that a call writes at most that does not ask first.
 const BLOCKING_WRITE_MAX: usize = 4096;

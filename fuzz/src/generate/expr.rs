@@ -583,7 +583,7 @@ impl FuncGen<'_, '_> {
     fn relaxed_operands(&mut self, kind: Relaxed, depth: u32) {
         let masked = |gen_: &mut Self, mask: u128, convert: &[I<'static>]| {
             if gen_.rng.one_in(5) {
-                // The same as a constant.
+                // Random operands that are masked or converted already, as a constant.
                 let any = u128::from(gen_.rng.next()) << 64 | u128::from(gen_.rng.next());
                 let lanes = |bits: u32, float: fn(u32) -> u128| {
                     (0..128 / bits)

@@ -177,7 +177,7 @@ pub fn letter(types: &Types, ty: Ty) -> char {
     }
 }
 
-/// The same for several.
+/// A letter for each type, in order.
 pub fn letters(types: &Types, list: &[Ty]) -> String {
     list.iter().map(|ty| letter(types, *ty)).collect()
 }

@@ -75,7 +75,7 @@ impl ObjectKind {
         matches!(self, ObjectKind::ArrayData | ObjectKind::ArrayRef | ObjectKind::String)
     }
 
-    /// Whether it is a string, in whatever form.
+    /// Whether objects of this kind are strings: flat ones or ropes.
     #[inline(always)]
     pub const fn is_string(self) -> bool {
         matches!(self, ObjectKind::String | ObjectKind::Rope)

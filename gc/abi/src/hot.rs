@@ -17,11 +17,12 @@ pub enum WordRule {
 /// What becomes of a word while a guest is suspended: its frames wait, its store may go to another thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Suspended {
-    /// It goes with the store, and the guest goes on with what stands there then.
+    /// The word goes with the store, and the guest goes on with what stands there then.
     Stays,
-    /// It names something of the thread that the guest was left on: it is of no meaning until the guest is resumed.
+    /// The word names something of the thread that the guest was left on: it is of no meaning until the guest is
+    /// resumed.
     Renewed,
-    /// It means nothing between two functions of the runtime anyway.
+    /// The word means nothing between two functions of the runtime anyway.
     Nothing,
 }
 
@@ -32,7 +33,7 @@ pub struct HotWord {
     pub name: &'static str,
     /// Displacement from the heap base.
     pub disp: i32,
-    /// Its size: 4 or 8.
+    /// Size of the word in bytes: 4 or 8.
     pub bytes: u32,
     /// What a nested entry does with it.
     pub rule: WordRule,

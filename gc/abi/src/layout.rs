@@ -130,7 +130,7 @@ pub struct StructLayout {
     pub offsets: Vec<u32>,
     /// Kind of each field.
     pub kinds: Vec<FieldKind>,
-    /// Where the last field ends, unrounded.
+    /// Byte offset at which the last field ends, before the size is rounded up.
     pub end: u32,
 }
 

@@ -19,9 +19,9 @@ pub const REACHED_VARIABLE: &str = "HEAPWOOD_MUTANT_REACHED";
 /// How the test of a mutant ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ends {
-    /// It fails: by an assertion, or by a signal.
+    /// The test fails: by an assertion, or by a signal.
     Fails,
-    /// It does not end.
+    /// The test does not end.
     Hangs,
 }
 
@@ -30,13 +30,13 @@ pub enum Ends {
 pub struct Row {
     /// The mutant.
     pub mutant: Mutant,
-    /// Its name.
+    /// Name of the mutant.
     pub name: &'static str,
     /// The part of Heapwood in which it is a fault.
     pub part: &'static str,
     /// What is broken.
     pub broken: &'static str,
-    /// How the test ends.
+    /// How its test ends while the mutant is active.
     pub ends: Ends,
     /// The source of the test's program, without extension; of unit tests the folder.
     pub program: &'static str,

@@ -102,7 +102,7 @@ pub enum Refused {
     NotAllowed,
     /// As many cells of one kind (of host values, weak cells or ephemerons) are alive as a heap may have.
     Cells {
-        /// How many.
+        /// The most cells of that kind that a heap may have.
         max: usize,
     },
     /// The system refused.

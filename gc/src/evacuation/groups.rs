@@ -99,7 +99,7 @@ impl Groups {
         taken
     }
 
-    /// Where the blocks of a group (from 1) begin.
+    /// Index in the list at which the blocks of a group (counted from 1) begin.
     fn start_of(&self, group: u8) -> u16 {
         if group == 1 { 0 } else { self.ends[group as usize - 2] }
     }

@@ -32,19 +32,19 @@ pub const BLOCK_EDGES_MAX: u16 = 1024;
 /// On what occasion a word is recorded. Only tests tell the occasions apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Recorder {
-    /// The marker scans it.
+    /// The marker finds the word in an object that it scans.
     Marking,
     /// A minor finds it in an object that was logged.
     Log,
     /// A minor finds it in an object that it promotes.
     Promotion,
-    /// It is the weak reference of a cell.
+    /// The word is the weak reference of a cell.
     Weak,
     /// A copy to an array, or a fill, writes it.
     Range,
-    /// It belongs to an object that moved out of an evacuated block.
+    /// The word belongs to an object that moved out of an evacuated block.
     Move,
-    /// It is a root.
+    /// The word is a root.
     #[cfg_attr(not(feature = "test-hooks"), allow(dead_code, reason = "roots are not recorded: they drop blocks"))]
     Root,
 }
@@ -57,7 +57,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// From block `first` to block `last`.
+    /// The window from block `first` to block `last`, both included.
     pub fn new(first: u32, last: u32) -> Window {
         Window { start: block_start(first), refs: (last + 1 - first) * BLOCK_REFS }
     }
@@ -96,7 +96,7 @@ pub struct IncomingSet {
     window: Window,
     /// `GROUP_EDGES_MAX` words for each group.
     words: SideVec<u32>,
-    /// How many of them are used, by group.
+    /// Number of words of each group that are in use.
     lens: [u16; GROUPS_MAX],
     /// Listed words that lead to a block, by block.
     counts: SideVec<u16>,

@@ -22,7 +22,7 @@ pub struct HeapLayout {
 }
 
 impl HeapImage {
-    /// Where everything lies.
+    /// Where the parts of the image lie, as plain data.
     pub fn layout(&self) -> HeapLayout {
         HeapLayout::new(self.spaces().places().clone(), self.cells().clone())
     }
@@ -95,7 +95,7 @@ impl HeapLayout {
         HeapLayout { places, cells, starts }
     }
 
-    /// All of it as numbers.
+    /// The layout as a list of numbers, for a file.
     pub fn words(&self) -> Vec<u64> {
         let FrozenPlaces { is_sparse, ref runs, ref large, charged_bytes, immortal, ref immortal_objects } =
             self.places;

@@ -46,7 +46,7 @@ struct Inner {
 }
 
 impl HeapImage {
-    /// Of what was frozen.
+    /// An image of what was frozen.
     pub(crate) fn new(spaces: FrozenSpaces, cells: FrozenCells, types: Arc<TypeTable>) -> HeapImage {
         HeapImage(Arc::new(Inner { spaces, cells, types }))
     }
@@ -86,7 +86,7 @@ impl HeapImage {
 pub struct Frozen {
     image: Option<HeapImage>,
     written: SideVec<u32>,
-    /// Of the written objects that the marking under way has to visit: how many, and where it is (object, element).
+    /// Number of written objects that the marking under way has to visit; `next` is how far it is: object, element.
     end: usize,
     next: (usize, u32),
 }

@@ -57,7 +57,8 @@ impl Heap {
         Ok(self.begin_struct(object, ty, bytes as u32))
     }
 
-    /// The same where there is room in eden already. Never collects.
+    /// Allocates a zeroed struct if eden has room for it now; none if it has not, or if the struct is to be pretenured.
+    /// Never collects.
     #[inline]
     pub fn alloc_struct_at_once(&mut self, ty: TypeId) -> Option<RawRef> {
         let bytes = self.spaces.descriptor(ty).size() as u64;
@@ -225,7 +226,8 @@ impl Heap {
         self.grant_prepared(granted)
     }
 
-    /// The same in any case.
+    /// Grants `granted` bytes of eden and makes ready what a collection of them would need, also while the heap is
+    /// cold.
     pub(super) fn grant_prepared(&mut self, granted: u32) -> Result<(), Refused> {
         self.spaces.make_marks_ready()?;
         self.marking.make_ready(self.spaces.cage_mut())?;
@@ -240,7 +242,7 @@ impl Heap {
         Ok(())
     }
 
-    /// Sees to it that `blocks` are ready; sweeps as long as the limit is what refuses.
+    /// Makes `blocks` ready; sweeps as long as the limit is what refuses.
     pub(super) fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
         self.sweep_while_refused(|spaces| spaces.make_ready(blocks))
     }
@@ -325,7 +327,7 @@ impl Heap {
         if self.is_collected() && self.spaces.nursery().is_prepared() { self.spaces.reserved_blocks() } else { 0 }
     }
 
-    /// Without a collector, memory is handed out in order.
+    /// Makes room in a heap without a collector, which hands out memory in order and frees nothing.
     fn make_room_null(&mut self, bytes: u32) -> Result<(), Exhausted> {
         if self.spaces.top() + bytes / 4 <= self.spaces.nursery().granted() {
             return Ok(());

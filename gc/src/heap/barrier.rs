@@ -24,8 +24,8 @@ use heapwood_gc_abi::space::CHUNKED_ARRAY_BYTES_MIN;
 use heapwood_gc_abi::{Mutant, ObjectKind, RawRef, TypeId, active};
 
 impl Heap {
-    /// Whether every first store has to come here: somebody has to know what it overwrites, or where what it stores
-    /// leads.
+    /// Whether compiled code has to call the runtime at the first store into each object, since what is overwritten or
+    /// where the new reference leads must be recorded.
     pub(super) fn wants_all_stores(&self) -> bool {
         self.marking.is_on() || self.evacuation.is_chosen() || self.frozen.is_on()
     }

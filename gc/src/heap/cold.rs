@@ -42,7 +42,7 @@ impl Heap {
         Ok(())
     }
 
-    /// Sees to it that a collection can be done.
+    /// Makes ready what a collection needs, unless it is ready.
     pub(super) fn prepare(&mut self) -> Result<(), Refused> {
         if self.spaces.nursery().is_prepared() {
             return Ok(());

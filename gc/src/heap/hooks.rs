@@ -82,7 +82,7 @@ impl Heap {
         self.spaces.private_frozen_pages()
     }
 
-    /// From now on nothing behind the cage is free.
+    /// Lets every later attempt to extend the cage fail, as if the address space behind it were taken.
     pub fn refuse_extensions(&mut self) {
         self.spaces.cage_mut().refuse_extensions();
     }

@@ -52,7 +52,7 @@ pub struct Batch {
     /// First and last of the chain of blocks with holes (index + 1), by their `next`.
     first: u32,
     last: u32,
-    /// Bytes of their holes.
+    /// Bytes of the holes in these blocks.
     hole_bytes: u64,
     /// Blocks that a helper has swept.
     helped: usize,
@@ -127,7 +127,7 @@ impl Batch {
 pub struct Merged {
     /// Listed blocks that were swept: they are the old space's now.
     pub swept: u32,
-    /// How many of these a helper has swept.
+    /// Number of those blocks that a helper has swept.
     pub helped: u64,
 }
 

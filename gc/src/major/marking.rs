@@ -93,7 +93,7 @@ impl Marking {
         }
     }
 
-    /// Sees to it that a marking can begin. A marker that a helper has needs nothing.
+    /// Makes ready what a marking needs to begin. A marker that a helper has needs nothing.
     pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
         self.marker.held_mut().map_or(Ok(()), |marker| marker.make_ready(cage))
     }
@@ -185,7 +185,7 @@ impl Marking {
     }
 }
 
-/// From the start to the end.
+/// The course of a marking, from its start to its end.
 impl Marking {
     /// Begins an epoch in which nothing is marked yet. Everything is swept.
     pub fn begin_epoch(&mut self, spaces: &mut Spaces, weak: &mut Weak) {
@@ -329,7 +329,7 @@ impl Marking {
     }
 }
 
-/// Its pace.
+/// How fast a marking goes.
 impl Marking {
     /// Fields that the mutator should mark now. With a helper that keeps up, few.
     pub fn slice_fields(&mut self, pacing: &Pacing, allocated_bytes: u64) -> u64 {

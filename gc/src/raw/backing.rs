@@ -22,7 +22,7 @@ pub struct BackingError {
     /// What was asked: `reserve`, `extend`, `commit`, `populate`, `discard`, `share`, `freeze`, `read`, `map`,
     /// `restore` or `renew`.
     pub operation: &'static str,
-    /// How many bytes it was asked for.
+    /// Bytes that were asked for, or given back.
     pub bytes: u64,
 }
 
@@ -31,9 +31,9 @@ pub struct BackingError {
 pub struct Backing {
     calls: u64,
     refused: Range<u64>,
-    /// Memory that is given back is always taken.
+    /// Discards never fail, whatever `refused` says (tests).
     spares_discards: bool,
-    /// Nothing is extended.
+    /// Extensions of reservations fail (tests).
     spoils_extensions: bool,
 }
 
@@ -57,7 +57,7 @@ impl Backing {
         (self.refused, self.spares_discards) = (refused, spares_discards);
     }
 
-    /// Nothing is extended from now on.
+    /// Lets all later extensions fail.
     #[cfg(feature = "test-hooks")]
     pub fn refuse_extensions(&mut self) {
         self.spoils_extensions = true;
@@ -256,7 +256,7 @@ impl Reservation {
         offset <= all && bytes <= all - offset
     }
 
-    /// Its length.
+    /// Its length in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
     }
@@ -314,7 +314,7 @@ impl Reservation {
         (start == 0 || reservation.start == start).then_some(reservation)
     }
 
-    /// Its first address; it stays mapped.
+    /// Leaves the range mapped, and returns its first address.
     fn into_start(self) -> usize {
         std::mem::ManuallyDrop::new(self).start
     }
@@ -372,7 +372,7 @@ impl SharedFile {
 #[derive(Debug)]
 pub struct FrozenFile {
     fd: OwnedFd,
-    /// Where it begins in the file: at a page.
+    /// Offset in the file at which this memory begins: a multiple of a page.
     start: u64,
     bytes: u64,
 }
@@ -415,7 +415,7 @@ impl FrozenFile {
         FrozenFile { fd: file, start, bytes }
     }
 
-    /// Its size.
+    /// Its size in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -33,9 +33,9 @@ pub enum BlockState {
     Free = 0,
     /// Objects of at most a block's size lie in it.
     Small = 1,
-    /// It is the first block of a large object; `next` is the number of blocks.
+    /// The first block of a large object; `next` is the number of the object's blocks.
     LargeHead = 2,
-    /// It is another block of a large object.
+    /// A later block of a large object.
     LargeTail = 3,
 }
 
@@ -165,7 +165,7 @@ impl Block<'_> {
         self.0.first_hole.load(Relaxed)
     }
 
-    /// Sets it.
+    /// Sets the offset of the first hole.
     #[inline(always)]
     pub fn set_first_hole(self, hole: u32) {
         self.0.first_hole.store(hole, Relaxed);
@@ -177,7 +177,7 @@ impl Block<'_> {
         self.0.next.load(Relaxed)
     }
 
-    /// Sets it.
+    /// Sets the next block of the list that this one is in, or what else `next` stands for.
     #[inline(always)]
     pub fn set_next(self, next: u32) {
         self.0.next.store(next, Relaxed);

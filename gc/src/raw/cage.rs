@@ -37,7 +37,7 @@ static FULL_CAGES: AtomicUsize = AtomicUsize::new(0);
 /// or is unmapped.
 #[derive(Debug)]
 pub struct Territory {
-    /// There until the territory is dropped.
+    /// The address space; none only while the territory is being dropped.
     land: Option<Land>,
     pool: Option<Arc<CagePool>>,
 }
@@ -119,7 +119,7 @@ impl Land {
         Ok(land)
     }
 
-    /// Its bounds.
+    /// The bounds of the cage.
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -148,8 +148,8 @@ impl Land {
         Ok(())
     }
 
-    /// Sees to it that the next heap finds zeroes; whether the system took what was given back to it, and the cage is
-    /// as it was made.
+    /// Zeroes what the next heap expects to be zero. Returns whether the cage is as it was made: false if the system
+    /// did not take back what was given to it.
     pub(super) fn clean(&self) -> bool {
         let has_file_pages = self.has_file_pages.swap(false, Relaxed);
         let mut accessible = self.accessible.lock();
@@ -321,7 +321,7 @@ impl Cage {
         self.memory.base as usize
     }
 
-    /// Its bounds.
+    /// The bounds of the cage.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }

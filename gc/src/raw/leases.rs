@@ -2,11 +2,11 @@
 //!
 //! 1. [`Leases`] lends; a [`Lease`] is held. The last copy of one that is dropped puts its record into the list of what
 //!    came back, which is one atomic operation. Who lends takes the whole list at once.
-//! 2. A record is read by the holders of its lease until it is in that list, and is nobody's but the lender's from when
-//!    he has taken it out until he lends it again (L1).
-//! 3. The list stands on a desk of its own, since leases may outlive the lender. He closes it when he goes, and adds to
-//!    its count how many leases are still out; each that is dropped on a closed desk takes one away. So whoever comes
-//!    to zero, having found or made the desk closed, is the last that knows of it (L2).
+//! 2. A record is read by the holders of its lease until it is in that list. From when the lender has taken it out
+//!    until it is lent again, nobody but the lender uses it (L1).
+//! 3. The list stands on a desk of its own, since leases may outlive the lender. A lender that is dropped closes the
+//!    desk and adds to its count how many leases are still out; each that is dropped on a closed desk takes one away.
+//!    So whoever comes to zero, having found or made the desk closed, is the last that knows of it (L2).
 
 use std::ptr::{NonNull, without_provenance_mut};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicUsize};
 /// Records that are kept for later leases.
 const SPARE_MAX: usize = 4096;
 
-/// Who lends. What it lent stays readable when it is dropped.
+/// The lender of records. What it lent stays readable when it is dropped.
 #[derive(Debug)]
 pub struct Leases<T: Copy> {
-    /// There from the first lease on.
+    /// Where leases come back; made for the first lease.
     desk: Option<NonNull<Desk<T>>>,
     spare: Vec<NonNull<Record<T>>>,
     /// Leases that were made and have not come back.

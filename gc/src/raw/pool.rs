@@ -28,7 +28,7 @@ impl CagePool {
         CagePool { free: Mutex::default(), most }
     }
 
-    /// How many wait now.
+    /// Number of cages that wait for a heap now.
     pub fn len(&self) -> usize {
         self.free.lock().len()
     }

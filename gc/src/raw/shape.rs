@@ -54,7 +54,7 @@ const _: () = assert!(CHUNK_STATE_BYTES.is_multiple_of(PAGE_BYTES) && NURSERY_EN
 /// What of a cage's bounds is not the same in all cages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// Whether it has holes.
+    /// Whether the cage is a sparse one, which has holes.
     pub is_sparse: bool,
     /// Where the immortal space begins and ends (bytes from the base).
     pub immortal: (u64, u64),
@@ -106,7 +106,7 @@ impl Shape {
         Shape { reach_bytes: shape.reach_bytes.saturating_add(more).min(reach_max), ..shape }
     }
 
-    /// All of its address space in bytes.
+    /// Bytes of address space that the cage takes, without later extensions.
     pub fn address_bytes(&self) -> u64 {
         let old = self.reach_bytes - OLD_START + GUARD_BYTES as u64;
         let young = NURSERY_END + (CAGE_PREFIX_BYTES - TYPE_TABLE_BYTES) as u64;
@@ -147,9 +147,9 @@ pub enum CageKind {
     /// sparse where its address space is limited, or the system refuses more.
     #[default]
     Suitable,
-    /// Whole, with half of the reach at first.
+    /// A whole cage with half of the reach at first.
     Short,
-    /// Sparse, with the least reach at first.
+    /// A sparse cage with the least reach at first.
     Sparse,
 }
 

@@ -112,7 +112,8 @@ impl<T: PlainData> SideVec<T> {
         SideVec::over(cage, range)
     }
 
-    /// The same, and never fewer.
+    /// An empty vector that can always grow to `capacity_max` elements, however little address space the cage has.
+    /// Costs address space only.
     pub fn uncut(cage: &mut Cage, capacity_max: usize) -> SideVec<T> {
         let range = cage.take_side_range(capacity_max * size_of::<T>(), false);
         SideVec::over(cage, range)

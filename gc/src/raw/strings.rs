@@ -16,7 +16,7 @@ pub enum StringUnits<'h> {
 }
 
 impl StringUnits<'_> {
-    /// How many there are.
+    /// Number of units.
     pub fn len(&self) -> usize {
         match self {
             StringUnits::Latin1(units) => units.len(),

@@ -82,17 +82,17 @@ impl Entries {
         Ok(())
     }
 
-    /// All were added.
+    /// Sorts the entries, once all were added.
     pub fn sort(&mut self) {
         self.0.sort_unstable();
     }
 
-    /// Their number.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Their memory in bytes.
+    /// Memory that the entries take, in bytes.
     pub fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<(RawRef, RawRef)>()
     }

@@ -152,7 +152,7 @@ impl Blocks {
         blocks.iter().for_each(|block| self.set_free_bits(*block, true));
     }
 
-    /// Sees to it that `count` blocks are ready, or as many as the limit and the system give.
+    /// Makes `count` blocks ready, or as many as the limit and the system give.
     pub fn make_ready(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> Result<(), Refused> {
         let mut from = 0;
         while self.ready_count < count {
@@ -206,7 +206,7 @@ impl Blocks {
         None
     }
 
-    /// Sees to it that the cage reaches `count` blocks more than were ever used.
+    /// Extends the cage if it does not reach `count` blocks more than were ever used.
     fn reach(&self, cage: &mut Cage, count: u32) -> Result<(), Refused> {
         let end = offset_of(0) + (self.high as u64 + count as u64) * BLOCK_BYTES as u64;
         let missing = end.saturating_sub(cage.reach_bytes());
@@ -533,7 +533,7 @@ impl Blocks {
 pub struct BlockRun {
     /// The first one.
     pub start: u32,
-    /// How many.
+    /// Number of blocks.
     pub count: u32,
 }
 
@@ -543,7 +543,7 @@ impl BlockRun {
         offset_of(self.start)
     }
 
-    /// Their size.
+    /// Size of all of them in bytes.
     pub fn bytes(self) -> u64 {
         self.count as u64 * BLOCK_BYTES as u64
     }

@@ -52,7 +52,7 @@ impl Charge {
         true
     }
 
-    /// So many more bytes are refused.
+    /// Notes that `bytes` more were refused, for the error and for whoever asks the embedder.
     pub fn want(&mut self, bytes: u64) {
         self.wanted_bytes = (self.used_bytes() + self.held_bytes).saturating_add(bytes);
     }

@@ -34,7 +34,7 @@ pub struct FrozenSpaces {
 /// Where in a cage the spaces of a checkpoint lie.
 #[derive(Clone, Debug)]
 pub struct FrozenPlaces {
-    /// Whether it is a sparse cage.
+    /// Whether the cage is a sparse one.
     pub is_sparse: bool,
     /// All blocks in use.
     pub runs: Vec<BlockRun>,
@@ -44,17 +44,17 @@ pub struct FrozenPlaces {
     pub charged_bytes: u64,
     /// The immortal space.
     pub immortal: ImmortalExtent,
-    /// Its objects, where they are known.
+    /// The objects of the immortal space, as far as they are known.
     pub immortal_objects: Vec<u32>,
 }
 
 /// A range of what is mapped.
 struct Range<'f> {
-    /// From the base.
+    /// Offset in the cage, in bytes from the base.
     offset: u64,
     bytes: u64,
     file: &'f FrozenFile,
-    /// In the file.
+    /// Offset in the file, in bytes.
     at: u64,
 }
 
@@ -81,7 +81,7 @@ impl FrozenSpaces {
         FrozenSpaces { places, immortal_file: Arc::new(immortal), block_file: Arc::new(blocks), blocks_at: 0 }
     }
 
-    /// Where everything lies.
+    /// Where in the cage the spaces lie.
     pub fn places(&self) -> &FrozenPlaces {
         &self.places
     }

@@ -22,7 +22,7 @@ pub enum Swept {
     Free,
     /// Holes of so many bytes; the entry names the first.
     Holes(u32),
-    /// There is no hole that is worth using.
+    /// The block has no hole that is worth using.
     Full,
 }
 

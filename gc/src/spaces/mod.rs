@@ -142,7 +142,7 @@ impl Spaces {
         &self.charge
     }
 
-    /// The same, to be changed.
+    /// What is charged to the heap's limit, for changing it.
     pub fn charge_mut(&mut self) -> &mut Charge {
         &mut self.charge
     }
@@ -181,7 +181,7 @@ impl Spaces {
         self.memory.set_hot(LOG_ROOM, LOG_BUFFER_ENTRIES);
     }
 
-    /// Whether it does so.
+    /// Whether the barrier is open: stores of old objects pass without an entry in the log.
     pub fn is_barrier_open(&self) -> bool {
         self.memory.hot(BARRIER_FLOOR) != u32::MAX
     }
@@ -344,7 +344,7 @@ impl Spaces {
         self.nursery.reserve_blocks(self.nursery.granted())
     }
 
-    /// Sees to it that `blocks` are ready, or as many as the limit and the system give.
+    /// Makes `blocks` ready, or as many as the limit and the system give.
     pub fn make_ready(&mut self, blocks: u32) -> Result<(), Refused> {
         self.old.blocks_mut().make_ready(&mut self.cage, &mut self.charge, blocks)
     }

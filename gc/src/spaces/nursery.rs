@@ -86,7 +86,7 @@ impl Nursery {
         self.is_prepared
     }
 
-    /// There is from now on.
+    /// Notes that what a minor of all that is granted needs is there from now on.
     pub fn set_prepared(&mut self) {
         self.is_prepared = true;
     }

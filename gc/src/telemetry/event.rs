@@ -20,7 +20,7 @@ pub enum GcEventKind {
 }
 
 impl GcEventKind {
-    /// Its name in logs.
+    /// Name of the kind in logs.
     pub fn name(self) -> &'static str {
         match self {
             GcEventKind::Minor => "minor",
@@ -56,7 +56,7 @@ pub enum GcCause {
 }
 
 impl GcCause {
-    /// Its name in logs.
+    /// Name of the cause in logs.
     pub fn name(self) -> &'static str {
         match self {
             GcCause::EdenFull => "eden-full",
@@ -116,7 +116,7 @@ pub enum HelperTask {
 }
 
 impl HelperTask {
-    /// Its name in traces.
+    /// Name of the task in traces.
     pub fn name(self) -> &'static str {
         match self {
             HelperTask::Mark => "mark",

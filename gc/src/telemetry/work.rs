@@ -61,7 +61,7 @@ pub struct RelocationWork {
     pub blocks: u64,
     /// Objects moved.
     pub objects: u64,
-    /// Their bytes.
+    /// Bytes of the objects that were moved.
     pub moved_bytes: u64,
     /// Bytes of objects that stay.
     pub kept_bytes: u64,

@@ -28,9 +28,9 @@ pub struct CellList {
 /// What became of a cell.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// It is alive and lies at this place now.
+    /// The cell is alive and lies at this place now.
     Alive(RawRef),
-    /// It is dead and lay at this place, where what it held can still be read.
+    /// The cell is dead and lay at this place, where what it held can still be read.
     Dead(RawRef),
 }
 

@@ -22,7 +22,7 @@ pub struct TimerId(u64);
 #[derive(Debug)]
 pub struct EventLoop<T> {
     microtasks: VecDeque<T>,
-    /// By when they are due, and by the order in which they were scheduled.
+    /// Timers by when they are due, and by the order in which they were scheduled.
     timers: BTreeMap<(u64, u64), Timer<T>>,
     /// Where each timer stands.
     places: HashMap<TimerId, (u64, u64)>,

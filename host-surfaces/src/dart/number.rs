@@ -211,7 +211,7 @@ fn zero(count: i32) -> Digits {
     Digits { digits: vec![b'0'; usize::try_from(count).unwrap_or(0)], point: 1 }
 }
 
-/// So many digits of a magnitude, at least one.
+/// The digits of a magnitude, rounded to so many, at least one.
 fn rounded(magnitude: f64, count: i32) -> Digits {
     if magnitude == 0.0 {
         return zero(count);
@@ -317,7 +317,7 @@ mod tests {
                 let (mantissa, exponent) = text.split_once('e').unwrap();
                 let exponent: i32 = exponent.parse().unwrap();
                 assert_eq!(mantissa.len(), if count == 0 { 1 } else { usize::from(count) + 2 }, "{text}");
-                // The same digits, by way of a number of places behind the point, where these are not too many.
+                // Fixed notation with as many places has to give these digits too, where these places are not too many.
                 let places = i32::from(count) - exponent;
                 if (0..=1000).contains(&places) {
                     let fixed = model(&expansion, usize::try_from(places).unwrap());

@@ -33,7 +33,7 @@ enum Message<R> {
 /// A job that runs. Dropped before it is done, it is given up.
 pub struct Running<R> {
     messages: Receiver<Message<R>>,
-    /// Until the wait begins.
+    /// The sender that the job has a copy of; none from when the wait begins.
     sender: Option<Sender<Message<R>>>,
     state: Arc<AtomicUsize>,
 }
@@ -68,7 +68,7 @@ impl<R> Waker<R> {
 pub enum NoResult {
     /// The wait was ended, and the job given up.
     GivenUp,
-    /// There are too many that were given up, the system has no thread, or the job panicked.
+    /// The job did not run: too many others were given up, the system has no thread, or the job panicked.
     Refused,
 }
 

@@ -38,9 +38,9 @@ pub struct MoonBit {
 pub enum Failure {
     /// The program is interrupted.
     Interrupted,
-    /// It ends with this code.
+    /// The program ends with this code.
     Exit(u32),
-    /// It traps, for this reason.
+    /// The program traps, for this reason.
     Trap(String),
 }
 

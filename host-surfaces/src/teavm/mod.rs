@@ -62,8 +62,8 @@ impl Stream {
 }
 
 impl Program {
-    /// Says what the time zone is where the program's environment has no variable `TZ`. It is asked for when the program
-    /// first wants to know.
+    /// Sets the time zone for programs whose environment has no variable `TZ`. `zone` is called when the program first
+    /// asks for local time.
     pub fn set_default_zone(&mut self, zone: fn() -> TimeZone) {
         (self.default_zone, self.zone) = (zone, None);
     }

@@ -8,7 +8,7 @@ pub const TIMERS_MAX: usize = 1 << 20;
 /// Entries by time; those of one time in the order in which they were added.
 #[derive(Debug)]
 pub struct Timers<E> {
-    /// By the bits of the time, which are in the order of times from 0 on, and a number that counts up.
+    /// Events by the bits of the time, which are in the order of times from 0 on, and a number that counts up.
     entries: BTreeMap<(u64, u64), (i32, E)>,
     places: HashMap<i32, (u64, u64)>,
     added: u64,

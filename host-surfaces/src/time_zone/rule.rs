@@ -48,7 +48,7 @@ enum Day {
 }
 
 impl Rule {
-    /// Of a zone that is UTC.
+    /// The rule of a zone that is UTC.
     pub fn utc() -> Rule {
         Rule { standard: Offset { name: "UTC".to_owned(), seconds: 0 }, daylight: None }
     }

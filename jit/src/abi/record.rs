@@ -69,9 +69,9 @@ pub struct CompiledFunction {
     pub code: Vec<u8>,
     /// Fields to fill in.
     pub relocations: Vec<Relocation>,
-    /// By ascending pc.
+    /// Safe points, by ascending pc.
     pub safe_points: Vec<SafePoint>,
-    /// By ascending pc.
+    /// Instructions that may trap, by ascending pc.
     pub traps: Vec<TrapSite>,
     /// How the frame is laid out.
     pub record: FunctionRecord,

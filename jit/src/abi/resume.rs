@@ -16,9 +16,9 @@ hot_words! {
     /// there the stub puts them, and the unwinder starts from them. Before a landing pad is entered they become those
     /// of its frame. A host function may enter the guest again before it throws: they are the activation's.
     RESUME_RBX: u64 = -168, Activation, Stays;
-    /// The second of them.
+    /// The second of the saved registers, r10.
     RESUME_R10: u64 = -160, Activation, Stays;
-    /// The third of them.
+    /// The third of the saved registers, r13.
     RESUME_R13: u64 = -152, Activation, Stays;
 }
 

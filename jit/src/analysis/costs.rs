@@ -20,9 +20,9 @@ use heapwood_gc_abi::{Mutant, Narrow, active};
 /// The costs of a function's blocks.
 #[derive(Default)]
 pub(crate) struct Costs {
-    /// Of the block at the function's entry.
+    /// Cost of the block at the function's entry.
     entry: u32,
-    /// Of the others, in order.
+    /// Costs of the other blocks, in order.
     blocks: Vec<Block>,
     /// The block that operators add to.
     open: BlockNumber,
@@ -85,7 +85,7 @@ pub(super) enum Ending {
 }
 
 impl Costs {
-    /// Of a function of which nothing is known yet.
+    /// Forgets all costs, for the next function.
     pub(super) fn clear(&mut self) {
         self.entry = 0;
         self.open = 0;

@@ -28,9 +28,9 @@ use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidatorAllocations};
 /// What the next operator does with this operator's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hint {
-    /// It is `local.set` or `local.tee` of this local.
+    /// A `local.set` or `local.tee` of this local.
     Local(u32),
-    /// It is `br_if`, `if`, `select` or `i32.eqz`, which can take the result from the flags.
+    /// A `br_if`, `if`, `select` or `i32.eqz`, which can take the result from the flags.
     Branch,
 }
 

@@ -22,7 +22,7 @@ pub fn host_trampoline(layout: &CallLayout, dispatch: u64, special: u64) -> Vec<
     assemble(|ops| emit_trampoline(ops, layout, dispatch, special))
 }
 
-/// The same as a part of other code.
+/// Emits the code of [`host_trampoline`] into `ops`, for stubs that have other code in front of it.
 pub(super) fn emit_trampoline(ops: &mut Assembler, layout: &CallLayout, dispatch: u64, special: u64) {
     let values = layout.params.len().max(layout.results.len()).max(NATIVE_VALUES);
     // The guest's rsp may be at the stack's limit, and this code does not compare them: see `STUB_STACK_BYTES`.

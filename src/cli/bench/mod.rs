@@ -36,7 +36,7 @@ pub struct BenchArgs {
     /// Call this export, of type (i32) -> i64; without it `_start` runs, in a fresh instance each time
     #[arg(long, value_name = "NAME")]
     invoke: Option<String>,
-    /// Its argument
+    /// Argument of that export
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     arg: i32,
     /// Calls before the timed ones

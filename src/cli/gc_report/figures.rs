@@ -102,8 +102,8 @@ impl Figures {
         table
     }
 
-    /// The same as an object: `heap` in bytes, `pauses` by kind, `run`, and `mmu` by window in milliseconds. What is not
-    /// known is null.
+    /// The figures of the table as a JSON object: `heap` in bytes, `pauses` by kind, `run`, and `mmu` by window in
+    /// milliseconds. What is not known is null.
     pub fn json(&self, stats: &HeapStats, limit_bytes: u64, run_us: f64) -> Value {
         let us = |ns: u64| ns as f64 / 1e3;
         let heap = heap_rows(stats, limit_bytes).map(|(key, _, bytes)| (key.to_owned(), Value::from(bytes)));

@@ -19,7 +19,7 @@ pub fn print(out: &mut impl Write, module: &Module, wanted: &str) -> Result<io::
     Ok(Listing { info: module.info(), function, compiled: &compiled, operators }.print(out))
 }
 
-/// By index, export or name; of names also an unambiguous part.
+/// The function of an index, an export or a name; of names also an unambiguous part.
 fn find(info: &ModuleInfo, wanted: &str) -> Result<u32> {
     let count = info.functions.len() as u32;
     if let Ok(index) = wanted.parse::<u32>() {

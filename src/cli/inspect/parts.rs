@@ -89,7 +89,7 @@ impl PartOptions {
         self.indices(info.types.len(), |index| info.names().ty(index))
     }
 
-    /// Of so many things with these names, the indices of those that are shown.
+    /// The indices of those that are shown, of `count` things with these names.
     fn indices<'m>(&self, count: usize, name: impl Fn(u32) -> Option<&'m str>) -> impl Iterator<Item = u32> {
         (0..).take(count).filter(move |index| self.fits(Some(*index), name(*index).as_slice()))
     }

@@ -13,7 +13,7 @@ impl Servers {
         Servers { is_teavm: info.imports.iter().any(|import| teavm::has_module(&import.module)) }
     }
 
-    /// In words.
+    /// What provides the import, in words.
     pub fn of(&self, module: &str, name: &str) -> &'static str {
         match module {
             wasi::MODULE if wasi::lookup(name).is_some() => "WASI preview1",
@@ -27,7 +27,7 @@ impl Servers {
         }
     }
 
-    /// All of a module, each once, in words: `WASI preview1 (2)`.
+    /// Who provides the imports of a module, each once, in words: `WASI preview1 (2)`.
     pub fn summary(&self, info: &ModuleInfo) -> String {
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for import in &info.imports {

@@ -24,18 +24,18 @@ pub struct Limits {
 
 /// How a guest ended.
 pub enum End {
-    /// Its entry returned, and then its host functions ended with this status.
+    /// The guest's entry returned, and then its host functions ended with this status.
     Returned(ExitCode),
-    /// It called `proc_exit` with this code.
+    /// The guest called `proc_exit` with this code.
     Exited(u32),
     /// A signal ended it, for which a shell has this status. Nothing failed then, so nothing is printed.
     Interrupted(u8),
-    /// It trapped, threw, or took too long.
-    Failed(Told),
+    /// The guest trapped, threw, or took too long.
+    Failed(FailureReport),
 }
 
 /// What is said of a guest that failed.
-pub struct Told {
+pub struct FailureReport {
     file: String,
     message: String,
     backtrace: Option<String>,
@@ -60,7 +60,7 @@ impl End {
     }
 }
 
-impl Told {
+impl FailureReport {
     /// The message, and the backtrace where there is one, in lines.
     pub fn text(&self) -> String {
         match &self.backtrace {
@@ -124,7 +124,7 @@ impl<'a> Ending<'a> {
             },
         };
         let backtrace = error.backtrace().map(|backtrace| frames::text(backtrace, &self.maps));
-        Ok(End::Failed(Told { file: shown(self.path), message, backtrace, status }))
+        Ok(End::Failed(FailureReport { file: shown(self.path), message, backtrace, status }))
     }
 
     /// The status of a guest that a signal ended. Nothing failed then, so nothing is printed.

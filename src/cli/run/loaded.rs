@@ -31,7 +31,7 @@ impl Loaded {
         Err(anyhow!("{}: this component exports no `wasi:cli/run` of a version 0.2 but {exports}", shown(path)))
     }
 
-    /// Its core modules. The first one is the program's own; a component may have others that translate for it.
+    /// The program's core modules. The first one is its own; a component may have others that translate for it.
     pub fn modules(&self) -> &[Module] {
         match self {
             Loaded::Module(module) => slice::from_ref(module),

@@ -84,7 +84,7 @@ pub struct Guest<'a> {
     engine: Engine,
     preloads: Vec<Module>,
     program: Loaded,
-    /// That of `--source-map`.
+    /// The source map of `--source-map`.
     source_map: Option<SourceMap>,
 }
 

@@ -35,7 +35,7 @@ fn read(path: &Path) -> Result<SourceMap> {
 
 /// Where the maps of modules are.
 pub struct SourceMaps<'a> {
-    /// That of the program.
+    /// The source map of the program itself.
     pub given: Option<&'a SourceMap>,
     /// Each module, with the file that it is of; the program's comes last.
     pub modules: Vec<(&'a Module, &'a Path)>,

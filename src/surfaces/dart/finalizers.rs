@@ -129,7 +129,7 @@ fn tokens_with<T, C: Context<T>>(
 pub(super) fn attach<T, C: Context<T>>(call: &mut Call<'_, '_, T, C>) -> Given {
     let ((finalizer, shared), object) = (finalizer(call)?, call.any(1)?);
     if object.as_i31(&*call.caller())?.is_some() {
-        // It never dies.
+        // An i31 never dies.
         return Ok(None);
     }
     let mut places = shared.lock();

@@ -23,7 +23,7 @@ use heapwood_surfaces::dart::TimerId;
 pub(super) struct Task {
     callback: Func,
     first: Root<AnyRef>,
-    /// Of a finalizer's.
+    /// The token of a finalizer's task.
     token: Option<Option<Root<AnyRef>>>,
 }
 

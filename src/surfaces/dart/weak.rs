@@ -43,11 +43,11 @@ struct Expando {
     buckets: HashMap<i64, Vec<WeakEntry<AnyRef, AnyRef>>>,
     /// Number of entries, those of dead keys included.
     count: usize,
-    /// At so many the dead ones are looked for.
+    /// Number of entries at which dead ones are looked for.
     sweep_at: usize,
 }
 
-/// So few entries are never looked through.
+/// Tables with fewer entries than this are never looked through for dead ones.
 const SWEEP_MIN: usize = 16;
 
 impl Expando {

@@ -4,7 +4,7 @@ use super::{Context, Handle, MoonBit, Value, change, ended, give, value, waiting
 use crate::wasi::ProcExit;
 use crate::{Caller, Error, Linker, Result};
 
-/// Of `spectest`, `__moonbit_io_unstable`, `console`, `__moonbit_sys_unstable::exit`, time and random.
+/// Defines `spectest`, `__moonbit_io_unstable`, `console`, `__moonbit_sys_unstable::exit`, time and random.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     linker.func_wrap("spectest", "print_char", move |mut caller: Caller<'_, T>, unit: i32| {
         match context(caller.data_mut()).0.print_char(unit) {

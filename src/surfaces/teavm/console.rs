@@ -28,7 +28,7 @@ const MATHS: [One; 11] = [
     ("tan", f64::tan),
 ];
 
-/// Of `teavmConsole`, `teavmDate` and `teavmMath`.
+/// Defines `teavmConsole`, `teavmDate` and `teavmMath`.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     for (name, function, stream) in STREAMS {
         linker.func_wrap("teavmConsole", name, move |mut caller: Caller<'_, T>, unit: i32| {

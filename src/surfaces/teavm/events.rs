@@ -16,7 +16,7 @@ pub(super) struct Event {
     run: Func,
 }
 
-/// Of `teavmAsync`.
+/// Defines `teavmAsync`.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     let engine = linker.engine().clone();
     linker.resolve_with("teavmAsync", move |import| {

@@ -8,7 +8,7 @@ const MODULE: &str = "teavmMemory";
 /// Most pages of a memory for which the module sets no limit: sizes in bytes are compared as signed numbers.
 const PAGES_MAX: u64 = 32_768;
 
-/// Of `env` and `teavmMemory`, but for the beginning of the heap.
+/// Defines `env` and `teavmMemory`, but for the beginning of the heap.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>) -> Result<()> {
     linker.resolve_with("env", |import| match (import.name, &import.ty) {
         ("memory", ExternType::Memory(wanted)) if !wanted.shared && !wanted.memory64 => {

@@ -89,8 +89,8 @@ impl TeaVm {
         TeaVm::default()
     }
 
-    /// The same, with the time zone for programs whose environment has no `TZ`, such as [`TimeZone::system`]. It is
-    /// asked for when the program first wants to know.
+    /// A program that has not begun, and the time zone it is in if its environment has no `TZ`, such as
+    /// [`TimeZone::system`]. `zone` is called when the program first asks for local time.
     pub fn with_default_zone(zone: fn() -> TimeZone) -> TeaVm {
         let mut teavm = TeaVm::default();
         teavm.program.set_default_zone(zone);

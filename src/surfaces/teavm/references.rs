@@ -25,7 +25,7 @@ pub(super) struct Death {
     arguments: Vec<Root<AnyRef>>,
 }
 
-/// Those who wait, by the tokens of the objects.
+/// What is to be reported when objects die, by the tokens of the objects.
 #[derive(Debug, Default)]
 pub(super) struct Deaths {
     queue: FinalizerQueue,
@@ -99,7 +99,7 @@ static STRING: Names = Names {
     report: "teavm.reportGarbageCollectedString",
 };
 
-/// Of `teavm`, but for `getNativeOffset`.
+/// Defines `teavm`, but for `getNativeOffset`.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) {
     let engine = linker.engine().clone();
     linker.resolve_with("teavm", move |import| {

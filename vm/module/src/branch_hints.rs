@@ -20,7 +20,7 @@ pub struct BranchHint {
 /// The hints of a module.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct BranchHints {
-    /// By ascending offset in each function.
+    /// Hints by ascending offset in each function.
     hints: Vec<BranchHint>,
     /// Function index and its part of `hints`, ascending.
     functions: Vec<(u32, Range<u32>)>,

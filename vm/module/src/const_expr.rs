@@ -63,7 +63,7 @@ impl ConstExpr {
         ConstExpr { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    /// Its instructions, without the `end`; `module` is the one that it was decoded from.
+    /// The expression's instructions, without the `end`; `module` is the one that it was decoded from.
     pub fn ops<'m>(&self, module: &'m ModuleInfo) -> ConstOps<'m> {
         let (start, end) = (self.start as usize, self.end as usize);
         let bytes = &module.bytes[start..end];
@@ -134,7 +134,8 @@ pub(crate) fn decode_const_expr(
     Ok(ConstExpr::at(expr.get_binary_reader().range()))
 }
 
-/// The same for the items of an element segment. If all are nothing but `ref.func`, they become a list of functions.
+/// Decodes and checks the constant expressions of an element segment. If each is a single `ref.func`, they become a
+/// list of functions.
 pub(crate) fn decode_const_items(
     items: wasmparser::SectionLimited<'_, wasmparser::ConstExpr<'_>>,
     mut escapes: impl FnMut(u32),

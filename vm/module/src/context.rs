@@ -61,9 +61,9 @@ impl ContextLayout {
     pub const TABLE_CELL_BYTES: u32 = 16;
     /// In a TableCell: u64 address of the elements (a u32 reference each).
     pub const TABLE_ELEMENTS: u32 = 0;
-    /// In a TableCell: u64 number of elements.
+    /// Offset in a TableCell of the u64 number of elements.
     pub const TABLE_LENGTH: u32 = 8;
-    /// In a reference global: the u32 reference.
+    /// Offset in the cell of a reference global of the u32 reference.
     pub const GLOBAL_REF: u32 = 0;
     /// In a reference global: u32 state for the collector's remembered set.
     pub const GLOBAL_STATE: u32 = 4;

@@ -144,7 +144,7 @@ struct Decoder {
     on: WasmFeatures,
     info: ModuleInfo,
     jobs: Vec<FuncBodyJob>,
-    /// By function index: whether it may become a reference.
+    /// Whether each function may become a reference, by function index.
     escaping: Vec<bool>,
     hints_are_over: bool,
 }

@@ -10,7 +10,7 @@ pub struct Features(WasmFeatures);
 /// A feature that can be switched.
 #[derive(Debug)]
 pub struct FeatureInfo {
-    /// Its name on the command line.
+    /// The proposal's name on the command line.
     pub name: &'static str,
     /// One line of help.
     pub about: &'static str,
@@ -73,7 +73,7 @@ pub static ABSENT_FEATURES: [FeatureInfo; 4] = [
 /// A `-W` option that means nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FeatureError {
-    /// Not `NAME=y` or `NAME=n`.
+    /// The text is neither `NAME=y` nor `NAME=n`.
     #[error("{0:?} is not of the form FEATURE=y or FEATURE=n")]
     Form(String),
     /// No feature of this name.
@@ -130,18 +130,18 @@ impl Features {
         Features(self.0.union(other.0))
     }
 
-    /// Its members, in the order of [`FEATURES`], those that Heapwood does not have last.
+    /// The members in the order of [`FEATURES`], those that Heapwood does not have last.
     pub fn iter(self) -> impl Iterator<Item = &'static FeatureInfo> {
         FEATURES.iter().chain(&ABSENT_FEATURES).filter(move |feature| self.0.contains(feature.flags))
     }
 
-    /// Those of its members that are off in `on`. Their text ([`fmt::Display`]) says how to have them.
+    /// The members that are off in `on`. Their text ([`fmt::Display`]) says how to have them.
     pub fn missing_in(self, on: Features) -> Features {
         let missing = self.iter().filter(|feature| !on.0.contains(feature.flags));
         missing.fold(Features(WasmFeatures::empty()), Features::with)
     }
 
-    /// Whether it has no members.
+    /// Whether the set has no members.
     pub fn is_empty(self) -> bool {
         self.iter().next().is_none()
     }

@@ -25,7 +25,7 @@ pub struct TableType {
 pub struct GlobalType {
     /// Type of the value.
     pub val: ValType,
-    /// Whether it can be written.
+    /// Whether the global can be written.
     pub mutable: bool,
 }
 
@@ -91,7 +91,7 @@ pub enum SegmentMode {
 pub struct DataSegment {
     /// How it is used.
     pub mode: SegmentMode,
-    /// Its bytes, as a range of the module's bytes.
+    /// The segment's bytes, as a range of the module's bytes.
     pub range: Range<usize>,
 }
 
@@ -189,11 +189,11 @@ pub struct ModuleInfo {
 /// A section of the binary.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
-    /// Its id in the binary format; 0 for custom sections.
+    /// The section's id in the binary format; 0 for custom sections.
     pub id: u8,
     /// The custom section's own name, else the specification's.
     pub name: String,
-    /// Its contents, as a range of the module's bytes; custom sections without their name.
+    /// The section's contents, as a range of the module's bytes; custom sections without their name.
     pub range: Range<usize>,
 }
 

@@ -34,7 +34,7 @@ pub enum MemoryTypeError {
     BeyondAddresses {
         /// `min` or `max`.
         what: &'static str,
-        /// Its value.
+        /// The value in pages.
         pages: u64,
         /// Bits of an address.
         bits: u32,

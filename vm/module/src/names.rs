@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 #[derive(Debug, Default)]
 pub struct Names {
     bytes: ModuleBytes,
-    /// By subsection id: the contents of the first subsection with that id.
+    /// Contents of the first subsection with each id, by id.
     subsections: [Range<usize>; Subsection::Tag as usize + 1],
     direct: [OnceLock<Vec<Entry>>; Subsection::Tag as usize + 1],
 }

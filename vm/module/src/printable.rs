@@ -13,12 +13,13 @@ pub fn printable(text: &str) -> impl Display {
     Printable(text)
 }
 
-/// The same of a name in a message: of a long one the beginning, so that a message is never as long as a guest likes.
+/// A name as a message shows it: [`printable`], and of a long one only the beginning, so that the length of a message
+/// is not up to the guest.
 pub fn brief(text: &str) -> impl Display {
     cut(text, NAME_CHARS_MAX)
 }
 
-/// The same of at most `most` characters, with `…` for what is left out.
+/// The first `most` characters of a text as [`printable`] shows them, with `…` for what is left out.
 pub fn cut(text: &str, most: usize) -> impl Display {
     let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
     let rest = if end < text.len() { "…" } else { "" };

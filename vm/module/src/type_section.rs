@@ -14,7 +14,7 @@ use heapwood_gc_abi::StructLayout;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-/// In [`TypeSection::parents`]: no supertype.
+/// Marks in [`TypeSection::parents`] a type without a supertype.
 pub const NO_PARENT: TypeIndex = TypeIndex::MAX;
 
 /// The type section with what derives from it.

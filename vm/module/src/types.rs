@@ -109,16 +109,16 @@ pub enum CompositeType {
 /// A defined type with its place in the hierarchy.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SubType {
-    /// Whether it has no subtypes.
+    /// Whether the type can have no subtypes.
     pub is_final: bool,
     /// The declared supertype.
     pub supertype: Option<TypeIndex>,
-    /// Its structure.
+    /// The type's structure.
     pub composite: CompositeType,
 }
 
 impl ValType {
-    /// Whether it is a reference.
+    /// Whether this is a reference type.
     pub const fn is_ref(self) -> bool {
         matches!(self, ValType::Ref(_))
     }
@@ -154,7 +154,7 @@ impl StorageType {
 }
 
 impl HeapType {
-    /// Its name in the text format; `type` for a defined type, which has none there.
+    /// The type's name in the text format; `type` for a defined type, which has none there.
     pub const fn abstract_name(self) -> &'static str {
         match self {
             HeapType::Any => "any",
@@ -180,7 +180,7 @@ impl RefType {
         RefType { nullable, heap }
     }
 
-    /// The same without null.
+    /// This type without null.
     pub const fn non_null(self) -> RefType {
         RefType { nullable: false, ..self }
     }
@@ -196,7 +196,7 @@ impl CompositeType {
         }
     }
 
-    /// The same structure with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> CompositeType {
         match self {
             CompositeType::Func(func) => CompositeType::Func(func.map_types(f)),
@@ -209,7 +209,7 @@ impl CompositeType {
 }
 
 impl FuncType {
-    /// The same type with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(&self, f: impl Fn(TypeIndex) -> TypeIndex + Copy) -> FuncType {
         let map = |types: &[ValType]| types.iter().map(|ty| ty.map_types(f)).collect();
         FuncType { params: map(&self.params), results: map(&self.results) }
@@ -217,7 +217,7 @@ impl FuncType {
 }
 
 impl FieldType {
-    /// The same type with `f` of every type index.
+    /// A copy in which `f` was applied to every type index.
     pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> FieldType {
         match self.storage {
             StorageType::Val(val) => FieldType { storage: StorageType::Val(val.map_types(f)), ..self },
@@ -227,7 +227,7 @@ impl FieldType {
 }
 
 impl ValType {
-    /// The same type with `f` of its type index.
+    /// A copy in which `f` was applied to the type index, if it names one.
     pub fn map_types(self, f: impl Fn(TypeIndex) -> TypeIndex) -> ValType {
         match self {
             ValType::Ref(RefType { nullable, heap: HeapType::Type(index) }) => {

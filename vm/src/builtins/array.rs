@@ -19,7 +19,7 @@ pub(super) fn struct_alloc(store: &mut StoreOpaque, _: u32, ty: TypeId) -> Resul
     Ok(object.into())
 }
 
-/// The same, for initialising stores without a barrier.
+/// A zeroed struct that is born logged, for initialising stores without a barrier.
 pub(super) fn struct_new(store: &mut StoreOpaque, instance: u32, ty: TypeId) -> Result<u64, Stop> {
     let object = struct_alloc(store, instance, ty)?;
     log_fresh(store, object);
@@ -31,7 +31,7 @@ pub(super) fn alloc(store: &mut StoreOpaque, _: u32, ty: TypeId, len: u32) -> Re
     Ok(new_array(store, ty, len)? as u64)
 }
 
-/// The same, for initialising stores without a barrier.
+/// A zeroed array that is born logged, for initialising stores without a barrier.
 pub(super) fn new_fixed(store: &mut StoreOpaque, instance: u32, ty: TypeId, len: u32) -> Result<u64, Stop> {
     let array = alloc(store, instance, ty, len)?;
     log_fresh(store, array);

@@ -20,7 +20,7 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     Ok(0)
 }
 
-/// The same of a guest that has just let others run.
+/// The poll of a guest that has just let others run, and does not at once let them run again.
 pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     let execution = store.guest().execution();
     if let Some(trap) = execution.stop() {
@@ -67,7 +67,7 @@ pub(super) fn log(store: &mut StoreOpaque, host: RawRef) -> Result<u64, Stop> {
     Ok(0)
 }
 
-/// The same for an element of an array.
+/// The first store of a reference into an element of an old array, or into its chunk if the array is logged by chunks.
 pub(super) fn log_element(store: &mut StoreOpaque, host_and_index: u64) -> Result<u64, Stop> {
     store.heap_mut().log_array_element(low32(host_and_index), low32(host_and_index >> 32));
     store.ask_for_collection();

@@ -15,7 +15,7 @@ use std::fmt::Display;
 /// assert_eq!(format!("{:#}", port("localhost:x").unwrap_err()), "the port of localhost:x: invalid digit found in string");
 /// ```
 pub trait Context<T>: Sized {
-    /// With a message.
+    /// Puts a message before the error, or makes an error of it where there was no value.
     ///
     /// # Errors
     /// The one that was there, with its context; the message alone if there was no value.
@@ -23,7 +23,7 @@ pub trait Context<T>: Sized {
         self.with_context(|| message)
     }
 
-    /// With a message that is made if there is an error.
+    /// Puts a message before the error that is made only if there is one.
     ///
     /// # Errors
     /// As for [`Context::context`].

@@ -1,4 +1,4 @@
-//! From errors of others, and to them.
+//! Conversions of errors: from those of other crates, and to them.
 
 use super::error::Inner;
 use super::{Error, ErrorKind};

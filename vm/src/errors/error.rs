@@ -101,7 +101,7 @@ impl fmt::Display for LinkError {
 }
 
 impl Error {
-    /// From an error of the host; `?` does it as well. [`Error::downcast_ref`] finds it again behind any number of
+    /// Wraps an error of the host; `?` does it as well. [`Error::downcast_ref`] finds it again behind any number of
     /// guest frames. A [`Trap`] or an [`Exception`] is one of the guest again.
     pub fn new(error: impl StdError + Send + Sync + 'static) -> Error {
         Error::from(error)
@@ -112,7 +112,8 @@ impl Error {
         Error::from_kind(ErrorKind::Host(message.into().into()))
     }
 
-    /// The same error about something: the message comes first where the error is shown, the cause stays what it is.
+    /// This error with a message that says what it is about: it comes first where the error is shown, the cause stays
+    /// what it is.
     pub fn context(mut self, message: impl fmt::Display) -> Error {
         self.0.contexts.push(message.to_string());
         self
@@ -150,7 +151,7 @@ impl Error {
         Error::limit(message).with_store_limit(Some(limit))
     }
 
-    /// Says which limit of a store it is about.
+    /// Notes which limit of a store the error is about.
     pub(crate) fn with_store_limit(mut self, limit: Option<StoreLimit>) -> Error {
         self.0.store_limit = limit;
         self
@@ -160,7 +161,7 @@ impl Error {
         Error::from_kind(ErrorKind::Unsupported { offset, what: what.into() })
     }
 
-    /// Says where it happened, unless that is known already (the innermost guest call knows best).
+    /// Notes where the error happened, unless that is known already (the innermost guest call knows best).
     pub(crate) fn with_backtrace(mut self, backtrace: WasmBacktrace) -> Error {
         if self.0.backtrace.is_none() && !backtrace.frames().is_empty() {
             self.0.backtrace = Some(backtrace);

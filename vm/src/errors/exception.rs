@@ -19,7 +19,7 @@ impl Exception {
         &self.object
     }
 
-    /// Its tag.
+    /// The tag that the exception was thrown with.
     pub fn tag(&self) -> Tag {
         self.tag
     }

@@ -29,7 +29,7 @@ pub enum StoreResource {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct StoreLimit {
-    /// Of what.
+    /// What the limit is for.
     pub resource: StoreResource,
     /// The most that the store may have.
     pub limit: u64,

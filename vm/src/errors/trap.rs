@@ -23,7 +23,7 @@ impl Trap {
         Trap { kind, detail: Some(detail.into().into_boxed_str()), refused_by_system: false }
     }
 
-    /// The same where the thread's own stack was in the way, which no option sets.
+    /// A trap because the thread's own stack, which no option sets, leaves no room for the guest's.
     pub(crate) fn of_thread(kind: TrapKind, detail: String) -> Trap {
         Trap { refused_by_system: true, ..Trap::with_detail(kind, detail) }
     }

@@ -20,7 +20,7 @@ pub trait ArrayElement: Kind {}
 pub trait Kind: Plain {
     /// The elements that it stands for.
     const STORAGE: StorageType;
-    /// Its name.
+    /// Name of the Rust type, for messages.
     const NAME: &'static str;
 }
 

@@ -57,7 +57,7 @@ impl ArrayRef {
 }
 
 impl Rooted<ArrayRef> {
-    /// Its type. Does not collect.
+    /// The array's type. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.
@@ -211,7 +211,7 @@ impl Rooted<ArrayRef> {
         }))
     }
 
-    /// The same reference, as one of the `any` hierarchy.
+    /// The reference as one of the `any` hierarchy. Does not collect.
     pub fn to_anyref(self) -> Rooted<AnyRef> {
         self.cast()
     }

@@ -1,7 +1,7 @@
 //! Calls that can be suspended.
 
 use super::func::{load_results, save_params};
-use super::host_async::HostFuture;
+use super::host_async::BoxedFuture;
 use super::instance::items;
 use super::instance_pre::{Definition, check_engine};
 use super::typed::HostResults;
@@ -145,7 +145,8 @@ impl Instance {
         Instance::new_async_since(store, module, imports, &mark).await
     }
 
-    /// The same, where what was made for the imports since `mark` goes too if it fails.
+    /// Instantiates as [`new_async`](Self::new_async) does; if it fails, what was made for the imports since `mark`
+    /// goes too.
     async fn new_async_since(
         mut store: impl AsContextMut<Data: Send>,
         module: &Module,
@@ -193,7 +194,10 @@ impl<T: Send + 'static> Linker<T> {
         module: &str,
         name: &str,
         ty: FuncType,
-        func: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> HostFuture<'a, Result<()>> + Send + Sync + 'static,
+        func: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> BoxedFuture<'a, Result<()>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<&mut Linker<T>> {
         ty.handle().id_in(self.engine().registry())?;
         self.insert(module, name, Definition::Host(HostFunc::from_vals_async(ty, func).named(module, name)))

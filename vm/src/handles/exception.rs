@@ -16,7 +16,7 @@ impl Exception {
         store.new_exception(tag.index(store)?, payload.len(), |store, index, ty| payload[index].to_raw(store, ty))
     }
 
-    /// Its payload.
+    /// The values that the exception carries, in the order of the tag's parameters.
     ///
     /// # Errors
     /// It belongs to another store.

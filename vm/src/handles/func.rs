@@ -23,7 +23,7 @@ impl Func {
         Func::try_new(store, ty, func).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The same, with an error in place of a panic.
+    /// A host function as [`Func::new`] makes it, with an error where that panics.
     ///
     /// # Errors
     /// The type is one of another engine, or the immortal space is full.
@@ -59,14 +59,14 @@ impl Func {
         Func::from_parts(store.id(), object)
     }
 
-    /// Its function object.
+    /// The function's object.
     #[inline]
     pub(crate) fn object(&self, store: &StoreOpaque) -> Result<RawRef> {
         store.check_handle(self.store_id(), Named::Func(self.reference()))?;
         Ok(self.reference())
     }
 
-    /// Its type.
+    /// The function's type.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -92,8 +92,8 @@ impl Func {
         Ok(())
     }
 
-    /// The same function with its type checked once: what Rust passes belongs to the parameters' types or to types
-    /// above them, the results belong to what Rust expects.
+    /// This function with its type checked once, for calls with Rust types: what Rust passes belongs to the parameters'
+    /// types or to types above them, the results belong to what Rust expects.
     ///
     /// # Errors
     /// The types do not fit, or the function belongs to another store.

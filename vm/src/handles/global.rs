@@ -56,12 +56,12 @@ impl Global {
         Ok(self.index)
     }
 
-    /// Its type in terms of the engine.
+    /// The global's type, with ids of the engine in place of handles.
     pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::GlobalType> {
         Ok(store.global_type(self.index(store)?))
     }
 
-    /// Its type.
+    /// The global's type.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -71,7 +71,7 @@ impl Global {
         GlobalType::from_registry(store.engine().registry(), &self.type_in(store).expect("a global of this store"))
     }
 
-    /// Its value; a reference becomes a handle of the current scope.
+    /// The global's value; a reference becomes a handle of the current scope.
     ///
     /// # Panics
     /// If it belongs to another store.

@@ -17,7 +17,8 @@ pub struct HostFunc {
 }
 
 impl HostFunc {
-    /// From a closure over raw values: it finds the arguments in the slice and leaves the results there.
+    /// A host function from a closure over raw values, which finds the arguments in the slice and leaves the results
+    /// there.
     pub(crate) fn from_raw_vals<T: 'static>(
         ty: FuncType,
         func: impl Fn(&mut StoreInner<T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
@@ -25,7 +26,7 @@ impl HostFunc {
         HostFunc { code: HostCode::new(slots(ty.signature()), func), ty }
     }
 
-    /// From a closure over [`Val`]s.
+    /// A host function from a closure over [`Val`]s.
     pub(crate) fn from_vals<T: 'static>(
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
@@ -48,13 +49,13 @@ impl HostFunc {
         HostFunc { code: HostCode::new(slots(ty.signature()), call), ty }
     }
 
-    /// Of a type that the code is for.
+    /// A host function from code that was made for this type.
     #[cfg(feature = "async")]
     pub(super) fn from_code(ty: FuncType, code: HostCode) -> HostFunc {
         HostFunc { ty, code }
     }
 
-    /// The same under a name, unless it is shared already.
+    /// This function with the name by which messages and events call it, unless it is shared already.
     pub(crate) fn named(self, module: &str, name: &str) -> HostFunc {
         HostFunc { code: self.code.named(module, name), ..self }
     }

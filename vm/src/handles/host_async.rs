@@ -13,13 +13,16 @@ use crate::types::FuncType;
 use std::sync::Arc;
 
 /// What an async host function returns.
-pub(super) type HostFuture<'a, R> = Box<dyn Future<Output = R> + Send + 'a>;
+pub(super) type BoxedFuture<'a, R> = Box<dyn Future<Output = R> + Send + 'a>;
 
 impl HostFunc {
-    /// From a closure over [`Val`]s that makes a future.
+    /// A host function from a closure over [`Val`]s that makes a future.
     pub(super) fn from_vals_async<T: Send + 'static>(
         ty: FuncType,
-        func: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> HostFuture<'a, Result<()>> + Send + Sync + 'static,
+        func: impl for<'a> Fn(Caller<'a, T>, &'a [Val], &'a mut [Val]) -> BoxedFuture<'a, Result<()>>
+        + Send
+        + Sync
+        + 'static,
     ) -> HostFunc {
         let heapwood_module::FuncType { params, results } = ty.signature().clone();
         let (func, slots, out_types) = (Arc::new(func), slots(ty.signature()), results.clone());
@@ -44,10 +47,10 @@ impl HostFunc {
         HostFunc::from_code(ty, HostCode::new_async(slots, begin, finish))
     }
 
-    /// From a closure over Rust types that makes a future.
+    /// A host function from a closure over Rust types that makes a future.
     pub(super) fn from_async<T: Send + 'static, Params: WasmParams, R: HostResults + Send + 'static>(
         engine: &Engine,
-        func: impl for<'a> Fn(Caller<'a, T>, Params) -> HostFuture<'a, R> + Send + Sync + 'static,
+        func: impl for<'a> Fn(Caller<'a, T>, Params) -> BoxedFuture<'a, R> + Send + Sync + 'static,
     ) -> Result<HostFunc> {
         let ty = FuncType::new(engine, Params::TYPES.iter().cloned(), R::Values::TYPES.iter().cloned())?;
         let begin = begins(move |inner: &mut StoreInner<T>, values| {

@@ -44,7 +44,7 @@ impl Instance {
         Instance::new_since(store, module, imports, &store.mark())
     }
 
-    /// The same, where what was made for the imports since `mark` goes too if it fails.
+    /// Instantiates as [`new`](Self::new) does; if it fails, what was made for the imports since `mark` goes too.
     pub(super) fn new_since(
         store: &mut StoreOpaque,
         module: &Module,
@@ -65,7 +65,7 @@ impl Instance {
         Ok(self.index)
     }
 
-    /// Its module.
+    /// The module that the instance was made of.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -96,7 +96,7 @@ impl Instance {
         self.exports_in(store).expect("an instance of this store")
     }
 
-    /// The same.
+    /// All exports in the order of the module, for callers that hold the store itself.
     ///
     /// # Errors
     /// It belongs to another store.

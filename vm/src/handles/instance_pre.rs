@@ -26,7 +26,7 @@ pub(super) enum Definition {
 }
 
 impl Definition {
-    /// It in a store.
+    /// The item as one of a store: a host function or memory is made there.
     ///
     /// # Errors
     /// It belongs to another store, or the store's immortal space is full.
@@ -40,7 +40,7 @@ impl Definition {
         }
     }
 
-    /// The same, which messages and events call by these names if it is a host function.
+    /// This definition with the name by which messages and events call it, if it is a host function.
     pub fn named(self, module: &str, name: &str) -> Definition {
         match self {
             Definition::Extern(item) => Definition::Extern(item),
@@ -49,7 +49,7 @@ impl Definition {
         }
     }
 
-    /// Its type as far as it is known without a store, if an import wants another one.
+    /// The type of the item as far as it is known without a store, if an import wants another one.
     pub fn mismatch(&self, wanted: &ExternType) -> Option<String> {
         let (matches, found) = match self {
             Definition::Extern(_) => return None,

@@ -38,7 +38,7 @@ impl Memory {
         Ok(store.memory_type(self.index(store)?))
     }
 
-    /// Its type, with the current size as the least one.
+    /// The memory's type, with the current size as the least one.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -70,7 +70,7 @@ impl Memory {
         self.data(&store).len()
     }
 
-    /// Its bytes.
+    /// The memory's bytes.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -79,7 +79,7 @@ impl Memory {
         opaque.memory(self.index(opaque).expect("a memory of this store")).bytes()
     }
 
-    /// Its bytes, to be changed.
+    /// The memory's bytes, for changing them.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -87,7 +87,7 @@ impl Memory {
         self.data_and_store_mut(store.as_context_mut()).0
     }
 
-    /// Its bytes and the host's data together.
+    /// The memory's bytes, and the host's data beside them.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -127,7 +127,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Says whether checkpoints of its store have its bytes ([`Secrecy`]). By default they have.
+    /// Sets whether checkpoints of the store have the memory's bytes ([`Secrecy`]). By default they have.
     ///
     /// # Errors
     /// A memory of another store.

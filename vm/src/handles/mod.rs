@@ -86,7 +86,7 @@ pub enum Extern {
 }
 
 impl Extern {
-    /// Its type.
+    /// The item's type.
     ///
     /// # Errors
     /// It belongs to another store.
@@ -96,7 +96,7 @@ impl Extern {
         Ok(ExternType::from_registry(store.engine().registry(), &self.type_in(store)?))
     }
 
-    /// Its type in terms of the engine, with the current size as the least one.
+    /// The item's type with ids of the engine in place of handles, with the current size as the least one.
     pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::ExternType> {
         Ok(store.item_type(&self.item_in(store)?))
     }

@@ -96,7 +96,7 @@ impl Rooted<AnyRef> {
         self.cast::<ArrayRef>().get(store, index)
     }
 
-    /// The same reference as seen from outside (`extern.convert_any`).
+    /// The reference as seen from outside (`extern.convert_any`). Does not collect.
     pub fn to_extern(self) -> Rooted<ExternRef> {
         self.cast()
     }
@@ -139,7 +139,7 @@ impl Rooted<ExternRef> {
         opaque.host_value_mut(raw).transpose()
     }
 
-    /// The same reference as seen from inside (`any.convert_extern`).
+    /// The reference as seen from inside (`any.convert_extern`). Does not collect.
     pub fn to_any(self) -> Rooted<AnyRef> {
         self.cast()
     }

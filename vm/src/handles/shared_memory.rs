@@ -24,7 +24,7 @@ pub struct SharedMemory {
 /// How a wait of the host ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitResult {
-    /// Somebody notified the address.
+    /// Another thread notified the address.
     Ok = 0,
     /// The memory held another value.
     Mismatch = 1,
@@ -54,12 +54,12 @@ impl SharedMemory {
         Ok(&self.inner)
     }
 
-    /// Its engine.
+    /// The engine that the memory belongs to.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Its type, with the current size as the least one.
+    /// The memory's type, with the current size as the least one.
     pub fn ty(&self) -> MemoryType {
         self.inner.ty()
     }
@@ -79,8 +79,8 @@ impl SharedMemory {
         self.inner.byte_len()
     }
 
-    /// Its bytes. Whoever reads or writes through the pointers of these cells races with guests, and must use atomic
-    /// operations.
+    /// The memory's bytes. Code that reads or writes through the pointers of these cells races with guests, and must
+    /// use atomic operations.
     pub fn data(&self) -> &[UnsafeCell<u8>] {
         self.inner.cells()
     }
@@ -132,7 +132,7 @@ impl SharedMemory {
         self.inner.wait32(address, expected, deadline(timeout), None).map(result)
     }
 
-    /// The same for 64 bits (`memory.atomic.wait64`).
+    /// Waits at a word of 64 bits (`memory.atomic.wait64`) as [`atomic_wait32`](Self::atomic_wait32) does at one of 32.
     ///
     /// # Errors
     /// The address is no multiple of 8, or out of bounds.

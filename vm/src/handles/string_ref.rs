@@ -133,7 +133,7 @@ impl Rooted<StringRef> {
         store.compare_strings(store.root_get(self)?, store.root_get(other)?)
     }
 
-    /// The same reference, as one of the `extern` hierarchy.
+    /// The reference as one of the `extern` hierarchy. Does not collect.
     pub fn to_externref(self) -> Rooted<ExternRef> {
         self.cast()
     }

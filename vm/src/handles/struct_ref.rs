@@ -37,7 +37,7 @@ fn write(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize, valu
 }
 
 impl Rooted<StructRef> {
-    /// Its type. Does not collect.
+    /// The struct's type. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.
@@ -85,7 +85,7 @@ impl Rooted<StructRef> {
         Ok(fields.into_iter().map(move |(raw, ty)| Val::from_raw(store, raw, ty)))
     }
 
-    /// The same reference, as one of the `any` hierarchy.
+    /// The reference as one of the `any` hierarchy. Does not collect.
     pub fn to_anyref(self) -> Rooted<AnyRef> {
         self.cast()
     }

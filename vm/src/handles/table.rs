@@ -38,12 +38,12 @@ impl Table {
         Ok(self.index)
     }
 
-    /// Its type in terms of the engine, with the current size as the least one.
+    /// The table's type with ids of the engine in place of handles, with the current size as the least one.
     pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<m::TableType> {
         Ok(store.table(self.index(store)?).ty())
     }
 
-    /// Its type, with the current size as the least one.
+    /// The table's type, with the current size as the least one.
     ///
     /// # Panics
     /// If it belongs to another store.
@@ -95,7 +95,7 @@ impl Table {
         store.table_fill(table, index, len, raw)
     }
 
-    /// Its position, and a value of its element type.
+    /// The table's position in the store, and a value of its element type.
     fn take_element(&self, store: &StoreOpaque, value: Val) -> Result<(u32, RawRef)> {
         let index = self.index(store)?;
         Ok((index, value.to_raw_ref(store, store.table(index).ty().element)?))

@@ -25,7 +25,7 @@ impl Tag {
         Ok(store.tag_type(self.index(store)?))
     }
 
-    /// Its type.
+    /// The tag's type.
     ///
     /// # Panics
     /// If it belongs to another store.

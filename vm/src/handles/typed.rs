@@ -28,7 +28,7 @@ const fn most(a: usize, b: usize) -> usize {
 
 /// Values in a row, as Rust has them: what [`WasmParams`] and [`WasmResults`] are to this crate.
 pub trait Row: Sized {
-    /// Their types.
+    /// The types of the values, in order.
     const TYPES: &'static [ValType];
 
     /// Writes them as compiled code takes them.
@@ -197,7 +197,7 @@ fn check(ty: &FuncType, params: &[ValType], results: &[ValType]) -> Result<bool>
 /// Whether values of one type may be passed as those of another.
 enum Passing {
     Fits,
-    /// Those that belong to it, which is below.
+    /// Those that belong to the narrower type may, which each call checks.
     Narrows,
     Never,
 }

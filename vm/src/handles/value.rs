@@ -124,7 +124,7 @@ impl Val {
         Ok([low, 0])
     }
 
-    /// The same for a reference.
+    /// The reference for compiled code, checked against `ty` as [`to_raw`](Self::to_raw) does it for any value.
     #[inline]
     pub(crate) fn to_raw_ref(self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
         let (raw, hierarchy) = match self {
@@ -154,7 +154,7 @@ impl Val {
         }
     }
 
-    /// The same for a reference.
+    /// A reference from compiled code as a handle of the current scope, of the hierarchy that `heap` belongs to.
     #[inline]
     pub(crate) fn from_raw_ref(store: &mut StoreOpaque, raw: u32, heap: m::HeapType) -> Val {
         match store.hierarchy(heap) {

@@ -40,7 +40,7 @@ pub trait Crossing: Sized {
     /// A reference belongs to another store, or its scope is over.
     fn to_raw(self, store: &StoreAccess<'_>) -> Result<RawVal>;
 
-    /// From a value of the type; a reference becomes a handle of the current scope.
+    /// A Rust value from one of the type; a reference becomes a handle of the current scope.
     fn from_raw(store: &mut StoreAccess<'_>, raw: RawVal) -> Self;
 }
 

@@ -20,7 +20,7 @@ impl Func {
         self.store
     }
 
-    /// Its object, for those who have checked the store.
+    /// The function's object, for callers that have checked the store.
     pub(crate) fn reference(&self) -> RawRef {
         self.object
     }

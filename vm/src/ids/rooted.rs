@@ -152,7 +152,7 @@ impl<T> Rooted<T> {
         self.index as usize
     }
 
-    /// The same, as a place.
+    /// The number of its entry as a `Local` holds it.
     pub(crate) fn place(&self) -> u32 {
         self.index
     }
@@ -162,7 +162,7 @@ impl<T> Rooted<T> {
         self.generation
     }
 
-    /// The same reference in another hierarchy's type.
+    /// This handle as one to another type, without a check.
     pub(crate) fn cast<U>(self) -> Rooted<U> {
         Rooted::from_entry(self.store, self.index, self.generation)
     }
@@ -174,7 +174,7 @@ impl<T> Root<T> {
         Root { slot, hierarchy: PhantomData }
     }
 
-    /// Its number among all owned handles of its store.
+    /// The handle's number among all owned handles of its store.
     pub(crate) fn serial(&self) -> u64 {
         self.slot.value().serial
     }

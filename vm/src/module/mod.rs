@@ -91,8 +91,8 @@ impl Module {
         Module::from_binary(engine, &source::binary(bytes.as_ref())?)
     }
 
-    /// As [`Module::new`], of a binary only: for bytes that a guest or a stranger chose, since the parser of texts has
-    /// no budget of memory.
+    /// Compiles a binary as [`Module::new`] does, and takes no text: for bytes that a guest or a stranger chose, since
+    /// the parser of texts has no budget of memory.
     ///
     /// # Errors
     /// As [`Module::new`].
@@ -100,8 +100,8 @@ impl Module {
         compile::compile(engine, binary).map(|inner| Module(Arc::new(inner)))
     }
 
-    /// As [`Module::new`], of the contents of a file, which is read up to [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX)
-    /// bytes.
+    /// Compiles the contents of a file as [`Module::new`] does. The file is read up to
+    /// [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX) bytes.
     ///
     /// # Errors
     /// As [`Module::new`]; the file cannot be read, or is larger than that. The message begins with its name.

@@ -47,7 +47,7 @@ impl<'m> DefinedTypes<'m> {
             .and_then(|(i, _)| self.get(i))
     }
 
-    /// All of them.
+    /// The module's types in the order of their indices.
     pub fn iter(self) -> impl ExactSizeIterator<Item = HeapType> + use<'m> {
         self.0.type_ids().ids().iter().map(move |id| HeapType::of(self.0.engine().registry(), *id))
     }

@@ -8,20 +8,20 @@ use std::ops::Range;
 /// A type with its engine-wide identity; type references in it are ids too.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EngineType {
-    /// Its identity.
+    /// The type's identity in its engine.
     pub id: TypeId,
-    /// Whether it has no subtypes.
+    /// Whether the type can have no subtypes.
     pub is_final: bool,
     /// The declared supertype.
     pub supertype: Option<TypeId>,
-    /// Its structure.
+    /// The type's structure.
     pub composite: CompositeType,
     /// Layout of its objects, if it is a struct type (else empty).
     pub layout: StructLayout,
 }
 
 impl EngineType {
-    /// Whether it is a function type.
+    /// Whether this is a function type.
     pub fn is_function(&self) -> bool {
         matches!(self.composite, CompositeType::Func(_))
     }

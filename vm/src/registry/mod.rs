@@ -214,7 +214,7 @@ impl TypeRegistry {
         Some(TypeHandle::new(self.clone(), group, id))
     }
 
-    /// A further user of a type that somebody holds.
+    /// A further handle of a type that is held already.
     ///
     /// # Panics
     /// If there is no such type: what objects, functions and tags of a store name is held by it (R3).

@@ -128,7 +128,8 @@ pub(super) struct Activation {
     /// The guest that was entered may be suspended: there is nothing but a future between it and who waits for it.
     #[cfg(feature = "async")]
     can_suspend: bool,
-    /// So may all guests below it: if it lets others run, nobody who cannot wait is in between.
+    /// Whether the guest may let others run, as may all guests below it: if it does, nobody who cannot wait is in
+    /// between.
     #[cfg(feature = "async")]
     can_yield: bool,
 }
@@ -158,7 +159,7 @@ impl Activation {
         self.can_suspend
     }
 
-    /// Whether it may let others run.
+    /// Whether the guest may let others run.
     #[inline]
     pub fn can_yield(&self) -> bool {
         #[cfg(feature = "async")]

@@ -34,7 +34,7 @@ use std::time::Instant;
 
 /// See the module. Ready with what the call ended with; the results are in the values then.
 pub(crate) struct Calling<'a, S: Running> {
-    /// Of a `WithData` that is borrowed for `'a`: whoever has the store has it by this pointer.
+    /// The store of a `WithData` that is borrowed for `'a`: while this exists, the store is used by this pointer alone.
     store: *mut S,
     callee: Callee,
     values: &'a mut [RawVal],

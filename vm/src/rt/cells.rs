@@ -31,12 +31,13 @@ impl Block {
         Block { address: self.address + offset as usize, bytes }
     }
 
-    /// Its address.
+    /// Address of the block.
     pub fn address(self) -> usize {
         self.address
     }
 
-    /// The same block in the cage of another store, made of a checkpoint of this one. `bases` are those of both heaps.
+    /// The block that this one becomes in the cage of another store, which is made of a checkpoint of this store.
+    /// `bases` are the addresses of the two heap bases, this one's first.
     pub fn moved(self, bases: (usize, usize)) -> Block {
         Block { address: self.address - bases.0 + bases.1, ..self }
     }
@@ -46,7 +47,7 @@ impl Block {
         ((self.address - base) as u64, self.bytes)
     }
 
-    /// Whether it has so many bytes.
+    /// Whether the block has this many bytes.
     pub fn holds(self, bytes: u32) -> bool {
         self.bytes == bytes
     }
@@ -119,7 +120,7 @@ impl GlobalCell {
         GlobalCell(block)
     }
 
-    /// Its address.
+    /// Address of the cell.
     pub fn address(self) -> usize {
         self.0.address()
     }
@@ -129,12 +130,12 @@ impl GlobalCell {
         self.0
     }
 
-    /// The same cell in another cage, as of [`Block::moved`].
+    /// The cell that this one becomes in another cage; see [`Block::moved`].
     pub fn moved(self, bases: (usize, usize)) -> GlobalCell {
         GlobalCell(self.0.moved(bases))
     }
 
-    /// Reads it.
+    /// Reads the value, which is one of type `ty`.
     pub fn get(self, ty: ValType) -> RawVal {
         match ty {
             ValType::I32 | ValType::F32 | ValType::Ref(_) => [self.0.u32(0) as u64, 0],
@@ -179,7 +180,7 @@ impl RefCell32 {
         cell
     }
 
-    /// The same cell in another cage, as of [`Block::moved`].
+    /// The cell that this one becomes in another cage; see [`Block::moved`].
     pub fn moved(self, bases: (usize, usize)) -> RefCell32 {
         RefCell32(self.0 - bases.0 + bases.1)
     }
@@ -190,13 +191,13 @@ impl RefCell32 {
         visit(unsafe { &mut *(self.0 as *mut u32) });
     }
 
-    /// Whether it is in the dirty list.
+    /// Whether the cell is in the dirty list.
     pub fn is_dirty(self) -> bool {
         // SAFETY: R7.
         unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *const u32) != 0 }
     }
 
-    /// Says whether it is in the dirty list.
+    /// Notes whether the cell is in the dirty list.
     pub fn set_dirty(self, dirty: bool) {
         // SAFETY: R7.
         unsafe { *((self.0 + ContextLayout::GLOBAL_STATE as usize) as *mut u32) = dirty as u32 }

@@ -33,7 +33,7 @@ pub(crate) struct CodeImage {
 /// What is known of a return address: rows of the tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Site {
-    /// Its safe point.
+    /// Number of the row among the safe points.
     point: u32,
     /// The function that it lies in, by defined index.
     pub defined: u32,
@@ -55,11 +55,11 @@ impl Site {
 /// What is known of a module's code.
 #[derive(Debug)]
 pub(crate) struct CodeTables {
-    /// By defined index, ascending.
+    /// Functions by defined index, ascending.
     pub functions: Vec<PlacedFunction>,
-    /// By ascending pc, which counts from the start of the image.
+    /// Safe points by ascending pc, which counts from the start of the image.
     pub safe_points: Vec<SafePoint>,
-    /// By ascending pc, which counts from the start of the image.
+    /// Instructions that may trap by ascending pc, which counts from the start of the image.
     pub traps: Vec<TrapSite>,
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn slots(ty: &FuncType) -> usize {
 pub(crate) struct Callee {
     /// How functions of its type are entered.
     pub entry: EntryPoint,
-    /// Its code.
+    /// Address of the function's code.
     pub code: u64,
     /// The context.
     pub context: u64,

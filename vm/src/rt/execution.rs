@@ -28,7 +28,7 @@ use std::time::Instant;
 
 /// Why the guest was left without returning.
 pub(crate) enum Left {
-    /// With this error.
+    /// A function of the runtime, or a host function, failed.
     Error(Error),
     /// A host function panicked.
     Panic(Box<dyn std::any::Any + Send>),
@@ -94,7 +94,7 @@ pub(crate) struct Execution {
     host_activations: Vec<HostActivation>,
     /// Address space of the store's memories: faults there are traps.
     reservations: Vec<Range<usize>>,
-    /// There is a collector.
+    /// Whether the heap has a collector.
     collects: bool,
 }
 
@@ -132,7 +132,7 @@ pub(crate) struct Supplies {
 }
 
 impl Execution {
-    /// Of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
+    /// The part of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
     pub fn new(joined: Joined, supplies: Supplies, collects: bool) -> Execution {
         let Joined { hot, barrier } = joined;
         let Supplies { stacks, stack_bytes, timer } = supplies;
@@ -166,7 +166,7 @@ impl Execution {
         self.yields.fuel(self.hot)
     }
 
-    /// Sets it.
+    /// Sets the fuel that is left.
     pub fn set_fuel(&mut self, fuel: u64) {
         self.yields.set_fuel(self.hot, fuel);
     }
@@ -182,7 +182,7 @@ impl Execution {
         &self.frames
     }
 
-    /// The same, to be changed.
+    /// The frames of the guest, for changing them.
     #[inline]
     pub fn frames_mut(&mut self) -> &mut Frames {
         &mut self.frames
@@ -407,7 +407,7 @@ impl Execution {
         self.yields.begin(&self.interrupt, self.terms.timer())
     }
 
-    /// It was left.
+    /// Notes that the guest was left.
     pub(super) fn end_turn(&mut self) {
         self.yields.end(&self.interrupt);
     }
@@ -429,7 +429,8 @@ impl Execution {
         self.suspended = Some(why);
     }
 
-    /// It was suspended with this stack pointer, which is where the next entry's frame begins from now on.
+    /// Notes that the guest was suspended with this stack pointer, which is where the next entry's frame begins from
+    /// now on.
     pub(super) fn suspended_at(&mut self, sp: usize) -> Suspension {
         let why = self.suspended.take().expect("the runtime says why it suspended the guest");
         match why {

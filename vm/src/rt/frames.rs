@@ -35,7 +35,7 @@ pub(super) struct LoadedCode {
 }
 
 impl LoadedCode {
-    /// Its first address.
+    /// First address of the code.
     pub fn start(&self) -> usize {
         self.start
     }
@@ -56,7 +56,7 @@ impl LoadedCode {
 pub(crate) struct Frames {
     pub(super) hot: Hot,
     pub(super) activations: Vec<Activation>,
-    /// By ascending address.
+    /// Code of the modules of the store, by ascending address.
     codes: Vec<LoadedCode>,
     /// Where the tables of these codes tell of return addresses.
     pub(super) sites: Sites,
@@ -208,7 +208,7 @@ impl Frames {
         Walker::new(self, self.exit(), self.activations.len())
     }
 
-    /// The same when the guest was left by a trap.
+    /// All frames, innermost first, of all activations, if a trap is what made the guest leave.
     pub fn walk_from_trap(&self) -> Walker<'_> {
         Walker::at_trap(self, self.exit(), self.activations.len())
     }

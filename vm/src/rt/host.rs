@@ -30,7 +30,7 @@ pub(crate) struct HostCode(Arc<Inner>);
 /// otherwise.
 type Erased = dyn Fn(*mut (), &mut [RawVal]) -> Result<()> + Send + Sync;
 
-/// The same of a function that is a future.
+/// The closure of a function that is a future, with its data's type erased as in [`Erased`].
 #[cfg(feature = "async")]
 type ErasedAsync = dyn Fn(*mut (), &[RawVal]) -> HostFuture + Send + Sync;
 
@@ -40,7 +40,7 @@ pub(crate) type BoxFuture<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 enum Call {
     AtOnce(Box<Erased>),
-    /// It has trampolines of its own, which do not come here.
+    /// A function of the runtime's own, by its number, which has trampolines that do not come here.
     Native(u32, Option<StringFunction>),
     #[cfg(feature = "async")]
     Async(Box<ErasedAsync>),
@@ -55,7 +55,8 @@ struct Inner {
 }
 
 impl HostCode {
-    /// From a closure over raw values, of so many: it finds the arguments in the slice and leaves the results there.
+    /// The code of a closure over so many raw values, which finds the arguments in the slice and leaves the results
+    /// there.
     pub fn new<S: 'static, T: 'static>(
         slots: usize,
         func: impl Fn(&mut WithData<S, T>, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
@@ -67,8 +68,8 @@ impl HostCode {
         HostCode(Arc::new(Inner { slots, name: None, call: Call::AtOnce(Box::new(call)) }))
     }
 
-    /// From two closures: the first finds the arguments in a slice and makes a future, the second leaves the future's
-    /// result in a slice.
+    /// The code of two closures: the first finds the arguments in a slice and makes a future, the second leaves the
+    /// future's result in a slice.
     #[cfg(feature = "async")]
     pub fn new_async<S: 'static, T: 'static, R: Send + 'static>(
         slots: usize,
@@ -86,7 +87,7 @@ impl HostCode {
         HostCode(Arc::new(Inner { slots, name: None, call: Call::Async(Box::new(call)) }))
     }
 
-    /// The same under a name, unless it is shared already.
+    /// Gives the function the name by which messages and events call it, unless it is shared already.
     pub fn named(mut self, module: &str, name: &str) -> HostCode {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.name = Some(format!("{module}.{name}").into());
@@ -110,7 +111,8 @@ impl HostCode {
         }
     }
 
-    /// The same, not counted: two atomic operations less than a clone, which would be a third of an empty call.
+    /// Another pointer to the function that is not counted: two atomic operations less than a clone, which would be a
+    /// third of an empty call.
     ///
     /// # Safety
     /// Something keeps the function while the result is used.
@@ -144,7 +146,7 @@ impl HostCode {
         }
     }
 
-    /// Whether it is a future.
+    /// Whether the function is a future.
     #[cfg(feature = "async")]
     #[inline]
     pub(super) fn is_async(&self) -> bool {

@@ -21,7 +21,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Draft {
     mapping: Mapping,
-    /// As many as were asked for.
+    /// The bytes that were asked for, without the rest of the last page.
     bytes: usize,
 }
 
@@ -80,7 +80,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// The same of a file that others cannot change.
+    /// The bytes of a file that others cannot change.
     ///
     /// # Errors
     /// The file cannot be read, or the system refuses.
@@ -95,13 +95,13 @@ impl Draft {
         self.mapping.address()
     }
 
-    /// All of it.
+    /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: R1: a draft is readable, and whoever writes to it has it mutably.
         unsafe { self.mapping.slice(0, self.bytes) }
     }
 
-    /// All of it, to be written.
+    /// All bytes, for writing them.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: R1: a draft is writable, and nobody else has it.
         unsafe { self.mapping.slice_mut(0, self.bytes) }
@@ -122,7 +122,7 @@ impl Draft {
 }
 
 impl SteadyFile {
-    /// A file of which somebody promises that.
+    /// A file of which the caller promises that nobody changes it.
     ///
     /// # Safety
     /// Nobody changes the file as long as this lives, or what is made of it (R13).
@@ -130,7 +130,7 @@ impl SteadyFile {
         SteadyFile(file)
     }
 
-    /// All of it.
+    /// All bytes of the file.
     ///
     /// # Errors
     /// It cannot be read, or the system refuses.

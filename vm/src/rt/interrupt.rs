@@ -69,9 +69,9 @@ impl Token {
 /// What ends a wait. It is remembered if it comes before the wait.
 #[derive(Clone)]
 pub(crate) enum Wait {
-    /// At an address of a shared memory.
+    /// The guest waits at an address of a shared memory.
     AtAddress(Arc<Waiter>),
-    /// In a host function.
+    /// The guest waits in a host function: this ends it.
     OfHost(Arc<dyn Fn() + Send + Sync>),
 }
 
@@ -112,7 +112,7 @@ impl Default for InterruptCell {
 }
 
 impl InterruptCell {
-    /// Says where the store's guard word is.
+    /// Sets where the store's guard word is.
     pub fn attach(&self, hot: Hot) {
         self.guard.lock().0 = Some(NonNull::from(hot.word(STACK_GUARD)));
     }
@@ -170,7 +170,7 @@ impl InterruptCell {
         self.find_used_token(&tokens);
     }
 
-    /// It is over.
+    /// Takes the last token off the list: the entry that it is for is over.
     pub fn pop_token(&self) {
         let mut tokens = self.tokens.lock();
         tokens.pop();
@@ -265,7 +265,7 @@ impl InterruptCell {
         self.yield_at.store(self.nanoseconds_to(at), Ordering::SeqCst);
     }
 
-    /// Whether it is to do so now.
+    /// Whether the guest is to let others run now.
     pub fn must_yield(&self) -> bool {
         self.is_over(&self.yield_at)
     }

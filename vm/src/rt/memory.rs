@@ -28,9 +28,9 @@ const GUARD_CHECKED: usize = 64 << 10;
 /// memories do whose pages are smaller than the system's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guards {
-    /// Those with 32-bit addresses.
+    /// Whether compiled code counts on it for memories with 32-bit addresses.
     pub memory32: bool,
-    /// Those with 64-bit addresses.
+    /// Whether compiled code counts on it for memories with 64-bit addresses.
     pub memory64: bool,
 }
 
@@ -128,7 +128,7 @@ pub(crate) struct LinearMemory {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Secrecy {
-    /// It holds none: checkpoints have its bytes. The default.
+    /// The memory holds no secrets: checkpoints have its bytes. The default.
     #[default]
     None,
     /// Checkpoints leave its bytes out: they are zero in a fork, and after a rollback.
@@ -144,7 +144,7 @@ pub(crate) struct FrozenMemory {
     bytes: usize,
     cell: Block,
     secrecy: Secrecy,
-    /// Its bytes, unless they are left out.
+    /// The memory's bytes, unless they are left out.
     file: Option<FrozenFile>,
 }
 
@@ -160,7 +160,7 @@ impl LinearMemory {
         if memory.set_bytes(least) { Ok(memory) } else { Err(Region::refused(least)) }
     }
 
-    /// Its address space.
+    /// The memory's address space.
     pub(super) fn region(&self) -> &Region {
         &self.region
     }
@@ -175,13 +175,13 @@ impl LinearMemory {
         self.bytes
     }
 
-    /// Its bytes.
+    /// The memory's bytes.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
         unsafe { self.region.mapping.slice(0, self.bytes) }
     }
 
-    /// Its bytes, to be changed.
+    /// The memory's bytes, for changing them.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: R1: committed up to `bytes`; the guest does not run while the store is borrowed.
         unsafe { self.region.mapping.slice_mut(0, self.bytes) }
@@ -232,7 +232,7 @@ impl LinearMemory {
         self.bytes.next_multiple_of(PAGE_BYTES)
     }
 
-    /// Its bytes as a file; from then on its pages are those of the file, copied when they are written.
+    /// Makes a file of the memory's bytes; from then on its pages are those of the file, copied when they are written.
     ///
     /// # Errors
     /// The system refuses. Nothing has changed.
@@ -293,7 +293,7 @@ impl LinearMemory {
         self.cell == cell && self.region.ty() == &frozen.ty
     }
 
-    /// Writes its cell anew, for compiled code.
+    /// Writes base and length of the memory to its cell, where compiled code reads them.
     pub fn publish(&self) {
         self.cell.update_u64(ContextLayout::MEMORY_CELL_BASE, self.region.mapping.address() as u64);
         self.cell.update_u64(ContextLayout::MEMORY_CELL_LENGTH, self.bytes as u64);
@@ -314,12 +314,12 @@ impl FrozenMemory {
         FrozenMemory { ty, bytes, cell, secrecy, file }
     }
 
-    /// Its type.
+    /// The memory's type.
     pub fn ty(&self) -> &MemoryType {
         &self.ty
     }
 
-    /// Its size in bytes.
+    /// The memory's size in bytes.
     pub fn byte_len(&self) -> usize {
         self.bytes
     }
@@ -329,7 +329,7 @@ impl FrozenMemory {
         self.secrecy
     }
 
-    /// Its pages, unless they are left out.
+    /// The file with the memory's pages, unless they are left out.
     pub fn file(&self) -> Option<&FrozenFile> {
         self.file.as_ref()
     }

@@ -80,7 +80,7 @@ pub(crate) trait Running: Sized + 'static {
     /// The functions behind the builtin table, by builtin.
     const BUILTINS: &'static [BuiltinFunction<Self>];
 
-    /// Its guest and its heap, to be changed.
+    /// The guest's execution and the heap, for changing both.
     fn execution_and_heap(&mut self) -> (&mut Execution, &mut Heap);
 
     /// Runs a builtin and says how the stub goes on.

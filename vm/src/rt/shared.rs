@@ -59,7 +59,7 @@ impl SharedInner {
         Ok(SharedInner { region, cell, growing: Mutex::default(), waiters: Waiters::default() })
     }
 
-    /// Its type, with the current size as the least one.
+    /// The memory's type, with the current size as the least one.
     pub fn ty(&self) -> MemoryType {
         MemoryType { min: self.pages(), ..*self.region.ty() }
     }
@@ -69,7 +69,7 @@ impl SharedInner {
         self.byte_len() as u64 >> self.region.ty().page_size_log2
     }
 
-    /// Its address space.
+    /// The memory's address space.
     pub fn region(&self) -> &Region {
         &self.region
     }
@@ -90,7 +90,8 @@ impl SharedInner {
         self.grow_alone(self.byte_len(), delta, allowed)
     }
 
-    /// The same if it has `old` bytes; none if somebody else made it grow.
+    /// Grows by `delta` pages if the memory still has `old` bytes and the new size in bytes is `allowed`: the old size
+    /// in pages, or an inner none if it must not grow. An outer none says that another thread made it grow meanwhile.
     pub fn grow_from(&self, old: usize, delta: u64, allowed: impl FnOnce(u64) -> bool) -> Option<Option<u64>> {
         let _growing = self.growing.lock();
         (self.byte_len() == old).then(|| self.grow_alone(old, delta, allowed))
@@ -146,7 +147,7 @@ impl SharedInner {
         Ok(self.waiters.wait(address, is_expected, deadline, interrupt))
     }
 
-    /// The same for 64 bits.
+    /// Waits at a word of 64 bits as [`wait32`](Self::wait32) does at one of 32.
     ///
     /// # Errors
     /// A misaligned address, or one out of bounds.

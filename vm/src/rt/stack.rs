@@ -55,7 +55,7 @@ const BUSY: u8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     state: AtomicU8,
-    /// Somebody takes the stack, or has taken it. Written under the lock.
+    /// Another thread takes the stack, or has taken it. Written under the lock.
     is_wanted: AtomicBool,
     stack: Mutex<Option<GuestStack>>,
 }
@@ -72,7 +72,8 @@ impl Seat {
         !self.is_wanted.load(Relaxed) || self.sit_again()
     }
 
-    /// The same where somebody wants the stack, or wanted it: he is waited for, and it is there still or not.
+    /// Slow path of `sit`, for when another thread wants the stack or wanted it: waits until that thread is done, and
+    /// says whether the stack is still there.
     #[cold]
     fn sit_again(&self) -> bool {
         let stack = self.stack.lock();

@@ -15,7 +15,7 @@ pub(crate) enum Rule {
 
 /// How high a field of the rules `Stack` and `Dead` is.
 pub(crate) trait Height {
-    /// Its height.
+    /// The number of entries, or the depth.
     fn height(&self) -> usize;
 }
 
@@ -34,9 +34,9 @@ impl<T> Height for Option<T> {
 /// A field that has a height.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Level {
-    /// Its name.
+    /// Name of the field.
     pub name: &'static str,
-    /// Its rule.
+    /// What a nested entry does with the field.
     pub rule: Rule,
     /// How high it is now.
     pub height: usize,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// A memory of a store's list.
 #[derive(Debug)]
 pub(crate) enum StoreMemory {
-    /// Of this store only.
+    /// A memory of this store only.
     Own(LinearMemory),
-    /// Shared with others.
+    /// A memory that several stores share.
     Shared(Arc<SharedInner>),
 }
 
@@ -24,7 +24,7 @@ impl StoreMemory {
         }
     }
 
-    /// Its type, with the current size as the least one.
+    /// The memory's type, with the current size as the least one.
     pub fn ty(&self) -> MemoryType {
         MemoryType { min: self.pages(), ..*self.region().ty() }
     }
@@ -82,7 +82,7 @@ impl StoreMemory {
         }
     }
 
-    /// The same, to be changed.
+    /// The memory if only this store has it, for changing it; see [`own`](Self::own).
     pub fn own_mut(&mut self) -> &mut LinearMemory {
         match self {
             StoreMemory::Own(memory) => memory,
@@ -90,7 +90,7 @@ impl StoreMemory {
         }
     }
 
-    /// Its bytes, for copies that do not mind if others write meanwhile.
+    /// The memory's bytes, for copies that do not mind if others write meanwhile.
     pub fn racy(&mut self) -> RacyBytes<'_> {
         match self {
             StoreMemory::Own(memory) => RacyBytes::of(memory.bytes_mut()),

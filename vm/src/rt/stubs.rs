@@ -29,7 +29,7 @@ pub(crate) struct Fixed {
     stubs: FixedStubs,
     /// What host trampolines call.
     host: u64,
-    /// The same of those of the runtime's own functions.
+    /// Address of what trampolines of the runtime's own functions call.
     native: u64,
     /// The type of stores that all of them are for.
     store: TypeId,
@@ -63,7 +63,7 @@ fn fixed_for<S: Running>() -> &'static Fixed {
     fixed
 }
 
-/// Sees to it that they exist, for whoever makes trampolines before there is a store.
+/// Builds the shared stubs now, so that trampolines can be made before the first store exists.
 ///
 /// # Panics
 /// If the system refuses two pages.
@@ -71,7 +71,7 @@ pub(crate) fn prepare<S: Running>() {
     fixed_for::<S>();
 }
 
-/// The same where they exist already: there is a store, or somebody has prepared for one.
+/// The shared stubs, which exist already: there is a store, or [`prepare`] was called.
 pub(super) fn fixed() -> &'static Fixed {
     FIXED.get().expect("made for the first store")
 }
@@ -131,7 +131,8 @@ pub(crate) enum Trampoline {
     Host,
     /// From the guest to a function of the runtime's own.
     Native,
-    /// The same, with a short way in front of it; and the first type of strings of the engine.
+    /// From the guest to a string function of the runtime's own, with a short way in machine code before it; and the
+    /// engine's first string type.
     String(StringFunction, heapwood_gc_abi::TypeId),
 }
 

@@ -19,9 +19,9 @@ use std::time::Instant;
 
 /// Why a guest was suspended.
 pub(crate) enum Suspension {
-    /// It lets others run.
+    /// The guest lets others run.
     Yield,
-    /// It waits for a host function.
+    /// The guest waits for a host function.
     Host(HostWait),
 }
 
@@ -75,7 +75,7 @@ impl<S: 'static, R: Send + 'static> Steps for Lent<S, R> {
 }
 
 impl HostFuture {
-    /// Of a future and what is done with its result.
+    /// The future of a call, and what is done with its result.
     pub(super) fn new<S: 'static, R: Send + 'static>(lent: Lent<S, R>) -> HostFuture {
         HostFuture(Box::new(lent))
     }
@@ -85,7 +85,7 @@ impl HostFuture {
 /// while the guest is suspended.
 pub(crate) struct HostWait {
     call: AsyncCall,
-    /// When the guest called, if somebody hears of it.
+    /// When the guest called, if a listener hears of it.
     start: Option<Instant>,
     future: Option<HostFuture>,
 }
@@ -106,7 +106,7 @@ pub(super) struct AsyncCall {
 type Polled = std::thread::Result<()>;
 
 impl AsyncCall {
-    /// Its values.
+    /// The values of the call.
     ///
     /// # Safety
     /// The trampoline that called it made room for them, and the guest has not gone on since (R4, R6). They are

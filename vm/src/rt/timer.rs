@@ -46,7 +46,7 @@ pub(crate) struct Alarm {
 }
 
 impl Timer {
-    /// Has a store look at the clock at a time.
+    /// Makes a store look at the clock at a time.
     ///
     /// # Errors
     /// The system refuses the thread.

@@ -28,9 +28,9 @@ pub(crate) const ENDS: usize = 32;
 /// What an exception says of itself when it is thrown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Thrown {
-    /// Its tag's object.
+    /// The object of the exception's tag, as a reference.
     pub tag: u32,
-    /// Its payload, if that is one reference, as a number.
+    /// The exception's payload, if that is one reference, as a number.
     pub payload: u32,
     /// The heap's count of what moves objects.
     pub moves: u64,
@@ -42,7 +42,7 @@ pub(super) type Function = (u32, u32);
 /// The frames that an exception left, innermost first.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
-    /// Of its exception; 0 for a record that is nobody's.
+    /// Number of the exception; 0 for a record that belongs to none.
     number: u32,
     /// The payload of its exception is one reference.
     is_of_reference: bool,

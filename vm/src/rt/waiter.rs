@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waited {
-    /// By a notification.
+    /// Another thread notified the address.
     Woken,
-    /// At once: the value was another one.
+    /// It did not wait: the value was another one.
     Mismatch,
-    /// Its time was over.
+    /// The time-out was over.
     TimedOut,
     /// The store was interrupted.
     Interrupted,

@@ -28,9 +28,9 @@ pub(crate) struct Frame<'a> {
     pub(super) point: Option<&'a SafePoint>,
     /// Offset of the current instruction in the module's bytes.
     pub wasm_offset: u32,
-    /// There is no frame yet: `fp` is the caller's.
+    /// Whether the function has no frame yet: `fp` is the caller's.
     pub(super) frameless: bool,
-    /// Its rbp.
+    /// The frame's rbp.
     pub(super) fp: usize,
     /// Where it goes on, the true address.
     pub(super) pc: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Frame<'a> {
     pub(super) regs: usize,
     /// Where the return address to it lies.
     pub(super) slot: usize,
-    /// That return address is replaced: this is the watermark's frame.
+    /// Whether that return address is replaced: this is the watermark's frame.
     pub(super) is_watermark: bool,
 }
 
@@ -86,17 +86,17 @@ pub(crate) struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    /// From an exit of the activation `level` (counted from 1).
+    /// A walk that starts at an exit of the activation `level` (counted from 1).
     pub(super) fn new(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
         Walker { frames, exit, level, at_trap: false }
     }
 
-    /// The same when `exit` is at an instruction that trapped.
+    /// A walk that starts at an exit of the activation `level` (counted from 1) where an instruction trapped.
     pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
         Walker { frames, exit, level, at_trap: true }
     }
 
-    /// At the frame of a position.
+    /// A walk that starts at the frame of a position.
     pub(super) fn at(frames: &'a Frames, position: Position) -> Walker<'a> {
         Walker::new(frames, position.exit, position.level)
     }

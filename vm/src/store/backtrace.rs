@@ -34,7 +34,7 @@ impl StoreOpaque {
         Places { store: self.id(), places: places.into(), omitted }
     }
 
-    /// The same with names.
+    /// The backtrace of places, with the names of their functions.
     ///
     /// # Errors
     /// They belong to another store, or to an instance that was rolled back.

@@ -74,7 +74,8 @@ impl StoreOpaque {
         self.new_filled_array(array_type(stand_ins), len, value)
     }
 
-    /// The same of numbers that are given by their bytes and are `elements`, called by a name. May collect.
+    /// An array of numbers that are given by their bytes; `elements` are their type and the name by which an error
+    /// calls it. May collect.
     pub fn new_bound_array_of_bytes(
         &mut self,
         stand_ins: &[StandIn],

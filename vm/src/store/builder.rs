@@ -84,7 +84,7 @@ impl<T: 'static> StoreBuilder<T> {
         self.build_unchecked(data)
     }
 
-    /// The same with limits that are the engine's.
+    /// Builds the store without checking the limits, for callers whose limits are the engine's.
     pub(super) fn build_unchecked(&self, data: T) -> Result<Store<T>> {
         let inner = StoreInner { store: StoreOpaque::new(&self.engine, &self.quota)?, data };
         Ok(Store { inner: Box::new(inner), invariant: PhantomData })

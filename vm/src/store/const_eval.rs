@@ -27,7 +27,7 @@ pub(crate) enum ConstValue {
 }
 
 impl ConstValue {
-    /// As compiled code holds it.
+    /// The value in the form in which compiled code has it.
     pub fn raw(self) -> RawVal {
         match self {
             ConstValue::Number(value) => value,

@@ -24,12 +24,12 @@ pub(crate) struct TagData {
 }
 
 impl TagData {
-    /// Its immortal object.
+    /// The tag's object, which is immortal.
     pub fn object(&self) -> RawRef {
         self.object
     }
 
-    /// Its function type.
+    /// The tag's function type.
     pub fn ty(&self) -> TypeId {
         self.ty
     }
@@ -104,7 +104,7 @@ impl Entities {
         &self.instances
     }
 
-    /// The same, to be changed.
+    /// All instances in the order in which they were made, for changing them.
     pub fn instances_mut(&mut self) -> &mut [InstanceData] {
         &mut self.instances
     }
@@ -114,7 +114,7 @@ impl Entities {
         &self.instances[index as usize]
     }
 
-    /// The same, to be changed.
+    /// An instance, for changing it.
     pub fn instance_mut(&mut self, index: u32) -> &mut InstanceData {
         &mut self.instances[index as usize]
     }
@@ -145,7 +145,7 @@ impl Entities {
         &self.memories[index as usize]
     }
 
-    /// The same, to be changed.
+    /// A memory, for changing it.
     pub fn memory_mut(&mut self, index: u32) -> &mut StoreMemory {
         &mut self.memories[index as usize]
     }
@@ -171,7 +171,7 @@ impl Entities {
         &self.tables
     }
 
-    /// The same, to be changed.
+    /// All tables, for changing them.
     pub fn tables_mut(&mut self) -> &mut [TableData] {
         &mut self.tables
     }
@@ -181,7 +181,7 @@ impl Entities {
         &self.tables[index as usize]
     }
 
-    /// The same, to be changed.
+    /// A table, for changing it.
     pub fn table_mut(&mut self, index: u32) -> &mut TableData {
         &mut self.tables[index as usize]
     }
@@ -202,7 +202,7 @@ impl Entities {
         &self.globals
     }
 
-    /// The same, to be changed.
+    /// All globals, for changing them.
     pub fn globals_mut(&mut self) -> &mut Globals {
         &mut self.globals
     }
@@ -323,7 +323,7 @@ impl Entities {
         used.saturating_add(more) <= self.limit_bytes() || active(Mutant::LimitOfMemoriesNotKept)
     }
 
-    /// The same, with an error that names the limit.
+    /// Checks that `bytes` more are within the store's limit; the error names `what` they are for and the limit.
     pub fn check_limit(&self, what: &str, bytes: u64) -> Result<()> {
         if self.is_within_limit(bytes) {
             return Ok(());

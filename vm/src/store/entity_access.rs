@@ -1,7 +1,7 @@
 //! Memories, globals, tables and tags, by their positions.
 
 use super::StoreOpaque;
-use super::limiter::Counts;
+use super::limiter::EntityCounts;
 use super::table::TableData;
 use crate::errors::{Error, Result};
 use crate::rt::cells::{GlobalCell, RefCell32};
@@ -19,7 +19,7 @@ impl StoreOpaque {
         if ty.shared {
             return Err(Error::usage("shared memories are made by `SharedMemory::new`"));
         }
-        self.check_counts(Counts { memories: 1, ..Counts::default() })?;
+        self.check_counts(EntityCounts { memories: 1, ..EntityCounts::default() })?;
         self.add_memory(ty)
     }
 
@@ -28,7 +28,7 @@ impl StoreOpaque {
         self.guest().entities().memory(index).own()
     }
 
-    /// The same, to be changed.
+    /// A memory that no other store has, for changing it.
     pub fn memory_mut(&mut self, index: u32) -> &mut LinearMemory {
         self.guest_mut().entities_mut().memory_mut(index).own_mut()
     }
@@ -75,7 +75,7 @@ impl StoreOpaque {
 
     /// A table of the host's making, of a type that the store holds, filled with a reference of its element type.
     pub fn new_table(&mut self, ty: TableType, init: RawRef) -> Result<u32> {
-        self.check_counts(Counts { tables: 1, ..Counts::default() })?;
+        self.check_counts(EntityCounts { tables: 1, ..EntityCounts::default() })?;
         let (cell, _) = self.new_block(ContextLayout::TABLE_CELL_BYTES)?;
         let index = self.add_table(ty, cell)?;
         let (guest, heap) = self.guest_and_heap();

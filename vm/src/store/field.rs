@@ -25,7 +25,7 @@ impl Field {
         Field { offset: ARRAY_ELEMENTS_OFFSET as u64 + ((index as u64) << kind.shift()), kind }
     }
 
-    /// Its value.
+    /// The field's value.
     #[inline]
     pub fn read(self, heap: &Heap, object: RawRef) -> RawVal {
         let Field { offset, kind } = self;

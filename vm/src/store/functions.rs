@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// How guests call a function of the host.
 pub(crate) struct HostEntry {
-    /// Its code word: the address of a trampoline.
+    /// Code word of the function's object: the address of a trampoline.
     pub code: usize,
     /// What the context says for it ([`ContextLayout::NATIVE`]).
     pub native: u32,

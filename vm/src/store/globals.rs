@@ -23,7 +23,7 @@ impl GlobalData {
         self.cell
     }
 
-    /// Its type in terms of the engine.
+    /// The global's type, with ids of the engine in place of handles.
     pub fn ty(&self) -> GlobalType {
         self.ty
     }
@@ -35,7 +35,7 @@ pub(crate) struct Globals {
     all: Vec<GlobalData>,
     /// Cells of all reference globals, by ascending address.
     references: Vec<RefCell32>,
-    /// Those written since the last collection.
+    /// Cells of the reference globals that were written since the last collection.
     dirty: Vec<RefCell32>,
 }
 
@@ -63,7 +63,7 @@ impl Globals {
         &self.references
     }
 
-    /// Those written since the last collection.
+    /// Cells of the reference globals that were written since the last collection.
     pub fn dirty(&self) -> &[RefCell32] {
         &self.dirty
     }

@@ -46,7 +46,7 @@ macro_rules! parts {
                 &self.$part
             }
 
-            /// The same, to be changed.
+            /// Mutable access to the part that the function is named after.
             #[inline]
             pub fn $part_mut(&mut self) -> &mut $ty {
                 &mut self.$part
@@ -56,7 +56,7 @@ macro_rules! parts {
 }
 
 impl Guest {
-    /// Of an empty store that may take so much.
+    /// The parts of an empty store, with a quota.
     pub fn new(engine: &Engine, quota: &Quota, id: StoreId, joined: Joined, verify: bool) -> Guest {
         let collects = !engine.config().never_collects();
         let (stacks, timer) = (engine.stacks().clone(), engine.timer().clone());
@@ -101,7 +101,7 @@ impl Guest {
         self.limiter.as_ref()
     }
 
-    /// The same, to be replaced or taken for a while.
+    /// Who is asked before something grows, for replacing it or taking it for a while.
     pub(super) fn limiter_mut(&mut self) -> &mut Option<Limiter> {
         &mut self.limiter
     }

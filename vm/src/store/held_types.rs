@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct HeldTypes {
     signatures: FxHashMap<TypeId, Arc<Signature>>,
-    /// Of objects that the host looks into.
+    /// Structures of the types of objects that the host looks into.
     definitions: Definitions,
     /// Types that the host's globals, tables, tags and functions name, and those that the host asked for: held as long
     /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only
@@ -95,7 +95,7 @@ impl HeldTypes {
         ids.for_each(|id| self.hold_once(id, || HeapType::of(engine.registry(), id)));
     }
 
-    /// The same for a type by its id, of which `handle` gives a handle unless it is held already.
+    /// Holds a type by its id; `handle`, which makes a handle of it, is called unless it is held already.
     pub fn hold_once(&mut self, id: TypeId, handle: impl FnOnce() -> HeapType) {
         self.held.get_mut().entry(id).or_insert_with(handle);
     }

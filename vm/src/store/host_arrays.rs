@@ -78,7 +78,7 @@ impl StoreOpaque {
         Ok(Array { object, len, element: ty.element() })
     }
 
-    /// As [`StoreOpaque::new_array`], by its reference.
+    /// Makes an array as [`StoreOpaque::new_array`] does, and returns the reference. May collect.
     pub fn new_blank_array(&mut self, ty: &ArrayType, len: u64) -> Result<RawRef> {
         Ok(self.new_array(ty, len)?.object)
     }

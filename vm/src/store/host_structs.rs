@@ -53,7 +53,7 @@ impl StoreOpaque {
         Ok(object)
     }
 
-    /// The same of zeros and nulls, if nothing has to be collected for it.
+    /// A new struct of zeros and nulls; none if eden has no room for it now. Does not collect.
     #[inline]
     fn new_struct_at_once(&mut self, ty: TypeId) -> Result<Option<RawRef>> {
         self.check_usable()?;

@@ -60,7 +60,7 @@ impl HostValues {
         self.values[index as usize].as_deref()
     }
 
-    /// The same, to be changed; an error in it if a checkpoint shares it.
+    /// A value for changing it; an error in it if a checkpoint shares it.
     pub fn get_mut(&mut self, index: u32) -> Option<Result<&mut (dyn Any + Send + Sync)>> {
         let shared = || Error::usage("a host value that a checkpoint shares cannot be changed by `data_mut`");
         Some(Arc::get_mut(self.values[index as usize].as_mut()?).ok_or_else(shared))

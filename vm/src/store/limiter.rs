@@ -30,7 +30,7 @@ pub(super) struct Growth {
 
 /// How many of each a store has at most, or has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct EntityCounts {
     pub instances: usize,
     pub memories: usize,
     pub tables: usize,
@@ -40,7 +40,7 @@ pub(super) struct Counts {
 pub(super) enum Question {
     /// May it grow?
     Grow(Resource, Growth),
-    /// It did not grow.
+    /// Something did not grow that was allowed to, for this reason.
     Failed(Resource, Error),
     /// How many?
     Counts,
@@ -50,7 +50,7 @@ pub(super) enum Question {
 pub(super) enum Answer {
     Grow(bool),
     Heard,
-    Counts(Counts),
+    Counts(EntityCounts),
 }
 
 /// The limiter of a store.
@@ -71,7 +71,7 @@ fn answer(limiter: &mut dyn ResourceLimiter, question: Question) -> Result<Answe
             }
             Answer::Heard
         }
-        Question::Counts => Answer::Counts(Counts {
+        Question::Counts => Answer::Counts(EntityCounts {
             instances: limiter.instances(),
             memories: limiter.memories(),
             tables: limiter.tables(),
@@ -133,10 +133,10 @@ impl StoreOpaque {
     ///
     /// # Errors
     /// There may not.
-    pub(super) fn check_counts(&mut self, more: Counts) -> Result<()> {
+    pub(super) fn check_counts(&mut self, more: EntityCounts) -> Result<()> {
         let asked = match self.ask(Question::Counts)? {
             Some(Answer::Counts(counts)) => counts,
-            _ => Counts { instances: usize::MAX, memories: usize::MAX, tables: usize::MAX },
+            _ => EntityCounts { instances: usize::MAX, memories: usize::MAX, tables: usize::MAX },
         };
         let entities = self.guest().entities();
         let instances_max = entities.instances_max();
@@ -171,7 +171,7 @@ impl StoreOpaque {
         Ok(self.try_with_room(take)?.map_err(Trap::from)?)
     }
 
-    /// The same, where it matters why the heap is exhausted.
+    /// Does what [`with_room`](Self::with_room) does, for callers that need to know why the heap is exhausted.
     #[inline]
     pub(super) fn try_with_room<R>(
         &mut self,

@@ -56,7 +56,7 @@ impl Named {
 /// A time between two rollbacks.
 #[derive(Clone, Copy, Debug)]
 struct Era {
-    /// Its id, and the last one if several eras with the same items follow each other.
+    /// The id of the era, and the last one if several eras with the same items follow each other.
     id: StoreId,
     last: StoreId,
     /// What its items have in common with those of now; none: all.
@@ -82,7 +82,7 @@ fn least(a: Counts, b: Counts) -> Counts {
 }
 
 impl Lineage {
-    /// Of a new store.
+    /// The lineage of a new store, which has one era.
     pub fn new(id: StoreId) -> Lineage {
         Lineage(vec![Era::new(id)])
     }
@@ -115,7 +115,7 @@ impl Lineage {
         }
     }
 
-    /// As a checkpoint has it, when there is so much.
+    /// The lineage as a checkpoint keeps it that is made when there are so many items.
     pub fn image(&self, counts: Counts) -> Lineage {
         let mut image = self.clone();
         image.0.last_mut().expect("the current era").common = Some(counts);

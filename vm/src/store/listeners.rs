@@ -20,12 +20,12 @@ pub struct HostCall<'a> {
 pub struct ExhaustedHeap<'a>(&'a mut StoreOpaque);
 
 impl ExhaustedHeap<'_> {
-    /// Its store, to be changed.
+    /// The store of the heap, for changing it.
     pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
         self.0
     }
 
-    /// Its store.
+    /// The store of the heap.
     pub(crate) fn opaque(&self) -> &StoreOpaque {
         self.0
     }
@@ -43,7 +43,7 @@ pub(crate) type HostListener = Box<dyn FnMut(&HostCall<'_>) + Send>;
 /// Hears of a full heap.
 pub(crate) type ExhaustionListener = Box<dyn FnMut(&mut ExhaustedHeap<'_>) + Send>;
 
-/// Those who hear of something, but for what the heap itself tells.
+/// The listeners of a store, except the ones of the heap.
 #[derive(Default)]
 pub(crate) struct Listeners {
     host_calls: Option<HostListener>,
@@ -89,7 +89,7 @@ impl Listeners {
         self.allocations.as_ref()
     }
 
-    /// The same, to be replaced or taken for a while.
+    /// The profile of allocation, for replacing it or taking it for a while.
     pub fn allocations_mut(&mut self) -> &mut Option<AllocProfiler> {
         &mut self.allocations
     }

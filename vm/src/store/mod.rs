@@ -156,7 +156,7 @@ impl<T: 'static> Store<T> {
         &self.inner.store
     }
 
-    /// The same, to be changed.
+    /// What does not depend on the host's data, for changing it.
     pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
         &mut self.inner.store
     }

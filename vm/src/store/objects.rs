@@ -41,7 +41,7 @@ impl StoreOpaque {
         Err(Trap::with_detail(TrapKind::AllocationTooLarge, detail))
     }
 
-    /// The same for a length that the host gives; the length as arrays have it.
+    /// Checks a length that the host gives, which may exceed 32 bits; the length as arrays have it.
     pub fn check_array_length(&self, ty: TypeId, len: u64) -> Result<u32, Trap> {
         match u32::try_from(len) {
             Ok(len) => self.check_array_size(ty, len).map(|()| len),
@@ -145,7 +145,7 @@ impl StoreOpaque {
         self.guest().host_values().get(self.host_value_index(raw)?)
     }
 
-    /// The same, to be changed.
+    /// The value behind a reference for changing it, if it is a host value; an error in it if a checkpoint shares it.
     pub fn host_value_mut(&mut self, raw: RawRef) -> Option<Result<&mut (dyn Any + Send + Sync)>> {
         let index = self.host_value_index(raw)?;
         self.guest_mut().host_values_mut().get_mut(index)

@@ -48,7 +48,7 @@ impl StoreOpaque {
         StoreOpaque::with_heap(engine, quota, heap, config.verify)
     }
 
-    /// The same around a heap.
+    /// A store around a heap that exists already.
     pub(super) fn with_heap(engine: &Engine, quota: &Quota, heap: Heap, verify: bool) -> Result<StoreOpaque> {
         let id = StoreId::next();
         let joined = stubs::join::<StoreOpaque>(&heap);
@@ -94,7 +94,7 @@ impl StoreOpaque {
         &self.lineage
     }
 
-    /// The same, to be changed.
+    /// Which handles name something, for changing it.
     pub(super) fn lineage_mut(&mut self) -> &mut Lineage {
         &mut self.lineage
     }
@@ -104,7 +104,7 @@ impl StoreOpaque {
         self.origin.as_ref()
     }
 
-    /// It is made of this checkpoint.
+    /// Notes that the store is made of this checkpoint.
     pub(super) fn set_origin(&mut self, origin: Arc<StoreImage>) {
         self.origin = Some(origin);
     }
@@ -154,7 +154,7 @@ impl StoreOpaque {
         &self.heap
     }
 
-    /// The same, to be changed.
+    /// The heap, for changing it.
     #[inline]
     pub fn heap_mut(&mut self) -> &mut Heap {
         &mut self.heap
@@ -166,7 +166,7 @@ impl StoreOpaque {
         &self.guest
     }
 
-    /// The same, to be changed.
+    /// All but the heap, for changing it.
     #[inline]
     pub fn guest_mut(&mut self) -> &mut Guest {
         &mut self.guest
@@ -200,17 +200,18 @@ impl StoreOpaque {
         Ok(taken)
     }
 
-    /// The same for a function type.
+    /// The id of a function type, which the store holds from now on; an error if it is of another engine.
     pub fn take_func_type(&mut self, ty: &FuncType) -> Result<TypeId> {
         self.take_defined(ty.handle(), || ty.clone().into())
     }
 
-    /// The same for a struct type, of which an object is about to be made.
+    /// The id of a struct type, of which an object is about to be made, and which the store holds from now on; an error
+    /// if it is of another engine.
     pub fn take_struct_type(&mut self, ty: &StructType) -> Result<TypeId> {
         self.take_defined(ty.handle(), || ty.clone().into())
     }
 
-    /// The same for an array type.
+    /// The id of an array type, which the store holds from now on; an error if it is of another engine.
     pub fn take_array_type(&mut self, ty: &ArrayType) -> Result<TypeId> {
         self.take_defined(ty.handle(), || ty.clone().into())
     }
@@ -221,7 +222,8 @@ impl StoreOpaque {
         Ok(id)
     }
 
-    /// The same for a table's type, if a module could have such a table.
+    /// A table's type as a store has it; an error if no module could have such a table, or if its elements' type is of
+    /// another engine. The store holds that type from now on.
     pub fn take_table_type(&mut self, ty: &TableType) -> Result<m::TableType> {
         ty.check()?;
         let element = ty.element.resolve(self.engine().registry())?;

@@ -27,7 +27,7 @@ pub(crate) fn sub_slice<T>(slice: &[T], start: u64, len: u64) -> Option<&[T]> {
     slice.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
 }
 
-/// The same, to be changed.
+/// `len` elements from `start` on for changing them, if they lie in the slice.
 pub(crate) fn sub_slice_mut<T>(slice: &mut [T], start: u64, len: u64) -> Option<&mut [T]> {
     let end = start.checked_add(len)?;
     slice.get_mut(usize::try_from(start).ok()?..usize::try_from(end).ok()?)

@@ -19,7 +19,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// Of a store for which nothing else is said.
+    /// The quota of a store for which its builder says nothing else.
     pub fn of_engine(config: &Config) -> Quota {
         Quota {
             heap_bytes: None,

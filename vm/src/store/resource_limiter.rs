@@ -56,7 +56,8 @@ pub trait ResourceLimiter: Send {
     /// What ends the guest.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
 
-    /// The same for a table, in elements.
+    /// A table is to have `desired` elements instead of `current` ones, 0 for a new one; `maximum` is that of its type,
+    /// and may be less. Is not asked when a table grows by 0 elements.
     ///
     /// # Errors
     /// What ends the guest.
@@ -85,10 +86,11 @@ pub trait ResourceLimiter: Send {
         Ok(())
     }
 
-    /// The same for a table.
+    /// A table did not grow though that was allowed: its type, a limit of the store or the system was against it, as
+    /// `error` says. Not told of new tables. Does nothing by default.
     ///
     /// # Errors
-    /// As there.
+    /// What ends the guest, in place of a growth that is refused.
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {
         drop(error);
         Ok(())

@@ -62,7 +62,7 @@ pub(crate) struct RootSet {
 #[derive(Clone, Copy, Debug)]
 struct Owned {
     reference: RawRef,
-    /// It is in the list of the young.
+    /// Whether the entry is in the list of those that may name young objects.
     is_listed: bool,
     /// The handle is younger than the checkpoint that the store was rolled back to.
     is_stale: bool,
@@ -218,7 +218,7 @@ impl RootSet {
         });
     }
 
-    /// The same where nobody can shade: while a marking has unseen handles, nothing is taken back.
+    /// Takes entries back where nothing can be shaded: does nothing while a marking has unseen handles.
     fn reclaim_seen(&mut self) {
         if self.unseen.is_none() {
             self.reclaim(|_| {});
@@ -323,7 +323,7 @@ mod tests {
             let mut roots = RootSet::new(StoreId::next());
             let stale: Rooted<()> = roots.push(8).unwrap();
             roots.leave_scope(0, |_| {});
-            // As many scopes later.
+            // The generation is one of as many scopes later.
             roots.generation = u64::from(before);
             for scope in 0..scopes {
                 let fresh: Rooted<()> = roots.push(16).unwrap();

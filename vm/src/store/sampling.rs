@@ -28,7 +28,7 @@ impl StoreOpaque {
         }
     }
 
-    /// The same for an object of a type, of `length` elements if it is an array.
+    /// Tells the profile of allocation of an object of a type, of `length` elements if it is an array.
     #[inline]
     pub fn sample_object(&mut self, ty: TypeId, length: u64) {
         if self.guest().listeners().allocations().is_some() {

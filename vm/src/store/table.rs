@@ -16,9 +16,9 @@ const CHUNK: usize = 64;
 /// A table.
 #[derive(Clone, Debug)]
 pub(crate) struct TableData {
-    /// Its type in terms of the engine.
+    /// The table's type, with ids of the engine in place of handles.
     ty: TableType,
-    /// Its references may be to objects that the collector moves.
+    /// Whether elements may refer to objects that the collector moves.
     is_collected: bool,
     elements: Vec<RawRef>,
     cell: Block,
@@ -64,7 +64,7 @@ impl TableData {
         len * size_of::<RawRef>() as u64 + books
     }
 
-    /// Its type, with the current size as the least one.
+    /// The table's type, with the current size as the least one.
     pub fn ty(&self) -> TableType {
         TableType { min: self.elements.len() as u64, ..self.ty }
     }
@@ -216,7 +216,7 @@ impl TableData {
         table
     }
 
-    /// Writes it down, after a collection.
+    /// Writes the table to a checkpoint, after a collection.
     pub fn save(&self, out: &mut Writer) {
         let TableData { ty, is_collected, elements, cell, dirty, is_dirty: _ } = self;
         debug_assert!(dirty.is_empty(), "a checkpoint comes after a collection");
@@ -239,7 +239,7 @@ impl TableData {
         (table.len() <= TABLE_ELEMENTS_MAX).then_some(table)
     }
 
-    /// Writes its cell anew, for compiled code.
+    /// Writes address and length of the elements to the table's cell, where compiled code reads them.
     fn publish(&self) {
         self.cell.update_u64(ContextLayout::TABLE_ELEMENTS, self.elements.as_ptr() as u64);
         self.cell.update_u64(ContextLayout::TABLE_LENGTH, self.elements.len() as u64);

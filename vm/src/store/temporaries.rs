@@ -35,12 +35,12 @@ impl Temporaries {
         self.0.truncate(len);
     }
 
-    /// All of them.
+    /// All temporaries.
     pub fn as_slice(&self) -> &[RawRef] {
         &self.0
     }
 
-    /// The same, to be updated.
+    /// All temporaries, for updating them when objects move.
     pub fn as_mut_slice(&mut self) -> &mut [RawRef] {
         &mut self.0
     }

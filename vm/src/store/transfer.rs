@@ -39,7 +39,7 @@ enum Shape {
 }
 
 impl Shape {
-    /// Of an object's type, which its store holds.
+    /// The shape of a type that the store holds.
     fn of(store: &StoreOpaque, ty: TypeId) -> Shape {
         if store.engine().reserved_types().is_string(ty) {
             return Shape::String;
@@ -121,7 +121,7 @@ impl<'s> Graph<'s> {
     fn list(&mut self, object: RawRef) -> Result<()> {
         let heap = self.store.heap();
         self.bytes += match heap.descriptor_of(object).kind() {
-            // As it will be in the other store.
+            // A rope is flat in the other store.
             ObjectKind::Rope => u64::from(heap.string_length(object)) * 2,
             _ => heap.object_bytes(object),
         };

@@ -189,13 +189,13 @@ impl GroupType {
         GroupType::new(Shape::Func(params.into_iter().collect(), results.into_iter().collect()))
     }
 
-    /// It may have subtypes.
+    /// Lets the type have subtypes.
     pub fn open(mut self) -> GroupType {
         self.is_final = false;
         self
     }
 
-    /// It is a subtype of `base`, which is open and has been declared before.
+    /// Makes the type a subtype of `base`, which is open and has been declared before.
     pub fn extends(mut self, base: impl Into<GroupBase>) -> GroupType {
         self.supertype = Some(base.into());
         self

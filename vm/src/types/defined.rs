@@ -111,8 +111,8 @@ impl FuncType {
         self.handle().is_subtype(other.handle())
     }
 
-    /// Its number, which tells it from all other types that are alive in its engine. It names nothing by itself: other
-    /// engines have the same numbers, and so have later types once all handles are gone.
+    /// The type's number, which tells it from all other types that are alive in its engine. It names nothing by itself:
+    /// other engines have the same numbers, and so have later types once all handles are gone.
     pub fn id(&self) -> TypeId {
         self.handle().id()
     }
@@ -163,8 +163,8 @@ impl StructType {
         self.handle().is_subtype(other.handle())
     }
 
-    /// Its number, which tells it from all other types that are alive in its engine. It names nothing by itself: other
-    /// engines have the same numbers, and so have later types once all handles are gone.
+    /// The type's number, which tells it from all other types that are alive in its engine. It names nothing by itself:
+    /// other engines have the same numbers, and so have later types once all handles are gone.
     pub fn id(&self) -> TypeId {
         self.handle().id()
     }
@@ -194,8 +194,8 @@ impl ArrayType {
         self.handle().is_subtype(other.handle())
     }
 
-    /// Its number, which tells it from all other types that are alive in its engine. It names nothing by itself: other
-    /// engines have the same numbers, and so have later types once all handles are gone.
+    /// The type's number, which tells it from all other types that are alive in its engine. It names nothing by itself:
+    /// other engines have the same numbers, and so have later types once all handles are gone.
     pub fn id(&self) -> TypeId {
         self.handle().id()
     }

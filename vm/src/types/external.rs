@@ -63,14 +63,14 @@ pub struct ImportType<'m> {
 /// An export of a module.
 #[derive(Clone, Debug)]
 pub struct ExportType<'m> {
-    /// Its name.
+    /// Name of the export.
     pub name: &'m str,
     /// What it is.
     pub ty: ExternType,
 }
 
 impl GlobalType {
-    /// From a type in terms of the engine.
+    /// A global type for the host, from one with ids of the engine.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::GlobalType) -> GlobalType {
         GlobalType::new(ValType::from_registry(registry, ty.val), ty.mutable)
     }
@@ -85,14 +85,14 @@ impl GlobalType {
         &self.content
     }
 
-    /// Whether it can be written.
+    /// Whether the global can be written.
     pub const fn is_mutable(&self) -> bool {
         self.mutable
     }
 }
 
 impl TableType {
-    /// From a type in terms of the engine.
+    /// A table type for the host, from one with ids of the engine.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::TableType) -> TableType {
         let element = RefType::from_registry(registry, ty.element);
         TableType { element, min: ty.min, max: ty.max, table64: ty.table64 }
@@ -133,7 +133,7 @@ impl TagType {
 }
 
 impl ExternType {
-    /// From a type in terms of the engine.
+    /// The type of an item for the host, from one with ids of the engine.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: &m::ExternType) -> ExternType {
         match ty {
             m::ExternType::Func(id) => ExternType::Func(FuncType::of(registry, TypeId(*id))),

@@ -32,9 +32,9 @@ pub enum StorageType {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mutability {
-    /// It keeps its value.
+    /// A field, element or global that keeps its value.
     Const,
-    /// It can be written.
+    /// A field, element or global that can be written.
     Var,
 }
 
@@ -53,12 +53,12 @@ pub struct FieldType {
 }
 
 impl Mutability {
-    /// Whether it is `Const`.
+    /// Whether this is `Const`.
     pub const fn is_const(self) -> bool {
         matches!(self, Mutability::Const)
     }
 
-    /// Whether it is `Var`.
+    /// Whether this is `Var`.
     pub const fn is_var(self) -> bool {
         matches!(self, Mutability::Var)
     }
@@ -85,7 +85,7 @@ impl StorageType {
         }
     }
 
-    /// From a type whose type indices are ids that are alive.
+    /// The type for the host, from one with ids of the engine that are alive.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, storage: m::StorageType) -> StorageType {
         match storage {
             m::StorageType::I8 => StorageType::I8,
@@ -125,7 +125,7 @@ impl FieldType {
         &self.storage
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.
@@ -133,7 +133,7 @@ impl FieldType {
         Ok(m::FieldType { storage: self.storage.resolve(registry)?, mutable: self.mutability == Mutability::Var })
     }
 
-    /// From a type whose type indices are ids that are alive.
+    /// The type for the host, from one with ids of the engine that are alive.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, field: m::FieldType) -> FieldType {
         FieldType { mutability: Mutability::of(field), storage: StorageType::from_registry(registry, field.storage) }
     }

@@ -17,7 +17,7 @@ impl StructType {
         StructType::try_new(engine, fields).unwrap_or_else(|error| panic!("a struct type: {error}"))
     }
 
-    /// The same as [`StructType::new`].
+    /// The struct type with these fields, with an error where [`StructType::new`] panics.
     ///
     /// # Errors
     /// More than 10,000 fields, as in a module; a type of another engine; the engine's type table is full.
@@ -61,7 +61,7 @@ impl ArrayType {
         ArrayType::try_new(engine, element).unwrap_or_else(|error| panic!("an array type: {error}"))
     }
 
-    /// The same as [`ArrayType::new`].
+    /// The array type with these elements, with an error where [`ArrayType::new`] panics.
     ///
     /// # Errors
     /// A type of another engine; the engine's type table is full.

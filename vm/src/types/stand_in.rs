@@ -9,7 +9,7 @@ use std::any::TypeId as RustType;
 pub(crate) struct StandIn {
     /// The Rust type.
     pub rust: RustType,
-    /// Its name, for messages.
+    /// Name of the Rust type, for messages.
     pub name: &'static str,
     ty: HeapType,
 }

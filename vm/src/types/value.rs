@@ -63,12 +63,12 @@ impl ValType {
     /// `exnref`.
     pub const EXNREF: ValType = ValType::Ref(RefType::new(true, HeapType::Exn));
 
-    /// Whether it is a reference.
+    /// Whether this is a reference type.
     pub const fn is_ref(&self) -> bool {
         matches!(self, ValType::Ref(_))
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.
@@ -83,7 +83,7 @@ impl ValType {
         })
     }
 
-    /// From a type whose type indices are ids that are alive.
+    /// The type for the host, from one with ids of the engine that are alive.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: m::ValType) -> ValType {
         match ty {
             m::ValType::I32 => ValType::I32,
@@ -107,7 +107,7 @@ impl RefType {
         RefType { nullable, heap }
     }
 
-    /// The same in terms of `registry`.
+    /// The type as a store has it: with ids of `registry` in place of handles.
     ///
     /// # Errors
     /// It names a type of another engine.
@@ -115,7 +115,7 @@ impl RefType {
         Ok(m::RefType { nullable: self.nullable, heap: self.heap.resolve(registry)? })
     }
 
-    /// From a type whose type indices are ids that are alive.
+    /// The type for the host, from one with ids of the engine that are alive.
     pub(crate) fn from_registry(registry: &Arc<TypeRegistry>, ty: m::RefType) -> RefType {
         RefType { nullable: ty.nullable, heap: HeapType::from_registry(registry, ty.heap) }
     }
@@ -173,7 +173,8 @@ impl HeapType {
         }
     }
 
-    /// The same in terms of `registry`.
+    /// The heap type as a store has it: with an id of `registry` in place of a handle; an error if it is a type of
+    /// another engine.
     fn resolve(&self, registry: &Arc<TypeRegistry>) -> Result<m::HeapType> {
         match self.handle() {
             Some(handle) => Ok(m::HeapType::Type(handle.id_in(registry)?.0)),
@@ -199,7 +200,7 @@ impl HeapType {
         }
     }
 
-    /// From a type whose type indices are ids that are alive.
+    /// The type for the host, from one with ids of the engine that are alive.
     fn from_registry(registry: &Arc<TypeRegistry>, heap: m::HeapType) -> HeapType {
         match heap {
             m::HeapType::Any => HeapType::Any,

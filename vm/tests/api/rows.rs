@@ -31,7 +31,7 @@ pub struct Row {
 const ENGINE: Right = Right::Error("another engine");
 /// An error about a thing of another store.
 const STORE: Right = Right::Error("a store that it does not belong to");
-/// The same where the function returns no `Result`.
+/// A panic about a thing of another store, of functions that return no `Result`.
 const STORE_PANIC: Right = Right::Panic("of this store: a");
 /// An error about a handle.
 const SCOPE: Right = Right::Error("after the end of its scope");
@@ -56,7 +56,7 @@ fn run<R>(future: impl Future<Output = R>) -> R {
     }
 }
 
-/// The same of a call that can be suspended.
+/// A call that can be suspended, with `arg` for the parameter of its kind and null for the others.
 fn call_async_with(w: &mut World, arg: Val) -> Result<String> {
     let nulls = [Val::AnyRef(None), Val::ExternRef(None), Val::ExnRef(None), Val::FuncRef(None)];
     let args = nulls.map(|null| if std::mem::discriminant(&null) == std::mem::discriminant(&arg) { arg } else { null });

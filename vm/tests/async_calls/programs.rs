@@ -74,7 +74,7 @@ fn serve<'a>(caller: &'a mut Caller<'_, Host>, id: usize, seed: i64) -> Pin<Boxe
     })
 }
 
-/// The same as a sync host function, below which nobody can wait.
+/// Serves a call as a sync host function, below which nobody can wait.
 fn serve_at_once(caller: &mut Caller<'_, Host>, id: usize, seed: i64) -> Result<i64> {
     SYNC.set(SYNC.get() + 1);
     // What it calls by `call` may call async host functions in turn, which are ready at once.

@@ -123,7 +123,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// The same, but for the checkpoint, which comes from a file, so that nobody else knows it.
+    /// A copy with a checkpoint that comes from a file, so that nobody else knows it.
     pub fn with(&self, checkpoint: Checkpoint<Data>) -> Saved {
         Saved { checkpoint, model: self.model.clone(), number: next_number(), world: 0 }
     }

@@ -22,7 +22,7 @@ pub fn store(slice: u64) -> (Store<()>, Events) {
     store_with(slice, 0)
 }
 
-/// The same with helpers.
+/// A store like that of [`store`], with helpers.
 pub fn store_with(slice: u64, threads: usize) -> (Store<()>, Events) {
     let mut config = Config::new();
     // A million types take some 800 MB to compile.

@@ -13,7 +13,7 @@ pub enum Kind {
     EarlyExit,
     /// Locals of a function with a thousand arguments, most of them on the stack.
     Arguments,
-    /// The same of references: they are copied into the frame.
+    /// Locals of a function with a thousand arguments that are references: they are copied into the frame.
     ReferenceArguments,
     /// Locals of a function with a thousand results.
     Results,

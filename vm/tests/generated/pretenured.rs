@@ -466,7 +466,7 @@ fn run(engine: &Engine, module: &Module, way: Way, count: u32, state: State, shi
     held
 }
 
-/// The same for what constant expressions of a module name: the module is instantiated in the wanted state.
+/// A run for what constant expressions of a module name: the module is instantiated in the wanted state.
 fn run_imports(setting: &mut Setting, engine: &Engine, module: &Module, shift: u32) -> (Instance, (Told, Instance)) {
     let pool = Module::new(engine, wat::parse_str(format!("(module {COMMON})")).unwrap()).unwrap();
     let pool = Instance::new(&mut setting.store, &pool, &[]).unwrap();

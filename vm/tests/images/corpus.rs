@@ -82,7 +82,7 @@ pub const LIBRARY: &str = r#"(module
         (else (struct.get $base $n (local.get 0)))))
     (func (export "throw") (param i32) (throw $thrown (call $make (local.get 0)))))"#;
 
-/// The same types under other indices, with others before them.
+/// The types of the program before under other indices, with others before them.
 pub const PROGRAM: &str = r#"(module
     (type $padding (struct (field f64)))
     (type $other (func (param i32) (result i32)))

@@ -58,12 +58,12 @@ pub fn observe(engine: &Engine, bytes: &[u8], seed: u64) -> Vec<Event> {
     observe_module(engine, &module, seed)
 }
 
-/// The same for a module that is compiled.
+/// What is observed of a module that is compiled already, as [`observe`] does it for bytes.
 pub fn observe_module(engine: &Engine, module: &Module, seed: u64) -> Vec<Event> {
     observe_in(Store::new(engine, ()), module, seed, Calls::AtOnce)
 }
 
-/// The same where each check of fuel suspends the guest, and host functions wait. The engine counts fuel.
+/// What is observed where each check of fuel suspends the guest, and host functions wait. The engine counts fuel.
 ///
 /// # Panics
 /// The module is valid, yet it is refused.

@@ -10,7 +10,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// At most `limit` descriptors at a time.
+    /// A table of at most `limit` descriptors at a time.
     pub fn new(limit: usize) -> Table {
         Table { slots: Vec::new(), limit }
     }
@@ -26,7 +26,7 @@ impl Table {
         self.slots.iter().flatten()
     }
 
-    /// The same with their numbers.
+    /// All descriptors with their numbers, in ascending order.
     pub fn numbered(&self) -> impl Iterator<Item = (u32, &Descriptor)> {
         (0..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.as_ref()?)))
     }

@@ -21,13 +21,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Where a file is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// At its position, which moves.
+    /// The transfer begins at the file's position, which moves.
     Position,
-    /// At this offset in bytes.
+    /// The transfer begins at this offset in bytes.
     Offset(u64),
 }
 
-/// As offset of `pwritev2`: the file's position.
+/// The offset that stands for the file's position in `pwritev2`.
 const CURRENT: u64 = u64::MAX;
 
 /// POSIX promises that a pipe that polls as writable takes this many bytes without blocking.

@@ -75,7 +75,7 @@ fn stat_of(world: &mut World<'_>, fd: u64) -> Result<Stat, Fail> {
     preview1::result(world.wasi, "fd_filestat_get", &[fd]).map(Stat::of)
 }
 
-/// The same for a path: descriptor, flags, path.
+/// What the file system says of a path; the arguments are descriptor, flags and path.
 fn stat_of_path(world: &mut World<'_>, args: &[Value]) -> Result<Stat, Fail> {
     let (fd, lookup) = (fd(world, &args[0])?, args[1].int());
     let stat = preview1::with_paths(world.wasi, "path_filestat_get", [args[2].text()], |[[at, len]]| {

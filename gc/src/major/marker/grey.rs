@@ -42,7 +42,7 @@ impl Grey {
         Grey { stack: SideVec::new(cage, MARK_STACK_MAX), deferred_from: u32::MAX, overflows: 0 }
     }
 
-    /// Sees to it that there is a small stack: no marking begins without one.
+    /// Gives the mark stack its least size: no marking begins without one.
     pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
         self.stack.grow(cage, MARK_STACK_MIN.min(self.stack.capacity_max()))
     }
@@ -244,19 +244,19 @@ impl Elements {
 }
 
 impl Whole<'_> {
-    /// The object.
+    /// The object that is scanned.
     #[inline(always)]
     pub fn object(&self) -> ObjectReference {
         self.object
     }
 
-    /// Its type.
+    /// Type of the object.
     #[inline(always)]
     pub fn id(&self) -> TypeId {
         self.id
     }
 
-    /// How it is scanned.
+    /// How objects of its kind are scanned.
     #[inline(always)]
     pub fn kind(&self) -> ObjectKind {
         self.descriptor.kind()

@@ -61,7 +61,7 @@ impl Marker {
         Marker { memory, epoch: 0, blocks_high: 0, grey, waiting, incoming, work: MarkWork::default() }
     }
 
-    /// Sees to it that there is a small stack.
+    /// Gives the mark stack its least size.
     pub fn make_ready(&mut self, cage: &mut Cage) -> Result<(), BackingError> {
         self.grey.make_ready(cage)
     }

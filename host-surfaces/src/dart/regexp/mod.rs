@@ -19,7 +19,7 @@ use std::sync::Arc;
 const PARTS_MAX: usize = 5_000;
 /// Patterns with more of them are compiled on a large stack.
 const PARTS_IN_PLACE: usize = 16;
-/// That stack. Only what is needed of it is ever touched.
+/// Size of that stack. Only what is needed of it is ever touched.
 const COMPILER_STACK_BYTES: usize = 64 << 20;
 /// Units of a pattern.
 const PATTERN_UNITS_MAX: usize = 1 << 16;
@@ -31,7 +31,7 @@ const QUICK_STEPS_LOG2: f64 = 23.0;
 pub struct RegExpFlags {
     /// `m`: `^` and `$` match at lines as well.
     pub multi_line: bool,
-    /// Not `i`.
+    /// The pattern has no flag `i`.
     pub case_sensitive: bool,
     /// `u`: the text is code points.
     pub unicode: bool,
@@ -177,7 +177,7 @@ impl RegExp {
 }
 
 impl RegExpMatch {
-    /// All of it.
+    /// The range of the text that the whole pattern matched, in units.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }

@@ -11,7 +11,7 @@
 /// A name of groups.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Name {
-    /// Its units.
+    /// Units of the name.
     pub text: Vec<u16>,
     /// The groups that have it, counted from 1.
     pub groups: Vec<usize>,
@@ -45,7 +45,7 @@ enum Last {
 }
 
 impl Shape {
-    /// Of a pattern.
+    /// The shape of a pattern.
     pub fn of(pattern: &[u16]) -> Shape {
         let mut shape = Shape { units: pattern.len(), ..Shape::default() };
         let mut last = Last::Nothing;

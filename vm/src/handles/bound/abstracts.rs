@@ -128,7 +128,7 @@ impl<E: GcElement, K: 'static> Dynamic for GcArray<E, K> {
 }
 
 impl<'s> Local<'s, I31Ref> {
-    /// Its value, sign-extended. Does not collect.
+    /// The number, sign-extended from 31 bits. Does not collect.
     pub fn value<D: 'static>(self, scope: &Scope<'s, D>) -> i32 {
         i31_signed(self.raw(scope.opaque()))
     }

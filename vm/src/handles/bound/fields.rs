@@ -56,19 +56,19 @@ pub trait GcField: Sealed + 'static {
     /// What it asks of the type.
     #[doc(hidden)]
     fn storage() -> Storage;
-    /// Reads it.
+    /// Reads the field at an offset of an object.
     #[doc(hidden)]
     fn load<'s>(store: &mut StoreAccess<'_>, object: RawRef, offset: u64) -> Self::Value<'s>;
-    /// Writes it in a struct.
+    /// Writes the field at an offset of a struct.
     #[doc(hidden)]
     fn save(store: &mut StoreAccess<'_>, object: RawRef, offset: u64, value: Self::Value<'_>);
     /// Writes it in an array, which has the element.
     #[doc(hidden)]
     fn save_element(store: &mut StoreAccess<'_>, array: RawRef, index: u32, value: Self::Value<'_>);
-    /// From what compiled code has.
+    /// A value from the form in which compiled code has it.
     #[doc(hidden)]
     fn of_raw<'s>(store: &mut StoreAccess<'_>, raw: [u64; 2]) -> Self::Value<'s>;
-    /// It as compiled code has it.
+    /// A value in the form in which compiled code has it.
     #[doc(hidden)]
     fn raw(store: &StoreView<'_>, value: Self::Value<'_>) -> [u64; 2];
 }
@@ -92,7 +92,7 @@ pub trait Sealed {}
 
 /// What [`GcNumber`] is to this crate.
 pub trait SealedNumber {
-    /// Reads it.
+    /// Reads the number at an offset of an object.
     fn read(store: &StoreView<'_>, object: RawRef, offset: u64) -> Self;
 }
 

@@ -104,7 +104,7 @@ fn stand_ins<V: ScopedValues>(ty: &FuncType, types: &[ValType], what: &str) -> R
 }
 
 impl HostFunc {
-    /// From a closure with a scope of its own.
+    /// A host function from a closure that gets a scope of its own.
     ///
     /// # Errors
     /// The type is another one than the Rust types say.

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 pub trait Declared: SealedDeclared + 'static {
     /// What it holds.
     type Field: GcField;
-    /// Whether it can be written.
+    /// Whether the field can be written.
     #[doc(hidden)]
     const IS_MUTABLE: bool;
 }
@@ -44,7 +44,7 @@ pub trait FieldList: SealedList + 'static {
     type Values<'s>;
     /// What they are to the heap.
     const KINDS: Option<&'static Kinds>;
-    /// Their shapes with these names; the ones before end at `end`.
+    /// Appends the shapes of these fields, which have these names, to `shapes`; the fields before them end at `end`.
     fn shapes(names: &[&'static str], end: u32, shapes: &mut Vec<FieldShape>);
     /// Writes all of them in a new object; the ones before end at `end`.
     fn save(store: &mut StoreAccess<'_>, object: RawRef, end: u32, values: Self::Values<'_>);

@@ -96,7 +96,7 @@ pub trait Sealed {
 /// What a [`Local`] of `T` dereferences to: a [`Handle`] with functions of its own.
 #[doc(hidden)]
 pub trait Access<'s, T>: Copy {
-    /// Of a handle.
+    /// The access that a handle gives.
     fn new(handle: Handle<'s, T>) -> Self;
     /// The handle.
     fn handle(self) -> Handle<'s, T>;
@@ -184,7 +184,7 @@ impl<'s, T: GcStruct> Handle<'s, T> {
 }
 
 impl<'s, T: GcRef> Local<'s, T> {
-    /// Of a place in which a `T` is, in the scope `'s`, which the caller has at hand.
+    /// The handle of a place in which a `T` is, in the scope `'s`, which the caller has at hand.
     #[inline]
     pub(super) fn of_place(place: u32) -> Local<'s, T> {
         Local { access: T::Access::new(Handle { place, brand: PhantomData, to: PhantomData }) }
@@ -207,7 +207,7 @@ impl<'s, T: GcRef> Local<'s, T> {
         self.raw(store) == other.raw(store)
     }
 
-    /// The same reference as a handle of the dynamic interface, which is checked when it is used: of a bound struct a
+    /// The reference as a handle of the dynamic interface, which is checked when it is used: of a bound struct a
     /// `Rooted<StructRef>`, of an array a `Rooted<ArrayRef>`. It lives in the same scope. Does not collect.
     ///
     /// ```
@@ -226,8 +226,9 @@ impl<'s, T: GcRef> Local<'s, T> {
 }
 
 impl<'s, T: Internal> Local<'s, T> {
-    /// The same reference if its object is a `U`: of the type that `U` stands for in the store, or of one below it. The
-    /// types need not be related in Rust; a cast goes down a hierarchy, up, or to the side. Does not collect.
+    /// The reference as one to a `U` if its object is one: of the type that `U` stands for in the store, or of one
+    /// below it. The types need not be related in Rust; a cast goes down a hierarchy, up, or to the side. Does not
+    /// collect.
     ///
     /// ```
     /// # extern crate heapwood_vm as heapwood;
@@ -252,8 +253,8 @@ impl<'s, T: Internal> Local<'s, T> {
         store.is_of(self.raw(store), U::heap_type(&StoreView(store))).then(|| Local::of_place(self.place()))
     }
 
-    /// The same reference as one of several types, or none if its object is of none of them
-    /// ([`GcEnum`](super::GcEnum)). Does not collect.
+    /// The reference as one of several types, or none if its object is of none of them ([`GcEnum`](super::GcEnum)).
+    /// Does not collect.
     ///
     /// # Panics
     /// If one of the types is not bound in the store.
@@ -262,7 +263,7 @@ impl<'s, T: Internal> Local<'s, T> {
         E::of(self.to_any(), scope)
     }
 
-    /// The same reference as one of the `any` hierarchy.
+    /// The reference as one of the `any` hierarchy. Does not collect.
     #[inline]
     pub fn to_any(self) -> Local<'s, AnyRef> {
         Local::of_place(self.place())
@@ -270,8 +271,8 @@ impl<'s, T: Internal> Local<'s, T> {
 }
 
 impl<'s, T: GcStruct> Local<'s, T> {
-    /// The same reference as one of what its type extends (`#[wasm(extends = …)]`); as a `StructRef` if it says
-    /// nothing.
+    /// The reference as one to what its type extends (`#[wasm(extends = …)]`); a `StructRef` if it extends nothing.
+    /// Does not collect.
     #[inline]
     pub fn upcast(self) -> Local<'s, T::Base> {
         Local::of_place(self.place())

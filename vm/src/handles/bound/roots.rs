@@ -15,7 +15,7 @@ fn local<'s, T: GcRef>(store: &mut StoreOpaque, raw: u32) -> Local<'s, T> {
 }
 
 impl<T: GcRef> Root<T> {
-    /// The same reference in a scope. Does not collect.
+    /// A handle of the scope for the object of this root. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store.
@@ -27,7 +27,7 @@ impl<T: GcRef> Root<T> {
 }
 
 impl<T: GcRef> WeakRoot<T> {
-    /// The same reference in a scope, which keeps the object alive; none if it has died. Does not collect.
+    /// A handle of the scope for the object, which it keeps alive; none if the object has died. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store.
@@ -37,7 +37,7 @@ impl<T: GcRef> WeakRoot<T> {
 }
 
 impl<T: GcRef> Rooted<T> {
-    /// The same reference in a scope. Does not collect.
+    /// A handle of the scope for the object of this handle. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.
@@ -49,7 +49,7 @@ impl<T: GcRef> Rooted<T> {
 }
 
 impl<T: Internal> Rooted<T> {
-    /// The same reference in a scope if its object is a `U`, as [`Local::cast`] has it. Does not collect.
+    /// A handle of the scope for the object if that is a `U`, as [`Local::cast`] has it. Does not collect.
     ///
     /// # Errors
     /// It belongs to another store, or its scope is over.

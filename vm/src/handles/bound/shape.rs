@@ -13,25 +13,25 @@ pub struct Target {
 
 /// What it asks.
 pub(super) enum Shape {
-    /// To be this type, which no module defines.
+    /// This type, which no module defines.
     Abstract(HeapType),
-    /// To be a struct type.
+    /// A struct type.
     Struct(StructShape),
-    /// To be an array type with these elements.
+    /// An array type with these elements.
     Array(FieldShape),
 }
 
-/// Of a struct type.
+/// What a Rust type asks of a struct type.
 pub(super) struct StructShape {
-    /// Its fields, in their order.
+    /// The fields in their order.
     pub fields: Vec<FieldShape>,
-    /// Whether it may have more fields behind these.
+    /// Whether the type may have more fields behind these.
     pub is_prefix: bool,
     /// What stands for its supertype.
     pub base: fn() -> Target,
 }
 
-/// Of a field or of elements.
+/// What a Rust type asks of a field, or of the elements of an array.
 pub struct FieldShape {
     /// For messages.
     pub(super) name: &'static str,
@@ -50,7 +50,7 @@ pub(super) enum Held {
     Number(StorageType),
     /// A reference.
     Reference {
-        /// Whether it may be null.
+        /// Whether the reference may be null.
         is_nullable: bool,
         /// What it leads to.
         target: fn() -> Target,

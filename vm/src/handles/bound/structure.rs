@@ -133,7 +133,7 @@ use std::sync::Arc;
     note = "`#[derive(GcStruct)]` makes it one"
 )]
 pub trait GcStruct: Sized + 'static {
-    /// Its fields.
+    /// The fields of the struct, in order.
     #[doc(hidden)]
     type Fields: FieldList;
     /// What stands for the supertype.
@@ -216,7 +216,7 @@ impl<T: GcStruct> Bind for T {
 /// What a [`Bound`] dereferences to: a [`Binding`] with a function that makes objects.
 #[doc(hidden)]
 pub trait Maker<T>: Clone {
-    /// Of a binding.
+    /// The maker of objects for a binding.
     fn new(binding: Binding<T>) -> Self;
     /// The binding.
     fn binding(&self) -> &Binding<T>;
@@ -261,7 +261,7 @@ impl<T: GcStruct> Binding<T> {
 }
 
 impl<T: Bind> Bound<T> {
-    /// If `T` can stand for `ty`.
+    /// Binds `T` to `ty`; an error if it cannot stand for that type.
     pub(super) fn new(ty: HeapType) -> Result<Bound<T>> {
         let stand_ins = check::stand_ins(T::target(), ty)?.into();
         Ok(Bound { maker: T::Maker::new(Binding { stand_ins, of: PhantomData }) })

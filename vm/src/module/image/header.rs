@@ -13,7 +13,7 @@
 //! ```
 //! The first three are written and checked by [`super::stamp`].
 
-use super::rows::{ExceptionHeader, Row, TypeField};
+use super::rows::{ExceptionHeader, TableRow, TypeField};
 use super::stamp::{self, long, put_long};
 use super::sum::checksum;
 use crate::rt::code::{PlacedFunction, slot_bytes};

@@ -28,7 +28,7 @@ use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{RelocationTarget, SafePoint};
 use heapwood_module::{CompositeKind, ContextLayout, ModuleBytes, ModuleInfo, decode_valid, limits};
 pub(super) use rows::ExceptionHeader;
-use rows::{Row, TypeField, count, read_all, write_all};
+use rows::{TableRow, TypeField, count, read_all, write_all};
 use std::ops::Range;
 use std::sync::Arc;
 pub(crate) use sum::checksum;
@@ -104,7 +104,7 @@ pub(super) enum Check<'m> {
     Tables,
     /// The code's own checksum, for which all of it is read.
     Code,
-    /// That too, and that it is the image of this module.
+    /// The code's own checksum, and that the image is one of this module.
     CodeOf(&'m [u8]),
 }
 
@@ -170,7 +170,7 @@ struct Contents {
 impl Contents {
     /// None if a row of them is impossible.
     fn read(header: &Header, image: &[u8]) -> Option<Contents> {
-        fn table<R: Row>(header: &Header, image: &[u8], part: Part) -> Option<Vec<R>> {
+        fn table<R: TableRow>(header: &Header, image: &[u8], part: Part) -> Option<Vec<R>> {
             read_all(&image[header.part(part)])
         }
         let tables = CodeTables {

@@ -5,7 +5,7 @@ use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{FunctionRecord, RelocationTarget, SafePoint, TrapKind, TrapSite};
 
 /// Something that an image has a table of.
-pub(super) trait Row: Sized {
+pub(super) trait TableRow: Sized {
     /// Bytes of a row.
     const BYTES: usize;
 
@@ -17,13 +17,13 @@ pub(super) trait Row: Sized {
 }
 
 /// Appends the rows of a table.
-pub(super) fn write_all<R: Row>(rows: &[R], out: &mut Vec<u8>) {
+pub(super) fn write_all<R: TableRow>(rows: &[R], out: &mut Vec<u8>) {
     out.reserve(rows.len() * R::BYTES);
     rows.iter().for_each(|row| row.write(out));
 }
 
 /// The rows of a table; none if one of them cannot be.
-pub(super) fn read_all<R: Row>(bytes: &[u8]) -> Option<Vec<R>> {
+pub(super) fn read_all<R: TableRow>(bytes: &[u8]) -> Option<Vec<R>> {
     bytes.chunks_exact(R::BYTES).map(R::read).collect()
 }
 
@@ -57,7 +57,7 @@ fn bool_of(byte: u8) -> Option<bool> {
     (byte < 2).then_some(byte == 1)
 }
 
-impl Row for u32 {
+impl TableRow for u32 {
     const BYTES: usize = 4;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -70,7 +70,7 @@ impl Row for u32 {
     }
 }
 
-impl Row for PlacedFunction {
+impl TableRow for PlacedFunction {
     const BYTES: usize = 24;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -89,7 +89,7 @@ impl Row for PlacedFunction {
     }
 }
 
-impl Row for SafePoint {
+impl TableRow for SafePoint {
     const BYTES: usize = 20;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -107,7 +107,7 @@ impl Row for SafePoint {
     }
 }
 
-impl Row for TrapSite {
+impl TableRow for TrapSite {
     const BYTES: usize = 12;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -123,7 +123,7 @@ impl Row for TrapSite {
     }
 }
 
-impl Row for ExceptionHeader {
+impl TableRow for ExceptionHeader {
     const BYTES: usize = 8;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -136,7 +136,7 @@ impl Row for ExceptionHeader {
     }
 }
 
-impl Row for TypeField {
+impl TableRow for TypeField {
     const BYTES: usize = 12;
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use std::fmt::Debug;
 
-    fn returns<R: Row + PartialEq + Debug>(row: R) {
+    fn returns<R: TableRow + PartialEq + Debug>(row: R) {
         let mut bytes = Vec::new();
         row.write(&mut bytes);
         assert_eq!(bytes.len(), R::BYTES);

@@ -43,7 +43,7 @@ impl Label {
 /// Names of a type and of its reference fields.
 struct TypeNames {
     name: u32,
-    /// By byte offset, sorted.
+    /// Reference fields with their byte offsets, ascending.
     fields: Vec<(u64, Label)>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> Names<'a> {
         self.type_names(object).name
     }
 
-    /// The same as text.
+    /// The name of an object as text.
     pub fn object_text(&mut self, object: RawRef) -> Arc<str> {
         let number = self.object(object);
         self.strings[(number - self.first) as usize].clone()

@@ -6,7 +6,7 @@ use heapwood_gc_abi::RawRef;
 /// Roots that hang below one node, without one between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
-    /// By position in the store.
+    /// Globals, by their position in the store.
     Globals,
     /// Handles of the host.
     Handles,

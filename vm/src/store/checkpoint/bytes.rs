@@ -39,7 +39,7 @@ impl Writer {
         Writer { out: Vec::new(), base }
     }
 
-    /// All of it.
+    /// All bytes that were written.
     pub fn finish(self) -> Vec<u8> {
         self.out
     }
@@ -164,7 +164,7 @@ pub(crate) struct Reader<'b> {
 }
 
 impl<'b> Reader<'b> {
-    /// All of it.
+    /// A reader of these bytes, from the first one on.
     pub fn new(bytes: &'b [u8]) -> Reader<'b> {
         Reader { rest: bytes, types: FxHashMap::default(), blocks_end: 0 }
     }

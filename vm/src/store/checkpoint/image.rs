@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// See the module.
 pub(crate) struct StoreImage {
     engine: Engine,
-    /// Of the heap of the store.
+    /// Configuration of the store's heap.
     config: HeapConfig,
     heap: HeapImage,
     /// Base of the heap of the store, from which addresses in the lists count.
@@ -22,7 +22,7 @@ pub(crate) struct StoreImage {
     entities: EntitiesImage,
     roots: RootsImage,
     host_values: HostValues,
-    /// Those of then, and with them the types of all that lies in the heap.
+    /// Types that the store held then, and with them those of all that lies in the heap.
     types: HeldTypes,
     lineage: Lineage,
     counts: Counts,
@@ -31,7 +31,7 @@ pub(crate) struct StoreImage {
 }
 
 impl StoreImage {
-    /// Its engine.
+    /// The engine of the store.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

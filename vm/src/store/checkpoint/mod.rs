@@ -21,7 +21,7 @@ use crate::module::Module;
 use crate::rt::image::SteadyFile;
 pub(super) use bytes::{Reader, Writer};
 pub(crate) use image::StoreImage;
-pub(crate) use saved::Bind;
+pub(crate) use saved::RebindHost;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -173,11 +173,16 @@ impl<T: 'static> Checkpoint<T> {
     }
 
     /// The checkpoint of a file.
-    pub(crate) fn of_file(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut Bind<'_>) -> Result<Self> {
+    pub(crate) fn of_file(
+        engine: &Engine,
+        file: &SteadyFile,
+        given: &[Module],
+        bind: &mut RebindHost<'_>,
+    ) -> Result<Self> {
         Ok(Checkpoint { image: Arc::new(saved::load(engine, file, given, bind)?), data: PhantomData })
     }
 
-    /// Its engine.
+    /// The engine of the store that the checkpoint was made of.
     pub fn engine(&self) -> &Engine {
         self.image.engine()
     }

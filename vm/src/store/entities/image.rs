@@ -39,17 +39,17 @@ impl EntitiesImage {
         &self.quota
     }
 
-    /// Its instances.
+    /// The instances, by their numbers.
     pub fn instances(&self) -> &[InstanceData] {
         &self.instances
     }
 
-    /// Its tags.
+    /// The tags, by their numbers.
     pub fn tags(&self) -> &[TagData] {
         &self.tags
     }
 
-    /// Its host functions, by their numbers.
+    /// The host functions, by their numbers.
     pub fn host_functions(&self) -> &[HostCode] {
         &self.host_functions
     }
@@ -207,7 +207,7 @@ impl Entities {
         Ok(())
     }
 
-    /// As it is, after a collection that promoted everything.
+    /// An image of what is there, after a collection that promoted everything.
     ///
     /// # Errors
     /// The system refuses files for memories. The store is as it was.

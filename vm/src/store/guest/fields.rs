@@ -9,7 +9,7 @@ state! {
     Guest {
         engine: Shared,
         execution: Part,
-        // Of the handles those in scopes.
+        // The height is that of the handles in scopes.
         roots: Stack,
         entities: Part,
         listeners: Part,

@@ -70,12 +70,12 @@ impl InstanceData {
         tags tag add_tag;
     }
 
-    /// The same instance in a store that is made of a checkpoint; `bases` as of [`Block::moved`].
+    /// The instance that this one becomes in a store made of a checkpoint; `bases` as of [`Block::moved`].
     pub fn moved(&self, bases: (usize, usize)) -> InstanceData {
         InstanceData { context: self.context.moved(bases), ..self.clone() }
     }
 
-    /// Writes it down, but for its module.
+    /// Writes the instance to a checkpoint, without its module.
     pub fn save(&self, out: &mut Writer) {
         let InstanceData {
             module: _,
@@ -130,17 +130,17 @@ impl InstanceData {
         &self.imported_functions
     }
 
-    /// Its module.
+    /// The instance's module.
     pub fn module(&self) -> &Module {
         &self.module
     }
 
-    /// Its context.
+    /// The instance's context.
     pub fn context(&self) -> Block {
         self.context
     }
 
-    /// The same as a reference.
+    /// A reference to its context, as objects of its functions hold it.
     pub fn context_ref(&self) -> RawRef {
         self.context_ref
     }

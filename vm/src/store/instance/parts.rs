@@ -8,7 +8,7 @@ use crate::rt::memory::LinearMemory;
 use crate::rt::shared::SharedInner;
 use crate::rt::store_memory::StoreMemory;
 use crate::store::entities::Entities;
-use crate::store::limiter::{Counts, Growth, Resource};
+use crate::store::limiter::{EntityCounts, Growth, Resource};
 use crate::store::table::{TABLE_ELEMENTS_MAX, TableData};
 use crate::store::{Item, StoreOpaque};
 use heapwood_gc_abi::TypeId;
@@ -26,7 +26,7 @@ impl StoreOpaque {
     pub(super) fn allocate_instance(&mut self, module: &Module, imports: &[Item]) -> Result<u32> {
         let index = Entities::check_index(self.guest().entities().instances().len(), "instances")?;
         let info = module.info();
-        self.check_counts(Counts {
+        self.check_counts(EntityCounts {
             instances: 1,
             memories: info.memories.len() - info.imported_memories as usize,
             tables: info.tables.len() - info.imported_tables as usize,
@@ -118,7 +118,7 @@ impl StoreOpaque {
             return Entities::check_index(known, "memories");
         }
         entities.check_limit("a memory", memory.byte_len() as u64)?;
-        self.check_counts(Counts { memories: 1, ..Counts::default() })?;
+        self.check_counts(EntityCounts { memories: 1, ..EntityCounts::default() })?;
         let (desired, ty) = (memory.byte_len(), memory.ty());
         let maximum = ty.max.map(|max| size(max.saturating_mul(1 << ty.page_size_log2)));
         self.check_growth(Resource::Memory, "a shared memory", Growth { current: 0, desired, maximum })?;

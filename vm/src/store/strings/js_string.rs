@@ -44,7 +44,7 @@ macro_rules! functions {
         }
 
         impl JsString {
-            /// All of them.
+            /// All functions of the table.
             pub const ALL: &'static [JsString] = &[$(JsString::$name),*];
 
             /// Module and name of the import.
@@ -60,9 +60,9 @@ macro_rules! functions {
 }
 
 functions! {
-    /// Whether it is a string.
+    /// Whether the reference is a string.
     Test = "wasm:js-string" "test" (Extern) -> Num;
-    /// The same reference, which has to be a string.
+    /// The reference itself, which has to be a string.
     Cast = "wasm:js-string" "cast" (Extern) -> Str;
     /// Number of units.
     Length = "wasm:js-string" "length" (Extern) -> Num;
@@ -103,7 +103,7 @@ pub(crate) struct ArrayTypes {
 }
 
 impl ArrayTypes {
-    /// Those of an engine.
+    /// The array types of an engine that the functions name.
     ///
     /// # Errors
     /// Its type table is full.
@@ -131,7 +131,7 @@ fn number(value: RawVal) -> u32 {
 }
 
 impl JsString {
-    /// Its type.
+    /// The function's type.
     ///
     /// # Errors
     /// The engine's type table is full.
@@ -243,7 +243,7 @@ impl JsString {
         }
     }
 
-    /// The same, that has to have a unit at an index.
+    /// The string behind a reference; a trap if it is none or has no unit at `index`.
     fn string_with(self, store: &StoreOpaque, reference: RawRef, index: u32) -> Result<RawRef> {
         let string = self.string(store, reference)?;
         let len = store.heap().string_length(string);

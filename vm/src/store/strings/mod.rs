@@ -120,7 +120,7 @@ impl StoreOpaque {
         }
     }
 
-    /// The same of two.
+    /// Two strings, flattened if they are ropes. May collect.
     fn flat_strings(&mut self, a: RawRef, b: RawRef) -> Result<[RawRef; 2]> {
         let (a, [b]) = self.holding([b], |store| store.flat_string(a))?;
         let (b, [a]) = self.holding([a], |store| store.flat_string(b))?;

@@ -56,8 +56,7 @@ pub const BITS32: [u32; 24] = [
     0xffa0_0001,
 ];
 
-/// The same of 64 bits: constants that fit a sign-extended 32-bit immediate, NaNs among them, and such that just do
-/// not.
+/// Values of 64 bits: constants that fit a sign-extended 32-bit immediate, NaNs among them, and such that just do not.
 pub const BITS64: [u64; 26] = [
     0,
     1,

@@ -31,7 +31,7 @@ const HEADER_BYTES: usize = 64;
 const SUMMED_BYTES: usize = 1 << 20;
 
 /// A file that is being written.
-pub(super) struct Draft {
+pub(super) struct FileDraft {
     file: File,
     path: PathBuf,
     /// The head, without what only the end tells.
@@ -42,12 +42,12 @@ pub(super) struct Draft {
     sum: u64,
 }
 
-impl Draft {
+impl FileDraft {
     /// Begins a file that is to have this place, with these contents before its pages.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn new(place: &Path, contents: &[u8]) -> io::Result<Draft> {
+    pub fn new(place: &Path, contents: &[u8]) -> io::Result<FileDraft> {
         /// Files of this process so far.
         static FILES: AtomicU64 = AtomicU64::new(0);
         let mut name = place.file_name().unwrap_or_default().to_owned();
@@ -59,7 +59,7 @@ impl Draft {
         head.extend_from_slice(contents);
         head.resize(head.len().next_multiple_of(PAGE_BYTES), 0);
         let at = head.len() as u64;
-        Ok(Draft { file, path, head, at, pending: Vec::new(), sum: 0 })
+        Ok(FileDraft { file, path, head, at, pending: Vec::new(), sum: 0 })
     }
 
     /// Adds pages.
@@ -112,7 +112,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for FileDraft {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
             // Nobody knows of it; if it stays, it stays.

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 /// Gives a host function of a type again: for the import of a module, by its position in the import section, or one
 /// that nobody reaches.
-pub(crate) type Bind<'b> = dyn FnMut(Option<(&Module, usize)>, &FuncType) -> Result<HostCode> + 'b;
+pub(crate) type RebindHost<'b> = dyn FnMut(Option<(&Module, usize)>, &FuncType) -> Result<HostCode> + 'b;
 
 fn refused(what: String) -> Error {
     Error::from_kind(ErrorKind::Checkpoint(format!("the checkpoint is refused: {what}")))
@@ -124,7 +124,7 @@ fn save_objects(objects: &Objects, out: &mut Writer) {
 }
 
 fn write(image: &StoreImage, path: &Path, contents: &[u8]) -> Result<()> {
-    let mut draft = file::Draft::new(path, contents)?;
+    let mut draft = file::FileDraft::new(path, contents)?;
     let mut written = Ok(());
     let mut push = |pages: &[u8]| {
         if written.is_ok() {
@@ -149,7 +149,12 @@ fn write(image: &StoreImage, path: &Path, contents: &[u8]) -> Result<()> {
 /// # Errors
 /// The file is none, is damaged, or was made for something else; a module is not given, or a host function; the
 /// engine's types or the system's memory are used up.
-pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut Bind<'_>) -> Result<StoreImage> {
+pub(super) fn load(
+    engine: &Engine,
+    file: &SteadyFile,
+    given: &[Module],
+    bind: &mut RebindHost<'_>,
+) -> Result<StoreImage> {
     // Function objects name trampolines, and there may be no store yet.
     stubs::prepare::<StoreOpaque>();
     let contents = file.contents()?;
@@ -258,7 +263,7 @@ struct Loader<'l> {
 }
 
 impl Loader<'_> {
-    fn bind(&self, objects: &Objects, bind: &mut Bind<'_>) -> Result<Hosts> {
+    fn bind(&self, objects: &Objects, bind: &mut RebindHost<'_>) -> Result<Hosts> {
         let nothing = FuncType::new(self.engine, [], [])?;
         let mut hosts = Hosts { codes: Vec::new(), types: Vec::new() };
         for HostFunction { import, ty } in &objects.hosts {

@@ -35,7 +35,7 @@ pub(super) struct Import {
 pub(super) struct HostFunction {
     /// The import that it was given for; none if nothing reaches it.
     pub import: Option<Import>,
-    /// Its type, if an object of it was found.
+    /// The type of the slot's object, if one was found.
     pub ty: Option<TypeId>,
 }
 
