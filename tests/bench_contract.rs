@@ -184,6 +184,22 @@ fn a_program_is_measured_in_fresh_instances_and_its_output_discarded() {
     assert_eq!(object["times_ms"].as_array().map(Vec::len), Some(2));
 }
 
+/// The entries that `heapwood run` calls are those that are measured.
+#[test]
+fn programs_begin_as_they_do_when_they_run() {
+    let folder = scratch("bench-entries");
+    for (name, exports, code, says) in [
+        ("results", r#"(func (export "_start") (result i32 i64) (i32.const 1) (i64.const 2))"#, 0, ""),
+        ("initialize", r#"(func (export "_initialize")) (func (export "_start") unreachable)"#, 0, ""),
+        ("none", r#"(func (export "main"))"#, 1, "no exported function `_start`; --invoke"),
+    ] {
+        let path = wat(&folder, &format!("{name}.wat"), &format!("(module {exports})"));
+        let finished = finish(heapwood().arg("bench").arg(path).args(["--reps", "1", "--json"]));
+        assert_eq!(finished.code, Some(code), "{name}: {}", finished.stderr);
+        assert!(finished.stderr.contains(says), "{name}: {}", finished.stderr);
+    }
+}
+
 #[test]
 fn traps_and_results_that_differ_are_errors_on_one_line() {
     for (name, says) in [("boom", "unreachable"), ("unsteady", "different results"), ("none", "none")] {

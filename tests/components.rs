@@ -439,17 +439,27 @@ fn the_command_runs_inspects_and_refuses_them() {
     assert_eq!(finished.code, Some(134), "{}", finished.stderr);
     assert!(finished.stderr.contains("trap: wasi:random/random: get-random-bytes"), "{}", finished.stderr);
     let preload = format!("a={}", good.display());
+    let image = folder.join("image").display().to_string();
     for (args, path, code, words) in [
         (&["run", "--invoke", "run"][..], &good, 2, "--invoke is for core modules; this is a component"),
         (&["run", "--preload", &preload], &good, 1, "component"),
         (&["test"], &good, 2, "`heapwood test` is for core modules"),
         (&["run"], &library, 1, "exports no `wasi:cli/run`"),
         (&["validate"], &good, 1, "component"),
+        (
+            &["compile", "-o", &image],
+            &good,
+            1,
+            "`heapwood compile` takes core modules; `heapwood run` takes it as it is",
+        ),
+        (&["bench"], &good, 1, "`heapwood bench` takes core modules; measure the core module"),
+        (&["bench", "--compile-only"], &good, 1, "`heapwood bench` takes core modules"),
     ] {
         let finished = heapwood(args, path);
         assert_eq!(finished.code, Some(code), "{args:?}: {}", finished.stderr);
         assert!(finished.stderr.contains(words), "{args:?}: {}", finished.stderr);
     }
+    assert!(!folder.join("image").exists());
     let inspected = heapwood(&["inspect"], &calls);
     assert_eq!(inspected.code, Some(0), "{}", inspected.stderr);
     for words in [

@@ -179,3 +179,31 @@ fn namespaces_of_constants_are_those_of_nothing_else() {
     assert_eq!(js_string::namespaces(&module), ["a", "_"]);
     assert!(!js_string::is_wanted_by(&module) && !js_string::has_constant_table(&module));
 }
+
+/// The namespaces that producers use: the text is the field's name, whatever else a program imports from there.
+#[test]
+fn each_namespace_of_producers_gives_its_field_names() {
+    let folder = scratch("js-string-namespaces");
+    for (number, namespace) in ["_", "S", "'", "string_constants"].into_iter().enumerate() {
+        for (other, preloads) in [("", false), (r#"(import "NAMESPACE" "one" (func (result i32)))"#, true)] {
+            let text = r#"(module
+                (import "wasm:js-string" "length" (func $length (param externref) (result i32)))
+                (import "NAMESPACE" "five!" (global $five (ref extern))) (import "NAMESPACE" "" (global $none externref)) OTHER
+                (func (export "f") (result i32)
+                    (i32.sub (call $length (global.get $five)) (call $length (global.get $none)))))"#;
+            let text = text.replace("OTHER", other).replace("NAMESPACE", namespace);
+            let path = folder.join(format!("{number}-{preloads}.wat"));
+            std::fs::write(&path, text).unwrap();
+            let ended = finish(heapwood().args(["run", "--invoke", "f"]).arg(path));
+            match preloads {
+                false => assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "5"), "{namespace}: {}", ended.stderr),
+                // What is no string is missing, and nothing else.
+                true => {
+                    assert_eq!(ended.code, Some(1));
+                    let missing = ended.stderr.lines().filter(|line| line.contains(&format!("`{namespace}::"))).count();
+                    assert!(missing == 1 && ended.stderr.contains("::one`"), "{namespace}: {}", ended.stderr);
+                }
+            }
+        }
+    }
+}

@@ -6,16 +6,18 @@ use common::{finish, heapwood, scratch, wat};
 use heapwood::surfaces::HostTrap;
 use heapwood::surfaces::moonbit::{self, MoonBit};
 use heapwood::wasi::{DirAccess, MemoryInput, MemoryOutput, WasiCtx, WasiCtxBuilder};
-use heapwood::{Engine, ErrorKind, ExternRef, Instance, Linker, Module, Rooted, Store, Val};
+use heapwood::{Config, Engine, ErrorKind, ExternRef, Instance, Linker, Module, Rooted, Store, TrapKind, Val};
 use std::fmt::Write;
-use std::io::Read;
+use std::io::{PipeWriter, Read};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Every function: module, name, parameters and results in letters (i: i32, f: f64, e: externref).
-const FUNCTIONS: [(&str, &str, &str, &str); 94] = [
+const FUNCTIONS: [(&str, &str, &str, &str); 95] = [
     ("spectest", "print_char", "i", ""),
     ("spectest", "read_char", "", "i"),
+    ("exception", "throw", "", ""),
     ("__moonbit_sys_unstable", "exit", "i", ""),
     ("__moonbit_sys_unstable", "is_windows", "", "i"),
     ("__moonbit_io_unstable", "read_char", "", "i"),
@@ -417,6 +419,65 @@ fn a_wrong_type_or_an_unknown_name_is_a_link_error_that_names_it() {
         assert!(error.name == name && error.found.is_some(), "{error}");
     }
     assert!(link(FS, "no_such_function", "").found.is_none());
+    assert!(link("exception", "no_such_function", "").found.is_none());
+    for ty in ["(tag (param i32))", "(func)", "(global i32)"] {
+        let module = Module::new(&engine, format!(r#"(module (import "exception" "tag" {ty}))"#)).unwrap();
+        let error = linker.instantiate_pre(&module).unwrap_err();
+        assert!(error.to_string().contains("`exception::tag`"), "{ty}: {error}");
+    }
+}
+
+/// The tag of old versions of the core, which has no payload, and what throws it.
+#[test]
+fn the_exception_is_caught_by_the_tag_that_the_program_imports() {
+    const CATCHES: &str = r#"(module
+        (import "exception" "tag" (tag $tag)) (import "exception" "throw" (func $throw))
+        (tag $other)
+        (func (export "catches") (result i32)
+            (block $other (block $caught
+                (try_table (catch $other $other) (catch $tag $caught) (call $throw))
+                (return (i32.const 0)))
+                (return (i32.const 1)))
+            (i32.const 2))
+        (func (export "throws") (call $throw))
+        (func (export "throws_itself") (throw $tag))
+        (export "tag" (tag $tag)))"#;
+    // Whoever does not import the tag catches the exception with all others.
+    const CATCHES_ALL: &str = r#"(module (import "exception" "throw" (func $throw))
+        (func (export "catches") (result i32)
+            (block $caught (try_table (catch_all $caught) (call $throw)) (return (i32.const 0)))
+            (i32.const 1)))"#;
+    for stress in [0, 1] {
+        let engine = Engine::new(Config::new().gc_stress(stress).gc_verify(true)).unwrap();
+        let mut linker = Linker::new(&engine);
+        moonbit::add_to_linker(&mut linker, |host: &mut Host| (&mut host.moonbit, &mut host.wasi)).unwrap();
+        let [catches, all] = [CATCHES, CATCHES_ALL].map(|text| Module::new(&engine, text).unwrap());
+        let wasi = WasiCtx::builder().build().unwrap();
+        let mut store = Store::new(&engine, Host { moonbit: MoonBit::new(), wasi });
+        let instances = [&catches, &catches, &all].map(|module| linker.instantiate(&mut store, module).unwrap());
+        for instance in instances {
+            for _ in 0..100 {
+                let caught = common::call_export(&mut store, instance, "catches", &[]).unwrap();
+                assert_eq!(caught.unwrap().i32(), Some(1));
+            }
+        }
+        let tags = [0, 1].map(|at| instances[at].get_tag(&mut store, "tag").unwrap());
+        assert_ne!(tags[0], tags[1]);
+        for (instance, tag) in instances.into_iter().zip(tags) {
+            for name in ["throws", "throws_itself"] {
+                let error = common::call_export(&mut store, instance, name, &[]).unwrap_err();
+                let ErrorKind::Exception(thrown) = error.kind() else { panic!("{name}: {error}") };
+                assert_eq!((thrown.tag(), thrown.payload(&mut store).unwrap().len()), (tag, 0));
+            }
+        }
+    }
+    let folder = scratch("moonbit-exception");
+    let text = r#"(module (import "exception" "tag" (tag)) (import "exception" "throw" (func $throw))
+        (import "spectest" "print_char" (func $put (param i32)))
+        (func (export "_start") (call $put (i32.const 72)) (call $throw)))"#;
+    let ended = finish(heapwood().arg("run").arg(wat(&folder, "throws.wat", text)));
+    assert_eq!((ended.code, &*ended.stdout), (Some(134), "H"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("uncaught exception"), "{}", ended.stderr);
 }
 
 /// The whole command: which programs get the surface, pending text when a program exits or traps, `-S`.
@@ -456,7 +517,17 @@ fn programs_run_from_the_command_line() {
         assert_eq!((ran.code, &*ran.stdout), (Some(0), &*expected), "{options:?}: {}", ran.stderr);
     }
     let inspected = finish(heapwood().arg("inspect").arg(wat(&folder, "inspected.wat", &body(""))));
-    assert!(inspected.stdout.contains("<- MoonBit's surface"), "{}", inspected.stdout);
+    assert!(
+        inspected.stdout.contains("imports from: MoonBit's surface (2), WASI preview1 (1)"),
+        "{}",
+        inspected.stdout
+    );
+    // What the standard runner has besides is refused by name.
+    for module in ["moonbitlang/async", "moonbitlang/sqlite", "moonbit:ffi/memory-sanitizer", "ffi-bytes"] {
+        let text = format!(r#"(module (import "{module}" "new" (func)) (func (export "_start")))"#);
+        let refused = run("refused.wat", &text, &[]);
+        assert!(refused.code == Some(1) && refused.stderr.contains(&format!("{module}::new")), "{}", refused.stderr);
+    }
 }
 
 /// A pipe that nobody reads is full at some time; then whatever writes to it waits, and the deadline ends that.
@@ -482,4 +553,92 @@ fn a_full_pipe_is_waited_for_until_the_deadline() {
         child.stdout.take().expect("a pipe").read_to_end(&mut written).expect("what was written");
         assert!(written.len() >= 4096 && written.iter().all(|byte| *byte == b'\n'), "{name}: {}", written.len());
     }
+}
+
+/// Named pipes are read and written as files are, and waited for: until the deadline if nobody is at the other end.
+#[test]
+fn a_named_pipe_is_waited_for_until_the_deadline() {
+    let root = scratch("moonbit-named-pipe");
+    let pipe = root.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut program = Program::new(WasiCtx::builder().preopen_dir(&root, "/", DirAccess::ReadWrite));
+    let (path, long) = (program.string("/pipe"), program.string(&"h\u{e9}".repeat(100_000)));
+    let reads = [("read_file_to_string", vec![path]), ("read_file_to_bytes_new", vec![path])];
+    let writes =
+        ["write_string_to_file", "write_bytes_to_file", "write_bytes_to_file_new"].map(|name| (name, vec![path, long]));
+    // A pipe that nobody reads is refused at once, as one without a writer is waited for.
+    assert_eq!(program.number("write_bytes_to_file_new", &[path, long]), -1);
+    let message = program.fs("get_error_message", &[]).unwrap();
+    assert!(program.text(message).contains("no such device or address"));
+    for (name, args) in reads.iter().chain(&writes) {
+        // Of both ends: so the pipe has a reader and no end, and nothing is read nor written.
+        let ends =
+            name.starts_with("write").then(|| std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
+        program.store.set_deadline(Duration::from_millis(50));
+        let error = program.try_call(&format!("{FS}.{name}"), args).unwrap_err();
+        assert_eq!(error.trap().map(|trap| trap.kind()), Some(TrapKind::DeadlineExceeded), "{name}: {error}");
+        drop(ends);
+    }
+    // With somebody at the other end all of it passes.
+    let there = pipe.clone();
+    let reader = std::thread::spawn(move || std::fs::read(there).unwrap());
+    while program.number("write_bytes_to_file_new", &[path, long]) != 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(reader.join().unwrap(), "h\u{e9}".repeat(100_000).as_bytes());
+    let there = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(there, "h\u{e9}".repeat(100_000)).unwrap());
+    let read = program.fs("read_file_to_string", &[path]).unwrap();
+    writer.join().unwrap();
+    assert!(program.text(read) == "h\u{e9}".repeat(100_000));
+}
+
+/// The other end of a pipe that is full.
+fn full_pipe(folder: &Path) -> (std::io::PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let text = r#"(module (import "spectest" "print_char" (func $put (param i32)))
+        (func (export "_start") (loop $l (call $put (i32.const 10)) (br $l))))"#;
+    let module = wat(folder, "fills.wat", text);
+    let mut command = heapwood();
+    command.args(["run", "--timeout", "300ms"]).arg(module).stdout(writer.try_clone().expect("the same end"));
+    let mut child = command.stderr(Stdio::null()).spawn().expect("the command starts");
+    assert_eq!(child.wait().expect("it ends").code(), Some(124));
+    (reader, writer)
+}
+
+/// What is left when a program has ended, however it ended, is written until the deadline and no longer.
+#[test]
+fn the_last_write_ends_at_the_deadline() {
+    let folder = scratch("moonbit-last-write");
+    let (mut reader, writer) = full_pipe(&folder);
+    let surfaces = [
+        (r#""spectest" "print_char" (func $put (param i32))"#, r#""spectest" "read_char" (func (result i32))"#),
+        (r#""teavmConsole" "putcharStdout" (func $put (param i32))"#, r#""teavmMath" "random" (func (result f64))"#),
+    ];
+    for (imports, more) in surfaces {
+        for (end, code, said) in [
+            ("", 124, "timeout"),
+            ("(loop $l (br $l))", 124, "timeout"),
+            ("unreachable", 134, "unreachable"),
+            ("(call $exit (i32.const 7))", 7, ""),
+        ] {
+            let text = format!(
+                r#"(module (import {imports}) (import {more})
+                    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                    (func (export "_start") (call $put (i32.const 72)) {end}))"#
+            );
+            let module = wat(&folder, "ends.wat", &text);
+            let mut command = heapwood();
+            command.args(["run", "--timeout", "300ms"]).arg(module).stdout(writer.try_clone().expect("the same end"));
+            let child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
+            let ended = child.wait_with_output().expect("it ends");
+            let stderr = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(code), "{imports} {end}: {stderr}");
+            assert!(stderr.contains(said), "{imports} {end}: {stderr}");
+        }
+    }
+    drop(writer);
+    let mut written = Vec::new();
+    reader.read_to_end(&mut written).expect("what was written");
+    assert!(written.len() >= 4096 && written.iter().all(|byte| *byte == b'\n'), "{}", written.len());
 }

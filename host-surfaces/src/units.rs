@@ -60,6 +60,11 @@ impl UnitWriter {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Whether [`UnitWriter::finish`] would give nothing.
+    pub fn is_empty(&self) -> bool {
+        self.high.is_none() && self.buffer.is_empty()
+    }
+
     /// What came so far: nothing more will come.
     pub fn finish(&mut self) -> Vec<u8> {
         if self.high.take().is_some() {
@@ -81,7 +86,9 @@ mod tests {
                 bytes.extend(writer.take());
             }
         }
+        assert_eq!(writer.is_empty(), writer.clone().finish().is_empty());
         bytes.extend(writer.finish());
+        assert!(writer.is_empty());
         String::from_utf8(bytes).unwrap()
     }
 

@@ -27,7 +27,8 @@ pub fn run(args: &CompileArgs) -> Result<ExitCode> {
     let mut config = Config::new();
     args.code.apply(&mut config)?;
     let engine = Engine::new(&config)?;
-    let file = module_file::read(&args.module)?;
+    let instead = "`heapwood run` takes it as it is, and compiles it each time";
+    let file = module_file::read_core(&args.module, "compile", instead)?;
     let image = engine.precompile_module(file.bytes()).map_err(|error| file.named(error))?;
     write(&args.output, &image).with_context(|| shown(&args.output))?;
     output::more(|| format!("{}: {} bytes of {}", shown(&args.output), image.len(), file.bytes().len()));

@@ -5,11 +5,10 @@ use clap::Args;
 use heapwood::surfaces::TimeZone;
 use heapwood::surfaces::dart::{self, Dart};
 use heapwood::surfaces::js_string;
-use heapwood::surfaces::moonbit::{self, Failure, MoonBit};
+use heapwood::surfaces::moonbit::{self, MoonBit};
 use heapwood::surfaces::teavm::{self, TeaVm};
-use heapwood::wasi::{self, GrantError, WasiCtx};
+use heapwood::wasi::{self, WasiCtx};
 use heapwood::{Engine, Error, Instance, Linker, Module, Store};
-use std::process::ExitCode;
 
 /// The data of a store.
 pub struct Host {
@@ -59,19 +58,15 @@ impl Host {
         teavm::run_events(store, Host::teavm)
     }
 
-    /// The program has ended: writes what its host functions kept. Its status, if it ended well until then.
+    /// The program has ended: writes what its host functions kept. `enter` comes before each call of the store.
     ///
     /// # Errors
-    /// Its output refuses.
-    pub fn finish(&mut self) -> Result<ExitCode> {
-        let moonbit = self.moonbit.flush(&mut self.wasi);
-        let teavm = self.teavm.flush(&mut self.wasi);
-        match (moonbit, teavm) {
-            (Ok(()), Ok(())) => Ok(ExitCode::SUCCESS),
-            (Err(Failure::Exit(code)), _) | (_, Err(GrantError::Exit(code))) => Ok(ExitCode::from(code as u8)),
-            (Err(error), _) => Err(anyhow::anyhow!("the guest's output: {error}")),
-            (_, Err(error)) => Err(anyhow::anyhow!("the guest's output: {error}")),
-        }
+    /// Its output refuses, nobody reads it any more, or the guest had to stop.
+    pub fn finish(store: &mut Store<Host>, enter: impl Fn(&mut Store<Host>)) -> heapwood::Result<()> {
+        enter(store);
+        moonbit::finish(&mut *store, |host: &mut Host| (&mut host.moonbit, &mut host.wasi))?;
+        enter(store);
+        teavm::finish(store, Host::teavm)
     }
 }
 

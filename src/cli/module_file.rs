@@ -6,6 +6,7 @@ use super::other_files::what_it_is;
 use super::output;
 use super::text_place;
 use anyhow::{Context, Result, anyhow};
+use heapwood::component::is_component;
 use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
 use std::fs::File;
 use std::io::Read;
@@ -101,6 +102,20 @@ pub fn read(path: &Path) -> Result<ModuleFile<'_>> {
         anyhow!("{error}")
     })?;
     Ok(ModuleFile { path, bytes: binary.into_owned(), text: Some(bytes) })
+}
+
+/// A file as [`read`] gives it, for a command that takes core modules alone; `instead` says what to do with a component.
+///
+/// # Errors
+/// As [`read`]; the file is a component.
+pub fn read_core<'p>(path: &'p Path, command: &str, instead: &str) -> Result<ModuleFile<'p>> {
+    let file = read(path)?;
+    match is_component(file.bytes()) {
+        true => {
+            Err(anyhow!("{}: this is a component, and `heapwood {command}` takes core modules; {instead}", shown(path)))
+        }
+        false => Ok(file),
+    }
 }
 
 /// Text behind a byte-order mark, if there is one.

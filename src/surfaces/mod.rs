@@ -18,8 +18,8 @@ pub mod teavm;
 
 pub use heapwood_surfaces::{LocalTime, TimeZone};
 
-use crate::wasi::{GrantError, Outcome, ended};
-use crate::{Error, Result};
+use crate::wasi::{GrantError, Outcome, WasiCtx, ended, interruptible};
+use crate::{AsContextMut, Caller, Error, Func, FuncType, Result, Val};
 use std::fmt;
 
 /// The error with which a guest ends that gave a host function what it cannot take: a null or foreign value, a file
@@ -56,4 +56,28 @@ fn granted<R>(function: &str, result: std::result::Result<R, GrantError>) -> Res
         GrantError::Exit(code) => ended(Outcome::Exit(code)),
         GrantError::Refused(_) => Error::new(HostTrap::new(function, error.to_string())),
     })
+}
+
+/// Does work as a call of the store, so that the store's deadline, and what interrupts it, end its waits.
+fn as_a_call<T: 'static>(
+    mut store: impl AsContextMut<Data = T>,
+    work: impl Fn(Caller<'_, T>) -> Result<()> + Send + Sync + 'static,
+) -> Result<()> {
+    let ty = FuncType::new(store.as_context().engine(), [], [])?;
+    let call = Func::try_new(&mut store, ty, move |caller, _: &[Val], _: &mut [Val]| work(caller))?;
+    call.call(store, &[], &mut [])
+}
+
+/// Writes what a program that has ended left to be written, as a call of the store.
+fn last_write<T: 'static>(
+    store: impl AsContextMut<Data = T>,
+    wasi: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+    write: impl Fn(&mut T) -> Result<()> + Send + Sync + 'static,
+) -> Result<()> {
+    as_a_call(store, move |mut caller| interruptible(&mut caller, wasi, |caller| write(caller.data_mut()))?)
+}
+
+/// The error of an output that refuses what was left to be written.
+fn refused(why: impl fmt::Display) -> Error {
+    Error::msg(format!("the guest's output: {why}"))
 }

@@ -307,3 +307,75 @@ fn resolvers_give_each_instance_what_it_has_alone() {
     let wants = module(&engine, r#"(module (import "env" "memory" (memory 9)))"#);
     assert!(linker.instantiate(&mut store, &wants).is_err());
 }
+
+/// A tag that is made for each instance, which the host finds again to throw it.
+#[test]
+fn resolvers_give_each_instance_a_tag_of_its_own() {
+    let engine = Engine::default();
+    let text = r#"(module
+        (import "env" "base" (global i32)) (import "env" "other" (tag (param i32 f64)))
+        (import "env" "tag" (tag $tag (param i32))) (import "env" "throw" (func $throw (param i32)))
+        (func (export "own") (param i32) (result i32)
+            (block $caught (result i32)
+                (try_table (catch $tag $caught) (call $throw (local.get 0)))
+                (i32.const -1)))
+        (func (export "throw") (param i32) (throw $tag (local.get 0)))
+        (export "tag" (tag $tag)))"#;
+    let mut linker = Linker::<()>::new(&engine);
+    linker.resolve_with("env", |import| {
+        Ok(match &import.ty {
+            ExternType::Tag(ty) => Some(Resolved::tag(ty.clone())),
+            ExternType::Global(_) => Some(Resolved::constant_i32(1)),
+            _ => None,
+        })
+    });
+    let throw = |mut caller: Caller<'_, ()>, number: i32| -> Result<()> {
+        let instance = caller.instance().unwrap();
+        let tag = instance.get_imported_tag(&mut caller, "env", "tag").unwrap();
+        Err(Exception::new(&mut caller, tag, &[Val::I32(number)])?.into())
+    };
+    linker.func_wrap("env", "throw", throw).unwrap();
+    let program = linker.instantiate_pre(&module(&engine, text)).unwrap();
+    let mut stores = [(); 2].map(|()| Store::new(&engine, ()));
+    for store in &mut stores {
+        let instances = [(); 3].map(|()| program.instantiate(&mut *store).unwrap());
+        let mut seen = Vec::new();
+        for (number, instance) in (5..).zip(instances) {
+            let mut call = |name: &str| {
+                let func = instance.get_typed_func::<i32, i32>(&mut *store, name).unwrap();
+                func.call(&mut *store, number).unwrap()
+            };
+            assert_eq!(call("own"), number);
+            let throw = instance.get_typed_func::<i32, ()>(&mut *store, "throw").unwrap();
+            let thrown = throw.call(&mut *store, number).unwrap_err();
+            let ErrorKind::Exception(thrown) = thrown.kind() else { panic!("{thrown}") };
+            let tag = instance.get_imported_tag(&mut *store, "env", "tag").unwrap();
+            assert_eq!((thrown.tag(), instance.get_tag(&mut *store, "tag")), (tag, Some(tag)));
+            let other = instance.get_imported_tag(&mut *store, "env", "other").unwrap();
+            seen.extend([tag, other]);
+            for (module, name) in [("env", "base"), ("env", "throw"), ("", "tag"), ("tag", "env")] {
+                assert_eq!(instance.get_imported_tag(&mut *store, module, name), None);
+            }
+        }
+        for (at, tag) in seen.iter().enumerate() {
+            assert!(!seen[..at].contains(tag), "a tag is given twice");
+        }
+    }
+    // What does not fit is named, with both types, before there is a store.
+    let mut linker = Linker::<()>::new(&engine);
+    let ty = TagType::new(FuncType::new(&engine, [ValType::I32], []).unwrap());
+    linker.resolve_with("env", move |_| Ok(Some(Resolved::tag(ty.clone()))));
+    for import in ["(tag)", "(tag (param i64))", "(tag (param i32 i32))", "(func (param i32))", "(global i32)"] {
+        let wrong = module(&engine, &format!(r#"(module (import "env" "tag" {import}))"#));
+        let errors = link_errors(linker.instantiate_pre(&wrong).unwrap_err());
+        assert_eq!(errors[0].found.as_deref(), Some("(tag (func (param i32)))"), "{import}");
+    }
+    // A type of another engine is refused when the import is chosen.
+    let wants = module(&engine, r#"(module (import "env" "tag" (tag)))"#);
+    let foreign = Engine::default();
+    let ty = TagType::new(FuncType::new(&foreign, [], []).unwrap());
+    let mut linker = Linker::<()>::new(&engine);
+    linker.resolve_with("env", move |_| Ok(Some(Resolved::tag(ty.clone()))));
+    let error = linker.instantiate_pre(&wants).unwrap_err();
+    assert!(error.to_string().contains("another engine"), "{error}");
+}

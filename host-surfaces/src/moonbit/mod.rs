@@ -93,6 +93,11 @@ impl MoonBit {
         Ok(wasi.write_all(1, &self.output.take())?)
     }
 
+    /// Whether text is kept that [`MoonBit::flush`] would write.
+    pub fn keeps_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Writes what is still kept; the host calls it when the program has ended.
     ///
     /// # Errors

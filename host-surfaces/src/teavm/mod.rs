@@ -100,6 +100,11 @@ impl Program {
         wasi.write_all(stream.fd(), &self.stream(stream).take())
     }
 
+    /// Whether text is kept that [`Program::flush`] would write.
+    pub fn keeps_output(&self) -> bool {
+        !self.output.is_empty() || !self.error.is_empty()
+    }
+
     /// Writes what is still kept of both streams; the host calls it when the program has ended.
     ///
     /// # Errors

@@ -109,7 +109,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut config = args.engine.config()?;
     config.compile_threads(args.threads);
     let engine = Engine::new(&config)?;
-    let file = module_file::read(&args.module)?;
+    let instead = "measure the core module that it was made of (`wasm-tools component unbundle` takes it out)";
+    let file = module_file::read_core(&args.module, "bench", instead)?;
     let trace = args.engine.trace()?;
     let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, file.bytes())));
     let module = module.map_err(|error| file.named(error))?;

@@ -7,7 +7,7 @@ use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
 use heapwood::wasi::{ProcExit, WasiCtx};
-use heapwood::{Engine, Instance, Linker, Module, Store};
+use heapwood::{Engine, Error, Instance, Linker, Module, Store, Val};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
@@ -104,6 +104,15 @@ fn measure_slices(
     Ok(Slices { spans, pauses: pauses.take() })
 }
 
+/// Calls the entry as `heapwood run` does: `_initialize` where it exists, else `_start`. What it returns says nothing.
+fn begin(store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
+    let entry = ["_initialize", "_start"].into_iter().find_map(|name| instance.get_func(&mut *store, name));
+    let start =
+        entry.ok_or_else(|| Error::msg("there is no exported function `_start`; --invoke calls another one"))?;
+    let mut results = vec![Val::I32(0); start.ty(&*store).results().len()];
+    start.call(store, &[], &mut results)
+}
+
 fn measure_start(
     args: &BenchArgs,
     engine: &Engine,
@@ -129,16 +138,16 @@ fn measure_start(
             instantiate_ms = milliseconds(start.elapsed());
         }
         // The program, and what it left to be done when its entry returned.
-        let start = || {
+        let run = || {
             match Host::starts(module) {
                 true => Host::start(&mut store, instance)?,
-                false => instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ())?,
+                false => begin(&mut store, instance)?,
             }
             Host::run_events(&mut store)
         };
         let stops = pauses.count();
-        let (ended, times) = Trace::step(trace, "call", || timed(start));
-        store.data_mut().finish()?;
+        let (ended, times) = Trace::step(trace, "call", || timed(run));
+        Host::finish(&mut store, |_| {})?;
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {
             Ok(()) => {}

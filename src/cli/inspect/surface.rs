@@ -6,11 +6,15 @@ use heapwood::{ModuleInfo, wasi};
 /// The host surfaces of a module's imports.
 pub struct Servers {
     is_teavm: bool,
+    is_moonbit: bool,
 }
 
 impl Servers {
     pub fn new(info: &ModuleInfo) -> Servers {
-        Servers { is_teavm: info.imports.iter().any(|import| teavm::has_module(&import.module)) }
+        Servers {
+            is_teavm: info.imports.iter().any(|import| teavm::has_module(&import.module)),
+            is_moonbit: moonbit::is_program(info),
+        }
     }
 
     /// What provides the import, in words.
@@ -18,6 +22,7 @@ impl Servers {
         match module {
             wasi::MODULE if wasi::lookup(name).is_some() => "WASI preview1",
             name if moonbit::has_module(name) => "MoonBit's surface",
+            "spectest" | "exception" if self.is_moonbit => "MoonBit's surface",
             name if dart::has_module(name) => "Dart's surface",
             name if teavm::has_module(name) => "TeaVM's surface",
             "env" if name == "memory" && self.is_teavm => "TeaVM's surface",

@@ -24,8 +24,8 @@ pub struct Limits {
 
 /// How a guest ended.
 pub enum End {
-    /// The guest's entry returned, and then its host functions ended with this status.
-    Returned(ExitCode),
+    /// The guest's entry returned.
+    Returned,
     /// The guest called `proc_exit` with this code.
     Exited(u32),
     /// A signal ended it, for which a shell has this status. Nothing failed then, so nothing is printed.
@@ -46,7 +46,7 @@ impl End {
     /// The exit status, after saying on stderr what happened.
     pub fn status(&self) -> ExitCode {
         match self {
-            End::Returned(status) => *status,
+            End::Returned => ExitCode::SUCCESS,
             End::Exited(code) => ExitCode::from((code & 0xff) as u8),
             End::Interrupted(status) => (*status).into(),
             End::Failed(told) => {

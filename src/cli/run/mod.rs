@@ -35,13 +35,13 @@ use clap::Args;
 use ending::Ending;
 use heapwood::source_map::SourceMap;
 use heapwood::wasi::WasiCtx;
-use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Val, cut};
+use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Trap, TrapKind, Val, cut};
 use loaded::Loaded;
 use source_maps::SourceMaps;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -157,9 +157,10 @@ impl<'a> Guest<'a> {
             }
         };
         // Before anything is said of how the guest ended.
-        let finished = store.data_mut().finish();
-        let end = outcome.and_then(|outcome| match outcome {
-            Ok(()) => finished.map(End::Returned),
+        let has_to_stop = outcome.as_ref().is_ok_and(|outcome| outcome.as_ref().is_err_and(has_to_stop));
+        let finished = Host::finish(&mut store, |store| clock.timed_at_last(store, has_to_stop));
+        let end = outcome.and_then(|outcome| match outcome.and(finished) {
+            Ok(()) => Ok(End::Returned),
             Err(error) => ending.end(&mut store, &self.program.modules()[0], error),
         });
         Ok(Finished { end, watch, store })
@@ -199,6 +200,15 @@ struct Program<'a> {
     clock: Clock<'a>,
 }
 
+/// Whether a guest ended since it was not to run any longer.
+fn has_to_stop(error: &Error) -> bool {
+    let kind = error.trap().map(Trap::kind);
+    matches!(kind, Some(TrapKind::DeadlineExceeded | TrapKind::Interrupted))
+}
+
+/// How long the last write may wait for a reader when the guest's time is over.
+const LAST_WRITE: Duration = Duration::from_millis(100);
+
 /// How long the guest may run.
 #[derive(Clone, Copy)]
 struct Clock<'a> {
@@ -214,6 +224,17 @@ impl Clock<'_> {
             store.set_deadline(timeout.duration.saturating_sub(self.start.elapsed()));
         }
         store
+    }
+
+    /// The store, which is about to write what is left: for no longer than what is left of the timeout, but for some time.
+    fn timed_at_last(&self, store: &mut Store<Host>, has_to_stop: bool) {
+        match self.timeout {
+            Some(timeout) => {
+                store.set_deadline(timeout.duration.saturating_sub(self.start.elapsed()).max(LAST_WRITE));
+            }
+            None if has_to_stop => store.set_deadline(LAST_WRITE),
+            None => {}
+        }
     }
 }
 

@@ -183,7 +183,7 @@ impl State {
     /// What the end of the guest says of its tests.
     fn end(&mut self, end: &End, filter: Option<&str>) {
         let text = match end {
-            End::Returned(_) => "the guest returned before this test had ended".to_owned(),
+            End::Returned => "the guest returned before this test had ended".to_owned(),
             End::Exited(code) => format!("the guest exited with code {code}"),
             End::Interrupted(_) => "interrupted".to_owned(),
             End::Failed(told) => told.text(),
@@ -194,7 +194,7 @@ impl State {
         self.tell(change);
         let counts = self.results.counts();
         match end {
-            End::Returned(_) | End::Exited(0) => {}
+            End::Returned | End::Exited(0) => {}
             End::Exited(_) | End::Interrupted(_) | End::Failed(_) if was_running => {
                 self.results.complain("the guest has ended: tests behind the last one did not run".to_owned());
             }

@@ -1,6 +1,6 @@
 //! Files, in the older form, which traps, and in the newer one, which returns -1.
 
-use super::{Context, Handle, MoonBit, Value, ended, give, value};
+use super::{Context, Handle, MoonBit, Value, give, value, waiting};
 use crate::wasi::PathKind;
 use crate::{Caller, Linker, Result};
 use heapwood_surfaces::moonbit::{Change, names_of};
@@ -14,7 +14,7 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
     define_both(linker, context)?;
     linker.func_wrap(FS, "path_exists", move |mut caller: Caller<'_, T>, path: Handle| {
         let path = value(&caller, path, "path_exists")?;
-        ended("path_exists", MoonBit::leads_to(context(caller.data_mut()).1, &path, None)).map(i32::from)
+        waiting(&mut caller, context, "path_exists", |_, wasi| MoonBit::leads_to(wasi, &path, None)).map(i32::from)
     })?;
     Ok(())
 }
@@ -22,18 +22,18 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
 fn define_old<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     linker.func_wrap(FS, "read_file_to_string", move |mut caller: Caller<'_, T>, path: Handle| {
         let path = value(&caller, path, "read_file_to_string")?;
-        let bytes = ended("read_file_to_string", MoonBit::read_file(context(caller.data_mut()).1, &path))?;
+        let bytes = waiting(&mut caller, context, "read_file_to_string", |_, wasi| MoonBit::read_file(wasi, &path))?;
         give(&mut caller, Value::string(&String::from_utf8_lossy(&bytes)))
     })?;
     for name in ["write_string_to_file", "write_bytes_to_file"] {
         linker.func_wrap(FS, name, move |mut caller: Caller<'_, T>, path: Handle, content: Handle| {
             let (path, content) = (value(&caller, path, name)?, value(&caller, content, name)?);
-            ended(name, MoonBit::write_file(context(caller.data_mut()).1, &path, &content))
+            waiting(&mut caller, context, name, |_, wasi| MoonBit::write_file(wasi, &path, &content))
         })?;
     }
     linker.func_wrap(FS, "read_dir", move |mut caller: Caller<'_, T>, path: Handle| {
         let path = value(&caller, path, "read_dir")?;
-        let names = ended("read_dir", MoonBit::read_dir(context(caller.data_mut()).1, &path))?;
+        let names = waiting(&mut caller, context, "read_dir", |_, wasi| MoonBit::read_dir(wasi, &path))?;
         give(&mut caller, names_of(&names))
     })?;
     Ok(())
@@ -42,8 +42,9 @@ fn define_old<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> R
 fn define_new<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     linker.func_wrap(FS, "read_file_to_bytes_new", move |mut caller: Caller<'_, T>, path: Handle| {
         let path = value(&caller, path, "read_file_to_bytes_new")?;
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("read_file_to_bytes_new", moonbit.told(MoonBit::read_file(wasi, &path), MoonBit::keep_content))
+        waiting(&mut caller, context, "read_file_to_bytes_new", |moonbit, wasi| {
+            moonbit.told(MoonBit::read_file(wasi, &path), MoonBit::keep_content)
+        })
     })?;
     linker.func_wrap(
         FS,
@@ -51,14 +52,16 @@ fn define_new<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> R
         move |mut caller: Caller<'_, T>, path: Handle, content: Handle| {
             let name = "write_bytes_to_file_new";
             let (path, content) = (value(&caller, path, name)?, value(&caller, content, name)?);
-            let (moonbit, wasi) = context(caller.data_mut());
-            ended(name, moonbit.told(MoonBit::write_file(wasi, &path, &content), |_, ()| ()))
+            waiting(&mut caller, context, name, |moonbit, wasi| {
+                moonbit.told(MoonBit::write_file(wasi, &path, &content), |_, ()| ())
+            })
         },
     )?;
     linker.func_wrap(FS, "read_dir_new", move |mut caller: Caller<'_, T>, path: Handle| {
         let path = value(&caller, path, "read_dir_new")?;
-        let (moonbit, wasi) = context(caller.data_mut());
-        ended("read_dir_new", moonbit.told(MoonBit::read_dir(wasi, &path), MoonBit::keep_names))
+        waiting(&mut caller, context, "read_dir_new", |moonbit, wasi| {
+            moonbit.told(MoonBit::read_dir(wasi, &path), MoonBit::keep_names)
+        })
     })?;
     let kept = |linker: &mut Linker<T>, name: &str, get: fn(&MoonBit) -> Value| {
         let give_kept = move |mut caller: Caller<'_, T>| {
@@ -82,12 +85,13 @@ fn define_both<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> 
     for (old, new, change) in changes {
         linker.func_wrap(FS, old, move |mut caller: Caller<'_, T>, path: Handle| {
             let path = value(&caller, path, old)?;
-            ended(old, MoonBit::change(context(caller.data_mut()).1, change, &path))
+            waiting(&mut caller, context, old, |_, wasi| MoonBit::change(wasi, change, &path))
         })?;
         linker.func_wrap(FS, new, move |mut caller: Caller<'_, T>, path: Handle| {
             let path = value(&caller, path, new)?;
-            let (moonbit, wasi) = context(caller.data_mut());
-            ended(new, moonbit.told(MoonBit::change(wasi, change, &path), |_, ()| ()))
+            waiting(&mut caller, context, new, |moonbit, wasi| {
+                moonbit.told(MoonBit::change(wasi, change, &path), |_, ()| ())
+            })
         })?;
     }
     let kinds = [
@@ -99,7 +103,7 @@ fn define_both<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> 
     for (name, kind) in kinds {
         linker.func_wrap(FS, name, move |mut caller: Caller<'_, T>, path: Handle| {
             let path = value(&caller, path, name)?;
-            ended(name, MoonBit::leads_to(context(caller.data_mut()).1, &path, Some(kind))).map(i32::from)
+            waiting(&mut caller, context, name, |_, wasi| MoonBit::leads_to(wasi, &path, Some(kind))).map(i32::from)
         })?;
     }
     Ok(())

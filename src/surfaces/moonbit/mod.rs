@@ -29,15 +29,16 @@
 //! ```
 
 mod console;
+mod exceptions;
 mod files;
 mod maths;
 mod strings;
 
 pub use heapwood_surfaces::moonbit::{Failure, MoonBit};
 
-use super::HostTrap;
+use super::{HostTrap, last_write, refused};
 use crate::wasi::{self, Outcome, WasiCtx, interruptible};
-use crate::{Caller, Error, ExternRef, Linker, Module, Result, Rooted};
+use crate::{AsContextMut, Caller, Error, ExternRef, Linker, Module, ModuleInfo, Result, Rooted};
 use heapwood_surfaces::moonbit::{self, Value};
 
 /// The surface's modules, but `spectest`, which is the name of the specification's test module as well.
@@ -51,6 +52,9 @@ const MODULES: [&str; 7] = [
     "console",
 ];
 
+/// The module of the exception of programs with an older core; too common a name to choose the surface by.
+const EXCEPTION: &str = "exception";
+
 /// Where a store's data has the state of the program, and its grants.
 pub trait Context<T>: Fn(&mut T) -> (&mut MoonBit, &mut WasiCtx) + Copy + Send + Sync + 'static {}
 
@@ -62,19 +66,44 @@ impl<T, C: Fn(&mut T) -> (&mut MoonBit, &mut WasiCtx) + Copy + Send + Sync + 'st
 /// A name is defined already, or the engine's type table is full.
 pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     console::define(linker, context)?;
+    exceptions::define(linker)?;
     strings::define(linker, context)?;
     files::define(linker, context)?;
     maths::define(linker)
 }
 
+/// Writes what the last line of a program left that has ended, however it ended, as [`MoonBit::flush`] does; but as a call
+/// of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
+///
+/// # Errors
+/// The output refuses, nobody reads it any more, or the guest had to stop.
+pub fn finish<T: 'static>(mut store: impl AsContextMut<Data = T>, context: impl Context<T>) -> Result<()> {
+    if !context(store.as_context_mut().data_mut()).0.keeps_output() {
+        return Ok(());
+    }
+    let write = move |data: &mut T| {
+        let (moonbit, wasi) = context(data);
+        moonbit.flush(wasi).map_err(|failure| match failure {
+            Failure::Interrupted => wasi::ended(Outcome::Interrupted),
+            Failure::Exit(code) => wasi::ended(Outcome::Exit(code)),
+            Failure::Trap(why) => refused(why),
+        })
+    };
+    last_write(store, move |data| context(data).1, write)
+}
+
 /// Whether a module is a program for this surface: it imports from one of the surface's modules, and of `spectest`
 /// nothing but `print_char` and `read_char`, so that the specification's tests are none.
 pub fn is_wanted_by(module: &Module) -> bool {
-    let mut spectest = module.imports().filter(|import| import.module == "spectest").peekable();
-    let imports_ours =
-        |prefix: &str| module.imports().any(|import| import.module.starts_with(prefix) && has_module(import.module));
-    let is_wanted = spectest.peek().is_some() || imports_ours("__moonbit_");
-    is_wanted && spectest.all(|import| matches!(import.name, "print_char" | "read_char"))
+    is_program(module.info())
+}
+
+/// The same of a module that was not compiled.
+pub fn is_program(info: &ModuleInfo) -> bool {
+    let mut spectest = info.imports.iter().filter(|import| import.module == "spectest").peekable();
+    let is_ours = |module: &str| module.starts_with("__moonbit_") && has_module(module);
+    let is_wanted = spectest.peek().is_some() || info.imports.iter().any(|import| is_ours(&import.module));
+    is_wanted && spectest.all(|import| matches!(&*import.name, "print_char" | "read_char"))
 }
 
 /// Whether the surface has functions under this module name; `spectest` does not count, since tests import from it as

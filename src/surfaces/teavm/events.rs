@@ -2,9 +2,9 @@
 //! objects.
 
 use super::typed::{Kind, Shape, belongs};
-use super::{Context, granted, trap};
+use super::{Context, as_a_call, granted, trap};
 use crate::wasi::{ClockId, interruptible};
-use crate::{AnyRef, AsContextMut, Caller, ErrorKind, Func, FuncType, Linker, Resolved, Result, Root, RootScope, Val};
+use crate::{AnyRef, AsContextMut, Caller, ErrorKind, Func, Linker, Resolved, Result, Root, RootScope, Val};
 use heapwood_surfaces::teavm::{Program, TIMERS_MAX};
 
 const OFFER: &str = "teavmAsync::offer";
@@ -63,21 +63,18 @@ fn offer<T: 'static>(caller: &mut Caller<'_, T>, context: impl Context<T>, args:
 /// # Errors
 /// What one of these calls traps with or throws; the rest stays to be done.
 pub fn run_events<T: 'static>(mut store: impl AsContextMut<Data = T>, context: impl Context<T>) -> Result<()> {
-    let (is_idle, engine) = {
+    let is_idle = {
         let mut store = store.as_context_mut();
         let teavm = context(store.data_mut()).0;
-        (teavm.timers.first_time().is_none() && teavm.deaths.is_empty(), store.engine().clone())
+        teavm.timers.first_time().is_none() && teavm.deaths.is_empty()
     };
     if is_idle {
         return Ok(());
     }
-    // In a function, so that waits end when the guest has to stop.
-    let all = move |mut caller: Caller<'_, T>, _: &[Val], _: &mut [Val]| {
+    as_a_call(store, move |mut caller| {
         while turn(&mut caller, context)? {}
         Ok(())
-    };
-    let all = Func::try_new(&mut store, FuncType::new(&engine, [], [])?, all)?;
-    all.call(store, &[], &mut [])
+    })
 }
 
 /// Does the next thing, after waiting for its time. Whether there was one.

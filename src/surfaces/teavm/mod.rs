@@ -55,9 +55,9 @@ pub use events::run_events;
 pub use memory::add_heap_offset;
 pub use thrown::describe;
 
-use super::{HostTrap, TimeZone, granted};
-use crate::wasi::{GrantError, WasiCtx};
-use crate::{Error, Linker, Module, Result};
+use super::{HostTrap, TimeZone, as_a_call, granted, last_write, refused};
+use crate::wasi::{GrantError, Outcome, WasiCtx, ended};
+use crate::{AsContextMut, Error, Linker, Module, Result};
 use events::Event;
 use heapwood_surfaces::teavm::{Program, Timers};
 use references::Deaths;
@@ -104,6 +104,26 @@ impl TeaVm {
     pub fn flush(&mut self, wasi: &mut WasiCtx) -> Result<(), GrantError> {
         self.program.flush(wasi)
     }
+}
+
+/// Writes what the last lines of a program left that has ended, however it ended, as [`TeaVm::flush`] does; but as a call
+/// of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
+///
+/// # Errors
+/// A stream refuses, nobody reads it any more, or the guest had to stop.
+pub fn finish<T: 'static>(mut store: impl AsContextMut<Data = T>, context: impl Context<T>) -> Result<()> {
+    if !context(store.as_context_mut().data_mut()).0.program.keeps_output() {
+        return Ok(());
+    }
+    let write = move |data: &mut T| {
+        let (teavm, wasi) = context(data);
+        teavm.flush(wasi).map_err(|error| match error {
+            GrantError::Interrupted => ended(Outcome::Interrupted),
+            GrantError::Exit(code) => ended(Outcome::Exit(code)),
+            GrantError::Refused(why) => refused(why),
+        })
+    };
+    last_write(store, move |data| context(data).1, write)
 }
 
 /// Where a store's data has the state of the program, and its grants.

@@ -134,6 +134,17 @@ impl Instance {
         Extern::from_item(store, store.instance_imported_memory(index, module, name)?).into_memory()
     }
 
+    /// The tag that it imports under these names.
+    ///
+    /// # Panics
+    /// If the instance belongs to another store.
+    pub fn get_imported_tag(&self, mut store: impl AsContextMut, module: &str, name: &str) -> Option<Tag> {
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let index = self.index(store).expect("an instance of this store");
+        Extern::from_item(store, store.instance_imported_tag(index, module, name)?).into_tag()
+    }
+
     /// The exported table of this name.
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()

@@ -3,10 +3,10 @@
 use super::{Extern, Global, HostFunc, Instance, Memory};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, LinkError, Result};
-use crate::ids::Func;
+use crate::ids::{Func, Tag};
 use crate::module::Module;
 use crate::store::{AsContextMut, Mark, StoreOpaque, memory_matches};
-use crate::types::{ExternType, GlobalType, HeapType, ImportType, MemoryType, RefType, ValType};
+use crate::types::{ExternType, GlobalType, HeapType, ImportType, MemoryType, RefType, TagType, ValType};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(super) enum Definition {
     I32(i32),
     /// A memory that is made for each import.
     Memory(MemoryType),
+    /// A tag that is made for each import.
+    Tag(TagType),
 }
 
 impl Definition {
@@ -37,6 +39,7 @@ impl Definition {
             Definition::String(units) => Ok(Extern::Global(Global::of_string(store, units)?)),
             Definition::I32(value) => Ok(Extern::Global(Global::of_i32(store, *value)?)),
             Definition::Memory(ty) => Ok(Extern::Memory(Memory::from_index(store.id(), store.new_memory(*ty)?))),
+            Definition::Tag(ty) => Ok(Extern::Tag(Tag::from_index(store.id(), store.new_tag(ty)?))),
         }
     }
 
@@ -45,7 +48,7 @@ impl Definition {
         match self {
             Definition::Extern(item) => Definition::Extern(item),
             Definition::Host(host) => Definition::Host(host.named(module, name)),
-            other @ (Definition::String(_) | Definition::I32(_) | Definition::Memory(_)) => other,
+            other @ (Definition::String(_) | Definition::I32(_) | Definition::Memory(_) | Definition::Tag(_)) => other,
         }
     }
 
@@ -65,6 +68,10 @@ impl Definition {
             Definition::Memory(ty) => {
                 let matches = matches!(wanted, ExternType::Memory(wanted) if memory_matches(ty, wanted));
                 (matches, ExternType::Memory(*ty))
+            }
+            Definition::Tag(ty) => {
+                let matches = matches!(wanted, ExternType::Tag(wanted) if wanted.ty() == ty.ty());
+                (matches, ExternType::Tag(ty.clone()))
             }
         };
         (!matches).then(|| found.to_string())

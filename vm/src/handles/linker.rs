@@ -238,7 +238,8 @@ impl<T: 'static> Linker<T> {
     pub(super) fn host_func(&self, import: &ImportType<'_>) -> Result<Option<HostFunc>> {
         Ok(self.choice(import)?.and_then(|definition| match definition {
             Definition::Host(host) => Some(host),
-            Definition::Extern(_) | Definition::String(_) | Definition::I32(_) | Definition::Memory(_) => None,
+            Definition::Extern(_) | Definition::Tag(_) => None,
+            Definition::String(_) | Definition::I32(_) | Definition::Memory(_) => None,
         }))
     }
 
@@ -256,6 +257,7 @@ impl<T: 'static> Linker<T> {
     fn check_definition(&self, definition: &Definition) -> Result<()> {
         match definition {
             Definition::Host(host) => host.ty().handle().id_in(self.engine.registry()).map(drop),
+            Definition::Tag(ty) => ty.ty().handle().id_in(self.engine.registry()).map(drop),
             Definition::Extern(Extern::SharedMemory(memory)) => self.check_engine(memory.engine(), "a shared memory"),
             Definition::Extern(_) | Definition::String(_) | Definition::I32(_) | Definition::Memory(_) => Ok(()),
         }

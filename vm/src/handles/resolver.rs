@@ -5,7 +5,7 @@ use super::{Extern, HostFunc, IntoFunc, Scope, ScopedValues, Val};
 use crate::engine::Engine;
 use crate::errors::Result;
 use crate::store::Caller;
-use crate::types::{FuncType, ImportType, MemoryType};
+use crate::types::{FuncType, ImportType, MemoryType, TagType};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -88,6 +88,40 @@ impl<T: 'static> Resolved<T> {
     /// ```
     pub fn memory(ty: MemoryType) -> Resolved<T> {
         Resolved::new(Definition::Memory(ty))
+    }
+
+    /// A tag, different from all others: each instance gets its own, which
+    /// [`Instance::get_imported_tag`](crate::Instance::get_imported_tag) finds.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Error, Exception, ExternType, Linker, Module, Resolved, Result, Store, Val};
+    /// # use heapwood_vm::Caller;
+    /// # fn main() -> Result<()> {
+    /// # let engine = Engine::default();
+    /// let wasm = wat::parse_str(r#"(module
+    ///     (import "host" "failed" (tag $failed (param i32)))
+    ///     (import "host" "fail" (func $fail))
+    ///     (func (export "run") (result i32)
+    ///         (block $caught (result i32) (try_table (catch $failed $caught) (call $fail)) (i32.const 0))))"#).unwrap();
+    /// let module = Module::new(&engine, wasm)?;
+    /// let mut linker: Linker<()> = Linker::new(&engine);
+    /// linker.resolve_with("host", |import| match &import.ty {
+    ///     ExternType::Tag(ty) => Ok(Some(Resolved::tag(ty.clone()))),
+    ///     _ => Ok(None),
+    /// });
+    /// linker.func_wrap("host", "fail", |mut caller: Caller<'_, ()>| -> Result<()> {
+    ///     let instance = caller.instance().expect("a guest calls");
+    ///     let tag = instance.get_imported_tag(&mut caller, "host", "failed").expect("it imports one");
+    ///     Err(Error::from(Exception::new(&mut caller, tag, &[Val::I32(7)])?))
+    /// })?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "run")?.call(&mut store, ())?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tag(ty: TagType) -> Resolved<T> {
+        Resolved::new(Definition::Tag(ty))
     }
 
     /// Something of a store: instantiation in another one will fail.

@@ -600,6 +600,9 @@ pub static ROWS: &[Row] = rows! {
     "Instance::get_imported_memory", ForeignStore, STORE_PANIC => |w| {
         Ok(text(w.there.instance.get_imported_memory(&mut w.store, "env", "memory")))
     };
+    "Instance::get_imported_tag", ForeignStore, STORE_PANIC => |w| {
+        Ok(text(w.there.instance.get_imported_tag(&mut w.store, "env", "tag")))
+    };
     "Instance::get_table", ForeignStore, STORE_PANIC => |w| Ok(text(w.there.instance.get_table(&mut w.store, "table")));
     "Instance::get_global", ForeignStore, STORE_PANIC => |w| {
         Ok(text(w.there.instance.get_global(&mut w.store, "global")))

@@ -7,14 +7,13 @@
 use super::GrantError;
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::fd::{Descriptor, Handle};
+use crate::fd::{At, Descriptor, Handle};
 use crate::path::{MAX_PATH, name_host, open_host};
 use crate::rights::Rights;
 use cap_primitives::fs as host;
 use rustix::fs::{OFlags, fstat};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -91,35 +90,47 @@ impl WasiCtx {
         Ok(Place { descriptor, directory, rest: Path::new(OsStr::from_bytes(rest)) })
     }
 
-    /// All bytes of a file.
+    /// All bytes of a file, or of a named pipe, whose writer this waits for.
     ///
     /// # Errors
-    /// No preopened directory leads there, or the system refuses; the guest is interrupted while this reads; it is
-    /// longer than `limit` bytes.
+    /// No preopened directory leads there, or the system refuses; the guest is interrupted while this reads or waits; it
+    /// is longer than `limit` bytes, or something else than a file or pipe.
     pub fn read_file(&mut self, path: &[u8], limit: usize) -> Result<Vec<u8>, GrantError> {
         let place = self.place(path)?;
         let directory = place.to_read(Rights::PATH_OPEN)?;
         let file = open_host(directory, place.rest, true, OFlags::RDONLY)?;
-        if !fstat(&file).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file()) {
+        let stat = fstat(&file).map_err(Errno::from)?;
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        if !kind.is_file() && !kind.is_fifo() {
             return Err(Errno::Inval.into());
         }
+        let mut file = Descriptor::host(file.into()).map_err(Errno::from)?;
+        // One byte more than there are finds the end of a file in the first piece.
+        let mut piece = usize::try_from(stat.st_size).unwrap_or(0).saturating_add(1).min(PIECE_BYTES);
         let mut bytes = Vec::new();
         loop {
             self.interrupt.check()?;
-            if Read::by_ref(&mut &file).take(PIECE_BYTES as u64).read_to_end(&mut bytes)? == 0 {
+            let start = bytes.len();
+            bytes.resize(start + piece, 0);
+            let range = start..bytes.len();
+            let count = file.read(&self.interrupt, &mut bytes, std::slice::from_ref(&range), At::Position)?;
+            bytes.truncate(start + count);
+            if count == 0 {
                 return Ok(bytes);
             }
             if bytes.len() > limit {
                 return Err(Errno::FBig.into());
             }
+            piece = PIECE_BYTES;
         }
     }
 
-    /// Makes a file of these bytes, in place of what it held.
+    /// Makes a file of these bytes, in place of what it held, or writes them to a named pipe, waiting while it is full.
     ///
     /// # Errors
-    /// No preopened directory leads there or it is one to read only, or the system refuses; the guest is interrupted
-    /// while this writes, or the file would pass the guest's limit of a file's size.
+    /// No preopened directory leads there or it is one to read only, or the system refuses, as it does for a pipe that
+    /// nobody reads; the guest is interrupted while this writes or waits, or the file would pass the guest's limit of a
+    /// file's size.
     pub fn write_file(&mut self, path: &[u8], bytes: &[u8]) -> Result<(), GrantError> {
         let place = self.place(path)?;
         let directory =
@@ -128,9 +139,17 @@ impl WasiCtx {
             return Err(Errno::FBig.into());
         }
         let file = open_host(directory, place.rest, true, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
-        for piece in bytes.chunks(PIECE_BYTES) {
+        let mut file = Descriptor::host(file.into()).map_err(Errno::from)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
             self.interrupt.check()?;
-            (&file).write_all(piece)?;
+            let range = 0..rest.len().min(PIECE_BYTES);
+            let ranges = std::slice::from_ref(&range);
+            let count = file.write(&self.interrupt, rest, ranges, At::Position, self.max_file_size)?;
+            if count == 0 {
+                return Err(Errno::Io.into());
+            }
+            rest = &rest[count..];
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What instances export, and memories that they import.
+//! What instances export, and memories and tags that they import.
 
 use super::InstanceData;
 use crate::store::{Item, StoreOpaque};
@@ -28,11 +28,29 @@ impl StoreOpaque {
 
     /// The memory that an instance imports under these names.
     pub fn instance_imported_memory(&self, index: u32, module: &str, name: &str) -> Option<Item> {
-        let instance = self.instance(index);
-        let imports = instance.module().info().imports.iter();
-        let mut memories = imports.filter(|import| matches!(import.ty, ExternType::Memory(_)));
-        let place = memories.position(|import| import.module == module && import.name == name)?;
-        Some(self.memory_item(instance.memory(place.narrow())))
+        let is_memory = |ty: &ExternType| matches!(ty, ExternType::Memory(_));
+        let place = self.place_of_import(index, is_memory, module, name)?;
+        Some(self.memory_item(self.instance(index).memory(place)))
+    }
+
+    /// The tag that an instance imports under these names.
+    pub fn instance_imported_tag(&self, index: u32, module: &str, name: &str) -> Option<Item> {
+        let is_tag = |ty: &ExternType| matches!(ty, ExternType::Tag(_));
+        let place = self.place_of_import(index, is_tag, module, name)?;
+        Some(Item::Tag(self.instance(index).tag(place)))
+    }
+
+    /// Which one of an instance's imports of a kind has these names.
+    fn place_of_import(
+        &self,
+        index: u32,
+        is_kind: impl Fn(&ExternType) -> bool,
+        module: &str,
+        name: &str,
+    ) -> Option<u32> {
+        let imports = self.instance(index).module().info().imports.iter();
+        let mut of_kind = imports.filter(|import| is_kind(&import.ty));
+        Some(of_kind.position(|import| import.module == module && import.name == name)?.narrow())
     }
 
     fn export(&self, instance: &InstanceData, index: ExportIndex) -> Item {
