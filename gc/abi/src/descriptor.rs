@@ -114,11 +114,13 @@ const _: () = assert!(SMALL_OBJECT_BYTES_MAX / 4 - 1 < 8, "`small_refs` ends wit
 
 impl Descriptor {
     /// Offset in bytes of `display[depth]`.
+    #[inline]
     pub const fn display_offset(depth: usize) -> i32 {
         (depth * 4) as i32
     }
 
     /// Bytes of the ancestor tail (depth 8 and more), rounded up to 8.
+    #[inline]
     pub const fn display_tail_bytes(&self) -> usize {
         if (self.depth as usize) < DISPLAY_DEPTH {
             0
@@ -128,6 +130,7 @@ impl Descriptor {
     }
 
     /// Bytes of the whole entry, with its tails.
+    #[inline]
     pub const fn total_bytes(&self) -> usize {
         DESCRIPTOR_BYTES + self.display_tail_bytes() + self.ref_map_tail as usize * 8
     }

@@ -40,16 +40,19 @@ impl TypeId {
     pub const MAX: u32 = (1 << 24) - 1;
 
     /// The header word of an object of this type, with `state` bits.
+    #[inline]
     pub const fn header(self, state: u32) -> u32 {
         (self.0 << TYPE_ID_SHIFT) | state
     }
 
     /// The type in a header word that is not forwarded.
+    #[inline]
     pub const fn of_header(header: u32) -> TypeId {
         TypeId(header >> TYPE_ID_SHIFT)
     }
 
     /// Offset of the descriptor in the type table, in bytes.
+    #[inline]
     pub const fn descriptor_offset(self) -> usize {
         self.0 as usize * 8
     }

@@ -24,6 +24,7 @@ pub enum FieldKind {
 
 impl FieldKind {
     /// log2 of the size in bytes.
+    #[inline]
     pub const fn shift(self) -> u8 {
         match self {
             FieldKind::I8 => 0,
@@ -35,11 +36,13 @@ impl FieldKind {
     }
 
     /// Size in bytes.
+    #[inline]
     pub const fn bytes(self) -> u32 {
         1 << self.shift()
     }
 
     /// Alignment in bytes inside an object.
+    #[inline]
     pub const fn align(self) -> u32 {
         if self.bytes() > 8 { 8 } else { self.bytes() }
     }
@@ -100,22 +103,26 @@ pub const ROPE_RIGHT_OFFSET: u32 = 12;
 pub const ROPE_BYTES: u32 = 16;
 
 /// Rounds an object's size up to the alignment and the least size.
+#[inline]
 pub const fn round_object_bytes(bytes: u64) -> u64 {
     let rounded = (bytes + OBJECT_ALIGN as u64 - 1) & !(OBJECT_ALIGN as u64 - 1);
     if rounded < OBJECT_BYTES_MIN as u64 { OBJECT_BYTES_MIN as u64 } else { rounded }
 }
 
 /// Bytes of an array object of `length` elements of `1 << elem_shift` bytes.
+#[inline]
 pub const fn array_bytes(elem_shift: u8, length: u32) -> u64 {
     round_object_bytes(ARRAY_ELEMENTS_OFFSET as u64 + ((length as u64) << elem_shift))
 }
 
 /// Bytes of a string object of `length` units of `1 << unit_shift` bytes.
+#[inline]
 pub const fn string_bytes(unit_shift: u8, length: u32) -> u64 {
     round_object_bytes(STRING_UNITS_OFFSET as u64 + ((length as u64) << unit_shift))
 }
 
 /// Bytes of an object of a kind that has a length.
+#[inline]
 pub const fn bytes_by_length(kind: ObjectKind, elem_shift: u8, length: u32) -> u64 {
     match kind {
         ObjectKind::String => string_bytes(elem_shift, length),

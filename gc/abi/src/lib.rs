@@ -32,16 +32,19 @@ pub type RawRef = u32;
 pub const NULL: RawRef = 0;
 
 /// Encodes an i31: the low 31 bits of `value`, tagged by bit 0.
+#[inline]
 pub const fn i31_encode(value: u32) -> RawRef {
     (value << 1) | 1
 }
 
 /// Whether a reference is an i31 (never dereferenced).
+#[inline]
 pub const fn is_i31(reference: RawRef) -> bool {
     reference & 1 != 0
 }
 
 /// The signed value of an i31 reference.
+#[inline]
 pub const fn i31_signed(reference: RawRef) -> i32 {
     (reference as i32) >> 1
 }

@@ -44,11 +44,13 @@ pub const CHUNK_STATE_BYTES: usize = (REACH_BYTES >> CHUNK_SHIFT) as usize;
 pub const CHUNK_STATE_DISP: i32 = TYPE_TABLE_DISP - CHUNK_STATE_BYTES as i32;
 
 /// Index of the state byte of chunk `chunk` of `host` (see [`CHUNK_STATE_DISP`]).
+#[inline]
 pub const fn chunk_state_index(host: u32, chunk: u32) -> u32 {
     ((host + 2) >> (CHUNK_SHIFT - 2)) + chunk
 }
 
 /// The bit of the state byte that belongs to chunk `chunk` of its array.
+#[inline]
 pub const fn chunk_state_bit(chunk: u32) -> u8 {
     if chunk == 0 { 1 } else { 2 }
 }

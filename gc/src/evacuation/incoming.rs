@@ -166,6 +166,7 @@ impl IncomingSet {
     }
 
     /// The window for those who drop the blocks that roots hold: closed if tests skip roots.
+    #[inline]
     pub fn window_of_roots(&self) -> Window {
         #[cfg(feature = "test-hooks")]
         if self.skipped == Some(Recorder::Root) {

@@ -153,6 +153,7 @@ impl Heap {
     }
 
     /// Whether a reference is to an object that the next minor may move.
+    #[inline]
     pub fn is_young(&self, reference: RawRef) -> bool {
         is_young(reference)
     }

@@ -118,6 +118,7 @@ impl Heap {
     }
 
     /// Address of the heap base (r15 in compiled code). Constant for the heap's life.
+    #[inline]
     pub fn base(&self) -> usize {
         self.spaces.base()
     }

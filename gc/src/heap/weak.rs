@@ -60,6 +60,12 @@ impl Heap {
         Ok(())
     }
 
+    /// Whether [`Heap::pop_dead_host_value`] has one.
+    #[inline]
+    pub fn has_dead_host_values(&self) -> bool {
+        self.weak.has_dead_hosts()
+    }
+
     /// Takes the slab index of a host value whose cell died. Call it outside of pauses, until it returns `None`.
     pub fn pop_dead_host_value(&mut self) -> Option<u32> {
         self.weak.hosts_mut().pop_dead()

@@ -317,6 +317,7 @@ impl Cage {
     }
 
     /// Address of the base.
+    #[inline]
     pub fn base(&self) -> usize {
         self.memory.base as usize
     }

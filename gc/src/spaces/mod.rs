@@ -128,6 +128,7 @@ impl Spaces {
     }
 
     /// Address of the heap base.
+    #[inline]
     pub fn base(&self) -> usize {
         self.cage.base()
     }
@@ -187,6 +188,7 @@ impl Spaces {
     }
 
     /// The nursery.
+    #[inline]
     pub fn nursery(&self) -> &Nursery {
         &self.nursery
     }

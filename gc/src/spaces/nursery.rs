@@ -92,6 +92,7 @@ impl Nursery {
     }
 
     /// Bytes of eden once it is not cold.
+    #[inline]
     pub fn eden_bytes(&self) -> u32 {
         self.eden_bytes
     }

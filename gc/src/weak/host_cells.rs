@@ -89,6 +89,12 @@ impl HostCells {
         self.dead.set_capacity_max(most);
     }
 
+    /// Whether there is a cell that died.
+    #[inline]
+    pub fn has_dead(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
     /// The index of a host value whose cell died.
     pub fn pop_dead(&mut self) -> Option<u32> {
         self.dead.pop()

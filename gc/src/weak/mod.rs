@@ -52,6 +52,12 @@ impl Weak {
         Weak { hosts: HostCells::new(cage), cells: WeakCells::new(cage), waiting_bytes: 0 }
     }
 
+    /// Whether a host value's cell died that was not told yet.
+    #[inline]
+    pub fn has_dead_hosts(&self) -> bool {
+        self.hosts.has_dead()
+    }
+
     /// The host values' cells.
     pub fn hosts_mut(&mut self) -> &mut HostCells {
         &mut self.hosts

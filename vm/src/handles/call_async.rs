@@ -124,7 +124,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
         let mut context = store.as_context_mut();
         context.opaque().check_usable()?;
         let mut values: SmallVec<[RawVal; 4]> = smallvec![[0; 2]; Params::TYPES.len().max(Results::TYPES.len())];
-        let callee = self.save(context.opaque(), params, &mut values)?;
+        let callee = self.callee(context.opaque(), params, &mut values)?;
         context.calling(callee, &mut values, None).await?;
         Ok(Results::load(&mut StoreAccess(context.opaque()), &values))
     }

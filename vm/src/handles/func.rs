@@ -87,7 +87,7 @@ impl Func {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let (object, signature, mut values) = save_params(self, store, params, results.len())?;
-        store.call(store.callee(object, signature.entry()), &mut values)?;
+        store.call(object, &signature.entry(), &mut values)?;
         load_results(store, &signature, &values, results);
         Ok(())
     }

@@ -8,11 +8,13 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::registry::TypeRegistry;
-use crate::rt::entry::{Callee, EntryPoint};
+#[cfg(feature = "async")]
+use crate::rt::entry::Callee;
+use crate::rt::entry::EntryPoint;
 use crate::rt::value::RawVal;
 use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
-use heapwood_gc_abi::low32;
+use heapwood_gc_abi::{RawRef, low32};
 use heapwood_module as m;
 use heapwood_module::Hierarchy;
 use std::fmt;
@@ -130,35 +132,41 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     /// # Errors
     /// A parameter that belongs to another store, whose scope is over, or that is not of the function's narrower type;
     /// traps, uncaught exceptions, errors of host functions; a function of another store.
+    #[inline]
     pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Results> {
         let mut context = store.as_context_mut();
-        let mut access = StoreAccess(context.opaque());
-        let slots = const { most(Params::TYPES.len(), Results::TYPES.len()) };
-        let (mut few, mut many);
-        let values = match slots <= FEW_VALUES {
-            true => {
-                few = [[0; 2]; FEW_VALUES];
-                &mut few[..slots]
-            }
-            false => {
-                many = vec![[0; 2]; slots];
-                &mut many[..]
-            }
-        };
-        let callee = self.save(access.0, params, values)?;
-        access.0.call(callee, values)?;
-        Ok(Results::load(&mut access, values))
+        let store = context.opaque();
+        // All of them are cleared, so there are no more than are needed.
+        match const { most(Params::TYPES.len(), Results::TYPES.len()) } {
+            0 => self.call_with(store, params, &mut []),
+            1 => self.call_with(store, params, &mut [[0; 2]]),
+            slots @ ..=FEW_VALUES => self.call_with(store, params, &mut [[0; 2]; FEW_VALUES][..slots]),
+            slots => self.call_with(store, params, &mut vec![[0; 2]; slots]),
+        }
     }
 
-    /// Saves the arguments of a call; what is called.
     #[inline]
-    pub(super) fn save(&self, store: &mut StoreOpaque, params: Params, values: &mut [RawVal]) -> Result<Callee> {
+    fn call_with(&self, store: &mut StoreOpaque, params: Params, values: &mut [RawVal]) -> Result<Results> {
+        let object = self.save(store, params, values)?;
+        store.call(object, &self.entry, values)?;
+        Ok(Results::load(&mut StoreAccess(store), values))
+    }
+
+    /// Saves the arguments of a call; the object of the function.
+    #[inline]
+    fn save(&self, store: &mut StoreOpaque, params: Params, values: &mut [RawVal]) -> Result<RawRef> {
         params.save(&StoreAccess(store), values)?;
         let object = self.func.object(store)?;
         if self.narrows {
-            let signature = store.signature_of(object)?;
-            check_values(store, signature.params(), values)?;
+            check_narrower(store, object, values)?;
         }
+        Ok(object)
+    }
+
+    /// Saves the arguments of a call; what is called.
+    #[cfg(feature = "async")]
+    pub(super) fn callee(&self, store: &mut StoreOpaque, params: Params, values: &mut [RawVal]) -> Result<Callee> {
+        let object = self.save(store, params, values)?;
         Ok(store.callee(object, self.entry))
     }
 
@@ -212,6 +220,13 @@ fn passing(registry: &Arc<TypeRegistry>, given: m::ValType, wanted: m::ValType) 
         }
         _ => Passing::Never,
     }
+}
+
+/// Refuses references that do not belong to the types of a function's parameters.
+#[inline(never)]
+fn check_narrower(store: &mut StoreOpaque, object: RawRef, values: &[RawVal]) -> Result<()> {
+    let signature = store.signature_of(object)?;
+    check_values(store, signature.params(), values)
 }
 
 /// Refuses references that do not belong to the types. What fits gets no handle: a call leaves none behind.

@@ -11,16 +11,19 @@ pub struct Func {
 }
 
 impl Func {
+    #[inline]
     pub(crate) fn from_parts(store: StoreId, object: RawRef) -> Func {
         Func { store, object }
     }
 
     /// Its store.
+    #[inline]
     pub(crate) fn store_id(&self) -> StoreId {
         self.store
     }
 
     /// The function's object, for callers that have checked the store.
+    #[inline]
     pub(crate) fn reference(&self) -> RawRef {
         self.object
     }

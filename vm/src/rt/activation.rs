@@ -79,7 +79,7 @@ const DEAD_AT_ENTRIES: Kind = (Some(WordRule::Dead), None);
 #[cfg(feature = "async")]
 const OF_THREADS: Kind = (None, Some(Suspended::Renewed));
 
-/// Words that an entry saves and puts back.
+/// Words that an entry saves and puts back, if a guest waits meanwhile.
 const KEPT: [i32; count(OF_ACTIVATIONS)] = words(OF_ACTIVATIONS);
 /// Words that mean nothing at an entry.
 const DEAD: [i32; count(DEAD_AT_ENTRIES)] = words(DEAD_AT_ENTRIES);
@@ -121,57 +121,36 @@ pub(super) struct Exit {
     pub slot: usize,
 }
 
-/// The words of the guest that waits while an entry runs.
+/// Whether a guest may leave the native stack and go on later.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Suspendable {
+    /// This one may: there is nothing but a future between it and who waits for it.
+    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "none may"))]
+    pub itself: bool,
+    /// So may all guests below it: if it lets others run, nobody who cannot wait is in between.
+    pub with_others: bool,
+}
+
+/// A guest that waits while an entry runs: its words, and how it was entered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activation {
     words: [u64; KEPT.len()],
-    /// The guest that was entered may be suspended: there is nothing but a future between it and who waits for it.
-    #[cfg(feature = "async")]
-    can_suspend: bool,
-    /// Whether the guest may let others run, as may all guests below it: if it does, nobody who cannot wait is in
-    /// between.
-    #[cfg(feature = "async")]
-    can_yield: bool,
+    suspendable: Suspendable,
 }
 
 impl Activation {
-    /// The words of now. `can_suspend`: the guest that is entered may be suspended; `others_can_yield`: all below it may
-    /// let others run.
+    /// The words of now, of a guest that was entered so.
     #[inline]
-    pub fn save(hot: Hot, can_suspend: bool, others_can_yield: bool) -> Activation {
-        let mut words = [0; KEPT.len()];
-        words.iter_mut().zip(KEPT).for_each(|(place, word)| *place = hot.get(word));
-        debug_assert!(cfg!(feature = "async") || !can_suspend, "the feature is off");
-        let _ = others_can_yield;
-        Activation {
-            words,
-            #[cfg(feature = "async")]
-            can_suspend,
-            #[cfg(feature = "async")]
-            can_yield: can_suspend && others_can_yield,
-        }
+    pub fn save(hot: Hot, suspendable: Suspendable) -> Activation {
+        Activation { words: KEPT.map(|word| hot.get(word)), suspendable }
     }
 
-    /// Whether the guest may be suspended that was entered then.
-    #[cfg(feature = "async")]
+    /// Puts the words back; how the guest was entered.
     #[inline]
-    pub fn can_suspend(&self) -> bool {
-        self.can_suspend
-    }
-
-    /// Whether the guest may let others run.
-    #[inline]
-    pub fn can_yield(&self) -> bool {
-        #[cfg(feature = "async")]
-        return self.can_yield;
-        #[cfg(not(feature = "async"))]
-        false
-    }
-
-    #[inline]
-    pub fn restore(&self, hot: Hot) {
+    pub fn restore(&self, hot: Hot) -> Suspendable {
         let kept = KEPT.iter().zip(self.words).filter(|(word, _)| !is_forgotten(**word));
         kept.for_each(|(word, value)| hot.set(*word, value));
+        self.suspendable
     }
 
     /// Where this guest waits.
@@ -198,6 +177,14 @@ fn exit_of(word: impl Fn(i32) -> u64) -> Exit {
 pub(super) fn poison_dead(hot: Hot) {
     if cfg!(debug_assertions) {
         DEAD.iter().for_each(|word| hot.set(*word, POISON));
+    }
+}
+
+/// No guest is there any more: what is an activation's is made useless, where assertions are on.
+#[inline]
+pub(super) fn poison_kept(hot: Hot) {
+    if cfg!(debug_assertions) {
+        KEPT.iter().for_each(|word| hot.set(*word, POISON));
     }
 }
 

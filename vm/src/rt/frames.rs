@@ -1,10 +1,10 @@
 //! The frames of a store's guest: entering, leaving, and what walks of them answer.
 //!
-//! 1. Each entry pushes an [`Activation`]: the words of the guest that called the host function in which the entry
-//!    happened (of no meaning for the outermost). The hot words are those of the innermost activation.
+//! 1. An entry in a host function that a guest called puts that guest's [`Activation`] aside: its words. The hot words
+//!    are those of the innermost activation. Where there is none, they mean nothing; so an outermost entry saves none.
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
-use super::activation::{self, Activation, Exit};
+use super::activation::{self, Activation, Exit, Suspendable};
 use super::code::CodeImage;
 use super::hot::Hot;
 use super::sites::Sites;
@@ -55,7 +55,12 @@ impl LoadedCode {
 #[derive(Debug)]
 pub(crate) struct Frames {
     pub(super) hot: Hot,
-    pub(super) activations: Vec<Activation>,
+    /// Entries that have not returned.
+    depth: usize,
+    /// How the innermost guest was entered.
+    innermost: Suspendable,
+    /// The guests that wait for it, the outermost one first: all but the innermost.
+    waiting: Vec<Activation>,
     /// Code of the modules of the store, by ascending address.
     codes: Vec<LoadedCode>,
     /// Where the tables of these codes tell of return addresses.
@@ -122,7 +127,9 @@ impl Frames {
     pub fn new(hot: Hot, barrier: usize) -> Frames {
         Frames {
             hot,
-            activations: Vec::new(),
+            depth: 0,
+            innermost: Suspendable::default(),
+            waiting: Vec::new(),
             codes: Vec::new(),
             sites: Sites::new(),
             barrier,
@@ -135,38 +142,58 @@ impl Frames {
     }
 
     /// Number of entries that have not returned.
+    #[inline]
     pub fn depth(&self) -> usize {
-        self.activations.len()
+        self.depth
     }
 
     /// An entry begins, of a guest that may be suspended or not.
     #[inline]
     pub fn push(&mut self, can_suspend: bool) {
-        let (hot, can_yield) = (self.hot, self.activations.last().is_none_or(Activation::can_yield));
-        // Made in its place: a copy would wait for the words that were written a moment before.
-        self.activations.extend(std::iter::once_with(|| Activation::save(hot, can_suspend, can_yield)));
+        debug_assert!(cfg!(feature = "async") || !can_suspend, "the feature is off");
+        let with_others = match self.depth {
+            0 => can_suspend,
+            _ => {
+                let (hot, innermost) = (self.hot, self.innermost);
+                // Made in its place: a copy would wait for the words that were written a moment before.
+                self.waiting.extend(std::iter::once_with(|| Activation::save(hot, innermost)));
+                can_suspend && self.innermost.with_others
+            }
+        };
+        self.innermost = Suspendable { itself: can_suspend, with_others };
+        self.depth += 1;
         activation::poison_dead(self.hot);
     }
 
     /// Whether the innermost guest may be suspended.
     #[cfg(feature = "async")]
     pub fn can_suspend(&self) -> bool {
-        self.activations.last().is_some_and(Activation::can_suspend)
+        self.depth != 0 && self.innermost.itself
     }
 
     /// Whether the innermost guest may let others run: it may be suspended, and so may all below it.
     #[cfg(feature = "async")]
     pub fn can_yield(&self) -> bool {
-        self.activations.last().is_some_and(Activation::can_yield)
+        self.depth != 0 && self.innermost.with_others
     }
 
     /// An entry is over, by return or by leaving its frames.
     #[inline]
     pub fn pop(&mut self, heap: &mut Heap) {
         let entry_fp = self.hot.get(ENTRY_FP).narrow();
-        self.activations.pop().expect("entries and returns are balanced").restore(self.hot);
+        match self.depth {
+            0 => panic!("entries and returns are balanced"),
+            1 => activation::poison_kept(self.hot),
+            _ => self.innermost = self.waiting.pop().expect("all but the innermost wait").restore(self.hot),
+        }
+        self.depth -= 1;
         activation::poison_dead(self.hot);
         self.activation_left(entry_fp, heap);
+    }
+
+    /// Where the guest of the activation `level` (counted from 1) waits for the one above it.
+    pub(super) fn waits_at(&self, level: usize) -> Exit {
+        self.waiting[level - 1].exit()
     }
 
     /// Code of this image may be on the stack from now on; its frames name it by `owner`, unless it is known already.
@@ -205,12 +232,12 @@ impl Frames {
 
     /// All frames, innermost first, of all activations.
     pub fn walk(&self) -> Walker<'_> {
-        Walker::new(self, self.exit(), self.activations.len())
+        Walker::new(self, self.exit(), self.depth)
     }
 
     /// All frames, innermost first, of all activations, if a trap is what made the guest leave.
     pub fn walk_from_trap(&self) -> Walker<'_> {
-        Walker::at_trap(self, self.exit(), self.activations.len())
+        Walker::at_trap(self, self.exit(), self.depth)
     }
 
     /// The context of the innermost frame, if its function keeps one.

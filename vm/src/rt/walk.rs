@@ -154,8 +154,8 @@ impl<'a> Iterator for Walker<'a> {
             if active(Mutant::WalkEndsAtEntry) {
                 return None;
             }
-            self.level = self.level.checked_sub(1)?;
-            self.exit = self.frames.activations[self.level].exit();
+            self.level = self.level.checked_sub(1).filter(|level| *level != 0)?;
+            self.exit = self.frames.waits_at(self.level);
         }
     }
 }

@@ -124,13 +124,15 @@ impl Frames {
     /// The activation whose entry frame was at `entry_fp` is no more.
     #[inline]
     pub(super) fn activation_left(&mut self, entry_fp: usize, heap: &mut Heap) {
-        if self.watermark.take_if(|mark| mark.fp < entry_fp).is_some() {
+        if self.watermark.is_some_and(|mark| mark.fp < entry_fp) {
+            self.watermark = None;
             self.lower(self.exit(), heap);
         }
     }
 
     /// Puts the mark [`LOWERED_BY`] frames below a frame of the innermost activation, which runs next; there is none
     /// now. A marking sees the frames between before they run.
+    #[cold]
     fn lower(&mut self, from: Exit, heap: &mut Heap) {
         let mut walker = Walker::new(self, from, self.depth());
         let unseen_from = self.pending.map(|pending| pending.exit.fp);

@@ -91,9 +91,10 @@ impl StoreOpaque {
         self.signature(self.heap().type_of(object))
     }
 
-    /// Calls a function. `values` holds the arguments and takes the results.
-    pub fn call(&mut self, callee: Callee, values: &mut [RawVal]) -> Result<()> {
-        let result = self.enter(callee, values);
+    /// Calls the function of an object, of the type that `entry` is for. `values` holds the arguments and takes the
+    /// results.
+    pub fn call(&mut self, object: RawRef, entry: &EntryPoint, values: &mut [RawVal]) -> Result<()> {
+        let result = self.enter(self.callee(object, *entry), values);
         if self.guest().execution().frames().depth() == 0 {
             self.reap_host_values();
         }

@@ -133,7 +133,15 @@ impl StoreOpaque {
     }
 
     /// Drops host values whose cells died.
+    #[inline]
     pub fn reap_host_values(&mut self) {
+        if self.heap().has_dead_host_values() {
+            self.reap_some();
+        }
+    }
+
+    #[cold]
+    fn reap_some(&mut self) {
         let (guest, heap) = self.guest_and_heap();
         while let Some(index) = heap.pop_dead_host_value() {
             guest.host_values_mut().remove(index);
