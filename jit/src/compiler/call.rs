@@ -24,6 +24,7 @@ impl Compiler<'_> {
             frameless: !self.values.is_framed(),
             handler: SafePoint::NO_HANDLER,
             wasm_offset: self.cursor.offset(),
+            body: self.cursor.body(),
         };
         self.tables.safe_point(self.asm, handler, point);
     }

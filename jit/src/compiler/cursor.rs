@@ -11,6 +11,8 @@ use heapwood_module::BranchHint;
 /// Where in a body the pass is.
 pub(crate) struct Cursor<'a> {
     analysis: &'a Analysis,
+    /// The body's number among those that are compiled into the function; 0 for the function's own.
+    body: u16,
     /// Index of the current operator.
     op: u32,
     /// The current operator's offset in the module's bytes.
@@ -33,6 +35,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn new(analysis: &'a Analysis, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
         Cursor {
             analysis,
+            body: 0,
             op: 0,
             offset: 0,
             facts: Facts::PROLOGUE,
@@ -49,6 +52,11 @@ impl<'a> Cursor<'a> {
     /// What the analysis found in the whole body.
     pub(crate) fn analysis(&self) -> &'a Analysis {
         self.analysis
+    }
+
+    /// The body's number among those that are compiled into the function; 0 for the function's own.
+    pub(crate) fn body(&self) -> u16 {
+        self.body
     }
 
     // ---- the current operator

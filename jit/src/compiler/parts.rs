@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::options::CompileEnv;
 use super::tables::Tables;
 use super::values::Values;
-use crate::abi::{CallLayout, RelocationTarget, TrapKind};
+use crate::abi::{CallLayout, RelocationTarget, TrapKind, TrapSite};
 use crate::asm::{Assembler, Label};
 use crate::budget::{BudgetExceeded, CODE_BYTES_MAX};
 use crate::error::CompileError;
@@ -65,13 +65,19 @@ impl Compiler<'_> {
     /// Records that the instruction written next may fault, and the trap that this means.
     pub(super) fn trap_site(&mut self, kind: TrapKind) {
         self.cursor.must(Facts::TRAPS, "a trap site");
-        self.tables.trap_site(self.asm, kind, self.values.is_framed(), self.cursor.offset());
+        self.tables.trap_site(self.asm, self.trap_here(kind));
     }
 
     /// A label at which the guest traps; its `ud2` is placed behind all other code.
     pub(super) fn trap_label(&mut self, kind: TrapKind) -> Label {
         self.cursor.must(Facts::TRAPS, "a trap");
-        self.tables.trap_label(self.asm, kind, self.values.is_framed(), self.cursor.offset())
+        self.tables.trap_label(self.asm, self.trap_here(kind))
+    }
+
+    /// A trap of the current operator, whose position is not known yet.
+    fn trap_here(&self, kind: TrapKind) -> TrapSite {
+        let (wasm_offset, body) = (self.cursor.offset(), self.cursor.body());
+        TrapSite { pc: 0, kind, frameless: !self.values.is_framed(), wasm_offset, body }
     }
 
     /// Emits code that is not the operator's own, with facts of its own.

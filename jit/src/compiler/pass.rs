@@ -254,10 +254,10 @@ impl<'a> Compiler<'a> {
         self.tables.place_traps(self.asm);
         let record = self.frame_record();
         let (code, starts) = self.asm.finish();
-        let Finished { relocations, safe_points, traps, source_map } = self.tables.finish(starts);
+        let Finished { relocations, safe_points, traps, inlined, source_map } = self.tables.finish(starts);
         self.values.finish();
         self.flow.finish();
         let cold_start = starts.of(Section::Unlikely);
-        CompiledFunction { code, relocations, safe_points, traps, record, source_map, cold_start }
+        CompiledFunction { code, relocations, safe_points, traps, inlined, record, source_map, cold_start }
     }
 }
