@@ -7,7 +7,7 @@
 use crate::budget::list_bytes;
 
 /// The costs of a function's blocks.
-#[derive(Default)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Costs {
     /// Of the block at the function's entry.
     entry: u32,

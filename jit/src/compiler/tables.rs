@@ -93,6 +93,14 @@ impl Tables {
         asm.switch(Section::Hot);
     }
 
+    // ---- inlined bodies
+
+    /// Records that a body is compiled into the function; its number, from 1.
+    pub(crate) fn open_body(&mut self, body: InlinedBody) -> u16 {
+        self.inlined.push(body);
+        self.inlined.len().narrow()
+    }
+
     // ---- safe points
 
     /// Records a safe point at the return address just reached. Exceptions that arrive there go to the pad `handler`.
