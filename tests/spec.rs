@@ -35,10 +35,10 @@ struct Mode {
 const ALL: &[&str] = &[""];
 const GC: &[&str] = &["core/gc/", "core/exceptions/", "legacy/", "own/"];
 
-/// Every script runs in the first five; under stress, every allocation of it collects, and with images, modules are
-/// loaded that another engine compiled, in which types have other ids. Where the heap is at work, also with a marking
+/// Every script runs in the first six; under stress, every allocation of it collects, and with images, modules are
+/// loaded that another engine compiled, in which types have other ids; calls are inlined under stress too. Where the heap is at work, also with a marking
 /// that is always under way, in slices of so many fields.
-const MODES: [Mode; 8] = [
+const MODES: [Mode; 9] = [
     Mode { name: "default", options: &[], folders: ALL },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
@@ -48,6 +48,11 @@ const MODES: [Mode; 8] = [
         folders: ALL,
     },
     Mode { name: "images", options: &["--images"], folders: ALL },
+    Mode {
+        name: "inline",
+        options: &["-T", "inline=always", "-T", "debug-checks=y", "--gc-stress", "1", "--gc-verify"],
+        folders: ALL,
+    },
     Mode { name: "marking1", options: &["--gc-mark-slice", "1", "--gc-stress", "9", "--gc-verify"], folders: GC },
     Mode { name: "marking7", options: &["--gc-mark-slice", "7", "--gc-stress", "10", "--gc-verify"], folders: GC },
     Mode { name: "marking1000", options: &["--gc-mark-slice", "1000", "--gc-stress", "7"], folders: GC },

@@ -75,6 +75,9 @@ pub fn modes() -> Vec<Mode> {
                 config.memory32_guard(false).memory64_guard(false).gc_threads(0);
             },
         ),
+        mode("inline", |program| program.seed % 4 == 3, &|config| {
+            config.inline(Inline::Always).gc_stress(53).gc_verify(true).gc_threads(0);
+        }),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
             config.debug_checks(true).few_registers(true).gc_threads(0);
         }),

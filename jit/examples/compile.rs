@@ -1,13 +1,18 @@
 //! Compiles every function of the modules named on the command line and reports the throughput, and a checksum of the
-//! code: a change that should not change it shows so.
+//! code: a change that should not change it shows so. `--inline` inlines small functions, in the modules that follow.
 
-use heapwood_jit::{Budget, CompileEnv, CompileOptions, Scratch, compile_function};
+use heapwood_jit::{Budget, Callees, CompileEnv, CompileOptions, Inline, Scratch, compile_function};
 use heapwood_module::{ContextLayout, Features, decode};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Instant;
 
 fn main() {
+    let mut options = CompileOptions::default();
     for path in std::env::args().skip(1) {
+        if path == "--inline" {
+            options.inline = Inline::Small;
+            continue;
+        }
         let bytes = std::fs::read(&path).expect("readable");
         let start = Instant::now();
         let decoded = match decode(bytes.into(), Features::default()) {
@@ -19,15 +24,17 @@ fn main() {
         };
         let decode_us = start.elapsed().as_micros();
         let context = ContextLayout::new(&decoded.info);
+        let start = Instant::now();
+        let callees = (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.fuel));
         let env = CompileEnv {
             info: &decoded.info,
             context: &context,
-            options: CompileOptions::default(),
+            options,
+            callees: callees.as_ref(),
             budget: &Budget::default(),
         };
         let mut scratch = Scratch::default();
         let (mut code, mut body, mut failed, mut checksum) = (0, 0, 0, DefaultHasher::new());
-        let start = Instant::now();
         for (index, job) in (0..).zip(decoded.validators) {
             body += job.range.len();
             match compile_function(&env, index, job, &mut scratch) {

@@ -5,7 +5,7 @@
 //! to judge. The first line of a file, behind `;;!`, says what is shown (`loops` or `function`), and by which options.
 
 use heapwood_jit::abi::{CompiledFunction, RelocationTarget, SafePoint};
-use heapwood_jit::{Budget, CompileEnv, CompileOptions, CpuFeatures, Scratch, compile_function};
+use heapwood_jit::{Budget, Callees, CompileEnv, CompileOptions, CpuFeatures, Inline, Scratch, compile_function};
 use heapwood_module::{ContextLayout, ExportIndex, Features, decode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, Mnemonic, NasmFormatter, Register};
 use std::collections::BTreeMap;
@@ -65,6 +65,8 @@ fn listing(module: &str) -> String {
             "memory64-guard" => options.memory64_guard = true,
             "few-registers" => options.few_registers = true,
             "debug-checks" => options.debug_checks = true,
+            "inline" => options.inline = Inline::Small,
+            "inline-always" => options.inline = Inline::Always,
             other => panic!("an option of that name is not known: {other}"),
         }
     }
@@ -91,7 +93,9 @@ fn compiled(module: &str, options: CompileOptions) -> CompiledFunction {
     });
     let wanted = exported.expect("an exported function `run`") - decoded.info.imported_functions;
     let context = ContextLayout::new(&decoded.info);
-    let env = CompileEnv { info: &decoded.info, context: &context, options, budget: &Budget::default() };
+    let callees = (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.fuel));
+    let (callees, budget) = (callees.as_ref(), &Budget::default());
+    let env = CompileEnv { info: &decoded.info, context: &context, options, callees, budget };
     let job = decoded.validators.into_iter().nth(wanted as usize).expect("a function that the module defines");
     compile_function(&env, wanted, job, &mut Scratch::default()).expect("compiles")
 }

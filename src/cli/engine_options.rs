@@ -9,7 +9,7 @@ use super::units::Size;
 use super::watch::{Listener, Output, Outputs, Watch};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Store};
+use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Inline, Store};
 use std::path::PathBuf;
 
 /// `-W`, which every command has.
@@ -46,7 +46,7 @@ pub struct CodeOptions {
     #[arg(long, value_name = "SIZE")]
     max_compile_memory: Option<Size>,
 
-    /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers)
+    /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers, inline)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
 }
@@ -215,6 +215,10 @@ fn switched_on(switch: &str) -> String {
 fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError> {
     let wrong = || UsageError::new(format!("-T: `{switch}` is not of the form NAME=y or NAME=n"));
     let (name, value) = switch.split_once('=').ok_or_else(wrong)?;
+    if (name, value) == ("inline", "always") {
+        config.inline(Inline::Always);
+        return Ok(());
+    }
     let on = match value {
         "y" => true,
         "n" => false,
@@ -225,9 +229,10 @@ fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError
         "mem64-guard" => config.memory64_guard(on),
         "debug-checks" => config.debug_checks(on),
         "few-registers" => config.few_registers(on),
+        "inline" => config.inline(if on { Inline::Small } else { Inline::Never }),
         _ => {
             return Err(UsageError::new(format!(
-                "-T: unknown switch `{name}` (known: mem32-guard, mem64-guard, debug-checks, few-registers)"
+                "-T: unknown switch `{name}` (known: mem32-guard, mem64-guard, debug-checks, few-registers, inline)"
             )));
         }
     };

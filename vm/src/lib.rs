@@ -36,7 +36,10 @@ pub use heapwood_gc::{
     GcCause, GcEvent, GcEventKind, GcProfile, HEAP_BYTES_LIMIT, HeapStats, HelperSpan, HelperTask, Histogram,
     StringUnits,
 };
-pub use heapwood_jit::abi::{CompiledFunction, FunctionRecord, Relocation, RelocationTarget, SafePoint, TrapSite};
+pub use heapwood_jit::Inline;
+pub use heapwood_jit::abi::{
+    CompiledFunction, FunctionRecord, InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite,
+};
 pub use heapwood_module::limits::MODULE_BYTES_MAX;
 pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,

@@ -148,6 +148,18 @@ mutants! {
         LastSlotOfCallMissing "last-slot-of-call-missing"
             "the record of a call misses the last reference slot"
             Fails "vm/tests/safepoints" "references";
+        InlinedHomesNotZeroed "inlined-homes-not-zeroed"
+            "the prologue leaves the home slots of inlined bodies as they are"
+            Fails "vm/tests/inlining" "programs";
+        InlinedBodyUnnamed "inlined-body-unnamed"
+            "safe points and traps of an inlined body name the function around it"
+            Fails "vm/tests/inlining" "programs";
+        InlinedEntryNotPaid "inlined-entry-not-paid"
+            "an inlined body does not pay for its first block"
+            Fails "vm/tests/inlining" "programs";
+        StoodForNotHeld "stood-for-not-held"
+            "a local that a parameter stands for dies where its own body reads it last"
+            Fails "vm/tests/inlining" "programs";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
             Fails "vm/tests/nesting" "what_survives";

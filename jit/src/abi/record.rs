@@ -19,6 +19,9 @@ pub struct SafePoint {
     pub handler: u32,
     /// Offset of the instruction in the module's bytes.
     pub wasm_offset: u32,
+    /// The body that the instruction is of: 0 is the function's own, else this is a position in
+    /// [`CompiledFunction::inlined`], from 1.
+    pub body: u16,
 }
 
 impl SafePoint {
@@ -37,6 +40,20 @@ pub struct TrapSite {
     pub frameless: bool,
     /// Offset of the instruction in the module's bytes.
     pub wasm_offset: u32,
+    /// The body that the instruction is of, as in [`SafePoint::body`].
+    pub body: u16,
+}
+
+/// A body that was compiled into a function, in place of a call. Its instructions run in the function's frame; a
+/// backtrace names it as a frame of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedBody {
+    /// The function whose body it is, by defined index.
+    pub function: u32,
+    /// Offset of the call in the module's bytes: an instruction of the body around it.
+    pub call_offset: u32,
+    /// The body around it, as in [`SafePoint::body`]: one that comes before it.
+    pub outer: u16,
 }
 
 /// A field of the code to fill in when it is placed into an engine.
@@ -73,6 +90,8 @@ pub struct CompiledFunction {
     pub safe_points: Vec<SafePoint>,
     /// Instructions that may trap, by ascending pc.
     pub traps: Vec<TrapSite>,
+    /// Bodies that were compiled into the function's own, each behind the one around it.
+    pub inlined: Vec<InlinedBody>,
     /// How the frame is laid out.
     pub record: FunctionRecord,
     /// For `inspect --asm`: (code offset, wasm offset), ascending.
@@ -89,6 +108,7 @@ impl CompiledFunction {
             + size_of_val(&self.relocations[..])
             + size_of_val(&self.safe_points[..])
             + size_of_val(&self.traps[..])
+            + size_of_val(&self.inlined[..])
             + size_of_val(&self.source_map[..])
     }
 

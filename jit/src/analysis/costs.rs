@@ -18,7 +18,7 @@ use crate::budget::list_bytes;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// The costs of a function's blocks.
-#[derive(Default)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Costs {
     /// Cost of the block at the function's entry.
     entry: u32,
@@ -36,6 +36,7 @@ pub(crate) struct Costs {
 type BlockNumber = u32;
 
 /// A `br` to the head of a loop.
+#[derive(Clone, Copy, Debug)]
 struct BackEdge {
     /// The block that ends with it.
     block: BlockNumber,
@@ -55,6 +56,7 @@ pub(crate) struct Block {
 }
 
 /// A frame that is open: a block, an `if`, a loop or a `try`.
+#[derive(Clone, Copy, Debug)]
 struct Frame {
     /// The block that was open where it began.
     before: BlockNumber,
@@ -67,6 +69,7 @@ struct Frame {
 }
 
 /// The head of a loop that is open.
+#[derive(Clone, Copy, Debug)]
 struct LoopHead {
     block: BlockNumber,
     /// The last one of the ways back so far.
@@ -175,6 +178,9 @@ impl Costs {
         }
         if let Some(head) = frame.head.filter(|head| head.is_simple) {
             self.pay_on_the_way(frame.before, head);
+        }
+        if self.frames.is_empty() {
+            self.back_edges.clear();
         }
         if frame.outermost < self.frames.len().narrow() && !active(Mutant::LeftFrameJoined) {
             return Ending::Left;

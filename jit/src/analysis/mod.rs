@@ -11,6 +11,7 @@
 //! All tables are linear in the body's size.
 
 mod costs;
+mod locals;
 mod visit;
 
 use crate::abi::CALLER_SAVED;
@@ -18,10 +19,12 @@ use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
 use crate::error::{CompileError, invalid};
 pub(crate) use costs::Block;
 use costs::{Costs, Ending};
+pub(crate) use locals::{LocalGroups, read_locals, types_of};
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 use smallvec::SmallVec;
+use std::ops::{Deref, DerefMut};
 use visit::Visitor;
 use wasmparser::{BinaryReader, BlockType, FrameKind, FuncValidatorAllocations};
 
@@ -52,6 +55,8 @@ pub(crate) struct LoopInfo {
     pub(crate) end_op: u32,
     /// Contains calls of functions or of the runtime.
     pub(crate) has_calls: bool,
+    /// The loop around it.
+    outer: Option<u32>,
     /// Where the list of its locals is, if it uses any.
     uses: u32,
 }
@@ -65,13 +70,26 @@ const _: () = assert!(EARLY_HEIGHT_MAX as usize + EARLY_LOCALS_MAX < CALLER_SAVE
 /// The fewest bytes that an operand takes in a frame: each has a reference slot.
 const SLOT_BYTES_MIN: u32 = 4;
 /// The value of `early_exit` for a function that needs no frame at all.
-const ALL: u32 = u32::MAX;
+pub(crate) const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
 
-/// The result of the analysis; reused from function to function.
-#[derive(Default)]
-pub(crate) struct Analysis {
+/// A call of a function of the module, by name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallSite {
+    /// Operator index.
+    pub(crate) op: u32,
+    /// The function, by its index among all.
+    pub(crate) function: u32,
+    /// Height of the operand stack below the arguments.
+    pub(crate) base: u32,
+    /// The innermost loop around it, if any: its position in `loops`.
+    pub(crate) in_loop: Option<u32>,
+}
+
+/// What the analysis found in a body.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Findings {
     pub(crate) loops: Vec<LoopInfo>,
     /// Locals of loops, heaviest first (at most [`USES_MAX`] from inner loops).
     uses: Vec<Vec<Use>>,
@@ -97,7 +115,6 @@ pub(crate) struct Analysis {
     pub(crate) uses_memory0: bool,
     /// Other memories that are accessed, with their accesses weighted by loop depth.
     pub(crate) memory_weight: SmallVec<[(u32, u32); 4]>,
-    pub(crate) uses_v128: bool,
     /// The function needs no frame up to this operator: it begins with an early exit, which is over there (at an `else`
     /// or `end`), or it is so simple that it needs none at all (pure operators, blocks and branches).
     pub(crate) early_exit: Option<u32>,
@@ -105,9 +122,91 @@ pub(crate) struct Analysis {
     pub(crate) has_cold_calls: bool,
     /// What its blocks cost, where fuel is counted.
     pub(crate) costs: Costs,
+    /// Calls of functions by name that are reached, if whoever asked for them decides which of them are calls.
+    pub(crate) calls: Vec<CallSite>,
+    /// Number of operators.
+    pub(crate) operators: u32,
+    /// Per local, for the first 64: it is written.
+    written: u64,
+    /// Branches to the function's own frame, or returns, that something else than the `end` follows.
+    pub(crate) early_leaves: u32,
+    /// Throws, catches, or leaves by a tail call.
+    pub(crate) unwinds: bool,
+}
+
+/// The analysis; its buffers are reused from function to function.
+#[derive(Default)]
+pub(crate) struct Analysis {
+    found: Findings,
     /// Whether fuel is counted.
     counts_fuel: bool,
+    /// Whether calls of functions by name are listed, to be decided on later.
+    lists_calls: bool,
     state: State,
+}
+
+impl Deref for Analysis {
+    type Target = Findings;
+
+    fn deref(&self) -> &Findings {
+        &self.found
+    }
+}
+
+impl DerefMut for Analysis {
+    fn deref_mut(&mut self) -> &mut Findings {
+        &mut self.found
+    }
+}
+
+impl Findings {
+    /// Something at this place calls, which the loops around it have to know.
+    pub(crate) fn calls_in(&mut self, in_loop: Option<u32>) {
+        self.has_calls = true;
+        let mut next = in_loop;
+        while let Some(index) = next {
+            let info = &mut self.loops[index as usize];
+            if info.has_calls {
+                break;
+            }
+            info.has_calls = true;
+            next = info.outer;
+        }
+    }
+
+    /// Whether the local is written; of late ones, that is said of each.
+    pub(crate) fn writes(&self, local: usize) -> bool {
+        local >= 64 || self.written & (1 << local) != 0
+    }
+
+    /// Counts accesses to a memory, weighted by loop depth.
+    pub(crate) fn weigh_memory(&mut self, memory: u32, weight: u32) {
+        match self.memory_weight.iter_mut().find(|known| known.0 == memory) {
+            Some(known) => known.1 = known.1.saturating_add(weight),
+            None => self.memory_weight.push((memory, weight)),
+        }
+    }
+
+    /// The locals of a loop.
+    pub(crate) fn uses(&self, index: usize) -> &[Use] {
+        self.uses.get(self.loops[index].uses as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Bytes of the lists.
+    pub(crate) fn bytes(&self) -> usize {
+        list_bytes(&self.loops)
+            + list_bytes(&self.uses)
+            + self.use_count as usize * size_of::<Use>()
+            + list_bytes(&self.idle)
+            + list_bytes(&self.hints)
+            + list_bytes(&self.dead)
+            + list_bytes(&self.last_use)
+            + list_bytes(&self.weight)
+            + list_bytes(&self.needs_zero)
+            + list_bytes(&self.tail_blocks)
+            + list_bytes(&self.calls)
+            + self.costs.bytes()
+    }
 }
 
 #[derive(Default)]
@@ -155,9 +254,20 @@ struct Frame {
 }
 
 impl Analysis {
-    /// Whether the costs of blocks are wanted from now on.
-    pub(crate) fn count_fuel(&mut self, counts_fuel: bool) {
-        self.counts_fuel = counts_fuel;
+    /// Whether the costs of blocks are wanted from now on, and whether calls of functions by name are listed, to be
+    /// decided on later.
+    pub(crate) fn want(&mut self, counts_fuel: bool, lists_calls: bool) {
+        (self.counts_fuel, self.lists_calls) = (counts_fuel, lists_calls);
+    }
+
+    /// What was found.
+    pub(crate) fn found(&self) -> &Findings {
+        &self.found
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn found_mut(&mut self) -> &mut Findings {
+        &mut self.found
     }
 
     /// Validates and analyses a body. `declare_locals` is called with the number of its locals, and `count` from time
@@ -193,6 +303,12 @@ impl Analysis {
             if self.height_max > EARLY_HEIGHT_MAX || params > EARLY_LOCALS_MAX {
                 self.needs_frame();
             }
+            if let Some(site) = self.found.calls.last_mut()
+                && site.op == self.state.op
+            {
+                let results = info.types.func(info.functions[site.function as usize]).results.len();
+                site.base = validator.operand_stack_height() + self.state.open_catches - results.narrow::<u32>();
+            }
             self.state.op += 1;
             if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
                 count(self.bytes())?;
@@ -206,17 +322,7 @@ impl Analysis {
     /// Bytes of the lists.
     pub(crate) fn bytes(&self) -> usize {
         let state = &self.state;
-        list_bytes(&self.loops)
-            + list_bytes(&self.uses)
-            + self.use_count as usize * size_of::<Use>()
-            + list_bytes(&self.idle)
-            + list_bytes(&self.hints)
-            + list_bytes(&self.dead)
-            + list_bytes(&self.last_use)
-            + list_bytes(&self.weight)
-            + list_bytes(&self.needs_zero)
-            + list_bytes(&self.tail_blocks)
-            + self.costs.bytes()
+        self.found.bytes()
             + list_bytes(&state.frames)
             + list_bytes(&state.open_loops)
             + list_bytes(&state.stamp)
@@ -227,7 +333,8 @@ impl Analysis {
 
     fn begin(&mut self, params: usize, locals: usize) {
         self.use_count = 0;
-        let Analysis { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, state, .. } = self;
+        let Analysis { found, state, .. } = self;
+        let Findings { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, .. } = found;
         loops.clear();
         uses.clear();
         idle.clear();
@@ -250,15 +357,18 @@ impl Analysis {
         state.is_simple = true;
         state.open_catches = 0;
         self.memory_weight.clear();
-        (self.height_max, self.has_calls, self.uses_memory0, self.uses_v128) = (0, false, false, false);
+        (self.height_max, self.has_calls, self.uses_memory0) = (0, false, false);
+        self.calls.clear();
+        (self.operators, self.written, self.early_leaves, self.unwinds) = (0, 0, 0, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
         self.costs.clear();
     }
 
     fn finish(&mut self) {
-        for last in &mut self.last_use {
+        self.operators = self.state.op;
+        for last in &mut self.found.last_use {
             if *last & IN_LOOP != 0 {
-                *last = self.loops[(*last & !IN_LOOP) as usize].end_op;
+                *last = self.found.loops[(*last & !IN_LOOP) as usize].end_op;
             }
         }
         self.tail_blocks.sort_unstable();
@@ -290,13 +400,13 @@ impl Analysis {
         }
         let Some(&open) = self.state.open_loops.last() else { return };
         let stamp = &mut self.state.stamp[local as usize];
-        let uses = self.uses.list(&mut self.loops[open as usize].uses);
+        let uses = self.found.uses.list(&mut self.found.loops[open as usize].uses);
         if stamp.0 == open {
             let entry = &mut uses[stamp.1 as usize];
             entry.weight = entry.weight.saturating_add(1);
             entry.written |= written;
         } else {
-            self.use_count += 1;
+            self.found.use_count += 1;
             uses.push(Use { local, weight: 1, written, outer: *stamp });
             *stamp = (open, uses.len().narrow::<u32>() - 1);
         }
@@ -320,7 +430,10 @@ impl Analysis {
             return;
         }
         if self.state.op > 0 {
-            self.hints.push((self.state.op - 1, Hint::Local(local)));
+            self.found.hints.push((self.state.op - 1, Hint::Local(local)));
+        }
+        if local < 64 {
+            self.written |= 1 << local;
         }
         if !self.state.initialized[local as usize] {
             self.state.initialized[local as usize] = true;
@@ -332,26 +445,38 @@ impl Analysis {
     fn call(&mut self) {
         self.needs_frame();
         if self.live() {
-            self.has_calls = true;
-            for index in self.state.open_loops.iter().rev() {
-                let info = &mut self.loops[*index as usize];
-                if info.has_calls {
-                    break;
-                }
-                info.has_calls = true;
-            }
+            self.found.calls_in(self.state.open_loops.last().copied());
+        }
+    }
+
+    /// A call of a function by name.
+    fn call_of(&mut self, function: u32) {
+        if !self.lists_calls {
+            return self.call();
+        }
+        self.needs_frame();
+        if self.live() {
+            let (op, in_loop) = (self.state.op, self.state.open_loops.last().copied());
+            self.calls.push(CallSite { op, function, base: 0, in_loop });
+        }
+    }
+
+    /// The body throws, catches, or leaves by a tail call.
+    fn unwinds(&mut self) {
+        self.unwinds = true;
+    }
+
+    /// A return, or a branch to the function's frame.
+    fn leaves_body(&mut self) {
+        if self.live() && self.state.frames.len() > 1 {
+            self.early_leaves += 1;
         }
     }
 
     fn wants_flags(&mut self) {
         if self.live() && self.state.last_was_compare {
-            self.hints.push((self.state.op - 1, Hint::Branch));
+            self.found.hints.push((self.state.op - 1, Hint::Branch));
         }
-    }
-
-    /// The locals of a loop.
-    pub(crate) fn uses(&self, index: usize) -> &[Use] {
-        self.uses.get(self.loops[index].uses as usize).map_or(&[], Vec::as_slice)
     }
 
     /// A branch goes to the frame that `depth` others lie between; `always` if it is a `br`.
@@ -359,6 +484,10 @@ impl Analysis {
         if self.counts_fuel {
             let is_reached = self.live();
             self.costs.branch(depth, always && is_reached);
+        }
+        if depth as usize + 1 == self.state.frames.len() && self.live() {
+            // Of the branch itself, or of one that falls through at the top level.
+            self.early_leaves += 1;
         }
         let frames = &mut self.state.frames;
         if let Some(frame) = frames.len().checked_sub(1 + depth as usize).and_then(|index| frames.get_mut(index)) {
@@ -372,7 +501,8 @@ impl Analysis {
         if is_loop && self.live() {
             loop_index = self.loops.len().narrow();
             let start_op = self.state.op;
-            self.loops.push(LoopInfo { start_op, end_op: 0, has_calls: false, uses: NOWHERE });
+            let outer = self.state.open_loops.last().copied();
+            self.loops.push(LoopInfo { start_op, end_op: 0, has_calls: false, outer, uses: NOWHERE });
             self.state.open_loops.push(loop_index);
         }
         let init_mark = self.state.init_order.len().narrow();
@@ -407,7 +537,7 @@ impl Analysis {
     fn revive(&mut self) {
         if self.state.dead_depth == Some(self.state.frames.len()) {
             self.state.dead_depth = None;
-            self.dead.push((self.state.op, self.state.offset.narrow()));
+            self.found.dead.push((self.state.op, self.state.offset.narrow()));
         }
     }
 
@@ -427,7 +557,7 @@ impl Analysis {
             self.close_loop(frame.loop_index);
         }
         if self.state.frames.is_empty() {
-            self.tail_blocks.append(&mut self.state.run_of_ends);
+            self.found.tail_blocks.append(&mut self.state.run_of_ends);
         } else {
             self.state.run_of_ends.push(frame.start_op);
         }
@@ -448,13 +578,13 @@ impl Analysis {
             let stamp = &mut self.state.stamp[used.local as usize];
             *stamp = used.outer;
             let Some(parent) = parent else { continue };
-            let outer = self.uses.list(&mut self.loops[parent as usize].uses);
+            let outer = self.found.uses.list(&mut self.found.loops[parent as usize].uses);
             if used.outer.0 == parent {
                 let entry = &mut outer[used.outer.1 as usize];
                 entry.weight = entry.weight.saturating_add(used.weight.saturating_mul(8));
                 entry.written |= used.written;
             } else if rank < USES_MAX {
-                self.use_count += 1;
+                self.found.use_count += 1;
                 outer.push(Use { weight: used.weight.saturating_mul(8), ..*used });
                 *stamp = (parent, outer.len().narrow::<u32>() - 1);
             }
@@ -465,7 +595,7 @@ impl Analysis {
     /// The block of straight-line code ends with this operator.
     fn ends_block(&mut self, is_loop: bool) {
         if self.counts_fuel {
-            self.costs.border(self.state.op, is_loop);
+            self.found.costs.border(self.state.op, is_loop);
         }
     }
 

@@ -33,15 +33,17 @@ macro_rules! effect {
         $analysis.enter(FrameKind::Loop, $ty)
     };
     ($analysis:ident TryTable $table:ident) => {{
+        $analysis.unwinds();
         $analysis.enter(FrameKind::TryTable, $table.ty);
         // The labels of the catches are those outside of the `try_table`, but the branches come out of it.
         for catch in &$table.catches {
             $analysis.branches_to(catch_label(catch) + 1, false);
         }
     }};
-    ($analysis:ident Try $ty:ident) => {
+    ($analysis:ident Try $ty:ident) => {{
+        $analysis.unwinds();
         $analysis.enter(FrameKind::LegacyTry, $ty)
-    };
+    }};
     ($analysis:ident Catch $tag:ident) => {
         $analysis.next_arm(FrameKind::LegacyCatch)
     };
@@ -93,24 +95,33 @@ macro_rules! effect {
     ($analysis:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident Return) => {
-        $analysis.returns()
+    ($analysis:ident Call $f:ident) => {
+        $analysis.call_of($f)
     };
-    ($analysis:ident ReturnCall $f:ident) => {
+    ($analysis:ident Return) => {{
+        $analysis.leaves_body();
         $analysis.returns()
-    };
-    ($analysis:ident ReturnCallIndirect $t:ident $i:ident) => {
+    }};
+    ($analysis:ident ReturnCall $f:ident) => {{
+        $analysis.unwinds();
         $analysis.returns()
-    };
-    ($analysis:ident ReturnCallRef $t:ident) => {
+    }};
+    ($analysis:ident ReturnCallIndirect $t:ident $i:ident) => {{
+        $analysis.unwinds();
         $analysis.returns()
-    };
-    ($analysis:ident Throw $tag:ident) => {
+    }};
+    ($analysis:ident ReturnCallRef $t:ident) => {{
+        $analysis.unwinds();
+        $analysis.returns()
+    }};
+    ($analysis:ident Throw $tag:ident) => {{
+        $analysis.unwinds();
         $analysis.throws()
-    };
-    ($analysis:ident ThrowRef) => {
+    }};
+    ($analysis:ident ThrowRef) => {{
+        $analysis.unwinds();
         $analysis.throws()
-    };
+    }};
     ($analysis:ident Rethrow $depth:ident) => {
         $analysis.throws()
     };
@@ -184,11 +195,11 @@ plain_immediates!(
 impl Analysis {
     /// What follows from an operator's facts for the function, the frame, and the operator before.
     #[inline(always)]
-    fn consider(&mut self, facts: Facts, allocates_by_call: bool) {
+    fn consider(&mut self, facts: Facts, calls: bool) {
         if facts.any(Facts::COLD) {
             self.has_cold_calls = true;
         }
-        if facts.any(Facts::CALL) || allocates_by_call {
+        if calls {
             self.call();
         }
         if facts.any(Facts::FRAMELESS) {
@@ -205,16 +216,11 @@ impl Analysis {
     fn access(&mut self, immediate: &impl Immediate) {
         match immediate.memory() {
             Some(0) => self.uses_memory0 = true,
-            Some(memory) if self.live() => self.weigh_memory(memory),
+            Some(memory) if self.live() => {
+                let weight = 1 << (3 * self.state.open_loops.len().min(6));
+                self.weigh_memory(memory, weight);
+            }
             _ => {}
-        }
-    }
-
-    fn weigh_memory(&mut self, memory: u32) {
-        let weight = 1 << (3 * self.state.open_loops.len().min(6));
-        match self.memory_weight.iter_mut().find(|known| known.0 == memory) {
-            Some(known) => known.1 = known.1.saturating_add(weight),
-            None => self.memory_weight.push((memory, weight)),
         }
     }
 
@@ -259,7 +265,9 @@ macro_rules! visit_all {
             self.validator.$visit($($($arg.clone()),*)?)?;
             let Visitor { info, analysis, .. } = self;
             const FACTS: Facts = facts_of::$op;
-            analysis.consider(FACTS, allocates_by_call!(info $op $($($arg)*)?));
+            // What a call by name means is said below.
+            let calls = const { FACTS.any(Facts::CALL) && !matches!(stringify!($op).as_bytes(), b"Call") };
+            analysis.consider(FACTS, calls || allocates_by_call!(info $op $($($arg)*)?));
             // What calls the runtime does not access memory itself.
             if const { !FACTS.any(Facts::CALL) } {
                 $($(analysis.access(&$arg);)*)?

@@ -24,6 +24,7 @@ impl Compiler<'_> {
             frameless: !self.values.is_framed(),
             handler: SafePoint::NO_HANDLER,
             wasm_offset: self.cursor.offset(),
+            body: self.cursor.origin_body(),
         };
         self.tables.safe_point(self.asm, handler, point);
     }
@@ -58,13 +59,16 @@ impl Compiler<'_> {
     /// After the call: nothing is left in the registers that it clobbers.
     fn forget_clobbered(&mut self) {
         self.cursor.must(Facts::CALLS, "a call");
-        assert!(self.cursor.analysis().has_calls, "the analysis did not see this call");
+        assert!(self.has_calls, "the analysis did not see this call");
         self.values.forget_clobbered();
     }
 
     // ---- guest calls
 
     pub(crate) fn call(&mut self, function: u32) {
+        if let Some(callee) = self.take_inlined() {
+            return self.inline(function, callee);
+        }
         let ty = self.info.functions[function as usize];
         let layout = self.call_layout(ty);
         self.move_arguments(ty, &layout);

@@ -4,13 +4,16 @@
 //! inside of another one has a cursor of its own, with an analysis of its own: the outer one is put aside and taken up
 //! again.
 
-use crate::analysis::{Analysis, Block, Hint};
+use crate::analysis::{Block, Findings, Hint};
 use crate::operators::Facts;
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::BranchHint;
 
 /// Where in a body the pass is.
 pub(crate) struct Cursor<'a> {
-    analysis: &'a Analysis,
+    analysis: &'a Findings,
+    /// The body's number among those that are compiled into the function; 0 for the function's own.
+    body: u16,
     /// Index of the current operator.
     op: u32,
     /// The current operator's offset in the module's bytes.
@@ -30,9 +33,10 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// At the beginning of a body, which starts at an offset in the module's bytes.
-    pub(crate) fn new(analysis: &'a Analysis, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
+    pub(crate) fn new(analysis: &'a Findings, branch_hints: &'a [BranchHint], body_start: u32) -> Cursor<'a> {
         Cursor {
             analysis,
+            body: 0,
             op: 0,
             offset: 0,
             facts: Facts::PROLOGUE,
@@ -46,9 +50,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The same body, with a number among those that are compiled into the function.
+    pub(crate) fn numbered(self, body: u16) -> Cursor<'a> {
+        Cursor { body, ..self }
+    }
+
     /// What the analysis found in the whole body.
-    pub(crate) fn analysis(&self) -> &'a Analysis {
+    pub(crate) fn analysis(&self) -> &'a Findings {
         self.analysis
+    }
+
+    /// The body's number among those that are compiled into the function; 0 for the function's own.
+    pub(crate) fn body(&self) -> u16 {
+        self.body
+    }
+
+    /// The body as safe points and traps name it.
+    pub(crate) fn origin_body(&self) -> u16 {
+        if active(Mutant::InlinedBodyUnnamed) { 0 } else { self.body }
     }
 
     // ---- the current operator

@@ -2,7 +2,7 @@
 //! of the whole frame, which is known at the end only. See `abi` for the picture.
 
 use crate::abi::{CALLEE_SAVED, FRAME_BYTES_UNCOMPARED, FRAME_CONTEXT, FRAME_SAVED, Gpr, MEMORY_BASE};
-use crate::analysis::Analysis;
+use crate::analysis::Findings;
 use crate::asm::{Assembler, CodePosition};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
@@ -33,7 +33,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Chooses what lives in callee-saved registers, for a function with locals of these types.
-    pub(super) fn new(analysis: &Analysis, locals: impl Iterator<Item = ValType>) -> Frame {
+    pub(super) fn new(analysis: &Findings, locals: impl Iterator<Item = ValType>) -> Frame {
         let mut frame = Frame::default();
         frame.pins = frame.choose_callee_saved(analysis, locals);
         let in_use = frame.pins.iter().chain(&frame.bases).map(|resident| resident.1);
@@ -44,7 +44,7 @@ impl Frame {
     }
 
     /// Chooses the locals that live in callee-saved registers: the heaviest integers, if they earn the save.
-    fn choose_callee_saved(&mut self, analysis: &Analysis, locals: impl Iterator<Item = ValType>) -> Residents {
+    fn choose_callee_saved(&mut self, analysis: &Findings, locals: impl Iterator<Item = ValType>) -> Residents {
         let mut registers: SmallVec<[Gpr; 3]> = CALLEE_SAVED.iter().copied().collect();
         if analysis.uses_memory0 {
             registers.retain(|r| *r != MEMORY_BASE);
@@ -72,7 +72,7 @@ impl Frame {
     }
 
     /// Gives registers to the bases of memories that are accessed often, while there are any left.
-    fn choose_bases(&mut self, analysis: &Analysis, registers: &mut SmallVec<[Gpr; 3]>) {
+    fn choose_bases(&mut self, analysis: &Findings, registers: &mut SmallVec<[Gpr; 3]>) {
         let mut hot: SmallVec<[(u32, u32); 4]> = analysis.memory_weight.clone();
         hot.retain(|memory| memory.1 >= BASE_WORTH && self.base_of(memory.0).is_none());
         hot.sort_unstable_by_key(|memory| (std::cmp::Reverse(memory.1), memory.0));

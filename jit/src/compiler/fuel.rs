@@ -14,7 +14,11 @@ const FUEL: Mem = Mem::base(HEAP_BASE, hot::FUEL);
 impl Compiler<'_> {
     /// Pays for the block that begins with the function, which has no frame yet. Flags do not survive.
     pub(super) fn pay_at_entry(&mut self) {
-        let cost = self.cursor.analysis().costs.entry();
+        self.pay(self.cursor.analysis().costs.entry());
+    }
+
+    /// Pays. Flags do not survive.
+    pub(super) fn pay(&mut self, cost: u32) {
         if self.env.options.fuel && cost > 0 {
             self.pay_or_compare(cost);
         }

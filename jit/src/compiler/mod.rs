@@ -13,7 +13,7 @@
 //!    `convert`, `memory`, `table`, `structs`, `wide`; what builds on these: `arrays`, `atomic`, `casts`, `division`,
 //!    `parametric`, `simd`.
 //! 5. `visitor` maps operators to chapters; `declared` holds each to its row in the table of operators.
-//! 6. `pass`: the driver.
+//! 6. `inline`: bodies of functions in place of calls; `pass`: the driver.
 
 mod arrays;
 mod atomic;
@@ -30,6 +30,7 @@ mod frame;
 mod fresh;
 mod fuel;
 mod guest_checks;
+mod inline;
 mod integer;
 mod memory;
 mod objects;

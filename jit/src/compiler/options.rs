@@ -2,6 +2,7 @@
 
 use crate::budget::Budget;
 use crate::cpu::CpuFeatures;
+use crate::inlining::{Callees, Inline};
 use heapwood_module::{ContextLayout, ModuleInfo};
 
 /// What compiling a function needs of its module.
@@ -13,6 +14,8 @@ pub struct CompileEnv<'a> {
     pub context: &'a ContextLayout,
     /// How the function is compiled.
     pub options: CompileOptions,
+    /// Its functions, if some are inlined into others ([`CompileOptions::inline`]).
+    pub callees: Option<&'a Callees>,
     /// How much memory and how many locals all functions of the module may take together.
     pub budget: &'a Budget,
 }
@@ -35,6 +38,8 @@ pub struct CompileOptions {
     pub fuel: bool,
     /// Gives instructions no registers but those that a loop with as many pinned locals as there may be leaves (tests).
     pub few_registers: bool,
+    /// Which calls are inlined. None by default.
+    pub inline: Inline,
     /// Breaks every stack map on purpose by leaving its last slot out; the checkers must notice (tests).
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,

@@ -8,12 +8,14 @@ use super::frame::Frame;
 use super::options::CompileEnv;
 use super::tables::Tables;
 use super::values::Values;
-use crate::abi::{CallLayout, RelocationTarget, TrapKind};
+use crate::abi::{CallLayout, RelocationTarget, TrapKind, TrapSite};
 use crate::asm::{Assembler, Label};
-use crate::budget::{BudgetExceeded, CODE_BYTES_MAX};
+use crate::budget::{BudgetExceeded, CODE_BYTES_MAX, Share};
 use crate::error::CompileError;
+use crate::inlining::Plan;
 use crate::operators::Facts;
 use heapwood_module::{ModuleInfo, ValType};
+use smallvec::SmallVec;
 
 /// The compiler of one function: read-only context first, then the parts, then the output.
 pub(crate) struct Compiler<'a> {
@@ -21,6 +23,9 @@ pub(crate) struct Compiler<'a> {
     pub(super) info: &'a ModuleInfo,
     pub(super) results: &'a [ValType],
     pub(super) layout: CallLayout,
+    /// Whether something in the function calls: inlined bodies count.
+    pub(super) has_calls: bool,
+    pub(super) plan: &'a Plan,
 
     /// Where in the body the pass is.
     pub(super) cursor: Cursor<'a>,
@@ -34,6 +39,12 @@ pub(crate) struct Compiler<'a> {
     pub(super) asm: &'a mut Assembler,
     pub(super) tables: Tables,
     pub(super) error: Option<CompileError>,
+    /// What the compiler's lists have counted against the budget.
+    pub(super) share: &'a mut Share,
+    /// Number of the plan's entries that were taken.
+    pub(super) inlined: usize,
+    /// Positions of the control frames of open inlined bodies, the innermost last.
+    pub(super) bodies: SmallVec<[usize; 4]>,
 }
 
 impl Compiler<'_> {
@@ -65,13 +76,19 @@ impl Compiler<'_> {
     /// Records that the instruction written next may fault, and the trap that this means.
     pub(super) fn trap_site(&mut self, kind: TrapKind) {
         self.cursor.must(Facts::TRAPS, "a trap site");
-        self.tables.trap_site(self.asm, kind, self.values.is_framed(), self.cursor.offset());
+        self.tables.trap_site(self.asm, self.trap_here(kind));
     }
 
     /// A label at which the guest traps; its `ud2` is placed behind all other code.
     pub(super) fn trap_label(&mut self, kind: TrapKind) -> Label {
         self.cursor.must(Facts::TRAPS, "a trap");
-        self.tables.trap_label(self.asm, kind, self.values.is_framed(), self.cursor.offset())
+        self.tables.trap_label(self.asm, self.trap_here(kind))
+    }
+
+    /// A trap of the current operator, whose position is not known yet.
+    fn trap_here(&self, kind: TrapKind) -> TrapSite {
+        let (wasm_offset, body) = (self.cursor.offset(), self.cursor.origin_body());
+        TrapSite { pc: 0, kind, frameless: !self.values.is_framed(), wasm_offset, body }
     }
 
     /// Emits code that is not the operator's own, with facts of its own.

@@ -8,12 +8,12 @@ use super::options::CompileEnv;
 use super::parts::Compiler;
 use super::tables::{Finished, Tables};
 use super::values::{BodyLocal, Values};
-use super::visitor::val_type;
 use crate::abi::{CallLayout, CompiledFunction, FRAME_BYTES_UNCOMPARED};
-use crate::analysis::{Analysis, frame_too_large};
+use crate::analysis::{Analysis, LocalGroups, frame_too_large, read_locals, types_of};
 use crate::asm::{Assembler, Section};
 use crate::budget::{OPERATORS_PER_COUNT, Share};
 use crate::error::{CompileError, invalid};
+use crate::inlining::{CalleeScratch, Plan, Planner};
 use crate::operators::Facts;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{FuncBodyJob, FuncType, ValType, limits};
@@ -28,6 +28,8 @@ const KEPT_VALIDATOR_BODY_MAX: usize = 1 << 20;
 #[derive(Default)]
 pub struct Scratch {
     analysis: Analysis,
+    callee: CalleeScratch,
+    plan: Plan,
     validator: Option<FuncValidatorAllocations>,
     asm: Assembler,
     values: Values,
@@ -53,12 +55,27 @@ pub fn compile_function(
     let allocations = scratch.validator.take().unwrap_or_default();
     let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
     let held = scratch.asm.bytes();
-    analysis.count_fuel(env.options.fuel);
+    analysis.want(env.options.fuel, env.callees.is_some());
     let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
     let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
-    let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
-    if range.len() <= KEPT_VALIDATOR_BODY_MAX {
-        scratch.validator = Some(allocations);
+    match env.callees.and_then(|callees| callees.known(defined_index)) {
+        // Somebody has validated it already, to inline it.
+        Some(callee) => {
+            declare(callee.locals)?;
+            analysis.found_mut().clone_from(&callee.found);
+            scratch.validator = Some(allocations);
+        }
+        None => {
+            let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
+            if range.len() <= KEPT_VALIDATOR_BODY_MAX {
+                scratch.validator = Some(allocations);
+            }
+        }
+    }
+    if let Some(callees) = env.callees {
+        let Scratch { analysis, callee, plan, .. } = scratch;
+        let (inline, found) = (env.options.inline, analysis.found_mut());
+        plan.make(defined_index, &mut Planner { info: env.info, callees, inline, scratch: callee, found });
     }
     let mut frame_is_large = false;
     loop {
@@ -104,14 +121,17 @@ fn compile_looked_at(
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(invalid)?;
     let hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
-    let Scratch { analysis, asm, values, tables, flow, share, .. } = scratch;
+    let Scratch { analysis, plan, asm, values, tables, flow, share, .. } = scratch;
+    let analysis = analysis.found();
     let types = signature.params.iter().copied();
-    let types = types.chain(locals.iter().flat_map(|(count, ty)| std::iter::repeat_n(*ty, *count as usize)));
+    let types = types.chain(types_of(&locals));
     let mut compiler = Compiler {
         env: *env,
         info: env.info,
         results: &signature.results,
         layout: CallLayout::new(&signature.params, &signature.results),
+        has_calls: analysis.has_calls,
+        plan,
         cursor: Cursor::new(analysis, hints, range.start.narrow()),
         values: std::mem::take(values),
         flow: std::mem::take(flow),
@@ -119,13 +139,17 @@ fn compile_looked_at(
         asm,
         tables: std::mem::take(tables),
         error: None,
+        share,
+        inlined: 0,
+        bodies: SmallVec::new(),
     };
     compiler.open_function(signature, &locals, types);
     if frame_is_large {
         compiler.frame.compare();
     }
     compiler.enter_function();
-    compiler.compile_operators(reader, range.end, share)?;
+    compiler.compile_operators(reader, range.end)?;
+    assert_eq!(compiler.inlined, compiler.plan.len(), "the pass comes to each call that the plan inlines");
     if compiler.frame_bytes() > limits::FRAME_BYTES_MAX {
         return Err(invalid(frame_too_large(range.start)));
     }
@@ -135,37 +159,27 @@ fn compile_looked_at(
     Ok((function, verdict))
 }
 
-/// Declared locals as (count, type).
-type LocalGroups = SmallVec<[(u32, ValType); 16]>;
-
-/// The declared locals.
-fn read_locals(reader: &mut BinaryReader<'_>) -> Result<LocalGroups, wasmparser::BinaryReaderError> {
-    let groups = reader.read_var_u32()?;
-    let mut locals = LocalGroups::new();
-    for _ in 0..groups {
-        let count = reader.read_var_u32()?;
-        let ty: wasmparser::ValType = reader.read()?;
-        locals.push((count, val_type(ty)));
-    }
-    Ok(locals)
-}
-
 impl<'a> Compiler<'a> {
     /// Lays out the frame's slots, and opens the function's scope with the parameters where they arrive.
-    fn open_function(&mut self, signature: &FuncType, groups: &LocalGroups, types: impl Iterator<Item = ValType>) {
+    fn open_function(&mut self, signature: &FuncType, groups: &LocalGroups, types: impl Iterator<Item = ValType> + Clone) {
         let analysis = self.cursor.analysis();
         let ref_params: usize = signature.params.iter().filter(|ty| ty.is_ref()).count();
         let ref_locals: u32 = groups.iter().filter(|group| group.1.is_ref()).map(|group| group.0).sum();
         let saves_context = analysis.has_calls || analysis.has_cold_calls;
-        let refs = ref_params.narrow::<u32>() + ref_locals;
+        let refs = ref_params.narrow::<u32>() + ref_locals + self.plan.ref_homes();
         let few_registers = self.env.options.few_registers;
         self.values.begin(self.frame.saved_bytes(), refs, analysis.height_max, saves_context, few_registers);
         for (ty, place) in signature.params.iter().zip(&self.layout.params) {
             self.values.push_arrived(*ty, *place);
         }
         let known = analysis.last_use.iter().zip(&analysis.weight);
-        let locals =
-            types.zip(known).map(|(ty, (last_use, weight))| BodyLocal { ty, last_use: *last_use, weight: *weight });
+        let locals = types.zip(known).map(|(ty, (last_use, weight))| BodyLocal {
+            ty,
+            last_use: *last_use,
+            weight: *weight,
+            is_written: true,
+            starts_zero: false,
+        });
         self.values.open_scope(self.asm, signature.params.len(), locals);
         if self.values.slot_bytes() > FRAME_BYTES_UNCOMPARED {
             self.frame.compare();
@@ -174,12 +188,7 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the operators of a body, up to its `end`. Nothing but the cursor knows which body it is: one that is
     /// compiled inside of another has a cursor, a scope and a control frame of its own, and a call of this function.
-    fn compile_operators(
-        &mut self,
-        mut reader: BinaryReader<'a>,
-        end: usize,
-        share: &mut Share,
-    ) -> Result<(), CompileError> {
+    pub(super) fn compile_operators(&mut self, mut reader: BinaryReader<'a>, end: usize) -> Result<(), CompileError> {
         let bytes = &self.info.bytes;
         let checks = cfg!(debug_assertions) || self.env.options.debug_checks;
         // The control frame of the body itself: nothing follows behind its end.
@@ -206,7 +215,7 @@ impl<'a> Compiler<'a> {
             countdown -= 1;
             if countdown == 0 {
                 countdown = OPERATORS_PER_COUNT;
-                self.tell_bytes(share)?;
+                self.tell_bytes()?;
             }
             self.cursor.step();
             if self.flow.is_unreachable() && self.flow.is_open(own) {
@@ -234,10 +243,11 @@ impl<'a> Compiler<'a> {
     }
 
     /// Tells the budget how many bytes the compiler's parts and the analysis hold.
-    fn tell_bytes(&mut self, share: &mut Share) -> Result<(), CompileError> {
+    fn tell_bytes(&mut self) -> Result<(), CompileError> {
         self.check_size()?;
         let parts = self.asm.bytes() + self.values.bytes() + self.flow.bytes() + self.tables.bytes();
-        Ok(self.env.budget.hold(share, self.cursor.analysis().bytes() + parts)?)
+        let parts = parts + self.plan.bytes() + self.cursor.analysis().bytes();
+        Ok(self.env.budget.hold(self.share, parts)?)
     }
 
     fn verdict(&self) -> Verdict {
@@ -254,10 +264,10 @@ impl<'a> Compiler<'a> {
         self.tables.place_traps(self.asm);
         let record = self.frame_record();
         let (code, starts) = self.asm.finish();
-        let Finished { relocations, safe_points, traps, source_map } = self.tables.finish(starts);
+        let Finished { relocations, safe_points, traps, inlined, source_map } = self.tables.finish(starts);
         self.values.finish();
         self.flow.finish();
         let cold_start = starts.of(Section::Unlikely);
-        CompiledFunction { code, relocations, safe_points, traps, record, source_map, cold_start }
+        CompiledFunction { code, relocations, safe_points, traps, inlined, record, source_map, cold_start }
     }
 }

@@ -108,7 +108,8 @@ impl Compiler<'_> {
 
     /// Zeroes the reference slots of locals, so that they are valid at the first safe point.
     fn clear_ref_locals(&mut self) {
-        self.clear_area(self.values.first_ref_slot(), 4 * self.values.ref_locals());
+        let left_out = if active(Mutant::InlinedHomesNotZeroed) { self.plan.ref_homes() } else { 0 };
+        self.clear_area(self.values.first_ref_slot(), 4 * (self.values.ref_locals() - left_out));
     }
 
     /// Zeroes `bytes` (a multiple of 4) at `rbp + start`.

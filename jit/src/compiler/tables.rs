@@ -1,11 +1,12 @@
 //! Tables: what the compiler tells the runtime about the code besides its bytes, while positions are not final yet.
 
-use crate::abi::{Relocation, RelocationTarget, SafePoint, TrapKind, TrapSite};
+use crate::abi::{InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite};
 use crate::asm::{Assembler, CodePosition, Label, Section, Starts};
 use crate::budget::list_bytes;
 use heapwood_gc_abi::Narrow;
 
-/// Relocations, safe points, traps, landing pads and the source map of the function that is being compiled.
+/// Relocations, safe points, traps, landing pads, inlined bodies and the source map of the function that is being
+/// compiled.
 #[derive(Default)]
 pub(crate) struct Tables {
     relocations: Vec<(CodePosition, RelocationTarget)>,
@@ -13,6 +14,7 @@ pub(crate) struct Tables {
     traps: Vec<PendingTrap>,
     trap_labels: Vec<TrapLabel>,
     pads: Vec<Pad>,
+    inlined: Vec<InlinedBody>,
     source_map: Vec<(CodePosition, u32)>,
 }
 
@@ -26,16 +28,12 @@ struct PendingSafePoint {
 /// A trap site whose position is not final yet.
 struct PendingTrap {
     at: CodePosition,
-    kind: TrapKind,
-    frameless: bool,
-    wasm_offset: u32,
+    site: TrapSite,
 }
 
 /// A `ud2` of the cold section, shared by all instructions that trap for one reason at one place of the module.
 struct TrapLabel {
-    kind: TrapKind,
-    wasm_offset: u32,
-    framed: bool,
+    site: TrapSite,
     label: Label,
 }
 
@@ -48,11 +46,12 @@ struct Pad {
     jumped_to: bool,
 }
 
-/// The finished tables. All but the relocations ascend.
+/// The finished tables. All but the relocations and the inlined bodies ascend.
 pub(crate) struct Finished {
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) safe_points: Vec<SafePoint>,
     pub(crate) traps: Vec<TrapSite>,
+    pub(crate) inlined: Vec<InlinedBody>,
     pub(crate) source_map: Vec<(u32, u32)>,
 }
 
@@ -72,26 +71,34 @@ impl Tables {
     // ---- traps
 
     /// Records that the instruction written next may fault, and the trap that this means.
-    pub(crate) fn trap_site(&mut self, asm: &Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) {
-        self.traps.push(PendingTrap { at: asm.position(), kind, frameless: !framed, wasm_offset });
+    pub(crate) fn trap_site(&mut self, asm: &Assembler, site: TrapSite) {
+        self.traps.push(PendingTrap { at: asm.position(), site });
     }
 
     /// A label at which the guest traps; its `ud2` is placed behind all other code.
-    pub(crate) fn trap_label(&mut self, asm: &mut Assembler, kind: TrapKind, framed: bool, wasm_offset: u32) -> Label {
+    pub(crate) fn trap_label(&mut self, asm: &mut Assembler, site: TrapSite) -> Label {
         let label = asm.new_label();
-        self.trap_labels.push(TrapLabel { kind, wasm_offset, framed, label });
+        self.trap_labels.push(TrapLabel { site, label });
         label
     }
 
     /// Writes the `ud2`s of the labels.
     pub(crate) fn place_traps(&mut self, asm: &mut Assembler) {
         asm.switch(Section::Cold);
-        for TrapLabel { kind, wasm_offset, framed, label } in self.trap_labels.drain(..) {
+        for TrapLabel { site, label } in self.trap_labels.drain(..) {
             asm.bind(label);
-            self.traps.push(PendingTrap { at: asm.position(), kind, frameless: !framed, wasm_offset });
+            self.traps.push(PendingTrap { at: asm.position(), site });
             asm.ud2();
         }
         asm.switch(Section::Hot);
+    }
+
+    // ---- inlined bodies
+
+    /// Records that a body is compiled into the function; its number, from 1.
+    pub(crate) fn open_body(&mut self, body: InlinedBody) -> u16 {
+        self.inlined.push(body);
+        self.inlined.len().narrow()
     }
 
     // ---- safe points
@@ -155,15 +162,15 @@ impl Tables {
         };
         let mut safe_points: Vec<SafePoint> = self.safe_points.drain(..).map(resolved).collect();
         safe_points.sort_by_key(|point| point.pc);
-        let site =
-            |PendingTrap { at, kind, frameless, wasm_offset }| TrapSite { pc: place(at), kind, frameless, wasm_offset };
+        let site = |PendingTrap { at, site }| TrapSite { pc: place(at), ..site };
         let mut traps: Vec<TrapSite> = self.traps.drain(..).map(site).collect();
         traps.sort_by_key(|trap| trap.pc);
         let mut source_map: Vec<(u32, u32)> = self.source_map.drain(..).map(|s| (place(s.0), s.1)).collect();
         source_map.sort_unstable();
         let relocations = self.relocations.drain(..).map(|r| Relocation { offset: place(r.0), target: r.1 }).collect();
         self.pads.clear();
-        Finished { relocations, safe_points, traps, source_map }
+        let inlined = self.inlined.drain(..).collect();
+        Finished { relocations, safe_points, traps, inlined, source_map }
     }
 
     /// Bytes of the lists.
@@ -173,6 +180,7 @@ impl Tables {
             + list_bytes(&self.traps)
             + list_bytes(&self.trap_labels)
             + list_bytes(&self.pads)
+            + list_bytes(&self.inlined)
             + list_bytes(&self.source_map)
     }
 }

@@ -4,7 +4,7 @@ use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use crate::rt::memory::Guards;
 use heapwood_gc::{AddressSpace, CagePool, Collector, GcProfile, HeapConfig, Helpers, address_space};
-use heapwood_jit::{CompileOptions, CpuFeatures};
+use heapwood_jit::{CompileOptions, CpuFeatures, Inline};
 use heapwood_module::Features;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,7 @@ pub struct Config {
     cache: Option<PathBuf>,
     debug_checks: bool,
     few_registers: bool,
+    inline: Inline,
     memory64_guard: bool,
     memory32_guard: bool,
     consume_fuel: bool,
@@ -86,6 +87,7 @@ impl Config {
             cache: None,
             debug_checks: false,
             few_registers: false,
+            inline: Inline::Never,
             memory64_guard: is_ample,
             memory32_guard: is_ample,
             consume_fuel: false,
@@ -250,6 +252,13 @@ impl Config {
         self
     }
 
+    /// Which calls of small functions are compiled as the function's body, in place of a call. Backtraces name the
+    /// function all the same, and the code does the same. None by default.
+    pub fn inline(&mut self, inline: Inline) -> &mut Config {
+        self.inline = inline;
+        self
+    }
+
     /// Breaks every stack map on purpose: its last slot is missing.
     #[cfg(feature = "test-hooks")]
     pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
@@ -387,6 +396,7 @@ impl Config {
             memory32_checks: !self.memory32_guard,
             fuel: self.consume_fuel,
             few_registers: self.few_registers,
+            inline: self.inline,
             #[cfg(feature = "test-hooks")]
             drop_last_slot: self.drop_last_slot,
             #[cfg(feature = "test-hooks")]

@@ -9,7 +9,7 @@ use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
 use crossbeam_queue::ArrayQueue;
 use heapwood_jit::abi::{CompiledFunction, RelocationTarget};
-use heapwood_jit::{Budget, CompileEnv, CompileError, Scratch, compile_function};
+use heapwood_jit::{Budget, Callees, CompileEnv, CompileError, CompileOptions, Inline, Scratch, compile_function};
 use heapwood_module::{
     ContextLayout, DecodedModule, FuncBodyJob, ModuleBytes, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
 };
@@ -66,7 +66,8 @@ fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let DecodedModule { info, validators } = decode(bytes, engine.config().enabled())?;
     let layout = ContextLayout::new(&info);
     let options = engine.config().compile_options(false);
-    let env = CompileEnv { info: &info, context: &layout, options, budget: &budget };
+    let callees = callees(&validators, &options);
+    let env = CompileEnv { info: &info, context: &layout, options, callees: callees.as_ref(), budget: &budget };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
     Ok(Unplaced { info, layout, functions, types })
@@ -102,11 +103,17 @@ pub(crate) fn validate(engine: &Engine, bytes: ModuleBytes) -> Result<ModuleInfo
 pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> Result<Option<CompiledFunction>> {
     let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().enabled())?;
-    let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let options = engine.config().compile_options(true);
+    let callees = callees(&validators, &options);
+    let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let context = ContextLayout::new(&info);
-    let env = CompileEnv { info: &info, context: &context, options, budget: &budget };
+    let env = CompileEnv { info: &info, context: &context, options, callees: callees.as_ref(), budget: &budget };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
+}
+
+/// The functions with these bodies, if some of them are inlined.
+fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
+    (options.inline != Inline::Never).then(|| Callees::new(jobs, options.fuel))
 }
 
 /// What compiling the module may take, less what it takes once it is decoded.

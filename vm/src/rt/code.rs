@@ -13,7 +13,7 @@ use super::image::{CodeMemory, Draft};
 use super::mapping::PAGE_BYTES;
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
-use heapwood_jit::abi::{CompiledFunction, FunctionRecord, RelocationTarget, SafePoint, TrapSite};
+use heapwood_jit::abi::{CompiledFunction, FunctionRecord, InlinedBody, RelocationTarget, SafePoint, TrapSite};
 use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub(crate) struct CodeTables {
     pub safe_points: Vec<SafePoint>,
     /// Instructions that may trap by ascending pc, which counts from the start of the image.
     pub traps: Vec<TrapSite>,
+    /// Bodies that were compiled into functions, those of each function together.
+    pub inlined: Vec<InlinedBody>,
 }
 
 /// A function in the image.
@@ -70,8 +72,35 @@ pub(crate) struct PlacedFunction {
     pub start: u32,
     /// Offset behind its last byte.
     pub end: u32,
+    /// Where its inlined bodies begin.
+    pub inlined: u32,
     /// Layout of its frame.
     pub record: FunctionRecord,
+}
+
+/// Where an instruction comes from: an offset of a function, by defined index, and then of the functions into which that
+/// was inlined, the innermost first.
+#[derive(Clone, Debug)]
+pub(crate) struct Bodies<'a> {
+    /// The inlined bodies of the frame's function, and of others behind them.
+    inlined: &'a [InlinedBody],
+    /// The frame's function.
+    function: u32,
+    /// The body and the offset that are next.
+    next: Option<(u16, u32)>,
+}
+
+impl Iterator for Bodies<'_> {
+    type Item = (u32, u32);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u32, u32)> {
+        let (body, offset) = self.next.take()?;
+        let Some(row) = body.checked_sub(1) else { return Some((self.function, offset)) };
+        let row = self.inlined[usize::from(row)];
+        self.next = Some((row.outer, row.call_offset));
+        Some((row.function, offset))
+    }
 }
 
 /// What type-dependent relocations are filled in with.
@@ -89,6 +118,7 @@ pub(crate) struct CodeLayout {
     code_bytes: usize,
     safe_points: usize,
     traps: usize,
+    inlined: usize,
 }
 
 impl CodeLayout {
@@ -110,10 +140,16 @@ impl CodeLayout {
         if bytes > i32::MAX as usize {
             return Err(Error::limit(format!("a module may have 2 GiB of code; this one has {bytes} bytes")));
         }
-        let functions = compiled.iter().zip(starts).map(PlacedFunction::new).collect();
+        let mut inlined = 0usize;
+        let place = |(function, start): (&CompiledFunction, usize)| {
+            let placed = PlacedFunction::new(function, start, inlined.narrow());
+            inlined += function.inlined.len();
+            placed
+        };
+        let functions = compiled.iter().zip(starts).map(place).collect();
         let safe_points = compiled.iter().map(|function| function.safe_points.len()).sum();
         let traps = compiled.iter().map(|function| function.traps.len()).sum();
-        Ok(CodeLayout { functions, code_bytes, safe_points, traps })
+        Ok(CodeLayout { functions, code_bytes, safe_points, traps, inlined })
     }
 
     /// Bytes of the code, whole pages.
@@ -169,6 +205,7 @@ impl CodeLayout {
     pub fn tables(self, compiled: impl IntoIterator<Item: Borrow<CompiledFunction>>) -> CodeTables {
         let mut safe_points = Vec::with_capacity(self.safe_points);
         let mut traps = Vec::with_capacity(self.traps);
+        let mut inlined = Vec::with_capacity(self.inlined);
         for (function, placed) in compiled.into_iter().zip(&self.functions) {
             let function: &CompiledFunction = function.borrow();
             safe_points.extend(function.safe_points.iter().map(|point| SafePoint {
@@ -180,8 +217,9 @@ impl CodeLayout {
                 ..*point
             }));
             traps.extend(function.traps.iter().map(|site| TrapSite { pc: placed.start + site.pc, ..*site }));
+            inlined.extend_from_slice(&function.inlined);
         }
-        let tables = CodeTables { functions: self.functions, safe_points, traps };
+        let tables = CodeTables { functions: self.functions, safe_points, traps, inlined };
         assert!(tables.are_sorted(), "safe points or trap sites are not ascending");
         tables
     }
@@ -191,6 +229,35 @@ impl CodeTables {
     /// Whether binary searches find what there is.
     pub fn are_sorted(&self) -> bool {
         self.safe_points.is_sorted_by_key(|point| point.pc) && self.traps.is_sorted_by_key(|site| site.pc)
+    }
+
+    /// Whether each inlined body has a function, and a body around it that comes before; and whether what names a body
+    /// names one of the function in which it lies.
+    pub fn name_bodies(&self) -> bool {
+        let CodeTables { functions, safe_points, traps, inlined } = self;
+        let all = inlined.len() as u64;
+        let starts = functions.iter().map(|function| u64::from(function.inlined));
+        let ends = starts.clone().skip(1).chain([all]);
+        let mut ranges = starts.zip(ends).map(|(start, end)| start..end);
+        let are_known = |rows: Range<u64>| {
+            let rows = &inlined[rows.start as usize..rows.end as usize];
+            rows.iter().zip(0..=u16::MAX).all(|(row, before)| {
+                (row.function as usize) < functions.len() && row.outer <= before
+            })
+        };
+        let are_in_order = functions.first().is_none_or(|first| first.inlined == 0)
+            && ranges.all(|rows| rows.start <= rows.end && rows.end <= all && are_known(rows));
+        // A return address may be the first byte behind a function, a trap lies in it.
+        let has = |function: usize, body: u16| {
+            let Some(own) = function.checked_sub(1).and_then(|own| functions.get(own)) else { return body == 0 };
+            let end = functions.get(function).map_or(all, |next| next.inlined.into());
+            u64::from(body) <= end - u64::from(own.inlined)
+        };
+        let function_of = |pc: u32| functions.partition_point(|function| function.start <= pc);
+        let names = |pc: u32, body: u16| body == 0 || has(function_of(pc), body);
+        are_in_order
+            && safe_points.iter().all(|point| names(point.pc.saturating_sub(1), point.body))
+            && traps.iter().all(|site| names(site.pc, site.body))
     }
 }
 
@@ -270,6 +337,13 @@ impl CodeImage {
         self.memory.code(start as usize..end as usize)
     }
 
+    /// Where an instruction of a function's frame comes from, by its body and its offset.
+    #[inline]
+    pub fn bodies(&self, defined: u32, body: u16, wasm_offset: u32) -> Bodies<'_> {
+        let first = self.tables.functions[defined as usize].inlined as usize;
+        Bodies { inlined: &self.tables.inlined[first..], function: defined, next: Some((body, wasm_offset)) }
+    }
+
     /// Defined index of the function that `offset` lies in.
     #[inline]
     pub fn function_at(&self, offset: u32) -> Option<u32> {
@@ -318,8 +392,8 @@ impl CodeImage {
 }
 
 impl PlacedFunction {
-    fn new((function, start): (&CompiledFunction, usize)) -> PlacedFunction {
+    fn new(function: &CompiledFunction, start: usize, inlined: u32) -> PlacedFunction {
         let end = start + function.code.len();
-        PlacedFunction { start: start.narrow(), end: end.narrow(), record: function.record }
+        PlacedFunction { start: start.narrow(), end: end.narrow(), inlined, record: function.record }
     }
 }

@@ -5,11 +5,11 @@
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
 use super::activation::{self, Activation, Exit, Suspendable};
-use super::code::CodeImage;
+use super::code::{Bodies, CodeImage};
 use super::hot::Hot;
 use super::sites::Sites;
 use super::state::Height;
-use super::traces::{Function, Thrown, Trace, Traces};
+use super::traces::{Thrown, Trace, Traces};
 use super::walk::{Frame, Walker};
 use super::watermark::Watermark;
 use heapwood_gc::Heap;
@@ -99,17 +99,6 @@ pub(crate) struct Unwound {
     pub trace: u32,
     /// How many frames of the activation there are before the handler, or altogether.
     pub frames: usize,
-}
-
-/// Where a return address leads to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// The number under which the store added the code.
-    pub owner: u32,
-    /// The function, by defined index.
-    pub defined: u32,
-    /// Offset of the instruction in the module's bytes.
-    pub wasm_offset: u32,
 }
 
 /// A word of a frame.
@@ -261,8 +250,8 @@ impl Frames {
         let mut traces = self.traces.take().unwrap_or_else(|| self.new_traces());
         let mut noting = traces.noting(word, thrown);
         let mut frames = 0;
-        let handler = self.handler(|pc, function| {
-            noting.note(pc, function);
+        let handler = self.handler(|frame| {
+            noting.note(frame.passed());
             frames += 1;
         });
         let trace = noting.finish();
@@ -295,23 +284,24 @@ impl Frames {
         }
     }
 
-    /// Where a return address leads to that was noted.
-    pub fn place_of(&self, pc: usize) -> Option<Place> {
+    /// The owner of the code that a return address leads to that was noted, and where that comes from.
+    pub fn place_of(&self, pc: usize) -> Option<(u32, Bodies<'_>)> {
         let loaded = self.code_at(pc)?;
         let (code, offset) = (loaded.image(), (pc - loaded.start()).narrow::<u32>());
         let site = self.sites.site(code, offset)?;
-        Some(Place { owner: loaded.owner(), defined: site.defined, wasm_offset: code.safe_point(site).wasm_offset })
+        let point = code.safe_point(site);
+        Some((loaded.owner(), code.bodies(site.defined, point.body, point.wasm_offset)))
     }
 
     /// The innermost handler, after `pass` has seen each frame up to the one that has it.
     #[inline(always)]
-    fn handler(&self, mut pass: impl FnMut(usize, Function)) -> Option<Handler> {
+    fn handler(&self, mut pass: impl FnMut(&Frame<'_>)) -> Option<Handler> {
         let mut saved: [u64; CALLEE_SAVED.len()] =
             std::array::from_fn(|k| self.hot.get(RESUME_SAVED + 8 * k.narrow::<i32>()));
         let mut walker = self.walk();
         let mut skips = active(Mutant::HandlerTooFarOut);
         while let Some(frame) = walker.next_of_activation() {
-            pass(frame.pc, (frame.owner, frame.defined));
+            pass(&frame);
             let point = frame.point.expect("not at a trap");
             if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
                 let pc = frame.image.start() + point.handler as usize;

@@ -37,7 +37,20 @@ pub(crate) struct Thrown {
 }
 
 /// The owner and the function of a frame.
-pub(super) type Function = (u32, u32);
+type Function = (u32, u32);
+
+/// A frame that an exception leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Passed {
+    /// Where it goes on.
+    pub pc: usize,
+    /// The function that it is in, which may be one that was inlined.
+    pub innermost: Function,
+    /// The function whose frame it is: all handlers are of it.
+    pub outermost: Function,
+    /// How many functions lie between, with the latter.
+    pub inlined: usize,
+}
 
 /// The frames that an exception left, innermost first.
 #[derive(Clone, Debug)]
@@ -48,6 +61,8 @@ pub(crate) struct Trace {
     is_of_reference: bool,
     /// How many frames were noted.
     count: usize,
+    /// How many functions were inlined in these frames.
+    inlined: usize,
     /// The function of the last one.
     last: Function,
     first_pcs: [usize; ENDS],
@@ -59,18 +74,20 @@ impl Trace {
     /// Nothing is known yet.
     pub fn new() -> Trace {
         let nothing = [0; ENDS];
-        Trace { number: 0, is_of_reference: false, count: 0, last: (0, 0), first_pcs: nothing, last_pcs: nothing }
+        let (first_pcs, last_pcs) = (nothing, nothing);
+        Trace { number: 0, is_of_reference: false, count: 0, inlined: 0, last: (0, 0), first_pcs, last_pcs }
     }
 
-    /// The next frame goes on there.
+    /// The next frame.
     #[inline(always)]
-    pub fn note(&mut self, pc: usize) {
+    pub fn note(&mut self, Passed { pc, inlined, .. }: Passed) {
         let place = match self.count < ENDS {
             true => &mut self.first_pcs[self.count],
             false => &mut self.last_pcs[self.count % ENDS],
         };
         *place = pc;
         self.count += 1;
+        self.inlined += inlined;
     }
 
     /// The return addresses that are kept.
@@ -80,9 +97,9 @@ impl Trace {
         first.chain(last).copied()
     }
 
-    /// Frames in the middle that are not.
-    pub fn omitted(&self) -> usize {
-        self.count.saturating_sub(2 * ENDS)
+    /// How many frames a backtrace has that shows all: those of inlined functions count.
+    pub fn depth(&self) -> usize {
+        self.count + self.inlined
     }
 }
 
@@ -114,15 +131,15 @@ pub(super) struct Noting<'t> {
 
 impl Noting<'_> {
     #[inline(always)]
-    pub fn note(&mut self, pc: usize, function: Function) {
-        self.last = function;
+    pub fn note(&mut self, passed: Passed) {
+        self.last = passed.outermost;
         if self.continues {
             self.continues = false;
-            if self.trace.last == function {
+            if self.trace.last == passed.innermost {
                 return;
             }
         }
-        self.trace.note(pc);
+        self.trace.note(passed);
     }
 
     /// The walk is over. The number of the record.
@@ -148,7 +165,7 @@ impl Traces {
         if !continues {
             self.next = if number + 1 == EXCEPTION_OF_REFERENCE { 1 } else { number + 1 };
             trace.number = number;
-            trace.count = 0;
+            (trace.count, trace.inlined) = (0, 0);
             trace.is_of_reference = is_of_reference;
         }
         let continues = continues && trace.count != 0;
@@ -260,7 +277,7 @@ mod tests {
             }
             let kept: Vec<_> = trace.pcs().collect();
             let expected: Vec<_> = (0..count).filter(|pc| *pc < ENDS || *pc + ENDS >= count).collect();
-            assert_eq!((kept, trace.omitted()), (expected, count.saturating_sub(2 * ENDS)), "{count}");
+            assert_eq!((kept, trace.depth()), (expected, count), "{count}");
         }
     }
 }

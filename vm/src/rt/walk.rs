@@ -7,8 +7,9 @@
 //!    one place that reads return addresses, so nobody else sees it.
 
 use super::activation::Exit;
-use super::code::CodeImage;
+use super::code::{Bodies, CodeImage};
 use super::frames::{Frames, Position, frame_word};
+use super::traces::Passed;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
 
@@ -28,6 +29,8 @@ pub(crate) struct Frame<'a> {
     pub(super) point: Option<&'a SafePoint>,
     /// Offset of the current instruction in the module's bytes.
     pub wasm_offset: u32,
+    /// The body that it is of, as in [`SafePoint::body`].
+    pub(super) body: u16,
     /// Whether the function has no frame yet: `fp` is the caller's.
     pub(super) frameless: bool,
     /// The frame's rbp.
@@ -42,10 +45,26 @@ pub(crate) struct Frame<'a> {
     pub(super) is_watermark: bool,
 }
 
-impl Frame<'_> {
-    /// The address at which it goes on: never what the barrier put in its place.
-    pub fn goes_on_at(&self) -> usize {
-        self.pc
+impl<'a> Frame<'a> {
+    /// What an exception's trace notes of it, the true address among that: never what the barrier put in its place.
+    #[inline(always)]
+    pub fn passed(&self) -> Passed {
+        let outermost = (self.owner, self.defined);
+        let (innermost, inlined) = if self.body == 0 { (outermost, 0) } else { self.inlined() };
+        Passed { pc: self.pc, innermost, outermost, inlined }
+    }
+
+    /// The function that it is in, and into how many others that was inlined.
+    fn inlined(&self) -> ((u32, u32), usize) {
+        let mut bodies = self.bodies();
+        let (function, _) = bodies.next().expect("there is a body around each");
+        ((self.owner, function), bodies.count())
+    }
+
+    /// Where it is: in its function, or in what was inlined there, and so on outwards up to its function.
+    #[inline]
+    pub fn bodies(&self) -> Bodies<'a> {
+        self.image.bodies(self.defined, self.body, self.wasm_offset)
     }
 
     /// Calls `visit` with each reference that the frame holds: those of its area, then those in the registers of a slow
@@ -121,15 +140,15 @@ impl<'a> Walker<'a> {
         let loaded = self.frames.code_at(pc)?;
         let code = loaded.image();
         let offset = (pc - loaded.start()).narrow();
-        let (point, defined, wasm_offset, frameless) = if at_trap {
+        let (point, defined, wasm_offset, body, frameless) = if at_trap {
             let trap = code.trap_site(offset).expect("the guest trapped here");
             let defined = code.function_at(offset).expect("code belongs to a function");
-            (None, defined, trap.wasm_offset, trap.frameless)
+            (None, defined, trap.wasm_offset, trap.body, trap.frameless)
         } else {
             let site = self.frames.sites.site(code, offset);
             let site = site.unwrap_or_else(|| panic!("no safe point at code offset {offset:#x}"));
             let point = code.safe_point(site);
-            (Some(point), site.defined, point.wasm_offset, point.frameless)
+            (Some(point), site.defined, point.wasm_offset, point.body, point.frameless)
         };
         let record = &code.function(defined).record;
         // SAFETY: R6: a frame begins with the rbp of its caller and, above it, its return address; a function without a
@@ -139,7 +158,21 @@ impl<'a> Walker<'a> {
         let pc_below = unsafe { frame_word(slot_below) };
         self.exit = Exit { pc: pc_below, fp: fp_below, sp: 0, regs: 0, slot: slot_below };
         let (image, owner) = (code, loaded.owner());
-        Some(Frame { image, owner, defined, record, point, wasm_offset, frameless, fp, pc, regs, slot, is_watermark })
+        Some(Frame {
+            image,
+            owner,
+            defined,
+            record,
+            point,
+            wasm_offset,
+            body,
+            frameless,
+            fp,
+            pc,
+            regs,
+            slot,
+            is_watermark,
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use super::{Entities, Named, StoreOpaque};
 use crate::errors::{FrameInfo, FunctionNames, Result, WasmBacktrace};
 use crate::ids::StoreId;
 use crate::module::Module;
-use crate::rt::frames::{Frames, Place};
+use crate::rt::frames::Frames;
 use crate::rt::traces::{ENDS, Trace};
-use crate::rt::walk::{Frame, Walker};
+use crate::rt::walk::Walker;
 use heapwood_gc_abi::header::FORWARDED;
 use heapwood_gc_abi::space::NULL_ZONE_BYTES;
 use heapwood_gc_abi::{RawRef, TypeId, is_i31};
@@ -17,6 +17,17 @@ use std::sync::Arc;
 const CHECKED_FRAMES: usize = 2;
 /// Frames that it looks at on every 16th.
 const CHECKED_FRAMES_SELDOM: usize = 16;
+
+/// Where a frame is, or an inlined function in it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The number under which the store added the code.
+    owner: u32,
+    /// The function, by defined index.
+    defined: u32,
+    /// Offset of the instruction in the module's bytes.
+    wasm_offset: u32,
+}
 
 /// Places of frames, innermost first.
 #[derive(Clone, Debug)]
@@ -30,7 +41,7 @@ impl StoreOpaque {
     /// Where the guest is, after an exit by a call, without names.
     pub fn places(&self) -> Places {
         let frames = self.guest().execution().frames();
-        let (places, omitted) = ends(frames.walk());
+        let (places, omitted) = ends(walked(frames.walk()));
         Places { store: self.id(), places: places.into(), omitted }
     }
 
@@ -58,7 +69,7 @@ impl StoreOpaque {
     pub fn exception_backtrace(&self, trace: u32, noted: usize) -> WasmBacktrace {
         let frames = self.guest().execution().frames();
         let mut trace = frames.trace(trace).cloned().unwrap_or_else(Trace::new);
-        frames.walk().skip(noted).for_each(|frame| trace.note(frame.goes_on_at()));
+        frames.walk().skip(noted).for_each(|frame| trace.note(frame.passed()));
         named(self.guest().entities(), frames, &trace)
     }
 
@@ -117,28 +128,36 @@ impl StoreOpaque {
     }
 }
 
-/// The ends of a walk, and how many frames lie between them.
-fn ends(walker: Walker<'_>) -> (Vec<Place>, usize) {
+/// The places of a walk's frames, those of inlined functions before that of the function whose frame it is.
+fn walked(walker: Walker<'_>) -> impl Iterator<Item = Place> {
+    walker.flat_map(|frame| {
+        let owner = frame.owner;
+        frame.bodies().map(move |(defined, wasm_offset)| Place { owner, defined, wasm_offset })
+    })
+}
+
+/// The first and the last ones, and how many lie between them.
+fn ends(all: impl Iterator<Item = Place>) -> (Vec<Place>, usize) {
     let mut places: Vec<Place> = Vec::new();
     let mut tail: VecDeque<Place> = VecDeque::new();
     let mut omitted = 0;
-    for frame in walker {
+    for place in all {
         if places.len() < ENDS {
-            places.push(place(&frame));
+            places.push(place);
             continue;
         }
         if tail.len() == ENDS {
             tail.pop_front();
             omitted += 1;
         }
-        tail.push_back(place(&frame));
+        tail.push_back(place);
     }
     places.extend(tail);
     (places, omitted)
 }
 
 fn collect_frames(entities: &Entities, walker: Walker<'_>) -> WasmBacktrace {
-    let (places, omitted) = ends(walker);
+    let (places, omitted) = ends(walked(walker));
     with_names(entities, &places, omitted)
 }
 
@@ -149,13 +168,12 @@ fn with_names(entities: &Entities, places: &[Place], omitted: usize) -> WasmBack
 
 /// What was noted of an exception.
 fn named(entities: &Entities, frames: &Frames, trace: &Trace) -> WasmBacktrace {
-    let mut names = SharedNames::default();
-    let places = trace.pcs().filter_map(|pc| frames.place_of(pc));
-    WasmBacktrace::new(places.map(|place| names.info(entities, place)).collect(), trace.omitted())
-}
-
-fn place(frame: &Frame<'_>) -> Place {
-    Place { owner: frame.owner, defined: frame.defined, wasm_offset: frame.wasm_offset }
+    let places = trace.pcs().filter_map(|pc| frames.place_of(pc)).flat_map(|(owner, bodies)| {
+        bodies.map(move |(defined, wasm_offset)| Place { owner, defined, wasm_offset })
+    });
+    // Both ends have as many frames as are shown, so that what was not noted lies between them.
+    let (places, _) = ends(places);
+    with_names(entities, &places, trace.depth() - places.len())
 }
 
 /// The names of the last frame's module: frames of one module mostly come together, and share them.

@@ -45,11 +45,14 @@ impl StoreOpaque {
         }
         let Some(mut profiler) = self.guest_mut().listeners_mut().allocations_mut().take() else { return };
         let (entities, frames) = (self.guest().entities(), self.guest().execution().frames());
-        let sampled = frames.walk().take(FRAMES_MAX).map(|frame| {
-            let (module, function) = entities.function_of(&frame);
-            SampledFrame { module, function, offset: frame.wasm_offset }
+        let sampled = frames.walk().flat_map(|frame| {
+            let owner = frame.owner;
+            frame.bodies().map(move |(defined, offset)| {
+                let (module, function) = entities.function_at(owner, defined);
+                SampledFrame { module, function, offset }
+            })
         });
-        profiler.add(sampled, points);
+        profiler.add(sampled.take(FRAMES_MAX), points);
         *self.guest_mut().listeners_mut().allocations_mut() = Some(profiler);
     }
 

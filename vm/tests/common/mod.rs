@@ -6,25 +6,26 @@ mod skip;
 
 pub mod child;
 
-use heapwood_vm::Config;
+use heapwood_vm::{Config, Inline};
 pub use skip::skip;
 
-/// The four modes of CONTRIBUTING.md, compiled code checking itself in the last two. In the last one, instructions also
-/// have few registers.
-pub fn modes() -> [(&'static str, Config); 4] {
+/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the fourth, instructions also have
+/// few registers.
+pub fn modes() -> [(&'static str, Config); 5] {
     let base = || {
         let mut config = Config::new();
         config.gc_heap_max(HEAP_MAX);
         config
     };
-    let mut modes = ["default", "nursery64k", "stress1", "mem-slow"].map(|name| (name, base()));
+    let mut modes = ["default", "nursery64k", "stress1", "mem-slow", "inline"].map(|name| (name, base()));
     modes[1].1.gc_nursery(64 << 10);
     modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
     modes[3].1.memory32_guard(false).memory64_guard(false).few_registers(true).debug_checks(true);
+    modes[4].1.inline(Inline::Always).gc_nursery(64 << 10).debug_checks(true);
     modes
 }
 
-/// The four modes, and markings that are always under way.
+/// These modes, and markings that are always under way.
 pub fn modes_and_markings() -> Vec<(&'static str, Config)> {
     let mut modes = modes().to_vec();
     for (name, stress) in [("marking", 0), ("marking, stress 7", 7)] {

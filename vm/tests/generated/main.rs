@@ -39,6 +39,7 @@ macro_rules! in_all_modes {
             #[test] fn nursery64k() { super::$check(1) }
             #[test] fn stress1() { super::$check(2) }
             #[test] fn mem64_slow() { super::$check(3) }
+            #[test] fn inline() { super::$check(4) }
         })*
     };
 }

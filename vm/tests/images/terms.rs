@@ -59,6 +59,20 @@ fn each_setting_that_code_depends_on_is_named() {
 }
 
 #[test]
+fn what_is_inlined_is_named() {
+    let all = [Inline::Never, Inline::Small, Inline::Always];
+    for (made, loaded) in all.into_iter().flat_map(|made| all.map(|loaded| (made, loaded))) {
+        match takes(&with(|config| config.inline(made)), &with(|config| config.inline(loaded))) {
+            Ok(()) => assert_eq!(made, loaded),
+            Err(why) => {
+                let words = format!("Config::inline(Inline::{made:?}), and this engine has Inline::{loaded:?}");
+                assert!(made != loaded && why.contains(&words), "{why}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_code_does_not_depend_on_is_free() {
     let others: [fn(&mut Config) -> &mut Config; 6] = [
         |config| config.gc_heap_max(8 << 20),

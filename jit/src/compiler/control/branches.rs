@@ -168,8 +168,23 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn return_(&mut self) {
+        if self.cursor.body() != 0 {
+            return self.leave_body();
+        }
         self.values.settle_many(self.asm, self.results.len());
         self.emit_return();
+        self.flow.leave();
+    }
+
+    /// A `return` of an inlined body: a branch to its frame, unless that is what ends next.
+    fn leave_body(&mut self) {
+        let index = self.body_frame();
+        let results = self.label_arity(index);
+        if index == self.flow.top() && self.values.height() == self.flow[index].height + results {
+            self.flow[index].falls_through = true;
+        } else {
+            self.branch_to(index);
+        }
         self.flow.leave();
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum BlockSignature {
     Func(u32),
     /// The function's own results.
     Function,
+    /// The results of a function whose body is inlined, by the index of its type. Its parameters are locals.
+    Body(u32),
 }
 
 /// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, all opened
@@ -57,6 +59,8 @@ pub(crate) struct Control {
     pub(super) section: Section,
     /// Whether the `else` of this `if` goes to the unlikely section.
     pub(super) rare_else: bool,
+    /// The frame of an inlined body ends where its last operator is a `return`: the code there goes on behind it.
+    pub(super) falls_through: bool,
 }
 
 /// The constructs that are open.

@@ -29,7 +29,7 @@ impl Compiler<'_> {
         match signature {
             BlockSignature::Empty => &[],
             BlockSignature::Result(ty) => ty,
-            BlockSignature::Func(ty) => &self.info.types.func(*ty).results,
+            BlockSignature::Func(ty) | BlockSignature::Body(ty) => &self.info.types.func(*ty).results,
             BlockSignature::Function => self.results,
         }
     }
@@ -42,7 +42,8 @@ impl Compiler<'_> {
     pub(crate) fn enter(&mut self, kind: FrameKind, signature: BlockSignature, settled: usize) {
         let height = self.values.height() - self.params_of(&signature).len();
         let is_loop = kind == FrameKind::Loop;
-        let is_tail = matches!(kind, FrameKind::Block | FrameKind::If)
+        let is_tail = self.cursor.body() == 0
+            && matches!(kind, FrameKind::Block | FrameKind::If)
             && self.results_of(&signature).len() == self.results.len()
             && self.cursor.is_tail_block();
         let label = self.asm.new_label();
@@ -66,6 +67,7 @@ impl Compiler<'_> {
             next_catch: None,
             section: self.asm.section(),
             rare_else: false,
+            falls_through: false,
         });
     }
 
@@ -88,7 +90,7 @@ impl Compiler<'_> {
     /// Enters a frame that nothing branches to and that has no values: the state does not change and no code is
     /// emitted, but the depths of labels count the frame.
     pub(super) fn enter_idle(&mut self) {
-        let is_tail = self.results.is_empty() && self.cursor.is_tail_block();
+        let is_tail = self.cursor.body() == 0 && self.results.is_empty() && self.cursor.is_tail_block();
         let height = self.values.height();
         if let Some(run) = self.flow.innermost_mut()
             && (run.idle > 0 && run.height == height && run.is_tail == is_tail)
@@ -135,6 +137,9 @@ impl Compiler<'_> {
     pub(crate) fn end_block(&mut self) {
         let index = self.flow.top();
         let arity = self.label_arity(index);
+        if self.flow[index].falls_through {
+            self.flow.reach();
+        }
         if index == 0 {
             if !self.flow.is_unreachable() && !self.flow.is_after_tail() {
                 self.return_();

@@ -1,7 +1,7 @@
 //! Reads and writes of locals.
 
 use super::Values;
-use super::place::{At, Loc, OperandPlace, Value};
+use super::place::{At, Loc, Local, OperandPlace, Value};
 use super::registers::{Owner, in_xmm};
 use crate::asm::Assembler;
 use heapwood_module::ValType;
@@ -12,9 +12,10 @@ const CONST_LOCALS_MAX: usize = 64;
 impl Values {
     pub(crate) fn local_get(&mut self, local: u32) {
         let local = self.local_of(local);
-        let info = &mut self.locals[local as usize];
-        info.aliases += 1;
-        let ty = info.ty;
+        let Local { ty, stands_for, .. } = self.locals[local as usize];
+        // A parameter may have a narrower type than the local that it stands for.
+        let local = stands_for.unwrap_or(local);
+        self.locals[local as usize].aliases += 1;
         self.push_operand(ty, OperandPlace::Alias(local));
     }
 

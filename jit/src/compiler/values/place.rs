@@ -33,6 +33,18 @@ pub(super) struct Local {
     pub(super) is_stored: bool,
     /// Stays in its register: for the whole function, or while a loop is open.
     pub(super) pinned: bool,
+    /// The local of a scope around it whose value it is as long as its own scope is open: no body writes either of
+    /// them meanwhile.
+    pub(super) stands_for: Option<u32>,
+    /// Number of locals that stand for this one.
+    pub(super) held: u32,
+}
+
+impl Local {
+    /// A local that nothing stands for yet, and that stands for none.
+    pub(super) const fn new(ty: ValType, home: i32, loc: Loc, last_use: u32, weight: u32) -> Local {
+        Local { ty, home, loc, aliases: 0, last_use, weight, is_stored: false, pinned: false, stands_for: None, held: 0 }
+    }
 }
 
 /// Where an operand is.

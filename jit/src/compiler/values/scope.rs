@@ -7,10 +7,10 @@
 use super::Values;
 use super::place::{Loc, Local, Operand, OperandPlace};
 use super::registers::{Owner, Reg, bits};
-use super::slots::Slots;
+use super::slots::Homes;
 use crate::abi;
 use crate::asm::Assembler;
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType;
 use smallvec::SmallVec;
 
@@ -25,6 +25,8 @@ pub(super) struct Scope {
     height: usize,
     /// The number of locals that the loops around it pin.
     pins: usize,
+    /// Home slots that were handed out before it.
+    homes: Homes,
 }
 
 /// What is known of a local before its body is compiled.
@@ -35,6 +37,11 @@ pub(crate) struct BodyLocal {
     pub(crate) last_use: u32,
     /// Reads and writes, weighted by loop depth.
     pub(crate) weight: u32,
+    /// Whether the body writes it.
+    pub(crate) is_written: bool,
+    /// It is no parameter, and is zero or null where the scope is opened. Those of the function are made so by its
+    /// prologue.
+    pub(crate) starts_zero: bool,
 }
 
 impl Values {
@@ -50,7 +57,7 @@ impl Values {
         few_registers: bool,
     ) {
         debug_assert!(self.locals.is_empty() && self.stack.is_empty(), "the scopes of the last function are closed");
-        self.slots = Slots::new(saves, ref_locals, height_max, saves_context);
+        self.slots.lay_out(saves, ref_locals, height_max, saves_context);
         self.context_valid = true;
         self.few_registers = few_registers;
     }
@@ -65,24 +72,59 @@ impl Values {
     }
 
     /// Opens the scope of a body whose first locals are the top `params` operands: it takes them over. The others are
-    /// in their homes, which nobody has written yet. A reference that arrived on the stack reaches its home with the
-    /// frame.
-    pub(crate) fn open_scope(&mut self, asm: &mut Assembler, params: usize, locals: impl Iterator<Item = BodyLocal>) {
+    /// in their homes, which nobody has written yet, or are zero. A reference that arrived on the stack reaches its home
+    /// with the frame. An argument that is a local of a scope around it stays that local's value if the body does not
+    /// write the parameter.
+    pub(crate) fn open_scope(
+        &mut self,
+        asm: &mut Assembler,
+        params: usize,
+        locals: impl Iterator<Item = BodyLocal> + Clone,
+    ) {
         let height = self.stack.len() - params;
-        self.settle_aliases(asm, height, self.stack.len());
-        let scope = Scope { first: self.locals.len().narrow(), now: 0, height, pins: self.loop_pins.len() };
-        for (index, BodyLocal { ty, last_use, weight }) in locals.enumerate() {
-            let argument = self.stack.get(height + index).map(|operand| operand.place);
+        let homes = self.slots.homes();
+        let scope = Scope { first: self.locals.len().narrow(), now: 0, height, pins: self.loop_pins.len(), homes };
+        // Arguments may be spilled here, so none has become a local yet.
+        for (at, _) in (height..self.stack.len()).zip(locals.clone()).filter(|(_, local)| local.is_written) {
+            self.settle_aliases(asm, at, at + 1);
+        }
+        for (index, local) in locals.enumerate() {
+            let BodyLocal { mut ty, last_use, weight, is_written, starts_zero } = local;
+            let argument = self.stack.get(height + index).copied();
+            if let Some(argument) = argument.filter(|_| !is_written) {
+                // A value that never changes has the type of the argument, which may be narrower.
+                ty = argument.ty;
+                if let OperandPlace::Alias(of) = argument.place {
+                    self.stand_for(of, Local::new(ty, 0, Loc::Slot, last_use, weight));
+                    continue;
+                }
+            }
+            let argument = argument.map(|operand| operand.place);
             let home = match argument {
                 Some(OperandPlace::Caller(at)) if !ty.is_ref() => 16 + at.narrow::<i32>(),
                 _ => self.slots.home(ty),
             };
-            let loc = argument.map_or(Loc::Slot, |place| self.take_argument(asm, height + index, place, home));
-            self.locals.push(Local { ty, home, loc, aliases: 0, last_use, weight, is_stored: false, pinned: false });
+            let loc = match argument {
+                Some(place) => self.take_argument(asm, height + index, place, home),
+                None if starts_zero => {
+                    self.const_locals.push(self.locals.len().narrow());
+                    Loc::Const(0)
+                }
+                None => Loc::Slot,
+            };
+            self.locals.push(Local::new(ty, home, loc, last_use, weight));
         }
         self.stack.truncate(height);
         self.closed = self.closed.min(height);
         self.outer.push(std::mem::replace(&mut self.scope, scope));
+    }
+
+    /// The next local stands for one of a scope around it, of which an argument is the value.
+    fn stand_for(&mut self, of: u32, local: Local) {
+        let stood_for = &mut self.locals[of as usize];
+        stood_for.aliases -= 1;
+        stood_for.held += 1;
+        self.locals.push(Local { stands_for: Some(of), ..local });
     }
 
     /// The operand at `height` becomes the next local, whose home is at an offset from rbp.
@@ -127,9 +169,38 @@ impl Values {
         (!info.ty.is_ref() && !info.pinned).then_some((info.home, bytes))
     }
 
+    /// Closes the innermost scope, all of whose operands are the results of its body: they stay, as values that need no
+    /// local of it.
+    pub(crate) fn close_body(&mut self, asm: &mut Assembler) {
+        let Scope { first, height, .. } = self.scope;
+        for at in height..self.stack.len() {
+            let OperandPlace::Alias(local) = self.stack[at].place else { continue };
+            if local < first {
+                continue;
+            }
+            let Local { loc, aliases, pinned, ty, .. } = self.locals[local as usize];
+            match loc {
+                Loc::Reg { reg, .. } if aliases == 1 && !pinned => {
+                    // The value's last use: the register is the operand's from here on.
+                    self.locals[local as usize].aliases = 0;
+                    self.locals[local as usize].loc = Loc::Slot;
+                    self.regs.set(reg, Owner::Stack(at.narrow()), ty.is_ref());
+                    self.stack[at].place = OperandPlace::Reg(reg);
+                }
+                Loc::Const(bits) if ty != ValType::V128 => {
+                    self.locals[local as usize].aliases -= 1;
+                    self.stack[at].place = OperandPlace::Const(bits);
+                }
+                _ => self.settle_aliases(asm, at, at + 1),
+            }
+        }
+        self.scope.height = self.stack.len();
+        self.close_scope();
+    }
+
     /// Closes the innermost scope: drops its locals, and the operands that are left of its body.
     pub(crate) fn close_scope(&mut self) {
-        let Scope { first, height, pins, .. } = self.scope;
+        let Scope { first, height, pins, homes, .. } = self.scope;
         for Operand { place, .. } in self.stack.drain(height..) {
             match place {
                 OperandPlace::Alias(local) => self.locals[local as usize].aliases -= 1,
@@ -145,7 +216,10 @@ impl Values {
         }
         self.const_locals.retain(|local| *local < first);
         self.loop_pins.truncate(pins);
-        self.locals.truncate(first as usize);
+        for of in self.locals.split_off(first as usize).into_iter().filter_map(|local| local.stands_for) {
+            self.locals[of as usize].held -= 1;
+        }
+        self.slots.free_homes(homes);
         self.scope = self.outer.pop().expect("a scope is open");
     }
 
@@ -183,7 +257,8 @@ impl Values {
     /// Whether the local may be read after the current operator.
     #[inline]
     pub(super) fn is_read_later(&self, local: u32) -> bool {
-        self.locals[local as usize].last_use > self.now_of(local)
+        let info = &self.locals[local as usize];
+        info.held > 0 && !active(Mutant::StoodForNotHeld) || info.last_use > self.now_of(local)
     }
 
     /// Whether the local may be read at or after the current operator.
@@ -201,7 +276,7 @@ mod tests {
     use heapwood_module::ValType::{I32, I64};
 
     fn unused(ty: ValType) -> BodyLocal {
-        BodyLocal { ty, last_use: 9, weight: 1 }
+        BodyLocal { ty, last_use: 9, weight: 1, is_written: true, starts_zero: false }
     }
 
     /// A function of two parameters, whose scope is open.

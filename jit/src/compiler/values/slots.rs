@@ -7,6 +7,13 @@ use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use std::cell::Cell;
 
+/// Home slots that were handed out.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Homes {
+    refs: u32,
+    plain: usize,
+}
+
 /// Where the slots of a frame lie.
 #[derive(Default)]
 pub(super) struct Slots {
@@ -14,8 +21,12 @@ pub(super) struct Slots {
     ref_base: u32,
     /// Reference slots that are homes of locals.
     ref_locals: u32,
-    /// How many of these were handed out.
+    /// How many of these are in use.
     ref_homes: u32,
+    /// Home slots of 8 bytes that were handed out, those that are in use first.
+    plain_homes: Vec<i32>,
+    /// How many of these are in use.
+    plain_in_use: usize,
     /// The offset of the lowest byte in use below rbp.
     low: u32,
     height_max: u32,
@@ -32,9 +43,11 @@ pub(super) struct Slots {
 impl Slots {
     /// Lays out slots below `saves` bytes of saved registers: home slots for `ref_locals` reference locals, and slots
     /// for operands up to `height_max`.
-    pub(super) fn new(saves: u32, ref_locals: u32, height_max: u32, saves_context: bool) -> Slots {
+    pub(super) fn lay_out(&mut self, saves: u32, ref_locals: u32, height_max: u32, saves_context: bool) {
         let ref_base = (saves + 4 * (ref_locals + height_max)).next_multiple_of(8);
-        Slots { ref_base, ref_locals, low: ref_base, height_max, saves_context, ..Slots::default() }
+        let mut plain_homes = std::mem::take(&mut self.plain_homes);
+        plain_homes.clear();
+        *self = Slots { ref_base, ref_locals, low: ref_base, height_max, plain_homes, saves_context, ..Slots::default() };
     }
 
     /// Hands out a home slot for a local of this type; returns its offset from rbp.
@@ -44,8 +57,27 @@ impl Slots {
             self.ref_homes += 1;
             return self.ref_slot(self.ref_homes - 1);
         }
-        self.low += if ty == ValType::V128 { 16 } else { 8 };
-        -self.low.narrow::<i32>()
+        if ty == ValType::V128 {
+            self.low += 16;
+            return -self.low.narrow::<i32>();
+        }
+        if self.plain_in_use == self.plain_homes.len() {
+            self.low += 8;
+            self.plain_homes.push(-self.low.narrow::<i32>());
+        }
+        self.plain_in_use += 1;
+        self.plain_homes[self.plain_in_use - 1]
+    }
+
+    /// The home slots that are in use.
+    pub(super) fn homes(&self) -> Homes {
+        Homes { refs: self.ref_homes, plain: self.plain_in_use }
+    }
+
+    /// Slots that were handed out after these are free again. One that held a reference still holds one, which the
+    /// collector keeps up to date, until another local has its home there: all home slots of references are in the map.
+    pub(super) fn free_homes(&mut self, homes: Homes) {
+        (self.ref_homes, self.plain_in_use) = (homes.refs, homes.plain);
     }
 
     /// Offset from rbp of reference slot `index`.

@@ -6,8 +6,8 @@
 //! 32   u64 checksum of all that follows, up to the code
 //! 40   u64 checksum of the code
 //! 48   u32 bytes of the terms, u32 bytes of the module, then u32 rows of each table
-//! 80   u64 bytes before the code, u64 bytes of code
-//! 96   terms, module, tables; zeroes to the end of the page
+//! 88   u64 bytes before the code, u64 bytes of code
+//! 104  terms, module, tables; zeroes to the end of the page
 //! ...  code, whole pages
 //! ...  room for the slots, whole pages
 //! ```
@@ -18,17 +18,18 @@ use super::stamp::{self, long, put_long};
 use super::sum::checksum;
 use crate::rt::code::{PlacedFunction, slot_bytes};
 use crate::rt::mapping::PAGE_BYTES;
-use heapwood_jit::abi::{SafePoint, TrapSite};
+use heapwood_jit::abi::{InlinedBody, SafePoint, TrapSite};
 use std::ops::Range;
 
 /// What every image begins with; no text and no module does.
 pub(super) const MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
 const CODE_SUM_AT: usize = stamp::SUMMED_FROM;
-const LENGTHS_AT: usize = 48;
-const HEAD_AT: usize = 80;
-const CODE_AT: usize = 88;
+/// Where the lengths of parts are.
+pub(super) const LENGTHS_AT: usize = 48;
+const HEAD_AT: usize = 88;
+const CODE_AT: usize = 96;
 /// Bytes of the header.
-pub(super) const HEADER_BYTES: usize = 96;
+pub(super) const HEADER_BYTES: usize = 104;
 
 /// Parts between header and code, in this order.
 #[derive(Clone, Copy)]
@@ -38,12 +39,13 @@ pub(super) enum Part {
     Functions,
     SafePoints,
     Traps,
+    Inlined,
     Types,
     Exceptions,
     TypeFields,
 }
 
-const PARTS: usize = 8;
+const PARTS: usize = 9;
 /// Bytes of what each part counts.
 const UNITS: [usize; PARTS] = [
     1,
@@ -51,6 +53,7 @@ const UNITS: [usize; PARTS] = [
     PlacedFunction::BYTES,
     SafePoint::BYTES,
     TrapSite::BYTES,
+    InlinedBody::BYTES,
     u32::BYTES,
     ExceptionHeader::BYTES,
     TypeField::BYTES,

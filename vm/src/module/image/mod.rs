@@ -71,12 +71,13 @@ pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
     for (defined, function) in functions.iter().enumerate() {
         layout.write(defined, function, info.imported_functions, &relocator, &mut code);
     }
-    let CodeTables { functions, safe_points, traps } = layout.tables(functions);
+    let CodeTables { functions, safe_points, traps, inlined } = layout.tables(functions);
     let ids: Vec<u32> = types.ids().iter().map(|id| id.0).collect();
     let exceptions = relocator.exceptions();
     write_all(&functions, &mut image);
     write_all(&safe_points, &mut image);
     write_all(&traps, &mut image);
+    write_all(&inlined, &mut image);
     write_all(&ids, &mut image);
     write_all(exceptions, &mut image);
     write_all(&fields, &mut image);
@@ -89,6 +90,7 @@ pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
         count(&functions),
         count(&safe_points),
         count(&traps),
+        count(&inlined),
         count(&ids),
         count(exceptions),
         count(&fields),
@@ -177,6 +179,7 @@ impl Contents {
             functions: table(header, image, Part::Functions)?,
             safe_points: table(header, image, Part::SafePoints)?,
             traps: table(header, image, Part::Traps)?,
+            inlined: table(header, image, Part::Inlined)?,
         };
         Some(Contents {
             tables,
@@ -189,7 +192,7 @@ impl Contents {
     /// Whether the tables belong to the module, and name nothing beyond its code.
     fn check(&self, info: &ModuleInfo, code_bytes: usize) -> Result<(), String> {
         let holds = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        let CodeTables { functions, safe_points, traps } = &self.tables;
+        let CodeTables { functions, safe_points, traps, .. } = &self.tables;
         holds(functions.len() == info.bodies.len(), "its functions are not those of the module")?;
         let mut end = 0;
         for function in functions {
@@ -207,6 +210,7 @@ impl Contents {
         };
         holds(safe_points.iter().all(is_inside), "a safe point lies outside of its code")?;
         holds(traps.iter().all(|site| site.pc < end), "a trap site lies outside of its code")?;
+        holds(self.tables.name_bodies(), "an inlined body is out of place")?;
         holds(self.types.len() == info.types.len(), "its types are not those of the module")?;
         let is_tag =
             |ty: u32| info.types.types.get(ty as usize).is_some_and(|ty| ty.composite.kind() == CompositeKind::Func);
@@ -262,7 +266,7 @@ impl TypeRelocations for Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use header::HEADER_BYTES;
+    use header::LENGTHS_AT;
 
     const MODULE: &str = "(module
         (type $s (sub (struct (field (mut (ref null $s))))))
@@ -280,7 +284,7 @@ mod tests {
         let (terms, module) = (header.part(Part::Terms), header.part(Part::Module));
         let end = header.part(Part::TypeFields).end;
         let (mut refused, mut taken) = (0, 0);
-        for at in (HEADER_BYTES - 48..terms.end).chain(module.end..end) {
+        for at in (LENGTHS_AT..terms.end).chain(module.end..end) {
             for value in [0, 1, 2, 0x7f, 0x80, 0xff] {
                 let mut forged = image.clone();
                 forged[at] = value;

@@ -2,7 +2,7 @@
 
 use crate::rt::code::PlacedFunction;
 use heapwood_gc_abi::Narrow;
-use heapwood_jit::abi::{FunctionRecord, RelocationTarget, SafePoint, TrapKind, TrapSite};
+use heapwood_jit::abi::{FunctionRecord, InlinedBody, RelocationTarget, SafePoint, TrapKind, TrapSite};
 
 /// Something that an image has a table of.
 pub(super) trait TableRow: Sized {
@@ -71,39 +71,41 @@ impl TableRow for u32 {
 }
 
 impl TableRow for PlacedFunction {
-    const BYTES: usize = 24;
+    const BYTES: usize = 28;
 
     fn write(&self, out: &mut Vec<u8>) {
-        let PlacedFunction { start, end, record } = *self;
+        let PlacedFunction { start, end, inlined, record } = *self;
         let FunctionRecord { ref_base, frame_bytes, saved, saves_context, stack_arg_bytes } = record;
-        put(out, &[start, end, ref_base, frame_bytes, stack_arg_bytes]);
+        put(out, &[start, end, inlined, ref_base, frame_bytes, stack_arg_bytes]);
         out.extend_from_slice(&[saved, saves_context.into(), 0, 0]);
     }
 
     fn read(bytes: &[u8]) -> Option<PlacedFunction> {
-        let [start, end, ref_base, frame_bytes, stack_arg_bytes] = words(bytes);
-        let &[saved, saves_context, 0, 0] = &bytes[20..] else { return None };
+        let [start, end, inlined, ref_base, frame_bytes, stack_arg_bytes] = words(bytes);
+        let &[saved, saves_context, 0, 0] = &bytes[24..] else { return None };
         let saves_context = bool_of(saves_context)?;
         let record = FunctionRecord { ref_base, frame_bytes, saved, saves_context, stack_arg_bytes };
-        Some(PlacedFunction { start, end, record })
+        Some(PlacedFunction { start, end, inlined, record })
     }
 }
 
 impl TableRow for SafePoint {
-    const BYTES: usize = 20;
+    const BYTES: usize = 24;
 
     fn write(&self, out: &mut Vec<u8>) {
-        let SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset } = *self;
+        let SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset, body } = *self;
         put(out, &[pc, ref_count, handler, wasm_offset]);
         out.extend_from_slice(&gpr_mask.to_le_bytes());
-        out.extend_from_slice(&[frameless.into(), 0]);
+        out.extend_from_slice(&body.to_le_bytes());
+        out.extend_from_slice(&[frameless.into(), 0, 0, 0]);
     }
 
     fn read(bytes: &[u8]) -> Option<SafePoint> {
         let [pc, ref_count, handler, wasm_offset] = words(bytes);
-        let &[low, high, frameless, 0] = &bytes[16..] else { return None };
-        let (gpr_mask, frameless) = (u16::from_le_bytes([low, high]), bool_of(frameless)?);
-        Some(SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset })
+        let &[ref mask @ .., body_low, body_high, frameless, 0, 0, 0] = &bytes[16..] else { return None };
+        let (gpr_mask, frameless) = (u16::from_le_bytes(mask.try_into().ok()?), bool_of(frameless)?);
+        let body = u16::from_le_bytes([body_low, body_high]);
+        Some(SafePoint { pc, ref_count, gpr_mask, frameless, handler, wasm_offset, body })
     }
 }
 
@@ -111,15 +113,31 @@ impl TableRow for TrapSite {
     const BYTES: usize = 12;
 
     fn write(&self, out: &mut Vec<u8>) {
-        let TrapSite { pc, kind, frameless, wasm_offset } = *self;
+        let TrapSite { pc, kind, frameless, wasm_offset, body } = *self;
         put(out, &[pc, wasm_offset]);
-        out.extend_from_slice(&[kind as u8, frameless.into(), 0, 0]);
+        out.extend_from_slice(&[kind as u8, frameless.into()]);
+        out.extend_from_slice(&body.to_le_bytes());
     }
 
     fn read(bytes: &[u8]) -> Option<TrapSite> {
         let [pc, wasm_offset] = words(bytes);
-        let &[kind, frameless, 0, 0] = &bytes[8..] else { return None };
-        Some(TrapSite { pc, kind: *TrapKind::ALL.get(usize::from(kind))?, frameless: bool_of(frameless)?, wasm_offset })
+        let &[kind, frameless, low, high] = &bytes[8..] else { return None };
+        let (kind, frameless) = (*TrapKind::ALL.get(usize::from(kind))?, bool_of(frameless)?);
+        Some(TrapSite { pc, kind, frameless, wasm_offset, body: u16::from_le_bytes([low, high]) })
+    }
+}
+
+impl TableRow for InlinedBody {
+    const BYTES: usize = 12;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let InlinedBody { function, call_offset, outer } = *self;
+        put(out, &[function, call_offset, outer.into()]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<InlinedBody> {
+        let [function, call_offset, outer] = words(bytes);
+        Some(InlinedBody { function, call_offset, outer: u16::try_from(outer).ok()? })
     }
 }
 
@@ -190,7 +208,7 @@ mod tests {
                 saves_context: bit % 2 == 0,
                 stack_arg_bytes: word(3),
             };
-            returns(PlacedFunction { start: word(4), end: word(5), record });
+            returns(PlacedFunction { start: word(4), end: word(5), inlined: word(16), record });
             returns(SafePoint {
                 pc: word(6),
                 ref_count: word(7),
@@ -198,9 +216,12 @@ mod tests {
                 frameless: bit % 2 == 0,
                 handler: word(8),
                 wasm_offset: word(9),
+                body: 1 << ((bit + 5) % 16),
             });
             let kind = TrapKind::ALL[bit as usize % TrapKind::ALL.len()];
-            returns(TrapSite { pc: word(10), kind, frameless: bit % 2 == 0, wasm_offset: word(11) });
+            let (frameless, body) = (bit % 2 == 0, 1 << ((bit + 7) % 16));
+            returns(TrapSite { pc: word(10), kind, frameless, wasm_offset: word(11), body });
+            returns(InlinedBody { function: word(17), call_offset: word(18), outer: 1 << (bit % 16) });
             returns(ExceptionHeader { ty: word(12), header: word(13) });
             for target in [RelocationTarget::TypeId, RelocationTarget::TypeHeader, RelocationTarget::ExceptionHeader] {
                 returns(TypeField { offset: word(14), target: target(word(15)) });
@@ -213,7 +234,8 @@ mod tests {
         assert_eq!(TrapSite::read(&[0, 0, 0, 0, 0, 0, 0, 0, TrapKind::ALL.len() as u8, 0, 0, 0]), None);
         assert_eq!(TrapSite::read(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]), None);
         assert_eq!(TypeField::read(&[0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]), None);
-        assert_eq!(SafePoint::read(&[&[0; 19][..], &[1]].concat()), None);
-        assert_eq!(PlacedFunction::read(&[&[0; 21][..], &[2, 0, 0]].concat()), None);
+        assert_eq!(SafePoint::read(&[&[0; 21][..], &[1, 0, 0]].concat()), None);
+        assert_eq!(InlinedBody::read(&[&[0; 10][..], &[1, 0]].concat()), None);
+        assert_eq!(PlacedFunction::read(&[&[0; 25][..], &[2, 0, 0]].concat()), None);
     }
 }

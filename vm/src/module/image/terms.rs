@@ -4,7 +4,7 @@
 //! WebAssembly have to be among those that the engine has.
 
 use crate::engine::Config;
-use heapwood_jit::{CompileOptions, CpuFeatures};
+use heapwood_jit::{CompileOptions, CpuFeatures, Inline};
 use std::fmt::Write;
 
 /// A term of an engine.
@@ -63,6 +63,7 @@ fn terms(config: &Config) -> Vec<Term> {
         memory32_checks,
         fuel,
         few_registers,
+        inline,
         #[cfg(feature = "test-hooks")]
         drop_last_slot,
         #[cfg(feature = "test-hooks")]
@@ -87,6 +88,12 @@ fn terms(config: &Config) -> Vec<Term> {
         #[cfg(feature = "test-hooks")]
         ("skip_zero_extension", skip_zero_extension),
     ];
+    let inline = match inline {
+        Inline::Never => "Inline::Never",
+        Inline::Small => "Inline::Small",
+        Inline::Always => "Inline::Always",
+    };
+    terms.push(term("inline", inline.to_owned(), Rule::Setting));
     terms.extend(settings.map(|(name, on)| term(name, on.to_string(), Rule::Setting)));
     terms
 }
