@@ -10,7 +10,7 @@ impl ExhaustedHeap<'_> {
     /// Writes a snapshot, as [`Store::heap_snapshot`] does, with the guest's frames.
     ///
     /// # Errors
-    /// As there.
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
     pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
         self.opaque_mut().heap_snapshot(output)
     }
@@ -93,7 +93,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// Writes a snapshot of the heap, as [`Store::heap_snapshot`] does, with the guest's frames.
     ///
     /// # Errors
-    /// As there.
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
     pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
         self.opaque().heap_snapshot(output)
     }

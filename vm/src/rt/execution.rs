@@ -71,7 +71,7 @@ pub(crate) struct Joined {
     pub(super) barrier: usize,
 }
 
-/// See the module. What an entry does with each field stands below.
+/// What the runtime keeps for a store's guest. What an entry does with each field stands below.
 pub(crate) struct Execution {
     hot: Hot,
     frames: Frames,

@@ -26,7 +26,7 @@ struct Armed {
     _alarm: Option<Alarm>,
 }
 
-/// See the module.
+/// How long entries of a store may take, and the tokens that end them.
 #[derive(Debug)]
 pub(crate) struct Terms {
     timer: Arc<Timer>,
