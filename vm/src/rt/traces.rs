@@ -56,7 +56,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Nothing is known yet.
+    /// A trace without places.
     pub fn new() -> Trace {
         let nothing = [0; ENDS];
         Trace { number: 0, is_of_reference: false, count: 0, last: (0, 0), first_pcs: nothing, last_pcs: nothing }

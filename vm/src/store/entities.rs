@@ -80,7 +80,7 @@ fn last<T>(list: &[T], what: &str) -> Result<u32> {
 }
 
 impl Entities {
-    /// None yet.
+    /// The entities of a store in which nothing was made yet.
     pub fn new(quota: &Quota) -> Entities {
         Entities {
             instances: Vec::new(),

@@ -48,7 +48,7 @@ state! {
 }
 
 impl Globals {
-    /// All, by position.
+    /// All globals, by position.
     pub fn all(&self) -> &[GlobalData] {
         &self.all
     }

@@ -167,7 +167,7 @@ impl Default for StoreLimits {
 }
 
 impl StoreLimitsBuilder {
-    /// Nothing is limited but counts.
+    /// A builder of limits that limits counts only.
     pub fn new() -> StoreLimitsBuilder {
         StoreLimitsBuilder::default()
     }
