@@ -117,12 +117,12 @@ fn the_table_agrees_with_the_log() {
     let header = |name: &str| table.lines().find(|line| line.starts_with(name)).expect("a header").len();
     assert_eq!(end("promoted"), header("heap"), "{table}");
     assert_eq!(end("minor"), header("pauses"), "{table}");
-    for name in ["stopped", "survived a collection", "utilisation in 1 ms", "utilisation in 10 ms"] {
+    for name in ["paused", "survived a collection", "utilisation in 1 ms", "utilisation in 10 ms"] {
         let percent = row(&table, name)[0];
         assert!((0.0..=100.0).contains(&percent), "{name}: {percent}");
     }
     let utilisation = ["utilisation in 1 ms", "utilisation in 10 ms"].map(|name| row(&table, name)[0]);
-    assert!(row(&table, "stopped")[0] <= 100.0 - utilisation[1] + 0.01, "the worst window is worse than the run");
+    assert!(row(&table, "paused")[0] <= 100.0 - utilisation[1] + 0.01, "the worst window is worse than the run");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The README's table of what works: each row names tests, and each of them is there and says what the row says.
+//! The table of what works in docs/conformance.md: each row names tests, and each of them is there and says what the
+//! row says.
 //!
 //! A row is `| what | state | tests |`, the state `yes` or `refused`, the tests in backticks:
 //! - `spec: PREFIX`: the scripts whose names begin so (`own/`: of `tests/wast`), which `tests/spec.rs` runs. In a row
@@ -49,8 +50,8 @@ fn read(path: &str) -> String {
 }
 
 fn rows() -> Vec<Row> {
-    let readme = read("README.md");
-    let (_, section) = readme.split_once("\n## What works\n").expect("README.md has a section `What works`");
+    let page = read("docs/conformance.md");
+    let (_, section) = page.split_once("\n## What works\n").expect("docs/conformance.md has a section `What works`");
     let section = section.split("\n## ").next().expect("its text");
     let lines = section.lines().filter(|line| line.starts_with("| ")).skip(1);
     let rows: Vec<Row> = lines.map(row).collect();

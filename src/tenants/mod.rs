@@ -83,7 +83,7 @@ pub struct Usage {
 }
 
 impl<T: 'static> Tenants<T> {
-    /// No tenants.
+    /// An empty set of tenants.
     pub fn new() -> Tenants<T> {
         Tenants { post: Post::default(), entries: RwLock::default(), next: AtomicU64::new(1) }
     }
@@ -209,12 +209,12 @@ impl<T: 'static> Tenants<T> {
         entry.is_some()
     }
 
-    /// How many there are.
+    /// Number of tenants that are registered.
     pub fn len(&self) -> usize {
         self.entries.read().len()
     }
 
-    /// Whether there are none.
+    /// Whether no tenant is registered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

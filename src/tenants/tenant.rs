@@ -41,7 +41,7 @@ impl<T> Tenant<T> {
         Tenant { id, post, data }
     }
 
-    /// Who it is.
+    /// Number of the tenant.
     pub fn id(&self) -> TenantId {
         self.id
     }
@@ -51,7 +51,7 @@ impl<T> Tenant<T> {
         &self.data
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut T {
         &mut self.data
     }
@@ -59,7 +59,8 @@ impl<T> Tenant<T> {
     /// Sends a copy of a message to another tenant, or to itself, as [`Tenants::send`](super::Tenants::send) does.
     ///
     /// # Errors
-    /// As there.
+    /// The receiver is not there, its inbox is full, or the message is longer than the inbox; the message is not left
+    /// then.
     pub fn send(&self, to: TenantId, bytes: &[u8]) -> Result<(), SendError> {
         self.post.send(self.id, to, bytes)
     }

@@ -93,7 +93,7 @@ impl Default for WasiCtxBuilder {
 }
 
 impl WasiCtxBuilder {
-    /// Grants nothing yet.
+    /// A builder that grants nothing yet: see [`WasiCtxBuilder`] for the defaults.
     pub fn new() -> WasiCtxBuilder {
         WasiCtxBuilder {
             args: Vec::new(),
@@ -120,7 +120,7 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Appends arguments.
+    /// Appends arguments, as [`arg`](WasiCtxBuilder::arg) does with one.
     pub fn args(mut self, args: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
@@ -149,19 +149,19 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Standard input.
+    /// The guest's standard input, descriptor 0. By default it is at its end.
     pub fn stdin(mut self, input: impl InputStream + 'static) -> Self {
         self.stdio[0] = Ok(StreamBehind::Input(Box::new(input)));
         self
     }
 
-    /// Standard output.
+    /// The guest's standard output, descriptor 1. By default what is written is thrown away.
     pub fn stdout(mut self, output: impl OutputStream + 'static) -> Self {
         self.stdio[1] = Ok(StreamBehind::Output(Box::new(output)));
         self
     }
 
-    /// Standard error.
+    /// The guest's standard error output, descriptor 2. By default what is written is thrown away.
     pub fn stderr(mut self, output: impl OutputStream + 'static) -> Self {
         self.stdio[2] = Ok(StreamBehind::Output(Box::new(output)));
         self
@@ -203,13 +203,13 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Other clocks than the host's.
+    /// The clocks that the guest reads and waits by, in place of the host's.
     pub fn clocks(mut self, clocks: impl Clocks + 'static) -> Self {
         self.clocks = Box::new(clocks);
         self
     }
 
-    /// Another source of random bytes than the host's.
+    /// Where the guest's random bytes come from, in place of the host's generator.
     pub fn random(mut self, random: impl RandomSource + 'static) -> Self {
         self.random = Box::new(random);
         self

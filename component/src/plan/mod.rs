@@ -83,7 +83,7 @@ pub enum CoreInstance {
         /// For each module name of its imports the instance with whose exports they are served, by its place.
         args: Vec<(String, usize)>,
     },
-    /// Nothing but names for other items.
+    /// An instance that is nothing but names for other items.
     Exports(Vec<(String, CoreItem)>),
 }
 

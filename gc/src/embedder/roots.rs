@@ -84,7 +84,7 @@ pub trait RootProvider {
     /// shown here, since what it holds is old, is told by [`crate::Heap::root_written`].
     fn remembered(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
 
-    /// Majors that stop the guest: visits all roots outside of frames from `cursor` on.
+    /// A major in one pause: visits all roots outside of frames from `cursor` on.
     fn all(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork;
 
     /// A marking begins, the nursery is empty: visits the roots that can change without anybody telling

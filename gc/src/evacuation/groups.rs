@@ -39,7 +39,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Nothing is chosen. Costs address space only.
+    /// Groups without blocks. Costs address space only.
     pub fn new(cage: &mut Cage) -> Groups {
         let blocks = SideVec::new(cage, GROUPS_MAX * GROUP_BLOCKS_MAX);
         Groups { blocks, ends: [0; GROUPS_MAX], count: 0, next: 0, from: 0, looked_at_max: 0 }

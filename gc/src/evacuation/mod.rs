@@ -50,7 +50,7 @@ const AVAILABLE_PART: u64 = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// Nothing is chosen.
+    /// No blocks are chosen.
     Idle,
     /// A marking is under way.
     Recording,
@@ -75,7 +75,7 @@ pub struct Evacuation {
 }
 
 impl Evacuation {
-    /// Nothing is chosen. Costs address space only.
+    /// The state of a heap that has chosen no blocks. Costs address space only.
     pub fn new(cage: &mut Cage, config: &HeapConfig) -> Evacuation {
         Evacuation {
             is_enabled: config.evacuate,

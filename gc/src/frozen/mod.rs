@@ -92,7 +92,7 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Nothing is frozen. Costs address space only.
+    /// The state of a heap of which nothing is frozen. Costs address space only.
     pub fn new(cage: &mut Cage) -> Frozen {
         Frozen { image: None, written: SideVec::new(cage, WRITTEN_MAX), end: 0, next: (0, 0) }
     }

@@ -25,12 +25,12 @@ pub trait Work<I>: Send {
     fn progress(&self) -> u64;
 }
 
-/// What is left after a portion.
+/// Whether there is work after a portion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Portion {
-    /// More work.
+    /// There is more work.
     More,
-    /// No work.
+    /// There is no work.
     Empty,
     /// Work that a helper cannot go on with.
     Stuck,

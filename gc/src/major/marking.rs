@@ -77,7 +77,7 @@ pub struct Marked {
 }
 
 impl Marking {
-    /// No marking is under way.
+    /// The state of a heap in which no marking is under way.
     pub fn new(cage: &mut Cage, helpers: Option<Arc<Helpers>>) -> Marking {
         let marker = Marker::new(cage);
         Marking {

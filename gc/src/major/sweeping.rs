@@ -60,7 +60,7 @@ pub struct Sweeping {
 }
 
 impl Sweeping {
-    /// Nothing is to be swept.
+    /// The state of a heap in which nothing is to be swept.
     pub fn new(memory: Memory, helpers: Option<Arc<Helpers>>) -> Sweeping {
         let batches = Batches::new(memory, helpers);
         Sweeping { batches, cursor: 0, end: 0, listed_blocks: 0, trim_left: 0, swept_ns: 0 }

@@ -208,7 +208,7 @@ pub(super) unsafe fn fill_bytes(to: *mut u8, value: u8, len: usize) {
 /// `copy` for Miri, which checks this code's use of memory and knows no machine instructions.
 ///
 /// # Safety
-/// As above.
+/// As of the function of this name for machines.
 #[cfg(miri)]
 pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: the caller's promise.
@@ -222,7 +222,7 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 /// `copy_pair` for Miri.
 ///
 /// # Safety
-/// As above.
+/// As of the function of this name for machines.
 #[cfg(miri)]
 pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
     for (from, to) in from.into_iter().zip(to) {
@@ -234,7 +234,7 @@ pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
 /// `fill_words` for Miri.
 ///
 /// # Safety
-/// As above.
+/// As of the function of this name for machines.
 #[cfg(miri)]
 pub(super) unsafe fn fill_words(to: *mut u8, value: u32, count: usize) {
     for at in 0..count {
@@ -246,7 +246,7 @@ pub(super) unsafe fn fill_words(to: *mut u8, value: u32, count: usize) {
 /// `fill_bytes` for Miri.
 ///
 /// # Safety
-/// As above.
+/// As of the function of this name for machines.
 #[cfg(miri)]
 pub(super) unsafe fn fill_bytes(to: *mut u8, value: u8, len: usize) {
     for at in 0..len {

@@ -104,7 +104,7 @@ impl Charge {
         self.is_denied = false;
     }
 
-    /// More than what is allowed was denied.
+    /// Notes that more than what is allowed was denied.
     pub fn deny(&mut self) {
         self.is_denied = true;
     }

@@ -5,7 +5,7 @@
 pub enum GcEventKind {
     /// A minor collection (also a promote-all).
     Minor,
-    /// A stop-the-world major, its promote-all included.
+    /// A major collection in one pause, with the minor that promotes everything before it.
     Major,
     /// An incremental marking began.
     MarkStart,

@@ -86,7 +86,7 @@ pub struct HeapStats {
     pub stalls: u64,
     /// Pauses of minors.
     pub minor_pauses: Histogram,
-    /// Pauses of majors that stopped the world.
+    /// Pauses of majors, each of which is a whole collection.
     pub major_pauses: Histogram,
     /// Pauses of incremental markings: their starts, slices and ends, slices of sweeping, and evacuations.
     pub slice_pauses: Histogram,

@@ -16,7 +16,7 @@ use heapwood_gc_abi::{Mutant, active};
 /// Most cells of a heap, the dead ones of the queue included.
 const CELLS_MAX: usize = 16 << 20;
 
-/// All cells.
+/// The cells of all host values of a heap.
 #[derive(Debug)]
 pub struct HostCells {
     cells: CellList,

@@ -44,7 +44,7 @@ impl<T> Default for EventLoop<T> {
 }
 
 impl<T: Clone> EventLoop<T> {
-    /// Nothing waits.
+    /// An event loop in which nothing waits.
     pub fn new() -> EventLoop<T> {
         EventLoop::default()
     }

@@ -1,4 +1,4 @@
-//! Who serves an import.
+//! Which host surface serves an import.
 
 use heapwood::surfaces::{dart, js_string, moonbit, teavm};
 use heapwood::{ModuleInfo, wasi};

@@ -36,7 +36,7 @@ impl From<&[u8]> for ModuleBytes {
 }
 
 impl Default for ModuleBytes {
-    /// None.
+    /// A module of no bytes.
     fn default() -> ModuleBytes {
         ModuleBytes::new([0; 0])
     }

@@ -23,7 +23,7 @@ const CODE: u8 = 10;
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
 pub struct DecodedModule {
-    /// All but the bodies.
+    /// The module, but for its function bodies.
     pub info: ModuleInfo,
     /// One job per defined function, in order.
     pub validators: Vec<FuncBodyJob>,

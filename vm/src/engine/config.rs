@@ -102,109 +102,123 @@ impl Config {
         }
     }
 
-    /// The proposals that modules may use.
+    /// The proposals that modules may use. By default all that Heapwood has but `threads`, `wide-arithmetic` and
+    /// `compact-imports`.
     pub fn features(&mut self, features: Features) -> &mut Config {
         self.features = features;
         self
     }
 
-    /// The proposals that modules may use.
+    /// The proposals that modules may use, as [`Config::features`] set them.
     pub fn enabled(&self) -> Features {
         self.features
     }
 
-    /// Most memory that the heap of a store uses, its own tables included, in bytes. While much of what is set here is
-    /// free, the heap is collected less often than with the default.
+    /// Most memory that the heap of a store uses, its own tables included, in bytes: from 1 MiB to
+    /// [`HEAP_BYTES_LIMIT`](crate::HEAP_BYTES_LIMIT) (15 GiB). By default half of the least of the machine's memory,
+    /// the cgroup's limit and the address space (`ulimit -v`), within these bounds. An allocation beyond it is the trap
+    /// [`TrapKind::HeapExhausted`](crate::TrapKind::HeapExhausted), after everything dead was collected. While much of
+    /// what is set here is free, the heap is collected less often than with the default.
+    ///
+    /// A value out of range is an error of [`Config::check_heap`] and of whatever makes a store.
     pub fn gc_heap_max(&mut self, bytes: u64) -> &mut Config {
         self.heap.max_bytes = Some(bytes);
         self
     }
 
-    /// Memory that a heap may use before its first major collection, in bytes.
+    /// Memory that a heap may use before its first marking, in bytes; 16 MiB by default. More than half of the heap's
+    /// limit counts as half of it.
     pub fn gc_heap_initial(&mut self, bytes: u64) -> &mut Config {
         self.heap.initial_bytes = Some(bytes);
         self
     }
 
-    /// Size of the nursery in bytes, fixed; without this it adapts.
+    /// A fixed size of eden, the part of the nursery that objects are made in, in bytes: from 64 KiB to 32 MiB, of
+    /// which at most a twelfth of the heap's limit is used, but never less than 64 KiB. By default it begins with 256
+    /// KiB and is adapted as [`Config::gc_profile`] says.
+    ///
+    /// A value out of range is an error of [`Config::check_heap`] and of whatever makes a store.
     pub fn gc_nursery(&mut self, bytes: u32) -> &mut Config {
         self.heap.nursery_bytes = Some(bytes);
         self
     }
 
-    /// Testing: collect at every `n`th allocation, alternating minor, major, moving. 0: off.
+    /// Testing: collects at every `n`th allocation, minor, major and moving in turns. 0, the default: off.
     pub fn gc_stress(&mut self, n: u64) -> &mut Config {
         self.heap.stress = n;
         self
     }
 
-    /// Testing: verify heap, roots and frames around every collection; the two topmost frames at every slow
-    /// path, and 16 of them at every 16th.
+    /// Testing: verifies heap, roots and frames around every collection; the two topmost frames at every slow path, and
+    /// 16 of them at every 16th. The process panics at the first error. Off by default.
     pub fn gc_verify(&mut self, verify: bool) -> &mut Config {
         self.heap.verify = verify;
         self
     }
 
-    /// What the collector optimizes for.
+    /// What the collector optimizes for: short pauses ([`GcProfile::Latency`], the default) or few.
     pub fn gc_profile(&mut self, profile: GcProfile) -> &mut Config {
         self.heap.profile = profile;
         self
     }
 
     /// Threads of the engine that mark and sweep the heaps of its stores while guests run; with 0 each guest's own
-    /// thread does, in slices. Without this: one where there are at least two cores. No more than 256 are started, and
-    /// as many as the system gives.
+    /// thread does, in slices. By default one where there are at least two cores and 1 GiB of address space is free for
+    /// it, else none. Of more than 256, 256 are started, or as many as the system gives.
     pub fn gc_threads(&mut self, count: usize) -> &mut Config {
         self.heap.threads = Some(count);
         self
     }
 
-    /// Testing: a marking starts at every minor, and its slices mark about `fields` fields. 0: off.
+    /// Testing: a marking starts at every minor, and its slices mark about `fields` fields. 0, the default: off.
     pub fn gc_mark_slice(&mut self, fields: u64) -> &mut Config {
         self.heap.mark_slice = fields;
         self
     }
 
-    /// Never collect: memory is handed out until the limit.
+    /// Never collects: memory is handed out until the limit, and the allocation beyond it is a trap. Off by default.
     pub fn gc_none(&mut self, none: bool) -> &mut Config {
         self.heap.never_collect = none;
         self
     }
 
-    /// Bytes of stack that a guest may use (at least [`MAX_STACK_MIN`]).
+    /// Bytes of stack that a guest may use: [`MAX_STACK_DEFAULT`] (16 MiB) by default. Less than [`MAX_STACK_MIN`] (64
+    /// KiB) counts as that; a guest whose stack fits no address space is not entered, which is an error. A call for
+    /// which there is no room is the trap [`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted).
     pub fn max_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_stack = bytes.max(MAX_STACK_MIN);
         self
     }
 
-    /// Most bytes that the linear memories, the tables and the element segments of a store have together; no limit by
-    /// default. Instantiating beyond it is an error of the kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing
-    /// is refused.
+    /// Most bytes that the linear memories, the tables and the element segments of a store have together: any number,
+    /// no limit by default. Instantiating beyond it is an error of the kind
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit), growing is refused.
     pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_memory = bytes;
         self
     }
 
     /// Most defined types that are alive in the engine, whatever module or host they come from: equal ones count once,
-    /// the exceptions of a tag as one. A module that needs more is refused
+    /// the exceptions of a tag as one. 1,900,000 by default; more are of use only as far as the table of types has
+    /// room, which is smaller under `ulimit -v`. A module that needs more is refused
     /// ([`ErrorKind::Limit`](crate::ErrorKind::Limit)).
     pub fn max_types(&mut self, types: u32) -> &mut Config {
         self.max_types = types;
         self
     }
 
-    /// Most bytes that compiling a module takes: what is decoded from it, working memory of all threads together,
-    /// machine code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for each byte of
-    /// the module. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)), also by
-    /// [`Module::validate`](crate::Module::validate) if that takes more already. The module's bytes and the validator's
-    /// stacks are not counted: they are in proportion to the module anyway.
+    /// Most bytes that compiling a module takes, any number: what is decoded from it, working memory of all threads
+    /// together, machine code and its tables; by default [`COMPILE_MEMORY_BASE`] and [`COMPILE_MEMORY_PER_BYTE`] for
+    /// each byte of the module. A module that needs more is refused ([`ErrorKind::Limit`](crate::ErrorKind::Limit)),
+    /// also by [`Module::validate`](crate::Module::validate) if that takes more already. The module's bytes and the
+    /// validator's stacks are not counted: they are in proportion to the module anyway.
     pub fn max_compile_memory(&mut self, bytes: u64) -> &mut Config {
         self.max_compile_memory = Some(bytes);
         self
     }
 
-    /// Threads that compile the functions of a module; 0 for as many as there are cores. No more than 256 are started,
-    /// and as many as the system gives.
+    /// Threads that compile the functions of a module; 0, the default, for as many as there are cores, or fewer if
+    /// there is little address space. Of more than 256, 256 are started, or as many as the system gives.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
         self.compile_threads = threads;
         self
@@ -239,14 +253,14 @@ impl Config {
     }
 
     /// Testing: the compiler checks itself after each instruction, and so does compiled code: upper halves of 32-bit
-    /// values are clear, registers that belong to nobody are poisoned.
+    /// values are clear, registers that belong to nobody are poisoned. Off by default.
     pub fn debug_checks(&mut self, on: bool) -> &mut Config {
         self.debug_checks = on;
         self
     }
 
     /// Testing: every instruction has to do with the registers that are left to it in a loop that keeps as many locals
-    /// in registers as there may be.
+    /// in registers as there may be. Off by default.
     pub fn few_registers(&mut self, on: bool) -> &mut Config {
         self.few_registers = on;
         self
@@ -288,7 +302,8 @@ impl Config {
         self
     }
 
-    /// Testing: whether 64-bit memories may rely on guard pages.
+    /// Testing: whether 64-bit memories may rely on guard pages, which cost address space and save comparisons. On by
+    /// default, unless the process may have less than 128 GiB of address space (`ulimit -v`).
     pub fn memory64_guard(&mut self, on: bool) -> &mut Config {
         self.memory64_guard = on;
         self
@@ -319,8 +334,8 @@ impl Config {
 
 impl Config {
     /// How many stores an engine keeps the address space of when they are dropped, for later ones: those are made
-    /// faster then. What is kept holds no memory: all pages are given back before another store can have it. By default
-    /// 4.
+    /// faster then. What is kept holds no memory: all pages are given back before another store can have it. 4 by
+    /// default; 0 keeps none.
     pub fn pooled_stores(&mut self, count: usize) -> &mut Config {
         self.pooled_stores = count;
         self

@@ -169,12 +169,12 @@ impl Error {
         self
     }
 
-    /// Why.
+    /// Why it failed; the kinds have what is known of the cause.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Why, by value.
+    /// Why it failed, without messages and backtrace.
     pub fn into_kind(self) -> ErrorKind {
         self.0.kind
     }

@@ -28,7 +28,7 @@ impl Trap {
         Trap { refused_by_system: true, ..Trap::with_detail(kind, detail) }
     }
 
-    /// The kind.
+    /// Which rule or limit the guest broke.
     pub fn kind(&self) -> TrapKind {
         self.kind
     }

@@ -1,4 +1,4 @@
-//! Who called a host function.
+//! The guest and the store of a call of a host function, as that function sees them.
 
 use super::{Extern, Instance};
 use crate::store::{AsContextMut, Caller};

@@ -117,7 +117,7 @@ impl<T: 'static> Rooted<T> {
     /// [`Rooted::register_finalizer`] does in the store's own. May collect.
     ///
     /// # Errors
-    /// As there.
+    /// It is an i31, which never dies; it belongs to another store, its scope is over, or the heap is exhausted.
     pub fn register_finalizer_in(
         &self,
         mut store: impl AsContextMut,

@@ -38,7 +38,7 @@ impl<C: AsContextMut> RootScope<C> {
         &self.store.as_context().0.data
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut C::Data {
         &mut self.store.as_context_mut().0.data
     }
@@ -47,7 +47,7 @@ impl<C: AsContextMut> RootScope<C> {
     /// refer to.
     ///
     /// # Errors
-    /// As there.
+    /// None at present, as of [`Store::gc`](crate::Store::gc).
     pub fn gc(&mut self) -> Result<()> {
         self.store.as_context_mut().gc()
     }

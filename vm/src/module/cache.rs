@@ -31,7 +31,7 @@ impl CacheEntry {
         CacheEntry { directory: directory.to_owned(), name: format!("{:016x}{:016x}", half(1), half(2)) }
     }
 
-    /// What is there.
+    /// The module that the directory has an entry of; none if it has none that can be used.
     pub fn load(&self, engine: &Engine, module: &[u8]) -> Option<ModuleInner> {
         if !is_own_directory(&self.directory) {
             return None;

@@ -22,12 +22,12 @@ use crate::types::HeapType;
 pub struct DefinedTypes<'m>(pub(super) &'m Module);
 
 impl<'m> DefinedTypes<'m> {
-    /// How many there are.
+    /// Number of types of the module.
     pub fn len(self) -> usize {
         self.0.type_ids().ids().len()
     }
 
-    /// Whether there are none.
+    /// Whether the module has no types.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }

@@ -10,31 +10,31 @@ impl ExhaustedHeap<'_> {
     /// Writes a snapshot, as [`Store::heap_snapshot`] does, with the guest's frames.
     ///
     /// # Errors
-    /// As there.
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
     pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
         self.opaque_mut().heap_snapshot(output)
     }
 
-    /// Numbers of the heap.
+    /// What the heap counted since it was made: bytes, collections, pauses and their lengths. Does not collect.
     pub fn gc_stats(&self) -> HeapStats {
         self.opaque().heap().stats()
     }
 }
 
 impl<T: 'static> Store<T> {
-    /// Numbers of the heap.
+    /// What the heap counted since it was made: bytes, collections, pauses and their lengths. Does not collect.
     pub fn gc_stats(&self) -> HeapStats {
         self.opaque().heap().stats()
     }
 
-    /// Calls `listener` for every stop, slice, assist and stall of the heap from now on, in place of an earlier
-    /// listener. Without one, a stop costs a branch more, and nothing else costs anything.
+    /// Calls `listener` for every pause of the guest by its heap from now on, slices and stalls included, in place of an
+    /// earlier listener. Without one, a pause costs a branch more, and nothing else costs anything.
     pub fn on_gc(&mut self, listener: impl FnMut(&GcEvent) + Send + 'static) {
         self.opaque_mut().heap_mut().set_listener(Some(Box::new(listener)));
     }
 
     /// Calls `listener` with the times in which helper threads worked for the heap from now on, in place of an earlier
-    /// listener: at the next stop, and when the store is dropped. Without one, helpers note nothing.
+    /// listener: at the next pause, and when the store is dropped. Without one, helpers note nothing.
     pub fn on_gc_helper(&mut self, listener: impl FnMut(&HelperSpan) + Send + 'static) {
         self.opaque_mut().heap_mut().set_helper_listener(Some(Box::new(listener)));
     }
@@ -93,7 +93,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// Writes a snapshot of the heap, as [`Store::heap_snapshot`] does, with the guest's frames.
     ///
     /// # Errors
-    /// As there.
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
     pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
         self.opaque().heap_snapshot(output)
     }

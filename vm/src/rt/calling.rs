@@ -32,7 +32,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// See the module. Ready with what the call ended with; the results are in the values then.
+/// The future of a call whose guest may be suspended. Ready with what the call ended with; the results are in the
+/// values then.
 pub(crate) struct Calling<'a, S: Running> {
     /// The store of a `WithData` that is borrowed for `'a`: while this exists, the store is used by this pointer alone.
     store: *mut S,

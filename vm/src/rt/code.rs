@@ -40,7 +40,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Both rows in one word.
+    /// The site as one word.
     pub fn to_word(self) -> u64 {
         u64::from(self.point) << 32 | u64::from(self.defined)
     }

@@ -71,7 +71,7 @@ pub(crate) struct Joined {
     pub(super) barrier: usize,
 }
 
-/// See the module. What an entry does with each field stands below.
+/// What the runtime keeps for a store's guest. What an entry does with each field stands below.
 pub(crate) struct Execution {
     hot: Hot,
     frames: Frames,
@@ -127,7 +127,7 @@ pub(crate) struct Supplies {
     pub stacks: Arc<StackPool>,
     /// Bytes of it that the guest may use.
     pub stack_bytes: usize,
-    /// Who says when its time is over.
+    /// The thread that says when the time of an entry is over.
     pub timer: Arc<Timer>,
 }
 

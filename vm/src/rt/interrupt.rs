@@ -35,7 +35,7 @@ pub(crate) struct InterruptCell {
     /// When the earliest time is over that an entry has, in nanoseconds after `born`.
     late_at: AtomicU64,
     tokens: Mutex<Vec<Option<Arc<Token>>>>,
-    /// One of them is used.
+    /// Whether one of the tokens is used.
     has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
     waits: Mutex<Vec<Wait>>,

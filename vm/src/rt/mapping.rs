@@ -21,7 +21,7 @@ pub(crate) struct Mapping {
 /// What the pages of a range may be used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
-    /// Nothing.
+    /// Neither reading nor writing nor running.
     None,
     /// Reading.
     Read,

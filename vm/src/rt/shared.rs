@@ -29,7 +29,7 @@ struct Cell {
 const _: () = assert!(offset_of!(Cell, base) == ContextLayout::MEMORY_CELL_BASE as usize);
 const _: () = assert!(offset_of!(Cell, length) == ContextLayout::MEMORY_CELL_LENGTH as usize);
 
-/// See the module.
+/// A memory that several stores use, on several threads, at the same time.
 #[derive(Debug)]
 pub(crate) struct SharedInner {
     region: Region,

@@ -26,7 +26,7 @@ struct Armed {
     _alarm: Option<Alarm>,
 }
 
-/// See the module.
+/// How long entries of a store may take, and the tokens that end them.
 #[derive(Debug)]
 pub(crate) struct Terms {
     timer: Arc<Timer>,
@@ -47,7 +47,7 @@ state! {
 }
 
 impl Terms {
-    /// None yet.
+    /// The terms of a store whose next entry has none.
     pub fn new(timer: Arc<Timer>) -> Terms {
         Terms { timer, next_span: None, next_token: None, armed: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Terms {
         self.next_token.get_or_insert_default().clone()
     }
 
-    /// Who says when a time is over.
+    /// The thread that says when a time is over.
     #[cfg(feature = "async")]
     pub fn timer(&self) -> &Timer {
         &self.timer

@@ -18,7 +18,7 @@ const STACK_BYTES: usize = 128 << 10;
 /// When an alarm comes, and its number.
 type Key = (Instant, u64);
 
-/// See the module.
+/// The thread of an engine that says when the time of an entry is over, and the alarms that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     shared: Arc<Shared>,

@@ -71,7 +71,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Nothing is known yet.
+    /// A trace without places.
     pub fn new() -> Trace {
         let nothing = [0; ENDS];
         let (first_pcs, last_pcs) = (nothing, nothing);

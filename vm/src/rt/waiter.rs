@@ -21,7 +21,7 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     Instant::now().checked_add(timeout?)
 }
 
-/// One that waits.
+/// A thread that waits at an address.
 #[derive(Debug, Default)]
 pub(crate) struct Waiter {
     woken: Mutex<bool>,

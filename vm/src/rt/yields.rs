@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[cfg(feature = "async")]
 use std::time::{Duration, Instant};
 
-/// See the module.
+/// The fuel of a store in portions, and when its guest lets others run.
 #[derive(Debug, Default)]
 pub(crate) struct Yields {
     /// Fuel that is not in the hot word.

@@ -127,7 +127,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// How much fuel a guest uses before it lets others run, as [`Store::fuel_async_yield_interval`] says.
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts no fuel ([`Config::consume_fuel`](crate::Config::consume_fuel)), or the interval is 0.
     pub fn fuel_async_yield_interval(&mut self, interval: Option<u64>) -> Result<()> {
         self.opaque().fuel_async_yield_interval(interval)
     }
@@ -135,7 +135,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// How long a guest runs before it lets others run, as [`Store::time_async_yield_interval`] says.
     ///
     /// # Errors
-    /// As there.
+    /// The interval is 0.
     pub fn time_async_yield_interval(&mut self, interval: Option<Duration>) -> Result<()> {
         self.opaque().time_async_yield_interval(interval)
     }
@@ -145,7 +145,7 @@ impl<T: 'static> Caller<'_, T> {
     /// How much fuel a guest uses before it lets others run, as [`Store::fuel_async_yield_interval`] says.
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts no fuel ([`Config::consume_fuel`](crate::Config::consume_fuel)), or the interval is 0.
     pub fn fuel_async_yield_interval(&mut self, interval: Option<u64>) -> Result<()> {
         self.as_context_mut().fuel_async_yield_interval(interval)
     }
@@ -153,7 +153,7 @@ impl<T: 'static> Caller<'_, T> {
     /// How long a guest runs before it lets others run, as [`Store::time_async_yield_interval`] says.
     ///
     /// # Errors
-    /// As there.
+    /// The interval is 0.
     pub fn time_async_yield_interval(&mut self, interval: Option<Duration>) -> Result<()> {
         self.as_context_mut().time_async_yield_interval(interval)
     }

@@ -68,7 +68,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
         &self.0.data
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut T {
         &mut self.0.data
     }
@@ -103,7 +103,7 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.store.data()
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut T {
         self.store.data_mut()
     }

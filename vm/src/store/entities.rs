@@ -37,7 +37,7 @@ impl TagData {
 
 pub(crate) use image::EntitiesImage;
 
-/// See the module.
+/// Instances, memories, tables, globals, tags and host functions of a store, by their positions.
 pub(crate) struct Entities {
     instances: Vec<InstanceData>,
     memories: Vec<StoreMemory>,
@@ -80,7 +80,7 @@ fn last<T>(list: &[T], what: &str) -> Result<u32> {
 }
 
 impl Entities {
-    /// None yet.
+    /// The entities of a store in which nothing was made yet.
     pub fn new(quota: &Quota) -> Entities {
         Entities {
             instances: Vec::new(),
@@ -150,7 +150,7 @@ impl Entities {
         &mut self.memories[index as usize]
     }
 
-    /// Two different memories, to be changed.
+    /// Two different memories, for changing them.
     pub fn two_memories_mut(&mut self, indices: [u32; 2]) -> [&mut StoreMemory; 2] {
         self.memories.get_disjoint_mut(indices.map(|index| index as usize)).expect("two memories of the store")
     }
@@ -186,7 +186,7 @@ impl Entities {
         &mut self.tables[index as usize]
     }
 
-    /// Two different tables, to be changed.
+    /// Two different tables, for changing them.
     pub fn two_tables_mut(&mut self, indices: [u32; 2]) -> [&mut TableData; 2] {
         self.tables.get_disjoint_mut(indices.map(|index| index as usize)).expect("two tables of the store")
     }

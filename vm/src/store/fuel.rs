@@ -63,7 +63,7 @@ impl<T: 'static> StoreContext<'_, T> {
     /// The fuel that is left, as of [`Store::get_fuel`].
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts none ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn get_fuel(&self) -> Result<u64> {
         self.opaque().fuel()
     }
@@ -73,7 +73,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// The fuel that is left, as of [`Store::get_fuel`].
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts none ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn get_fuel(&self) -> Result<u64> {
         self.as_context().get_fuel()
     }
@@ -81,7 +81,7 @@ impl<T: 'static> StoreContextMut<'_, T> {
     /// Sets the fuel, as [`Store::set_fuel`] does.
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts none ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
         self.opaque().set_fuel(fuel)
     }
@@ -91,7 +91,7 @@ impl<T: 'static> Caller<'_, T> {
     /// The fuel that is left to the guest that called, as of [`Store::get_fuel`].
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts none ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn get_fuel(&self) -> Result<u64> {
         self.as_context().get_fuel()
     }
@@ -99,7 +99,7 @@ impl<T: 'static> Caller<'_, T> {
     /// Sets the fuel, as [`Store::set_fuel`] does.
     ///
     /// # Errors
-    /// As there.
+    /// The engine counts none ([`Config::consume_fuel`](crate::Config::consume_fuel)).
     pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
         self.as_context_mut().set_fuel(fuel)
     }

@@ -29,7 +29,7 @@ impl GlobalData {
     }
 }
 
-/// See the module.
+/// The globals of a store, and which of them a minor has to look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
     all: Vec<GlobalData>,
@@ -48,7 +48,7 @@ state! {
 }
 
 impl Globals {
-    /// All, by position.
+    /// All globals, by position.
     pub fn all(&self) -> &[GlobalData] {
         &self.all
     }

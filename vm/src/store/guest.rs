@@ -16,7 +16,7 @@ use crate::ids::StoreId;
 use crate::rt::execution::{Execution, Joined, Supplies};
 use heapwood_gc::RootCursor;
 
-/// See the module. What an entry does with each field stands in `fields`, and below each part.
+/// Everything of a store but its heap. What an entry does with each field stands in `fields`, and below each part.
 pub(crate) struct Guest {
     engine: Engine,
     execution: Execution,
@@ -112,7 +112,7 @@ impl Guest {
         &self.engine
     }
 
-    /// The engine, and the types that are held, to be changed.
+    /// The engine, and the types that are held, for changing them.
     pub fn engine_and_types_mut(&mut self) -> (&Engine, &mut HeldTypes) {
         (&self.engine, &mut self.types)
     }

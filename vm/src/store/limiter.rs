@@ -36,17 +36,17 @@ pub(super) struct EntityCounts {
     pub tables: usize,
 }
 
-/// What is asked.
+/// What a limiter is asked or told.
 pub(super) enum Question {
-    /// May it grow?
+    /// Whether something may grow.
     Grow(Resource, Growth),
     /// Something did not grow that was allowed to, for this reason.
     Failed(Resource, Error),
-    /// How many?
+    /// How many instances, memories and tables there may be.
     Counts,
 }
 
-/// What is answered.
+/// What a limiter answers.
 pub(super) enum Answer {
     Grow(bool),
     Heard,

@@ -166,7 +166,7 @@ impl<T: 'static> Store<T> {
         &self.inner.data
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut T {
         &mut self.inner.data
     }

@@ -172,7 +172,7 @@ impl StoreOpaque {
         &mut self.guest
     }
 
-    /// Both, to be changed.
+    /// Guest and heap, for changing both.
     #[inline]
     pub fn guest_and_heap(&mut self) -> (&mut Guest, &mut Heap) {
         (&mut self.guest, &mut self.heap)

@@ -48,29 +48,30 @@ const COUNT_DEFAULT: usize = 10_000;
 /// # }
 /// ```
 pub trait ResourceLimiter: Send {
-    /// A linear memory is to have `desired` bytes instead of `current` ones, 0 for a new one; `maximum` is that of its
-    /// type in bytes, and may be less. Is asked for shared memories too, when the store's guest grows them and when the
-    /// store first uses them, and not when a memory grows by 0 pages.
+    /// Whether a linear memory may have `desired` bytes instead of `current` ones, 0 for a new one; `maximum` is that of
+    /// its type in bytes, and may be less. False refuses: an instruction gives -1 then, whatever else grows or makes a
+    /// memory an error. Is asked for shared memories too, when the store's guest grows them and when the store first
+    /// uses them, and not when a memory grows by 0 pages.
     ///
     /// # Errors
-    /// What ends the guest.
+    /// An error ends the guest, and reaches whoever called it.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
 
-    /// A table is to have `desired` elements instead of `current` ones, 0 for a new one; `maximum` is that of its type,
-    /// and may be less. Is not asked when a table grows by 0 elements.
+    /// Whether a table may have `desired` elements instead of `current` ones, 0 for a new one; `maximum` is that of its
+    /// type, and may be less. False refuses, as for a memory. Is not asked when a table grows by 0 elements.
     ///
     /// # Errors
-    /// What ends the guest.
+    /// An error ends the guest, and reaches whoever called it.
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
 
-    /// The heap needs more: all that it uses, its own tables included, is to have up to `desired` bytes; it was allowed
-    /// `current`, and `maximum` is its limit. Is asked outside of collections, before anything is collected for the
+    /// Whether the heap may use up to `desired` bytes, its own tables included; it was allowed `current`, and `maximum`
+    /// is its limit. Is asked outside of collections, before anything is collected for the
     /// allocation. If `desired`, which leaves some room, is refused, less may be asked for right away: what the
     /// allocation needs at least, in multiples of 64 KiB. What was allowed once stays allowed. Allows everything by
     /// default.
     ///
     /// # Errors
-    /// What ends the guest.
+    /// An error ends the guest, and reaches whoever called it.
     fn gc_heap_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         let _ = (current, desired, maximum);
         Ok(true)
@@ -80,7 +81,7 @@ pub trait ResourceLimiter: Send {
     /// `error` says. Not told of new memories. Does nothing by default.
     ///
     /// # Errors
-    /// What ends the guest, in place of a growth that is refused.
+    /// An error ends the guest, in place of a growth that gives -1.
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
         drop(error);
         Ok(())
@@ -90,7 +91,7 @@ pub trait ResourceLimiter: Send {
     /// `error` says. Not told of new tables. Does nothing by default.
     ///
     /// # Errors
-    /// What ends the guest, in place of a growth that is refused.
+    /// An error ends the guest, in place of a growth that gives -1.
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {
         drop(error);
         Ok(())
@@ -166,7 +167,7 @@ impl Default for StoreLimits {
 }
 
 impl StoreLimitsBuilder {
-    /// Nothing is limited but counts.
+    /// A builder of limits that limits counts only.
     pub fn new() -> StoreLimitsBuilder {
         StoreLimitsBuilder::default()
     }

@@ -120,7 +120,7 @@ impl FieldType {
         self.mutability
     }
 
-    /// What it holds.
+    /// The type of what the field holds.
     pub const fn element_type(&self) -> &StorageType {
         &self.storage
     }

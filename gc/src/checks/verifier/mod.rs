@@ -48,7 +48,7 @@ pub enum When {
     BeforeRepair,
     /// After a minor.
     AfterMinor,
-    /// After a major or a compaction that stopped the guest.
+    /// After a major or a compaction, which is one pause.
     AfterMajor,
     /// After an incremental marking, before the sweep: what can be reached is marked or newer.
     AfterMarking,

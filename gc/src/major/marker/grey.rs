@@ -200,7 +200,7 @@ impl Grey {
 pub enum Scan<'m> {
     /// Some elements of a reference array.
     Elements(Elements),
-    /// All of an object that is no reference array.
+    /// The whole of an object that is no reference array.
     Whole(Whole<'m>),
 }
 

@@ -17,7 +17,7 @@ pub struct Name {
     pub groups: Vec<usize>,
 }
 
-/// See the module.
+/// What a pattern has: groups with their names, and how much a match may have to try.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     units: usize,

@@ -91,7 +91,7 @@ impl<'s, T: 'static> Scope<'s, T> {
         &self.store.data
     }
 
-    /// The host's data, to be changed.
+    /// The host's data, for changing it.
     pub fn data_mut(&mut self) -> &mut T {
         &mut self.store.data
     }
@@ -100,7 +100,7 @@ impl<'s, T: 'static> Scope<'s, T> {
     /// refer to.
     ///
     /// # Errors
-    /// As there.
+    /// None at present, as of [`Store::gc`](crate::Store::gc).
     pub fn gc(&mut self) -> Result<()> {
         self.opaque_mut().collect()
     }

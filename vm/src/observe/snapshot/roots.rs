@@ -15,7 +15,7 @@ pub(super) enum Group {
 }
 
 impl Group {
-    /// All, in the order of their nodes.
+    /// The groups in the order of their nodes.
     pub const ALL: [Group; 3] = [Group::Globals, Group::Handles, Group::Others];
 
     /// What its node is called.

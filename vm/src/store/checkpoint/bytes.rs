@@ -34,7 +34,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Nothing yet.
+    /// A writer without bytes; addresses count from `base`.
     pub fn new(base: usize) -> Writer {
         Writer { out: Vec::new(), base }
     }

@@ -11,7 +11,7 @@ use crate::store::roots::RootsImage;
 use heapwood_gc::{FreezeError, Heap, HeapConfig, HeapError, HeapImage};
 use std::sync::Arc;
 
-/// See the module.
+/// A store without the host's data, as it was when the checkpoint was made.
 pub(crate) struct StoreImage {
     engine: Engine,
     /// Configuration of the store's heap.

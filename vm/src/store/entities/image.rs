@@ -21,7 +21,7 @@ use heapwood_gc_abi::{Narrow, RawRef};
 use heapwood_module::MemoryType;
 use std::sync::Arc;
 
-/// See the module.
+/// The entities of a store as a checkpoint has them.
 pub(crate) struct EntitiesImage {
     instances: Vec<InstanceData>,
     memories: Vec<Arc<FrozenMemory>>,

@@ -6,7 +6,7 @@ use crate::store::checkpoint::{Reader, Writer};
 use heapwood_gc_abi::{Mutant, RawRef, active};
 use heapwood_module::ElementItems;
 
-/// See the module. Positions in the store's lists are by index in the module.
+/// An instance: its module, its context, and its parts' positions in the store's lists, by index in the module.
 #[derive(Clone, Debug)]
 pub(crate) struct InstanceData {
     module: Module,

@@ -10,7 +10,7 @@ use crate::errors::{Error, Result};
 use crate::ids::{Root, StoreId};
 use heapwood_gc_abi::RawRef;
 
-/// See the module.
+/// The handles of a store as a checkpoint has them.
 #[derive(Debug)]
 pub(crate) struct RootsImage {
     store: StoreId,

@@ -70,7 +70,7 @@ functions! {
     CharCodeAt = "wasm:js-string" "charCodeAt" (Extern, Num) -> Num;
     /// The code point that begins at an index, or the unit.
     CodePointAt = "wasm:js-string" "codePointAt" (Extern, Num) -> Num;
-    /// One behind the other.
+    /// Two strings, one behind the other.
     Concat = "wasm:js-string" "concat" (Extern, Extern) -> Str;
     /// Units from one index up to another.
     Substring = "wasm:js-string" "substring" (Extern, Num, Num) -> Str;
