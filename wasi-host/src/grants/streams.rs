@@ -80,13 +80,14 @@ impl WasiCtx {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StandardStream;
     use std::io::Read;
 
     /// A pipe takes so much and no more; what waits for it goes on when it is read.
     #[test]
     fn what_a_stream_does_not_take_at_once_is_left() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let mut wasi = WasiCtx::builder().stdout(writer).build().unwrap();
+        let mut wasi = WasiCtx::builder().stdio_fd(StandardStream::Output, writer).build().unwrap();
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let mut taken = 0;
         loop {
