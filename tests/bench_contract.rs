@@ -200,6 +200,26 @@ fn programs_begin_as_they_do_when_they_run() {
     }
 }
 
+/// An export gets the host functions that its module imports, as a program does.
+#[test]
+fn exports_have_the_surfaces_that_their_module_imports() {
+    let text = r#"(module
+        (import "wasm:js-string" "length" (func $length (param externref) (result i32)))
+        (import "_" "four" (global $four externref))
+        (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+        (func (export "run") (param i32) (result i64)
+            (i64.extend_i32_u (i32.add (call $yield) (call $length (global.get $four))))))"#;
+    let path = wat(&scratch("bench-surfaces"), "guest.wat", text);
+    let measure = |options: &[&str]| {
+        finish(heapwood().arg("bench").arg(&path).args(["--invoke", "run", "--reps", "1", "--json"]).args(options))
+    };
+    let finished = measure(&[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&finished.stdout).expect("JSON")["result"], "4");
+    let refused = measure(&["-S", "js-string=n"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("wasm:js-string::length"), "{}", refused.stderr);
+}
+
 #[test]
 fn traps_and_results_that_differ_are_errors_on_one_line() {
     for (name, says) in [("boom", "unreachable"), ("unsteady", "different results"), ("none", "none")] {

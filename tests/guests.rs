@@ -21,7 +21,7 @@ struct Mode {
     applies: fn(&Case) -> bool,
 }
 
-const MODES: [Mode; 10] = [
+const MODES: [Mode; 11] = [
     Mode { name: "default", options: &[], applies: |_| true },
     Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
     Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_kotlin() },
@@ -42,6 +42,12 @@ const MODES: [Mode; 10] = [
         // With a large nursery, since the whole heap is verified around every minor.
         options: &["--gc-stress", "1000003", "--gc-verify", "--gc-nursery", "8m"],
         applies: |case| case.is_collected && case.allocates_much() && case.is_verified_quickly(),
+    },
+    Mode {
+        name: "moving200003",
+        // Not verified: what is lost or moved wrongly shows in what it prints.
+        options: &["--gc-stress", "200003"],
+        applies: |case| case.is_teavm() && !case.is_verified_quickly(),
     },
     Mode {
         name: "stress3",

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def run(command, env=None, stdin=subprocess.DEVNULL):
         lines = error.strip().splitlines() or ["no message"]
         raise Failed(f"status {process.returncode}: {lines[-1][:160]}")
     return out, seconds
+
+
+def whole(command, env=None):
+    """Output, status, wall seconds, and CPU seconds of all threads of a process."""
+    with tempfile.TemporaryFile() as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(command, env=os.environ | (env or {}), stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        return output.read().decode(), process.returncode, seconds, used.ru_utime + used.ru_stime
 
 
 def row(peer, module, n, reps):

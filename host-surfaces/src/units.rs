@@ -1,5 +1,7 @@
 //! Text that comes in UTF-16 units, one at a time, and goes out as UTF-8.
 
+use heapwood_wasi::{GrantError, WasiCtx};
+
 /// Bytes that are kept at most before they are written.
 const BUFFER_BYTES: usize = 16 << 10;
 
@@ -11,7 +13,7 @@ pub(crate) struct UnitWriter {
 }
 
 impl UnitWriter {
-    /// Takes a unit. Returns whether it is time to write what [`UnitWriter::take`] gives: a line ended, or much came
+    /// Takes a unit. Returns whether it is time to write what [`UnitWriter::write_with`] gives: a line ended, or much came
     /// together.
     #[inline]
     pub fn push(&mut self, unit: u16) -> bool {
@@ -55,9 +57,30 @@ impl UnitWriter {
         self.buffer.extend_from_slice(scalar.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
-    /// What came so far, but for half of a pair that may still be completed.
-    pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buffer)
+    /// Writes what came so far, but for half of a pair, as far as the stream takes it at once. Whether something is
+    /// left: that is for [`UnitWriter::write_with`].
+    ///
+    /// # Errors
+    /// The stream refuses; what came so far is gone.
+    pub fn write_ready(&mut self, wasi: &mut WasiCtx, fd: u32) -> Result<bool, GrantError> {
+        match wasi.write_at_once(fd, &self.buffer) {
+            Ok(count) => {
+                self.buffer.drain(..count);
+                Ok(!self.buffer.is_empty())
+            }
+            Err(error) => {
+                self.buffer.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives what came so far to `write`, but for half of a pair that may still be completed. It is gone then, whatever
+    /// `write` says of it; its room is kept.
+    pub fn write_with<R>(&mut self, write: impl FnOnce(&[u8]) -> R) -> R {
+        let written = write(&self.buffer);
+        self.buffer.clear();
+        written
     }
 
     /// Whether [`UnitWriter::finish`] would give nothing.
@@ -70,7 +93,7 @@ impl UnitWriter {
         if self.high.take().is_some() {
             self.push_char(char::REPLACEMENT_CHARACTER);
         }
-        self.take()
+        std::mem::take(&mut self.buffer)
     }
 }
 
@@ -83,7 +106,7 @@ mod tests {
         let mut bytes = Vec::new();
         for unit in units {
             if writer.push(*unit) {
-                bytes.extend(writer.take());
+                writer.write_with(|line| bytes.extend_from_slice(line));
             }
         }
         assert_eq!(writer.is_empty(), writer.clone().finish().is_empty());
@@ -113,11 +136,11 @@ mod tests {
     fn lines_and_full_buffers_are_to_be_written() {
         let mut writer = UnitWriter::default();
         assert!(!writer.push(0x41) && writer.push(0x0a));
-        assert_eq!(writer.take(), b"A\n");
+        writer.write_with(|bytes| assert_eq!(bytes, b"A\n"));
         let pushed = (1..).find(|_| writer.push(0x41)).unwrap();
-        assert_eq!((pushed, writer.take().len()), (BUFFER_BYTES, BUFFER_BYTES));
+        assert_eq!((pushed, writer.write_with(<[u8]>::len)), (BUFFER_BYTES, BUFFER_BYTES));
         assert!(!writer.push(0xd83d));
-        assert!(writer.take().is_empty(), "half of a pair waits");
+        writer.write_with(|bytes| assert!(bytes.is_empty(), "half of a pair waits"));
         assert!(!writer.push_scalar(0x41));
         assert_eq!(writer.finish(), "\u{fffd}A".as_bytes());
         assert!(!writer.push_scalar(0xd800) && writer.push_scalar(0x0a));

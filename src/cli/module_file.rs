@@ -104,7 +104,8 @@ pub fn read(path: &Path) -> Result<ModuleFile<'_>> {
     Ok(ModuleFile { path, bytes: binary.into_owned(), text: Some(bytes) })
 }
 
-/// A file as [`read`] gives it, for a command that takes core modules alone; `instead` says what to do with a component.
+/// A file as [`read`] gives it, for a command that takes core modules alone; `instead` says what to do with a
+/// component.
 ///
 /// # Errors
 /// As [`read`]; the file is a component.

@@ -75,13 +75,22 @@ impl MoonBit {
         MoonBit::default()
     }
 
-    /// `print_char`: a UTF-16 unit of the output. Upper bits do not count. True if [`MoonBit::write_output`] is to
-    /// come next.
+    /// `print_char`: a UTF-16 unit of the output. Upper bits do not count. True if [`MoonBit::write_ready`], or
+    /// [`MoonBit::write_output`], is to come next.
     #[inline]
     #[must_use]
     pub fn print_char(&mut self, unit: i32) -> bool {
         let [low, high, ..] = unit.to_le_bytes();
         self.output.push(u16::from_le_bytes([low, high]))
+    }
+
+    /// Writes what came together, as far as the output takes it at once. Whether something is left, for
+    /// [`MoonBit::write_output`].
+    ///
+    /// # Errors
+    /// The output refuses.
+    pub fn write_ready(&mut self, wasi: &mut WasiCtx) -> Result<bool> {
+        Ok(self.output.write_ready(wasi, 1)?)
     }
 
     /// Writes what came together.
@@ -90,7 +99,7 @@ impl MoonBit {
     /// The output refuses, or the program is interrupted while this waits for it.
     #[cold]
     pub fn write_output(&mut self, wasi: &mut WasiCtx) -> Result<()> {
-        Ok(wasi.write_all(1, &self.output.take())?)
+        Ok(self.output.write_with(|bytes| wasi.write_all(1, bytes))?)
     }
 
     /// Whether text is kept that [`MoonBit::flush`] would write.

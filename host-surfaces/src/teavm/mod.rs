@@ -85,11 +85,20 @@ impl Program {
     }
 
     /// `putcharStdout`, `putcharStderr`: a UTF-16 unit. Upper bits do not count. Returns whether it is time for
-    /// [`Program::write`].
+    /// [`Program::write_ready`], or [`Program::write`].
     #[inline]
     pub fn put(&mut self, stream: Stream, unit: i32) -> bool {
         let [low, high, ..] = unit.to_le_bytes();
         self.stream(stream).push(u16::from_le_bytes([low, high]))
+    }
+
+    /// Writes what came together, but for half of a pair, as far as the stream takes it at once. Whether something is
+    /// left, for [`Program::write`].
+    ///
+    /// # Errors
+    /// The stream refuses.
+    pub fn write_ready(&mut self, wasi: &mut WasiCtx, stream: Stream) -> Result<bool, GrantError> {
+        self.stream(stream).write_ready(wasi, stream.fd())
     }
 
     /// Writes what came together, but for half of a pair that may still be completed.
@@ -97,7 +106,7 @@ impl Program {
     /// # Errors
     /// The stream refuses, or the program is interrupted while this waits for it.
     pub fn write(&mut self, wasi: &mut WasiCtx, stream: Stream) -> Result<(), GrantError> {
-        wasi.write_all(stream.fd(), &self.stream(stream).take())
+        self.stream(stream).write_with(|bytes| wasi.write_all(stream.fd(), bytes))
     }
 
     /// Whether text is kept that [`Program::flush`] would write.

@@ -26,7 +26,8 @@ pub enum StringFunction {
     Length,
     /// A unit.
     UnitAt,
-    /// Whether two strings are the same; the short way knows it if they are one, or of different lengths.
+    /// Whether two strings are the same; the short way knows it if they are one, or of different lengths, or short and of
+    /// one byte each unit.
     Equals,
     /// Two strings, one behind the other; the short way takes what is short, and of one byte each unit.
     Concat,
@@ -43,6 +44,8 @@ const LEFT: i32 = disp(ROPE_LEFT_OFFSET as usize);
 const RIGHT: i32 = disp(ROPE_RIGHT_OFFSET as usize);
 /// Most units of a string that the short way makes: what is longer may be a rope.
 pub const CONCAT_UNITS_MAX: u32 = 23;
+/// Most units of strings that the short way compares: the runtime compares what is longer, faster.
+const EQUALS_UNITS_MAX: i32 = 64;
 /// How far behind the first type the last ones lie: of flat strings, and of all.
 const LAST_FLAT: i32 = disp(TYPE_ID_STEP as usize);
 const LAST: i32 = 3 * LAST_FLAT;
@@ -167,19 +170,50 @@ fn unit_at(ops: &mut Assembler, strings: Strings, a: u8, index: u8, result: u8) 
     );
 }
 
+/// Compares units four at a time where both have them of one byte, up to [`EQUALS_UNITS_MAX`]. What is read ends where its
+/// object does, as for [`concat`]; what lies behind the last unit there is whatever it is, and is shifted out.
 fn equals(ops: &mut Assembler, strings: Strings, [a, b]: [u8; 2], result: u8) {
+    let [len, rest, word, at_a, at_b] = [Gpr::RSI.0, Gpr::RCX.0, Gpr::R8.0, Gpr::RDI.0, Gpr::R9.0];
+    assert!(![a, b].iter().any(|place| [len, rest, word, at_a, at_b].contains(place)), "places of two arguments");
     dynasm!(ops
         ; .arch x64
         ; cmp Rd(a), Rd(b)
         ; je >same
     );
     check_string(ops, strings, a);
+    dynasm!(ops ; .arch x64 ; mov Rd(word), r11d);
     check_string(ops, strings, b);
     dynasm!(ops
         ; .arch x64
-        ; mov r11d, [r15 + Rq(a) * 4 + LENGTH]
-        ; cmp r11d, [r15 + Rq(b) * 4 + LENGTH]
-        ; je =>strings.otherwise
+        ; mov Rd(len), [r15 + Rq(a) * 4 + LENGTH]
+        ; cmp Rd(len), [r15 + Rq(b) * 4 + LENGTH]
+        ; jne >no
+        ; or r11d, Rd(word)
+        ; jnz =>strings.otherwise
+        ; cmp Rd(len), EQUALS_UNITS_MAX
+        ; ja =>strings.otherwise
+        ; lea Rq(at_a), [r15 + Rq(a) * 4 + UNITS]
+        ; lea Rq(at_b), [r15 + Rq(b) * 4 + UNITS]
+        ; xor r11d, r11d
+        ; words:
+        ; mov Rd(rest), Rd(len)
+        ; sub Rd(rest), r11d
+        ; jz >yes
+        ; mov Rd(word), [Rq(at_a) + r11]
+        ; xor Rd(word), [Rq(at_b) + r11]
+        ; cmp Rd(rest), 4
+        ; jb >tail
+        ; test Rd(word), Rd(word)
+        ; jnz >no
+        ; add r11d, 4
+        ; jmp <words
+        ; tail:
+        ; shl Rd(rest), 3
+        ; neg Rd(rest)
+        // Modulo 32: what the rest has is at the top then.
+        ; shl Rd(word), cl
+        ; jz >yes
+        ; no:
         ; xor Rd(result), Rd(result)
         ; ret
         ; same:

@@ -7,7 +7,7 @@ use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
 use heapwood::wasi::{ProcExit, WasiCtx};
-use heapwood::{Engine, Error, Instance, Linker, Module, Store, Val};
+use heapwood::{Engine, Error, Instance, Module, Store, Val};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
@@ -48,6 +48,13 @@ pub fn measure(
     }
 }
 
+/// What a program gets: its arguments, and nowhere to write to.
+fn host(args: &BenchArgs) -> Result<Host> {
+    let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
+    let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
+    Ok(Host::new(WasiCtx::builder().arg(name).args(arguments).build()?))
+}
+
 fn measure_export(
     args: &BenchArgs,
     engine: &Engine,
@@ -57,9 +64,10 @@ fn measure_export(
     (count, slice): (usize, Option<Slice>),
 ) -> Result<Measurement> {
     let pauses = Pauses::new();
-    let (mut store, watch) = args.engine.store(engine, (), trace, Some(&pauses))?;
+    let linker = args.surfaces.linker(engine, &[module], &[])?;
+    let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
     let start = Instant::now();
-    let instance = Linker::new(engine).instantiate(&mut store, module)?;
+    let instance = linker.instantiate(&mut store, module)?;
     let instantiate_ms = milliseconds(start.elapsed());
     let function = instance.get_typed_func::<i32, i64>(&mut store, name)?;
     let mut calls = Vec::with_capacity(count);
@@ -82,7 +90,7 @@ fn measure_export(
 }
 
 fn measure_slices(
-    store: &mut Store<()>,
+    store: &mut Store<Host>,
     instance: Instance,
     pauses: &Pauses,
     Slice { ops, count }: Slice,
@@ -128,10 +136,7 @@ fn measure_start(
     let mut calls = Vec::new();
     let mut instantiate_ms = 0.0;
     for run in 0..count {
-        let name = args.module.file_name().unwrap_or_default().as_bytes().to_vec();
-        let arguments = args.args.iter().map(|arg| arg.as_bytes().to_vec());
-        let wasi = WasiCtx::builder().arg(name).args(arguments).build()?;
-        let (mut store, watch) = args.engine.store(engine, Host::new(wasi), trace, Some(&pauses))?;
+        let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {

@@ -8,7 +8,7 @@ use crate::{Caller, Error, Linker, Result};
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T>) -> Result<()> {
     linker.func_wrap("spectest", "print_char", move |mut caller: Caller<'_, T>, unit: i32| {
         match context(caller.data_mut()).0.print_char(unit) {
-            true => waiting(&mut caller, context, "spectest::print_char", MoonBit::write_output),
+            true => write(&mut caller, context),
             false => Ok(()),
         }
     })?;
@@ -37,6 +37,17 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
         waiting(&mut caller, context, "console::log", |moonbit, wasi| moonbit.log(wasi, &line))
     })?;
     define_system(linker, context)
+}
+
+/// Writes what came together, which may have to be waited for: only then a wait is prepared.
+#[cold]
+fn write<T: 'static>(caller: &mut Caller<'_, T>, context: impl Context<T>) -> Result<()> {
+    let function = "spectest::print_char";
+    let (moonbit, wasi) = context(caller.data_mut());
+    match ended(function, moonbit.write_ready(wasi))? {
+        true => waiting(caller, context, function, MoonBit::write_output),
+        false => Ok(()),
+    }
 }
 
 const IO: &str = "__moonbit_io_unstable";

@@ -72,8 +72,8 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
     maths::define(linker)
 }
 
-/// Writes what the last line of a program left that has ended, however it ended, as [`MoonBit::flush`] does; but as a call
-/// of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
+/// Writes what the last line of a program left that has ended, however it ended, as [`MoonBit::flush`] does; but as a
+/// call of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
 ///
 /// # Errors
 /// The output refuses, nobody reads it any more, or the guest had to stop.

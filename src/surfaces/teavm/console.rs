@@ -50,7 +50,7 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, context: impl Context<T
     define_dates(linker, context)
 }
 
-/// Writes what came together on a stream, which may have to be waited for.
+/// Writes what came together on a stream, which may have to be waited for: only then a wait is prepared.
 #[cold]
 fn write<T: 'static>(
     caller: &mut Caller<'_, T>,
@@ -58,6 +58,10 @@ fn write<T: 'static>(
     function: &str,
     stream: Stream,
 ) -> Result<()> {
+    let (TeaVm { program, .. }, wasi) = context(caller.data_mut());
+    if !granted(function, program.write_ready(wasi, stream))? {
+        return Ok(());
+    }
     let written = interruptible(
         caller,
         |data| context(data).1,

@@ -106,8 +106,8 @@ impl TeaVm {
     }
 }
 
-/// Writes what the last lines of a program left that has ended, however it ended, as [`TeaVm::flush`] does; but as a call
-/// of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
+/// Writes what the last lines of a program left that has ended, however it ended, as [`TeaVm::flush`] does; but as a
+/// call of the store: its deadline, or an interrupt, ends the wait for whoever reads the output.
 ///
 /// # Errors
 /// A stream refuses, nobody reads it any more, or the guest had to stop.

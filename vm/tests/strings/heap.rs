@@ -279,3 +279,39 @@ fn short_strings_of_all_lengths_are_joined() {
         }
     }
 }
+
+/// Strings that are the same up to one place, of every length that machine code compares and some more: behind the last
+/// unit of a joined string lies whatever was there before.
+#[test]
+fn strings_that_differ_in_one_place_are_told_apart() {
+    for (mode, config) in modes_and_markings() {
+        let mut world = World::new(&config);
+        let lengths: Vec<usize> = if mode.contains("stress") { vec![1, 4, 7, 64, 65] } else { (0..70).collect() };
+        for len in lengths {
+            let units: Vec<u16> = (0..len).map(|place| 0x80 + place as u16).collect();
+            // The same with other neighbours: made by the host, joined, and with units of two bytes before it was cut.
+            let whole = world.str(&units);
+            let (head, tail) = (world.str(&units[..len / 2]), world.str(&units[len / 2..]));
+            let wide = world.str(&[&[0x20ac][..], &units].concat());
+            let forms = [world.str(&units), world.concat(head, tail), {
+                let args = [wide, Val::I32(1), Val::I32(i32::MAX)];
+                world.call("substring", &args).unwrap()
+            }];
+            for form in forms {
+                for (a, b) in [(whole, form), (form, whole), (form, form)] {
+                    assert_eq!(world.call("equals", &[a, b]).unwrap().i32(), Some(1), "{mode}: {len}");
+                }
+            }
+            for place in 0..len {
+                let mut other = units.clone();
+                other[place] ^= 1;
+                let (head, tail) = (world.str(&other[..len / 2]), world.str(&other[len / 2..]));
+                for other in [world.str(&other), world.concat(head, tail)] {
+                    for (a, b) in [(whole, other), (other, whole)] {
+                        assert_eq!(world.call("equals", &[a, b]).unwrap().i32(), Some(0), "{mode}: {place} of {len}");
+                    }
+                }
+            }
+        }
+    }
+}
