@@ -7,7 +7,7 @@
 //! | [`moonbit`] | MoonBit, target wasm-gc | `spectest::print_char`, `__moonbit_*_unstable`, `Math`, `console` |
 //! | [`teavm`] | TeaVM (Java, Scala), target WebAssembly GC without JavaScript | `teavm*`, `env.memory` |
 //!
-//! A surface reaches what a [`WasiCtx`](crate::wasi::WasiCtx) was granted and nothing else, and stands in a store
+//! A surface reaches what a [`WasiCtx`] was granted and nothing else, and stands in a store
 //! beside WASI and other surfaces.
 
 pub mod dart;

@@ -170,8 +170,8 @@ fn unit_at(ops: &mut Assembler, strings: Strings, a: u8, index: u8, result: u8) 
     );
 }
 
-/// Compares units four at a time where both have them of one byte, up to [`EQUALS_UNITS_MAX`]. What is read ends where its
-/// object does, as for [`concat`]; what lies behind the last unit there is whatever it is, and is shifted out.
+/// Compares units four at a time where both have them of one byte, up to [`EQUALS_UNITS_MAX`]. What is read ends where
+/// its object does, as for [`concat`]; what lies behind the last unit there is whatever it is, and is shifted out.
 fn equals(ops: &mut Assembler, strings: Strings, [a, b]: [u8; 2], result: u8) {
     let [len, rest, word, at_a, at_b] = [Gpr::RSI.0, Gpr::RCX.0, Gpr::R8.0, Gpr::RDI.0, Gpr::R9.0];
     assert!(![a, b].iter().any(|place| [len, rest, word, at_a, at_b].contains(place)), "places of two arguments");
