@@ -122,6 +122,13 @@ fn the_surface_is_chosen_by_imports_and_options_overrule() {
 
     let inspected = finish(heapwood().arg("inspect").arg(file("strings.wat")));
     assert!(inspected.stdout.contains("<- strings of JavaScript"), "{}", inspected.stdout);
+    assert!(
+        inspected.stdout.contains("_::hello (global (ref extern)) <- strings of JavaScript"),
+        "{}",
+        inspected.stdout
+    );
+    let inspected = finish(heapwood().arg("inspect").arg(mixed));
+    assert!(inspected.stdout.contains("mine::four (global (ref null extern)) <- nobody"), "{}", inspected.stdout);
 }
 
 /// A module with a table of constants in a custom section.

@@ -512,7 +512,13 @@ fn programs_run_from_the_command_line() {
     assert!(refused.code == Some(1) && refused.stderr.contains("spectest::print"), "{}", refused.stderr);
     let words = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/moonbit");
     let expected = std::fs::read_to_string(words.join("expected/words.out")).unwrap();
-    for options in [&["--gc-nursery", "64k"][..], &["--gc-stress", "997", "--gc-verify"], &["-S", "moonbit"]] {
+    for options in [
+        &[][..],
+        &["--gc-nursery", "64k"],
+        &["--gc-mark-slice", "1000", "--gc-nursery", "64k"],
+        &["--gc-stress", "997", "--gc-verify"],
+        &["-S", "moonbit"],
+    ] {
         let ran = finish(heapwood().arg("run").args(options).arg(words.join("wasm/words.wasm")));
         assert_eq!((ran.code, &*ran.stdout), (Some(0), &*expected), "{options:?}: {}", ran.stderr);
     }

@@ -38,8 +38,11 @@ use heapwood_surfaces::parse_string_table;
 /// The modules of the functions.
 pub const MODULES: [&str; 3] = ["wasm:js-string", "wasm:text-decoder", "wasm:text-encoder"];
 
+/// Module names from which producers have agreed to import strings by their field names.
+pub const NAMESPACES: [&str; 4] = ["_", "S", "'", "string_constants"];
+
 /// The module of constants that a table in the module has.
-const TABLE_MODULE: &str = "string.const";
+pub const TABLE_MODULE: &str = "string.const";
 
 /// The custom section with the table.
 const TABLE_SECTION: &str = "string.consts";
@@ -105,7 +108,7 @@ pub fn namespaces(module: &Module) -> Vec<&str> {
     }
     names.retain(|name| {
         let mut others = module.imports().filter(|import| import.module == *name && !is_constant(import));
-        ["_", "S", "'", "string_constants"].contains(name) || others.next().is_none()
+        NAMESPACES.contains(name) || others.next().is_none()
     });
     names
 }

@@ -62,11 +62,12 @@ fn imports(info: &ModuleInfo, parts: &PartOptions) -> Value {
     let servers = Servers::new(info);
     let shown = info.imports.iter().filter(|import| parts.fits(None, &[&import.module, &import.name]));
     let rows = shown.map(|import| {
+        let ty = info.extern_text(&import.ty).to_string();
         json!({
             "module": import.module,
             "name": import.name,
-            "type": info.extern_text(&import.ty).to_string(),
-            "served_by": servers.of(&import.module, &import.name),
+            "type": ty,
+            "served_by": servers.of(&import.module, &import.name, &ty),
         })
     });
     rows.collect()

@@ -148,9 +148,10 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -
     writeln!(out, "\nimports")?;
     let servers = Servers::new(info);
     for import in info.imports.iter().filter(|import| parts.fits(None, &[&import.module, &import.name])) {
-        let server = servers.of(&import.module, &import.name);
+        let ty = info.extern_text(&import.ty).to_string();
+        let server = servers.of(&import.module, &import.name, &ty);
         let (from, name) = (printable(&import.module), printable(&import.name));
-        writeln!(out, "  {from}::{name} {} <- {server}", info.extern_text(&import.ty))?;
+        writeln!(out, "  {from}::{name} {ty} <- {server}")?;
     }
     Ok(())
 }
