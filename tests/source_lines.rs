@@ -179,8 +179,11 @@ fn lines_elsewhere(program: &[u8], files: usize) -> Vec<u8> {
     sized(body)
 }
 
+/// Custom sections, with their names.
+type Sections = Vec<(&'static str, Vec<u8>)>;
+
 /// Sections of about a megabyte whose literal reading takes far more than that of memory, of time or of the stack.
-fn greedy() -> Vec<(&'static str, Vec<(&'static str, Vec<u8>)>)> {
+fn greedy() -> Vec<(&'static str, Sections)> {
     const SIZE: usize = 1 << 20;
     // Units with a range and lines at 0; functions with that range; inlined ones; units with ranges at 0; units with a
     // directory; inlined ones with a name at 0.

@@ -54,9 +54,12 @@ pub fn compile_function(
     let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
     let held = scratch.asm.bytes();
     analysis.count_fuel(env.options.fuel);
-    let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
+    let count = |bytes, values| {
+        env.budget.pass_values(values).map_err(CompileError::Values)?;
+        env.budget.hold(share, held + bytes).map_err(CompileError::from)
+    };
     let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
-    let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
+    let allocations = analysis.run(env.info, type_index, job, allocations, declare, count)?;
     if range.len() <= KEPT_VALIDATOR_BODY_MAX {
         scratch.validator = Some(allocations);
     }
