@@ -42,3 +42,22 @@ fn functions_lie_where_the_map_says() {
     let [(start, length), (other, _)] = ["twice", "wasm-function[1]"].map(|name| functions[name]);
     assert!(start + length <= other, "functions lie behind each other: {map}");
 }
+
+/// Whoever made a link of the map's name before: what it leads to is not written.
+#[test]
+fn a_link_in_its_place_is_replaced() {
+    let folder = scratch("perf-map-link");
+    let (module, other) = (folder.join("guest.wat"), folder.join("other"));
+    std::fs::write(&module, GUEST).expect("written");
+    std::fs::write(&other, "as it was").expect("written");
+    let command = heapwood();
+    let mut shell = std::process::Command::new("sh");
+    let script = r#"ln -s "$1" /tmp/perf-$$.map; echo $$; exec "$0" run --perf-map --invoke "four times" "$2" 5"#;
+    let finished = finish(shell.args(["-c", script]).arg(command.get_program()).args([&other, &module]));
+    let (id, result) = finished.stdout.split_once('\n').expect("two lines");
+    assert_eq!((result, finished.code), ("20\n", Some(0)), "{}", finished.stderr);
+    let path = format!("/tmp/perf-{id}.map");
+    assert!(std::fs::symlink_metadata(&path).expect("a map").is_file());
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(std::fs::read_to_string(&other).expect("there"), "as it was");
+}

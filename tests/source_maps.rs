@@ -235,6 +235,51 @@ fn each_thing_that_is_wrong_is_named() {
 }
 
 #[test]
+fn a_map_does_not_take_memory_beyond_its_size() {
+    let plain = |root: &str, sources: &str, more: &str| {
+        format!(r#"{{"version": 3, {more} "sourceRoot": "{root}", "sources": [{sources}], "mappings": "AAAA"}}"#)
+    };
+    let repeated = |piece: &str, count: usize| vec![piece; count].join(",");
+    let unused = |values: String| plain("", r#""a""#, &format!(r#""x": [{values}],"#));
+    let root = "r".repeat(100_000);
+    let section = |map: String| format!(r#"{{"offset": {{"line": 0, "column": 0}}, "map": {map}}}"#);
+    let sections =
+        |map: String, count| format!(r#"{{"version": 3, "sections": [{}]}}"#, repeated(&section(map), count));
+    let (values, names) = ("too many values for a map of", "behind `sourceRoot`, are too long");
+    let (mut refused, mut taken) = (0, 0);
+    for (json, wrong) in [
+        (unused(repeated(r#"{"":0}"#, 200_000)), Some(values)),
+        (unused(repeated("{}", 200_000)), Some(values)),
+        (unused(repeated("[0]", 400_000)), Some(values)),
+        (unused(repeated("[[[[[0]]]]]", 100_000)), Some(values)),
+        (unused(repeated("0", 2_000_000)), Some(values)),
+        (unused(repeated(r#""""#, 2_000_000)), Some(values)),
+        (plain(&root, &repeated(r#""""#, 10_000), ""), Some(names)),
+        (plain(&root, &repeated(r#""a""#, 10_000), ""), Some(names)),
+        (sections(plain(&root[..1000], &repeated(r#""""#, 5000), ""), 30), Some(names)),
+        // What compilers write: long names, long mappings, texts with whatever may stand in a text.
+        (plain("/home/somebody/", &repeated(&format!("{:?}", "a".repeat(60)), 200_000), ""), None),
+        (unused(format!("{:?}", "{[,:\\\"".repeat(200_000))), None),
+        (unused(repeated(&format!("{:?}", "fun main() { }\n".repeat(500)), 2000)), None),
+        (sections(plain("src", &repeated(r#""a.kt""#, 10), ""), 2000), None),
+    ] {
+        let map = SourceMap::new(json.as_bytes());
+        match wrong {
+            Some(wrong) => {
+                let error = map.expect_err(wrong).to_string();
+                assert!(error.contains(wrong), "{error}, expected {wrong}: {}", &json[..100]);
+                refused += 1;
+            }
+            None => {
+                assert!(map.unwrap_or_else(|error| panic!("{error}: {}", &json[..100])).at(0).is_some());
+                taken += 1;
+            }
+        }
+    }
+    assert_eq!((refused, taken), (9, 4));
+}
+
+#[test]
 fn changed_maps_are_errors_or_maps() {
     let mut random = Random(4242);
     let kotlin = std::fs::read(kotlin().with_extension("wasm.map")).expect("the map");

@@ -1,5 +1,6 @@
-//! How much memory the compilation of a module may take, all threads together, and how many locals its functions may
-//! declare: each local costs time, though a body declares fifty thousand of them in four bytes.
+//! How much memory the compilation of a module may take, all threads together, how many locals its functions may
+//! declare, and how many values instructions may pass: each costs time, though a body declares fifty thousand locals in
+//! four bytes, and two bytes of a call pass two thousand values.
 //!
 //! Machine code with its tables and the compiler's own lists are counted; every thread reports from time to time what
 //! it holds. Lists are emptied and used again, so a thread never holds less than it once did. What the validator keeps
@@ -21,11 +22,20 @@ pub struct Budget {
     used: AtomicU64,
     locals_max: u64,
     locals: AtomicU64,
+    values_max: u64,
+    values: AtomicU64,
 }
 
 /// The functions declare more locals together than they may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyLocals {
+    /// The limit.
+    pub max: u64,
+}
+
+/// Instructions pass more values together than they may: to and from blocks, functions, labels and objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyValues {
     /// The limit.
     pub max: u64,
 }
@@ -44,9 +54,10 @@ pub struct BudgetExceeded {
 pub(crate) struct Share(u64);
 
 impl Budget {
-    /// A budget of so many bytes, and so many locals of all functions together.
-    pub fn new(limit: u64, locals_max: u64) -> Budget {
-        Budget { limit, used: AtomicU64::new(0), locals_max, locals: AtomicU64::new(0) }
+    /// A budget of so many bytes, and so many locals and passed values of all functions together.
+    pub fn new(limit: u64, locals_max: u64, values_max: u64) -> Budget {
+        let [used, locals, values] = [const { AtomicU64::new(0) }; 3];
+        Budget { limit, used, locals_max, locals, values_max, values }
     }
 
     /// Counts the locals of a function, parameters included.
@@ -56,6 +67,18 @@ impl Budget {
     pub(crate) fn declare_locals(&self, count: u32) -> Result<(), TooManyLocals> {
         let declared = self.locals.fetch_add(count.into(), Ordering::Relaxed).saturating_add(count.into());
         if declared <= self.locals_max { Ok(()) } else { Err(TooManyLocals { max: self.locals_max }) }
+    }
+
+    /// Counts values that instructions pass.
+    ///
+    /// # Errors
+    /// The instructions of the module pass more together than they may.
+    pub(crate) fn pass_values(&self, count: u64) -> Result<(), TooManyValues> {
+        if count == 0 {
+            return Ok(());
+        }
+        let passed = self.values.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        if passed <= self.values_max { Ok(()) } else { Err(TooManyValues { max: self.values_max }) }
     }
 
     /// The limit of the budget in bytes.
@@ -87,7 +110,7 @@ impl Budget {
 impl Default for Budget {
     /// A budget without a limit.
     fn default() -> Budget {
-        Budget::new(u64::MAX, u64::MAX)
+        Budget::new(u64::MAX, u64::MAX, u64::MAX)
     }
 }
 
@@ -102,12 +125,12 @@ mod tests {
 
     #[test]
     fn holders_share_what_there_is() {
-        let budget = Budget::new(100, 10);
+        let budget = Budget::new(100, 10, 20);
         let (mut a, mut b) = (Share::default(), Share::default());
         assert_eq!(budget.hold(&mut a, 60), Ok(()));
         assert_eq!(budget.hold(&mut b, 40), Ok(()));
         assert_eq!(budget.hold(&mut b, 41), Err(BudgetExceeded { used: 101, limit: 100 }));
-        let budget = Budget::new(100, 10);
+        let budget = Budget::new(100, 10, 20);
         let (mut a, mut b) = (Share::default(), Share::default());
         assert_eq!(budget.hold(&mut a, 60), Ok(()));
         assert_eq!(budget.hold(&mut a, 10), Ok(()));
@@ -118,5 +141,7 @@ mod tests {
         assert_eq!(Budget::default().take(1 << 40), Ok(()));
         assert_eq!((budget.declare_locals(6), budget.declare_locals(4)), (Ok(()), Ok(())));
         assert_eq!(budget.declare_locals(1), Err(TooManyLocals { max: 10 }));
+        assert_eq!((budget.pass_values(20), budget.pass_values(0)), (Ok(()), Ok(())));
+        assert_eq!(budget.pass_values(1), Err(TooManyValues { max: 20 }));
     }
 }

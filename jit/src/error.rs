@@ -1,6 +1,6 @@
 //! Why a function was not compiled.
 
-use crate::budget::{BudgetExceeded, CODE_BYTES_MAX, TooManyLocals};
+use crate::budget::{BudgetExceeded, CODE_BYTES_MAX, TooManyLocals, TooManyValues};
 use heapwood_module::ModuleError;
 
 /// Why a function was not compiled.
@@ -28,6 +28,9 @@ pub enum CompileError {
     /// The functions of the module declare too many locals together.
     #[error("the functions declare more than {} locals together", .0.max)]
     Locals(TooManyLocals),
+    /// The instructions of the module pass too many values together.
+    #[error("the instructions pass more than {} values to blocks, functions, labels and objects together", .0.max)]
+    Values(TooManyValues),
     /// The machine code of one function is too large.
     #[error("a function has more than {CODE_BYTES_MAX} bytes of machine code")]
     Code,

@@ -20,7 +20,7 @@ mod operators;
 mod reciprocal;
 pub mod stubs;
 
-pub use budget::{Budget, BudgetExceeded, TooManyLocals};
+pub use budget::{Budget, BudgetExceeded, TooManyLocals, TooManyValues};
 pub use compiler::{CompileEnv, CompileOptions, Scratch, compile_function};
 pub use cpu::CpuFeatures;
 pub use error::CompileError;

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use clap::Args;
 use heapwood::{Module, printable};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 
 #[derive(Args)]
@@ -21,7 +21,9 @@ impl PerfMap {
             return Ok(());
         }
         let path = format!("/tmp/perf-{}.map", std::process::id());
-        let written = File::create(&path).and_then(|file| {
+        // Anybody can make a file or link of this name: it is never written through.
+        let _ = std::fs::remove_file(&path);
+        let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|file| {
             let mut out = BufWriter::new(file);
             for module in modules {
                 write_module(&mut out, module)?;

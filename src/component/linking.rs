@@ -5,15 +5,25 @@ use super::{AbiTrap, Component};
 use crate::wasi::{ParamType, WasiCtx, val_type};
 use crate::{Caller, Engine, Error, Extern, Func, FuncType, Instance, Memory, Result, Store, Val, printable};
 use heapwood_component::{
-    CoreFunc, CoreInstance, CoreItem, CoreKind, ExportOf, Function, ResourceKind, Resources, lookup, resource_kind,
+    CoreFunc, CoreInstance, CoreItem, CoreKind, Function, ResourceKind, Resources, lookup, resource_kind,
 };
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A core instance in the store.
 enum Made<'c> {
     Instance(Instance),
-    Names(&'c [(String, CoreItem)]),
+    /// Names for other items: however many such instances lie behind each other, what they stand for is found at once.
+    Names(BTreeMap<&'c str, Found<'c>>),
+}
+
+/// Where an item is.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Export(Instance, &'a str),
+    /// A function of the host, by its place in the plan.
+    Host(usize),
 }
 
 /// A component on its way into a store.
@@ -47,46 +57,59 @@ impl<'c, C> Linking<'c, C> {
         C: Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
     {
         let (module, args) = match instance {
-            CoreInstance::Exports(names) => return Ok(Made::Names(names)),
+            CoreInstance::Exports(names) => {
+                let found = names.iter().map(|(name, item)| Ok((&**name, self.found(*item)?)));
+                return Ok(Made::Names(found.collect::<Result<_>>()?));
+            }
             CoreInstance::Instantiate { module, args } => (&self.component.modules[*module], args),
         };
+        let args: BTreeMap<&str, usize> = args.iter().map(|(name, instance)| (&**name, *instance)).collect();
         let mut imports = Vec::new();
         for import in module.imports() {
-            let arg = args.iter().find(|(name, _)| name == import.module);
-            let (_, instance) = arg.ok_or_else(|| missing(import.module, import.name))?;
-            let export = ExportOf { instance: *instance, name: import.name.to_owned() };
-            imports.push(self.export(store, &export)?);
+            let instance = *args.get(import.module).ok_or_else(|| missing(import.module, import.name))?;
+            let found = self.named(instance, import.name)?;
+            imports.push(self.take(store, found)?);
         }
         Instance::new(store, module, &imports).map(Made::Instance)
     }
 
-    fn export<T: 'static>(&mut self, store: &mut Store<T>, export: &ExportOf) -> Result<Extern>
+    /// What an instance that was made has under a name.
+    fn named<'a>(&self, instance: usize, name: &'a str) -> Result<Found<'a>>
     where
-        C: Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+        'c: 'a,
     {
-        let found = match &self.made[export.instance] {
-            Made::Instance(instance) => instance.get_export(&mut *store, &export.name),
-            Made::Names(names) => match names.iter().find(|(name, _)| *name == export.name) {
-                Some((_, item)) => Some(self.item(store, *item)?),
-                None => None,
-            },
-        };
-        found.ok_or_else(|| missing("a core instance", &export.name))
+        match &self.made[instance] {
+            Made::Instance(instance) => Ok(Found::Export(*instance, name)),
+            Made::Names(names) => names.get(name).copied().ok_or_else(|| missing("a core instance", name)),
+        }
     }
 
-    fn item<T: 'static>(&mut self, store: &mut Store<T>, item: CoreItem) -> Result<Extern>
-    where
-        C: Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
-    {
-        let plan = &self.component.plan;
+    fn found(&self, item: CoreItem) -> Result<Found<'c>> {
+        let component: &'c Component = self.component;
+        let plan = &component.plan;
         let list = match item.kind {
-            CoreKind::Func => return self.func(store, item.index).map(Extern::from),
+            CoreKind::Func => match &plan.funcs()[item.index] {
+                CoreFunc::Export(export) => return self.named(export.instance, &export.name),
+                CoreFunc::Lowered { .. } | CoreFunc::Drop(_) => return Ok(Found::Host(item.index)),
+            },
             CoreKind::Memory => plan.memories(),
             CoreKind::Table => plan.tables(),
             CoreKind::Global => plan.globals(),
             CoreKind::Tag => plan.tags(),
         };
-        self.export(store, &list[item.index])
+        self.named(list[item.index].instance, &list[item.index].name)
+    }
+
+    fn take<T: 'static>(&mut self, store: &mut Store<T>, found: Found<'_>) -> Result<Extern>
+    where
+        C: Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+    {
+        match found {
+            Found::Export(instance, name) => {
+                instance.get_export(&mut *store, name).ok_or_else(|| missing("a core instance", name))
+            }
+            Found::Host(index) => self.func(store, index).map(Extern::from),
+        }
     }
 
     /// A function, by its place in the plan.
@@ -99,7 +122,8 @@ impl<'c, C> Linking<'c, C> {
         }
         let func = match &self.component.plan.funcs()[index] {
             CoreFunc::Export(export) => {
-                let item = self.export(store, export)?;
+                let found = self.found(CoreItem { kind: CoreKind::Func, index })?;
+                let item = self.take(store, found)?;
                 return item.into_func().ok_or_else(|| missing("a core instance", &export.name));
             }
             CoreFunc::Drop(resource) => self.dropper(store, resource)?,
@@ -118,7 +142,8 @@ impl<'c, C> Linking<'c, C> {
     where
         C: Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
     {
-        let item = self.item(store, CoreItem { kind: CoreKind::Memory, index })?;
+        let found = self.found(CoreItem { kind: CoreKind::Memory, index })?;
+        let item = self.take(store, found)?;
         item.into_memory().ok_or_else(|| Error::msg("host functions of components do not work on a shared memory"))
     }
 

@@ -6,6 +6,10 @@ use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
+/// Memory that reading a map may take, beside [`MEMORY_FACTOR`] bytes for each of its bytes: as compiling a module may.
+const SPARE_MEMORY: usize = 32 << 20;
+const MEMORY_FACTOR: usize = 8;
+
 /// What a server may put before JSON, so that no browser runs it as a script; the line ends behind it.
 const GUARD: &[u8] = b")]}'";
 
@@ -22,6 +26,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<SourceMap, String> {
         true => &bytes[bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len())..],
         false => bytes,
     };
+    let budget = bytes.len() * MEMORY_FACTOR + SPARE_MEMORY;
+    if values_cost(json) > budget {
+        return Err(format!("too many values for a map of {} bytes", bytes.len()));
+    }
     let value: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     let object = object(&value, "a map")?;
     if object.get("version").and_then(Value::as_u64) != Some(3) {
@@ -29,14 +37,32 @@ pub(super) fn read(bytes: &[u8]) -> Result<SourceMap, String> {
     }
     let mut map = SourceMap { sources: Vec::new(), names: Vec::new(), segments: Vec::new() };
     match object.get("sections") {
-        Some(sections) => read_sections(array(sections, "`sections`")?, &mut map)?,
-        None => read_plain(object, &mut map)?,
+        Some(sections) => read_sections(array(sections, "`sections`")?, &mut map, budget)?,
+        None => read_plain(object, &mut map, &mut { budget })?,
     }
     Ok(map)
 }
 
-/// Adds a map without sections.
-fn read_plain(object: &Object, map: &mut SourceMap) -> Result<(), String> {
+/// What JSON takes as values, at most and about: an object with one entry has room for eleven, a list for four, and
+/// whatever stands behind a comma or colon is a value with bytes of its own.
+fn values_cost(json: &[u8]) -> usize {
+    let (mut cost, mut is_in_text, mut bytes) = (0usize, false, json.iter());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_in_text = !is_in_text,
+            b'\\' if is_in_text => _ = bytes.next(),
+            _ if is_in_text => {}
+            b'{' => cost += 800,
+            b'[' => cost += 200,
+            b',' | b':' => cost += 80,
+            _ => {}
+        }
+    }
+    cost
+}
+
+/// Adds a map without sections, whose names of sources may take `room` bytes of memory.
+fn read_plain(object: &Object, map: &mut SourceMap, room: &mut usize) -> Result<(), String> {
     let root = match object.get("sourceRoot") {
         None | Some(Value::Null) => "",
         Some(root) => text(root, "`sourceRoot`")?,
@@ -46,7 +72,7 @@ fn read_plain(object: &Object, map: &mut SourceMap) -> Result<(), String> {
     for source in sources {
         let source = match source {
             Value::Null => None,
-            source => Some(joined(root, text(source, "an entry of `sources`")?)),
+            source => Some(joined(root, text(source, "an entry of `sources`")?, room)?),
         };
         map.sources.push(source);
     }
@@ -67,7 +93,7 @@ fn read_plain(object: &Object, map: &mut SourceMap) -> Result<(), String> {
 }
 
 /// Adds a map for each section of the first line. A section reaches to the next one, and nothing lies before the first.
-fn read_sections(sections: &[Value], map: &mut SourceMap) -> Result<(), String> {
+fn read_sections(sections: &[Value], map: &mut SourceMap, mut room: usize) -> Result<(), String> {
     let mut last = None;
     for (number, section) in sections.iter().enumerate() {
         let named = |wrong: String| format!("section {number}: {wrong}");
@@ -86,7 +112,7 @@ fn read_sections(sections: &[Value], map: &mut SourceMap) -> Result<(), String> 
             map.segments.push(Segment { offset, source: NONE, line: 0, column: 0, name: NONE });
         }
         let first = map.segments.len();
-        read_plain(part, map).map_err(named)?;
+        read_plain(part, map, &mut room).map_err(named)?;
         if line != 0 {
             map.segments.truncate(first);
         }
@@ -117,13 +143,15 @@ fn shift(index: &mut u32, by: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// A source behind the root that the map gives for all.
-fn joined(root: &str, source: &str) -> String {
-    match root {
+/// A source behind the root that the map gives for all: a few bytes can stand for a root of any length.
+fn joined(root: &str, source: &str, room: &mut usize) -> Result<String, String> {
+    let too_long = "the names of the sources, behind `sourceRoot`, are too long";
+    *room = room.checked_sub(root.len() + source.len()).ok_or(too_long)?;
+    Ok(match root {
         "" => source.to_owned(),
         root if root.ends_with('/') => format!("{root}{source}"),
         root => format!("{root}/{source}"),
-    }
+    })
 }
 
 fn object<'v>(value: &'v Value, what: &str) -> Result<&'v Object, String> {

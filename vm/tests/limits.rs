@@ -139,6 +139,32 @@ fn functions_declare_so_many_locals_together() {
     }
 }
 
+/// A function that calls one of a thousand parameters and results again and again, where nothing is ever reached.
+fn module_of_wide_calls(calls: usize) -> Vec<u8> {
+    let wide = [vec![0x60], leb(1000), vec![0x7f; 1000], leb(1000), vec![0x7f; 1000]].concat();
+    let types = [&[2, 0x60, 0, 0][..], &wide].concat();
+    let body = [&[0, 0][..], &[0x10, 1].repeat(calls), &[0, 0x0b]].concat();
+    let callee = [0, 0, 0x0b];
+    let bodies = [vec![2], leb(body.len()), body, leb(callee.len()), callee.to_vec()].concat();
+    [b"\0asm\x01\0\0\0".to_vec(), section(1, &types), section(3, &[2, 0, 1]), section(10, &bodies)].concat()
+}
+
+#[test]
+fn instructions_pass_so_many_values_together() {
+    for threads in [1, 2] {
+        let engine = Engine::new(Config::new().compile_threads(threads)).unwrap();
+        Module::new(&engine, module_of_wide_calls(10_000)).unwrap();
+        for calls in [10_500, 1_000_000] {
+            let module = module_of_wide_calls(calls);
+            let error = Module::new(&engine, &module).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error}");
+            let most = 20_000_000 + 16 * module.len();
+            let says = format!("the instructions pass more than {most} values");
+            assert!(error.to_string().contains(&says), "{error}");
+        }
+    }
+}
+
 /// Jumps to two thousand labels, at each of which constants are to be stored: six hundred bytes of code for a label.
 fn module_of_edges(jumps: usize) -> Vec<u8> {
     const LABELS: usize = 2_000;

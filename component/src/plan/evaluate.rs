@@ -5,14 +5,13 @@
 //! too.
 
 use super::read::{Definition, Kind, Options};
-use super::{CoreFunc, CoreInstance, CoreItem, CoreKind, ExportOf, Plan, PlanError};
+use super::{CoreFunc, CoreInstance, CoreItem, CoreKind, DEPTH_MAX, ExportOf, Plan, PlanError};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Definitions that are followed at most. Components that instantiate each other can be short and never come to an end.
-const STEPS_MAX: usize = 1 << 20;
-
-/// Components within components, by way of their instantiation.
-const DEPTH_MAX: usize = 100;
+/// Definitions that are followed at most, and names in them, beside one for each byte of the component. Components that
+/// instantiate each other can be short and never come to an end.
+const SPARE_STEPS: usize = 1 << 18;
 
 /// The interface whose function `run` is what a command does.
 const RUN: &str = "wasi:cli/run";
@@ -39,8 +38,11 @@ enum Func {
 enum Instance<'d> {
     /// The host's.
     Import(Rc<str>),
-    Exports(Vec<(String, Item<'d>)>),
+    Exports(Named<'d>),
 }
+
+/// Items by their names.
+type Named<'d> = BTreeMap<&'d str, Item<'d>>;
 
 /// The index spaces of a component.
 #[derive(Default)]
@@ -49,7 +51,7 @@ struct Spaces<'d> {
     instances: Vec<Rc<Instance<'d>>>,
     components: Vec<&'d [Definition]>,
     types: Vec<Option<Rc<str>>>,
-    exports: Vec<(String, Item<'d>)>,
+    exports: Vec<(&'d str, Item<'d>)>,
 }
 
 /// Where a component's imports come from.
@@ -57,27 +59,28 @@ struct Spaces<'d> {
 enum Imports<'a, 'd> {
     /// The outermost component, whose imports are the host's.
     Host,
-    Given(&'a [(String, Item<'d>)]),
+    Given(&'a Named<'d>),
 }
 
-pub(super) fn evaluate(definitions: &[Definition]) -> Result<Plan, PlanError> {
-    let mut evaluation = Evaluation { plan: Plan::default(), steps: 0, depth: 0 };
+/// Follows the definitions of a component of so many bytes.
+pub(super) fn evaluate(definitions: &[Definition], bytes: usize) -> Result<Plan, PlanError> {
+    let mut evaluation = Evaluation { plan: Plan::default(), steps: SPARE_STEPS + bytes, depth: 0 };
     let exports = evaluation.component(definitions, Imports::Host)?;
     let mut plan = evaluation.plan;
     for (name, item) in exports {
-        if let (true, Item::Instance(instance)) = (crate::surface::is_version_of(&name, RUN), &item) {
+        if let (true, Item::Instance(instance)) = (crate::surface::is_version_of(name, RUN), &item) {
             plan.run = run_of(instance)?;
         }
-        plan.exports.push(name);
+        plan.exports.push(name.to_owned());
     }
     Ok(plan)
 }
 
 fn run_of(instance: &Instance<'_>) -> Result<Option<usize>, PlanError> {
     let Instance::Exports(exports) = instance else { return Ok(None) };
-    match exports.iter().find(|(name, _)| name == "run") {
-        Some((_, Item::Func(Func::Lifted(place, None)))) => Ok(Some(*place)),
-        Some((_, Item::Func(Func::Lifted(_, Some(missing))))) => Err(unsupported(*missing)),
+    match exports.get("run") {
+        Some(Item::Func(Func::Lifted(place, None))) => Ok(Some(*place)),
+        Some(Item::Func(Func::Lifted(_, Some(missing)))) => Err(unsupported(*missing)),
         _ => Ok(None),
     }
 }
@@ -93,6 +96,7 @@ fn at<T: Clone>(space: &[T], index: u32) -> Result<T, PlanError> {
 
 struct Evaluation {
     plan: Plan,
+    /// Those that are left.
     steps: usize,
     depth: usize,
 }
@@ -103,17 +107,14 @@ impl Evaluation {
         &mut self,
         definitions: &'d [Definition],
         imports: Imports<'_, 'd>,
-    ) -> Result<Vec<(String, Item<'d>)>, PlanError> {
+    ) -> Result<Vec<(&'d str, Item<'d>)>, PlanError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(unsupported(format!("components within each other, more than {DEPTH_MAX} deep")));
         }
         let mut spaces = Spaces::default();
         for definition in definitions {
-            self.steps += 1;
-            if self.steps > STEPS_MAX {
-                return Err(unsupported(format!("more than {STEPS_MAX} definitions, with those of components within")));
-            }
+            self.step(1)?;
             match imports {
                 Imports::Host if self.core(&mut spaces, definition)? => {}
                 _ => self.define(&mut spaces, definition, imports)?,
@@ -121,6 +122,15 @@ impl Evaluation {
         }
         self.depth -= 1;
         Ok(spaces.exports)
+    }
+
+    /// # Errors
+    /// So many steps are too many.
+    fn step(&mut self, steps: usize) -> Result<(), PlanError> {
+        let too_many =
+            || unsupported("more definitions than a component of its size may have, with those of components within");
+        self.steps = self.steps.checked_sub(steps).ok_or_else(too_many)?;
+        Ok(())
     }
 
     /// Adds a core item, if that is what is defined.
@@ -204,10 +214,15 @@ impl Evaluation {
             Definition::Type => Item::Type(None),
             Definition::Component(definitions) => Item::Component(definitions),
             Definition::Import { name, kind } => self.import(name, *kind, imports)?,
-            Definition::Exports(exports) => Item::Instance(Rc::new(Instance::Exports(spaces.items(exports)?))),
+            Definition::Exports(exports) => {
+                self.step(exports.len())?;
+                Item::Instance(Rc::new(Instance::Exports(spaces.items(exports)?)))
+            }
             Definition::InstantiateComponent { component, args } => {
+                self.step(args.len())?;
                 let (component, args) = (at(&spaces.components, *component)?, spaces.items(args)?);
-                Item::Instance(Rc::new(Instance::Exports(self.component(component, Imports::Given(&args))?)))
+                let exports = self.component(component, Imports::Given(&args))?.into_iter().collect();
+                Item::Instance(Rc::new(Instance::Exports(exports)))
             }
             Definition::Alias { kind, instance, name } => at(&spaces.instances, *instance)?.export(name, *kind)?,
             Definition::Outer { kind: Kind::Type, count: 0, index } => Item::Type(at(&spaces.types, *index)?),
@@ -217,7 +232,7 @@ impl Evaluation {
             }
             Definition::Export { name, kind, index } => {
                 let item = spaces.item(*kind, *index)?;
-                spaces.exports.push((name.clone(), item.clone()));
+                spaces.exports.push((name, item.clone()));
                 item
             }
             Definition::Resource => return Err(unsupported("resources that a component defines")),
@@ -230,8 +245,8 @@ impl Evaluation {
 
     fn import<'d>(&mut self, name: &str, kind: Kind, imports: Imports<'_, 'd>) -> Result<Item<'d>, PlanError> {
         match (imports, kind) {
-            (Imports::Given(items), _) => match items.iter().find(|(given, _)| given == name) {
-                Some((_, item)) => Ok(item.clone()),
+            (Imports::Given(items), _) => match items.get(name) {
+                Some(item) => Ok(item.clone()),
                 None => Err(PlanError::Invalid(format!("a component within is not given its import `{name}`"))),
             },
             (Imports::Host, Kind::Instance | Kind::Func | Kind::Type) => {
@@ -273,16 +288,16 @@ impl<'d> Spaces<'d> {
         })
     }
 
-    fn items(&self, named: &[(String, Kind, u32)]) -> Result<Vec<(String, Item<'d>)>, PlanError> {
-        named.iter().map(|(name, kind, index)| Ok((name.clone(), self.item(*kind, *index)?))).collect()
+    fn items(&self, named: &'d [(String, Kind, u32)]) -> Result<Named<'d>, PlanError> {
+        named.iter().map(|(name, kind, index)| Ok((&**name, self.item(*kind, *index)?))).collect()
     }
 }
 
 impl<'d> Instance<'d> {
     fn export(&self, name: &str, kind: Kind) -> Result<Item<'d>, PlanError> {
         match (self, kind) {
-            (Instance::Exports(exports), _) => match exports.iter().find(|(export, _)| export == name) {
-                Some((_, item)) => Ok(item.clone()),
+            (Instance::Exports(exports), _) => match exports.get(name) {
+                Some(item) => Ok(item.clone()),
                 None => Err(PlanError::Invalid(format!("there is no export `{name}`"))),
             },
             (Instance::Import(interface), Kind::Func) => {

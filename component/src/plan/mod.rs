@@ -9,6 +9,9 @@ mod read;
 
 use std::ops::Range;
 
+/// Components within components at most: as they lie in the bytes, and by way of their instantiation.
+const DEPTH_MAX: usize = 100;
+
 /// Why a component cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -110,7 +113,7 @@ impl Plan {
     /// [`PlanError::Invalid`] with an offset in bytes, [`PlanError::Unsupported`] with the name of what is missing. Host
     /// functions that are missing are none: they stand in [`Plan::missing`].
     pub fn new(bytes: &[u8]) -> Result<Plan, PlanError> {
-        evaluate::evaluate(&read::read(bytes)?)
+        evaluate::evaluate(&read::read(bytes)?, bytes.len())
     }
 
     /// The core modules, as ranges of the bytes.

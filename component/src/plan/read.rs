@@ -1,6 +1,6 @@
 //! Reads the bytes of a component as the definitions of it and of each component inside.
 
-use super::{CoreKind, PlanError};
+use super::{CoreKind, DEPTH_MAX, PlanError};
 use std::ops::Range;
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
@@ -137,6 +137,11 @@ impl Reading {
         match payload {
             Payload::End(_) if self.is_in_module => self.is_in_module = false,
             _ if self.is_in_module => {}
+            Payload::Version { encoding: Encoding::Component, .. } if self.open.len() > DEPTH_MAX => {
+                return Err(PlanError::Unsupported(format!(
+                    "components within each other, more than {DEPTH_MAX} deep"
+                )));
+            }
             Payload::Version { encoding: Encoding::Component, .. } => self.open.push(Vec::new()),
             Payload::Version { .. } => return Err(PlanError::Invalid("it is a core module".to_owned())),
             Payload::ModuleSection { unchecked_range, .. } => {

@@ -12,6 +12,7 @@
 
 mod costs;
 mod locals;
+mod passed;
 mod visit;
 
 use crate::abi::CALLER_SAVED;
@@ -226,6 +227,8 @@ struct State {
     /// Whether nothing so far needs a frame.
     is_simple: bool,
     open_catches: u32,
+    /// Values that operators passed that were not counted yet.
+    passed: u64,
 }
 
 /// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
@@ -251,6 +254,8 @@ struct Frame {
     start_op: u32,
     loop_index: u32,
     init_mark: u32,
+    /// Values that a branch takes to the label.
+    label_values: u32,
 }
 
 impl Analysis {
@@ -271,25 +276,27 @@ impl Analysis {
     }
 
     /// Validates and analyses a body. `declare_locals` is called with the number of its locals, and `count` from time
-    /// to time with the bytes that the lists take.
+    /// to time with the bytes that the lists take, and the values that instructions passed since then ([`passed`]).
     ///
     /// # Errors
     /// The body is invalid, or one of these two functions fails.
     pub(crate) fn run(
         &mut self,
         info: &ModuleInfo,
-        params: usize,
+        ty: TypeIndex,
         job: FuncBodyJob,
         allocations: FuncValidatorAllocations,
         declare_locals: impl FnOnce(u32) -> Result<(), CompileError>,
-        mut count: impl FnMut(usize) -> Result<(), CompileError>,
+        mut count: impl FnMut(usize, u64) -> Result<(), CompileError>,
     ) -> Result<FuncValidatorAllocations, CompileError> {
         let body = &info.bytes[job.range.clone()];
         let mut validator = job.validator.into_validator(allocations);
         let mut reader = BinaryReader::new_features(body, job.range.start, *validator.features());
         validator.read_locals(&mut reader).map_err(invalid)?;
         declare_locals(validator.len_locals())?;
-        self.begin(params, validator.len_locals() as usize);
+        let arity = passed::of_function(info, ty);
+        let params = info.types.func(ty).params.len();
+        self.begin(params, validator.len_locals() as usize, arity.of_label(false));
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
@@ -311,9 +318,10 @@ impl Analysis {
             }
             self.state.op += 1;
             if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
-                count(self.bytes())?;
+                count(self.bytes(), std::mem::take(&mut self.state.passed))?;
             }
         }
+        count(self.bytes(), std::mem::take(&mut self.state.passed))?;
         reader.finish_expression(&validator.visitor(reader.original_position())).map_err(invalid)?;
         self.finish();
         Ok(validator.into_allocations())
@@ -331,7 +339,7 @@ impl Analysis {
             + list_bytes(&state.run_of_ends)
     }
 
-    fn begin(&mut self, params: usize, locals: usize) {
+    fn begin(&mut self, params: usize, locals: usize, label_values: u32) {
         self.use_count = 0;
         let Analysis { found, state, .. } = self;
         let Findings { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, .. } = found;
@@ -348,7 +356,8 @@ impl Analysis {
         refill(&mut state.initialized, locals, false);
         state.initialized[..params].fill(true);
         state.frames.clear();
-        let function = Frame { kind: FrameKind::Block, is_busy: true, start_op: 0, loop_index: NOWHERE, init_mark: 0 };
+        let (kind, loop_index) = (FrameKind::Block, NOWHERE);
+        let function = Frame { kind, is_busy: true, start_op: 0, loop_index, init_mark: 0, label_values };
         state.frames.push(function);
         state.open_loops.clear();
         state.init_order.clear();
@@ -356,6 +365,7 @@ impl Analysis {
         (state.op, state.last_was_compare, state.dead_depth, state.early) = (0, false, None, Early::Prefix);
         state.is_simple = true;
         state.open_catches = 0;
+        state.passed = 0;
         self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0) = (0, false, false);
         self.calls.clear();
@@ -495,7 +505,7 @@ impl Analysis {
         }
     }
 
-    fn enter(&mut self, kind: FrameKind, ty: BlockType) {
+    fn enter(&mut self, info: &ModuleInfo, kind: FrameKind, ty: BlockType) {
         let is_loop = kind == FrameKind::Loop;
         let mut loop_index = NOWHERE;
         if is_loop && self.live() {
@@ -508,7 +518,9 @@ impl Analysis {
         let init_mark = self.state.init_order.len().narrow();
         // Code that is not reached is not compiled, so a frame there is not listed as idle.
         let is_busy = ty != BlockType::Empty || !matches!(kind, FrameKind::Block | FrameKind::Loop) || !self.live();
-        self.state.frames.push(Frame { kind, is_busy, start_op: self.state.op, loop_index, init_mark });
+        let label_values = passed::of_block(info, ty).of_label(is_loop);
+        let start_op = self.state.op;
+        self.state.frames.push(Frame { kind, is_busy, start_op, loop_index, init_mark, label_values });
         if self.counts_fuel {
             self.costs.enter(matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable));
         }

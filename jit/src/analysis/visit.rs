@@ -2,6 +2,7 @@
 //! control and locals a rule by its name.
 
 use super::costs::{cost, is_border};
+use super::passed::{of_block, of_type, passed};
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
 use heapwood_module::{ModuleError, ModuleInfo};
@@ -22,110 +23,110 @@ impl<V> FrameStack for Visitor<'_, V> {
 
 /// What the analysis does at an operator of control or of locals, beside what follows from its facts.
 macro_rules! effect {
-    ($analysis:ident Block $ty:ident) => {
-        $analysis.enter(FrameKind::Block, $ty)
+    ($analysis:ident $info:ident Block $ty:ident) => {
+        $analysis.enter($info, FrameKind::Block, $ty)
     };
-    ($analysis:ident If $ty:ident) => {{
+    ($analysis:ident $info:ident If $ty:ident) => {{
         $analysis.first_if();
-        $analysis.enter(FrameKind::If, $ty)
+        $analysis.enter($info, FrameKind::If, $ty)
     }};
-    ($analysis:ident Loop $ty:ident) => {
-        $analysis.enter(FrameKind::Loop, $ty)
+    ($analysis:ident $info:ident Loop $ty:ident) => {
+        $analysis.enter($info, FrameKind::Loop, $ty)
     };
-    ($analysis:ident TryTable $table:ident) => {{
+    ($analysis:ident $info:ident TryTable $table:ident) => {{
         $analysis.unwinds();
-        $analysis.enter(FrameKind::TryTable, $table.ty);
+        $analysis.enter($info, FrameKind::TryTable, $table.ty);
         // The labels of the catches are those outside of the `try_table`, but the branches come out of it.
         for catch in &$table.catches {
             $analysis.branches_to(catch_label(catch) + 1, false);
         }
     }};
-    ($analysis:ident Try $ty:ident) => {{
+    ($analysis:ident $info:ident Try $ty:ident) => {{
         $analysis.unwinds();
-        $analysis.enter(FrameKind::LegacyTry, $ty)
+        $analysis.enter($info, FrameKind::LegacyTry, $ty)
     }};
-    ($analysis:ident Catch $tag:ident) => {
+    ($analysis:ident $info:ident Catch $tag:ident) => {
         $analysis.next_arm(FrameKind::LegacyCatch)
     };
-    ($analysis:ident CatchAll) => {
+    ($analysis:ident $info:ident CatchAll) => {
         $analysis.next_arm(FrameKind::LegacyCatchAll)
     };
-    ($analysis:ident Else) => {
+    ($analysis:ident $info:ident Else) => {
         $analysis.next_arm(FrameKind::Else)
     };
-    ($analysis:ident Delegate $depth:ident) => {
+    ($analysis:ident $info:ident Delegate $depth:ident) => {
         $analysis.leave()
     };
-    ($analysis:ident End) => {
+    ($analysis:ident $info:ident End) => {
         $analysis.leave()
     };
-    ($analysis:ident LocalGet $local:ident) => {
+    ($analysis:ident $info:ident LocalGet $local:ident) => {
         $analysis.read($local)
     };
-    ($analysis:ident LocalSet $local:ident) => {
+    ($analysis:ident $info:ident LocalSet $local:ident) => {
         $analysis.write($local)
     };
-    ($analysis:ident LocalTee $local:ident) => {
+    ($analysis:ident $info:ident LocalTee $local:ident) => {
         $analysis.write($local)
     };
-    ($analysis:ident Unreachable) => {
+    ($analysis:ident $info:ident Unreachable) => {
         $analysis.terminate()
     };
-    ($analysis:ident Br $depth:ident) => {{
+    ($analysis:ident $info:ident Br $depth:ident) => {{
         $analysis.branches_to($depth, true);
         $analysis.terminate()
     }};
-    ($analysis:ident BrTable $targets:ident) => {{
+    ($analysis:ident $info:ident BrTable $targets:ident) => {{
         let depths = $targets.targets().filter_map(Result::ok).chain([$targets.default()]);
         depths.for_each(|depth| $analysis.branches_to(depth, false));
         $analysis.terminate()
     }};
-    ($analysis:ident BrIf $depth:ident) => {
+    ($analysis:ident $info:ident BrIf $depth:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident BrOnNull $depth:ident) => {
+    ($analysis:ident $info:ident BrOnNull $depth:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident BrOnNonNull $depth:ident) => {
+    ($analysis:ident $info:ident BrOnNonNull $depth:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident BrOnCast $depth:ident $from:ident $to:ident) => {
+    ($analysis:ident $info:ident BrOnCast $depth:ident $from:ident $to:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
+    ($analysis:ident $info:ident BrOnCastFail $depth:ident $from:ident $to:ident) => {
         $analysis.branches_to($depth, false)
     };
-    ($analysis:ident Call $f:ident) => {
+    ($analysis:ident $info:ident Call $f:ident) => {
         $analysis.call_of($f)
     };
-    ($analysis:ident Return) => {{
+    ($analysis:ident $info:ident Return) => {{
         $analysis.leaves_body();
         $analysis.returns()
     }};
-    ($analysis:ident ReturnCall $f:ident) => {{
+    ($analysis:ident $info:ident ReturnCall $f:ident) => {{
         $analysis.unwinds();
         $analysis.returns()
     }};
-    ($analysis:ident ReturnCallIndirect $t:ident $i:ident) => {{
+    ($analysis:ident $info:ident ReturnCallIndirect $t:ident $i:ident) => {{
         $analysis.unwinds();
         $analysis.returns()
     }};
-    ($analysis:ident ReturnCallRef $t:ident) => {{
+    ($analysis:ident $info:ident ReturnCallRef $t:ident) => {{
         $analysis.unwinds();
         $analysis.returns()
     }};
-    ($analysis:ident Throw $tag:ident) => {{
+    ($analysis:ident $info:ident Throw $tag:ident) => {{
         $analysis.unwinds();
         $analysis.throws()
     }};
-    ($analysis:ident ThrowRef) => {{
+    ($analysis:ident $info:ident ThrowRef) => {{
         $analysis.unwinds();
         $analysis.throws()
     }};
-    ($analysis:ident Rethrow $depth:ident) => {
+    ($analysis:ident $info:ident Rethrow $depth:ident) => {
         $analysis.throws()
     };
-    ($analysis:ident $($other:ident)*) => {};
+    ($analysis:ident $info:ident $($other:ident)*) => {};
 }
 
 /// The label of a catch.
@@ -275,7 +276,8 @@ macro_rules! visit_all {
             if analysis.counts_fuel {
                 analysis.costs.add(const { cost(stringify!($op)) });
             }
-            effect!(analysis $op $($($arg)*)?);
+            analysis.state.passed += passed!(analysis info $op $($($arg)*)?);
+            effect!(analysis info $op $($($arg)*)?);
             if const { is_border(stringify!($op)) } {
                 analysis.ends_block(const { matches!(stringify!($op).as_bytes(), b"Loop") });
             }

@@ -56,17 +56,21 @@ pub fn compile_function(
     let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
     let held = scratch.asm.bytes();
     analysis.want(env.options.fuel, env.callees.is_some());
-    let count = |bytes| env.budget.hold(share, held + bytes).map_err(CompileError::from);
+    let count = |bytes, values| {
+        env.budget.pass_values(values).map_err(CompileError::Values)?;
+        env.budget.hold(share, held + bytes).map_err(CompileError::from)
+    };
     let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
     match env.callees.and_then(|callees| callees.known(defined_index)) {
         // Somebody has validated it already, to inline it.
         Some(callee) => {
             declare(callee.locals)?;
+            env.budget.pass_values(callee.passed).map_err(CompileError::Values)?;
             analysis.found_mut().clone_from(&callee.found);
             scratch.validator = Some(allocations);
         }
         None => {
-            let allocations = analysis.run(env.info, signature.params.len(), job, allocations, declare, count)?;
+            let allocations = analysis.run(env.info, type_index, job, allocations, declare, count)?;
             if range.len() <= KEPT_VALIDATOR_BODY_MAX {
                 scratch.validator = Some(allocations);
             }

@@ -35,6 +35,8 @@ pub(crate) struct Callee {
     pub(crate) ref_locals: u32,
     /// Number of all its locals.
     pub(crate) locals: u32,
+    /// Values that its instructions pass, for the budget of whoever compiles it.
+    pub(crate) passed: u64,
 }
 
 /// Buffers for finding out.
@@ -85,12 +87,17 @@ impl Callees {
         analysis.want(self.fuel, true);
         let validates = FuncToValidate { resources, index, ty, features };
         let job = FuncBodyJob { validator: validates, range: range.clone() };
-        let ran = analysis.run(info, params.len(), job, std::mem::take(validator), |_| Ok(()), |_| Ok(()));
+        let mut passed = 0;
+        let count = |_, values| {
+            passed += values;
+            Ok(())
+        };
+        let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), count);
         *validator = ran.ok()?;
         let found = analysis.found();
         let ref_locals = types.clone().filter(|ty| ty.is_ref()).count().narrow();
         let locals = types.count().narrow();
-        can_be_inlined(found, self.fuel).then(|| Callee { found: found.clone(), range, ref_locals, locals })
+        can_be_inlined(found, self.fuel).then(|| Callee { found: found.clone(), range, ref_locals, locals, passed })
     }
 }
 

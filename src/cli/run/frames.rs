@@ -2,8 +2,8 @@
 //! module's DWARF knows, or else its source map. Nothing of DWARF is read before a backtrace is printed; what is wrong
 //! with it costs the lines, and nothing else.
 
+use super::dwarf::{Lines, lines};
 use super::source_maps::SourceMaps;
-use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian};
 use heapwood::source_map::SourceMap;
 use heapwood::{FrameInfo, Module, WasmBacktrace, brief, cut};
 use std::borrow::Cow;
@@ -18,8 +18,6 @@ const NAME_BYTES_MAX: usize = 1000;
 const INLINED_MAX: usize = 16;
 /// Characters of a file's name that are shown.
 const FILE_CHARS_MAX: usize = 300;
-
-type Lines<'m> = addr2line::Context<EndianSlice<'m, LittleEndian>>;
 
 /// What is known of a module's source.
 struct Source<'m> {
@@ -92,18 +90,6 @@ impl fmt::Write for Bounded {
         self.0.push_str(piece);
         Ok(())
     }
-}
-
-/// What the module's DWARF knows, if it has any.
-fn lines(module: &Module) -> Option<Lines<'_>> {
-    let info = module.info();
-    let section = |name: &str| info.custom_sections().find(|section| section.name == name);
-    section(".debug_line")?;
-    let load = |id: addr2line::gimli::SectionId| -> Result<_, addr2line::gimli::Error> {
-        let bytes = section(id.name()).map_or(&[][..], |section| &info.bytes[section.range.clone()]);
-        Ok(EndianSlice::new(bytes, LittleEndian))
-    };
-    Lines::from_dwarf(Dwarf::load(load).ok()?).ok()
 }
 
 /// Where a frame is, as DWARF counts: from the beginning of what the code section holds.

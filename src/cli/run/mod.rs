@@ -10,6 +10,7 @@
 //!
 //! `heapwood test` does the same with another entry: [`Guest`] is a program on its way, [`Entry`] says what is called.
 
+mod dwarf;
 mod ending;
 mod frames;
 mod imports;

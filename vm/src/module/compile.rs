@@ -24,6 +24,9 @@ const THREADS_MAX: usize = 256;
 /// Locals that the functions of a module may declare together: so many, and more for each byte of the module.
 const LOCALS_BASE: u64 = 4_000_000;
 const LOCALS_PER_BYTE: u64 = 16;
+/// The same for values that its instructions pass to and from blocks, functions, labels and objects.
+const VALUES_BASE: u64 = 20_000_000;
+const VALUES_PER_BYTE: u64 = 16;
 
 /// A compiled module whose code has no place yet.
 pub(super) struct Unplaced {
@@ -119,7 +122,8 @@ fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
 /// What compiling the module may take, less what it takes once it is decoded.
 fn budget(engine: &Engine, bytes: &[u8]) -> Result<Budget> {
     let locals_max = LOCALS_BASE + LOCALS_PER_BYTE * bytes.len() as u64;
-    let budget = Budget::new(engine.config().compile_memory(bytes.len()), locals_max);
+    let values_max = VALUES_BASE + VALUES_PER_BYTE * bytes.len() as u64;
+    let budget = Budget::new(engine.config().compile_memory(bytes.len()), locals_max, values_max);
     let decoded = decoded_bytes(bytes, engine.config().enabled());
     budget.take(decoded).map_err(|exceeded| to_error(exceeded.into()))?;
     Ok(budget)
@@ -200,7 +204,7 @@ fn to_error(error: CompileError) -> Error {
     match error {
         CompileError::Invalid { offset, ref message } => ModuleError::at(offset, message).into(),
         CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),
-        CompileError::Locals(_) | CompileError::Code => Error::limit(error.to_string()),
+        CompileError::Locals(_) | CompileError::Values(_) | CompileError::Code => Error::limit(error.to_string()),
         CompileError::Budget(_) => Error::limit(format!("{error} (Config::max_compile_memory, --max-compile-memory)")),
     }
 }
