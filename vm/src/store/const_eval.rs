@@ -253,7 +253,7 @@ impl Evaluation<'_> {
             let heap = self.store.heap_mut();
             match kind {
                 FieldKind::Ref if immortal => (start..start + count)
-                    .for_each(|element| Field::of_array(kind, element).init_immortal(heap, array, value)),
+                    .for_each(|element| Field::of_array(kind, element).init_immortal(heap, array, &value)),
                 FieldKind::Ref => heap.array_fill_ref(array, start, count, value[0] as u32),
                 _ => heap.array_fill_bits(array, start, count, value[0] as u128 | (value[1] as u128) << 64),
             }
@@ -271,7 +271,7 @@ impl Evaluation<'_> {
 
     fn write(&mut self, object: RawRef, field: Field, value: RawVal, immortal: bool) {
         let heap = self.store.heap_mut();
-        if immortal { field.init_immortal(heap, object, value) } else { field.write(heap, object, value) }
+        if immortal { field.init_immortal(heap, object, &value) } else { field.write(heap, object, &value) }
     }
 }
 
