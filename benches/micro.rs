@@ -6,9 +6,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heapwood::wasi::{self, MemoryOutput, WasiCtx};
 use heapwood::{
-    ArrayRef, ArrayType, Caller, Config, Engine, Extern, ExternRef, FieldType, Func, GcEventKind, GcStruct, HeapType,
-    Instance, Linker, Module, Mutability, Ref, RefType, RootScope, StorageType, Store, StructRef, Table, TableType,
-    TypedFunc, Val,
+    ArrayRef, ArrayType, Caller, Checkpoint, Config, Engine, Extern, ExternRef, FieldType, Func, GcEventKind, GcStruct,
+    HeapType, Instance, Linker, Module, Mutability, Ref, RefType, RootScope, StorageType, Store, StructRef, Table,
+    TableType, TypedFunc, Val,
 };
 use std::fs;
 use std::hint::black_box;
@@ -105,9 +105,7 @@ fn requests(criterion: &mut Criterion) {
             let instance = linker.instantiate_pre(&module).expect("linked");
             group.bench_function(BenchmarkId::new(*name, kind), |b| {
                 b.iter(|| {
-                    let output = MemoryOutput::new(1 << 10);
-                    let wasi = WasiCtx::builder().stdout(output).build().expect("a context");
-                    let mut store = Store::new(&engine, wasi);
+                    let mut store = Store::new(&engine, quiet());
                     let instance = instance.instantiate(&mut store).expect("instantiates");
                     let start = instance.get_typed_func::<(), ()>(&mut store, "_start").expect("exported");
                     start.call(&mut store, ()).expect("ends");
@@ -117,28 +115,42 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-/// A module from a file of compiled code.
+/// Modules from files of compiled code: a guest of the repository, and Kotlin's `strings` (631 KB, 1,350 types) where
+/// the variable HEAPWOOD_GUESTS says that it is.
 fn deserialize(criterion: &mut Criterion) {
-    let guest = format!("{}/../tests/guests/kotlin/wasm/gcbench.wasm", env!("CARGO_MANIFEST_DIR"));
-    let engine = Engine::default();
-    let module = Module::new(&engine, fs::read(guest).expect("a guest of the repository")).expect("compiles");
+    let mut guests =
+        vec![("gcbench", format!("{}/../tests/guests/kotlin/wasm/gcbench.wasm", env!("CARGO_MANIFEST_DIR")))];
+    match std::env::var("HEAPWOOD_GUESTS") {
+        Ok(folder) => guests.push(("strings", format!("{folder}/kotlin/wasm/strings.wasm"))),
+        Err(_) => println!("deserialize_file/strings is left out: HEAPWOOD_GUESTS is not set"),
+    }
+    let mut group = criterion.benchmark_group("deserialize_file");
     let path = std::env::temp_dir().join(format!("heapwood-micro-{}.cwasm", std::process::id()));
-    fs::write(&path, module.serialize().expect("serialized")).expect("a file");
-    drop(module);
-    criterion.bench_function("deserialize_file", |b| {
-        b.iter(|| {
-            // SAFETY: the file was written above, and nobody changes it.
-            #[allow(unsafe_code, reason = "there is no other way to load a module from a file")]
-            unsafe { Module::deserialize_file(&engine, &path) }.expect("a module of this engine")
+    for (name, guest) in guests {
+        let engine = Engine::default();
+        let module = Module::new(&engine, fs::read(guest).expect("a guest")).expect("compiles");
+        fs::write(&path, module.serialize().expect("serialized")).expect("a file");
+        drop(module);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                // SAFETY: the file was written above, and nobody changes it.
+                #[allow(unsafe_code, reason = "there is no other way to load a module from a file")]
+                unsafe { Module::deserialize_file(&engine, &path) }.expect("a module of this engine")
+            });
         });
-    });
-    fs::remove_file(&path).expect("it is there");
+        fs::remove_file(&path).expect("it is there");
+    }
+    group.finish();
 }
 
 /// From the host into the guest, from the guest into the host, and within the guest.
 fn calls(criterion: &mut Criterion) {
     let text = r#"(module
         (import "host" "next" (func $host (param i32) (result i32)))
+        (import "host" "empty" (func $empty))
+        (func (export "empty"))
+        (func (export "to_empty") (param $n i32)
+          (loop $l (call $empty) (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
         (func $guest (export "next") (param i32) (result i32)
           (if (i32.eqz (local.get 0)) (then (return (i32.const 7)))) (i32.add (local.get 0) (i32.const 1)))
         (func (export "to_host") (param $n i32) (local $x i32)
@@ -151,13 +163,21 @@ fn calls(criterion: &mut Criterion) {
     let module = Module::new(&engine, wat::parse_str(text).expect("a module")).expect("compiles");
     let mut store = Store::new(&engine, ());
     let host = Func::wrap(&mut store, |_: Caller<'_, ()>, x: i32| x + 1);
-    let instance = Instance::new(&mut store, &module, &[Extern::Func(host)]).expect("links");
+    let empty = Func::wrap(&mut store, || {});
+    let instance = Instance::new(&mut store, &module, &[Extern::Func(host), Extern::Func(empty)]).expect("links");
 
     let mut group = criterion.benchmark_group("call");
+    let export: TypedFunc<(), ()> = instance.get_typed_func(&mut store, "empty").expect("exported");
+    group.bench_function("from host to an empty export", |b| b.iter(|| export.call(&mut store, ()).expect("runs")));
     let next: TypedFunc<i32, i32> = instance.get_typed_func(&mut store, "next").expect("exported");
     group.bench_function("from host to guest", |b| b.iter(|| next.call(&mut store, black_box(1)).expect("runs")));
     group.throughput(Throughput::Elements(ROUNDS as u64));
-    for (name, export) in [("from guest to host", "to_host"), ("within the guest", "in_guest")] {
+    let loops = [
+        ("from guest to host", "to_host"),
+        ("from guest to an empty host function", "to_empty"),
+        ("within the guest", "in_guest"),
+    ];
+    for (name, export) in loops {
         let run: TypedFunc<i32, ()> = instance.get_typed_func(&mut store, export).expect("exported");
         group.bench_function(name, |b| b.iter(|| run.call(&mut store, ROUNDS).expect("runs")));
     }
@@ -605,5 +625,34 @@ fn checkpoints(criterion: &mut Criterion) {
             change.call(&mut fork, ()).expect("runs");
         });
     });
+    for (kind, pooled) in [("fork of Kotlin hello and call, new", 0), ("fork of Kotlin hello and call, pooled", 4)] {
+        let checkpoint = checkpoint_of_hello(&Engine::new(Config::new().pooled_stores(pooled)).expect("an engine"));
+        group.bench_function(kind, |b| {
+            b.iter(|| {
+                let mut fork = checkpoint.fork(quiet()).expect("forks");
+                let instance = fork.instances().next().expect("an instance");
+                let start = instance.get_typed_func::<(), ()>(&mut fork, "_start").expect("exported");
+                start.call(&mut fork, ()).expect("runs");
+            });
+        });
+    }
     group.finish();
+}
+
+/// A context of WASI whose output goes nowhere.
+fn quiet() -> WasiCtx {
+    WasiCtx::builder().stdout(MemoryOutput::new(1 << 10)).build().expect("a context")
+}
+
+/// Kotlin's `hello` after it ran once.
+fn checkpoint_of_hello(engine: &Engine) -> Checkpoint<WasiCtx> {
+    let path = format!("{}/../tests/guests/kotlin/wasm/hello.wasm", env!("CARGO_MANIFEST_DIR"));
+    let module = Module::new(engine, fs::read(path).expect("a guest of the repository")).expect("compiles");
+    let mut linker: Linker<WasiCtx> = Linker::new(engine);
+    wasi::add_to_linker(&mut linker, |wasi| wasi).expect("new names");
+    let mut store = Store::new(engine, quiet());
+    let instance = linker.instantiate(&mut store, &module).expect("instantiates");
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start").expect("exported");
+    start.call(&mut store, ()).expect("runs");
+    store.checkpoint().expect("freezes")
 }

@@ -138,6 +138,11 @@ impl ContextLayout {
         Some(self.objects + position as u32 * 4)
     }
 
+    /// The functions that may become references, each with the offset of the reference of its object.
+    pub fn function_objects(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.escaping.iter().copied().zip((self.objects..).step_by(4))
+    }
+
     /// Offset of the reference of tag `index`.
     pub const fn tag_offset(&self, index: u32) -> u32 {
         self.tags + index * 4

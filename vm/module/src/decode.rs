@@ -367,7 +367,7 @@ impl Decoder {
 
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, ModuleError> {
         let escaping = &mut self.escaping;
-        decode_const_expr(expr, |function| escaping[function as usize] = true)
+        decode_const_expr(expr, &mut self.info.constants, |function| escaping[function as usize] = true)
     }
 
     fn const_items(
@@ -375,7 +375,7 @@ impl Decoder {
         items: wasmparser::SectionLimited<'_, wasmparser::ConstExpr<'_>>,
     ) -> Result<ElementItems, ModuleError> {
         let escaping = &mut self.escaping;
-        decode_const_items(items, |function| escaping[function as usize] = true)
+        decode_const_items(items, &mut self.info.constants, |function| escaping[function as usize] = true)
     }
 
     fn escape(&mut self, function: u32) {

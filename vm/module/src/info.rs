@@ -1,5 +1,6 @@
 //! A decoded module: index spaces, imports, exports, segments.
 
+use crate::const_expr::Constants;
 use crate::{
     BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, ModuleBytes, Names, RefType, TypeIndex, TypeSection,
     ValType,
@@ -182,6 +183,8 @@ pub struct ModuleInfo {
     pub sections: Vec<Section>,
     /// Which way branches usually go, as far as the module says.
     pub branch_hints: BranchHints,
+    /// Instructions of constant expressions.
+    pub(crate) constants: Constants,
     /// Names from the name section, parsed when first asked for.
     pub(crate) names: OnceLock<Names>,
 }

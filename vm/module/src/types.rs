@@ -119,11 +119,13 @@ pub struct SubType {
 
 impl ValType {
     /// Whether this is a reference type.
+    #[inline]
     pub const fn is_ref(self) -> bool {
         matches!(self, ValType::Ref(_))
     }
 
     /// What it is to the heap.
+    #[inline]
     pub const fn field_kind(self) -> FieldKind {
         match self {
             ValType::I32 | ValType::F32 => FieldKind::I32,
@@ -136,6 +138,7 @@ impl ValType {
 
 impl StorageType {
     /// What it is to the heap.
+    #[inline]
     pub const fn field_kind(self) -> FieldKind {
         match self {
             StorageType::I8 => FieldKind::I8,
@@ -145,6 +148,7 @@ impl StorageType {
     }
 
     /// The type of a value read from it.
+    #[inline]
     pub const fn unpacked(self) -> ValType {
         match self {
             StorageType::I8 | StorageType::I16 => ValType::I32,
@@ -176,11 +180,13 @@ impl HeapType {
 
 impl RefType {
     /// A reference to `heap`.
+    #[inline]
     pub const fn new(nullable: bool, heap: HeapType) -> RefType {
         RefType { nullable, heap }
     }
 
     /// This type without null.
+    #[inline]
     pub const fn non_null(self) -> RefType {
         RefType { nullable: false, ..self }
     }
@@ -188,6 +194,7 @@ impl RefType {
 
 impl CompositeType {
     /// What it is.
+    #[inline]
     pub const fn kind(&self) -> CompositeKind {
         match self {
             CompositeType::Func(_) => CompositeKind::Func,

@@ -78,7 +78,7 @@ fn constant_expressions() {
     use ConstOp::*;
     let expected: [&[ConstOp]; 7] = [
         &[I64Const(3), I64Const(-4), I64Mul, I64Const(1), I64Sub],
-        &[V128Const(2 << 64 | 1)],
+        &[V128Const([1, 2])],
         &[GlobalGet(0), I32Const(1), I32Add, I64Const(5), I64Const(6), ArrayNewFixed(1, 2), StructNew(0)],
         &[StructNewDefault(0)],
         &[I64Const(7), I32Const(8), ArrayNew(1)],

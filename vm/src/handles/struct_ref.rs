@@ -23,7 +23,10 @@ impl StructRef {
 // Once for all that stores are borrowed by, and so as one piece.
 
 fn make(store: &mut StoreOpaque, ty: &StructType, fields: &[Val]) -> Result<Rooted<StructRef>> {
-    let raw = store.new_struct(ty, fields.len(), |store, index, ty| fields[index].to_raw(store, ty))?;
+    let raw = store.new_struct(ty, fields.len(), |store, index, ty, place| {
+        *place = fields[index].to_raw(store, ty)?;
+        Ok(())
+    })?;
     Ok(store.root_push(raw).expect("a struct is not null"))
 }
 

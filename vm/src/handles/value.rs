@@ -109,33 +109,36 @@ impl Val {
         Ok(Some(RefKind::new(store, store.object_class(raw)?)))
     }
 
-    /// The value as compiled code takes it, checked against `ty`, a type in terms of the store's engine.
+    /// The value as compiled code takes it, checked against `ty`, a type in terms of the store's engine. By reference:
+    /// to copy a value that was written a moment before takes longer than to look at it.
     #[inline]
-    pub(crate) fn to_raw(self, store: &StoreOpaque, ty: m::ValType) -> Result<RawVal> {
+    #[allow(clippy::wrong_self_convention, reason = "a copy would wait for what was just written")]
+    pub(crate) fn to_raw(&self, store: &StoreOpaque, ty: m::ValType) -> Result<RawVal> {
         let low = match (self, ty) {
-            (Val::I32(value), m::ValType::I32) => value as u32 as u64,
-            (Val::I64(value), m::ValType::I64) => value as u64,
-            (Val::F32(bits), m::ValType::F32) => bits as u64,
-            (Val::F64(bits), m::ValType::F64) => bits,
-            (Val::V128(value), m::ValType::V128) => return Ok([value as u64, (value >> 64) as u64]),
+            (Val::I32(value), m::ValType::I32) => *value as u32 as u64,
+            (Val::I64(value), m::ValType::I64) => *value as u64,
+            (Val::F32(bits), m::ValType::F32) => *bits as u64,
+            (Val::F64(bits), m::ValType::F64) => *bits,
+            (Val::V128(value), m::ValType::V128) => return Ok([*value as u64, (*value >> 64) as u64]),
             (value, m::ValType::Ref(ty)) => value.to_raw_ref(store, ty)? as u64,
-            (value, ty) => return Err(mismatch(&value, store, ty)),
+            (value, ty) => return Err(mismatch(value, store, ty)),
         };
         Ok([low, 0])
     }
 
     /// The reference for compiled code, checked against `ty` as [`to_raw`](Self::to_raw) does it for any value.
     #[inline]
-    pub(crate) fn to_raw_ref(self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
+    #[allow(clippy::wrong_self_convention, reason = "a copy would wait for what was just written")]
+    pub(crate) fn to_raw_ref(&self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
         let (raw, hierarchy) = match self {
             Val::FuncRef(func) => (func.map_or(Ok(0), |func| func.object(store))?, m::HeapType::Func),
-            Val::ExternRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Extern),
-            Val::AnyRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Any),
-            Val::ExnRef(value) => (value.map_or(Ok(0), |value| store.root_get(&value))?, m::HeapType::Exn),
-            value => return Err(mismatch(&value, store, m::ValType::Ref(ty))),
+            Val::ExternRef(value) => (reference(store, value)?, m::HeapType::Extern),
+            Val::AnyRef(value) => (reference(store, value)?, m::HeapType::Any),
+            Val::ExnRef(value) => (reference(store, value)?, m::HeapType::Exn),
+            value => return Err(mismatch(value, store, m::ValType::Ref(ty))),
         };
         if hierarchy != store.hierarchy(ty.heap) || !store.ref_matches(raw, ty) {
-            return Err(mismatch(&self, store, m::ValType::Ref(ty)));
+            return Err(mismatch(self, store, m::ValType::Ref(ty)));
         }
         Ok(raw)
     }
@@ -163,6 +166,15 @@ impl Val {
             m::HeapType::Exn => Val::ExnRef(store.root_push(raw)),
             _ => Val::AnyRef(store.root_push(raw)),
         }
+    }
+}
+
+/// The reference behind a handle; null without one.
+#[inline]
+fn reference<T>(store: &StoreOpaque, handle: &Option<Rooted<T>>) -> Result<u32> {
+    match handle {
+        Some(handle) => store.root_get(handle),
+        None => Ok(0),
     }
 }
 

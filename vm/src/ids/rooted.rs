@@ -138,26 +138,31 @@ pub(crate) struct OwnedSlot {
 
 impl<T> Rooted<T> {
     /// The handle of an entry of the scopes, made in a generation.
+    #[inline]
     pub(crate) fn from_entry(store: StoreId, index: u32, generation: u64) -> Rooted<T> {
         Rooted { store, index, generation, hierarchy: PhantomData }
     }
 
     /// Its store.
+    #[inline]
     pub(crate) fn store_id(&self) -> StoreId {
         self.store
     }
 
     /// The number of its entry.
+    #[inline]
     pub(crate) fn entry(&self) -> usize {
         self.index as usize
     }
 
     /// The number of its entry as a `Local` holds it.
+    #[inline]
     pub(crate) fn place(&self) -> u32 {
         self.index
     }
 
     /// When it was made.
+    #[inline]
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -170,6 +175,7 @@ impl<T> Rooted<T> {
 
 impl<T> Root<T> {
     /// The handle of what a store lends, which comes back to it when the last copy is dropped.
+    #[inline]
     pub(crate) fn of_slot(slot: Lease<OwnedSlot>) -> Root<T> {
         Root { slot, hierarchy: PhantomData }
     }
@@ -180,11 +186,13 @@ impl<T> Root<T> {
     }
 
     /// Its store.
+    #[inline]
     pub(crate) fn store_id(&self) -> StoreId {
         self.slot.value().store
     }
 
     /// The number of its entry.
+    #[inline]
     pub(crate) fn entry(&self) -> usize {
         self.slot.value().index as usize
     }

@@ -35,6 +35,7 @@ impl StoreId {
     }
 
     /// An error unless a handle of `self`, which is `what`, is used with the store `other`.
+    #[inline]
     pub fn check(self, other: StoreId, what: &'static str) -> Result<(), ForeignStore> {
         if self == other { Ok(()) } else { Err(ForeignStore { what }) }
     }

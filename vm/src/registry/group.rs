@@ -35,6 +35,7 @@ impl EngineType {
     }
 
     /// The fields of a struct type. Panics if it is something else.
+    #[inline]
     pub fn fields(&self) -> &[FieldType] {
         match &self.composite {
             CompositeType::Struct(fields) => fields,

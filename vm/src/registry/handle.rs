@@ -1,28 +1,32 @@
 //! Users of the registry's types: what they name stays alive with them.
 
-use super::TypeRegistry;
+use super::{EngineType, TypeRegistry};
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::TypeId;
 use heapwood_module::{ExternType, GlobalType, HeapType, RefType, TableType, TypeIndex, ValType};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The engine-wide types of a module. Share it in an `Arc`: the types are released with it.
 pub struct ModuleTypes {
     registry: Arc<TypeRegistry>,
     ids: Vec<TypeId>,
+    /// Their structure, as far as somebody asked.
+    definitions: Vec<OnceLock<Arc<EngineType>>>,
     /// One use each; a group that occurs twice is used twice.
     groups: Vec<u32>,
 }
 
 impl ModuleTypes {
     pub(super) fn new(registry: Arc<TypeRegistry>, types: usize, groups: usize) -> ModuleTypes {
-        ModuleTypes { registry, ids: Vec::with_capacity(types), groups: Vec::with_capacity(groups) }
+        let (ids, definitions) = (Vec::with_capacity(types), Vec::with_capacity(types));
+        ModuleTypes { registry, ids, definitions, groups: Vec::with_capacity(groups) }
     }
 
     pub(super) fn push(&mut self, group: u32, ids: &[TypeId]) {
         self.groups.push(group);
         self.ids.extend_from_slice(ids);
+        self.definitions.resize_with(self.ids.len(), OnceLock::new);
     }
 
     /// Id of each type of the module, by index.
@@ -33,6 +37,11 @@ impl ModuleTypes {
     /// Id of a type of the module.
     pub fn id(&self, index: TypeIndex) -> TypeId {
         self.ids[index as usize]
+    }
+
+    /// The structure of a type of the module, found without a lock but for the first time.
+    pub fn definition(&self, index: TypeIndex) -> &EngineType {
+        self.definitions[index as usize].get_or_init(|| self.registry.composite(self.id(index)))
     }
 
     /// A heap type of the module in terms of ids.

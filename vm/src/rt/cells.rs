@@ -169,7 +169,10 @@ impl RefCell32 {
 
     /// Enters the cell in a list of all, by ascending address. Cells are made in this order, so that is at the end.
     pub fn list_in(self, known: &mut Vec<RefCell32>) {
-        let at = known.partition_point(|other| *other < self);
+        let at = match known.last() {
+            Some(last) if self < *last => known.partition_point(|other| *other < self),
+            _ => known.len(),
+        };
         known.insert(at, self);
     }
 

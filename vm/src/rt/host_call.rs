@@ -89,7 +89,7 @@ unsafe extern "sysv64" fn dispatch_native<S: Running>(base: usize, context: usiz
 }
 
 /// A host function is over that was entered within so many entries.
-#[inline]
+#[inline(always)]
 pub(super) fn leave<S: Running>(store: &mut S, scope: usize, depth: usize, ended: HostEnded) -> Outcome {
     #[cfg(feature = "async")]
     {

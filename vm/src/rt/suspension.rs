@@ -120,6 +120,7 @@ impl AsyncCall {
     ///
     /// # Safety
     /// `store` is the pointer of R2, and the guest has just called the function of that store (R3).
+    #[inline(never)]
     pub unsafe fn reached<S: Running>(self, store: *mut S) -> Outcome {
         // SAFETY: R2; the borrow ends before the function begins.
         let whole = unsafe { &mut *store };

@@ -10,6 +10,7 @@ use crate::types::{ArrayType, StandIn};
 use heapwood_gc_abi::{RawRef, TypeId};
 use heapwood_module::{HeapType, RefType, StorageType, ValType};
 use std::any;
+use std::sync::Arc;
 
 impl StoreOpaque {
     /// What a Rust type stands for in this store.
@@ -29,16 +30,24 @@ impl StoreOpaque {
     /// # Errors
     /// They are bound to types of another engine, or one of them stands for another type here. Nothing is bound then.
     #[inline]
-    pub fn take_stand_ins(&mut self, stand_ins: &[StandIn]) -> Result<TypeId> {
-        let first = &stand_ins[0];
-        let id = first.handle().id_in(self.engine().registry())?;
-        match self.guest().types().stood_for(first.rust) {
-            Some(known) if known == id => Ok(id),
-            _ => self.bind_stand_ins(stand_ins).map(|()| id),
+    pub fn take_stand_ins(&mut self, stand_ins: &Arc<[StandIn]>) -> Result<TypeId> {
+        match self.guest().types().bound_as(stand_ins) {
+            Some(id) => Ok(id),
+            None => self.check_stand_ins(stand_ins),
         }
     }
 
-    #[cold]
+    #[inline(never)]
+    fn check_stand_ins(&mut self, stand_ins: &Arc<[StandIn]>) -> Result<TypeId> {
+        let first = &stand_ins[0];
+        let id = first.handle().id_in(self.engine().registry())?;
+        if self.guest().types().stood_for(first.rust) != Some(id) {
+            self.bind_stand_ins(stand_ins)?;
+        }
+        self.guest_mut().types_mut().note_bound(stand_ins, id);
+        Ok(id)
+    }
+
     fn bind_stand_ins(&mut self, stand_ins: &[StandIn]) -> Result<()> {
         for stand_in in stand_ins {
             let (name, wanted) = (stand_in.name, stand_in.handle().id().0);
@@ -57,7 +66,7 @@ impl StoreOpaque {
     /// A new struct of the type that the first of these stands for, zeroed; its fields are to be written before
     /// anything else happens in the store. May collect.
     #[inline]
-    pub fn new_bound_struct(&mut self, stand_ins: &[StandIn]) -> Result<RawRef> {
+    pub fn new_bound_struct(&mut self, stand_ins: &Arc<[StandIn]>) -> Result<RawRef> {
         let id = self.take_stand_ins(stand_ins)?;
         self.new_blank_struct(id)
     }
@@ -66,7 +75,7 @@ impl StoreOpaque {
     /// collect.
     pub fn new_bound_array(
         &mut self,
-        stand_ins: &[StandIn],
+        stand_ins: &Arc<[StandIn]>,
         len: u32,
         value: impl Fn(&StoreOpaque, ValType) -> Result<RawVal>,
     ) -> Result<RawRef> {
@@ -78,7 +87,7 @@ impl StoreOpaque {
     /// calls it. May collect.
     pub fn new_bound_array_of_bytes(
         &mut self,
-        stand_ins: &[StandIn],
+        stand_ins: &Arc<[StandIn]>,
         elements: (StorageType, &str),
         bytes: &[u8],
     ) -> Result<RawRef> {

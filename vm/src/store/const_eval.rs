@@ -7,10 +7,11 @@ use super::StoreOpaque;
 use super::field::Field;
 use super::pieces::PIECE_BYTES;
 use crate::errors::Result;
+use crate::module::Module;
 use crate::rt::value::RawVal;
 use heapwood_gc_abi::header::IMMORTAL;
 use heapwood_gc_abi::layout::array_bytes;
-use heapwood_gc_abi::{FieldKind, RawRef, TypeId, i31_encode, is_i31};
+use heapwood_gc_abi::{FieldKind, RawRef, i31_encode, is_i31};
 use heapwood_module::{CompositeType, ConstOp, ConstOps, FieldType};
 use smallvec::SmallVec;
 
@@ -53,19 +54,20 @@ enum Slot {
 
 struct Evaluation<'s> {
     store: &'s mut StoreOpaque,
+    module: &'s Module,
     instance: u32,
     stack: SmallVec<[Slot; 4]>,
 }
 
 impl StoreOpaque {
-    /// Evaluates the constant expression of an instance whose instructions come next. May collect.
+    /// Evaluates the constant expression of an instance of `module` whose instructions come next. May collect.
     ///
     /// # Errors
     /// The heap is exhausted; the guest was interrupted.
-    pub fn evaluate(&mut self, instance: u32, expr: &mut ConstOps<'_>) -> Result<ConstValue> {
+    pub fn evaluate(&mut self, instance: u32, module: &Module, expr: &mut ConstOps<'_>) -> Result<ConstValue> {
         self.check_interrupt()?;
         let mark = self.guest().temporaries().len();
-        let mut evaluation = Evaluation { store: self, instance, stack: SmallVec::new() };
+        let mut evaluation = Evaluation { store: self, module, instance, stack: SmallVec::new() };
         let ended = expr.try_for_each(|op| evaluation.step(op));
         if let Err(error) = ended {
             self.guest_mut().temporaries_mut().truncate(mark);
@@ -121,7 +123,7 @@ impl Evaluation<'_> {
             ConstOp::I64Const(value) => self.number(value as u64),
             ConstOp::F32Const(bits) => self.number(bits as u64),
             ConstOp::F64Const(bits) => self.number(bits),
-            ConstOp::V128Const(value) => self.push(ConstValue::Number([value as u64, (value >> 64) as u64])),
+            ConstOp::V128Const(value) => self.push(ConstValue::Number(value)),
             ConstOp::RefNull(_) => self.reference(0),
             ConstOp::RefFunc(function) => {
                 let object = self.store.instance(self.instance).function_object(function);
@@ -162,10 +164,6 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    fn engine_type(&self, index: u32) -> TypeId {
-        self.store.instance(self.instance).module().type_ids().id(index)
-    }
-
     /// Whether the topmost `count` operands are numbers or references that an immortal object may hold.
     fn top_is_immortal(&self, count: usize) -> bool {
         let operands = &self.stack[self.stack.len() - count..];
@@ -179,8 +177,8 @@ impl Evaluation<'_> {
     }
 
     fn struct_new(&mut self, index: u32, with_operands: bool) -> Result<()> {
-        let id = self.engine_type(index);
-        let ty = self.store.engine().registry().composite(id);
+        let types = self.module.type_ids();
+        let (id, ty) = (types.id(index), types.definition(index));
         let CompositeType::Struct(fields) = &ty.composite else { panic!("type {index} is no struct type") };
         let operands = if with_operands { fields.len() } else { 0 };
         let immortal = !fields.iter().any(is_mutable_reference) && self.top_is_immortal(operands);
@@ -197,8 +195,8 @@ impl Evaluation<'_> {
     }
 
     fn array_new(&mut self, index: u32, length: u32, fill: Fill) -> Result<()> {
-        let id = self.engine_type(index);
-        let ty = self.store.engine().registry().composite(id);
+        let types = self.module.type_ids();
+        let (id, ty) = (types.id(index), types.definition(index));
         let CompositeType::Array(element) = &ty.composite else { panic!("type {index} is no array type") };
         let kind = element.storage.field_kind();
         let operands = match fill {
@@ -253,7 +251,7 @@ impl Evaluation<'_> {
             let heap = self.store.heap_mut();
             match kind {
                 FieldKind::Ref if immortal => (start..start + count)
-                    .for_each(|element| Field::of_array(kind, element).init_immortal(heap, array, value)),
+                    .for_each(|element| Field::of_array(kind, element).init_immortal(heap, array, &value)),
                 FieldKind::Ref => heap.array_fill_ref(array, start, count, value[0] as u32),
                 _ => heap.array_fill_bits(array, start, count, value[0] as u128 | (value[1] as u128) << 64),
             }
@@ -271,7 +269,7 @@ impl Evaluation<'_> {
 
     fn write(&mut self, object: RawRef, field: Field, value: RawVal, immortal: bool) {
         let heap = self.store.heap_mut();
-        if immortal { field.init_immortal(heap, object, value) } else { field.write(heap, object, value) }
+        if immortal { field.init_immortal(heap, object, &value) } else { field.write(heap, object, &value) }
     }
 }
 

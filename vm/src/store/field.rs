@@ -43,7 +43,7 @@ impl Field {
 
     /// Writes it, with what the collector has to know.
     #[inline]
-    pub fn write(self, heap: &mut Heap, object: RawRef, value: RawVal) {
+    pub fn write(self, heap: &mut Heap, object: RawRef, value: &RawVal) {
         let Field { offset, kind } = self;
         match kind {
             FieldKind::I8 => heap.write_i8(object, offset, value[0] as u8),
@@ -56,7 +56,7 @@ impl Field {
     }
 
     /// Writes it in a new immortal object, which names immortal ones only.
-    pub fn init_immortal(self, heap: &mut Heap, object: RawRef, value: RawVal) {
+    pub fn init_immortal(self, heap: &mut Heap, object: RawRef, value: &RawVal) {
         match self.kind {
             FieldKind::Ref => heap.init_immortal_ref(object, self.offset, value[0] as u32),
             _ => self.write(heap, object, value),

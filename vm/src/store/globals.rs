@@ -68,6 +68,12 @@ impl Globals {
         &self.dirty
     }
 
+    /// Makes room for globals of these types.
+    pub fn reserve(&mut self, types: &[GlobalType]) {
+        self.all.reserve(types.len());
+        self.references.reserve(types.iter().filter(|ty| ty.val.is_ref()).count());
+    }
+
     /// Adds a global, at the end.
     pub fn add(&mut self, ty: GlobalType, cell: GlobalCell) {
         if ty.val.is_ref() {

@@ -23,8 +23,30 @@ pub(crate) struct HeldTypes {
     /// as the store lives, as the types of instances are by their modules. Behind a lock, since a store that is only
     /// read may be asked.
     held: Mutex<FxHashMap<TypeId, HeapType>>,
+    /// Some that are known to be held, each in the place that its number tells; 0 is no type.
+    known: [u32; KNOWN],
     /// What Rust types stand for in this store, for as long as it lives. Their ids are the compiler's.
     stand_ins: FxHashMap<any::TypeId, TypeId>,
+    bindings: Bindings,
+}
+
+/// Places for types that are known to be held.
+const KNOWN: usize = 16;
+
+/// Places for bindings that were found to stand for something here.
+const BINDINGS: usize = 16;
+
+/// Bindings whose Rust types stand in this store for what they say, each in the place that its address tells: a look
+/// there is all that most objects cost that the host makes. Who holds a binding keeps its address from being another's.
+#[derive(Debug, Default)]
+struct Bindings([Option<(Arc<[StandIn]>, TypeId)>; BINDINGS]);
+
+impl Bindings {
+    #[inline]
+    fn place(binding: &Arc<[StandIn]>) -> usize {
+        // What is allocated begins at multiples of 16.
+        Arc::as_ptr(binding).addr() / 16 % BINDINGS
+    }
 }
 
 state! {
@@ -32,7 +54,9 @@ state! {
         signatures: Shared,
         definitions: Shared,
         held: Shared,
+        known: Shared,
         stand_ins: Shared,
+        bindings: Shared,
     }
 }
 
@@ -43,7 +67,9 @@ impl HeldTypes {
             signatures: self.signatures.clone(),
             definitions: Definitions::default(),
             held: Mutex::new(self.held.lock().clone()),
+            known: [0; KNOWN],
             stand_ins: self.stand_ins.clone(),
+            bindings: Bindings::default(),
         }
     }
 
@@ -96,8 +122,13 @@ impl HeldTypes {
     }
 
     /// Holds a type by its id; `handle`, which makes a handle of it, is called unless it is held already.
+    #[inline]
     pub fn hold_once(&mut self, id: TypeId, handle: impl FnOnce() -> HeapType) {
-        self.held.get_mut().entry(id).or_insert_with(handle);
+        let known = &mut self.known[id.0 as usize % KNOWN];
+        if *known != id.0 {
+            self.held.get_mut().entry(id).or_insert_with(handle);
+            *known = id.0;
+        }
     }
 
     /// A handle of a type that the store holds.
@@ -110,6 +141,20 @@ impl HeldTypes {
     #[inline]
     pub fn stood_for(&self, rust: any::TypeId) -> Option<TypeId> {
         self.stand_ins.get(&rust).copied()
+    }
+
+    /// What the first type of a binding stands for, if [`HeldTypes::note_bound`] has told it lately.
+    #[inline]
+    pub fn bound_as(&self, binding: &Arc<[StandIn]>) -> Option<TypeId> {
+        match &self.bindings.0[Bindings::place(binding)] {
+            Some((known, id)) if Arc::ptr_eq(known, binding) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// All types of a binding stand for what it says, the first one for `id`.
+    pub fn note_bound(&mut self, binding: &Arc<[StandIn]>, id: TypeId) {
+        self.bindings.0[Bindings::place(binding)] = Some((binding.clone(), id));
     }
 
     /// A Rust type stands for a type of this engine from now on.

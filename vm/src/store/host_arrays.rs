@@ -271,7 +271,7 @@ impl StoreOpaque {
     fn write_element(&mut self, array: Array, index: u32, raw: RawVal) {
         match array.kind() {
             FieldKind::Ref => self.heap_mut().array_set_ref(array.object, index, raw[0].narrow()),
-            kind => Field::of_array(kind, index).write(self.heap_mut(), array.object, raw),
+            kind => Field::of_array(kind, index).write(self.heap_mut(), array.object, &raw),
         }
     }
 }

@@ -13,14 +13,14 @@ use heapwood_module::{FieldType, ValType};
 const FIRST_VALUES: usize = 8;
 
 impl StoreOpaque {
-    /// A new struct of the host, which gives so many values: `value` says each, of a type. It is asked before the
-    /// allocation, so that a value that does not belong leaves nothing half made, and after it, since what values name
-    /// may have moved. May collect.
+    /// A new struct of the host, which gives so many values: `value` puts each in a place, of a type. It is asked
+    /// before the allocation, so that a value that does not belong leaves nothing half made, and after it, since what
+    /// values name may have moved. May collect.
     pub fn new_struct(
         &mut self,
         ty: &StructType,
         values: usize,
-        value: impl Fn(&StoreOpaque, usize, ValType) -> Result<RawVal>,
+        value: impl Fn(&StoreOpaque, usize, ValType, &mut RawVal) -> Result<()>,
     ) -> Result<RawRef> {
         let id = self.take_struct_type(ty)?;
         let fields = ty.field_types();
@@ -29,12 +29,11 @@ impl StoreOpaque {
             return Err(Error::usage(format!("a struct with {wanted} fields was given {values} values")));
         }
         let layout = &ty.definition().layout;
-        let mut first = [[0; 2]; FIRST_VALUES];
+        let (mut first, mut raw) = ([[0; 2]; FIRST_VALUES], [0; 2]);
         for (index, field) in fields.iter().enumerate() {
-            let raw = value(self, index, field.storage.unpacked())?;
-            if let Some(place) = first.get_mut(index) {
-                *place = raw;
-            }
+            // Where it stays: a copy would wait for what was written a moment before.
+            let place = first.get_mut(index).unwrap_or(&mut raw);
+            value(self, index, field.storage.unpacked(), place)?;
         }
         let at_once = self.new_struct_at_once(id)?;
         let object = match at_once {
@@ -43,11 +42,14 @@ impl StoreOpaque {
         };
         for (index, field) in fields.iter().enumerate() {
             // Nothing moves any more, and nothing has moved if the allocation was at once.
-            let raw = match first.get(index).filter(|_| at_once.is_some()) {
-                Some(raw) => *raw,
-                None => value(self, index, field.storage.unpacked())?,
+            let place = match first.get(index).filter(|_| at_once.is_some()) {
+                Some(place) => place,
+                None => {
+                    value(self, index, field.storage.unpacked(), &mut raw)?;
+                    &raw
+                }
             };
-            Field::of_layout(layout, index).write(self.heap_mut(), object, raw);
+            Field::of_layout(layout, index).write(self.heap_mut(), object, place);
         }
         self.ask_for_collection();
         Ok(object)
@@ -71,7 +73,7 @@ impl StoreOpaque {
     }
 
     /// The type of a struct object.
-    #[inline]
+    #[inline(always)]
     fn struct_definition(&self, object: RawRef) -> Result<&EngineType> {
         match self.object_class(object)? {
             ObjectClass::Struct(id) => Ok(self.definition(id)),
@@ -80,8 +82,8 @@ impl StoreOpaque {
     }
 
     /// Where a field of a struct object is, and its type.
-    #[inline]
-    fn struct_place(&self, object: RawRef, index: usize) -> Result<(Field, FieldType)> {
+    #[inline(always)]
+    fn struct_place(&self, object: RawRef, index: usize) -> Result<(Field, &FieldType)> {
         let ty = self.struct_definition(object)?;
         let field = field_of(ty, index)?;
         Ok((Field::of_layout(&ty.layout, index), field))
@@ -115,15 +117,14 @@ impl StoreOpaque {
             return Err(Error::usage(format!("field {index} is not mutable")));
         }
         let raw = value(self, field.storage.unpacked())?;
-        place.write(self.heap_mut(), object, raw);
+        place.write(self.heap_mut(), object, &raw);
         self.ask_for_collection();
         Ok(())
     }
 }
 
-#[inline]
-fn field_of(ty: &EngineType, index: usize) -> Result<FieldType> {
+#[inline(always)]
+fn field_of(ty: &EngineType, index: usize) -> Result<&FieldType> {
     let fields = ty.fields();
-    let field = fields.get(index).copied();
-    field.ok_or_else(|| Error::usage(format!("a struct of {} fields without field {index}", fields.len())))
+    fields.get(index).ok_or_else(|| Error::usage(format!("a struct of {} fields without field {index}", fields.len())))
 }

@@ -73,6 +73,7 @@ impl Listeners {
     }
 
     /// Whether somebody hears of calls of host functions.
+    #[inline]
     pub fn hears_host_calls(&self) -> bool {
         self.host_calls.is_some()
     }
@@ -85,6 +86,7 @@ impl Listeners {
     }
 
     /// The profile of allocation, if one is made.
+    #[inline]
     pub fn allocations(&self) -> Option<&AllocProfiler> {
         self.allocations.as_ref()
     }

@@ -198,7 +198,7 @@ impl StoreOpaque {
         for (index, ty) in params.iter().enumerate() {
             // After the allocation: nothing moves any more.
             let raw = value(self, index, *ty)?;
-            Field::of_layout(&layout, index).write(self.heap_mut(), object, raw);
+            Field::of_layout(&layout, index).write(self.heap_mut(), object, &raw);
         }
         Ok(self.exception_of(object))
     }

@@ -32,6 +32,7 @@ impl Scoped {
     }
 }
 
+#[inline]
 fn halves(generation: u64) -> [u32; 2] {
     [low32(generation), low32(generation >> 32)]
 }

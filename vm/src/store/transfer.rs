@@ -220,7 +220,7 @@ impl Copier<'_, '_> {
                 FieldKind::Ref => [self.copy_of(value[0].narrow())?.into(), 0],
                 _ => value,
             };
-            field.write(self.target.heap_mut(), copy, value);
+            field.write(self.target.heap_mut(), copy, &value);
         }
         self.target.collect_if_due();
         Ok(())

@@ -27,6 +27,7 @@ impl StandIn {
     }
 
     /// The use of its type.
+    #[inline]
     pub fn handle(&self) -> &TypeHandle {
         self.ty.handle().expect("a defined type")
     }

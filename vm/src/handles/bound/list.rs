@@ -60,6 +60,7 @@ pub struct Kinds {
 }
 
 /// Where a field of a kind lies that follows one that ends at `end`: `StructLayout` says the same.
+#[inline(always)]
 const fn offset_after(end: u32, kind: FieldKind) -> u32 {
     (end + kind.align() - 1) & !(kind.align() - 1)
 }

@@ -230,7 +230,7 @@ pub struct Binding<T> {
 }
 
 impl<T> Binding<T> {
-    pub(super) fn stand_ins(&self) -> &[StandIn] {
+    pub(super) fn stand_ins(&self) -> &Arc<[StandIn]> {
         &self.stand_ins
     }
 }
@@ -267,7 +267,7 @@ impl<T: Bind> Bound<T> {
         Ok(Bound { maker: T::Maker::new(Binding { stand_ins, of: PhantomData }) })
     }
 
-    pub(super) fn stand_ins(&self) -> &[StandIn] {
+    pub(super) fn stand_ins(&self) -> &Arc<[StandIn]> {
         self.maker.binding().stand_ins()
     }
 }

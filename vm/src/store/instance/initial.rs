@@ -2,9 +2,10 @@
 
 use super::segments::{pieces, segment_bytes};
 use crate::errors::Result;
+use crate::module::Module;
 use crate::store::StoreOpaque;
 use crate::store::const_eval::ConstValue;
-use heapwood_module::{ConstOps, ElementItems, SegmentMode};
+use heapwood_module::{ConstExpr, ConstOps, ElementItems, SegmentMode};
 use std::ops::Range;
 
 impl StoreOpaque {
@@ -12,7 +13,7 @@ impl StoreOpaque {
         let module = self.instance(index).module().clone();
         let info = module.info();
         for (number, init) in (info.imported_globals..).zip(&info.global_inits) {
-            let value = self.evaluate(index, &mut init.ops(info))?;
+            let value = self.evaluate(index, &module, &mut init.ops(info))?;
             let global = self.instance(index).global(number);
             self.global_set_raw(global, value.raw());
         }
@@ -24,7 +25,7 @@ impl StoreOpaque {
         let info = module.info();
         for (number, init) in (info.imported_tables..).zip(&info.table_inits) {
             if let Some(init) = init {
-                let value = self.evaluate(index, &mut init.ops(info))?.reference();
+                let value = self.evaluate(index, &module, &mut init.ops(info))?.reference();
                 let table = self.instance(index).table(number);
                 for Range { start, end } in pieces(self.table(table).len()) {
                     self.check_interrupt()?;
@@ -50,16 +51,22 @@ impl StoreOpaque {
             entities.count_table_bytes(bytes);
             entities.instance_mut(index).add_segment(count);
             if let (ElementItems::Expressions(items), 1..) = (&segment.items, count) {
-                self.initialise_segment(index, number, items.ops(module.info()))?;
+                self.initialise_segment(index, number, &module, items.ops(module.info()))?;
             }
         }
         Ok(())
     }
 
     /// Evaluates the elements of a segment, which the collector sees already.
-    fn initialise_segment(&mut self, index: u32, segment: usize, mut items: ConstOps<'_>) -> Result<()> {
+    fn initialise_segment(
+        &mut self,
+        index: u32,
+        segment: usize,
+        module: &Module,
+        mut items: ConstOps<'_>,
+    ) -> Result<()> {
         for element in 0..self.instance(index).segment_len(segment) {
-            let value = self.evaluate(index, &mut items)?.reference();
+            let value = self.evaluate(index, module, &mut items)?.reference();
             if value == 0 {
                 continue;
             }
@@ -73,7 +80,7 @@ impl StoreOpaque {
         let module = self.instance(index).module().clone();
         for (number, segment) in (0u32..).zip(&module.info().elements) {
             if let SegmentMode::Active { index: table, offset } = &segment.mode {
-                let offset = self.evaluate_offset(index, &mut offset.ops(module.info()))?;
+                let offset = self.evaluate_offset(index, &module, offset)?;
                 self.table_init(index, *table, number, offset, 0, segment.items.len() as u64)?;
             }
             if segment.mode != SegmentMode::Passive {
@@ -82,7 +89,7 @@ impl StoreOpaque {
         }
         for (number, segment) in (0u32..).zip(&module.info().data) {
             if let SegmentMode::Active { index: memory, offset } = &segment.mode {
-                let offset = self.evaluate_offset(index, &mut offset.ops(module.info()))?;
+                let offset = self.evaluate_offset(index, &module, offset)?;
                 self.memory_init(index, *memory, number, offset, 0, segment.range.len() as u64)?;
                 self.guest_mut().entities_mut().instance_mut(index).drop_data_segment(number);
             }
@@ -91,8 +98,8 @@ impl StoreOpaque {
     }
 
     /// i32 offsets are unsigned.
-    fn evaluate_offset(&mut self, index: u32, expr: &mut ConstOps<'_>) -> Result<u64> {
-        Ok(match self.evaluate(index, expr)? {
+    fn evaluate_offset(&mut self, index: u32, module: &Module, expr: &ConstExpr) -> Result<u64> {
+        Ok(match self.evaluate(index, module, &mut expr.ops(module.info()))? {
             ConstValue::Number(value) => value[0],
             ConstValue::Reference(_) => panic!("an offset is a number"),
         })

@@ -158,6 +158,7 @@ impl StoreOpaque {
         let module = instance.module().clone();
         let (info, layout) = (module.info(), module.layout());
         self.write_imported_globals(instance);
+        self.guest_mut().entities_mut().globals_mut().reserve(&info.globals[info.imported_globals as usize..]);
         for (number, ty) in info.globals.iter().enumerate().skip(info.imported_globals as usize) {
             let bytes = if ty.val == ValType::V128 { 16 } else { 8 };
             let cell = GlobalCell::new(instance.context().part(layout.global_offset(number as u32), bytes));
@@ -196,8 +197,7 @@ impl StoreOpaque {
     fn add_function_objects(&mut self, instance: &mut InstanceData) -> Result<()> {
         let module = instance.module().clone();
         let info = module.info();
-        for &function in &info.escaping {
-            let at = module.layout().function_object_offset(function).expect("it escapes");
+        for (function, at) in module.layout().function_objects() {
             let object = match instance.imported_function(function) {
                 Some(imported) => imported,
                 None => {
