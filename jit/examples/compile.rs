@@ -25,7 +25,8 @@ fn main() {
         let decode_us = start.elapsed().as_micros();
         let context = ContextLayout::new(&decoded.info);
         let start = Instant::now();
-        let callees = (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.fuel));
+        let callees =
+            (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.inline, options.fuel));
         let env = CompileEnv {
             info: &decoded.info,
             context: &context,

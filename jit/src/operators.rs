@@ -52,7 +52,7 @@ impl Facts {
     /// The facts of code by which a function checks itself after an operator (`debug_checks`).
     pub(crate) const GUEST_CHECKS: Facts = Facts::TRAPS;
 
-    const fn or(self, other: Facts) -> Facts {
+    pub(crate) const fn or(self, other: Facts) -> Facts {
         Facts(self.0 | other.0)
     }
 

@@ -93,7 +93,8 @@ fn compiled(module: &str, options: CompileOptions) -> CompiledFunction {
     });
     let wanted = exported.expect("an exported function `run`") - decoded.info.imported_functions;
     let context = ContextLayout::new(&decoded.info);
-    let callees = (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.fuel));
+    let callees =
+        (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.inline, options.fuel));
     let (callees, budget) = (callees.as_ref(), &Budget::default());
     let env = CompileEnv { info: &decoded.info, context: &context, options, callees, budget };
     let job = decoded.validators.into_iter().nth(wanted as usize).expect("a function that the module defines");

@@ -58,7 +58,7 @@ fn compile(code: &str, values_max: u64) -> Result<(), CompileError> {
         let decoded = decode(bytes.clone().into(), Features::all()).expect("decoded before");
         let budget = Budget::new(u64::MAX, u64::MAX, values_max);
         let options = CompileOptions { inline, ..CompileOptions::default() };
-        let callees = Callees::new(&decoded.validators, options.fuel);
+        let callees = Callees::new(&decoded.validators, inline, options.fuel);
         let callees = (inline != Inline::Never).then_some(&callees);
         let env = CompileEnv { info: &decoded.info, context: &context, options, callees, budget: &budget };
         let mut scratch = Scratch::default();

@@ -107,7 +107,10 @@ fn compare(seeds: std::ops::Range<u64>) {
         }
     }
     println!("{events} events, {returned} of {calls} calls returned");
-    assert!(returned * 3 > calls && returned < calls && events * 2 > calls * 3, "{events} events, {returned} of {calls}");
+    assert!(
+        returned * 3 > calls && returned < calls && events * 2 > calls * 3,
+        "{events} events, {returned} of {calls}"
+    );
 }
 
 #[test]

@@ -20,10 +20,10 @@ use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
 use crate::error::{CompileError, invalid};
 pub(crate) use costs::Block;
 use costs::{Costs, Ending};
-pub(crate) use locals::{LocalGroups, read_locals, types_of};
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
+pub(crate) use locals::{LocalGroups, read_locals, types_of};
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
 use visit::Visitor;
@@ -36,6 +36,8 @@ pub(crate) enum Hint {
     Local(u32),
     /// A `br_if`, `if`, `select` or `i32.eqz`, which can take the result from the flags.
     Branch,
+    /// It ends the body: where that is inlined, what follows the call may take the result from the flags.
+    Ends,
 }
 
 /// How much a loop uses a local.
@@ -127,6 +129,10 @@ pub(crate) struct Findings {
     pub(crate) calls: Vec<CallSite>,
     /// Number of operators.
     pub(crate) operators: u32,
+    /// Values that all its instructions pass ([`passed`]).
+    pub(crate) passed: u64,
+    /// Number of operators that take much more code than others: calls, and what has a slow path.
+    pub(crate) heavy: u32,
     /// Per local, for the first 64: it is written.
     written: u64,
     /// Branches to the function's own frame, or returns, that something else than the `end` follows.
@@ -318,13 +324,20 @@ impl Analysis {
             }
             self.state.op += 1;
             if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
-                count(self.bytes(), std::mem::take(&mut self.state.passed))?;
+                count(self.bytes(), self.take_passed())?;
             }
         }
-        count(self.bytes(), std::mem::take(&mut self.state.passed))?;
+        count(self.bytes(), self.take_passed())?;
         reader.finish_expression(&validator.visitor(reader.original_position())).map_err(invalid)?;
         self.finish();
         Ok(validator.into_allocations())
+    }
+
+    /// The values that instructions passed since this was asked last.
+    fn take_passed(&mut self) -> u64 {
+        let passed = std::mem::take(&mut self.state.passed);
+        self.found.passed += passed;
+        passed
     }
 
     /// Bytes of the lists.
@@ -369,7 +382,8 @@ impl Analysis {
         self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0) = (0, false, false);
         self.calls.clear();
-        (self.operators, self.written, self.early_leaves, self.unwinds) = (0, 0, 0, false);
+        (self.operators, self.heavy, self.written, self.passed) = (0, 0, 0, 0);
+        (self.early_leaves, self.unwinds) = (0, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
         self.costs.clear();
     }
@@ -480,6 +494,13 @@ impl Analysis {
     fn leaves_body(&mut self) {
         if self.live() && self.state.frames.len() > 1 {
             self.early_leaves += 1;
+        }
+    }
+
+    /// The body ends, by a `return` or its `end`.
+    fn ends_body(&mut self) {
+        if self.lists_calls && self.live() && self.state.frames.len() == 1 && self.state.last_was_compare {
+            self.found.hints.push((self.state.op - 1, Hint::Ends));
         }
     }
 

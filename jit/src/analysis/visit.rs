@@ -57,9 +57,10 @@ macro_rules! effect {
     ($analysis:ident $info:ident Delegate $depth:ident) => {
         $analysis.leave()
     };
-    ($analysis:ident $info:ident End) => {
+    ($analysis:ident $info:ident End) => {{
+        $analysis.ends_body();
         $analysis.leave()
-    };
+    }};
     ($analysis:ident $info:ident LocalGet $local:ident) => {
         $analysis.read($local)
     };
@@ -100,6 +101,7 @@ macro_rules! effect {
         $analysis.call_of($f)
     };
     ($analysis:ident $info:ident Return) => {{
+        $analysis.ends_body();
         $analysis.leaves_body();
         $analysis.returns()
     }};
@@ -200,6 +202,9 @@ impl Analysis {
         if facts.any(Facts::COLD) {
             self.has_cold_calls = true;
         }
+        if facts.any(Facts::CALL.or(Facts::COLD).or(Facts::SLOW)) {
+            self.heavy += 1;
+        }
         if calls {
             self.call();
         }
@@ -281,7 +286,9 @@ macro_rules! visit_all {
             if const { is_border(stringify!($op)) } {
                 analysis.ends_block(const { matches!(stringify!($op).as_bytes(), b"Loop") });
             }
-            analysis.state.last_was_compare = const { FACTS.any(Facts::COMPARE) };
+            // What is inlined in place of a call may leave its result in the flags.
+            let may_be_inlined = const { matches!(stringify!($op).as_bytes(), b"Call") } && analysis.lists_calls;
+            analysis.state.last_was_compare = const { FACTS.any(Facts::COMPARE) } || may_be_inlined;
             if const { !matches!(stringify!($op).as_bytes(), b"End") } {
                 analysis.state.run_of_ends.clear();
             }

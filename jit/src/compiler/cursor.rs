@@ -14,6 +14,8 @@ pub(crate) struct Cursor<'a> {
     analysis: &'a Findings,
     /// The body's number among those that are compiled into the function; 0 for the function's own.
     body: u16,
+    /// Whether what follows the call takes the body's result from the flags.
+    gives_flags: bool,
     /// Index of the current operator.
     op: u32,
     /// The current operator's offset in the module's bytes.
@@ -37,6 +39,7 @@ impl<'a> Cursor<'a> {
         Cursor {
             analysis,
             body: 0,
+            gives_flags: false,
             op: 0,
             offset: 0,
             facts: Facts::PROLOGUE,
@@ -50,9 +53,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The same body, with a number among those that are compiled into the function.
-    pub(crate) fn numbered(self, body: u16) -> Cursor<'a> {
-        Cursor { body, ..self }
+    /// The same body, with a number among those that are compiled into the function, in place of a call to which the
+    /// cursor `outer` has come.
+    pub(crate) fn inlined(self, body: u16, outer: &mut Cursor<'a>) -> Cursor<'a> {
+        let gives_flags = self.analysis.early_leaves == 0 && outer.wants_flags();
+        Cursor { body, gives_flags, ..self }
     }
 
     /// What the analysis found in the whole body.
@@ -140,11 +145,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether the next operator takes a condition from the flags.
+    /// Whether the next operator takes a condition from the flags, or what follows the call in whose place the body is
+    /// that ends with it.
     pub(crate) fn wants_flags(&mut self) -> bool {
-        let hints = &self.analysis.hints;
+        let (hints, gives_flags) = (&self.analysis.hints, self.gives_flags);
         self.hint();
-        hints[self.next_hint.min(hints.len())..].iter().take_while(|h| h.0 == self.op).any(|h| h.1 == Hint::Branch)
+        let takes = |hint: Hint| hint == Hint::Branch || hint == Hint::Ends && gives_flags;
+        hints[self.next_hint.min(hints.len())..].iter().take_while(|h| h.0 == self.op).any(|h| takes(h.1))
     }
 
     /// Whether the module says that the condition of the current operator is usually true, or usually false.

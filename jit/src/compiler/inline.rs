@@ -5,6 +5,7 @@
 //!    operands, and its homes are free.
 //! 2. It is a block: its control frame takes the results, and a `return` is a branch there. Where nothing but its end
 //!    leads there, nothing is settled where it begins.
+//!    A condition that it ends with may stay in the flags, if what follows the call takes it from there.
 //! 3. Its operators have a cursor of their own; safe points and traps name the body.
 //! 4. It has no prologue: the stack is compared, and interrupts are polled, where the function around it begins and
 //!    where loops do. It pays fuel at its entry as the function does that is called.
@@ -48,7 +49,7 @@ impl<'a> Compiler<'a> {
         let body = self.tables.open_body(InlinedBody { function: defined, call_offset, outer: self.cursor.body() });
         assert_eq!(usize::from(body), self.inlined, "bodies have the numbers of the plan's entries");
         let hints = info.branch_hints.of(function);
-        let cursor = Cursor::new(&callee.found, hints, range.start.narrow()).numbered(body);
+        let cursor = Cursor::new(&callee.found, hints, range.start.narrow()).inlined(body, &mut self.cursor);
         let outer = std::mem::replace(&mut self.cursor, cursor);
         self.open_body_scope(params, params.iter().copied().chain(types_of(&groups)));
         self.enter_body(ty);

@@ -64,8 +64,8 @@ pub fn compile_function(
     match env.callees.and_then(|callees| callees.known(defined_index)) {
         // Somebody has validated it already, to inline it.
         Some(callee) => {
-            declare(callee.locals)?;
-            env.budget.pass_values(callee.passed).map_err(CompileError::Values)?;
+            declare(callee.locals.all)?;
+            env.budget.pass_values(callee.found.passed).map_err(CompileError::Values)?;
             analysis.found_mut().clone_from(&callee.found);
             scratch.validator = Some(allocations);
         }
@@ -73,6 +73,9 @@ pub fn compile_function(
             let allocations = analysis.run(env.info, type_index, job, allocations, declare, count)?;
             if range.len() <= KEPT_VALIDATOR_BODY_MAX {
                 scratch.validator = Some(allocations);
+            }
+            if let Some(callees) = env.callees {
+                callees.offer(env.info, defined_index, scratch.analysis.found());
             }
         }
     }
@@ -165,7 +168,12 @@ fn compile_looked_at(
 
 impl<'a> Compiler<'a> {
     /// Lays out the frame's slots, and opens the function's scope with the parameters where they arrive.
-    fn open_function(&mut self, signature: &FuncType, groups: &LocalGroups, types: impl Iterator<Item = ValType> + Clone) {
+    fn open_function(
+        &mut self,
+        signature: &FuncType,
+        groups: &LocalGroups,
+        types: impl Iterator<Item = ValType> + Clone,
+    ) {
         let analysis = self.cursor.analysis();
         let ref_params: usize = signature.params.iter().filter(|ty| ty.is_ref()).count();
         let ref_locals: u32 = groups.iter().filter(|group| group.1.is_ref()).map(|group| group.0).sum();

@@ -1,13 +1,15 @@
 //! Bodies that may be inlined, and what was found in them.
 
-use crate::analysis::{Analysis, Findings, read_locals, types_of, ALL};
+use super::Inline;
+use crate::analysis::{ALL, Analysis, Findings, read_locals, types_of};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{FuncBodyJob, ModuleInfo, ValType};
 use std::ops::Range;
 use std::sync::OnceLock;
 use wasmparser::{BinaryReader, FuncToValidate, FuncValidatorAllocations, ValidatorResources, WasmFeatures};
 
-/// The longest body that may be inlined, in bytes with its declarations of locals.
+/// The longest body that may be inlined, in bytes with its declarations of locals: of small ones, and of all.
+const SMALL_BYTES_MAX: usize = 64;
 const BODY_BYTES_MAX: usize = 160;
 /// The most locals of such a body, its parameters among them.
 const LOCALS_MAX: u64 = 24;
@@ -21,6 +23,7 @@ pub struct Callees {
     resources: Option<(ValidatorResources, WasmFeatures)>,
     /// By defined index. None of what cannot be inlined.
     known: Box<[OnceLock<Option<Box<Callee>>>]>,
+    bytes_max: usize,
     fuel: bool,
 }
 
@@ -31,12 +34,15 @@ pub(crate) struct Callee {
     pub(crate) found: Findings,
     /// Where it lies in the module's bytes.
     pub(crate) range: Range<usize>,
-    /// Number of its locals that hold references, parameters among them.
-    pub(crate) ref_locals: u32,
-    /// Number of all its locals.
-    pub(crate) locals: u32,
-    /// Values that its instructions pass, for the budget of whoever compiles it.
-    pub(crate) passed: u64,
+    pub(crate) locals: Locals,
+}
+
+/// How many locals a body has, its parameters among them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locals {
+    pub(crate) all: u32,
+    /// Those that hold references.
+    pub(crate) references: u32,
 }
 
 /// Buffers for finding out.
@@ -47,11 +53,13 @@ pub(crate) struct CalleeScratch {
 }
 
 impl Callees {
-    /// None is known yet. `jobs` are those of all bodies, in order; `fuel` says whether code counts it.
-    pub fn new(jobs: &[FuncBodyJob], fuel: bool) -> Callees {
+    /// None is known yet. `jobs` are those of all bodies, in order; `inline` says which are wanted, and `fuel` whether
+    /// code counts it.
+    pub fn new(jobs: &[FuncBodyJob], inline: Inline, fuel: bool) -> Callees {
+        let bytes_max = if inline == Inline::Small { SMALL_BYTES_MAX } else { BODY_BYTES_MAX };
         let resources = jobs.first().map(|job| (job.validator.resources.clone(), job.validator.features));
         let known = std::iter::repeat_with(OnceLock::new).take(jobs.len()).collect();
-        Callees { resources, known, fuel }
+        Callees { resources, known, bytes_max, fuel }
     }
 
     /// What is known of a function, by defined index, if somebody has asked whether it can be inlined, and it can.
@@ -61,43 +69,58 @@ impl Callees {
 
     /// A function, by defined index, if it can be inlined.
     pub(crate) fn get(&self, info: &ModuleInfo, defined: u32, scratch: &mut CalleeScratch) -> Option<&Callee> {
-        if info.bodies[defined as usize].len() > BODY_BYTES_MAX {
+        if info.bodies[defined as usize].len() > self.bytes_max {
             return None;
         }
-        self.known[defined as usize].get_or_init(|| self.find(info, defined, scratch).map(Box::new)).as_deref()
+        self.known[defined as usize].get_or_init(|| self.find(info, defined, scratch)).as_deref()
+    }
+
+    /// Takes what was found in a function that is compiled, by defined index, before anybody asks.
+    pub(crate) fn offer(&self, info: &ModuleInfo, defined: u32, found: &Findings) {
+        let known = &self.known[defined as usize];
+        if info.bodies[defined as usize].len() <= self.bytes_max && known.get().is_none() {
+            let callee = Locals::of(info, defined).and_then(|locals| self.callee(info, defined, locals, found));
+            // Somebody may have been faster, and has found the same.
+            _ = known.set(callee);
+        }
     }
 
     /// Looks at a body. One that is invalid is not inlined: whoever compiles it says what is wrong.
-    fn find(&self, info: &ModuleInfo, defined: u32, scratch: &mut CalleeScratch) -> Option<Callee> {
+    fn find(&self, info: &ModuleInfo, defined: u32, scratch: &mut CalleeScratch) -> Option<Box<Callee>> {
+        let locals = Locals::of(info, defined)?;
         let (resources, features) = self.resources.as_ref()?.clone();
         let (index, range) = (info.imported_functions + defined, info.bodies[defined as usize].clone());
         let ty = info.functions[index as usize];
-        let params = &info.types.func(ty).params;
-        let mut reader = BinaryReader::new_features(&info.bytes[range.clone()], range.start, features);
+        let CalleeScratch { analysis, validator } = scratch;
+        analysis.want(self.fuel, true);
+        let job = FuncBodyJob { validator: FuncToValidate { resources, index, ty, features }, range };
+        let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()));
+        *validator = ran.ok()?;
+        self.callee(info, defined, locals, analysis.found())
+    }
+
+    /// A body in which this was found, if it can be inlined.
+    fn callee(&self, info: &ModuleInfo, defined: u32, locals: Locals, found: &Findings) -> Option<Box<Callee>> {
+        let range = info.bodies[defined as usize].clone();
+        can_be_inlined(found, self.fuel).then(|| Box::new(Callee { found: found.clone(), range, locals }))
+    }
+}
+
+impl Locals {
+    /// Those of a function, by defined index, if they are few and no vectors. The body may be invalid.
+    fn of(info: &ModuleInfo, defined: u32) -> Option<Locals> {
+        let range = info.bodies[defined as usize].clone();
+        let mut reader = BinaryReader::new_features(&info.bytes[range.clone()], range.start, WasmFeatures::all());
         let groups = read_locals(&mut reader).ok()?;
+        let params = &info.types.func(info.functions[(info.imported_functions + defined) as usize]).params;
         let declared = groups.iter().map(|group| u64::from(group.0)).sum::<u64>();
         if declared + params.len() as u64 > LOCALS_MAX {
             return None;
         }
         let types = params.iter().copied().chain(types_of(&groups));
-        if types.clone().any(|ty| ty == ValType::V128) {
-            return None;
-        }
-        let CalleeScratch { analysis, validator } = scratch;
-        analysis.want(self.fuel, true);
-        let validates = FuncToValidate { resources, index, ty, features };
-        let job = FuncBodyJob { validator: validates, range: range.clone() };
-        let mut passed = 0;
-        let count = |_, values| {
-            passed += values;
-            Ok(())
-        };
-        let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), count);
-        *validator = ran.ok()?;
-        let found = analysis.found();
-        let ref_locals = types.clone().filter(|ty| ty.is_ref()).count().narrow();
-        let locals = types.count().narrow();
-        can_be_inlined(found, self.fuel).then(|| Callee { found: found.clone(), range, ref_locals, locals, passed })
+        let references = types.clone().filter(|ty| ty.is_ref()).count();
+        let has_vectors = types.clone().any(|ty| ty == ValType::V128);
+        (!has_vectors).then(|| Locals { all: types.count().narrow(), references: references.narrow() })
     }
 }
 

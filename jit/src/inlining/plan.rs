@@ -1,7 +1,7 @@
 //! The plan of a function: which of its calls are inlined.
 
-use super::callees::{Callee, CalleeScratch, Callees};
 use super::Inline;
+use super::callees::{Callee, CalleeScratch, Callees};
 use crate::analysis::{CallSite, Findings};
 use crate::budget::list_bytes;
 use heapwood_gc_abi::Narrow;
@@ -10,13 +10,16 @@ use smallvec::SmallVec;
 
 /// So many bodies lie in each other at most, the function's own not among them.
 const DEPTH_MAX: usize = 3;
-/// The most operators of a body that is inlined wherever it is called: a call with its frame is no smaller.
-const TINY_OPERATORS: u32 = 8;
-/// The most operators of a body that is inlined while the function's budget lasts.
-const SMALL_OPERATORS: u32 = 24;
-/// Operators that may be inlined into a function beside tiny bodies: so many, and a share of its own.
-const BUDGET_BASE: u32 = 24;
-const BUDGET_SHARE: u32 = 4;
+/// What a call, or what has a slow path, costs beside other operators, which cost 1 each.
+const HEAVY_COST: u32 = 4;
+/// What a body costs at most that is inlined wherever it is called: a call with its frame is hardly smaller.
+const TINY_COST: u32 = 8;
+/// What a body costs at most that is inlined while the function's budget lasts.
+const SMALL_COST: u32 = 32;
+/// What bodies cost together that are inlined into a function, beside tiny ones: so much, and a share of its own
+/// operators.
+const BUDGET_BASE: u32 = 40;
+const BUDGET_SHARE: u32 = 3;
 /// The same for all bodies, tiny or not, where all calls are inlined.
 const BUDGET_ALWAYS: u32 = 4096;
 /// Functions with more operands or locals than that get nothing more: their frames may be as large as they may be.
@@ -40,7 +43,7 @@ pub(crate) struct Plan {
     entries: Vec<Entry>,
     /// Home slots of references that all these bodies need at most at the same time.
     ref_homes: u32,
-    /// Operators that may still be inlined.
+    /// What may still be inlined, in costs.
     budget: u32,
 }
 
@@ -126,7 +129,7 @@ impl Plan {
             around.push(defined);
             let inner = Place { body: self.entries.len().narrow(), base, around: &around, in_loop };
             let inside = self.decide(&callee.found.calls, &inner, planner);
-            ref_homes = ref_homes.max(callee.ref_locals + inside);
+            ref_homes = ref_homes.max(callee.locals.references + inside);
         }
         ref_homes
     }
@@ -148,13 +151,13 @@ impl Plan {
             return None;
         }
         let callee = planner.callees.get(planner.info, defined, planner.scratch)?;
-        let operators = callee.found.operators;
+        let cost = callee.found.operators + HEAVY_COST * callee.found.heavy;
         let (is_free, is_small) = match planner.inline {
             Inline::Always => (false, true),
-            _ => (operators <= TINY_OPERATORS, operators <= SMALL_OPERATORS),
+            _ => (cost <= TINY_COST, cost <= SMALL_COST),
         };
         if !is_free {
-            self.budget = self.budget.checked_sub(operators).filter(|_| is_small)?;
+            self.budget = self.budget.checked_sub(cost).filter(|_| is_small)?;
         }
         Some((defined, callee))
     }

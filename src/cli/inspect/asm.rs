@@ -7,7 +7,7 @@ use super::function_title;
 use anyhow::{Context, Result, anyhow, bail};
 use heapwood::{CompiledFunction, Module, ModuleInfo, RelocationTarget, SafePoint, printable};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 /// Finds the function and prints it.
@@ -15,7 +15,7 @@ pub fn print(out: &mut impl Write, module: &Module, wanted: &str) -> Result<io::
     let function = find(module.info(), wanted)?;
     let compiled = module.compiled_function(function)?;
     let compiled = compiled.with_context(|| format!("function #{function} is imported: it has no code here"))?;
-    let operators = operators(module.info(), function)?;
+    let operators = operators(module.info(), function, &compiled)?;
     Ok(Listing { info: module.info(), function, compiled: &compiled, operators }.print(out))
 }
 
@@ -49,13 +49,15 @@ fn find(info: &ModuleInfo, wanted: &str) -> Result<u32> {
     }
 }
 
-/// The text of each instruction of a function, by its offset in the module.
-fn operators(info: &ModuleInfo, function: u32) -> Result<HashMap<usize, String>> {
-    let body = &info.bodies[(function - info.imported_functions) as usize];
+/// The text of each instruction of a function, and of what was inlined there, by its offset in the module.
+fn operators(info: &ModuleInfo, function: u32, compiled: &CompiledFunction) -> Result<HashMap<usize, String>> {
+    let inlined = compiled.inlined.iter().map(|body| body.function);
+    let functions: BTreeSet<u32> = inlined.chain([function - info.imported_functions]).collect();
+    let bodies: Vec<_> = functions.into_iter().map(|defined| &info.bodies[defined as usize]).collect();
     let mut storage = String::new();
     let lines = wasmprinter::Config::new().offsets_and_lines(&info.bytes, &mut storage)?;
     let lines = lines.filter_map(|(offset, line)| Some((offset?, printable(line.trim()).to_string())));
-    Ok(lines.filter(|(offset, _)| body.contains(offset)).collect())
+    Ok(lines.filter(|(offset, _)| bodies.iter().any(|body| body.contains(offset))).collect())
 }
 
 struct Listing<'a> {

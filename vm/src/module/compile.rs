@@ -116,7 +116,7 @@ pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> 
 
 /// The functions with these bodies, if some of them are inlined.
 fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
-    (options.inline != Inline::Never).then(|| Callees::new(jobs, options.fuel))
+    (options.inline != Inline::Never).then(|| Callees::new(jobs, options.inline, options.fuel))
 }
 
 /// What compiling the module may take, less what it takes once it is decoded.

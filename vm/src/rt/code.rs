@@ -241,9 +241,9 @@ impl CodeTables {
         let mut ranges = starts.zip(ends).map(|(start, end)| start..end);
         let are_known = |rows: Range<u64>| {
             let rows = &inlined[rows.start as usize..rows.end as usize];
-            rows.iter().zip(0..=u16::MAX).all(|(row, before)| {
-                (row.function as usize) < functions.len() && row.outer <= before
-            })
+            rows.iter()
+                .zip(0..=u16::MAX)
+                .all(|(row, before)| (row.function as usize) < functions.len() && row.outer <= before)
         };
         let are_in_order = functions.first().is_none_or(|first| first.inlined == 0)
             && ranges.all(|rows| rows.start <= rows.end && rows.end <= all && are_known(rows));

@@ -168,9 +168,10 @@ fn with_names(entities: &Entities, places: &[Place], omitted: usize) -> WasmBack
 
 /// What was noted of an exception.
 fn named(entities: &Entities, frames: &Frames, trace: &Trace) -> WasmBacktrace {
-    let places = trace.pcs().filter_map(|pc| frames.place_of(pc)).flat_map(|(owner, bodies)| {
-        bodies.map(move |(defined, wasm_offset)| Place { owner, defined, wasm_offset })
-    });
+    let places = trace
+        .pcs()
+        .filter_map(|pc| frames.place_of(pc))
+        .flat_map(|(owner, bodies)| bodies.map(move |(defined, wasm_offset)| Place { owner, defined, wasm_offset }));
     // Both ends have as many frames as are shown, so that what was not noted lies between them.
     let (places, _) = ends(places);
     with_names(entities, &places, trace.depth() - places.len())

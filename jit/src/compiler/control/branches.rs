@@ -4,8 +4,9 @@ use super::Condition;
 use crate::abi::{self, Gpr};
 use crate::asm::{Alu, Cond, Label, Mem, Section, Width};
 use crate::compiler::parts::Compiler;
-use crate::compiler::values::Edge;
+use crate::compiler::values::{Edge, Reg};
 use heapwood_gc_abi::{Mutant, active};
+use heapwood_module::ValType;
 use wasmparser::FrameKind;
 
 impl Compiler<'_> {
@@ -183,9 +184,23 @@ impl Compiler<'_> {
         if index == self.flow.top() && self.values.height() == self.flow[index].height + results {
             self.flow[index].falls_through = true;
         } else {
+            self.settle_flags();
             self.branch_to(index);
         }
         self.flow.leave();
+    }
+
+    /// A condition that was left in the flags for what follows the call becomes a value: the branch has others to drop.
+    fn settle_flags(&mut self) {
+        if !self.values.top_in_flags() {
+            return;
+        }
+        if let Condition::Flags(cond) = self.pop_condition() {
+            let dst = self.take_gpr();
+            self.asm.setcc(cond, dst);
+            self.asm.movzx(Width::W8, dst, dst);
+            self.push_reg(ValType::I32, Reg::gpr(dst));
+        }
     }
 
     /// Moves the top operands to where results are returned, and returns; the state does not change.

@@ -43,7 +43,18 @@ pub(super) struct Local {
 impl Local {
     /// A local that nothing stands for yet, and that stands for none.
     pub(super) const fn new(ty: ValType, home: i32, loc: Loc, last_use: u32, weight: u32) -> Local {
-        Local { ty, home, loc, aliases: 0, last_use, weight, is_stored: false, pinned: false, stands_for: None, held: 0 }
+        Local {
+            ty,
+            home,
+            loc,
+            aliases: 0,
+            last_use,
+            weight,
+            is_stored: false,
+            pinned: false,
+            stands_for: None,
+            held: 0,
+        }
     }
 }
 

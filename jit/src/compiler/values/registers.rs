@@ -179,6 +179,13 @@ impl Registers {
         self.taken |= reg.bit();
     }
 
+    /// Gives a local's register to the instruction, whether it holds a reference or not.
+    #[inline]
+    pub(super) fn give(&mut self, reg: Reg) {
+        self.locals &= !reg.bit();
+        self.taken |= reg.bit();
+    }
+
     /// Whether each register has the same owner in both, between instructions.
     pub(super) fn is_like(&self, other: &Registers) -> bool {
         let masks = |registers: &Registers| (registers.refs, registers.locals, registers.operands);

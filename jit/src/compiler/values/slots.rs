@@ -47,7 +47,8 @@ impl Slots {
         let ref_base = (saves + 4 * (ref_locals + height_max)).next_multiple_of(8);
         let mut plain_homes = std::mem::take(&mut self.plain_homes);
         plain_homes.clear();
-        *self = Slots { ref_base, ref_locals, low: ref_base, height_max, plain_homes, saves_context, ..Slots::default() };
+        *self =
+            Slots { ref_base, ref_locals, low: ref_base, height_max, plain_homes, saves_context, ..Slots::default() };
     }
 
     /// Hands out a home slot for a local of this type; returns its offset from rbp.

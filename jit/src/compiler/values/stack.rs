@@ -152,6 +152,12 @@ impl Values {
             OperandPlace::Alias(local) => {
                 self.locals[local as usize].aliases -= 1;
                 match self.locals[local as usize].loc {
+                    Loc::Reg { reg, .. } if self.is_over(local) => {
+                        // Nobody reads the local again: its register is the instruction's, which may write it.
+                        self.locals[local as usize].loc = Loc::Slot;
+                        self.regs.give(reg);
+                        At::Temp(reg)
+                    }
                     Loc::Reg { reg, .. } => {
                         self.regs.locked |= reg.bit();
                         At::Local(reg, local)
