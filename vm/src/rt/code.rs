@@ -235,12 +235,12 @@ impl CodeTables {
     /// names one of the function in which it lies.
     pub fn name_bodies(&self) -> bool {
         let CodeTables { functions, safe_points, traps, inlined } = self;
-        let all = inlined.len() as u64;
-        let starts = functions.iter().map(|function| u64::from(function.inlined));
+        let all = inlined.len();
+        let starts = functions.iter().map(|function| function.inlined as usize);
         let ends = starts.clone().skip(1).chain([all]);
         let mut ranges = starts.zip(ends).map(|(start, end)| start..end);
-        let are_known = |rows: Range<u64>| {
-            let rows = &inlined[rows.start as usize..rows.end as usize];
+        let are_known = |rows: Range<usize>| {
+            let rows = &inlined[rows];
             rows.iter()
                 .zip(0..=u16::MAX)
                 .all(|(row, before)| (row.function as usize) < functions.len() && row.outer <= before)
@@ -250,8 +250,8 @@ impl CodeTables {
         // A return address may be the first byte behind a function, a trap lies in it.
         let has = |function: usize, body: u16| {
             let Some(own) = function.checked_sub(1).and_then(|own| functions.get(own)) else { return body == 0 };
-            let end = functions.get(function).map_or(all, |next| next.inlined.into());
-            u64::from(body) <= end - u64::from(own.inlined)
+            let end = functions.get(function).map_or(all, |next| next.inlined as usize);
+            usize::from(body) <= end - own.inlined as usize
         };
         let function_of = |pc: u32| functions.partition_point(|function| function.start <= pc);
         let names = |pc: u32, body: u16| body == 0 || has(function_of(pc), body);

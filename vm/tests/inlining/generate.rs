@@ -119,7 +119,7 @@ impl Generator {
     }
 
     fn caller(&mut self, number: usize, text: &mut String) {
-        let locals = vec![Type::I32, Type::I32, Type::Node, Type::Ints, Type::I64, Type::F64, Type::I32];
+        let locals = [Type::I32, Type::I32, Type::Node, Type::Ints, Type::I64, Type::F64, Type::I32];
         self.body = Body { locals: locals[..6].to_vec(), results: vec![Type::I32], is_caller: true, left: 60 };
         write!(text, "  (func (export \"run{number}\") (param i32) (result i32)").unwrap();
         locals[1..].iter().for_each(|ty| write!(text, " (local {})", ty.text()).unwrap());
@@ -275,7 +275,7 @@ impl Generator {
     fn leaf(&mut self, ty: Type) -> String {
         let number = self.random.below(40);
         match ty {
-            Type::I32 if number % 8 == 0 => "(global.get $g)".to_owned(),
+            Type::I32 if number.is_multiple_of(8) => "(global.get $g)".to_owned(),
             Type::I32 => format!("(i32.const {})", i64::from(number) - 2),
             Type::I64 => format!("(i64.const {})", u64::from(number) << 33),
             Type::F64 => format!("(f64.const {number}.5)"),
