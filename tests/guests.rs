@@ -77,10 +77,11 @@ fn main() {
                 "guests",
                 "HEAPWOOD_GUESTS names no folder of further programs; only those of tests/guests run",
             );
-            cases::kotlin(&own.join("kotlin"))
+            Vec::new()
         }
     };
-    for case in ["java", "scala"].iter().flat_map(|language| cases::teavm(&own.join(language))) {
+    let teavm = ["java", "scala"].iter().flat_map(|language| cases::teavm(&own.join(language)));
+    for case in cases::kotlin(&own.join("kotlin")).into_iter().chain(teavm) {
         if cases.iter().all(|other| other.name != case.name) {
             cases.push(case);
         }
