@@ -12,9 +12,9 @@ use std::rc::Rc;
 /// What is known of the lines of a module.
 pub type Lines<'m> = addr2line::Context<Bounded<'m>>;
 
-/// Bytes that may be read of any module's sections, beside as many as they have: those of small ones are read several
-/// times.
-const SPARE_BYTES: usize = 1 << 20;
+/// Bytes that may be read of any module's sections, beside twice as many as they have: a function's entries are read
+/// once more when it is looked up, with the names of all that was inlined there.
+const SPARE_BYTES: usize = 2 << 20;
 
 /// Bytes of the native stack that reading may take. Places nest as deeply as functions are inlined into each other; a
 /// level takes some hundred bytes.
@@ -30,7 +30,7 @@ pub fn lines(module: &Module) -> Option<Lines<'_>> {
     section(".debug_line")?;
     let bytes = |id: SectionId| section(id.name()).map_or(&[][..], |section| &info.bytes[section.range.clone()]);
     let debug = info.custom_sections().filter(|section| section.name.starts_with(".debug_"));
-    let budget = debug.map(|section| section.range.len()).sum::<usize>() + SPARE_BYTES;
+    let budget = 2 * debug.map(|section| section.range.len()).sum::<usize>() + SPARE_BYTES;
     let limits = Rc::new(Limits { budget: Cell::new(budget), stack: place_on_stack() });
     let load =
         |id| Ok::<_, Error>(Bounded { bytes: EndianSlice::new(bytes(id), LittleEndian), limits: limits.clone() });
