@@ -78,8 +78,8 @@ pub(crate) struct PlacedFunction {
     pub record: FunctionRecord,
 }
 
-/// Where an instruction comes from: an offset of a function, by defined index, and then of the functions into which that
-/// was inlined, the innermost first.
+/// Where an instruction comes from: an offset of a function, by defined index, and then of the functions into which
+/// that was inlined, the innermost first.
 #[derive(Clone, Debug)]
 pub(crate) struct Bodies<'a> {
     /// The inlined bodies of the frame's function, and of others behind them.

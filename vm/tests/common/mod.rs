@@ -9,8 +9,8 @@ pub mod child;
 use heapwood_vm::{Config, Inline};
 pub use skip::skip;
 
-/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the fourth, instructions also have
-/// few registers.
+/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the fourth, instructions have few
+/// registers, too.
 pub fn modes() -> [(&'static str, Config); 5] {
     let base = || {
         let mut config = Config::new();
