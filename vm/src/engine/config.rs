@@ -267,7 +267,9 @@ impl Config {
     }
 
     /// Which calls of small functions are compiled as the function's body, in place of a call. Backtraces name the
-    /// function all the same, and the code does the same. None by default.
+    /// function all the same. None by default.
+    ///
+    /// Testing: it has not run with all suites yet.
     pub fn inline(&mut self, inline: Inline) -> &mut Config {
         self.inline = inline;
         self

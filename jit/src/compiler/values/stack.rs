@@ -152,8 +152,9 @@ impl Values {
             OperandPlace::Alias(local) => {
                 self.locals[local as usize].aliases -= 1;
                 match self.locals[local as usize].loc {
-                    Loc::Reg { reg, .. } if self.is_over(local) => {
-                        // Nobody reads the local again: its register is the instruction's, which may write it.
+                    Loc::Reg { reg, .. } if self.is_over(local) && self.regs.locked & reg.bit() == 0 => {
+                        // Nobody reads the local again, nor is it another operand of the instruction: its register is
+                        // the instruction's, which may write it.
                         self.locals[local as usize].loc = Loc::Slot;
                         self.regs.give(reg);
                         At::Temp(reg)
