@@ -276,7 +276,7 @@ impl Analysis {
         &self.found
     }
 
-    /// The same, to be changed.
+    /// What was found, for the plan of inlined bodies to add to.
     pub(crate) fn found_mut(&mut self) -> &mut Findings {
         &mut self.found
     }

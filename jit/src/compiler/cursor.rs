@@ -53,8 +53,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The same body, with a number among those that are compiled into the function, in place of a call to which the
-    /// cursor `outer` has come.
+    /// The cursor of an inlined body: it has a number among those that are compiled into the function, in place of a
+    /// call to which the cursor `outer` has come.
     pub(crate) fn inlined(self, body: u16, outer: &mut Cursor<'a>) -> Cursor<'a> {
         let gives_flags = self.analysis.early_leaves == 0 && outer.wants_flags();
         Cursor { body, gives_flags, ..self }

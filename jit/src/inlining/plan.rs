@@ -20,7 +20,7 @@ const SMALL_COST: u32 = 32;
 /// operators.
 const BUDGET_BASE: u32 = 40;
 const BUDGET_SHARE: u32 = 3;
-/// The same for all bodies, tiny or not, where all calls are inlined.
+/// What bodies cost together that are inlined into a function, tiny ones among them, where all calls are inlined.
 const BUDGET_ALWAYS: u32 = 4096;
 /// Functions with more operands or locals than that get nothing more: their frames may be as large as they may be.
 const SLOTS_MAX: u32 = limits::FRAME_BYTES_MAX / 64;

@@ -98,7 +98,7 @@ pub fn is_wanted_by(module: &Module) -> bool {
     is_program(module.info())
 }
 
-/// The same of a module that was not compiled.
+/// Whether a decoded module, compiled or not, is a program for this surface, as [`is_wanted_by`] says.
 pub fn is_program(info: &ModuleInfo) -> bool {
     let mut spectest = info.imports.iter().filter(|import| import.module == "spectest").peekable();
     let is_ours = |module: &str| module.starts_with("__moonbit_") && has_module(module);

@@ -24,7 +24,8 @@ const THREADS_MAX: usize = 256;
 /// Locals that the functions of a module may declare together: so many, and more for each byte of the module.
 const LOCALS_BASE: u64 = 4_000_000;
 const LOCALS_PER_BYTE: u64 = 16;
-/// The same for values that its instructions pass to and from blocks, functions, labels and objects.
+/// Values that the instructions of a module may pass together to and from blocks, functions, labels and objects: so
+/// many, and more for each byte of the module.
 const VALUES_BASE: u64 = 20_000_000;
 const VALUES_PER_BYTE: u64 = 16;
 
