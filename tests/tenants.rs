@@ -196,7 +196,10 @@ fn calls_below_and_above_the_limits_of_heap_and_stack() {
         let id = tenants.register(&program, &small().heap(mib << 20), 0).unwrap();
         call(&tenants, id, "keep", (mib << 10) as i32 / 4).unwrap();
         assert_eq!(quota(call(&tenants, id, "keep", (mib << 10) as i32)), (Resource::Heap, mib << 20, None));
-        assert!(tenants.usage(id).unwrap().heap_peak_bytes <= (mib << 20) + (64 << 10));
+        // The collector's lists are counted when they have grown, so the peak may pass the limit by as much: of them,
+        // the marker's stack grows most at once.
+        let peak = tenants.usage(id).unwrap().heap_peak_bytes;
+        assert!(peak <= (mib << 20) + (256 << 10), "{peak} bytes of {mib} MiB");
         // What it does not hold any more is there for the next call.
         call(&tenants, id, "forget", ()).unwrap();
         call(&tenants, id, "keep", (mib << 10) as i32 / 4).unwrap();
