@@ -47,5 +47,5 @@ fn the_mutator_waits_for_a_marker_that_is_far_behind() {
     assert!(stalls > 0, "the helper never had the marker");
     // How far behind that is follows from rates that are measured (85 to 115 MB here). Without a wait nothing is freed
     // while the helper stands still, which is nearly always.
-    assert!(bytes < promoted_bytes / 2, "{bytes} of {promoted_bytes} bytes");
+    assert!(bytes < promoted_bytes * 2 / 3, "{bytes} of {promoted_bytes} bytes");
 }
