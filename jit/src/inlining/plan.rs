@@ -58,7 +58,7 @@ pub(crate) struct Planner<'p> {
 }
 
 /// A body whose calls are decided on.
-struct Place<'c> {
+struct OpenBody<'c> {
     /// Its number.
     body: u16,
     /// Height of the operand stack below it.
@@ -108,13 +108,13 @@ impl Plan {
         };
         let sites = std::mem::take(&mut planner.found.calls);
         let around = SmallVec::from_slice(&[defined]);
-        let place = Place { body: 0, base: 0, around: &around, in_loop: None };
+        let place = OpenBody { body: 0, base: 0, around: &around, in_loop: None };
         self.ref_homes = self.decide(&sites, &place, planner);
         planner.found.calls = sites;
     }
 
     /// Decides on the calls of a body; says how many home slots of references those that are inlined need at most.
-    fn decide(&mut self, sites: &[CallSite], place: &Place<'_>, planner: &mut Planner<'_>) -> u32 {
+    fn decide(&mut self, sites: &[CallSite], place: &OpenBody<'_>, planner: &mut Planner<'_>) -> u32 {
         let mut ref_homes = 0;
         for site in sites {
             let in_loop = place.in_loop.or(site.in_loop);
@@ -127,7 +127,7 @@ impl Plan {
             add(planner.found, &callee.found, base, in_loop);
             let mut around = place.around.clone();
             around.push(defined);
-            let inner = Place { body: self.entries.len().narrow(), base, around: &around, in_loop };
+            let inner = OpenBody { body: self.entries.len().narrow(), base, around: &around, in_loop };
             let inside = self.decide(&callee.found.calls, &inner, planner);
             ref_homes = ref_homes.max(callee.locals.references + inside);
         }
@@ -139,7 +139,7 @@ impl Plan {
         &mut self,
         function: u32,
         base: u32,
-        place: &Place<'_>,
+        place: &OpenBody<'_>,
         planner: &mut Planner<'p>,
     ) -> Option<(u32, &'p Callee)> {
         let defined = function.checked_sub(planner.info.imported_functions)?;
