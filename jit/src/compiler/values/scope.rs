@@ -285,6 +285,7 @@ mod tests {
     use super::super::place::At;
     use super::*;
     use crate::abi::{CallLayout, Gpr};
+    use crate::asm::Mem;
     use heapwood_module::ValType::{I32, I64};
 
     fn unused(ty: ValType) -> BodyLocal {
@@ -303,15 +304,21 @@ mod tests {
         values
     }
 
-    /// An argument that was spilled is loaded into a register if one is free.
-    #[test]
-    fn a_scope_loads_arguments_from_their_slots() {
-        let asm = &mut Assembler::default();
+    /// Such a function with an operand that was spilled: the register that held it, and its slot.
+    fn function_with_spilled_argument(asm: &mut Assembler) -> (Values, Reg, Mem) {
         let mut values = function(asm);
         let reg = values.take(asm, false);
         values.push_reg(I64, reg);
         values.spill_top(asm, 1);
         let slot = values.operand_mem(0);
+        (values, reg, slot)
+    }
+
+    /// An argument that was spilled is loaded into a register if one is free.
+    #[test]
+    fn a_scope_loads_arguments_from_their_slots() {
+        let asm = &mut Assembler::default();
+        let (mut values, reg, slot) = function_with_spilled_argument(asm);
         values.open_scope(asm, 1, [I64].map(unused).into_iter());
         values.check(0);
         values.local_get(0);
@@ -326,11 +333,7 @@ mod tests {
     #[test]
     fn a_scope_copies_arguments_from_their_slots() {
         let asm = &mut Assembler::default();
-        let mut values = function(asm);
-        let reg = values.take(asm, false);
-        values.push_reg(I64, reg);
-        values.spill_top(asm, 1);
-        let slot = values.operand_mem(0);
+        let (mut values, reg, slot) = function_with_spilled_argument(asm);
         while values.take_free(false).is_some() {}
         values.open_scope(asm, 1, [I64].map(unused).into_iter());
         values.end_instruction();
