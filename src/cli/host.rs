@@ -117,7 +117,7 @@ impl Surface {
 
 /// Whether a module imports strings.
 fn has_constants(module: &Module) -> bool {
-    js_string::has_constant_table(module) || !js_string::namespaces(module).is_empty()
+    !js_string::constant_modules(module.info()).is_empty()
 }
 
 /// `-S`, of commands that run programs.

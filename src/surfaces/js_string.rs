@@ -30,19 +30,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{
-    Error, ExternType, HeapType, ImportType, Linker, Module, ModuleInfo, RefType, Resolved, Result, ValType, cut,
-};
+use crate::{Error, Linker, Module, ModuleInfo, Resolved, Result, cut};
 use heapwood_surfaces::parse_string_table;
+use std::collections::HashSet;
 
 /// The modules of the functions.
 pub const MODULES: [&str; 3] = ["wasm:js-string", "wasm:text-decoder", "wasm:text-encoder"];
 
 /// Module names from which producers have agreed to import strings by their field names.
-pub const NAMESPACES: [&str; 4] = ["_", "S", "'", "string_constants"];
+const NAMESPACES: [&str; 4] = ["_", "S", "'", "string_constants"];
 
 /// The module of constants that a table in the module has.
-pub const TABLE_MODULE: &str = "string.const";
+const TABLE_MODULE: &str = "string.const";
 
 /// The custom section with the table.
 const TABLE_SECTION: &str = "string.consts";
@@ -94,27 +93,22 @@ pub fn has_module(name: &str) -> bool {
 
 /// Whether a module has its constants in a table.
 pub fn has_constant_table(module: &Module) -> bool {
-    module.imports().any(|import| import.module == TABLE_MODULE && is_constant(&import))
+    constant_modules(module.info()).contains(&TABLE_MODULE)
 }
 
 /// The module names from which a module imports nothing but strings, and those that producers have agreed on from which
 /// it imports strings among others.
 pub fn namespaces(module: &Module) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for import in module.imports().filter(is_constant) {
-        if import.module != TABLE_MODULE && !names.contains(&import.module) {
-            names.push(import.module);
-        }
-    }
-    names.retain(|name| {
-        let mut others = module.imports().filter(|import| import.module == *name && !is_constant(import));
-        NAMESPACES.contains(name) || others.next().is_none()
-    });
-    names
+    constant_modules(module.info()).into_iter().filter(|name| *name != TABLE_MODULE).collect()
 }
 
-/// Whether an import can be a string.
-fn is_constant(import: &ImportType<'_>) -> bool {
-    let is_extern = |ty: &ValType| matches!(ty, ValType::Ref(RefType { heap: HeapType::Extern, .. }));
-    matches!(&import.ty, ExternType::Global(ty) if !ty.is_mutable() && is_extern(ty.content()))
+/// The module names from which a decoded module, compiled or not, imports strings: its [`namespaces`], and that of a
+/// table.
+pub fn constant_modules(info: &ModuleInfo) -> Vec<&str> {
+    let (constants, others): (Vec<_>, Vec<_>) = info.imports.iter().partition(|import| import.ty.may_be_string());
+    let mixed: HashSet<&str> = others.iter().map(|import| &*import.module).collect();
+    let is_agreed = |name: &str| NAMESPACES.contains(&name) || name == TABLE_MODULE;
+    let mut seen = HashSet::new();
+    let names = constants.into_iter().map(|import| &*import.module);
+    names.filter(|name| (is_agreed(name) || !mixed.contains(name)) && seen.insert(*name)).collect()
 }

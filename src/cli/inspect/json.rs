@@ -67,7 +67,7 @@ fn imports(info: &ModuleInfo, parts: &PartOptions) -> Value {
             "module": import.module,
             "name": import.name,
             "type": ty,
-            "served_by": servers.of(&import.module, &import.name, &ty),
+            "served_by": servers.of(&import.module, &import.name, import.ty.may_be_string()),
         })
     });
     rows.collect()

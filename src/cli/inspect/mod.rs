@@ -149,7 +149,7 @@ fn print_imports(out: &mut impl Write, info: &ModuleInfo, parts: &PartOptions) -
     let servers = Servers::new(info);
     for import in info.imports.iter().filter(|import| parts.fits(None, &[&import.module, &import.name])) {
         let ty = info.extern_text(&import.ty).to_string();
-        let server = servers.of(&import.module, &import.name, &ty);
+        let server = servers.of(&import.module, &import.name, import.ty.may_be_string());
         let (from, name) = (printable(&import.module), printable(&import.name));
         writeln!(out, "  {from}::{name} {ty} <- {server}")?;
     }

@@ -2,8 +2,8 @@
 
 use crate::const_expr::Constants;
 use crate::{
-    BranchHints, ConstExpr, ConstItems, FuncType, MemoryType, ModuleBytes, Names, RefType, TypeIndex, TypeSection,
-    ValType,
+    BranchHints, ConstExpr, ConstItems, FuncType, HeapType, MemoryType, ModuleBytes, Names, RefType, TypeIndex,
+    TypeSection, ValType,
 };
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -43,6 +43,14 @@ pub enum ExternType {
     Global(GlobalType),
     /// A tag, by the index of its function type.
     Tag(TypeIndex),
+}
+
+impl ExternType {
+    /// Whether this is an immutable global of external references: what string constants are imported as.
+    pub fn may_be_string(&self) -> bool {
+        let ExternType::Global(GlobalType { val, mutable: false }) = self else { return false };
+        matches!(val, ValType::Ref(RefType { heap: HeapType::Extern, .. }))
+    }
 }
 
 /// An import.
