@@ -1,6 +1,5 @@
 """Kotlin: whole processes, and benchmarks in steady state (`kbench/`)."""
 import os
-import statistics
 from pathlib import Path
 
 import measure
@@ -35,23 +34,9 @@ def programs(engines, options):
                     seconds[name][peer.name].append(measure.run([*peer.wasi, str(path)], peer.env)[1])
                 except measure.Failed as failure:
                     failures[name, peer.name] = failure
-    print(f"Wall time of a process from start to exit, seconds, median of {options.rounds}.\n")
-    print("| program | " + " | ".join(peer.name for peer in engines) + " |\n|---|" + "--:|" * len(engines))
-    medians = {name: {peer: statistics.median(taken) for peer, taken in of.items() if taken} for name, of in seconds.items()}
-    for name in chosen:
-        print(f"| {name} | " + " | ".join(f"{medians[name][p.name]:.3f}" if p.name in medians[name] else "–" for p in engines) + " |")
-    print_means(medians, engines)
+    measure.print_medians(f"Wall time of a process from start to exit, seconds, median of {options.rounds}.", seconds, engines)
     print_memory(chosen, engines)
     return print_failures(failures)
-
-
-def print_means(medians, engines):
-    cells = []
-    for peer in engines:
-        both = [of for of in medians.values() if peer.name in of and "v8-default" in of]
-        mean = measure.geometric_mean([of[peer.name] / of["v8-default"] for of in both])
-        cells.append(f"{mean:.2f}" if mean else "–")
-    print("| geometric mean, of v8-default's time | " + " | ".join(cells) + " |")
 
 
 def print_memory(chosen, engines):

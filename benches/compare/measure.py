@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import statistics
 import subprocess
 import tempfile
 import time
@@ -63,3 +64,17 @@ def peak_kib(command):
 
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else None
+
+
+def print_medians(title, seconds, engines):
+    """A table of medians by program and peer, with "–" for what was not run, and each peer's geometric mean."""
+    print(f"{title}\n\n| program | " + " | ".join(peer.name for peer in engines) + " |\n|---|" + "--:|" * len(engines))
+    medians = {name: {peer: statistics.median(taken) for peer, taken in of.items() if taken} for name, of in seconds.items()}
+    for name, of in medians.items():
+        print(f"| {name} | " + " | ".join(f"{of[p.name]:.3f}" if p.name in of else "–" for p in engines) + " |")
+    cells = []
+    for peer in engines:
+        both = [of for of in medians.values() if peer.name in of and "v8-default" in of]
+        mean = geometric_mean([of[peer.name] / of["v8-default"] for of in both])
+        cells.append(f"{mean:.2f}" if mean else "–")
+    print("| geometric mean, of v8-default's time | " + " | ".join(cells) + " |")

@@ -1,7 +1,6 @@
 """Programs of other languages than Kotlin, with the host surface of each: whole processes."""
 import json
 import os
-import statistics
 from pathlib import Path
 
 import measure
@@ -41,17 +40,8 @@ def programs(engines, options):
                 wall.setdefault(name, {}).setdefault(peer.name, []).append(seconds)
                 cpu.setdefault(name, {}).setdefault(peer.name, []).append(cpu_seconds)
     for title, taken in (("Wall time", wall), ("CPU time of all threads", cpu)):
-        print_table(f"{title} of a process from start to exit, seconds, median of {options.rounds}.", taken, engines)
+        print()
+        measure.print_medians(f"{title} of a process from start to exit, seconds, median of {options.rounds}.", taken, engines)
     for name, peer in sorted(wrong):
         print(f"\nwrong: {name} by {peer} does not print what is expected")
     return not any(peer == "heapwood" for _, peer in wrong)
-
-
-def print_table(title, taken, engines):
-    print(f"\n{title}\n\n| program | " + " | ".join(peer.name for peer in engines) + " |\n|---|" + "--:|" * len(engines))
-    medians = {name: {peer: statistics.median(seconds) for peer, seconds in of.items()} for name, of in taken.items()}
-    for name, of in medians.items():
-        print(f"| {name} | " + " | ".join(f"{of[peer.name]:.3f}" for peer in engines) + " |")
-    means = [measure.geometric_mean([of[peer.name] / of["v8-default"] for of in medians.values() if "v8-default" in of])
-             for peer in engines]
-    print("| geometric mean, of v8-default's time | " + " | ".join(f"{mean:.2f}" if mean else "–" for mean in means) + " |")
