@@ -1,9 +1,11 @@
-//! The command under limits of its address space (`ulimit -v`) and of its memory (a control group): whatever starts
-//! under one starts under each larger one, and what is refused is named.
+//! The command under limits of its address space (`ulimit -v`), of its memory (a control group) and of threads:
+//! whatever starts under one starts under each larger one, and what is refused is named.
 
 mod common;
 
 use common::{clear_environment, scratch, skip, wat};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -149,4 +151,47 @@ fn a_full_heap_in_a_control_group_is_a_trap() {
     assert!(stderr.contains("heap"), "{stderr}");
     let said = String::from_utf8(group.run(&["--version", "-v"]).stdout).expect("text");
     assert!(said.contains("--gc-heap-max: 32m"), "{said}");
+}
+
+/// The command with these arguments, in a process that may have no other thread. Since that holds for no process of an
+/// administrator, it is another user's then.
+fn alone(arguments: &[&str]) -> Output {
+    const NOBODY: u32 = 65_534;
+    let directory = std::env::temp_dir().join(format!("heapwood-alone-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a folder");
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).expect("its permissions");
+    let program = directory.join("heapwood");
+    std::fs::copy(env!("CARGO_BIN_EXE_heapwood"), &program).expect("a copy");
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -u 1 && exec \"$@\"", "bash"]).arg(&program).current_dir(&directory);
+    clear_environment(&mut command);
+    for argument in arguments {
+        if argument.ends_with(".wat") || argument.ends_with(".wasm") {
+            std::fs::copy(argument, directory.join("guest")).expect("a copy");
+        }
+    }
+    command.args(arguments.iter().map(|argument| if argument.contains(".wa") { "guest" } else { argument }));
+    if std::fs::metadata("/proc/self").expect("this process").uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().expect("a shell starts");
+    std::fs::remove_dir_all(&directory).expect("the folder goes");
+    output
+}
+
+#[test]
+fn guests_run_where_no_thread_can_be_made() {
+    let list = wat(&scratch("alone"), "list.wat", LIST);
+    let output = alone(&["run", list.to_str().expect("a path")]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    for words in ["refuses a thread that waits for signals", "refused 1 of the collector's threads"] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    let output = alone(&["run", &kotlin_hello()]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), printed("unlimited", &kotlin_hello(), &[]));
+    // What cannot be had without a thread is refused.
+    let output = alone(&["run", "--timeout", "1s", &kotlin_hello()]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("a deadline needs a thread"), "{stderr}");
 }

@@ -75,6 +75,11 @@ pub fn more(lines: impl FnOnce() -> String) {
     }
 }
 
+/// Prints a line on the standard error about what the system refused, which the command can do without.
+pub fn warn(line: &str) {
+    say(&format!("warning: {line}"));
+}
+
 /// An output was refused. Whoever calls this does so once for each.
 pub fn refused(what: &str, error: &io::Error) {
     IS_REFUSED.store(true, Relaxed);

@@ -9,6 +9,7 @@ pub mod spans;
 mod sync;
 
 use crate::raw::backing::thread_cpu_ns;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use sync::{Builder, Mutex, Receiver, Sender, channel};
 
@@ -24,6 +25,8 @@ type Jobs = Mutex<Sender<Arc<dyn Help>>>;
 pub struct Helpers {
     threads: usize,
     jobs: OnceLock<Option<Jobs>>,
+    /// Threads that the system refused.
+    refused: AtomicUsize,
 }
 
 impl Helpers {
@@ -33,7 +36,13 @@ impl Helpers {
     /// Up to `threads` threads, none of which is started yet.
     pub fn new(threads: usize) -> Helpers {
         let threads = threads.min(Helpers::THREADS_MAX);
-        Helpers { threads, jobs: OnceLock::new() }
+        Helpers { threads, jobs: OnceLock::new(), refused: AtomicUsize::new(0) }
+    }
+
+    /// How many of the threads the system refused when they were started. What they would do is done by the others, or
+    /// by the mutators if there is none.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Asks a helper. False if there is none: no thread could be started.
@@ -52,6 +61,7 @@ impl Helpers {
             // The thread ends when the sender is dropped with the engine.
             started += builder.spawn(move || work(&receiver)).is_ok() as usize;
         }
+        self.refused.store(self.threads - started, Ordering::Relaxed);
         (started > 0).then(|| Mutex::new(sender))
     }
 }

@@ -27,10 +27,10 @@ pub use sandbox::Sandbox;
 
 use super::failure::{UsageError, shown};
 use super::host::Host;
-use super::module_file;
 use super::trace::Trace;
 use super::units::DurationArg;
 use super::watch::Watch;
+use super::{module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use ending::Ending;
@@ -179,6 +179,12 @@ impl Finished {
     /// Tells on stderr how the program ended, and turns that into an exit status.
     fn status(mut self) -> Result<ExitCode> {
         let status = self.end.map(|end| end.status());
+        let refused = self.store.engine().limits().refused_helper_threads;
+        if refused > 0 {
+            output::warn(&format!(
+                "the system refused {refused} of the collector's threads: the guest's thread did their work, in pauses"
+            ));
+        }
         self.watch.finish(&mut self.store);
         status
     }

@@ -1,5 +1,6 @@
 //! Signals that end the guest, and not the process: what was asked for at exit is written then.
 
+use crate::cli::output;
 use heapwood::InterruptHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{iterator, low_level};
@@ -36,8 +37,12 @@ impl Signals {
                 guest.interrupt();
             }
         };
-        if Builder::new().name("signals".to_owned()).spawn(watch).is_ok() {
-            let _ = is_watching.recv();
+        match Builder::new().name("signals".to_owned()).spawn(watch) {
+            Ok(_) => _ = is_watching.recv(),
+            Err(error) => output::warn(&format!(
+                "the system refuses a thread that waits for signals ({error}): the first one ends the process, and logs \
+                 and statistics are not completed then"
+            )),
         }
         Signals { came }
     }

@@ -37,6 +37,9 @@ pub struct EngineLimits {
     pub address_space_bytes: Option<u64>,
     /// Threads that mark and sweep while guests run.
     pub helper_threads: usize,
+    /// Those of them that the system refused when the first marking of some store began: the others do their work, or
+    /// the guests' threads if there is none, in pauses.
+    pub refused_helper_threads: usize,
     /// Whether 32-bit memories rely on guard pages ([`Config::memory32_guard`]).
     pub memory32_guard: bool,
 }
@@ -55,6 +58,7 @@ struct EngineInner {
     /// What heaps are told that have no limit of their own: threads that mark and a pool of address space among it.
     heaps: HeapConfig,
     helper_threads: usize,
+    helpers: Option<Arc<Helpers>>,
 }
 
 impl Engine {
@@ -75,8 +79,9 @@ impl Engine {
             trampolines: Trampolines::default(),
             stacks: Arc::default(),
             timer: Arc::default(),
-            heaps: config.heap_config(helpers, config.cage_pool()),
+            heaps: config.heap_config(helpers.clone(), config.cage_pool()),
             helper_threads,
+            helpers,
         })))
     }
 
@@ -96,12 +101,13 @@ impl Engine {
 
     /// What its stores may have at present.
     pub fn limits(&self) -> EngineLimits {
-        let EngineInner { config, heaps, helper_threads, .. } = &*self.0;
+        let EngineInner { config, heaps, helper_threads, helpers, .. } = &*self.0;
         EngineLimits {
             heap_bytes: heaps.max_bytes,
             reach_bytes: reach_bytes_at_first(heaps.cage, heaps.max_bytes),
             address_space_bytes: address_space().map(|space| space.limit_bytes),
             helper_threads: *helper_threads,
+            refused_helper_threads: helpers.as_ref().map_or(0, |helpers| helpers.refused()),
             memory32_guard: config.guards().memory32,
         }
     }
