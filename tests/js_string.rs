@@ -12,7 +12,7 @@ const MODES: [&[&str]; 4] = [
     &[],
     &["--gc-nursery", "64k"],
     &["--gc-stress", "1", "--gc-verify"],
-    &["-T", "mem32-guard=n", "-T", "mem64-guard=n", "-T", "few-registers=y"],
+    &["-T", "mem32-guard=n", "-T", "mem64-guard=n", "-T", "few-registers=y", "-T", "inline=n"],
 ];
 
 /// What traps in the program, with the function that the message has to name.

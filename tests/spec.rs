@@ -44,7 +44,7 @@ const MODES: [Mode; 9] = [
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
     Mode {
         name: "mem-slow",
-        options: &["-T", "mem32-guard=n", "-T", "mem64-guard=n", "-T", "few-registers=y"],
+        options: &["-T", "mem32-guard=n", "-T", "mem64-guard=n", "-T", "few-registers=y", "-T", "inline=n"],
         folders: ALL,
     },
     Mode { name: "images", options: &["--images"], folders: ALL },

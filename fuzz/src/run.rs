@@ -79,7 +79,7 @@ pub fn modes() -> Vec<Mode> {
             config.inline(Inline::Always).gc_stress(53).gc_verify(true).gc_threads(0);
         }),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
-            config.debug_checks(true).few_registers(true).gc_threads(0);
+            config.debug_checks(true).few_registers(true).inline(Inline::Never).gc_threads(0);
         }),
     ]
 }

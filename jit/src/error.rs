@@ -42,6 +42,18 @@ impl From<BudgetExceeded> for CompileError {
     }
 }
 
+impl From<TooManyLocals> for CompileError {
+    fn from(exceeded: TooManyLocals) -> CompileError {
+        CompileError::Locals(exceeded)
+    }
+}
+
+impl From<TooManyValues> for CompileError {
+    fn from(exceeded: TooManyValues) -> CompileError {
+        CompileError::Values(exceeded)
+    }
+}
+
 /// The error for a body that is malformed or invalid.
 pub(crate) fn invalid(error: impl Into<ModuleError>) -> CompileError {
     let ModuleError { offset, message, .. } = error.into();

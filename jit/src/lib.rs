@@ -21,7 +21,7 @@ mod reciprocal;
 pub mod stubs;
 
 pub use budget::{Budget, BudgetExceeded, TooManyLocals, TooManyValues};
-pub use compiler::{CompileEnv, CompileOptions, Scratch, compile_function};
+pub use compiler::{CompileEnv, CompileOptions, Scratch, compile_deferred, compile_function, defer};
 pub use cpu::CpuFeatures;
 pub use error::CompileError;
 pub use inlining::{Callees, Inline};

@@ -35,8 +35,8 @@ impl PerfMap {
 }
 
 fn write_module(out: &mut impl Write, module: &Module) -> std::io::Result<()> {
-    let defined = module.info().imported_functions..;
-    for (function, (address, code)) in defined.map_while(|function| Some((function, module.function_code(function)?))) {
+    for (function, _) in (0..).zip(&module.info().functions) {
+        let Some((address, code)) = module.function_code(function) else { continue };
         write!(out, "{address:x} {:x} ", code.len())?;
         match module.func_name(function) {
             // A name may hold anything, a line only one.

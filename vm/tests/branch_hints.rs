@@ -7,13 +7,19 @@ const UNLIKELY: &str = "(@metadata.code.branch_hint \"\\00\")";
 
 // ---- where code lies
 
+/// A module whose calls are calls.
+fn compile(text: &str) -> Module {
+    let engine = Engine::new(Config::new().inline(Inline::Never)).unwrap();
+    Module::new(&engine, wat::parse_str(text).unwrap()).unwrap()
+}
+
 /// For each call in a function, in the order of the callees: whether it lies out of line.
 fn out_of_line(body: &str) -> Vec<bool> {
     let text = format!(
         "(module (tag $t) (func $a) (func $b) (func $c) (func $d)
            (func (export \"f\") (param i32) (result i32) (local i32) {body}))"
     );
-    let module = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap();
+    let module = compile(&text);
     let code = module.compiled_function(4).unwrap().unwrap();
     let mut calls: Vec<(u32, bool)> = Vec::new();
     for relocation in &code.relocations {
@@ -74,7 +80,7 @@ fn moves_on_an_unlikely_way_lie_out_of_line() {
                end
                call $a))"
         );
-        let module = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap();
+        let module = compile(&text);
         module.compiled_function(1).unwrap().unwrap().cold_start
     };
     assert!(hot_bytes(UNLIKELY) < hot_bytes(""), "{} and {}", hot_bytes(UNLIKELY), hot_bytes(""));

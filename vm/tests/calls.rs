@@ -2,8 +2,13 @@
 
 use heapwood_vm::*;
 
+/// An engine in which a call is a call.
+fn engine() -> Engine {
+    Engine::new(Config::new().inline(Inline::Never)).unwrap()
+}
+
 fn instantiate(text: &str) -> (Store<()>, Instance) {
-    let engine = Engine::default();
+    let engine = engine();
     let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
     let mut store = Store::new(&engine, ());
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
@@ -34,7 +39,7 @@ fn fib_calls_itself() {
 
 #[test]
 fn many_values_of_all_kinds_pass_both_ways() {
-    let engine = Engine::default();
+    let engine = engine();
     let module = wat::parse_str(
         r#"(module
             (import "h" "f" (func $f (param i32 i64 f32 f64 i32 i64 i32 i64 i32 i64 i32 f64 f64 f64 f64 f64 f64 f64 f64 f64 v128 i64 v128)
@@ -82,7 +87,7 @@ fn value(ty: ValType, number: i64) -> Val {
 
 #[test]
 fn host_and_guest_call_each_other_in_turns() {
-    let engine = Engine::default();
+    let engine = engine();
     let module = wat::parse_str(
         r#"(module
             (import "h" "down" (func $down (param i32) (result i32)))
@@ -110,7 +115,7 @@ fn host_and_guest_call_each_other_in_turns() {
 
 #[test]
 fn a_panic_of_a_host_function_passes_through_the_guest() {
-    let engine = Engine::default();
+    let engine = engine();
     let module = wat::parse_str(r#"(module (import "h" "f" (func $f)) (func (export "g") call $f))"#);
     let module = Module::new(&engine, module.unwrap()).unwrap();
     let mut store = Store::new(&engine, ());
@@ -132,7 +137,7 @@ impl std::error::Error for Exit {}
 
 #[test]
 fn an_error_of_a_host_function_comes_out_with_a_backtrace() {
-    let engine = Engine::default();
+    let engine = engine();
     let module = wat::parse_str(
         r#"(module $m (import "h" "exit" (func $exit (param i32)))
             (func $inner (call $exit (i32.const 7)))
@@ -202,7 +207,7 @@ fn constants_of_any_size_go_to_imported_globals() {
         ("f64", "0x1p-1074", 1),
         ("v128", "i64x2 0x123456789abcdef0 -2", 0xffff_ffff_ffff_fffe_1234_5678_9abc_def0),
     ];
-    let engine = Engine::default();
+    let engine = engine();
     let mut store = Store::new(&engine, ());
     for (index, (ty, text, bits)) in constants.into_iter().enumerate() {
         let zero = if ty == "v128" { "i64x2 0 0" } else { "0" };

@@ -1,8 +1,11 @@
 //! Inlining changes nothing but time: modules of small functions, made of seeds, do the same with and without it. They
 //! give the same results, trap or throw at the same places with the same backtraces, show the same frames to the host,
-//! and burn the same fuel; and the heap is sound while everything moves.
+//! and burn the same fuel; and the heap is sound while everything moves. Functions all of whose calls are inlined have
+//! no code.
 
 mod common;
+#[path = "inlining/deferred.rs"]
+mod deferred;
 #[path = "inlining/generate.rs"]
 mod generate;
 #[path = "common/random.rs"]

@@ -13,7 +13,7 @@ fn modes() -> Vec<(&'static str, Config)> {
         config
     };
     let stress = |config: &mut Config| {
-        config.gc_stress(1).few_registers(true).debug_checks(true);
+        config.gc_stress(1).few_registers(true).debug_checks(true).inline(Inline::Never);
     };
     let slices = |config: &mut Config| {
         config.gc_mark_slice(1).gc_threads(0).debug_checks(true);

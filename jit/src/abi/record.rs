@@ -101,6 +101,14 @@ pub struct CompiledFunction {
 }
 
 impl CompiledFunction {
+    /// The functions that its code calls by name, by their index among all functions; one for each place.
+    pub fn callees(&self) -> impl Iterator<Item = u32> {
+        self.relocations.iter().filter_map(|relocation| match relocation.target {
+            RelocationTarget::FunctionSlot(function) => Some(function),
+            _ => None,
+        })
+    }
+
     /// Bytes of its code and tables.
     pub fn bytes(&self) -> usize {
         size_of::<CompiledFunction>()

@@ -52,4 +52,4 @@ mod visitor_simd;
 mod wide;
 
 pub use options::{CompileEnv, CompileOptions};
-pub use pass::{Scratch, compile_function};
+pub use pass::{Scratch, compile_deferred, compile_function, defer};

@@ -18,7 +18,6 @@ use crate::operators::Facts;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{FuncBodyJob, FuncType, ValType, limits};
 use smallvec::SmallVec;
-use std::ops::Range;
 use wasmparser::{BinaryReader, FuncValidatorAllocations, WasmFeatures};
 
 /// The validator's buffers are kept for the next body if a body has at most so many bytes.
@@ -42,51 +41,101 @@ pub struct Scratch {
 /// Validates and compiles one function body; `defined_index` counts from the first defined function.
 ///
 /// # Errors
-/// The body is invalid, or uses what this version cannot compile.
+/// The body is invalid, or uses what this version cannot compile; or the module takes more than its budget has.
 pub fn compile_function(
     env: &CompileEnv<'_>,
     defined_index: u32,
     job: FuncBodyJob,
     scratch: &mut Scratch,
 ) -> Result<CompiledFunction, CompileError> {
-    let type_index = env.info.functions[(env.info.imported_functions + defined_index) as usize];
-    let signature = env.info.types.func(type_index);
-    let range = job.range.clone();
-    let allocations = scratch.validator.take().unwrap_or_default();
-    let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
-    let held = scratch.asm.bytes();
-    analysis.want(env.options.fuel, env.callees.is_some());
-    let count = |bytes, values| {
-        env.budget.pass_values(values).map_err(CompileError::Values)?;
-        env.budget.hold(share, held + bytes).map_err(CompileError::from)
-    };
-    let declare = |locals| env.budget.declare_locals(locals).map_err(CompileError::Locals);
     match env.callees.and_then(|callees| callees.known(defined_index)) {
         // Somebody has validated it already, to inline it.
         Some(callee) => {
-            declare(callee.locals.all)?;
-            env.budget.pass_values(callee.found.passed).map_err(CompileError::Values)?;
-            analysis.found_mut().clone_from(&callee.found);
-            scratch.validator = Some(allocations);
+            callee.count(env.budget)?;
+            scratch.analysis.found_mut().clone_from(&callee.found);
         }
-        None => {
-            let allocations = analysis.run(env.info, type_index, job, allocations, declare, count)?;
-            if range.len() <= KEPT_VALIDATOR_BODY_MAX {
-                scratch.validator = Some(allocations);
-            }
-            if let Some(callees) = env.callees {
-                callees.offer(env.info, defined_index, scratch.analysis.found());
-            }
-        }
+        None => analyse(env, defined_index, job, scratch)?,
+    }
+    compile_analysed(env, defined_index, scratch)
+}
+
+/// Puts off the compilation of a function, if all calls of it may turn out to be inlined: says whether it did. The body
+/// is valid then, and [`compile_deferred`] compiles it if code that is compiled calls it after all
+/// ([`CompiledFunction::callees`]). Nothing else can enter it.
+///
+/// # Errors
+/// The module takes more than its budget has.
+pub fn defer(env: &CompileEnv<'_>, defined_index: u32, scratch: &mut Scratch) -> Result<bool, CompileError> {
+    let Some(callees) = env.callees else { return Ok(false) };
+    if env.info.is_entered_from_outside(env.info.imported_functions + defined_index) {
+        return Ok(false);
+    }
+    match callees.get(env.info, defined_index, env.budget, &mut scratch.callee) {
+        Some(callee) => callee.count(env.budget).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Compiles a function that was deferred.
+///
+/// # Errors
+/// The module takes more than its budget has.
+///
+/// # Panics
+/// [`defer`] did not say that it was.
+pub fn compile_deferred(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    scratch: &mut Scratch,
+) -> Result<CompiledFunction, CompileError> {
+    let callee = env.callees.and_then(|callees| callees.known(defined_index)).expect("what is deferred is known");
+    scratch.analysis.found_mut().clone_from(&callee.found);
+    compile_analysed(env, defined_index, scratch)
+}
+
+/// The first pass.
+fn analyse(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    job: FuncBodyJob,
+    scratch: &mut Scratch,
+) -> Result<(), CompileError> {
+    let type_index = env.info.functions[(env.info.imported_functions + defined_index) as usize];
+    let body_bytes = job.range.len();
+    let allocations = scratch.validator.take().unwrap_or_default();
+    let (analysis, share) = (&mut scratch.analysis, &mut scratch.share);
+    let held = scratch.asm.bytes();
+    let count = |bytes, values| {
+        env.budget.pass_values(values)?;
+        env.budget.hold(share, held + bytes).map_err(CompileError::from)
+    };
+    let declare = |locals| Ok(env.budget.declare_locals(locals)?);
+    analysis.want(env.options.fuel, env.callees.is_some());
+    let allocations = analysis.run(env.info, type_index, job, allocations, declare, count)?;
+    if body_bytes <= KEPT_VALIDATOR_BODY_MAX {
+        scratch.validator = Some(allocations);
     }
     if let Some(callees) = env.callees {
+        callees.offer(env.info, defined_index, env.budget, scratch.analysis.found());
+    }
+    Ok(())
+}
+
+/// Plans which calls are inlined, and has the second pass run until its code can be used.
+fn compile_analysed(
+    env: &CompileEnv<'_>,
+    defined_index: u32,
+    scratch: &mut Scratch,
+) -> Result<CompiledFunction, CompileError> {
+    scratch.plan.clear();
+    if let Some(callees) = env.callees {
         let Scratch { analysis, callee, plan, .. } = scratch;
-        let (inline, found) = (env.options.inline, analysis.found_mut());
-        plan.make(defined_index, &mut Planner { info: env.info, callees, inline, scratch: callee, found });
+        let (inline, budget, found) = (env.options.inline, env.budget, analysis.found_mut());
+        plan.make(defined_index, &mut Planner { info: env.info, callees, inline, budget, scratch: callee, found });
     }
     let mut frame_is_large = false;
     loop {
-        let (function, verdict) = compile_looked_at(env, defined_index, &range, signature, frame_is_large, scratch)?;
+        let (function, verdict) = compile_looked_at(env, defined_index, frame_is_large, scratch)?;
         match verdict {
             Verdict::Complete => {
                 env.budget.take(function.bytes() as u64)?;
@@ -118,16 +167,17 @@ enum Verdict {
 fn compile_looked_at(
     env: &CompileEnv<'_>,
     defined_index: u32,
-    range: &Range<usize>,
-    signature: &FuncType,
     frame_is_large: bool,
     scratch: &mut Scratch,
 ) -> Result<(CompiledFunction, Verdict), CompileError> {
     scratch.asm.reset();
+    let function_index = env.info.imported_functions + defined_index;
+    let signature = env.info.function_type(function_index);
+    let range = env.info.bodies[defined_index as usize].clone();
     let body = &env.info.bytes[range.clone()];
     let mut reader = BinaryReader::new_features(body, range.start, WasmFeatures::all());
     let locals = read_locals(&mut reader).map_err(invalid)?;
-    let hints = env.info.branch_hints.of(env.info.imported_functions + defined_index);
+    let hints = env.info.branch_hints.of(function_index);
     let Scratch { analysis, plan, asm, values, tables, flow, share, .. } = scratch;
     let analysis = analysis.found();
     let types = signature.params.iter().copied();

@@ -2,6 +2,8 @@
 
 use super::Inline;
 use crate::analysis::{ALL, Analysis, Findings, read_locals, types_of};
+use crate::budget::Budget;
+use crate::error::CompileError;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{FuncBodyJob, ModuleInfo, ValType};
 use std::ops::Range;
@@ -67,21 +69,29 @@ impl Callees {
         self.known[defined as usize].get()?.as_deref()
     }
 
-    /// A function, by defined index, if it can be inlined.
-    pub(crate) fn get(&self, info: &ModuleInfo, defined: u32, scratch: &mut CalleeScratch) -> Option<&Callee> {
+    /// A function, by defined index, if it can be inlined. What is kept of it counts against the budget; where that is
+    /// passed, whoever counts next says so.
+    pub(crate) fn get(
+        &self,
+        info: &ModuleInfo,
+        defined: u32,
+        budget: &Budget,
+        scratch: &mut CalleeScratch,
+    ) -> Option<&Callee> {
         if info.bodies[defined as usize].len() > self.bytes_max {
             return None;
         }
-        self.known[defined as usize].get_or_init(|| self.find(info, defined, scratch)).as_deref()
+        let find = || kept(budget, self.find(info, defined, scratch));
+        self.known[defined as usize].get_or_init(find).as_deref()
     }
 
     /// Takes what was found in a function that is compiled, by defined index, before anybody asks.
-    pub(crate) fn offer(&self, info: &ModuleInfo, defined: u32, found: &Findings) {
-        let known = &self.known[defined as usize];
-        if info.bodies[defined as usize].len() <= self.bytes_max && known.get().is_none() {
-            let callee = Locals::of(info, defined).and_then(|locals| self.callee(info, defined, locals, found));
+    pub(crate) fn offer(&self, info: &ModuleInfo, defined: u32, budget: &Budget, found: &Findings) {
+        if info.bodies[defined as usize].len() <= self.bytes_max {
             // Somebody may have been faster, and has found the same.
-            _ = known.set(callee);
+            self.known[defined as usize].get_or_init(|| {
+                kept(budget, Locals::of(info, defined).and_then(|locals| self.callee(info, defined, locals, found)))
+            });
         }
     }
 
@@ -106,6 +116,17 @@ impl Callees {
     }
 }
 
+impl Callee {
+    /// Counts what the compilation of a body counts: each body counts once, however often it is inlined.
+    ///
+    /// # Errors
+    /// The module has too many locals, or passes too many values.
+    pub(crate) fn count(&self, budget: &Budget) -> Result<(), CompileError> {
+        budget.declare_locals(self.locals.all)?;
+        Ok(budget.pass_values(self.found.passed)?)
+    }
+}
+
 impl Locals {
     /// Those of a function, by defined index, if they are few and no vectors. The body may be invalid.
     fn of(info: &ModuleInfo, defined: u32) -> Option<Locals> {
@@ -122,6 +143,12 @@ impl Locals {
         let has_vectors = types.clone().any(|ty| ty == ValType::V128);
         (!has_vectors).then(|| Locals { all: types.count().narrow(), references: references.narrow() })
     }
+}
+
+/// Counts a body that is kept.
+fn kept(budget: &Budget, callee: Option<Box<Callee>>) -> Option<Box<Callee>> {
+    let bytes = callee.as_ref().map_or(0, |callee| size_of::<Callee>() + callee.found.bytes());
+    budget.take(bytes as u64).is_ok().then_some(callee)?
 }
 
 /// Whether a body like this can be compiled into another one.

@@ -4,7 +4,9 @@
 //!    same time, in any order, and each answer is the same whoever asks.
 //! 2. Before a function is compiled, its plan is made ([`plan`]): which calls, and which calls in the bodies that come
 //!    in their place, are inlined. What these bodies need is added to what the function needs.
-//! 3. The pass takes the plan's entries in their order: it comes to each call that is reached once.
+//! 3. A function that can only be reached by calls of it by name, and that can be inlined, may never be called by code:
+//!    its own compilation is put off until code that is compiled calls it ([`crate::defer`]).
+//! 4. The pass takes the plan's entries in their order: it comes to each call that is reached once.
 
 mod callees;
 mod plan;

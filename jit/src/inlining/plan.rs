@@ -3,7 +3,7 @@
 use super::Inline;
 use super::callees::{Callee, CalleeScratch, Callees};
 use crate::analysis::{CallSite, Findings};
-use crate::budget::list_bytes;
+use crate::budget::{Budget, list_bytes};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::{ModuleInfo, limits};
 use smallvec::SmallVec;
@@ -52,6 +52,7 @@ pub(crate) struct Planner<'p> {
     pub(crate) info: &'p ModuleInfo,
     pub(crate) callees: &'p Callees,
     pub(crate) inline: Inline,
+    pub(crate) budget: &'p Budget,
     pub(crate) scratch: &'p mut CalleeScratch,
     /// What is needed by the function that is planned.
     pub(crate) found: &'p mut Findings,
@@ -150,7 +151,7 @@ impl Plan {
         if is_deep || is_full || planner.inline == Inline::Never || place.around.contains(&defined) {
             return None;
         }
-        let callee = planner.callees.get(planner.info, defined, planner.scratch)?;
+        let callee = planner.callees.get(planner.info, defined, planner.budget, planner.scratch)?;
         let cost = callee.found.operators + HEAVY_COST * callee.found.heavy;
         let (is_free, is_small) = match planner.inline {
             Inline::Always => (false, true),

@@ -219,6 +219,12 @@ impl ModuleInfo {
         self.types.func(self.tags[tag as usize])
     }
 
+    /// Whether something else than a call by name, in the module's code, can enter a function: the start of an instance,
+    /// or whoever has a reference to it.
+    pub fn is_entered_from_outside(&self, function: u32) -> bool {
+        self.start == Some(function) || self.escaping.binary_search(&function).is_ok()
+    }
+
     /// The custom sections, in order.
     pub fn custom_sections(&self) -> impl Iterator<Item = &Section> {
         self.sections.iter().filter(|section| section.id == 0)

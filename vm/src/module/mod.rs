@@ -169,11 +169,13 @@ impl Module {
         Some(self.extern_type(&self.0.info.export_type(index)))
     }
 
-    /// The machine code of a function (by index in the module) and the address it lies at; none if it is imported.
+    /// The machine code of a function (by index in the module) and the address it lies at; none if it is imported, or if
+    /// all calls of it are inlined and nothing else can enter it ([`Config::inline`](crate::Config::inline)).
     pub fn function_code(&self, function: u32) -> Option<(usize, &[u8])> {
         let defined = function.checked_sub(self.0.info.imported_functions)?;
         let exists = (defined as usize) < self.0.info.bodies.len();
-        exists.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
+        let has_code = exists && self.0.code.function(defined).has_code();
+        has_code.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
     }
 
     /// Bytes of its machine code as they lie in memory: whole pages, of which its instances in all stores share one

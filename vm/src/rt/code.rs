@@ -4,7 +4,8 @@
 //!    which they call each other: `[code pages][slot pages]`.
 //! 2. They are written there with their relocations filled in. Until then nothing depends on the address, so an image
 //!    in a file has the same bytes.
-//! 3. The slots point to the entries.
+//! 3. The slots point to the entries. A function that nothing can enter has no code, and a null slot: all calls of it
+//!    are inlined.
 //! 4. The code pages become executable and are never writable again.
 //!
 //! Safe points and trap sites are kept for the whole image, ascending, so that one binary search finds each.
@@ -301,7 +302,8 @@ impl CodeImage {
         let start = draft.address() + code.start;
         let slots = draft.bytes_mut()[code.end..].chunks_exact_mut(SLOT_BYTES);
         for (slot, function) in slots.zip(&tables.functions) {
-            slot.copy_from_slice(&((start + function.start as usize) as u64).to_le_bytes());
+            let entry = if function.has_code() { start + function.start as usize } else { 0 };
+            slot.copy_from_slice(&(entry as u64).to_le_bytes());
         }
         Ok(CodeImage { memory: Arc::new(draft.finish(code)?), tables })
     }
@@ -321,9 +323,11 @@ impl CodeImage {
         self.memory.end()
     }
 
-    /// Entry address of a function, by defined index.
+    /// Entry address of a function, by defined index, which something may enter.
     pub fn entry(&self, defined: u32) -> usize {
-        self.start() + self.tables.functions[defined as usize].start as usize
+        let function = &self.tables.functions[defined as usize];
+        assert!(function.has_code(), "a function that is entered has code");
+        self.start() + function.start as usize
     }
 
     /// A function, by defined index.
@@ -392,6 +396,11 @@ impl CodeImage {
 }
 
 impl PlacedFunction {
+    /// Whether it has code. Where all calls of a function are inlined, it has none.
+    pub fn has_code(&self) -> bool {
+        self.start < self.end
+    }
+
     fn new(function: &CompiledFunction, start: usize, inlined: u32) -> PlacedFunction {
         let end = start + function.code.len();
         PlacedFunction { start: start.narrow(), end: end.narrow(), inlined, record: function.record }

@@ -10,7 +10,7 @@ use heapwood_vm::{Config, Inline};
 pub use skip::skip;
 
 /// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the fourth, instructions have few
-/// registers, too.
+/// registers, too, and nothing is inlined.
 pub fn modes() -> [(&'static str, Config); 5] {
     let base = || {
         let mut config = Config::new();
@@ -20,7 +20,7 @@ pub fn modes() -> [(&'static str, Config); 5] {
     let mut modes = ["default", "nursery64k", "stress1", "mem-slow", "inline"].map(|name| (name, base()));
     modes[1].1.gc_nursery(64 << 10);
     modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
-    modes[3].1.memory32_guard(false).memory64_guard(false).few_registers(true).debug_checks(true);
+    modes[3].1.memory32_guard(false).memory64_guard(false).few_registers(true).inline(Inline::Never).debug_checks(true);
     modes[4].1.inline(Inline::Always).gc_nursery(64 << 10).debug_checks(true);
     modes
 }

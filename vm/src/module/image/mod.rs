@@ -202,6 +202,9 @@ impl Contents {
             holds(is_placed && is_aligned && has_frame, "a function is out of place")?;
             end = function.end;
         }
+        let mut functions = (info.imported_functions..).zip(functions);
+        let is_whole = functions.all(|(index, placed)| placed.has_code() || !info.is_entered_from_outside(index));
+        holds(is_whole, "a function that is entered has no code")?;
         holds((end as usize) < code_bytes, "its functions are longer than its code")?;
         holds(self.tables.are_sorted(), "safe points or trap sites are not in order")?;
         let is_inside = |point: &SafePoint| {

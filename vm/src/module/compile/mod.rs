@@ -1,5 +1,7 @@
 //! From bytes to a module: decoding, then validation and compilation of all functions in parallel, then placing.
 
+mod functions;
+
 use super::ModuleInner;
 use super::cache::CacheEntry;
 use super::image::{self, ExceptionHeader};
@@ -7,17 +9,12 @@ use crate::engine::{Engine, fitting_compiler_threads};
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
-use crossbeam_queue::ArrayQueue;
+use functions::compile_functions;
 use heapwood_jit::abi::{CompiledFunction, RelocationTarget};
 use heapwood_jit::{Budget, Callees, CompileEnv, CompileError, CompileOptions, Inline, Scratch, compile_function};
 use heapwood_module::{
     ContextLayout, DecodedModule, FuncBodyJob, ModuleBytes, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
 };
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::Builder;
-
-/// Bytes of function bodies for which another thread is worth starting.
-const BYTES_PER_THREAD: usize = 64 << 10;
 /// Threads that compile a module, whatever is asked for.
 const THREADS_MAX: usize = 256;
 
@@ -135,70 +132,6 @@ fn threads(engine: &Engine) -> usize {
         0 => fitting_compiler_threads(std::thread::available_parallelism().map_or(1, usize::from)),
         threads => threads.min(THREADS_MAX),
     }
-}
-
-/// Compiles all functions; the first error in the order of the module counts.
-fn compile_functions(env: &CompileEnv<'_>, jobs: Vec<FuncBodyJob>, threads: usize) -> Result<Vec<CompiledFunction>> {
-    let bytes: usize = jobs.iter().map(|job| job.range.len()).sum();
-    let threads = threads.min(1 + bytes / BYTES_PER_THREAD);
-    let mut results: Vec<Option<Result<CompiledFunction, CompileError>>> = Vec::new();
-    if threads <= 1 {
-        let mut scratch = Scratch::default();
-        for (index, job) in jobs.into_iter().enumerate() {
-            let result = compile_function(env, index as u32, job, &mut scratch);
-            let failed = result.is_err();
-            results.push(Some(result));
-            if failed {
-                break;
-            }
-        }
-    } else {
-        results = compile_in_parallel(env, jobs, threads);
-    }
-    let compiled: Result<Vec<_>, CompileError> = results.into_iter().flatten().collect();
-    compiled.map_err(to_error)
-}
-
-/// Workers take functions in order; one that fails stops those that have not begun.
-fn compile_in_parallel(
-    env: &CompileEnv<'_>,
-    jobs: Vec<FuncBodyJob>,
-    threads: usize,
-) -> Vec<Option<Result<CompiledFunction, CompileError>>> {
-    let count = jobs.len();
-    let queue = ArrayQueue::new(count.max(1));
-    for job in jobs.into_iter().enumerate() {
-        assert!(queue.push(job).is_ok(), "there is room for each");
-    }
-    let failed = AtomicUsize::new(usize::MAX);
-    let work = || {
-        let mut scratch = Scratch::default();
-        let mut done = Vec::new();
-        while let Some((index, job)) = queue.pop() {
-            if index > failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let result = compile_function(env, index as u32, job, &mut scratch);
-            if result.is_err() {
-                failed.fetch_min(index, Ordering::Relaxed);
-            }
-            done.push((index, result));
-        }
-        done
-    };
-    let mut results: Vec<_> = (0..count).map(|_| None).collect();
-    std::thread::scope(|scope| {
-        // A thread that the system refuses is one less: the others take its work.
-        let others: Vec<_> = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, work).ok()).collect();
-        let mut all = work();
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        for (index, result) in all {
-            results[index] = Some(result);
-        }
-    });
-    results
 }
 
 fn to_error(error: CompileError) -> Error {
