@@ -166,7 +166,8 @@ impl Tables {
         let mut traps: Vec<TrapSite> = self.traps.drain(..).map(site).collect();
         traps.sort_by_key(|trap| trap.pc);
         let mut source_map: Vec<(u32, u32)> = self.source_map.drain(..).map(|s| (place(s.0), s.1)).collect();
-        source_map.sort_unstable();
+        // Of operators that begin at the same place, the last one has the code: it may lie in an inlined body.
+        source_map.sort_by_key(|(pc, _)| *pc);
         let relocations = self.relocations.drain(..).map(|r| Relocation { offset: place(r.0), target: r.1 }).collect();
         self.pads.clear();
         let inlined = self.inlined.drain(..).collect();
