@@ -5,6 +5,8 @@ mod common;
 use common::{finish, heapwood, scratch, wat};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// `run(n)` makes n dead lists and returns a checksum; `init` and `step` keep a list.
 const GUEST: &str = r#"(module
@@ -229,4 +231,34 @@ fn traps_and_results_that_differ_are_errors_on_one_line() {
         assert!(finished.stderr.starts_with("error: ") && finished.stderr.contains(says), "{}", finished.stderr);
         assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
     }
+}
+
+/// What was measured until somebody asked for the end is reported, whenever that is.
+#[test]
+fn an_interrupted_measurement_reports_what_it_has() {
+    let module = guest("bench-interrupted");
+    let mut delay = Duration::from_millis(20);
+    let reported = loop {
+        let mut command = heapwood();
+        command.arg("bench").arg(&module).args(["--invoke", "run", "--arg", "7", "--reps", "1000000", "--json"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        std::thread::sleep(delay);
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        assert!(killed.success());
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // Early signals end the process itself, or find nothing to report.
+        if output.stdout.is_empty() {
+            let is_early = output.status.code().is_none() || stderr.contains("there is nothing to report");
+            assert!(is_early && delay < Duration::from_secs(60), "{:?}: {stderr}", output.status);
+            delay *= 2;
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        break serde_json::from_slice::<Value>(&output.stdout).expect("JSON");
+    };
+    assert_eq!((&reported["interrupted"], &reported["result"]), (&true.into(), &"-6".into()));
+    let times = reported["times_ms"].as_array().expect("times");
+    assert!(!times.is_empty() && times.len() < 1_000_000, "{} calls", times.len());
+    assert_eq!(reported["cpu_ms"].as_array().map(Vec::len), Some(times.len()));
 }

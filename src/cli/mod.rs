@@ -21,6 +21,7 @@ mod other_files;
 mod output;
 mod perf_map;
 mod run;
+mod signals;
 mod test;
 mod text_place;
 mod trace;

@@ -58,6 +58,11 @@ pub fn print_error(text: &str) {
     let _ = stderr().lock().write_all(text.as_bytes());
 }
 
+/// Whether messages go to a terminal.
+pub fn is_terminal() -> bool {
+    stderr().is_terminal()
+}
+
 /// Whether messages may have colors: on a terminal, unless the user wants none (`NO_COLOR`).
 pub fn is_colored() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -4,6 +4,7 @@ mod metered;
 mod overhead;
 mod page;
 mod pauses;
+mod progress;
 mod subject;
 mod sweep;
 mod table;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use heapwood::{Engine, Module};
 use pauses::Quantiles;
+use progress::Progress;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -109,12 +111,15 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut config = args.engine.config()?;
     config.compile_threads(args.threads);
     let engine = Engine::new(&config)?;
+    let progress = Progress::watch();
     let instead = "measure the core module that it was made of (`wasm-tools component unbundle` takes it out)";
     let file = module_file::read_core(&args.module, "bench", instead)?;
     let trace = args.engine.trace()?;
+    progress.begin("compile", 1);
     let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, file.bytes())));
     let module = module.map_err(|error| file.named(error))?;
     if args.compile_only {
+        progress.finish();
         let mut fields = Map::new();
         fields.insert("compile_ms".into(), compile.wall.into());
         fields.insert("compile_cpu_ms".into(), compile.cpu.into());
@@ -125,15 +130,25 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     args.perf_map.write([&module])?;
     let earlier = args.compare.iter().map(|path| page::earlier_runs(path)).collect::<Result<Vec<_>>>()?;
     let name = || args.module.display().to_string();
-    let measured = subject::measure(args, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);
+    let desk = Desk { args, progress: &progress };
+    progress.begin("calls", args.warmup + args.reps);
+    let measured = subject::measure(desk, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);
     let measured = measured.with_context(name)?;
-    let mut object = report(args, &compile, &measured)?;
-    if args.overhead {
-        object.insert("lower_bound".into(), overhead::json(args, &config, file.bytes(), &measured));
+    if measured.calls.len() <= args.warmup {
+        progress.finish();
+        return ended_without_a_call(&progress);
     }
-    let factors = args.gc_heap_sweep.as_ref();
-    let sweep = factors.map(|Factors(factors)| sweep::sweep(args, &config, file.bytes(), factors)).transpose();
-    let sweep = sweep.with_context(name)?;
+    let mut object = report(args, &compile, &measured)?;
+    if args.overhead && !progress.is_ended() {
+        object.insert("lower_bound".into(), overhead::json(desk, &config, file.bytes(), &measured));
+    }
+    let factors = args.gc_heap_sweep.as_ref().filter(|_| !progress.is_ended());
+    let sweep = factors.map(|Factors(factors)| sweep::sweep(desk, &config, file.bytes(), factors)).transpose();
+    let sweep = sweep.with_context(name)?.flatten();
+    progress.finish();
+    if progress.is_ended() {
+        object.insert("interrupted".into(), true.into());
+    }
     if let Some(sweep) = &sweep {
         object.insert("heap_sweep".into(), sweep.json(args));
     }
@@ -143,7 +158,21 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         page::write(path, runs.collect()).with_context(|| format!("--html {}", shown(path)))?;
     }
     print(&object, args.json);
-    Ok(ExitCode::SUCCESS)
+    Ok(progress.status().map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// Somebody asked for the end before a timed call was over.
+fn ended_without_a_call(progress: &Progress) -> Result<ExitCode> {
+    let status = progress.status().context("all calls were made")?;
+    output::print_error("interrupted before a timed call ended: there is nothing to report");
+    Ok(status.into())
+}
+
+/// What a measurement is made with.
+#[derive(Clone, Copy)]
+pub struct Desk<'a> {
+    pub args: &'a BenchArgs,
+    pub progress: &'a Progress,
 }
 
 /// The fields of the contract for `bench --json`, and those that were added since.

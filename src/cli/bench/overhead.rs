@@ -5,28 +5,32 @@
 //! more than the true cost: a bound from below (after Cai, Blackburn, Bond, Maas).
 
 use super::subject::{self, Measurement};
-use super::{BenchArgs, Times};
-use anyhow::Result;
+use super::{BenchArgs, Desk, Times};
+use anyhow::{Result, bail};
 use heapwood::{Config, Engine, Module};
 use serde_json::{Value, json};
 
 /// Compares `measured` with the same calls without a collector, a fresh instance each.
-pub fn json(args: &BenchArgs, config: &Config, bytes: &[u8], measured: &Measurement) -> Value {
-    match without_collector(args, config, bytes) {
-        Ok(none) => compare(args, measured, &none),
+pub fn json(desk: Desk<'_>, config: &Config, bytes: &[u8], measured: &Measurement) -> Value {
+    match without_collector(desk, config, bytes) {
+        Ok(none) => compare(desk.args, measured, &none),
         Err(error) => json!({"error": format!("{error:#}")}),
     }
 }
 
 /// The timed calls without a collector. Each has a heap of its own, since nothing in it is ever freed.
-fn without_collector(args: &BenchArgs, config: &Config, bytes: &[u8]) -> Result<Vec<Times>> {
+fn without_collector(desk: Desk<'_>, config: &Config, bytes: &[u8]) -> Result<Vec<Times>> {
     let mut config = config.clone();
     config.gc_none(true).gc_heap_max(heapwood::HEAP_BYTES_LIMIT);
     let engine = Engine::new(&config)?;
     let module = Module::new(&engine, bytes)?;
     let mut calls = Vec::new();
-    for _ in 0..args.reps {
-        calls.extend(subject::measure(args, &engine, &module, None, 1, None)?.calls);
+    desk.progress.begin("calls without a collector", desk.args.reps);
+    for _ in 0..desk.args.reps {
+        calls.extend(subject::measure(desk, &engine, &module, None, 1, None)?.calls);
+    }
+    if desk.progress.is_ended() {
+        bail!("interrupted");
     }
     Ok(calls)
 }

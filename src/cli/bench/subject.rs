@@ -2,7 +2,8 @@
 
 use super::metered::SliceTime;
 use super::pauses::{Pauses, Recording};
-use super::{BenchArgs, Slice, Times, milliseconds, timed};
+use super::progress::Progress;
+use super::{BenchArgs, Desk, Slice, Times, milliseconds, timed};
 use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
@@ -30,21 +31,22 @@ pub struct Slices {
     pub pauses: Recording,
 }
 
-/// Calls `count` times, then `step` if slices are asked for.
+/// Calls `count` times, then `step` if slices are asked for. If somebody asks for the end, the call that is under way
+/// then, and those behind it, are left out.
 ///
 /// # Errors
 /// A trap, an exception, an export that is missing, results that differ.
 pub fn measure(
-    args: &BenchArgs,
+    desk: Desk<'_>,
     engine: &Engine,
     module: &Module,
     trace: Option<&Trace>,
     count: usize,
     slice: Option<Slice>,
 ) -> Result<Measurement> {
-    match &args.invoke {
-        Some(name) => measure_export(args, engine, module, name, trace, (count, slice)),
-        None => measure_start(args, engine, module, trace, count),
+    match &desk.args.invoke {
+        Some(name) => measure_export(desk, engine, module, name, trace, (count, slice)),
+        None => measure_start(desk, engine, module, trace, count),
     }
 }
 
@@ -56,7 +58,7 @@ fn host(args: &BenchArgs) -> Result<Host> {
 }
 
 fn measure_export(
-    args: &BenchArgs,
+    desk @ Desk { args, progress }: Desk<'_>,
     engine: &Engine,
     module: &Module,
     name: &str,
@@ -66,6 +68,7 @@ fn measure_export(
     let pauses = Pauses::new();
     let linker = args.surfaces.linker(engine, &[module], &[])?;
     let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
+    progress.guest(store.interrupt_handle());
     let start = Instant::now();
     let instance = linker.instantiate(&mut store, module)?;
     let instantiate_ms = milliseconds(start.elapsed());
@@ -73,43 +76,73 @@ fn measure_export(
     let mut calls = Vec::with_capacity(count);
     let mut result = None;
     for _ in 0..count {
+        if progress.is_ended() {
+            break;
+        }
         let stops = pauses.count();
         let (returned, times) = Trace::step(trace, "call", || timed(|| function.call(&mut store, args.arg)));
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
+        if returned.is_err() && progress.is_ended() {
+            break;
+        }
         let returned = returned?;
         if let Some(earlier) = result.replace(returned).filter(|earlier| *earlier != returned) {
             bail!("calls returned different results: {earlier}, then {returned}");
         }
         calls.push(times);
+        progress.step();
     }
     // Slices are reported apart, so that the pauses end here.
     let of_calls = pauses.take();
-    let slices = slice.map(|slice| measure_slices(&mut store, instance, &pauses, slice)).transpose()?;
+    let slices = slice.filter(|_| !progress.is_ended());
+    let slices = slices.map(|slice| measure_slices(desk, &mut store, instance, &pauses, slice)).transpose()?.flatten();
     watch.finish(&mut store);
     Ok(Measurement { result, calls, instantiate_ms, pauses: of_calls, slices })
 }
 
+/// Nothing if somebody asks for the end before the first slice is over.
 fn measure_slices(
+    Desk { progress, .. }: Desk<'_>,
     store: &mut Store<Host>,
     instance: Instance,
     pauses: &Pauses,
     Slice { ops, count }: Slice,
-) -> Result<Slices> {
+) -> Result<Option<Slices>> {
+    progress.begin("slices", count + count / 4);
+    let mut spans = Vec::with_capacity(count);
+    match take_slices(progress, store, instance, (ops, count), &mut spans) {
+        Err(_) if progress.is_ended() => {}
+        taken => taken?,
+    }
+    Ok((!spans.is_empty()).then(|| Slices { spans, pauses: pauses.take() }))
+}
+
+fn take_slices(
+    progress: &Progress,
+    store: &mut Store<Host>,
+    instance: Instance,
+    (ops, count): (i32, usize),
+    spans: &mut Vec<SliceTime>,
+) -> Result<()> {
     instance.get_typed_func::<(), ()>(&mut *store, "init")?.call(&mut *store, ())?;
     let step = instance.get_typed_func::<i32, i64>(&mut *store, "step")?;
     for _ in 0..count / 4 {
         step.call(&mut *store, ops)?;
+        progress.step();
     }
-    let mut spans = Vec::with_capacity(count);
     let start = Instant::now();
     let mut begin = 0.0;
     for _ in 0..count {
+        if progress.is_ended() {
+            break;
+        }
         step.call(&mut *store, ops)?;
         let end = milliseconds(start.elapsed());
         // The next slice begins where this one ends.
         spans.push(SliceTime { begin: std::mem::replace(&mut begin, end), end });
+        progress.step();
     }
-    Ok(Slices { spans, pauses: pauses.take() })
+    Ok(())
 }
 
 /// Calls the entry as `heapwood run` does: `_initialize` where it exists, else `_start`. What it returns says nothing.
@@ -122,7 +155,7 @@ fn begin(store: &mut Store<Host>, instance: Instance) -> heapwood::Result<()> {
 }
 
 fn measure_start(
-    args: &BenchArgs,
+    Desk { args, progress }: Desk<'_>,
     engine: &Engine,
     module: &Module,
     trace: Option<&Trace>,
@@ -136,7 +169,11 @@ fn measure_start(
     let mut calls = Vec::new();
     let mut instantiate_ms = 0.0;
     for run in 0..count {
+        if progress.is_ended() {
+            break;
+        }
         let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
+        progress.guest(store.interrupt_handle());
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;
         if run == 0 {
@@ -156,6 +193,7 @@ fn measure_start(
         let times = Times { stopped: pauses.stopped_ms_since(stops), ..times };
         match ended {
             Ok(()) => {}
+            Err(_) if progress.is_ended() => break,
             Err(error) => match error.downcast_ref() {
                 Some(ProcExit(0)) => {}
                 Some(ProcExit(code)) => return Err(anyhow!("the guest exited with code {code}")),
@@ -163,6 +201,7 @@ fn measure_start(
             },
         }
         calls.push(times);
+        progress.step();
         watch.finish(&mut store);
     }
     Ok(Measurement { result: None, calls, instantiate_ms, pauses: pauses.take(), slices: None })

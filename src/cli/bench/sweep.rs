@@ -4,7 +4,7 @@
 //! Comparisons at multiples of it are fair to programs of any size, and show what memory buys.
 
 use super::subject::{self, Measurement};
-use super::{BenchArgs, call_fields};
+use super::{BenchArgs, Desk, call_fields};
 use anyhow::{Context, Result, bail};
 use heapwood::{Config, Engine, ErrorKind, Module, TrapKind};
 use serde_json::{Map, Value};
@@ -43,40 +43,41 @@ pub struct Sweep {
     pub runs: Vec<SweepRun>,
 }
 
-/// Finds the least heap, then measures at multiples of it.
+/// Finds the least heap, then measures at multiples of it. Nothing if somebody asks for the end before the first
+/// multiple is measured; those behind are left out then.
 ///
 /// # Errors
 /// The program does not end with the largest heap; anything that [`subject::measure`] says.
-pub fn sweep(args: &BenchArgs, config: &Config, bytes: &[u8], factors: &[f64]) -> Result<Sweep> {
-    let least_bytes = least_heap(args, config, bytes)?;
+pub fn sweep(desk: Desk<'_>, config: &Config, bytes: &[u8], factors: &[f64]) -> Result<Option<Sweep>> {
+    let Desk { args, progress } = desk;
+    progress.begin("least heap", 1);
+    let Some(least_bytes) = least_heap(desk, config, bytes)? else { return Ok(None) };
     let mut runs = Vec::new();
     for &factor in factors {
         let heap_bytes = ((least_bytes as f64 * factor) as u64).min(heapwood::HEAP_BYTES_LIMIT);
-        let measured = with_heap(args, config, bytes, heap_bytes, args.warmup, args.reps);
+        progress.begin(format!("calls with {factor} times the least heap"), args.warmup + args.reps);
+        let measured = with_heap(desk, config, bytes, heap_bytes, args.warmup + args.reps);
         let measured = measured.with_context(|| format!("with {factor} times the least heap ({heap_bytes} bytes)"))?;
+        if measured.calls.len() <= args.warmup {
+            break;
+        }
         runs.push(SweepRun { factor, heap_bytes, measured });
     }
-    Ok(Sweep { least_bytes, runs })
+    Ok((!runs.is_empty()).then_some(Sweep { least_bytes, runs }))
 }
 
-fn with_heap(
-    args: &BenchArgs,
-    config: &Config,
-    bytes: &[u8],
-    heap_bytes: u64,
-    warmup: usize,
-    reps: usize,
-) -> Result<Measurement> {
+fn with_heap(desk: Desk<'_>, config: &Config, bytes: &[u8], heap_bytes: u64, count: usize) -> Result<Measurement> {
     let mut config = config.clone();
     config.gc_heap_max(heap_bytes);
     let engine = Engine::new(&config)?;
     let module = Module::new(&engine, bytes)?;
-    subject::measure(args, &engine, &module, None, warmup + reps, args.slice)
+    subject::measure(desk, &engine, &module, None, count, desk.args.slice)
 }
 
-/// Whether one call (and the slices, if they are asked for) succeeds with this limit.
-fn fits(args: &BenchArgs, config: &Config, bytes: &[u8], heap_bytes: u64) -> Result<bool> {
-    match with_heap(args, config, bytes, heap_bytes, 0, 1) {
+/// Whether one call (and the slices, if they are asked for) succeeds with this limit. Of what somebody ended, that says
+/// nothing.
+fn fits(desk: Desk<'_>, config: &Config, bytes: &[u8], heap_bytes: u64) -> Result<bool> {
+    match with_heap(desk, config, bytes, heap_bytes, 1) {
         Ok(_) => Ok(true),
         Err(error) if is_exhausted(&error) => Ok(false),
         Err(error) => Err(error),
@@ -94,9 +95,10 @@ fn is_exhausted(error: &anyhow::Error) -> bool {
     }
 }
 
-fn least_heap(args: &BenchArgs, config: &Config, bytes: &[u8]) -> Result<u64> {
+/// Nothing if somebody asks for the end.
+fn least_heap(desk: Desk<'_>, config: &Config, bytes: &[u8]) -> Result<Option<u64>> {
     let mut enough = LEAST_BYTES;
-    while !fits(args, config, bytes, enough)? {
+    while !fits(desk, config, bytes, enough)? {
         enough *= 2;
         if enough > heapwood::HEAP_BYTES_LIMIT {
             bail!("the program does not end with a heap of {} bytes", heapwood::HEAP_BYTES_LIMIT);
@@ -105,22 +107,22 @@ fn least_heap(args: &BenchArgs, config: &Config, bytes: &[u8]) -> Result<u64> {
     let mut too_small = if enough == LEAST_BYTES { LEAST_BYTES } else { enough / 2 };
     while enough - too_small > enough / PRECISION {
         let middle = too_small + (enough - too_small) / 2;
-        if fits(args, config, bytes, middle)? {
+        if fits(desk, config, bytes, middle)? {
             enough = middle;
         } else {
             too_small = middle;
         }
     }
     // Near its end a heap may carry one run and not the next: marking and nursery follow the machine's speed.
-    while !fits_often(args, config, bytes, enough)? {
+    while !fits_often(desk, config, bytes, enough)? {
         enough += enough.div_ceil(PRECISION);
     }
-    Ok(enough)
+    Ok((!desk.progress.is_ended()).then_some(enough))
 }
 
-fn fits_often(args: &BenchArgs, config: &Config, bytes: &[u8], heap_bytes: u64) -> Result<bool> {
+fn fits_often(desk: Desk<'_>, config: &Config, bytes: &[u8], heap_bytes: u64) -> Result<bool> {
     for _ in 0..RUNS_OF_LEAST {
-        if !fits(args, config, bytes, heap_bytes)? {
+        if !fits(desk, config, bytes, heap_bytes)? {
             return Ok(false);
         }
     }

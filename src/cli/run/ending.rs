@@ -1,11 +1,11 @@
 //! How a guest ends, as message and exit status.
 
-use super::signals::Signals;
 use super::source_maps::SourceMaps;
 use super::{frames, thrown};
 use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
 use crate::cli::module_file;
+use crate::cli::signals::Signals;
 use crate::cli::units::DurationArg;
 use anyhow::Result;
 use heapwood::component::AbiTrap;
@@ -98,7 +98,8 @@ impl<'a> Ending<'a> {
         maps: SourceMaps<'a>,
         store: &Store<Host>,
     ) -> Ending<'a> {
-        Ending { path, limits, timeout, maps, signals: Signals::end(store.interrupt_handle()) }
+        let guest = store.interrupt_handle();
+        Ending { path, limits, timeout, maps, signals: Signals::watch(move || guest.interrupt()) }
     }
 
     /// What an error of the guest means.

@@ -17,7 +17,6 @@ mod imports;
 mod invoke;
 mod loaded;
 mod sandbox;
-mod signals;
 mod source_maps;
 mod thrown;
 mod values;

@@ -2,7 +2,8 @@
 
 use heapwood_vm::*;
 
-/// What a function `$f` of type `$ty`, i32 to i32, is, what calls it, whether it has code then, and what `run(5)` gives.
+/// What a function `$f` of type `$ty`, i32 to i32, is, what calls it, whether it has code then, and what `run(5)`
+/// gives.
 struct Row {
     what: &'static str,
     /// The function, and what else is in the module.

@@ -1,7 +1,6 @@
 //! Signals that end the guest, and not the process: what was asked for at exit is written then.
 
-use crate::cli::output;
-use heapwood::InterruptHandle;
+use super::output;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{iterator, low_level};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -17,10 +16,11 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// From now on the first of these signals ends the guest, in compiled code or in a wait; a second one ends the
-    /// process as if nobody watched. Where they cannot be watched, since the system refuses a thread, the first one
-    /// does. Whoever started us with a signal ignored (`nohup`, a job in the background of a script) wants it ignored.
-    pub fn end(guest: InterruptHandle) -> Signals {
+    /// From now on the first of these signals calls `end_guest`, on a thread of its own, which ends the guest in compiled
+    /// code or in a wait; a second one calls it again, and ends the process as if nobody watched. Where they cannot be
+    /// watched, since the system refuses a thread, the first one does. Whoever started us with a signal ignored (`nohup`,
+    /// a job in the background of a script) wants it ignored.
+    pub fn watch(end_guest: impl Fn() + Send + 'static) -> Signals {
         let came = Arc::new(AtomicI32::new(0));
         let watched: Vec<i32> = ENDING.into_iter().filter(|signal| !is_ignored(*signal)).collect();
         let first = came.clone();
@@ -34,7 +34,7 @@ impl Signals {
                 if first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                     let _ = low_level::emulate_default_handler(signal);
                 }
-                guest.interrupt();
+                end_guest();
             }
         };
         match Builder::new().name("signals".to_owned()).spawn(watch) {
