@@ -157,6 +157,9 @@ mutants! {
         InlinedEntryNotPaid "inlined-entry-not-paid"
             "an inlined body does not pay for its first block"
             Fails "vm/tests/inlining" "programs";
+        DeferredNotCompiled "deferred-not-compiled"
+            "a function that was put off is not compiled, though code calls it"
+            Fails "vm/tests/inlining" "what_can_be_entered";
         StoodForNotHeld "stood-for-not-held"
             "a local that a parameter stands for dies where its own body reads it last"
             Fails "vm/tests/inlining" "programs";

@@ -7,6 +7,7 @@
 use super::to_error;
 use crate::errors::Result;
 use crossbeam_queue::ArrayQueue;
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{CompileEnv, CompileError, Scratch, compile_deferred, compile_function, defer};
 use heapwood_module::FuncBodyJob;
@@ -55,6 +56,9 @@ pub(super) fn compile_functions(
         }
         called.sort_unstable();
         called.dedup();
+        if active(Mutant::DeferredNotCompiled) {
+            called.clear();
+        }
         called.retain(|defined| matches!(outcomes[*defined as usize], Outcome::Deferred));
         tasks = called.into_iter().map(|defined| Task { defined, job: None }).collect();
     }
