@@ -1,7 +1,8 @@
-//! Signals that end the guest, and not the process: what was asked for at exit is written then.
+//! Signals that end the guest, and not the process: what was asked for at exit is written then. And one that asks how
+//! the guest is.
 
 use heapwood::InterruptHandle;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{iterator, low_level};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,9 +20,10 @@ impl Signals {
     /// From now on the first of these signals ends the guest, in compiled code or in a wait; a second one ends the
     /// process as if nobody watched. Where they cannot be watched, since the system refuses a thread, the first one
     /// does. Whoever started us with a signal ignored (`nohup`, a job in the background of a script) wants it ignored.
-    pub fn end(guest: InterruptHandle) -> Signals {
+    /// At SIGQUIT, `tell` is called, and the guest goes on.
+    pub fn end(guest: InterruptHandle, tell: impl Fn() + Send + 'static) -> Signals {
         let came = Arc::new(AtomicI32::new(0));
-        let watched: Vec<i32> = ENDING.into_iter().filter(|signal| !is_ignored(*signal)).collect();
+        let watched: Vec<i32> = ENDING.into_iter().chain([SIGQUIT]).filter(|signal| !is_ignored(*signal)).collect();
         let first = came.clone();
         // The thread itself begins to watch, so that nothing is changed if there is none.
         let (watches, is_watching) = mpsc::channel();
@@ -30,6 +32,10 @@ impl Signals {
             let _ = watches.send(());
             let Ok(mut signals) = signals else { return };
             for signal in signals.forever() {
+                if signal == SIGQUIT {
+                    tell();
+                    continue;
+                }
                 if first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                     let _ = low_level::emulate_default_handler(signal);
                 }
