@@ -21,7 +21,7 @@ pub use heapwood_wasi::*;
 
 use crate::{
     AsContextMut, Caller, Engine, Error, Extern, ExternType, FuncType, Linker, Resolved, Result, StoreContextMut, Trap,
-    TrapKind, Val, ValType,
+    TrapKind, Val, ValType, Wake,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -101,11 +101,60 @@ fn call<T: 'static>(
     context: impl Fn(&mut T) -> &mut WasiCtx + Copy,
     args: &[Val],
 ) -> Result<Errno> {
-    if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
-        return serve(function, served_by, &mut caller, context, args);
-    }
-    interruptible(&mut caller, context, |caller| serve(function, served_by, caller, context, args))?
+    let served = if NEVER_WAIT.iter().any(|group| function.name.starts_with(group)) {
+        serve(function, served_by, &mut caller, context, args)?
+    } else {
+        inspectable(&mut caller, context, |caller| serve(function, served_by, caller, context, args))??
+    };
+    served.map_err(ended)
 }
+
+/// Serves a call that may wait by way of the context: what makes the guest stop ends the waits, and who asks about it
+/// ([`Inspector`](crate::Inspector)) is answered meanwhile.
+///
+/// # Errors
+/// The trap with which the guest has to stop, whatever was served.
+fn inspectable<'a, T: 'static>(
+    caller: &mut Caller<'a, T>,
+    context: impl Fn(&mut T) -> &mut WasiCtx + Copy,
+    mut serve: impl FnMut(&mut Caller<'a, T>) -> Result<Served>,
+) -> Result<Result<Served>> {
+    let (waits, woken) = (context(caller.data_mut()).interrupt_handle(), Arc::new(Woken::default()));
+    let (wakes, how) = (waits.clone(), woken.clone());
+    let wake = move |why| match why {
+        Wake::Stop => {
+            how.to_stop.store(true, Ordering::SeqCst);
+            wakes.interrupt();
+        }
+        Wake::Answer => {
+            how.to_answer.store(true, Ordering::SeqCst);
+            wakes.nudge();
+        }
+    };
+    let served = caller.inspectable(wake, |caller| match serve(caller) {
+        Ok(Err(Outcome::Again)) => None,
+        served => Some(served),
+    });
+    if woken.to_stop.load(Ordering::SeqCst) {
+        // What ended this wait is not to end the next one.
+        waits.reset();
+    }
+    if woken.to_answer.load(Ordering::SeqCst) {
+        waits.forget_nudge();
+        context(caller.data_mut()).begin_anew();
+    }
+    served
+}
+
+/// Whether a wait was woken, and why.
+#[derive(Default)]
+struct Woken {
+    to_stop: AtomicBool,
+    to_answer: AtomicBool,
+}
+
+/// What became of a call of a function.
+type Served = std::result::Result<Errno, Outcome>;
 
 /// Does work that may wait by way of the context: what makes the guest stop ends the waits.
 ///
@@ -136,7 +185,7 @@ fn serve<T: 'static>(
     caller: &mut Caller<'_, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx,
     args: &[Val],
-) -> Result<Errno> {
+) -> Result<Served> {
     let mut raw = [0; 16];
     for (slot, arg) in raw.iter_mut().zip(args) {
         *slot = match *arg {
@@ -146,7 +195,7 @@ fn serve<T: 'static>(
         };
     }
     let raw = &raw[..args.len()];
-    let outcome = match memory_of(caller) {
+    Ok(match memory_of(caller) {
         // The functions work on a slice, which other threads must not write.
         Some(Extern::SharedMemory(_)) => {
             return Err(Error::msg(format!("{}: WASI functions do not work on a shared memory", function.name)));
@@ -158,15 +207,14 @@ fn serve<T: 'static>(
         }
         // Every pointer of such a guest is out of bounds.
         _ => served_by(context(caller.data_mut()), &mut [], raw),
-    };
-    outcome.map_err(ended)
+    })
 }
 
 /// The error with which a guest ends that was not served to its end.
 pub(crate) fn ended(outcome: Outcome) -> Error {
     match outcome {
         Outcome::Exit(code) => Error::new(ProcExit(code)),
-        Outcome::Interrupted => Trap::new(TrapKind::Interrupted).into(),
+        Outcome::Interrupted | Outcome::Again => Trap::new(TrapKind::Interrupted).into(),
     }
 }
 

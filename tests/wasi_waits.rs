@@ -3,7 +3,9 @@
 
 use heapwood::wasi::{self, Errno, RandomSource, StandardStream, WasiCtx};
 use heapwood::{Engine, Error, Instance, Linker, Module, Store, TrapKind};
-use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(3);
@@ -29,6 +31,7 @@ const GUEST: &str = r#"(module
     (func (export "write") (result i32)
         (call $write (i32.const 1) (call $list (i32.const 1000000)) (i32.const 1) (i32.const 128)))
     (func (export "random") (result i32) (call $random (i32.const 1024) (i32.const 39000000)))
+    (func (export "pause") (result i32) (call $wait (i64.const 20000000)))
     (func (export "nap") (result i32) (call $wait (i64.const 1000))))"#;
 
 /// Numbers at random that come slowly: all that a guest asks for take longer than any wait here.
@@ -128,4 +131,47 @@ fn the_handle_of_the_context_ends_them_too() {
         handle.reset();
         world.check();
     }
+}
+
+/// Requests leave the waits of WASI again and again. Times come when they should, and what is written is whole.
+#[test]
+fn requests_change_nothing_that_a_guest_sees() {
+    let engine = Engine::default();
+    let mut world = World::new(&engine);
+    let (inspector, is_over) = (world.store.inspector(), Arc::new(AtomicBool::new(false)));
+    let (ended, answers) = (is_over.clone(), Arc::new(AtomicUsize::new(0)));
+    let answered = answers.clone();
+    let asker = std::thread::spawn(move || {
+        while !ended.load(Ordering::SeqCst) {
+            let answered = answered.clone();
+            // If too many wait, since no guest runs, the next ones are left out.
+            let _ = inspector.ask(move |_| _ = answered.fetch_add(1, Ordering::SeqCst));
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    });
+    for _ in 0..3 {
+        let before = answers.load(Ordering::SeqCst);
+        assert_eq!(world.call("pause").unwrap(), 0);
+        assert!(answers.load(Ordering::SeqCst) > before + 5, "they are answered meanwhile");
+        world.check();
+    }
+    let memory = world.instance.get_memory(&mut world.store, "memory").unwrap();
+    let pattern: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    memory.data_mut(&mut world.store)[1024..1024 + pattern.len()].copy_from_slice(&pattern);
+    let mut output = world._output.try_clone().unwrap();
+    let length = pattern.len();
+    let reader = std::thread::spawn(move || {
+        let (mut read, mut some) = (Vec::new(), [0; 5000]);
+        while read.len() < length {
+            let count = output.read(&mut some).unwrap();
+            read.extend_from_slice(&some[..count]);
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        read
+    });
+    assert_eq!(world.call("write").unwrap(), 0);
+    assert_eq!(memory.data(&world.store)[128..132], 1_000_000_u32.to_le_bytes());
+    assert!(reader.join().unwrap() == pattern);
+    is_over.store(true, Ordering::SeqCst);
+    asker.join().unwrap();
 }

@@ -50,7 +50,7 @@ pub use helper::Helpers;
 #[cfg(feature = "test-hooks")]
 pub use major::HELPER_DELAY_MS;
 pub use minor::log::{LOG_ENTRIES_MAX, LOG_FIELDS_MAX};
-pub use raw::backing::{AddressSpace, BackingError, FrozenFile, address_space};
+pub use raw::backing::{AddressSpace, BackingError, FrozenFile, address_space, thread_cpu_ns};
 pub use raw::cage::{CageKind, FULL_CAGES_MAX, reach_bytes_at_first};
 pub use raw::leases::{Lease, Leases};
 pub use raw::pool::CagePool;

@@ -5,7 +5,7 @@ use super::failure::{UsageError, shown};
 use super::gc_report::{GcReport, LogFormat, StatsForm};
 use super::output::Reported;
 use super::trace::Trace;
-use super::units::Size;
+use super::units::{DurationArg, Size};
 use super::watch::{Listener, Output, Outputs, Watch};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -66,6 +66,13 @@ pub struct EngineOptions {
     #[command(flatten)]
     pub code: CodeOptions,
 
+    /// Write which functions use the CPU, as collapsed stacks with microseconds, for flame graphs
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// Time between two samples of it
+    #[arg(long, value_name = "DUR", default_value = "1ms", requires = "profile")]
+    profile_interval: DurationArg,
+
     #[command(flatten)]
     gc: GcOptions,
 }
@@ -104,6 +111,9 @@ struct GcOptions {
     /// Print a table about the heap on stderr at exit, or the same as JSON
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
     gc_stats: Option<StatsForm>,
+    /// Print the objects of the heap that can be reached at exit, by type, on stderr
+    #[arg(long)]
+    heap_histogram: bool,
     /// Write a snapshot of the heap at exit, or when it is full, for Chrome DevTools (name it .heapsnapshot)
     #[arg(long, value_name = "FILE")]
     heap_snapshot: Option<PathBuf>,
@@ -150,6 +160,12 @@ impl EngineOptions {
         if self.gc.alloc_profile_interval.bytes == 0 {
             return Err(UsageError::new("--alloc-profile-interval 0: samples are at least a byte apart"));
         }
+        if self.profile_interval.duration.is_zero() {
+            return Err(UsageError::new(format!(
+                "--profile-interval {}: samples are at least a microsecond apart",
+                self.profile_interval
+            )));
+        }
         config.check_heap().map_err(|error| UsageError::new(self.gc.blame(&error.to_string())))?;
         Ok(config)
     }
@@ -189,7 +205,13 @@ impl EngineOptions {
         if profile.is_some() {
             store.profile_allocations(self.gc.alloc_profile_interval.bytes);
         }
-        let watch = Watch::new(self.gc.gc_stats, trace, Outputs { snapshot, profile }, &mut store, listeners);
+        let cpu_profile = self.profile.as_deref().map(|path| Output::create("--profile", path)).transpose()?;
+        if cpu_profile.is_some() {
+            store.profile_cpu(self.profile_interval.duration)?;
+        }
+        let outputs = Outputs { snapshot, profile, cpu_profile };
+        let mut watch = Watch::new(self.gc.gc_stats, trace, outputs, &mut store, listeners);
+        watch.print_histogram(self.gc.heap_histogram);
         Ok((store, watch))
     }
 

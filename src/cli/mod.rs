@@ -6,14 +6,17 @@
 // What is printed may be refused: `output` prints.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attach;
 mod bench;
 mod compile;
 mod engine_options;
 mod failure;
 mod first_word;
 mod gc_report;
+mod histogram;
 mod host;
 mod inspect;
+mod inspection;
 mod kotlin;
 mod manual;
 mod module_file;
@@ -85,9 +88,11 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Show a module's sections, types, imports and exports, or a function's machine code
     Inspect(inspect::InspectArgs),
+    /// Look into a program that runs: its heap, its stack, what it does
+    Attach(attach::AttachArgs),
 }
 
-const COMMANDS: [&str; 7] = ["run", "test", "wast", "bench", "compile", "validate", "inspect"];
+const COMMANDS: [&str; 8] = ["run", "test", "wast", "bench", "compile", "validate", "inspect", "attach"];
 const OWN_OPTIONS: [&str; 8] = ["-h", "--help", "-V", "--version", "-v", "--verbose", "--completions", "--man"];
 
 /// Parses the arguments of the process and does what they say.
@@ -139,6 +144,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Compile(args)) => compile::run(&args),
         Some(Command::Validate(args)) => validate::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Attach(args)) => attach::run(&args),
     }
 }
 

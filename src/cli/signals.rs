@@ -1,7 +1,8 @@
-//! Signals that end the guest, and not the process: what was asked for at exit is written then.
+//! Signals that end the guest, and not the process: what was asked for at exit is written then. And one that asks how
+//! the guest is.
 
 use super::output;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{iterator, low_level};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,10 +20,12 @@ impl Signals {
     /// From now on the first of these signals calls `end_guest`, on a thread of its own, which ends the guest in compiled
     /// code or in a wait; a second one calls it again, and ends the process as if nobody watched. Where they cannot be
     /// watched, since the system refuses a thread, the first one does. Whoever started us with a signal ignored (`nohup`,
-    /// a job in the background of a script) wants it ignored.
-    pub fn watch(end_guest: impl Fn() + Send + 'static) -> Signals {
+    /// a job in the background of a script) wants it ignored. At SIGQUIT, `tell` is called if there is one, and the guest
+    /// goes on.
+    pub fn watch(end_guest: impl Fn() + Send + 'static, tell: Option<impl Fn() + Send + 'static>) -> Signals {
         let came = Arc::new(AtomicI32::new(0));
-        let watched: Vec<i32> = ENDING.into_iter().filter(|signal| !is_ignored(*signal)).collect();
+        let asking = tell.is_some().then_some(SIGQUIT);
+        let watched: Vec<i32> = ENDING.into_iter().chain(asking).filter(|signal| !is_ignored(*signal)).collect();
         let first = came.clone();
         // The thread itself begins to watch, so that nothing is changed if there is none.
         let (watches, is_watching) = mpsc::channel();
@@ -31,6 +34,10 @@ impl Signals {
             let _ = watches.send(());
             let Ok(mut signals) = signals else { return };
             for signal in signals.forever() {
+                if let Some(tell) = tell.as_ref().filter(|_| signal == SIGQUIT) {
+                    tell();
+                    continue;
+                }
                 if first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                     let _ = low_level::emulate_default_handler(signal);
                 }

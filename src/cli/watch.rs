@@ -1,7 +1,8 @@
 //! Watching a run, as the options ask: set up when the store is made, finished when the guest has ended.
 
 use super::failure::shown;
-use super::gc_report::{Figures, StatsForm};
+use super::gc_report::{Figures, GcReport, StatsForm};
+use super::histogram;
 use super::output;
 use super::trace::Trace;
 use anyhow::{Context, Result};
@@ -22,6 +23,70 @@ pub struct Outputs {
     /// Written when the heap is full, or else at exit.
     pub snapshot: Option<Output>,
     pub profile: Option<Output>,
+    /// Of CPU time.
+    pub cpu_profile: Option<Output>,
+}
+
+/// Who hears of the collector's pauses: those that were there from the beginning, and a log that was attached.
+#[derive(Clone, Default)]
+pub struct GcListeners(Arc<Mutex<Heard>>);
+
+#[derive(Default)]
+struct Heard {
+    fixed: Vec<Listener>,
+    attached: Option<GcReport>,
+}
+
+impl GcListeners {
+    /// A pause.
+    pub fn hear(&self, event: &GcEvent) {
+        let Heard { fixed, attached } = &mut *self.0.lock();
+        fixed.iter_mut().for_each(|listener| listener(event));
+        if let Some(log) = attached {
+            log.write(event);
+        }
+    }
+
+    /// Puts a log in place of the one that was attached; whether there was one.
+    pub fn attach(&self, log: Option<GcReport>) -> bool {
+        std::mem::replace(&mut self.0.lock().attached, log).is_some()
+    }
+
+    /// Whether nobody hears.
+    pub fn are_none(&self) -> bool {
+        let heard = self.0.lock();
+        heard.fixed.is_empty() && heard.attached.is_none()
+    }
+}
+
+/// How a run is watched, as far as whoever attaches to it has to know.
+#[derive(Clone, Default)]
+pub struct Watched {
+    pub listeners: GcListeners,
+    has_profile: bool,
+    has_allocations: bool,
+}
+
+impl Watched {
+    /// # Errors
+    /// The run has a profile of CPU time of its own.
+    pub fn check_profile(&self) -> Result<(), String> {
+        refuse(self.has_profile, "--profile")
+    }
+
+    /// # Errors
+    /// The run has a profile of allocation of its own.
+    pub fn check_allocations(&self) -> Result<(), String> {
+        refuse(self.has_allocations, "--alloc-profile")
+    }
+}
+
+fn refuse(is_taken: bool, option: &str) -> Result<(), String> {
+    if is_taken {
+        Err(format!("the program runs with {option}, which has the profile of the whole run"))
+    } else {
+        Ok(())
+    }
 }
 
 /// A file that is written once.
@@ -55,7 +120,12 @@ pub struct Watch {
     figures: Option<(StatsForm, Arc<Mutex<Figures>>)>,
     trace: Option<Trace>,
     outputs: Outputs,
+    listeners: GcListeners,
+    prints_histogram: bool,
 }
+
+/// Types of `--heap-histogram`.
+const HISTOGRAM_ROWS: usize = 50;
 
 impl Watch {
     /// Watches `store`: `listeners` hear of its events, `trace` of them and of calls of host functions, and figures
@@ -82,10 +152,26 @@ impl Watch {
         if let Some(snapshot) = outputs.snapshot.clone() {
             store.on_heap_exhausted(move |heap| snapshot.write(|file| heap.heap_snapshot(file)));
         }
+        let heard = GcListeners::default();
         if !listeners.is_empty() {
-            store.on_gc(move |event| listeners.iter_mut().for_each(|listener| listener(event)));
+            heard.0.lock().fixed = listeners;
+            let listeners = heard.clone();
+            store.on_gc(move |event| listeners.hear(event));
         }
-        Watch { start: Instant::now(), figures, trace: trace.cloned(), outputs }
+        let (start, trace) = (Instant::now(), trace.cloned());
+        Watch { start, figures, trace, outputs, listeners: heard, prints_histogram: false }
+    }
+
+    /// Has the objects of the heap counted by type at exit.
+    pub fn print_histogram(&mut self, prints: bool) {
+        self.prints_histogram = prints;
+    }
+
+    /// What whoever attaches has to know.
+    pub fn watched(&self) -> Watched {
+        let Outputs { profile, cpu_profile, .. } = &self.outputs;
+        let (has_profile, has_allocations) = (cpu_profile.is_some(), profile.is_some());
+        Watched { listeners: self.listeners.clone(), has_profile, has_allocations }
     }
 
     /// Prints and writes what was asked for.
@@ -99,6 +185,12 @@ impl Watch {
                 StatsForm::Json => format!("{}\n", figures.json(&stats, limit_bytes, run_us)),
             });
         }
+        if self.prints_histogram {
+            match store.histogram() {
+                Ok(counted) => output::print_error(&histogram::table(&counted, HISTOGRAM_ROWS)),
+                Err(error) => output::refused("--heap-histogram", &std::io::Error::other(error.to_string())),
+            }
+        }
         if let Some(trace) = &self.trace {
             trace.end();
         }
@@ -109,6 +201,15 @@ impl Watch {
             profile.write(|file| {
                 let mut lines = BufWriter::new(file);
                 store.write_allocation_profile(&mut lines)?;
+                lines.flush()
+            });
+        }
+        if let Some(output) = &self.outputs.cpu_profile
+            && let Some(profile) = store.take_cpu_profile()
+        {
+            output.write(|file| {
+                let mut lines = BufWriter::new(file);
+                profile.write(&mut lines)?;
                 lines.flush()
             });
         }

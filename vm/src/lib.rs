@@ -47,12 +47,13 @@ pub use heapwood_module::{
 };
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
 pub use module::{DefinedTypes, Module, Precompiled};
-pub use observe::{HeapUse, MemoryStats, MemoryUse};
+pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
+pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;
 pub use store::{
-    AsContext, AsContextMut, Caller, Checkpoint, ExhaustedHeap, HostCall, Inbox, InboxError, InterruptHandle,
-    InterruptToken, ResourceLimiter, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits,
-    StoreLimitsBuilder,
+    AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, ExhaustedHeap, HostCall, Inbox, InboxError,
+    Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ResourceLimiter, StackProfile, Store,
+    StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
 };
 pub use types::*;
 

@@ -1,7 +1,7 @@
 //! The builder of a context, by which a host grants things to a guest.
 
 use crate::clock::{Clocks, SystemClocks};
-use crate::ctx::WasiCtx;
+use crate::ctx::{Unfinished, WasiCtx};
 use crate::fd::{Descriptor, Table};
 use crate::interrupt::Interrupt;
 use crate::random::{RandomSource, SystemRandom};
@@ -278,6 +278,7 @@ impl WasiCtxBuilder {
             clocks: self.clocks,
             random: self.random,
             interrupt: Interrupt::new(),
+            unfinished: Unfinished::default(),
             max_file_size: self.max_file_size.min(getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)),
             kotlin_paths: self.kotlin_paths,
             broken_pipe_exit: self.broken_pipe_exit,

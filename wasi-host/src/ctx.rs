@@ -6,6 +6,7 @@ use crate::errno::Errno;
 use crate::fd::{At, Table};
 use crate::interrupt::{Interrupt, InterruptHandle};
 use crate::outcome::{Failure, Outcome};
+use crate::poll::Subscription;
 use crate::random::RandomSource;
 use std::ops::Range;
 
@@ -20,12 +21,26 @@ pub struct WasiCtx {
     pub(crate) clocks: Box<dyn Clocks>,
     pub(crate) random: Box<dyn RandomSource>,
     pub(crate) interrupt: Interrupt,
+    /// What the call has done so far that is to be made again.
+    pub(crate) unfinished: Unfinished,
     /// The offset in bytes at which a file may end at most.
     pub(crate) max_file_size: u64,
     /// Paths are taken as Kotlin's libraries write them.
     pub(crate) kotlin_paths: bool,
     /// The code with which the guest ends that writes to a pipe without readers; without one it gets an error.
     pub(crate) broken_pipe_exit: Option<u32>,
+}
+
+/// How far a call was that is to be made again ([`Outcome::Again`]). Calls that did nothing before they waited leave
+/// nothing here.
+#[derive(Default)]
+pub(crate) enum Unfinished {
+    #[default]
+    Nothing,
+    /// So many bytes were written or received.
+    Moved(usize),
+    /// It waits for these, of which times that count from its beginning are known.
+    Waiting(Vec<Subscription>),
 }
 
 impl WasiCtx {
@@ -39,9 +54,27 @@ impl WasiCtx {
         self.interrupt.handle()
     }
 
+    /// Forgets how far a call was that returned [`Outcome::Again`] and is not made again.
+    pub fn begin_anew(&mut self) {
+        self.unfinished = Unfinished::Nothing;
+    }
+
+    /// How many bytes the call has moved that is made again.
+    pub(crate) fn moved_before(&mut self) -> usize {
+        match std::mem::take(&mut self.unfinished) {
+            Unfinished::Moved(bytes) => bytes,
+            _ => 0,
+        }
+    }
+
     /// Writes ranges of bytes to a descriptor, whose rights the caller has asked for. How many bytes were written.
     pub(crate) fn write(&mut self, fd: u32, bytes: &[u8], ranges: &[Range<usize>], at: At) -> Result<usize, Failure> {
-        let written = self.fds.get_mut(fd)?.write(&self.interrupt, bytes, ranges, at, self.max_file_size);
+        let mut done = self.moved_before();
+        let (descriptor, limit) = (self.fds.get_mut(fd)?, self.max_file_size);
+        let written = descriptor.write(&self.interrupt, bytes, ranges, at, limit, &mut done);
+        if matches!(written, Err(Failure::End(Outcome::Again))) {
+            self.unfinished = Unfinished::Moved(done);
+        }
         written.map_err(|failure| match (failure, self.broken_pipe_exit) {
             (Failure::Errno(Errno::Pipe), Some(code)) => Outcome::Exit(code).into(),
             (failure, _) => failure,

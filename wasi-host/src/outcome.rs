@@ -10,6 +10,9 @@ pub enum Outcome {
     /// [`InterruptHandle::interrupt`](crate::InterruptHandle::interrupt) was called while (or before) the
     /// call waited for something.
     Interrupted,
+    /// [`InterruptHandle::nudge`](crate::InterruptHandle::nudge) was called while the call waited: it is to be made
+    /// again, with the same arguments and the same memory, and goes on where it was.
+    Again,
 }
 
 /// Why a function did not succeed: an error code for the guest, or the end of the guest.

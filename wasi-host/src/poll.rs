@@ -6,11 +6,11 @@
 //! 4. Write the events of all that is ready by then.
 
 use crate::clock::ClockId;
-use crate::ctx::WasiCtx;
+use crate::ctx::{Unfinished, WasiCtx};
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Table};
 use crate::memory::{GuestMemory, Memory, field_u32, field_u64};
-use crate::outcome::{Failure, Served};
+use crate::outcome::{Failure, Outcome, Served};
 use crate::rights::Rights;
 use crate::types::flags;
 use rustix::event::PollFlags;
@@ -43,7 +43,7 @@ enum Interest {
     Write(u32),
 }
 
-struct Subscription {
+pub(crate) struct Subscription {
     userdata: u64,
     kind: u8,
     interest: Result<Interest, Errno>,
@@ -77,11 +77,21 @@ pub(crate) fn oneoff(
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Err(Errno::Inval.into());
     }
-    let subscriptions = subscriptions
-        .chunks_exact(SUBSCRIPTION as usize)
-        .map(|bytes| subscription(ctx, bytes))
-        .collect::<Result<Vec<_>, _>>()?;
-    let ready = wait(ctx, &subscriptions)?;
+    let subscriptions = match std::mem::take(&mut ctx.unfinished) {
+        // The call is made again: its times count from when it was made first.
+        Unfinished::Waiting(subscriptions) => subscriptions,
+        _ => {
+            let each = subscriptions.chunks_exact(SUBSCRIPTION as usize);
+            each.map(|bytes| subscription(ctx, bytes)).collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    let ready = match wait(ctx, &subscriptions) {
+        Err(Failure::End(Outcome::Again)) => {
+            ctx.unfinished = Unfinished::Waiting(subscriptions);
+            return Err(Outcome::Again.into());
+        }
+        ready => ready?,
+    };
     let mut written = 0;
     for (index, ready) in &ready {
         let event = encode(&subscriptions[*index], ready);

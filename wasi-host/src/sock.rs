@@ -2,12 +2,12 @@
 //!
 //! Guests cannot make sockets; they have those that the embedder gave them and the connections accepted from them.
 
-use crate::ctx::WasiCtx;
+use crate::ctx::{Unfinished, WasiCtx};
 use crate::errno::Errno;
 use crate::fd::{Descriptor, Handle, receive_into};
 use crate::iovec;
 use crate::memory::{GuestMemory, Memory, check_u32};
-use crate::outcome::{Failure, Served};
+use crate::outcome::{Failure, Outcome, Served};
 use crate::rights::Rights;
 use crate::types::{FdFlags, FileType, flags};
 use rustix::event::PollFlags;
@@ -81,8 +81,8 @@ pub(crate) fn recv(
     let fill = flags.has(ReceiveFlags::WAITALL)
         && !flags.has(ReceiveFlags::PEEK)
         && descriptor.file_type == FileType::SocketStream;
-    let (mut received, mut truncated) = (0, false);
-    let mut rest = iovec::skip(&ranges, 0);
+    let (mut received, mut truncated) = (ctx.moved_before(), false);
+    let mut rest = iovec::skip(&ranges, received);
     while !rest.is_empty() {
         match receive(ctx, memory.bytes_mut(), fd, &rest, flags) {
             Ok((count, cut)) => {
@@ -94,7 +94,12 @@ pub(crate) fn recv(
             }
             // What came before an error counts; the error comes back at the next call.
             Err(Failure::Errno(_)) if received > 0 => break,
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                if matches!(failure, Failure::End(Outcome::Again)) {
+                    ctx.unfinished = Unfinished::Moved(received);
+                }
+                return Err(failure);
+            }
         }
         rest = iovec::skip(&ranges, received);
     }

@@ -28,6 +28,13 @@ impl Heap {
         self.telemetry.stats().minors
     }
 
+    /// Length of all pauses so far, in nanoseconds.
+    pub fn pause_ns(&self) -> u64 {
+        let stats = self.telemetry.stats();
+        let pauses = [&stats.minor_pauses, &stats.major_pauses, &stats.slice_pauses, &stats.stall_pauses];
+        pauses.into_iter().map(|pauses| pauses.total_ns()).sum()
+    }
+
     /// A number that changes whenever objects may have moved or died.
     pub fn moves(&self) -> u64 {
         let stats = self.telemetry.stats();

@@ -37,7 +37,7 @@ impl Progress {
         if output::is_terminal() {
             bar.enable_steady_tick(TICK);
         }
-        Progress { bar, signals: Signals::watch(end), guest }
+        Progress { bar, signals: Signals::watch(end, None::<fn()>), guest }
     }
 
     /// What is done next, in so many steps.

@@ -172,7 +172,7 @@ fn mib(bytes: u64) -> f64 {
 }
 
 /// Key, label and bytes of what is told of the heap.
-fn heap_rows(stats: &HeapStats, limit_bytes: u64) -> [(&'static str, &'static str, Option<u64>); 9] {
+pub(super) fn heap_rows(stats: &HeapStats, limit_bytes: u64) -> [(&'static str, &'static str, Option<u64>); 9] {
     // Nothing is known of what lives before the first marking has ended.
     let live = (stats.majors > 0).then_some(stats.live_bytes);
     [
@@ -189,7 +189,7 @@ fn heap_rows(stats: &HeapStats, limit_bytes: u64) -> [(&'static str, &'static st
 }
 
 /// Key, label and value of what is counted.
-fn count_rows(stats: &HeapStats) -> [(&'static str, &'static str, u64); 2] {
+pub(super) fn count_rows(stats: &HeapStats) -> [(&'static str, &'static str, u64); 2] {
     [
         ("compactions", "compactions", stats.compactions),
         ("evacuated_blocks", "sparse blocks evacuated", stats.evacuated_blocks),

@@ -3,9 +3,11 @@
 mod figures;
 mod jvm;
 mod mmu;
+mod now;
 
 pub use figures::{Figures, StatsForm};
 pub use mmu::Mmu;
+pub use now::{now, now_table};
 
 use super::output::Reported;
 use heapwood::{GcEvent, GcEventKind};
@@ -14,7 +16,7 @@ use serde_json::json;
 use std::io::Write;
 
 /// Form of the log's lines.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum LogFormat {
     /// A line for people
     Text,

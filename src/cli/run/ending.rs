@@ -4,6 +4,7 @@ use super::source_maps::SourceMaps;
 use super::{frames, thrown};
 use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
+use crate::cli::inspection::{self, Subject};
 use crate::cli::module_file;
 use crate::cli::signals::Signals;
 use crate::cli::units::DurationArg;
@@ -14,6 +15,7 @@ use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Limits as the user gave them, for messages.
 pub struct Limits {
@@ -97,9 +99,11 @@ impl<'a> Ending<'a> {
         timeout: Option<&'a DurationArg>,
         maps: SourceMaps<'a>,
         store: &Store<Host>,
+        subject: Arc<Subject>,
     ) -> Ending<'a> {
         let guest = store.interrupt_handle();
-        Ending { path, limits, timeout, maps, signals: Signals::watch(move || guest.interrupt()) }
+        let signals = Signals::watch(move || guest.interrupt(), Some(move || inspection::tell(&subject)));
+        Ending { path, limits, timeout, maps, signals }
     }
 
     /// What an error of the guest means.

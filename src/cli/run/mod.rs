@@ -12,7 +12,7 @@
 
 mod dwarf;
 mod ending;
-mod frames;
+pub mod frames;
 mod imports;
 mod invoke;
 mod loaded;
@@ -23,9 +23,11 @@ mod values;
 
 pub use ending::End;
 pub use sandbox::Sandbox;
+pub use source_maps::SourceMaps;
 
 use super::failure::{UsageError, shown};
 use super::host::Host;
+use super::inspection::{Server, Subject};
 use super::trace::Trace;
 use super::units::DurationArg;
 use super::watch::Watch;
@@ -37,10 +39,10 @@ use heapwood::source_map::SourceMap;
 use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Trap, TrapKind, Val, cut};
 use loaded::Loaded;
-use source_maps::SourceMaps;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(Args)]
@@ -85,7 +87,7 @@ pub struct Guest<'a> {
     preloads: Vec<Module>,
     program: Loaded,
     /// The source map of `--source-map`.
-    source_map: Option<SourceMap>,
+    source_map: Option<Arc<SourceMap>>,
 }
 
 impl<'a> Guest<'a> {
@@ -107,7 +109,7 @@ impl<'a> Guest<'a> {
         if sandbox.source_map.is_some() {
             program.as_module("--source-map")?;
         }
-        let source_map = sandbox.source_map.as_deref().map(source_maps::given).transpose()?;
+        let source_map = sandbox.source_map.as_deref().map(source_maps::given).transpose()?.map(Arc::new);
         let guest = Guest { sandbox, trace, engine, preloads, program, source_map };
         sandbox.perf_map.write(guest.modules())?;
         Ok(guest)
@@ -126,11 +128,15 @@ impl<'a> Guest<'a> {
         self.preloads.iter().chain(self.program.modules())
     }
 
+    /// All core modules, each with the file that it is of; the program's come last.
+    fn modules_and_files(&self) -> impl Iterator<Item = (&Module, &Path)> {
+        let preloads = self.preloads.iter().zip(self.sandbox.preloads.iter().map(|preload| &*preload.path));
+        preloads.chain(self.program.modules().iter().map(|module| (module, self.sandbox.path())))
+    }
+
     fn source_maps(&self) -> SourceMaps<'_> {
-        let preloads = self.sandbox.preloads.iter().map(|preload| &*preload.path).zip(&self.preloads);
-        let program = self.program.modules().iter().map(|module| (self.sandbox.path(), module));
-        let modules = preloads.chain(program).map(|(path, module)| (module, path)).collect();
-        SourceMaps { given: self.source_map.as_ref(), modules }
+        let modules = self.modules_and_files().collect();
+        SourceMaps { given: self.source_map.as_deref(), modules }
     }
 
     /// Instantiates the program and calls its entry. Returns how it ended, and what is still to be said of it.
@@ -141,8 +147,16 @@ impl<'a> Guest<'a> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
         let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
+        let subject = Arc::new(Subject {
+            inspector: store.inspector(),
+            modules: self.modules_and_files().map(|(module, path)| (module.clone(), path.to_owned())).collect(),
+            source_map: self.source_map.clone(),
+            watched: watch.watched(),
+            start: clock.start,
+        });
+        let server = sandbox.inspection.serve(&subject)?;
         let maps = self.source_maps();
-        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), maps, &store);
+        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), maps, &store, subject);
         let outcome = match &self.program {
             Loaded::Module(module) => {
                 let linker = sandbox.linker(&self.engine, self.modules())?;
@@ -163,7 +177,7 @@ impl<'a> Guest<'a> {
             Ok(()) => Ok(End::Returned),
             Err(error) => ending.end(&mut store, &self.program.modules()[0], error),
         });
-        Ok(Finished { end, watch, store })
+        Ok(Finished { end, watch, store, _server: server })
     }
 }
 
@@ -172,6 +186,7 @@ pub struct Finished {
     end: Result<End>,
     watch: Watch,
     store: Store<Host>,
+    _server: Option<Server>,
 }
 
 impl Finished {

@@ -4,6 +4,7 @@ use super::ending::Limits;
 use crate::cli::engine_options::EngineOptions;
 use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError};
 use crate::cli::host::{Host, SurfaceOptions};
+use crate::cli::inspection::InspectionOptions;
 use crate::cli::kotlin::WasiCompat;
 use crate::cli::perf_map::PerfMap;
 use crate::cli::units::{DurationArg, Size};
@@ -57,6 +58,9 @@ pub struct Sandbox {
 
     #[command(flatten)]
     surfaces: SurfaceOptions,
+
+    #[command(flatten)]
+    pub inspection: InspectionOptions,
 
     #[command(flatten)]
     pub perf_map: PerfMap,

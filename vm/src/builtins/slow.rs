@@ -8,7 +8,7 @@ use crate::store::StoreOpaque;
 use heapwood_gc_abi::{Narrow, RawRef, low32};
 
 /// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, the end of the
-/// stack, or the end of the time that the guest runs at once. May collect.
+/// stack, a question, or the end of the time that the guest runs at once. May collect.
 pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     #[cfg(feature = "async")]
     let yields = store.guest_mut().execution_mut().yields_now().map_err(Stop::Error)?;
@@ -36,6 +36,8 @@ pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     } else if execution.frames().needed_stack() < execution.soft_limit() {
         store.promote_all([]);
     }
+    store.sample_cpu();
+    store.answer();
     store.guest().execution().update_guard(false);
     Ok(0)
 }

@@ -1,10 +1,12 @@
 //! What a store shows to those who watch it.
 
 mod contexts;
+mod histogram;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod memory_use;
 mod snapshot;
 mod watch;
 
+pub use histogram::{HeapHistogram, HistogramRow};
 pub use memory_use::{HeapUse, MemoryStats, MemoryUse};

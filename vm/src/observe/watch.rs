@@ -1,10 +1,11 @@
 //! What a store tells those who watch it.
 
-use super::MemoryStats;
-use crate::store::{ExhaustedHeap, HostCall, Store, StoreContextMut};
+use super::{HeapHistogram, MemoryStats};
+use crate::errors::Result;
+use crate::store::{CollectionSteps, ExhaustedHeap, HostCall, Inspection, StackProfile, Store, StoreContextMut};
 use heapwood_gc::{GcEvent, HeapStats, HelperSpan};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl ExhaustedHeap<'_> {
     /// Writes a snapshot, as [`Store::heap_snapshot`] does, with the guest's frames.
@@ -18,6 +19,86 @@ impl ExhaustedHeap<'_> {
     /// What the heap counted since it was made: bytes, collections, pauses and their lengths. Does not collect.
     pub fn gc_stats(&self) -> HeapStats {
         self.opaque().heap().stats()
+    }
+}
+
+impl Inspection<'_> {
+    /// What the heap counted since it was made. Does not collect.
+    pub fn gc_stats(&self) -> HeapStats {
+        self.opaque().heap().stats()
+    }
+
+    /// Memory of the store: linear memories and heap.
+    pub fn memory_stats(&self) -> MemoryStats {
+        self.opaque().memory_stats()
+    }
+
+    /// Calls `listener` for every pause of the guest by its heap from now on, in place of an earlier listener
+    /// ([`Store::on_gc`]); with `None`, nobody hears of them any more.
+    pub fn set_gc_listener(&mut self, listener: Option<Box<dyn FnMut(&GcEvent) + Send>>) {
+        self.opaque_mut().heap_mut().set_listener(listener);
+    }
+
+    /// Samples allocations from now on, as [`Store::profile_allocations`] does.
+    pub fn profile_allocations(&mut self, mean_bytes: u64) {
+        self.opaque_mut().profile_allocations(mean_bytes);
+    }
+
+    /// Ends the profile of allocation and gives it out, if there is one. Takes no time: who writes it does.
+    pub fn take_allocation_profile(&mut self) -> Option<StackProfile> {
+        self.opaque_mut().take_allocation_profile()
+    }
+
+    /// Samples the guest's stack from now on, as [`Store::profile_cpu`] does.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn profile_cpu(&mut self, interval: Duration) -> Result<()> {
+        self.opaque_mut().profile_cpu(interval)
+    }
+
+    /// Ends the profile of CPU time and gives it out, if there is one. Takes no time: who writes it does.
+    pub fn take_cpu_profile(&mut self) -> Option<StackProfile> {
+        self.opaque_mut().take_cpu_profile()
+    }
+
+    /// Does a bounded step of a collection of everything, and says whether that goes on: repeat it with the same
+    /// `collection`, until it does not. So what is dead when the first step is done is found, without a pause that is
+    /// longer than those of the collector's own pace. Objects may move.
+    ///
+    /// ```
+    /// # use heapwood_vm::{CollectionSteps, Engine, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let markings = store.gc_stats().markings;
+    /// store.inspector().ask(|guest| {
+    ///     let mut collection = CollectionSteps::new();
+    ///     while guest.collect_step(&mut collection) {}
+    /// }).unwrap();
+    /// store.answer_requests();
+    /// assert_eq!(store.gc_stats().markings, markings + 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn collect_step(&mut self, collection: &mut CollectionSteps) -> bool {
+        self.opaque_mut().collect_step(collection)
+    }
+
+    /// Counts the objects of the heap, as [`Store::histogram`] does. The guest stands still meanwhile.
+    ///
+    /// # Errors
+    /// The process has no memory for the tables.
+    pub fn histogram(&mut self) -> Result<HeapHistogram> {
+        self.opaque_mut().histogram()
+    }
+
+    /// Writes a snapshot, as [`Store::heap_snapshot`] does, with the guest's frames. The guest stands still until it is
+    /// written.
+    ///
+    /// # Errors
+    /// The output's; `OutOfMemory` if the process has no memory for the tables.
+    pub fn heap_snapshot(&mut self, output: impl io::Write) -> io::Result<()> {
+        self.opaque_mut().heap_snapshot(output)
     }
 }
 
@@ -81,6 +162,52 @@ impl<T: 'static> Store<T> {
     /// The output's.
     pub fn write_allocation_profile(&self, mut output: impl io::Write) -> io::Result<()> {
         self.opaque().write_allocation_profile(&mut output)
+    }
+
+    /// Ends the profile of allocation and gives it out, if there is one.
+    pub fn take_allocation_profile(&mut self) -> Option<StackProfile> {
+        self.opaque_mut().take_allocation_profile()
+    }
+
+    /// Samples the guest's stack from now on, about once in `interval`, in place of an earlier profile; 0 ends it and
+    /// forgets. Samples are taken at function entries and loop iterations. Each stands for the CPU time of the thread
+    /// since the one before, in host functions and between calls of the guest included; what the collector took of it is
+    /// told apart. [`Store::take_cpu_profile`] gives it out, with an example in [`StackProfile`].
+    ///
+    /// # Errors
+    /// The system refuses the engine's timer a thread.
+    pub fn profile_cpu(&mut self, interval: Duration) -> Result<()> {
+        self.opaque_mut().profile_cpu(interval)
+    }
+
+    /// Ends the profile of CPU time and gives it out, if there is one.
+    pub fn take_cpu_profile(&mut self) -> Option<StackProfile> {
+        self.opaque_mut().take_cpu_profile()
+    }
+
+    /// Counts the objects that can be reached, by type. Collects nothing and moves nothing; takes as long as it takes to
+    /// visit them all, and a thirtieth of the heap's size as memory of the process.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Instance, Module, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// # let engine = Engine::default();
+    /// # let wasm = wat::parse_str(r#"(module (type $point (struct (field i32 i32)))
+    /// #     (global (export "a") (ref $point) (struct.new_default $point)) (global (export "b") (ref $point)
+    /// #     (struct.new_default $point)))"#).unwrap();
+    /// let mut store = Store::new(&engine, ());
+    /// Instance::new(&mut store, &Module::new(&engine, wasm)?, &[])?;
+    /// let histogram = store.histogram()?;
+    /// let row = &histogram.rows()[0];
+    /// assert_eq!((row.type_name(), row.objects()), ("point", 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The process has no memory for the tables.
+    pub fn histogram(&mut self) -> Result<HeapHistogram> {
+        self.opaque_mut().histogram()
     }
 
     /// Memory of the store: linear memories and heap.

@@ -7,6 +7,7 @@ use super::activation;
 use super::frames::Frames;
 use super::hot::Hot;
 use super::interrupt::{InterruptCell, Token};
+use super::sampler::Sampler;
 use super::stack::{Seat, StackPool};
 use super::state::state;
 #[cfg(feature = "async")]
@@ -82,6 +83,8 @@ pub(crate) struct Execution {
     suspended: Option<Suspension>,
     yields: Yields,
     interrupt: Arc<InterruptCell>,
+    /// When samples of its stack are due, while they are taken.
+    sampler: Option<Sampler>,
     terms: Terms,
     stacks: Arc<StackPool>,
     /// Where its stack is, while it has one: it is lent for an outermost entry (`stack`).
@@ -109,6 +112,8 @@ state! {
         yields: Part,
         // A request ends one activation, the innermost at the time.
         interrupt: Shared,
+        // Samples go over all activations.
+        sampler: Shared,
         terms: Part,
         stacks: Shared,
         seat: Shared,
@@ -144,6 +149,7 @@ impl Execution {
             suspended: None,
             yields: Yields::default(),
             interrupt: Arc::default(),
+            sampler: None,
             terms: Terms::new(timer),
             stacks,
             seat: Arc::default(),
@@ -244,6 +250,37 @@ impl Execution {
             return Some(Trap::new(TrapKind::Interrupted));
         }
         if self.interrupt.is_late() { self.terms.late() } else { None }
+    }
+
+    /// Has samples of its stack become due about so far apart, or (none) no more.
+    ///
+    /// # Errors
+    /// The system refuses the timer's thread.
+    pub fn sample_every(&mut self, interval: Option<Duration>) -> Result<()> {
+        self.end_samples();
+        let start = |interval| Sampler::start(interval, &self.interrupt, self.terms.timer());
+        self.sampler = interval.map(start).transpose()?;
+        Ok(())
+    }
+
+    /// No more samples become due.
+    pub fn end_samples(&mut self) {
+        self.sampler = None;
+        self.interrupt.set_sample_at(None);
+    }
+
+    /// Whether a sample of its stack is due.
+    #[inline]
+    pub fn is_sample_due(&self) -> bool {
+        self.interrupt.must_sample()
+    }
+
+    /// A sample was taken: the next one becomes due later.
+    pub fn set_next_sample(&mut self) {
+        let next = self.sampler.as_mut().map(|sampler| sampler.set(&self.interrupt, self.terms.timer()));
+        if !matches!(next, Some(Ok(()))) {
+            self.end_samples();
+        }
     }
 
     /// Where the frame of the next entry begins: a multiple of 16. The outermost one is lent a stack, until

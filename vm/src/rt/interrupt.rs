@@ -1,4 +1,5 @@
-//! What makes a guest stop, as other threads see it: a request, a token, or a time that is over.
+//! What makes a guest stop, or come to the poll, as other threads see it: a request, a token, a time that is over, or
+//! questions that wait for an answer.
 //!
 //! Compiled code compares rsp with `hot::STACK_GUARD`. A request sets a flag, then the word to its maximum; the
 //! store's thread, whenever it computes the word anew, writes it first and looks at the flag afterwards. So one of
@@ -10,6 +11,8 @@
 //! Whoever waits for the guest (at an address of a shared memory, or in a host function) is in a list, so that both end
 //! the wait: they come to the list after the flag or the time, the waiter looks there after it entered the list. The
 //! tasks of suspended guests are in such a list as well.
+//!
+//! Questions (`store::inspector`) raise the word too, and wake waits that can begin again; they stop nobody.
 
 use super::hot::Hot;
 use super::waiter::Waiter;
@@ -31,6 +34,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct InterruptCell {
     requested: AtomicBool,
+    /// Questions wait for an answer.
+    is_asked: AtomicBool,
     born: Instant,
     /// When the earliest time is over that an entry has, in nanoseconds after `born`.
     late_at: AtomicU64,
@@ -39,6 +44,8 @@ pub(crate) struct InterruptCell {
     has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
     waits: Mutex<Vec<Wait>>,
+    /// When a sample of the guest's stack is due, in nanoseconds after `born`.
+    sample_at: AtomicU64,
     /// When a guest is to let others run, in nanoseconds after `born`.
     #[cfg(feature = "async")]
     yield_at: AtomicU64,
@@ -71,8 +78,18 @@ impl Token {
 pub(crate) enum Wait {
     /// The guest waits at an address of a shared memory.
     AtAddress(Arc<Waiter>),
-    /// The guest waits in a host function: this ends it.
-    OfHost(Arc<dyn Fn() + Send + Sync>),
+    /// The guest waits in a host function: this wakes it.
+    OfHost(Arc<dyn Fn(Wake) + Send + Sync>),
+}
+
+/// Why a wait of a host function is woken ([`Caller::inspectable`](crate::Caller::inspectable)).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Wake {
+    /// The guest has to stop: the wait is to end.
+    Stop,
+    /// Requests of an [`Inspector`](crate::Inspector) wait for an answer: the wait is to be left, and begins again
+    /// afterwards.
+    Answer,
 }
 
 impl std::fmt::Debug for Wait {
@@ -97,12 +114,14 @@ impl Default for InterruptCell {
     fn default() -> InterruptCell {
         InterruptCell {
             requested: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
             born: Instant::now(),
             late_at: AtomicU64::new(NEVER),
             tokens: Mutex::default(),
             has_used_token: AtomicBool::new(false),
             guard: Mutex::default(),
             waits: Mutex::default(),
+            sample_at: AtomicU64::new(NEVER),
             #[cfg(feature = "async")]
             yield_at: AtomicU64::new(NEVER),
             #[cfg(feature = "async")]
@@ -130,10 +149,28 @@ impl InterruptCell {
         self.wake_tasks();
     }
 
+    /// Somebody has left a question.
+    pub fn ask(&self) {
+        self.is_asked.store(true, Ordering::SeqCst);
+        self.raise_guard();
+        self.waits.lock().iter().for_each(Wait::leave);
+    }
+
+    /// Whether questions wait for an answer.
+    #[inline]
+    pub fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the questions that wait now are about to be answered.
+    pub fn answer(&self) {
+        self.is_asked.store(false, Ordering::SeqCst);
+    }
+
     /// The timer's thread says that a time may be over.
     pub fn look_at_clock(&self) {
         if !self.is_late() {
-            if self.must_yield() {
+            if self.must_yield() || self.must_sample() {
                 self.raise_guard();
             }
             return;
@@ -205,6 +242,17 @@ impl InterruptCell {
         self.is_over(&self.late_at)
     }
 
+    /// Sets when a sample of the guest's stack is due: by the store's thread.
+    pub fn set_sample_at(&self, at: Option<Instant>) {
+        self.sample_at.store(self.nanoseconds_to(at), Ordering::SeqCst);
+    }
+
+    /// Whether a sample of the guest's stack is due.
+    #[inline]
+    pub fn must_sample(&self) -> bool {
+        self.is_over(&self.sample_at)
+    }
+
     fn nanoseconds_to(&self, at: Option<Instant>) -> u64 {
         let after = at.map(|at| at.saturating_duration_since(self.born).as_nanos());
         after.map_or(NEVER, |after| u64::try_from(after).unwrap_or(NEVER))
@@ -246,12 +294,12 @@ impl InterruptCell {
         self.requested.load(Ordering::SeqCst) && self.requested.swap(false, Ordering::SeqCst)
     }
 
-    /// Writes the guard word from the store's thread, unless the guest has to stop.
+    /// Writes the guard word from the store's thread, unless the guest has to come to the poll.
     pub fn write_guard(&self, hot: Hot, value: u64) {
         let word = hot.word(STACK_GUARD);
         word.store(value, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if self.must_stop() || self.must_yield() {
+        if self.must_stop() || self.must_yield() || self.is_asked() || self.must_sample() {
             word.store(u64::MAX, Ordering::Relaxed);
         }
     }
@@ -315,7 +363,16 @@ impl Wait {
     fn end(&self) {
         match self {
             Wait::AtAddress(waiter) => waiter.nudge(),
-            Wait::OfHost(wake) => wake(),
+            Wait::OfHost(wake) => wake(Wake::Stop),
+        }
+    }
+
+    /// Has a wait that can begin again be left for a moment.
+    fn leave(&self) {
+        match self {
+            // Who waits at an address is no safe point: compiled code holds references in registers there.
+            Wait::AtAddress(_) => {}
+            Wait::OfHost(wake) => wake(Wake::Answer),
         }
     }
 }

@@ -89,6 +89,7 @@ pub(crate) mod memory;
 pub(crate) mod plain;
 pub(crate) mod racy;
 pub(crate) mod running;
+mod sampler;
 pub(crate) mod shared;
 mod signals;
 mod sites;

@@ -63,7 +63,6 @@ impl Terms {
     }
 
     /// The thread that says when a time is over.
-    #[cfg(feature = "async")]
     pub fn timer(&self) -> &Timer {
         &self.timer
     }

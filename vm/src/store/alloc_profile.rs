@@ -3,110 +3,54 @@
 //! The slow paths of allocation ask the heap whether a point lies under the object that is allocated; if so, the frames
 //! are walked and counted under the object's type, which is read from the instruction at the innermost frame.
 
+use super::stacks::{SampledFrame, Stacks, push_name, write_lines};
 use crate::module::Module;
-use heapwood_module::printable;
-use std::collections::HashMap;
 use std::io::{self, Write};
-
-/// What is counted together: the type, then frames from the inside, as (module, function).
-type Stack = Box<[(u32, u32)]>;
 
 /// Type of a site whose instruction names none.
 const NO_TYPE: u32 = u32::MAX;
 
-/// Points by stack.
+/// Points by stack and type.
 #[derive(Debug)]
 pub(crate) struct AllocProfiler {
     mean_bytes: u64,
-    /// Modules that frames were seen of.
-    modules: Vec<Module>,
-    points: HashMap<Stack, u64>,
-    scratch: Vec<(u32, u32)>,
-}
-
-/// A frame of a sample.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SampledFrame<'a> {
-    /// The module of its function.
-    pub module: &'a Module,
-    /// The function, by its index there.
-    pub function: u32,
-    /// Offset of the current instruction in the module's bytes.
-    pub offset: u32,
+    /// At the end of a stack is the type, as (module, type index).
+    points: Stacks<(u32, u32)>,
 }
 
 impl AllocProfiler {
     /// A profile with a point for every `mean_bytes` bytes, on average.
     pub fn new(mean_bytes: u64) -> AllocProfiler {
-        AllocProfiler { mean_bytes, modules: Vec::new(), points: HashMap::new(), scratch: Vec::new() }
+        AllocProfiler { mean_bytes, points: Stacks::new() }
     }
 
     /// Counts points at a stack, innermost frame first.
     pub fn add<'a>(&mut self, frames: impl Iterator<Item = SampledFrame<'a>>, points: u64) {
-        let mut stack = std::mem::take(&mut self.scratch);
-        stack.clear();
-        for SampledFrame { module, function, offset } in frames {
-            let number = self.module(module);
-            if stack.is_empty() {
-                stack.push((number, allocated_type(module, offset).unwrap_or(NO_TYPE)));
-            }
-            stack.push((number, function));
-        }
-        *self.points.entry(stack.as_slice().into()).or_insert(0) += points;
-        self.scratch = stack;
+        self.points.add(frames, points, |innermost| match innermost {
+            Some((number, frame)) => (number, allocated_type(frame.module, frame.offset).unwrap_or(NO_TYPE)),
+            None => (0, NO_TYPE),
+        });
     }
 
     /// Writes the points as collapsed stacks, `outer;inner;[type] bytes` on each line, and those that no frame claims.
     pub fn write(&self, unclaimed: u64, output: &mut dyn Write) -> io::Result<()> {
-        let mut lines: Vec<(String, u64)> = Vec::new();
-        for (stack, points) in &self.points {
-            lines.push((self.line(stack), points * self.mean_bytes));
-        }
-        if unclaimed > 0 {
-            lines.push(("(host)".to_owned(), unclaimed * self.mean_bytes));
-        }
-        // The largest first; equal ones in an order that does not change from run to run.
-        lines.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        for (line, bytes) in lines {
-            writeln!(output, "{line} {bytes}")?;
-        }
-        Ok(())
-    }
-
-    fn module(&mut self, module: &Module) -> u32 {
-        let known = self.modules.iter().position(|known| Module::same(known, module));
-        known.unwrap_or_else(|| {
-            self.modules.push(module.clone());
-            self.modules.len() - 1
-        }) as u32
-    }
-
-    fn line(&self, stack: &Stack) -> String {
-        let mut line = String::new();
-        for &(module, function) in stack[1..].iter().rev() {
-            let module = &self.modules[module as usize];
-            match module.func_name(function) {
-                Some(name) => push_name(&mut line, name),
-                None => line.push_str(&format!("function {function}")),
+        let mut lines = self.points.lines(|line, (module, ty)| {
+            line.push('[');
+            // A stack without frames has no module.
+            let name = (ty != NO_TYPE).then(|| self.points.module_at(module).info().names().ty(ty)).flatten();
+            match name {
+                Some(name) => push_name(line, name),
+                None if ty == NO_TYPE => line.push_str("other"),
+                None => line.push_str(&format!("type {ty}")),
             }
-            line.push(';');
+            line.push(']');
+        });
+        if unclaimed > 0 {
+            lines.push(("(host)".to_owned(), unclaimed));
         }
-        let (module, ty) = stack[0];
-        let name = self.modules[module as usize].info().names().ty(ty);
-        line.push('[');
-        match name {
-            Some(name) => push_name(&mut line, name),
-            None if ty == NO_TYPE => line.push_str("other"),
-            None => line.push_str(&format!("type {ty}")),
-        }
-        line.push(']');
-        line
+        lines.iter_mut().for_each(|(_, points)| *points *= self.mean_bytes);
+        write_lines(lines, output)
     }
-}
-
-/// A name without what separates names and lines.
-fn push_name(line: &mut String, name: &str) {
-    line.push_str(&printable(name).to_string().replace(';', ":"));
 }
 
 /// The type index that the allocating instruction at an offset of the module names.

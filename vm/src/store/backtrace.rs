@@ -64,6 +64,13 @@ impl StoreOpaque {
         collect_frames(self.guest().entities(), frames.walk())
     }
 
+    /// Where the guest is, after an exit by a call: the innermost frames, and nothing of the others.
+    pub fn top_of_backtrace(&self, frames_max: usize) -> WasmBacktrace {
+        let frames = self.guest().execution().frames();
+        let places: Vec<Place> = walked(frames.walk()).take(frames_max).collect();
+        with_names(self.guest().entities(), &places, 0)
+    }
+
     /// Where an exception comes from: what was noted of it under the number `trace`, and the frames below the innermost
     /// `noted`, of which that says something.
     pub fn exception_backtrace(&self, trace: u32, noted: usize) -> WasmBacktrace {

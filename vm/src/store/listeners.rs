@@ -2,6 +2,7 @@
 
 use super::StoreOpaque;
 use super::alloc_profile::AllocProfiler;
+use super::cpu_profile::CpuProfiler;
 use crate::rt::state::state;
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ pub(crate) struct Listeners {
     exhaustion: Option<ExhaustionListener>,
     /// Samples of allocation.
     allocations: Option<AllocProfiler>,
+    /// Samples of CPU time.
+    cpu: Option<CpuProfiler>,
 }
 
 state! {
@@ -58,6 +61,7 @@ state! {
         host_calls: Shared,
         exhaustion: Shared,
         allocations: Shared,
+        cpu: Shared,
     }
 }
 
@@ -94,6 +98,11 @@ impl Listeners {
     /// The profile of allocation, for replacing it or taking it for a while.
     pub fn allocations_mut(&mut self) -> &mut Option<AllocProfiler> {
         &mut self.allocations
+    }
+
+    /// The profile of CPU time, for replacing it or taking it for a while.
+    pub fn cpu_mut(&mut self) -> &mut Option<CpuProfiler> {
+        &mut self.cpu
     }
 }
 

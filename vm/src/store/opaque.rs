@@ -5,6 +5,7 @@ use super::checkpoint::StoreImage;
 use super::finalized::Finalized;
 use super::guest::Guest;
 use super::inbox::OpenInbox;
+use super::inspector::OpenRequests;
 use super::instance::InstanceData;
 use super::lineage::{Lineage, Named};
 use super::quota::Quota;
@@ -33,6 +34,8 @@ pub(crate) struct StoreOpaque {
     first_id: StoreId,
     quota: Quota,
     inbox: Option<OpenInbox>,
+    /// What others want to know while the guest runs, if anybody ever may.
+    requests: Option<OpenRequests>,
     finalized: Finalized,
 }
 
@@ -61,6 +64,7 @@ impl StoreOpaque {
             first_id: id,
             quota: *quota,
             inbox: None,
+            requests: None,
             finalized: Finalized::default(),
         })
     }
@@ -136,6 +140,11 @@ impl StoreOpaque {
     /// Where messages from others wait, if it is open.
     pub(super) fn inbox(&self) -> &Option<OpenInbox> {
         &self.inbox
+    }
+
+    /// Requests of inspectors, if one was ever made.
+    pub(super) fn requests_mut(&mut self) -> &mut Option<OpenRequests> {
+        &mut self.requests
     }
 
     /// Objects that died, of which the host wants to know.

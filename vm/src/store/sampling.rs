@@ -1,10 +1,17 @@
-//! Samples of allocation: the slow paths of allocation ask the heap whether a point lies under the object that is
-//! allocated; if so, the frames are walked and counted (`alloc_profile`).
+//! Samples of the guest's stack. Of allocation: the slow paths of allocation ask the heap whether a point lies under
+//! the object that is allocated; if so, the frames are walked and counted (`alloc_profile`). Of CPU time: a poll finds
+//! that a sample is due (`rt::sampler`), and the frames are walked and counted (`cpu_profile`).
 
-use super::StoreOpaque;
-use super::alloc_profile::{AllocProfiler, SampledFrame};
+use super::alloc_profile::AllocProfiler;
+use super::cpu_profile::CpuProfiler;
+use super::stack_profile::StackProfile;
+use super::stacks::SampledFrame;
+use super::{Entities, StoreOpaque};
+use crate::errors::Result;
+use crate::rt::frames::Frames;
 use heapwood_gc_abi::TypeId;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Innermost frames of a stack that are kept.
 const FRAMES_MAX: usize = 128;
@@ -45,14 +52,7 @@ impl StoreOpaque {
         }
         let Some(mut profiler) = self.guest_mut().listeners_mut().allocations_mut().take() else { return };
         let (entities, frames) = (self.guest().entities(), self.guest().execution().frames());
-        let sampled = frames.walk().flat_map(|frame| {
-            let owner = frame.owner;
-            frame.bodies().map(move |(defined, offset)| {
-                let (module, function) = entities.function_at(owner, defined);
-                SampledFrame { module, function, offset }
-            })
-        });
-        profiler.add(sampled.take(FRAMES_MAX), points);
+        profiler.add(sampled(entities, frames), points);
         *self.guest_mut().listeners_mut().allocations_mut() = Some(profiler);
     }
 
@@ -63,4 +63,62 @@ impl StoreOpaque {
             None => Ok(()),
         }
     }
+
+    /// Ends the profile of allocation, and gives it out.
+    pub fn take_allocation_profile(&mut self) -> Option<StackProfile> {
+        let unclaimed = self.heap().unclaimed_samples();
+        let profiler = self.guest_mut().listeners_mut().allocations_mut().take()?;
+        self.heap_mut().sample_allocations(0, SEED);
+        Some(StackProfile::of_allocations(profiler, unclaimed))
+    }
+
+    /// Starts a profile of CPU time, or (a span of 0) drops it.
+    ///
+    /// # Errors
+    /// The system refuses the timer's thread.
+    pub fn profile_cpu(&mut self, interval: Duration) -> Result<()> {
+        let is_on = !interval.is_zero();
+        self.guest_mut().execution_mut().sample_every(is_on.then_some(interval))?;
+        let profiler = is_on.then(|| CpuProfiler::new(self.heap().pause_ns()));
+        *self.guest_mut().listeners_mut().cpu_mut() = profiler;
+        Ok(())
+    }
+
+    /// Ends the profile of CPU time, and gives it out.
+    pub fn take_cpu_profile(&mut self) -> Option<StackProfile> {
+        let profiler = self.guest_mut().listeners_mut().cpu_mut().take()?;
+        self.guest_mut().execution_mut().end_samples();
+        Some(StackProfile::of_cpu(profiler))
+    }
+
+    /// Takes a sample of the guest's stack, if one is due: at a poll.
+    #[inline]
+    pub fn sample_cpu(&mut self) {
+        if self.guest().execution().is_sample_due() {
+            self.sample_cpu_now();
+        }
+    }
+
+    #[cold]
+    fn sample_cpu_now(&mut self) {
+        let pause_ns = self.heap().pause_ns();
+        if let Some(mut profiler) = self.guest_mut().listeners_mut().cpu_mut().take() {
+            let (entities, frames) = (self.guest().entities(), self.guest().execution().frames());
+            profiler.add(|| sampled(entities, frames), pause_ns);
+            *self.guest_mut().listeners_mut().cpu_mut() = Some(profiler);
+        }
+        self.guest_mut().execution_mut().set_next_sample();
+    }
+}
+
+/// The innermost frames of the guest, after an exit by a call.
+fn sampled<'a>(entities: &'a Entities, frames: &'a Frames) -> impl Iterator<Item = SampledFrame<'a>> {
+    let all = frames.walk().flat_map(move |frame| {
+        let owner = frame.owner;
+        frame.bodies().map(move |(defined, offset)| {
+            let (module, function) = entities.function_at(owner, defined);
+            SampledFrame { module, function, offset }
+        })
+    });
+    all.take(FRAMES_MAX)
 }

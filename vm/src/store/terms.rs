@@ -2,7 +2,7 @@
 
 use super::{AsContextMut, Caller, InterruptToken, Store, StoreContextMut, StoreOpaque};
 use crate::errors::Result;
-use crate::rt::interrupt::Wait;
+use crate::rt::interrupt::{Wait, Wake};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,9 +120,73 @@ impl<'a, T: 'static> Caller<'a, T> {
         work: impl FnOnce(&mut Caller<'a, T>) -> R,
     ) -> Result<R> {
         let cell = self.as_context_mut().opaque().guest().execution().interrupt().clone();
-        let waiting = cell.wait(Wait::OfHost(Arc::new(wake)));
+        let waiting = cell.wait(Wait::OfHost(Arc::new(move |why| {
+            if why == Wake::Stop {
+                wake();
+            }
+        })));
         self.as_context_mut().opaque().check_interrupt()?;
         let result = work(self);
+        drop(waiting);
+        self.as_context_mut().opaque().check_interrupt()?;
+        Ok(result)
+    }
+
+    /// Runs `work`, which waits for something, as [`Caller::interruptible`] does, and answers requests of an
+    /// [`Inspector`](crate::Inspector) meanwhile. These call `wake` with [`Wake::Answer`]: then `work` is to return
+    /// `None`, unless it has a result; it is called again when all is answered, and has to go on where it was. Requests
+    /// that came before are answered before `work` runs. May collect.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Caller, Engine, Func, Instance, Module, Result, Store, Wake};
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<()> {
+    /// # let engine = Engine::default();
+    /// # let wasm = wat::parse_str(r#"(module (import "" "" (func $wait)) (func (export "run") call $wait))"#).unwrap();
+    /// # let module = Module::new(&engine, &wasm)?;
+    /// # let mut store = Store::new(&engine, ());
+    /// let (sender, inbox) = mpsc::channel();
+    /// let (wake, inbox) = (sender.clone(), std::sync::Mutex::new(inbox));
+    /// let wait = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>| -> Result<()> {
+    ///     let (wake, inbox) = (wake.clone(), inbox.lock().unwrap());
+    ///     let wake = move |why: Wake| wake.send(Some(why)).unwrap_or_default();
+    ///     // A message that is none of `wake`'s is a result.
+    ///     caller.inspectable(wake, |_| inbox.recv().unwrap().is_none().then_some(()))
+    /// });
+    /// # let instance = Instance::new(&mut store, &module, &[wait.into()])?;
+    /// # let run = instance.get_typed_func::<(), ()>(&mut store, "run")?;
+    /// let inspector = store.inspector();
+    /// let thread = std::thread::spawn(move || {
+    ///     let (told, frames) = mpsc::channel();
+    ///     inspector.ask(move |guest| told.send(guest.backtrace(10).frames().len()).unwrap()).unwrap();
+    ///     let frames = frames.recv().unwrap();
+    ///     sender.send(None).unwrap();
+    ///     frames
+    /// });
+    /// run.call(&mut store, ())?;
+    /// assert_eq!(thread.join().unwrap(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The guest has to stop, whatever `work` says, as of [`Caller::interruptible`].
+    pub fn inspectable<R>(
+        &mut self,
+        wake: impl Fn(Wake) + Send + Sync + 'static,
+        mut work: impl FnMut(&mut Caller<'a, T>) -> Option<R>,
+    ) -> Result<R> {
+        let cell = self.as_context_mut().opaque().guest().execution().interrupt().clone();
+        let waiting = cell.wait(Wait::OfHost(Arc::new(wake)));
+        let result = loop {
+            let mut context = self.as_context_mut();
+            // After the wait is in the list, so that nobody is missed.
+            context.opaque().check_interrupt()?;
+            context.opaque().answer();
+            if let Some(result) = work(self) {
+                break result;
+            }
+        };
         drop(waiting);
         self.as_context_mut().opaque().check_interrupt()?;
         Ok(result)

@@ -76,7 +76,7 @@ impl Descriptor {
     }
 
     /// Writes from `ranges` of the memory; the number of bytes. `limit` is the largest offset in bytes at which a
-    /// regular file may end.
+    /// regular file may end. Of a stream, `done` bytes were written before, and more when this ends early.
     pub fn write(
         &mut self,
         interrupt: &Interrupt,
@@ -84,6 +84,7 @@ impl Descriptor {
         ranges: &[Range<usize>],
         at: At,
         limit: u64,
+        done: &mut usize,
     ) -> Result<usize, Failure> {
         if ranges.is_empty() {
             return Ok(0);
@@ -95,7 +96,8 @@ impl Descriptor {
             return Ok(write_file(fd, memory, ranges, self.flags, at, limit)?);
         }
         let (blocks, file_type) = (self.blocks(), self.file_type);
-        write_all(interrupt, blocks, &mut iovec::sources(memory, ranges), |buffers, wait| match &mut self.handle {
+        let mut buffers = iovec::sources(memory, ranges);
+        write_all(interrupt, blocks, &mut buffers, done, |buffers, wait| match &mut self.handle {
             Handle::Host(fd) if matches!(file_type, FileType::SocketStream | FileType::SocketDgram) => {
                 send(fd.as_fd(), buffers, wait)
             }
@@ -190,33 +192,35 @@ fn room_below(fd: &OwnedFd, flags: FdFlags, at: At, limit: u64) -> Result<usize,
     }
 }
 
-/// Calls `write` until everything is written, or once where the descriptor must not block. C libraries and language
-/// runtimes do not expect short writes from a stream that blocks.
+/// Calls `write` until everything is written, or once where the descriptor must not block: but for the first `done`
+/// bytes, which count as written. C libraries and language runtimes do not expect short writes from a stream that
+/// blocks.
 fn write_all(
     interrupt: &Interrupt,
     blocks: bool,
     mut buffers: &mut [IoSlice<'_>],
+    done: &mut usize,
     mut write: impl FnMut(&[IoSlice<'_>], &dyn Fn(BorrowedFd<'_>) -> Served) -> Result<usize, Failure>,
 ) -> Result<usize, Failure> {
     let wait = |fd: BorrowedFd<'_>| interrupt.wait_for(fd, PollFlags::OUT, blocks);
-    let mut done = 0;
+    IoSlice::advance_slices(&mut buffers, *done);
     while !buffers.is_empty() {
         match write(buffers, &wait) {
             Ok(0) => break,
             Ok(count) => {
-                done += count;
+                *done += count;
                 IoSlice::advance_slices(&mut buffers, count);
                 if !blocks {
                     break;
                 }
             }
             // What was written before an error counts; the error comes back at the next call.
-            Err(Failure::Errno(_)) if done > 0 => break,
+            Err(Failure::Errno(_)) if *done > 0 => break,
             Err(failure) => return Err(failure),
         }
         interrupt.check()?;
     }
-    Ok(done)
+    Ok(*done)
 }
 
 /// Writes some bytes to a pipe or device. Waits with `wait` where the kernel would.

@@ -145,7 +145,7 @@ impl WasiCtx {
             self.interrupt.check()?;
             let range = 0..rest.len().min(PIECE_BYTES);
             let ranges = std::slice::from_ref(&range);
-            let count = file.write(&self.interrupt, rest, ranges, At::Position, self.max_file_size)?;
+            let count = file.write(&self.interrupt, rest, ranges, At::Position, self.max_file_size, &mut 0)?;
             if count == 0 {
                 return Err(Errno::Io.into());
             }

@@ -29,7 +29,8 @@ impl From<Failure> for GrantError {
     fn from(failure: Failure) -> GrantError {
         match failure {
             Failure::Errno(errno) => GrantError::Refused(errno),
-            Failure::End(Outcome::Interrupted) => GrantError::Interrupted,
+            // Who nudges a context makes calls of the table.
+            Failure::End(Outcome::Interrupted | Outcome::Again) => GrantError::Interrupted,
             Failure::End(Outcome::Exit(code)) => GrantError::Exit(code),
         }
     }

@@ -16,7 +16,7 @@
 //!
 //! Memory: the graph's bits (a thirtieth of the heap) and names of types, fields, functions and globals.
 
-mod names;
+pub(super) mod names;
 mod output;
 mod roots;
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What an edge is called.
 #[derive(Clone, Copy)]
-pub(super) enum Label {
+pub(in crate::observe) enum Label {
     /// A string.
     Name(u32),
     /// A number.
@@ -48,7 +48,7 @@ struct TypeNames {
 }
 
 /// All names, each string once.
-pub(super) struct Names<'a> {
+pub(in crate::observe) struct Names<'a> {
     store: &'a StoreOpaque,
     /// The number of the first string.
     first: u32,
@@ -140,6 +140,11 @@ impl<'a> Names<'a> {
             Some(name) => self.string(&format!("table {name}")),
             None => self.string(&format!("table {position}")),
         }
+    }
+
+    /// What kind of object one is.
+    pub fn kind_of(&self, object: RawRef) -> ObjectKind {
+        self.heap().descriptor_of(object).kind()
     }
 
     fn heap(&self) -> &'a Heap {
