@@ -11,6 +11,7 @@
 //! All tables are linear in the body's size.
 
 mod costs;
+mod exits;
 mod locals;
 mod passed;
 mod visit;
@@ -90,6 +91,19 @@ pub(crate) struct CallSite {
     pub(crate) in_loop: Option<u32>,
 }
 
+/// An arm of an `if` that never comes back, and before which the body does nothing that cannot be done again: if a call of
+/// the body's function comes there, another call with the same arguments does, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Exit {
+    /// Operator index of the `if`.
+    pub(crate) if_op: u32,
+    /// Operator index of the `if` or `else` with which the arm begins.
+    pub(crate) start_op: u32,
+}
+
+/// Exits of a body.
+pub(crate) type Exits = SmallVec<[Exit; 2]>;
+
 /// What the analysis found in a body.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Findings {
@@ -139,6 +153,11 @@ pub(crate) struct Findings {
     pub(crate) early_leaves: u32,
     /// Throws, catches, or leaves by a tail call.
     pub(crate) unwinds: bool,
+    /// Exits that take much code, if whoever asked for calls may leave them out.
+    pub(crate) exits: Exits,
+    /// Exits that count as a call of the body's own function with its parameters, which does not come back: nothing else
+    /// was found of them.
+    pub(crate) left_out: Exits,
 }
 
 /// The analysis; its buffers are reused from function to function.
@@ -149,6 +168,8 @@ pub(crate) struct Analysis {
     counts_fuel: bool,
     /// Whether calls of functions by name are listed, to be decided on later.
     lists_calls: bool,
+    /// Exits that are left out of the next body.
+    leave_out: Exits,
     state: State,
 }
 
@@ -235,6 +256,10 @@ struct State {
     open_catches: u32,
     /// Values that operators passed that were not counted yet.
     passed: u64,
+    /// Number of operators that are reached.
+    reached: u32,
+    params: u32,
+    exits: exits::Watch,
 }
 
 /// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
@@ -306,6 +331,10 @@ impl Analysis {
         while !reader.eof() {
             let offset = reader.original_position();
             self.state.offset = offset;
+            if !self.found.left_out.is_empty() {
+                self.leave_out(validator.operand_stack_height(), &info.types.func(ty).results);
+            }
+            self.state.reached += u32::from(self.live());
             let result =
                 reader.visit_operator(&mut Visitor { info, validator: gate(&mut validator, offset), analysis: self });
             result.map_err(invalid)?.map_err(invalid)?;
@@ -382,6 +411,10 @@ impl Analysis {
         self.memory_weight.clear();
         (self.height_max, self.has_calls, self.uses_memory0) = (0, false, false);
         self.calls.clear();
+        self.exits.clear();
+        self.found.left_out = std::mem::take(&mut self.leave_out);
+        (self.state.reached, self.state.params) = (0, params.narrow());
+        self.state.exits = exits::Watch::default();
         (self.operators, self.heavy, self.written, self.passed) = (0, 0, 0, 0);
         (self.early_leaves, self.unwinds) = (0, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
@@ -389,7 +422,7 @@ impl Analysis {
     }
 
     fn finish(&mut self) {
-        self.operators = self.state.op;
+        self.operators = self.state.reached;
         for last in &mut self.found.last_use {
             if *last & IN_LOOP != 0 {
                 *last = self.found.loops[(*last & !IN_LOOP) as usize].end_op;
@@ -459,6 +492,9 @@ impl Analysis {
         if local < 64 {
             self.written |= 1 << local;
         }
+        if local < self.state.params {
+            self.has_effect();
+        }
         if !self.state.initialized[local as usize] {
             self.state.initialized[local as usize] = true;
             self.state.init_order.push(local);
@@ -487,7 +523,7 @@ impl Analysis {
 
     /// The body throws, catches, or leaves by a tail call.
     fn unwinds(&mut self) {
-        self.unwinds = true;
+        self.unwinds |= self.live();
     }
 
     /// A return, or a branch to the function's frame.
@@ -516,6 +552,7 @@ impl Analysis {
             let is_reached = self.live();
             self.costs.branch(depth, always && is_reached);
         }
+        self.branches_out(depth);
         if depth as usize + 1 == self.state.frames.len() && self.live() {
             // Of the branch itself, or of one that falls through at the top level.
             self.early_leaves += 1;
@@ -541,6 +578,9 @@ impl Analysis {
         let is_busy = ty != BlockType::Empty || !matches!(kind, FrameKind::Block | FrameKind::Loop) || !self.live();
         let label_values = passed::of_block(info, ty).of_label(is_loop);
         let start_op = self.state.op;
+        if kind == FrameKind::If {
+            self.begin_if();
+        }
         self.state.frames.push(Frame { kind, is_busy, start_op, loop_index, init_mark, label_values });
         if self.counts_fuel {
             self.costs.enter(matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable));
@@ -556,6 +596,7 @@ impl Analysis {
     /// `else`, or a legacy catch: the arm ends, the frame stays.
     fn next_arm(&mut self, kind: FrameKind) {
         self.arm_ends();
+        self.exit_ends(kind == FrameKind::Else);
         self.revive();
         let Some(frame) = self.state.frames.last_mut() else { return };
         self.state.open_catches += (frame.kind == FrameKind::LegacyTry) as u32;
@@ -576,6 +617,7 @@ impl Analysis {
 
     fn leave(&mut self) {
         self.arm_ends();
+        self.exit_ends(false);
         self.revive();
         let Some(frame) = self.state.frames.pop() else { return };
         self.state.open_catches -= matches!(frame.kind, FrameKind::LegacyCatch | FrameKind::LegacyCatchAll) as u32;
@@ -633,6 +675,7 @@ impl Analysis {
     }
 
     fn returns(&mut self) {
+        self.branches_out(self.state.frames.len().narrow::<u32>() - 1);
         if self.counts_fuel {
             self.costs.leave_function();
         }

@@ -2,6 +2,7 @@
 //! control and locals a rule by its name.
 
 use super::costs::{cost, is_border};
+use super::exits::is_repeatable;
 use super::passed::{of_block, of_type, passed};
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
@@ -202,7 +203,7 @@ impl Analysis {
         if facts.any(Facts::COLD) {
             self.has_cold_calls = true;
         }
-        if facts.any(Facts::CALL.or(Facts::COLD).or(Facts::SLOW)) {
+        if facts.any(Facts::CALL.or(Facts::COLD).or(Facts::SLOW)) && self.live() {
             self.heavy += 1;
         }
         if calls {
@@ -274,6 +275,10 @@ macro_rules! visit_all {
             // What a call by name means is said below.
             let calls = const { FACTS.any(Facts::CALL) && !matches!(stringify!($op).as_bytes(), b"Call") };
             analysis.consider(FACTS, calls || allocates_by_call!(info $op $($($arg)*)?));
+            // Another thread may grow a memory.
+            if const { !is_repeatable(FACTS) || matches!(stringify!($op).as_bytes(), b"MemorySize") } {
+                analysis.has_effect();
+            }
             // What calls the runtime does not access memory itself.
             if const { !FACTS.any(Facts::CALL) } {
                 $($(analysis.access(&$arg);)*)?

@@ -17,14 +17,15 @@ impl Compiler<'_> {
     fn note_safe_point(&mut self, ref_count: u32, gpr_mask: u16, handler: Option<u32>) {
         #[cfg(feature = "test-hooks")]
         let ref_count = ref_count - (self.env.options.drop_last_slot && ref_count > 0) as u32;
+        let (body, wasm_offset) = self.cursor.origin();
         let point = SafePoint {
             pc: 0,
             ref_count,
             gpr_mask,
             frameless: !self.values.is_framed(),
             handler: SafePoint::NO_HANDLER,
-            wasm_offset: self.cursor.offset(),
-            body: self.cursor.origin_body(),
+            wasm_offset,
+            body,
         };
         self.tables.safe_point(self.asm, handler, point);
     }
@@ -69,6 +70,11 @@ impl Compiler<'_> {
         if let Some(callee) = self.take_inlined() {
             return self.inline(function, callee);
         }
+        self.call_out_of_line(function);
+    }
+
+    /// A call of a function that is not inlined.
+    pub(super) fn call_out_of_line(&mut self, function: u32) {
         let ty = self.info.functions[function as usize];
         let layout = self.call_layout(ty);
         self.move_arguments(ty, &layout);

@@ -14,6 +14,8 @@ pub(crate) struct Cursor<'a> {
     analysis: &'a Findings,
     /// The body's number among those that are compiled into the function; 0 for the function's own.
     body: u16,
+    /// Body and offset that safe points and traps name, if not those of the current operator.
+    origin: Option<(u16, u32)>,
     /// Whether what follows the call takes the body's result from the flags.
     gives_flags: bool,
     /// Index of the current operator.
@@ -39,6 +41,7 @@ impl<'a> Cursor<'a> {
         Cursor {
             analysis,
             body: 0,
+            origin: None,
             gives_flags: false,
             op: 0,
             offset: 0,
@@ -70,9 +73,15 @@ impl<'a> Cursor<'a> {
         self.body
     }
 
-    /// The body as safe points and traps name it.
-    pub(crate) fn origin_body(&self) -> u16 {
-        if active(Mutant::InlinedBodyUnnamed) { 0 } else { self.body }
+    /// The body and the offset that safe points and traps name.
+    pub(crate) fn origin(&self) -> (u16, u32) {
+        let (body, offset) = self.origin.unwrap_or((self.body, self.offset));
+        (if active(Mutant::InlinedBodyUnnamed) { 0 } else { body }, offset)
+    }
+
+    /// Has safe points and traps name this body and offset, or those of the current operator again.
+    pub(crate) fn set_origin(&mut self, origin: Option<(u16, u32)>) {
+        self.origin = origin;
     }
 
     // ---- the current operator
@@ -89,6 +98,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn come_to(&mut self, offset: u32) {
         self.offset = offset;
+    }
+
+    /// Whether an arm begins here that is left out.
+    #[inline]
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.analysis.left_out.iter().any(|exit| exit.start_op + 1 == self.op)
     }
 
     /// Goes on to the next operator.
@@ -156,6 +171,9 @@ impl<'a> Cursor<'a> {
 
     /// Whether the module says that the condition of the current operator is usually true, or usually false.
     pub(crate) fn branch_hint(&mut self) -> Option<bool> {
+        if let Some(exit) = self.analysis.left_out.iter().find(|exit| exit.if_op == self.op) {
+            return Some(exit.start_op != exit.if_op);
+        }
         let at = self.offset - self.body_start;
         while self.branch_hints.first().is_some_and(|hint| hint.offset < at) {
             self.branch_hints = &self.branch_hints[1..];

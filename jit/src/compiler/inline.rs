@@ -9,7 +9,8 @@
 //! 3. Its operators have a cursor of their own; safe points and traps name the body.
 //! 4. It has no prologue: the stack is compared, and interrupts are polled, where the function around it begins and
 //!    where loops do. It pays fuel at its entry as the function does that is called.
-//! 5. Exceptions that its calls throw go to the landing pad that is open around the call in whose place it is.
+//! 5. An arm that never comes back may be left out: it is a call of the function there.
+//! 6. Exceptions that its calls throw go to the landing pad that is open around the call in whose place it is.
 
 use super::control::BlockSignature;
 use super::cursor::Cursor;
@@ -18,6 +19,7 @@ use super::values::BodyLocal;
 use crate::abi::InlinedBody;
 use crate::analysis::{read_locals, types_of};
 use crate::inlining::Callee;
+use crate::operators::Facts;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::ValType;
 use wasmparser::{BinaryReader, FrameKind, WasmFeatures};
@@ -66,6 +68,25 @@ impl<'a> Compiler<'a> {
         self.bodies.pop();
         self.values.close_body(self.asm);
         self.cursor = outer;
+    }
+
+    /// In place of an arm of the innermost inlined body that is left out: its function is called with the parameters as
+    /// they are, and does not come back ([`crate::analysis`]).
+    pub(super) fn leave_by_call(&mut self) {
+        let InlinedBody { function, call_offset, outer } = self.tables.body(self.cursor.body());
+        let function = self.info.imported_functions + function;
+        let params: u32 = self.info.function_type(function).params.len().narrow();
+        // The frame is that of a call in the body around the inlined one.
+        self.cursor.set_origin(Some((outer, call_offset)));
+        self.with_facts(Facts::CALL.or(Facts::COLLECTS).or(Facts::TRAPS), |compiler| {
+            for param in 0..params {
+                compiler.local_get(param);
+                compiler.values.end_instruction();
+            }
+            compiler.call_out_of_line(function);
+            compiler.unreachable_op();
+        });
+        self.cursor.set_origin(None);
     }
 
     fn open_body_scope(&mut self, params: &[ValType], types: impl Iterator<Item = ValType> + Clone) {

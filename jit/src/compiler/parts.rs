@@ -87,7 +87,7 @@ impl Compiler<'_> {
 
     /// A trap of the current operator, whose position is not known yet.
     fn trap_here(&self, kind: TrapKind) -> TrapSite {
-        let (wasm_offset, body) = (self.cursor.offset(), self.cursor.origin_body());
+        let (body, wasm_offset) = self.cursor.origin();
         TrapSite { pc: 0, kind, frameless: !self.values.is_framed(), wasm_offset, body }
     }
 

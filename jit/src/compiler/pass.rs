@@ -48,7 +48,8 @@ pub fn compile_function(
     job: FuncBodyJob,
     scratch: &mut Scratch,
 ) -> Result<CompiledFunction, CompileError> {
-    match env.callees.and_then(|callees| callees.known(defined_index)) {
+    let known = env.callees.and_then(|callees| callees.known(defined_index));
+    match known.filter(|callee| callee.is_whole()) {
         // Somebody has validated it already, to inline it.
         Some(callee) => {
             callee.count(env.budget)?;
@@ -71,8 +72,9 @@ pub fn defer(env: &CompileEnv<'_>, defined_index: u32, scratch: &mut Scratch) ->
         return Ok(false);
     }
     match callees.get(env.info, defined_index, env.budget, &mut scratch.callee) {
-        Some(callee) => callee.count(env.budget).map(|()| true),
-        None => Ok(false),
+        Some(callee) if callee.is_whole() => callee.count(env.budget).map(|()| true),
+        // Code calls it for what is left out where it is inlined.
+        _ => Ok(false),
     }
 }
 
@@ -265,7 +267,11 @@ impl<'a> Compiler<'a> {
             if !self.values.is_framed() && self.cursor.is_behind_early_exit() {
                 self.need_frame();
             }
-            reader.visit_operator(&mut Declared(self)).map_err(invalid)?;
+            if self.cursor.is_left_out() {
+                self.leave_by_call();
+            } else {
+                reader.visit_operator(&mut Declared(self)).map_err(invalid)?;
+            }
             if let Some(error) = self.error.take() {
                 return Err(error);
             }

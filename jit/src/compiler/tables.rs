@@ -101,6 +101,11 @@ impl Tables {
         self.inlined.len().narrow()
     }
 
+    /// An inlined body by its number.
+    pub(crate) fn body(&self, number: u16) -> InlinedBody {
+        self.inlined[usize::from(number) - 1]
+    }
+
     // ---- safe points
 
     /// Records a safe point at the return address just reached. Exceptions that arrive there go to the pad `handler`.

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use wasmparser::{BinaryReader, FuncToValidate, FuncValidatorAllocations, ValidatorResources, WasmFeatures};
 
 /// The longest body that may be inlined, in bytes with its declarations of locals: of small ones, and of all.
-const SMALL_BYTES_MAX: usize = 64;
+const SMALL_BYTES_MAX: usize = 96;
 const BODY_BYTES_MAX: usize = 160;
 /// The most locals of such a body, its parameters among them.
 const LOCALS_MAX: u64 = 24;
@@ -87,7 +87,7 @@ impl Callees {
 
     /// Takes what was found in a function that is compiled, by defined index, before anybody asks.
     pub(crate) fn offer(&self, info: &ModuleInfo, defined: u32, budget: &Budget, found: &Findings) {
-        if info.bodies[defined as usize].len() <= self.bytes_max {
+        if info.bodies[defined as usize].len() <= self.bytes_max && !self.has_exits(found) {
             // Somebody may have been faster, and has found the same.
             self.known[defined as usize].get_or_init(|| {
                 kept(budget, Locals::of(info, defined).and_then(|locals| self.callee(info, defined, locals, found)))
@@ -103,10 +103,26 @@ impl Callees {
         let ty = info.functions[index as usize];
         let CalleeScratch { analysis, validator } = scratch;
         analysis.want(self.fuel, true);
-        let job = FuncBodyJob { validator: FuncToValidate { resources, index, ty, features }, range };
-        let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()));
-        *validator = ran.ok()?;
+        let mut run = |analysis: &mut Analysis| {
+            let validates = FuncToValidate { resources: resources.clone(), index, ty, features };
+            let job = FuncBodyJob { validator: validates, range: range.clone() };
+            analysis
+                .run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()))
+                .map(|kept| *validator = kept)
+        };
+        run(analysis).ok()?;
+        if self.has_exits(analysis.found()) {
+            let exits = analysis.found().exits.clone();
+            analysis.without(exits);
+            run(analysis).ok()?;
+        }
         self.callee(info, defined, locals, analysis.found())
+    }
+
+    /// Whether a body has exits that are left out where it is inlined. What executes them pays fuel twice, so they are not
+    /// where that is counted.
+    fn has_exits(&self, found: &Findings) -> bool {
+        !self.fuel && !found.exits.is_empty()
     }
 
     /// A body in which this was found, if it can be inlined.
@@ -117,6 +133,11 @@ impl Callees {
 }
 
 impl Callee {
+    /// Whether that is all of the body: nothing was left out.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.found.left_out.is_empty()
+    }
+
     /// Counts what the compilation of a body counts: each body counts once, however often it is inlined.
     ///
     /// # Errors

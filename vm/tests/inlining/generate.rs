@@ -103,6 +103,9 @@ impl Generator {
         for (word, types) in [("param", &params), ("result", &results), ("local", &locals)] {
             types.iter().for_each(|ty| write!(text, " ({word} {})", ty.text()).unwrap());
         }
+        let guards = [self.guards(&params), String::new()];
+        let is_late = self.random.below(6) == 0;
+        let [early, late] = if is_late { [&guards[1], &guards[0]] } else { [&guards[0], &guards[1]] };
         let count = self.random.below(3);
         let statements = self.statements(count, 0);
         let zero = params.len();
@@ -114,8 +117,53 @@ impl Generator {
             1 if self.random.below(8) == 0 => "(unreachable)".to_owned(),
             _ => self.results(),
         };
-        writeln!(text, " {set} {statements} {end})").unwrap();
+        writeln!(text, " {early} {set} {late} {statements} {end})").unwrap();
         self.made.push(Signature { params, results });
+    }
+
+    /// Checks of parameters and of what the program keeps, each with an arm that mostly throws or traps. Sometimes
+    /// something with an effect stands between two.
+    fn guards(&mut self, params: &[Type]) -> String {
+        let count = [0, 0, 1, 1, 1, 2][self.random.index(6)];
+        let mut text = String::new();
+        for _ in 0..count {
+            text += &self.guard(params);
+            if self.random.below(4) == 0 {
+                text += &self.statement(0);
+            }
+        }
+        text
+    }
+
+    fn guard(&mut self, params: &[Type]) -> String {
+        let number = self.random.below(40);
+        let param = if params.is_empty() { 0 } else { self.random.index(params.len()) };
+        let condition = match params.get(param) {
+            Some(Type::I32) => format!("(i32.gt_s (local.get {param}) (i32.const {number}))"),
+            Some(Type::I64) => format!("(i64.lt_s (local.get {param}) (i64.const {number}))"),
+            Some(Type::F64) => format!("(f64.lt (local.get {param}) (f64.const {number}))"),
+            Some(Type::Node) => format!("(ref.is_null (local.get {param}))"),
+            Some(Type::Ints) => {
+                format!("(i32.eq (array.get $ints (local.get {param}) (i32.const 1)) (i32.const {number}))")
+            }
+            None => format!("(i32.eq (global.get $g) (i32.const {}))", number % 8),
+        };
+        let statements = self.random.below(3);
+        let arm = self.statements(statements, 1);
+        let arm = match self.random.below(10) {
+            0 => format!("{arm} (unreachable)"),
+            // It comes back.
+            1 => arm,
+            2 => format!("{arm} (if {condition} (then (return {}))) (throw $t (i32.const 7))", self.results()),
+            3 => format!("(block {arm} (br_if 0 {condition}) (throw $t (i32.const 8)))"),
+            4 => format!("(loop {arm} (br_if 1 {condition}) (throw $t (i32.const 9)))"),
+            _ => format!("{arm} (throw $t (i32.const {number}))"),
+        };
+        match self.random.below(4) {
+            0 => format!("(if (i32.eqz {condition}) (then) (else {arm}))"),
+            1 => format!("(if (i32.eqz {condition}) (then (global.set $g (i32.const {number}))) (else {arm}))"),
+            _ => format!("(if {condition} (then {arm}))"),
+        }
     }
 
     fn caller(&mut self, number: usize, text: &mut String) {
