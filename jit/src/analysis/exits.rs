@@ -1,10 +1,11 @@
 //! Exits: arms of an `if` that throw or trap, and that a call of the function can stand for.
 //!
-//! `if (index >= length) throw …` is how compilers check what a program does, and what they throw takes more code than the
-//! rest of the function. Where the function is inlined, such an arm is a call of the function itself, with the
+//! `if (index >= length) throw …` is how compilers check what a program does, and what they throw takes more code than
+//! the rest of the function. Where the function is inlined, such an arm is a call of the function itself, with the
 //! parameters as they were: it comes to the arm again, and does not return. That holds if the parameters are not
 //! written, and nothing before the arm has an effect. Nothing can change between what the inlined body reads and what
-//! the called one does: no other code runs there, and what threads share is read by operators that count as effects.
+//! the called one does: no other code of the guest runs there, whatever the call's poll does changes no object or
+//! global, and what threads share is read by operators that count as effects.
 
 use super::{Analysis, Exit, Exits};
 use crate::operators::Facts;

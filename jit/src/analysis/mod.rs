@@ -91,8 +91,8 @@ pub(crate) struct CallSite {
     pub(crate) in_loop: Option<u32>,
 }
 
-/// An arm of an `if` that never comes back, and before which the body does nothing that cannot be done again: if a call of
-/// the body's function comes there, another call with the same arguments does, too.
+/// An arm of an `if` that never comes back, and before which the body does nothing that cannot be done again: if a call
+/// of the body's function comes there, another call with the same arguments does, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Exit {
     /// Operator index of the `if`.

@@ -29,7 +29,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn take_inlined(&mut self) -> Option<&'a Callee> {
         let defined = self.plan.inlined(self.inlined, self.cursor.body(), self.cursor.op())?;
         self.inlined += 1;
-        let callee = self.env.callees.and_then(|callees| callees.known(defined));
+        let callee = self.env.callees.and_then(|callees| callees.inlined(defined));
         Some(callee.expect("what was planned is known"))
     }
 

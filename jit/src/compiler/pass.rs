@@ -48,9 +48,8 @@ pub fn compile_function(
     job: FuncBodyJob,
     scratch: &mut Scratch,
 ) -> Result<CompiledFunction, CompileError> {
-    let known = env.callees.and_then(|callees| callees.known(defined_index));
-    match known.filter(|callee| callee.is_whole()) {
-        // Somebody has validated it already, to inline it.
+    match env.callees.and_then(|callees| callees.known(defined_index)) {
+        // Somebody has validated it already, to see whether it can be inlined.
         Some(callee) => {
             callee.count(env.budget)?;
             scratch.analysis.found_mut().clone_from(&callee.found);

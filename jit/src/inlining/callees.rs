@@ -1,7 +1,7 @@
 //! Bodies that may be inlined, and what was found in them.
 
 use super::Inline;
-use crate::analysis::{ALL, Analysis, Findings, read_locals, types_of};
+use crate::analysis::{ALL, Analysis, Exits, Findings, read_locals, types_of};
 use crate::budget::Budget;
 use crate::error::CompileError;
 use heapwood_gc_abi::Narrow;
@@ -18,18 +18,27 @@ const LOCALS_MAX: u64 = 24;
 /// The most operands.
 const HEIGHT_MAX: u32 = 32;
 
-/// The functions of a module that may be inlined. All threads that compile the module share it.
+/// The small functions of a module. All threads that compile the module share what was found in them.
 #[derive(Debug)]
 pub struct Callees {
     /// What validates a body again; none if there is no body.
     resources: Option<(ValidatorResources, WasmFeatures)>,
-    /// By defined index. None of what cannot be inlined.
-    known: Box<[OnceLock<Option<Box<Callee>>>]>,
+    /// By defined index.
+    known: Box<[Known]>,
     bytes_max: usize,
     fuel: bool,
 }
 
-/// A body that may be inlined.
+/// What is known of a function: each is found once, by whoever needs it first.
+#[derive(Default, Debug)]
+struct Known {
+    /// The body; none if it is not small, or invalid.
+    whole: OnceLock<Option<Box<Callee>>>,
+    /// The body without its exits, if it has some; none if that cannot be inlined either.
+    part: OnceLock<Option<Box<Callee>>>,
+}
+
+/// A small body.
 #[derive(Debug)]
 pub(crate) struct Callee {
     /// What was found in it.
@@ -60,17 +69,23 @@ impl Callees {
     pub fn new(jobs: &[FuncBodyJob], inline: Inline, fuel: bool) -> Callees {
         let bytes_max = if inline == Inline::Small { SMALL_BYTES_MAX } else { BODY_BYTES_MAX };
         let resources = jobs.first().map(|job| (job.validator.resources.clone(), job.validator.features));
-        let known = std::iter::repeat_with(OnceLock::new).take(jobs.len()).collect();
+        let known = std::iter::repeat_with(Known::default).take(jobs.len()).collect();
         Callees { resources, known, bytes_max, fuel }
     }
 
-    /// What is known of a function, by defined index, if somebody has asked whether it can be inlined, and it can.
+    /// The whole body of a function, by defined index, if somebody has looked at it, and it is small.
     pub(crate) fn known(&self, defined: u32) -> Option<&Callee> {
-        self.known[defined as usize].get()?.as_deref()
+        self.known[defined as usize].whole.get()?.as_deref()
     }
 
-    /// A function, by defined index, if it can be inlined. What is kept of it counts against the budget; where that is
-    /// passed, whoever counts next says so.
+    /// What is inlined of a function, by defined index, which [`Callees::get`] gave to somebody.
+    pub(crate) fn inlined(&self, defined: u32) -> Option<&Callee> {
+        let whole = self.known(defined)?;
+        if self.has_exits(&whole.found) { self.known[defined as usize].part.get()?.as_deref() } else { Some(whole) }
+    }
+
+    /// A function, by defined index, if it can be inlined: its body, or what is left of it without its exits. What is kept
+    /// of it counts against the budget; where that is passed, whoever counts next says so.
     pub(crate) fn get(
         &self,
         info: &ModuleInfo,
@@ -81,54 +96,61 @@ impl Callees {
         if info.bodies[defined as usize].len() > self.bytes_max {
             return None;
         }
-        let find = || kept(budget, self.find(info, defined, scratch));
-        self.known[defined as usize].get_or_init(find).as_deref()
+        let Known { whole, part } = &self.known[defined as usize];
+        let find = || kept(budget, self.find(info, defined, Exits::new(), scratch));
+        let whole = whole.get_or_init(find).as_deref()?;
+        let callee = if self.has_exits(&whole.found) {
+            let exits = || whole.found.exits.clone();
+            part.get_or_init(|| kept(budget, self.find(info, defined, exits(), scratch))).as_deref()?
+        } else {
+            whole
+        };
+        self.can_be_inlined(&callee.found).then_some(callee)
     }
 
     /// Takes what was found in a function that is compiled, by defined index, before anybody asks.
     pub(crate) fn offer(&self, info: &ModuleInfo, defined: u32, budget: &Budget, found: &Findings) {
-        if info.bodies[defined as usize].len() <= self.bytes_max && !self.has_exits(found) {
+        let range = info.bodies[defined as usize].clone();
+        let whole = &self.known[defined as usize].whole;
+        // What cannot be inlined is not needed again.
+        if range.len() <= self.bytes_max && (self.has_exits(found) || self.can_be_inlined(found)) {
+            let callee = || {
+                let locals = Locals::of(info, defined)?;
+                Some(Box::new(Callee { found: found.clone(), range, locals }))
+            };
             // Somebody may have been faster, and has found the same.
-            self.known[defined as usize].get_or_init(|| {
-                kept(budget, Locals::of(info, defined).and_then(|locals| self.callee(info, defined, locals, found)))
-            });
+            whole.get_or_init(|| kept(budget, callee()));
         }
     }
 
-    /// Looks at a body. One that is invalid is not inlined: whoever compiles it says what is wrong.
-    fn find(&self, info: &ModuleInfo, defined: u32, scratch: &mut CalleeScratch) -> Option<Box<Callee>> {
+    /// Looks at a body, or at what is left of it without these exits. An invalid one is not inlined: whoever compiles it
+    /// says what is wrong.
+    fn find(&self, info: &ModuleInfo, defined: u32, exits: Exits, scratch: &mut CalleeScratch) -> Option<Box<Callee>> {
         let locals = Locals::of(info, defined)?;
         let (resources, features) = self.resources.as_ref()?.clone();
         let (index, range) = (info.imported_functions + defined, info.bodies[defined as usize].clone());
         let ty = info.functions[index as usize];
         let CalleeScratch { analysis, validator } = scratch;
         analysis.want(self.fuel, true);
-        let mut run = |analysis: &mut Analysis| {
-            let validates = FuncToValidate { resources: resources.clone(), index, ty, features };
-            let job = FuncBodyJob { validator: validates, range: range.clone() };
-            analysis
-                .run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()))
-                .map(|kept| *validator = kept)
-        };
-        run(analysis).ok()?;
-        if self.has_exits(analysis.found()) {
-            let exits = analysis.found().exits.clone();
-            analysis.without(exits);
-            run(analysis).ok()?;
-        }
-        self.callee(info, defined, locals, analysis.found())
+        analysis.without(exits);
+        let validates = FuncToValidate { resources, index, ty, features };
+        let job = FuncBodyJob { validator: validates, range: range.clone() };
+        let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()));
+        *validator = ran.ok()?;
+        Some(Box::new(Callee { found: analysis.found().clone(), range, locals }))
     }
 
     /// Whether a body has exits that are left out where it is inlined. What executes them pays fuel twice, so they are not
     /// where that is counted.
     fn has_exits(&self, found: &Findings) -> bool {
-        !self.fuel && !found.exits.is_empty()
+        !self.fuel && !found.exits.is_empty() && found.left_out.is_empty()
     }
 
-    /// A body in which this was found, if it can be inlined.
-    fn callee(&self, info: &ModuleInfo, defined: u32, locals: Locals, found: &Findings) -> Option<Box<Callee>> {
-        let range = info.bodies[defined as usize].clone();
-        can_be_inlined(found, self.fuel).then(|| Box::new(Callee { found: found.clone(), range, locals }))
+    /// Whether a body like this can be compiled into another one.
+    fn can_be_inlined(&self, found: &Findings) -> bool {
+        // A function that has no frame at first asks for fuel when it gets one; one that never has a frame does not ask.
+        let asks_late = self.fuel && found.early_exit.is_some_and(|end| end != ALL);
+        found.loops.is_empty() && !found.unwinds && !asks_late && found.height_max <= HEIGHT_MAX
     }
 }
 
@@ -170,11 +192,4 @@ impl Locals {
 fn kept(budget: &Budget, callee: Option<Box<Callee>>) -> Option<Box<Callee>> {
     let bytes = callee.as_ref().map_or(0, |callee| size_of::<Callee>() + callee.found.bytes());
     budget.take(bytes as u64).is_ok().then_some(callee)?
-}
-
-/// Whether a body like this can be compiled into another one.
-fn can_be_inlined(found: &Findings, fuel: bool) -> bool {
-    // A function that has no frame at first asks for fuel when it gets one; one that never has a frame does not ask.
-    let asks_late = fuel && found.early_exit.is_some_and(|end| end != ALL);
-    found.loops.is_empty() && !found.unwinds && !asks_late && found.height_max <= HEIGHT_MAX
 }
