@@ -40,7 +40,7 @@ pub use embedder::config::{
 };
 pub use embedder::errors::{Exhausted, FreezeError, HeapError, Refused};
 pub use embedder::roots::{FrameScope, NoRoots, RootCursor, RootPlace, RootProvider, RootVisitor, RootWork};
-pub use embedder::types::{TypeDefinition, TypeTable, TypeTableFull};
+pub use embedder::types::{TypeDefinition, TypeTable, TypeTableEdit, TypeTableFull};
 #[cfg(feature = "test-hooks")]
 pub use evacuation::incoming::Recorder;
 pub use frozen::{HeapImage, HeapLayout};

@@ -130,6 +130,15 @@ pub const fn bytes_by_length(kind: ObjectKind, elem_shift: u8, length: u32) -> u
     }
 }
 
+/// Where the next field lies of a struct whose fields so far end at `end`, which becomes the end of that one. The
+/// fields of a subtype begin with its parent's, so these lie where the parent has them.
+#[inline]
+pub const fn place_field(end: &mut u32, kind: FieldKind) -> u32 {
+    let offset = (*end + kind.align() - 1) & !(kind.align() - 1);
+    *end = offset + kind.bytes();
+    offset
+}
+
 /// The layout of a struct type.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StructLayout {
@@ -164,10 +173,8 @@ impl StructLayout {
             layout.end = parent.end;
         }
         for &kind in &kinds[layout.offsets.len()..] {
-            let offset = (layout.end + kind.align() - 1) & !(kind.align() - 1);
-            layout.offsets.push(offset);
+            layout.offsets.push(place_field(&mut layout.end, kind));
             layout.kinds.push(kind);
-            layout.end = offset + kind.bytes();
         }
         layout
     }

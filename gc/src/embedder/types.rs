@@ -3,18 +3,20 @@
 //! 1. `allocate` hands out an id (so that the types of a recursive group can name each other).
 //! 2. `define` writes its descriptor; from then on objects may carry the id.
 //! 3. `release` takes the id back when the last module or store that uses it is gone.
+//!
+//! A module has thousands of types: whoever enters or releases several takes the lock once ([`TypeTable::edit`]).
 
 use crate::raw::backing::{AddressSpace, BackingError, address_space};
 use crate::raw::types::TypeFile;
-use heapwood_gc_abi::descriptor::{DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_BYTES_MAX, TYPE_TABLE_BYTES};
+use heapwood_gc_abi::descriptor::{
+    DESCRIPTOR_BYTES, DISPLAY_DEPTH, SMALL_OBJECT_BYTES_MAX, TYPE_ID_STEP, TYPE_TABLE_BYTES,
+};
 use heapwood_gc_abi::layout::{
     ARRAY_ELEMENTS_OFFSET, EPHEMERON_BYTES, EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, ROPE_BYTES, ROPE_LEFT_OFFSET,
     ROPE_RIGHT_OFFSET, STRING_UNITS_OFFSET, WEAK_BYTES,
 };
 use heapwood_gc_abi::{Descriptor, ObjectKind, TypeId};
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
-use std::collections::HashMap;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Bytes by which the table's memory grows.
 const GROW_BYTES: usize = 64 << 10;
@@ -52,6 +54,13 @@ pub struct TypeTable {
     state: Mutex<State>,
 }
 
+/// The table while its lock is held.
+#[derive(Debug)]
+pub struct TypeTableEdit<'t> {
+    file: &'t TypeFile,
+    state: MutexGuard<'t, State>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// First byte that was never handed out.
@@ -60,10 +69,43 @@ struct State {
     grown: usize,
     /// Bytes that may be used (a test makes it small).
     quota: usize,
-    /// Ids that were released, by size in bytes.
-    free: HashMap<usize, Vec<TypeId>>,
-    /// Size in bytes of each id that is alive.
-    sizes: FxHashMap<TypeId, usize>,
+    /// Ids that were released, by size in units of 8 bytes.
+    free: Vec<Vec<TypeId>>,
+    /// Ids that are alive. No two begin within the same [`DESCRIPTOR_BYTES`], which is the index.
+    entries: Vec<Entry>,
+    /// How many of them there are.
+    live: u32,
+}
+
+/// An id that is alive, and the units of 8 bytes that it has in the table; of a place without one both are 0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    id: TypeId,
+    units: u32,
+}
+
+impl State {
+    fn entry(&self, id: TypeId) -> Option<Entry> {
+        let entry = *self.entries.get((id.0 / TYPE_ID_STEP) as usize)?;
+        (entry.id == id && entry.units > 0).then_some(entry)
+    }
+
+    fn insert(&mut self, id: TypeId, units: u32) {
+        let at = (id.0 / TYPE_ID_STEP) as usize;
+        if at >= self.entries.len() {
+            self.entries.resize(at + 1, Entry::default());
+        }
+        self.entries[at] = Entry { id, units };
+        self.live += 1;
+    }
+
+    /// Forgets an id that is alive; its units.
+    fn remove(&mut self, id: TypeId) -> Option<u32> {
+        let units = self.entry(id)?.units;
+        self.entries[(id.0 / TYPE_ID_STEP) as usize] = Entry::default();
+        self.live -= 1;
+        Some(units)
+    }
 }
 
 impl TypeTable {
@@ -86,21 +128,76 @@ impl TypeTable {
         &self.file
     }
 
+    /// Takes the lock, to allocate, define and release several.
+    pub fn edit(&self) -> TypeTableEdit<'_> {
+        TypeTableEdit { file: &self.file, state: self.state.lock() }
+    }
+
     /// Takes an id for a type with `ancestors` supertypes whose objects have `object_bytes` (0 for arrays).
     /// It must be defined before an object is made of it. Errors: the table is full.
     pub fn allocate(&self, ancestors: usize, object_bytes: u32) -> Result<TypeId, TypeTableFull> {
+        self.edit().allocate(ancestors, object_bytes)
+    }
+
+    /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
+    /// a weak cell, ephemeron or rope with another layout than theirs.
+    pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
+        self.edit().define(id, definition);
+    }
+
+    /// `allocate` and `define` in one, for a type that no other needs to name first.
+    pub fn add(&self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
+        self.edit().add(definition)
+    }
+
+    /// Takes an id back. The caller guarantees that no object of the type is left in any heap.
+    pub fn release(&self, id: TypeId) {
+        self.edit().release(id);
+    }
+
+    /// The fixed part of a type's descriptor.
+    pub fn descriptor(&self, id: TypeId) -> Descriptor {
+        self.file.read(id)
+    }
+
+    /// What a type is to the heap.
+    #[inline]
+    pub fn kind(&self, id: TypeId) -> ObjectKind {
+        self.file.kind(id)
+    }
+
+    /// Whether an id is allocated (for the verifier).
+    pub fn is_allocated(&self, id: TypeId) -> bool {
+        self.state.lock().entry(id).is_some()
+    }
+
+    /// Number of types that are alive.
+    pub fn len(&self) -> usize {
+        self.state.lock().live as usize
+    }
+
+    /// Whether no type is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl TypeTableEdit<'_> {
+    /// As [`TypeTable::allocate`].
+    pub fn allocate(&mut self, ancestors: usize, object_bytes: u32) -> Result<TypeId, TypeTableFull> {
         let bytes = entry_bytes(ancestors, object_bytes);
-        let mut state = self.state.lock();
-        let id = match state.free.get_mut(&bytes).and_then(Vec::pop) {
+        let free = self.state.free.get_mut(bytes / 8).and_then(Vec::pop);
+        let id = match free {
             Some(id) => id,
-            None => self.bump(&mut state, bytes)?,
+            None => self.bump(bytes)?,
         };
-        state.sizes.insert(id, bytes);
+        self.state.insert(id, (bytes / 8) as u32);
         Ok(id)
     }
 
-    fn bump(&self, state: &mut State, bytes: usize) -> Result<TypeId, TypeTableFull> {
-        let full = TypeTableFull { types: state.sizes.len() as u32, bytes: state.quota as u64 };
+    fn bump(&mut self, bytes: usize) -> Result<TypeId, TypeTableFull> {
+        let state = &mut *self.state;
+        let full = TypeTableFull { types: state.live, bytes: state.quota as u64 };
         let end = state.next + bytes;
         if end > state.quota {
             return Err(full);
@@ -115,26 +212,34 @@ impl TypeTable {
         Ok(id)
     }
 
-    /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
-    /// a weak cell, ephemeron or rope with another layout than theirs.
-    pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
+    /// As [`TypeTable::define`].
+    pub fn define(&mut self, id: TypeId, definition: &TypeDefinition<'_>) {
         let ancestors = definition.ancestors;
         check_fixed_layout(definition);
         let is_array = definition.kind.has_length();
         let bytes = if is_array { 0 } else { definition.object_bytes };
-        let state = self.state.lock();
-        let allocated = *state.sizes.get(&id).expect("defining an id that is not allocated");
+        let allocated = self.state.entry(id).expect("defining an id that is not allocated").units as usize * 8;
         assert_eq!(allocated, entry_bytes(ancestors.len(), bytes), "the definition differs from what was allocated");
-        let mut map = vec![0u64; 1 + ref_map_tail_words(bytes) as usize];
+        let (mut map, mut tail) = (0, vec![0u64; ref_map_tail_words(bytes) as usize]);
         for &offset in definition.ref_offsets {
             assert!(offset % 4 == 0 && offset >= 4 && offset + 4 <= bytes, "reference field outside of the object");
-            map[offset as usize / 256] |= 1 << (offset / 4 % 64);
+            let bits = match (offset as usize / 256).checked_sub(1) {
+                None => &mut map,
+                Some(word) => &mut tail[word],
+            };
+            *bits |= 1 << (offset / 4 % 64);
         }
-        let mut chain = ancestors.to_vec();
-        chain.push(id);
+        // The first of a type and its ancestors, and what comes behind those.
         let mut display = [TypeId::NONE; DISPLAY_DEPTH];
-        let direct = chain.len().min(DISPLAY_DEPTH);
-        display[..direct].copy_from_slice(&chain[..direct]);
+        let direct = ancestors.len().min(DISPLAY_DEPTH);
+        display[..direct].copy_from_slice(&ancestors[..direct]);
+        let below = match display.get_mut(ancestors.len()) {
+            Some(own) => {
+                *own = id;
+                Vec::new()
+            }
+            None => [&ancestors[direct..], &[id]].concat(),
+        };
         let is_small = !is_array && bytes <= SMALL_OBJECT_BYTES_MAX && definition.kind != ObjectKind::Ephemeron;
         let descriptor = Descriptor {
             display,
@@ -147,16 +252,16 @@ impl TypeTable {
                 _ if is_array => ARRAY_ELEMENTS_OFFSET,
                 _ => bytes,
             },
-            ref_map: map[0],
+            ref_map: map,
             ref_count: definition.ref_offsets.len() as u32,
-            ref_map_tail: map.len() as u32 - 1,
-            small_refs: if is_small { small_refs(map[0]) } else { 0 },
+            ref_map_tail: tail.len() as u32,
+            small_refs: if is_small { small_refs(map) } else { 0 },
         };
-        self.file.write(id, &descriptor, &chain[direct..], &map[1..]);
+        self.file.write(id, &descriptor, &below, &tail);
     }
 
-    /// `allocate` and `define` in one, for a type that no other needs to name first.
-    pub fn add(&self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
+    /// As [`TypeTable::add`].
+    pub fn add(&mut self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
         let is_array = definition.kind.has_length();
         let bytes = if is_array { 0 } else { definition.object_bytes };
         let id = self.allocate(definition.ancestors.len(), bytes)?;
@@ -164,32 +269,21 @@ impl TypeTable {
         Ok(id)
     }
 
-    /// Takes an id back. The caller guarantees that no object of the type is left in any heap.
-    pub fn release(&self, id: TypeId) {
-        let mut state = self.state.lock();
-        let bytes = state.sizes.remove(&id).expect("releasing an id that is not allocated");
-        self.file.clear(id, bytes);
-        state.free.entry(bytes).or_default().push(id);
+    /// As [`TypeTable::release`].
+    pub fn release(&mut self, id: TypeId) {
+        let units = self.state.remove(id).expect("releasing an id that is not allocated") as usize;
+        self.file.clear(id, units * 8);
+        let free = &mut self.state.free;
+        if free.len() <= units {
+            free.resize_with(units + 1, Vec::new);
+        }
+        free[units].push(id);
     }
 
-    /// The fixed part of a type's descriptor.
-    pub fn descriptor(&self, id: TypeId) -> Descriptor {
-        self.file.read(id)
-    }
-
-    /// Whether an id is allocated (for the verifier).
-    pub fn is_allocated(&self, id: TypeId) -> bool {
-        self.state.lock().sizes.contains_key(&id)
-    }
-
-    /// Number of types that are alive.
-    pub fn len(&self) -> usize {
-        self.state.lock().sizes.len()
-    }
-
-    /// Whether no type is alive.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Number of ancestors of a type that is defined.
+    #[inline]
+    pub fn depth(&self, id: TypeId) -> usize {
+        usize::from(self.file.depth(id))
     }
 }
 

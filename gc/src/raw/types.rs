@@ -194,6 +194,18 @@ impl TypeFile {
         unsafe { AtomicU32::from_ptr((self.file.start() + offset) as *mut u32) }
     }
 
+    /// How many ancestors the type has whose entry this is.
+    #[inline]
+    pub fn depth(&self, id: TypeId) -> u8 {
+        self.entry(id).depth.load(Relaxed)
+    }
+
+    /// What the type is whose entry this is.
+    #[inline]
+    pub fn kind(&self, id: TypeId) -> ObjectKind {
+        TypeInfo(self.entry(id)).kind()
+    }
+
     /// Reads the fixed part of an entry.
     pub fn read(&self, id: TypeId) -> Descriptor {
         TypeInfo(self.entry(id)).copied()

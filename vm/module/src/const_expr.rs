@@ -83,6 +83,16 @@ pub(crate) struct Constants {
 }
 
 impl Constants {
+    /// So many instructions, ends included.
+    pub(crate) fn of(count: usize) -> Constants {
+        Constants { count, kept: OnceLock::new() }
+    }
+
+    /// How many there are, ends included.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// They, unless there are too many.
     fn kept<'m>(&'m self, module: &'m ModuleInfo) -> Option<&'m [Option<ConstOp>]> {
         (self.count <= KEPT_MAX).then(|| &**self.kept.get_or_init(|| decode_all(module, self.count)))
@@ -131,6 +141,16 @@ impl ConstExpr {
         ConstExpr { start: narrow(range.start), end: narrow(range.end), first: narrow(first) }
     }
 
+    /// The place in words.
+    pub(crate) fn to_words(self) -> [u32; 3] {
+        [self.start, self.end, self.first]
+    }
+
+    /// The place that is these words; none if it is not one of a module of `bytes` with so many `instructions`.
+    pub(crate) fn of_words([start, end, first]: [u32; 3], bytes: usize, instructions: u32) -> Option<ConstExpr> {
+        (start <= end && end as usize <= bytes && first <= instructions).then_some(ConstExpr { start, end, first })
+    }
+
     /// The expression's instructions, without the `end`; `module` is the one that it was decoded from.
     pub fn ops<'m>(&self, module: &'m ModuleInfo) -> ConstOps<'m> {
         ConstOps(match module.constants.kept(module) {
@@ -156,6 +176,19 @@ impl ConstItems {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The places in words.
+    pub(crate) fn to_words(self) -> [u32; 4] {
+        let [start, end, first] = self.place.to_words();
+        [start, end, first, self.count]
+    }
+
+    /// The places that are these words, as in [`ConstExpr::of_words`].
+    pub(crate) fn of_words(words: [u32; 4], bytes: usize, instructions: u32) -> Option<ConstItems> {
+        let [start, end, first, count] = words;
+        let place = ConstExpr::of_words([start, end, first], bytes, instructions)?;
+        (count <= instructions - first).then_some(ConstItems { place, count })
     }
 
     /// The instructions of the first, then those of the next, [`ConstItems::len`] times.

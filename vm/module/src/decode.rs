@@ -18,7 +18,7 @@ use wasmparser::{
 };
 
 /// Id of the code section.
-const CODE: u8 = 10;
+pub(crate) const CODE: u8 = 10;
 
 /// A module whose function bodies are still to be validated.
 #[derive(Debug)]
@@ -119,27 +119,6 @@ pub fn decode(bytes: ModuleBytes, features: Features) -> Result<DecodedModule, M
     Ok(DecodedModule { info, validators })
 }
 
-/// Decodes a module that was validated before, with the same features or fewer, and validates nothing; whoever calls
-/// this sets [`ModuleInfo::bytes`].
-///
-/// # Errors
-/// It is malformed.
-///
-/// # Panics
-/// It is not valid, though this is found by chance only.
-pub fn decode_valid(bytes: &[u8], features: Features) -> Result<ModuleInfo, ModuleError> {
-    let mut parser = Parser::new(0);
-    parser.set_features(features.wasm());
-    let mut decoder = Decoder::new(features);
-    for payload in parser.parse_all(bytes) {
-        match payload? {
-            Payload::CodeSectionEntry(body) => decoder.info.bodies.push(body.range()),
-            payload => decoder.payload(payload)?,
-        }
-    }
-    Ok(decoder.finish())
-}
-
 struct Decoder {
     on: WasmFeatures,
     info: ModuleInfo,
@@ -229,7 +208,7 @@ impl Decoder {
             let types: Result<Vec<_>, _> = group.types().map(|ty| convert::sub_type(ty, offset)).collect();
             builder.push_group(types?);
         }
-        self.info.types = builder.finish();
+        self.info.types = builder.finish().into();
         Ok(())
     }
 
@@ -237,39 +216,18 @@ impl Decoder {
         for import in section.into_imports_with_offsets() {
             let (offset, import) = import?;
             gate::import(&import.ty, self.on, offset)?;
-            let info = &mut self.info;
             let ty = match import.ty {
                 TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                    info.functions.push(ty);
-                    info.imported_functions += 1;
                     self.escaping.push(false);
                     ExternType::Func(ty)
                 }
-                TypeRef::Table(ty) => {
-                    let ty = convert::table_type(ty, offset)?;
-                    info.tables.push(ty);
-                    info.imported_tables += 1;
-                    ExternType::Table(ty)
-                }
-                TypeRef::Memory(ty) => {
-                    let ty = convert::memory_type(ty);
-                    info.memories.push(ty);
-                    info.imported_memories += 1;
-                    ExternType::Memory(ty)
-                }
-                TypeRef::Global(ty) => {
-                    let ty = convert::global_type(ty, offset)?;
-                    info.globals.push(ty);
-                    info.imported_globals += 1;
-                    ExternType::Global(ty)
-                }
-                TypeRef::Tag(ty) => {
-                    info.tags.push(ty.func_type_idx);
-                    info.imported_tags += 1;
-                    ExternType::Tag(ty.func_type_idx)
-                }
+                TypeRef::Table(ty) => ExternType::Table(convert::table_type(ty, offset)?),
+                TypeRef::Memory(ty) => ExternType::Memory(convert::memory_type(ty)),
+                TypeRef::Global(ty) => ExternType::Global(convert::global_type(ty, offset)?),
+                TypeRef::Tag(ty) => ExternType::Tag(ty.func_type_idx),
             };
-            info.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
+            let (module, name) = (import.module.to_owned(), import.name.to_owned());
+            self.info.push_import(Import { module, name, ty });
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use crate::const_expr::Constants;
 use crate::{
-    BranchHints, ConstExpr, ConstItems, FuncType, HeapType, MemoryType, ModuleBytes, Names, RefType, TypeIndex,
-    TypeSection, ValType,
+    BranchHints, ConstExpr, ConstItems, FuncType, HeapType, LazyTypes, MemoryType, ModuleBytes, Names, RefType,
+    TypeIndex, ValType,
 };
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -145,7 +145,7 @@ pub struct ModuleInfo {
     /// The binary.
     pub bytes: ModuleBytes,
     /// Types.
-    pub types: TypeSection,
+    pub types: LazyTypes,
     /// Imports, in order.
     pub imports: Vec<Import>,
     /// Exports, in order.
@@ -209,6 +209,43 @@ pub struct Section {
 }
 
 impl ModuleInfo {
+    /// Adds an import, and what it stands for to its index space.
+    pub(crate) fn push_import(&mut self, import: Import) {
+        match &import.ty {
+            ExternType::Func(ty) => {
+                self.functions.push(*ty);
+                self.imported_functions += 1;
+            }
+            ExternType::Table(ty) => {
+                self.tables.push(*ty);
+                self.imported_tables += 1;
+            }
+            ExternType::Memory(ty) => {
+                self.memories.push(*ty);
+                self.imported_memories += 1;
+            }
+            ExternType::Global(ty) => {
+                self.globals.push(*ty);
+                self.imported_globals += 1;
+            }
+            ExternType::Tag(ty) => {
+                self.tags.push(*ty);
+                self.imported_tags += 1;
+            }
+        }
+        self.imports.push(import);
+    }
+
+    /// Number of instructions of constant expressions.
+    pub(crate) fn constant_ops(&self) -> usize {
+        self.constants.count()
+    }
+
+    /// Sets that number, of a module whose expressions are not decoded yet.
+    pub(crate) fn set_constant_ops(&mut self, count: usize) {
+        self.constants = Constants::of(count);
+    }
+
     /// The type of a function.
     pub fn function_type(&self, function: u32) -> &FuncType {
         self.types.func(self.functions[function as usize])

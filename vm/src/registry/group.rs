@@ -1,8 +1,12 @@
 //! Rec groups on their way into the registry, and types as they stand there.
 
-use heapwood_gc_abi::layout::FUNC_BYTES;
+use heapwood_gc_abi::header::HEADER_BYTES;
+use heapwood_gc_abi::layout::{FUNC_BYTES, place_field, round_object_bytes};
 use heapwood_gc_abi::{FieldKind, ObjectKind, StructLayout, TypeId};
-use heapwood_module::{CompositeType, FieldType, FuncType, SubType, TypeIndex, encode_group, encoded_words};
+use heapwood_module::{
+    CompositeKind, CompositeType, FieldType, FuncType, GroupReader, GroupReference, HeapType, RefType, StorageType,
+    SubType, ValType, Word,
+};
 use std::ops::Range;
 
 /// A type with its engine-wide identity; type references in it are ids too.
@@ -51,120 +55,163 @@ impl EngineType {
         }
     }
 
-    /// How the collector sizes and scans objects of this type.
-    pub(super) fn object_kind(&self) -> ObjectKind {
-        match &self.composite {
-            CompositeType::Func(_) => ObjectKind::Func,
-            CompositeType::Struct(_) => ObjectKind::Struct,
-            CompositeType::Array(element) if element.storage.field_kind() == FieldKind::Ref => ObjectKind::ArrayRef,
-            CompositeType::Array(_) => ObjectKind::ArrayData,
-        }
-    }
-
-    /// Bytes of an object; 0 for arrays.
-    pub(super) fn object_bytes(&self) -> u32 {
-        object_bytes(&self.composite, &self.layout)
-    }
-
-    /// log2 of the bytes of an element; 0 for others than arrays.
-    pub(super) fn elem_shift(&self) -> u8 {
-        match &self.composite {
-            CompositeType::Array(element) => element.storage.field_kind().shift(),
-            CompositeType::Func(_) | CompositeType::Struct(_) => 0,
-        }
-    }
-}
-
-fn object_bytes(composite: &CompositeType, layout: &StructLayout) -> u32 {
-    match composite {
-        CompositeType::Func(_) => FUNC_BYTES,
-        CompositeType::Struct(_) => layout.object_bytes(),
-        CompositeType::Array(_) => 0,
-    }
-}
-
-/// A rec group that is looked for.
-pub(super) struct NewGroup<'a> {
-    /// Its types, in the terms of `range` and `before`.
-    members: &'a [SubType],
-    range: Range<TypeIndex>,
-    before: &'a [TypeId],
-    /// What equal groups have in common.
-    pub key: Vec<u32>,
-    /// Ids of the types outside of the group that it names, sorted.
-    pub outer: Vec<TypeId>,
-}
-
-impl<'a> NewGroup<'a> {
-    /// Start of a group whose references are ids: beyond all ids, so that none is taken for a reference into it.
-    pub const OWN_START: TypeIndex = TypeId::MAX + 1;
-
-    /// Encodes `members`, which are the types from index `start`; `before` are the ids of the earlier types, or empty
-    /// if references are ids already.
-    pub fn encode(members: &'a [SubType], start: TypeIndex, before: &'a [TypeId]) -> NewGroup<'a> {
-        let range = start..start + members.len() as TypeIndex;
-        let (mut key, mut outer) = (Vec::with_capacity(encoded_words(members)), Vec::new());
-        let id_of = |index| {
-            let id = outer_id(before, index);
-            outer.push(id);
-            id.0
+    /// The type of these words of a group, of which `ids` are the types.
+    pub(super) fn read(id: TypeId, mut words: GroupReader<'_, u32>, ids: &[u32]) -> EngineType {
+        let index = |reference| match reference {
+            GroupReference::Own(place) => ids[place as usize],
+            GroupReference::Outer(id) => id,
         };
-        encode_group(members, range.clone(), id_of, &mut key);
-        outer.sort_unstable();
-        outer.dedup();
-        NewGroup { members, range, before, key, outer }
-    }
-
-    /// Number of types.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Place in the group of the supertype of member `index`, if it lies in the group; else the supertype's id.
-    pub fn supertype(&self, index: usize) -> Option<Result<usize, TypeId>> {
-        let supertype = self.members[index].supertype?;
-        Some(match self.range.contains(&supertype) {
-            true => Ok((supertype - self.range.start) as usize),
-            false => Err(outer_id(self.before, supertype)),
-        })
-    }
-
-    /// Layout of member `index` below `parent`; empty if it is no struct.
-    pub fn layout(&self, index: usize, parent: Option<&StructLayout>) -> StructLayout {
-        match &self.members[index].composite {
+        let ty = words.sub_type(index).expect("the key of a group was read before");
+        let layout = match &ty.composite {
             CompositeType::Struct(fields) => {
                 let kinds: Vec<_> = fields.iter().map(|field| field.storage.field_kind()).collect();
-                StructLayout::new(parent, &kinds)
+                StructLayout::new(None, &kinds)
             }
             CompositeType::Func(_) | CompositeType::Array(_) => StructLayout::default(),
-        }
-    }
-
-    /// Bytes of an object of member `index`; 0 for arrays.
-    pub fn object_bytes(&self, index: usize, layout: &StructLayout) -> u32 {
-        object_bytes(&self.members[index].composite, layout)
-    }
-
-    /// Member `index` in terms of ids, of which `ids` are the group's own.
-    pub fn engine_type(&self, index: usize, ids: &[TypeId], layout: StructLayout) -> EngineType {
-        let id_of = |index: TypeIndex| match self.range.contains(&index) {
-            true => ids[(index - self.range.start) as usize].0,
-            false => outer_id(self.before, index).0,
         };
-        let member = &self.members[index];
-        EngineType {
-            id: ids[index],
-            is_final: member.is_final,
-            supertype: member.supertype.map(|supertype| TypeId(id_of(supertype))),
-            composite: member.composite.map_types(id_of),
-            layout,
-        }
+        let SubType { is_final, supertype, composite } = ty;
+        EngineType { id, is_final, supertype: supertype.map(TypeId), composite, layout }
     }
 }
 
-fn outer_id(before: &[TypeId], index: TypeIndex) -> TypeId {
-    match before {
-        [] => TypeId(index),
-        before => before[index as usize],
+/// A rec group that is looked for. It is made once and filled in again for each group of a module.
+#[derive(Debug, Default)]
+pub(super) struct NewGroup {
+    /// What equal groups have in common: the words of [`heapwood_module::encode_group`], with ids for types outside.
+    pub key: Vec<u32>,
+    /// Its types.
+    pub members: Vec<Member>,
+    /// Ids of the types outside of the group that it names, sorted.
+    pub outer: Vec<TypeId>,
+    /// Offsets of reference fields, those of each struct together.
+    ref_offsets: Vec<u32>,
+    /// Places of the key at which types outside are named.
+    places: Vec<(usize, TypeId)>,
+}
+
+/// A type of a group that is looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    /// Where its words begin in the key.
+    pub at: u32,
+    /// The declared supertype, by place in the group or by id.
+    pub supertype: Option<Result<usize, TypeId>>,
+    /// How the collector sizes and scans its objects.
+    pub kind: ObjectKind,
+    /// log2 of the bytes of an element; 0 for others than arrays.
+    pub elem_shift: u8,
+    /// Bytes of an object; 0 for arrays.
+    pub object_bytes: u32,
+    refs: Range<usize>,
+}
+
+impl NewGroup {
+    /// Reads the next group of `words`; `before` are the ids of the module's earlier types, or none if the words have
+    /// ids already. No answer if it is no group.
+    pub fn read<W: Word>(&mut self, words: &mut GroupReader<'_, W>, before: Option<&[TypeId]>) -> Option<()> {
+        let start = words.position();
+        self.members.clear();
+        self.ref_offsets.clear();
+        self.places.clear();
+        let count = words.count()?;
+        let mut references = References { start, count, before, places: &mut self.places };
+        for index in 0..count as usize {
+            let at = words.position() - start;
+            let head = words.head()?;
+            let supertype = match head.supertype {
+                None => None,
+                Some(word) => Some(references.note(word, words)?),
+            };
+            if supertype.is_some_and(|supertype| supertype.is_ok_and(|place| place >= index)) {
+                return None;
+            }
+            let first_ref = self.ref_offsets.len();
+            let (kind, elem_shift, object_bytes) = match head.kind {
+                CompositeKind::Func => {
+                    let [params, results] = words.signature()?;
+                    for _ in 0..params + results {
+                        let value = references.field(words)?;
+                        let is_value = matches!(value.storage, StorageType::Val(_)) && !value.mutable;
+                        is_value.then_some(())?;
+                    }
+                    (ObjectKind::Func, 0, FUNC_BYTES)
+                }
+                CompositeKind::Struct => {
+                    let mut end = HEADER_BYTES;
+                    for _ in 0..words.fields()? {
+                        let kind = references.field(words)?.storage.field_kind();
+                        let offset = place_field(&mut end, kind);
+                        if kind == FieldKind::Ref {
+                            self.ref_offsets.push(offset);
+                        }
+                    }
+                    (ObjectKind::Struct, 0, round_object_bytes(end.into()) as u32)
+                }
+                CompositeKind::Array => match references.field(words)?.storage.field_kind() {
+                    kind @ FieldKind::Ref => (ObjectKind::ArrayRef, kind.shift(), 0),
+                    kind => (ObjectKind::ArrayData, kind.shift(), 0),
+                },
+            };
+            let refs = first_ref..self.ref_offsets.len();
+            self.members.push(Member { at: at as u32, supertype, kind, elem_shift, object_bytes, refs });
+        }
+        self.finish(words.since(start));
+        Some(())
+    }
+
+    /// Makes the key of the words that were read.
+    fn finish<W: Word>(&mut self, words: &[W]) {
+        self.key.clear();
+        self.key.extend(words.iter().map(|word| word.value()));
+        self.places.iter().for_each(|(place, id)| self.key[*place] = id.0);
+        self.outer.clear();
+        self.outer.extend(self.places.iter().map(|(_, id)| *id));
+        self.outer.sort_unstable();
+        self.outer.dedup();
+    }
+
+    /// Byte offsets of the reference fields of a member.
+    pub fn ref_offsets(&self, member: &Member) -> &[u32] {
+        &self.ref_offsets[member.refs.clone()]
+    }
+}
+
+/// Checks where the references of a group lead.
+struct References<'a> {
+    /// Position of the group's first word.
+    start: usize,
+    /// Types of the group.
+    count: u32,
+    before: Option<&'a [TypeId]>,
+    places: &'a mut Vec<(usize, TypeId)>,
+}
+
+impl References<'_> {
+    /// The type that the word names which was read last: a place in the group, or an id.
+    #[inline]
+    fn note<W: Word>(&mut self, word: u32, words: &GroupReader<'_, W>) -> Option<Result<usize, TypeId>> {
+        match GroupReference::of_word(word) {
+            GroupReference::Own(place) => (place < self.count).then_some(Ok(place as usize)),
+            GroupReference::Outer(index) => {
+                let id = match self.before {
+                    None => TypeId(index),
+                    Some(before) => *before.get(index as usize)?,
+                };
+                self.places.push((words.position() - 1 - self.start, id));
+                Some(Err(id))
+            }
+        }
+    }
+
+    #[inline]
+    fn field<W: Word>(&mut self, words: &mut GroupReader<'_, W>) -> Option<FieldType> {
+        let field = words.field()?;
+        let is_known = match field.storage {
+            StorageType::Val(ValType::Ref(RefType { heap: HeapType::Type(word), .. })) => {
+                self.note(word, words).is_some()
+            }
+            _ => true,
+        };
+        is_known.then_some(field)
     }
 }

@@ -3,7 +3,9 @@
 use super::{EngineType, TypeRegistry};
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::TypeId;
-use heapwood_module::{ExternType, GlobalType, HeapType, RefType, TableType, TypeIndex, ValType};
+use heapwood_module::{
+    CompositeKind, ExternType, GlobalType, HeapType, Hierarchy, RefType, TableType, TypeIndex, ValType,
+};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -18,15 +20,15 @@ pub struct ModuleTypes {
 }
 
 impl ModuleTypes {
-    pub(super) fn new(registry: Arc<TypeRegistry>, types: usize, groups: usize) -> ModuleTypes {
-        let (ids, definitions) = (Vec::with_capacity(types), Vec::with_capacity(types));
-        ModuleTypes { registry, ids, definitions, groups: Vec::with_capacity(groups) }
+    pub(super) fn new(registry: Arc<TypeRegistry>) -> ModuleTypes {
+        ModuleTypes { registry, ids: Vec::new(), definitions: Vec::new(), groups: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, group: u32, ids: &[TypeId]) {
-        self.groups.push(group);
-        self.ids.extend_from_slice(ids);
+    /// Takes the next group in, whose ids `acquire` puts behind those of the groups before it.
+    pub(super) fn push<E>(&mut self, acquire: impl FnOnce(&mut Vec<TypeId>) -> Result<u32, E>) -> Result<(), E> {
+        self.groups.push(acquire(&mut self.ids)?);
         self.definitions.resize_with(self.ids.len(), OnceLock::new);
+        Ok(())
     }
 
     /// Id of each type of the module, by index.
@@ -37,6 +39,11 @@ impl ModuleTypes {
     /// Id of a type of the module.
     pub fn id(&self, index: TypeIndex) -> TypeId {
         self.ids[index as usize]
+    }
+
+    /// What a type of the module is; none if it has fewer types.
+    pub fn kind(&self, index: TypeIndex) -> Option<CompositeKind> {
+        Some(self.registry.kind(self.ids.get(index as usize)?.0))
     }
 
     /// The structure of a type of the module, found without a lock but for the first time.
@@ -89,7 +96,7 @@ impl ModuleTypes {
 
 impl Drop for ModuleTypes {
     fn drop(&mut self) {
-        self.groups.drain(..).rev().for_each(|group| self.registry.release(group));
+        self.registry.release(self.groups.drain(..).rev());
     }
 }
 
@@ -148,7 +155,7 @@ impl Clone for TypeHandle {
 
 impl Drop for TypeHandle {
     fn drop(&mut self) {
-        self.registry.release(self.group);
+        self.registry.release([self.group]);
     }
 }
 

@@ -3,7 +3,8 @@
 //! 1. A rec group is encoded with its inner references relative and its outer references as [`TypeId`]s
 //!    ([`heapwood_module::encode_group`]): equal groups of whatever modules have equal encodings.
 //! 2. An encoding that is known takes one more user; a new one gets ids from the [`TypeTable`], and a descriptor for
-//!    each of its types, which is what casts and the collector read.
+//!    each of its types, which is what casts and the collector read. The encoding is all that is kept of its types: the
+//!    structure of one is read from there when somebody asks.
 //! 3. Handles ([`ModuleTypes`], [`TypeHandle`]) are the users. A group without users releases its ids and the groups
 //!    that it names.
 //!
@@ -34,7 +35,10 @@ use heapwood_gc_abi::layout::{
     EPHEMERON_KEY_OFFSET, EPHEMERON_VALUE_OFFSET, OBJECT_BYTES_MIN, ROPE_LEFT_OFFSET, ROPE_RIGHT_OFFSET,
 };
 use heapwood_gc_abi::{Mutant, ObjectKind, StructLayout, TypeId, active};
-use heapwood_module::{CompositeKind, CompositeType, FuncType, Hierarchy, SubType, TypeIndex, TypeSection, ValType};
+use heapwood_module::{
+    CompositeKind, CompositeType, FuncType, GroupReader, Hierarchy, SubType, TypeIndex, TypeSection, ValType, Word,
+    encode_group, encode_section, limits,
+};
 use parking_lot::RwLock;
 use state::State;
 use std::hash::{BuildHasher, RandomState};
@@ -58,6 +62,12 @@ pub enum RegistryError {
     /// The table behind the ids.
     #[error(transparent)]
     Table(#[from] TypeTableFull),
+    /// A type lies below more types than any that was validated.
+    #[error("a type has more than {} supertypes above it", limits::SUBTYPING_DEPTH_MAX)]
+    Depth,
+    /// Words that say which types a module has say nothing.
+    #[error("the module's types cannot be read")]
+    Unreadable,
 }
 
 /// Ids of objects that no module defines.
@@ -105,7 +115,7 @@ pub struct TypeRegistry {
 
 impl TypeRegistry {
     /// Where the references of a group to its own members begin that the host makes: beyond all ids.
-    pub const OWN_GROUP: TypeIndex = NewGroup::OWN_START;
+    pub const OWN_GROUP: TypeIndex = TypeId::MAX + 1;
     /// Types that an engine may have by default.
     pub const QUOTA: u32 = 1_900_000;
 
@@ -162,11 +172,30 @@ impl TypeRegistry {
     /// # Errors
     /// The quota or the table is used up; nothing is kept then.
     pub fn register_module(self: &Arc<Self>, section: &TypeSection) -> Result<ModuleTypes, RegistryError> {
-        let mut module = ModuleTypes::new(self.clone(), section.len(), section.rec_groups.len());
-        for range in &section.rec_groups {
-            let members = &section.types[range.start as usize..range.end as usize];
-            let (group, ids) = self.acquire(members, range.start, module.ids())?;
-            module.push(group, &ids);
+        let mut words = Vec::new();
+        encode_section(section, &mut words);
+        self.register_words(&words)
+    }
+
+    /// The same for the types that [`encode_section`] wrote.
+    ///
+    /// # Errors
+    /// As [`TypeRegistry::register_module`], or the words are none that it writes.
+    pub fn register_words<W: Word>(self: &Arc<Self>, words: &[W]) -> Result<ModuleTypes, RegistryError> {
+        /// Groups that are entered before others may have the lock.
+        const AT_ONCE: usize = 4096;
+        let (mut words, mut new) = (GroupReader::new(words), NewGroup::default());
+        let mut module = ModuleTypes::new(self.clone());
+        while !words.is_at_end() {
+            let (mut state, mut table) = (self.state.write(), self.table.edit());
+            for _ in 0..AT_ONCE {
+                if words.is_at_end() {
+                    break;
+                }
+                new.read(&mut words, Some(module.ids())).ok_or(RegistryError::Unreadable)?;
+                let hash = self.hash(&new);
+                module.push(|ids| state.acquire(&mut table, self.quota, hash, &new, ids))?;
+            }
         }
         Ok(module)
     }
@@ -178,7 +207,7 @@ impl TypeRegistry {
     /// The quota or the table is used up.
     pub fn register_type(self: &Arc<Self>, composite: CompositeType) -> Result<TypeHandle, RegistryError> {
         let members = [SubType { is_final: true, supertype: None, composite }];
-        let (group, ids) = self.acquire(&members, NewGroup::OWN_START, &[])?;
+        let (group, ids) = self.acquire(&members)?;
         Ok(TypeHandle::new(self.clone(), group, ids[0]))
     }
 
@@ -188,7 +217,7 @@ impl TypeRegistry {
     /// # Errors
     /// The quota or the table is used up.
     pub fn register_group(self: &Arc<Self>, members: &[SubType]) -> Result<Vec<TypeHandle>, RegistryError> {
-        let (group, ids) = self.acquire(members, NewGroup::OWN_START, &[])?;
+        let (group, ids) = self.acquire(members)?;
         let first = TypeHandle::new(self.clone(), group, ids[0]);
         // Each further handle is a further user.
         let others = ids[1..].iter().map(|id| self.hold(*id)).collect::<Vec<_>>();
@@ -222,28 +251,31 @@ impl TypeRegistry {
         self.retain(id).unwrap_or_else(|| panic!("type {} is not alive", id.0))
     }
 
-    /// Takes the group of `members`, which are the types from index `start`. `before` are the ids of the types with
-    /// lower indices, or empty if references are ids already.
-    fn acquire(
-        &self,
-        members: &[SubType],
-        start: TypeIndex,
-        before: &[TypeId],
-    ) -> Result<(u32, Arc<[TypeId]>), RegistryError> {
-        let group = NewGroup::encode(members, start, before);
-        let hash = self.hasher.hash_one(&group.key) & self.hash_mask;
-        self.state.write().acquire(&self.table, self.quota, hash, group)
+    /// Takes the group of `members`, which name each other from [`TypeRegistry::OWN_GROUP`] on, and others by ids.
+    fn acquire(&self, members: &[SubType]) -> Result<(u32, Vec<TypeId>), RegistryError> {
+        let own = TypeRegistry::OWN_GROUP..TypeRegistry::OWN_GROUP + members.len() as TypeIndex;
+        let (mut words, mut new, mut ids) = (Vec::new(), NewGroup::default(), Vec::new());
+        encode_group(members, own, |id| id, &mut words);
+        new.read(&mut GroupReader::new(&words), None).ok_or(RegistryError::Unreadable)?;
+        let (hash, mut state) = (self.hash(&new), self.state.write());
+        let group = state.acquire(&mut self.table.edit(), self.quota, hash, &new, &mut ids)?;
+        Ok((group, ids))
     }
 
-    fn release(&self, group: u32) {
-        self.state.write().release(&self.table, group);
+    fn hash(&self, group: &NewGroup) -> u64 {
+        self.hasher.hash_one(&group.key) & self.hash_mask
+    }
+
+    fn release(&self, groups: impl IntoIterator<Item = u32>) {
+        let mut state = self.state.write();
+        state.release(&mut self.table.edit(), groups);
     }
 
     /// All types of the group of a type that somebody holds, in their order.
     ///
     /// # Panics
     /// If there is no such type.
-    pub fn group(&self, id: TypeId) -> Arc<[TypeId]> {
+    pub fn group(&self, id: TypeId) -> Vec<TypeId> {
         self.state.read().members(id).unwrap_or_else(|| panic!("type {} is not alive", id.0))
     }
 
@@ -288,14 +320,15 @@ impl TypeRegistry {
         };
         let kinds: Vec<_> = signature.params.iter().map(|param| param.field_kind()).collect();
         let layout = StructLayout::exception(&kinds);
-        let id = self.state.write().exception_type(&self.table, self.quota, func, &layout)?;
+        let mut state = self.state.write();
+        let id = state.exception_type(&mut self.table.edit(), self.quota, func, &layout)?;
         Ok((id, layout))
     }
 }
 
 impl Hierarchy for TypeRegistry {
     fn kind(&self, ty: TypeIndex) -> CompositeKind {
-        match self.table.descriptor(TypeId(ty)).kind {
+        match self.table.kind(TypeId(ty)) {
             ObjectKind::Func => CompositeKind::Func,
             ObjectKind::ArrayData | ObjectKind::ArrayRef => CompositeKind::Array,
             _ => CompositeKind::Struct,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Groups, Model, Random, random_groups};
-use crate::{Features, decode};
+use crate::{Features, LazyTypes, decode};
 use proptest::prelude::*;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -65,7 +65,7 @@ proptest! {
     }
 }
 
-fn types(text: &str) -> TypeSection {
+fn types(text: &str) -> LazyTypes {
     decode(wat::parse_str(text).unwrap().into(), Features::default()).unwrap().info.types
 }
 

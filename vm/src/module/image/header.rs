@@ -6,8 +6,8 @@
 //! 32   u64 checksum of all that follows, up to the code
 //! 40   u64 checksum of the code
 //! 48   u32 bytes of the terms, u32 bytes of the module, then u32 rows of each table
-//! 88   u64 bytes before the code, u64 bytes of code
-//! 104  terms, module, tables; zeroes to the end of the page
+//! 96   u64 bytes before the code, u64 bytes of code
+//! 112  terms, module, tables; zeroes to the end of the page
 //! ...  code, whole pages
 //! ...  room for the slots, whole pages
 //! ```
@@ -26,16 +26,20 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
 const CODE_SUM_AT: usize = stamp::SUMMED_FROM;
 /// Where the lengths of parts are.
 pub(super) const LENGTHS_AT: usize = 48;
-const HEAD_AT: usize = 88;
-const CODE_AT: usize = 96;
+const HEAD_AT: usize = 96;
+const CODE_AT: usize = 104;
 /// Bytes of the header.
-pub(super) const HEADER_BYTES: usize = 104;
+pub(super) const HEADER_BYTES: usize = 112;
 
 /// Parts between header and code, in this order.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Terms,
     Module,
+    /// Words of the module's types.
+    Groups,
+    /// Words of the rest of the decoded module.
+    Form,
     Functions,
     SafePoints,
     Traps,
@@ -45,11 +49,13 @@ pub(super) enum Part {
     TypeFields,
 }
 
-const PARTS: usize = 9;
+const PARTS: usize = 11;
 /// Bytes of what each part counts.
 const UNITS: [usize; PARTS] = [
     1,
     1,
+    u32::BYTES,
+    u32::BYTES,
     PlacedFunction::BYTES,
     SafePoint::BYTES,
     TrapSite::BYTES,

@@ -1,7 +1,8 @@
 //! Images: a module with its compiled code as bytes, from which it is there again without compiling.
 //!
-//! 1. An image has the module's own bytes, from which everything but the code is decoded again, without validating it;
-//!    what is known of each address of the code (`rows`); and the code, relocated for the engine that made it.
+//! 1. An image has the module's own bytes, for names, data and constant expressions; the module as it was decoded
+//!    ([`ModuleInfo::write_form`], [`encode_section`]), so that the bytes are not read again; what is known of each
+//!    address of the code (`rows`); and the code, relocated for the engine that made it.
 //! 2. It says what it was made for (`terms`), and is taken where that holds. Checksums (`header`, `sum`) tell whether
 //!    it is what it was.
 //! 3. What depends on the place of the code is not in the image: slots are filled in when it is loaded. What depends on
@@ -19,14 +20,14 @@ use super::ModuleInner;
 use super::compile::{Relocator, Unplaced};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
-use crate::registry::ModuleTypes;
+use crate::registry::{ModuleTypes, RegistryError};
 use crate::rt::code::{CodeImage, CodeLayout, CodeTables, FUNCTION_ALIGN, TypeRelocations, type_value};
 use crate::rt::image::{CodeMemory, Draft};
 use crate::rt::mapping::PAGE_BYTES;
 use header::{Header, Part};
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{RelocationTarget, SafePoint};
-use heapwood_module::{CompositeKind, ContextLayout, ModuleBytes, ModuleInfo, decode_valid, limits};
+use heapwood_module::{CompositeKind, ContextLayout, LazyTypes, ModuleBytes, ModuleInfo, encode_section, limits};
 pub(super) use rows::ExceptionHeader;
 use rows::{TableRow, TypeField, count, read_all, write_all};
 use std::ops::Range;
@@ -67,6 +68,11 @@ pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
     let terms = terms::text(engine.config());
     image.extend_from_slice(terms.as_bytes());
     image.extend_from_slice(&info.bytes);
+    let (mut groups, mut form) = (Vec::new(), Vec::new());
+    encode_section(&info.types, &mut groups);
+    info.write_form(&mut form);
+    write_all(&groups, &mut image);
+    write_all(&form, &mut image);
     let mut code = vec![0; bytes];
     for (defined, function) in functions.iter().enumerate() {
         layout.write(defined, function, info.imported_functions, &relocator, &mut code);
@@ -87,6 +93,8 @@ pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
     let lengths = [
         terms.len().narrow(),
         info.bytes.len().narrow(),
+        count(&groups),
+        count(&form),
         count(&functions),
         count(&safe_points),
         count(&traps),
@@ -126,16 +134,23 @@ pub(super) fn load(engine: &Engine, mut draft: Draft, check: Check<'_>) -> Resul
     }
     let terms = std::str::from_utf8(&image[header.part(Part::Terms)]).map_err(|_| damaged("its terms are no text"))?;
     terms::check(terms, engine.config()).map_err(refused)?;
-    let decoded = decode_valid(&image[module.clone()], engine.config().enabled());
-    let mut info = decoded.map_err(|error| damaged(&error.to_string()))?;
     let contents = Contents::read(&header, image).ok_or_else(|| damaged("a row of its tables cannot be"))?;
-    contents.check(&info, header.code.len()).map_err(|what| damaged(&what))?;
+    let words = |part| image[header.part(part)].as_chunks::<4>().0;
+    let types = engine.registry().register_words(words(Part::Groups)).map_err(|error| match error {
+        RegistryError::Unreadable | RegistryError::Depth => damaged(&error.to_string()),
+        RegistryError::Quota { .. } | RegistryError::Table(_) => Error::limit(error.to_string()),
+    })?;
+    let decoded = ModuleInfo::read_form(words(Part::Form), &image[module.clone()], &|index| types.kind(index));
+    let mut info = decoded.ok_or_else(|| damaged("what it says of its module cannot be"))?;
+    contents.check(&info, &types, header.code.len()).map_err(|what| damaged(&what))?;
 
-    let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
     let relocator = Relocator::new(engine, contents.exceptions.iter().map(|exception| exception.ty), &types)?;
     contents.patch(&types, &relocator, &mut draft.bytes_mut()[header.code.clone()]);
+    let groups = header.part(Part::Groups);
     let code = CodeImage::of_draft(draft, header.code, contents.tables)?;
-    info.bytes = ModuleBytes::new(HeadPart { memory: code.memory().clone(), range: module });
+    let in_head = |range| ModuleBytes::new(HeadPart { memory: code.memory().clone(), range });
+    info.bytes = in_head(module);
+    info.types = LazyTypes::of_words(in_head(groups));
     let layout = ContextLayout::new(&info);
     Ok(ModuleInner::new(engine.clone(), info, layout, types, code))
 }
@@ -148,7 +163,7 @@ fn damaged(what: &str) -> Error {
     refused(format!("it is damaged: {what}"))
 }
 
-/// The module's bytes in an image.
+/// Bytes of the module in an image: its own, or words of its types.
 struct HeadPart {
     memory: Arc<CodeMemory>,
     range: Range<usize>,
@@ -190,7 +205,7 @@ impl Contents {
     }
 
     /// Whether the tables belong to the module, and name nothing beyond its code.
-    fn check(&self, info: &ModuleInfo, code_bytes: usize) -> Result<(), String> {
+    fn check(&self, info: &ModuleInfo, types: &ModuleTypes, code_bytes: usize) -> Result<(), String> {
         let holds = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         let CodeTables { functions, safe_points, traps, .. } = &self.tables;
         holds(functions.len() == info.bodies.len(), "its functions are not those of the module")?;
@@ -214,9 +229,8 @@ impl Contents {
         holds(safe_points.iter().all(is_inside), "a safe point lies outside of its code")?;
         holds(traps.iter().all(|site| site.pc < end), "a trap site lies outside of its code")?;
         holds(self.tables.name_bodies(), "an inlined body is out of place")?;
-        holds(self.types.len() == info.types.len(), "its types are not those of the module")?;
-        let is_tag =
-            |ty: u32| info.types.types.get(ty as usize).is_some_and(|ty| ty.composite.kind() == CompositeKind::Func);
+        holds(self.types.len() == types.ids().len(), "its types are not those of the module")?;
+        let is_tag = |ty: u32| types.kind(ty) == Some(CompositeKind::Func);
         let mut exceptions = self.exceptions.iter();
         holds(exceptions.all(|exception| is_tag(exception.ty)), "an exception has no function type")?;
         holds(self.exceptions.is_sorted_by_key(|exception| exception.ty), "its exceptions are not in order")?;
@@ -277,8 +291,8 @@ mod tests {
         (func (export \"f\") (param i32) (result (ref $s)) (block $caught (result i32) (try_table (catch $e $caught)
           (throw $e (i32.div_u (i32.const 1) (local.get 0)))) (unreachable)) (drop) (struct.new $s (ref.null $s))))";
 
-    /// Behind a right checksum, the terms and tables may be anything: no image is a panic, though none of these is what
-    /// the compiler makes. (The module's own bytes are relied upon.)
+    /// Behind a right checksum, the terms and tables may be anything, and so may what the image says of its module: no
+    /// image is a panic, though none of these is what the compiler makes. (The module's own bytes are relied upon.)
     #[test]
     fn nothing_but_the_module_is_relied_upon() {
         let engine = Engine::default();
@@ -303,5 +317,60 @@ mod tests {
         }
         // Sizes of frames and places in the module are whatever they are.
         assert!(refused > 3000 && taken > 500, "{refused} were refused, {taken} taken");
+    }
+
+    /// A module with something of everything that a decoded module has.
+    const EVERYTHING: &str = "(module
+        (type $s (sub (struct (field (mut (ref null $s))) (field i8)))) (type $t (sub final $s (struct
+          (field (mut (ref null $s))) (field i8) (field v128)))) (type $a (array (mut i16)))
+        (rec (type $f (func (param i32 (ref null $g)) (result i64 f32))) (type $g (struct (field (ref null $f)))))
+        (import \"m\" \"function\" (func (param i32))) (import \"m\" \"memory\" (memory 1 2))
+        (import \"m\" \"global\" (global $i (ref null $s))) (import \"m\" \"table\" (table 1 9 funcref))
+        (import \"\" \"tag\" (tag (param f64)))
+        (tag $e (param (ref null $a)))
+        (memory 1) (memory i64 2 3)
+        (table 3 (ref null $s) (ref.null $s)) (table i64 0 funcref)
+        (global $n (mut i32) (i32.const 3)) (global (export \"o\") (ref $t)
+          (struct.new $t (ref.null $s) (i32.const 1) (v128.const i64x2 1 2)))
+        (func $h (export \"h\") (param i32) (drop (i32.const 1)))
+        (func (export \"t\") (throw $e (array.new_default $a (i32.const 3))))
+        (start $begin) (func $begin)
+        (elem (i32.const 0) $h) (elem declare func $begin) (elem $p anyref (ref.i31 (i32.const 5)) (ref.null any))
+        (elem (table 1) (i32.const 1) (ref null $s) (ref.null $s))
+        (data (i32.const 7) \"bytes\") (data $d \"more\") (data (memory 2) (i64.const 0) \"x\"))";
+
+    /// Each byte of the types and of the decoded module, with every other value that one bit makes of it, behind a right
+    /// checksum: an error, or a module that can be looked at as a whole. What is taken has other types, sizes or names.
+    #[test]
+    fn whatever_an_image_says_of_its_module_is_checked() {
+        let engine = Engine::default();
+        let image = engine.precompile_module(&wat::parse_str(EVERYTHING).unwrap()).unwrap();
+        let header = Header::read(&image).unwrap();
+        let whole = load(&engine, Draft::copy(&image).unwrap(), Check::Tables).unwrap();
+        let text = format!("{:?}", whole.info);
+        let live = engine.registry().live();
+        let (mut refused, mut taken) = (0, 0);
+        for at in header.part(Part::Groups).chain(header.part(Part::Form)) {
+            for bit in 0..8 {
+                let mut forged = image.clone();
+                forged[at] ^= 1 << bit;
+                let refusal = load(&engine, Draft::copy(&forged).unwrap(), Check::Tables).err();
+                let is_sum = |error: &Error| error.to_string().contains("the checksum of its tables");
+                assert!(refusal.is_some_and(|error| is_sum(&error)), "byte {at}, bit {bit} without a checksum");
+                header::sum_again(&mut forged);
+                match load(&engine, Draft::copy(&forged).unwrap(), Check::Tables) {
+                    Ok(module) => {
+                        assert_ne!(format!("{:?}", module.info), text, "byte {at}, bit {bit} means nothing");
+                        taken += 1;
+                    }
+                    Err(error) => {
+                        assert!(matches!(error.kind(), ErrorKind::Precompiled(_)), "byte {at}, bit {bit}: {error}");
+                        refused += 1;
+                    }
+                }
+                assert_eq!(engine.registry().live(), live, "byte {at}, bit {bit} leaves types behind");
+            }
+        }
+        assert!(refused > 5000 && taken > 500, "{refused} were refused, {taken} taken");
     }
 }

@@ -16,7 +16,6 @@ use crate::types::HeapType;
 use heapwood_gc_abi::TypeId;
 use heapwood_module::{SubType, TypeIndex, brief};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::sync::Arc;
 
 /// What tells modules apart: the sums of their bytes, and how many these are.
 type Fingerprint = [u64; 3];
@@ -69,7 +68,7 @@ pub(super) fn load_modules(saved: &mut Reader<'_>, given: &[Module]) -> Result<V
 /// Writes down the types that are held beside those of modules.
 pub(super) fn save_held(registry: &TypeRegistry, held: &[TypeId], modules: &[Module], out: &mut Writer) {
     let mut done: FxHashSet<TypeId> = modules.iter().flat_map(|module| module.type_ids().ids()).copied().collect();
-    let mut groups: Vec<Arc<[TypeId]>> = Vec::new();
+    let mut groups: Vec<Vec<TypeId>> = Vec::new();
     let mut wanted: Vec<TypeId> = held.to_vec();
     while let Some(&id) = wanted.last() {
         let members = registry.group(id);
