@@ -176,9 +176,9 @@ impl Spaces {
         }
     }
 
-    /// Compiled code stores old objects into old ones without an entry, and enters other first stores by itself.
+    /// Compiled code stores null and old objects into old ones without an entry, and enters other first stores by itself.
     pub fn open_barrier(&self) {
-        self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 1);
+        self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 2);
         self.memory.set_hot(LOG_ROOM, LOG_BUFFER_ENTRIES);
     }
 
