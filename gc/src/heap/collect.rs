@@ -223,7 +223,7 @@ impl Heap {
         self.promote_all_next = false;
         let mark_ns = self.telemetry.clock(true).since(start);
         self.count_marking(mark, 0, mark_ns);
-        self.sweeping.begin(&self.spaces, &mut self.weak);
+        self.sweeping.begin(&self.spaces, &mut self.weak, self.pacing.room_bytes());
     }
 }
 
