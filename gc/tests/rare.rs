@@ -93,6 +93,31 @@ fn what_is_shaded_goes_to_the_marker_if_its_list_cannot_grow() {
 }
 
 #[test]
+fn a_marking_ends_however_much_is_shaded() {
+    let mark_slice = std::num::NonZeroU64::new(8_000);
+    let mut setup = setup(&HeapConfig { mark_slice, ..config() });
+    let nodes = 100_000;
+    let array = setup.heap.alloc_old_array(setup.types.refs, nodes, &mut setup.roots).unwrap();
+    setup.roots.frames[0][0] = array;
+    for index in 0..nodes {
+        let node = setup.young();
+        setup.heap.array_set_ref(setup.roots.frames[0][0], index, node);
+    }
+    setup.heap.start_major(&mut setup.roots);
+    let mut slices = 0;
+    while setup.heap.is_marking() {
+        // As a guest does that writes all of it, again and again.
+        for index in 0..nodes {
+            let node = setup.heap.array_get_ref(setup.roots.frames[0][0], index);
+            setup.heap.shade(node);
+        }
+        setup.heap.step(&mut setup.roots);
+        slices += 1;
+        assert!(slices <= 100, "{} references wait", setup.heap.shaded_waiting());
+    }
+}
+
+#[test]
 fn helpers_that_do_not_start_are_done_without() {
     let helpers = Some(Arc::new(Helpers::new(0)));
     let mut world = World::new(&HeapConfig { helpers, mark_slice: None, ..config() }, 5);

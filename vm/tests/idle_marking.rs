@@ -15,8 +15,8 @@ const DELIVERED_AT_ONCE: u64 = 16_384;
 /// Nodes of the list that the programs look at, and objects that the host names.
 const NODES: i32 = 100_000;
 const NAMED: usize = 2_000;
-/// References that may wait unmarked (`gc/src/major/marking.rs`); beyond, each object waits once.
-const SHADED_UNMARKED_MAX: usize = 64 << 10;
+/// References that may wait unmarked (`gc/src/major/shaded.rs`); beyond, each object waits once.
+const SHADED_UNMARKED_MAX: usize = 4 << 10;
 
 const IMPORTS: &str = r#"
     (import "h" "pass" (func $pass (param anyref anyref i32) (result anyref)))

@@ -91,9 +91,9 @@ hot_words! {
     ENTRY_FP: u64 = -80, Activation, Stays;
     /// The fuel that is left, signed; below zero when it is used up. Only code of engines that count fuel has it.
     FUEL: u64 = -88, Shared, Stays;
-    /// What the barrier lets pass: a value above this (unsigned) may be stored without a log entry, since it is an old
-    /// object or an i31 and nobody has to know what leads there. `u32::MAX` lets nothing pass: a marking or the
-    /// recording of edges is under way. Above `u32::MAX` there is nothing.
+    /// What the barrier lets pass: a value of which the predecessor (null's is `u32::MAX`) is above this, unsigned, may be
+    /// stored without a log entry, since it is null, an old object or an i31 and nobody has to know what leads there.
+    /// `u32::MAX` lets nothing pass: a marking or the recording of edges is under way. Above it there is nothing.
     BARRIER_FLOOR: u32 = -92, Shared, Stays;
     /// Entries in [`LOG_BUFFER`].
     LOG_LENGTH: u32 = -96, Shared, Stays;

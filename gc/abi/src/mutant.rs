@@ -386,6 +386,9 @@ mutants! {
         LargeObjectFreed "large-object-freed"
             "the sweep frees large objects that are marked"
             Fails "gc/tests/heap" "large_objects";
+        ReadyRunNotZeroed "ready-run-not-zeroed"
+            "a large object in blocks of dead ones is not zeroed"
+            Fails "gc/tests/runs" "reused_runs_read_as_zero";
         DeadHostValueKept "dead-host-value-kept"
             "the death of a host value's cell is not told"
             Fails "gc/tests/heap" "dead_host_values";

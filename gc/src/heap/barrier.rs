@@ -4,7 +4,7 @@
 //!    and the bit cleared, so that its next store does not. Young and immortal objects never have the bit.
 //! 2. A reference array above 256 bytes keeps the bit: its chunk of 128 bytes is logged instead, once, as a state
 //!    byte beside the heap tells.
-//! 3. Compiled code lets stores of old objects and of i31 pass without an entry, and leaves the bit as it is, since
+//! 3. Compiled code lets stores of null, old objects and i31 pass without an entry, and leaves the bit as it is, since
 //!    minors have nothing to find there: as long as the barrier is *open* (`hot::BARRIER_FLOOR`). While a marking runs,
 //!    or edges into blocks that are to be evacuated are recorded, or objects are frozen, it is closed. It opens with a
 //!    minor, so it may be closed for longer than need be, never shorter.

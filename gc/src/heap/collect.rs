@@ -78,15 +78,15 @@ impl Heap {
         let promote_all = promote_all || self.promote_all_next || self.is_marking_due() || self.is_evacuation_due();
         let eden_used = self.spaces.eden_used_bytes();
         let work = self.empty_nursery(promote_all, roots);
-        let copied = work.aged_bytes + work.promoted_bytes;
-        self.promote_all_next = copied * 4 > eden_used || self.remembered.log().len() > LOG_ENTRIES_MAX / 2;
+        self.promote_all_next =
+            work.copied_bytes() * 4 > eden_used || self.remembered.log().len() > LOG_ENTRIES_MAX / 2;
         // A survivor space that overflows may leave many promoted objects with young fields: they are looked at before
         // eden fills again.
         self.remembered.ask_if_full();
         let (slots, frames) = (work.root_slots + work.frame_slots, work.frames);
         let done = Done { minor: work, roots: slots, frames, ..Done::default() };
         let cpu_ns = self.tell(GcEventKind::Minor, cause, pause, done);
-        self.size_nursery(copied, cpu_ns);
+        self.size_nursery(&work, cpu_ns);
         roots.after_collection(promote_all);
         self.verify(When::AfterMinor, roots);
         self.follow_minor(cause, promote_all, roots);
@@ -105,10 +105,10 @@ impl Heap {
         }
     }
 
-    /// Sets the size of the nursery to what fits the speed of a minor that copied `bytes` in `ns`.
-    fn size_nursery(&mut self, bytes: u64, ns: u64) {
+    /// Sets the size of the nursery to what fits the speed of a minor that did `work` in `ns`.
+    fn size_nursery(&mut self, work: &MinorWork, ns: u64) {
         if self.config.nursery_bytes.is_none() {
-            let young_bytes = self.sizing.young_bytes_after(bytes, ns, self.pacing.free_bytes());
+            let young_bytes = self.sizing.young_bytes_after(work, ns, self.pacing.free_bytes());
             self.spaces.set_young_bytes(young_bytes);
             if self.spaces.nursery().is_oversized() {
                 self.spaces.trim_nursery();
@@ -223,7 +223,7 @@ impl Heap {
         self.promote_all_next = false;
         let mark_ns = self.telemetry.clock(true).since(start);
         self.count_marking(mark, 0, mark_ns);
-        self.sweeping.begin(&self.spaces, &mut self.weak);
+        self.sweeping.begin(&self.spaces, &mut self.weak, self.pacing.room_bytes());
     }
 }
 

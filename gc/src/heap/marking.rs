@@ -156,7 +156,7 @@ impl Heap {
         let marked = self.marking.end(&self.spaces);
         self.telemetry.count_sliced_marking();
         self.count_marking(&marked.work, marked.since_start, marked.mark_ns);
-        self.sweeping.begin(&self.spaces, &mut self.weak);
+        self.sweeping.begin(&self.spaces, &mut self.weak, self.pacing.room_bytes());
         self.evacuation.marking_ended();
         let done = Done { live_bytes: marked.work.live_bytes, ..Done::default() };
         self.tell(GcEventKind::MarkEnd, cause, pause, done);

@@ -7,7 +7,7 @@
 //!    reference meanwhile shades it first: fields when their object is logged (`Heap::log`), roots by
 //!    [`crate::Heap::shade`], frames below the watermark when they are uncovered.
 //! 3. What the mutator shades waits in a buffer of its own until the next slices. It is not marked by the mutator, so
-//!    that a barrier touches nothing but its object, unless the buffer is long: then duplicates must not pile up.
+//!    that a barrier touches nothing but its object, unless the buffer has grown (`shaded`).
 //!    With helper threads the marker is handed off to one (`marker_hand_off`); slices then deliver to it what was
 //!    shaded, and mark only if it lags behind.
 //! 4. *End*: no roots are left, nothing is grey, the buffer is empty. The sweep begins (`sweeping`), with cells of

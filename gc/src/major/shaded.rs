@@ -1,7 +1,8 @@
 //! The buffer of references that the mutator has shaded and the marker has not taken over yet.
 //!
-//! An entry is a reference, or one with [`SHADED_MARKED`] set: its object was marked already. That is done only while
-//! the buffer is long, so that duplicates do not pile up.
+//! An entry is a reference, or one with [`SHADED_MARKED`] set: its object was marked already. That is done unless the
+//! buffer is short: what is marked need not be there, so whoever shades faster than slices take over does not keep the
+//! marking from its end.
 
 use super::marker::SHADED_MARKED;
 use crate::raw::cage::Cage;
@@ -12,8 +13,8 @@ use heapwood_gc_abi::RawRef;
 
 /// Most entries.
 const SHADED_MAX: usize = 16 << 20;
-/// The most entries whose objects are not marked by the mutator.
-const SHADED_UNMARKED_MAX: usize = 64 << 10;
+/// The most entries whose objects are not marked by the mutator: less than a slice takes over where no helper marks.
+const SHADED_UNMARKED_MAX: usize = 4 << 10;
 /// Room for entries from the start, and in each slice for those of roots.
 const SHADED_MIN: usize = 8 << 10;
 

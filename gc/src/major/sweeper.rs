@@ -133,8 +133,8 @@ impl<'a> Sweeper<'a> {
         }
         let (nursery, old) = (self.spaces.nursery(), self.spaces.old());
         let reserve = nursery.reserve_blocks(nursery.eden_end());
-        let ready_bytes = old.blocks().ready_count() as u64 * BLOCK_BYTES as u64;
-        let free_bytes = ready_bytes + self.spaces.available_bytes();
+        let kept_bytes = old.blocks().kept_count() as u64 * BLOCK_BYTES as u64;
+        let free_bytes = kept_bytes + self.spaces.available_bytes();
         let free_bytes = free_bytes.saturating_sub(reserve as u64 * BLOCK_BYTES as u64);
         self.pacing.after_sweep(old.allocated_bytes(), old.hole_bytes(), free_bytes);
         let keep = reserve + (self.pacing.room_bytes() / BLOCK_BYTES as u64) as u32;

@@ -3,8 +3,9 @@
 //! 0. The cells of host values, weak cells and ephemerons are looked at first, while the marks of all objects are
 //!    there, and the table of ephemerons that wait is emptied.
 //! 1. Blocks of small objects are swept one by one (`spaces::holes`): by the mutator, or listed for a helper (`batch`).
-//! 2. Large objects that are not marked give their pages back, the last ones first and some at a time. Only the mutator
-//!    does that.
+//! 2. Large objects that are not marked are freed, their last blocks first and some at a time. Of those of up to
+//!    256 KiB as many blocks as are filled before the next marking keep their pages; others give them back. Only the
+//!    mutator does that.
 //! 3. When all is swept, a part of the free memory goes back to the system.
 //!
 //! The sweep of one marking ends before the next marking begins; a minor never sweeps.
@@ -15,6 +16,7 @@ use super::batch::{Batch, Batches};
 use crate::helper::Helpers;
 use crate::helper::spans::WorkSpan;
 use crate::raw::block::{BlockState, COMPACTED, EVACUATED, LIVE_UNKNOWN};
+use crate::raw::cage::BLOCK_BYTES;
 use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::spaces::Spaces;
@@ -53,6 +55,8 @@ pub struct Sweeping {
     end: u32,
     /// Blocks below the cursor that are listed in a batch and not merged yet.
     listed_blocks: u32,
+    /// Blocks of dead large objects keep their pages while fewer free blocks have pages.
+    kept_max: u32,
     /// Free blocks that are to be given back, a few at a time.
     trim_left: u32,
     /// When the last sweep ended.
@@ -63,11 +67,13 @@ impl Sweeping {
     /// The state of a heap in which nothing is to be swept.
     pub fn new(memory: Memory, helpers: Option<Arc<Helpers>>) -> Sweeping {
         let batches = Batches::new(memory, helpers);
-        Sweeping { batches, cursor: 0, end: 0, listed_blocks: 0, trim_left: 0, swept_ns: 0 }
+        Sweeping { batches, cursor: 0, end: 0, listed_blocks: 0, kept_max: 0, trim_left: 0, swept_ns: 0 }
     }
 
-    /// Starts the sweep of the marking that just ended. O(1).
-    pub fn begin(&mut self, spaces: &Spaces, weak: &mut Weak) {
+    /// Starts the sweep of the marking that just ended. Until the next one some `room_bytes` will be filled. O(1).
+    pub fn begin(&mut self, spaces: &Spaces, weak: &mut Weak, room_bytes: u64) {
+        let nursery = spaces.nursery();
+        self.kept_max = nursery.reserve_blocks(nursery.eden_end()) + (room_bytes / BLOCK_BYTES as u64) as u32;
         self.batches.begin(spaces.epoch(), spaces.old().poisons());
         weak.begin_sweep();
         self.cursor = 0;
@@ -137,11 +143,11 @@ impl Sweeping {
 
 /// Giving memory back.
 impl Sweeping {
-    /// The sweep has ended at `now_ns`, and ready blocks above `keep` are more than what is filled before the next
-    /// major: a part of them goes back to the system, all of them within some seconds and majors, unless a phase of the
-    /// program needs them again.
+    /// The sweep has ended at `now_ns`, and free blocks with pages above `keep` are more than what is filled before the
+    /// next major: a part of them goes back to the system, all of them within some seconds and majors, unless a phase of
+    /// the program needs them again.
     pub fn plan_trim(&mut self, spaces: &Spaces, keep: u32, now_ns: u64) {
-        let beyond = spaces.old().blocks().ready_count().saturating_sub(keep);
+        let beyond = spaces.old().blocks().kept_count().saturating_sub(keep);
         let last_ns = std::mem::replace(&mut self.swept_ns, now_ns);
         let part_ns = (now_ns - last_ns).min(TRIM_NS / TRIM_PART);
         self.trim_left = (beyond as u64 * part_ns / TRIM_NS) as u32;
@@ -256,7 +262,7 @@ impl<'a> Step<'a> {
         BLOCK_COST
     }
 
-    /// Gives back the last blocks of a large object that is dead; the cursor stays here while there are more.
+    /// Frees the last blocks of a large object that is dead; the cursor stays here while there are more.
     fn release_large(&mut self, memory: Memory, block: u32) -> u64 {
         let object = ObjectReference(block_start(block));
         let left = memory.block(block).next();
@@ -265,7 +271,7 @@ impl<'a> Step<'a> {
         if kept == 0 {
             memory.set_mark(object.0, 0);
         }
-        self.spaces.release_run(block, kept, bytes);
+        self.spaces.release_run(block, kept, bytes, self.sweeping.kept_max);
         if kept == 0 {
             self.sweeping.cursor += left;
         }

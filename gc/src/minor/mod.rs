@@ -138,9 +138,17 @@ impl<'a> Minor<'a> {
                     if self.incoming.is_on() {
                         self.incoming.record_object(memory, host, id, Recorder::Log);
                     }
-                    memory.each_slot(host, id, memory.descriptor(id), |slot| {
-                        self.copy_from_slot::<false>(slot, false);
-                    });
+                    let descriptor = memory.descriptor(id);
+                    // What small hosts reference are edges like those of small copies.
+                    if descriptor.is_small()
+                        && self.edges.push_young::<false>(memory, host.0, host.0, descriptor.small_refs())
+                    {
+                        self.follow_edges::<false>();
+                    } else {
+                        memory.each_slot(host, id, descriptor, |slot| {
+                            self.copy_from_slot::<false>(slot, false);
+                        });
+                    }
                 }
             }
         }

@@ -4,7 +4,12 @@
 //!    only when the first collection comes.
 //! 2. A free block is *ready* when its pages are faulted in; only ready blocks are charged, and only they serve a
 //!    minor. The mutator keeps as many ready as the next minor can need at worst (`make_ready`).
-//! 3. Large objects take runs of free blocks from the high end, ready or not.
+//! 3. Large objects take runs of free blocks from the high end. What a dead one of up to 256 KiB leaves is kept as far
+//!    as the sweep says how much may be: blocks that it has filled are ready again, and its last one, if it has filled
+//!    only a part, is *lean*: charged like a ready one, but with some of its pages, so that no minor may have it. The
+//!    next ones of such sizes take those that no minor needs: then no pages are faulted in. Larger objects take fresh
+//!    pages if they can, since to zero so much here costs more than it does the system, which leaves out what nobody
+//!    touches.
 
 use super::charge::Charge;
 use super::old::poison_range;
@@ -14,10 +19,19 @@ use crate::raw::cage::{BLOCK_BYTES, BLOCK_REFS, BLOCKS_MAX, Cage, OLD_START};
 use crate::raw::memory::Memory;
 use crate::raw::object::ObjectReference;
 use crate::raw::side::SideVec;
-use heapwood_gc_abi::TypeId;
+use heapwood_gc_abi::{Mutant, TypeId, active};
+use std::ops::Range;
 
 /// Blocks of a segment.
 const SEGMENT_BLOCKS: u32 = (1 << 20) / BLOCK_BYTES;
+/// Larger objects neither leave blocks with pages nor look for them.
+const KEPT_RUN_BYTES_MAX: u64 = 256 << 10;
+
+/// Pages that a block of a large object had when it was taken, and those of a free one that is not ready: such entries
+/// have no holes to tell of (`first_hole`).
+const NONE: u32 = 0;
+const ALL: u32 = 1;
+const SOME: u32 = 2;
 
 /// All blocks and which of them are free.
 #[derive(Debug)]
@@ -31,10 +45,12 @@ pub struct Blocks {
     ready: SideVec<u64>,
     free_count: u32,
     ready_count: u32,
+    lean_count: u32,
     /// Blocks of a checkpoint.
     frozen_count: u32,
-    /// No ready block lies below this one.
+    /// No ready block lies below this one, and no lean one above that.
     ready_hint: u32,
+    lean_hint: u32,
 }
 
 /// The first word (as a reference) of a block.
@@ -65,8 +81,10 @@ impl Blocks {
             ready: SideVec::new(cage, words),
             free_count: 0,
             ready_count: 0,
+            lean_count: 0,
             frozen_count: 0,
             ready_hint: 0,
+            lean_hint: 0,
         }
     }
 
@@ -79,6 +97,11 @@ impl Blocks {
     /// Free blocks whose pages are there.
     pub fn ready_count(&self) -> u32 {
         self.ready_count
+    }
+
+    /// Free blocks that have pages, all of them or some, and are charged.
+    pub fn kept_count(&self) -> u32 {
+        self.ready_count + self.lean_count
     }
 
     /// Blocks that are in use.
@@ -113,12 +136,30 @@ impl Blocks {
     fn clear_free(&mut self, block: u32) {
         let (word, bit) = (block as usize / 64, 1u64 << (block % 64));
         debug_assert!(self.free.as_slice()[word] & bit != 0, "block {block} is not free");
+        self.clear_lean(block);
         self.free.as_mut_slice()[word] &= !bit;
         self.free_count -= 1;
         if self.ready.as_slice()[word] & bit != 0 {
             self.ready.as_mut_slice()[word] &= !bit;
             self.ready_count -= 1;
         }
+    }
+
+    /// Makes a free block one that is not lean; returns whether it was.
+    fn clear_lean(&mut self, block: u32) -> bool {
+        let was_lean = self.is_lean(block);
+        if was_lean {
+            self.memory.block(block).set_first_hole(NONE);
+            self.lean_count -= 1;
+        }
+        was_lean
+    }
+
+    fn set_lean(&mut self, block: u32) {
+        debug_assert!(self.is_free(block) && !self.is_ready(block) && !self.is_lean(block));
+        self.memory.block(block).set_first_hole(SOME);
+        self.lean_count += 1;
+        self.lean_hint = self.lean_hint.max(block);
     }
 
     fn set_free(&mut self, block: u32, ready: bool) {
@@ -146,6 +187,11 @@ impl Blocks {
         self.ready.as_slice()[block as usize / 64] >> (block % 64) & 1 != 0
     }
 
+    fn is_lean(&self, block: u32) -> bool {
+        let is_unready = self.lean_count > 0 && self.is_free(block) && !self.is_ready(block);
+        is_unready && self.memory.block(block).first_hole() == SOME
+    }
+
     /// The sweep found these blocks of small objects empty, and their entries say so: they are free again, and stay
     /// charged and ready.
     pub fn release_swept(&mut self, blocks: &[u32]) {
@@ -157,6 +203,9 @@ impl Blocks {
         let mut from = 0;
         while self.ready_count < count {
             let missing = count - self.ready_count;
+            if missing as u64 * BLOCK_BYTES as u64 > charge.grantable_bytes() {
+                self.discard_lean(cage, charge, u32::MAX);
+            }
             let affordable = missing.min((charge.grantable_bytes() / BLOCK_BYTES as u64) as u32);
             if affordable == 0 {
                 charge.want(missing as u64 * BLOCK_BYTES as u64);
@@ -177,6 +226,9 @@ impl Blocks {
                 return Err(error.into());
             }
             for block in start..start + length {
+                if self.clear_lean(block) {
+                    charge.give_back(BLOCK_BYTES as u64);
+                }
                 self.ready.as_mut_slice()[block as usize / 64] |= 1 << (block % 64);
             }
             self.ready_count += length;
@@ -273,14 +325,22 @@ impl Blocks {
         Ok(())
     }
 
-    /// Takes a run of blocks for a large object of `bytes`; its memory reads as zero.
-    pub fn take_run(&mut self, cage: &mut Cage, charge: &mut Charge, bytes: u64, epoch: u8) -> Result<u32, Refused> {
+    /// Takes a run of blocks for a large object of `bytes`, whose memory reads as zero. Minors need `reserved` blocks
+    /// that are ready.
+    pub fn take_run(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        bytes: u64,
+        epoch: u8,
+        reserved: u32,
+    ) -> Result<u32, Refused> {
         let count = u32::try_from(bytes.div_ceil(BLOCK_BYTES as u64)).map_err(|_| Refused::Limit)?;
         let charged = page_bytes(bytes);
         if !charge.take(charged) {
             return Err(Refused::Limit);
         }
-        let run = match self.find_free_run(count) {
+        let run = match self.find_run(bytes, count, reserved) {
             Some(start) => Ok(start),
             None => self.grow_for_run(cage, charge, count),
         };
@@ -292,18 +352,21 @@ impl Blocks {
             }
         };
         for block in start..start + count {
-            let was_ready = self.is_ready(block);
-            if was_ready {
-                // A ready block was charged as such so far, and holds whatever was there before.
+            let pages = if self.is_ready(block) { ALL } else { self.is_lean(block) as u32 * SOME };
+            if pages != NONE {
+                // Such a block was charged as a whole so far, and holds whatever was there before.
                 charge.give_back(BLOCK_BYTES as u64);
-                self.memory.zero_object(block_start(block), BLOCK_BYTES);
+                let left = bytes - (block - start) as u64 * BLOCK_BYTES as u64;
+                if !active(Mutant::ReadyRunNotZeroed) {
+                    self.memory.zero_object(block_start(block), left.min(BLOCK_BYTES as u64) as u32);
+                }
             }
             self.clear_free(block);
             let state = if block == start { BlockState::LargeHead } else { BlockState::LargeTail };
             let entry = self.memory.block(block);
             entry.clear();
             entry.set_epoch(epoch);
-            entry.set_first_hole(was_ready as u32);
+            entry.set_first_hole(pages);
             entry.set_state(state);
         }
         self.memory.block(start).set_next(count);
@@ -315,11 +378,17 @@ impl Blocks {
     pub fn untake_run(&mut self, charge: &mut Charge, start: u32, bytes: u64) {
         charge.give_back(page_bytes(bytes));
         for block in start..start + self.memory.block(start).next() {
-            let was_ready = self.memory.block(block).first_hole() != 0;
-            // The run's last block was charged by pages. If others took the rest meanwhile, it is not ready any more;
-            // it was zeroed, so it may as well have no memory.
-            let is_ready = was_ready && charge.take(BLOCK_BYTES as u64);
-            self.set_free(block, is_ready);
+            let pages = self.memory.block(block).first_hole();
+            // The run's last block was charged by pages. If others took the rest meanwhile, it is not kept, and has to
+            // read as zero.
+            let is_kept = pages != NONE && charge.take(BLOCK_BYTES as u64);
+            if pages != NONE && !is_kept {
+                self.memory.zero_object(block_start(block), BLOCK_BYTES);
+            }
+            self.set_free(block, is_kept && pages == ALL);
+            if is_kept && pages == SOME {
+                self.set_lean(block);
+            }
         }
     }
 
@@ -333,20 +402,35 @@ impl Blocks {
         Ok(start)
     }
 
-    /// The highest run of `count` free blocks.
-    fn find_free_run(&self, count: u32) -> Option<u32> {
+    /// Free blocks for an object of `bytes` that takes `count` of them: preferably ready ones that no minor needs,
+    /// where it fills them, or, for a larger object, ones that are not ready. The highest such run.
+    fn find_run(&self, bytes: u64, count: u32, reserved: u32) -> Option<u32> {
         if self.free_count < count {
             return None;
         }
+        let (free, ready) = (self.free.as_slice(), self.ready.as_slice());
+        let preferred = if bytes > KEPT_RUN_BYTES_MAX {
+            self.highest_run(|word| free[word] & !ready[word], count, count)
+        } else if count <= self.ready_count.saturating_sub(reserved) {
+            self.highest_run(|word| ready[word], filled_blocks(bytes), count)
+        } else {
+            None
+        };
+        preferred.or_else(|| self.highest_run(|word| free[word], count, count))
+    }
+
+    /// The highest run of `count` free blocks whose first `chosen` are in a map, given by its words.
+    fn highest_run(&self, map: impl Fn(usize) -> u64, chosen: u32, count: u32) -> Option<u32> {
         let (mut block, mut found) = (self.high, 0);
         while block > 0 {
-            if found == 0 && block.is_multiple_of(64) && self.free.as_slice()[block as usize / 64 - 1] == 0 {
+            if found == 0 && block.is_multiple_of(64) && map(block as usize / 64 - 1) == 0 {
                 block -= 64;
                 continue;
             }
             block -= 1;
-            found = if self.is_free(block) { found + 1 } else { 0 };
-            if found == count {
+            found = if map(block as usize / 64) >> (block % 64) & 1 != 0 { found + 1 } else { 0 };
+            let is_free = |other| other < self.high && self.is_free(other);
+            if found >= chosen && (block + chosen..block + count).all(is_free) {
                 return Some(block);
             }
         }
@@ -354,15 +438,34 @@ impl Blocks {
     }
 
     /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
-    pub fn release_run(&mut self, cage: &mut Cage, charge: &mut Charge, start: u32, kept: u32, bytes: u64) {
+    /// Of a small enough one they are ready or lean afterwards, unless `kept_max` blocks are then; the pages of others
+    /// go back.
+    pub fn release_run(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        start: u32,
+        kept: u32,
+        bytes: u64,
+        kept_max: u32,
+    ) {
         let count = self.memory.block(start).next();
-        let (from, left) = (start + kept, count - kept);
-        let discarded = cage.discard(offset_of(from), left as u64 * BLOCK_BYTES as u64).is_ok();
         // The object's last page may have been left out of the charge for its last block.
         let block_bytes = |blocks: u32| blocks as u64 * BLOCK_BYTES as u64;
         charge.give_back(page_bytes(bytes).min(block_bytes(count)) - block_bytes(kept));
         self.memory.block(start).set_next(kept);
-        for block in from..start + count {
+        let (from, end) = (start + kept, start + count);
+        let from = if bytes > KEPT_RUN_BYTES_MAX || cage.has_file_pages() {
+            // Pages of a file that nobody needs any more go back.
+            from
+        } else {
+            self.keep_blocks(cage, charge, from..end, start + filled_blocks(bytes), kept_max)
+        };
+        if from == end {
+            return;
+        }
+        let discarded = cage.discard(offset_of(from), block_bytes(end - from)).is_ok();
+        for block in from..end {
             // If the system did not take the pages back, they are ready (and charged) as long as the limit allows.
             let ready = !discarded && charge.take(BLOCK_BYTES as u64);
             if !discarded && !ready {
@@ -372,8 +475,60 @@ impl Blocks {
         }
     }
 
-    /// Gives the pages of ready blocks back to the system, the highest first: those beyond `keep`, but at most `count`.
+    /// Frees blocks of a run, which are not charged any more, and keeps their pages, the first ones as far as there may
+    /// be so many: those below `filled` are ready then. Returns the first one that is not freed.
+    fn keep_blocks(
+        &mut self,
+        cage: &mut Cage,
+        charge: &mut Charge,
+        blocks: Range<u32>,
+        filled: u32,
+        kept_max: u32,
+    ) -> u32 {
+        let affordable = (charge.grantable_bytes() / BLOCK_BYTES as u64).min(BLOCKS_MAX as u64) as u32;
+        let count = (blocks.len() as u32).min(kept_max.saturating_sub(self.kept_count())).min(affordable);
+        let end = blocks.start + count;
+        let ready_end = end.min(filled.max(blocks.start));
+        if count == 0 || !charge.take(count as u64 * BLOCK_BYTES as u64) {
+            return blocks.start;
+        }
+        // Blocks that had no pages when the run was taken lack those that nobody wrote.
+        let lacks_pages = (blocks.start..ready_end).any(|block| self.memory.block(block).first_hole() == NONE);
+        let ready_bytes = (ready_end - blocks.start) as u64 * BLOCK_BYTES as u64;
+        let is_ready = !lacks_pages || cage.populate(offset_of(blocks.start), ready_bytes).is_ok();
+        for block in blocks.start..end {
+            let ready = is_ready && block < ready_end;
+            self.set_free(block, ready);
+            if !ready {
+                self.set_lean(block);
+            }
+        }
+        end
+    }
+
+    /// Gives the pages of up to `count` lean blocks back to the system; returns of how many.
+    fn discard_lean(&mut self, cage: &mut Cage, charge: &mut Charge, count: u32) -> u32 {
+        let mut discarded = 0;
+        while discarded < count && self.lean_count > 0 {
+            let block = self.lean_hint;
+            if self.is_lean(block) {
+                if cage.discard(offset_of(block), BLOCK_BYTES as u64).is_err() {
+                    break;
+                }
+                charge.give_back(BLOCK_BYTES as u64);
+                self.clear_lean(block);
+                discarded += 1;
+            }
+            assert!(block > 0 || self.lean_count == 0, "no lean block lies above the hint");
+            self.lean_hint = block.saturating_sub(1);
+        }
+        discarded
+    }
+
+    /// Gives the pages of free blocks back to the system: of lean ones and then of the highest ready ones beyond `keep`,
+    /// but of at most `count`.
     pub fn trim(&mut self, cage: &mut Cage, charge: &mut Charge, keep: u32, count: u32) {
+        let count = count - self.discard_lean(cage, charge, count);
         let keep = keep.max(self.ready_count.saturating_sub(count));
         while self.ready_count > keep {
             let Some(last) = self.highest_ready() else { return };
@@ -474,7 +629,7 @@ impl Blocks {
                     if self.has_marks {
                         self.memory.set_mark(start, 0);
                     }
-                    self.release_run(cage, charge, block, 0, bytes);
+                    self.release_run(cage, charge, block, 0, bytes, 0);
                 }
                 _ => {}
             }
@@ -494,7 +649,7 @@ impl Blocks {
     /// Takes the blocks of a checkpoint into use, as frozen ones: no block is in use. Their tables are there, their
     /// memory too, and charged.
     pub fn install(&mut self, runs: &[BlockRun], large: &[BlockRun]) {
-        debug_assert_eq!((self.used_count(), self.ready_count), (0, 0), "blocks are in use");
+        debug_assert_eq!((self.used_count(), self.kept_count()), (0, 0), "blocks are in use");
         for block in runs.iter().flat_map(|run| run.start..run.start + run.count) {
             self.clear_free(block);
             let entry = self.memory.block(block);
@@ -547,6 +702,11 @@ impl BlockRun {
     pub fn bytes(self) -> u64 {
         self.count as u64 * BLOCK_BYTES as u64
     }
+}
+
+/// Blocks that a large object of `bytes` fills.
+fn filled_blocks(bytes: u64) -> u32 {
+    (page_bytes(bytes) / BLOCK_BYTES as u64) as u32
 }
 
 fn page_bytes(bytes: u64) -> u64 {

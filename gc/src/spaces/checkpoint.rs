@@ -192,7 +192,7 @@ impl Spaces {
         blocks.thaw(epoch);
         blocks.free_unfrozen(&mut self.cage, &mut self.charge, poison);
         blocks.trim(&mut self.cage, &mut self.charge, 0, u32::MAX);
-        if self.is_spoilt || blocks.ready_count() > 0 || !self.charge.take(places.charged_bytes) {
+        if self.is_spoilt || blocks.kept_count() > 0 || !self.charge.take(places.charged_bytes) {
             return Err(Refused::Limit);
         }
         let loaded = self.load_pages(frozen);

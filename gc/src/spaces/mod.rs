@@ -176,9 +176,9 @@ impl Spaces {
         }
     }
 
-    /// Compiled code stores old objects into old ones without an entry, and enters other first stores by itself.
+    /// Compiled code stores null and old objects into old ones without an entry, and enters other first stores by itself.
     pub fn open_barrier(&self) {
-        self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 1);
+        self.memory.set_hot(BARRIER_FLOOR, block_start(0) - 2);
         self.memory.set_hot(LOG_ROOM, LOG_BUFFER_ENTRIES);
     }
 
@@ -317,8 +317,14 @@ impl Spaces {
 
     /// Takes a run of blocks for a large object of `bytes`; its memory reads as zero. Returns the first block.
     pub fn take_run(&mut self, bytes: u64) -> Result<u32, Refused> {
-        let epoch = self.old.epoch();
-        self.old.blocks_mut().take_run(&mut self.cage, &mut self.charge, bytes, epoch)
+        let (epoch, reserved) = (self.old.epoch(), self.reserved_blocks());
+        // Free blocks with pages that no minor needs must not be what the limit refuses the run for.
+        let missing_bytes = bytes.saturating_sub(self.charge.grantable_bytes());
+        if missing_bytes > 0 {
+            let count = (missing_bytes / BLOCK_BYTES as u64 + 1).min(u32::MAX as u64) as u32;
+            self.trim(reserved, count);
+        }
+        self.old.blocks_mut().take_run(&mut self.cage, &mut self.charge, bytes, epoch, reserved)
     }
 
     /// Undoes [`Spaces::take_run`] while nothing was written there.
@@ -327,8 +333,9 @@ impl Spaces {
     }
 
     /// Frees the run of a large object whose size is `bytes`, or what is left of it, but for its first `kept` blocks.
-    pub fn release_run(&mut self, block: u32, kept: u32, bytes: u64) {
-        self.old.blocks_mut().release_run(&mut self.cage, &mut self.charge, block, kept, bytes);
+    /// If it is small enough they keep their pages, unless `kept_max` free blocks have pages then.
+    pub fn release_run(&mut self, block: u32, kept: u32, bytes: u64, kept_max: u32) {
+        self.old.blocks_mut().release_run(&mut self.cage, &mut self.charge, block, kept, bytes, kept_max);
     }
 
     /// Without a collector: what is allocated next lies in the run of `bytes` that begins with `block`.
@@ -375,7 +382,8 @@ impl Spaces {
         self.old.blocks_mut().make_marks_ready(&mut self.cage, &mut self.charge)
     }
 
-    /// Gives the pages of ready blocks back to the system, the highest first: those beyond `keep`, but at most `count`.
+    /// Gives the pages of free blocks back to the system: of lean ones and then of the highest ready ones beyond `keep`,
+    /// but of at most `count`.
     pub fn trim(&mut self, keep: u32, count: u32) {
         self.old.blocks_mut().trim(&mut self.cage, &mut self.charge, keep, count);
     }

@@ -206,7 +206,7 @@ impl Telemetry {
         stats.frames += work.frames;
         stats.frame_slots += work.frame_slots;
         stats.root_slots += work.root_slots;
-        let copied = work.aged_bytes + work.promoted_bytes;
+        let copied = work.copied_bytes();
         stats.minor_copied_bytes_max = stats.minor_copied_bytes_max.max(copied);
         stats.minor_log_entries_max = stats.minor_log_entries_max.max(work.log_entries);
         stats.minor_log_fields_max = stats.minor_log_fields_max.max(work.log_fields);

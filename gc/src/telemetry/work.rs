@@ -23,6 +23,13 @@ pub struct MinorWork {
     pub root_slots: u64,
 }
 
+impl MinorWork {
+    /// Bytes copied, within the nursery and out of it.
+    pub fn copied_bytes(&self) -> u64 {
+        self.aged_bytes + self.promoted_bytes
+    }
+}
+
 /// What a marking did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MarkWork {

@@ -149,13 +149,14 @@ impl Compiler<'_> {
 }
 
 impl Compiler<'_> {
-    /// Goes on at `resume` if the value may be stored without a log entry (`hot::BARRIER_FLOOR`). A constant is null or
-    /// an i31: it always passes while something does.
+    /// Goes on at `resume` if the value may be stored without a log entry (`hot::BARRIER_FLOOR`: null's predecessor is
+    /// above all others). A constant is null or an i31: it always passes while something does.
     fn pass_barrier(&mut self, value: &Value, resume: Label) {
         let floor = Mem::base(HEAP_BASE, hot::BARRIER_FLOOR);
         match value.reg() {
             Some(reg) => {
-                self.asm.alu_rm(Width::W32, Alu::Cmp, reg.as_gpr(), floor);
+                self.asm.lea(Width::W32, SCRATCH, Mem::base(reg.as_gpr(), -1));
+                self.asm.alu_rm(Width::W32, Alu::Cmp, SCRATCH, floor);
                 self.asm.jcc(Cond::A, resume);
             }
             None => {
