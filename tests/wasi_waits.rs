@@ -151,8 +151,10 @@ fn requests_change_nothing_that_a_guest_sees() {
     });
     for _ in 0..3 {
         let before = answers.load(Ordering::SeqCst);
-        assert_eq!(world.call("pause").unwrap(), 0);
-        assert!(answers.load(Ordering::SeqCst) > before + 5, "they are answered meanwhile");
+        // Where the machine is busy, whoever asks may not run for a while.
+        while answers.load(Ordering::SeqCst) < before + 5 {
+            assert_eq!(world.call("pause").unwrap(), 0);
+        }
         world.check();
     }
     let memory = world.instance.get_memory(&mut world.store, "memory").unwrap();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// A function that is called with every event.
@@ -62,12 +62,21 @@ impl GcListeners {
 /// How a run is watched, as far as whoever attaches to it has to know.
 #[derive(Clone, Default)]
 pub struct Watched {
-    pub listeners: GcListeners,
+    /// They go with the store: what they write to is whole then.
+    listeners: Weak<Mutex<Heard>>,
     has_profile: bool,
     has_allocations: bool,
 }
 
 impl Watched {
+    /// Who hears of pauses.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub fn listeners(&self) -> Result<GcListeners, String> {
+        self.listeners.upgrade().map(GcListeners).ok_or_else(|| "the program has ended".to_owned())
+    }
+
     /// # Errors
     /// The run has a profile of CPU time of its own.
     pub fn check_profile(&self) -> Result<(), String> {
@@ -171,7 +180,7 @@ impl Watch {
     pub fn watched(&self) -> Watched {
         let Outputs { profile, cpu_profile, .. } = &self.outputs;
         let (has_profile, has_allocations) = (cpu_profile.is_some(), profile.is_some());
-        Watched { listeners: self.listeners.clone(), has_profile, has_allocations }
+        Watched { listeners: Arc::downgrade(&self.listeners.0), has_profile, has_allocations }
     }
 
     /// Prints and writes what was asked for.

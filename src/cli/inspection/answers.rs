@@ -106,20 +106,20 @@ fn log_on(subject: &Subject, format: LogFormat, file: Option<File>) -> Result<Ve
         None => Box::new(std::io::stderr()),
     };
     let log = GcReport::new(format, Reported::silent(output));
-    let listeners = subject.watched.listeners.clone();
+    let listeners = subject.watched.listeners()?;
     ask(&subject.inspector, move |guest| {
         listeners.attach(Some(log));
-        guest.set_gc_listener(Some(Box::new(move |event| listeners.hear(event))));
+        guest.on_gc(move |event| listeners.hear(event));
     })?;
     Ok(Vec::new())
 }
 
 fn log_off(subject: &Subject) -> Result<Vec<u8>, String> {
-    let listeners = subject.watched.listeners.clone();
+    let listeners = subject.watched.listeners()?;
     let was_on = ask(&subject.inspector, move |guest| {
         let was_on = listeners.attach(None);
         if listeners.are_none() {
-            guest.set_gc_listener(None);
+            guest.remove_gc_listener();
         }
         was_on
     })?;

@@ -33,10 +33,15 @@ impl Inspection<'_> {
         self.opaque().memory_stats()
     }
 
-    /// Calls `listener` for every pause of the guest by its heap from now on, in place of an earlier listener
-    /// ([`Store::on_gc`]); with `None`, nobody hears of them any more.
-    pub fn set_gc_listener(&mut self, listener: Option<Box<dyn FnMut(&GcEvent) + Send>>) {
-        self.opaque_mut().heap_mut().set_listener(listener);
+    /// Calls `listener` for every pause of the guest by its heap from now on, in place of an earlier listener, as
+    /// [`Store::on_gc`] does.
+    pub fn on_gc(&mut self, listener: impl FnMut(&GcEvent) + Send + 'static) {
+        self.opaque_mut().heap_mut().set_listener(Some(Box::new(listener)));
+    }
+
+    /// Nobody hears of pauses from now on.
+    pub fn remove_gc_listener(&mut self) {
+        self.opaque_mut().heap_mut().set_listener(None);
     }
 
     /// Samples allocations from now on, as [`Store::profile_allocations`] does.
