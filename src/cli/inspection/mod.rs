@@ -55,8 +55,8 @@ impl InspectionOptions {
     }
 }
 
-/// Prints the guest's stack and its heap on stderr, on a thread of its own: it may take a while until the guest comes to
-/// a safe point. Without a thread nothing is told.
+/// Prints the guest's stack and its heap on stderr, on a thread of its own: it may take a while until the guest comes
+/// to a safe point. Without a thread nothing is told.
 pub fn tell(subject: &Arc<Subject>) {
     let subject = subject.clone();
     let tell = move || {

@@ -48,7 +48,8 @@ impl StackProfile {
     }
 
     /// Writes it as collapsed stacks, the heaviest first, for flame graphs: `outer;inner microseconds` on each line, or
-    /// `outer;inner;[type] bytes` of allocation ([`Store::write_allocation_profile`](crate::Store::write_allocation_profile)).
+    /// of allocation `outer;inner;[type] bytes`, as
+    /// [`Store::write_allocation_profile`](crate::Store::write_allocation_profile) does.
     ///
     /// # Errors
     /// The output's.
