@@ -52,12 +52,14 @@ const GUEST: &str = r#"(module
             (then (call $deep (i32.sub (local.get $n) (i32.const 1))))
             (else (call $churn)))))"#;
 
+/// Both ends of a channel; `None` ends the wait.
+type Inbox = (mpsc::Sender<Option<Wake>>, mpsc::Receiver<Option<Wake>>);
+
 /// What the host's functions know.
 #[derive(Default)]
 struct Host {
     is_over: Arc<AtomicBool>,
-    /// A message ends the wait.
-    inbox: Option<(mpsc::Sender<Option<Wake>>, mpsc::Receiver<Option<Wake>>)>,
+    inbox: Option<Inbox>,
 }
 
 fn start(config: &Config) -> (Store<Host>, Instance) {

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 /// # use std::time::Duration;
 /// # fn main() -> heapwood_vm::Result<()> {
 /// # let engine = Engine::default();
-/// # let wasm = wat::parse_str(r#"(module (func (export "count") (param $n i32)
+/// # let wasm = wat::parse_str(r#"(module (func $count (export "count") (param $n i32)
 /// #     (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#).unwrap();
 /// # let module = Module::new(&engine, &wasm)?;
 /// let mut store = Store::new(&engine, ());
@@ -48,8 +48,8 @@ impl StackProfile {
     }
 
     /// Writes it as collapsed stacks, the heaviest first, for flame graphs: `outer;inner microseconds` on each line, or
-    /// `outer;inner;[type] bytes` of allocation
-    /// ([`Store::write_allocation_profile`](crate::Store::write_allocation_profile)).
+    /// of allocation `outer;inner;[type] bytes`, as
+    /// [`Store::write_allocation_profile`](crate::Store::write_allocation_profile) does.
     ///
     /// # Errors
     /// The output's.
