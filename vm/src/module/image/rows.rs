@@ -24,7 +24,12 @@ pub(super) fn write_all<R: TableRow>(rows: &[R], out: &mut Vec<u8>) {
 
 /// The rows of a table; none if one of them cannot be.
 pub(super) fn read_all<R: TableRow>(bytes: &[u8]) -> Option<Vec<R>> {
-    bytes.chunks_exact(R::BYTES).map(R::read).collect()
+    // Not collected: a list whose length is not known before would be copied again and again.
+    let mut rows = Vec::with_capacity(bytes.len() / R::BYTES);
+    for row in bytes.chunks_exact(R::BYTES) {
+        rows.push(R::read(row)?);
+    }
+    Some(rows)
 }
 
 /// An exception's header, for tags with a function type of the module.
