@@ -92,7 +92,7 @@ const ALL_NAMES: &str = r#"(module $"NAME"
         (call $"NAMEi") (call $"NAMEd")
         (local.set 1 (struct.new $"NAMEs" (local.get 0) (ref.null $"NAMEp")))
         (drop (ref.cast (ref $"NAMEs") (local.get 1))))
-    (func $"NAMEd")
+    (func $"NAMEd" (loop))
     (@custom "NAME" "contents") (global (export "NAMEg") i32 (i32.const 0)) (start $"NAMEi"))"#;
 
 /// A throwable with a message, as Kotlin makes them; the message is the hostile text's characters.
