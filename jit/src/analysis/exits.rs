@@ -40,6 +40,13 @@ pub(super) const fn is_repeatable(facts: Facts) -> bool {
     !facts.any(effects) && !accesses
 }
 
+/// Whether an operator may make a NaN, by its name: which one depends on where its operands lie, so that it may be
+/// another one when it is executed again. Of operators on floats only constants and comparisons are sure not to.
+pub(super) const fn may_make_nan(name: &str) -> bool {
+    let [b'F', b'3' | b'6', b'2' | b'4', rest @ ..] = name.as_bytes() else { return false };
+    !matches!(rest, b"Const" | b"Eq" | b"Ne" | b"Lt" | b"Gt" | b"Le" | b"Ge")
+}
+
 impl Analysis {
     /// Leaves these exits out of the next body.
     pub(crate) fn without(&mut self, exits: Exits) {

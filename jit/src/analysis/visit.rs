@@ -2,7 +2,7 @@
 //! control and locals a rule by its name.
 
 use super::costs::{cost, is_border};
-use super::exits::is_repeatable;
+use super::exits::{is_repeatable, may_make_nan};
 use super::passed::{of_block, of_type, passed};
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
@@ -276,7 +276,8 @@ macro_rules! visit_all {
             let calls = const { FACTS.any(Facts::CALL) && !matches!(stringify!($op).as_bytes(), b"Call") };
             analysis.consider(FACTS, calls || allocates_by_call!(info $op $($($arg)*)?));
             // Another thread may grow a memory.
-            if const { !is_repeatable(FACTS) || matches!(stringify!($op).as_bytes(), b"MemorySize") } {
+            let grows = const { matches!(stringify!($op).as_bytes(), b"MemorySize") };
+            if const { !is_repeatable(FACTS) || may_make_nan(stringify!($op)) } || grows {
                 analysis.has_effect();
             }
             // What calls the runtime does not access memory itself.
