@@ -13,24 +13,10 @@ mod generate;
 #[path = "random/observe.rs"]
 mod observe;
 
+use common::load::{load, load_file};
 use heapwood_vm::*;
 use images::corpus::{self, crowd};
 use observe::{Event, observe_module};
-use std::path::Path;
-
-/// Loads an image that this process made.
-#[allow(unsafe_code, reason = "the promise of whoever loads an image")]
-fn load(engine: &Engine, image: &[u8]) -> Result<Module> {
-    // SAFETY: tests make their images by `precompile_module`; what they damage is refused, or lies where nothing is.
-    unsafe { Module::deserialize(engine, image) }
-}
-
-/// Loads an image from a file that is replaced and deleted at most.
-#[allow(unsafe_code, reason = "the promise of whoever loads an image")]
-fn load_file(engine: &Engine, path: &Path) -> Result<Module> {
-    // SAFETY: as above.
-    unsafe { Module::deserialize_file(engine, path) }
-}
 
 /// The engines in which an image is loaded: the one that made it, a new one, and one with other types in it.
 fn engines(config: &Config, seed: u64) -> [(&'static str, Engine, Vec<Module>); 3] {

@@ -7,10 +7,24 @@
 //! the called one does: no other code of the guest runs there, whatever the call's poll does changes no object or
 //! global, and what threads share is read by operators that count as effects.
 
-use super::{Analysis, Exit, Exits};
+use super::{Analysis, Findings};
 use crate::operators::Facts;
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
+use smallvec::SmallVec;
+
+/// An arm of an `if` that never comes back, and before which the body does nothing that cannot be done again: if a call
+/// of the body's function comes there, another call with the same arguments does, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Exit {
+    /// Operator index of the `if`.
+    pub(crate) if_op: u32,
+    /// Operator index of the `if` or `else` with which the arm begins.
+    pub(crate) start_op: u32,
+}
+
+/// Exits of a body.
+pub(crate) type Exits = SmallVec<[Exit; 2]>;
 
 /// An arm takes much code if it has more operators than this, or calls.
 const SMALL_OPERATORS: u32 = 6;
@@ -32,19 +46,29 @@ struct Arm {
     comes_back: bool,
 }
 
-/// Whether an operator does the same when it is executed again, and nothing else notices that it was executed.
-pub(super) const fn is_repeatable(facts: Facts) -> bool {
+/// Whether an operator, by its name and its facts, does the same when it is executed again, and nothing else notices
+/// that it was executed.
+pub(super) const fn is_repeatable(name: &str, facts: Facts) -> bool {
     let effects = Facts::SLOW.or(Facts::LARGE).or(Facts::CALL).or(Facts::COLLECTS).or(Facts::ABSENT);
     // What only traps accesses memories and tables.
     let accesses = facts.any(Facts::TRAPS) && !facts.any(Facts::PURE.or(Facts::COLD));
-    !facts.any(effects) && !accesses
+    // Another thread may grow a memory.
+    let is_size = matches!(name.as_bytes(), b"MemorySize");
+    !facts.any(effects) && !accesses && !is_size && !may_make_nan(name)
 }
 
 /// Whether an operator may make a NaN, by its name: which one depends on where its operands lie, so that it may be
 /// another one when it is executed again. Of operators on floats only constants and comparisons are sure not to.
-pub(super) const fn may_make_nan(name: &str) -> bool {
+const fn may_make_nan(name: &str) -> bool {
     let [b'F', b'3' | b'6', b'2' | b'4', rest @ ..] = name.as_bytes() else { return false };
     !matches!(rest, b"Const" | b"Eq" | b"Ne" | b"Lt" | b"Gt" | b"Le" | b"Ge")
+}
+
+impl Findings {
+    /// Whether the operator with this index is the first one of an arm that is left out.
+    pub(crate) fn is_left_out(&self, op: u32) -> bool {
+        self.left_out.iter().any(|exit| exit.start_op + 1 == op)
+    }
 }
 
 impl Analysis {
@@ -104,8 +128,7 @@ impl Analysis {
     /// At the first operator of an arm that is left out: in its place the body's function is called with the parameters,
     /// and does not come back. `height` is that of the operand stack.
     pub(super) fn leave_out(&mut self, height: u32, results: &[ValType]) {
-        let op = self.state.op;
-        if !self.live() || !self.found.left_out.iter().any(|exit| exit.start_op + 1 == op) {
+        if !self.live() || !self.found.is_left_out(self.state.op) {
             return;
         }
         let params = self.state.params;

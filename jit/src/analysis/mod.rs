@@ -13,6 +13,7 @@
 mod costs;
 mod exits;
 mod locals;
+mod loops;
 mod passed;
 mod visit;
 
@@ -21,10 +22,12 @@ use crate::budget::{OPERATORS_PER_COUNT, list_bytes};
 use crate::error::{CompileError, invalid};
 pub(crate) use costs::Block;
 use costs::{Costs, Ending};
+pub(crate) use exits::Exits;
 use heapwood_gc_abi::layout::array_bytes;
 use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 pub(crate) use locals::{LocalGroups, read_locals, types_of};
+pub(crate) use loops::{LoopInfo, Use};
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
 use visit::Visitor;
@@ -41,31 +44,6 @@ pub(crate) enum Hint {
     Ends,
 }
 
-/// How much a loop uses a local.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Use {
-    pub(crate) local: u32,
-    pub(crate) weight: u32,
-    pub(crate) written: bool,
-    /// The local's stamp before this loop saw it: (open loop, position in its list).
-    outer: (u32, u32),
-}
-
-/// A loop, in the order of the `loop` operators.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LoopInfo {
-    pub(crate) start_op: u32,
-    /// Operator index of its `end`.
-    pub(crate) end_op: u32,
-    /// Contains calls of functions or of the runtime.
-    pub(crate) has_calls: bool,
-    /// The loop around it.
-    outer: Option<u32>,
-    /// Where the list of its locals is, if it uses any.
-    uses: u32,
-}
-
-const USES_MAX: usize = 48;
 /// The largest operand stack height of code without a frame: all of its operands and locals have registers, and one
 /// more register is free.
 const EARLY_HEIGHT_MAX: u32 = 3;
@@ -91,24 +69,11 @@ pub(crate) struct CallSite {
     pub(crate) in_loop: Option<u32>,
 }
 
-/// An arm of an `if` that never comes back, and before which the body does nothing that cannot be done again: if a call
-/// of the body's function comes there, another call with the same arguments does, too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Exit {
-    /// Operator index of the `if`.
-    pub(crate) if_op: u32,
-    /// Operator index of the `if` or `else` with which the arm begins.
-    pub(crate) start_op: u32,
-}
-
-/// Exits of a body.
-pub(crate) type Exits = SmallVec<[Exit; 2]>;
-
 /// What the analysis found in a body.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Findings {
     pub(crate) loops: Vec<LoopInfo>,
-    /// Locals of loops, heaviest first (at most [`USES_MAX`] from inner loops).
+    /// Locals of loops, heaviest first (at most [`loops::USES_MAX`] from inner loops).
     uses: Vec<Vec<Use>>,
     /// Number of all entries of these lists.
     use_count: u32,
@@ -444,31 +409,6 @@ impl Analysis {
         self.state.dead_depth.is_none()
     }
 
-    fn touch(&mut self, local: u32, read: bool, written: bool) {
-        let depth = self.state.open_loops.len().min(4).narrow::<u32>();
-        let weight = &mut self.weight[local as usize];
-        *weight = weight.saturating_add(1 << (3 * depth));
-        if read {
-            let last = match self.state.open_loops.first() {
-                Some(outermost) => IN_LOOP | outermost,
-                None => self.state.op,
-            };
-            self.last_use[local as usize] = last;
-        }
-        let Some(&open) = self.state.open_loops.last() else { return };
-        let stamp = &mut self.state.stamp[local as usize];
-        let uses = self.found.uses.list(&mut self.found.loops[open as usize].uses);
-        if stamp.0 == open {
-            let entry = &mut uses[stamp.1 as usize];
-            entry.weight = entry.weight.saturating_add(1);
-            entry.written |= written;
-        } else {
-            self.found.use_count += 1;
-            uses.push(Use { local, weight: 1, written, outer: *stamp });
-            *stamp = (open, uses.len().narrow::<u32>() - 1);
-        }
-    }
-
     fn read(&mut self, local: u32) {
         if self.live() {
             if !self.state.initialized[local as usize] {
@@ -638,35 +578,6 @@ impl Analysis {
         }
     }
 
-    /// Hands a closed loop's uses to the enclosing loop, eightfold, and restores the stamps.
-    fn close_loop(&mut self, index: u32) {
-        self.state.open_loops.pop();
-        let parent = self.state.open_loops.last().copied();
-        self.loops[index as usize].end_op = self.state.op;
-        let list = self.loops[index as usize].uses;
-        if list == NOWHERE {
-            return;
-        }
-        let mut uses = std::mem::take(&mut self.uses[list as usize]);
-        uses.sort_unstable_by_key(|u| (std::cmp::Reverse(u.weight), u.local));
-        for (rank, used) in uses.iter().enumerate() {
-            let stamp = &mut self.state.stamp[used.local as usize];
-            *stamp = used.outer;
-            let Some(parent) = parent else { continue };
-            let outer = self.found.uses.list(&mut self.found.loops[parent as usize].uses);
-            if used.outer.0 == parent {
-                let entry = &mut outer[used.outer.1 as usize];
-                entry.weight = entry.weight.saturating_add(used.weight.saturating_mul(8));
-                entry.written |= used.written;
-            } else if rank < USES_MAX {
-                self.found.use_count += 1;
-                outer.push(Use { weight: used.weight.saturating_mul(8), ..*used });
-                *stamp = (parent, outer.len().narrow::<u32>() - 1);
-            }
-        }
-        self.uses[list as usize] = uses;
-    }
-
     /// The block of straight-line code ends with this operator.
     fn ends_block(&mut self, is_loop: bool) {
         if self.counts_fuel {
@@ -710,22 +621,6 @@ pub(crate) fn struct_by_call(info: &ModuleInfo, ty: TypeIndex) -> bool {
 /// Whether an array of `count` elements is too large to be allocated inline: the runtime is called for it.
 pub(crate) fn array_by_call(info: &ModuleInfo, ty: TypeIndex, count: u32) -> bool {
     array_bytes(info.types.element(ty).storage.field_kind().shift(), count) > space::INLINE_BYTES_MAX as u64
-}
-
-/// The lists of the loops that have any.
-trait UseLists {
-    /// The list that `place` names, which is made if there is none.
-    fn list(&mut self, place: &mut u32) -> &mut Vec<Use>;
-}
-
-impl UseLists for Vec<Vec<Use>> {
-    fn list(&mut self, place: &mut u32) -> &mut Vec<Use> {
-        if *place == NOWHERE {
-            *place = self.len().narrow();
-            self.push(Vec::new());
-        }
-        &mut self[*place as usize]
-    }
 }
 
 fn refill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {

@@ -2,7 +2,7 @@
 //! control and locals a rule by its name.
 
 use super::costs::{cost, is_border};
-use super::exits::{is_repeatable, may_make_nan};
+use super::exits::is_repeatable;
 use super::passed::{of_block, of_type, passed};
 use super::{Analysis, Early, array_by_call, struct_by_call};
 use crate::operators::{Facts, facts_of};
@@ -275,9 +275,7 @@ macro_rules! visit_all {
             // What a call by name means is said below.
             let calls = const { FACTS.any(Facts::CALL) && !matches!(stringify!($op).as_bytes(), b"Call") };
             analysis.consider(FACTS, calls || allocates_by_call!(info $op $($($arg)*)?));
-            // Another thread may grow a memory.
-            let grows = const { matches!(stringify!($op).as_bytes(), b"MemorySize") };
-            if const { !is_repeatable(FACTS) || may_make_nan(stringify!($op)) } || grows {
+            if const { !is_repeatable(stringify!($op), FACTS) } {
                 analysis.has_effect();
             }
             // What calls the runtime does not access memory itself.

@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
     /// Whether an arm begins here that is left out.
     #[inline]
     pub(crate) fn is_left_out(&self) -> bool {
-        self.analysis.left_out.iter().any(|exit| exit.start_op + 1 == self.op)
+        self.analysis.is_left_out(self.op)
     }
 
     /// Goes on to the next operator.

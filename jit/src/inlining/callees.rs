@@ -140,10 +140,10 @@ impl Callees {
         Some(Box::new(Callee { found: analysis.found().clone(), range, locals }))
     }
 
-    /// Whether a body has exits that are left out where it is inlined. What executes them pays fuel twice, so they are not
-    /// where that is counted.
+    /// Whether a whole body has exits, which are left out where it is inlined. What executes them pays fuel twice, so they
+    /// are not where that is counted.
     fn has_exits(&self, found: &Findings) -> bool {
-        !self.fuel && !found.exits.is_empty() && found.left_out.is_empty()
+        !self.fuel && !found.exits.is_empty()
     }
 
     /// Whether a body like this can be compiled into another one.

@@ -167,7 +167,8 @@ fn row(kind: GcEventKind) -> usize {
     KINDS.iter().position(|other| *other == kind).expect("every kind has a row")
 }
 
-fn mib(bytes: u64) -> f64 {
+/// Bytes in MiB.
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

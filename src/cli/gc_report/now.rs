@@ -1,6 +1,6 @@
 //! What a heap has counted so far, in the words of `--gc-stats`, without anybody having listened.
 
-use super::figures::{count_rows, heap_rows};
+use super::figures::{count_rows, heap_rows, mib};
 use heapwood::{HeapStats, Histogram, MemoryStats};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -36,12 +36,12 @@ pub fn now_table(figures: &Value) -> String {
     }
     let _ = writeln!(table, "{:<27} {:>9}", "heap", "MiB");
     for (key, label, _) in heap_rows(&HeapStats::default(), 0) {
-        let _ = match figures["heap"][key].as_f64() {
-            Some(bytes) => writeln!(table, "  {label:<26} {:>8.2}", bytes / f64::from(1 << 20)),
+        let _ = match figures["heap"][key].as_u64() {
+            Some(bytes) => writeln!(table, "  {label:<26} {:>8.2}", mib(bytes)),
             None => writeln!(table, "  {label:<26} {:>8}", "-"),
         };
     }
-    let memory = figures["memory"]["bytes"].as_f64().unwrap_or_default() / f64::from(1 << 20);
+    let memory = mib(figures["memory"]["bytes"].as_u64().unwrap_or_default());
     let _ = writeln!(table, "  {:<26} {memory:>8.2}", "linear memories");
     let [count, p50, p99, max, total] = ["count", "p50 us", "p99 us", "max us", "total ms"];
     let _ = writeln!(table, "{:<18} {count:>9} {p50:>11} {p99:>11} {max:>11} {total:>11}", "pauses");

@@ -3,7 +3,7 @@
 use super::guest::ask;
 use super::subject::Subject;
 use crate::cli::attach::protocol::Request;
-use crate::cli::gc_report::{GcReport, LogFormat, now};
+use crate::cli::gc_report::{GcReport, LogFormat, mib, now};
 use crate::cli::histogram;
 use crate::cli::output::Reported;
 use heapwood::{CollectionSteps, Inspection, StackProfile};
@@ -91,7 +91,6 @@ fn collect(subject: &Subject) -> Result<Vec<u8>, String> {
         std::thread::sleep((4 * took).max(STEPS_APART));
     }
     let after = ask(&subject.inspector, |guest| guest.gc_stats())?;
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let live = match after.markings > before.markings || after.majors > before.majors {
         true => format!("{:.2} MiB live, ", mib(after.live_bytes)),
         false => String::new(),
@@ -162,7 +161,6 @@ pub fn stack_text(subject: &Subject) -> Result<String, String> {
 /// The guest does not answer.
 pub fn heap_line(subject: &Subject) -> Result<String, String> {
     let (stats, memory) = ask(&subject.inspector, |guest| (guest.gc_stats(), guest.memory_stats()))?;
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (used, limit, peak) = (stats.committed_bytes, memory.heap.limit_bytes, stats.peak_bytes);
     let pauses = [&stats.minor_pauses, &stats.major_pauses, &stats.slice_pauses, &stats.stall_pauses];
     let longest_ns = pauses.iter().map(|pauses| pauses.max_ns()).max().unwrap_or_default();

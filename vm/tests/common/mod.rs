@@ -5,6 +5,7 @@
 mod skip;
 
 pub mod child;
+pub mod load;
 
 use heapwood_vm::{Config, Inline};
 pub use skip::skip;

@@ -1,5 +1,6 @@
 //! Functions that nothing can enter have no code, and all others have: one row for each way to enter a function.
 
+use crate::common::load::load;
 use heapwood_vm::*;
 
 /// What a function `$f` of type `$ty`, i32 to i32, is, what calls it, whether it has code then, and what `run(5)`
@@ -90,10 +91,7 @@ fn long_rows() -> [(String, bool); 2] {
 fn look(config: &Config, text: &str) -> (bool, i32) {
     let engine = Engine::new(config).unwrap();
     let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let image = module.serialize().unwrap();
-    #[allow(unsafe_code, reason = "the promise of whoever loads an image")]
-    // SAFETY: the image was made above.
-    let loaded = unsafe { Module::deserialize(&engine, image) }.unwrap();
+    let loaded = load(&engine, &module.serialize().unwrap()).unwrap();
     let [seen, seen_in_image] = [module, loaded].map(|module| {
         let f = (0..module.info().functions.len() as u32).find(|f| module.func_name(*f) == Some("f"));
         let mut store = Store::new(&engine, ());

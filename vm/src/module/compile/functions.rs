@@ -11,6 +11,7 @@ use heapwood_gc_abi::{Mutant, active};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{CompileEnv, CompileError, Scratch, compile_deferred, compile_function, defer};
 use heapwood_module::FuncBodyJob;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::Builder;
 
@@ -45,24 +46,29 @@ pub(super) fn compile_functions(
     let mut scratch = Scratch::default();
     let mut tasks: Vec<Task> = (0..).zip(jobs).map(|(defined, job)| Task { defined, job: Some(job) }).collect();
     while !tasks.is_empty() {
-        let done = run(env, tasks, threads, &mut scratch);
-        let called = done.iter().flat_map(|(_, outcome)| match outcome {
-            Outcome::Compiled(function) => Some(function.callees()),
-            _ => None,
-        });
-        let mut called: Vec<u32> = called.flatten().map(|function| function - env.info.imported_functions).collect();
-        for (defined, outcome) in done {
+        let mut done = Vec::new();
+        for (defined, outcome) in run(env, tasks, threads, &mut scratch) {
             outcomes[defined as usize] = outcome;
+            done.push(defined);
         }
-        called.sort_unstable();
-        called.dedup();
-        if active(Mutant::DeferredNotCompiled) {
-            called.clear();
-        }
-        called.retain(|defined| matches!(outcomes[*defined as usize], Outcome::Deferred));
-        tasks = called.into_iter().map(|defined| Task { defined, job: None }).collect();
+        tasks = deferred_callees(env, &outcomes, &done);
     }
     collect(outcomes)
+}
+
+/// What is to be done next: the deferred functions that the code of functions calls which have been compiled now.
+fn deferred_callees(env: &CompileEnv<'_>, outcomes: &[Outcome], compiled: &[u32]) -> Vec<Task> {
+    if active(Mutant::DeferredNotCompiled) {
+        return Vec::new();
+    }
+    let is_deferred = |defined: &u32| matches!(outcomes[*defined as usize], Outcome::Deferred);
+    let callees = compiled.iter().filter_map(|defined| match &outcomes[*defined as usize] {
+        Outcome::Compiled(function) => Some(function.callees()),
+        _ => None,
+    });
+    let callees = callees.flatten().map(|function| function - env.info.imported_functions);
+    let called: BTreeSet<u32> = callees.filter(is_deferred).collect();
+    called.into_iter().map(|defined| Task { defined, job: None }).collect()
 }
 
 /// The functions, or the first error. Behind a function that failed, some are open.

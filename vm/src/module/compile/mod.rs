@@ -15,6 +15,7 @@ use heapwood_jit::{Budget, Callees, CompileEnv, CompileError, CompileOptions, In
 use heapwood_module::{
     ContextLayout, DecodedModule, FuncBodyJob, ModuleBytes, ModuleError, ModuleInfo, decode, decoded_bytes, explain,
 };
+
 /// Threads that compile a module, whatever is asked for.
 const THREADS_MAX: usize = 256;
 
