@@ -6,6 +6,8 @@
 mod common;
 #[path = "inlining/deferred.rs"]
 mod deferred;
+#[path = "inlining/dropped.rs"]
+mod dropped;
 #[path = "inlining/generate.rs"]
 mod generate;
 #[path = "common/random.rs"]

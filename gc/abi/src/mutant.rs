@@ -163,6 +163,9 @@ mutants! {
         StoodForNotHeld "stood-for-not-held"
             "a local that a parameter stands for dies where its own body reads it last"
             Fails "vm/tests/inlining" "programs";
+        InlinedHomesKept "inlined-homes-kept"
+            "what an inlined body's locals referenced stays in their homes"
+            Fails "vm/tests/inlining" "what_an_inlined_body_dropped";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
             Fails "vm/tests/nesting" "what_survives";

@@ -148,7 +148,7 @@ impl Values {
         for reg in CALLER_SAVED.iter().map(|g| Reg::gpr(*g)).chain((0..15).map(|x| Reg::xmm(Xmm(x)))) {
             if let Owner::Local(local) = self.regs.owner(reg) {
                 let info = self.locals[local as usize];
-                let home = self.in_frame(info.home);
+                let home = self.home_to_write(local);
                 asm.store_reg(info.ty, home, reg);
                 saved.push(SavedValue { ty: info.ty, reg, mem: home });
             }

@@ -105,7 +105,7 @@ impl Values {
             let expects_slot = target.dirty & reg.bit() == 0;
             let slot_stale = matches!(info.loc, Loc::Reg { dirty: true, .. } | Loc::Const(_));
             if expects_slot && slot_stale {
-                moves.push(Move { ty: info.ty, from: source, to: Dest::Mem(self.in_frame(info.home)) });
+                moves.push(Move { ty: info.ty, from: source, to: Dest::Mem(self.home_to_write(local)) });
             }
             moves.push(Move { ty: info.ty, from: source, to: Dest::Reg(reg) });
         }
@@ -114,7 +114,7 @@ impl Values {
             let info = &self.locals[local as usize];
             let expected = bits(target.registers.locals).any(|reg| target.registers.local(reg) == local);
             if self.is_read_later(local) && !expected {
-                let home = self.in_frame(info.home);
+                let home = self.home_to_write(local);
                 moves.push(Move { ty: info.ty, from: self.local_source(local), to: Dest::Mem(home) });
             }
         };

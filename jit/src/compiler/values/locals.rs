@@ -110,12 +110,12 @@ impl Values {
         match info.loc {
             Loc::Reg { reg, dirty: true } => {
                 if live {
-                    asm.store_reg(info.ty, self.in_frame(info.home), reg);
+                    asm.store_reg(info.ty, self.home_to_write(local), reg);
                 }
                 self.locals[local as usize].loc = Loc::Reg { reg, dirty: !live };
             }
             Loc::Const(bits) if live && !info.is_stored => {
-                asm.store_const(info.ty, self.in_frame(info.home), bits);
+                asm.store_const(info.ty, self.home_to_write(local), bits);
                 self.locals[local as usize].is_stored = true;
             }
             _ => {}

@@ -146,7 +146,7 @@ impl Values {
                     self.regs.set(reg, Owner::Local(local), ty.is_ref());
                     return Loc::Reg { reg, dirty: true };
                 }
-                asm.copy_memory(ty, self.in_frame(home), slot);
+                asm.copy_memory(ty, self.slots.home_to_write(ty, home), slot);
                 Loc::Slot
             }
             OperandPlace::Caller(_) => Loc::Slot,
@@ -175,9 +175,9 @@ impl Values {
     }
 
     /// Closes the innermost scope, all of whose operands are the results of its body: they stay, as values that need no
-    /// local of it.
+    /// local of it. What its locals referenced is kept alive by nothing of it from here on.
     pub(crate) fn close_body(&mut self, asm: &mut Assembler) {
-        let Scope { first, height, .. } = self.scope;
+        let Scope { first, height, homes, .. } = self.scope;
         for at in height..self.stack.len() {
             let OperandPlace::Alias(local) = self.stack[at].place else { continue };
             if local < first {
@@ -200,6 +200,9 @@ impl Values {
             }
         }
         self.scope.height = self.stack.len();
+        if !active(Mutant::InlinedHomesKept) {
+            self.slots.empty_ref_homes(asm, homes);
+        }
         self.close_scope();
     }
 

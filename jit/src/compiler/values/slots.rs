@@ -1,8 +1,9 @@
 //! Slots: where locals and operands lie in the frame, and whether there is a frame. See `abi` for the picture.
 
 use super::Values;
+use super::place::Local;
 use crate::abi::{CONTEXT, FRAME_CONTEXT, Gpr};
-use crate::asm::{Assembler, Mem, Width};
+use crate::asm::{Assembler, Imm, Mem, Width};
 use heapwood_gc_abi::Narrow;
 use heapwood_module::ValType;
 use std::cell::Cell;
@@ -23,6 +24,8 @@ pub(super) struct Slots {
     ref_locals: u32,
     /// How many of these are in use.
     ref_homes: u32,
+    /// Which of these were written since they were empty. Cells, since edges are planned without a change of the state.
+    refs_written: Vec<Cell<bool>>,
     /// Home slots of 8 bytes that were handed out, those that are in use first.
     plain_homes: Vec<i32>,
     /// How many of these are in use.
@@ -47,8 +50,19 @@ impl Slots {
         let ref_base = (saves + 4 * (ref_locals + height_max)).next_multiple_of(8);
         let mut plain_homes = std::mem::take(&mut self.plain_homes);
         plain_homes.clear();
-        *self =
-            Slots { ref_base, ref_locals, low: ref_base, height_max, plain_homes, saves_context, ..Slots::default() };
+        let mut refs_written = std::mem::take(&mut self.refs_written);
+        refs_written.clear();
+        refs_written.resize(ref_locals as usize, Cell::new(false));
+        *self = Slots {
+            ref_base,
+            ref_locals,
+            refs_written,
+            low: ref_base,
+            height_max,
+            plain_homes,
+            saves_context,
+            ..Slots::default()
+        };
     }
 
     /// Hands out a home slot for a local of this type; returns its offset from rbp.
@@ -75,10 +89,39 @@ impl Slots {
         Homes { refs: self.ref_homes, plain: self.plain_in_use }
     }
 
-    /// Slots that were handed out after these are free again. One that held a reference still holds one, which the
-    /// collector keeps up to date, until another local has its home there: all home slots of references are in the map.
+    /// Slots that were handed out after these are free again.
     pub(super) fn free_homes(&mut self, homes: Homes) {
         (self.ref_homes, self.plain_in_use) = (homes.refs, homes.plain);
+    }
+
+    /// The home of a local of this type, which code is about to write.
+    pub(super) fn home_to_write(&self, ty: ValType, home: i32) -> Mem {
+        if ty.is_ref() {
+            self.refs_written[self.ref_index(home)].set(true);
+        }
+        self.in_frame(home)
+    }
+
+    /// Empties the home slots of references that were handed out after these and written: all of them are in the map,
+    /// and what a slot holds stays alive until another local has its home there.
+    pub(super) fn empty_ref_homes(&self, asm: &mut Assembler, after: Homes) {
+        let is_written = |index: u32| self.refs_written[index as usize].replace(false);
+        let mut index = after.refs;
+        while index < self.ref_homes {
+            let at = self.ref_slot(index);
+            match (is_written(index), index + 1 < self.ref_homes && is_written(index + 1)) {
+                (true, true) => asm.store_imm(self.in_frame(at), Imm::B64(0)),
+                (true, false) => asm.store_imm(self.in_frame(at), Imm::B32(0)),
+                (false, true) => asm.store_imm(self.in_frame(at + 4), Imm::B32(0)),
+                (false, false) => {}
+            }
+            index += 2;
+        }
+    }
+
+    /// The index of the reference slot at this offset from rbp.
+    fn ref_index(&self, at: i32) -> usize {
+        (at + self.ref_base.narrow::<i32>()).narrow::<usize>() / 4
     }
 
     /// Offset from rbp of reference slot `index`.
@@ -150,6 +193,12 @@ impl Values {
     /// A place in the frame. Without a frame the code is worthless: the function is compiled again, with one.
     pub(crate) fn in_frame(&self, at: i32) -> Mem {
         self.slots.in_frame(at)
+    }
+
+    /// The home of the local, which code is about to write.
+    pub(super) fn home_to_write(&self, local: u32) -> Mem {
+        let Local { ty, home, .. } = self.locals[local as usize];
+        self.slots.home_to_write(ty, home)
     }
 
     /// Bytes from rbp down to the lowest slot.
