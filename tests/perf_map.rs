@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::process::Stdio;
 
 const GUEST: &str = r#"(module
-    (func $twice (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
-    (func (param i32) (result i32) (call $twice (call $twice (local.get 0))))
+    (func $twice (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
+    (func (param i32) (result i32) (call $inlined (call $twice (call $twice (local.get 0)))))
+    (func $inlined (param i32) (result i32) (local.get 0))
     (export "four times" (func 1)))"#;
 
 #[test]

@@ -87,7 +87,7 @@ impl Config {
             cache: None,
             debug_checks: false,
             few_registers: false,
-            inline: Inline::Never,
+            inline: Inline::Small,
             memory64_guard: is_ample,
             memory32_guard: is_ample,
             consume_fuel: false,
@@ -267,9 +267,8 @@ impl Config {
     }
 
     /// Which calls of small functions are compiled as the function's body, in place of a call. Backtraces name the
-    /// function all the same. None by default. With [`Inline::Small`] code grows by a few hundredths, and functions all
-    /// of whose calls are inlined have no code of their own; but what locals of an inlined body referenced last stays
-    /// alive until their places are used again or the function around it returns.
+    /// function all the same. [`Inline::Small`] by default: code grows by a few hundredths, and functions all of whose
+    /// calls are inlined have no code of their own.
     pub fn inline(&mut self, inline: Inline) -> &mut Config {
         self.inline = inline;
         self
