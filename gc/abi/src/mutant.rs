@@ -163,6 +163,15 @@ mutants! {
         StoodForNotHeld "stood-for-not-held"
             "a local that a parameter stands for dies where its own body reads it last"
             Fails "vm/tests/inlining" "programs";
+        RefinedWhenWritten "refined-when-written"
+            "what a test showed of a local is believed of the next value that is written there"
+            Fails "vm/tests/conditions" "joined_conditions";
+        ShortCircuitInverted "short-circuit-inverted"
+            "where the first of two joined conditions decides, the other branch is taken"
+            Hangs "vm/tests/conditions" "joined_conditions";
+        ShortCircuitWithoutMoves "short-circuit-without-moves"
+            "on the edge of the second of two joined conditions no value goes to where the first left it"
+            Fails "vm/tests/conditions" "joined_conditions";
         InlinedHomesKept "inlined-homes-kept"
             "what an inlined body's locals referenced stays in their homes"
             Fails "vm/tests/inlining" "what_an_inlined_body_dropped";

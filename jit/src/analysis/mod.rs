@@ -15,6 +15,7 @@ mod exits;
 mod locals;
 mod loops;
 mod passed;
+mod short_circuits;
 mod visit;
 
 use crate::abi::CALLER_SAVED;
@@ -28,6 +29,8 @@ use heapwood_gc_abi::{Narrow, space};
 use heapwood_module::{FuncBodyJob, ModuleError, ModuleInfo, TypeIndex, gate, limits};
 pub(crate) use locals::{LocalGroups, read_locals, types_of};
 pub(crate) use loops::{LoopInfo, Use};
+pub(crate) use short_circuits::ShortCircuit;
+use short_circuits::{Arms, Candidate};
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
 use visit::Visitor;
@@ -83,6 +86,8 @@ pub(crate) struct Findings {
     pub(crate) hints: Vec<(u32, Hint)>,
     /// After the n-th unconditional branch: operator index and offset of the `else` or `end` that follows.
     pub(crate) dead: Vec<(u32, u32)>,
+    /// Conditions that decide where another operator goes, by the index of their `if`.
+    short_circuits: Vec<ShortCircuit>,
     /// Per local: index of the last operator that may read it, or 0.
     pub(crate) last_use: Vec<u32>,
     /// Per local: reads and writes, weighted by loop depth.
@@ -193,6 +198,7 @@ impl Findings {
             + list_bytes(&self.idle)
             + list_bytes(&self.hints)
             + list_bytes(&self.dead)
+            + list_bytes(&self.short_circuits)
             + list_bytes(&self.last_use)
             + list_bytes(&self.weight)
             + list_bytes(&self.needs_zero)
@@ -225,6 +231,8 @@ struct State {
     reached: u32,
     params: u32,
     exits: exits::Watch,
+    /// A short circuit whose result the next operator may take.
+    candidate: Option<Candidate>,
 }
 
 /// Watches whether a function begins with pure operators, an `if` and a pure arm that leaves the function.
@@ -252,6 +260,7 @@ struct Frame {
     init_mark: u32,
     /// Values that a branch takes to the label.
     label_values: u32,
+    arms: Arms,
 }
 
 impl Analysis {
@@ -349,13 +358,16 @@ impl Analysis {
     fn begin(&mut self, params: usize, locals: usize, label_values: u32) {
         self.use_count = 0;
         let Analysis { found, state, .. } = self;
-        let Findings { loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, .. } = found;
+        let Findings {
+            loops, uses, idle, hints, dead, last_use, weight, needs_zero, tail_blocks, short_circuits, ..
+        } = found;
         loops.clear();
         uses.clear();
         idle.clear();
         hints.clear();
         dead.clear();
         tail_blocks.clear();
+        short_circuits.clear();
         refill(last_use, locals, 0);
         refill(weight, locals, 0);
         refill(needs_zero, locals, false);
@@ -364,7 +376,8 @@ impl Analysis {
         state.initialized[..params].fill(true);
         state.frames.clear();
         let (kind, loop_index) = (FrameKind::Block, NOWHERE);
-        let function = Frame { kind, is_busy: true, start_op: 0, loop_index, init_mark: 0, label_values };
+        let function =
+            Frame { kind, is_busy: true, start_op: 0, loop_index, init_mark: 0, label_values, arms: Arms::default() };
         state.frames.push(function);
         state.open_loops.clear();
         state.init_order.clear();
@@ -380,6 +393,7 @@ impl Analysis {
         self.found.left_out = std::mem::take(&mut self.leave_out);
         (self.state.reached, self.state.params) = (0, params.narrow());
         self.state.exits = exits::Watch::default();
+        self.state.candidate = None;
         (self.operators, self.heavy, self.written, self.passed) = (0, 0, 0, 0);
         (self.early_leaves, self.unwinds) = (0, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
@@ -395,6 +409,7 @@ impl Analysis {
         }
         self.tail_blocks.sort_unstable();
         self.idle.sort_unstable();
+        self.short_circuits.sort_unstable_by_key(|short| short.if_op);
         self.early_exit = match self.state.early {
             _ if self.state.is_simple => Some(ALL),
             Early::Certain { end_op } => Some(end_op),
@@ -500,6 +515,7 @@ impl Analysis {
         let frames = &mut self.state.frames;
         if let Some(frame) = frames.len().checked_sub(1 + depth as usize).and_then(|index| frames.get_mut(index)) {
             frame.is_busy = true;
+            frame.arms.is_target();
         }
     }
 
@@ -521,7 +537,15 @@ impl Analysis {
         if kind == FrameKind::If {
             self.begin_if();
         }
-        self.state.frames.push(Frame { kind, is_busy, start_op, loop_index, init_mark, label_values });
+        self.state.frames.push(Frame {
+            kind,
+            is_busy,
+            start_op,
+            loop_index,
+            init_mark,
+            label_values,
+            arms: Arms::new(kind, ty),
+        });
         if self.counts_fuel {
             self.costs.enter(matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable));
         }
@@ -536,6 +560,7 @@ impl Analysis {
     /// `else`, or a legacy catch: the arm ends, the frame stays.
     fn next_arm(&mut self, kind: FrameKind) {
         self.arm_ends();
+        self.first_arm_ends();
         self.exit_ends(kind == FrameKind::Else);
         self.revive();
         let Some(frame) = self.state.frames.last_mut() else { return };
@@ -557,6 +582,7 @@ impl Analysis {
 
     fn leave(&mut self) {
         self.arm_ends();
+        self.arms_end();
         self.exit_ends(false);
         self.revive();
         let Some(frame) = self.state.frames.pop() else { return };

@@ -28,6 +28,7 @@ macro_rules! effect {
         $analysis.enter($info, FrameKind::Block, $ty)
     };
     ($analysis:ident $info:ident If $ty:ident) => {{
+        $analysis.takes_condition(None);
         $analysis.first_if();
         $analysis.enter($info, FrameKind::If, $ty)
     }};
@@ -83,8 +84,15 @@ macro_rules! effect {
         depths.for_each(|depth| $analysis.branches_to(depth, false));
         $analysis.terminate()
     }};
-    ($analysis:ident $info:ident BrIf $depth:ident) => {
+    ($analysis:ident $info:ident BrIf $depth:ident) => {{
+        $analysis.takes_condition(Some($depth));
         $analysis.branches_to($depth, false)
+    }};
+    ($analysis:ident $info:ident I32Const $value:ident) => {
+        $analysis.constant($value)
+    };
+    ($analysis:ident $info:ident I32Eqz) => {
+        $analysis.negates()
     };
     ($analysis:ident $info:ident BrOnNull $depth:ident) => {
         $analysis.branches_to($depth, false)

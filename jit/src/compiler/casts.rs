@@ -35,8 +35,10 @@ impl Compiler<'_> {
     // ---- null
 
     pub(crate) fn ref_is_null(&mut self) {
+        let local = self.values.top_alias();
         let mut value = self.pop();
-        if !ref_type(value.ty).nullable {
+        let ty = ref_type(value.ty);
+        if !ty.nullable {
             self.release_value(&value);
             return self.push_const(ValType::I32, 0);
         }
@@ -44,6 +46,7 @@ impl Compiler<'_> {
         self.asm.test_rr(Width::W32, reg, reg);
         self.release_value(&value);
         self.push_condition(Cond::E);
+        self.values.note_test(local, None, Some(ValType::Ref(ty.non_null())));
     }
 
     pub(crate) fn ref_as_non_null(&mut self) {
@@ -257,6 +260,7 @@ impl Compiler<'_> {
         let from = ref_type(self.values.top_type());
         let statically = self.info.types.heap_is_subtype(from.heap, to.heap);
         let narrowed = self.narrowed(from, to);
+        let local = self.values.top_alias();
         if !(statically && (to.nullable || !from.nullable)) {
             let object = self.values.top_in_register(self.asm);
             let fail = self.trap_label(TrapKind::CastFailure);
@@ -267,6 +271,9 @@ impl Compiler<'_> {
                 self.check_cast(object, from.non_null(), to, fail);
             } else {
                 self.check_cast(object, from, to, fail);
+            }
+            if let Some(local) = local {
+                self.values.refine(local, ValType::Ref(narrowed));
             }
         }
         self.values.set_top_type(ValType::Ref(narrowed));
@@ -302,6 +309,7 @@ impl Compiler<'_> {
     /// `ref.test` of a defined type that is not too deep for the display. One compare decides, since null and i31 take
     /// type id 0, which no type has.
     fn ref_test_concrete(&mut self, from: RefType, ty: TypeIndex) {
+        let local = self.values.top_alias();
         let mut value = self.pop();
         let object = self.in_gpr(&mut value);
         let compare = self.asm.new_label();
@@ -324,6 +332,7 @@ impl Compiler<'_> {
         debug_assert!(in_display, "deep types take the general way");
         self.release_value(&value);
         self.push_condition(Cond::E);
+        self.values.note_test(local, Some(ValType::Ref(RefType::new(false, HeapType::Type(ty)))), None);
     }
 
     /// `ref.test (ref i31)`: one bit decides, which is clear in null.

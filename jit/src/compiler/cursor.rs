@@ -4,7 +4,7 @@
 //! inside of another one has a cursor of its own, with an analysis of its own: the outer one is put aside and taken up
 //! again.
 
-use crate::analysis::{Block, Findings, Hint};
+use crate::analysis::{Block, Findings, Hint, ShortCircuit};
 use crate::operators::Facts;
 use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::BranchHint;
@@ -30,6 +30,9 @@ pub(crate) struct Cursor<'a> {
     next_dead: usize,
     next_idle: usize,
     next_block: usize,
+    next_short: usize,
+    /// Where the pass goes on instead of at the next operator: operator index and offset.
+    resume: Option<(u32, u32)>,
     /// Hints that are still ahead, and where their offsets count from.
     branch_hints: &'a [BranchHint],
     body_start: u32,
@@ -51,6 +54,8 @@ impl<'a> Cursor<'a> {
             next_dead: 0,
             next_idle: 0,
             next_block: 0,
+            next_short: 0,
+            resume: None,
             branch_hints,
             body_start,
         }
@@ -106,18 +111,26 @@ impl<'a> Cursor<'a> {
         self.analysis.is_left_out(self.op)
     }
 
-    /// Goes on to the next operator.
-    #[inline]
-    pub(crate) fn step(&mut self) {
-        self.op += 1;
-    }
-
     /// Skips what nothing reaches; returns the offset of the `else` or `end` behind it.
     pub(crate) fn skip_dead(&mut self) -> u32 {
         let (op, offset) = self.analysis.dead[self.next_dead];
         self.next_dead += 1;
         self.op = op;
         offset
+    }
+
+    /// Has the pass go on at another operator of the body behind this one.
+    pub(crate) fn resume_at(&mut self, (op, offset): (u32, u32)) {
+        self.resume = Some((op, offset));
+    }
+
+    /// Goes on to the next operator; its offset, if it is not the one that follows.
+    #[inline]
+    pub(crate) fn go_on(&mut self) -> Option<u32> {
+        self.op += 1;
+        let (op, offset) = self.resume.take()?;
+        self.op = op;
+        Some(offset)
     }
 
     // ---- what code may do
@@ -202,6 +215,15 @@ impl<'a> Cursor<'a> {
     /// Whether the end of the block that begins is the end of the function.
     pub(crate) fn is_tail_block(&self) -> bool {
         self.analysis.tail_blocks.binary_search(&self.op).is_ok()
+    }
+
+    /// The short circuit that begins with the current operator, an `if`.
+    pub(crate) fn short_circuit(&mut self) -> Option<&'a ShortCircuit> {
+        let shorts = self.analysis.short_circuits();
+        while shorts.get(self.next_short).is_some_and(|short| short.if_op < self.op) {
+            self.next_short += 1;
+        }
+        shorts.get(self.next_short).filter(|short| short.if_op == self.op)
     }
 
     /// The position of the loop that begins among those that the analysis saw.

@@ -226,7 +226,11 @@ impl Compiler<'_> {
         let mut value = self.pop();
         match value.at {
             At::Const(bits) => self.push_const(ValType::I32, (bits == 0) as u64),
-            At::Flags(cond) => self.push_condition(cond.negate()),
+            At::Flags(cond) => {
+                let tested = self.values.take_tested();
+                self.push_condition(cond.negate());
+                self.values.note_opposite(tested);
+            }
             _ => {
                 let reg = self.in_gpr(&mut value);
                 self.asm.test_zero(width(ty), reg);

@@ -284,9 +284,11 @@ impl<'a> Compiler<'a> {
                 countdown = OPERATORS_PER_COUNT;
                 self.tell_bytes()?;
             }
-            self.cursor.step();
-            if self.flow.is_unreachable() && self.flow.is_open(own) {
-                let offset = self.cursor.skip_dead() as usize;
+            let resume = self.cursor.go_on();
+            let is_dead = self.flow.is_unreachable() && self.flow.is_open(own);
+            let resume = if is_dead { Some(self.cursor.skip_dead()) } else { resume };
+            if let Some(offset) = resume {
+                let offset = offset as usize;
                 reader = BinaryReader::new_features(&bytes[offset..end], offset, WasmFeatures::all());
             }
         }

@@ -24,8 +24,13 @@ impl Compiler<'_> {
 
     pub(crate) fn br_if(&mut self, depth: u32) {
         let hint = self.usable_hint();
+        if let Some(decided) = self.flow.take_decided() {
+            return self.br_if_decided(depth, decided);
+        }
         let condition = self.pop_condition();
+        let tested = self.tested_by(&condition);
         self.branch_if_hinted(depth, condition, hint);
+        self.values.learn(tested, false);
     }
 
     /// Emits a branch that is taken if the condition holds; the state does not change.

@@ -4,7 +4,7 @@ use super::flow::BlockSignature;
 use crate::abi::Gpr;
 use crate::asm::{Cond, Label, Section, Width};
 use crate::compiler::parts::Compiler;
-use crate::compiler::values::{At, Snapshot, Value};
+use crate::compiler::values::{At, Snapshot, Tested, Value};
 use heapwood_gc_abi::low32;
 use std::rc::Rc;
 use wasmparser::FrameKind;
@@ -33,6 +33,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// What a popped condition says of a local.
+    pub(super) fn tested_by(&mut self, condition: &Condition) -> Option<Tested> {
+        matches!(condition, Condition::Flags(_)).then(|| self.values.take_tested())?
+    }
+
     /// Emits the test of a condition that is still in a register; moves in between are allowed.
     pub(crate) fn test_condition(&mut self, condition: &Condition) -> Option<Cond> {
         match condition {
@@ -52,13 +57,29 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn begin_if(&mut self, signature: BlockSignature) {
+        if self.begin_short_circuit() {
+            return;
+        }
         let hint = self.usable_hint();
-        let condition = self.pop_condition();
+        let decided = self.flow.take_decided();
+        let mut condition = self.pop_condition();
+        let tested = self.tested_by(&condition);
+        if decided.is_some() {
+            condition = self.dynamic(condition);
+        }
         let to = self.below_params(&signature);
         let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
         self.values.settle_const_locals(self.asm);
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
+        if let (Some(decided), Some(cond)) = (decided, cond) {
+            let is_second_arm = !decided.value();
+            self.begin_decided_if(signature, settled, cond, hint, decided);
+            if is_second_arm {
+                self.values.learn(tested, true);
+            }
+            return;
+        }
         let (label, rare_arm) = (self.asm.new_label(), self.asm.new_label());
         let hint = hint.filter(|_| cond.is_some());
         match (cond, &condition) {
@@ -77,6 +98,7 @@ impl Compiler<'_> {
             self.asm.switch(Section::Unlikely);
             self.asm.bind(rare_arm);
         }
+        self.values.learn(tested, true);
     }
 
     /// The module's hint for this branch, if something can be moved out of line because of it.
@@ -86,6 +108,9 @@ impl Compiler<'_> {
 
     pub(crate) fn begin_else(&mut self) {
         let index = self.flow.top();
+        if self.flow[index].short_circuit.is_some() {
+            return self.end_short_circuit();
+        }
         if !self.flow.is_unreachable() {
             self.leave_arm(index, self.flow[index].rare_else);
         }

@@ -1,5 +1,7 @@
 //! Flow: the constructs that are open, whether the code at this point can be reached, and where exceptions go from it.
 
+use super::short_circuits::Decided;
+use crate::analysis::ShortCircuit;
 use crate::asm::{Label, Section};
 use crate::budget::list_bytes;
 use crate::compiler::values::Snapshot;
@@ -59,6 +61,8 @@ pub(crate) struct Control {
     pub(super) section: Section,
     /// Whether the `else` of this `if` goes to the unlikely section.
     pub(super) rare_else: bool,
+    /// The short circuit whose second condition it is.
+    pub(super) short_circuit: Option<Box<ShortCircuit>>,
     /// The frame of an inlined body ends where its last operator is a `return`: the code there goes on behind it.
     pub(super) falls_through: bool,
 }
@@ -73,6 +77,8 @@ pub(crate) struct Flow {
     after_tail: bool,
     /// The landing pad of the innermost construct with catches.
     handler: Option<u32>,
+    /// An edge that waits for the operator which takes the next condition.
+    decided: Option<Decided>,
 }
 
 impl Index<usize> for Flow {
@@ -188,6 +194,18 @@ impl Flow {
 
     pub(crate) fn set_after_tail(&mut self, after_tail: bool) {
         self.after_tail = after_tail;
+    }
+
+    // ---- what is decided
+
+    /// On this edge the condition is known that is taken next.
+    pub(super) fn decide(&mut self, decided: Decided) {
+        assert!(self.decided.replace(decided).is_none(), "what takes a condition takes the edge on which it is known");
+    }
+
+    /// The edge on which the condition is known that is taken here.
+    pub(super) fn take_decided(&mut self) -> Option<Decided> {
+        self.decided.take()
     }
 
     // ---- where exceptions go

@@ -16,6 +16,7 @@ impl Compiler<'_> {
             return self.enter_idle();
         }
         let params = self.params_of(&signature).to_vec();
+        self.values.forget_refined();
         self.values.settle_loop(self.asm, self.flow.settled(), &params);
         let height = self.values.height() - params.len();
         let index = self.cursor.loop_index();

@@ -7,6 +7,7 @@ pub(super) mod flow;
 mod labels;
 mod legacy;
 mod loops;
+mod short_circuits;
 
 pub(crate) use conditions::Condition;
 pub(crate) use flow::BlockSignature;
@@ -67,6 +68,7 @@ impl Compiler<'_> {
             next_catch: None,
             section: self.asm.section(),
             rare_else: false,
+            short_circuit: None,
             falls_through: false,
         });
     }
@@ -136,6 +138,9 @@ impl Compiler<'_> {
 
     pub(crate) fn end_block(&mut self) {
         let index = self.flow.top();
+        if self.flow[index].short_circuit.is_some() {
+            return self.end_short_circuit();
+        }
         let arity = self.label_arity(index);
         if self.flow[index].falls_through {
             self.flow.reach();

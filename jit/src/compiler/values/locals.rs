@@ -16,6 +16,7 @@ impl Values {
         // A parameter may have a narrower type than the local that it stands for.
         let local = stands_for.unwrap_or(local);
         self.locals[local as usize].aliases += 1;
+        let ty = self.refined.of(local).unwrap_or(ty);
         self.push_operand(ty, OperandPlace::Alias(local));
     }
 
@@ -35,6 +36,7 @@ impl Values {
     }
 
     fn assign(&mut self, asm: &mut Assembler, local: u32, mut value: Value) {
+        self.refined.forget(local);
         if self.locals[local as usize].aliases > 0 && value.at != self.at_of(local) {
             self.settle_aliases_of(asm, local);
         }

@@ -31,6 +31,7 @@ mod locals;
 mod moves;
 mod pins;
 mod place;
+mod refined;
 mod registers;
 mod scope;
 mod slots;
@@ -43,6 +44,7 @@ mod transfer;
 pub(crate) use edges::Edge;
 pub(crate) use moves::{Dest, Move, MoveSource, Moves};
 pub(crate) use place::{At, Value, width};
+pub(crate) use refined::Tested;
 pub(crate) use registers::{Reg, bits, in_xmm};
 pub(crate) use scope::BodyLocal;
 pub(crate) use snapshot::Snapshot;
@@ -52,6 +54,7 @@ pub(crate) use stored::Stored;
 use crate::budget::list_bytes;
 use moves::SharedCopies;
 use place::{Local, Operand};
+use refined::Refined;
 use registers::Registers;
 use scope::Scope;
 use slots::Slots;
@@ -80,6 +83,8 @@ pub(crate) struct Values {
     few_registers: bool,
     /// Locals whose place is a constant.
     const_locals: SmallVec<[u32; 8]>,
+    /// What tests have shown of locals.
+    refined: Refined,
     /// Locals that open loops pin, outermost first.
     loop_pins: Vec<u32>,
     /// Whether r14 holds the context.

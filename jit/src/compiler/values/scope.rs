@@ -224,6 +224,7 @@ impl Values {
         }
         self.const_locals.retain(|local| *local < first);
         self.loop_pins.truncate(pins);
+        self.refined.truncate(first);
         for of in self.locals.split_off(first as usize).into_iter().filter_map(|local| local.stands_for) {
             self.locals[of as usize].held -= 1;
         }

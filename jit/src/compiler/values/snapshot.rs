@@ -33,6 +33,11 @@ impl Snapshot {
         self.from as usize + self.operands.len()
     }
 
+    /// The height from which on operands are listed; those below are in slots or constants.
+    pub(crate) fn from(&self) -> usize {
+        self.from as usize
+    }
+
     /// Whether both are the same state.
     pub(crate) fn is_like(&self, other: &Snapshot) -> bool {
         let plain = |state: &Snapshot| (state.dirty, state.from, state.context_valid, state.framed);
@@ -83,6 +88,7 @@ impl Values {
 
     /// Makes the state the current one.
     pub(crate) fn restore(&mut self, state: &Snapshot) {
+        self.refined.forget_all();
         for reg in bits(self.regs.locals) {
             self.locals[self.regs.local(reg) as usize].loc = Loc::Slot;
         }

@@ -83,6 +83,7 @@ impl Values {
 
     /// Pushes a condition that the next operator takes from the flags.
     pub(crate) fn push_flags(&mut self, cond: Cond) {
+        self.refined.begin_condition();
         self.push_operand(ValType::I32, OperandPlace::Flags(cond));
     }
 
