@@ -17,6 +17,7 @@ mod histogram;
 mod host;
 mod inspect;
 mod inspection;
+mod json_text;
 mod kotlin;
 mod manual;
 mod module_file;
