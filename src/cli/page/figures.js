@@ -177,25 +177,30 @@ const figures = (() => {
     }
     const x = timeAxis("since the first pause", 0, longestOf(chosen));
     const panels = element("div", "panels", body);
+    const most = high(
+      chosen.flatMap(({run}) => run.pauses.drawn.map(pause => Math.max(pause[4], pause[5]) * 1024)),
+      1024,
+    );
+    // A limit that is far away would make all else flat.
+    const isNear = limit => limit && limit < most * 1.6;
+    const top = chosen.reduce(
+      (top, {run: {heap_limit_bytes: limit}}) => Math.max(top, isNear(limit) ? limit : 0),
+      most,
+    );
     for (const {run, label} of chosen) {
       const panel = element("div", "", panels);
       if (chosen.length > 1) element("h3", "panel-title", panel, label);
-      const top =
-          high(
-            run.pauses.drawn.map(pause => Math.max(pause[4], pause[5])),
-            1,
-          ) * 1024,
-        limit = run.heap_limit_bytes;
-      const isNear = limit && limit < top * 1.6;
+      const limit = run.heap_limit_bytes;
+      const own = run.pauses.drawn.reduce((most, pause) => Math.max(most, pause[5] * 1024), 0);
       // What the old space holds where a marking ends is what the marking found in it.
       const isAlive = pause => kindName(run, pause) === "mark-end";
       const at = (pause, column) => [(pause[0] - zero(run)) * 1e3, pause[column] * 1024, pauseText(run, pause)];
       plot(panel, {
-        label: `Heap over time: at most ${units.bytes(top)}, ${plural(run.pauses.marking_count, "marking")}. ${label}`,
+        label: `Heap over time: at most ${units.bytes(own)}, ${plural(run.pauses.marking_count, "marking")}. ${label}`,
         height: 240,
         view: timeView,
         x,
-        y: {low: 0, high: (isNear ? limit : top) * 1.08, binary: true, format: units.bytes, name: "memory"},
+        y: {low: 0, high: top * 1.08, binary: true, format: units.bytes, name: "memory"},
         bands: run.pauses.markings.map(([from, to]) => [(from - zero(run)) * 1e3, (to - zero(run)) * 1e3]),
         lines: [
           {color: "run0", step: "after", points: run.pauses.drawn.map(pause => at(pause, 5))},
@@ -211,7 +216,7 @@ const figures = (() => {
             points: run.pauses.drawn.filter(isAlive).map(pause => at(pause, 4)),
           },
         ],
-        levels: isNear ? [{at: limit, text: `limit ${units.bytes(limit)}`}] : [],
+        levels: isNear(limit) ? [{at: limit, text: `limit ${units.bytes(limit)}`}] : [],
       });
     }
     const far = chosen.filter(({run}) => run.heap_limit_bytes);

@@ -3,13 +3,10 @@
   const {element} = plots;
   const {runs} = JSON.parse(document.getElementById("data").textContent);
   const COLORS = 8;
-  const entries = runs.map((run, index) => ({
-    run,
-    index,
-    color: `run${index % COLORS}`,
-    label: run.label,
-    isSweep: typeof run.factor === "number",
-  }));
+  const entries = runs.map((run, index) => ({run, index, label: run.label, isSweep: typeof run.factor === "number"}));
+  // Runs that are shown at first have colors that are far from each other.
+  const inOrder = [...entries].sort((a, b) => a.isSweep - b.isSweep);
+  inOrder.forEach((entry, place) => (entry.color = `run${place % COLORS}`));
   // Runs of a sweep have a figure of their own.
   const shown = entries.map(entry => !entry.isSweep);
 

@@ -33,7 +33,7 @@ const units = (() => {
     return scaled(us, Math.abs(us) >= 7200e6 ? times : Math.abs(us) >= 120e6 ? times.slice(1) : times.slice(2));
   };
   const bytes = number => (number === 0 ? "0" : scaled(number, sizes));
-  const percent = part => `${digits(part * 100)} %`;
+  const percent = part => `${+(+(part * 100).toPrecision(3)).toFixed(2)} %`;
   const count = number => thousands(number);
   /** A percentile by the number of requests among which one is slower. */
   const percentile = rarity => {
