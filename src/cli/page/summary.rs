@@ -8,8 +8,8 @@ const BUSY_FACTOR: f64 = 1.25;
 /// Windows of utilisation that may be named, in milliseconds: the first one in which the program had some time.
 const WINDOWS_MS: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
-/// Of what was measured (`report`, as `--json` has it) and the pauses ([`Series::json`](super::Series::json)): the one that
-/// says most, then what there is besides.
+/// Of what was measured (`report`, as `--json` has it) and the pauses ([`Series::json`](super::Series::json)): the
+/// sentence that says most, then what there is besides.
 pub fn summary(report: &Map<String, Value>, pauses: &Value) -> Vec<String> {
     let mut sentences = vec![lead(report, pauses)];
     sentences.extend(busy(report));
