@@ -141,27 +141,18 @@ fn overhead_is_told_against_runs_that_never_collect() {
     );
 }
 
+/// What a page holds: `tests/page.rs`.
 #[test]
-fn a_page_has_its_runs_and_those_of_an_earlier_page() {
+fn only_pages_can_be_compared_with() {
     let folder = scratch("bench-page");
-    let path = wat(&folder, "guest.wat", GUEST);
-    let page = |name: &str| folder.join(name).display().to_string();
-    let run = |html: &str, more: &[&str]| {
-        let options = ["--invoke", "run", "--warmup", "0", "--reps", "1", "--json", "--html", html];
-        let finished = finish(heapwood().arg("bench").arg(&path).args(options).args(more));
-        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        let text = std::fs::read_to_string(html).expect("a page");
-        let data = text.split_once("id=\"runs\">").expect("data").1.split_once("</script>").expect("an end").0;
-        serde_json::from_str::<Vec<Value>>(data).expect("JSON")
-    };
-    let first = run(&page("first.html"), &[]);
-    assert_eq!(first.len(), 1);
-    is_positive(&first[0]["stop_count"]);
-    let second = run(&page("second.html"), &["--arg", "3", "--compare", &page("first.html")]);
-    assert_eq!(second.len(), 2);
-    assert_eq!(second[1], first[0]);
-    let missing = finish(heapwood().arg("bench").arg(&path).args(["--html", &page("x"), "--compare", &page("none")]));
-    assert_eq!(missing.code, Some(1), "{}", missing.stderr);
+    let (path, other) = (wat(&folder, "guest.wat", GUEST), wat(&folder, "other.html", "<html></html>"));
+    let html = folder.join("page.html");
+    for compared in [&other, &folder.join("none")] {
+        let mut command = heapwood();
+        command.arg("bench").arg(&path).arg("--html").arg(&html).arg("--compare").arg(compared);
+        let refused = finish(&mut command);
+        assert!(refused.code == Some(1) && refused.stderr.starts_with("error: --compare "), "{}", refused.stderr);
+    }
 }
 
 #[test]

@@ -61,7 +61,10 @@ fn what_was_asked_for_is_complete_after_a_signal() {
     for (signal, status) in ENDING {
         let file = |name: &str| directory.join(format!("{signal}-{name}"));
         let (trace, snapshot) = (file("trace.json"), file("heap.json"));
-        let options = ["--gc-stats", "--trace", trace.to_str().unwrap(), "--heap-snapshot", snapshot.to_str().unwrap()];
+        let page = file("page.html");
+        let files = [("--trace", &trace), ("--heap-snapshot", &snapshot), ("--gc-report", &page)];
+        let options = files.iter().flat_map(|(option, file)| [*option, file.to_str().expect("UTF-8")]);
+        let options: Vec<_> = std::iter::once("--gc-stats").chain(options).collect();
         let child = running("--default-signal", &options, &path);
         send(signal, &child);
         let output = child.wait_with_output().expect("the guest ends");
@@ -72,6 +75,8 @@ fn what_was_asked_for_is_complete_after_a_signal() {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
             assert!(parsed.is_ok(), "SIG{signal}: {} is whole", file.display());
         }
+        let page = std::fs::read_to_string(&page).expect("a page");
+        assert!(page.trim_end().ends_with("</html>"), "SIG{signal}: the page is whole");
     }
 }
 

@@ -150,3 +150,46 @@ fn calls_of_the_runtime_have_names_in_machine_code() {
     let call = finish(heapwood().args(["inspect", "--asm", "again"]).arg(path)).stdout;
     assert!(call.contains("; #0 $again"), "{call}");
 }
+
+/// Whatever a module's author wrote as a name: the JSON has no character that a terminal obeys or a page takes for more
+/// than text, and whoever parses it gets the name as it is.
+#[test]
+fn names_of_strangers_are_only_text_in_json() {
+    let folder = scratch("inspect-hostile");
+    for hostile in [
+        "</script><script>alert(1)</script>",
+        "\"'\\`${1}<!--",
+        "\x1b[31m\0\x07\t\r\n\u{7f}\u{85}\u{9b}31m",
+        "\u{61c}\u{200e}\u{202e}\u{2066}\u{2028}\u{2029}\u{feff}\u{e0041}",
+        "für 木 😀",
+    ] {
+        let escaped: String = hostile.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+        let text = r#"(module $"NAME" (import "NAME" "NAME" (global i32))
+            (type $"NAME" (struct (field $"NAME" i32)))
+            (func $"NAME" (export "NAME")) (@custom "NAME" "contents"))"#;
+        let finished = finish(heapwood().arg("inspect").arg("--json").arg(wat(
+            &folder,
+            "hostile.wat",
+            &text.replace("NAME", &escaped),
+        )));
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{hostile:?}");
+        let line = finished.stdout.strip_suffix('\n').expect("a line");
+        assert_eq!(heapwood::printable(line).to_string(), line, "{hostile:?}");
+        let object: Value = serde_json::from_str(line).expect("JSON");
+        let field = object["types"].as_array().expect("types").iter().find_map(|ty| ty["fields"][0]["name"].as_str());
+        let section =
+            object["sections"].as_array().expect("sections").iter().find(|section| section["is_custom"] == true);
+        let names = [
+            object["name"].as_str(),
+            object["imports"][0]["module"].as_str(),
+            object["imports"][0]["name"].as_str(),
+            object["exports"][0]["name"].as_str(),
+            object["functions"][0]["name"].as_str(),
+            object["functions"][0]["exports"][0].as_str(),
+            object["types"][0]["name"].as_str(),
+            field,
+            section.and_then(|section| section["name"].as_str()),
+        ];
+        assert_eq!(names, [Some(hostile); 9], "{object}");
+    }
+}

@@ -37,7 +37,13 @@ fn busy(name: &str) -> PathBuf {
 fn outputs(file: &str) -> Vec<(Vec<String>, String)> {
     let joined = |option: &str| (vec![format!("{option}={file}")], format!("{option}={file}"));
     let apart = |option: &str| (vec![option.to_owned(), file.to_owned()], format!("{option} {file}"));
-    let mut all = vec![joined("--gc-log"), apart("--trace"), apart("--heap-snapshot"), apart("--alloc-profile")];
+    let mut all = vec![
+        joined("--gc-log"),
+        apart("--trace"),
+        apart("--heap-snapshot"),
+        apart("--alloc-profile"),
+        apart("--gc-report"),
+    ];
     for format in ["json", "jvm"] {
         let (mut arguments, name) = joined("--gc-log");
         arguments.extend(["--gc-log-format".to_owned(), format.to_owned()]);

@@ -6,7 +6,7 @@ use super::gc_report::{GcReport, LogFormat, StatsForm};
 use super::output::Reported;
 use super::trace::Trace;
 use super::units::{DurationArg, Size};
-use super::watch::{Listener, Output, Outputs, Watch};
+use super::watch::{Listener, Output, Outputs, RunReport, Watch};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Inline, Store};
@@ -151,6 +151,14 @@ enum GcProfileName {
     Throughput,
 }
 
+/// Who hears of a store's pauses beside those that the options ask for.
+pub enum Watcher<'p> {
+    /// A measurement.
+    Pauses(&'p Pauses),
+    /// A page about the run.
+    Report(RunReport),
+}
+
 impl EngineOptions {
     /// The configuration that the options describe.
     pub fn config(&self) -> Result<Config, UsageError> {
@@ -179,22 +187,27 @@ impl EngineOptions {
         self.gc.trace.as_ref().map(create).transpose()
     }
 
-    /// A store that reports its collections as the options ask, and to `pauses`; and what is known of it at exit.
+    /// A store that reports its collections as the options ask, and to `watcher`; and what is known of it at exit.
     pub fn store<T>(
         &self,
         engine: &Engine,
         data: T,
         trace: Option<&Trace>,
-        pauses: Option<&Pauses>,
+        watcher: Option<Watcher<'_>>,
     ) -> Result<(Store<T>, Watch)> {
         let mut store = Store::try_new(engine, data).map_err(|error| match error.kind() {
             ErrorKind::Limit(message) => anyhow!("{}", self.gc.blame(&format!("{message}{}", address_space(engine)))),
             _ => error.into(),
         })?;
         let mut listeners: Vec<Listener> = Vec::new();
-        if let Some(pauses) = pauses {
-            listeners.push(pauses.listener(store.gc_epoch()));
-        }
+        let report = match watcher {
+            Some(Watcher::Report(report)) => Some(report),
+            Some(Watcher::Pauses(pauses)) => {
+                listeners.push(pauses.listener(store.gc_epoch()));
+                None
+            }
+            None => None,
+        };
         if let Some(mut log) = self.gc.report()? {
             listeners.push(Box::new(move |event| log.write(event)));
         }
@@ -209,7 +222,7 @@ impl EngineOptions {
         if cpu_profile.is_some() {
             store.profile_cpu(self.profile_interval.duration)?;
         }
-        let outputs = Outputs { snapshot, profile, cpu_profile };
+        let outputs = Outputs { snapshot, profile, cpu_profile, report };
         let mut watch = Watch::new(self.gc.gc_stats, trace, outputs, &mut store, listeners);
         watch.print_histogram(self.gc.heap_histogram);
         Ok((store, watch))

@@ -1,5 +1,6 @@
 //! `heapwood --version`.
 
+use super::machine;
 use super::output::line;
 use heapwood::{Engine, FEATURES, MAX_STACK_DEFAULT, MUTANTS, TEST_HOOKS};
 
@@ -10,8 +11,8 @@ pub fn print(verbose: bool) {
         return;
     }
     line!("target: {}-{}", std::env::consts::ARCH, std::env::consts::OS);
-    line!("processor: {}", processor().unwrap_or_else(|| "unknown".to_owned()));
-    line!("cores: {}", std::thread::available_parallelism().map_or(1, usize::from));
+    line!("processor: {}", machine::processor().unwrap_or_else(|| "unknown".to_owned()));
+    line!("cores: {}", machine::cores());
     let named = |on: bool| {
         let names = FEATURES.iter().filter(|feature| feature.default_on() == on).map(|feature| feature.name);
         names.collect::<Vec<_>>().join(", ")
@@ -36,10 +37,4 @@ fn print_limits() {
     line!("address space (ulimit -v): {address_space}");
     line!("threads that mark beside guests: {}", limits.helper_threads);
     line!("32-bit memories: {}", if limits.memory32_guard { "guard pages" } else { "checked accesses" });
-}
-
-fn processor() -> Option<String> {
-    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = info.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }

@@ -4,10 +4,12 @@ use super::failure::shown;
 use super::gc_report::{Figures, GcReport, StatsForm};
 use super::histogram;
 use super::output;
+use super::page::{self, Facts, RecordedPause, RunData, Series, size};
 use super::trace::Trace;
 use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
 use parking_lot::Mutex;
+use serde_json::Value;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,42 @@ pub struct Outputs {
     pub profile: Option<Output>,
     /// Of CPU time.
     pub cpu_profile: Option<Output>,
+    pub report: Option<RunReport>,
+}
+
+/// `--gc-report`: a page about one run.
+pub struct RunReport {
+    output: Output,
+    facts: Facts,
+    series: Arc<Mutex<Series>>,
+}
+
+impl RunReport {
+    /// An empty file, of a run about which `facts` are known.
+    pub fn create(path: &Path, facts: Facts) -> Result<RunReport> {
+        Ok(RunReport { output: Output::create("--gc-report", path)?, facts, series: Arc::default() })
+    }
+
+    fn listener(&self) -> Listener {
+        let series = self.series.clone();
+        Box::new(move |event| series.lock().add(&RecordedPause::of(event, 0.0)))
+    }
+
+    /// `figures` are those of `--gc-stats`.
+    fn write(&self, figures: &Value, limit_bytes: u64, run_us: f64) {
+        let Value::Object(report) = figures else { return };
+        let run = page::run(RunData {
+            facts: &self.facts.with("heap limit", format!("heap of at most {}", size(limit_bytes))),
+            what: "run",
+            factor: None,
+            heap_limit_bytes: limit_bytes,
+            report,
+            series: &self.series.lock(),
+            run_ms: run_us / 1e3,
+            latency: Value::Null,
+        });
+        self.output.write(|file| page::write(BufWriter::new(file), vec![run]));
+    }
 }
 
 /// Who hears of the collector's pauses: those that were there from the beginning, and a log that was attached.
@@ -126,7 +164,8 @@ impl Output {
 /// What watches a run; see the module.
 pub struct Watch {
     start: Instant,
-    figures: Option<(StatsForm, Arc<Mutex<Figures>>)>,
+    figures: Option<Arc<Mutex<Figures>>>,
+    stats: Option<StatsForm>,
     trace: Option<Trace>,
     outputs: Outputs,
     listeners: GcListeners,
@@ -146,10 +185,11 @@ impl Watch {
         store: &mut Store<T>,
         mut listeners: Vec<Listener>,
     ) -> Watch {
-        let figures = stats.map(|form| (form, Arc::new(Mutex::new(Figures::default()))));
-        if let Some((_, figures)) = figures.clone() {
+        let figures = (stats.is_some() || outputs.report.is_some()).then(Arc::<Mutex<Figures>>::default);
+        if let Some(figures) = figures.clone() {
             listeners.push(Box::new(move |event| figures.lock().add(event)));
         }
+        listeners.extend(outputs.report.as_ref().map(RunReport::listener));
         if let Some(trace) = trace {
             let (of_stops, of_calls, born) = (trace.clone(), trace.clone(), store.gc_epoch());
             listeners.push(Box::new(move |event| of_stops.stop(born, event)));
@@ -168,7 +208,7 @@ impl Watch {
             store.on_gc(move |event| listeners.hear(event));
         }
         let (start, trace) = (Instant::now(), trace.cloned());
-        Watch { start, figures, trace, outputs, listeners: heard, prints_histogram: false }
+        Watch { start, figures, stats, trace, outputs, listeners: heard, prints_histogram: false }
     }
 
     /// Has the objects of the heap counted by type at exit.
@@ -183,16 +223,26 @@ impl Watch {
         Watched { listeners: Arc::downgrade(&self.listeners.0), has_profile, has_allocations }
     }
 
-    /// Prints and writes what was asked for.
-    pub fn finish<T>(&self, store: &mut Store<T>) {
-        if let Some((form, figures)) = &self.figures {
-            let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
-            let (stats, limit_bytes) = (store.gc_stats(), store.memory_stats().heap.limit_bytes);
-            let figures = figures.lock();
+    /// Prints the figures, and writes the page, as far as they were asked for.
+    fn tell<T>(&self, figures: &Figures, store: &mut Store<T>) {
+        let run_us = self.start.elapsed().as_nanos() as f64 / 1e3;
+        let (stats, limit_bytes) = (store.gc_stats(), store.memory_stats().heap.limit_bytes);
+        let json = || figures.json(&stats, limit_bytes, run_us);
+        if let Some(form) = self.stats {
             output::print_error(&match form {
                 StatsForm::Table => figures.table(&stats, limit_bytes, run_us),
-                StatsForm::Json => format!("{}\n", figures.json(&stats, limit_bytes, run_us)),
+                StatsForm::Json => format!("{}\n", json()),
             });
+        }
+        if let Some(report) = &self.outputs.report {
+            report.write(&json(), limit_bytes, run_us);
+        }
+    }
+
+    /// Prints and writes what was asked for.
+    pub fn finish<T>(&self, store: &mut Store<T>) {
+        if let Some(figures) = &self.figures {
+            self.tell(&figures.lock(), store);
         }
         if self.prints_histogram {
             match store.histogram() {

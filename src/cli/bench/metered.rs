@@ -26,12 +26,13 @@ pub struct SliceTime {
 
 /// Percentiles by window: `{"1": {...}, "10": {...}, "100": {...}, "full": {...}}`.
 pub fn json(slices: &[SliceTime]) -> Value {
-    let mut windows = Map::new();
-    for window in WINDOWS_MS {
-        windows.insert(window.to_string(), Quantiles::of(&latencies(slices, Some(window))).json());
-    }
-    windows.insert("full".into(), Quantiles::of(&latencies(slices, None)).json());
-    Value::Object(windows)
+    let percentiles = |window_ms| Quantiles::of(&latencies(slices, window_ms)).json();
+    Value::Object(windows().map(|(name, window_ms)| (name, percentiles(window_ms))).collect::<Map<_, _>>())
+}
+
+/// Every window with its name; the last one is the whole run.
+pub fn windows() -> impl Iterator<Item = (String, Option<f64>)> {
+    WINDOWS_MS.into_iter().map(|ms| (ms.to_string(), Some(ms))).chain([("full".to_owned(), None)])
 }
 
 /// The latency of each slice in milliseconds, requests smoothed over a window or (none) over the whole run.

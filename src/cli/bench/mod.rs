@@ -10,12 +10,15 @@ mod sweep;
 mod table;
 
 pub use pauses::Pauses;
+pub use table::time;
 
 use super::engine_options::EngineOptions;
 use super::failure::{UsageError, shown};
 use super::host::SurfaceOptions;
+use super::json_text::json_text;
 use super::module_file;
 use super::output::{self, line};
+use super::page::{earlier_runs, write as write_page};
 use super::perf_map::PerfMap;
 use super::trace::Trace;
 use anyhow::{Context, Result, bail};
@@ -24,6 +27,8 @@ use heapwood::{Engine, Module};
 use pauses::Quantiles;
 use progress::Progress;
 use serde_json::{Map, Value};
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -59,10 +64,10 @@ pub struct BenchArgs {
     /// Run the calls without a collector too, and tell the lower bound of what collecting costs
     #[arg(long)]
     overhead: bool,
-    /// Write a page with pauses over time, histogram, utilisation and heap size
+    /// Write a page about times, pauses and the heap, one file to open in a browser (docs/pauses.md)
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Show the runs of an earlier page of --html beside this one
+    /// Show the runs of an earlier page (of --html, or of `run --gc-report`) beside this one
     #[arg(long, value_name = "FILE", requires = "html")]
     compare: Vec<PathBuf>,
     /// Only compile
@@ -128,7 +133,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     args.perf_map.write([&module])?;
-    let earlier = args.compare.iter().map(|path| page::earlier_runs(path)).collect::<Result<Vec<_>>>()?;
+    let earlier = args.compare.iter().map(|path| earlier_runs(path)).collect::<Result<Vec<_>>>()?;
     let name = || args.module.display().to_string();
     let desk = Desk { args, progress: &progress };
     progress.begin("calls", args.warmup + args.reps);
@@ -153,9 +158,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         object.insert("heap_sweep".into(), sweep.json(args));
     }
     if let Some(path) = &args.html {
-        let runs =
-            page::runs(args, &object, &measured, sweep.as_ref()).into_iter().chain(earlier.into_iter().flatten());
-        page::write(path, runs.collect()).with_context(|| format!("--html {}", shown(path)))?;
+        let runs = page::runs(args, engine.limits().heap_bytes, &object, &measured, sweep.as_ref());
+        let runs = runs.into_iter().chain(earlier.into_iter().flatten()).collect();
+        let written = File::create(path).and_then(|file| write_page(BufWriter::new(file), runs));
+        written.with_context(|| format!("--html {}", shown(path)))?;
     }
     print(&object, args.json);
     Ok(progress.status().map_or(ExitCode::SUCCESS, ExitCode::from))
@@ -211,7 +217,7 @@ fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String
 
 fn print(object: &Map<String, Value>, json: bool) {
     match json {
-        true => line!("{}", Value::Object(object.clone())),
+        true => line!("{}", json_text(&Value::Object(object.clone()))),
         false => output::print(format_args!("{}", table::table(object))),
     }
 }

@@ -1,6 +1,7 @@
 //! Pauses of the guest by kind, percentiles and utilisation.
 
 use crate::cli::gc_report::Mmu;
+use crate::cli::page::{RecordedPause, Series, WINDOWS_MS};
 use crate::cli::watch::Listener;
 use heapwood::{GcEvent, GcEventKind};
 use parking_lot::Mutex;
@@ -8,66 +9,50 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Lengths of the windows whose utilisation is reported, in milliseconds.
-pub const WINDOWS_MS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
-
-/// A pause.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordedPause {
-    /// Its end, in milliseconds since the recording began.
-    pub end_ms: f64,
-    pub pause_us: f64,
-    /// The CPU time of the collector in it; in the rest of the pause the machine was busy with other work.
-    pub cpu_us: f64,
-    pub kind: GcEventKind,
-    /// The memory of the heap after it, and the part of that which the old space takes, in bytes.
-    pub committed: u64,
-    pub old: u64,
-}
-
 /// The pauses of a guest. Clones share them.
 #[derive(Clone)]
 pub struct Pauses {
     start: Instant,
-    stops: Arc<Mutex<Vec<RecordedPause>>>,
+    part: Arc<Mutex<Part>>,
+}
+
+/// What was recorded since [`Pauses::take`].
+#[derive(Default)]
+struct Part {
+    begin_ms: f64,
+    stops: Vec<RecordedPause>,
 }
 
 impl Pauses {
     /// An empty recording, whose times count from now.
     pub fn new() -> Pauses {
-        Pauses { start: Instant::now(), stops: Arc::default() }
+        Pauses { start: Instant::now(), part: Arc::default() }
     }
 
     /// A listener that records the pauses of a heap whose times count from `epoch`. Every event is one pause.
     pub fn listener(&self, epoch: Instant) -> Listener {
-        let (stops, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
+        let (pauses, offset_ms) = (self.clone(), epoch.saturating_duration_since(self.start).as_secs_f64() * 1e3);
         Box::new(move |event: &GcEvent| {
-            let GcEvent { t_us, pause_us, cpu_us, kind, .. } = *event;
-            let (committed, old) = (event.heap_committed, event.old_after);
-            stops.stops.lock().push(RecordedPause {
-                end_ms: offset_ms + t_us / 1e3,
-                pause_us,
-                cpu_us,
-                kind,
-                committed,
-                old,
-            });
+            pauses.part.lock().stops.push(RecordedPause::of(event, offset_ms));
         })
     }
 
     /// How many pauses were recorded.
     pub fn count(&self) -> usize {
-        self.stops.lock().len()
+        self.part.lock().stops.len()
     }
 
     /// How many milliseconds the pauses took that came after the first `count`.
     pub fn stopped_ms_since(&self, count: usize) -> f64 {
-        self.stops.lock()[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
+        self.part.lock().stops[count..].iter().map(|stop| stop.pause_us / 1e3).sum()
     }
 
     /// Takes what was recorded so far; later pauses go to a new list.
     pub fn take(&self) -> Recording {
-        Recording { stops: std::mem::take(&mut self.stops.lock()), run_ms: self.start.elapsed().as_secs_f64() * 1e3 }
+        let run_ms = self.start.elapsed().as_secs_f64() * 1e3;
+        let Part { begin_ms, stops } =
+            std::mem::replace(&mut *self.part.lock(), Part { begin_ms: run_ms, stops: Vec::new() });
+        Recording { stops, begin_ms, run_ms }
     }
 }
 
@@ -75,11 +60,24 @@ impl Pauses {
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     pub stops: Vec<RecordedPause>,
+    /// When this part began, in milliseconds since the recording did.
+    pub begin_ms: f64,
     /// Milliseconds since the recording began.
     pub run_ms: f64,
 }
 
 impl Recording {
+    /// What a page draws of it, whose times count from the begin of this part.
+    pub fn series(&self) -> Series {
+        let stops = self.stops.iter().map(|stop| RecordedPause { end_ms: stop.end_ms - self.begin_ms, ..*stop });
+        stops.collect()
+    }
+
+    /// The length of this part in milliseconds.
+    pub fn length_ms(&self) -> f64 {
+        self.run_ms - self.begin_ms
+    }
+
     /// `{"minor": …, "major": …, "stall": …}`: a major done in steps counts each of them, and stalls, as majors.
     /// Stalls are told once more alone.
     pub fn json(&self) -> Value {
@@ -112,6 +110,9 @@ impl Recording {
     }
 }
 
+/// Points of a percentile curve between one in ten and one in a hundred, and so on.
+const CURVE_STEPS: i32 = 16;
+
 /// Sorted numbers.
 pub struct Quantiles(Vec<f64>);
 
@@ -126,6 +127,20 @@ impl Quantiles {
     pub fn at(&self, per_mille: usize) -> f64 {
         let rank = (self.0.len() * per_mille).div_ceil(1000).max(1);
         self.0.get(rank - 1).copied().unwrap_or(0.0)
+    }
+
+    /// Points of the percentile curve: *one in so many* (10 is p90), and what the others do not exceed; the last one is
+    /// the longest of all.
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        let count = self.0.len();
+        let rarity = |step: i32| {
+            let between = f64::from(step % CURVE_STEPS) / f64::from(CURVE_STEPS);
+            10f64.powi(step / CURVE_STEPS) * 10f64.powf(between)
+        };
+        let inner = (0..).map(rarity).take_while(|rarity| *rarity <= count as f64);
+        let rank = |rarity: f64| (count - (count as f64 / rarity) as usize).max(1);
+        let last = self.0.last().map(|longest| (count as f64, *longest));
+        inner.map(|rarity| (rarity, self.0[rank(rarity) - 1])).chain(last).collect()
     }
 
     /// `{"p50": …, "p99": …, "p999": …, "max": …}`.
@@ -145,5 +160,22 @@ mod tests {
         assert_eq!([500, 990, 999, 1000].map(|q| quantiles.at(q)), [500.0, 990.0, 999.0, 1000.0]);
         assert_eq!([500, 1000].map(|q| Quantiles::of(&[7.0]).at(q)), [7.0, 7.0]);
         assert_eq!(Quantiles::of(&[]).at(500), 0.0);
+    }
+
+    #[test]
+    fn a_curve_goes_through_the_percentiles() {
+        for count in [1, 7, 999, 1000, 20_011] {
+            let numbers: Vec<f64> = (1..=count).map(f64::from).collect();
+            let quantiles = Quantiles::of(&numbers);
+            let curve = quantiles.curve();
+            let at = |wanted: f64| curve.iter().find(|(rarity, _)| *rarity == wanted).map(|(_, number)| *number);
+            for (rarity, per_mille) in [(10.0, 900), (100.0, 990), (1000.0, 999)] {
+                let expected = (rarity <= f64::from(count)).then(|| quantiles.at(per_mille));
+                assert_eq!(at(rarity), expected, "{per_mille} per mille of {count}");
+            }
+            assert_eq!(curve.last(), Some(&(f64::from(count), f64::from(count))));
+            assert!(curve.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1));
+        }
+        assert!(Quantiles::of(&[]).curve().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use super::metered::SliceTime;
 use super::pauses::{Pauses, Recording};
 use super::progress::Progress;
 use super::{BenchArgs, Desk, Slice, Times, milliseconds, timed};
+use crate::cli::engine_options::Watcher;
 use crate::cli::host::Host;
 use crate::cli::trace::Trace;
 use anyhow::{Result, anyhow, bail};
@@ -67,7 +68,7 @@ fn measure_export(
 ) -> Result<Measurement> {
     let pauses = Pauses::new();
     let linker = args.surfaces.linker(engine, &[module], &[])?;
-    let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
+    let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(Watcher::Pauses(&pauses)))?;
     progress.guest(store.interrupt_handle());
     let start = Instant::now();
     let instance = linker.instantiate(&mut store, module)?;
@@ -172,7 +173,7 @@ fn measure_start(
         if progress.is_ended() {
             break;
         }
-        let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(&pauses))?;
+        let (mut store, watch) = args.engine.store(engine, host(args)?, trace, Some(Watcher::Pauses(&pauses)))?;
         progress.guest(store.interrupt_handle());
         let start = Instant::now();
         let instance = linker.instantiate(&mut store, module)?;

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 const WINDOWS_MS: [f64; 3] = [1.0, 10.0, 100.0];
 
 /// Every kind of event, in the order of the table; those below the first three are left out if they never happened.
-const KINDS: [GcEventKind; 7] = [
+pub const KINDS: [GcEventKind; 7] = [
     GcEventKind::Minor,
     GcEventKind::Major,
     GcEventKind::Stall,
@@ -162,8 +162,8 @@ impl Figures {
     }
 }
 
-/// The row of a kind.
-fn row(kind: GcEventKind) -> usize {
+/// The row of a kind in [`KINDS`].
+pub fn row(kind: GcEventKind) -> usize {
     KINDS.iter().position(|other| *other == kind).expect("every kind has a row")
 }
 

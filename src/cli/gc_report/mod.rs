@@ -5,7 +5,7 @@ mod jvm;
 mod mmu;
 mod now;
 
-pub use figures::{Figures, StatsForm, mib};
+pub use figures::{Figures, KINDS, StatsForm, mib, row};
 pub use mmu::Mmu;
 pub use now::{now, now_table};
 

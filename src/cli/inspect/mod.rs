@@ -8,6 +8,7 @@ mod surface;
 
 use super::engine_options::FeatureOptions;
 use super::failure::shown;
+use super::json_text::json_text;
 use super::{kotlin, module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -57,7 +58,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
             let needed = engine.detect(bytes).map_err(named)?;
             if args.parts.json {
                 let object = json::of_module(&info, bytes.len(), needed, engine.config().enabled(), &args.parts);
-                writeln!(out, "{object}")?;
+                writeln!(out, "{}", json_text(&object))?;
             } else {
                 if !args.parts.asks() && args.parts.filter.is_none() {
                     print_summary(&mut out, &info, bytes.len(), needed, engine.config().enabled())?;

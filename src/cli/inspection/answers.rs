@@ -5,6 +5,7 @@ use super::subject::Subject;
 use crate::cli::attach::protocol::Request;
 use crate::cli::gc_report::{GcReport, LogFormat, mib, now};
 use crate::cli::histogram;
+use crate::cli::json_text::json_text;
 use crate::cli::output::Reported;
 use heapwood::{CollectionSteps, Inspection, StackProfile};
 use serde_json::json;
@@ -134,7 +135,7 @@ fn stats(subject: &Subject) -> Result<Vec<u8>, String> {
         "program": program,
         "up_ms": subject.start.elapsed().as_millis() as u64,
     });
-    Ok(figures.to_string().into_bytes())
+    Ok(json_text(&figures).into_bytes())
 }
 
 /// The stack of the guest as text.

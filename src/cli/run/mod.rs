@@ -25,12 +25,14 @@ pub use ending::End;
 pub use sandbox::Sandbox;
 pub use source_maps::SourceMaps;
 
+use super::engine_options::Watcher;
 use super::failure::{UsageError, shown};
 use super::host::Host;
 use super::inspection::{Server, Subject};
+use super::page::Facts;
 use super::trace::Trace;
 use super::units::DurationArg;
-use super::watch::Watch;
+use super::watch::{RunReport, Watch};
 use super::{module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -40,7 +42,7 @@ use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Trap, TrapKind, Val, cut};
 use loaded::Loaded;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +52,9 @@ pub struct RunArgs {
     /// Call this export with ARGS (by its types) and print its results, one a line
     #[arg(long, value_name = "NAME")]
     invoke: Option<String>,
+    /// Write a page about the collector's pauses and the heap at exit, one file to open in a browser (docs/pauses.md)
+    #[arg(long, value_name = "FILE")]
+    gc_report: Option<PathBuf>,
 
     #[command(flatten)]
     sandbox: Sandbox,
@@ -59,6 +64,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let sandbox = &args.sandbox;
     let guest = Guest::load(sandbox)?;
     let given = sandbox.guest_args();
+    let facts = || Facts::of_process(shown(sandbox.path()), call_text(args));
+    let report = args.gc_report.as_deref().map(|path| (path, facts()));
     let entry = match &args.invoke {
         Some(name) => Entry::Call(invoke::Call::parse(guest.module("--invoke")?, name, given)?),
         None => Entry::Start,
@@ -66,7 +73,17 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // `--invoke` takes them for itself.
     let args = given.iter().filter(|_| args.invoke.is_none()).map(|arg| arg.as_bytes().to_vec());
     let wasi = sandbox.wasi(guest.modules(), args, |streams| streams)?;
-    guest.run(wasi, entry)?.status()
+    let report = report.map(|(path, facts)| RunReport::create(path, facts)).transpose()?;
+    guest.run(wasi, entry, report)?.status()
+}
+
+/// What is called, as a person would write it.
+fn call_text(args: &RunArgs) -> String {
+    let words = args.sandbox.guest_args().iter().map(|arg| arg.to_string_lossy());
+    match &args.invoke {
+        Some(name) => format!("{name}({})", words.collect::<Vec<_>>().join(", ")),
+        None => std::iter::once("_start".into()).chain(words).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// What is called of a program that is instantiated.
@@ -139,13 +156,15 @@ impl<'a> Guest<'a> {
         SourceMaps { given: self.source_map.as_deref(), modules }
     }
 
-    /// Instantiates the program and calls its entry. Returns how it ended, and what is still to be said of it.
+    /// Instantiates the program and calls its entry, watched for a page if there is to be one. Returns how it ended, and
+    /// what is still to be said of it.
     ///
     /// # Errors
     /// The host, not the guest, could not do something.
-    pub fn run(self, wasi: WasiCtx, entry: Entry) -> Result<Finished> {
+    pub fn run(self, wasi: WasiCtx, entry: Entry, report: Option<RunReport>) -> Result<Finished> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
-        let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
+        let report = report.map(Watcher::Report);
+        let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, report)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
         let subject = Arc::new(Subject {
             inspector: store.inspector(),

@@ -60,7 +60,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let (output, error) = (run.stream(0), run.stream(1));
     let wasi = sandbox.wasi(guest.modules(), arguments, |streams| streams.stdout(output).stderr(error))?;
     let hint = "a test build has it: `./gradlew compileTestDevelopmentExecutableKotlinWasmWasi`";
-    let end = guest.run(wasi, Entry::Export { name: ENTRY, hint })?.end()?;
+    let end = guest.run(wasi, Entry::Export { name: ENTRY, hint }, None)?.end()?;
 
     let state = &mut *run.0.lock();
     state.end(&end, args.filter.as_deref());
