@@ -51,9 +51,9 @@ pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
 pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;
 pub use store::{
-    AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, ExhaustedHeap, HostCall, Inbox, InboxError,
-    Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ResourceLimiter, StackProfile, Store,
-    StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
+    AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, CpuProfileData, ExhaustedHeap, HostCall, Inbox,
+    InboxError, Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ProfileSample, ProfileStack,
+    ResourceLimiter, StackProfile, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
 };
 pub use types::*;
 
