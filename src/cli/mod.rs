@@ -11,6 +11,7 @@ mod bench;
 mod compile;
 mod engine_options;
 mod failure;
+mod file_name;
 mod first_word;
 mod gc_report;
 mod histogram;
@@ -23,6 +24,7 @@ mod module_file;
 mod other_files;
 mod output;
 mod perf_map;
+mod profile;
 mod run;
 mod signals;
 mod test;
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
         }
     };
     output::watch_file_limit();
+    file_name::note_start();
     output::status(dispatch(cli).unwrap_or_else(|error| failure::report(&error)))
 }
 

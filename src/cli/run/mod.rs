@@ -34,7 +34,7 @@ use super::watch::Watch;
 use super::{module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
-use ending::Ending;
+use ending::{Ending, Told};
 use heapwood::source_map::SourceMap;
 use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Trap, TrapKind, Val, cut};
@@ -145,6 +145,7 @@ impl<'a> Guest<'a> {
     /// The host, not the guest, could not do something.
     pub fn run(self, wasi: WasiCtx, entry: Entry) -> Result<Finished> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
+        let core_dump = sandbox.core_dump()?;
         let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
         let subject = Arc::new(Subject {
@@ -156,7 +157,8 @@ impl<'a> Guest<'a> {
         });
         let server = sandbox.inspection.serve(&subject)?;
         let maps = self.source_maps();
-        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), maps, &store, subject);
+        let told = Told { path: sandbox.path(), limits: sandbox.limits(), timeout: sandbox.timeout.as_ref(), maps };
+        let ending = Ending::new(told, core_dump, &store, subject);
         let outcome = match &self.program {
             Loaded::Module(module) => {
                 let linker = sandbox.linker(&self.engine, self.modules())?;
