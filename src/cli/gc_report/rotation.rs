@@ -1,8 +1,8 @@
 //! A log that is kept in several files of a bounded size, as `-Xlog` of Java VMs with `filesize` and `filecount` does.
 //!
 //! 1. FILE has the newest lines. What is written at once stays together: if it would make FILE larger than the size,
-//!    FILE becomes FILE.0, the next time FILE.1 and so on, and FILE begins anew; after the last number FILE.0 is replaced.
-//!    Numbers have as many digits as the last one, so that names sort.
+//!    FILE becomes FILE.0, the next time FILE.1 and so on, and FILE begins anew; after the last number FILE.0 is
+//!    replaced. Numbers have as many digits as the last one, so that names sort.
 //! 2. A piece that is larger than the size has a file of its own.
 //! 3. If FILE cannot be renamed, or is not the file that was written any more, that is said once, and the log goes on
 //!    in the file that it has: no line is lost.

@@ -2,10 +2,12 @@
 
 use heapwood::GcEvent;
 use parking_lot::Mutex;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Pauses that are kept. Of more of them the longer half is.
+/// Pauses that are kept: of more of them the longest.
 const PAUSES_MAX: usize = 1 << 16;
 
 /// Pauses of a heap. Clones share them.
@@ -13,7 +15,8 @@ const PAUSES_MAX: usize = 1 << 16;
 pub struct RecordedPauses {
     /// From which the times of events count.
     pub born: Instant,
-    events: Arc<Mutex<Vec<GcEvent>>>,
+    /// The shortest is at the top, where a longer one takes its place.
+    events: Arc<Mutex<BinaryHeap<Reverse<ByLength>>>>,
 }
 
 impl RecordedPauses {
@@ -22,33 +25,49 @@ impl RecordedPauses {
         RecordedPauses { born, events: Arc::default() }
     }
 
-    /// Keeps a pause.
+    /// Keeps a pause. The guest waits for it.
     pub fn add(&self, event: &GcEvent) {
-        let events = &mut *self.events.lock();
-        if events.len() == PAUSES_MAX {
-            keep_longer_half(events);
+        let mut events = self.events.lock();
+        if events.len() < PAUSES_MAX {
+            events.push(Reverse(ByLength(*event)));
+        } else if let Some(mut shortest) = events.peek_mut()
+            && shortest.0.0.pause_us < event.pause_us
+        {
+            *shortest = Reverse(ByLength(*event));
         }
-        events.push(*event);
     }
 
     /// The pauses, in their order.
     pub fn events(&self) -> Vec<GcEvent> {
-        self.events.lock().clone()
+        let mut events: Vec<GcEvent> = self.events.lock().iter().map(|Reverse(ByLength(event))| *event).collect();
+        events.sort_unstable_by(|a, b| a.t_us.total_cmp(&b.t_us));
+        events
     }
 }
 
-fn keep_longer_half(events: &mut Vec<GcEvent>) {
-    let half = events.len() / 2;
-    let mut lengths: Vec<f64> = events.iter().map(|event| event.pause_us).collect();
-    let (_, &mut median, longer) = lengths.select_nth_unstable_by(half, f64::total_cmp);
-    // As many of those that are just as long as there is room for.
-    let mut room = half.saturating_sub(longer.iter().filter(|length| **length > median).count());
-    events.retain(|event| {
-        let is_median = event.pause_us == median && room > 0;
-        room -= usize::from(is_median);
-        event.pause_us > median || is_median
-    });
+/// A pause, which compares by its length.
+#[derive(Clone, Copy)]
+struct ByLength(GcEvent);
+
+impl Ord for ByLength {
+    fn cmp(&self, other: &ByLength) -> Ordering {
+        self.0.pause_us.total_cmp(&other.0.pause_us)
+    }
 }
+
+impl PartialOrd for ByLength {
+    fn partial_cmp(&self, other: &ByLength) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByLength {
+    fn eq(&self, other: &ByLength) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByLength {}
 
 #[cfg(test)]
 mod tests {
@@ -77,16 +96,19 @@ mod tests {
 
     #[test]
     fn the_longest_pauses_are_kept_in_their_order() {
-        for lengths in [1, 2, 7, 1_000_000] {
-            let pauses = RecordedPauses::new(Instant::now());
-            for number in 0..200_000 {
-                let longest = if number % 50_000 == 3 { 1e6 } else { f64::from(number * 7919 % lengths) };
-                pauses.add(&event(f64::from(number), longest));
+        let pauses = RecordedPauses::new(Instant::now());
+        let count = 3 * PAUSES_MAX as u64;
+        // Each length once, in an order that looks like chance: the multiplier has no factor in common with the count.
+        let length = |number: u64| (number * 7919 % count) as f64;
+        for number in 0..count {
+            pauses.add(&event(number as f64, length(number)));
+            if number == 2 {
+                assert_eq!(pauses.events(), [0, 1, 2].map(|number| event(number as f64, length(number))));
             }
-            let events = pauses.events();
-            assert!((PAUSES_MAX / 2..=PAUSES_MAX).contains(&events.len()), "{}", events.len());
-            assert!(events.is_sorted_by(|a, b| a.t_us < b.t_us));
-            assert_eq!(events.iter().filter(|event| event.pause_us == 1e6).count(), 4);
         }
+        let longest = (0..count).filter(|number| length(*number) >= (count - PAUSES_MAX as u64) as f64);
+        let longest: Vec<GcEvent> = longest.map(|number| event(number as f64, length(number))).collect();
+        assert_eq!(longest.len(), PAUSES_MAX);
+        assert!(pauses.events() == longest, "these and no others");
     }
 }

@@ -84,8 +84,8 @@ impl CpuProfileData {
         &self.stacks
     }
 
-    /// Samples by time, at most 262,144 and one for each stack: in a longer profile every second, fourth … stands for its
-    /// neighbours. The samples of a stack have its CPU time together.
+    /// Samples by time, some 262,144 at most and one for each stack: in a longer profile every second, fourth … stands for
+    /// its neighbours. The samples of a stack have its CPU time together.
     pub fn samples(&self) -> &[ProfileSample] {
         &self.samples
     }
