@@ -324,7 +324,18 @@ impl Random {
 
 /// What hostile clients say.
 fn saying(random: &mut Random) -> Vec<u8> {
-    let requests = ["stats", "stack", "histogram 5", "snapshot", "gc-log off", "profile stop", "allocations stop"];
+    let requests = [
+        "stats",
+        "stack",
+        "histogram 5",
+        "snapshot",
+        "gc-log off",
+        "profile start 100",
+        "profile stop",
+        "profile stop firefox",
+        "profile stop pprof",
+        "allocations stop",
+    ];
     let request = requests[random.below(requests.len() as u64) as usize];
     match random.below(8) {
         0 => Vec::new(),

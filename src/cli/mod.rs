@@ -9,6 +9,7 @@
 mod attach;
 mod bench;
 mod compile;
+mod debugger;
 mod engine_options;
 mod failure;
 mod file_name;

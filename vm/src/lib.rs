@@ -46,6 +46,8 @@ pub use heapwood_module::{
     is_malformed, printable,
 };
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
+#[cfg(feature = "gdb")]
+pub use module::DebuggerSymbols;
 pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
 pub use rt::interrupt::Wake;

@@ -100,3 +100,71 @@ impl Write for RotatingLog {
         self.file.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log that keeps two files of ten bytes beside FILE, in a folder of its own.
+    fn log(name: &str) -> (PathBuf, RotatingLog) {
+        let folder = std::env::temp_dir().join(format!("heapwood-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let rotation = Rotation { file_bytes: NonZeroU64::new(10).unwrap(), count: 2 };
+        let log = RotatingLog::create("a log".to_owned(), &folder.join("log"), rotation).unwrap();
+        (folder, log)
+    }
+
+    fn files(folder: &Path) -> Vec<(String, String)> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    }
+
+    #[track_caller]
+    fn assert_files(folder: &Path, expected: &[(&str, &str)]) {
+        let expected: Vec<_> = expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(files(folder), expected);
+    }
+
+    #[test]
+    fn pieces_stay_whole_and_the_oldest_file_goes() {
+        let (folder, mut log) = log("rotates");
+        for piece in ["12345\n", "678\n"] {
+            log.write_all(piece.as_bytes()).unwrap();
+        }
+        // Ten bytes fit.
+        assert_files(&folder, &[("log", "12345\n678\n")]);
+        log.write_all(b"\n").unwrap();
+        assert_files(&folder, &[("log", "\n"), ("log.0", "12345\n678\n")]);
+        // One that is larger than any file is alone.
+        log.write_all(b"a line of more than ten\n").unwrap();
+        log.write_all(b"b\n").unwrap();
+        assert_files(&folder, &[("log", "b\n"), ("log.0", "a line of more than ten\n"), ("log.1", "\n")]);
+        log.write_all(b"0123456789").unwrap();
+        assert_files(&folder, &[("log", "0123456789"), ("log.0", "a line of more than ten\n"), ("log.1", "b\n")]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_took_away_or_replaced_is_written_on() {
+        for is_replaced in [false, true] {
+            let (folder, mut log) = log(if is_replaced { "replaced" } else { "taken" });
+            log.write_all(b"first\n").unwrap();
+            fs::rename(folder.join("log"), folder.join("moved")).unwrap();
+            if is_replaced {
+                fs::write(folder.join("log"), "another's").unwrap();
+            }
+            for piece in ["second\n", "third\n", "fourth\n"] {
+                log.write_all(piece.as_bytes()).unwrap();
+            }
+            let mut expected = vec![("moved", "first\nsecond\nthird\nfourth\n")];
+            expected.extend(is_replaced.then_some(("log", "another's")));
+            expected.sort_unstable();
+            assert_files(&folder, &expected);
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+}

@@ -146,6 +146,7 @@ impl<'a> Guest<'a> {
     pub fn run(self, wasi: WasiCtx, entry: Entry) -> Result<Finished> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
         let core_dump = sandbox.core_dump()?;
+        let _symbols = sandbox.debugger.tell(self.modules());
         let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, None)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
         let subject = Arc::new(Subject {

@@ -1,6 +1,7 @@
 //! What a guest may use, as the options of `run` and `test` say: files, variables, memory, stack, time, host functions.
 
 use super::ending::Limits;
+use crate::cli::debugger::DebuggerOptions;
 use crate::cli::engine_options::EngineOptions;
 use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError};
 use crate::cli::file_name;
@@ -69,6 +70,9 @@ pub struct Sandbox {
 
     #[command(flatten)]
     pub perf_map: PerfMap,
+
+    #[command(flatten)]
+    pub debugger: DebuggerOptions,
 
     #[command(flatten)]
     pub engine: EngineOptions,
