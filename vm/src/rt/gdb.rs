@@ -1,5 +1,5 @@
-//! GDB's interface for code that a process compiles (the manual's chapter "JIT Compilation Interface"): a list of object
-//! files in memory, which a debugger reads, and a function that it stops at when the list changes.
+//! GDB's interface for code that a process compiles (the manual's chapter "JIT Compilation Interface"): a list of
+//! object files in memory, which a debugger reads, and a function that it stops at when the list changes.
 //!
 //! Names and layout are those of the manual, and each may be there once in a process: so this is a feature.
 
