@@ -43,6 +43,34 @@ fn a_guest_that_fails_leaves_a_core_dump_and_others_none() {
     }
 }
 
+/// Nothing of an instance whose start function fails is left but its frames.
+#[test]
+fn a_start_function_that_fails_leaves_its_frames() {
+    let folder = scratch("core-dumps-start");
+    let guest =
+        wat(&folder, "app.wat", r#"(module $app (memory 1) (func $inner unreachable) (func (call $inner)) (start 1))"#);
+    let dump = folder.join("core.wasm");
+    let finished = finish(heapwood().args(["run", "--coredump"]).arg(&dump).arg(&guest));
+    assert_eq!(finished.code, Some(1), "there is no entry: {}", finished.stderr);
+    assert!(!dump.exists());
+    let text = fs::read_to_string(&guest).unwrap().replace("(start 1)", "(start 1) (func (export \"_start\"))");
+    fs::write(&guest, text).unwrap();
+    let finished = finish(heapwood().args(["run", "--coredump"]).arg(&dump).arg(&guest));
+    assert_eq!(finished.code, Some(134), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("--coredump"), "{}", finished.stderr);
+    let bytes = fs::read(&dump).unwrap();
+    let frames = Parser::new(0).parse_all(&bytes).find_map(|payload| match payload.expect("a module") {
+        Payload::CustomSection(section) => match section.as_known() {
+            KnownCustom::CoreDumpStack(stack) => {
+                Some(stack.frames.iter().map(|frame| frame.funcidx).collect::<Vec<_>>())
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(frames, Some(vec![0, 1]));
+}
+
 /// The program, its module, its frames.
 fn assert_dump(dump: &Path, export: &str) {
     let bytes = fs::read(dump).expect("a dump");

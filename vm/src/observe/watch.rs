@@ -230,7 +230,7 @@ impl<T: 'static> Store<T> {
     /// null instead (but for i31, which are numbers). Frames have no values of locals and operands, since compiled code
     /// does not say where they are, and name the first of several instances of a module, which share its code; of a deep
     /// stack there are the frames that the backtrace has. A memory with [`Secrecy`](crate::Secrecy) has its size and no
-    /// bytes.
+    /// bytes. An instance whose start function failed is gone with what it had: its frames have one without parts.
     ///
     /// ```
     /// # use heapwood_vm::{Engine, Instance, Module, Store};
@@ -249,8 +249,7 @@ impl<T: 'static> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// The output's; `InvalidInput` if the error is of another store's guest, `FileTooLarge` if what memories hold does
-    /// not fit the format, whose sections have less than 4 GiB.
+    /// The output's; `FileTooLarge` if what memories hold does not fit the format, whose sections have less than 4 GiB.
     pub fn write_core_dump(&mut self, program: &str, error: &Error, output: impl io::Write) -> io::Result<()> {
         self.opaque_mut().write_core_dump(program, error.backtrace(), output)
     }

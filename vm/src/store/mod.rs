@@ -63,7 +63,7 @@ pub(crate) use entities::Entities;
 pub(crate) use finalized::Finalized;
 pub use inbox::{Inbox, InboxError};
 pub use inspector::{Inspection, Inspector, InspectorError};
-pub(crate) use instance::{Mark, memory_matches};
+pub(crate) use instance::{InstanceData, Mark, memory_matches};
 pub use interrupt::{InterruptHandle, InterruptToken};
 pub(crate) use item::Item;
 pub(crate) use lineage::Named;

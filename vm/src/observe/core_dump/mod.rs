@@ -9,10 +9,10 @@
 
 mod contents;
 
-use crate::errors::WasmBacktrace;
+use crate::errors::{FrameInfo, WasmBacktrace};
 use crate::module::Module;
 use crate::rt::value::RawVal;
-use crate::store::{Entities, StoreOpaque};
+use crate::store::{Entities, InstanceData, StoreOpaque};
 use contents::Contents;
 use heapwood_gc_abi::{RawRef, i31_signed, is_i31};
 use heapwood_module::{GlobalType, HeapType, Hierarchy, MemoryType, ValType};
@@ -42,14 +42,13 @@ impl StoreOpaque {
         mut output: impl Write,
     ) -> io::Result<()> {
         let contents = Contents::of(self)?;
-        let entities = self.guest().entities();
-        let modules = modules(entities);
-        let stack = stack(entities, backtrace)?;
+        let frames = backtrace.map_or(&[][..], WasmBacktrace::frames);
+        let listed = Listed::of(self.guest().entities(), frames);
         output.write_all(b"\0asm\x01\0\0\0")?;
         custom(&mut output, "core", &named(program))?;
-        custom(&mut output, "coremodules", &module_names(&modules, program))?;
-        custom(&mut output, "coreinstances", &instances(entities, &modules))?;
-        custom(&mut output, "corestack", &stack)?;
+        custom(&mut output, "coremodules", &listed.module_names(program))?;
+        custom(&mut output, "coreinstances", &listed.instances())?;
+        custom(&mut output, "corestack", &listed.stack(frames))?;
         section(&mut output, MEMORIES, &self.memory_types())?;
         section(&mut output, GLOBALS, &self.global_values())?;
         contents.write(self, &mut output)
@@ -144,58 +143,83 @@ fn memory_type(bytes: &mut Vec<u8>, ty: &MemoryType) {
     }
 }
 
-/// The modules of a store's instances, in the order of their first instances.
-fn modules(entities: &Entities) -> Vec<&Module> {
-    let mut modules: Vec<&Module> = Vec::new();
-    for module in entities.instances().iter().map(|instance| instance.module()) {
-        if !modules.iter().any(|known| Module::same(known, module)) {
-            modules.push(module);
-        }
-    }
-    modules
+/// Instances and modules with their numbers.
+struct Listed<'a> {
+    modules: Vec<&'a Module>,
+    /// Each with its module. Behind those of the store come those of frames whose instances are gone, since their start
+    /// functions failed: of each module one, without parts.
+    instances: Vec<(&'a Module, Option<&'a InstanceData>)>,
+    /// The instance of each frame.
+    of_frames: Vec<usize>,
 }
 
-fn module_names(modules: &[&Module], program: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    unsigned(&mut bytes, modules.len() as u64);
-    modules.iter().for_each(|module| bytes.extend(named(module.name().unwrap_or(program))));
-    bytes
-}
-
-fn instances(entities: &Entities, modules: &[&Module]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    unsigned(&mut bytes, entities.instances().len() as u64);
-    for instance in entities.instances() {
-        bytes.push(START);
-        let number = modules.iter().position(|module| Module::same(module, instance.module()));
-        unsigned(&mut bytes, number.expect("modules are those of the instances") as u64);
-        for parts in [instance.memories(), instance.globals()] {
-            unsigned(&mut bytes, parts.len() as u64);
-            parts.iter().for_each(|part| unsigned(&mut bytes, u64::from(*part)));
+impl<'a> Listed<'a> {
+    fn of(entities: &'a Entities, frames: &'a [FrameInfo]) -> Listed<'a> {
+        let instances = entities.instances().iter().map(|instance| (instance.module(), Some(instance)));
+        let mut listed = Listed { modules: Vec::new(), instances: instances.collect(), of_frames: Vec::new() };
+        for frame in frames {
+            let number = listed.instance_of(frame);
+            listed.of_frames.push(number);
         }
-    }
-    bytes
-}
-
-/// The frames of a thread, innermost first, without values.
-fn stack(entities: &Entities, backtrace: Option<&WasmBacktrace>) -> io::Result<Vec<u8>> {
-    let mut bytes = named("main");
-    let frames = backtrace.map_or(&[][..], WasmBacktrace::frames);
-    unsigned(&mut bytes, frames.len() as u64);
-    for frame in frames {
-        let instance = entities.instances().get(frame.instance() as usize);
-        let Some(instance) = instance.filter(|instance| Module::same(instance.module(), frame.module())) else {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "the error is of another store's guest"));
-        };
-        let info = instance.module().info();
-        let body = &info.bodies[(frame.func_index() - info.imported_functions) as usize];
-        bytes.push(START);
-        let offset = frame.module_offset().saturating_sub(body.start);
-        for number in [u64::from(frame.instance()), u64::from(frame.func_index()), offset as u64, 0, 0] {
-            unsigned(&mut bytes, number);
+        for (module, _) in &listed.instances {
+            if !listed.modules.iter().any(|known| Module::same(known, module)) {
+                listed.modules.push(module);
+            }
         }
+        listed
     }
-    Ok(bytes)
+
+    fn instance_of(&mut self, frame: &'a FrameInfo) -> usize {
+        let (number, module) = (frame.instance() as usize, frame.module());
+        let is_there = |(of, parts): &(&Module, Option<_>)| Module::same(of, module) && parts.is_some();
+        if self.instances.get(number).is_some_and(is_there) {
+            return number;
+        }
+        let is_gone = |(of, parts): &(&Module, Option<_>)| Module::same(of, module) && parts.is_none();
+        self.instances.iter().position(is_gone).unwrap_or_else(|| {
+            self.instances.push((module, None));
+            self.instances.len() - 1
+        })
+    }
+
+    fn module_names(&self, program: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        unsigned(&mut bytes, self.modules.len() as u64);
+        self.modules.iter().for_each(|module| bytes.extend(named(module.name().unwrap_or(program))));
+        bytes
+    }
+
+    fn instances(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        unsigned(&mut bytes, self.instances.len() as u64);
+        for (module, parts) in &self.instances {
+            bytes.push(START);
+            let number = self.modules.iter().position(|known| Module::same(known, module));
+            unsigned(&mut bytes, number.expect("modules are those of the instances") as u64);
+            for parts in [parts.map(InstanceData::memories), parts.map(InstanceData::globals)] {
+                let parts = parts.unwrap_or_default();
+                unsigned(&mut bytes, parts.len() as u64);
+                parts.iter().for_each(|part| unsigned(&mut bytes, u64::from(*part)));
+            }
+        }
+        bytes
+    }
+
+    /// The frames of a thread, innermost first, without values.
+    fn stack(&self, frames: &[FrameInfo]) -> Vec<u8> {
+        let mut bytes = named("main");
+        unsigned(&mut bytes, frames.len() as u64);
+        for (frame, instance) in frames.iter().zip(&self.of_frames) {
+            let info = frame.module().info();
+            let body = &info.bodies[(frame.func_index() - info.imported_functions) as usize];
+            bytes.push(START);
+            let offset = frame.module_offset().saturating_sub(body.start);
+            for number in [*instance as u64, u64::from(frame.func_index()), offset as u64, 0, 0] {
+                unsigned(&mut bytes, number);
+            }
+        }
+        bytes
+    }
 }
 
 fn named(name: &str) -> Vec<u8> {
