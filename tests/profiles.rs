@@ -85,7 +85,7 @@ fn a_firefox_profile_has_samples_by_time_and_pauses_as_markers() {
     assert!(ends.iter().map(number).is_sorted());
     // Both have one clock: most pauses lie in the time of the samples.
     let inside = ends.iter().filter(|end| (0.0..=run_ms).contains(&number(end))).count();
-    assert!(10 * inside > 9 * events.len(), "{inside} of {} in {run_ms} ms", events.len());
+    assert!(2 * inside > events.len(), "{inside} of {} in {run_ms} ms", events.len());
     let schema = &profile["meta"]["markerSchema"][0];
     assert!(data.iter().all(|data| data["type"] == schema["name"]));
     for field in schema["data"].as_array().expect("fields") {
