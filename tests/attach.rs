@@ -2,34 +2,16 @@
 
 mod common;
 
-use common::{Finished, clear_environment, finish, folder_from_env, heapwood, scratch, skip, wat};
+use common::attached::{CHURN, Program, churn, minors_and_markings, program};
+use common::{finish, folder_from_env, heapwood, scratch, skip, wat};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
-
-/// Makes garbage, and keeps a thousand nodes, until it is killed: what it exports is called `_start`. First it writes a
-/// dot.
-const CHURN: &str = r#"(module
-  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "\08\00\00\00\01\00\00\00.")
-  (type $node (struct (field $value i64) (field $next (ref null $node))))
-  (global $kept (mut (ref null $node)) (ref.null $node))
-  (func $list (param $n i32) (result (ref null $node)) (local $list (ref null $node))
-    (loop $more
-      (local.set $list (struct.new $node (i64.const 1) (local.get $list)))
-      (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-    (local.get $list))
-  (func $churn (loop $again (drop (call $list (i32.const 100))) (br $again)))
-  (func $start (export "_start")
-    (global.set $kept (call $list (i32.const 1000)))
-    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
-    (call $churn)))"#;
 
 /// Waits for a byte of the standard input, after it has written a dot; then ends with the status 7 if it is an `x`.
 const WAIT: &str = r#"(module
@@ -42,94 +24,6 @@ const WAIT: &str = r#"(module
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
     (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))
     (if (i32.eq (i32.load8_u (i32.const 8)) (i32.const 120)) (then (call $exit (i32.const 7))))))"#;
-
-/// A program that runs with a socket; killed when this is dropped.
-struct Program {
-    child: Child,
-    socket: PathBuf,
-    stdin: Option<ChildStdin>,
-}
-
-/// The command, with its signals as they are by default: whoever runs the tests may ignore some, as a shell's job in
-/// the background does.
-fn program() -> Command {
-    let mut command = Command::new("env");
-    clear_environment(&mut command).arg("--default-signal").arg(env!("CARGO_BIN_EXE_heapwood")).arg("run");
-    command
-}
-
-impl Program {
-    /// Starts a module, and returns when it has written its first byte.
-    fn start(module: &Path, folder: &Path, options: &[&str], args: &[&str]) -> Program {
-        let socket = folder.join("it.sock");
-        let mut command = program();
-        command.arg("--inspect-socket").arg(&socket).args(options).arg(module).args(args);
-        Program::of(command, socket)
-    }
-
-    fn of(mut command: Command, socket: PathBuf) -> Program {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command starts");
-        let stdin = child.stdin.take();
-        child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("the guest writes");
-        Program { child, socket, stdin }
-    }
-
-    fn pid(&self) -> String {
-        self.child.id().to_string()
-    }
-
-    fn attach(&self, args: &[&str]) -> Finished {
-        finish(heapwood().arg("attach").arg(&self.socket).args(args))
-    }
-
-    /// What is answered; it is no error.
-    #[track_caller]
-    fn answers(&self, args: &[&str]) -> String {
-        let answer = self.attach(args);
-        assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{args:?}");
-        answer.stdout
-    }
-
-    /// The message of what is refused.
-    #[track_caller]
-    fn refuses(&self, args: &[&str]) -> String {
-        let answer = self.attach(args);
-        assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""), "{args:?}: {}", answer.stderr);
-        answer.stderr
-    }
-
-    fn connect(&self) -> UnixStream {
-        UnixStream::connect(&self.socket).expect("it listens")
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid()]).status().expect("kill runs");
-        assert!(sent.success());
-    }
-
-    /// Ends it by a signal, and returns what it wrote to its standard error.
-    fn end(mut self, signal: &str, status: i32) -> String {
-        self.signal(signal);
-        let ended = self.child.wait().expect("it ends");
-        assert_eq!(ended.code(), Some(status));
-        let mut stderr = String::new();
-        self.child.stderr.as_mut().expect("piped").read_to_string(&mut stderr).expect("text");
-        stderr
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn churn(name: &str, options: &[&str]) -> Program {
-    let folder = scratch(name);
-    Program::start(&wat(&folder, "churn.wat", CHURN), &folder, options, &[])
-}
 
 #[track_caller]
 fn assert_stack(stack: &str, functions: &[&str]) {
@@ -177,6 +71,23 @@ fn a_program_that_runs_answers_everything() {
     assert!(profile.lines().all(|line| line.starts_with("start;churn")) && !profile.is_empty(), "{profile}");
     assert!(program.refuses(&["profile", "stop"]).contains("no profile was started"));
 
+    for (name, begin) in
+        [("it.json", &b"{\"meta\":"[..]), ("it.pb", b"\n\x04\x08\x01\x10\x02"), ("it.txt", b"start;churn")]
+    {
+        assert_eq!(program.answers(&["profile", "start", "--interval", "200us"]), "");
+        let collections = minors_and_markings(&program).0;
+        while minors_and_markings(&program).0 < collections + 20 {}
+        let file = folder.join(name);
+        assert_eq!(program.answers(&["profile", "stop", file.to_str().unwrap()]), "");
+        assert!(fs::read(file).unwrap().starts_with(begin), "{name}");
+    }
+    assert_eq!(program.answers(&["profile", "start"]), "");
+    let collections = minors_and_markings(&program).0;
+    while minors_and_markings(&program).0 < collections + 20 {}
+    let profile = program.answers(&["profile", "stop", "--format", "firefox"]);
+    let profile: serde_json::Value = serde_json::from_str(&profile).expect("JSON");
+    assert!(profile["threads"][0]["markers"]["length"].as_u64() >= Some(20), "its pauses");
+
     assert_eq!(program.answers(&["allocations", "start", "--interval", "4k"]), "");
     let collections = minors_and_markings(&program).0;
     while minors_and_markings(&program).0 < collections + 5 {}
@@ -187,47 +98,6 @@ fn a_program_that_runs_answers_everything() {
     assert!(allocations.lines().next().is_some_and(|line| line.contains(";[node] ")), "{allocations}");
     assert!(program.refuses(&["allocations", "stop"]).contains("no profile was started"));
     assert_eq!(program.end("INT", 130), "");
-}
-
-fn minors_and_markings(program: &Program) -> (u64, u64) {
-    let figures: serde_json::Value = serde_json::from_str(&program.answers(&["stats", "--json"])).expect("JSON");
-    let minors = figures["pauses"]["minor"]["count"].as_u64().expect("a count");
-    (minors, figures["counts"]["markings"].as_u64().expect("a count"))
-}
-
-#[test]
-fn a_log_of_pauses_is_attached_and_detached() {
-    // Beside a log of the whole run, and without one.
-    for options in [&[][..], &["--gc-log=/dev/null"]] {
-        let mut program = churn("attach-log", options);
-        assert!(program.refuses(&["gc-log", "off"]).contains("no log was attached"));
-        let file = program.socket.with_file_name("gc.json");
-        assert_eq!(program.answers(&["gc-log", "on", "--format", "json", file.to_str().unwrap()]), "");
-        let lines = || fs::read_to_string(&file).unwrap().lines().count();
-        while lines() < 5 {}
-        assert_eq!(program.answers(&["gc-log", "off"]), "");
-        let whole = fs::read_to_string(&file).unwrap();
-        for line in whole.lines() {
-            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            assert!(event["kind"].is_string(), "{line}");
-        }
-        let (minors, _) = minors_and_markings(&program);
-        while minors_and_markings(&program).0 < minors + 5 {}
-        assert_eq!(fs::read_to_string(&file).unwrap(), whole, "nothing is added");
-        // Without a file the lines go to the program's own standard error, which has to be read.
-        let mut stderr = program.child.stderr.take().expect("piped");
-        let reader = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).map(|_| text).expect("text")
-        });
-        assert_eq!(program.answers(&["gc-log", "on"]), "");
-        let (minors, _) = minors_and_markings(&program);
-        while minors_and_markings(&program).0 < minors + 5 {}
-        assert_eq!(program.answers(&["gc-log", "off"]), "");
-        drop(program);
-        let stderr = reader.join().expect("it is read");
-        assert!(stderr.lines().count() >= 5 && stderr.lines().all(|line| line.contains("minor ")), "{stderr}");
-    }
 }
 
 /// A guest that waits in the host, as most programs do most of the time.
@@ -454,7 +324,18 @@ impl Random {
 
 /// What hostile clients say.
 fn saying(random: &mut Random) -> Vec<u8> {
-    let requests = ["stats", "stack", "histogram 5", "snapshot", "gc-log off", "profile stop", "allocations stop"];
+    let requests = [
+        "stats",
+        "stack",
+        "histogram 5",
+        "snapshot",
+        "gc-log off",
+        "profile start 100",
+        "profile stop",
+        "profile stop firefox",
+        "profile stop pprof",
+        "allocations stop",
+    ];
     let request = requests[random.below(requests.len() as u64) as usize];
     match random.below(8) {
         0 => Vec::new(),

@@ -684,7 +684,7 @@ fn programs_run_from_the_command_line() {
     let refused = run("off.wat", &body(""), &["-S", "teavm=n"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("teavmConsole::putcharStdout"), "{}", refused.stderr);
     let slow = body(&format!("(drop (call $offer {object} (ref.func $later) (f64.const inf)))"));
-    let ended = run("slow.wat", &slow, &["--timeout", "50ms"]);
+    let ended = run("slow.wat", &slow, &["--timeout", "1s"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(124), "H\u{fffd}"), "{}", ended.stderr);
     for (name, import, says) in [
         ("jso.wat", r#"(import "teavmJso" "createClass" (func))"#, "leave it off the class path"),

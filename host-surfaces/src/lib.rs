@@ -17,4 +17,4 @@ mod time_zone;
 mod units;
 
 pub use string_table::parse_string_table;
-pub use time_zone::{LocalTime, TimeZone};
+pub use time_zone::{LocalTime, TimeZone, WallClock};

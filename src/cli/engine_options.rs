@@ -2,15 +2,21 @@
 
 use super::bench::Pauses;
 use super::failure::{UsageError, shown};
-use super::gc_report::{GcReport, LogFormat, StatsForm};
+use super::file_name;
+use super::gc_report::{GcReport, LogFormat, RotatingLog, Rotation, StatsForm};
 use super::output::Reported;
+use super::profile::{ProfileFormat, RecordedPauses};
 use super::trace::Trace;
 use super::units::{DurationArg, Size};
-use super::watch::{Listener, Output, Outputs, RunReport, Watch};
+use super::watch::{CpuProfileOutput, Listener, Output, Outputs, RunReport, Watch};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Inline, Store};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{LineWriter, Write};
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// `-W`, which every command has.
 #[derive(Args)]
@@ -66,9 +72,13 @@ pub struct EngineOptions {
     #[command(flatten)]
     pub code: CodeOptions,
 
-    /// Write which functions use the CPU, as collapsed stacks with microseconds, for flame graphs
+    /// Write which functions use the CPU, as collapsed stacks with microseconds for flame graphs, or in another form.
+    /// In this and the other names of files that are written, %p is the process and %t the time of its start
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Form of it; by default what FILE's name says: .json firefox, .pb and .pprof pprof, else collapsed
+    #[arg(long, value_name = "FORMAT", requires = "profile")]
+    profile_format: Option<ProfileFormat>,
     /// Time between two samples of it
     #[arg(long, value_name = "DUR", default_value = "1ms", requires = "profile")]
     profile_interval: DurationArg,
@@ -108,6 +118,13 @@ struct GcOptions {
     /// Form of that line
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "gc_log")]
     gc_log_format: LogFormat,
+    /// Keep the log in files of at most this size: a full FILE becomes FILE.0, the next one FILE.1 and so on
+    #[arg(long, value_name = "SIZE", requires = "gc_log")]
+    gc_log_size: Option<Size>,
+    /// Most files beside FILE, of which the oldest is replaced
+    #[arg(long, value_name = "N", default_value = "5", requires = "gc_log_size",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    gc_log_count: u32,
     /// Print a table about the heap on stderr at exit, or the same as JSON
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
     gc_stats: Option<StatsForm>,
@@ -180,9 +197,10 @@ impl EngineOptions {
 
     /// The trace that is asked for. Its times count from now.
     pub fn trace(&self) -> Result<Option<Trace>> {
-        let create = |path: &PathBuf| {
-            let name = format!("--trace {}", shown(path));
-            Trace::create(path, name.clone()).context(name)
+        let create = |given: &PathBuf| {
+            let path = file_name::expand("--trace", given)?;
+            let name = format!("--trace {}", shown(&path));
+            Trace::create(&path, name.clone()).context(name)
         };
         self.gc.trace.as_ref().map(create).transpose()
     }
@@ -218,7 +236,7 @@ impl EngineOptions {
         if profile.is_some() {
             store.profile_allocations(self.gc.alloc_profile_interval.bytes);
         }
-        let cpu_profile = self.profile.as_deref().map(|path| Output::create("--profile", path)).transpose()?;
+        let cpu_profile = self.profile.as_deref().map(|path| self.cpu_profile(path, store.gc_epoch())).transpose()?;
         if cpu_profile.is_some() {
             store.profile_cpu(self.profile_interval.duration)?;
         }
@@ -226,6 +244,12 @@ impl EngineOptions {
         let mut watch = Watch::new(self.gc.gc_stats, trace, outputs, &mut store, listeners);
         watch.print_histogram(self.gc.heap_histogram);
         Ok((store, watch))
+    }
+
+    fn cpu_profile(&self, path: &Path, born: Instant) -> Result<CpuProfileOutput> {
+        let output = Output::create("--profile", path)?;
+        let format = ProfileFormat::of(self.profile_format, Some(path));
+        Ok(CpuProfileOutput { output, format, pauses: RecordedPauses::new(born) })
     }
 
     /// The limit of the heap as the user gave it.
@@ -362,13 +386,31 @@ impl GcOptions {
     }
 
     fn report(&self) -> Result<Option<GcReport>> {
-        let Some(path) = &self.gc_log else { return Ok(None) };
-        if path.as_os_str() == "-" {
+        let Some(given) = &self.gc_log else { return Ok(None) };
+        let rotation = self.rotation()?;
+        if given.as_os_str() == "-" {
+            if rotation.is_some() {
+                return Err(UsageError::new("--gc-log-size: the log goes to no file; --gc-log=FILE names one").into());
+            }
             return Ok(Some(GcReport::new(self.gc_log_format, Reported::silent(Box::new(std::io::stderr())))));
         }
-        let name = format!("--gc-log={}", shown(path));
-        let file = std::fs::File::create(path).with_context(|| name.clone())?;
-        let lines = Box::new(std::io::LineWriter::new(file));
+        let path = file_name::expand("--gc-log", given)?;
+        let name = format!("--gc-log={}", shown(&path));
+        let lines: Box<dyn Write + Send> = match rotation {
+            Some(rotation) => {
+                let log = RotatingLog::create(name.clone(), &path, rotation);
+                Box::new(log.with_context(|| format!("{name}, --gc-log-size"))?)
+            }
+            None => Box::new(LineWriter::new(File::create(&path).with_context(|| name.clone())?)),
+        };
         Ok(Some(GcReport::new(self.gc_log_format, Reported::new(name, lines))))
+    }
+
+    /// How the log is kept in several files.
+    fn rotation(&self) -> Result<Option<Rotation>, UsageError> {
+        let Some(size) = &self.gc_log_size else { return Ok(None) };
+        let wrong = || UsageError::new(format!("--gc-log-size {size}: a file has at least a byte"));
+        let file_bytes = NonZeroU64::new(size.bytes).ok_or_else(wrong)?;
+        Ok(Some(Rotation { file_bytes, count: self.gc_log_count }))
     }
 }

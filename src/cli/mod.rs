@@ -9,8 +9,10 @@
 mod attach;
 mod bench;
 mod compile;
+mod debugger;
 mod engine_options;
 mod failure;
+mod file_name;
 mod first_word;
 mod gc_report;
 mod histogram;
@@ -26,6 +28,7 @@ mod other_files;
 mod output;
 mod page;
 mod perf_map;
+mod profile;
 mod run;
 mod signals;
 mod test;
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         }
     };
     output::watch_file_limit();
+    file_name::note_start();
     output::status(dispatch(cli).unwrap_or_else(|error| failure::report(&error)))
 }
 

@@ -112,29 +112,34 @@ pub struct Reported<W> {
     /// None if nothing is said.
     name: Option<String>,
     output: W,
-    is_refused: bool,
+    refusal: Option<io::Error>,
 }
 
 impl<W: Write> Reported<W> {
     /// Writes to `output`, which messages call `name`.
     pub fn new(name: String, output: W) -> Reported<W> {
-        Reported { name: Some(name), output, is_refused: false }
+        Reported { name: Some(name), output, refusal: None }
     }
 
-    /// Writes to `output`, of which nobody hears that it refuses.
+    /// Writes to `output`, of which only who asks for its [`refusal`](Self::refusal) hears that it refuses.
     pub fn silent(output: W) -> Reported<W> {
-        Reported { name: None, output, is_refused: false }
+        Reported { name: None, output, refusal: None }
+    }
+
+    /// Why it takes nothing any more.
+    pub fn refusal(&self) -> Option<&io::Error> {
+        self.refusal.as_ref()
     }
 
     /// Does something with the output, unless it refused before.
     pub fn with(&mut self, write: impl FnOnce(&mut W) -> io::Result<()>) {
-        if !self.is_refused
+        if self.refusal.is_none()
             && let Err(error) = write(&mut self.output)
         {
-            self.is_refused = true;
             if let Some(name) = &self.name {
                 refused(name, &error);
             }
+            self.refusal = Some(error);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Watching a run, as the options ask: set up when the store is made, finished when the guest has ended.
 
 use super::failure::shown;
+use super::file_name;
 use super::gc_report::{Figures, GcReport, StatsForm};
 use super::histogram;
 use super::output;
 use super::page::{self, Facts, RecordedPause, RunData, Series, size};
+use super::profile::{self, ProfileFormat, RecordedPauses};
 use super::trace::Trace;
 use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
@@ -26,7 +28,7 @@ pub struct Outputs {
     pub snapshot: Option<Output>,
     pub profile: Option<Output>,
     /// Of CPU time.
-    pub cpu_profile: Option<Output>,
+    pub cpu_profile: Option<CpuProfileOutput>,
     pub report: Option<RunReport>,
 }
 
@@ -65,40 +67,69 @@ impl RunReport {
     }
 }
 
-/// Who hears of the collector's pauses: those that were there from the beginning, and a log that was attached.
-#[derive(Clone, Default)]
+/// A file for a profile of CPU time.
+pub struct CpuProfileOutput {
+    pub output: Output,
+    pub format: ProfileFormat,
+    /// Pauses that are shown beside it, where its form has a place for them.
+    pub pauses: RecordedPauses,
+}
+
+impl CpuProfileOutput {
+    /// Who keeps the pauses, if they are shown.
+    pub fn listener(&self) -> Option<Listener> {
+        let pauses = self.pauses.clone();
+        (self.format == ProfileFormat::Firefox).then(|| -> Listener { Box::new(move |event| pauses.add(event)) })
+    }
+}
+
+/// Who hears of the collector's pauses: those that were there from the beginning, and a log and a profile that were
+/// attached.
+#[derive(Clone)]
 pub struct GcListeners(Arc<Mutex<Heard>>);
 
-#[derive(Default)]
 struct Heard {
+    /// From which times of pauses count.
+    born: Instant,
     fixed: Vec<Listener>,
     attached: Option<GcReport>,
+    recorded: Option<RecordedPauses>,
 }
 
 impl GcListeners {
     /// A pause.
     pub fn hear(&self, event: &GcEvent) {
-        let Heard { fixed, attached } = &mut *self.0.lock();
+        let Heard { fixed, attached, recorded, .. } = &mut *self.0.lock();
         fixed.iter_mut().for_each(|listener| listener(event));
         if let Some(log) = attached {
             log.write(event);
         }
+        if let Some(pauses) = recorded {
+            pauses.add(event);
+        }
     }
 
-    /// Puts a log in place of the one that was attached; whether there was one.
-    pub fn attach(&self, log: Option<GcReport>) -> bool {
-        std::mem::replace(&mut self.0.lock().attached, log).is_some()
+    /// Puts a log in place of the one that was attached, which is returned.
+    pub fn attach(&self, log: Option<GcReport>) -> Option<GcReport> {
+        std::mem::replace(&mut self.0.lock().attached, log)
+    }
+
+    /// Keeps pauses from now on, or does not; those that were kept until now.
+    pub fn record(&self, is_on: bool) -> Option<RecordedPauses> {
+        let heard = &mut *self.0.lock();
+        let fresh = is_on.then(|| RecordedPauses::new(heard.born));
+        std::mem::replace(&mut heard.recorded, fresh)
     }
 
     /// Whether nobody hears.
     pub fn are_none(&self) -> bool {
         let heard = self.0.lock();
-        heard.fixed.is_empty() && heard.attached.is_none()
+        heard.fixed.is_empty() && heard.attached.is_none() && heard.recorded.is_none()
     }
 }
 
 /// How a run is watched, as far as whoever attaches to it has to know.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Watched {
     /// They go with the store: what they write to is whole then.
     listeners: Weak<Mutex<Heard>>,
@@ -146,9 +177,13 @@ pub struct Output {
 
 impl Output {
     /// An empty file that an option names.
-    pub fn create(option: &'static str, path: &Path) -> Result<Output> {
-        let file = File::create(path).with_context(|| format!("{option} {}", shown(path)))?;
-        Ok(Output { option, path: path.to_owned(), file: Arc::new(Mutex::new(Some(file))) })
+    ///
+    /// # Errors
+    /// The name means nothing ([`file_name`]), or the system refuses.
+    pub fn create(option: &'static str, given: &Path) -> Result<Output> {
+        let path = file_name::expand(option, given)?;
+        let file = File::create(&path).with_context(|| format!("{option} {}", shown(&path)))?;
+        Ok(Output { option, path, file: Arc::new(Mutex::new(Some(file))) })
     }
 
     /// Writes the file, unless that was done. A refusal is said.
@@ -201,9 +236,11 @@ impl Watch {
         if let Some(snapshot) = outputs.snapshot.clone() {
             store.on_heap_exhausted(move |heap| snapshot.write(|file| heap.heap_snapshot(file)));
         }
-        let heard = GcListeners::default();
-        if !listeners.is_empty() {
-            heard.0.lock().fixed = listeners;
+        listeners.extend(outputs.cpu_profile.as_ref().and_then(CpuProfileOutput::listener));
+        let is_heard = !listeners.is_empty();
+        let heard = Heard { born: store.gc_epoch(), fixed: listeners, attached: None, recorded: None };
+        let heard = GcListeners(Arc::new(Mutex::new(heard)));
+        if is_heard {
             let listeners = heard.clone();
             store.on_gc(move |event| listeners.hear(event));
         }
@@ -263,14 +300,10 @@ impl Watch {
                 lines.flush()
             });
         }
-        if let Some(output) = &self.outputs.cpu_profile
+        if let Some(CpuProfileOutput { output, format, pauses }) = &self.outputs.cpu_profile
             && let Some(profile) = store.take_cpu_profile()
         {
-            output.write(|file| {
-                let mut lines = BufWriter::new(file);
-                profile.write(&mut lines)?;
-                lines.flush()
-            });
+            output.write(|file| profile::write(&profile, *format, Some(pauses), file));
         }
     }
 }

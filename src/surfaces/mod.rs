@@ -16,7 +16,7 @@ mod maths;
 pub mod moonbit;
 pub mod teavm;
 
-pub use heapwood_surfaces::{LocalTime, TimeZone};
+pub use heapwood_surfaces::{LocalTime, TimeZone, WallClock};
 
 use crate::wasi::{GrantError, Outcome, WasiCtx, ended, interruptible};
 use crate::{AsContextMut, Caller, Error, Func, FuncType, Result, Val};

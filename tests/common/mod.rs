@@ -1,6 +1,8 @@
 //! Running the command line in tests.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub mod attached;
+pub mod profile_forms;
 mod skip;
 
 use heapwood::{Instance, Store, Val};

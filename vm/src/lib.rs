@@ -46,14 +46,16 @@ pub use heapwood_module::{
     is_malformed, printable,
 };
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
+#[cfg(feature = "gdb")]
+pub use module::DebuggerSymbols;
 pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
 pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;
 pub use store::{
-    AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, ExhaustedHeap, HostCall, Inbox, InboxError,
-    Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ResourceLimiter, StackProfile, Store,
-    StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
+    AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, CpuProfileData, ExhaustedHeap, HostCall, Inbox,
+    InboxError, Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ProfileSample, ProfileStack,
+    ResourceLimiter, StackProfile, Store, StoreBuilder, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
 };
 pub use types::*;
 

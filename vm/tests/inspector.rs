@@ -381,6 +381,24 @@ fn a_profile_of_the_cpu_tells_who_computes() {
     let (short, long) = (weight("run;short;count"), weight("run;long;count"));
     let all: u64 = lines.lines().map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum();
     assert!(short > 0 && long > short && 10 * (short + long) > 9 * all, "{lines}");
+
+    // As data it says the same.
+    let data = profile.cpu_data().unwrap();
+    assert_eq!(data.interval(), Duration::from_micros(200));
+    let mut sums = vec![Duration::ZERO; data.stacks().len()];
+    data.samples().iter().for_each(|sample| sums[sample.stack()] += sample.weight());
+    assert!(data.samples().is_sorted_by_key(|sample| sample.at()));
+    let mut as_data: Vec<String> = Vec::new();
+    for (stack, sum) in data.stacks().iter().zip(sums) {
+        assert_eq!(stack.weight(), sum);
+        let names: Vec<&str> = stack.frames().iter().map(|frame| &*data.names()[*frame as usize]).collect();
+        as_data.push(format!("{} {}", names.join(";"), sum.as_micros()));
+    }
+    as_data.retain(|line| !line.ends_with(" 0"));
+    let mut as_text: Vec<&str> = lines.lines().collect();
+    as_data.sort();
+    as_text.sort_unstable();
+    assert_eq!(as_data, as_text);
 }
 
 /// What the collector does on the guest's thread is told apart, and all stacks of any shape can be walked.

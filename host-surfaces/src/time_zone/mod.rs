@@ -8,6 +8,7 @@
 mod rule;
 mod tzif;
 
+use crate::civil::date_from_days;
 use rule::Rule;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,23 @@ pub struct LocalTime<'z> {
     pub abbreviation: &'z str,
 }
 
+/// What a clock and a calendar on the wall show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WallClock {
+    /// The year; 0 is the one before 1.
+    pub year: i64,
+    /// From 1 on.
+    pub month: i64,
+    /// From 1 on.
+    pub day: i64,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 0 to 59.
+    pub minute: i64,
+    /// 0 to 59.
+    pub second: i64,
+}
+
 impl TimeZone {
     /// Coordinated universal time.
     pub fn utc() -> TimeZone {
@@ -82,6 +100,23 @@ impl TimeZone {
             Kind::Rule(rule) => rule.at(utc),
             Kind::Table(table) => table.at(utc),
         }
+    }
+
+    /// What a clock on the wall shows at an instant, in seconds since 1970.
+    ///
+    /// ```
+    /// use heapwood_surfaces::TimeZone;
+    /// let shown = TimeZone::named("CET-1CEST,M3.5.0,M10.5.0/3").unwrap().wall_clock(1_720_000_000);
+    /// assert_eq!((shown.year, shown.month, shown.day), (2024, 7, 3));
+    /// assert_eq!((shown.hour, shown.minute, shown.second), (11, 46, 40));
+    /// ```
+    pub fn wall_clock(&self, utc: i64) -> WallClock {
+        let utc = utc.clamp(-SECONDS_MAX, SECONDS_MAX);
+        let shown = utc + i64::from(self.at(utc).offset);
+        let (days, second) = (shown.div_euclid(86_400), shown.rem_euclid(86_400));
+        let (year, month, day) = date_from_days(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        WallClock { year, month: month + 1, day, hour, minute, second }
     }
 
     /// Minutes to add to UTC at an instant in milliseconds since 1970: positive in the east. Some offsets of the time

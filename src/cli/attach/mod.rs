@@ -7,12 +7,13 @@ mod top;
 use super::failure::{UsageError, shown};
 use super::gc_report::{LogFormat, now_table};
 use super::output;
+use super::profile::ProfileFormat;
 use super::units::{DurationArg, Size};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use protocol::{Connection, GREETING, Request};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -119,9 +120,12 @@ enum ProfileCommand {
         #[arg(long, value_name = "DUR", default_value = "1ms")]
         interval: DurationArg,
     },
-    /// End it, and print collapsed stacks with microseconds, for flame graphs
+    /// End it, and print it: as collapsed stacks with microseconds for flame graphs, or in another form
     Stop {
-        /// Write them there instead
+        /// Form of it; by default what FILE's name says: .json firefox, .pb and .pprof pprof, else collapsed
+        #[arg(long, value_name = "FORMAT", alias = "profile-format")]
+        format: Option<ProfileFormat>,
+        /// Write it there instead
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
@@ -154,6 +158,11 @@ impl AttachCommand {
             AttachCommand::Allocations(AllocationsCommand::Start { interval }) if interval.bytes == 0 => {
                 Err(UsageError::new(format!("--interval {interval}: samples are at least a byte apart")))
             }
+            AttachCommand::Profile(ProfileCommand::Stop { format: Some(format), file: None })
+                if format.is_binary() && stdout().is_terminal() =>
+            {
+                Err(UsageError::new("this form of a profile is no text for a terminal: name a FILE"))
+            }
             _ => Ok(()),
         }
     }
@@ -184,8 +193,9 @@ pub fn run(args: &AttachArgs) -> Result<ExitCode> {
             let interval_us = u64::try_from(interval.duration.as_micros()).unwrap_or(u64::MAX);
             process.print(&Request::ProfileStart { interval_us })?;
         }
-        AttachCommand::Profile(ProfileCommand::Stop { file }) => {
-            process.save(&Request::ProfileStop, file.as_deref())?;
+        AttachCommand::Profile(ProfileCommand::Stop { format, file }) => {
+            let format = ProfileFormat::of(*format, file.as_deref());
+            process.save(&Request::ProfileStop { format }, file.as_deref())?;
         }
         AttachCommand::Allocations(AllocationsCommand::Start { interval }) => {
             process.print(&Request::AllocationsStart { mean_bytes: interval.bytes })?;

@@ -7,6 +7,7 @@
 //! Lines end with `\n` and have at most [`LINE_BYTES_MAX`] bytes.
 
 use crate::cli::gc_report::LogFormat;
+use crate::cli::profile::ProfileFormat;
 use clap::ValueEnum;
 use rustix::io::Errno;
 use rustix::net::{
@@ -47,8 +48,8 @@ pub enum Request {
     GcLogOff,
     /// Samples the guest's stack from now on.
     ProfileStart { interval_us: u64 },
-    /// Ends that, and gives the profile out.
-    ProfileStop,
+    /// Ends that, and gives the profile out, in a form.
+    ProfileStop { format: ProfileFormat },
     /// Samples allocations from now on.
     AllocationsStart { mean_bytes: u64 },
     /// Ends that, and gives the profile out.
@@ -63,13 +64,12 @@ impl fmt::Display for Request {
             Request::Histogram { rows } => write!(f, "histogram {rows}"),
             Request::Snapshot => f.write_str("snapshot"),
             Request::Gc => f.write_str("gc"),
-            Request::GcLogOn { format } => {
-                let format = format.to_possible_value().expect("no format is hidden");
-                write!(f, "gc-log on {}", format.get_name())
-            }
+            Request::GcLogOn { format } => write!(f, "gc-log on {}", name_of(format)),
             Request::GcLogOff => f.write_str("gc-log off"),
             Request::ProfileStart { interval_us } => write!(f, "profile start {interval_us}"),
-            Request::ProfileStop => f.write_str("profile stop"),
+            // As it was before there were others.
+            Request::ProfileStop { format: ProfileFormat::Collapsed } => f.write_str("profile stop"),
+            Request::ProfileStop { format } => write!(f, "profile stop {}", name_of(format)),
             Request::AllocationsStart { mean_bytes } => write!(f, "allocations start {mean_bytes}"),
             Request::AllocationsStop => f.write_str("allocations stop"),
         }
@@ -92,13 +92,21 @@ impl FromStr for Request {
             }
             ["gc-log", "off"] => Some(Request::GcLogOff),
             ["profile", "start", us] => number(us).map(|interval_us| Request::ProfileStart { interval_us }),
-            ["profile", "stop"] => Some(Request::ProfileStop),
+            ["profile", "stop"] => Some(Request::ProfileStop { format: ProfileFormat::Collapsed }),
+            ["profile", "stop", format] => {
+                ProfileFormat::from_str(format, false).ok().map(|format| Request::ProfileStop { format })
+            }
             ["allocations", "start", bytes] => number(bytes).map(|mean_bytes| Request::AllocationsStart { mean_bytes }),
             ["allocations", "stop"] => Some(Request::AllocationsStop),
             _ => None,
         };
         request.ok_or_else(|| format!("`{}` is no request", heapwood::cut(line, 100)))
     }
+}
+
+/// What a format is called.
+fn name_of(format: &impl ValueEnum) -> String {
+    format.to_possible_value().expect("no format is hidden").get_name().to_owned()
 }
 
 /// A number that is not 0.
@@ -250,18 +258,18 @@ mod tests {
             Request::Gc,
             Request::GcLogOff,
             Request::ProfileStart { interval_us: 1000 },
-            Request::ProfileStop,
             Request::AllocationsStart { mean_bytes: u64::MAX },
             Request::AllocationsStop,
         ];
-        for request in others.into_iter().chain(formats) {
+        let profiles = ProfileFormat::value_variants().iter().map(|format| Request::ProfileStop { format: *format });
+        for request in others.into_iter().chain(formats).chain(profiles) {
             assert_eq!(request.to_string().parse(), Ok(request));
         }
     }
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let lines = "|stat|stats |stats stats| stats|histogram|histogram x|histogram -1|profile start 0|profile start|\
+        let lines = "|stat|stats |stats stats| stats|histogram|histogram x|histogram -1|profile start 0|profile start|profile stop xml|profile stop Pprof|\
             allocations start 99999999999999999999|gc-log on html|gc-log|Stats|stack\0";
         for line in lines.split('|') {
             assert!(line.parse::<Request>().is_err_and(|error| error.ends_with("is no request")), "{line}");

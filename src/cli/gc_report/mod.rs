@@ -4,10 +4,12 @@ mod figures;
 mod jvm;
 mod mmu;
 mod now;
+mod rotation;
 
 pub use figures::{Figures, KINDS, StatsForm, mib, row};
 pub use mmu::Mmu;
 pub use now::{now, now_table};
+pub use rotation::{RotatingLog, Rotation};
 
 use super::output::Reported;
 use heapwood::{GcEvent, GcEventKind};
@@ -39,6 +41,11 @@ impl GcReport {
             output.with(|output| output.write_all(JvmLog::opening(env!("CARGO_PKG_VERSION")).as_bytes()));
         }
         GcReport { format, jvm: JvmLog::default(), output }
+    }
+
+    /// Why nothing is written any more.
+    pub fn refusal(&self) -> Option<&std::io::Error> {
+        self.output.refusal()
     }
 
     /// Writes the line of a pause.

@@ -1,5 +1,6 @@
 //! What a program answers to each request.
 
+use super::descriptor::{check_writable, file};
 use super::guest::ask;
 use super::subject::Subject;
 use crate::cli::attach::protocol::Request;
@@ -7,6 +8,7 @@ use crate::cli::gc_report::{GcReport, LogFormat, mib, now};
 use crate::cli::histogram;
 use crate::cli::json_text::json_text;
 use crate::cli::output::Reported;
+use crate::cli::profile::{self, ProfileFormat};
 use heapwood::{CollectionSteps, Inspection, StackProfile};
 use serde_json::json;
 use std::fs::File;
@@ -35,16 +37,8 @@ pub fn answer(request: &Request, descriptor: Option<OwnedFd>, subject: &Subject)
         Request::Gc => collect(subject),
         Request::GcLogOn { format } => log_on(subject, *format, descriptor.map(|it| file(Some(it))).transpose()?),
         Request::GcLogOff => log_off(subject),
-        Request::ProfileStart { interval_us } => {
-            subject.watched.check_profile()?;
-            let interval = Duration::from_micros(*interval_us);
-            let started = ask(&subject.inspector, move |guest| guest.profile_cpu(interval))?;
-            started.map(|()| Vec::new()).map_err(|error| error.to_string())
-        }
-        Request::ProfileStop => {
-            subject.watched.check_profile()?;
-            profile_text(ask(&subject.inspector, |guest| guest.take_cpu_profile())?)
-        }
+        Request::ProfileStart { interval_us } => start_profile(subject, Duration::from_micros(*interval_us)),
+        Request::ProfileStop { format } => stop_profile(subject, *format),
         Request::AllocationsStart { mean_bytes } => {
             subject.watched.check_allocations()?;
             let mean_bytes = *mean_bytes;
@@ -58,9 +52,41 @@ pub fn answer(request: &Request, descriptor: Option<OwnedFd>, subject: &Subject)
     }
 }
 
-/// The text of a profile that was taken, made here and not on the guest's thread.
+/// Samples the stack from now on, and keeps pauses for who wants to see them beside it.
+fn start_profile(subject: &Subject, interval: Duration) -> Result<Vec<u8>, String> {
+    subject.watched.check_profile()?;
+    let listeners = subject.watched.listeners()?;
+    let started = ask(&subject.inspector, move |guest| {
+        guest.profile_cpu(interval)?;
+        listeners.record(true);
+        guest.on_gc(move |event| listeners.hear(event));
+        Ok(())
+    })?;
+    started.map(|()| Vec::new()).map_err(|error: heapwood::Error| error.to_string())
+}
+
+/// The profile in a form, made here and not on the guest's thread.
+fn stop_profile(subject: &Subject, format: ProfileFormat) -> Result<Vec<u8>, String> {
+    subject.watched.check_profile()?;
+    let listeners = subject.watched.listeners()?;
+    let (profile, pauses) = ask(&subject.inspector, move |guest| {
+        let profile = guest.take_cpu_profile();
+        let pauses = listeners.record(false);
+        if listeners.are_none() {
+            guest.remove_gc_listener();
+        }
+        (profile, pauses)
+    })?;
+    let (profile, mut bytes) = (profile.ok_or(NO_PROFILE)?, Vec::new());
+    profile::write(&profile, format, pauses.as_ref(), &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+const NO_PROFILE: &str = "no profile was started";
+
+/// The text of a profile of allocation, made here and not on the guest's thread.
 fn profile_text(profile: Option<StackProfile>) -> Result<Vec<u8>, String> {
-    let profile = profile.ok_or("no profile was started")?;
+    let profile = profile.ok_or(NO_PROFILE)?;
     let mut text = Vec::new();
     profile.write(&mut text).map_err(|error| error.to_string())?;
     Ok(text)
@@ -103,9 +129,15 @@ fn log_on(subject: &Subject, format: LogFormat, file: Option<File>) -> Result<Ve
     // Who asked for the log is gone when it cannot be written.
     let output: Box<dyn Write + Send> = match file {
         Some(file) => Box::new(LineWriter::new(file)),
-        None => Box::new(std::io::stderr()),
+        None => {
+            check_writable(std::io::stderr(), "the program's standard error")?;
+            Box::new(std::io::stderr())
+        }
     };
     let log = GcReport::new(format, Reported::silent(output));
+    if let Some(refusal) = log.refusal() {
+        return Err(format!("the log cannot be written: {refusal}"));
+    }
     let listeners = subject.watched.listeners()?;
     ask(&subject.inspector, move |guest| {
         listeners.attach(Some(log));
@@ -116,14 +148,17 @@ fn log_on(subject: &Subject, format: LogFormat, file: Option<File>) -> Result<Ve
 
 fn log_off(subject: &Subject) -> Result<Vec<u8>, String> {
     let listeners = subject.watched.listeners()?;
-    let was_on = ask(&subject.inspector, move |guest| {
-        let was_on = listeners.attach(None);
+    let log = ask(&subject.inspector, move |guest| {
+        let log = listeners.attach(None);
         if listeners.are_none() {
             guest.remove_gc_listener();
         }
-        was_on
+        log
     })?;
-    if was_on { Ok(Vec::new()) } else { Err("no log was attached".to_owned()) }
+    match log.ok_or("no log was attached")?.refusal() {
+        None => Ok(Vec::new()),
+        Some(refusal) => Err(format!("the log is off, and lines are missing: {refusal}")),
+    }
 }
 
 fn stats(subject: &Subject) -> Result<Vec<u8>, String> {
@@ -178,16 +213,6 @@ pub fn heap_line(subject: &Subject) -> Result<String, String> {
 
 fn stack(subject: &Subject) -> Result<Vec<u8>, String> {
     Ok(stack_text(subject)?.into_bytes())
-}
-
-/// The file that came with a request. What is none could keep the guest waiting for ever.
-fn file(descriptor: Option<OwnedFd>) -> Result<File, String> {
-    let file = File::from(descriptor.ok_or("this request comes with a descriptor of a file")?);
-    match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok(file),
-        Ok(_) => Err("only a regular file can be written to".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn snapshot(subject: &Subject, file: File) -> Result<Vec<u8>, String> {

@@ -7,6 +7,7 @@
 
 mod answers;
 mod clients;
+mod descriptor;
 mod guest;
 mod socket;
 mod subject;

@@ -6,6 +6,7 @@ use crate::cli::failure::{STATUS_TIMEOUT, STATUS_TRAP, say, shown};
 use crate::cli::host::Host;
 use crate::cli::inspection::{self, Subject};
 use crate::cli::module_file;
+use crate::cli::output;
 use crate::cli::signals::Signals;
 use crate::cli::units::DurationArg;
 use anyhow::Result;
@@ -13,7 +14,9 @@ use heapwood::component::AbiTrap;
 use heapwood::surfaces::HostTrap;
 use heapwood::wasi::ProcExit;
 use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -83,27 +86,27 @@ fn host_trap(error: &Error) -> Option<String> {
     of_surface.or_else(|| error.downcast_ref::<AbiTrap>().map(AbiTrap::to_string))
 }
 
+/// What messages tell of a program.
+pub struct Told<'a> {
+    pub path: &'a Path,
+    pub limits: Limits,
+    pub timeout: Option<&'a DurationArg>,
+    pub maps: SourceMaps<'a>,
+}
+
 /// What is needed to tell how a guest ended. Made before the guest starts.
 pub struct Ending<'a> {
-    path: &'a Path,
-    limits: Limits,
-    timeout: Option<&'a DurationArg>,
-    maps: SourceMaps<'a>,
+    told: Told<'a>,
+    core_dump: Option<PathBuf>,
     signals: Signals,
 }
 
 impl<'a> Ending<'a> {
-    pub fn new(
-        path: &'a Path,
-        limits: Limits,
-        timeout: Option<&'a DurationArg>,
-        maps: SourceMaps<'a>,
-        store: &Store<Host>,
-        subject: Arc<Subject>,
-    ) -> Ending<'a> {
+    /// `core_dump` is where that of a guest goes that fails.
+    pub fn new(told: Told<'a>, core_dump: Option<PathBuf>, store: &Store<Host>, subject: Arc<Subject>) -> Ending<'a> {
         let guest = store.interrupt_handle();
         let signals = Signals::watch(move || guest.interrupt(), Some(move || inspection::tell(&subject)));
-        Ending { path, limits, timeout, maps, signals }
+        Ending { told, core_dump, signals }
     }
 
     /// What an error of the guest means.
@@ -125,11 +128,26 @@ impl<'a> Ending<'a> {
             ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
             _ => match host_trap(&error) {
                 Some(trap) => (format!("trap: {trap}"), STATUS_TRAP),
-                None => return Err(module_file::named(self.path, error)),
+                None => return Err(module_file::named(self.told.path, error)),
             },
         };
-        let backtrace = error.backtrace().map(|backtrace| frames::text(backtrace, &self.maps));
-        Ok(End::Failed(FailureReport { file: shown(self.path), message, backtrace, status }))
+        self.write_core_dump(store, &error);
+        let backtrace = error.backtrace().map(|backtrace| frames::text(backtrace, &self.told.maps));
+        Ok(End::Failed(FailureReport { file: shown(self.told.path), message, backtrace, status }))
+    }
+
+    /// Writes the core dump that is asked for. A refusal is said.
+    fn write_core_dump(&self, store: &mut Store<Host>, error: &Error) {
+        let Some(path) = &self.core_dump else { return };
+        let program = self.told.path.display().to_string();
+        let written = File::create(path).and_then(|file| {
+            let mut output = BufWriter::new(file);
+            store.write_core_dump(&program, error, &mut output)?;
+            output.flush()
+        });
+        if let Err(error) = written {
+            output::refused(&format!("--coredump {}", shown(path)), &error);
+        }
     }
 
     /// The status of a guest that a signal ended. Nothing failed then, so nothing is printed.
@@ -139,7 +157,7 @@ impl<'a> Ending<'a> {
     }
 
     fn elapsed_timeout(&self, trap: &Trap) -> Option<&DurationArg> {
-        self.timeout.filter(|_| trap.kind() == TrapKind::DeadlineExceeded)
+        self.told.timeout.filter(|_| trap.kind() == TrapKind::DeadlineExceeded)
     }
 
     /// The option behind the limit that was hit.
@@ -147,17 +165,17 @@ impl<'a> Ending<'a> {
         match trap.kind() {
             // The trap tells how much of the thread's own stack is missing.
             TrapKind::StackExhausted if trap.is_refused_by_system() => String::new(),
-            TrapKind::StackExhausted => format!(": the limit is --max-stack {}", self.limits.stack),
+            TrapKind::StackExhausted => format!(": the limit is --max-stack {}", self.told.limits.stack),
             // The trap tells the limit in bytes, too: that was not what stood in the way.
-            TrapKind::HeapExhausted if trap.is_refused_by_system() => match &self.limits.heap {
+            TrapKind::HeapExhausted if trap.is_refused_by_system() => match &self.told.limits.heap {
                 Some(max) => format!(": --gc-heap-max {max} is more than the system gives"),
                 None => ": --gc-heap-max sets a lower limit".to_owned(),
             },
-            TrapKind::HeapExhausted | TrapKind::AllocationTooLarge => match &self.limits.heap {
+            TrapKind::HeapExhausted | TrapKind::AllocationTooLarge => match &self.told.limits.heap {
                 Some(max) => format!(": the limit is --gc-heap-max {max}"),
                 None => ": --gc-heap-max sets the limit".to_owned(),
             },
-            TrapKind::MemoryOutOfBounds => match &self.limits.memory {
+            TrapKind::MemoryOutOfBounds => match &self.told.limits.memory {
                 Some(max) => format!(" (memories may grow to --max-memory {max})"),
                 None => String::new(),
             },

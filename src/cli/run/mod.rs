@@ -36,7 +36,7 @@ use super::watch::{RunReport, Watch};
 use super::{module_file, output};
 use anyhow::{Result, anyhow};
 use clap::Args;
-use ending::Ending;
+use ending::{Ending, Told};
 use heapwood::source_map::SourceMap;
 use heapwood::wasi::WasiCtx;
 use heapwood::{Engine, Error, FuncType, Instance, Linker, Module, Store, Trap, TrapKind, Val, cut};
@@ -163,6 +163,8 @@ impl<'a> Guest<'a> {
     /// The host, not the guest, could not do something.
     pub fn run(self, wasi: WasiCtx, entry: Entry, report: Option<RunReport>) -> Result<Finished> {
         let (sandbox, trace) = (self.sandbox, self.trace.as_ref());
+        let core_dump = sandbox.core_dump()?;
+        let _symbols = sandbox.debugger.tell(self.modules());
         let report = report.map(Watcher::Report);
         let (mut store, watch) = sandbox.engine.store(&self.engine, Host::new(wasi), trace, report)?;
         let clock = Clock { timeout: sandbox.timeout.as_ref(), start: Instant::now() };
@@ -175,7 +177,8 @@ impl<'a> Guest<'a> {
         });
         let server = sandbox.inspection.serve(&subject)?;
         let maps = self.source_maps();
-        let ending = Ending::new(sandbox.path(), sandbox.limits(), sandbox.timeout.as_ref(), maps, &store, subject);
+        let told = Told { path: sandbox.path(), limits: sandbox.limits(), timeout: sandbox.timeout.as_ref(), maps };
+        let ending = Ending::new(told, core_dump, &store, subject);
         let outcome = match &self.program {
             Loaded::Module(module) => {
                 let linker = sandbox.linker(&self.engine, self.modules())?;

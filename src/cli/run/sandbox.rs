@@ -1,8 +1,10 @@
 //! What a guest may use, as the options of `run` and `test` say: files, variables, memory, stack, time, host functions.
 
 use super::ending::Limits;
+use crate::cli::debugger::DebuggerOptions;
 use crate::cli::engine_options::EngineOptions;
 use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError};
+use crate::cli::file_name;
 use crate::cli::host::{Host, SurfaceOptions};
 use crate::cli::inspection::InspectionOptions;
 use crate::cli::kotlin::WasiCompat;
@@ -49,6 +51,10 @@ pub struct Sandbox {
     /// Lines of the source for backtraces, for a module without DWARF; by default the map that the module names beside it
     #[arg(long, value_name = "FILE")]
     pub source_map: Option<PathBuf>,
+    /// When the guest traps or throws, write its frames, memories and globals to FILE, as debuggers of WebAssembly read
+    /// them
+    #[arg(long, value_name = "FILE")]
+    coredump: Option<PathBuf>,
     /// MODULE is an image that `heapwood compile` wrote, and that is trusted: its code runs as it is
     #[arg(long)]
     pub precompiled: bool,
@@ -64,6 +70,9 @@ pub struct Sandbox {
 
     #[command(flatten)]
     pub perf_map: PerfMap,
+
+    #[command(flatten)]
+    pub debugger: DebuggerOptions,
 
     #[command(flatten)]
     pub engine: EngineOptions,
@@ -118,6 +127,14 @@ impl Sandbox {
             stack: self.max_stack.to_string(),
             memory: self.max_memory.as_ref().map(Size::to_string),
         }
+    }
+
+    /// Where a core dump goes.
+    ///
+    /// # Errors
+    /// The name means nothing.
+    pub fn core_dump(&self) -> Result<Option<PathBuf>, UsageError> {
+        self.coredump.as_deref().map(|given| file_name::expand("--coredump", given)).transpose()
     }
 
     /// The guest's argument 0.

@@ -24,6 +24,8 @@ pub(crate) trait FunctionNames: Any + Send + Sync {
 #[derive(Clone)]
 pub struct FrameInfo {
     names: Arc<dyn FunctionNames>,
+    /// The number in its store of the first instance of the module, by which its code is known there.
+    instance: u32,
     function: u32,
     offset: u32,
 }
@@ -46,8 +48,13 @@ impl WasmBacktrace {
 }
 
 impl FrameInfo {
-    pub(crate) fn new(names: Arc<dyn FunctionNames>, function: u32, offset: u32) -> FrameInfo {
-        FrameInfo { names, function, offset }
+    pub(crate) fn new(names: Arc<dyn FunctionNames>, instance: u32, function: u32, offset: u32) -> FrameInfo {
+        FrameInfo { names, instance, function, offset }
+    }
+
+    /// The number of the first instance of the function's module, in the store that it was in.
+    pub(crate) fn instance(&self) -> u32 {
+        self.instance
     }
 
     /// Where its names come from.

@@ -2,6 +2,8 @@
 
 mod cache;
 mod compile;
+#[cfg(feature = "gdb")]
+mod debugger;
 mod image;
 mod inspect;
 mod precompiled;
@@ -13,6 +15,8 @@ use crate::errors::{FrameInfo, FunctionNames, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::CodeImage;
 use crate::types::{ExportType, ExternType, ImportType};
+#[cfg(feature = "gdb")]
+pub use debugger::DebuggerSymbols;
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
 pub use precompiled::Precompiled;
 pub use types::DefinedTypes;

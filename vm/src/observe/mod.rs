@@ -1,6 +1,7 @@
 //! What a store shows to those who watch it.
 
 mod contexts;
+mod core_dump;
 mod histogram;
 #[cfg(feature = "test-hooks")]
 mod hooks;

@@ -1,7 +1,7 @@
 //! What a store tells those who watch it.
 
 use super::{HeapHistogram, MemoryStats};
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 use crate::store::{CollectionSteps, ExhaustedHeap, HostCall, Inspection, StackProfile, Store, StoreContextMut};
 use heapwood_gc::{GcEvent, HeapStats, HelperSpan};
 use std::io;
@@ -218,6 +218,40 @@ impl<T: 'static> Store<T> {
     /// Memory of the store: linear memories and heap.
     pub fn memory_stats(&self) -> MemoryStats {
         self.opaque().memory_stats()
+    }
+
+    /// Writes a core dump of the store after an error of its guest, in the format of WebAssembly's [tool conventions]: a
+    /// module with the frames of the error's backtrace, the instances, and linear memories and globals as they are now.
+    /// `program` names what ran; a module without a name of its own has that one.
+    ///
+    /// [tool conventions]: https://github.com/WebAssembly/tool-conventions/blob/main/Coredump.md
+    ///
+    /// What the format has no place for is left out: objects of the heap, tables, and references, of which globals hold
+    /// null instead (but for i31, which are numbers). Frames have no values of locals and operands, since compiled code
+    /// does not say where they are, and name the first of several instances of a module, which share its code; of a deep
+    /// stack there are the frames that the backtrace has. A memory with [`Secrecy`](crate::Secrecy) has its size and no
+    /// bytes. An instance whose start function failed is gone with what it had: its frames have one without parts.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Instance, Module, Store};
+    /// # fn main() -> heapwood_vm::Result<()> {
+    /// # let engine = Engine::default();
+    /// # let wasm = wat::parse_str(r#"(module $app (func (export "trap") unreachable))"#).unwrap();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let instance = Instance::new(&mut store, &Module::new(&engine, &wasm)?, &[])?;
+    /// let trap = instance.get_typed_func::<(), ()>(&mut store, "trap")?;
+    /// let error = trap.call(&mut store, ()).unwrap_err();
+    /// let mut dump = Vec::new();
+    /// store.write_core_dump("app.wasm", &error, &mut dump).expect("a vector takes all");
+    /// assert!(dump.starts_with(b"\0asm"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The output's; `FileTooLarge` if what memories hold does not fit the format, whose sections have less than 4 GiB.
+    pub fn write_core_dump(&mut self, program: &str, error: &Error, output: impl io::Write) -> io::Result<()> {
+        self.opaque_mut().write_core_dump(program, error.backtrace(), output)
     }
 }
 

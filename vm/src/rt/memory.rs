@@ -109,7 +109,7 @@ pub(crate) struct LinearMemory {
     frozen: Option<Arc<FrozenMemory>>,
 }
 
-/// What checkpoints do about a memory that holds secrets.
+/// What checkpoints do about a memory that holds secrets. Core dumps leave its bytes out, whatever checkpoints do.
 ///
 /// ```
 /// # use heapwood_vm::{Engine, Memory, MemoryType, Secrecy, Store};

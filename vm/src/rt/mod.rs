@@ -20,6 +20,7 @@
 //! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
 //! | `plain` | numbers as bytes | they are of the listed types (R12) |
 //! | `signals`, `stack`, `asymmetric` | traps and stacks | R9, R10 |
+//! | `gdb` | object files for debuggers | entries are owned, and reached under a lock (R16) |
 //!
 //! Each block names the invariant that makes it sound:
 //!
@@ -56,6 +57,9 @@
 //! **R15 Lent code.** A store's list of host functions keeps each of them while it runs, unless it is a future, which
 //! has a share of its own: the list is only ever cut to what it was before an instantiation that has failed, whose
 //! calls are over, or at a checkpoint, which is no place of a guest or of what guests call.
+//! **R16 Debugger's list.** Entries of the list of object files are boxes of the `Registered` that name them and go
+//! with these; they and the list are reached by `gdb` only, under its lock. A debugger reads them while the process
+//! stands still.
 //! **R13 Images.** The code of an image is what this version's compiler made for this engine's settings, and a file
 //! that is mapped does not change meanwhile: promised by the caller of `Module::deserialize` and its kin, or by who may
 //! write to the cache (`SECURITY.md`). All else of an image is checked.
@@ -79,6 +83,8 @@ pub(crate) mod data_fn;
 pub(crate) mod entry;
 pub(crate) mod execution;
 pub(crate) mod frames;
+#[cfg(feature = "gdb")]
+pub(crate) mod gdb;
 pub(crate) mod host;
 mod host_call;
 pub(crate) mod hot;

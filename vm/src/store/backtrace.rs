@@ -199,6 +199,6 @@ impl SharedNames {
                 names
             }
         };
-        FrameInfo::new(names, function, place.wasm_offset)
+        FrameInfo::new(names, place.owner, function, place.wasm_offset)
     }
 }

@@ -79,7 +79,7 @@ impl StoreOpaque {
     pub fn profile_cpu(&mut self, interval: Duration) -> Result<()> {
         let is_on = !interval.is_zero();
         self.guest_mut().execution_mut().sample_every(is_on.then_some(interval))?;
-        let profiler = is_on.then(|| CpuProfiler::new(self.heap().pause_ns()));
+        let profiler = is_on.then(|| CpuProfiler::new(interval, self.heap().pause_ns()));
         *self.guest_mut().listeners_mut().cpu_mut() = profiler;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Profiles that have ended, apart from their stores.
 
 use super::alloc_profile::AllocProfiler;
-use super::cpu_profile::CpuProfiler;
+use super::cpu_profile::{COLLECTOR, CpuProfiler};
+use super::profile_data::CpuProfileData;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -45,6 +46,17 @@ impl StackProfile {
 
     pub(super) fn of_allocations(profiler: AllocProfiler, unclaimed: u64) -> StackProfile {
         StackProfile(Kind::Allocations(profiler, unclaimed))
+    }
+
+    /// What stands at the end of a stack, as if it were a function, for the CPU time that the collector took there.
+    pub const COLLECTOR: &str = COLLECTOR;
+
+    /// A profile of CPU time as data, for formats of other tools; `None` of one of allocation.
+    pub fn cpu_data(&self) -> Option<CpuProfileData> {
+        match &self.0 {
+            Kind::Cpu(profiler) => Some(profiler.data()),
+            Kind::Allocations(..) => None,
+        }
     }
 
     /// Writes it as collapsed stacks, the heaviest first, for flame graphs: `outer;inner microseconds` on each line, or

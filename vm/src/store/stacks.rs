@@ -1,4 +1,4 @@
-//! Weights by stack: what profiles of allocation and of CPU time are made of.
+//! Weights by stack: what profiles of allocation and of CPU time are made of. Stacks have numbers, from 0 on.
 
 use crate::module::Module;
 use heapwood_module::printable;
@@ -7,10 +7,14 @@ use std::hash::Hash;
 use std::io::{self, Write};
 
 /// Stacks that are told apart. What is counted for more of them is told in one line.
-const STACKS_MAX: usize = 1 << 16;
+const STACKS_MAX: u32 = 1 << 16;
+
+/// The number of the stacks that are not told apart, and what they are called.
+pub(super) const OTHERS: u32 = STACKS_MAX;
+pub(super) const OTHERS_NAME: &str = "(other stacks)";
 
 /// A stack without what is at its end: functions from the inside, as (module, function).
-type Functions = Box<[(u32, u32)]>;
+pub(super) type Functions = Box<[(u32, u32)]>;
 
 /// A frame of a sample.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,9 @@ pub(crate) struct SampledFrame<'a> {
 pub(super) struct Stacks<End> {
     /// Modules that frames were seen of.
     modules: Vec<Module>,
-    weights: HashMap<(End, Functions), u64>,
+    numbers: HashMap<(End, Functions), u32>,
+    /// By number.
+    weights: Vec<u64>,
     /// Of stacks that are not told apart.
     others: u64,
     scratch: Vec<(u32, u32)>,
@@ -37,17 +43,17 @@ pub(super) struct Stacks<End> {
 impl<End: Copy + Eq + Hash> Stacks<End> {
     /// No weights.
     pub fn new() -> Stacks<End> {
-        Stacks { modules: Vec::new(), weights: HashMap::new(), others: 0, scratch: Vec::new() }
+        Stacks { modules: Vec::new(), numbers: HashMap::new(), weights: Vec::new(), others: 0, scratch: Vec::new() }
     }
 
-    /// Adds weight to a stack, given from the innermost frame on. `end` says what is at its end, of the innermost frame
-    /// and the number of its module.
+    /// Adds weight to a stack, given from the innermost frame on; its number. `end` says what is at its end, of the
+    /// innermost frame and the number of its module.
     pub fn add<'a>(
         &mut self,
         frames: impl Iterator<Item = SampledFrame<'a>>,
         weight: u64,
         end: impl FnOnce(Option<(u32, SampledFrame<'a>)>) -> End,
-    ) {
+    ) -> u32 {
         let mut stack = std::mem::take(&mut self.scratch);
         stack.clear();
         let mut innermost = None;
@@ -57,12 +63,32 @@ impl<End: Copy + Eq + Hash> Stacks<End> {
             stack.push((number, frame.function));
         }
         let key = (end(innermost), Functions::from(stack.as_slice()));
-        if self.weights.len() < STACKS_MAX || self.weights.contains_key(&key) {
-            *self.weights.entry(key).or_insert(0) += weight;
-        } else {
-            self.others += weight;
-        }
         self.scratch = stack;
+        let known = self.weights.len() as u32;
+        let number = match known < STACKS_MAX {
+            true => *self.numbers.entry(key).or_insert(known),
+            false => self.numbers.get(&key).copied().unwrap_or(OTHERS),
+        };
+        if number == known {
+            self.weights.push(0);
+        }
+        *self.weights.get_mut(number as usize).unwrap_or(&mut self.others) += weight;
+        number
+    }
+
+    /// Each stack that is told apart, with its number.
+    pub fn each(&self) -> impl Iterator<Item = (End, &Functions, u32)> {
+        self.numbers.iter().map(|((end, functions), number)| (*end, functions, *number))
+    }
+
+    /// Weights by number.
+    pub fn weights(&self) -> &[u64] {
+        &self.weights
+    }
+
+    /// The weight of the stacks that are not told apart.
+    pub fn others(&self) -> u64 {
+        self.others
     }
 
     /// The module with a number.
@@ -80,23 +106,28 @@ impl<End: Copy + Eq + Hash> Stacks<End> {
 
     /// A line for each stack, `outer;inner` and what `end` appends, and its weight.
     pub fn lines(&self, end: impl Fn(&mut String, End)) -> Vec<(String, u64)> {
-        let line = |((of, functions), weight): (&(End, Functions), &u64)| {
+        let line = |(of, functions, number): (End, &Functions, u32)| {
             let mut line = String::new();
-            for &(module, function) in functions.iter().rev() {
-                match self.module_at(module).func_name(function) {
-                    Some(name) => push_name(&mut line, name),
-                    None => line.push_str(&format!("function {function}")),
-                }
+            for &function in functions.iter().rev() {
+                push_name(&mut line, &self.function_name(function));
                 line.push(';');
             }
-            end(&mut line, *of);
-            (line, *weight)
+            end(&mut line, of);
+            (line, self.weights[number as usize])
         };
-        let mut lines: Vec<_> = self.weights.iter().map(line).collect();
+        let mut lines: Vec<_> = self.each().map(line).collect();
         if self.others > 0 {
-            lines.push(("(other stacks)".to_owned(), self.others));
+            lines.push((OTHERS_NAME.to_owned(), self.others));
         }
         lines
+    }
+
+    /// The name of a function of a stack, as [`printable`] shows it.
+    pub fn function_name(&self, (module, function): (u32, u32)) -> String {
+        match self.module_at(module).func_name(function) {
+            Some(name) => printable(name).to_string(),
+            None => format!("function {function}"),
+        }
     }
 }
 
