@@ -17,8 +17,8 @@
 ;; L2:
 ;;     test esi, esi
 ;;     je L3
-;;     mov eax, [r15+rsi*4+4]                      ; may trap: NullStruct
+;;     mov eax, [r15+rsi*4+4]
 ;;     add eax, edi
 ;;     mov edi, eax
-;;     mov esi, [r15+rsi*4+8]                      ; may trap: NullStruct
+;;     mov esi, [r15+rsi*4+8]
 ;;     jmp L1
