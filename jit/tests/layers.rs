@@ -56,7 +56,7 @@ const CRATE: Table<'_> = &[
 const VALUES: Table<'_> = &[
     &["registers"],
     &["place"],
-    &["stored"],
+    &["stored", "refined"],
     &["transfer"],
     &["slots", "moves"],
     &["scope", "stack"],

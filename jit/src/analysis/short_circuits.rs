@@ -1,5 +1,5 @@
-//! Short circuits: what compilers make of `a && b` and of `a || b`, an `if (result i32)` one arm of which is a constant,
-//! where a `br_if` or an `if` takes the result.
+//! Short circuits: what compilers make of `a && b` and of `a || b`, an `if (result i32)` one arm of which is a
+//! constant, where a `br_if` or an `if` takes the result.
 //!
 //! Where the constant is the result, it is known where the `br_if` or the `if` goes: so the first condition goes there
 //! itself, no arm makes a number, and the second condition is taken from the flags.

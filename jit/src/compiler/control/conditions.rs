@@ -73,7 +73,7 @@ impl Compiler<'_> {
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
         if let (Some(decided), Some(cond)) = (decided, cond) {
-            let is_second_arm = !decided.value();
+            let is_second_arm = !decided.value;
             self.begin_decided_if(signature, settled, cond, hint, decided);
             if is_second_arm {
                 self.values.learn(tested, true);

@@ -1,6 +1,5 @@
 //! Flow: the constructs that are open, whether the code at this point can be reached, and where exceptions go from it.
 
-use super::short_circuits::Decided;
 use crate::analysis::ShortCircuit;
 use crate::asm::{Label, Section};
 use crate::budget::list_bytes;
@@ -65,6 +64,23 @@ pub(crate) struct Control {
     pub(super) short_circuit: Option<Box<ShortCircuit>>,
     /// The frame of an inlined body ends where its last operator is a `return`: the code there goes on behind it.
     pub(super) falls_through: bool,
+}
+
+/// An edge on which the condition is known that is taken next.
+pub(crate) struct Decided {
+    /// Where the edge goes.
+    pub(super) label: Label,
+    /// What the label expects.
+    pub(super) state: Rc<Snapshot>,
+    /// The condition.
+    pub(super) value: bool,
+}
+
+impl Decided {
+    /// The height below which operands are in slots or constants.
+    pub(super) fn settled(&self) -> usize {
+        self.state.from()
+    }
 }
 
 /// The constructs that are open.

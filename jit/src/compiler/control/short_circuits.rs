@@ -6,7 +6,7 @@
 //! condition. The second condition is compiled in between, and its edges to the label bring that state along.
 
 use super::Condition;
-use super::flow::BlockSignature;
+use super::flow::{BlockSignature, Decided};
 use crate::analysis::{ALL, ShortCircuit};
 use crate::asm::{Cond, Label, Section};
 use crate::compiler::parts::Compiler;
@@ -15,28 +15,6 @@ use heapwood_gc_abi::{Mutant, active};
 use heapwood_module::ValType;
 use std::rc::Rc;
 use wasmparser::FrameKind;
-
-/// An edge on which the condition is known that is taken next.
-pub(crate) struct Decided {
-    /// Where the edge goes.
-    label: Label,
-    /// What the label expects.
-    state: Rc<Snapshot>,
-    /// The condition.
-    value: bool,
-}
-
-impl Decided {
-    /// The height below which operands are in slots or constants.
-    fn settled(&self) -> usize {
-        self.state.from()
-    }
-
-    /// The condition.
-    pub(super) fn value(&self) -> bool {
-        self.value
-    }
-}
 
 impl Compiler<'_> {
     /// Begins a short circuit, if the current `if` is one. One that may still be compiled without the frame that the

@@ -1,7 +1,7 @@
 //! What tests and casts have shown of references in locals, on the path that is being compiled.
 //!
-//! A local is refined where control comes from nowhere but a test: from there to the next label, or until it is written.
-//! A value that is pushed from it has the refined type, so that a cast which follows a test needs no code.
+//! A local is refined where control comes from nowhere but a test: from there to the next label, or until it is
+//! written. A value that is pushed from it has the refined type, so that a cast which follows a test needs no code.
 
 use super::Values;
 use super::place::OperandPlace;
