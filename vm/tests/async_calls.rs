@@ -7,6 +7,7 @@ mod async_calls {
     pub mod programs;
     pub mod stores;
     pub mod tasks;
+    pub mod wakers;
 }
 #[allow(dead_code, reason = "the sync entry of the programs is of `vm/tests/nesting.rs`")]
 #[path = "nesting"]

@@ -379,6 +379,56 @@ fn accesses_end_where_the_memory_ends() {
     }
 }
 
+/// What is written is known where it is compiled: it may be in the instruction itself.
+#[test]
+fn operands_that_are_constants_are_what_they_are() {
+    let mut features = Features::default();
+    features.set("threads", true).unwrap();
+    let engine = Engine::new(Config::new().features(features)).unwrap();
+    type Model = fn(u64, u64) -> u64;
+    let operators: [(&str, Model); 6] = [
+        ("add", u64::wrapping_add),
+        ("sub", u64::wrapping_sub),
+        ("and", |a, b| a & b),
+        ("or", |a, b| a | b),
+        ("xor", |a, b| a ^ b),
+        ("xchg", |_, b| b),
+    ];
+    let before = 0x8877_6655_4433_2211_u64;
+    let mut cases = 0;
+    for (ty, width) in [("i32", 8), ("i32", 16), ("i32", 32), ("i64", 8), ("i64", 16), ("i64", 32), ("i64", 64)] {
+        let full = ty.ends_with(&width.to_string());
+        let (bits, suffix) = if full { (String::new(), "") } else { (width.to_string(), "_u") };
+        let mask = u64::MAX >> (64 - width);
+        for ((name, model), constant) in
+            operators.iter().flat_map(|op| [0, 1, -1, 0x55, 0x7fff_ffff, -0x8000_0000].map(|constant| (op, constant)))
+        {
+            let text = format!(
+                r#"(module (memory 1) (data (i32.const 16) "\11\22\33\44\55\66\77\88")
+                    (func (export "run") (result {ty} i64)
+                      ({ty}.atomic.rmw{bits}.{name}{suffix} (i32.const 16) ({ty}.const {constant}))
+                      (i64.load (i32.const 16))))"#
+            );
+            let module = Module::new(&engine, &*text).unwrap();
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let run = instance.get_func(&mut store, "run").unwrap();
+            let mut results = [Val::I32(0), Val::I64(0)];
+            run.call(&mut store, &[], &mut results).unwrap();
+            let old = match results[0] {
+                Val::I32(old) => u64::from(old as u32),
+                Val::I64(old) => old as u64,
+                ref other => panic!("{other:?}"),
+            };
+            let after = before & !mask | model(before & mask, constant as i64 as u64 & mask) & mask;
+            let seen = results[1].i64().unwrap() as u64;
+            assert_eq!((old, seen), (before & mask, after), "{text}");
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 7 * 6 * 6);
+}
+
 #[test]
 fn a_fence_does_nothing_that_one_thread_sees() {
     let mut features = Features::default();

@@ -330,6 +330,38 @@ fn ask_idle(store: &mut Store<()>) {
     assert_eq!(answer.recv().unwrap(), 0);
 }
 
+/// Compiled code that waits at an address holds references in registers, so requests are answered after the wait.
+#[test]
+fn a_wait_at_an_address_ends_before_requests_are_answered() {
+    let mut features = Features::default();
+    features.set("threads", true).unwrap();
+    let engine = Engine::new(Config::new().features(features)).unwrap();
+    let text = r#"(module (memory 1 1 shared) (func (export "run") (result i32)
+        (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 50000000))))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let run = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
+    let (inspector, is_over) = (store.inspector(), Arc::new(AtomicBool::new(false)));
+    let (stops, (says, answers)) = (is_over.clone(), mpsc::channel());
+    let asker = thread::spawn(move || {
+        let mut asked = 0;
+        while !stops.load(Ordering::SeqCst) {
+            let says = says.clone();
+            asked += u32::from(inspector.ask(move |guest| says.send(guest.memory_stats()).unwrap()).is_ok());
+            thread::yield_now();
+        }
+        asked
+    });
+    let waited = run.call(&mut store, ());
+    is_over.store(true, Ordering::SeqCst);
+    let asked = asker.join().unwrap();
+    assert_eq!(waited.unwrap(), 2, "nobody notifies it");
+    store.answer_requests();
+    assert!(asked > 0);
+    assert_eq!(answers.try_iter().count() as u32, asked);
+}
+
 #[test]
 fn a_panic_of_a_request_ends_the_call_and_the_store_goes_on() {
     let (mut store, instance) = start(&Config::new());

@@ -203,3 +203,21 @@ fn threads_take_stacks_from_each_others_idle_stores() -> Result<()> {
         threads.into_iter().try_for_each(|thread| thread.join().expect("no assertion failed"))
     })
 }
+
+/// An engine keeps stacks for stores that ran last; those of another size are of no use to one that runs now.
+#[test]
+fn stores_with_stacks_of_several_sizes_run_in_turns() {
+    let _alone = ALONE.lock().unwrap();
+    let engine = Engine::new(&Config::new()).unwrap();
+    let module = Module::new(&engine, PROGRAM).unwrap();
+    let mut stores: Vec<_> = (0..90)
+        .map(|n| Store::builder(&engine).max_stack([256 << 10, 512 << 10, 1 << 20][n / 30]).build(()).unwrap())
+        .collect();
+    for round in 0..3 {
+        for n in 0..stores.len() {
+            // One size after the other, then all in turns.
+            let n = if round == 0 { n } else { n * 31 % 90 };
+            run(&mut stores[n], &module).unwrap();
+        }
+    }
+}

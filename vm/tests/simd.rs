@@ -543,3 +543,40 @@ fn a_machine_without_avx_refuses_instructions_and_carries_values() {
     assert_eq!(lab.vector("f", &[Val::V128(9), Val::I32(0)]), 9);
     assert_eq!(lab.vector("f", &[Val::V128(9), Val::I32(1)]), 3 | 4 << 64);
 }
+
+/// A number that a call left in its slot goes into a lane from there.
+#[test]
+fn lanes_take_numbers_from_slots() {
+    let mut functions = String::new();
+    for (ty, shape, lanes) in [("f32", "f32x4", 4), ("f64", "f64x2", 2), ("i32", "i32x4", 4), ("i64", "i64x2", 2)] {
+        for lane in 0..lanes {
+            functions.push_str(&format!(
+                r#"(func (export "{shape}-{lane}") (param {ty} v128) (result v128)
+                    (call $other) (local.get 1) (local.get 0) ({shape}.replace_lane {lane}))"#
+            ));
+        }
+    }
+    let text = format!(
+        r#"(module (table 1 funcref) (func $nothing) (elem (i32.const 0) $nothing)
+            (func $other (call_indirect (i32.const 0))) {functions})"#
+    );
+    for config in configs() {
+        let mut lab = Lab::new(&config, &text);
+        let before = 0x0123_4567_89ab_cdef_0011_2233_4455_6677_u128;
+        for (shape, lanes, bits) in [("f32x4", 4, 32), ("f64x2", 2, 64), ("i32x4", 4, 32), ("i64x2", 2, 64)] {
+            let new = 0x4141_4243_4445_4647_u64 >> (64 - bits);
+            let scalar = match shape {
+                "f32x4" => Val::F32(new as u32),
+                "f64x2" => Val::F64(new),
+                "i32x4" => Val::I32(new as i32),
+                _ => Val::I64(new as i64),
+            };
+            for lane in 0..lanes {
+                let mask = (u128::MAX >> (128 - bits)) << (lane * bits);
+                let expected = before & !mask | u128::from(new) << (lane * bits);
+                let found = lab.vector(&format!("{shape}-{lane}"), &[scalar.clone(), Val::V128(before)]);
+                assert_eq!(found, expected, "{shape}, lane {lane}: {found:#x}");
+            }
+        }
+    }
+}

@@ -103,8 +103,7 @@ impl Plan {
     pub(crate) fn make(&mut self, defined: u32, planner: &mut Planner<'_>) {
         self.clear();
         self.budget = match planner.inline {
-            Inline::Never => 0,
-            Inline::Small => BUDGET_BASE + planner.found.operators / BUDGET_SHARE,
+            Inline::Never | Inline::Small => BUDGET_BASE + planner.found.operators / BUDGET_SHARE,
             Inline::Always => BUDGET_ALWAYS,
         };
         let sites = std::mem::take(&mut planner.found.calls);
