@@ -131,3 +131,30 @@ fn a_guest_that_cannot_let_others_run_goes_on() {
         assert_eq!(run(nested.call_async(&mut store, ())).0.unwrap(), 7, "{name}");
     }
 }
+
+/// A thread with too little stack can neither begin a call nor go on with one: the call ends, the store works.
+#[test]
+fn a_thread_with_little_stack_ends_a_call() {
+    let (mut store, instance) = start(&Config::new(), |_, ()| {
+        Box::new(async {
+            Pending(1).await;
+            Ok(5)
+        })
+    });
+    let wait = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
+    for has_begun in [false, true] {
+        {
+            let mut call = Box::pin(wait.call_async(&mut store, ()));
+            if has_begun {
+                assert!(poll_once(call.as_mut()).is_pending());
+            }
+            let polled = std::thread::scope(|scope| {
+                let small = std::thread::Builder::new().stack_size(40 << 10);
+                small.spawn_scoped(scope, || poll_once(call.as_mut())).unwrap().join().unwrap()
+            });
+            let Poll::Ready(Err(error)) = polled else { panic!("begun: {has_begun}") };
+            assert_eq!(error.trap().map(Trap::kind), Some(TrapKind::StackExhausted), "begun: {has_begun}: {error}");
+        }
+        assert_eq!(run(wait.call_async(&mut store, ())).0.unwrap(), 5);
+    }
+}
