@@ -9,7 +9,8 @@ use heapwood_gc_abi::{ObjectKind, TypeId};
 /// Elements of an array between two questions whether the visitor is full.
 const ELEMENTS_AT_ONCE: u32 = 64;
 
-/// The roots of a store, and those of frozen objects.
+/// The roots of a store, and those of frozen objects: for markings, which visit both. Whoever ends a collection tells
+/// the store's provider itself.
 pub struct WithFrozen<'a> {
     frozen: &'a mut Frozen,
     memory: Memory,
@@ -76,8 +77,8 @@ impl RootProvider for WithFrozen<'_> {
         self.roots.frames(scope, visitor)
     }
 
-    fn remembered(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
-        self.roots.remembered(cursor, visitor)
+    fn remembered(&mut self, _: &mut RootCursor, _: &mut dyn RootVisitor) -> RootWork {
+        unreachable!("minors visit the store's roots only: what was written of frozen objects is in the log")
     }
 
     fn all(&mut self, cursor: &mut RootCursor, visitor: &mut dyn RootVisitor) -> RootWork {
@@ -104,9 +105,5 @@ impl RootProvider for WithFrozen<'_> {
         }
         let work = self.roots.snapshot(visitor);
         RootWork { slots: work.slots + slots, ..work }
-    }
-
-    fn after_collection(&mut self, promoted_all: bool) {
-        self.roots.after_collection(promoted_all);
     }
 }

@@ -338,12 +338,13 @@ impl Cage {
     }
 
     /// Makes the reach longer by at least `bytes`, where the address space behind it is free.
+    ///
+    /// # Panics
+    /// If that is more than [`Cage::extensible_bytes`].
     pub fn extend(&mut self, bytes: u64) -> Result<(), BackingError> {
         let room = self.extensible_bytes();
         let needed = bytes.next_multiple_of(REACH_STEP_BYTES);
-        if needed > room {
-            return Err(BackingError { operation: "extend", bytes: needed });
-        }
+        assert!(needed <= room, "the reach of a cage has an end");
         let land = self.territory.land();
         let last = land.parts.last().expect("a cage has parts");
         let ample = needed.max(EXTENSION_BYTES.min(self.reach_bytes - OLD_START)).min(room);
