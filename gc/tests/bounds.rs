@@ -195,6 +195,30 @@ fn a_minor_that_leaves_a_full_log_asks_for_the_next() {
     assert_eq!(setup.heap.stats().minors, minors + 1);
 }
 
+/// An object is promoted while both that it names stay young.
+#[test]
+fn an_object_that_names_two_young_ones_is_logged_once() {
+    let mut setup = setup(HeapConfig { nursery_bytes: Some(1 << 20), verify: true, ..HeapConfig::default() });
+    setup.heap.collect_minor(&mut setup.roots);
+    setup.roots.frames[0][2] = setup.node();
+    // Where most of eden survives, the next minor promotes all.
+    for _ in 0..100 {
+        setup.node();
+    }
+    // It has survived a minor, so the next one promotes it.
+    setup.heap.collect_minor(&mut setup.roots);
+    for slot in 0..2 {
+        setup.roots.frames[0][slot] = setup.node();
+        setup.heap.write_ref(setup.roots.frames[0][2], 4 + 4 * slot as u64, setup.roots.frames[0][slot]);
+    }
+    setup.heap.collect_minor(&mut setup.roots);
+    assert!((0..2).all(|slot| setup.heap.is_young(setup.roots.frames[0][slot])));
+    assert!(!setup.heap.is_young(setup.roots.frames[0][2]));
+    let log_entries = setup.heap.stats().log_entries;
+    setup.heap.collect_minor(&mut setup.roots);
+    assert_eq!(setup.heap.stats().log_entries, log_entries + 1);
+}
+
 #[test]
 fn frames_below_the_watermark_are_not_walked() {
     let mut setup = setup(HeapConfig { nursery_bytes: Some(64 << 10), ..HeapConfig::default() });

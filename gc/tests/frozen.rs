@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Random, Saved, Value, World};
-use heapwood_gc::{Heap, HeapConfig, HeapError, Helpers};
+use heapwood_gc::{CageKind, Heap, HeapConfig, HeapError, Helpers};
+use heapwood_gc_abi::RawRef;
 use heapwood_gc_abi::layout::ARRAY_ELEMENTS_OFFSET;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -227,4 +228,162 @@ fn an_image_that_does_not_fit_is_refused() {
     let small = HeapConfig { max_bytes: 4 << 20, ..config() };
     let error = Heap::of_image(&small, &image).unwrap_err();
     assert_eq!(error, HeapError::ImageTooLarge { max_bytes: 4 << 20 });
+}
+
+#[test]
+fn an_immortal_space_that_does_not_fit_is_refused() {
+    let mut world = World::new(&config(), 5);
+    world.heap.alloc_immortal(8 << 20).unwrap();
+    let image = world.heap.freeze(&mut world.roots).unwrap();
+    assert!(image.layout().block_bytes() < 1 << 20, "the blocks alone would fit");
+    let small = HeapConfig { max_bytes: 8 << 20, ..config() };
+    let error = Heap::of_image(&small, &image).unwrap_err();
+    assert_eq!(error, HeapError::ImageTooLarge { max_bytes: 8 << 20 });
+    let copy = Heap::of_image(&HeapConfig { max_bytes: 16 << 20, ..config() }, &image).unwrap();
+    assert!(copy.stats().committed_bytes > 8 << 20);
+}
+
+/// The immortal space of a sparse cage lies elsewhere than that of a whole one.
+#[test]
+fn a_copy_has_a_cage_of_the_form_that_the_image_has() {
+    use CageKind::{Short, Sparse, Suitable};
+    for (from, to) in [(Sparse, Suitable), (Sparse, Short), (Suitable, Sparse), (Short, Sparse)] {
+        let mut world = World::new(&HeapConfig { cage: from, ..config() }, 5);
+        world.run(2_000);
+        let saved = world.freeze().unwrap();
+        let mut copy = world.fork(&HeapConfig { cage: to, ..config() }, &saved, 9).unwrap();
+        copy.compare();
+        copy.run(500);
+    }
+}
+
+#[test]
+fn an_image_of_a_whole_cage_fits_no_sparse_one() {
+    let mut world = World::new(&HeapConfig { cage: CageKind::Short, ..config() }, 5);
+    let saved = world.freeze().unwrap();
+    // The first call reserves a whole cage.
+    let refused = HeapConfig { cage: CageKind::Short, refused_calls: 1..2, ..config() };
+    let error = world.fork(&refused, &saved, 9).map(drop).unwrap_err();
+    assert!(matches!(error, HeapError::ImageTooLarge { .. }), "{error}");
+}
+
+/// What was handed out after a checkpoint is handed out again after a rollback, whether the checkpoint is the last one
+/// or an older one.
+#[test]
+fn immortal_memory_behind_a_checkpoint_reads_as_zero_after_a_rollback() {
+    const BYTES: u64 = 3 * 4096;
+    for is_last in [true, false] {
+        let mut world = World::new(&config(), 5);
+        let saved = world.freeze().unwrap();
+        if !is_last {
+            world.freeze().unwrap();
+        }
+        let memory = world.heap.alloc_immortal(BYTES).unwrap();
+        let mut words = memory..memory + BYTES as RawRef / 4;
+        words.clone().for_each(|word| world.heap.poke(word, u32::MAX));
+        world.rollback(&saved).unwrap();
+        assert_eq!(world.heap.alloc_immortal(BYTES).unwrap(), memory);
+        assert!(words.all(|word| world.heap.peek(word) == 0), "the last one: {is_last}");
+        world.compare();
+    }
+}
+
+#[test]
+fn a_layout_says_where_in_the_pages_objects_lie() {
+    let mut world = World::new(&config(), 5);
+    let object = world.heap.alloc_struct(world.types.structs[2].id, &mut world.roots).unwrap();
+    world.heap.write_i32(object, 12, 4711);
+    world.roots.frames[0].push(object);
+    let immortal = world.heap.alloc_immortal(64).unwrap();
+    world.heap.poke(immortal, 4712);
+    let image = world.heap.freeze(&mut world.roots).unwrap();
+    let (layout, mut pages) = (image.layout(), Vec::new());
+    image.read_pages(&mut |part| pages.extend_from_slice(part)).unwrap();
+    for (object, offset, value) in [(world.roots.frames[0][0], 12, 4711u32), (immortal, 0, 4712)] {
+        let at = layout.position(object).unwrap() as usize + offset;
+        assert_eq!(pages[at..at + 4], value.to_le_bytes());
+        assert_eq!(layout.position(object | 1), None, "a number lies nowhere, whatever its value");
+    }
+    assert_eq!(layout.position(0), None);
+}
+
+/// A world with an array of nodes of which most are dead. Returns the array.
+fn sparse_world(nodes: u32) -> (World, RawRef) {
+    let mut world = World::new(&config(), 5);
+    let World { heap, types, roots, .. } = &mut world;
+    let array = heap.alloc_old_array(types.refs, nodes, roots).unwrap();
+    roots.frames[0].push(array);
+    for index in 0..nodes {
+        let node = heap.alloc_struct(types.structs[2].id, roots).unwrap();
+        heap.write_i32(node, 12, index);
+        heap.array_set_ref(roots.frames[0][0], index, node);
+    }
+    heap.promote_all(roots);
+    (0..nodes).filter(|index| index % 20 != 0).for_each(|index| heap.array_set_ref(array, index, 0));
+    (world, array)
+}
+
+/// Stores a new node in an element of an old array. The log is lost meanwhile.
+fn lose_log(world: &mut World, array: RawRef, index: u32) {
+    let node = world.heap.alloc_struct(world.types.structs[2].id, &mut world.roots).unwrap();
+    world.heap.write_i32(node, 12, index);
+    world.heap.hooks().lose_next_log = true;
+    world.heap.array_set_ref(array, index, node);
+}
+
+#[test]
+fn a_freeze_compacts_after_it_has_repaired_a_lost_log() {
+    const NODES: u32 = 20_000;
+    let (mut world, array) = sparse_world(NODES);
+    world.heap.collect_minor(&mut world.roots);
+    lose_log(&mut world, array, 7);
+    let image = world.heap.freeze(&mut world.roots).unwrap();
+    // 24 bytes for each node.
+    assert!(image.bytes() < u64::from(NODES) * 24 / 2, "{} bytes", image.bytes());
+    let array = world.roots.frames[0][0];
+    for index in (0..NODES).filter(|index| *index == 7 || index % 20 == 0) {
+        let node = world.heap.array_get_ref(array, index);
+        assert_eq!(world.heap.read_i32(node, 12), index);
+    }
+}
+
+#[test]
+fn a_rollback_forgets_a_log_that_was_lost() {
+    let (mut world, _) = sparse_world(2_000);
+    let image = world.heap.freeze(&mut world.roots).unwrap();
+    let array = world.roots.frames[0][0];
+    lose_log(&mut world, array, 7);
+    world.heap.rollback(&image, &mut world.roots).unwrap();
+    assert_eq!(world.heap.array_get_ref(array, 7), 0);
+    // No chunk counts as logged: this store is found.
+    let node = world.heap.alloc_struct(world.types.structs[2].id, &mut world.roots).unwrap();
+    world.heap.write_i32(node, 12, 4711);
+    world.heap.array_set_ref(array, 7, node);
+    let log_entries = world.heap.stats().log_entries;
+    world.heap.collect_minor(&mut world.roots);
+    assert_eq!(world.heap.stats().log_entries, log_entries + 1);
+    assert_eq!(world.heap.read_i32(world.heap.array_get_ref(array, 7), 12), 4711);
+}
+
+/// The system has no memory for the list of what was written.
+#[test]
+fn what_is_not_listed_as_written_is_found_by_a_walk_of_the_heap() {
+    let (mut world, _) = sparse_world(2_000);
+    let image = world.heap.freeze(&mut world.roots).unwrap();
+    let compactions = world.heap.stats().compactions;
+    let array = world.roots.frames[0][0];
+    let node = world.heap.alloc_struct(world.types.structs[2].id, &mut world.roots).unwrap();
+    world.heap.write_i32(node, 12, 4711);
+    world.heap.refuse_memory();
+    world.heap.array_set_ref(array, 7, node);
+    world.heap.refuse_calls(0..0);
+    assert!(world.heap.wants_collection());
+    world.heap.collect_minor(&mut world.roots);
+    assert_eq!(world.heap.stats().compactions, compactions + 1);
+    world.heap.collect_major(&mut world.roots);
+    let array = world.roots.frames[0][0];
+    assert_eq!(world.heap.read_i32(world.heap.array_get_ref(array, 7), 12), 4711);
+    // It is a state of this heap all the same.
+    world.heap.rollback(&image, &mut world.roots).unwrap();
+    assert_eq!(world.heap.array_get_ref(array, 7), 0);
 }

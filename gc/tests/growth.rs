@@ -151,3 +151,29 @@ fn without_a_question_nothing_changes() {
     assert_eq!((error.why, error.limit_bytes), (Refused::Limit, 64 << 20));
     assert_eq!(setup.heap.wanted_growth(), None);
 }
+
+/// What is allowed is enough for an object, and not for the tables of the blocks that it needs, or of those that the
+/// next minor needs in place of the ones that the object has taken.
+#[test]
+fn tables_of_blocks_are_asked_for() {
+    const BYTES: u64 = 1 << 20;
+    for before in 0..3 {
+        let mut setup = setup(false);
+        for _ in 0..before {
+            array(&mut setup, BYTES as u32 - 8).unwrap();
+        }
+        setup.heap.ask_for_growth();
+        let used = setup.heap.stats().committed_bytes;
+        setup.heap.allow_growth(used + BYTES + 4096);
+        let mut questions = 0;
+        while let Err(error) = array(&mut setup, BYTES as u32 - 8) {
+            let (stats, wanted) = (setup.heap.stats(), setup.heap.wanted_growth().unwrap());
+            assert_eq!(error.why, Refused::NotAllowed);
+            assert_eq!((stats.majors, stats.stalls), (0, 0), "nothing is collected before the answer");
+            assert!(wanted.least > used + BYTES, "{wanted:?}");
+            setup.heap.allow_growth(wanted.desired);
+            questions += 1;
+        }
+        assert!((1..4).contains(&questions), "{questions} questions after {before} objects");
+    }
+}

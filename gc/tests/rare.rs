@@ -92,6 +92,37 @@ fn what_is_shaded_goes_to_the_marker_if_its_list_cannot_grow() {
     setup.heap.check(&mut setup.roots);
 }
 
+/// What waits in the list, and what finds no room in it, is all that still holds these nodes in the snapshot.
+#[test]
+fn a_list_that_is_full_goes_to_the_marker() {
+    const NODES: usize = 50_000;
+    let mut setup = setup(&config());
+    let array = setup.heap.alloc_old_array(setup.types.refs, NODES as u32, &mut setup.roots).unwrap();
+    setup.roots.frames[0][0] = array;
+    for index in 0..NODES as u32 {
+        let node = setup.young();
+        setup.heap.array_set_ref(setup.roots.frames[0][0], index, node);
+    }
+    setup.roots.frames.push(vec![0; NODES]);
+    setup.heap.start_major(&mut setup.roots);
+    let array = setup.roots.frames[0][0];
+    let mut most = 0;
+    for index in 0..NODES {
+        // A frame that was shown already holds the node, and the array does not any more.
+        setup.roots.frames[1][index] = setup.heap.array_get_ref(array, index as u32);
+        setup.heap.array_set_ref(array, index as u32, 0);
+        most = most.max(setup.heap.shaded_waiting());
+        if index == 0 {
+            setup.heap.refuse_memory();
+        }
+    }
+    assert!(most > 100 && setup.heap.shaded_waiting() < most, "{most} references waited at once");
+    setup.heap.refuse_calls(0..0);
+    setup.finish_marking();
+    assert!(setup.roots.frames[1].iter().all(|node| setup.heap.type_of(*node) == setup.types.structs[1].id));
+    setup.heap.check(&mut setup.roots);
+}
+
 #[test]
 fn a_marking_ends_however_much_is_shaded() {
     let mark_slice = std::num::NonZeroU64::new(8_000);
@@ -199,6 +230,8 @@ fn a_heap_without_a_collector_collects_nothing() {
     assert_eq!(setup.heap.read_ref(young, 4), 0);
     let stats = setup.heap.stats();
     assert_eq!((stats.minors, stats.majors, stats.compactions), (0, 0, 0));
+    let error = setup.heap.freeze(&mut setup.roots).map(drop).unwrap_err();
+    assert!(matches!(error, FreezeError::NoCollector), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod common;
 
 use common::{Roots, Types};
-use heapwood_gc::{Heap, HeapConfig, HeapImage};
+use heapwood_gc::{Heap, HeapConfig, HeapImage, Refused};
 use heapwood_gc_abi::{RawRef, i31_encode};
 use std::num::NonZeroU64;
 
@@ -193,4 +193,50 @@ fn what_is_kept_does_not_count_against_the_limit() {
         setup.collect(State::Nothing);
         while setup.heap.step(&mut setup.roots) {}
     }
+}
+
+/// Bytes that the heap has in the end, and why an object was refused that took blocks which a minor needs: no others
+/// could be made ready, so it was given up. Only if it is `tried`.
+fn given_up(kept: usize, tried: bool) -> (u64, Option<Refused>) {
+    // A block and a page.
+    const BYTES: u32 = BLOCK_BYTES + 4096;
+    let mut setup = Setup::new(&config(State::Nothing, 256 << 20));
+    setup.heap.collect_minor(&mut setup.roots);
+    for index in 0..=kept {
+        let array = setup.make(BYTES, false);
+        setup.fill(array, BYTES, false);
+        setup.roots.frames[0][index + 1] = array;
+    }
+    // The last one leaves a block, and another one of which some pages are there.
+    setup.roots.frames[0][0] = 0;
+    setup.roots.frames[0][kept + 1] = 0;
+    setup.collect(State::Nothing);
+    let mut refused = None;
+    if tried {
+        setup.heap.refuse_memory();
+        let (data, shift) = setup.types.data[0];
+        let large = setup.heap.alloc_old_array(data, (4 * BLOCK_BYTES - 8) >> shift, &mut setup.roots);
+        refused = large.err().map(|error| error.why);
+        setup.heap.refuse_calls(0..0);
+    }
+    setup.roots.frames[0].fill(0);
+    setup.collect(State::Nothing);
+    setup.heap.return_memory();
+    let left = setup.heap.stats().committed_bytes;
+    let array = setup.make(8 * BLOCK_BYTES, false);
+    setup.fill(array, 8 * BLOCK_BYTES, false);
+    (left, refused)
+}
+
+#[test]
+fn blocks_of_a_run_that_is_given_up_are_as_they_were() {
+    let mut refusals = 0;
+    // A segment has 32 blocks.
+    for kept in 0..16 {
+        let (left, refused) = given_up(kept, true);
+        assert_eq!(left, given_up(kept, false).0, "{kept} objects, {refused:?}");
+        assert!(matches!(refused, None | Some(Refused::System(_))), "{refused:?}");
+        refusals += refused.is_some() as u32;
+    }
+    assert!(refusals > 0);
 }

@@ -134,6 +134,19 @@ fn no_units_are_written_beyond_the_end() {
 }
 
 #[test]
+fn units_are_written_in_their_width() {
+    let (mut heap, types) = heap(&HeapConfig::default());
+    let mut roots = Roots { frames: vec![vec![0; 1]], ..Roots::default() };
+    let units = [StringUnits::Latin1(b"abc"), StringUnits::Utf16(&[1, 2, 3])];
+    for (ty, units) in types.flat.into_iter().rev().zip(units) {
+        let string = heap.alloc_array(ty, 4, &mut roots).unwrap();
+        let write = std::panic::AssertUnwindSafe(|| heap.write_units(string, 0, units));
+        let panic = std::panic::catch_unwind(write).expect_err("units of one width in a string of the other");
+        assert_eq!(panic.downcast_ref(), Some(&"units of another width than the string's"));
+    }
+}
+
+#[test]
 #[should_panic(expected = "not the layout")]
 fn ropes_have_one_layout() {
     let types = Types::new();

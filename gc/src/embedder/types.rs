@@ -1,7 +1,7 @@
 //! The engine-wide table of types, shared by all heaps.
 //!
 //! 1. `allocate` hands out an id (so that the types of a recursive group can name each other).
-//! 2. `define` writes its descriptor; from then on objects may carry the id.
+//! 2. `define` ([`TypeTableEdit`]) writes its descriptor; from then on objects may carry the id.
 //! 3. `release` takes the id back when the last module or store that uses it is gone.
 //!
 //! A module has thousands of types: whoever enters or releases several takes the lock once ([`TypeTable::edit`]).
@@ -139,13 +139,7 @@ impl TypeTable {
         self.edit().allocate(ancestors, object_bytes)
     }
 
-    /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
-    /// a weak cell, ephemeron or rope with another layout than theirs.
-    pub fn define(&self, id: TypeId, definition: &TypeDefinition<'_>) {
-        self.edit().define(id, definition);
-    }
-
-    /// `allocate` and `define` in one, for a type that no other needs to name first.
+    /// Takes an id and defines its type, for one that no other needs to name first.
     pub fn add(&self, definition: &TypeDefinition<'_>) -> Result<TypeId, TypeTableFull> {
         self.edit().add(definition)
     }
@@ -212,7 +206,8 @@ impl TypeTableEdit<'_> {
         Ok(id)
     }
 
-    /// As [`TypeTable::define`].
+    /// Writes the descriptor of an allocated id. Panics if the definition does not fit what was allocated, or is of
+    /// a weak cell, ephemeron or rope with another layout than theirs.
     pub fn define(&mut self, id: TypeId, definition: &TypeDefinition<'_>) {
         let ancestors = definition.ancestors;
         check_fixed_layout(definition);

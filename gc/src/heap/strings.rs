@@ -32,7 +32,7 @@ impl Heap {
     }
 
     /// Writes units of a new string, or elements of an array of 16-bit numbers, from `at` on. Panics unless the object
-    /// has as many, and if units of two bytes are to be written as one.
+    /// has as many, and keeps units of that width.
     pub fn write_units(&mut self, to: RawRef, at: u32, units: StringUnits<'_>) {
         self.spaces.cage_mut().write_units(ObjectReference(to), at, units);
     }

@@ -533,3 +533,23 @@ pub fn thread_cpu_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is mapped first is not aligned so, twice in a row, and what is mapped around the aligned part does not stay.
+    #[test]
+    #[cfg_attr(miri, ignore = "the interpreter has no such address space")]
+    fn reservations_are_aligned_and_leave_nothing_around_them() {
+        const ALIGN: usize = 64 << 30;
+        let mut backing = Backing::default();
+        // Together they would be more than the address space of a process.
+        for turn in 0..4096 {
+            let anchor = turn % 3 * PAGE_BYTES;
+            let range = backing.reserve(2 * PAGE_BYTES, anchor, ALIGN).unwrap();
+            assert_eq!(((range.start() + anchor) % ALIGN, range.bytes()), (0, 2 * PAGE_BYTES));
+            backing.commit(&range, range.start(), range.bytes()).unwrap();
+        }
+    }
+}

@@ -60,3 +60,29 @@ impl CagePool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::backing::{Backing, PAGE_BYTES};
+    use crate::raw::cage::Cage;
+    use std::sync::Arc;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "a cage is more than the interpreter has")]
+    fn a_cage_whose_pages_the_system_does_not_take_back_is_not_kept() {
+        let types = TypeFile::of_bytes(1 << 20).unwrap();
+        for is_locked in [false, true] {
+            let pool = Arc::new(CagePool::new(1));
+            let cage = Cage::new(Backing::default(), 1 << 20, CageKind::Suitable, &types, Some(&pool)).unwrap();
+            if is_locked {
+                // The first of the pages of the hot words that are not cleared.
+                let page = cage.base() - 2 * PAGE_BYTES;
+                // SAFETY: a page of the cage that is readable and writable; its contents stay as they are.
+                assert_eq!(unsafe { libc::mlock(page as *const _, PAGE_BYTES) }, 0);
+            }
+            drop(cage);
+            assert_eq!(pool.is_empty(), is_locked);
+        }
+    }
+}

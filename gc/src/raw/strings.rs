@@ -79,7 +79,7 @@ impl Cage {
     /// Writes units of a string that nobody has read yet, or elements of an array of 16-bit numbers, from `at` on.
     ///
     /// # Panics
-    /// If the object is of another kind or has not so many, or if units of two bytes are to be written as one.
+    /// If the object is of another kind, has not so many, or keeps units of another width.
     pub fn write_units(&mut self, to: ObjectReference, at: u32, units: StringUnits<'_>) {
         let place = self.units(to, at, units.len().narrow());
         match (units, place.shift) {
@@ -90,12 +90,7 @@ impl Cage {
                 // SAFETY: as above.
                 unsafe { bulk::copy(place.start, units.as_ptr().cast(), units.len() * 2) }
             }
-            (StringUnits::Latin1(units), 1) => {
-                // SAFETY: as above; M5, M6, M7.
-                let target = unsafe { std::slice::from_raw_parts_mut(place.start.cast::<u16>(), units.len()) };
-                target.iter_mut().zip(units).for_each(|(to, from)| *to = (*from).into());
-            }
-            _ => panic!("units of two bytes for a string of one"),
+            _ => panic!("units of another width than the string's"),
         }
     }
 

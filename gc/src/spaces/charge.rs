@@ -52,6 +52,16 @@ impl Charge {
         true
     }
 
+    /// Adds `bytes` again that were given back for something that was refused then, unless that would pass the limit or
+    /// what is allowed. What is wanted stays what was refused.
+    #[must_use]
+    pub fn take_again(&mut self, bytes: u64) -> bool {
+        let wanted_bytes = self.wanted_bytes;
+        let is_taken = self.take(bytes);
+        self.wanted_bytes = wanted_bytes;
+        is_taken
+    }
+
     /// Notes that `bytes` more were refused, for the error and for whoever asks the embedder.
     pub fn want(&mut self, bytes: u64) {
         self.wanted_bytes = (self.used_bytes() + self.held_bytes).saturating_add(bytes);

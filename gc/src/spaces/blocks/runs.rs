@@ -68,7 +68,7 @@ impl Blocks {
             let pages = self.memory.block(block).first_hole();
             // The run's last block was charged by pages. If others took the rest meanwhile, it is not kept, and has to
             // read as zero.
-            let is_kept = pages != NONE && charge.take(BLOCK_BYTES as u64);
+            let is_kept = pages != NONE && charge.take_again(BLOCK_BYTES as u64);
             if pages != NONE && !is_kept {
                 self.memory.zero_object(block_start(block), BLOCK_BYTES);
             }
