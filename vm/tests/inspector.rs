@@ -330,6 +330,36 @@ fn ask_idle(store: &mut Store<()>) {
     assert_eq!(answer.recv().unwrap(), 0);
 }
 
+/// Steps of a collection that the store no longer has end.
+#[test]
+fn steps_of_a_marking_that_was_given_up_end() {
+    let mut config = Config::new();
+    config.gc_threads(0).gc_mark_slice(7);
+    let (mut store, instance) = start(&config);
+    let churn = instance.get_typed_func::<(), ()>(&mut store, "churn").unwrap();
+    store.data().is_over.store(true, Ordering::SeqCst);
+    churn.call(&mut store, ()).unwrap();
+    for steps in 0..6 {
+        let (says, answer) = mpsc::channel();
+        let ask = move |guest: &mut Inspection<'_>| {
+            let mut collection = CollectionSteps::new();
+            (0..steps).for_each(|_| _ = guest.collect_step(&mut collection));
+            says.send(collection).unwrap();
+        };
+        store.inspector().ask(ask).unwrap();
+        store.answer_requests();
+        let mut collection = answer.recv().unwrap();
+        store.reset().unwrap();
+        let (says, answer) = mpsc::channel();
+        let ask = move |guest: &mut Inspection<'_>| {
+            says.send((0..1_000_000).any(|_| !guest.collect_step(&mut collection))).unwrap();
+        };
+        store.inspector().ask(ask).unwrap();
+        store.answer_requests();
+        assert!(answer.recv().unwrap(), "after {steps} steps");
+    }
+}
+
 /// Compiled code that waits at an address holds references in registers, so requests are answered after the wait.
 #[test]
 fn a_wait_at_an_address_ends_before_requests_are_answered() {

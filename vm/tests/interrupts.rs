@@ -3,7 +3,9 @@
 //!
 //! Each kind of work is far more than a test could wait for: a test that ends shows that it was cut short.
 
-use heapwood_vm::{Config, Engine, Error, Func, Instance, InterruptHandle, Module, Result, Store, TrapKind};
+use heapwood_vm::{
+    AsContextMut, Caller, Config, Engine, Error, Func, Instance, InterruptHandle, Module, Result, Store, TrapKind,
+};
 use std::time::Duration;
 
 /// Elements of one array of a constant expression: 256 MiB of them.
@@ -256,5 +258,41 @@ fn copies_and_fills_of_large_arrays_are_whole() {
                 "{to} {from} {k}"
             );
         }
+    }
+}
+
+/// What wakes a wait is dropped without a lock: it may interrupt the store then.
+#[test]
+fn what_wakes_a_wait_may_interrupt_when_it_is_dropped() {
+    struct Guard(InterruptHandle);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.interrupt();
+        }
+    }
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let host = Func::wrap(&mut store, |mut caller: Caller<'_, ()>| -> Result<i32> {
+        let guard = Guard(caller.as_context_mut().interrupt_handle());
+        caller.interruptible(
+            move || {
+                let _ = &guard;
+            },
+            |_| 4,
+        )
+    });
+    let module = Module::new(
+        &engine,
+        wat::parse_str(
+            r#"(module (import "h" "h" (func $h (result i32))) (func (export "run") (result i32) (call $h)))"#,
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+    let run = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
+    for _ in 0..3 {
+        // The request comes while the function ends, and is of this call or of the next one.
+        let _ = run.call(&mut store, ());
     }
 }

@@ -75,7 +75,7 @@ fn exceptions_bring_all_their_values() {
 
 #[test]
 fn structs_that_the_runtime_allocates_have_all_their_fields() {
-    for count in [10, 200, 2_000] {
+    for count in [10, 200, 2_000, 6_000] {
         let (types, made, _) = values(count, 0);
         let mut sum = String::from("i64.const 0\n");
         for (n, (_, _, back)) in (0..count).zip(TYPES.iter().cycle()) {

@@ -106,7 +106,9 @@ pub(crate) struct Waiting<'a>(&'a InterruptCell);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waits.lock().pop();
+        let wait = self.0.waits.lock().pop();
+        // What it holds is the host's, and may ask for the lock when it is dropped.
+        drop(wait);
     }
 }
 

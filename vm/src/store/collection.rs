@@ -71,6 +71,8 @@ impl StoreOpaque {
                 // A heap without a collector has none, nor has one to which the system refuses what it needs.
                 if heap.is_marking() { Stage::Marking(heap.stats().majors) } else { Stage::Over }
             }
+            // A marking that was given up meanwhile, as by a reset, has collected nothing.
+            Stage::Marking(before) if collections == before && !heap.is_marking() => Stage::Over,
             Stage::Marking(before) if collections == before => {
                 heap.step(guest);
                 stage

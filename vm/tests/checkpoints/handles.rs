@@ -2,6 +2,7 @@
 
 use crate::model::modes;
 use heapwood_vm::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -234,4 +235,81 @@ fn forks_run_on_other_threads() {
         })
     });
     threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// An entry of a handle that was made and dropped since the checkpoint is used again by one that minors have to visit.
+#[test]
+fn handles_that_are_made_after_a_rollback_follow_their_objects() {
+    in_all_modes(|name, mut store| {
+        let node = node(&store);
+        let bytes = ArrayType::new(store.engine(), FieldType::new(Mutability::Var, StorageType::I8));
+        let checkpoint = store.checkpoint().unwrap();
+        for round in 0..4 {
+            {
+                let mut scope = RootScope::new(&mut store);
+                for _ in 0..=round {
+                    let object = StructRef::new(&mut scope, &node, &[Val::I32(1), Val::AnyRef(None)]).unwrap();
+                    let owned = object.to_owned(&mut scope).unwrap();
+                    drop((object.downgrade(&mut scope).unwrap(), owned));
+                }
+            }
+            store.rollback(&checkpoint).unwrap();
+            let mut scope = RootScope::new(&mut store);
+            let made: Vec<_> = (0..8)
+                .map(|n| {
+                    let object = StructRef::new(&mut scope, &node, &[Val::I32(n), Val::AnyRef(None)]).unwrap();
+                    (object.to_owned(&mut scope).unwrap(), object.downgrade(&mut scope).unwrap())
+                })
+                .collect();
+            drop(scope);
+            let minors = store.gc_stats().minors;
+            while store.gc_stats().minors < minors + 3 {
+                let mut scope = RootScope::new(&mut store);
+                ArrayRef::from_slice(&mut scope, &bytes, &[65u8; 5000]).unwrap();
+            }
+            for (n, (owned, weak)) in (0..).zip(&made) {
+                let mut scope = RootScope::new(&mut store);
+                let object = owned.to_rooted(&mut scope).unwrap();
+                assert_eq!(object.field(&mut scope, 0).unwrap().i32(), Some(n), "{name}, round {round}");
+                let again = weak.upgrade(&mut scope).unwrap().expect("its object lives");
+                assert!(again.ref_eq(&scope, &object).unwrap(), "{name}, round {round}");
+            }
+        }
+    });
+}
+
+/// Panics when it is dropped, once.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// What the host gave since the checkpoint is dropped when the store is whole again.
+#[test]
+fn a_panic_of_what_a_rollback_drops_comes_when_it_is_done() {
+    for by_function in [false, true] {
+        let mut store = Store::new(&Engine::default(), ());
+        let node = node(&store);
+        let old = StructRef::new(&mut store, &node, &[Val::I32(1), Val::AnyRef(None)]).unwrap();
+        let checkpoint = store.checkpoint().unwrap();
+        old.set_field(&mut store, 0, Val::I32(2)).unwrap();
+        let younger = StructRef::new(&mut store, &node, &[Val::I32(3), Val::AnyRef(None)]).unwrap();
+        let younger = younger.to_owned(&mut store).unwrap();
+        if by_function {
+            let bomb = Bomb;
+            Func::wrap(&mut store, move || _ = &bomb);
+        } else {
+            ExternRef::new(&mut store, Bomb).unwrap();
+        }
+        let panic = catch_unwind(AssertUnwindSafe(|| store.rollback(&checkpoint))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"dropped"));
+        assert!(younger.to_rooted(&mut store).is_err(), "a younger handle");
+        assert_eq!(number(&mut store, &old).unwrap(), 1);
+        store.gc().unwrap();
+        store.rollback(&checkpoint).unwrap();
+        store.checkpoint().unwrap();
+    }
 }

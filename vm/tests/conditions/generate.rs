@@ -44,6 +44,8 @@ pub struct Joined {
 /// What takes a condition.
 pub enum Statement {
     If(Cond, Vec<Statement>, Option<Vec<Statement>>),
+    /// The same, with a hint what the condition usually is: the other arm goes to another part of the code.
+    IfHinted(bool, Box<Statement>),
     /// The local is one of two others.
     Choose(u32, Cond, u32, u32),
     /// An `if` that takes a local and leaves a number.
@@ -117,7 +119,11 @@ impl Generator {
             0 | 1 => {
                 let (cond, first) = (self.cond(3), inner(self));
                 let second = (self.random.below(3) > 0).then(|| inner(self));
-                Statement::If(cond, first, second)
+                let plain = Statement::If(cond, first, second);
+                match self.random.below(4) {
+                    hint @ 0..=1 => Statement::IfHinted(hint == 1, Box::new(plain)),
+                    _ => plain,
+                }
             }
             2 => Statement::Choose(self.int(), self.cond(3), self.int(), self.int()),
             3 => Statement::IfWithParam(self.int(), self.cond(3), self.small()),
@@ -242,18 +248,26 @@ fn write_all(out: &mut String, statements: &[Statement], loops: u32) {
     }
 }
 
+fn write_if(out: &mut String, statement: &Statement, hint: &str, loops: u32) {
+    let Statement::If(cond, first, second) = statement else { unreachable!("an `if` has hints") };
+    write_cond(out, cond);
+    writeln!(out, "{hint} if").unwrap();
+    write_all(out, first, loops);
+    if let Some(second) = second {
+        out.push_str("else\n");
+        write_all(out, second, loops);
+    }
+    out.push_str("end\n");
+}
+
 fn write_one(out: &mut String, statement: &Statement, loops: u32) {
     let reference = |local: &u32| INTS + local;
     match statement {
-        Statement::If(cond, first, second) => {
-            write_cond(out, cond);
-            out.push_str("if\n");
-            write_all(out, first, loops);
-            if let Some(second) = second {
-                out.push_str("else\n");
-                write_all(out, second, loops);
-            }
-            out.push_str("end\n");
+        Statement::If(..) => write_if(out, statement, "", loops),
+        Statement::IfHinted(likely, plain) => {
+            let hint =
+                if *likely { r#"(@metadata.code.branch_hint "\01")"# } else { r#"(@metadata.code.branch_hint "\00")"# };
+            write_if(out, plain, hint, loops);
         }
         Statement::Choose(to, cond, first, second) => {
             write_cond(out, cond);

@@ -66,6 +66,7 @@ impl State {
                     self.execute(second);
                 }
             }
+            Statement::IfHinted(_, plain) => self.statement(plain),
             Statement::Choose(to, cond, first, second) => {
                 let chosen = if self.holds(cond) { first } else { second };
                 *self.int(*to) = *self.int(*chosen);

@@ -143,7 +143,8 @@ impl Compiler<'_> {
             return self.join_decided(decided);
         }
         let here = self.values.snapshot(decided.settled());
-        let was = self.asm.switch(Section::Unlikely);
+        // The code around it may be an unlikely arm.
+        let was = self.asm.switch(Section::Cold);
         self.asm.bind(decided.label);
         self.values.restore(&decided.state);
         self.branch_to(self.flow.index_of(depth));

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
+use crate::rt::host::HostCode;
 use crate::store::StoreOpaque;
 use crate::store::entities::EntitiesImage;
 use crate::store::held_types::HeldTypes;
@@ -180,11 +181,13 @@ impl StoreOpaque {
             self.reclaim_roots();
         }
         self.set_unusable(true);
-        let rolled = self.roll_back_heap(image).and_then(|()| self.become_image(image));
-        if rolled.is_err() {
-            self.forget_all();
-            return rolled;
-        }
+        let left = match self.roll_back_heap(image).and_then(|()| self.become_image(image)) {
+            Ok(left) => left,
+            Err(error) => {
+                self.forget_all();
+                return Err(error);
+            }
+        };
         self.guest_mut().roots_mut().restore(&image.roots);
         match is_origin {
             true => {
@@ -196,6 +199,8 @@ impl StoreOpaque {
         self.set_unusable(false);
         let (guest, heap) = self.guest_and_heap();
         heap.check_rolled_back(guest);
+        // What the host gave may panic when it is dropped: the store is whole by then.
+        drop(left);
         Ok(())
     }
 
@@ -214,20 +219,21 @@ impl StoreOpaque {
         heap.rollback(&image.heap, guest).map_err(refused)
     }
 
-    /// Everything but heap and handles becomes what it was; the heap is that already.
-    fn become_image(&mut self, image: &StoreImage) -> Result<()> {
+    /// Everything but heap and handles becomes what it was; the heap is that already. What the host gave that the store
+    /// has no longer is the caller's to drop.
+    fn become_image(&mut self, image: &StoreImage) -> Result<(HostValues, Vec<HostCode>)> {
         let bases = (image.base, self.heap().base());
         let guards = self.engine().config().guards();
         let guest = self.guest_mut();
-        guest.entities_mut().restore(&image.entities, bases, guards)?;
-        guest.host_values_mut().clone_from(&image.host_values);
+        let functions = guest.entities_mut().restore(&image.entities, bases, guards)?;
+        let values = std::mem::replace(guest.host_values_mut(), image.host_values.clone());
         guest.temporaries_mut().truncate(0);
         guest.execution_mut().frames_mut().begin_traces_at(image.next_trace);
         self.list_restored();
         let entities = self.guest().entities();
         entities.instances().iter().for_each(|instance| self.write_words(instance));
         self.execution_update_guard();
-        Ok(())
+        Ok((values, functions))
     }
 
     /// Tells the execution where memories and code are.

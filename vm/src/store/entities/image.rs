@@ -239,7 +239,7 @@ impl Entities {
     ///
     /// # Errors
     /// The system refuses. Then nothing may be done but to try again.
-    pub fn restore(&mut self, then: &EntitiesImage, bases: (usize, usize), guards: Guards) -> Result<()> {
+    pub fn restore(&mut self, then: &EntitiesImage, bases: (usize, usize), guards: Guards) -> Result<Vec<HostCode>> {
         self.memories.truncate(then.memories.len());
         for (index, frozen) in then.memories.iter().enumerate() {
             let cell = frozen.cell().moved(bases);
@@ -268,7 +268,6 @@ impl Entities {
         self.instances.extend(then.instances.iter().map(|instance| instance.moved(bases)));
         self.globals.restore(&then.globals, bases);
         self.tags.clone_from(&then.tags);
-        self.host_functions.clone_from(&then.host_functions);
-        Ok(())
+        Ok(std::mem::replace(&mut self.host_functions, then.host_functions.clone()))
     }
 }

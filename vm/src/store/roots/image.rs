@@ -59,7 +59,12 @@ impl RootSet {
         self.unseen = None;
         self.young.clear();
         self.reclaim_seen();
-        for (index, entry) in self.owned.iter_mut().enumerate().filter(|(_, entry)| entry.serial != 0) {
+        for (index, entry) in self.owned.iter_mut().enumerate() {
+            // Of those that nobody has, too: nobody is listed.
+            entry.is_listed = false;
+            if entry.serial == 0 {
+                continue;
+            }
             let older = image.owned.get(index).filter(|older| older.serial == entry.serial);
             *entry = Owned { is_listed: false, ..*older.unwrap_or(&Owned { reference: 0, is_stale: true, ..*entry }) };
         }
@@ -75,6 +80,7 @@ impl RootSet {
     /// Handles of a new store that is made of the checkpoint.
     pub fn inherit(&mut self, image: &RootsImage) {
         self.owned.clone_from(&image.owned);
+        self.owned.iter_mut().for_each(|entry| entry.is_listed = false);
         self.free = (0..).zip(&self.owned).filter(|(_, entry)| entry.serial == 0).map(|(index, _)| index).collect();
         self.next_serial = image.next_serial;
         self.inherited = Some((image.store, image.next_serial));
@@ -101,8 +107,11 @@ impl RootSet {
         self.young.clear();
         self.scoped.clear();
         (self.settled, self.generation) = (0, self.generation + 1);
-        for entry in self.owned.iter_mut().filter(|entry| entry.serial != 0) {
-            *entry = Owned { reference: 0, is_listed: false, is_stale: true, ..*entry };
+        for entry in &mut self.owned {
+            entry.is_listed = false;
+            if entry.serial != 0 {
+                *entry = Owned { reference: 0, is_stale: true, ..*entry };
+            }
         }
     }
 }
