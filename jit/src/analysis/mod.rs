@@ -231,6 +231,8 @@ struct State {
     reached: u32,
     params: u32,
     exits: exits::Watch,
+    /// The arms of open frames that may be short circuits.
+    arms: Vec<Arms>,
     /// A short circuit whose result the next operator may take.
     candidate: Option<Candidate>,
 }
@@ -260,8 +262,10 @@ struct Frame {
     init_mark: u32,
     /// Values that a branch takes to the label.
     label_values: u32,
-    arms: Arms,
 }
+
+/// There may be a million of them.
+const _: () = assert!(size_of::<Frame>() <= 24);
 
 impl Analysis {
     /// Whether the costs of blocks are wanted from now on, and whether calls of functions by name are listed, to be
@@ -353,6 +357,7 @@ impl Analysis {
             + list_bytes(&state.initialized)
             + list_bytes(&state.init_order)
             + list_bytes(&state.run_of_ends)
+            + list_bytes(&state.arms)
     }
 
     fn begin(&mut self, params: usize, locals: usize, label_values: u32) {
@@ -376,8 +381,7 @@ impl Analysis {
         state.initialized[..params].fill(true);
         state.frames.clear();
         let (kind, loop_index) = (FrameKind::Block, NOWHERE);
-        let function =
-            Frame { kind, is_busy: true, start_op: 0, loop_index, init_mark: 0, label_values, arms: Arms::default() };
+        let function = Frame { kind, is_busy: true, start_op: 0, loop_index, init_mark: 0, label_values };
         state.frames.push(function);
         state.open_loops.clear();
         state.init_order.clear();
@@ -394,6 +398,7 @@ impl Analysis {
         (self.state.reached, self.state.params) = (0, params.narrow());
         self.state.exits = exits::Watch::default();
         self.state.candidate = None;
+        self.state.arms.clear();
         (self.operators, self.heavy, self.written, self.passed) = (0, 0, 0, 0);
         (self.early_leaves, self.unwinds) = (0, false);
         (self.early_exit, self.has_cold_calls) = (None, false);
@@ -515,7 +520,7 @@ impl Analysis {
         let frames = &mut self.state.frames;
         if let Some(frame) = frames.len().checked_sub(1 + depth as usize).and_then(|index| frames.get_mut(index)) {
             frame.is_busy = true;
-            frame.arms.is_target();
+            self.label_is_used(depth);
         }
     }
 
@@ -537,15 +542,8 @@ impl Analysis {
         if kind == FrameKind::If {
             self.begin_if();
         }
-        self.state.frames.push(Frame {
-            kind,
-            is_busy,
-            start_op,
-            loop_index,
-            init_mark,
-            label_values,
-            arms: Arms::new(kind, ty),
-        });
+        self.state.frames.push(Frame { kind, is_busy, start_op, loop_index, init_mark, label_values });
+        self.begin_arms(kind, ty);
         if self.counts_fuel {
             self.costs.enter(matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable));
         }

@@ -4,7 +4,7 @@
 //! Where the constant is the result, it is known where the `br_if` or the `if` goes: so the first condition goes there
 //! itself, no arm makes a number, and the second condition is taken from the flags.
 
-use super::{Analysis, Findings, Hint};
+use super::{Analysis, Findings, Frame, Hint};
 use heapwood_gc_abi::Narrow;
 use wasmparser::{BlockType, FrameKind, ValType};
 
@@ -24,11 +24,13 @@ pub(crate) struct ShortCircuit {
     pub(crate) resume: (u32, u32),
 }
 
-/// What is known of the arms of an open `if (result i32)`.
+/// What is known of the arms of an open `if (result i32)` that may be a short circuit.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Arms {
-    /// Whether it may be a short circuit.
-    is_candidate: bool,
+    /// The number of frames around it.
+    depth: u32,
+    /// A branch goes to its end: it is none.
+    is_none: bool,
     /// Operator index of the `else`, and the offset behind it.
     otherwise: (u32, u32),
     /// The truth of the constant with which the current arm began.
@@ -57,18 +59,6 @@ pub(super) struct Candidate {
     next_op: u32,
 }
 
-impl Arms {
-    pub(super) fn new(kind: FrameKind, ty: BlockType) -> Arms {
-        let is_candidate = kind == FrameKind::If && ty == BlockType::Type(ValType::I32);
-        Arms { is_candidate, ..Arms::default() }
-    }
-
-    /// A branch goes to the end.
-    pub(super) fn is_target(&mut self) {
-        self.is_candidate = false;
-    }
-}
-
 impl Findings {
     /// The short circuits, by the index of their `if`, ascending.
     pub(crate) fn short_circuits(&self) -> &[ShortCircuit] {
@@ -77,15 +67,37 @@ impl Findings {
 }
 
 impl Analysis {
+    /// A frame was entered.
+    pub(super) fn begin_arms(&mut self, kind: FrameKind, ty: BlockType) {
+        if kind == FrameKind::If && ty == BlockType::Type(ValType::I32) && self.live() && !self.counts_fuel {
+            let depth = self.state.frames.len().narrow::<u32>() - 1;
+            self.state.arms.push(Arms { depth, ..Arms::default() });
+        }
+    }
+
+    /// A branch goes to the label of this depth.
+    pub(super) fn label_is_used(&mut self, depth: u32) {
+        let Some(depth) = self.state.frames.len().narrow::<u32>().checked_sub(1 + depth) else { return };
+        if let Ok(at) = self.state.arms.binary_search_by_key(&depth, |arms| arms.depth) {
+            self.state.arms[at].is_none = true;
+        }
+    }
+
+    /// The arms of the innermost frame, if they may be those of a short circuit.
+    fn innermost_arms(&mut self) -> Option<&mut Arms> {
+        let depth = self.state.frames.len().narrow::<u32>().checked_sub(1)?;
+        self.state.arms.last_mut().filter(|arms| arms.depth == depth)
+    }
+
     /// `i32.const`.
     pub(super) fn constant(&mut self, value: i32) {
         let op = self.state.op;
-        if let Some(frame) = self.state.frames.last_mut()
-            && frame.arms.is_candidate
-        {
-            let start_op = if frame.kind == FrameKind::Else { frame.arms.otherwise.0 } else { frame.start_op };
+        let Some(Frame { kind, start_op, .. }) = self.state.frames.last() else { return };
+        let (is_second, start_op) = (*kind == FrameKind::Else, *start_op);
+        if let Some(arms) = self.innermost_arms() {
+            let start_op = if is_second { arms.otherwise.0 } else { start_op };
             if op == start_op + 1 {
-                frame.arms.constant = Some(value != 0);
+                arms.constant = Some(value != 0);
             }
         }
     }
@@ -93,19 +105,25 @@ impl Analysis {
     /// The first arm ends at an `else`.
     pub(super) fn first_arm_ends(&mut self) {
         let (op, offset, arm) = (self.state.op, self.state.offset.narrow::<u32>(), self.second_arm());
-        let Some(frame) = self.state.frames.last_mut() else { return };
-        frame.arms.first = frame.arms.constant.take().filter(|_| op == frame.start_op + 2);
-        frame.arms.second = arm.filter(|_| frame.arms.first.is_none());
-        frame.arms.otherwise = (op, offset + 1);
+        let Some(start_op) = self.state.frames.last().map(|frame| frame.start_op) else { return };
+        if let Some(arms) = self.innermost_arms() {
+            arms.first = arms.constant.take().filter(|_| op == start_op + 2);
+            arms.second = arm.filter(|_| arms.first.is_none());
+            arms.otherwise = (op, offset + 1);
+        }
     }
 
     /// The innermost frame ends.
     pub(super) fn arms_end(&mut self) {
         let arm = self.second_arm();
         let (op, offset) = (self.state.op, self.state.offset.narrow::<u32>());
-        let Some(frame) = self.state.frames.last() else { return };
-        let Arms { is_candidate, otherwise, constant, first, second } = frame.arms;
-        if !is_candidate || frame.kind != FrameKind::Else || self.counts_fuel {
+        let Some(Frame { kind, start_op, .. }) = self.state.frames.last() else { return };
+        let (has_else, if_op) = (*kind == FrameKind::Else, *start_op);
+        let Some(Arms { is_none, otherwise, constant, first, second, .. }) = self.innermost_arms().copied() else {
+            return;
+        };
+        self.state.arms.pop();
+        if is_none || !has_else {
             return;
         }
         let last = constant.filter(|_| op == otherwise.0 + 2);
@@ -115,7 +133,7 @@ impl Analysis {
             _ => return,
         };
         let Some(second) = second else { return };
-        let short = ShortCircuit { if_op: frame.start_op, constant_first, value, branch: None, resume };
+        let short = ShortCircuit { if_op, constant_first, value, branch: None, resume };
         self.state.candidate = Some(Candidate { short, second, next_op: op + 1 });
     }
 
