@@ -86,7 +86,8 @@ impl<'a, T: 'static> Caller<'a, T> {
 
     /// Runs `work`, which waits for something: an interrupt of the guest, or the end of its time, calls `wake`
     /// meanwhile, on another thread, so that `work` stops waiting. `wake` may come before the wait begins, and more
-    /// than once; it must not block, nor interrupt the store.
+    /// than once; it must not block, nor interrupt the store or ask its
+    /// [`Inspector`](crate::Inspector): either comes back to `wake`.
     ///
     /// ```
     /// # use heapwood_vm::{Caller, Engine, Func, Instance, Module, Result, Store, TrapKind};
