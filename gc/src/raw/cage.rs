@@ -228,6 +228,8 @@ fn reserve_sparse(backing: &mut Backing, shape: &Shape) -> Result<(Vec<Reservati
     // Below what was mapped last there is room as a rule.
     let mut end = backing.reserve(PAGE_BYTES, 0, PAGE_BYTES)?.start();
     let mut refused = BackingError { operation: "reserve", bytes: shape.address_bytes() };
+    // What is in the way may be much larger than this cage, so that each step is twice as long as the one before.
+    let mut step = CAGE_PREFIX_BYTES + CHUNK_STATE_BYTES;
     for _ in 0..PLACES_MAX {
         let Some(base) = end.checked_sub(span).map(|base| base / BASE_ALIGN * BASE_ALIGN) else { break };
         let take = |(disp, bytes): (isize, usize)| backing.reserve_at(base.wrapping_add_signed(disp), bytes);
@@ -235,7 +237,8 @@ fn reserve_sparse(backing: &mut Backing, shape: &Shape) -> Result<(Vec<Reservati
             Ok(parts) => return Ok((parts, base)),
             Err(error) => refused = error,
         }
-        end = base.saturating_sub(CAGE_PREFIX_BYTES + CHUNK_STATE_BYTES);
+        end = base.saturating_sub(step);
+        step = step.saturating_mul(2);
     }
     Err(refused)
 }
