@@ -574,7 +574,7 @@ fn lanes_take_numbers_from_slots() {
             for lane in 0..lanes {
                 let mask = (u128::MAX >> (128 - bits)) << (lane * bits);
                 let expected = before & !mask | u128::from(new) << (lane * bits);
-                let found = lab.vector(&format!("{shape}-{lane}"), &[scalar.clone(), Val::V128(before)]);
+                let found = lab.vector(&format!("{shape}-{lane}"), &[scalar, Val::V128(before)]);
                 assert_eq!(found, expected, "{shape}, lane {lane}: {found:#x}");
             }
         }
