@@ -339,11 +339,16 @@ fn steps_of_a_marking_that_was_given_up_end() {
     let churn = instance.get_typed_func::<(), ()>(&mut store, "churn").unwrap();
     store.data().is_over.store(true, Ordering::SeqCst);
     churn.call(&mut store, ()).unwrap();
-    for steps in 0..6 {
+    for (steps, is_second) in (0..6).flat_map(|steps| [(steps, false), (steps, true)]) {
         let (says, answer) = mpsc::channel();
         let ask = move |guest: &mut Inspection<'_>| {
             let mut collection = CollectionSteps::new();
             (0..steps).for_each(|_| _ = guest.collect_step(&mut collection));
+            if is_second {
+                // Its first step finds the marking of the other one.
+                collection = CollectionSteps::new();
+                guest.collect_step(&mut collection);
+            }
             says.send(collection).unwrap();
         };
         store.inspector().ask(ask).unwrap();
@@ -356,7 +361,7 @@ fn steps_of_a_marking_that_was_given_up_end() {
         };
         store.inspector().ask(ask).unwrap();
         store.answer_requests();
-        assert!(answer.recv().unwrap(), "after {steps} steps");
+        assert!(answer.recv().unwrap(), "after {steps} steps, second: {is_second}");
     }
 }
 

@@ -56,7 +56,8 @@ impl StoreOpaque {
         let collections = heap.stats().majors;
         match stage {
             Stage::New if heap.is_marking() => Stage::Earlier(collections),
-            Stage::Earlier(before) if collections == before => {
+            // One that was given up meanwhile, as by a reset, has collected nothing.
+            Stage::Earlier(before) | Stage::Marking(before) if collections == before && heap.is_marking() => {
                 heap.step(guest);
                 stage
             }
@@ -70,12 +71,6 @@ impl StoreOpaque {
                 heap.start_major(guest);
                 // A heap without a collector has none, nor has one to which the system refuses what it needs.
                 if heap.is_marking() { Stage::Marking(heap.stats().majors) } else { Stage::Over }
-            }
-            // A marking that was given up meanwhile, as by a reset, has collected nothing.
-            Stage::Marking(before) if collections == before && !heap.is_marking() => Stage::Over,
-            Stage::Marking(before) if collections == before => {
-                heap.step(guest);
-                stage
             }
             Stage::Marking(_) | Stage::Sweeping if !heap.is_marking() && heap.step(guest) => Stage::Sweeping,
             Stage::Marking(_) | Stage::Sweeping | Stage::Over => Stage::Over,
