@@ -288,6 +288,11 @@ impl RootSet {
     /// A collection promoted everything that handles name.
     pub fn settle(&mut self) {
         self.settled = self.scoped.len();
+        self.forget_young();
+    }
+
+    /// No owned entry names a young object any more, also of those that are free.
+    fn forget_young(&mut self) {
         for index in self.young.drain(..) {
             self.owned[index as usize].is_listed = false;
         }

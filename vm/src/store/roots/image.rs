@@ -41,6 +41,7 @@ impl RootSet {
     /// The handles as they are, after a collection that promoted everything and with no marking under way.
     pub fn image(&mut self) -> RootsImage {
         self.reclaim_seen();
+        assert!(self.young.is_empty(), "all that handles name was promoted");
         RootsImage {
             store: self.store,
             scoped: self.scoped.clone(),
@@ -57,16 +58,11 @@ impl RootSet {
     /// Rolls the handles back. No marking is under way.
     pub fn restore(&mut self, image: &RootsImage) {
         self.unseen = None;
-        self.young.clear();
+        self.forget_young();
         self.reclaim_seen();
-        for (index, entry) in self.owned.iter_mut().enumerate() {
-            // Of those that nobody has, too: nobody is listed.
-            entry.is_listed = false;
-            if entry.serial == 0 {
-                continue;
-            }
+        for (index, entry) in self.owned.iter_mut().enumerate().filter(|(_, entry)| entry.serial != 0) {
             let older = image.owned.get(index).filter(|older| older.serial == entry.serial);
-            *entry = Owned { is_listed: false, ..*older.unwrap_or(&Owned { reference: 0, is_stale: true, ..*entry }) };
+            *entry = *older.unwrap_or(&Owned { reference: 0, is_stale: true, ..*entry });
         }
         self.scoped.clear();
         if image.store == self.store {
@@ -80,7 +76,6 @@ impl RootSet {
     /// Handles of a new store that is made of the checkpoint.
     pub fn inherit(&mut self, image: &RootsImage) {
         self.owned.clone_from(&image.owned);
-        self.owned.iter_mut().for_each(|entry| entry.is_listed = false);
         self.free = (0..).zip(&self.owned).filter(|(_, entry)| entry.serial == 0).map(|(index, _)| index).collect();
         self.next_serial = image.next_serial;
         self.inherited = Some((image.store, image.next_serial));
@@ -104,14 +99,11 @@ impl RootSet {
     /// The store is of no use any more: no handle names anything.
     pub fn forget_all(&mut self) {
         self.unseen = None;
-        self.young.clear();
+        self.forget_young();
         self.scoped.clear();
         (self.settled, self.generation) = (0, self.generation + 1);
-        for entry in &mut self.owned {
-            entry.is_listed = false;
-            if entry.serial != 0 {
-                *entry = Owned { reference: 0, is_stale: true, ..*entry };
-            }
+        for entry in self.owned.iter_mut().filter(|entry| entry.serial != 0) {
+            *entry = Owned { reference: 0, is_stale: true, ..*entry };
         }
     }
 }
