@@ -49,8 +49,7 @@ impl Compiler<'_> {
         }
         let tail = self.flow[index].is_tail;
         let arity = self.prepare_branch(index);
-        let cond = self.test_condition(&condition).expect("not constant");
-        self.release_condition(&condition);
+        let cond = self.test_and_release(&condition);
         if hint == Some(true) && self.is_open_block(index) {
             return self.leave_likely(index, cond);
         }

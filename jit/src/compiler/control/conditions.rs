@@ -56,6 +56,13 @@ impl Compiler<'_> {
         }
     }
 
+    /// Emits the test of a condition that is no constant, which is popped for good.
+    pub(super) fn test_and_release(&mut self, condition: &Condition) -> Cond {
+        let cond = self.test_condition(condition).expect("not constant");
+        self.release_condition(condition);
+        cond
+    }
+
     pub(crate) fn begin_if(&mut self, signature: BlockSignature) {
         if self.begin_short_circuit() {
             return;
@@ -68,37 +75,48 @@ impl Compiler<'_> {
             condition = self.dynamic(condition);
         }
         let to = self.below_params(&signature);
-        let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
+        let mut settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
         self.values.settle_const_locals(self.asm);
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
-        if let (Some(decided), Some(cond)) = (decided, cond) {
-            let is_second_arm = !decided.value;
-            self.begin_decided_if(signature, settled, cond, hint, decided);
-            if is_second_arm {
-                self.values.learn(tested, true);
-            }
-            return;
-        }
-        let (label, rare_arm) = (self.asm.new_label(), self.asm.new_label());
         let hint = hint.filter(|_| cond.is_some());
-        match (cond, &condition) {
-            (Some(cond), _) if hint == Some(false) => self.asm.jcc(cond, rare_arm),
-            (Some(cond), _) => self.asm.jcc(cond.negate(), label),
-            (None, Condition::Always(false)) => self.asm.jmp(label),
-            _ => {}
+        settled = decided.as_ref().map_or(settled, |decided| settled.min(decided.settled()));
+        // An edge on which the condition is known goes to one of the arms.
+        let (to_first, mut to_second) = match decided {
+            Some(decided) if decided.value => (Some(decided), None),
+            other => (None, other),
+        };
+        let rare_arm = (hint == Some(false)).then(|| self.asm.new_label());
+        let label = to_second.as_ref().map_or_else(|| self.asm.new_label(), |decided| decided.label);
+        match (cond, rare_arm, &mut to_second) {
+            (Some(cond), Some(rare_arm), to_second) => {
+                self.asm.jcc(cond, rare_arm);
+                if let Some(decided) = to_second {
+                    let edge = self.plan_decided(decided);
+                    self.values.emit_edge(self.asm, &edge);
+                }
+            }
+            (Some(cond), None, Some(decided)) => self.branch_decided(cond.negate(), decided),
+            (Some(cond), None, None) => self.asm.jcc(cond.negate(), label),
+            (None, ..) if matches!(condition, Condition::Always(false)) => self.asm.jmp(label),
+            (None, ..) => {}
         }
         self.enter(FrameKind::If, signature, settled);
-        let snapshot = self.values.snapshot(self.flow.settled());
-        let snapshot = self.values.keep(snapshot);
+        let state = to_second.map(|decided| decided.state).unwrap_or_else(|| {
+            let state = self.values.snapshot(settled);
+            self.values.keep(state)
+        });
         let control = self.flow.innermost_mut().expect("just entered");
-        control.otherwise = Some((label, snapshot));
+        control.otherwise = Some((label, state));
         control.rare_else = hint == Some(true);
-        if hint == Some(false) {
+        if let Some(rare_arm) = rare_arm {
             self.asm.switch(Section::Unlikely);
             self.asm.bind(rare_arm);
         }
-        self.values.learn(tested, true);
+        match to_first {
+            Some(decided) => self.join_decided(decided),
+            None => self.values.learn(tested, true),
+        }
     }
 
     /// The module's hint for this branch, if something can be moved out of line because of it.

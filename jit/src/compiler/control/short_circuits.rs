@@ -90,49 +90,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// Begins an `if` whose condition is known on an edge; on the others it is `cond`.
-    pub(super) fn begin_decided_if(
-        &mut self,
-        signature: BlockSignature,
-        settled: usize,
-        cond: Cond,
-        hint: Option<bool>,
-        mut decided: Decided,
-    ) {
-        let settled = settled.min(decided.settled());
-        let rare_arm = (hint == Some(false)).then(|| self.asm.new_label());
-        let is_first_arm = decided.value;
-        let label = if is_first_arm { self.asm.new_label() } else { decided.label };
-        match rare_arm {
-            Some(rare_arm) => {
-                self.asm.jcc(cond, rare_arm);
-                if !is_first_arm {
-                    let edge = self.plan_decided(&mut decided);
-                    self.values.emit_edge(self.asm, &edge);
-                }
-            }
-            None if is_first_arm => self.asm.jcc(cond.negate(), label),
-            None => self.branch_decided(cond.negate(), &mut decided),
-        }
-        self.enter(FrameKind::If, signature, settled);
-        let state = if is_first_arm {
-            let state = self.values.snapshot(settled);
-            self.values.keep(state)
-        } else {
-            decided.state.clone()
-        };
-        let control = self.flow.innermost_mut().expect("just entered");
-        control.otherwise = Some((label, state));
-        control.rare_else = hint == Some(true);
-        if let Some(rare_arm) = rare_arm {
-            self.asm.switch(Section::Unlikely);
-            self.asm.bind(rare_arm);
-        }
-        if is_first_arm {
-            self.join_decided(decided);
-        }
-    }
-
     /// A `br_if` whose condition is known on an edge.
     pub(super) fn br_if_decided(&mut self, depth: u32, decided: Decided) {
         let condition = self.pop_condition();
@@ -155,13 +112,13 @@ impl Compiler<'_> {
     }
 
     /// The edge from here to the label of `decided`.
-    fn plan_decided(&mut self, decided: &mut Decided) -> Edge {
+    pub(super) fn plan_decided(&mut self, decided: &mut Decided) -> Edge {
         self.values.weaken(Rc::get_mut(&mut decided.state).expect("the edge alone has its state"));
         self.values.plan_edge(&decided.state, 0)
     }
 
     /// Goes to the label of `decided` if the condition holds.
-    fn branch_decided(&mut self, cond: Cond, decided: &mut Decided) {
+    pub(super) fn branch_decided(&mut self, cond: Cond, decided: &mut Decided) {
         let edge = self.plan_decided(decided);
         if edge.is_empty() || active(Mutant::ShortCircuitWithoutMoves) {
             return self.asm.jcc(cond, decided.label);
@@ -174,7 +131,7 @@ impl Compiler<'_> {
     }
 
     /// The edge of `decided` comes here.
-    fn join_decided(&mut self, mut decided: Decided) {
+    pub(super) fn join_decided(&mut self, mut decided: Decided) {
         let edge = self.plan_decided(&mut decided);
         self.values.emit_edge(self.asm, &edge);
         self.asm.bind(decided.label);
@@ -188,12 +145,5 @@ impl Compiler<'_> {
         let reg = self.take_gpr();
         self.asm.mov_ri(reg, u64::from(value));
         Condition::Register(reg, Value { ty: ValType::I32, at: At::Temp(Reg::gpr(reg)) })
-    }
-
-    /// Emits the test of a condition that is no constant, which is popped for good.
-    fn test_and_release(&mut self, condition: &Condition) -> Cond {
-        let cond = self.test_condition(condition).expect("not constant");
-        self.release_condition(condition);
-        cond
     }
 }
