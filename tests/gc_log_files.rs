@@ -2,24 +2,13 @@
 
 mod common;
 
-use common::{Finished, finish, heapwood, scratch, wat};
+use common::{BUSY, Finished, finish, heapwood, scratch, wat};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/kotlin/wasm/trees.wasm");
-
-/// A program that collects once or twice.
-const BUSY: &str = r#"(module
-  (type $node (struct (field i64) (field (ref null $node))))
-  (global $last (mut (ref null $node)) (ref.null $node))
-  (func (export "_start") (local $left i32)
-    (local.set $left (i32.const 200000))
-    (loop $more
-      (global.set $last (struct.new $node (i64.const 1) (global.get $last)))
-      (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
-  (func (export "trap") unreachable))"#;
 
 /// Runs a program that collects a thousand times.
 fn run(log: &Path, options: &[&str]) -> Finished {

@@ -2,22 +2,10 @@
 
 mod common;
 
-use common::{clear_environment, finish, heapwood, scratch, wat};
+use common::{BUSY, clear_environment, finish, heapwood, scratch, wat};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-/// Allocates until there was a collection or two.
-const BUSY: &str = r#"(module
-  (type $node (struct (field i64) (field (ref null $node))))
-  (global $last (mut (ref null $node)) (ref.null $node))
-  (func (export "_start") (local $left i32)
-    (local.set $left (i32.const 200000))
-    (loop $more
-      (global.set $last (struct.new $node (i64.const 1) (global.get $last)))
-      (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
-  (func (export "trap") unreachable)
-  (func (export "number") (result i32) (i32.const 7)))"#;
 
 /// Writes a line for ever, whatever it is told.
 const LINES: &str = r#"(module

@@ -5,7 +5,7 @@ use super::failure::{UsageError, shown};
 use super::file_name;
 use super::gc_report::{GcReport, LogFormat, RotatingLog, Rotation, StatsForm};
 use super::output::Reported;
-use super::profile::{ProfileFormat, RecordedPauses};
+use super::profile::{LongestPauses, ProfileFormat};
 use super::trace::Trace;
 use super::units::{DurationArg, Size};
 use super::watch::{CpuProfileOutput, Listener, Output, Outputs, RunReport, Watch};
@@ -249,7 +249,7 @@ impl EngineOptions {
     fn cpu_profile(&self, path: &Path, born: Instant) -> Result<CpuProfileOutput> {
         let output = Output::create("--profile", path)?;
         let format = ProfileFormat::of(self.profile_format, Some(path));
-        Ok(CpuProfileOutput { output, format, pauses: RecordedPauses::new(born) })
+        Ok(CpuProfileOutput { output, format, pauses: LongestPauses::new(born) })
     }
 
     /// The limit of the heap as the user gave it.

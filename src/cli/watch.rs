@@ -6,7 +6,7 @@ use super::gc_report::{Figures, GcReport, StatsForm};
 use super::histogram;
 use super::output;
 use super::page::{self, Facts, RecordedPause, RunData, Series, size};
-use super::profile::{self, ProfileFormat, RecordedPauses};
+use super::profile::{self, LongestPauses, ProfileFormat};
 use super::trace::Trace;
 use anyhow::{Context, Result};
 use heapwood::{GcEvent, Store};
@@ -72,7 +72,7 @@ pub struct CpuProfileOutput {
     pub output: Output,
     pub format: ProfileFormat,
     /// Pauses that are shown beside it, where its form has a place for them.
-    pub pauses: RecordedPauses,
+    pub pauses: LongestPauses,
 }
 
 impl CpuProfileOutput {
@@ -93,7 +93,7 @@ struct Heard {
     born: Instant,
     fixed: Vec<Listener>,
     attached: Option<GcReport>,
-    recorded: Option<RecordedPauses>,
+    recorded: Option<LongestPauses>,
 }
 
 impl GcListeners {
@@ -115,9 +115,9 @@ impl GcListeners {
     }
 
     /// Keeps pauses from now on, or does not; those that were kept until now.
-    pub fn record(&self, is_on: bool) -> Option<RecordedPauses> {
+    pub fn record(&self, is_on: bool) -> Option<LongestPauses> {
         let heard = &mut *self.0.lock();
-        let fresh = is_on.then(|| RecordedPauses::new(heard.born));
+        let fresh = is_on.then(|| LongestPauses::new(heard.born));
         std::mem::replace(&mut heard.recorded, fresh)
     }
 

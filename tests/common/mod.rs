@@ -36,6 +36,18 @@ impl Finished {
     }
 }
 
+/// Allocates until there was a collection or two.
+pub const BUSY: &str = r#"(module
+  (type $node (struct (field i64) (field (ref null $node))))
+  (global $last (mut (ref null $node)) (ref.null $node))
+  (func (export "_start") (local $left i32)
+    (local.set $left (i32.const 200000))
+    (loop $more
+      (global.set $last (struct.new $node (i64.const 1) (global.get $last)))
+      (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
+  (func (export "trap") unreachable)
+  (func (export "number") (result i32) (i32.const 7)))"#;
+
 /// The command under test.
 pub fn heapwood() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapwood"));

@@ -4,7 +4,7 @@
 //! Tables are objects with a list for each column. Stacks are a tree: each names its frame and the stack below it, so
 //! that they share what they have in common.
 
-use super::{RecordedPauses, begun_at};
+use super::{LongestPauses, begun_at};
 use heapwood::{CpuProfileData, StackProfile};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ macro_rules! table {
 }
 
 /// Writes a profile, with the pauses of its time.
-pub fn write(data: &CpuProfileData, pauses: Option<&RecordedPauses>, output: &mut impl Write) -> io::Result<()> {
+pub fn write(data: &CpuProfileData, pauses: Option<&LongestPauses>, output: &mut impl Write) -> io::Result<()> {
     let process = std::process::id().to_string();
     write!(output, "{{\"meta\":{},\"libs\":[],\"pages\":[],\"counters\":[],\"profilerOverhead\":[],", meta(data))?;
     let thread = json!({
@@ -164,11 +164,11 @@ fn write_samples(data: &CpuProfileData, tops: &[Option<u32>], output: &mut impl 
 /// The pauses since the profile began. Names of their kinds are added to `strings`.
 fn write_markers(
     data: &CpuProfileData,
-    pauses: Option<&RecordedPauses>,
+    pauses: Option<&LongestPauses>,
     strings: &mut Vec<String>,
     output: &mut impl Write,
 ) -> io::Result<()> {
-    let mut events = pauses.map(RecordedPauses::events).unwrap_or_default();
+    let mut events = pauses.map(LongestPauses::events).unwrap_or_default();
     // Both count from instants of their own; a heap is older than its profile, or as old.
     let born = pauses.map_or(data.begun(), |pauses| pauses.born);
     let offset_us = data.begun().saturating_duration_since(born).as_nanos() as f64 / 1e3;

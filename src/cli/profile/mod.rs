@@ -4,7 +4,7 @@ mod firefox;
 mod pauses;
 mod pprof;
 
-pub use pauses::RecordedPauses;
+pub use pauses::LongestPauses;
 
 use heapwood::{CpuProfileData, StackProfile};
 use std::io::{self, BufWriter, Error, Write};
@@ -46,7 +46,7 @@ impl ProfileFormat {
 pub fn write(
     profile: &StackProfile,
     format: ProfileFormat,
-    pauses: Option<&RecordedPauses>,
+    pauses: Option<&LongestPauses>,
     output: impl Write,
 ) -> io::Result<()> {
     let mut output = BufWriter::new(output);

@@ -12,17 +12,17 @@ const PAUSES_MAX: usize = 1 << 16;
 
 /// Pauses of a heap. Clones share them.
 #[derive(Clone)]
-pub struct RecordedPauses {
+pub struct LongestPauses {
     /// From which the times of events count.
     pub born: Instant,
     /// The shortest is at the top, where a longer one takes its place.
     events: Arc<Mutex<BinaryHeap<Reverse<ByLength>>>>,
 }
 
-impl RecordedPauses {
+impl LongestPauses {
     /// No pauses of a heap whose times count from `born`.
-    pub fn new(born: Instant) -> RecordedPauses {
-        RecordedPauses { born, events: Arc::default() }
+    pub fn new(born: Instant) -> LongestPauses {
+        LongestPauses { born, events: Arc::default() }
     }
 
     /// Keeps a pause. The guest waits for it.
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_longest_pauses_are_kept_in_their_order() {
-        let pauses = RecordedPauses::new(Instant::now());
+        let pauses = LongestPauses::new(Instant::now());
         let count = 3 * PAUSES_MAX as u64;
         // Each length once, in an order that looks like chance: the multiplier has no factor in common with the count.
         let length = |number: u64| (number * 7919 % count) as f64;
