@@ -125,7 +125,7 @@ fn a_module_may_come_from_the_standard_input_behind_a_mark_or_a_first_line() {
 }
 
 #[test]
-fn switches_stand_for_y_and_variables_may_all_be_passed_on() {
+fn switches_stand_for_y() {
     let folder = scratch("command-line-switches");
     let wide = "(module (func (export \"_start\") i64.const 1 i64.const 1 i64.mul_wide_u drop drop))";
     let path = common::wat(&folder, "wide.wat", wide);
@@ -134,7 +134,12 @@ fn switches_stand_for_y_and_variables_may_all_be_passed_on() {
         let ended = finish(heapwood().arg("run").args(switches).arg(&path));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
-    // The number of variables is the status.
+}
+
+/// The number of variables is the status.
+#[test]
+fn the_whole_environment_may_be_passed_on() {
+    let folder = scratch("command-line-environment");
     let counts = r#"(module (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
         (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
         (memory (export "memory") 1)
