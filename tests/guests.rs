@@ -23,7 +23,7 @@ struct Mode {
 
 const MODES: [Mode; 11] = [
     Mode { name: "default", options: &[], applies: |_| true },
-    Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], applies: |_| true },
+    Mode { name: "nursery64k", options: &["--gc-nursery", "64k", "-T", "tier=y"], applies: |_| true },
     Mode { name: "marking1", options: &marking("1"), applies: |case| case.is_kotlin() },
     Mode { name: "marking7", options: &marking("7"), applies: |case| case.is_kotlin() },
     Mode { name: "marking1000", options: &marking("1000"), applies: |case| case.is_collected },

@@ -36,11 +36,12 @@ const ALL: &[&str] = &[""];
 const GC: &[&str] = &["core/gc/", "core/exceptions/", "legacy/", "own/"];
 
 /// Every script runs in the first six; under stress, every allocation of it collects, and with images, modules are
-/// loaded that another engine compiled, in which types have other ids; calls are inlined under stress too. Where the
+/// loaded that another engine compiled, in which types have other ids; calls are inlined under stress too. With a small
+/// nursery, functions are compiled again as soon as they poll. Where the
 /// heap is at work, also with a marking that is always under way, in slices of so many fields.
 const MODES: [Mode; 9] = [
     Mode { name: "default", options: &[], folders: ALL },
-    Mode { name: "nursery64k", options: &["--gc-nursery", "64k"], folders: ALL },
+    Mode { name: "nursery64k", options: &["--gc-nursery", "64k", "-T", "tier=always"], folders: ALL },
     Mode { name: "stress1", options: &["--gc-stress", "1", "--gc-verify"], folders: ALL },
     Mode {
         name: "mem-slow",

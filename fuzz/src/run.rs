@@ -78,6 +78,9 @@ pub fn modes() -> Vec<Mode> {
         mode("inline", |program| program.seed % 4 == 3, &|config| {
             config.inline(Inline::Always).gc_stress(53).gc_verify(true).gc_threads(0);
         }),
+        mode("tiers", |program| program.seed % 4 == 2, &|config| {
+            config.tiering(Tiering::Always).gc_nursery(64 << 10).gc_threads(0);
+        }),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
             config.debug_checks(true).few_registers(true).inline(Inline::Never).gc_threads(0);
         }),

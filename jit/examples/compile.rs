@@ -32,6 +32,7 @@ fn main() {
             context: &context,
             options,
             callees: callees.as_ref(),
+            targets: None,
             budget: &Budget::default(),
         };
         let mut scratch = Scratch::default();

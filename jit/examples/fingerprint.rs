@@ -32,7 +32,14 @@ fn print_module(path: &str, variant: usize, options: CompileOptions, scratch: &m
         Err(error) => return println!("{path} {variant}: {error}"),
     };
     let context = ContextLayout::new(&decoded.info);
-    let env = CompileEnv { info: &decoded.info, context: &context, options, callees: None, budget: &Budget::default() };
+    let env = CompileEnv {
+        info: &decoded.info,
+        context: &context,
+        options,
+        callees: None,
+        targets: None,
+        budget: &Budget::default(),
+    };
     for (index, job) in (0..).zip(decoded.validators) {
         let mut hash = DefaultHasher::new();
         let bytes = match compile_function(&env, index, job, scratch) {

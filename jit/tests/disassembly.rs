@@ -96,7 +96,7 @@ fn compiled(module: &str, options: CompileOptions) -> CompiledFunction {
     let callees =
         (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.inline, options.fuel));
     let (callees, budget) = (callees.as_ref(), &Budget::default());
-    let env = CompileEnv { info: &decoded.info, context: &context, options, callees, budget };
+    let env = CompileEnv { info: &decoded.info, context: &context, options, callees, targets: None, budget };
     let job = decoded.validators.into_iter().nth(wanted as usize).expect("a function that the module defines");
     compile_function(&env, wanted, job, &mut Scratch::default()).expect("compiles")
 }
@@ -182,6 +182,7 @@ impl<'a> Code<'a> {
         for relocation in self.function.relocations.iter().filter(|one| (start..end).contains(&one.offset)) {
             notes.push(match relocation.target {
                 RelocationTarget::FunctionSlot(function) => format!("slot of function {function}"),
+                RelocationTarget::CountingWord(function) => format!("whether function {function} counts"),
                 RelocationTarget::TypeId(ty) => format!("id of type {ty}"),
                 RelocationTarget::TypeHeader(ty) => format!("header of type {ty}"),
                 RelocationTarget::ExceptionHeader(ty) => format!("header of an exception of type {ty}"),

@@ -60,7 +60,8 @@ fn compile(code: &str, values_max: u64) -> Result<(), CompileError> {
         let options = CompileOptions { inline, ..CompileOptions::default() };
         let callees = Callees::new(&decoded.validators, inline, options.fuel);
         let callees = (inline != Inline::Never).then_some(&callees);
-        let env = CompileEnv { info: &decoded.info, context: &context, options, callees, budget: &budget };
+        let env =
+            CompileEnv { info: &decoded.info, context: &context, options, callees, targets: None, budget: &budget };
         let mut scratch = Scratch::default();
         for (index, job) in (0..).zip(decoded.validators) {
             compile_function(&env, index, job, &mut scratch)?;

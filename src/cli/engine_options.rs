@@ -11,7 +11,7 @@ use super::units::{DurationArg, Size};
 use super::watch::{CpuProfileOutput, Listener, Output, Outputs, RunReport, Watch};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Inline, Store};
+use heapwood::{Config, Engine, ErrorKind, Features, GcProfile, Inline, Store, Tiering};
 use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::num::NonZeroU64;
@@ -52,7 +52,7 @@ pub struct CodeOptions {
     #[arg(long, value_name = "SIZE")]
     max_compile_memory: Option<Size>,
 
-    /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers, inline)
+    /// Set a test switch (mem32-guard, mem64-guard, debug-checks, few-registers, inline, tier)
     #[arg(short = 'T', value_name = "NAME=y|n", help_heading = "Testing")]
     test_switches: Vec<String>,
 }
@@ -83,8 +83,21 @@ pub struct EngineOptions {
     #[arg(long, value_name = "DUR", default_value = "1ms", requires = "profile")]
     profile_interval: DurationArg,
 
+    /// Compile functions that run often again, with what their calls usually call inlined
+    #[arg(long, value_name = "WHETHER", default_value = "off")]
+    tier: Tier,
+    /// Threads that do so; with 0, the guest waits for it
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    tier_threads: u8,
+
     #[command(flatten)]
     gc: GcOptions,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tier {
+    On,
+    Off,
 }
 
 #[derive(Args)]
@@ -180,6 +193,8 @@ impl EngineOptions {
     /// The configuration that the options describe.
     pub fn config(&self) -> Result<Config, UsageError> {
         let mut config = Config::new();
+        config.tiering(if self.tier == Tier::On { Tiering::On } else { Tiering::Off });
+        config.tier_threads(self.tier_threads.into());
         self.code.apply(&mut config)?;
         self.gc.apply(&mut config)?;
         if self.gc.alloc_profile_interval.bytes == 0 {
@@ -274,6 +289,17 @@ fn switched_on(switch: &str) -> String {
 fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError> {
     let wrong = || UsageError::new(format!("-T: `{switch}` is not of the form NAME=y or NAME=n"));
     let (name, value) = switch.split_once('=').ok_or_else(wrong)?;
+    if name == "tier" {
+        let tiering = match value.split_once(':') {
+            None if value == "always" => Tiering::Always,
+            None if value == "n" => Tiering::Off,
+            None if value == "y" => Tiering::On,
+            Some(("random", seed)) => Tiering::Random(seed.parse().map_err(|_| wrong())?),
+            _ => return Err(wrong()),
+        };
+        config.tiering(tiering);
+        return Ok(());
+    }
     if (name, value) == ("inline", "always") {
         config.inline(Inline::Always);
         return Ok(());
@@ -291,7 +317,7 @@ fn apply_test_switch(config: &mut Config, switch: &str) -> Result<(), UsageError
         "inline" => config.inline(if on { Inline::Small } else { Inline::Never }),
         _ => {
             return Err(UsageError::new(format!(
-                "-T: unknown switch `{name}` (known: mem32-guard, mem64-guard, debug-checks, few-registers, inline)"
+                "-T: unknown switch `{name}` (known: mem32-guard, mem64-guard, debug-checks, few-registers, inline, tier)"
             )));
         }
     };

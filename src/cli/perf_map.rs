@@ -36,13 +36,28 @@ impl PerfMap {
 
 fn write_module(out: &mut impl Write, module: &Module) -> std::io::Result<()> {
     for (function, _) in (0..).zip(&module.info().functions) {
-        let Some((address, code)) = module.function_code(function) else { continue };
-        write!(out, "{address:x} {:x} ", code.len())?;
-        match module.func_name(function) {
-            // A name may hold anything, a line only one.
-            Some(name) => writeln!(out, "{}", printable(name))?,
-            None => writeln!(out, "wasm-function[{function}]")?,
+        if let Some((address, code)) = module.function_code(function) {
+            write_function(out, module, function, (address, code.len()), "")?;
         }
     }
+    for again in module.recompiled() {
+        let tier = if again.counts { " [counting]" } else { " [tier]" };
+        write_function(out, module, again.function, (again.address, again.bytes), tier)?;
+    }
     Ok(())
+}
+
+fn write_function(
+    out: &mut impl Write,
+    module: &Module,
+    function: u32,
+    (address, bytes): (usize, usize),
+    tier: &str,
+) -> std::io::Result<()> {
+    write!(out, "{address:x} {bytes:x} ")?;
+    match module.func_name(function) {
+        // A name may hold anything, a line only one.
+        Some(name) => writeln!(out, "{}{tier}", printable(name)),
+        None => writeln!(out, "wasm-function[{function}]{tier}"),
+    }
 }

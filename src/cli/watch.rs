@@ -9,7 +9,7 @@ use super::page::{self, Facts, RecordedPause, RunData, Series, size};
 use super::profile::{self, LongestPauses, ProfileFormat};
 use super::trace::Trace;
 use anyhow::{Context, Result};
-use heapwood::{GcEvent, Store};
+use heapwood::{GcEvent, Module, Store};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::fs::File;
@@ -267,7 +267,7 @@ impl Watch {
         let json = || figures.json(&stats, limit_bytes, run_us);
         if let Some(form) = self.stats {
             output::print_error(&match form {
-                StatsForm::Table => figures.table(&stats, limit_bytes, run_us),
+                StatsForm::Table => figures.table(&stats, limit_bytes, run_us) + &tier_line(store),
                 StatsForm::Json => format!("{}\n", json()),
             });
         }
@@ -306,4 +306,21 @@ impl Watch {
             output.write(|file| profile::write(&profile, *format, Some(pauses), file));
         }
     }
+}
+
+/// A line on functions that were compiled again; empty if none was.
+fn tier_line<T>(store: &mut Store<T>) -> String {
+    let mut modules: Vec<Module> = Vec::new();
+    for instance in store.instances().collect::<Vec<_>>() {
+        let module = instance.module(&*store);
+        if !modules.iter().any(|known| Module::same(known, &module)) {
+            modules.push(module);
+        }
+    }
+    let functions: usize = modules.iter().map(Module::hot_functions).sum();
+    let bytes: usize = modules.iter().flat_map(Module::recompiled).map(|again| again.bytes).sum();
+    if bytes == 0 {
+        return String::new();
+    }
+    format!("functions compiled again: {functions}, with {} KiB of code\n", bytes.div_ceil(1024))
 }

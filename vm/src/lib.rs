@@ -18,7 +18,7 @@ mod types;
 
 pub use engine::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, EngineLimits, MAX_STACK_DEFAULT, MAX_STACK_MAX,
-    MAX_STACK_MIN, POOLED_STORES_DEFAULT,
+    MAX_STACK_MIN, POOLED_STORES_DEFAULT, Tiering,
 };
 pub use errors::{
     Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, StoreLimit, StoreResource, Trap, TrapKind,
@@ -48,7 +48,7 @@ pub use heapwood_module::{
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
 #[cfg(feature = "gdb")]
 pub use module::DebuggerSymbols;
-pub use module::{DefinedTypes, Module, Precompiled};
+pub use module::{DefinedTypes, Module, Precompiled, RecompiledFunction};
 pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
 pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;

@@ -175,6 +175,9 @@ mutants! {
         InlinedHomesKept "inlined-homes-kept"
             "what an inlined body's locals referenced stays in their homes"
             Fails "vm/tests/inlining" "what_an_inlined_body_dropped";
+        GuardInverted "guard-inverted"
+            "a guard lets every function pass but the one that comes behind it"
+            Fails "vm/tests/tiers" "calls_by_reference";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
             Fails "vm/tests/nesting" "what_survives";

@@ -170,6 +170,9 @@ macro_rules! for_each_builtin {
             /// A prologue or a loop head of code that counts fuel found that its portion is used up: takes another one,
             /// or traps.
             Slow OutOfFuel = slow::out_of_fuel() collects;
+            /// A call by reference in code that counts what such calls call. Low half: the function; high half: the
+            /// number of the call among those of its function.
+            Slow CountTarget = slow::count_target(call_and_target: u64);
         }
     };
 }

@@ -56,6 +56,15 @@ pub struct InlinedBody {
     pub outer: u16,
 }
 
+/// A call by reference of which code tells the runtime what it calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CountedCall {
+    /// The body that it is in, as in [`SafePoint::body`].
+    pub body: u16,
+    /// Its operator index in that body.
+    pub op: u32,
+}
+
 /// A field of the code to fill in when it is placed into an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Relocation {
@@ -71,6 +80,9 @@ pub enum RelocationTarget {
     /// rip-relative address of the code-pointer slot of a function that the module defines, by its index among all
     /// functions (the field is the last of its instruction).
     FunctionSlot(u32),
+    /// rip-relative address of the word that says whether a function that the module defines, by its index among all
+    /// functions, still counts what it calls: not 0 (the field is the last of its instruction).
+    CountingWord(u32),
     /// The engine's type id.
     TypeId(u32),
     /// The header word (`id << 8`) of a new object of the type.
@@ -92,6 +104,8 @@ pub struct CompiledFunction {
     pub traps: Vec<TrapSite>,
     /// Bodies that were compiled into the function's own, each behind the one around it.
     pub inlined: Vec<InlinedBody>,
+    /// Calls by reference of which the code tells the runtime what they call, by the number that it names.
+    pub counted: Vec<CountedCall>,
     /// How the frame is laid out.
     pub record: FunctionRecord,
     /// For `inspect --asm`: (code offset, wasm offset), ascending.
@@ -117,6 +131,7 @@ impl CompiledFunction {
             + size_of_val(&self.safe_points[..])
             + size_of_val(&self.traps[..])
             + size_of_val(&self.inlined[..])
+            + size_of_val(&self.counted[..])
             + size_of_val(&self.source_map[..])
     }
 

@@ -59,13 +59,15 @@ pub(crate) const ALL: u32 = u32::MAX;
 const NOWHERE: u32 = u32::MAX;
 const IN_LOOP: u32 = 1 << 31;
 
-/// A call of a function of the module, by name.
+/// A call that may be inlined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallSite {
     /// Operator index.
     pub(crate) op: u32,
-    /// The function, by its index among all.
-    pub(crate) function: u32,
+    /// The function, by its index among all, if it is called by name; else it is called by a reference.
+    pub(crate) function: Option<u32>,
+    /// Number of results.
+    results: u32,
     /// Height of the operand stack below the arguments.
     pub(crate) base: u32,
     /// The innermost loop around it, if any: its position in `loops`.
@@ -109,7 +111,8 @@ pub(crate) struct Findings {
     pub(crate) has_cold_calls: bool,
     /// What its blocks cost, where fuel is counted.
     pub(crate) costs: Costs,
-    /// Calls of functions by name that are reached, if whoever asked for them decides which of them are calls.
+    /// Calls of functions by name and by reference that are reached, if whoever asked for them decides which of them are
+    /// inlined. Those by reference count as calls whatever is decided.
     pub(crate) calls: Vec<CallSite>,
     /// Number of operators.
     pub(crate) operators: u32,
@@ -326,8 +329,7 @@ impl Analysis {
             if let Some(site) = self.found.calls.last_mut()
                 && site.op == self.state.op
             {
-                let results = info.types.func(info.functions[site.function as usize]).results.len();
-                site.base = validator.operand_stack_height() + self.state.open_catches - results.narrow::<u32>();
+                site.base = validator.operand_stack_height() + self.state.open_catches - site.results;
             }
             self.state.op += 1;
             if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
@@ -470,14 +472,27 @@ impl Analysis {
     }
 
     /// A call of a function by name.
-    fn call_of(&mut self, function: u32) {
+    fn call_of(&mut self, info: &ModuleInfo, function: u32) {
         if !self.lists_calls {
             return self.call();
         }
         self.needs_frame();
+        self.list_call(info, Some(function), info.functions[function as usize]);
+    }
+
+    /// A call of a function of this type by a reference.
+    fn call_by_reference(&mut self, info: &ModuleInfo, ty: TypeIndex) {
+        if self.lists_calls {
+            self.list_call(info, None, ty);
+        }
+    }
+
+    fn list_call(&mut self, info: &ModuleInfo, function: Option<u32>, ty: TypeIndex) {
         if self.live() {
             let (op, in_loop) = (self.state.op, self.state.open_loops.last().copied());
-            self.calls.push(CallSite { op, function, base: 0, in_loop });
+            let results = info.types.func(ty).results.len().narrow();
+            // The base is known when the operator was validated.
+            self.calls.push(CallSite { op, function, results, base: 0, in_loop });
         }
     }
 

@@ -107,7 +107,10 @@ macro_rules! effect {
         $analysis.branches_to($depth, false)
     };
     ($analysis:ident $info:ident Call $f:ident) => {
-        $analysis.call_of($f)
+        $analysis.call_of($info, $f)
+    };
+    ($analysis:ident $info:ident CallRef $t:ident) => {
+        $analysis.call_by_reference($info, $t)
     };
     ($analysis:ident $info:ident Return) => {{
         $analysis.ends_body();

@@ -3,7 +3,8 @@
 use super::parts::Compiler;
 use super::values::{Dest, Move, MoveSource, Moves, Reg, Stored, Value, in_xmm};
 use crate::abi::{
-    ArgType, Builtin, BuiltinKind, CONTEXT, CallLayout, Gpr, HEAP_BASE, RelocationTarget, SCRATCH, SafePoint, TrapKind,
+    ArgType, Builtin, BuiltinKind, CONTEXT, CallLayout, CountedCall, Gpr, HEAP_BASE, RelocationTarget, SCRATCH,
+    SafePoint, TrapKind,
 };
 use crate::asm::{Alu, Cond, Imm, Mem, Section, Width};
 use crate::operators::Facts;
@@ -67,7 +68,7 @@ impl Compiler<'_> {
     // ---- guest calls
 
     pub(crate) fn call(&mut self, function: u32) {
-        if let Some(callee) = self.take_inlined() {
+        if let Some((_, callee)) = self.take_inlined() {
             return self.inline(function, callee);
         }
         self.call_out_of_line(function);
@@ -126,15 +127,53 @@ impl Compiler<'_> {
         }
     }
 
-    /// `call_ref`: the function reference is on top.
+    /// `call_ref`: the function reference is on top. Functions that the plan inlines come first, each behind a
+    /// comparison.
     pub(crate) fn call_ref(&mut self, ty: TypeIndex) {
+        let mut guards = 0;
+        while let Some((function, callee)) = self.take_inlined() {
+            self.inline_guarded(ty, function, callee);
+            guards += 1;
+        }
+        self.call_ref_out_of_line(ty);
+        for _ in 0..guards {
+            self.values.end_instruction();
+            self.end_block();
+        }
+    }
+
+    /// A call of a function reference that is none of the functions that are inlined.
+    fn call_ref_out_of_line(&mut self, ty: TypeIndex) {
         let mut callee = self.pop();
         let layout = self.call_layout(ty);
         self.callee_to_context(&mut callee);
+        if self.env.options.count_targets {
+            self.count_target();
+        }
         self.move_arguments(ty, &layout);
         self.load_callee(Callee::NullableObject);
         self.asm.call_reg(SCRATCH);
         self.after_call(ty, &layout);
+    }
+
+    /// Tells the runtime what the call is of, while the function counts: the reference is in r14.
+    fn count_target(&mut self) {
+        let call = self.tables.count_call(CountedCall { body: self.cursor.body(), op: self.cursor.op() });
+        self.asm.load_rip(SCRATCH);
+        self.relocate(RelocationTarget::CountingWord(self.function));
+        self.asm.test_zero(Width::W64, SCRATCH);
+        let (count, resume) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jcc(Cond::Ne, count);
+        self.asm.bind(resume);
+        let was = self.asm.switch(Section::Cold);
+        self.asm.bind(count);
+        self.with_facts(Facts::SLOW, |compiler| {
+            compiler.asm.mov_ri(SCRATCH, u64::from(call) << 32);
+            compiler.asm.alu_rr(Width::W64, Alu::Or, SCRATCH, CONTEXT);
+            compiler.call_slow(Builtin::CountTarget, compiler.values.safepoint_refs());
+        });
+        self.asm.jmp(resume);
+        self.asm.switch(was);
     }
 
     /// Parks the callee in r14, which no argument uses.

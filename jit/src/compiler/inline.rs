@@ -25,12 +25,13 @@ use heapwood_module::ValType;
 use wasmparser::{BinaryReader, FrameKind, WasmFeatures};
 
 impl<'a> Compiler<'a> {
-    /// The function that is inlined in place of the current call, if the plan says so.
-    pub(super) fn take_inlined(&mut self) -> Option<&'a Callee> {
+    /// The function that is inlined in place of the current call, or the next one, if the plan says so; by its index
+    /// among all functions.
+    pub(super) fn take_inlined(&mut self) -> Option<(u32, &'a Callee)> {
         let defined = self.plan.inlined(self.inlined, self.cursor.body(), self.cursor.op())?;
         self.inlined += 1;
         let callee = self.env.callees.and_then(|callees| callees.inlined(defined));
-        Some(callee.expect("what was planned is known"))
+        Some((self.info.imported_functions + defined, callee.expect("what was planned is known")))
     }
 
     /// The position of the innermost inlined body's control frame.
@@ -68,6 +69,14 @@ impl<'a> Compiler<'a> {
         self.bodies.pop();
         self.values.close_body(self.asm);
         self.cursor = outer;
+    }
+
+    /// In place of a call of the function reference on top of the stack, where that is a function: its body. The state
+    /// is that of the call where it is another one.
+    pub(super) fn inline_guarded(&mut self, ty: u32, function: u32, callee: &'a Callee) {
+        self.begin_guard(ty, function);
+        self.inline(function, callee);
+        self.begin_else();
     }
 
     /// In place of an arm of the innermost inlined body that is left out: its function is called with the parameters as

@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::cpu::CpuFeatures;
-use crate::inlining::{Callees, Inline};
+use crate::inlining::{Callees, Inline, Targets};
 use heapwood_module::{ContextLayout, ModuleInfo};
 
 /// What compiling a function needs of its module.
@@ -16,6 +16,8 @@ pub struct CompileEnv<'a> {
     pub options: CompileOptions,
     /// Its functions, if some are inlined into others ([`CompileOptions::inline`]).
     pub callees: Option<&'a Callees>,
+    /// What its calls by reference were seen to call; these are inlined behind a comparison.
+    pub targets: Option<&'a Targets>,
     /// How much memory and how many locals all functions of the module may take together.
     pub budget: &'a Budget,
 }
@@ -40,6 +42,9 @@ pub struct CompileOptions {
     pub few_registers: bool,
     /// Which calls are inlined. None by default.
     pub inline: Inline,
+    /// Tells the runtime of each call by reference what it calls ([`crate::abi::CompiledFunction::counted`]). Off by
+    /// default.
+    pub count_targets: bool,
     /// Breaks every stack map on purpose by leaving its last slot out; the checkers must notice (tests).
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,

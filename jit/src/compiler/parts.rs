@@ -21,6 +21,8 @@ use smallvec::SmallVec;
 pub(crate) struct Compiler<'a> {
     pub(super) env: CompileEnv<'a>,
     pub(super) info: &'a ModuleInfo,
+    /// The function that is compiled, by its index among all.
+    pub(super) function: u32,
     pub(super) results: &'a [ValType],
     pub(super) layout: CallLayout,
     /// Whether something in the function calls: inlined bodies count.

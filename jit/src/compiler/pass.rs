@@ -132,7 +132,9 @@ fn compile_analysed(
     if let Some(callees) = env.callees {
         let Scratch { analysis, callee, plan, .. } = scratch;
         let (inline, budget, found) = (env.options.inline, env.budget, analysis.found_mut());
-        plan.make(defined_index, &mut Planner { info: env.info, callees, inline, budget, scratch: callee, found });
+        let targets = env.targets;
+        let info = env.info;
+        plan.make(defined_index, &mut Planner { info, callees, targets, inline, budget, scratch: callee, found });
     }
     let mut frame_is_large = false;
     loop {
@@ -186,6 +188,7 @@ fn compile_looked_at(
     let mut compiler = Compiler {
         env: *env,
         info: env.info,
+        function: function_index,
         results: &signature.results,
         layout: CallLayout::new(&signature.params, &signature.results),
         has_calls: analysis.has_calls,
@@ -333,10 +336,10 @@ impl<'a> Compiler<'a> {
         self.tables.place_traps(self.asm);
         let record = self.frame_record();
         let (code, starts) = self.asm.finish();
-        let Finished { relocations, safe_points, traps, inlined, source_map } = self.tables.finish(starts);
+        let Finished { relocations, safe_points, traps, inlined, counted, source_map } = self.tables.finish(starts);
         self.values.finish();
         self.flow.finish();
         let cold_start = starts.of(Section::Unlikely);
-        CompiledFunction { code, relocations, safe_points, traps, inlined, record, source_map, cold_start }
+        CompiledFunction { code, relocations, safe_points, traps, inlined, counted, record, source_map, cold_start }
     }
 }

@@ -1,6 +1,6 @@
 //! Tables: what the compiler tells the runtime about the code besides its bytes, while positions are not final yet.
 
-use crate::abi::{InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite};
+use crate::abi::{CountedCall, InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite};
 use crate::asm::{Assembler, CodePosition, Label, Section, Starts};
 use crate::budget::list_bytes;
 use heapwood_gc_abi::Narrow;
@@ -15,6 +15,7 @@ pub(crate) struct Tables {
     trap_labels: Vec<TrapLabel>,
     pads: Vec<Pad>,
     inlined: Vec<InlinedBody>,
+    counted: Vec<CountedCall>,
     source_map: Vec<(CodePosition, u32)>,
 }
 
@@ -52,6 +53,7 @@ pub(crate) struct Finished {
     pub(crate) safe_points: Vec<SafePoint>,
     pub(crate) traps: Vec<TrapSite>,
     pub(crate) inlined: Vec<InlinedBody>,
+    pub(crate) counted: Vec<CountedCall>,
     pub(crate) source_map: Vec<(u32, u32)>,
 }
 
@@ -104,6 +106,12 @@ impl Tables {
     /// An inlined body by its number.
     pub(crate) fn body(&self, number: u16) -> InlinedBody {
         self.inlined[usize::from(number) - 1]
+    }
+
+    /// Records a call of which the runtime is told what it calls; its number, from 0.
+    pub(crate) fn count_call(&mut self, call: CountedCall) -> u32 {
+        self.counted.push(call);
+        (self.counted.len() - 1).narrow()
     }
 
     // ---- safe points
@@ -176,7 +184,8 @@ impl Tables {
         let relocations = self.relocations.drain(..).map(|r| Relocation { offset: place(r.0), target: r.1 }).collect();
         self.pads.clear();
         let inlined = self.inlined.drain(..).collect();
-        Finished { relocations, safe_points, traps, inlined, source_map }
+        let counted = std::mem::take(&mut self.counted);
+        Finished { relocations, safe_points, traps, inlined, counted, source_map }
     }
 
     /// Bytes of the lists.
@@ -187,6 +196,7 @@ impl Tables {
             + list_bytes(&self.trap_labels)
             + list_bytes(&self.pads)
             + list_bytes(&self.inlined)
+            + list_bytes(&self.counted)
             + list_bytes(&self.source_map)
     }
 }

@@ -73,6 +73,17 @@ impl Callees {
         Callees { resources, known, bytes_max, fuel }
     }
 
+    /// What validates a function, by defined index, once more.
+    ///
+    /// # Panics
+    /// There is no such function.
+    pub fn job(&self, info: &ModuleInfo, defined: u32) -> FuncBodyJob {
+        let (resources, features) = self.resources.clone().expect("there is a function");
+        let (index, range) = (info.imported_functions + defined, info.bodies[defined as usize].clone());
+        let validator = FuncToValidate { resources, index, ty: info.functions[index as usize], features };
+        FuncBodyJob { validator, range }
+    }
+
     /// The whole body of a function, by defined index, if somebody has looked at it, and it is small.
     pub(crate) fn known(&self, defined: u32) -> Option<&Callee> {
         self.known[defined as usize].whole.get()?.as_deref()
@@ -127,14 +138,11 @@ impl Callees {
     /// says what is wrong.
     fn find(&self, info: &ModuleInfo, defined: u32, exits: Exits, scratch: &mut CalleeScratch) -> Option<Box<Callee>> {
         let locals = Locals::of(info, defined)?;
-        let (resources, features) = self.resources.as_ref()?.clone();
-        let (index, range) = (info.imported_functions + defined, info.bodies[defined as usize].clone());
-        let ty = info.functions[index as usize];
+        let job = self.job(info, defined);
+        let (ty, range) = (job.validator.ty, job.range.clone());
         let CalleeScratch { analysis, validator } = scratch;
         analysis.want(self.fuel, true);
         analysis.without(exits);
-        let validates = FuncToValidate { resources, index, ty, features };
-        let job = FuncBodyJob { validator: validates, range: range.clone() };
         let ran = analysis.run(info, ty, job, std::mem::take(validator), |_| Ok(()), |_, _| Ok(()));
         *validator = ran.ok()?;
         Some(Box::new(Callee { found: analysis.found().clone(), range, locals }))

@@ -10,10 +10,12 @@
 
 mod callees;
 mod plan;
+mod targets;
 
 pub use callees::Callees;
 pub(crate) use callees::{Callee, CalleeScratch};
 pub(crate) use plan::{Plan, Planner};
+pub use targets::Targets;
 
 /// Which calls are inlined.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -23,6 +25,9 @@ pub enum Inline {
     Never,
     /// Those of small functions, as far as the code does not grow much.
     Small,
+    /// More, and larger ones, of a function that runs often; and what calls by reference were seen to call, behind a
+    /// comparison ([`Targets`]).
+    Hot,
     /// All that can be, up to bounds that are far higher (tests).
     Always,
 }

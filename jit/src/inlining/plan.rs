@@ -2,6 +2,7 @@
 
 use super::Inline;
 use super::callees::{Callee, CalleeScratch, Callees};
+use super::targets::Targets;
 use crate::analysis::{CallSite, Findings};
 use crate::budget::{Budget, list_bytes};
 use heapwood_gc_abi::Narrow;
@@ -20,6 +21,9 @@ const SMALL_COST: u32 = 32;
 /// operators.
 const BUDGET_BASE: u32 = 40;
 const BUDGET_SHARE: u32 = 3;
+/// The same of functions that run often.
+const HOT_COST: u32 = 100;
+const HOT_BASE: u32 = 400;
 /// What bodies cost together that are inlined into a function, tiny ones among them, where all calls are inlined.
 const BUDGET_ALWAYS: u32 = 4096;
 /// Functions with more operands or locals than that get nothing more: their frames may be as large as they may be.
@@ -51,6 +55,8 @@ pub(crate) struct Plan {
 pub(crate) struct Planner<'p> {
     pub(crate) info: &'p ModuleInfo,
     pub(crate) callees: &'p Callees,
+    /// What calls by reference were seen to call.
+    pub(crate) targets: Option<&'p Targets>,
     pub(crate) inline: Inline,
     pub(crate) budget: &'p Budget,
     pub(crate) scratch: &'p mut CalleeScratch,
@@ -104,6 +110,7 @@ impl Plan {
         self.clear();
         self.budget = match planner.inline {
             Inline::Never | Inline::Small => BUDGET_BASE + planner.found.operators / BUDGET_SHARE,
+            Inline::Hot => HOT_BASE + planner.found.operators / BUDGET_SHARE,
             Inline::Always => BUDGET_ALWAYS,
         };
         let sites = std::mem::take(&mut planner.found.calls);
@@ -117,21 +124,44 @@ impl Plan {
     fn decide(&mut self, sites: &[CallSite], place: &OpenBody<'_>, planner: &mut Planner<'_>) -> u32 {
         let mut ref_homes = 0;
         for site in sites {
-            let in_loop = place.in_loop.or(site.in_loop);
-            let base = place.base + site.base;
-            let Some((defined, callee)) = self.chosen(site.function, base, place, planner) else {
-                planner.found.calls_in(in_loop);
-                continue;
-            };
-            self.entries.push(Entry { body: place.body, op: site.op, defined });
-            add(planner.found, &callee.found, base, in_loop);
-            let mut around = place.around.clone();
-            around.push(defined);
-            let inner = OpenBody { body: self.entries.len().narrow(), base, around: &around, in_loop };
-            let inside = self.decide(&callee.found.calls, &inner, planner);
-            ref_homes = ref_homes.max(callee.locals.references + inside);
+            match site.function {
+                Some(function) => {
+                    let homes = self.decide_on(function, site, place, planner);
+                    if homes.is_none() {
+                        planner.found.calls_in(place.in_loop.or(site.in_loop));
+                    }
+                    ref_homes = ref_homes.max(homes.unwrap_or(0));
+                }
+                None => {
+                    let own = *place.around.last().expect("a body is of a function");
+                    for target in planner.targets.map_or(&[][..], |targets| targets.of(own, site.op)) {
+                        let function = planner.info.imported_functions + target;
+                        ref_homes = ref_homes.max(self.decide_on(function, site, place, planner).unwrap_or(0));
+                    }
+                }
+            }
         }
         ref_homes
+    }
+
+    /// Decides whether a function is inlined at a site; how many home slots of references it needs at most, if it is.
+    fn decide_on(
+        &mut self,
+        function: u32,
+        site: &CallSite,
+        place: &OpenBody<'_>,
+        planner: &mut Planner<'_>,
+    ) -> Option<u32> {
+        let in_loop = place.in_loop.or(site.in_loop);
+        let base = place.base + site.base;
+        let (defined, callee) = self.chosen(function, base, place, planner)?;
+        self.entries.push(Entry { body: place.body, op: site.op, defined });
+        add(planner.found, &callee.found, base, in_loop);
+        let mut around = place.around.clone();
+        around.push(defined);
+        let inner = OpenBody { body: self.entries.len().narrow(), base, around: &around, in_loop };
+        let inside = self.decide(&callee.found.calls, &inner, planner);
+        Some(callee.locals.references + inside)
     }
 
     /// What is called, if it is inlined.
@@ -154,7 +184,8 @@ impl Plan {
         let cost = callee.found.operators + HEAVY_COST * callee.found.heavy;
         let (is_free, is_small) = match planner.inline {
             Inline::Always => (false, true),
-            _ => (cost <= TINY_COST, cost <= SMALL_COST),
+            Inline::Hot => (cost <= TINY_COST, cost <= HOT_COST),
+            Inline::Never | Inline::Small => (cost <= TINY_COST, cost <= SMALL_COST),
         };
         if !is_free {
             self.budget = self.budget.checked_sub(cost).filter(|_| is_small)?;

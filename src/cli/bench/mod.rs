@@ -139,6 +139,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     progress.begin("calls", args.warmup + args.reps);
     let measured = subject::measure(desk, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);
     let measured = measured.with_context(name)?;
+    // With what was compiled again meanwhile.
+    args.perf_map.write([&module])?;
     if measured.calls.len() <= args.warmup {
         progress.finish();
         return ended_without_a_call(&progress);

@@ -154,6 +154,9 @@ impl Listing<'_> {
     fn target(&self, target: RelocationTarget) -> String {
         match target {
             RelocationTarget::FunctionSlot(function) => function_title(self.info, function),
+            RelocationTarget::CountingWord(function) => {
+                format!("whether {} counts its calls", function_title(self.info, function))
+            }
             RelocationTarget::TypeId(ty) => format!("type {}", self.type_title(ty)),
             RelocationTarget::TypeHeader(ty) => format!("header of type {}", self.type_title(ty)),
             RelocationTarget::ExceptionHeader(ty) => format!("header of exception with type {}", self.type_title(ty)),

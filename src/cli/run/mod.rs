@@ -192,6 +192,8 @@ impl<'a> Guest<'a> {
                 Ok(Trace::step(trace, "run", || component.run_with(&mut store, |host| host.wasi_mut(), enter)))
             }
         };
+        // With what was compiled again meanwhile.
+        sandbox.perf_map.write(self.modules())?;
         // Before anything is said of how the guest ended.
         let has_to_stop = outcome.as_ref().is_ok_and(|outcome| outcome.as_ref().is_err_and(has_to_stop));
         let finished = Host::finish(&mut store, |store| clock.timed_at_last(store, has_to_stop));

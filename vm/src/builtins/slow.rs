@@ -42,6 +42,12 @@ pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     Ok(0)
 }
 
+/// Code that counts calls by reference is about to make one.
+pub(super) fn count_target(store: &mut StoreOpaque, call_and_target: u64) -> Result<u64, Stop> {
+    store.count_target(low32(call_and_target >> 32), low32(call_and_target));
+    Ok(0)
+}
+
 /// A prologue or a loop head found that the portion of fuel is used up. May collect.
 pub(super) fn out_of_fuel(store: &mut StoreOpaque) -> Result<u64, Stop> {
     let execution = store.guest_mut().execution_mut();

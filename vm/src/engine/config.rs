@@ -1,5 +1,6 @@
 //! What an engine and its stores are told.
 
+use super::Tiering;
 use crate::errors::{Error, Result};
 use crate::registry::TypeRegistry;
 use crate::rt::memory::Guards;
@@ -45,6 +46,8 @@ pub struct Config {
     debug_checks: bool,
     few_registers: bool,
     inline: Inline,
+    tiering: Tiering,
+    tier_threads: usize,
     memory64_guard: bool,
     memory32_guard: bool,
     consume_fuel: bool,
@@ -88,6 +91,8 @@ impl Config {
             debug_checks: false,
             few_registers: false,
             inline: Inline::Small,
+            tiering: Tiering::Off,
+            tier_threads: 1,
             memory64_guard: is_ample,
             memory32_guard: is_ample,
             consume_fuel: false,
@@ -274,6 +279,28 @@ impl Config {
         self
     }
 
+    /// Whether functions that run often are compiled again, with what their calls were seen to call inlined. Off by
+    /// default.
+    pub fn tiering(&mut self, tiering: Tiering) -> &mut Config {
+        self.tiering = tiering;
+        self
+    }
+
+    /// Threads that compile functions again ([`Config::tiering`]): 0 or 1. With 0, a guest waits for that. 1 by default.
+    pub fn tier_threads(&mut self, threads: usize) -> &mut Config {
+        self.tier_threads = threads.min(1);
+        self
+    }
+
+    /// Whether functions are compiled again while guests run.
+    pub(crate) fn tiers_in_background(&self) -> bool {
+        self.tiering == Tiering::On && self.tier_threads > 0
+    }
+
+    pub(crate) fn tiering_mode(&self) -> Tiering {
+        self.tiering
+    }
+
     /// Breaks every stack map on purpose: its last slot is missing.
     #[cfg(feature = "test-hooks")]
     pub fn drop_last_slot(&mut self, on: bool) -> &mut Config {
@@ -413,6 +440,7 @@ impl Config {
             fuel: self.consume_fuel,
             few_registers: self.few_registers,
             inline: self.inline,
+            count_targets: false,
             #[cfg(feature = "test-hooks")]
             drop_last_slot: self.drop_last_slot,
             #[cfg(feature = "test-hooks")]

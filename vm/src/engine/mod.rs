@@ -1,6 +1,8 @@
 //! What modules and stores of a process share: configuration, types, trampolines, stacks, threads.
 
+mod background;
 mod config;
+mod tiering;
 
 pub(crate) use config::fitting_compiler_threads;
 pub use config::{
@@ -8,11 +10,14 @@ pub use config::{
     POOLED_STORES_DEFAULT,
 };
 
+pub use tiering::Tiering;
+
 use crate::errors::{Error, Result};
 use crate::registry::{ReservedTypes, TypeRegistry};
 use crate::rt::stack::StackPool;
 use crate::rt::stubs::Trampolines;
 use crate::rt::timer::Timer;
+use background::Background;
 use heapwood_gc::{HeapConfig, Helpers, TypeTable, address_space, reach_bytes_at_first};
 use heapwood_module::Features;
 use std::sync::Arc;
@@ -59,6 +64,7 @@ struct EngineInner {
     heaps: HeapConfig,
     helper_threads: usize,
     helpers: Option<Arc<Helpers>>,
+    background: Background,
 }
 
 impl Engine {
@@ -82,6 +88,7 @@ impl Engine {
             heaps: config.heap_config(helpers.clone(), config.cage_pool()),
             helper_threads,
             helpers,
+            background: Background::default(),
         })))
     }
 
@@ -141,6 +148,11 @@ impl Engine {
 
     pub(crate) fn timer(&self) -> &Arc<Timer> {
         &self.0.timer
+    }
+
+    /// The thread for work that nobody waits for.
+    pub(crate) fn background(&self) -> &Background {
+        &self.0.background
     }
 
     /// Configuration of the heap of a store, which may have a limit of its own.

@@ -8,6 +8,7 @@ mod image;
 mod inspect;
 mod precompiled;
 mod source;
+mod tier;
 mod types;
 
 use crate::engine::Engine;
@@ -19,6 +20,8 @@ use crate::types::{ExportType, ExternType, ImportType};
 pub use debugger::DebuggerSymbols;
 use heapwood_module::{self as m, ContextLayout, ModuleInfo};
 pub use precompiled::Precompiled;
+pub use tier::RecompiledFunction;
+use tier::Tier;
 pub use types::DefinedTypes;
 
 use std::any::Any;
@@ -36,6 +39,8 @@ struct ModuleInner {
     layout: ContextLayout,
     types: ModuleTypes,
     code: Arc<CodeImage>,
+    /// The functions that run often, if some are compiled again.
+    tier: Option<Tier>,
     /// Names are the guest's: the hasher has a random key.
     exports: HashMap<Box<str>, m::ExportIndex>,
 }
@@ -62,9 +67,10 @@ impl ModuleInner {
         layout: ContextLayout,
         types: ModuleTypes,
         code: CodeImage,
+        tier: Option<Tier>,
     ) -> ModuleInner {
         let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
-        ModuleInner { engine, info, layout, types, code: Arc::new(code), exports }
+        ModuleInner { engine, info, layout, types, code: Arc::new(code), tier, exports }
     }
 }
 
@@ -179,7 +185,7 @@ impl Module {
         let defined = function.checked_sub(self.0.info.imported_functions)?;
         let exists = (defined as usize) < self.0.info.bodies.len();
         let has_code = exists && self.0.code.function(defined).has_code();
-        has_code.then(|| (self.0.code.entry(defined), self.0.code.function_bytes(defined)))
+        has_code.then(|| (self.0.code.first_entry(defined), self.0.code.function_bytes(defined)))
     }
 
     /// Bytes of its machine code as they lie in memory: whole pages, of which its instances in all stores share one
@@ -195,7 +201,7 @@ impl Module {
     /// # }
     /// ```
     pub fn code_bytes(&self) -> u64 {
-        (self.0.code.end() - self.0.code.start()) as u64
+        self.0.code.code_bytes() as u64
     }
 
     /// Whether two handles are the same module.

@@ -12,45 +12,33 @@
 
 use super::image::{CodeMemory, Draft};
 use super::mapping::PAGE_BYTES;
+use super::parts::{Later, LaterPart, Part};
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{CompiledFunction, FunctionRecord, InlinedBody, RelocationTarget, SafePoint, TrapSite};
 use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Where functions begin: addresses are multiples of this.
 pub(crate) const FUNCTION_ALIGN: usize = 16;
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 8;
+/// Bytes of the least room for functions that are compiled again.
+const ROOM_BYTES_MIN: usize = 1 << 20;
+
+/// The turn to add code to a module: there is one, behind a lock.
+#[derive(Default, Debug)]
+pub(crate) struct Turn(());
 
 /// The code of a module. Shared by all stores of its engine.
 #[derive(Debug)]
 pub(crate) struct CodeImage {
     memory: Arc<CodeMemory>,
     tables: CodeTables,
-}
-
-/// What is known of a return address: rows of the tables.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Site {
-    /// Number of the row among the safe points.
-    point: u32,
-    /// The function that it lies in, by defined index.
-    pub defined: u32,
-}
-
-impl Site {
-    /// The site as one word.
-    pub fn to_word(self) -> u64 {
-        u64::from(self.point) << 32 | u64::from(self.defined)
-    }
-
-    /// What [`Site::to_word`] gave.
-    pub fn from_word(word: u64) -> Site {
-        let [point, defined] = [word >> 32, word & u64::from(u32::MAX)].map(Narrow::narrow);
-        Site { point, defined }
-    }
+    /// What was compiled again since.
+    later: Later,
 }
 
 /// What is known of a module's code.
@@ -79,31 +67,6 @@ pub(crate) struct PlacedFunction {
     pub record: FunctionRecord,
 }
 
-/// Where an instruction comes from: an offset of a function, by defined index, and then of the functions into which
-/// that was inlined, the innermost first.
-#[derive(Clone, Debug)]
-pub(crate) struct Bodies<'a> {
-    /// The inlined bodies of the frame's function, and of others behind them.
-    inlined: &'a [InlinedBody],
-    /// The frame's function.
-    function: u32,
-    /// The body and the offset that are next.
-    next: Option<(u16, u32)>,
-}
-
-impl Iterator for Bodies<'_> {
-    type Item = (u32, u32);
-
-    #[inline]
-    fn next(&mut self) -> Option<(u32, u32)> {
-        let (body, offset) = self.next.take()?;
-        let Some(row) = body.checked_sub(1) else { return Some((self.function, offset)) };
-        let row = self.inlined[usize::from(row)];
-        self.next = Some((row.outer, row.call_offset));
-        Some((row.function, offset))
-    }
-}
-
 /// What type-dependent relocations are filled in with.
 pub(crate) trait TypeRelocations {
     /// The engine's id of a type of the module.
@@ -112,10 +75,37 @@ pub(crate) trait TypeRelocations {
     fn exception_header(&self, index: u32) -> u32;
 }
 
+/// Where the words behind the code lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// Offset of the first from the start of the code.
+    pub start: usize,
+    /// Number of functions that the module imports: relocations count them first.
+    pub imported: u32,
+    /// Number of functions that it defines.
+    pub defined: usize,
+}
+
+impl Words {
+    /// The position of a word.
+    fn position(self, word: Word) -> usize {
+        match word {
+            Word::Entry(function) => (function - self.imported) as usize,
+            Word::Counting(function) => slot_bytes(self.defined) / SLOT_BYTES + (function - self.imported) as usize,
+        }
+    }
+
+    fn offset_of(self, word: Word) -> usize {
+        self.start + self.position(word) * SLOT_BYTES
+    }
+}
+
 /// Where compiled functions go.
 #[derive(Debug)]
 pub(crate) struct CodeLayout {
     functions: Vec<PlacedFunction>,
+    /// Where the first function begins.
+    start: usize,
     code_bytes: usize,
     safe_points: usize,
     traps: usize,
@@ -128,7 +118,12 @@ impl CodeLayout {
     /// # Errors
     /// More than 2 GiB of code.
     pub fn new(compiled: &[CompiledFunction]) -> Result<CodeLayout> {
-        let mut used = 0usize;
+        CodeLayout::from(0, compiled)
+    }
+
+    /// The layout of compiled functions from an offset on, that of a page.
+    fn from(start: usize, compiled: &[CompiledFunction]) -> Result<CodeLayout> {
+        let mut used = start;
         let place = |function: &CompiledFunction| {
             let start = used.next_multiple_of(FUNCTION_ALIGN);
             used = start + function.code.len();
@@ -136,7 +131,7 @@ impl CodeLayout {
         };
         let starts: Vec<_> = compiled.iter().map(place).collect();
         // One byte more: a return address may lie behind the last function.
-        let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES);
+        let code_bytes = (used + 1).next_multiple_of(PAGE_BYTES) - start;
         let bytes = code_bytes + slot_bytes(compiled.len());
         if bytes > i32::MAX as usize {
             return Err(Error::limit(format!("a module may have 2 GiB of code; this one has {bytes} bytes")));
@@ -150,7 +145,7 @@ impl CodeLayout {
         let functions = compiled.iter().zip(starts).map(place).collect();
         let safe_points = compiled.iter().map(|function| function.safe_points.len()).sum();
         let traps = compiled.iter().map(|function| function.traps.len()).sum();
-        Ok(CodeLayout { functions, code_bytes, safe_points, traps, inlined })
+        Ok(CodeLayout { functions, start, code_bytes, safe_points, traps, inlined })
     }
 
     /// Bytes of the code, whole pages.
@@ -163,29 +158,29 @@ impl CodeLayout {
         self.code_bytes + slot_bytes(self.functions.len())
     }
 
-    /// Writes a function to its place in `code`. Relocations name functions by their index in the module, which has
-    /// `imported` ones before those that it defines.
+    /// Writes a function, by its row, to its place in `code`.
     pub fn write(
         &self,
-        defined: usize,
+        row: usize,
         function: &CompiledFunction,
-        imported: u32,
+        words: Words,
         types: &dyn TypeRelocations,
         code: &mut [u8],
     ) {
-        let at = self.functions[defined].start as usize;
+        let placed = self.functions[row].start as usize;
+        let at = placed - self.start;
         code[at..at + function.code.len()].copy_from_slice(&function.code);
         for relocation in &function.relocations {
-            let field = at + relocation.offset as usize;
-            let value = match type_value(relocation.target, types) {
+            let offset = relocation.offset as usize;
+            let value: u32 = match type_value(relocation.target, types) {
                 Ok(value) => value,
-                Err(function) => {
-                    let slot = self.code_bytes + (function - imported) as usize * SLOT_BYTES;
+                Err(word) => {
+                    let slot = words.offset_of(word).narrow::<i32>();
                     // What a 32-bit field holds to lead to the slot counts from the field's end.
-                    (slot - (field + 4)).narrow()
+                    (slot - (placed + offset + 4).narrow::<i32>()).cast_unsigned()
                 }
             };
-            code[field..field + 4].copy_from_slice(&value.to_le_bytes());
+            code[at + offset..at + offset + 4].copy_from_slice(&value.to_le_bytes());
         }
     }
 
@@ -197,7 +192,10 @@ impl CodeLayout {
         self.functions.iter().zip(compiled).flat_map(|(placed, function)| {
             let of_types = function.relocations.iter();
             of_types
-                .filter(|relocation| !matches!(relocation.target, RelocationTarget::FunctionSlot(_)))
+                .filter(|relocation| {
+                    let target = relocation.target;
+                    !matches!(target, RelocationTarget::FunctionSlot(_) | RelocationTarget::CountingWord(_))
+                })
                 .map(|relocation| (placed.start + relocation.offset, relocation.target))
         })
     }
@@ -262,14 +260,31 @@ impl CodeTables {
     }
 }
 
-/// What a field holds that depends on a type, or else the index of the function whose slot it leads to.
-pub(crate) fn type_value(target: RelocationTarget, types: &dyn TypeRelocations) -> Result<u32, u32> {
+/// A word behind the code that a field leads to, of a function by its index among all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word {
+    /// The address of its code.
+    Entry(u32),
+    /// Whether it counts what it calls.
+    Counting(u32),
+}
+
+/// What a field holds that depends on a type, or else the word that it leads to.
+pub(crate) fn type_value(target: RelocationTarget, types: &dyn TypeRelocations) -> Result<u32, Word> {
     match target {
-        RelocationTarget::FunctionSlot(function) => Err(function),
+        RelocationTarget::FunctionSlot(function) => Err(Word::Entry(function)),
+        RelocationTarget::CountingWord(function) => Err(Word::Counting(function)),
         RelocationTarget::TypeId(index) => Ok(types.type_id(index)),
         RelocationTarget::TypeHeader(index) => Ok(types.type_id(index) << 8),
         RelocationTarget::ExceptionHeader(index) => Ok(types.exception_header(index)),
     }
+}
+
+/// What is set aside for functions that are compiled again: as much as twice the code, at least some dozen functions.
+fn room_bytes(layout: &CodeLayout) -> usize {
+    let wanted = (2 * layout.code_bytes()).max(ROOM_BYTES_MIN);
+    let most = (i32::MAX as usize - 2 * layout.bytes()) / PAGE_BYTES * PAGE_BYTES;
+    wanted.min(most)
 }
 
 /// Bytes of the slots of so many functions, whole pages.
@@ -279,33 +294,117 @@ pub(crate) fn slot_bytes(functions: usize) -> usize {
 
 impl CodeImage {
     /// Places compiled functions (by defined index) in memory, and frees each as soon as that is done. Relocations name
-    /// functions by their index in the module, which has `imported` ones before these.
+    /// functions by their index in the module, which has `imported` ones before these. Some of them can be compiled
+    /// again later if it has room.
     ///
     /// # Errors
     /// More than 2 GiB of code, or the system refuses.
-    pub fn new(mut compiled: Vec<CompiledFunction>, imported: u32, types: &dyn TypeRelocations) -> Result<CodeImage> {
+    pub fn new(
+        mut compiled: Vec<CompiledFunction>,
+        imported: u32,
+        types: &dyn TypeRelocations,
+        has_room: bool,
+    ) -> Result<CodeImage> {
         let layout = CodeLayout::new(&compiled)?;
-        let mut draft = Draft::zeroed(layout.bytes())?;
+        let room = if has_room { room_bytes(&layout) } else { 0 };
+        let counting = if has_room { slot_bytes(compiled.len()) } else { 0 };
+        let mut draft = Draft::zeroed(layout.bytes() + counting + room)?;
+        let slots = layout.code_bytes();
+        let words = Words { start: slots, imported, defined: compiled.len() };
         for (defined, function) in compiled.iter_mut().enumerate() {
-            layout.write(defined, function, imported, types, draft.bytes_mut());
+            layout.write(defined, function, words, types, draft.bytes_mut());
             (function.code, function.relocations) = (Vec::new(), Vec::new());
         }
-        let code = 0..layout.code_bytes();
-        CodeImage::of_draft(draft, code, layout.tables(compiled))
+        CodeImage::with_room(draft, 0..slots, room, layout.tables(compiled))
     }
 
     /// Code that lies in a draft already, with relocations filled in; behind it is room for the slots.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn of_draft(mut draft: Draft, code: Range<usize>, tables: CodeTables) -> Result<CodeImage> {
+    pub fn of_draft(draft: Draft, code: Range<usize>, tables: CodeTables) -> Result<CodeImage> {
+        CodeImage::with_room(draft, code, 0, tables)
+    }
+
+    /// As [`CodeImage::of_draft`]; behind the slots are `room` bytes for what is compiled again.
+    fn with_room(mut draft: Draft, code: Range<usize>, room: usize, tables: CodeTables) -> Result<CodeImage> {
         let start = draft.address() + code.start;
         let slots = draft.bytes_mut()[code.end..].chunks_exact_mut(SLOT_BYTES);
         for (slot, function) in slots.zip(&tables.functions) {
             let entry = if function.has_code() { start + function.start as usize } else { 0 };
             slot.copy_from_slice(&(entry as u64).to_le_bytes());
         }
-        Ok(CodeImage { memory: Arc::new(draft.finish(code)?), tables })
+        let memory = draft.finish(code, room)?;
+        let later = Later::new((room > 0).then(|| memory.room().start.narrow()));
+        Ok(CodeImage { memory: Arc::new(memory), tables, later })
+    }
+
+    /// Adds functions, by defined index, that were compiled again, and has calls by name go there from now on. One
+    /// thread at a time does so: `turn` is a lock of the module's. Says whether there was room.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn add(
+        &self,
+        functions: Vec<u32>,
+        compiled: &[CompiledFunction],
+        imported: u32,
+        types: &dyn TypeRelocations,
+        _turn: &mut Turn,
+    ) -> Result<bool> {
+        let counts = compiled.iter().any(|function| !function.counted.is_empty());
+        let (Some(start), room) = (self.later.next_start(), self.memory.room()) else { return Ok(false) };
+        let layout = CodeLayout::from(start as usize, compiled)?;
+        if layout.code_bytes() > room.end - start as usize {
+            return Ok(false);
+        }
+        let mut code = vec![0; layout.code_bytes()];
+        let words = self.words(imported);
+        for (row, function) in compiled.iter().enumerate() {
+            layout.write(row, function, words, types, &mut code);
+        }
+        // SAFETY: R17: parts lie behind each other, and whoever adds one has the module's lock.
+        unsafe { self.memory.fill(start as usize, &code)? };
+        let entries: Vec<_> = layout.functions.iter().map(|placed| placed.start).collect();
+        let offsets = start..start + layout.code_bytes().narrow::<u32>();
+        self.later.add(LaterPart { offsets, functions: functions.clone(), tables: layout.tables(compiled), counts });
+        // Whoever comes there finds the part.
+        for (defined, entry) in functions.into_iter().zip(entries) {
+            let entry = (self.start() + entry as usize) as u64;
+            self.memory.slot(defined as usize).store(entry, Ordering::Release);
+        }
+        Ok(true)
+    }
+
+    fn words(&self, imported: u32) -> Words {
+        Words { start: self.end() - self.start(), imported, defined: self.tables.functions.len() }
+    }
+
+    /// Has a function, by defined index, count what it calls, if its code does that; or count no longer.
+    pub fn set_counting(&self, defined: u32, counts: bool) {
+        let position = self.words(0).position(Word::Counting(defined));
+        self.memory.slot(position).store(counts.into(), Ordering::Relaxed);
+    }
+
+    /// Bytes of the code, whole pages: of all parts.
+    pub fn code_bytes(&self) -> usize {
+        let later = self.later.end() - self.later.start;
+        self.end() - self.start() + later as usize
+    }
+
+    /// The functions that were compiled again, in that order: the defined index, the address and the bytes of the code,
+    /// and whether it counts what calls by reference call.
+    pub fn later_functions(&self) -> impl Iterator<Item = (u32, usize, usize, bool)> {
+        self.later.all().flat_map(|part| {
+            part.functions.iter().zip(&part.tables.functions).map(|(defined, placed)| {
+                (*defined, self.start() + placed.start as usize, (placed.end - placed.start) as usize, part.counts)
+            })
+        })
+    }
+
+    /// How many parts were added.
+    pub fn later_parts(&self) -> usize {
+        self.later.count()
     }
 
     /// Where the code lies.
@@ -323,11 +422,26 @@ impl CodeImage {
         self.memory.end()
     }
 
-    /// Entry address of a function, by defined index, which something may enter.
+    /// Address behind all code that there may ever be.
+    pub fn later_end(&self) -> usize {
+        self.end().max(self.start() + self.memory.room().end)
+    }
+
+    /// Entry address of a function, by defined index, which something may enter: of the code that was compiled last.
     pub fn entry(&self, defined: u32) -> usize {
-        let function = &self.tables.functions[defined as usize];
-        assert!(function.has_code(), "a function that is entered has code");
-        self.start() + function.start as usize
+        let entry = self.memory.slot(defined as usize).load(Ordering::Acquire);
+        assert!(entry != 0, "a function that is entered has code");
+        entry.narrow()
+    }
+
+    /// Address of the code of a function, by defined index, that was compiled with the module.
+    pub fn first_entry(&self, defined: u32) -> usize {
+        self.start() + self.tables.functions[defined as usize].start as usize
+    }
+
+    /// Whether a function, by defined index, has code by now.
+    pub fn has_code(&self, defined: u32) -> bool {
+        self.memory.slot(defined as usize).load(Ordering::Acquire) != 0
     }
 
     /// A function, by defined index.
@@ -341,57 +455,16 @@ impl CodeImage {
         self.memory.code(start as usize..end as usize)
     }
 
-    /// Where an instruction of a function's frame comes from, by its body and its offset.
+    /// The part of the code that lies at an offset from its start.
     #[inline]
-    pub fn bodies(&self, defined: u32, body: u16, wasm_offset: u32) -> Bodies<'_> {
-        let first = self.tables.functions[defined as usize].inlined as usize;
-        Bodies { inlined: &self.tables.inlined[first..], function: defined, next: Some((body, wasm_offset)) }
+    pub fn part(&self, offset: u32) -> Part<'_> {
+        self.part_at(offset).0
     }
 
-    /// Defined index of the function that `offset` lies in.
+    /// The part of the code that lies at an offset from its start, and the offsets that lie in it.
     #[inline]
-    pub fn function_at(&self, offset: u32) -> Option<u32> {
-        let functions = &self.tables.functions;
-        let after = functions.partition_point(|function| function.start <= offset);
-        let index = after.checked_sub(1)?;
-        (offset < functions[index].end).then(|| index.narrow())
-    }
-
-    /// The safe point of a site.
-    #[inline]
-    pub(super) fn safe_point(&self, site: Site) -> &SafePoint {
-        &self.tables.safe_points[site.point as usize]
-    }
-
-    /// The site of a return address. `guess` may be any: it is looked at first.
-    #[inline]
-    pub(super) fn site(&self, offset: u32, guess: Site) -> Option<Site> {
-        if !self.is_site(guess, offset) {
-            return self.find_site(offset);
-        }
-        debug_assert_eq!(self.find_site(offset), Some(guess), "a return address has one site");
-        Some(guess)
-    }
-
-    fn is_site(&self, site: Site, offset: u32) -> bool {
-        let (points, functions) = (&self.tables.safe_points, &self.tables.functions);
-        points.get(site.point as usize).is_some_and(|point| point.pc == offset)
-            && functions.get(site.defined as usize).is_some_and(|placed| placed.start < offset && offset <= placed.end)
-    }
-
-    fn find_site(&self, offset: u32) -> Option<Site> {
-        let points = &self.tables.safe_points;
-        let point = points.binary_search_by_key(&offset, |point| point.pc).ok()?;
-        // A return address may be the first byte behind a function that ends with a call.
-        let defined = self.function_at(offset.checked_sub(1)?)?;
-        Some(Site { point: point.narrow(), defined })
-    }
-
-    /// The trap of an instruction.
-    #[inline]
-    pub fn trap_site(&self, offset: u32) -> Option<&TrapSite> {
-        let index = self.tables.traps.partition_point(|site| site.pc < offset);
-        self.tables.traps.get(index).filter(|site| site.pc == offset)
+    pub fn part_at(&self, offset: u32) -> (Part<'_>, Range<u32>) {
+        self.later.part(offset).unwrap_or_else(|| (Part::first(&self.tables), 0..self.later.start))
     }
 }
 

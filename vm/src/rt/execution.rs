@@ -85,6 +85,8 @@ pub(crate) struct Execution {
     interrupt: Arc<InterruptCell>,
     /// When samples of its stack are due, while they are taken.
     sampler: Option<Sampler>,
+    /// How far apart they are while nobody asks for others.
+    sample_interval: Option<Duration>,
     terms: Terms,
     stacks: Arc<StackPool>,
     /// Where its stack is, while it has one: it is lent for an outermost entry (`stack`).
@@ -114,6 +116,7 @@ state! {
         interrupt: Shared,
         // Samples go over all activations.
         sampler: Shared,
+        sample_interval: Shared,
         terms: Part,
         stacks: Shared,
         seat: Shared,
@@ -134,13 +137,15 @@ pub(crate) struct Supplies {
     pub stack_bytes: usize,
     /// The thread that says when the time of an entry is over.
     pub timer: Arc<Timer>,
+    /// How far apart samples of its stack are while nobody asks for others; if none, none are taken.
+    pub sample_interval: Option<Duration>,
 }
 
 impl Execution {
     /// The part of a store that has not been entered. `collects`: frames are scanned, so few of them may be new.
     pub fn new(joined: Joined, supplies: Supplies, collects: bool) -> Execution {
         let Joined { hot, barrier } = joined;
-        let Supplies { stacks, stack_bytes, timer } = supplies;
+        let Supplies { stacks, stack_bytes, timer, sample_interval } = supplies;
         Execution {
             hot,
             frames: Frames::new(hot, barrier),
@@ -150,6 +155,7 @@ impl Execution {
             yields: Yields::default(),
             interrupt: Arc::default(),
             sampler: None,
+            sample_interval,
             terms: Terms::new(timer),
             stacks,
             seat: Arc::default(),
@@ -252,14 +258,14 @@ impl Execution {
         if self.interrupt.is_late() { self.terms.late() } else { None }
     }
 
-    /// Has samples of its stack become due about so far apart, or (none) no more.
+    /// Has samples of its stack become due about so far apart, or (none) as its engine wants them.
     ///
     /// # Errors
     /// The system refuses the timer's thread.
     pub fn sample_every(&mut self, interval: Option<Duration>) -> Result<()> {
         self.end_samples();
         let start = |interval| Sampler::start(interval, &self.interrupt, self.terms.timer());
-        self.sampler = interval.map(start).transpose()?;
+        self.sampler = interval.or(self.sample_interval).map(start).transpose()?;
         Ok(())
     }
 
@@ -273,6 +279,13 @@ impl Execution {
     #[inline]
     pub fn is_sample_due(&self) -> bool {
         self.interrupt.must_sample()
+    }
+
+    /// Whether a sample that nobody but the engine asked for found something new: else they become rare.
+    pub fn sample_found(&mut self, is_new: bool) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.found(is_new);
+        }
     }
 
     /// A sample was taken: the next one becomes due later.
@@ -302,6 +315,10 @@ impl Execution {
         self.stack_top = top;
         self.hot.set(STACK_LIMIT, limit as u64);
         self.interrupt.attach(self.hot);
+        if self.sampler.is_none() && self.sample_interval.is_some() {
+            // Without the timer's thread, no function is compiled again.
+            let _ = self.sample_every(None);
+        }
         self.update_guard(heap.wants_collection());
         Ok(())
     }

@@ -5,8 +5,9 @@
 //! 2. Walks ([`Walker`]) go through all activations; the watermark (`watermark`) bounds those of minor collections.
 
 use super::activation::{self, Activation, Exit, Suspendable};
-use super::code::{Bodies, CodeImage};
+use super::code::CodeImage;
 use super::hot::Hot;
+use super::parts::Bodies;
 use super::sites::Sites;
 use super::state::Height;
 use super::traces::{Thrown, Trace, Traces};
@@ -38,6 +39,11 @@ impl LoadedCode {
     /// First address of the code.
     pub fn start(&self) -> usize {
         self.start
+    }
+
+    /// Address behind the code.
+    pub fn end(&self) -> usize {
+        self.end
     }
 
     /// The code.
@@ -187,7 +193,7 @@ impl Frames {
 
     /// Code of this image may be on the stack from now on; its frames name it by `owner`, unless it is known already.
     pub fn add_code(&mut self, image: &Arc<CodeImage>, owner: u32) {
-        let (start, end) = (image.start(), image.end());
+        let (start, end) = (image.start(), image.later_end());
         let at = self.codes.partition_point(|code| code.start < start);
         if self.codes.get(at).is_none_or(|code| code.start != start) {
             self.codes.insert(at, LoadedCode { start, end, image: image.clone(), owner });
@@ -212,7 +218,8 @@ impl Frames {
         let Some(code) = self.code_at(pc) else {
             return false;
         };
-        code.image.trap_site((pc - code.start).narrow()).is_some() || active(Mutant::FaultOfAnyInstruction)
+        let offset = (pc - code.start).narrow();
+        code.image.part(offset).trap_site(offset).is_some() || active(Mutant::FaultOfAnyInstruction)
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -241,7 +248,8 @@ impl Frames {
     pub fn trap_kind(&self) -> TrapKind {
         let pc = self.exit().pc;
         let code = self.code_at(pc).expect("the signal handler found the code");
-        code.image.trap_site((pc - code.start).narrow()).expect("the signal handler found the site").kind
+        let offset = (pc - code.start).narrow();
+        code.image.part(offset).trap_site(offset).expect("the signal handler found the site").kind
     }
 
     /// Finds the innermost handler of the innermost activation for an exception thrown at the exit, and notes the
@@ -287,10 +295,11 @@ impl Frames {
     /// The owner of the code that a return address leads to that was noted, and where that comes from.
     pub fn place_of(&self, pc: usize) -> Option<(u32, Bodies<'_>)> {
         let loaded = self.code_at(pc)?;
-        let (code, offset) = (loaded.image(), (pc - loaded.start()).narrow::<u32>());
-        let site = self.sites.site(code, offset)?;
-        let point = code.safe_point(site);
-        Some((loaded.owner(), code.bodies(site.defined, point.body, point.wasm_offset)))
+        let offset = (pc - loaded.start()).narrow::<u32>();
+        let part = loaded.image().part(offset);
+        let site = self.sites.site(part, offset)?;
+        let point = part.safe_point(site);
+        Some((loaded.owner(), part.bodies(site.row, point.body, point.wasm_offset)))
     }
 
     /// The innermost handler, after `pass` has seen each frame up to the one that has it.
@@ -304,7 +313,7 @@ impl Frames {
             pass(&frame);
             let point = frame.point.expect("not at a trap");
             if point.handler != SafePoint::NO_HANDLER && !std::mem::take(&mut skips) {
-                let pc = frame.image.start() + point.handler as usize;
+                let pc = frame.code_start + point.handler as usize;
                 let exit = Exit { pc: frame.pc, fp: frame.fp, sp: 0, regs: 0, slot: 0 };
                 return Some(Handler { pc, fp: frame.fp, saved, exit });
             }

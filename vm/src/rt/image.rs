@@ -1,14 +1,16 @@
-//! Memory of a module's code and of the image that it may come from: `[head][code][slots]`, each of whole pages.
+//! Memory of a module's code and of the image that it may come from: `[head][code][slots][room]`, each of whole pages.
+//! What is compiled again later goes into the room.
 //!
 //! 1. A [`Draft`] belongs to whoever fills it in: zeroes, a copy of an image, or an image's file that is mapped. What
 //!    is written into a mapped file stays in this process.
 //! 2. When it is finished, the head can only be read, and the code be read and executed; neither is ever writable
-//!    again. The slots stay writable.
+//!    again. The slots stay writable. Of the room nothing can be used before code is written to it, page by page, which
+//!    is then like the rest.
 //!
 //! A file is mapped only where somebody promises what it holds and that it stays so (R13): the caller of an
 //! `unsafe fn`, or [`OwnFile`], which is of this process's user and writable by nobody else.
 
-use super::mapping::{Access, Mapping};
+use super::mapping::{Access, Mapping, PAGE_BYTES};
 use crate::errors::Result;
 use heapwood_gc::FrozenFile;
 use std::fs::{File, Metadata, OpenOptions};
@@ -16,6 +18,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 /// Memory that is being filled in.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Draft {
 pub(crate) struct CodeMemory {
     mapping: Mapping,
     code: Range<usize>,
+    /// The room for what comes later, as the code from the mapping's start; maybe empty.
+    room: Range<usize>,
 }
 
 /// A file that nobody changes any more.
@@ -107,17 +112,22 @@ impl Draft {
         unsafe { self.mapping.slice_mut(0, self.bytes) }
     }
 
-    /// Ends the writing: `code`, of whole pages, becomes executable, and what lies before it only readable.
+    /// Ends the writing: `code`, of whole pages, becomes executable, and what lies before it only readable. The last
+    /// `room` bytes, whole pages that nobody wrote to, cannot be used until code comes there.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn finish(self, code: Range<usize>) -> Result<CodeMemory> {
+    pub fn finish(self, code: Range<usize>, room: usize) -> Result<CodeMemory> {
         let mapping = self.mapping;
         if code.start > 0 {
             mapping.protect(0, code.start, Access::Read)?;
         }
         mapping.protect(code.start, code.len(), Access::Execute)?;
-        Ok(CodeMemory { mapping, code })
+        let room = mapping.bytes() - room..mapping.bytes();
+        if !room.is_empty() {
+            mapping.protect(room.start, room.len(), Access::None)?;
+        }
+        Ok(CodeMemory { mapping, code, room })
     }
 }
 
@@ -166,6 +176,36 @@ impl CodeMemory {
         assert!(part.end <= self.code.len(), "outside of the code");
         // SAFETY: R1: code pages stay readable and are not written.
         unsafe { self.mapping.slice(self.code.start + part.start, part.len()) }
+    }
+
+    /// Where the room for what comes later lies, from the first byte of code.
+    pub fn room(&self) -> Range<usize> {
+        self.room.start - self.code.start..self.room.end - self.code.start
+    }
+
+    /// Writes code to pages of the room, by their offset from the first byte of code, and makes them executable.
+    ///
+    /// # Safety
+    /// Nobody has written there before, and nobody else does now (R17).
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub unsafe fn fill(&self, offset: usize, code: &[u8]) -> Result<()> {
+        let (room, at) = (self.room(), self.code.start + offset);
+        assert!(room.start <= offset && code.len() <= room.end - offset.min(room.end), "outside of the room");
+        let pages = code.len().next_multiple_of(PAGE_BYTES);
+        self.mapping.protect(at, pages, Access::ReadWrite)?;
+        // SAFETY: R17: the pages are writable, and nobody else reaches them, by the caller's promise.
+        unsafe { self.mapping.start().add(at).copy_from_nonoverlapping(code.as_ptr(), code.len()) };
+        self.mapping.protect(at, pages, Access::Execute)
+    }
+
+    /// The slot of a function, by its position: guests read it when they call the function.
+    pub fn slot(&self, position: usize) -> &AtomicU64 {
+        let at = self.code.end + position * size_of::<AtomicU64>();
+        assert!(at + size_of::<AtomicU64>() <= self.room.start, "outside of the slots");
+        // SAFETY: R17: slots are aligned and writable, and written as atomics only once the memory is finished.
+        unsafe { &*self.mapping.start().add(at).cast::<AtomicU64>() }
     }
 
     /// A part of what lies before the code.

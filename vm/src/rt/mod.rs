@@ -3,24 +3,25 @@
 //! The only unsafe code of this crate. Above it everything is safe; what lies above and is called from here is behind
 //! the trait [`running::Running`], which the store implements. What the files offer, and what makes it safe to call:
 //!
-//! | file | offers | safe since |
-//! |---|---|---|
-//! | `mapping` | address space | ranges are asserted; slices are `unsafe fn`s (R1) |
-//! | `image` | memory of code, and images in files | a draft has one owner; files are mapped by an `unsafe fn`, or if nobody else can change them (R13) |
-//! | `code`, `stubs` | code in mappings that are never writable again | they own them |
-//! | `memory`, `shared`, `store_memory`, `racy` | bytes of guests' memories | lengths are those of the commit; what others write is reached by `racy` and atomics only (R11) |
-//! | `hot` | words below the heap base | displacements are asserted, words are atomics; the store alone has them (R5) |
-//! | `cells` | contexts and cells | offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) |
-//! | `frames`, `walk`, `watermark`, `sites` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt` knows where it lies; reads and writes of frames are `unsafe fn`s (R6) |
-//! | `data_fn` | functions of the host's data | they are called with the store that they were made for, and no other (R3) |
-//! | `suspension`, `calling` | guests that are suspended, host functions that are futures | a future that has borrowed the store stands in the one place that polls or drops it (R14) |
-//! | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have their addresses (R2, R4); what they call in turn is safe |
-//! | `execution`, `state`, `running`, `value`, `terms`, `yields`, `timer` | a guest's state, its rows; what a store answers; when it is late, or lets others run | they are safe code |
-//! | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) |
-//! | `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and detached before they go (R8) |
-//! | `plain` | numbers as bytes | they are of the listed types (R12) |
-//! | `signals`, `stack`, `asymmetric` | traps and stacks | R9, R10 |
-//! | `gdb` | object files for debuggers | entries are owned, and reached under a lock (R16) |
+//! | file | offers | safe since | |---|---|---| | `mapping` | address space | ranges are asserted; slices are `unsafe
+//! fn`s (R1) | | `image` | memory of code, and images in files | a draft has one owner; files are mapped by an `unsafe
+//! fn`, or if nobody else can change them (R13) | | `code`, `stubs` | code in mappings that are never writable again |
+//! they own them | | `memory`, `shared`, `store_memory`, `racy` | bytes of guests' memories | lengths are those of the
+//! commit; what others write is reached by `racy` and atomics only (R11) | | `hot` | words below the heap base |
+//! displacements are asserted, words are atomics; the store alone has them (R5) | | `cells` | contexts and cells |
+//! offsets are asserted; addresses come from the heap, and from compiled code only if they are listed (R7) | |
+//! `frames`, `walk`, `watermark`, `sites` | frames of the guest | only a walk makes a [`walk::Frame`], and only `rt`
+//! knows where it lies; reads and writes of frames are `unsafe fn`s (R6) | | `data_fn` | functions of the host's data |
+//! they are called with the store that they were made for, and no other (R3) | | `suspension`, `calling` | guests that
+//! are suspended, host functions that are futures | a future that has borrowed the store stands in the one place that
+//! polls or drops it (R14) | | `builtins`, `host`, `host_call` | what the stubs call | `unsafe fn`s: only stubs have
+//! their addresses (R2, R4); what they call in turn is safe | | `execution`, `state`, `running`, `value`, `terms`,
+//! `yields`, `timer` | a guest's state, its rows; what a store answers; when it is late, or lets others run | they are
+//! safe code | | `entry` | calls of compiled code | code, context and signature come from the store's lists (R4) | |
+//! `interrupt`, `waiter`, `waiters` | stopping and waking | the guard word is attached from the store's hot words and
+//! detached before they go (R8) | | `plain` | numbers as bytes | they are of the listed types (R12) | | `signals`,
+//! `stack`, `asymmetric` | traps and stacks | R9, R10 | | `gdb` | object files for debuggers | entries are owned, and
+//! reached under a lock (R16) |
 //!
 //! Each block names the invariant that makes it sound:
 //!
@@ -39,8 +40,8 @@
 //! the life of the store.
 //! **R6 Frames.** Guest frames between `EXIT_FP` and `ENTRY_FP` are as `jit::abi` says; nobody changes them while the
 //! guest is not running but the walker's callers, and those only as the protocols allow.
-//! **R7 Context.** An instance context has the layout of its module's `ContextLayout`, is 8-byte aligned, and lives
-//! in immortal memory as long as its store.
+//! **R7 Context.** An instance context has the layout of its module's `ContextLayout`, is 8-byte aligned, and lives in
+//! immortal memory as long as its store.
 //! **R8 Interrupt word.** The guard word is an aligned u64 that other threads write atomically under the lock of the
 //! `InterruptCell`, which forgets it before the store's memory goes.
 //! **R9 Signals.** The handler runs on the thread that faulted. It reads only memory that this thread's store owns or
@@ -57,6 +58,9 @@
 //! **R15 Lent code.** A store's list of host functions keeps each of them while it runs, unless it is a future, which
 //! has a share of its own: the list is only ever cut to what it was before an instantiation that has failed, whose
 //! calls are over, or at a checkpoint, which is no place of a guest or of what guests call.
+//! **R17 Code that comes later.** The room behind a module's slots belongs to whoever has the module's turn to add
+//! code. Pages there are written before they become executable and before anything leads to them, and never after.
+//! Slots are written as atomics once the module is placed, and always hold the entry of code of their function.
 //! **R16 Debugger's list.** Entries of the list of object files are boxes of the `Registered` that name them and go
 //! with these; they and the list are reached by `gdb` only, under its lock. A debugger reads them while the process
 //! stands still.
@@ -92,6 +96,7 @@ pub(crate) mod image;
 pub(crate) mod interrupt;
 pub(crate) mod mapping;
 pub(crate) mod memory;
+pub(crate) mod parts;
 pub(crate) mod plain;
 pub(crate) mod racy;
 pub(crate) mod running;

@@ -2,10 +2,10 @@
 //! exceptions meet the same few again and again, and a search in the tables of a large module costs more than all else
 //! of a frame.
 //!
-//! What is kept is a guess. [`CodeImage::site`] looks whether the rows are those of the address, and searches where
+//! What is kept is a guess. [`Part::site`] looks whether the rows are those of the address, and searches where
 //! they are not: so nothing has to be forgotten when code goes, and no guess can mislead.
 
-use super::code::{CodeImage, Site};
+use super::parts::{Part, Site};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Return addresses of which something is kept: 1 KiB of a store.
@@ -22,12 +22,12 @@ impl Sites {
         Sites([const { AtomicU64::new(0) }; PLACES])
     }
 
-    /// The rows of the return address at `offset` of a code.
+    /// The rows of the return address at `offset` of a code, which lies in this part.
     #[inline]
-    pub fn site(&self, code: &CodeImage, offset: u32) -> Option<Site> {
+    pub fn site(&self, part: Part<'_>, offset: u32) -> Option<Site> {
         let place = &self.0[place_of(offset)];
         let guess = Site::from_word(place.load(Ordering::Relaxed));
-        let site = code.site(offset, guess)?;
+        let site = part.site(offset, guess)?;
         if site != guess {
             place.store(site.to_word(), Ordering::Relaxed);
         }

@@ -7,8 +7,8 @@
 //!    one place that reads return addresses, so nobody else sees it.
 
 use super::activation::Exit;
-use super::code::{Bodies, CodeImage};
 use super::frames::{Frames, Position, frame_word};
+use super::parts::{Bodies, Part};
 use super::traces::Passed;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_jit::abi::{FunctionRecord, SafePoint};
@@ -17,8 +17,12 @@ use heapwood_jit::abi::{FunctionRecord, SafePoint};
 /// there is a frame there as long as the walk's borrow of [`Frames`] lasts (R6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    /// The code of its function.
-    pub(super) image: &'a CodeImage,
+    /// First address of the module's code.
+    pub(super) code_start: usize,
+    /// The part of that code that its function is in.
+    part: Part<'a>,
+    /// The function's row there.
+    row: u32,
     /// The number under which the store added that code.
     pub owner: u32,
     /// The function, by defined index.
@@ -64,7 +68,7 @@ impl<'a> Frame<'a> {
     /// Where it is: in its function, or in what was inlined there, and so on outwards up to its function.
     #[inline]
     pub fn bodies(&self) -> Bodies<'a> {
-        self.image.bodies(self.defined, self.body, self.wasm_offset)
+        self.part.bodies(self.row, self.body, self.wasm_offset)
     }
 
     /// Calls `visit` with each reference that the frame holds: those of its area, then those in the registers of a slow
@@ -94,10 +98,23 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// A part of a module's code that a walk has met.
+#[derive(Clone, Copy, Debug)]
+struct Met<'a> {
+    /// Its first address, and the one behind it.
+    addresses: (usize, usize),
+    /// First address of the module's code.
+    code_start: usize,
+    owner: u32,
+    part: Part<'a>,
+}
+
 /// Iterates over frames, innermost first.
 #[derive(Debug)]
 pub(crate) struct Walker<'a> {
     frames: &'a Frames,
+    /// The code of the frame that was met last: that of the next one is often the same.
+    met: Option<Met<'a>>,
     exit: Exit,
     /// Activations that are left below this one.
     level: usize,
@@ -107,12 +124,12 @@ pub(crate) struct Walker<'a> {
 impl<'a> Walker<'a> {
     /// A walk that starts at an exit of the activation `level` (counted from 1).
     pub(super) fn new(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
-        Walker { frames, exit, level, at_trap: false }
+        Walker { frames, met: None, exit, level, at_trap: false }
     }
 
     /// A walk that starts at an exit of the activation `level` (counted from 1) where an instruction trapped.
     pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
-        Walker { frames, exit, level, at_trap: true }
+        Walker { frames, met: None, exit, level, at_trap: true }
     }
 
     /// A walk that starts at the frame of a position.
@@ -127,6 +144,23 @@ impl<'a> Walker<'a> {
         Position { exit, level: self.level }
     }
 
+    /// The code that an address lies in.
+    #[inline]
+    fn code_at(&mut self, pc: usize) -> Option<Met<'a>> {
+        let near = self.met.filter(|met| (met.addresses.0..met.addresses.1).contains(&pc));
+        near.or_else(|| self.find_code(pc))
+    }
+
+    fn find_code(&mut self, pc: usize) -> Option<Met<'a>> {
+        let loaded = self.frames.code_at(pc)?;
+        let code_start = loaded.start();
+        let (part, offsets) = loaded.image().part_at((pc - code_start).narrow());
+        let end = loaded.end().min(code_start + offsets.end as usize);
+        let addresses = (code_start + offsets.start as usize, end);
+        self.met = Some(Met { addresses, code_start, owner: loaded.owner(), part });
+        self.met
+    }
+
     /// The next frame before the entry of this activation.
     pub fn next_of_activation(&mut self) -> Option<Frame<'a>> {
         if self.level == 0 {
@@ -137,31 +171,31 @@ impl<'a> Walker<'a> {
         // SAFETY: R6: a slot that is not 0 is where a return address lies.
         let is_watermark = !at_trap && slot != 0 && unsafe { frame_word(slot) } == self.frames.barrier;
         let pc = if pc == self.frames.barrier { self.frames.watermark_pc() } else { pc };
-        let loaded = self.frames.code_at(pc)?;
-        let code = loaded.image();
-        let offset = (pc - loaded.start()).narrow();
-        let (point, defined, wasm_offset, body, frameless) = if at_trap {
-            let trap = code.trap_site(offset).expect("the guest trapped here");
-            let defined = code.function_at(offset).expect("code belongs to a function");
-            (None, defined, trap.wasm_offset, trap.body, trap.frameless)
+        let Met { code_start, owner, part, .. } = self.code_at(pc)?;
+        let offset = (pc - code_start).narrow();
+        let (point, row, wasm_offset, body, frameless) = if at_trap {
+            let trap = part.trap_site(offset).expect("the guest trapped here");
+            let row = part.row_at(offset).expect("code belongs to a function");
+            (None, row, trap.wasm_offset, trap.body, trap.frameless)
         } else {
-            let site = self.frames.sites.site(code, offset);
+            let site = self.frames.sites.site(part, offset);
             let site = site.unwrap_or_else(|| panic!("no safe point at code offset {offset:#x}"));
-            let point = code.safe_point(site);
-            (Some(point), site.defined, point.wasm_offset, point.body, point.frameless)
+            let point = part.safe_point(site);
+            (Some(point), site.row, point.wasm_offset, point.body, point.frameless)
         };
-        let record = &code.function(defined).record;
+        let record = &part.function(row).record;
         // SAFETY: R6: a frame begins with the rbp of its caller and, above it, its return address; a function without a
         // frame has the latter at rsp.
         let (slot_below, fp_below) = if frameless { (sp, fp) } else { (fp + 8, unsafe { frame_word(fp) }) };
         // SAFETY: the same.
         let pc_below = unsafe { frame_word(slot_below) };
         self.exit = Exit { pc: pc_below, fp: fp_below, sp: 0, regs: 0, slot: slot_below };
-        let (image, owner) = (code, loaded.owner());
         Some(Frame {
-            image,
+            code_start,
+            part,
+            row,
             owner,
-            defined,
+            defined: part.defined(row),
             record,
             point,
             wasm_offset,

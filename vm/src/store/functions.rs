@@ -66,6 +66,14 @@ impl StoreOpaque {
         self.new_function_object(id, context_ref, code as u64, number as u64)
     }
 
+    /// Has a function object name other code of its function. A page that this would not change stays shared.
+    pub fn replace_code(&mut self, object: RawRef, code: u64) {
+        let heap = self.heap_mut();
+        if heap.read_i64(object, FUNC_CODE_OFFSET as u64) != code {
+            heap.write_i64(object, FUNC_CODE_OFFSET as u64, code);
+        }
+    }
+
     /// Code and context (absolute) of a function object.
     #[inline]
     pub fn function_entry(&self, object: RawRef) -> (u64, u64) {
@@ -134,7 +142,7 @@ impl StoreOpaque {
     }
 }
 
-/// The one writer of the code word of function objects.
+/// Writes the code word of a function object that is being made.
 fn set_code(object: Block, code: u64) {
     object.set_u64(FUNC_CODE_OFFSET, code);
 }

@@ -11,6 +11,7 @@ use super::listeners::Listeners;
 use super::quota::Quota;
 use super::roots::RootSet;
 use super::temporaries::Temporaries;
+use super::tiering::sample_interval;
 use crate::engine::Engine;
 use crate::ids::StoreId;
 use crate::rt::execution::{Execution, Joined, Supplies};
@@ -60,7 +61,8 @@ impl Guest {
     pub fn new(engine: &Engine, quota: &Quota, id: StoreId, joined: Joined, verify: bool) -> Guest {
         let collects = !engine.config().never_collects();
         let (stacks, timer) = (engine.stacks().clone(), engine.timer().clone());
-        let supplies = Supplies { stacks, stack_bytes: quota.stack_bytes, timer };
+        let sample_interval = sample_interval(engine.config().tiering_mode());
+        let supplies = Supplies { stacks, stack_bytes: quota.stack_bytes, timer, sample_interval };
         Guest {
             engine: engine.clone(),
             execution: Execution::new(joined, supplies, collects),

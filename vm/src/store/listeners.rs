@@ -100,6 +100,11 @@ impl Listeners {
         &mut self.allocations
     }
 
+    /// Whether CPU time is profiled.
+    pub fn profiles_cpu(&self) -> bool {
+        self.cpu.is_some()
+    }
+
     /// The profile of CPU time, for replacing it or taking it for a while.
     pub fn cpu_mut(&mut self) -> &mut Option<CpuProfiler> {
         &mut self.cpu

@@ -51,6 +51,7 @@ mod strings;
 mod table;
 mod temporaries;
 mod terms;
+mod tiering;
 mod timeline;
 mod transfer;
 

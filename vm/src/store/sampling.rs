@@ -87,7 +87,8 @@ impl StoreOpaque {
     /// Ends the profile of CPU time, and gives it out.
     pub fn take_cpu_profile(&mut self) -> Option<StackProfile> {
         let profiler = self.guest_mut().listeners_mut().cpu_mut().take()?;
-        self.guest_mut().execution_mut().end_samples();
+        // Without the timer's thread, the engine's own samples end as well.
+        let _ = self.guest_mut().execution_mut().sample_every(None);
         Some(StackProfile::of_cpu(profiler))
     }
 
@@ -107,6 +108,7 @@ impl StoreOpaque {
             profiler.add(|| sampled(entities, frames), pause_ns);
             *self.guest_mut().listeners_mut().cpu_mut() = Some(profiler);
         }
+        self.tier_up();
         self.guest_mut().execution_mut().set_next_sample();
     }
 }

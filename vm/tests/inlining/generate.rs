@@ -9,6 +9,15 @@ const FUNCTIONS: usize = 28;
 /// Functions that call them, which are exported and catch exceptions.
 pub const CALLERS: usize = 5;
 
+/// How functions are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// By name.
+    Names,
+    /// Half of them by a reference, which is one of two functions of the same type, or rarely null.
+    References,
+}
+
 /// A type of values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
@@ -34,6 +43,7 @@ impl Type {
 }
 
 /// What a function takes and leaves.
+#[derive(Clone, PartialEq, Eq)]
 struct Signature {
     params: Vec<Type>,
     results: Vec<Type>,
@@ -50,20 +60,30 @@ struct Body {
 
 pub struct Generator {
     random: Random,
+    calls: Calls,
     made: Vec<Signature>,
     body: Body,
 }
 
 /// The text of a module.
+#[allow(dead_code, reason = "each test binary calls one of two")]
 pub fn module(seed: u64) -> String {
+    module_with(seed, Calls::Names)
+}
+
+/// The text of a module with calls of this kind.
+pub fn module_with(seed: u64, calls: Calls) -> String {
     let body = Body { locals: Vec::new(), results: Vec::new(), is_caller: false, left: 0 };
-    let mut generator = Generator { random: Random(seed), made: Vec::new(), body };
+    let mut generator = Generator { random: Random(seed), calls, made: Vec::new(), body };
     let mut text = HEAD.to_owned();
     for _ in 0..FUNCTIONS {
         generator.function(&mut text);
     }
     for caller in 0..CALLERS {
         generator.caller(caller, &mut text);
+    }
+    if calls == Calls::References {
+        generator.declare(&mut text);
     }
     text.push(')');
     text
@@ -95,7 +115,12 @@ impl Generator {
     }
 
     fn function(&mut self, text: &mut String) {
-        let (params, locals, results) = (self.types(3), self.types(2), self.types(2));
+        let (mut params, locals, mut results) = (self.types(3), self.types(2), self.types(2));
+        if self.calls == Calls::References && self.random.below(3) != 0 && !self.made.is_empty() {
+            // One more function of a type.
+            let signature = self.made[self.random.index(self.made.len().min(4))].clone();
+            (params, results) = (signature.params, signature.results);
+        }
         let left = [3, 8, 20][self.random.index(3)];
         let all = params.iter().chain(&locals).copied().collect();
         self.body = Body { locals: all, results: results.clone(), is_caller: false, left };
@@ -119,6 +144,38 @@ impl Generator {
         };
         writeln!(text, " {early} {set} {late} {statements} {end})").unwrap();
         self.made.push(Signature { params, results });
+    }
+
+    /// Function types, by the number of a function each, and what may be referenced.
+    fn declare(&self, text: &mut String) {
+        for (number, Signature { params, results }) in self.made.iter().enumerate() {
+            write!(text, "  (type $s{number} (func").unwrap();
+            for (word, types) in [("param", params), ("result", results)] {
+                types.iter().for_each(|ty| write!(text, " ({word} {})", ty.text()).unwrap());
+            }
+            text.push_str("))\n");
+        }
+        let all: String = (0..self.made.len()).map(|function| format!(" $f{function}")).collect();
+        writeln!(text, "  (elem declare func{all})").unwrap();
+    }
+
+    /// A call of a function, or of one that has its type.
+    fn call_of(&mut self, function: usize) -> String {
+        if self.calls == Calls::Names || self.random.below(2) == 0 {
+            return format!("(call $f{function} {})", self.arguments(function));
+        }
+        let arguments = self.arguments(function);
+        let alike: Vec<usize> = (0..self.made.len()).filter(|at| self.made[*at] == self.made[function]).collect();
+        let other = alike[self.random.index(alike.len())];
+        let other = match self.random.below(24) {
+            0 => "ref.null nofunc".to_owned(),
+            _ => format!("ref.func $f{other}"),
+        };
+        let condition = self.expression(Type::I32, 1);
+        format!(
+            "(call_ref $s{function} {arguments} (if (result (ref null $s{function})) {condition}
+              (then (ref.func $f{function})) (else ({other}))))"
+        )
     }
 
     /// Checks of parameters and of what the program keeps, each with an arm that mostly throws or traps. Sometimes
@@ -266,7 +323,7 @@ impl Generator {
         }
         let function = self.random.index(self.made.len());
         let results = self.made[function].results.len();
-        format!("(call $f{function} {}){}", self.arguments(function), "(drop)".repeat(results))
+        self.call_of(function) + &"(drop)".repeat(results)
     }
 
     fn call(&mut self, ty: Type) -> Option<String> {
@@ -275,7 +332,7 @@ impl Generator {
             return None;
         }
         let function = of[self.random.index(of.len())];
-        Some(format!("(call $f{function} {})", self.arguments(function)))
+        Some(self.call_of(function))
     }
 
     /// An expression of a type, nested to a depth.

@@ -20,6 +20,8 @@ pub(crate) enum BlockSignature {
     Function,
     /// The results of a function whose body is inlined, by the index of its type. Its parameters are locals.
     Body(u32),
+    /// A call of a function of the type with this index by a reference: the arguments and the reference come in.
+    Guard(u32),
 }
 
 /// An open control frame, or a run of idle ones: blocks and loops without values that nothing branches to, all opened

@@ -4,6 +4,7 @@ mod branches;
 mod conditions;
 mod exceptions;
 pub(super) mod flow;
+mod guards;
 mod labels;
 mod legacy;
 mod loops;
@@ -26,11 +27,21 @@ impl Compiler<'_> {
         }
     }
 
+    /// Number of values that a construct takes.
+    fn param_count(&self, signature: &BlockSignature) -> usize {
+        match signature {
+            BlockSignature::Guard(ty) => self.info.types.func(*ty).params.len() + 1,
+            _ => self.params_of(signature).len(),
+        }
+    }
+
     pub(crate) fn results_of<'s>(&'s self, signature: &'s BlockSignature) -> &'s [ValType] {
         match signature {
             BlockSignature::Empty => &[],
             BlockSignature::Result(ty) => ty,
-            BlockSignature::Func(ty) | BlockSignature::Body(ty) => &self.info.types.func(*ty).results,
+            BlockSignature::Func(ty) | BlockSignature::Body(ty) | BlockSignature::Guard(ty) => {
+                &self.info.types.func(*ty).results
+            }
             BlockSignature::Function => self.results,
         }
     }
@@ -41,7 +52,7 @@ impl Compiler<'_> {
     }
 
     pub(crate) fn enter(&mut self, kind: FrameKind, signature: BlockSignature, settled: usize) {
-        let height = self.values.height() - self.params_of(&signature).len();
+        let height = self.values.height() - self.param_count(&signature);
         let is_loop = kind == FrameKind::Loop;
         let is_tail = self.cursor.body() == 0
             && matches!(kind, FrameKind::Block | FrameKind::If)
@@ -75,7 +86,7 @@ impl Compiler<'_> {
 
     /// The height below the parameters of a construct that begins; many of them go to their slots.
     pub(crate) fn below_params(&mut self, signature: &BlockSignature) -> usize {
-        let params = self.params_of(signature).len();
+        let params = self.param_count(signature);
         self.values.settle_many(self.asm, params);
         self.values.height() - params
     }

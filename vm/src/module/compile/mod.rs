@@ -5,7 +5,8 @@ mod functions;
 use super::ModuleInner;
 use super::cache::CacheEntry;
 use super::image::{self, ExceptionHeader};
-use crate::engine::{Engine, fitting_compiler_threads};
+use super::tier::Tier;
+use crate::engine::{Engine, Tiering, fitting_compiler_threads};
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::ModuleTypes;
 use crate::rt::code::{CodeImage, TypeRelocations};
@@ -29,6 +30,8 @@ const VALUES_PER_BYTE: u64 = 16;
 
 /// A compiled module whose code has no place yet.
 pub(super) struct Unplaced {
+    /// The functions as they are compiled again, if some are.
+    pub tier: Option<Tier>,
     pub info: ModuleInfo,
     pub layout: ContextLayout,
     pub functions: Vec<CompiledFunction>,
@@ -69,27 +72,36 @@ fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let layout = ContextLayout::new(&info);
     let options = engine.config().compile_options(false);
     let callees = callees(&validators, &options);
-    let env = CompileEnv { info: &info, context: &layout, options, callees: callees.as_ref(), budget: &budget };
+    let is_tiered = engine.config().tiering_mode() != Tiering::Off;
+    let tier = is_tiered.then(|| Tier::new(Callees::new(&validators, Inline::Hot, options.fuel)));
+    let (context, callees) = (&layout, callees.as_ref());
+    let env = CompileEnv { info: &info, context, options, callees, targets: None, budget: &budget };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
-    Ok(Unplaced { info, layout, functions, types })
+    Ok(Unplaced { tier, info, layout, functions, types })
+}
+
+/// Function types of the tags whose exceptions the code makes.
+pub(super) fn exceptions(functions: &[CompiledFunction]) -> impl Iterator<Item = u32> {
+    let targets = functions.iter().flat_map(|function| &function.relocations);
+    targets.filter_map(|relocation| match relocation.target {
+        RelocationTarget::ExceptionHeader(index) => Some(index),
+        _ => None,
+    })
 }
 
 impl Unplaced {
     /// Function types of the tags whose exceptions the code makes.
     pub fn exceptions(&self) -> impl Iterator<Item = u32> {
-        let targets = self.functions.iter().flat_map(|function| &function.relocations);
-        targets.filter_map(|relocation| match relocation.target {
-            RelocationTarget::ExceptionHeader(index) => Some(index),
-            _ => None,
-        })
+        exceptions(&self.functions)
     }
 
     /// The module, with its code in memory.
     fn place(self, engine: &Engine) -> Result<ModuleInner> {
         let relocator = Relocator::new(engine, self.exceptions(), &self.types)?;
-        let code = CodeImage::new(self.functions, self.info.imported_functions, &relocator)?;
-        Ok(ModuleInner::new(engine.clone(), self.info, self.layout, self.types, code))
+        let has_room = self.tier.is_some();
+        let code = CodeImage::new(self.functions, self.info.imported_functions, &relocator, has_room)?;
+        Ok(ModuleInner::new(engine.clone(), self.info, self.layout, self.types, code, self.tier))
     }
 }
 
@@ -109,7 +121,8 @@ pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> 
     let callees = callees(&validators, &options);
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let context = ContextLayout::new(&info);
-    let env = CompileEnv { info: &info, context: &context, options, callees: callees.as_ref(), budget: &budget };
+    let (context, callees) = (&context, callees.as_ref());
+    let env = CompileEnv { info: &info, context, options, callees, targets: None, budget: &budget };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
 }
 
@@ -120,12 +133,17 @@ fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
 
 /// What compiling the module may take, less what it takes once it is decoded.
 fn budget(engine: &Engine, bytes: &[u8]) -> Result<Budget> {
-    let locals_max = LOCALS_BASE + LOCALS_PER_BYTE * bytes.len() as u64;
-    let values_max = VALUES_BASE + VALUES_PER_BYTE * bytes.len() as u64;
-    let budget = Budget::new(engine.config().compile_memory(bytes.len()), locals_max, values_max);
+    let budget = compiling_budget(engine, bytes.len());
     let decoded = decoded_bytes(bytes, engine.config().enabled());
     budget.take(decoded).map_err(|exceeded| to_error(exceeded.into()))?;
     Ok(budget)
+}
+
+/// What compiling functions of a module of so many bytes may take.
+pub(super) fn compiling_budget(engine: &Engine, module_bytes: usize) -> Budget {
+    let locals_max = LOCALS_BASE + LOCALS_PER_BYTE * module_bytes as u64;
+    let values_max = VALUES_BASE + VALUES_PER_BYTE * module_bytes as u64;
+    Budget::new(engine.config().compile_memory(module_bytes), locals_max, values_max)
 }
 
 fn threads(engine: &Engine) -> usize {
@@ -135,7 +153,7 @@ fn threads(engine: &Engine) -> usize {
     }
 }
 
-fn to_error(error: CompileError) -> Error {
+pub(super) fn to_error(error: CompileError) -> Error {
     match error {
         CompileError::Invalid { offset, ref message } => ModuleError::at(offset, message).into(),
         CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),

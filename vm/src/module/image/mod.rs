@@ -21,7 +21,7 @@ use super::compile::{Relocator, Unplaced};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::{ModuleTypes, RegistryError};
-use crate::rt::code::{CodeImage, CodeLayout, CodeTables, FUNCTION_ALIGN, TypeRelocations, type_value};
+use crate::rt::code::{CodeImage, CodeLayout, CodeTables, FUNCTION_ALIGN, TypeRelocations, Words, type_value};
 use crate::rt::image::{CodeMemory, Draft};
 use crate::rt::mapping::PAGE_BYTES;
 use header::{Header, Part};
@@ -74,8 +74,9 @@ pub(super) fn write(engine: &Engine, module: &Unplaced) -> Result<Vec<u8>> {
     write_all(&groups, &mut image);
     write_all(&form, &mut image);
     let mut code = vec![0; bytes];
+    let words = Words { start: layout.code_bytes(), imported: info.imported_functions, defined: functions.len() };
     for (defined, function) in functions.iter().enumerate() {
-        layout.write(defined, function, info.imported_functions, &relocator, &mut code);
+        layout.write(defined, function, words, &relocator, &mut code);
     }
     let CodeTables { functions, safe_points, traps, inlined } = layout.tables(functions);
     let ids: Vec<u32> = types.ids().iter().map(|id| id.0).collect();
@@ -152,7 +153,7 @@ pub(super) fn load(engine: &Engine, mut draft: Draft, check: Check<'_>) -> Resul
     info.bytes = in_head(module);
     info.types = LazyTypes::of_words(in_head(groups));
     let layout = ContextLayout::new(&info);
-    Ok(ModuleInner::new(engine.clone(), info, layout, types, code))
+    Ok(ModuleInner::new(engine.clone(), info, layout, types, code, None))
 }
 
 fn refused(what: String) -> Error {
@@ -240,7 +241,7 @@ impl Contents {
                 && match field.target {
                     RelocationTarget::TypeId(ty) | RelocationTarget::TypeHeader(ty) => (ty as usize) < self.types.len(),
                     RelocationTarget::ExceptionHeader(ty) => self.exception(ty).is_some(),
-                    RelocationTarget::FunctionSlot(_) => false,
+                    RelocationTarget::FunctionSlot(_) | RelocationTarget::CountingWord(_) => false,
                 }
         };
         holds(self.fields.iter().all(is_known), "a field of its code depends on a type that is not there")

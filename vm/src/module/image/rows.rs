@@ -167,7 +167,9 @@ impl TableRow for TypeField {
             RelocationTarget::TypeId(index) => (0, index),
             RelocationTarget::TypeHeader(index) => (1, index),
             RelocationTarget::ExceptionHeader(index) => (2, index),
-            RelocationTarget::FunctionSlot(_) => unreachable!("fields that depend on types lead to no function"),
+            RelocationTarget::FunctionSlot(_) | RelocationTarget::CountingWord(_) => {
+                unreachable!("fields that depend on types lead to no function")
+            }
         };
         put(out, &[self.offset, kind, index]);
     }

@@ -59,6 +59,7 @@ fn terms(config: &Config) -> Vec<Term> {
         debug_checks,
         cpu: CpuFeatures { avx, avx2 },
         source_map: _,
+        count_targets: _,
         memory64_guard,
         memory32_checks,
         fuel,
@@ -91,6 +92,7 @@ fn terms(config: &Config) -> Vec<Term> {
     let inline = match inline {
         Inline::Never => "Inline::Never",
         Inline::Small => "Inline::Small",
+        Inline::Hot => "Inline::Hot",
         Inline::Always => "Inline::Always",
     };
     terms.push(term("inline", inline.to_owned(), Rule::Setting));

@@ -22,6 +22,8 @@ pub(crate) struct InstanceData {
     segments: Vec<Option<Box<[RawRef]>>>,
     /// The segments were seen by a collection since they were made.
     settled: bool,
+    /// Parts of the module's code that objects of its functions may name.
+    code_parts: usize,
 }
 
 /// A list of positions: to read it, one of them, to add one.
@@ -60,7 +62,14 @@ impl InstanceData {
             imported_functions: Vec::new(),
             segments: Vec::new(),
             settled: true,
+            code_parts: module.code().later_parts(),
         }
+    }
+
+    /// Whether functions of the module were compiled again since this was asked.
+    pub fn sees_new_code(&mut self) -> bool {
+        let parts = self.module.code().later_parts();
+        std::mem::replace(&mut self.code_parts, parts) != parts
     }
 
     positions! {
@@ -88,6 +97,7 @@ impl InstanceData {
             imported_functions,
             segments,
             settled: _,
+            code_parts: _,
         } = self;
         out.block(*context);
         out.u32(*context_ref);

@@ -1,0 +1,78 @@
+//! Compiling a function again, and putting its code in the place of what there was.
+
+use super::Tier;
+use crate::errors::Result;
+use crate::module::ModuleInner;
+use crate::module::compile::{Relocator, compiling_budget, exceptions, to_error};
+use heapwood_jit::abi::CompiledFunction;
+use heapwood_jit::{CompileEnv, CompileOptions, Inline, Scratch, Targets, compile_function};
+
+impl ModuleInner {
+    /// Has a function, by defined index, tell what its calls by reference call.
+    pub(super) fn compile_counting(&self, tier: &Tier, function: u32) {
+        let options = CompileOptions { count_targets: true, ..self.engine.config().compile_options(false) };
+        let Ok(compiled) = self.compile_again(tier, function, options, None) else { return };
+        let is_counted = !compiled[0].1.counted.is_empty();
+        if is_counted {
+            tier.state.lock().seen.number(function, &compiled[0].1);
+            self.code.set_counting(function, true);
+        }
+        if !is_counted || !self.put(tier, compiled) {
+            tier.state.lock().functions.counts_nothing(function);
+        }
+    }
+
+    /// Compiles a function, by defined index, with what its calls usually call inlined.
+    pub(super) fn compile_hot(&self, tier: &Tier, function: u32) {
+        self.code.set_counting(function, false);
+        let config = self.engine.config();
+        let options = CompileOptions { inline: Inline::Hot, ..config.compile_options(false) };
+        let targets = tier.state.lock().seen.usual(config.tiering_mode(), &self.info);
+        let compiled = self.compile_again(tier, function, options, Some(&targets));
+        if compiled.is_ok_and(|compiled| self.put(tier, compiled)) {
+            tier.state.lock().done += 1;
+        }
+    }
+
+    /// The code of a function, by defined index, and behind it that of functions which it calls and which have none.
+    fn compile_again(
+        &self,
+        tier: &Tier,
+        function: u32,
+        options: CompileOptions,
+        targets: Option<&Targets>,
+    ) -> Result<Vec<(u32, CompiledFunction)>> {
+        let budget = compiling_budget(&self.engine, self.info.bytes.len());
+        let callees = Some(&tier.callees);
+        let env = CompileEnv { info: &self.info, context: &self.layout, options, callees, targets, budget: &budget };
+        let mut compiled: Vec<(u32, CompiledFunction)> = Vec::new();
+        let (mut wanted, mut scratch) = (vec![function], Scratch::default());
+        while let Some(defined) = wanted.pop() {
+            let job = tier.callees.job(&self.info, defined);
+            let code = compile_function(&env, defined, job, &mut scratch).map_err(to_error)?;
+            compiled.push((defined, code));
+            let called = compiled.last().into_iter().flat_map(|(_, code)| code.callees());
+            let called = called.map(|callee| callee - self.info.imported_functions);
+            let lacking = called.filter(|callee| {
+                !self.code.has_code(*callee)
+                    && !wanted.contains(callee)
+                    && compiled.iter().all(|known| known.0 != *callee)
+            });
+            let mut lacking: Vec<u32> = lacking.collect();
+            lacking.sort_unstable();
+            lacking.dedup();
+            wanted.extend(lacking);
+        }
+        Ok(compiled)
+    }
+
+    /// Puts functions in the place of what there was; says whether there was room.
+    fn put(&self, tier: &Tier, compiled: Vec<(u32, CompiledFunction)>) -> bool {
+        let (functions, compiled): (Vec<u32>, Vec<CompiledFunction>) = compiled.into_iter().unzip();
+        let mut turn = tier.turn.lock();
+        let added = Relocator::new(&self.engine, exceptions(&compiled), &self.types).and_then(|relocator| {
+            self.code.add(functions, &compiled, self.info.imported_functions, &relocator, &mut turn)
+        });
+        matches!(added, Ok(true))
+    }
+}

@@ -1,0 +1,106 @@
+//! Which functions run often, and how far each has come.
+
+use super::{Work, random};
+use crate::engine::Tiering;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+/// Samples that make a function one that runs often.
+const SAMPLES: u32 = 3;
+/// Calls by reference of a function that are counted.
+const CALLS: u32 = 2000;
+/// Samples of any function after which a function has been counted for long enough.
+const SAMPLES_WHILE_COUNTING: u32 = 30;
+
+/// How far a function has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Progress {
+    /// So many samples met it.
+    Sampled(u32),
+    /// It tells what it calls, or is about to: so many calls more, and so many samples of any function.
+    Counting { calls: u32, samples: u32 },
+    /// It is not compiled any more.
+    Done,
+}
+
+/// The functions of a module that samples met.
+#[derive(Default)]
+pub(super) struct Functions {
+    /// By defined index.
+    all: HashMap<u32, Progress>,
+    /// Those that count.
+    counting: Vec<u32>,
+}
+
+impl Functions {
+    /// A sample met these functions, by defined index: what is to be compiled because of that, and whether there may be
+    /// more soon.
+    pub fn sampled(
+        &mut self,
+        tiering: Tiering,
+        functions: impl IntoIterator<Item = u32>,
+    ) -> (SmallVec<[Work; 4]>, bool) {
+        let mut works = self.counted_enough();
+        let mut is_busy = !self.counting.is_empty();
+        for function in functions {
+            let progress = self.all.entry(function).or_insert(Progress::Sampled(0));
+            let Progress::Sampled(samples) = progress else { continue };
+            *samples += 1;
+            is_busy = true;
+            if *samples >= samples_wanted(tiering, function) {
+                *progress = Progress::Counting { calls: calls_wanted(tiering, function), samples: 0 };
+                self.counting.push(function);
+                works.push(Work::Counting(function));
+            }
+        }
+        (works, is_busy)
+    }
+
+    /// A call of a function, by defined index, was counted; says whether it was the last one that is wanted.
+    pub fn counted(&mut self, function: u32) -> bool {
+        let Some(Progress::Counting { calls, .. }) = self.all.get_mut(&function) else { return true };
+        *calls = calls.saturating_sub(1);
+        *calls == 0
+    }
+
+    /// A function, by defined index, has nothing to count.
+    pub fn counts_nothing(&mut self, function: u32) {
+        self.all.insert(function, Progress::Counting { calls: 0, samples: 0 });
+    }
+
+    /// The functions of which enough calls were counted, after another sample. They are not counted any more.
+    fn counted_enough(&mut self) -> SmallVec<[Work; 4]> {
+        let Functions { all, counting } = self;
+        let mut enough = SmallVec::new();
+        counting.retain(|function| {
+            let Some(progress @ Progress::Counting { .. }) = all.get_mut(function) else { return false };
+            let Progress::Counting { calls, samples } = progress else { return false };
+            *samples += 1;
+            let is_enough = *calls == 0 || *samples >= SAMPLES_WHILE_COUNTING;
+            if is_enough {
+                *progress = Progress::Done;
+                enough.push(Work::Inlining(*function));
+            }
+            !is_enough
+        });
+        enough
+    }
+}
+
+/// How many samples make a function one that runs often.
+fn samples_wanted(tiering: Tiering, function: u32) -> u32 {
+    match tiering {
+        Tiering::Off | Tiering::On => SAMPLES,
+        Tiering::Always => 1,
+        Tiering::Random(seed) => 1 + (random(seed, function) % 4) as u32,
+    }
+}
+
+/// How many calls of a function are counted.
+fn calls_wanted(tiering: Tiering, function: u32) -> u32 {
+    match tiering {
+        Tiering::Off | Tiering::On => CALLS,
+        Tiering::Always => 8,
+        Tiering::Random(seed) => (random(seed, function) >> 8) as u32 % 16,
+    }
+}

@@ -1,0 +1,86 @@
+//! Functions that run often are compiled again (`module::tier`): a sample of the stack says which, code that counts
+//! tells what it calls, and function objects of the store get the new code at a poll.
+
+use super::StoreOpaque;
+use crate::engine::Tiering;
+use crate::module::Module;
+use heapwood_gc_abi::RawRef;
+use heapwood_gc_abi::layout::{FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// How far samples are apart.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// The innermost frames of which the functions are noted: of a small function that is called again and again, the
+/// caller is what can be made faster.
+const FRAMES: usize = 2;
+
+/// How far apart samples of a store's stack are, if some are taken.
+pub(super) fn sample_interval(tiering: Tiering) -> Option<Duration> {
+    match tiering {
+        Tiering::Off => None,
+        Tiering::On => Some(INTERVAL),
+        Tiering::Always | Tiering::Random(_) => Some(Duration::ZERO),
+    }
+}
+
+impl StoreOpaque {
+    /// A sample is due: at a poll. Some functions may be compiled again.
+    pub(super) fn tier_up(&mut self) {
+        if self.engine().config().tiering_mode() == Tiering::Off {
+            return;
+        }
+        let entities = self.guest().entities();
+        let frames = self.guest().execution().frames().walk().take(FRAMES);
+        let met = frames.map(|frame| (entities.instance(frame.owner).module().clone(), frame.defined));
+        let met: SmallVec<[(Module, u32); FRAMES]> = met.collect();
+        let (mut rest, mut is_new) = (&met[..], false);
+        while let Some((module, _)) = rest.first() {
+            let own = rest.partition_point(|(other, _)| Module::same(module, other));
+            is_new |= module.sampled(rest[..own].iter().map(|(_, defined)| *defined));
+            rest = &rest[own..];
+        }
+        self.renew_code();
+        if !self.guest().listeners().profiles_cpu() {
+            self.guest_mut().execution_mut().sample_found(is_new);
+        }
+    }
+
+    /// A call by reference, by its number among those of its function, calls a function.
+    pub fn count_target(&mut self, call: u32, target: RawRef) {
+        let frames = self.guest().execution().frames();
+        let (Some(frame), Some(context)) = (frames.walk().next(), frames.calling_context()) else { return };
+        let module = self.guest().entities().instance(frame.owner).module();
+        let heap = self.heap();
+        let imported = module.info().imported_functions;
+        // A null traps behind this.
+        let target = (target != 0).then(|| {
+            let own = heap.base() + heap.read_i32(target, FUNC_CONTEXT_OFFSET as u64) as usize * 4 == context;
+            own.then(|| (heap.read_i64(target, FUNC_DATA_OFFSET as u64) as u32).checked_sub(imported))?
+        });
+        if let Some(target) = target {
+            module.counted(frame.defined, call, target);
+        }
+    }
+
+    /// Has the objects of functions that were compiled again since name their new code.
+    fn renew_code(&mut self) {
+        for index in 0..self.guest().entities().instances().len() {
+            let instance = &mut self.guest_mut().entities_mut().instances_mut()[index];
+            if instance.sees_new_code() {
+                self.renew_objects(index as u32);
+            }
+        }
+    }
+
+    fn renew_objects(&mut self, index: u32) {
+        let instance = self.instance(index);
+        let module = instance.module().clone();
+        let objects: Vec<_> = module.layout().function_objects().map(|(function, _)| function).collect();
+        for function in objects {
+            let Some(defined) = function.checked_sub(module.info().imported_functions) else { continue };
+            let object = self.instance(index).function_object(function).expect("it has an object");
+            self.replace_code(object, module.code().entry(defined) as u64);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Functions that are compiled again do what they did before. Modules of small functions, made of seeds, that call each
+//! other by name and by reference, give the same results, trap or throw at the same places with the same backtraces,
+//! show the same frames to the host, and burn the same fuel, whatever was inlined behind a guard and whenever code was
+//! replaced; and the heap is sound while everything moves.
+
+mod common;
+#[path = "inlining/generate.rs"]
+mod generate;
+#[path = "inlining/observe.rs"]
+mod observe;
+#[path = "common/random.rs"]
+mod random;
+
+use generate::{Calls, module_with};
+use heapwood_vm::*;
+use observe::{first_difference, run};
+
+const SEEDS: u64 = 60;
+/// Each function runs in the code that it had first, in code that counts, and in code in which calls are inlined.
+const ARGUMENTS: [i32; 8] = [0, 7, -3, 0, 7, -3, 5, 1];
+
+/// Ways of compiling again: what is seen is inlined, or a function that is never called.
+fn tiers(seed: u64) -> [Tiering; 3] {
+    [Tiering::Always, Tiering::Random(seed), Tiering::Random(!seed)]
+}
+
+fn compare(seed: u64, with_fuel: bool) -> usize {
+    let text = module_with(seed, Calls::References);
+    let modes = common::modes();
+    let expected = run(&modes[0].1, &text, with_fuel, &ARGUMENTS);
+    for (mode, config) in &modes {
+        for tiering in tiers(seed) {
+            let mut config = config.clone();
+            let found = run(config.tiering(tiering), &text, with_fuel, &ARGUMENTS);
+            if let Some((left, right)) = first_difference(&expected, &found) {
+                panic!("seed {seed}, fuel {with_fuel}, {mode}, {tiering:?}: before\n  {left}\nnow\n  {right}\n{text}");
+            }
+        }
+    }
+    expected.lines().count()
+}
+
+#[test]
+fn calls_by_reference_do_the_same_when_their_functions_are_compiled_again() {
+    let start = std::env::var("HEAPWOOD_TIERS_FROM").map_or(0, |from| from.parse().expect("a number"));
+    let count = std::env::var("HEAPWOOD_TIERS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("a number"));
+    let mut events = 0;
+    for seed in start..start + count {
+        events += compare(seed, true);
+    }
+    println!("{events} events");
+    assert!(events as u64 > 50 * count, "{events} events");
+}
+
+/// A module whose function calls one of many by reference.
+const ACCESSORS: &str = r#"(module
+    (type $f (func (param i32) (result i32)))
+    (table $t 3 (ref null $f))
+    (elem (table $t) (i32.const 0) (ref null $f) (ref.func $one) (ref.func $two) (ref.func $three))
+    (func $one (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+    (func $two (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+    (func $three (param i32) (result i32) (i32.xor (local.get 0) (i32.const 5)))
+    (func (export "run") (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (call_ref $f (local.get $sum) (table.get $t (i32.rem_u (local.get $n) (i32.const 3)))))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum)))"#;
+
+/// What is called often is inlined: the function is compiled again, and its frames name what is inlined there.
+#[test]
+fn a_function_that_runs_often_is_compiled_again() {
+    let results = [Tiering::Off, Tiering::Always].map(|tiering| {
+        let engine = Engine::new(Config::new().tiering(tiering)).unwrap();
+        let module = Module::new(&engine, ACCESSORS).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        let results = [0; 4].map(|_| run.call(&mut store, 100).unwrap());
+        (results, module.hot_functions())
+    });
+    assert_eq!(results[0].0, results[1].0);
+    assert_eq!((results[0].1, results[1].1), (0, 1));
+}
+
+/// A module whose functions return what their instance holds; it calls what is in a table of whoever made it.
+const SHARED: &str = r#"(module
+    (type $f (func (result i32)))
+    (import "m" "t" (table $t 2 (ref null $f)))
+    (global $own (mut i32) (i32.const 0))
+    (func $get (type $f) (global.get $own))
+    (elem declare func $get)
+    (func (export "set") (param $at i32) (param $value i32)
+      (global.set $own (local.get $value))
+      (table.set $t (local.get $at) (ref.func $get)))
+    (func (export "run") (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3))
+          (call_ref $f (table.get $t (i32.and (local.get $n) (i32.const 1))))))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum)))"#;
+
+/// A function of another instance of the module is another function, which has other globals.
+#[test]
+fn a_guard_tells_instances_apart() {
+    for tiering in [Tiering::Off, Tiering::Always, Tiering::Random(1), Tiering::Random(2), Tiering::Random(3)] {
+        let engine = Engine::new(Config::new().tiering(tiering)).unwrap();
+        let module = Module::new(&engine, SHARED).unwrap();
+        let mut store = Store::new(&engine, ());
+        let Some(ExternType::Table(ty)) = module.imports().next().map(|import| import.ty) else { panic!("a table") };
+        let table = Table::new(&mut store, ty, Val::FuncRef(None)).unwrap();
+        let instances = [0, 1].map(|_| Instance::new(&mut store, &module, &[table.into()]).unwrap());
+        for (at, instance) in (0..).zip(instances) {
+            let set = instance.get_typed_func::<(i32, i32), ()>(&mut store, "set").unwrap();
+            set.call(&mut store, (at, at + 5)).unwrap();
+        }
+        let sum = |n: i32| (1..=n).rev().fold(0i32, |sum, n| sum.wrapping_mul(3).wrapping_add(5 + (n & 1)));
+        for _ in 0..5 {
+            for instance in instances {
+                let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+                assert_eq!(run.call(&mut store, 40).unwrap(), sum(40), "{tiering:?}");
+            }
+        }
+        assert_eq!(module.hot_functions() > 0, tiering != Tiering::Off, "{tiering:?}");
+    }
+}
+
+/// Stores of two threads share the code, which a third one replaces: all go on, and both come to the new code.
+#[test]
+fn code_is_replaced_while_other_stores_run() {
+    let engine = Engine::new(Config::new().tiering(Tiering::On)).unwrap();
+    let module = Module::new(&engine, ACCESSORS).unwrap();
+    let expected = {
+        let engine = Engine::default();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &Module::new(&engine, ACCESSORS).unwrap(), &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        run.call(&mut store, 10_000).unwrap()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut store = Store::new(&engine, ());
+                let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+                let mut after = 0;
+                while after < 100 {
+                    assert_eq!(run.call(&mut store, 10_000).unwrap(), expected);
+                    after += usize::from(module.hot_functions() > 0);
+                }
+            });
+        }
+    });
+    let recompiled: Vec<_> = module.recompiled().map(|again| (again.function, again.counts)).collect();
+    assert_eq!(recompiled, [(3, true), (3, false)]);
+}
+
+/// A store that goes back to a checkpoint, and stores that are made of it, run the code that there is.
+#[test]
+fn checkpoints_and_code_that_is_replaced_go_together() {
+    let engine = Engine::new(Config::new().tiering(Tiering::Always)).unwrap();
+    let module = Module::new(&engine, ACCESSORS).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+    let first = run.call(&mut store, 50).unwrap();
+    let checkpoint = store.checkpoint().unwrap();
+    for _ in 0..4 {
+        assert_eq!(run.call(&mut store, 50).unwrap(), first);
+    }
+    assert_eq!(module.hot_functions(), 1);
+    store.rollback(&checkpoint).unwrap();
+    assert_eq!(run.call(&mut store, 50).unwrap(), first);
+    let mut fork = checkpoint.fork(()).unwrap();
+    let instance = fork.instances().next().unwrap();
+    let run = instance.get_typed_func::<i32, i32>(&mut fork, "run").unwrap();
+    assert_eq!(run.call(&mut fork, 50).unwrap(), first);
+}
+
+/// There is room for so many functions and no more: the others stay as they are.
+#[test]
+fn functions_stay_as_they_are_when_there_is_no_more_room() {
+    use std::fmt::Write;
+    let mut text = "(module (type $f (func (param i32) (result i32))) (elem declare func $g)
+        (func $g (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))"
+        .to_owned();
+    const FUNCTIONS: usize = 400;
+    for function in 0..FUNCTIONS {
+        write!(
+            text,
+            "(func (export \"f{function}\") (param i32) (result i32)
+               (loop (local.set 0 (call_ref $f (local.get 0) (ref.func $g)))
+                 (br_if 0 (i32.rem_u (local.get 0) (i32.const 20))))
+               (i32.add (local.get 0) (i32.const {function})))"
+        )
+        .unwrap();
+    }
+    text.push(')');
+    let engine = Engine::new(Config::new().tiering(Tiering::Always)).unwrap();
+    let module = Module::new(&engine, &text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    for _ in 0..3 {
+        for function in 0..FUNCTIONS {
+            let run = instance.get_typed_func::<i32, i32>(&mut store, &format!("f{function}")).unwrap();
+            assert_eq!(run.call(&mut store, 1).unwrap(), 20 + function as i32);
+        }
+    }
+    assert_eq!(module.recompiled().count(), 256);
+}
