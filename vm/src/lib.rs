@@ -50,8 +50,8 @@ pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef
 pub use module::DebuggerSymbols;
 pub use module::{DefinedTypes, Module, Precompiled};
 pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
-pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;
+pub use rt::waits::Wake;
 pub use store::{
     AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, CpuProfileData, ExhaustedHeap, HostCall, Inbox,
     InboxError, Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ProfileSample, ProfileStack,

@@ -488,6 +488,15 @@ impl Execution {
         self.terms.earliest()
     }
 
+    /// Gives up all guests that were suspended and whose futures were forgotten: nobody can resume them. For who has
+    /// the whole store, so that no guest runs, and none waits for a future that is there still.
+    pub fn give_up_forgotten(&mut self, heap: &mut Heap) {
+        if self.frames.depth() > 0 {
+            self.give_up(0, heap);
+            self.end_turn();
+        }
+    }
+
     /// Gives up entries until there are so many, and what has begun at this depth: suspended guests whose futures are
     /// dropped, or that nobody will ever resume.
     pub fn give_up(&mut self, depth: usize, heap: &mut Heap) {
