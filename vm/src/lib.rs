@@ -41,6 +41,8 @@ pub use heapwood_jit::abi::{
     CompiledFunction, FunctionRecord, InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite,
 };
 pub use heapwood_module::limits::MODULE_BYTES_MAX;
+#[doc(hidden)]
+pub use heapwood_module::what_it_is;
 pub use heapwood_module::{
     ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
     is_malformed, printable,

@@ -5,6 +5,7 @@ use heapwood_module::brief;
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 
 /// Result of everything in this API that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,6 +39,8 @@ pub struct Error(Box<Inner>);
 pub(super) struct Inner {
     kind: ErrorKind,
     backtrace: Option<WasmBacktrace>,
+    /// The file that it is about: messages that say why begin with its name.
+    file: Option<Box<str>>,
     /// What hosts were about, the outermost last.
     contexts: Vec<String>,
     store_limit: Option<StoreLimit>,
@@ -119,6 +122,12 @@ impl Error {
         self
     }
 
+    /// Notes the file that it is about.
+    pub(crate) fn of_file(mut self, path: &Path) -> Error {
+        self.0.file = Some(path.display().to_string().into());
+        self
+    }
+
     /// An error for those who want one of the standard library. Comes back as it was by `?`; [`ErrorKind::of`] looks
     /// into it.
     pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync> {
@@ -135,7 +144,7 @@ impl Error {
     }
 
     pub(crate) fn from_kind(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, backtrace: None, contexts: Vec::new(), store_limit: None }))
+        Error(Box::new(Inner { kind, backtrace: None, file: None, contexts: Vec::new(), store_limit: None }))
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Error {
@@ -251,6 +260,18 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+impl Inner {
+    /// Why, with the file.
+    fn cause(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            if let Some(file) = &self.file {
+                write!(f, "{file}: ")?;
+            }
+            fmt::Display::fmt(&self.kind, f)
+        })
+    }
+}
+
 /// The outermost context, if there is one, or else why; with `{:#}` all of them and why, the outermost first.
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +279,7 @@ impl fmt::Display for Inner {
             Some(context) if !f.alternate() => f.write_str(context),
             _ => {
                 self.contexts.iter().rev().try_for_each(|context| write!(f, "{context}: "))?;
-                self.kind.fmt(f)
+                self.cause().fmt(f)
             }
         }
     }
