@@ -88,16 +88,19 @@ pub struct LinkError {
     pub wanted: String,
     /// The type that was offered, as text; `None` if there is nothing of that name.
     pub found: Option<String>,
+    /// What keeps that from being taken, in words; `None` if there is nothing of that name.
+    pub difference: Option<String>,
 }
 
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkError { module, name, wanted, found } = self;
+        let LinkError { module, name, wanted, found, difference } = self;
         let (module, name) = (brief(module), brief(name));
         match found {
             None => write!(f, "unknown import: `{module}::{name}` of type `{wanted}` has not been defined"),
             Some(found) => {
-                write!(f, "incompatible import type: `{module}::{name}` wants `{wanted}`, but `{found}` was given")
+                write!(f, "incompatible import type: `{module}::{name}` wants `{wanted}`, but `{found}` was given")?;
+                difference.as_ref().map_or(Ok(()), |difference| write!(f, ": {difference}"))
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::module::{Module, open_file};
 use crate::rt::host::HostCode;
 use crate::rt::image::SteadyFile;
 use crate::store::{Caller, Checkpoint};
-use crate::types::{ExternType, FuncType};
+use crate::types::{ExternType, FuncType, ImportType};
 use std::path::Path;
 
 impl<T: 'static> Checkpoint<T> {
@@ -50,9 +50,9 @@ impl<T: 'static> Checkpoint<T> {
                 match host {
                     Some(host) if host.ty() == ty => Ok(host.code().clone()),
                     found => {
-                        let found = found.map(|host| ExternType::Func(host.ty().clone()).to_string());
-                        let wanted = ExternType::Func(ty.clone()).to_string();
-                        errors.push(crate::errors::LinkError { wanted, ..link_error(&import, found) });
+                        let found = found.map(|host| ExternType::Func(host.ty().clone()));
+                        let saved = ImportType { ty: ExternType::Func(ty.clone()), ..import };
+                        errors.push(link_error(&saved, found.as_ref()));
                         Ok(unreached::<T>(ty))
                     }
                 }

@@ -174,7 +174,12 @@ impl Execution {
 
     /// Sets the fuel that is left.
     pub fn set_fuel(&mut self, fuel: u64) {
-        self.yields.set_fuel(self.hot, fuel);
+        self.yields.give_fuel(self.hot, fuel);
+    }
+
+    /// Whether the fuel was ever set.
+    pub fn was_given_fuel(&self) -> bool {
+        self.yields.was_given()
     }
 
     /// The portion of fuel is used up that the guest had; whether there is more.

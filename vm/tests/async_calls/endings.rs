@@ -514,7 +514,7 @@ fn futures_are_send() {
     });
 }
 
-/// A checkpoint and a rollback find no guest, whatever futures were forgotten, and the store is what it would be without.
+/// A checkpoint and a rollback find no guest, whatever futures were forgotten; the store is as it would be without.
 #[test]
 fn checkpoints_give_up_guests_whose_futures_are_forgotten() {
     for (name, config) in common::modes() {
