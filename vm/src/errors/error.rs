@@ -174,9 +174,14 @@ impl Error {
     }
 
     /// Notes where the error happened, unless that is known already (the innermost guest call knows best).
-    pub(crate) fn with_backtrace(mut self, backtrace: WasmBacktrace) -> Error {
-        if self.0.backtrace.is_none() && !backtrace.frames().is_empty() {
-            self.0.backtrace = Some(backtrace);
+    pub(crate) fn with_backtrace(self, backtrace: WasmBacktrace) -> Error {
+        self.with_backtrace_of(|| backtrace)
+    }
+
+    /// Notes where the error happened, which is found out only if it is not known already.
+    pub(crate) fn with_backtrace_of(mut self, backtrace: impl FnOnce() -> WasmBacktrace) -> Error {
+        if self.0.backtrace.is_none() {
+            self.0.backtrace = Some(backtrace()).filter(|backtrace| !backtrace.frames().is_empty());
         }
         self
     }
