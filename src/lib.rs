@@ -35,6 +35,8 @@
 //! | `anyhow` | an [`Error`] becomes an `anyhow::Error` by `?` |
 //! | `cli` (default) | the `heapwood` command; `component`, `source-map`, `surfaces`, `wasi`, `wat` and `anyhow` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "component")]
 pub mod component;
 pub mod executor;

@@ -5,6 +5,7 @@
 //! thing.
 
 mod attributes;
+mod field_type;
 mod structure;
 mod sum;
 

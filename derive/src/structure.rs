@@ -8,9 +8,11 @@
 //!    is found by its place, `There<Here>`.
 
 use crate::attributes::{OfType, is_mutable};
+use crate::field_type;
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Field, Fields, Ident, Result, Type, Visibility};
 
 /// Functions that every `Local` has, which those of fields would not be reached behind.
@@ -18,9 +20,6 @@ const TAKEN: [&str; 8] = ["cast", "clone", "downcast", "downgrade", "ref_eq", "t
 
 /// Fields beyond this, each a level of the list, would be more than the compiler follows.
 const FIELDS_MAX: usize = 100;
-
-/// Types whose fields are read from a scope that is shared.
-const NUMBERS: [&str; 11] = ["i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64", "u128"];
 
 /// A field of the struct.
 struct Declared<'i> {
@@ -30,29 +29,15 @@ struct Declared<'i> {
 }
 
 impl<'i> Declared<'i> {
-    fn new(field: &'i Field) -> Result<Declared<'i>> {
+    fn new(field: &'i Field, owner: &Ident) -> Result<Declared<'i>> {
         let ident = field.ident.as_ref().expect("fields of a struct with named fields have names");
         let name = ident.unraw().to_string();
         if TAKEN.contains(&&name[..]) {
             let message = format!("every `Local` has a function `{name}`: give the field another name, which is free");
             return Err(Error::new(ident.span(), message));
         }
+        field_type::check(&field.ty, owner)?;
         Ok(Declared { ident, ty: &field.ty, is_mutable: is_mutable(&field.attrs)? })
-    }
-
-    /// Whether it is a number, as far as its text says: one under another name is read like a reference.
-    fn is_number(&self) -> bool {
-        let mut ty = self.ty;
-        // As macros pass it.
-        while let Type::Group(group) = ty {
-            ty = &group.elem;
-        }
-        match ty {
-            Type::Path(path) if path.qself.is_none() => {
-                path.path.get_ident().is_some_and(|ident| NUMBERS.iter().any(|number| ident == number))
-            }
-            _ => false,
-        }
     }
 
     /// The type of the field in the struct's list of fields.
@@ -61,13 +46,20 @@ impl<'i> Declared<'i> {
         if self.is_mutable { quote!(#ty) } else { quote!(#support::Const<#ty>) }
     }
 
+    /// What is read and written. An error of the compiler about it is at the field.
+    fn value(&self, support: &TokenStream) -> TokenStream {
+        let ty = self.ty;
+        quote_spanned!(ty.span()=> <#ty as #support::GcField>::Value<'s>)
+    }
+
     /// The functions of a `Local`. `place` is the field's in the list.
     fn functions(&self, support: &TokenStream, vis: &Visibility, place: &TokenStream) -> TokenStream {
         let Declared { ident, ty, .. } = self;
         let name = ident.unraw();
-        let (scope, value) = (quote!(#support::Scope<'s, D>), quote!(<#ty as #support::GcField>::Value<'s>));
+        let (scope, value) = (quote!(#support::Scope<'s, D>), self.value(support));
         let reads = format!("Field `{name}`. Does not collect.");
-        let getter = match self.is_number() {
+        // A number under another name is read like a reference.
+        let getter = match field_type::is_number(ty) {
             true => quote! {
                 #[doc = #reads]
                 #[inline]
@@ -154,7 +146,7 @@ fn declared(input: &DeriveInput) -> Result<Vec<Declared<'_>>> {
         return Err(at("only a struct stands for a struct type"));
     };
     let fields = match &data.fields {
-        Fields::Named(fields) => fields.named.iter().map(Declared::new).collect::<Result<Vec<_>>>()?,
+        Fields::Named(fields) => all(fields.named.iter().map(|field| Declared::new(field, &input.ident)))?,
         Fields::Unit => Vec::new(),
         Fields::Unnamed(_) => return Err(at("fields need names, of which the functions are made that read them")),
     };
@@ -163,6 +155,19 @@ fn declared(input: &DeriveInput) -> Result<Vec<Declared<'_>>> {
         return Err(at(&message));
     }
     Ok(fields)
+}
+
+/// All of them, or all errors.
+fn all<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let (mut found, mut errors) = (Vec::new(), None::<Error>);
+    for result in results {
+        match (result, &mut errors) {
+            (Ok(one), _) => found.push(one),
+            (Err(error), Some(errors)) => errors.combine(error),
+            (Err(error), errors) => *errors = Some(error),
+        }
+    }
+    errors.map_or(Ok(found), Err)
 }
 
 /// What a `Local` dereferences to.
@@ -215,8 +220,10 @@ fn access(support: &TokenStream, name: &Ident, vis: &Visibility, fields: &[Decla
 /// What a `Bound` dereferences to; objects are made only where all fields are known.
 fn maker(support: &TokenStream, name: &Ident, vis: &Visibility, fields: Option<&[Declared<'_>]>) -> TokenStream {
     let alloc = fields.map(|fields| {
-        let params =
-            fields.iter().map(|Declared { ident, ty, .. }| quote!(#ident: <#ty as #support::GcField>::Value<'s>));
+        let params = fields.iter().map(|field| {
+            let (ident, value) = (field.ident, field.value(support));
+            quote!(#ident: #value)
+        });
         let values = fields.iter().rfold(quote!(()), |values, Declared { ident, .. }| quote!((#ident, #values)));
         quote! {
             /// A new object, with a value for each field. May collect.

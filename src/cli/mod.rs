@@ -24,7 +24,6 @@ mod kotlin;
 mod machine;
 mod manual;
 mod module_file;
-mod other_files;
 mod output;
 mod page;
 mod perf_map;

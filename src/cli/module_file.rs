@@ -2,12 +2,11 @@
 
 use super::bench::timed;
 use super::failure;
-use super::other_files::what_it_is;
 use super::output;
 use super::text_place;
 use anyhow::{Context, Result, anyhow};
 use heapwood::component::is_component;
-use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module};
+use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module, what_it_is};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -210,11 +209,7 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
 #[allow(unsafe_code, reason = "who writes `--precompiled` says that the image is to be trusted, as a program is")]
 pub fn load_image(engine: &Engine, path: &Path) -> Result<Module> {
     // SAFETY: the user's word, as the option's help says.
-    unsafe { Module::deserialize_file(engine, path) }.map_err(|error| match error.kind() {
-        // It names the file.
-        ErrorKind::Host(_) => error.into(),
-        _ => named(path, error),
-    })
+    unsafe { Module::deserialize_file(engine, path) }.map_err(anyhow::Error::from)
 }
 
 /// The module by way of an image that another engine makes of it.

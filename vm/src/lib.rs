@@ -4,6 +4,8 @@
 //! `ids <- errors <- registry, rt <- engine <- types <- module <- store <- builtins, observe <- handles`. Arrow of
 //! import between crates: `gc, jit, module <- vm <- heapwood`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builtins;
 mod engine;
 mod errors;
@@ -41,17 +43,19 @@ pub use heapwood_jit::abi::{
     CompiledFunction, FunctionRecord, InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite,
 };
 pub use heapwood_module::limits::MODULE_BYTES_MAX;
+
 pub use heapwood_module::{
-    ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo, brief, cut,
-    is_malformed, printable,
+    ABSENT_FEATURES, ExportIndex, FEATURES, FeatureError, FeatureInfo, Features, ModuleError, ModuleInfo,
 };
+#[doc(hidden)]
+pub use heapwood_module::{brief, cut, is_malformed, printable, what_it_is};
 pub use ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Root, Rooted, StringRef, StructRef, Tag};
 #[cfg(feature = "gdb")]
 pub use module::DebuggerSymbols;
 pub use module::{DefinedTypes, Module, Precompiled, RecompiledFunction};
 pub use observe::{HeapHistogram, HeapUse, HistogramRow, MemoryStats, MemoryUse};
-pub use rt::interrupt::Wake;
 pub use rt::memory::Secrecy;
+pub use rt::waits::Wake;
 pub use store::{
     AsContext, AsContextMut, Caller, Checkpoint, CollectionSteps, CpuProfileData, ExhaustedHeap, HostCall, Inbox,
     InboxError, Inspection, Inspector, InspectorError, InterruptHandle, InterruptToken, ProfileSample, ProfileStack,
@@ -60,9 +64,11 @@ pub use store::{
 pub use types::*;
 
 /// What `heapwood --version -v` says of a build that has the feature `test-hooks`, which no shipped build has.
+#[doc(hidden)]
 pub const TEST_HOOKS: Option<&str> =
     if cfg!(feature = "test-hooks") { Some("heapwood: built with test-hooks") } else { None };
 
 /// What `heapwood --version -v` says of a build that has mutants (`heapwood_gc_abi::mutant`), which no shipped build
 /// has.
+#[doc(hidden)]
 pub const MUTANTS: Option<&str> = if cfg!(heapwood_mutants) { Some("heapwood: built with mutants") } else { None };

@@ -220,3 +220,34 @@ fn tables_and_element_segments_count_against_the_limit_of_memories() {
     assert_eq!(grow.call(&mut store, 500).unwrap(), 2000);
     assert_eq!(grow.call(&mut store, 1).unwrap(), -1);
 }
+
+#[test]
+fn what_a_kotlin_exception_says() {
+    // As the Kotlin compiler lays out throwables and strings: a message that is the sum of two, and a cause.
+    let text = r#"(module
+        (type $chars (array (mut i16)))
+        (type $string (struct (field $leftIfInSum (ref null $string)) (field $_chars (ref $chars))))
+        (rec (type $any (sub (struct)))
+            (type $kotlin.Throwable (sub $any (struct (field $message (ref null $string)) (field $cause (ref null $any))))))
+        (type $kotlin.Error (sub $kotlin.Throwable
+            (struct (field $message (ref null $string)) (field $cause (ref null $any)))))
+        (tag $thrown (param (ref $any)))
+        (func (export "fail")
+            (throw $thrown (struct.new $kotlin.Error
+                (struct.new $string
+                    (struct.new $string (ref.null $string) (array.new_fixed $chars 2 (i32.const 110) (i32.const 111)))
+                    (array.new_fixed $chars 2 (i32.const 32) (i32.const 228)))
+                (struct.new $kotlin.Throwable (ref.null $string) (ref.null $any)))))
+        (func (export "other") (throw $number (i32.const 1)))
+        (tag $number (param i32)))"#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let mut fail = |name: &str| {
+        let error = instance.get_typed_func::<(), ()>(&mut store, name).unwrap().call(&mut store, ()).unwrap_err();
+        error.exception().unwrap().describe(&mut store).unwrap()
+    };
+    assert_eq!(fail("fail").as_deref(), Some("kotlin.Error: no ä\nCaused by: kotlin.Throwable"));
+    assert_eq!(fail("other"), None);
+}

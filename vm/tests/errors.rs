@@ -3,6 +3,7 @@
 use heapwood_vm::*;
 use std::error::Error as StdError;
 use std::io;
+use std::sync::{Arc, Mutex};
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("no more than {0}")]
@@ -115,4 +116,41 @@ fn errors_go_out_and_come_back() {
     assert_eq!(error.trap().unwrap().kind(), TrapKind::Interrupted);
     let held = Embedders::Guest(make());
     assert_eq!(held.source().unwrap().to_string(), "about it");
+}
+
+/// A panic about what belongs to another store or engine is at the call, not in the library.
+#[test]
+fn panics_about_foreign_handles_name_the_call() {
+    let [engine, other] = [(); 2].map(|()| Engine::default());
+    let [mut store, mut foreign] = [&engine, &other].map(|engine| Store::new(engine, ()));
+    let module =
+        Module::new(&other, wat::parse_str(r#"(module (func (export "f")) (memory (export "m") 1))"#).unwrap());
+    let instance = Instance::new(&mut foreign, &module.unwrap(), &[]).unwrap();
+    let func = instance.get_func(&mut foreign, "f").unwrap();
+    let memory = instance.get_memory(&mut foreign, "m").unwrap();
+    let element = FieldType::new(
+        Mutability::Var,
+        StorageType::ValType(ValType::Ref(RefType::new(true, StructType::new(&other, []).into()))),
+    );
+    type Call<'a> = Box<dyn Fn(&mut Store<()>) + 'a>;
+    let calls: [Call<'_>; 5] = [
+        Box::new(|store| drop(func.ty(store))),
+        Box::new(|store| _ = memory.size(store)),
+        Box::new(|_| drop(StructType::new(&engine, [element.clone()]))),
+        Box::new(|_| drop(ArrayType::new(&engine, element.clone()))),
+        Box::new(|store| _ = instance.get_memory(store, "m")),
+    ];
+    let places = Arc::new(Mutex::new(Vec::new()));
+    let seen = places.clone();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        seen.lock().unwrap().extend(info.location().map(|at| at.file().to_owned()));
+    }));
+    let ended: Vec<_> = calls
+        .into_iter()
+        .map(|call| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(&mut store))).is_err())
+        .collect();
+    std::panic::set_hook(before);
+    assert_eq!(ended, [true; 5]);
+    assert_eq!(*places.lock().unwrap(), [file!(); 5]);
 }

@@ -463,10 +463,20 @@ fn hosts_give_fuel_while_a_guest_runs() {
 fn without_the_option_there_is_none() {
     let mut store = Store::new(&Engine::default(), ());
     for error in [store.set_fuel(1).unwrap_err(), store.get_fuel().unwrap_err()] {
-        assert_eq!(error.to_string(), "the engine counts no fuel: see `Config::consume_fuel`");
+        assert_eq!(error.to_string(), "the engine counts no fuel: it has to be made with `Config::consume_fuel(true)`");
     }
-    let mut store = Store::new(&engine(&Config::new()), ());
+    let engine = engine(&Config::new());
+    let mut store = Store::new(&engine, ());
     assert_eq!(store.get_fuel().unwrap(), 0);
+    // A store that was given none says so, and one that has used it up does not.
+    let module = Module::new(&engine, "(module (func (export \"run\") (loop (br 0))))").unwrap();
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").unwrap();
+    let never = run.call(&mut store, ()).unwrap_err().to_string();
+    assert!(never.ends_with(" (the store was given none: see `Store::set_fuel`)"), "{never}");
+    store.set_fuel(10).unwrap();
+    let used_up = run.call(&mut store, ()).unwrap_err();
+    assert_eq!((used_up.trap().unwrap().kind(), used_up.trap().unwrap().detail()), (TrapKind::OutOfFuel, None));
     store.set_fuel(u64::MAX).unwrap();
     assert_eq!(store.get_fuel().unwrap(), i64::MAX as u64);
 }

@@ -413,6 +413,67 @@ fn a_panic_of_a_request_ends_the_call_and_the_store_goes_on() {
     asker.join().unwrap();
 }
 
+#[test]
+fn requests_behind_one_that_panics_are_answered() {
+    let (mut store, instance) = start(&Config::new());
+    let churn = instance.get_typed_func::<(), ()>(&mut store, "churn").unwrap();
+    store.data().is_over.store(true, Ordering::SeqCst);
+    let (inspector, (says, answers)) = (store.inspector(), mpsc::channel());
+    for number in 0..6 {
+        let says = says.clone();
+        let request = move |guest: &mut Inspection<'_>| {
+            assert!(number % 3 > 0, "{number} on purpose");
+            says.send((number, guest.backtrace(1).frames().len())).unwrap();
+        };
+        inspector.ask(request).unwrap();
+    }
+    let panic = catch_unwind(AssertUnwindSafe(|| churn.call(&mut store, ()))).unwrap_err();
+    assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("0 on purpose"));
+    assert_eq!(answers.try_iter().collect::<Vec<_>>(), [(1, 1), (2, 1), (4, 1), (5, 1)]);
+    churn.call(&mut store, ()).unwrap();
+}
+
+/// What wakes a wait may ask whenever it is woken, and is woken for that in turn.
+#[test]
+fn what_wakes_a_wait_may_ask() {
+    const WAKES: usize = 2000;
+    let mut store = Store::new(&Engine::default(), ());
+    let (asks, counts): (Inspector, [Arc<AtomicUsize>; 2]) = (store.inspector(), Default::default());
+    let counted = counts.clone();
+    let ask = move || {
+        let answered = counted[1].clone();
+        if asks.ask(move |_| _ = answered.fetch_add(1, Ordering::SeqCst)).is_ok() {
+            counted[0].fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let (wakes_ask, ends) = (ask.clone(), Arc::new(AtomicBool::new(false)));
+    let wait = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>| -> Result<()> {
+        let (ask, (sender, receiver)) = (wakes_ask.clone(), mpsc::channel());
+        let wake = move |why| {
+            ask();
+            sender.send(why).unwrap();
+        };
+        let mut left = 0;
+        caller.inspectable(wake, |_| {
+            left += usize::from(receiver.recv().unwrap() == Wake::Answer);
+            (left > WAKES).then_some(())
+        })
+    });
+    let is_over = Ends(ends.clone());
+    let other = thread::spawn(move || {
+        while !ends.load(Ordering::SeqCst) {
+            ask();
+            thread::yield_now();
+        }
+    });
+    wait.call(&mut store, &[], &mut []).unwrap();
+    drop(is_over);
+    other.join().unwrap();
+    store.answer_requests();
+    let [accepted, answered] = counts.map(|count| count.load(Ordering::SeqCst));
+    assert!(accepted > WAKES && accepted == answered, "{accepted} {answered}");
+}
+
 /// Samples are of the functions that use the CPU: a loop of a known length in each of two functions, one three times as
 /// long as the other.
 #[test]

@@ -4,8 +4,11 @@
 //! Each kind of work is far more than a test could wait for: a test that ends shows that it was cut short.
 
 use heapwood_vm::{
-    AsContextMut, Caller, Config, Engine, Error, Func, Instance, InterruptHandle, Module, Result, Store, TrapKind,
+    AsContextMut, Caller, Config, Engine, Error, Extern, Func, Inspector, Instance, InterruptHandle, Module, Result,
+    Store, TrapKind, TypedFunc, Val,
 };
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Elements of one array of a constant expression: 256 MiB of them.
@@ -294,5 +297,104 @@ fn what_wakes_a_wait_may_interrupt_when_it_is_dropped() {
     for _ in 0..3 {
         // The request comes while the function ends, and is of this call or of the next one.
         let _ = run.call(&mut store, ());
+    }
+}
+
+/// A guest that calls a host function twice, the inner time from the outer one, each of which waits.
+struct NestedWaits {
+    store: Store<()>,
+    run: TypedFunc<i32, ()>,
+    /// How often each was woken, the outer one first.
+    woken: [Arc<AtomicUsize>; 2],
+    /// The inner one waits.
+    waits: Arc<AtomicBool>,
+}
+
+impl NestedWaits {
+    /// `wakes` is called by what wakes each of them.
+    fn new(wakes: impl Fn() + Clone + Send + Sync + 'static) -> NestedWaits {
+        let engine = Engine::default();
+        let mut store = Store::new(&engine, ());
+        let (woken, waits) = ([(); 2].map(|()| Arc::new(AtomicUsize::new(0))), Arc::new(AtomicBool::new(false)));
+        let (counts, begins) = (woken.clone(), waits.clone());
+        let host = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>, level: i32| -> Result<()> {
+            let count = counts[level as usize].clone();
+            let (wakes, counted) = (wakes.clone(), count.clone());
+            let wake = move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                wakes();
+            };
+            caller.interruptible(wake, |caller| -> Result<()> {
+                if level == 0 {
+                    let run = caller.get_export("run").and_then(Extern::into_func).unwrap();
+                    return run.call(&mut *caller, &[Val::I32(1)], &mut []);
+                }
+                begins.store(true, Ordering::SeqCst);
+                while count.load(Ordering::SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
+                Ok(())
+            })?
+        });
+        let text = r#"(module (import "h" "h" (func $h (param i32)))
+            (func (export "run") (param i32) (call $h (local.get 0))))"#;
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+        let run = instance.get_typed_func(&mut store, "run").unwrap();
+        NestedWaits { store, run, woken, waits }
+    }
+
+    /// Runs the guest, which is stopped by another thread once both wait; how that thread ended.
+    fn stopped(&mut self, by: impl FnOnce() + Send + 'static) -> std::thread::Result<()> {
+        let waits = self.waits.clone();
+        let other = std::thread::spawn(move || {
+            while !waits.swap(false, Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            by();
+        });
+        assert_interrupted(&self.run.call(&mut self.store, 0).unwrap_err(), "a wait");
+        other.join()
+    }
+
+    fn counts(&self) -> [usize; 2] {
+        [0, 1].map(|level| self.woken[level].swap(0, Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn what_wakes_a_wait_may_interrupt_the_store_and_ask_it() {
+    let asks: Arc<OnceLock<(Inspector, InterruptHandle)>> = Arc::default();
+    let comes_back = asks.clone();
+    let mut world = NestedWaits::new(move || {
+        let (inspector, handle) = comes_back.get().unwrap();
+        inspector.ask(|_| ()).unwrap();
+        handle.interrupt();
+        handle.interrupt();
+    });
+    let handle = world.store.interrupt_handle();
+    assert!(asks.set((world.store.inspector(), handle.clone())).is_ok());
+    world.stopped(move || handle.interrupt()).unwrap();
+    assert!(world.counts().iter().all(|count| *count > 0));
+    world.store.interrupt_handle().clear();
+    let token = world.store.interrupt_token();
+    world.stopped(move || token.interrupt()).unwrap();
+    assert!(world.counts().iter().all(|count| *count > 0));
+}
+
+#[test]
+fn a_panic_of_what_wakes_keeps_nobody_from_being_woken() {
+    let mut world = NestedWaits::new(|| panic!("on purpose"));
+    let handle = world.store.interrupt_handle();
+    let panic = world.stopped(move || handle.interrupt()).unwrap_err();
+    assert_eq!((panic.downcast_ref(), world.counts()), (Some(&"on purpose"), [1, 1]));
+    let token = world.store.interrupt_token();
+    let panic = world.stopped(move || token.interrupt()).unwrap_err();
+    assert_eq!((panic.downcast_ref(), world.counts()), (Some(&"on purpose"), [1, 1]));
+    // By the timer, whose thread goes on.
+    for _ in 0..3 {
+        world.store.set_deadline(Duration::from_millis(20));
+        let error = world.run.call(&mut world.store, 0).unwrap_err();
+        assert_eq!((error.trap().unwrap().kind(), world.counts()[1]), (TrapKind::DeadlineExceeded, 1));
     }
 }

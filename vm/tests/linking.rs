@@ -379,3 +379,51 @@ fn resolvers_give_each_instance_a_tag_of_its_own() {
     let error = linker.instantiate_pre(&wants).unwrap_err();
     assert!(error.to_string().contains("another engine"), "{error}");
 }
+
+/// An import of another type says which part of it differs, whether the linker or the instantiation sees it.
+#[test]
+fn what_differs_is_said() {
+    let engine = Engine::new(Config::new().features({
+        let mut features = Features::default();
+        features.set("threads", true).unwrap();
+        features
+    }))
+    .unwrap();
+    for (given, wanted, difference) in [
+        ("(func (param i32))", "(func (param i64))", "parameter 0 is i32 instead of i64"),
+        ("(func (param i32))", "(func (param i32 i32))", "it has 1 parameters instead of 2"),
+        ("(func (result i32) (i32.const 1))", "(func)", "it has 1 results instead of 0"),
+        ("(func)", "(func (type $open))", "the types are of other rec groups, or of other supertypes"),
+        ("(func)", "(memory 1)", "it is a function instead of a memory"),
+        ("(memory 1)", "(memory 2)", "it has 1 pages, and at least 2 are wanted"),
+        ("(memory 1)", "(memory 1 5)", "it may grow without a limit, and at most 5 pages are wanted"),
+        ("(memory 1 9)", "(memory 1 5)", "it may have 9 pages, and at most 5 are wanted"),
+        ("(memory i64 1)", "(memory 1)", "its addresses have 64 bits instead of 32"),
+        ("(memory 1 2 shared)", "(memory 1 2)", "it is shared"),
+        ("(memory 1 2)", "(memory 1 2 shared)", "it is not shared"),
+        ("(table 1 funcref)", "(table 1 externref)", "its elements are (ref null func) instead of (ref null extern)"),
+        ("(table 1 funcref)", "(table 3 funcref)", "it has 1 elements, and at least 3 are wanted"),
+        ("(table i64 1 funcref)", "(table 1 funcref)", "its indices have 64 bits instead of 32"),
+        ("(global (mut i32) (i32.const 1))", "(global i32)", "it is mutable"),
+        ("(global i32 (i32.const 1))", "(global (mut i32))", "it is not mutable"),
+        ("(global i32 (i32.const 1))", "(global i64)", "it holds i32 instead of i64"),
+        ("(tag (param i32))", "(tag (param i64))", "parameter 0 is i32 instead of i64"),
+    ] {
+        let given = given.replacen(' ', " (export \"x\") ", 1).replace("(func)", "(func (export \"x\"))");
+        let given = module(&engine, &format!("(module {given})"));
+        let types = "(type $open (sub (func)))";
+        let wanted = module(&engine, &format!("(module {types} (import \"a\" \"x\" {wanted}))"));
+        let mut store = Store::new(&engine, ());
+        let item = Instance::new(&mut store, &given, &[]).unwrap().get_export(&mut store, "x").unwrap();
+        let errors = link_errors(Instance::new(&mut store, &wanted, &[item]).unwrap_err());
+        assert_eq!(errors[0].difference.as_deref(), Some(difference));
+        assert!(errors[0].to_string().ends_with(&format!(" was given: {difference}")), "{}", errors[0]);
+    }
+    let wanted = module(&engine, r#"(module (import "a" "x" (func (param i64))))"#);
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("a", "x", |_: i32| ()).unwrap();
+    let errors = link_errors(linker.instantiate_pre(&wanted).unwrap_err());
+    assert_eq!(errors[0].difference.as_deref(), Some("parameter 0 is i32 instead of i64"));
+    let errors = link_errors(Linker::<()>::new(&engine).instantiate_pre(&wanted).unwrap_err());
+    assert_eq!(errors[0].difference, None);
+}

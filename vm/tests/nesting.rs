@@ -125,3 +125,49 @@ fn throw_through_the_host() {
         assert_eq!(memory.data(&store)[16..20], 0x1234_5678_u32.to_le_bytes(), "{name}");
     }
 }
+
+/// What goes through thousands of entries is told of where it began, however deep that is.
+#[test]
+fn errors_go_through_many_entries() {
+    const LEVELS: i32 = 10_000;
+    let run = || {
+        let engine = Engine::new(Config::new().max_stack(64 << 20)).unwrap();
+        let text = r#"(module
+            (import "h" "h" (func $h (param i32 i32)))
+            (tag $thrown (param i32))
+            (func $down (export "down") (param $levels i32) (param $how i32)
+                (if (local.get $levels)
+                    (then (call $h (i32.sub (local.get $levels) (i32.const 1)) (local.get $how)))
+                    (else (call $end (local.get $how)))))
+            (func $end (param $how i32)
+                (if (i32.eq (local.get $how) (i32.const 0)) (then (unreachable)))
+                (if (i32.eq (local.get $how) (i32.const 1)) (then (throw $thrown (i32.const 7))))
+                (call $h (i32.const -1) (local.get $how))))"#;
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut linker = Linker::<()>::new(&engine);
+        let host = |mut caller: Caller<'_, ()>, levels: i32, how: i32| -> Result<()> {
+            if levels < 0 {
+                return Err(Error::msg("the host's"));
+            }
+            let down = caller.get_export("down").and_then(Extern::into_func).unwrap();
+            down.call(&mut caller, &[Val::I32(levels), Val::I32(how)], &mut [])
+        };
+        linker.func_wrap("h", "h", host).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &module).unwrap();
+        let down = instance.get_typed_func::<(i32, i32), ()>(&mut store, "down").unwrap();
+        for how in 0..3 {
+            let error = down.call(&mut store, (LEVELS, how)).unwrap_err();
+            match how {
+                0 => assert_eq!(error.trap().unwrap().kind(), TrapKind::Unreachable),
+                1 => assert!(error.exception().is_some()),
+                _ => assert_eq!(error.to_string(), "the host's"),
+            }
+            let backtrace = error.backtrace().unwrap();
+            assert_eq!(backtrace.frames()[0].func_name(), Some("end"));
+            let frames = backtrace.frames().len() + backtrace.omitted();
+            assert!(frames > LEVELS as usize, "{frames} frames");
+        }
+    };
+    std::thread::Builder::new().stack_size(512 << 20).spawn(run).unwrap().join().unwrap();
+}

@@ -84,11 +84,8 @@ fn guest_and_host_read_what_the_other_made() {
     );
     assert_eq!(
         node_type.to_string(),
-        format!(
-            "(struct (field (mut i16)) (field (ref null <array type {}>)) (field f64) (field (mut (ref null any))) \
-             (field v128))",
-            bytes_type.id().0
-        )
+        "(struct (field (mut i16)) (field (ref null (array (mut i8)))) (field f64) (field (mut (ref null any))) \
+         (field v128))"
     );
 
     let bytes = ArrayRef::from_slice(&mut store, &bytes_type, &[100u8, 200, 1]).unwrap();
@@ -267,17 +264,19 @@ fn what_is_wrong_with_a_struct() {
     let ty = StructType::new(&engine, [field(CONST, ValType::I32), field(VAR, reference(false, inner.clone()))]);
     let empty = StructRef::new(&mut store, &inner, &[]).unwrap();
     let object = StructRef::new(&mut store, &ty, &[Val::I32(1), empty.into()]).unwrap();
-    let inner = inner.id().0;
     says(object.set_field(&mut store, 0, Val::I32(2)), "field 0 is not mutable");
     says(object.field(&mut store, 2), "a struct of 2 fields without field 2");
     says(
         object.set_field(&mut store, usize::MAX, Val::I32(2)),
         &format!("a struct of 2 fields without field {}", usize::MAX),
     );
-    let wants = format!("type mismatch: expected (ref <struct type {inner}>), found");
+    let wants = "type mismatch: expected (ref (struct)), found";
     says(object.set_field(&mut store, 1, Val::I32(2)), &format!("{wants} an i32"));
     says(object.set_field(&mut store, 1, Val::AnyRef(None)), &format!("{wants} a null reference"));
-    says(object.set_field(&mut store, 1, object.into()), &format!("{wants} a reference of the any hierarchy"));
+    says(
+        object.set_field(&mut store, 1, object.into()),
+        &format!("{wants} a (struct (field i32) (field (mut (ref (struct …)))))"),
+    );
     says(StructRef::new(&mut store, &ty, &[Val::I32(1)]), "a struct with 2 fields was given 1 values");
     says(StructRef::new(&mut store, &ty, &[Val::I32(1), Val::AnyRef(None)]), &format!("{wants} a null reference"));
     says(StructRef::new(&mut store, &ty, &[Val::I64(1), empty.into()]), "type mismatch: expected i32, found an i64");

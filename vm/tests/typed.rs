@@ -355,17 +355,17 @@ fn what_does_not_fit_is_named() {
     let never = world.instance.get_typed_func::<(i32, i32), i32>(&mut world.store, "take0").map(|_| 0);
     says(
         never,
-        "type mismatch: the function is of type (func (param i32) (result i32)), the host expects 2 parameters and 1 results",
+        "type mismatch: the function `take0` is of type (func (param i32) (result i32)), the host expects 2 parameters and 1 results",
     );
     let never = world.typed::<Func, i32>("take", 0).map(|_| 0);
     says(
         never,
-        "type mismatch: the function is of type (func (param i32) (result i32)), parameter 0 of the host is (ref func)",
+        "type mismatch: the function `take0` is of type (func (param i32) (result i32)), parameter 0 of the host is (ref func)",
     );
     let never = world.typed::<i32, Func>("take", 0).map(|_| 0);
     says(
         never,
-        "type mismatch: the function is of type (func (param i32) (result i32)), result 0 of the host is (ref func)",
+        "type mismatch: the function `take0` is of type (func (param i32) (result i32)), result 0 of the host is (ref func)",
     );
     let number = TYPES.iter().position(|ty| ty.0 == "(ref $sub)").unwrap();
     let take = world.typed::<Rooted<StructRef>, i32>("take", number).unwrap();
@@ -378,4 +378,72 @@ fn what_does_not_fit_is_named() {
     let function = function.typed::<(), Rooted<StructRef>>(&world.store).unwrap();
     let result = function.call(&mut world.store, ()).map(|_| 0);
     says(result, "result of a host function: a reference was used with a store that it does not belong to");
+}
+
+#[test]
+fn exports_that_are_no_function_of_the_type_are_explained() {
+    let engine = Engine::default();
+    let text = r#"(module
+        (type $Point (struct (field i32)))
+        (memory (export "memory") 1)
+        (global (export "g") i32 (i32.const 1))
+        (func (export "take") (param (ref $Point)))
+        (func (export "give") (result (ref null $Point)) (ref.null $Point)))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let mut says = |name: &str, expected: &str| {
+        let error = instance.get_typed_func::<(), ()>(&mut store, name).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    says("memory", "`memory` is exported, but is a memory and no function");
+    says("g", "`g` is exported, but is a global and no function");
+    says("tak", "there is no exported function `tak`; there are `take`, `give`");
+    let take = instance.get_typed_func::<Option<Rooted<StructRef>>, ()>(&mut store, "take").unwrap_err();
+    assert_eq!(
+        take.to_string(),
+        "type mismatch: the function `take` is of type (func (param (ref (struct (field i32))))), parameter 0 of the \
+         host is (ref null struct); it takes no null: without `Option` it fits"
+    );
+    let give = instance.get_typed_func::<(), Rooted<AnyRef>>(&mut store, "give").unwrap_err();
+    assert_eq!(
+        give.to_string(),
+        "type mismatch: the function `give` is of type (func (result (ref null (struct (field i32))))), result 0 of \
+         the host is (ref any); it may be null: an `Option` of it fits"
+    );
+    // A value of another type, by the names that the module has.
+    let circle = StructType::new(&engine, [FieldType::new(Mutability::Var, StorageType::I8)]);
+    let circle = StructRef::new(&mut store, &circle, &[Val::I32(1)]).unwrap();
+    let take = instance.get_typed_func::<Rooted<StructRef>, ()>(&mut store, "take").unwrap();
+    assert_eq!(
+        take.call(&mut store, circle).unwrap_err().to_string(),
+        "type mismatch: expected (ref (struct (field i32))) (`Point`), found a (struct (field (mut i8)))"
+    );
+    // Many exports, and none.
+    let many: String = (0..14).map(|number| format!("(func (export \"f{number}\"))")).collect();
+    for (text, end) in [(many.as_str(), "`f9` and 4 more"), ("", "; the module exports none")] {
+        let module = Module::new(&engine, format!("(module {text})")).unwrap();
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let error = instance.get_typed_func::<(), ()>(&mut store, "x").unwrap_err();
+        assert!(error.to_string().ends_with(end), "{error}");
+    }
+}
+
+/// The text of a type ends, whatever it refers to.
+#[test]
+fn types_that_refer_to_themselves_are_written() {
+    let engine = Engine::default();
+    let fields = "(field i8)".repeat(20);
+    let text = format!(
+        r#"(module (rec (type $Node (struct (field (mut (ref null $Node))) (field (ref $wide)))) (type $wide (struct {fields})))
+            (global (export "node") (ref null $Node) (ref.null $Node))
+            (global (export "wide") (ref null $wide) (ref.null $wide)))"#
+    );
+    let module = Module::new(&engine, text).unwrap();
+    let text = |name: &str| module.get_export(name).unwrap().to_string();
+    assert_eq!(
+        text("node"),
+        "(global (ref null (struct (field (mut (ref null (struct …)))) (field (ref (struct …))))))"
+    );
+    assert_eq!(text("wide"), format!("(global (ref null (struct{} …)))", " (field i8)".repeat(8)));
 }

@@ -76,6 +76,35 @@ fn node_of(engine: &Engine) -> Bound<Node> {
     module(engine, &format!("(module {NODE})")).bind().unwrap()
 }
 
+/// An owned handle of a bound object is given to functions of the guest, and to the dynamic interface.
+#[test]
+fn roots_of_bound_objects_go_into_calls() {
+    let engine = stress();
+    let text = format!(
+        r#"(module {NODE} (type $bytes (array (mut i8)))
+            (func (export "val") (param (ref null $Node)) (result i64) (struct.get $Node 0 (local.get 0)))
+            (func (export "len") (param (ref $bytes)) (result i32) (array.len (local.get 0))))"#
+    );
+    let module = module(&engine, &text);
+    let (node, bytes) = (module.bind::<Node>().unwrap(), module.bind_array::<u8>("bytes").unwrap());
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let (node, bytes): (Root<Node>, Root<GcArray<u8>>) = store
+        .scope(|s| {
+            let node = node.alloc(s, 7, None)?;
+            let bytes = bytes.alloc(s, 5, 0)?;
+            Ok((s.root(node), s.root(bytes)))
+        })
+        .unwrap();
+    store.gc().unwrap();
+    let node: Rooted<StructRef> = node.to_rooted(&mut store).unwrap();
+    let bytes: Rooted<ArrayRef> = bytes.to_rooted(&mut store).unwrap();
+    let val = instance.get_typed_func::<Option<Rooted<StructRef>>, i64>(&mut store, "val").unwrap();
+    assert_eq!(val.call(&mut store, Some(node)).unwrap(), 7);
+    let len = instance.get_typed_func::<Rooted<ArrayRef>, i32>(&mut store, "len").unwrap();
+    assert_eq!((len.call(&mut store, bytes).unwrap(), bytes.len(&store).unwrap()), (5, 5));
+}
+
 #[test]
 fn scopes_end_inside_out_and_references_follow_their_objects() {
     let engine = stress();

@@ -27,6 +27,12 @@ pub enum HeapError {
         /// The limit.
         max_bytes: u64,
     },
+    /// The limit allows what lies in the image, but the process has not enough address space for it.
+    #[error("what lies in the checkpoint does not fit the heap's address space: there is room for {bytes} bytes")]
+    ImageReach {
+        /// Bytes that the heap has for old objects.
+        bytes: u64,
+    },
     /// The system refused.
     #[error(transparent)]
     Backing(#[from] BackingError),

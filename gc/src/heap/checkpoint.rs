@@ -33,9 +33,8 @@ impl Heap {
         let max_bytes = config.max_bytes;
         let refused = |refused| match refused {
             Refused::System(error) => HeapError::Backing(error),
-            Refused::Limit | Refused::Reach { .. } | Refused::NotAllowed | Refused::Cells { .. } => {
-                HeapError::ImageTooLarge { max_bytes }
-            }
+            Refused::Reach { bytes } => HeapError::ImageReach { bytes },
+            Refused::Limit | Refused::NotAllowed | Refused::Cells { .. } => HeapError::ImageTooLarge { max_bytes },
         };
         heap.load(image).map_err(refused)?;
         Ok(heap)

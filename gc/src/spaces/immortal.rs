@@ -2,7 +2,7 @@
 
 use super::charge::Charge;
 use crate::embedder::errors::Refused;
-use crate::raw::cage::Cage;
+use crate::raw::cage::{Cage, OLD_START};
 
 /// Bytes by which it grows.
 const GROW_BYTES: u64 = 64 << 10;
@@ -90,7 +90,8 @@ impl Immortal {
         objects: &[u32],
     ) -> Result<(), Refused> {
         if extent.start != self.start {
-            return Err(Refused::Limit);
+            // The image is one of a whole cage, for which there was no room here.
+            return Err(Refused::Reach { bytes: cage.reach_bytes().saturating_sub(OLD_START) });
         }
         let more = extent.committed.saturating_sub(self.committed);
         if more > 0 {

@@ -13,7 +13,7 @@ use anyhow::Result;
 use heapwood::component::AbiTrap;
 use heapwood::surfaces::HostTrap;
 use heapwood::wasi::ProcExit;
-use heapwood::{Error, ErrorKind, Module, Store, Trap, TrapKind};
+use heapwood::{Error, ErrorKind, Store, Trap, TrapKind};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ impl<'a> Ending<'a> {
     ///
     /// # Errors
     /// The host, not the guest, caused the error.
-    pub fn end(&self, store: &mut Store<Host>, module: &Module, error: Error) -> Result<End> {
+    pub fn end(&self, store: &mut Store<Host>, error: Error) -> Result<End> {
         if let Some(status) = self.status_of_signal(&error) {
             return Ok(End::Interrupted(status));
         }
@@ -125,7 +125,7 @@ impl<'a> Ending<'a> {
                 Some(span) => (format!("timeout: the guest ran for {span}"), STATUS_TIMEOUT),
                 None => (format!("trap: {trap}{}", self.limit(trap)), STATUS_TRAP),
             },
-            ErrorKind::Exception(exception) => (thrown::describe(store, module, exception), STATUS_TRAP),
+            ErrorKind::Exception(exception) => (thrown::describe(store, exception), STATUS_TRAP),
             _ => match host_trap(&error) {
                 Some(trap) => (format!("trap: {trap}"), STATUS_TRAP),
                 None => return Err(module_file::named(self.told.path, error)),

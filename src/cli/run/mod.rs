@@ -199,7 +199,7 @@ impl<'a> Guest<'a> {
         let finished = Host::finish(&mut store, |store| clock.timed_at_last(store, has_to_stop));
         let end = outcome.and_then(|outcome| match outcome.and(finished) {
             Ok(()) => Ok(End::Returned),
-            Err(error) => ending.end(&mut store, &self.program.modules()[0], error),
+            Err(error) => ending.end(&mut store, error),
         });
         Ok(Finished { end, watch, store, _server: server })
     }

@@ -30,6 +30,7 @@ mod malformed;
 mod memory_type;
 mod names;
 mod needs;
+mod other_files;
 mod printable;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -54,6 +55,7 @@ pub use malformed::is_malformed;
 pub use memory_type::{MemoryType, MemoryTypeBuilder, MemoryTypeError};
 pub use names::Names;
 pub use needs::{detect, explain};
+pub use other_files::{CHECKPOINT_MAGIC, IMAGE_MAGIC, what_it_is};
 pub use printable::{brief, cut, printable};
 pub use type_section::{NO_PARENT, TypeSection, TypeSectionBuilder};
 pub use types::*;

@@ -5,7 +5,7 @@
 //! 3. Before a feature is blamed, validation without it has to fail: what is named is needed, and it is enough.
 
 use crate::decode::validate;
-use crate::{Features, ModuleError, detect::scan};
+use crate::{Features, ModuleError, detect::scan, what_it_is};
 
 /// First bytes of a component.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -24,6 +24,9 @@ pub fn detect(bytes: &[u8]) -> Result<Features, ModuleError> {
 pub fn explain(bytes: &[u8], on: Features, error: ModuleError) -> ModuleError {
     if bytes.starts_with(COMPONENT) {
         return ModuleError::at(4, "this is a component of the component model, where a core module is expected");
+    }
+    if let Some(what) = what_it_is(bytes) {
+        return ModuleError::at(0, format!("this is {what}"));
     }
     match missing(bytes, on) {
         Ok(missing) => ModuleError { missing, ..error },

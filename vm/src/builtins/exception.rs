@@ -13,9 +13,9 @@ use heapwood_jit::abi::{RESUME_FP, RESUME_PC, RESUME_SAVED};
 pub(super) fn throw(store: &mut StoreOpaque, _: u32, exception: RawRef) -> Result<u64, Stop> {
     match unwind(store, exception) {
         Ok(()) => Err(Stop::Resume(exception)),
-        Err(backtrace) => {
+        Err(uncaught) => {
             let error = Error::from(store.exception_of(exception));
-            Err(Stop::Error(error.with_backtrace(backtrace)))
+            Err(Stop::Error(error.with_backtrace(uncaught.backtrace(store))))
         }
     }
 }
@@ -23,16 +23,31 @@ pub(super) fn throw(store: &mut StoreOpaque, _: u32, exception: RawRef) -> Resul
 /// Throws an exception that a host function returned.
 ///
 /// # Errors
-/// Nobody in this activation catches it: where it comes from.
-pub(super) fn resume(store: &mut StoreOpaque, exception: RawRef) -> Result<Outcome, WasmBacktrace> {
+/// Nobody in this activation catches it.
+pub(super) fn resume(store: &mut StoreOpaque, exception: RawRef) -> Result<Outcome, Uncaught> {
     unwind(store, exception).map(|()| Outcome::resume(exception))
+}
+
+/// An exception that nobody in an activation catches.
+pub(super) struct Uncaught {
+    /// What was noted of where it comes from.
+    trace: u32,
+    /// How many of the innermost frames that says something of.
+    noted: usize,
+}
+
+impl Uncaught {
+    /// Where it was thrown first. Walks the stack of all activations.
+    pub fn backtrace(&self, store: &StoreOpaque) -> WasmBacktrace {
+        store.exception_backtrace(self.trace, self.noted)
+    }
 }
 
 /// The guest goes on at the handler of an exception.
 ///
 /// # Errors
-/// There is none in this activation: the backtrace from where it was thrown first.
-fn unwind(store: &mut StoreOpaque, exception: RawRef) -> Result<(), WasmBacktrace> {
+/// There is none in this activation.
+fn unwind(store: &mut StoreOpaque, exception: RawRef) -> Result<(), Uncaught> {
     let heap = store.heap();
     let word = |offset: u32| heap.read_i32(exception, offset.into());
     let known = word(EXCEPTION_TRACE_OFFSET);
@@ -50,7 +65,7 @@ fn unwind(store: &mut StoreOpaque, exception: RawRef) -> Result<(), WasmBacktrac
             set_resume_words(store, &handler);
             Ok(())
         }
-        None => Err(store.exception_backtrace(trace, frames)),
+        None => Err(Uncaught { trace, noted: frames }),
     }
 }
 

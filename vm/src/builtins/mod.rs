@@ -33,8 +33,9 @@ use std::time::Instant;
 impl StoreOpaque {
     /// The guest is about to be left with an error.
     fn leave(&mut self, error: Error) -> Outcome {
-        let backtrace = self.backtrace();
-        self.guest_mut().execution_mut().leave(Left::Error(error.with_backtrace(backtrace)));
+        // An error on its way through many entries has one, and each walk is as long as the stack is deep.
+        let error = error.with_backtrace_of(|| self.backtrace());
+        self.guest_mut().execution_mut().leave(Left::Error(error));
         Outcome::leave()
     }
 
@@ -80,7 +81,7 @@ impl StoreOpaque {
         {
             return match exception::resume(self, object) {
                 Ok(outcome) => outcome,
-                Err(backtrace) => self.leave(error.with_backtrace(backtrace)),
+                Err(thrown) => self.leave(error.with_backtrace_of(|| thrown.backtrace(self))),
             };
         }
         self.leave(error)

@@ -52,7 +52,11 @@ pub(super) fn count_target(store: &mut StoreOpaque, call_and_target: u64) -> Res
 pub(super) fn out_of_fuel(store: &mut StoreOpaque) -> Result<u64, Stop> {
     let execution = store.guest_mut().execution_mut();
     if !execution.refuel() {
-        return Err(Trap::new(TrapKind::OutOfFuel).into());
+        let trap = match execution.was_given_fuel() {
+            true => Trap::new(TrapKind::OutOfFuel),
+            false => Trap::with_detail(TrapKind::OutOfFuel, "the store was given none: see `Store::set_fuel`"),
+        };
+        return Err(trap.into());
     }
     #[cfg(feature = "async")]
     if execution.frames().can_yield() {

@@ -5,6 +5,7 @@ use heapwood_module::brief;
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 
 /// Result of everything in this API that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,6 +39,8 @@ pub struct Error(Box<Inner>);
 pub(super) struct Inner {
     kind: ErrorKind,
     backtrace: Option<WasmBacktrace>,
+    /// The file that it is about: messages that say why begin with its name.
+    file: Option<Box<str>>,
     /// What hosts were about, the outermost last.
     contexts: Vec<String>,
     store_limit: Option<StoreLimit>,
@@ -85,16 +88,19 @@ pub struct LinkError {
     pub wanted: String,
     /// The type that was offered, as text; `None` if there is nothing of that name.
     pub found: Option<String>,
+    /// What keeps that from being taken, in words; `None` if there is nothing of that name.
+    pub difference: Option<String>,
 }
 
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkError { module, name, wanted, found } = self;
+        let LinkError { module, name, wanted, found, difference } = self;
         let (module, name) = (brief(module), brief(name));
         match found {
             None => write!(f, "unknown import: `{module}::{name}` of type `{wanted}` has not been defined"),
             Some(found) => {
-                write!(f, "incompatible import type: `{module}::{name}` wants `{wanted}`, but `{found}` was given")
+                write!(f, "incompatible import type: `{module}::{name}` wants `{wanted}`, but `{found}` was given")?;
+                difference.as_ref().map_or(Ok(()), |difference| write!(f, ": {difference}"))
             }
         }
     }
@@ -119,6 +125,12 @@ impl Error {
         self
     }
 
+    /// Notes the file that it is about.
+    pub(crate) fn of_file(mut self, path: &Path) -> Error {
+        self.0.file = Some(path.display().to_string().into());
+        self
+    }
+
     /// An error for those who want one of the standard library. Comes back as it was by `?`; [`ErrorKind::of`] looks
     /// into it.
     pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync> {
@@ -135,7 +147,7 @@ impl Error {
     }
 
     pub(crate) fn from_kind(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, backtrace: None, contexts: Vec::new(), store_limit: None }))
+        Error(Box::new(Inner { kind, backtrace: None, file: None, contexts: Vec::new(), store_limit: None }))
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Error {
@@ -162,9 +174,14 @@ impl Error {
     }
 
     /// Notes where the error happened, unless that is known already (the innermost guest call knows best).
-    pub(crate) fn with_backtrace(mut self, backtrace: WasmBacktrace) -> Error {
-        if self.0.backtrace.is_none() && !backtrace.frames().is_empty() {
-            self.0.backtrace = Some(backtrace);
+    pub(crate) fn with_backtrace(self, backtrace: WasmBacktrace) -> Error {
+        self.with_backtrace_of(|| backtrace)
+    }
+
+    /// Notes where the error happened, which is found out only if it is not known already.
+    pub(crate) fn with_backtrace_of(mut self, backtrace: impl FnOnce() -> WasmBacktrace) -> Error {
+        if self.0.backtrace.is_none() {
+            self.0.backtrace = Some(backtrace()).filter(|backtrace| !backtrace.frames().is_empty());
         }
         self
     }
@@ -251,6 +268,18 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+impl Inner {
+    /// Why, with the file.
+    fn cause(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            if let Some(file) = &self.file {
+                write!(f, "{file}: ")?;
+            }
+            fmt::Display::fmt(&self.kind, f)
+        })
+    }
+}
+
 /// The outermost context, if there is one, or else why; with `{:#}` all of them and why, the outermost first.
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +287,7 @@ impl fmt::Display for Inner {
             Some(context) if !f.alternate() => f.write_str(context),
             _ => {
                 self.contexts.iter().rev().try_for_each(|context| write!(f, "{context}: "))?;
-                self.kind.fmt(f)
+                self.cause().fmt(f)
             }
         }
     }

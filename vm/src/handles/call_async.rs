@@ -22,6 +22,7 @@ impl Func {
     /// # Panics
     /// If the type is one of another engine, or the immortal space is full; [`Linker::func_new_async`] says so in an
     /// error.
+    #[track_caller]
     pub fn new_async<T: Send + 'static>(
         mut store: impl AsContextMut<Data = T>,
         ty: FuncType,
@@ -33,7 +34,10 @@ impl Func {
         let mut context = store.as_context_mut();
         let made = ty.handle().id_in(context.engine().registry());
         let made = made.and_then(|_| Func::of_host(context.opaque(), &HostFunc::from_vals_async(ty, func)));
-        made.unwrap_or_else(|error| panic!("{error}"))
+        match made {
+            Ok(func) => func,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// A host function whose type follows from the closure's, and that may wait: it takes a [`Caller`] and a tuple of

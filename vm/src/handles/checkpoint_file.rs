@@ -2,13 +2,12 @@
 
 use super::instance_pre::link_error;
 use super::{HostFunc, Linker, Val};
-use crate::errors::{Context, Error, ErrorKind, Result};
-use crate::module::Module;
+use crate::errors::{Error, ErrorKind, Result};
+use crate::module::{Module, open_file};
 use crate::rt::host::HostCode;
 use crate::rt::image::SteadyFile;
 use crate::store::{Caller, Checkpoint};
-use crate::types::{ExternType, FuncType};
-use std::fs::File;
+use crate::types::{ExternType, FuncType, ImportType};
 use std::path::Path;
 
 impl<T: 'static> Checkpoint<T> {
@@ -33,14 +32,13 @@ impl<T: 'static> Checkpoint<T> {
     /// # Errors
     /// [`ErrorKind::Checkpoint`] says why the file is refused, or which module is not given; [`ErrorKind::Link`] names
     /// each host function that the linker does not have, or has with another type; a module is one of another engine;
-    /// the file cannot be read; the system refuses, or the engine's types are used up.
+    /// the file cannot be read, or is no regular one; the system refuses, or the engine's types are used up.
     #[allow(unsafe_code, reason = "what the caller promises is what `rt` relies on (R13)")]
     pub unsafe fn load(linker: &Linker<T>, modules: &[Module], path: impl AsRef<Path>) -> Result<Checkpoint<T>> {
         let path = path.as_ref();
-        let named = || path.display().to_string();
         let engine = linker.engine();
         modules.iter().try_for_each(|module| linker.check_module(module))?;
-        let file = File::open(path).with_context(named)?;
+        let file = open_file(path)?;
         // SAFETY: R13, promised by the caller.
         let file = unsafe { SteadyFile::new(file) };
         let mut errors = Vec::new();
@@ -52,15 +50,15 @@ impl<T: 'static> Checkpoint<T> {
                 match host {
                     Some(host) if host.ty() == ty => Ok(host.code().clone()),
                     found => {
-                        let found = found.map(|host| ExternType::Func(host.ty().clone()).to_string());
-                        let wanted = ExternType::Func(ty.clone()).to_string();
-                        errors.push(crate::errors::LinkError { wanted, ..link_error(&import, found) });
+                        let found = found.map(|host| ExternType::Func(host.ty().clone()));
+                        let saved = ImportType { ty: ExternType::Func(ty.clone()), ..import };
+                        errors.push(link_error(&saved, found.as_ref()));
                         Ok(unreached::<T>(ty))
                     }
                 }
             }
         };
-        let checkpoint = Checkpoint::of_file(engine, &file, modules, &mut bind)?;
+        let checkpoint = Checkpoint::of_file(engine, &file, modules, &mut bind).map_err(|error| error.of_file(path))?;
         match errors.is_empty() {
             true => Ok(checkpoint),
             false => Err(Error::from_kind(ErrorKind::Link(errors))),

@@ -19,11 +19,11 @@ impl Exception {
     /// The values that the exception carries, in the order of the tag's parameters.
     ///
     /// # Errors
-    /// It belongs to another store.
+    /// It belongs to another store, or is younger than the checkpoint that its store was rolled back to.
     pub fn payload(&self, mut store: impl AsContextMut) -> Result<Vec<Val>> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let object = store.roots().get_owned(self.root())?;
+        let object = store.roots().get_owned_of(self.root(), "an exception")?;
         let payload = store.exception_payload(self.tag().index(store)?, object)?;
         Ok(payload.into_iter().map(|(raw, ty)| Val::from_raw(store, raw, ty)).collect())
     }
@@ -31,11 +31,11 @@ impl Exception {
     /// The exception as a reference.
     ///
     /// # Errors
-    /// It belongs to another store.
+    /// It belongs to another store, or is younger than the checkpoint that its store was rolled back to.
     pub fn to_ref(&self, mut store: impl AsContextMut) -> Result<Rooted<ExnRef>> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        let raw = store.roots().get_owned(self.root())?;
+        let raw = store.roots().get_owned_of(self.root(), "an exception")?;
         Ok(store.root_push(raw).expect("an exception is not null"))
     }
 }

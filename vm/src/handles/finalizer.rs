@@ -85,6 +85,10 @@ impl<T: 'static> Rooted<T> {
     /// collection has found that neither guest nor host reaches it. Nothing is said about when that is. An object may
     /// be registered several times. May collect.
     ///
+    /// A checkpoint holds what was asked for before it was made, as it holds the object. The store finds out with its
+    /// next checkpoint that such an object is dead, and the token comes once, in the queue that was asked: when the
+    /// checkpoint is gone, and each fork is, or has found the same.
+    ///
     /// ```
     /// # use heapwood_vm::{ArrayRef, ArrayType, Engine, FieldType, Mutability, RootScope, StorageType, Store};
     /// # fn main() -> heapwood_vm::Result<()> {

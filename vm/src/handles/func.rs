@@ -15,12 +15,16 @@ impl Func {
     ///
     /// # Panics
     /// If the type is one of another engine, or the immortal space is full; [`Func::try_new`] says so in an error.
+    #[track_caller]
     pub fn new<T: 'static>(
         store: impl AsContextMut<Data = T>,
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Func {
-        Func::try_new(store, ty, func).unwrap_or_else(|error| panic!("{error}"))
+        match Func::try_new(store, ty, func) {
+            Ok(func) => func,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// A host function as [`Func::new`] makes it, with an error where that panics.
@@ -70,6 +74,7 @@ impl Func {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn ty(&self, store: impl AsContext) -> FuncType {
         self.ty_in(store.as_context().opaque()).expect("a function of this store")
     }
@@ -103,7 +108,7 @@ impl Func {
     ) -> Result<TypedFunc<Params, Results>> {
         let context = store.as_context();
         let store = context.opaque();
-        TypedFunc::new(*self, store.engine(), &self.ty_in(store)?)
+        TypedFunc::new(*self, store.engine(), &self.ty_in(store)?, None)
     }
 }
 

@@ -65,6 +65,7 @@ impl Global {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn ty(&self, store: impl AsContext) -> GlobalType {
         let context = store.as_context();
         let store = context.opaque();
@@ -75,6 +76,7 @@ impl Global {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
         let mut context = store.as_context_mut();
         let store = context.opaque();

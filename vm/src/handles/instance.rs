@@ -5,7 +5,8 @@ use crate::errors::{Error, Result};
 use crate::ids::{Func, StoreId, Tag};
 use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, Item, Mark, Named, Store, StoreOpaque};
-use heapwood_module::printable;
+use crate::types::ExternType;
+use heapwood_module::brief;
 
 /// An instance of a module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,7 @@ impl Instance {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn module(&self, store: impl AsContext) -> Module {
         let context = store.as_context();
         let store = context.opaque();
@@ -79,6 +81,7 @@ impl Instance {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
@@ -90,6 +93,7 @@ impl Instance {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
@@ -109,16 +113,19 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance belongs to another store (so for all that follow).
+    #[track_caller]
     pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
         self.get_export(store, name)?.into_func()
     }
 
     /// The exported memory of this name, if it is not shared.
+    #[track_caller]
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
     }
 
     /// The exported shared memory of this name.
+    #[track_caller]
     pub fn get_shared_memory(&self, store: impl AsContextMut, name: &str) -> Option<SharedMemory> {
         self.get_export(store, name)?.into_shared_memory()
     }
@@ -127,6 +134,7 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance belongs to another store.
+    #[track_caller]
     pub fn get_imported_memory(&self, mut store: impl AsContextMut, module: &str, name: &str) -> Option<Memory> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
@@ -138,6 +146,7 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance belongs to another store.
+    #[track_caller]
     pub fn get_imported_tag(&self, mut store: impl AsContextMut, module: &str, name: &str) -> Option<Tag> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
@@ -146,16 +155,19 @@ impl Instance {
     }
 
     /// The exported table of this name.
+    #[track_caller]
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
     }
 
     /// The exported global of this name.
+    #[track_caller]
     pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
         self.get_export(store, name)?.into_global()
     }
 
     /// The exported tag of this name.
+    #[track_caller]
     pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
         self.get_export(store, name)?.into_tag()
     }
@@ -169,8 +181,37 @@ impl Instance {
         mut store: impl AsContextMut,
         name: &str,
     ) -> Result<TypedFunc<P, R>> {
-        self.index(store.as_context().opaque())?;
-        let func = self.get_func(&mut store, name);
-        func.ok_or_else(|| Error::usage(format!("there is no exported function `{}`", printable(name))))?.typed(&store)
+        let mut context = store.as_context_mut();
+        let store = context.opaque();
+        let instance = self.index(store)?;
+        let export = store.instance_export(instance, name).map(|item| Extern::from_item(store, item));
+        match export {
+            Some(Extern::Func(func)) => TypedFunc::new(func, store.engine(), &func.ty_in(store)?, Some(name)),
+            Some(other) => {
+                let ty = other.type_in(store)?;
+                let kind = ExternType::from_registry(store.engine().registry(), &ty).kind();
+                Err(Error::usage(format!("`{}` is exported, but is {kind} and no function", brief(name))))
+            }
+            None => Err(no_function(store.instance(instance).module(), name)),
+        }
     }
+}
+
+/// Functions that a message names.
+const FUNCTIONS_SHOWN: usize = 10;
+
+/// There is no export of this name; which functions there are.
+fn no_function(module: &Module, name: &str) -> Error {
+    let functions: Vec<_> = module.exports().filter(|export| export.ty.func().is_some()).collect();
+    let mut names: Vec<_> = functions.iter().map(|export| format!("`{}`", brief(export.name))).collect();
+    names.truncate(FUNCTIONS_SHOWN);
+    let rest = match functions.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let exported = match names.is_empty() {
+        true => "the module exports none".to_owned(),
+        false => format!("there are {}{rest}", names.join(", ")),
+    };
+    Error::usage(format!("there is no exported function `{}`; {exported}", brief(name)))
 }

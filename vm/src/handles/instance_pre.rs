@@ -53,7 +53,7 @@ impl Definition {
     }
 
     /// The type of the item as far as it is known without a store, if an import wants another one.
-    pub fn mismatch(&self, wanted: &ExternType) -> Option<String> {
+    pub fn mismatch(&self, wanted: &ExternType) -> Option<ExternType> {
         let (matches, found) = match self {
             Definition::Extern(_) => return None,
             Definition::Host(host) => {
@@ -74,7 +74,7 @@ impl Definition {
                 (matches, ExternType::Tag(ty.clone()))
             }
         };
-        (!matches).then(|| found.to_string())
+        (!matches).then_some(found)
     }
 }
 
@@ -127,7 +127,7 @@ impl<T: 'static> InstancePre<T> {
     pub(super) fn check(&self) -> Result<()> {
         let given = self.module.imports().zip(&self.imports);
         let wrong = given.filter_map(|(import, definition)| {
-            definition.mismatch(&import.ty).map(|found| link_error(&import, Some(found)))
+            definition.mismatch(&import.ty).map(|found| link_error(&import, Some(&found)))
         });
         match wrong.collect::<Vec<_>>() {
             errors if errors.is_empty() => Ok(()),
@@ -169,8 +169,14 @@ pub(super) fn check_engine(linker: &Engine, engine: &Engine, what: &str) -> Resu
 }
 
 /// What is wrong with an import that was given `found`, if anything.
-pub(super) fn link_error(import: &ImportType<'_>, found: Option<String>) -> LinkError {
-    LinkError { module: import.module.to_owned(), name: import.name.to_owned(), wanted: import.ty.to_string(), found }
+pub(super) fn link_error(import: &ImportType<'_>, found: Option<&ExternType>) -> LinkError {
+    LinkError {
+        module: import.module.to_owned(),
+        name: import.name.to_owned(),
+        wanted: import.ty.to_string(),
+        found: found.map(ExternType::to_string),
+        difference: found.map(|found| found.difference(&import.ty)),
+    }
 }
 
 impl<T: 'static> Clone for InstancePre<T> {

@@ -12,6 +12,7 @@ impl<T: 'static> Linker<T> {
     /// type for one of them cannot be linked.
     ///
     /// ```
+    /// # extern crate heapwood_vm as heapwood;
     /// # use heapwood_vm::{Engine, ExternRef, Linker, Module, Result, Rooted, Store};
     /// # fn main() -> Result<()> {
     /// # let engine = Engine::default();
@@ -24,7 +25,7 @@ impl<T: 'static> Linker<T> {
     /// let mut store = Store::new(&engine, ());
     /// let instance = linker.instantiate(&mut store, &Module::new(&engine, wasm)?)?;
     /// let twice = instance.get_typed_func::<Rooted<ExternRef>, Rooted<ExternRef>>(&mut store, "twice")?;
-    /// let text = heapwood_vm::StringRef::new(&mut store, "heap")?;
+    /// let text = heapwood::StringRef::new(&mut store, "heap")?;
     /// let joined = twice.call(&mut store, text.to_externref())?;
     /// let joined = joined.as_string(&store)?.expect("a string");
     /// assert_eq!(joined.to_string_lossy(&mut store)?, "heapheap");

@@ -86,7 +86,7 @@ impl<T: 'static> Linker<T> {
     /// ```
     /// # extern crate heapwood_vm as heapwood;
     /// use heapwood_derive::GcStruct;
-    /// use heapwood_vm::{Engine, ExternType, GcStruct, Linker, Module, Ref, Result, Store};
+    /// use heapwood::{Engine, ExternType, GcStruct, Linker, Module, Ref, Result, Store};
     ///
     /// #[derive(GcStruct)]
     /// struct Node { val: i64, next: Option<Ref<Node>> }
@@ -119,7 +119,8 @@ impl<T: 'static> Linker<T> {
     /// A reference cannot leave the call:
     ///
     /// ```compile_fail,E0521
-    /// use heapwood_vm::{AnyRef, FuncType, Linker, Local, Ref, Result};
+    /// # extern crate heapwood_vm as heapwood;
+    /// use heapwood::{AnyRef, FuncType, Linker, Local, Ref, Result};
     /// use std::sync::Mutex;
     /// fn leave(linker: &mut Linker<()>, ty: FuncType) -> Result<()> {
     ///     let kept: Mutex<Option<Local<'_, AnyRef>>> = Mutex::new(None);

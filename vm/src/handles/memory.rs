@@ -42,6 +42,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn ty(&self, store: impl AsContext) -> MemoryType {
         self.ty_in(store.as_context().opaque()).expect("a memory of this store")
     }
@@ -50,6 +51,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.ty(store).min
     }
@@ -58,6 +60,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn page_size(&self, store: impl AsContext) -> u64 {
         1 << self.ty(store).page_size_log2
     }
@@ -66,6 +69,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn data_size(&self, store: impl AsContext) -> usize {
         self.data(&store).len()
     }
@@ -74,6 +78,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn data<'s, T: 'static>(&self, store: &'s impl AsContext<Data = T>) -> &'s [u8] {
         let opaque = &store.as_context().0.store;
         opaque.memory(self.index(opaque).expect("a memory of this store")).bytes()
@@ -83,6 +88,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn data_mut<'s, T: 'static>(&self, store: &'s mut impl AsContextMut<Data = T>) -> &'s mut [u8] {
         self.data_and_store_mut(store.as_context_mut()).0
     }
@@ -91,6 +97,7 @@ impl Memory {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn data_and_store_mut<'s, T: 'static>(
         &self,
         store: impl Into<StoreContextMut<'s, T>>,

@@ -32,6 +32,7 @@ mod string_ref;
 mod struct_ref;
 mod table;
 mod tag;
+mod thrown;
 mod transfer;
 mod tuples;
 mod typed;

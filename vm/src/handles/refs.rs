@@ -1,5 +1,6 @@
 //! References of the guest in the host's hands.
 
+use super::bound::Dynamic;
 use super::{RefKind, Val};
 use crate::errors::{Error, Result};
 use crate::ids::{AnyRef, ArrayRef, ExternRef, Root, Rooted, StructRef};
@@ -168,11 +169,15 @@ impl<T> Rooted<T> {
 }
 
 impl<T> Root<T> {
-    /// A handle of the current scope to the same object.
+    /// A handle of the current scope to the same object: of a bound struct (`Root<Person>`) a `Rooted<StructRef>`, of an
+    /// array a `Rooted<ArrayRef>`, else of the same type.
     ///
     /// # Errors
-    /// It belongs to another store.
-    pub fn to_rooted(&self, mut store: impl AsContextMut) -> Result<Rooted<T>> {
+    /// It belongs to another store, or is younger than the checkpoint that its store was rolled back to.
+    pub fn to_rooted(&self, mut store: impl AsContextMut) -> Result<Rooted<T::Dynamic>>
+    where
+        T: Dynamic,
+    {
         let mut context = store.as_context_mut();
         let store = context.opaque();
         let raw = store.roots().get_owned(self)?;

@@ -47,6 +47,7 @@ impl Table {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn ty(&self, store: impl AsContext) -> TableType {
         let context = store.as_context();
         let store = context.opaque();
@@ -57,6 +58,7 @@ impl Table {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.type_in(store.as_context().opaque()).expect("a table of this store").min
     }
@@ -65,6 +67,7 @@ impl Table {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn get(&self, mut store: impl AsContextMut, index: u64) -> Option<Val> {
         let mut context = store.as_context_mut();
         let store = context.opaque();

@@ -29,6 +29,7 @@ impl Tag {
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[track_caller]
     pub fn ty(&self, store: impl AsContext) -> TagType {
         self.ty_in(store.as_context().opaque()).expect("a tag of this store")
     }

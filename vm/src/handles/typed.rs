@@ -16,7 +16,7 @@ use crate::store::{AsContextMut, Caller, StoreOpaque};
 use crate::types::{FuncType, ValType};
 use heapwood_gc_abi::{RawRef, low32};
 use heapwood_module as m;
-use heapwood_module::Hierarchy;
+use heapwood_module::{Hierarchy, brief};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -120,9 +120,14 @@ pub struct TypedFunc<Params, Results> {
 }
 
 impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
-    /// A function of this type in a store of this engine, if that fits.
-    pub(crate) fn new(func: Func, engine: &Engine, ty: &FuncType) -> Result<TypedFunc<Params, Results>> {
-        let narrows = check(ty, Params::TYPES, Results::TYPES)?;
+    /// A function of this type in a store of this engine, if that fits. `export` is the name in an error.
+    pub(crate) fn new(
+        func: Func,
+        engine: &Engine,
+        ty: &FuncType,
+        export: Option<&str>,
+    ) -> Result<TypedFunc<Params, Results>> {
+        let narrows = check(ty, Params::TYPES, Results::TYPES, export)?;
         let entry = EntryPoint::new(engine.trampolines(), ty.signature())?;
         Ok(TypedFunc { func, entry, narrows, signature: PhantomData })
     }
@@ -178,9 +183,12 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
 
 /// Whether a function's parameters are to be checked at each call, where these are passed and expected; an error if
 /// they never fit.
-fn check(ty: &FuncType, params: &[ValType], results: &[ValType]) -> Result<bool> {
+fn check(ty: &FuncType, params: &[ValType], results: &[ValType], export: Option<&str>) -> Result<bool> {
     let (registry, signature) = (ty.handle().registry(), ty.signature());
-    let mismatch = |what: String| Error::usage(format!("type mismatch: the function is of type {ty}, {what}"));
+    let mismatch = |what: String| {
+        let name = export.map_or_else(String::new, |name| format!(" `{}`", brief(name)));
+        Error::usage(format!("type mismatch: the function{name} is of type {ty}, {what}"))
+    };
     let counts = [signature.params.len(), signature.results.len(), params.len(), results.len()];
     if counts[..2] != counts[2..] {
         let [.., params, results] = counts;
@@ -191,15 +199,31 @@ fn check(ty: &FuncType, params: &[ValType], results: &[ValType]) -> Result<bool>
         match passing(registry, given.resolve(registry)?, *wanted) {
             Passing::Fits => {}
             Passing::Narrows => narrows = true,
-            Passing::Never => return Err(mismatch(format!("parameter {index} of the host is {given}"))),
+            Passing::Never => {
+                let fits = |given: m::ValType| !matches!(passing(registry, given, *wanted), Passing::Never);
+                let is_of_null = without_null(given.resolve(registry)?).is_some_and(fits);
+                let hint = if is_of_null { "; it takes no null: without `Option` it fits" } else { "" };
+                return Err(mismatch(format!("parameter {index} of the host is {given}{hint}")));
+            }
         }
     }
     for (index, (given, wanted)) in signature.results.iter().zip(results).enumerate() {
         if !registry.val_is_subtype(*given, wanted.resolve(registry)?) {
-            return Err(mismatch(format!("result {index} of the host is {wanted}")));
+            let fits = |given| registry.val_is_subtype(given, wanted.resolve(registry).unwrap_or(m::ValType::I32));
+            let is_of_null = without_null(*given).is_some_and(fits);
+            let hint = if is_of_null { "; it may be null: an `Option` of it fits" } else { "" };
+            return Err(mismatch(format!("result {index} of the host is {wanted}{hint}")));
         }
     }
     Ok(narrows)
+}
+
+/// The type without null, if it has that.
+fn without_null(ty: m::ValType) -> Option<m::ValType> {
+    match ty {
+        m::ValType::Ref(ty) if ty.nullable => Some(m::ValType::Ref(m::RefType { nullable: false, ..ty })),
+        _ => None,
+    }
 }
 
 /// Whether values of one type may be passed as those of another.

@@ -4,9 +4,10 @@ use super::RefKind;
 use crate::errors::{Error, Result};
 use crate::ids::{AnyRef, ArrayRef, ExnRef, ExternRef, Func, Rooted, StructRef};
 use crate::rt::value::RawVal;
-use crate::store::{AsContext, StoreOpaque};
+use crate::store::{AsContext, InstanceData, ObjectClass, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
-use heapwood_module as m;
+use heapwood_gc_abi::TypeId;
+use heapwood_module::{self as m, brief};
 
 /// A WebAssembly value.
 #[derive(Clone, Copy, Debug)]
@@ -190,11 +191,35 @@ pub(super) fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Erro
         Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "a null reference",
         Val::FuncRef(_) => "a function",
         Val::ExternRef(_) => "a host reference",
-        Val::AnyRef(_) => "a reference of the any hierarchy",
+        Val::AnyRef(Some(object)) => match store.root_get(object).and_then(|raw| store.object_class(raw)) {
+            Ok(ObjectClass::Struct(id) | ObjectClass::Array(id)) => &shown_type(store, id),
+            Ok(ObjectClass::I31(_)) => "an i31",
+            Ok(ObjectClass::Host) => "a host value",
+            _ => "a reference of the any hierarchy",
+        },
         Val::ExnRef(_) => "an exception",
     };
+    let name = match ty {
+        m::ValType::Ref(m::RefType { heap: m::HeapType::Type(id), .. }) => name_in(store, TypeId(id)),
+        _ => String::new(),
+    };
     let ty = ValType::from_registry(store.engine().registry(), ty);
-    Error::usage(format!("type mismatch: expected {ty}, found {found}"))
+    Error::usage(format!("type mismatch: expected {ty}{name}, found {found}"))
+}
+
+/// An object's type, as a message shows it.
+fn shown_type(store: &StoreOpaque, id: TypeId) -> String {
+    format!("a {}{}", HeapType::of(store.engine().registry(), id), name_in(store, id))
+}
+
+/// The name that a defined type has in the first module that has one, in brackets.
+fn name_in(store: &StoreOpaque, id: TypeId) -> String {
+    let mut modules = store.guest().entities().instances().iter().map(InstanceData::module);
+    let name = modules.find_map(|module| {
+        let index = module.type_ids().ids().iter().position(|candidate| *candidate == id)?;
+        Some(format!(" (`{}`)", brief(module.info().names().ty(index as u32)?)))
+    });
+    name.unwrap_or_default()
 }
 
 /// What becomes a value as it is.

@@ -97,7 +97,8 @@ pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 /// does, not even one that differs in a lifetime.
 ///
 /// ```compile_fail
-/// use heapwood_vm::Rooted;
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::Rooted;
 /// fn other<'a>(rooted: Rooted<&'static str>) -> Rooted<&'a str> {
 ///     rooted
 /// }
@@ -115,7 +116,8 @@ pub struct Rooted<T> {
 /// [`Rooted`], no other `T` stands for it.
 ///
 /// ```compile_fail
-/// use heapwood_vm::Root;
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::Root;
 /// fn other<'a>(root: Root<&'static str>) -> Root<&'a str> {
 ///     root
 /// }

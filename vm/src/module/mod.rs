@@ -46,6 +46,7 @@ struct ModuleInner {
 }
 
 pub(crate) use image::{checksum, stamp};
+pub(crate) use source::open as open_file;
 
 /// What images of this engine say they were made for, as text.
 pub(crate) fn terms(engine: &Engine) -> String {
@@ -111,14 +112,16 @@ impl Module {
     }
 
     /// Compiles the contents of a file as [`Module::new`] does. The file is read up to
-    /// [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX) bytes.
+    /// [`MODULE_BYTES_MAX`](crate::MODULE_BYTES_MAX) bytes. It is a regular file: what comes through a pipe is for
+    /// [`Module::new`].
     ///
     /// # Errors
-    /// As [`Module::new`]; the file cannot be read, or is larger than that. The message begins with its name.
+    /// As [`Module::new`]; the file cannot be read, is no regular one, or is larger than that. The message begins with
+    /// its name.
     pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Module> {
         let path = file.as_ref();
         let bytes = source::file(path)?;
-        Module::new(engine, bytes).map_err(|error| error.context(path.display()))
+        Module::new(engine, bytes).map_err(|error| error.of_file(path))
     }
 
     /// Validates a binary.

@@ -1,11 +1,10 @@
 //! Modules as images of compiled code: made, recognised and loaded.
 
 use super::image::{self, Check};
-use super::{Module, ModuleInner, compile};
+use super::{Module, ModuleInner, compile, source};
 use crate::engine::Engine;
-use crate::errors::{Context, Result};
+use crate::errors::{Error, Result};
 use crate::rt::image::Draft;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -64,14 +63,14 @@ impl Engine {
     /// Whether a file begins like a precompiled module.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or is no regular file.
     pub fn detect_precompiled_file(path: impl AsRef<Path>) -> Result<Option<Precompiled>> {
         let path = path.as_ref();
         let mut start = [0; 8];
-        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-        match read {
+        match source::open(path)?.read_exact(&mut start) {
+            Ok(()) => Ok(Engine::detect_precompiled(&start)),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-            read => read.with_context(|| path.display().to_string()).map(|()| Engine::detect_precompiled(&start)),
+            Err(error) => Err(Error::from(error).of_file(path)),
         }
     }
 }
@@ -113,15 +112,14 @@ impl Module {
     /// not checked.
     ///
     /// # Errors
-    /// As [`Module::deserialize`], or the file cannot be read.
+    /// As [`Module::deserialize`], or the file cannot be read, or is no regular one. The message begins with its name.
     #[allow(unsafe_code, reason = "what the caller promises is what `rt` relies on (R13)")]
     pub unsafe fn deserialize_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
         let path = path.as_ref();
-        let named = || path.display().to_string();
-        let file = File::open(path).with_context(named)?;
+        let file = source::open(path)?;
         // SAFETY: R13, promised by the caller.
-        let draft = unsafe { Draft::of_file(&file) }.with_context(named)?;
-        load(engine, draft, Check::Tables)
+        let draft = unsafe { Draft::of_file(&file) };
+        draft.and_then(|draft| load(engine, draft, Check::Tables)).map_err(|error| error.of_file(path))
     }
 }
 

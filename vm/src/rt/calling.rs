@@ -9,7 +9,7 @@
 //!    ready, as for an entry.
 //! 4. *Dropped,* it drops the host function's future first, whose own calls end by that, and then gives up the
 //!    activation with all that has begun in it. A future that is forgotten keeps its activation; the host function, or
-//!    the call, that it was made in gives it up when it is over itself.
+//!    the call, that it was made in gives it up when it is over itself, and a checkpoint or rollback of the store.
 
 use super::entry::{self, Callee};
 use super::execution::Left;

@@ -32,6 +32,7 @@ impl<S: 'static, Q: 'static, A: 'static> DataFn<S, Q, A> {
     ///
     /// # Panics
     /// If it is another store than the one that it was made for.
+    #[track_caller]
     pub fn call(&mut self, store: &mut S, question: Q) -> A {
         let store: *mut S = store;
         assert_eq!(store.addr(), self.owner, "a function of another store's data");

@@ -180,7 +180,12 @@ impl Execution {
 
     /// Sets the fuel that is left.
     pub fn set_fuel(&mut self, fuel: u64) {
-        self.yields.set_fuel(self.hot, fuel);
+        self.yields.give_fuel(self.hot, fuel);
+    }
+
+    /// Whether the fuel was ever set.
+    pub fn was_given_fuel(&self) -> bool {
+        self.yields.was_given()
     }
 
     /// The portion of fuel is used up that the guest had; whether there is more.
@@ -503,6 +508,15 @@ impl Execution {
     /// When the time is over of the call that began last, and of those around it; and how many these are.
     pub(super) fn earliest(&self) -> (usize, Option<Instant>) {
         self.terms.earliest()
+    }
+
+    /// Gives up all guests that were suspended and whose futures were forgotten: nobody can resume them. For who has
+    /// the whole store, so that no guest runs, and none waits for a future that is there still.
+    pub fn give_up_forgotten(&mut self, heap: &mut Heap) {
+        if self.frames.depth() > 0 {
+            self.give_up(0, heap);
+            self.end_turn();
+        }
     }
 
     /// Gives up entries until there are so many, and what has begun at this depth: suspended guests whose futures are

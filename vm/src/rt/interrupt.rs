@@ -15,7 +15,8 @@
 //! Questions (`store::inspector`) raise the word too, and wake waits that can begin again; they stop nobody.
 
 use super::hot::Hot;
-use super::waiter::Waiter;
+use super::panics::FirstPanic;
+use super::waits::{Wait, Waiting, Waits};
 use heapwood_gc_abi::hot::STACK_GUARD;
 #[cfg(feature = "async")]
 use heapwood_gc_abi::{Mutant, active};
@@ -43,7 +44,7 @@ pub(crate) struct InterruptCell {
     /// Whether one of the tokens is used.
     has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
-    waits: Mutex<Vec<Wait>>,
+    waits: Waits,
     /// When a sample of the guest's stack is due, in nanoseconds after `born`.
     sample_at: AtomicU64,
     /// When a guest is to let others run, in nanoseconds after `born`.
@@ -73,45 +74,6 @@ impl Token {
     }
 }
 
-/// What ends a wait. It is remembered if it comes before the wait.
-#[derive(Clone)]
-pub(crate) enum Wait {
-    /// The guest waits at an address of a shared memory.
-    AtAddress(Arc<Waiter>),
-    /// The guest waits in a host function: this wakes it.
-    OfHost(Arc<dyn Fn(Wake) + Send + Sync>),
-}
-
-/// Why a wait of a host function is woken ([`Caller::inspectable`](crate::Caller::inspectable)).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Wake {
-    /// The guest has to stop: the wait is to end.
-    Stop,
-    /// Requests of an [`Inspector`](crate::Inspector) wait for an answer: the wait is to be left, and begins again
-    /// afterwards.
-    Answer,
-}
-
-impl std::fmt::Debug for Wait {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Wait::AtAddress(_) => "AtAddress",
-            Wait::OfHost(_) => "OfHost",
-        })
-    }
-}
-
-/// A wait is in the list until this is dropped.
-pub(crate) struct Waiting<'a>(&'a InterruptCell);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let wait = self.0.waits.lock().pop();
-        // What it holds is the host's, and may ask for the lock when it is dropped.
-        drop(wait);
-    }
-}
-
 impl Default for InterruptCell {
     fn default() -> InterruptCell {
         InterruptCell {
@@ -122,7 +84,7 @@ impl Default for InterruptCell {
             tokens: Mutex::default(),
             has_used_token: AtomicBool::new(false),
             guard: Mutex::default(),
-            waits: Mutex::default(),
+            waits: Waits::default(),
             sample_at: AtomicU64::new(NEVER),
             #[cfg(feature = "async")]
             yield_at: AtomicU64::new(NEVER),
@@ -145,17 +107,29 @@ impl InterruptCell {
 
     /// Asks the guest to stop.
     pub fn request(&self) {
-        self.requested.store(true, Ordering::SeqCst);
+        let was_requested = self.requested.swap(true, Ordering::SeqCst);
         self.raise_guard();
-        self.waits.lock().iter().for_each(Wait::end);
-        self.wake_tasks();
+        if !(was_requested && self.waits.are_called()) {
+            self.end_waits(|| true);
+        }
+    }
+
+    /// Ends all waits, if the guest has to stop, which is looked at while none begins or ends.
+    fn end_waits(&self, has_to_stop: impl FnOnce() -> bool) {
+        let mut panics = FirstPanic::default();
+        if self.waits.end(has_to_stop, &mut panics) {
+            self.wake_tasks(&mut panics);
+        }
+        panics.resume();
     }
 
     /// Somebody has left a question.
     pub fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.raise_guard();
-        self.waits.lock().iter().for_each(Wait::leave);
+        let mut panics = FirstPanic::default();
+        self.waits.leave(&mut panics);
+        panics.resume();
     }
 
     /// Whether questions wait for an answer.
@@ -179,26 +153,18 @@ impl InterruptCell {
         }
         self.raise_guard();
         // Again under the lock: the wait of an entry that has more time came to the list after that was written down.
-        let waits = self.waits.lock();
-        if self.is_late() {
-            waits.iter().for_each(Wait::end);
-            drop(waits);
-            self.wake_tasks();
-        }
+        self.end_waits(|| self.is_late());
     }
 
     /// Ends the entry of a token: the one that is under way, or that is to come.
     pub fn use_token(&self, token: &Token) {
         let tokens = self.tokens.lock();
-        token.is_used.store(true, Ordering::SeqCst);
+        let was_used = token.is_used.swap(true, Ordering::SeqCst);
         self.find_used_token(&tokens);
         drop(tokens);
         self.raise_guard();
-        let waits = self.waits.lock();
-        if self.has_used_token() {
-            waits.iter().for_each(Wait::end);
-            drop(waits);
-            self.wake_tasks();
+        if !(was_used && self.waits.are_called()) {
+            self.end_waits(|| self.has_used_token());
         }
     }
 
@@ -273,7 +239,7 @@ impl InterruptCell {
     }
 
     #[cfg(not(feature = "async"))]
-    fn wake_tasks(&self) {}
+    fn wake_tasks(&self, _: &mut FirstPanic) {}
 
     /// Whether the guest has to stop.
     pub fn must_stop(&self) -> bool {
@@ -282,8 +248,7 @@ impl InterruptCell {
 
     /// A wait begins; what makes the guest stop reaches it as long as the result lives. Waits are nested like calls.
     pub fn wait(&self, wait: Wait) -> Waiting<'_> {
-        self.waits.lock().push(wait);
-        Waiting(self)
+        self.waits.begin(wait)
     }
 
     /// Withdraws a request.
@@ -345,12 +310,12 @@ impl InterruptCell {
         drop(forgotten);
     }
 
-    fn wake_tasks(&self) {
+    fn wake_tasks(&self, panics: &mut FirstPanic) {
         if active(Mutant::WaitNotWoken) {
             return;
         }
         let tasks: Vec<Waker> = self.tasks.lock().iter().map(|(_, waker)| waker.clone()).collect();
-        tasks.into_iter().for_each(Waker::wake);
+        tasks.into_iter().for_each(|task| panics.call(|| task.wake()));
     }
 
     /// Whether a suspended guest has to stop, where it is the call of so many terms, of which one is over then.
@@ -358,23 +323,5 @@ impl InterruptCell {
         let is_late = || over_at.is_some_and(|at| at <= Instant::now());
         let is_ended = || self.tokens.lock().iter().take(terms).flatten().any(|token| token.is_used());
         self.requested.load(Ordering::SeqCst) || (self.has_used_token() && is_ended()) || is_late()
-    }
-}
-
-impl Wait {
-    fn end(&self) {
-        match self {
-            Wait::AtAddress(waiter) => waiter.nudge(),
-            Wait::OfHost(wake) => wake(Wake::Stop),
-        }
-    }
-
-    /// Has a wait that can begin again be left for a moment.
-    fn leave(&self) {
-        match self {
-            // Who waits at an address is no safe point: compiled code holds references in registers there.
-            Wait::AtAddress(_) => {}
-            Wait::OfHost(wake) => wake(Wake::Answer),
-        }
     }
 }

@@ -5,8 +5,9 @@
 //! 2. It sleeps on a condition of its own until it was taken out, its time is over, or its store is interrupted.
 //! 3. In the last two cases it takes itself out. If somebody was faster, it counts as woken.
 
-use super::interrupt::{InterruptCell, Wait};
+use super::interrupt::InterruptCell;
 use super::waiter::{Waited, Waiter};
+use super::waits::Wait;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;

@@ -26,6 +26,8 @@ pub(crate) struct Yields {
     rest: u64,
     /// Most fuel that is there at a time.
     portion: Option<u64>,
+    /// The host has set the fuel.
+    was_given: bool,
     /// How long a guest runs at a time.
     #[cfg(feature = "async")]
     span: Option<Duration>,
@@ -38,6 +40,7 @@ state! {
     Yields {
         rest: Shared,
         portion: Shared,
+        was_given: Shared,
         #[cfg(feature = "async")]
         span: Shared,
         // The innermost guest's that may be suspended.
@@ -57,8 +60,19 @@ impl Yields {
         self.balance(hot).max(0).cast_unsigned()
     }
 
+    /// Sets it for the host.
+    pub fn give_fuel(&mut self, hot: Hot, fuel: u64) {
+        self.was_given = true;
+        self.set_fuel(hot, fuel);
+    }
+
+    /// Whether the host has ever set it.
+    pub fn was_given(&self) -> bool {
+        self.was_given
+    }
+
     /// Sets it; code compares it as a signed number.
-    pub fn set_fuel(&mut self, hot: Hot, fuel: u64) {
+    fn set_fuel(&mut self, hot: Hot, fuel: u64) {
         let fuel = fuel.min(i64::MAX.cast_unsigned());
         let portion = self.portion.map_or(fuel, |portion| fuel.min(portion));
         self.rest = fuel - portion;

@@ -18,7 +18,8 @@ pub trait Sealed {}
 /// Anything that a store can be read from: stores, borrows of them, callers and scopes. Nobody else can implement it.
 ///
 /// ```compile_fail
-/// use heapwood_vm::{AsContext, Store, StoreContext};
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::{AsContext, Store, StoreContext};
 /// struct Two(Store<()>, Store<()>);
 /// impl AsContext for Two {
 ///     type Data = ();

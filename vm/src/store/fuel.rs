@@ -7,7 +7,9 @@ impl StoreOpaque {
     pub(super) fn check_fuel_is_counted(&self) -> Result<()> {
         match self.engine().config().consumes_fuel() {
             true => Ok(()),
-            false => Err(Error::usage("the engine counts no fuel: see `Config::consume_fuel`")),
+            false => {
+                Err(Error::usage("the engine counts no fuel: it has to be made with `Config::consume_fuel(true)`"))
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 use super::{Store, StoreOpaque};
 use crate::errors::WasmBacktrace;
 use crate::rt::interrupt::InterruptCell;
+use crate::rt::panics::FirstPanic;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt;
@@ -87,7 +88,13 @@ impl std::error::Error for InspectorError {}
 
 impl Inspector {
     /// Leaves a request. It is run once, on the thread that uses the store then, or dropped if the store goes before.
-    /// The guest stands still meanwhile; a panic of it goes on in the call of the guest.
+    /// The guest stands still meanwhile. If it panics, the requests behind it are run all the same, and then the first
+    /// panic goes on in the call of the guest.
+    ///
+    /// If the guest waits in a host function, this calls what wakes it ([`Caller::inspectable`]); a panic of that goes
+    /// on here, and the request was accepted.
+    ///
+    /// [`Caller::inspectable`]: crate::Caller::inspectable
     ///
     /// # Errors
     /// Too many requests wait, or the store is gone; the request is dropped then.
@@ -171,9 +178,11 @@ impl StoreOpaque {
         self.guest().execution().interrupt().answer();
         let Some(OpenRequests(requests)) = self.requests_mut() else { return };
         let waiting = std::mem::take(&mut requests.0.lock().waiting);
+        let mut panics = FirstPanic::default();
         for request in waiting {
-            request(&mut Inspection(self));
+            panics.call(|| request(&mut Inspection(self)));
         }
+        panics.resume();
     }
 }
 

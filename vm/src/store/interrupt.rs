@@ -15,6 +15,10 @@ impl InterruptHandle {
     }
 
     /// Asks the guest to stop. If none runs, the next one to run stops at once. One request stops one call.
+    ///
+    /// # Panics
+    /// If what wakes a wait of the host panics ([`Caller::interruptible`](crate::Caller::interruptible)), or a waker of
+    /// a task: with the first such panic, when all waits and tasks were woken. The request is made.
     pub fn interrupt(&self) {
         self.0.request();
     }
@@ -63,6 +67,9 @@ impl InterruptToken {
 
     /// Ends the token's call with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), its waits and the calls
     /// within it included: now, or as soon as it begins. Does nothing if it is over.
+    ///
+    /// # Panics
+    /// As [`InterruptHandle::interrupt`].
     pub fn interrupt(&self) {
         self.cell.use_token(&self.token);
     }

@@ -96,7 +96,8 @@ use std::marker::PhantomData;
 /// A store is invariant in `T`: host functions take its data by their own type.
 ///
 /// ```compile_fail
-/// use heapwood_vm::Store;
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::Store;
 /// type Any = for<'a> fn(&'a str) -> &'static str;
 /// fn narrower(store: Store<Any>) -> Store<fn(&'static str) -> &'static str> {
 ///     store

@@ -57,6 +57,8 @@ pub(crate) struct RootSet {
     inherited: Option<(StoreId, u64)>,
     /// What the marking under way has not seen.
     unseen: Option<Unseen>,
+    /// The generation of handles since the last rollback.
+    restored_at: Option<u64>,
 }
 
 /// The entry of an owned handle.
@@ -96,6 +98,7 @@ impl RootSet {
             next_serial: 1,
             inherited: None,
             unseen: None,
+            restored_at: None,
         }
     }
 
@@ -118,8 +121,16 @@ impl RootSet {
             Some(entry) if entry.generation == halves(rooted.generation()) || active(Mutant::StaleHandleRead) => {
                 Ok(entry.reference)
             }
-            _ => Err(Error::usage("a reference was used after the end of its scope")),
+            _ => Err(self.stale(rooted.generation())),
         }
+    }
+
+    /// The error of a handle that names nothing any more.
+    #[cold]
+    fn stale(&self, generation: u64) -> Error {
+        let is_older = self.restored_at.is_some_and(|restored_at| generation < restored_at);
+        let rest = if is_older { ", or is younger than the checkpoint that its store was rolled back to" } else { "" };
+        Error::usage(format!("a reference was used after the end of its scope{rest}"))
     }
 
     /// A place of the current scope for a reference that is not null: what a handle is that cannot leave its scope.
@@ -196,11 +207,19 @@ impl RootSet {
 
     /// The reference behind an owned handle.
     pub fn get_owned<T>(&self, root: &Root<T>) -> Result<RawRef> {
-        root.store_id().check(self.store, "a reference")?;
+        self.get_owned_of(root, "a reference")
+    }
+
+    /// The reference behind an owned handle, which is part of `what`.
+    pub fn get_owned_of<T>(&self, root: &Root<T>, what: &'static str) -> Result<RawRef> {
+        root.store_id().check(self.store, what)?;
         let entry = self.owned[root.entry()];
         match entry.is_stale {
             false => Ok(entry.reference),
-            true => Err(Error::usage("a reference is younger than the checkpoint that its store was rolled back to")),
+            true => {
+                let message = format!("{what} is younger than the checkpoint that its store was rolled back to");
+                Err(Error::usage(message))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{AsContextMut, Caller, InterruptToken, Store, StoreContextMut, StoreOpaque};
 use crate::errors::Result;
-use crate::rt::interrupt::{Wait, Wake};
+use crate::rt::waits::{Wait, Wake};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,9 +85,12 @@ impl<'a, T: 'static> Caller<'a, T> {
     }
 
     /// Runs `work`, which waits for something: an interrupt of the guest, or the end of its time, calls `wake`
-    /// meanwhile, on another thread, so that `work` stops waiting. `wake` may come before the wait begins, and more
-    /// than once; it must not block, nor interrupt the store or ask its
-    /// [`Inspector`](crate::Inspector): either comes back to `wake`.
+    /// meanwhile, on another thread, so that `work` stops waiting. `wake` may come before the wait begins, more than
+    /// once, and on several threads at a time. It may interrupt the store and ask its
+    /// [`Inspector`](crate::Inspector), but must not block: this does not return before it has, and it does not come
+    /// afterwards. If it panics, waits of outer calls are woken all the same, and the panic goes on in the
+    /// thread that made the guest stop: in [`InterruptHandle::interrupt`](crate::InterruptHandle::interrupt), for
+    /// example; that of a deadline is told on standard error alone.
     ///
     /// ```
     /// # use heapwood_vm::{Caller, Engine, Func, Instance, Module, Result, Store, TrapKind};

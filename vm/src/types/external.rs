@@ -153,6 +153,89 @@ impl ExternType {
     }
 }
 
+impl ExternType {
+    /// What keeps an item of this type from being imported as one of another type, if that does not fit.
+    pub(crate) fn difference(&self, wanted: &ExternType) -> String {
+        match (self, wanted) {
+            (ExternType::Func(found), ExternType::Func(wanted)) => of_functions(found, wanted),
+            (ExternType::Tag(found), ExternType::Tag(wanted)) => of_functions(found.ty(), wanted.ty()),
+            (ExternType::Memory(found), ExternType::Memory(wanted)) => of_memories(found, wanted),
+            (ExternType::Table(found), ExternType::Table(wanted)) => {
+                of_widths("indices", found.table64, wanted.table64).unwrap_or_else(|| {
+                    match found.element == wanted.element {
+                        true => of_limits("elements", (found.min, found.max), (wanted.min, wanted.max)),
+                        false => format!("its elements are {} instead of {}", found.element, wanted.element),
+                    }
+                })
+            }
+            (ExternType::Global(found), ExternType::Global(wanted)) => match (found.mutable, wanted.mutable) {
+                (true, false) => "it is mutable".to_owned(),
+                (false, true) => "it is not mutable".to_owned(),
+                _ => format!("it holds {} instead of {}", found.content, wanted.content),
+            },
+            _ => format!("it is {} instead of {}", self.kind(), wanted.kind()),
+        }
+    }
+
+    /// What it is, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            ExternType::Func(_) => "a function",
+            ExternType::Table(_) => "a table",
+            ExternType::Memory(_) => "a memory",
+            ExternType::Global(_) => "a global",
+            ExternType::Tag(_) => "a tag",
+        }
+    }
+}
+
+fn of_functions(found: &FuncType, wanted: &FuncType) -> String {
+    for (what, found, wanted) in [
+        ("parameter", found.params().collect::<Vec<_>>(), wanted.params().collect::<Vec<_>>()),
+        ("result", found.results().collect(), wanted.results().collect()),
+    ] {
+        if found.len() != wanted.len() {
+            return format!("it has {} {what}s instead of {}", found.len(), wanted.len());
+        }
+        if let Some(index) = (0..found.len()).find(|index| found[*index] != wanted[*index]) {
+            return format!("{what} {index} is {} instead of {}", found[index], wanted[index]);
+        }
+    }
+    "the types are of other rec groups, or of other supertypes".to_owned()
+}
+
+fn of_memories(found: &MemoryType, wanted: &MemoryType) -> String {
+    let of_sharing = || match (found.shared, wanted.shared) {
+        (true, false) => Some("it is shared".to_owned()),
+        (false, true) => Some("it is not shared".to_owned()),
+        _ => None,
+    };
+    let of_pages = || {
+        let [found, wanted] = [found, wanted].map(|ty| 1u64 << ty.page_size_log2);
+        (found != wanted).then(|| format!("its pages have {found} bytes instead of {wanted}"))
+    };
+    let different = of_widths("addresses", found.memory64, wanted.memory64).or_else(of_sharing).or_else(of_pages);
+    different.unwrap_or_else(|| of_limits("pages", (found.min, found.max), (wanted.min, wanted.max)))
+}
+
+fn of_widths(what: &str, found: bool, wanted: bool) -> Option<String> {
+    let [is, should] = [found, wanted].map(|is_wide| if is_wide { 64 } else { 32 });
+    (found != wanted).then(|| format!("its {what} have {is} bits instead of {should}"))
+}
+
+fn of_limits(what: &str, found: (u64, Option<u64>), wanted: (u64, Option<u64>)) -> String {
+    match (found, wanted) {
+        ((found, _), (wanted, _)) if found < wanted => {
+            format!("it has {found} {what}, and at least {wanted} are wanted")
+        }
+        ((_, None), (_, Some(most))) => format!("it may grow without a limit, and at most {most} {what} are wanted"),
+        ((_, found), (_, wanted)) => {
+            let [found, wanted] = [found, wanted].map(|most| most.unwrap_or(u64::MAX));
+            format!("it may have {found} {what}, and at most {wanted} are wanted")
+        }
+    }
+}
+
 impl fmt::Display for ExternType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

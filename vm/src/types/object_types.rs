@@ -13,8 +13,12 @@ impl StructType {
     /// # Panics
     /// If a field names a type of another engine, there are more than 10,000 fields, or the engine's type table is
     /// full; [`StructType::try_new`] says so in an error.
+    #[track_caller]
     pub fn new(engine: &Engine, fields: impl IntoIterator<Item = FieldType>) -> StructType {
-        StructType::try_new(engine, fields).unwrap_or_else(|error| panic!("a struct type: {error}"))
+        match StructType::try_new(engine, fields) {
+            Ok(ty) => ty,
+            Err(error) => panic!("a struct type: {error}"),
+        }
     }
 
     /// The struct type with these fields, with an error where [`StructType::new`] panics.
@@ -57,8 +61,12 @@ impl ArrayType {
     /// # Panics
     /// If the elements name a type of another engine, or the engine's type table is full; [`ArrayType::try_new`] says
     /// so in an error.
+    #[track_caller]
     pub fn new(engine: &Engine, element: FieldType) -> ArrayType {
-        ArrayType::try_new(engine, element).unwrap_or_else(|error| panic!("an array type: {error}"))
+        match ArrayType::try_new(engine, element) {
+            Ok(ty) => ty,
+            Err(error) => panic!("an array type: {error}"),
+        }
     }
 
     /// The array type with these elements, with an error where [`ArrayType::new`] panics.

@@ -1,6 +1,6 @@
 //! Value, reference and heap types.
 
-use super::{ArrayType, FuncType, StructType};
+use super::{ArrayType, FieldType, FuncType, Mutability, StorageType, StructType};
 use crate::errors::Result;
 use crate::registry::{TypeHandle, TypeRegistry};
 use heapwood_gc_abi::TypeId;
@@ -248,12 +248,59 @@ impl fmt::Display for RefType {
     }
 }
 
+/// Fields of a defined type that a message shows, as the text format writes it.
+const FIELDS_SHOWN: usize = 8;
+
 impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.abstraction().abstract_name();
-        match self.handle() {
-            Some(handle) => write!(f, "<{name} type {}>", handle.id().0),
-            None => f.write_str(name),
+        match self {
+            HeapType::ConcreteStruct(ty) => {
+                f.write_str("(struct")?;
+                each_shown(f, ty.fields(), |f, field| write!(f, " (field {})", outlined_field(&field)))?;
+                f.write_str(")")
+            }
+            HeapType::ConcreteArray(ty) => write!(f, "(array {})", outlined_field(&ty.field_type())),
+            HeapType::ConcreteFunc(ty) => {
+                f.write_str("(func")?;
+                each_shown(f, ty.params(), |f, ty| write!(f, " (param {})", outlined(&ty)))?;
+                each_shown(f, ty.results(), |f, ty| write!(f, " (result {})", outlined(&ty)))?;
+                f.write_str(")")
+            }
+            _ => f.write_str(self.abstraction().abstract_name()),
         }
     }
+}
+
+/// Shows the first of some fields, and that there are more.
+fn each_shown<'f, T>(
+    f: &mut fmt::Formatter<'f>,
+    fields: impl ExactSizeIterator<Item = T>,
+    mut show: impl FnMut(&mut fmt::Formatter<'f>, T) -> fmt::Result,
+) -> fmt::Result {
+    let rest = if fields.len() > FIELDS_SHOWN { " …" } else { "" };
+    fields.take(FIELDS_SHOWN).try_for_each(|field| show(f, field))?;
+    f.write_str(rest)
+}
+
+/// A type where a defined one stands within another one: what it is, and not what it consists of, which may be itself.
+fn outlined(ty: &ValType) -> impl fmt::Display {
+    fmt::from_fn(move |f| match ty {
+        ValType::Ref(RefType { nullable, heap }) if heap.handle().is_some() => {
+            write!(f, "(ref {}({} …))", if *nullable { "null " } else { "" }, heap.abstraction().abstract_name())
+        }
+        ty => write!(f, "{ty}"),
+    })
+}
+
+fn outlined_field(field: &FieldType) -> impl fmt::Display {
+    let (mutability, storage) = (field.mutability(), field.element_type());
+    fmt::from_fn(move |f| {
+        let is_mutable = mutability == Mutability::Var;
+        f.write_str(if is_mutable { "(mut " } else { "" })?;
+        match storage {
+            StorageType::ValType(ty) => write!(f, "{}", outlined(ty))?,
+            packed => write!(f, "{packed}")?,
+        }
+        f.write_str(if is_mutable { ")" } else { "" })
+    })
 }

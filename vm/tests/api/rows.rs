@@ -526,6 +526,7 @@ pub static ROWS: &[Row] = rows! {
         Exception::new(&mut w.store, w.here.tag, &[Val::I32(1), any(w.stale.any)]).map(text)
     };
     "Exception::payload", ForeignStore, STORE => |w| w.there.exception.payload(&mut w.store).map(text);
+    "Exception::describe", ForeignStore, STORE => |w| w.there.exception.describe(&mut w.store).map(text);
     "Exception::to_ref", ForeignStore, STORE => |w| w.there.exception.to_ref(&mut w.store).map(text);
 
     // Memories.

@@ -513,3 +513,53 @@ fn futures_are_send() {
         scope.spawn(|| assert!(matches!(poll_once(call.as_mut()), Poll::Ready(Ok(n)) if n == answer(5))));
     });
 }
+
+/// A checkpoint and a rollback find no guest, whatever futures were forgotten; the store is as it would be without.
+#[test]
+fn checkpoints_give_up_guests_whose_futures_are_forgotten() {
+    for (name, config) in common::modes() {
+        let mut config = config.clone();
+        config.consume_fuel(true);
+        let mut world = World::new(&config, |_, ()| {
+            Box::new(async move {
+                Pending(2).await;
+                Ok(5)
+            })
+        });
+        world.store.set_fuel(u64::MAX).unwrap();
+        let (run_it, spin) = (world.func("run"), world.instance.get_func(&mut world.store, "spin").unwrap());
+        let forget = |world: &mut World| {
+            world.store.set_deadline(std::time::Duration::from_secs(3600));
+            let mut call = Box::pin(run_it.call_async(&mut world.store, ()));
+            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
+            std::mem::forget(call);
+            world.store.fuel_async_yield_interval(Some(100)).unwrap();
+            let mut call = Box::pin(spin.call_async(&mut world.store, &[], &mut []));
+            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
+            std::mem::forget(call);
+            world.store.fuel_async_yield_interval(None).unwrap();
+        };
+        let idle = |world: &mut World| {
+            let frames = std::sync::Arc::new(AtomicU32::new(u32::MAX));
+            let told = frames.clone();
+            let count = move |idle: &mut Inspection<'_>| {
+                told.store(idle.backtrace(100).frames().len() as u32, Ordering::Relaxed);
+            };
+            world.store.inspector().ask(count).unwrap();
+            world.store.answer_requests();
+            assert_eq!(frames.load(Ordering::Relaxed), 0, "{name}: nothing is left of a guest");
+            assert_eq!(run(run_it.call_async(&mut world.store, ())).0.unwrap(), answer(5), "{name}");
+            world.check();
+        };
+        forget(&mut world);
+        let checkpoint = world.store.checkpoint().unwrap();
+        idle(&mut world);
+        for _ in 0..3 {
+            forget(&mut world);
+            world.store.rollback(&checkpoint).unwrap();
+            idle(&mut world);
+        }
+        let mut fork = checkpoint.fork(()).unwrap();
+        fork.gc().unwrap();
+    }
+}

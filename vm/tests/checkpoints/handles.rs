@@ -41,7 +41,11 @@ fn older_handles_name_what_they_named_and_younger_ones_are_errors() {
             assert!(outer.field(&mut store, 1).unwrap().is_null());
             let again = owned.to_rooted(&mut store).unwrap();
             assert!(again.ref_eq(&store, &outer).unwrap());
-            assert!(number(&mut store, &younger).is_err(), "{name}: a younger handle");
+            let error = number(&mut store, &younger).unwrap_err().to_string();
+            assert!(
+                error.ends_with("younger than the checkpoint that its store was rolled back to"),
+                "{name}: {error}"
+            );
             let error = younger_owned.to_rooted(&mut store).unwrap_err();
             assert!(error.to_string().contains("younger"), "{error}");
             // An entry that is used again is no handle of before.
@@ -312,4 +316,45 @@ fn a_panic_of_what_a_rollback_drops_comes_when_it_is_done() {
         store.rollback(&checkpoint).unwrap();
         store.checkpoint().unwrap();
     }
+}
+
+#[test]
+fn exceptions_that_are_foreign_or_younger_are_named() {
+    let engine = Engine::default();
+    let [mut store, mut other] = [(); 2].map(|()| Store::new(&engine, ()));
+    let ty = TagType::new(FuncType::new(&engine, [ValType::I32], []).unwrap());
+    let tag = Tag::new(&mut store, ty).unwrap();
+    let older = Exception::new(&mut store, tag, &[Val::I32(1)]).unwrap();
+    let checkpoint = store.checkpoint().unwrap();
+    let younger = Exception::new(&mut store, tag, &[Val::I32(2)]).unwrap();
+    store.rollback(&checkpoint).unwrap();
+    assert_eq!(older.payload(&mut store).unwrap()[0].i32(), Some(1));
+    let stale = "an exception is younger than the checkpoint that its store was rolled back to";
+    let foreign = "an exception was used with a store that it does not belong to";
+    for (store, exception, words) in [(&mut store, &younger, stale), (&mut other, &older, foreign)] {
+        assert_eq!(exception.payload(&mut *store).unwrap_err().to_string(), words);
+        assert_eq!(exception.to_ref(&mut *store).unwrap_err().to_string(), words);
+        assert_eq!(exception.describe(&mut *store).unwrap_err().to_string(), words);
+    }
+}
+
+/// The token of an object that a checkpoint holds comes once: when it is dead everywhere.
+#[test]
+fn a_finalizer_that_a_checkpoint_holds_waits_for_all_who_share_it() {
+    let mut store = Store::new(&Engine::default(), ());
+    let node = node(&store);
+    let mut scope = RootScope::new(&mut store);
+    let object = StructRef::new(&mut scope, &node, &[Val::I32(1), Val::AnyRef(None)]).unwrap();
+    object.register_finalizer(&mut scope, 7).unwrap();
+    let kept = object.to_owned(&mut scope).unwrap();
+    drop(scope);
+    let checkpoint = store.checkpoint().unwrap();
+    let fork = checkpoint.fork(()).unwrap();
+    drop((kept, checkpoint));
+    store.gc().unwrap();
+    assert_eq!(store.next_finalized(), None, "the next checkpoint finds what is dead of the one before");
+    store.checkpoint().unwrap();
+    assert_eq!(store.next_finalized(), None, "a fork has it");
+    drop(fork);
+    assert_eq!((store.next_finalized(), store.next_finalized()), (Some(7), None));
 }

@@ -95,10 +95,10 @@ fn short_files_are_cut_off_too() {
 fn other_files_are_named() {
     let engine = Engine::default();
     for (bytes, words) in [
-        (&b""[..], "it is none: it is empty"),
-        (b"\x7fELF\x02", "begins with 7f 45 4c 46 02"),
+        (&b""[..], "it is none, but an empty file"),
+        (b"\x7fELF\x02", "it is none, but an ELF file"),
         (b"\0asm\x01\0\0\0", "it is a module that has to be compiled"),
-        (b"(module)", "begins with 28 6d"),
+        (b"(module)", "it is none, but a module in the text format"),
     ] {
         assert!(refusal(&engine, bytes).unwrap().contains(words), "{words}");
         assert_eq!(Engine::detect_precompiled(bytes), None);

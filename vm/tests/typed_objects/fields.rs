@@ -78,8 +78,10 @@ macro_rules! each_number {
                     if found == wanted {
                         bound.unwrap();
                     } else {
+                        let is_close = found == field(VAR, $storage);
+                        let hint = if is_close { "; it is mutable: `#[wasm(mutable)]`" } else { "" };
                         let says = format!(
-                            "type mismatch: field 0 (`value`) of `Constant`: expected {wanted}, found {found}"
+                            "type mismatch: field 0 (`value`) of `Constant`: expected {wanted}, found {found}{hint}"
                         );
                         crate::says(bound, &says);
                     }

@@ -107,7 +107,10 @@ fn types_are_compared_when_a_function_is_defined() {
         (Ref<Node>, i64),
         Option<Ref<Node>>,
         find,
-        &format!("type mismatch: parameter 0: expected (ref `Node`), found (ref null {})", node_text(&module))
+        &format!(
+            "type mismatch: parameter 0: expected (ref `Node`), found (ref null {}); it may be null: an `Option` of it",
+            node_text(&module)
+        )
     );
     refused!((Option<Ref<Node>>, i32), Option<Ref<Node>>, find, "type mismatch: parameter 1: expected i32, found i64");
     refused!(
@@ -124,7 +127,10 @@ fn types_are_compared_when_a_function_is_defined() {
         PushParams,
         (Option<Ref<Node>>, i32),
         push,
-        &format!("type mismatch: result 0: expected (ref null `Node`), found (ref {})", node_text(&module))
+        &format!(
+            "type mismatch: result 0: expected (ref null `Node`), found (ref {}); it is never null: without `Option`",
+            node_text(&module)
+        )
     );
 }
 

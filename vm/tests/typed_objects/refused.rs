@@ -31,20 +31,40 @@ fn each_way_in_which_a_type_can_differ() {
     let types = format!("{LEAF} (type $leaves (array (mut (ref $Leaf)))) (type $other (struct (field i64)))");
     let (leaf, leaves, any) = ("(field (mut (ref $Leaf)))", "(field (ref null $leaves))", "(field anyref)");
     tree(&engine, &types, &[leaf, leaves, any].concat()).unwrap();
-    let wanted = ["(mut (ref `Leaf`))", "(ref null `", "(ref null any)"];
+    let wanted = ["(mut (ref `Leaf`))", "(ref null `GcArray<Ref<Leaf>>`)", "(ref null any)"];
     for (index, name, found, shown) in [
-        (0, "_leaf", "(field (ref $Leaf))", "(ref <struct type"),
-        (0, "_leaf", "(field (mut (ref null $Leaf)))", "(mut (ref null <struct type"),
+        (
+            0,
+            "_leaf",
+            "(field (ref $Leaf))",
+            "(ref (struct (field i32))); it is not mutable: without `#[wasm(mutable)]`",
+        ),
+        (
+            0,
+            "_leaf",
+            "(field (mut (ref null $Leaf)))",
+            "(mut (ref null (struct (field i32)))); it may be null: an `Option` of it",
+        ),
         (0, "_leaf", "(field (mut (ref struct)))", "(mut (ref struct))"),
         (0, "_leaf", "(field (mut i32))", "(mut i32)"),
-        (1, "_leaves", "(field (ref $leaves))", "(ref <array type"),
-        (1, "_leaves", "(field (mut (ref null $leaves)))", "(mut (ref null <array type"),
+        (
+            1,
+            "_leaves",
+            "(field (ref $leaves))",
+            "(ref (array (mut (ref (struct …))))); it is never null: without `Option`",
+        ),
+        (
+            1,
+            "_leaves",
+            "(field (mut (ref null $leaves)))",
+            "(mut (ref null (array (mut (ref (struct …)))))); it is mutable: `#[wasm(mutable)]`",
+        ),
         (1, "_leaves", "(field arrayref)", "(ref null array)"),
         (1, "_leaves", "(field i8)", "i8"),
         (2, "_any", "(field eqref)", "(ref null eq)"),
         (2, "_any", "(field (ref any))", "(ref any)"),
         (2, "_any", "(field externref)", "(ref null extern)"),
-        (2, "_any", "(field (ref null $Leaf))", "(ref null <struct type"),
+        (2, "_any", "(field (ref null $Leaf))", "(ref null (struct (field i32)))"),
         (2, "_any", "(field (mut anyref))", "(mut (ref null any))"),
     ] {
         let mut fields = [leaf, leaves, any];
@@ -56,8 +76,8 @@ fn each_way_in_which_a_type_can_differ() {
     // What fields lead to.
     for (index, found, shown) in [
         (0, "(field (mut (ref $other)))", "field 0 (`number`) of `Leaf`: expected i32, found i64"),
-        (0, "(field (mut (ref $leaves)))", "`Leaf` is a struct, the type is <array type"),
-        (1, "(field (ref null $Leaf))", "is an array, the type is <struct type"),
+        (0, "(field (mut (ref $leaves)))", "`Leaf` is a struct, the type is (array (mut (ref (struct …))))"),
+        (1, "(field (ref null $Leaf))", "is an array, the type is (struct (field i32))"),
     ] {
         let mut fields = [leaf, leaves, any];
         fields[index] = found;
@@ -66,15 +86,23 @@ fn each_way_in_which_a_type_can_differ() {
     }
     let constant = types.replace("(array (mut (ref $Leaf)))", "(array (ref $Leaf))");
     let error = tree(&engine, &constant, &[leaf, leaves, any].concat()).unwrap_err().to_string();
-    assert!(error.contains("expected (mut (ref `Leaf`)), found (ref <struct type"), "{error}");
+    assert!(
+        error.contains(
+            "expected (mut (ref `Leaf`)), found (ref (struct (field i32))); the elements are not mutable: `Const<…>`"
+        ),
+        "{error}"
+    );
     // Two types for one Rust type.
     let two = format!("(rec {LEAF} (type $Leaf2 (struct (field i32)))) (type $leaves (array (mut (ref $Leaf2))))");
     let error = tree(&engine, &two, &[leaf, leaves, any].concat()).unwrap_err().to_string();
-    assert!(error.starts_with("`Leaf` would stand for two types, "), "{error}");
+    assert!(
+        error.starts_with("`Leaf` would stand for two types, (struct (field i32)) and another (struct (field i32)): "),
+        "{error}"
+    );
     says(tree(&engine, &types, leaf), "type mismatch: `Tree` has 3 fields, the struct type 1");
     says(
         tree(&engine, &types, &[leaf, leaves, any, leaf].concat()),
-        "type mismatch: `Tree` has 3 fields, the struct type 4",
+        "type mismatch: `Tree` has 3 fields, the struct type 4; with `#[wasm(prefix)]` it may have more",
     );
 }
 
@@ -94,10 +122,10 @@ fn what_a_module_does_not_have() {
     says(module.bind::<Third>(), "`Third` cannot be bound: the module has 2 types, and no type 2");
     says(module.bind::<Leaf>(), "`Leaf` cannot be bound: the module has no type of the name `Leaf`");
     let error = module.bind::<Node>().unwrap_err().to_string();
-    assert!(error.starts_with("type mismatch: `Node` is a struct, the type is <func type"), "{error}");
+    assert!(error.starts_with("type mismatch: `Node` is a struct, the type is (func)"), "{error}");
     says(module.bind_array::<u8>("bytes"), "the module has no type of the name `bytes`");
     let error = module.bind_array::<u8>("Node").unwrap_err().to_string();
-    assert!(error.contains("GcArray<u8>` is an array, the type is <func type"), "{error}");
+    assert!(error.contains("GcArray<u8>` is an array, the type is (func)"), "{error}");
 }
 
 #[test]

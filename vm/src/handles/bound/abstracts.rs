@@ -18,7 +18,8 @@ pub enum EqRef {}
 /// 31-bit integers, a part of the hierarchy of `any`.
 ///
 /// ```
-/// use heapwood_vm::{Engine, Store};
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::{Engine, Store};
 /// let mut store = Store::new(&Engine::default(), ());
 /// let value = store.scope(|s| {
 ///     let small = s.i31(-5)?;

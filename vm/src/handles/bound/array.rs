@@ -30,7 +30,8 @@ use std::cell::Cell;
 /// are. What is not here is in the dynamic interface, one [`Local::to_rooted`] away.
 ///
 /// ```
-/// use heapwood_vm::{Engine, GcArray, Module, Result, Store};
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::{Engine, GcArray, Module, Result, Store};
 /// # fn main() -> Result<()> {
 /// let engine = Engine::default();
 /// let module = Module::new(&engine, wat::parse_str("(module (type $floats (array (mut f64))))").unwrap())?;

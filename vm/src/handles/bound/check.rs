@@ -38,6 +38,41 @@ pub(super) fn value(
     check.finish()
 }
 
+/// What Rust would have to say, where it says another word of what fits else.
+fn hint(wanted: &FieldShape, found: m::FieldType, fits_else: bool) -> &'static str {
+    // Elements and parameters have no name.
+    let is_field = !wanted.name.is_empty();
+    match (&wanted.storage.0, found.storage) {
+        (Held::Reference { is_nullable, .. }, m::StorageType::Val(m::ValType::Ref(found)))
+            if *is_nullable != found.nullable =>
+        {
+            if *is_nullable {
+                "; it is never null: without `Option`"
+            } else {
+                "; it may be null: an `Option` of it"
+            }
+        }
+        _ if !fits_else || wanted.is_mutable == found.mutable => "",
+        _ if is_field && found.mutable => "; it is mutable: `#[wasm(mutable)]`",
+        _ if is_field => "; it is not mutable: without `#[wasm(mutable)]`",
+        _ if found.mutable => "; the elements are mutable: without `Const`",
+        _ => "; the elements are not mutable: `Const<…>`",
+    }
+}
+
+/// The name of a Rust type without the paths of modules.
+fn without_paths(name: &str) -> String {
+    let mut short = String::new();
+    for (index, part) in name.split("::").enumerate() {
+        if index > 0 {
+            let kept = short.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+            short.truncate(kept);
+        }
+        short.push_str(part);
+    }
+    short
+}
+
 /// A check under way. The types that it comes to are alive: the first one is held, and names the others.
 struct Check {
     registry: Arc<TypeRegistry>,
@@ -60,10 +95,13 @@ impl Check {
             let known = known.handle().id();
             return match known == id {
                 true => Ok(()),
-                false => Err(Error::usage(format!(
-                    "`{}` would stand for two types, {} and {}: each needs a Rust type of its own",
-                    target.name, known.0, id.0
-                ))),
+                false => {
+                    let [known, other] = [known, id].map(|id| HeapType::of(&self.registry, id));
+                    Err(Error::usage(format!(
+                        "`{}` would stand for two types, {known} and another {other}: each needs a Rust type of its own",
+                        without_paths(target.name)
+                    )))
+                }
             };
         }
         self.found.push(StandIn::new(target.rust, target.name, HeapType::of(&self.registry, id)));
@@ -72,7 +110,7 @@ impl Check {
             Shape::Struct(shape) => self.visit_struct(target.name, shape, &ty),
             Shape::Array(element) => match &ty.composite {
                 CompositeType::Array(found) => {
-                    self.visit_field(&element, *found, &|| format!("elements of `{}`", target.name))
+                    self.visit_field(&element, *found, &|| format!("elements of `{}`", without_paths(target.name)))
                 }
                 _ => Err(self.other_kind(target.name, "an array", id)),
             },
@@ -87,7 +125,8 @@ impl Check {
         let (wanted, found) = (shape.fields.len(), fields.len());
         if wanted > found || wanted < found && !shape.is_prefix {
             let least = if shape.is_prefix { "at least " } else { "" };
-            let message = format!("type mismatch: `{name}` has {least}{wanted} fields, the struct type {found}");
+            let hint = if wanted < found { "; with `#[wasm(prefix)]` it may have more" } else { "" };
+            let message = format!("type mismatch: `{name}` has {least}{wanted} fields, the struct type {found}{hint}");
             return Err(Error::usage(message));
         }
         for (index, (wanted, found)) in shape.fields.iter().zip(fields).enumerate() {
@@ -128,9 +167,9 @@ impl Check {
                 Ok(())
             }
             _ => {
-                let (place, wanted) = (place(), self.describe(wanted));
-                let found = FieldType::from_registry(&self.registry, found);
-                Err(Error::usage(format!("type mismatch: {place}: expected {wanted}, found {found}")))
+                let (place, hint) = (place(), hint(wanted, found, target.is_some()));
+                let (wanted, found) = (self.describe(wanted), FieldType::from_registry(&self.registry, found));
+                Err(Error::usage(format!("type mismatch: {place}: expected {wanted}, found {found}{hint}")))
             }
         }
     }
@@ -143,7 +182,7 @@ impl Check {
                 let (target, null) = (target(), if *is_nullable { "null " } else { "" });
                 match target.shape {
                     Shape::Abstract(heap) => format!("(ref {null}{})", heap.abstract_name()),
-                    _ => format!("(ref {null}`{}`)", target.name),
+                    _ => format!("(ref {null}`{}`)", without_paths(target.name)),
                 }
             }
         };
@@ -151,6 +190,7 @@ impl Check {
     }
 
     fn other_kind(&self, name: &str, wanted: &str, id: TypeId) -> Error {
+        let name = without_paths(name);
         Error::usage(format!("type mismatch: `{name}` is {wanted}, the type is {}", HeapType::of(&self.registry, id)))
     }
 }

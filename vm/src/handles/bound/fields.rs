@@ -18,7 +18,7 @@ use heapwood_module::{StorageType, ValType};
 /// ```
 /// # extern crate heapwood_vm as heapwood;
 /// use heapwood_derive::GcStruct;
-/// use heapwood_vm::{AnyRef, GcArray, GcStruct, Ref};
+/// use heapwood::{AnyRef, GcArray, GcStruct, Ref};
 ///
 /// /// `(struct (field (ref $name)) (field (mut (ref null $person))) (field (mut anyref)))`
 /// #[derive(GcStruct)]
@@ -79,7 +79,8 @@ pub trait GcNumber: for<'s> GcField<Value<'s> = Self> + SealedNumber + Copy {}
 /// A field that keeps the value that its object was made with; as an element, that of an array that is not mutable.
 ///
 /// ```
-/// use heapwood_vm::{Const, GcArray, Local, Scope};
+/// # extern crate heapwood_vm as heapwood;
+/// use heapwood::{Const, GcArray, Local, Scope};
 /// /// The sum of an `(array i32)`.
 /// fn sum<'s>(scope: &Scope<'s, ()>, numbers: Local<'s, GcArray<Const<i32>>>) -> i32 {
 ///     (0..numbers.len(scope)).map(|index| numbers.get_number(scope, index)).sum()

@@ -211,7 +211,8 @@ impl<'s, T: GcRef> Local<'s, T> {
     /// `Rooted<StructRef>`, of an array a `Rooted<ArrayRef>`. It lives in the same scope. Does not collect.
     ///
     /// ```
-    /// use heapwood_vm::{GcArray, Local, Result, Scope, Val};
+    /// # extern crate heapwood_vm as heapwood;
+    /// use heapwood::{GcArray, Local, Result, Scope, Val};
     /// fn clear<'s>(scope: &mut Scope<'s, ()>, bytes: Local<'s, GcArray<u8>>) -> Result<()> {
     ///     let len = bytes.len(scope);
     ///     bytes.to_rooted(scope).fill(scope, 0, len, Val::I32(0))

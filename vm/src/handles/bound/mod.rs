@@ -31,6 +31,7 @@ pub use array::{GcArray, GcElement};
 pub use fields::{Const, GcField, GcNumber, Ref};
 pub use host::ScopedValues;
 pub use list::{FieldList, Here, Select, There};
+pub(crate) use local::Dynamic;
 pub use local::{Access, GcRef, Handle, Local};
 pub use scope::{Outer, Scope};
 pub use structure::{Bind, Binding, Bound, GcStruct, Maker};

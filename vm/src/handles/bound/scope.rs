@@ -30,7 +30,7 @@ type Brand<'s> = PhantomData<fn(&'s ()) -> &'s ()>;
 /// ```
 /// # extern crate heapwood_vm as heapwood;
 /// use heapwood_derive::GcStruct;
-/// use heapwood_vm::{Bound, GcStruct, Local, Ref, Result, Scope};
+/// use heapwood::{Bound, GcStruct, Local, Ref, Result, Scope};
 ///
 /// #[derive(GcStruct)]
 /// struct Node { val: i64, next: Option<Ref<Node>> }
@@ -126,7 +126,7 @@ impl<'s, T: 'static> Scope<'s, T> {
     /// ```
     /// # extern crate heapwood_vm as heapwood;
     /// use heapwood_derive::GcStruct;
-    /// use heapwood_vm::{GcArray, GcStruct, Local, Ref, Result, Scope};
+    /// use heapwood::{GcArray, GcStruct, Local, Ref, Result, Scope};
     ///
     /// #[derive(GcStruct)]
     /// struct Entry { key: i32, value: Ref<GcArray<u8>> }
@@ -149,7 +149,8 @@ impl<'s, T: 'static> Scope<'s, T> {
     /// A reference of this scope is none of the inner one as it is:
     ///
     /// ```compile_fail,E0521
-    /// use heapwood_vm::{GcArray, Local, Result, Scope};
+    /// # extern crate heapwood_vm as heapwood;
+    /// use heapwood::{GcArray, Local, Result, Scope};
     /// fn first<'s>(s: &mut Scope<'s, ()>, bytes: Local<'s, GcArray<u8>>) -> Result<u8> {
     ///     s.inner(|s, _| Ok(bytes.get(s, 0)))
     /// }

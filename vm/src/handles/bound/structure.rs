@@ -35,7 +35,7 @@ use std::sync::Arc;
 /// ```
 /// # extern crate heapwood_vm as heapwood;
 /// use heapwood_derive::GcStruct;
-/// use heapwood_vm::{Engine, GcStruct, Module, Ref, Result, Store};
+/// use heapwood::{Engine, GcStruct, Module, Ref, Result, Store};
 ///
 /// #[derive(GcStruct)]
 /// struct Node {
@@ -80,6 +80,16 @@ use std::sync::Arc;
 /// fn shift<'s>(s: &mut Scope<'s, ()>, point: Local<'s, Point>) {
 ///     point.set_x(s, 1.0);
 /// }
+/// # fn main() {}
+/// ```
+///
+/// What is no field is refused at the field:
+///
+/// ```compile_fail
+/// # extern crate heapwood_vm as heapwood;
+/// # use heapwood_derive::GcStruct;
+/// #[derive(GcStruct)]
+/// struct Person { name: String }
 /// # fn main() {}
 /// ```
 ///

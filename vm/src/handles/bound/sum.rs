@@ -11,7 +11,7 @@ use crate::ids::AnyRef;
 /// ```
 /// # extern crate heapwood_vm as heapwood;
 /// use heapwood_derive::{GcEnum, GcStruct};
-/// use heapwood_vm::{Engine, GcEnum, GcStruct, Local, Module, Result, Scope, Store};
+/// use heapwood::{Engine, GcEnum, GcStruct, Local, Module, Result, Scope, Store};
 ///
 /// #[derive(GcStruct)]
 /// struct Shape { name: i32 }

@@ -19,10 +19,11 @@ use super::sum::checksum;
 use crate::rt::code::{PlacedFunction, slot_bytes};
 use crate::rt::mapping::PAGE_BYTES;
 use heapwood_jit::abi::{InlinedBody, SafePoint, TrapSite};
+use heapwood_module::what_it_is;
 use std::ops::Range;
 
 /// What every image begins with; no text and no module does.
-pub(super) const MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
+pub(super) const MAGIC: [u8; 8] = heapwood_module::IMAGE_MAGIC;
 const CODE_SUM_AT: usize = stamp::SUMMED_FROM;
 /// Where the lengths of parts are.
 pub(super) const LENGTHS_AT: usize = 48;
@@ -167,12 +168,10 @@ fn check_sum(bytes: &[u8], head: usize) -> Result<(), String> {
 }
 
 fn not_an_image(bytes: &[u8]) -> String {
-    if bytes.starts_with(b"\0asm") {
-        return "it is a module that has to be compiled".to_owned();
+    match what_it_is(bytes) {
+        None => "it is a module that has to be compiled".to_owned(),
+        Some(what) => format!("it is none, but {what}"),
     }
-    let start: Vec<_> = bytes.iter().take(MAGIC.len()).map(|byte| format!("{byte:02x}")).collect();
-    let start = if start.is_empty() { "is empty".to_owned() } else { format!("begins with {}", start.join(" ")) };
-    format!("it is none: it {start}")
 }
 
 fn cut_off(bytes: usize, whole: u64) -> String {

@@ -111,16 +111,25 @@ fn refused(error: FreezeError) -> Error {
 }
 
 impl StoreOpaque {
-    /// What the store is now.
+    /// No guest runs, since the host has the whole store: what is left of calls whose futures were forgotten goes.
+    fn come_to_rest(&mut self) {
+        #[cfg(feature = "async")]
+        {
+            let (guest, heap) = self.guest_and_heap();
+            guest.execution_mut().give_up_forgotten(heap);
+            guest.temporaries_mut().truncate(0);
+        }
+        debug_assert_eq!(self.guest().execution().frames().depth(), 0, "a guest runs");
+    }
+
+    /// What the store is now. The caller has the whole store.
     ///
     /// # Errors
     /// It cannot have checkpoints, or the system refuses; it is as it was.
     pub(super) fn freeze(&mut self) -> Result<StoreImage> {
         self.check_usable()?;
-        if self.guest().execution().frames().depth() > 0 {
-            return Err(Error::usage("a checkpoint of a store whose guest runs"));
-        }
         self.guest().entities().check_frozen()?;
+        self.come_to_rest();
         self.reclaim_roots();
         let (guest, heap) = self.guest_and_heap();
         let frozen = heap.freeze(guest).map_err(refused);
@@ -164,7 +173,7 @@ impl StoreOpaque {
         self.origin().is_some_and(|origin| Arc::ptr_eq(origin, image))
     }
 
-    /// Becomes what it was.
+    /// Becomes what it was. The caller has the whole store.
     ///
     /// # Errors
     /// It is a checkpoint of another store; the system refuses, and the store is unusable until a rollback succeeds.
@@ -173,9 +182,7 @@ impl StoreOpaque {
         if !is_origin && !self.guest().roots().is_of(&image.roots) {
             return Err(Error::usage("a checkpoint of another store"));
         }
-        if self.guest().execution().frames().depth() > 0 {
-            return Err(Error::usage("a rollback of a store whose guest runs"));
-        }
+        self.come_to_rest();
         let now = self.guest().entities().counts(self.heap().immortal_end());
         if !self.is_unusable() {
             self.reclaim_roots();

@@ -82,7 +82,8 @@ pub struct Checkpoint<T: 'static> {
 
 impl<T: 'static> Store<T> {
     /// What the store is now, to come back to. Collects everything, compacts the heap and copies what is alive once;
-    /// the store goes on with copy-on-write pages. What an earlier checkpoint holds is not touched.
+    /// the store goes on with copy-on-write pages. What an earlier checkpoint holds is not touched. A guest whose
+    /// [`call_async`](crate::Func::call_async) was forgotten (`std::mem::forget`) is given up here, and by a rollback.
     ///
     /// # Errors
     /// The store has a shared memory or one that refuses checkpoints, or its heap has no collector; the system refuses.

@@ -14,12 +14,14 @@ impl StoreOpaque {
         for (import, given) in module.info().imports.iter().zip(imports) {
             let (found, wanted) = (self.item_type(given), module.type_ids().extern_type(&import.ty));
             if !self.extern_matches(&found, &wanted) {
-                let text = |ty| ExternType::from_registry(self.engine().registry(), ty).to_string();
+                let [wanted, found] =
+                    [wanted, found].map(|ty| ExternType::from_registry(self.engine().registry(), &ty));
                 errors.push(LinkError {
                     module: import.module.to_string(),
                     name: import.name.to_string(),
-                    wanted: text(&wanted),
-                    found: Some(text(&found)),
+                    wanted: wanted.to_string(),
+                    found: Some(found.to_string()),
+                    difference: Some(found.difference(&wanted)),
                 });
             }
         }

@@ -71,6 +71,7 @@ impl RootSet {
         self.settled = self.scoped.len();
         // Entries of younger handles are used again.
         self.generation += 1;
+        self.restored_at = Some(self.generation);
     }
 
     /// Handles of a new store that is made of the checkpoint.

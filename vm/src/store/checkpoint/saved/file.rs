@@ -15,6 +15,7 @@
 use crate::module::checksum;
 use crate::module::stamp::{self, long, put_long};
 use crate::rt::mapping::PAGE_BYTES;
+use heapwood_module::what_it_is;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -22,7 +23,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const MAGIC: [u8; 8] = *b"\x89HWSTOR\n";
+const MAGIC: [u8; 8] = heapwood_module::CHECKPOINT_MAGIC;
 const PAGES_SUM_AT: usize = stamp::SUMMED_FROM;
 const HEAD_AT: usize = 48;
 const PAGES_AT: usize = 56;
@@ -127,7 +128,8 @@ impl Drop for FileDraft {
 /// It is not; what is wrong, in words.
 pub(super) fn parts(bytes: &[u8]) -> Result<(&[u8], Range<usize>), String> {
     if !bytes.starts_with(&MAGIC) {
-        return Err("it is no saved checkpoint".into());
+        let what = what_it_is(bytes).unwrap_or_else(|| "a module".to_owned());
+        return Err(format!("it is no saved checkpoint, but {what}"));
     }
     if bytes.len() < HEADER_BYTES {
         return Err(format!("it is cut off: {} bytes are there", bytes.len()));

@@ -19,7 +19,7 @@ mod types;
 use super::bytes::{Reader, Writer};
 use super::image::StoreImage;
 use crate::engine::Engine;
-use crate::errors::{Context, Error, ErrorKind, Result};
+use crate::errors::{Error, ErrorKind, Result};
 use crate::module::{self, Module};
 use crate::registry::ReservedTypes;
 use crate::rt::host::HostCode;
@@ -84,7 +84,7 @@ pub(super) fn save(image: &Arc<StoreImage>, path: &Path) -> Result<()> {
     out.usize(places);
     out.references(free);
     out.u32(image.next_trace());
-    write(image, path, &out.finish()).with_context(|| path.display().to_string())
+    write(image, path, &out.finish()).map_err(|error| error.of_file(path))
 }
 
 fn reserved(engine: &Engine) -> [TypeId; 9] {

@@ -1,7 +1,14 @@
 //! What a file is that is no module: people give the archive, the native program or the script beside it.
 
+/// How the image of a compiled module begins.
+pub const IMAGE_MAGIC: [u8; 8] = *b"\x89HEAPWD\n";
+/// How a saved checkpoint begins.
+pub const CHECKPOINT_MAGIC: [u8; 8] = *b"\x89HWSTOR\n";
+
 /// Beginnings of files, and what they are.
 const KINDS: &[(&[u8], &str)] = &[
+    (&IMAGE_MAGIC, "a precompiled module; `Module::deserialize` takes it, or `heapwood run --precompiled`"),
+    (&CHECKPOINT_MAGIC, "a saved checkpoint; `Checkpoint::load` takes it"),
     (b"\x1f\x8b", "data that gzip has compressed; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "data that zstd has compressed; unpack it first"),
     (b"\xfd7zXZ", "data that xz has compressed; unpack it first"),
@@ -30,12 +37,22 @@ pub fn what_it_is(bytes: &[u8]) -> Option<String> {
     Some(match known {
         Some((_, what)) => (*what).to_owned(),
         None if bytes.is_empty() => "an empty file".to_owned(),
+        None if is_module_text(bytes) => {
+            "a module in the text format; `Module::new` takes it with the feature `wat`, else it has to be binary"
+                .into()
+        }
         None if is_text(bytes) => "text, but none of a module, which begins with a parenthesis".to_owned(),
         None => {
             let shown: Vec<_> = bytes.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
             format!("a file that begins with {}", shown.join(" "))
         }
     })
+}
+
+/// Whether it begins as modules in the text format do.
+fn is_module_text(bytes: &[u8]) -> bool {
+    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(start, Some(b'(' | b';')) && is_text(bytes)
 }
 
 fn is_text(bytes: &[u8]) -> bool {
@@ -62,6 +79,7 @@ mod tests {
         for (start, what) in KINDS {
             assert_eq!(what_it_is(&[start, &b"rest"[..]].concat()).as_deref(), Some(*what));
         }
+        assert!(what_it_is(b" \n(module)").is_some_and(|what| what.contains("text format")));
         assert_eq!(what_it_is(b"").as_deref(), Some("an empty file"));
         assert!(what_it_is("für dich\n".as_bytes()).is_some_and(|what| what.starts_with("text")));
         assert!(what_it_is(&"für".as_bytes()[..2]).is_some_and(|what| what.starts_with("text")));
