@@ -39,7 +39,9 @@ fn a_trace_has_stops_between_which_the_program_runs_and_its_host_calls() {
     let text = std::fs::read_to_string(path).expect("a trace");
     let events: Vec<Value> = serde_json::from_str(&text).expect("a JSON array");
 
-    let stops = spans(&events, "collector: pauses and slices");
+    let mut stops = spans(&events, "collector: pauses and slices");
+    // On a busy machine the program may have to wait for a helper.
+    stops.extend(spans(&events, "collector: stalls"));
     let logged = std::fs::read_to_string(log).expect("a log").lines().count();
     assert_eq!(stops.len(), logged);
     let running = spans(&events, "program");
