@@ -35,14 +35,7 @@ def programs(engines, options):
                 except measure.Failed as failure:
                     failures[name, peer.name] = failure
     measure.print_medians(f"Wall time of a process from start to exit, seconds, median of {options.rounds}.", seconds, engines)
-    print_memory(chosen, engines)
     return print_failures(failures)
-
-
-def print_memory(chosen, engines):
-    if "hello" in chosen:
-        peaks = [f"{peer.name} {measure.peak_kib([*peer.wasi, str(chosen['hello'])]) / 1024:.0f} MB" for peer in engines]
-        print(f"\nPeak memory of `hello`: {', '.join(peaks)}.")
 
 
 def print_failures(failures):

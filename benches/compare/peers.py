@@ -1,6 +1,7 @@
 """The engines that Heapwood is compared with: how each is installed, and how it is driven.
 
-Everything is installed into a folder of its own: HEAPWOOD_PEERS, by default ~/.cache/heapwood-peers."""
+Everything is installed into a folder of its own: HEAPWOOD_PEERS, by default ~/.cache/heapwood-peers; HEAPWOOD_NODE names a
+node that is there already."""
 import os
 import platform
 import subprocess
@@ -13,7 +14,7 @@ ROOT = HERE.parent.parent
 HOME = Path(os.environ.get("HEAPWOOD_PEERS") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heapwood-peers")
 NPM_PACKAGES = ["node@26", "bun@1"]
 PIP_PACKAGES = ["wasmtime"]
-NODE = HOME / "npm/node_modules/.bin/node"
+NODE = Path(os.environ.get("HEAPWOOD_NODE") or HOME / "npm/node_modules/.bin/node")
 BUN = HOME / "npm/node_modules/.bin/bun"
 PYTHON = HOME / "venv/bin/python"
 DRIVERS = HERE / "drivers"
