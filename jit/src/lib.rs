@@ -24,4 +24,4 @@ pub use budget::{Budget, BudgetExceeded, TooManyLocals, TooManyValues};
 pub use compiler::{CompileEnv, CompileOptions, Scratch, compile_deferred, compile_function, defer};
 pub use cpu::CpuFeatures;
 pub use error::CompileError;
-pub use inlining::{Callees, Inline, Targets};
+pub use inlining::{Callees, Inline, TARGETS_MAX, Targets};

@@ -15,7 +15,7 @@ mod targets;
 pub use callees::Callees;
 pub(crate) use callees::{Callee, CalleeScratch};
 pub(crate) use plan::{Plan, Planner};
-pub use targets::Targets;
+pub use targets::{TARGETS_MAX, Targets};
 
 /// Which calls are inlined.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// Samples that make a function one that runs often.
-const SAMPLES: u32 = 3;
+const SAMPLES: u32 = 8;
 /// Calls by reference of a function that are counted.
 const CALLS: u32 = 2000;
 /// Samples of any function after which a function has been counted for long enough.
