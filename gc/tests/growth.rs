@@ -99,6 +99,30 @@ fn each_kind_of_allocation_waits_for_the_answer() {
     }
 }
 
+/// Somebody wants to be asked about a heap that has old objects and was never ready for a collection: first of all about
+/// the marks of these.
+#[test]
+fn whoever_comes_late_is_asked_before_the_heap_is_made_ready() {
+    for (kind, allocate) in KINDS {
+        let mut setup = setup(false);
+        for _ in 0..30 {
+            // Small enough for the heap to stay as it is.
+            let Setup { heap, types, roots, .. } = &mut setup;
+            let object = heap.alloc_old_array(types.data[0].0, 20_000, roots).unwrap();
+            keep(&mut setup, object);
+        }
+        setup.heap.ask_for_growth();
+        let used = setup.heap.stats().committed_bytes;
+        let wanted = until_asked(&mut setup, allocate);
+        assert!(wanted.current == used && wanted.least > used, "{kind}: {wanted:?}");
+        setup.heap.check(&mut setup.roots);
+        setup.heap.allow_growth(32 << 20);
+        allocate(&mut setup).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        setup.heap.collect_major(&mut setup.roots);
+        setup.heap.check(&mut setup.roots);
+    }
+}
+
 #[test]
 fn what_is_denied_is_a_limit_until_more_is_allowed() {
     for (kind, allocate) in KINDS {

@@ -63,3 +63,45 @@ fn joined_conditions_decide_as_the_model_says_in_all_modes() {
     assert!(joined > 10 * SEEDS && decided.iter().all(|count| *count > 15 * SEEDS), "{joined}, {decided:?}");
     assert!(failed > SEEDS / 20 && failed < 2 * SEEDS, "{failed} casts failed");
 }
+
+/// More locals are known to be of a narrower type than the compiler keeps in mind: the first ones are forgotten.
+#[test]
+fn many_locals_of_narrower_types_are_read_in_all_modes() {
+    const LOCALS: usize = 12;
+    let tests: String =
+        (1..=LOCALS).map(|local| format!("(if (ref.test (ref $b) (local.get {local})) (then ")).collect();
+    let reads = |locals: &mut dyn Iterator<Item = usize>| -> String {
+        let read = |local| {
+            format!(
+                "(global.set $sum (i32.add (i32.mul (global.get $sum) (i32.const 3))
+                   (struct.get $b 1 (ref.cast (ref $b) (local.get {local})))))"
+            )
+        };
+        locals.map(read).collect()
+    };
+    let make: String = (1..=LOCALS)
+        .map(|local| {
+            format!("(local.set {local} (struct.new $b (i32.const 1) (i32.add (local.get 0) (i32.const {local}))))")
+        })
+        .collect();
+    let text = format!(
+        "(module (type $a (sub (struct (field i32)))) (type $b (sub $a (struct (field i32) (field i32))))
+           (global $sum (mut i32) (i32.const 0))
+           (func (export \"run\") (param i32) (result i32) {} {make} {tests} {} {} {}
+             (global.get $sum)))",
+        "(local (ref null $a))".repeat(LOCALS),
+        reads(&mut (1..=LOCALS)),
+        reads(&mut (1..=LOCALS).rev()),
+        "))".repeat(LOCALS),
+    );
+    let mut sum = 0i32;
+    let expected = ARGUMENTS.map(|argument| {
+        for local in (1..=LOCALS as i32).chain((1..=LOCALS as i32).rev()) {
+            sum = sum.wrapping_mul(3).wrapping_add(argument.wrapping_add(local));
+        }
+        Some(sum)
+    });
+    for (mode, config) in &modes() {
+        assert_eq!(run(config, &text), expected, "{mode}\n{text}");
+    }
+}
