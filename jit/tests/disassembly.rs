@@ -5,7 +5,9 @@
 //! to judge. The first line of a file, behind `;;!`, says what is shown (`loops` or `function`), and by which options.
 
 use heapwood_jit::abi::{CompiledFunction, RelocationTarget, SafePoint};
-use heapwood_jit::{Budget, Callees, CompileEnv, CompileOptions, CpuFeatures, Inline, Scratch, compile_function};
+use heapwood_jit::{
+    Budget, Callees, CompileEnv, CompileOptions, CpuFeatures, Inline, Scratch, Targets, compile_function,
+};
 use heapwood_module::{ContextLayout, ExportIndex, Features, decode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, Mnemonic, NasmFormatter, Register};
 use std::collections::BTreeMap;
@@ -58,6 +60,7 @@ fn listing(module: &str) -> String {
         other => panic!("what is shown: `loops` or `function`, not {other:?}"),
     };
     let mut options = CompileOptions { cpu: CpuFeatures { avx: true, avx2: true }, ..CompileOptions::default() };
+    let mut targets = None;
     for word in words {
         match word {
             "fuel" => options.fuel = true,
@@ -67,10 +70,15 @@ fn listing(module: &str) -> String {
             "debug-checks" => options.debug_checks = true,
             "inline" => options.inline = Inline::Small,
             "inline-always" => options.inline = Inline::Always,
+            "count-targets" => options.count_targets = true,
+            word if word.starts_with("targets=") => {
+                options.inline = Inline::Hot;
+                targets = Some(usual(word));
+            }
             other => panic!("an option of that name is not known: {other}"),
         }
     }
-    let function = compiled(module, options);
+    let function = compiled(module, options, targets.as_ref());
     let code = Code::new(&function);
     let shown = if shows_loops { code.loops() } else { vec![(0, code.instructions.len())] };
     assert!(!shown.is_empty(), "`run` has no loop");
@@ -84,7 +92,18 @@ fn listing(module: &str) -> String {
     out
 }
 
-fn compiled(module: &str, options: CompileOptions) -> CompiledFunction {
+/// `targets=FUNCTION:OPERATOR:TARGET,TARGET`: what a call by reference was seen to call, by defined indices.
+fn usual(word: &str) -> Targets {
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("a number in `{word}`"));
+    let mut parts = word.trim_start_matches("targets=").split(':');
+    let mut next = || parts.next().unwrap_or_else(|| panic!("three parts of `{word}`"));
+    let (function, op) = (number(next()), number(next()));
+    let mut targets = Targets::default();
+    targets.set(function, op, next().split(',').map(number));
+    targets
+}
+
+fn compiled(module: &str, options: CompileOptions, targets: Option<&Targets>) -> CompiledFunction {
     let bytes = wat::parse_str(module).expect("a module");
     let decoded = decode(bytes.into(), Features::all()).expect("valid");
     let exported = decoded.info.exports.iter().find_map(|(name, index)| match index {
@@ -96,7 +115,7 @@ fn compiled(module: &str, options: CompileOptions) -> CompiledFunction {
     let callees =
         (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.inline, options.fuel));
     let (callees, budget) = (callees.as_ref(), &Budget::default());
-    let env = CompileEnv { info: &decoded.info, context: &context, options, callees, targets: None, budget };
+    let env = CompileEnv { info: &decoded.info, context: &context, options, callees, targets, budget };
     let job = decoded.validators.into_iter().nth(wanted as usize).expect("a function that the module defines");
     compile_function(&env, wanted, job, &mut Scratch::default()).expect("compiles")
 }

@@ -74,7 +74,8 @@ impl<'a> Compiler<'a> {
     /// In place of a call of the function reference on top of the stack, where that is a function: its body. The state
     /// is that of the call where it is another one.
     pub(super) fn inline_guarded(&mut self, ty: u32, function: u32, callee: &'a Callee) {
-        self.begin_guard(ty, function);
+        let is_last = !self.plan.has_more(self.inlined, self.cursor.body(), self.cursor.op());
+        self.begin_guard(ty, function, is_last);
         self.inline(function, callee);
         self.begin_else();
     }

@@ -90,6 +90,15 @@ impl Plan {
         (entry.body == body && entry.op == op).then_some(entry.defined)
     }
 
+    /// Whether another function than that of the entry before `next` is inlined of the call with this operator index in
+    /// this body.
+    pub(crate) fn has_more(&self, next: usize, body: u16, op: u32) -> bool {
+        let rest = self.entries[next..].iter();
+        // Calls of bodies that are inlined there come between.
+        rest.take_while(|entry| entry.body > body || entry.body == body && entry.op == op)
+            .any(|entry| entry.body == body)
+    }
+
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

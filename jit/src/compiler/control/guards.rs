@@ -13,8 +13,9 @@ use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     /// Begins the arm in which the reference on top of the stack, which is dropped, is that of a function; its
-    /// arguments are on top then. [`Compiler::begin_else`] begins the other one, where both are there.
-    pub(crate) fn begin_guard(&mut self, ty: TypeIndex, function: u32) {
+    /// arguments are on top then. [`Compiler::begin_else`] begins the other one, where both are there; it rarely runs if it has no
+    /// other guard.
+    pub(crate) fn begin_guard(&mut self, ty: TypeIndex, function: u32, is_last: bool) {
         let signature = BlockSignature::Guard(ty);
         let to = self.below_params(&signature);
         let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
@@ -30,7 +31,7 @@ impl Compiler<'_> {
         let state = self.values.keep(state);
         let control = self.flow.innermost_mut().expect("just entered");
         control.otherwise = Some((other, state));
-        control.rare_else = control.section == Section::Hot;
+        control.rare_else = is_last && control.section == Section::Hot;
         let reference = self.pop();
         self.release_value(&reference);
         self.values.end_instruction();
