@@ -99,8 +99,8 @@ fn each_kind_of_allocation_waits_for_the_answer() {
     }
 }
 
-/// Somebody wants to be asked about a heap that has old objects and was never ready for a collection: first of all about
-/// the marks of these.
+/// Somebody wants to be asked about a heap that has old objects and was never ready for a collection: first of all
+/// about the marks of these.
 #[test]
 fn whoever_comes_late_is_asked_before_the_heap_is_made_ready() {
     for (kind, allocate) in KINDS {

@@ -66,6 +66,8 @@ pub(crate) struct CallSite {
     pub(crate) op: u32,
     /// The function, by its index among all, if it is called by name; else it is called by a reference.
     pub(crate) function: Option<u32>,
+    /// The function type that the call names.
+    pub(crate) ty: TypeIndex,
     /// Number of results.
     results: u32,
     /// Height of the operand stack below the arguments.
@@ -492,7 +494,7 @@ impl Analysis {
             let (op, in_loop) = (self.state.op, self.state.open_loops.last().copied());
             let results = info.types.func(ty).results.len().narrow();
             // The base is known when the operator was validated.
-            self.calls.push(CallSite { op, function, results, base: 0, in_loop });
+            self.calls.push(CallSite { op, function, ty, results, base: 0, in_loop });
         }
     }
 

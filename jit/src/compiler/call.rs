@@ -133,6 +133,9 @@ impl Compiler<'_> {
         let mut guards = 0;
         while let Some((function, callee)) = self.take_inlined() {
             self.inline_guarded(ty, function, callee);
+            if self.error.is_some() {
+                return;
+            }
             guards += 1;
         }
         self.call_ref_out_of_line(ty);

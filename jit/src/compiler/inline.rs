@@ -77,7 +77,9 @@ impl<'a> Compiler<'a> {
         let is_last = !self.plan.has_more(self.inlined, self.cursor.body(), self.cursor.op());
         self.begin_guard(ty, function, is_last);
         self.inline(function, callee);
-        self.begin_else();
+        if self.error.is_none() {
+            self.begin_else();
+        }
     }
 
     /// In place of an arm of the innermost inlined body that is left out: its function is called with the parameters as

@@ -145,6 +145,11 @@ impl Plan {
                     let own = *place.around.last().expect("a body is of a function");
                     for target in planner.targets.map_or(&[][..], |targets| targets.of(own, site.op)) {
                         let function = planner.info.imported_functions + target;
+                        // Nothing relies on what was seen, the types of operands neither.
+                        let ty = planner.info.functions[function as usize];
+                        if !planner.info.types.is_subtype(ty, site.ty) {
+                            continue;
+                        }
                         ref_homes = ref_homes.max(self.decide_on(function, site, place, planner).unwrap_or(0));
                     }
                 }

@@ -16,6 +16,7 @@ use super::parts::{Later, LaterPart, Part};
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
 use heapwood_jit::abi::{CompiledFunction, FunctionRecord, InlinedBody, RelocationTarget, SafePoint, TrapSite};
+use parking_lot::Mutex;
 use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,10 +29,6 @@ const SLOT_BYTES: usize = 8;
 /// Bytes of the least room for functions that are compiled again.
 const ROOM_BYTES_MIN: usize = 1 << 20;
 
-/// The turn to add code to a module: there is one, behind a lock.
-#[derive(Default, Debug)]
-pub(crate) struct Turn(());
-
 /// The code of a module. Shared by all stores of its engine.
 #[derive(Debug)]
 pub(crate) struct CodeImage {
@@ -39,6 +36,8 @@ pub(crate) struct CodeImage {
     tables: CodeTables,
     /// What was compiled again since.
     later: Later,
+    /// Held by whoever adds to that.
+    turn: Mutex<()>,
 }
 
 /// What is known of a module's code.
@@ -283,7 +282,7 @@ pub(crate) fn type_value(target: RelocationTarget, types: &dyn TypeRelocations) 
 /// What is set aside for functions that are compiled again: as much as twice the code, at least some dozen functions.
 fn room_bytes(layout: &CodeLayout) -> usize {
     let wanted = (2 * layout.code_bytes()).max(ROOM_BYTES_MIN);
-    let most = (i32::MAX as usize - 2 * layout.bytes()) / PAGE_BYTES * PAGE_BYTES;
+    let most = (i32::MAX as usize).saturating_sub(2 * layout.bytes()) / PAGE_BYTES * PAGE_BYTES;
     wanted.min(most)
 }
 
@@ -308,7 +307,10 @@ impl CodeImage {
         let layout = CodeLayout::new(&compiled)?;
         let room = if has_room { room_bytes(&layout) } else { 0 };
         let counting = if has_room { slot_bytes(compiled.len()) } else { 0 };
-        let mut draft = Draft::zeroed(layout.bytes() + counting + room)?;
+        // Where the system refuses the room, there is none.
+        let with_room = (room > 0).then(|| Draft::zeroed(layout.bytes() + counting + room).ok()).flatten();
+        let room = if with_room.is_some() { room } else { 0 };
+        let mut draft = with_room.map_or_else(|| Draft::zeroed(layout.bytes()), Ok)?;
         let slots = layout.code_bytes();
         let words = Words { start: slots, imported, defined: compiled.len() };
         for (defined, function) in compiled.iter_mut().enumerate() {
@@ -336,11 +338,11 @@ impl CodeImage {
         }
         let memory = draft.finish(code, room)?;
         let later = Later::new((room > 0).then(|| memory.room().start.narrow()));
-        Ok(CodeImage { memory: Arc::new(memory), tables, later })
+        Ok(CodeImage { memory: Arc::new(memory), tables, later, turn: Mutex::default() })
     }
 
-    /// Adds functions, by defined index, that were compiled again, and has calls by name go there from now on. One
-    /// thread at a time does so: `turn` is a lock of the module's. Says whether there was room.
+    /// Adds functions, by defined index, that were compiled again, and has calls by name go there from now on. Those that
+    /// had no code come behind what calls them. Says whether there was room.
     ///
     /// # Errors
     /// The system refuses.
@@ -350,8 +352,8 @@ impl CodeImage {
         compiled: &[CompiledFunction],
         imported: u32,
         types: &dyn TypeRelocations,
-        _turn: &mut Turn,
     ) -> Result<bool> {
+        let _turn = self.turn.lock();
         let counts = compiled.iter().any(|function| !function.counted.is_empty());
         let (Some(start), room) = (self.later.next_start(), self.memory.room()) else { return Ok(false) };
         let layout = CodeLayout::from(start as usize, compiled)?;
@@ -368,11 +370,15 @@ impl CodeImage {
         let entries: Vec<_> = layout.functions.iter().map(|placed| placed.start).collect();
         let offsets = start..start + layout.code_bytes().narrow::<u32>();
         self.later.add(LaterPart { offsets, functions: functions.clone(), tables: layout.tables(compiled), counts });
-        // Whoever comes there finds the part.
-        for (defined, entry) in functions.into_iter().zip(entries) {
+        // Whoever comes there finds the part. What had no code is entered from here only, so it leads somewhere first.
+        for (defined, entry) in functions.iter().zip(entries).rev() {
             let entry = (self.start() + entry as usize) as u64;
-            self.memory.slot(defined as usize).store(entry, Ordering::Release);
+            self.memory.slot(*defined as usize).store(entry, Ordering::Release);
         }
+        let callees = compiled.iter().flat_map(CompiledFunction::callees);
+        let mut callees = callees.map(|callee| callee - imported);
+        assert!(callees.all(|callee| self.has_code(callee)), "what is called has code");
+        self.later.enter();
         Ok(true)
     }
 
@@ -402,9 +408,19 @@ impl CodeImage {
         })
     }
 
-    /// How many parts were added.
+    /// Has a function, by defined index, which had code at first, run that again.
+    pub fn go_back(&self, defined: u32) {
+        self.memory.slot(defined as usize).store(self.first_entry(defined) as u64, Ordering::Release);
+    }
+
+    /// How many parts were added, and are entered.
     pub fn later_parts(&self) -> usize {
-        self.later.count()
+        self.later.entered()
+    }
+
+    /// The functions, by defined index, that were compiled again when there were so many parts already.
+    pub fn compiled_behind(&self, parts: usize) -> impl Iterator<Item = u32> {
+        self.later.functions_behind(parts)
     }
 
     /// Where the code lies.

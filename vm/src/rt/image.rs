@@ -186,7 +186,7 @@ impl CodeMemory {
     /// Writes code to pages of the room, by their offset from the first byte of code, and makes them executable.
     ///
     /// # Safety
-    /// Nobody has written there before, and nobody else does now (R17).
+    /// Nothing leads there, and nobody else writes there (R17).
     ///
     /// # Errors
     /// The system refuses.

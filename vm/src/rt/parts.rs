@@ -160,9 +160,11 @@ pub(super) struct LaterPart {
 pub(super) struct Later {
     /// Where the first of them begins; beyond all code if there is no room for any.
     pub start: u32,
-    parts: Box<[OnceLock<LaterPart>]>,
+    parts: Box<[OnceLock<Box<LaterPart>>]>,
     /// How many there are.
     count: AtomicUsize,
+    /// To how many of them everything leads that is to lead there.
+    entered: AtomicUsize,
 }
 
 impl Later {
@@ -170,7 +172,24 @@ impl Later {
     pub fn new(start: Option<u32>) -> Later {
         let parts = if start.is_some() { PARTS_MAX } else { 0 };
         let parts = std::iter::repeat_with(OnceLock::new).take(parts).collect();
-        Later { start: start.unwrap_or(u32::MAX), parts, count: AtomicUsize::new(0) }
+        let (count, entered) = Default::default();
+        Later { start: start.unwrap_or(u32::MAX), parts, count, entered }
+    }
+
+    /// The slots lead to all of them.
+    pub fn enter(&self) {
+        self.entered.store(self.count(), Ordering::Release);
+    }
+
+    /// To how many of them the slots lead.
+    pub fn entered(&self) -> usize {
+        self.entered.load(Ordering::Acquire)
+    }
+
+    /// The functions of the parts behind the first so many, by defined index, to which the slots lead.
+    pub fn functions_behind(&self, parts: usize) -> impl Iterator<Item = u32> {
+        let new = self.parts.get(parts..self.entered()).unwrap_or_default();
+        new.iter().filter_map(OnceLock::get).flat_map(|part| part.functions.iter().copied())
     }
 
     /// How many there are.
@@ -187,7 +206,7 @@ impl Later {
     pub fn add(&self, part: LaterPart) {
         assert_eq!(self.next_start(), Some(part.offsets.start), "parts lie behind each other");
         let count = self.count();
-        assert!(self.parts[count].set(part).is_ok(), "one thread at a time adds parts");
+        assert!(self.parts[count].set(Box::new(part)).is_ok(), "one thread at a time adds parts");
         self.count.store(count + 1, Ordering::Release);
     }
 
@@ -199,7 +218,7 @@ impl Later {
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &LaterPart> {
-        self.parts[..self.count()].iter().filter_map(OnceLock::get)
+        self.parts[..self.count()].iter().filter_map(OnceLock::get).map(Box::as_ref)
     }
 
     /// The part that lies at an offset, and its offsets. The handler of signals may ask.
@@ -210,7 +229,7 @@ impl Later {
 
     fn find(&self, offset: u32) -> Option<(Part<'_>, Range<u32>)> {
         let parts = &self.parts[..self.count()];
-        let listed = |part: &OnceLock<LaterPart>| part.get().is_some_and(|part| part.offsets.start <= offset);
+        let listed = |part: &OnceLock<Box<LaterPart>>| part.get().is_some_and(|part| part.offsets.start <= offset);
         let part = parts[parts.partition_point(listed).checked_sub(1)?].get()?;
         let functions = Some(&part.functions[..]);
         part.offsets.contains(&offset).then(|| (Part { tables: &part.tables, functions }, part.offsets.clone()))

@@ -67,20 +67,19 @@ impl StoreOpaque {
     fn renew_code(&mut self) {
         for index in 0..self.guest().entities().instances().len() {
             let instance = &mut self.guest_mut().entities_mut().instances_mut()[index];
-            if instance.sees_new_code() {
-                self.renew_objects(index as u32);
+            for defined in instance.new_code() {
+                self.renew_object(index as u32, defined);
             }
         }
     }
 
-    fn renew_objects(&mut self, index: u32) {
+    fn renew_object(&mut self, index: u32, defined: u32) {
         let instance = self.instance(index);
-        let module = instance.module().clone();
-        let objects: Vec<_> = module.layout().function_objects().map(|(function, _)| function).collect();
-        for function in objects {
-            let Some(defined) = function.checked_sub(module.info().imported_functions) else { continue };
-            let object = self.instance(index).function_object(function).expect("it has an object");
-            self.replace_code(object, module.code().entry(defined) as u64);
+        let module = instance.module();
+        let code = module.code().entry(defined) as u64;
+        // A function that never becomes a reference has no object.
+        if let Some(object) = instance.function_object(module.info().imported_functions + defined) {
+            self.replace_code(object, code);
         }
     }
 }

@@ -13,8 +13,8 @@ use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     /// Begins the arm in which the reference on top of the stack, which is dropped, is that of a function; its
-    /// arguments are on top then. [`Compiler::begin_else`] begins the other one, where both are there; it rarely runs if it has no
-    /// other guard.
+    /// arguments are on top then. [`Compiler::begin_else`] begins the other one, where both are there; it rarely runs
+    /// if it has no other guard.
     pub(crate) fn begin_guard(&mut self, ty: TypeIndex, function: u32, is_last: bool) {
         let signature = BlockSignature::Guard(ty);
         let to = self.below_params(&signature);

@@ -6,20 +6,25 @@ use crate::module::ModuleInner;
 use crate::module::compile::{Relocator, compiling_budget, exceptions, to_error};
 use heapwood_jit::abi::CompiledFunction;
 use heapwood_jit::{CompileEnv, CompileOptions, Inline, Scratch, Targets, compile_function};
+use std::collections::HashSet;
 
 impl ModuleInner {
     /// Has a function, by defined index, tell what its calls by reference call.
     pub(super) fn compile_counting(&self, tier: &Tier, function: u32) {
-        let options = CompileOptions { count_targets: true, ..self.engine.config().compile_options(false) };
-        let Ok(compiled) = self.compile_again(tier, function, options, None) else { return };
-        let is_counted = !compiled[0].1.counted.is_empty();
-        if is_counted {
+        let config = self.engine.config();
+        let options = CompileOptions { count_targets: true, ..config.compile_options(false) };
+        let Ok(compiled) = self.compile_again(tier, function, options, None) else {
+            return tier.state.lock().functions.give_up(function);
+        };
+        let has_calls = !compiled[0].1.counted.is_empty();
+        if has_calls {
             tier.state.lock().seen.number(function, &compiled[0].1);
             self.code.set_counting(function, true);
+            if !self.put(tier, compiled) {
+                return;
+            }
         }
-        if !is_counted || !self.put(tier, compiled) {
-            tier.state.lock().functions.counts_nothing(function);
-        }
+        tier.state.lock().functions.begin_counting(config.tiering_mode(), function, has_calls);
     }
 
     /// Compiles a function, by defined index, with what its calls usually call inlined.
@@ -31,6 +36,9 @@ impl ModuleInner {
         let compiled = self.compile_again(tier, function, options, Some(&targets));
         if compiled.is_ok_and(|compiled| self.put(tier, compiled)) {
             tier.state.lock().done += 1;
+        } else {
+            // Code that counts has done its duty.
+            self.code.go_back(function);
         }
     }
 
@@ -46,6 +54,7 @@ impl ModuleInner {
         let callees = Some(&tier.callees);
         let env = CompileEnv { info: &self.info, context: &self.layout, options, callees, targets, budget: &budget };
         let mut compiled: Vec<(u32, CompiledFunction)> = Vec::new();
+        let mut known = HashSet::from([function]);
         let (mut wanted, mut scratch) = (vec![function], Scratch::default());
         while let Some(defined) = wanted.pop() {
             let job = tier.callees.job(&self.info, defined);
@@ -53,26 +62,22 @@ impl ModuleInner {
             compiled.push((defined, code));
             let called = compiled.last().into_iter().flat_map(|(_, code)| code.callees());
             let called = called.map(|callee| callee - self.info.imported_functions);
-            let lacking = called.filter(|callee| {
-                !self.code.has_code(*callee)
-                    && !wanted.contains(callee)
-                    && compiled.iter().all(|known| known.0 != *callee)
-            });
-            let mut lacking: Vec<u32> = lacking.collect();
-            lacking.sort_unstable();
-            lacking.dedup();
-            wanted.extend(lacking);
+            wanted.extend(called.filter(|callee| !self.code.has_code(*callee) && known.insert(*callee)));
         }
         Ok(compiled)
     }
 
-    /// Puts functions in the place of what there was; says whether there was room.
+    /// Puts functions in the place of what there was; says whether it did. If there was no room, nothing is compiled any
+    /// more.
     fn put(&self, tier: &Tier, compiled: Vec<(u32, CompiledFunction)>) -> bool {
         let (functions, compiled): (Vec<u32>, Vec<CompiledFunction>) = compiled.into_iter().unzip();
-        let mut turn = tier.turn.lock();
-        let added = Relocator::new(&self.engine, exceptions(&compiled), &self.types).and_then(|relocator| {
-            self.code.add(functions, &compiled, self.info.imported_functions, &relocator, &mut turn)
-        });
-        matches!(added, Ok(true))
+        let imported = self.info.imported_functions;
+        let added = Relocator::new(&self.engine, exceptions(&compiled), &self.types)
+            .and_then(|relocator| self.code.add(functions, &compiled, imported, &relocator));
+        let is_put = matches!(added, Ok(true));
+        if !is_put {
+            tier.state.lock().functions.end();
+        }
+        is_put
     }
 }

@@ -17,7 +17,6 @@ mod progress;
 mod seen;
 
 use super::{Module, ModuleInner};
-use crate::rt::code::Turn;
 use heapwood_jit::Callees;
 use parking_lot::Mutex;
 use progress::Functions;
@@ -28,8 +27,6 @@ use std::sync::Arc;
 pub(crate) struct Tier {
     callees: Callees,
     state: Mutex<State>,
-    /// Who has it may add code to the module.
-    turn: Mutex<Turn>,
 }
 
 #[derive(Default)]
@@ -66,7 +63,7 @@ enum Work {
 impl Tier {
     /// None of the functions has run yet. `callees` are all of them.
     pub fn new(callees: Callees) -> Tier {
-        Tier { callees, state: Mutex::default(), turn: Mutex::default() }
+        Tier { callees, state: Mutex::default() }
     }
 }
 

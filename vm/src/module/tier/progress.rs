@@ -9,7 +9,7 @@ use std::collections::HashMap;
 const SAMPLES: u32 = 8;
 /// Calls by reference of a function that are counted.
 const CALLS: u32 = 2000;
-/// Samples of any function after which a function has been counted for long enough.
+/// Samples of any function after the first counted call, after which a function has been counted for long enough.
 const SAMPLES_WHILE_COUNTING: u32 = 30;
 
 /// How far a function has come.
@@ -17,8 +17,11 @@ const SAMPLES_WHILE_COUNTING: u32 = 30;
 enum Progress {
     /// So many samples met it.
     Sampled(u32),
-    /// It tells what it calls, or is about to: so many calls more, and so many samples of any function.
-    Counting { calls: u32, samples: u32 },
+    /// Code that tells what it calls is being made.
+    Waiting,
+    /// It tells what it calls: so many calls more. There were so many samples of any function since the first one; none if
+    /// nobody has come to that code yet.
+    Counting { calls: u32, samples: Option<u32> },
     /// It is not compiled any more.
     Done,
 }
@@ -30,6 +33,8 @@ pub(super) struct Functions {
     all: HashMap<u32, Progress>,
     /// Those that count.
     counting: Vec<u32>,
+    /// Nothing is compiled any more.
+    has_ended: bool,
 }
 
 impl Functions {
@@ -40,43 +45,64 @@ impl Functions {
         tiering: Tiering,
         functions: impl IntoIterator<Item = u32>,
     ) -> (SmallVec<[Work; 4]>, bool) {
+        if self.has_ended {
+            return (SmallVec::new(), false);
+        }
         let mut works = self.counted_enough();
-        let mut is_busy = !self.counting.is_empty();
+        let mut is_busy = self.counting.iter().any(|function| self.is_entered(*function));
         for function in functions {
             let progress = self.all.entry(function).or_insert(Progress::Sampled(0));
             let Progress::Sampled(samples) = progress else { continue };
             *samples += 1;
             is_busy = true;
             if *samples >= samples_wanted(tiering, function) {
-                *progress = Progress::Counting { calls: calls_wanted(tiering, function), samples: 0 };
-                self.counting.push(function);
+                *progress = Progress::Waiting;
                 works.push(Work::Counting(function));
             }
         }
         (works, is_busy)
     }
 
+    /// Whether somebody has come to the code of a function, by defined index, that counts.
+    fn is_entered(&self, function: u32) -> bool {
+        matches!(self.all.get(&function), Some(Progress::Counting { samples: Some(_), .. }))
+    }
+
     /// A call of a function, by defined index, was counted; says whether it was the last one that is wanted.
     pub fn counted(&mut self, function: u32) -> bool {
-        let Some(Progress::Counting { calls, .. }) = self.all.get_mut(&function) else { return true };
+        let Some(Progress::Counting { calls, samples }) = self.all.get_mut(&function) else { return true };
         *calls = calls.saturating_sub(1);
+        samples.get_or_insert(0);
         *calls == 0
     }
 
-    /// A function, by defined index, has nothing to count.
-    pub fn counts_nothing(&mut self, function: u32) {
-        self.all.insert(function, Progress::Counting { calls: 0, samples: 0 });
+    /// A function, by defined index, counts from now on; or it has nothing to count.
+    pub fn begin_counting(&mut self, tiering: Tiering, function: u32, has_calls: bool) {
+        let calls = if has_calls { calls_wanted(tiering, function) } else { 0 };
+        self.all.insert(function, Progress::Counting { calls, samples: None });
+        self.counting.push(function);
+    }
+
+    /// A function, by defined index, stays as it is.
+    pub fn give_up(&mut self, function: u32) {
+        self.all.insert(function, Progress::Done);
+    }
+
+    /// There is no room: no more functions are compiled.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+        self.counting.clear();
     }
 
     /// The functions of which enough calls were counted, after another sample. They are not counted any more.
     fn counted_enough(&mut self) -> SmallVec<[Work; 4]> {
-        let Functions { all, counting } = self;
+        let Functions { all, counting, has_ended: _ } = self;
         let mut enough = SmallVec::new();
         counting.retain(|function| {
             let Some(progress @ Progress::Counting { .. }) = all.get_mut(function) else { return false };
             let Progress::Counting { calls, samples } = progress else { return false };
-            *samples += 1;
-            let is_enough = *calls == 0 || *samples >= SAMPLES_WHILE_COUNTING;
+            *samples = samples.map(|samples| samples + 1);
+            let is_enough = *calls == 0 || samples.is_some_and(|samples| samples >= SAMPLES_WHILE_COUNTING);
             if is_enough {
                 *progress = Progress::Done;
                 enough.push(Work::Inlining(*function));

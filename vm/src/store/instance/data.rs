@@ -66,10 +66,13 @@ impl InstanceData {
         }
     }
 
-    /// Whether functions of the module were compiled again since this was asked.
-    pub fn sees_new_code(&mut self) -> bool {
-        let parts = self.module.code().later_parts();
-        std::mem::replace(&mut self.code_parts, parts) != parts
+    /// The functions of the module, by defined index, that were compiled again since this was asked.
+    pub fn new_code(&mut self) -> Vec<u32> {
+        let code = self.module.code();
+        let before = self.code_parts;
+        // Parts that come meanwhile are seen the next time.
+        self.code_parts = code.later_parts();
+        if before == self.code_parts { Vec::new() } else { code.compiled_behind(before).collect() }
     }
 
     positions! {
