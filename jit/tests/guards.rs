@@ -1,13 +1,14 @@
-//! Bodies behind guards: whatever budget of memory a function has, it is compiled, or refused with an error. What one guard
-//! lets pass is compiled as a body in an arm; where the compiler stops there, nothing of the constructs around it is over.
+//! Bodies behind guards: whatever budget of memory a function has, it is compiled, or refused with an error. What one
+//! guard lets pass is compiled as a body in an arm; where the compiler stops there, nothing of the constructs around it
+//! is over.
 
 use heapwood_jit::{
     Budget, Callees, CompileEnv, CompileError, CompileOptions, Inline, Scratch, Targets, compile_function,
 };
 use heapwood_module::{ContextLayout, Features, decode};
 
-/// The function that is compiled calls four others by a reference, twice; each has more operators than the compiler goes
-/// through before it counts its memory again.
+/// The function that is compiled calls four others by a reference, twice; each has more operators than the compiler
+/// goes through before it counts its memory again.
 const OPERATORS: usize = 80;
 
 fn module() -> Vec<u8> {
