@@ -246,3 +246,62 @@ fn functions_without_code_get_some_with_what_calls_them() {
     let recompiled: Vec<_> = module.recompiled().map(|again| (again.function, again.counts)).collect();
     assert_eq!(recompiled, [(4, true), (3, false), (4, false), (0, false)], "functions, and whether they count");
 }
+
+/// As [`DEEP`], but `$d` may be compiled again itself, and behind it in the code lies another function. So many others
+/// are compiled again before.
+fn deep_behind(fillers: usize) -> String {
+    let pause = "(local $i i32) (local.set $i (i32.const 2))
+        (loop (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))";
+    let filler = "(param i32) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))";
+    let filled: String = (0..fillers).map(|at| format!("(func $p{at} {filler}")).collect();
+    let fill: String = (0..fillers).map(|at| format!("(call $p{at} (i32.const 4))")).collect();
+    format!(
+        "(module
+            (type $f (func (param i32) (result i32)))
+            (global $fn (mut (ref null $f)) (ref.null $f))
+            (elem declare func $a $leaf)
+            (func $leaf (type $f) {pause} (i32.add (local.get 0) (i32.const 1)))
+            (func $d (param i32) (result i32) (call_ref $f (local.get 0) (global.get $fn)))
+            (func (export \"other\") (param i32) (result i32) {pause} (i32.const 666))
+            (func $c (param i32) (result i32) (i32.mul (call $d (local.get 0)) (i32.const 3)))
+            (func $b (param i32) (result i32) (i32.xor (call $c (local.get 0)) (i32.const 5)))
+            (func $a (type $f) (i32.sub (call $b (local.get 0)) (i32.const 2)))
+            (func $run (param $n i32) (result i32) (local $sum i32)
+              (loop $again
+                (local.set $sum (call_ref $f (local.get $sum) (ref.func $a)))
+                (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+              (local.get $sum))
+            {filled}
+            (func (export \"go\") (result i32) (local $i i32)
+              (global.set $fn (ref.func $leaf))
+              (local.set $i (i32.const 4))
+              (loop {fill} (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+              (local.set $i (i32.const 6))
+              (loop (drop (call $run (i32.const 60)))
+                (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+              (call $run (i32.const 60))))"
+    )
+}
+
+/// Wherever the room ends: a function that had no code at first keeps what it has.
+#[test]
+fn a_function_without_code_at_first_keeps_its_own_when_the_room_ends() {
+    let go = |text: &str, tiering: Tiering| {
+        let engine = Engine::new(Config::new().tiering(tiering)).unwrap();
+        let module = Module::new(&engine, text).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let go = instance.get_typed_func::<(), i32>(&mut store, "go").unwrap();
+        (go.call(&mut store, ()).unwrap(), module.recompiled().count())
+    };
+    let expected = go(&deep_behind(0), Tiering::Off).0;
+    let parts: Vec<usize> = (236..=260)
+        .map(|fillers| {
+            let (result, parts) = go(&deep_behind(fillers), Tiering::Always);
+            assert_eq!(result, expected, "behind {fillers} functions");
+            parts
+        })
+        .collect();
+    // One part may have two functions.
+    assert!(parts[0] < 256 && parts.contains(&257) && parts[24] == 256, "the room ends somewhere: {parts:?}");
+}

@@ -408,9 +408,11 @@ impl CodeImage {
         })
     }
 
-    /// Has a function, by defined index, which had code at first, run that again.
+    /// Has a function, by defined index, run the code again that it had at first. One that had none keeps what it has.
     pub fn go_back(&self, defined: u32) {
-        self.memory.slot(defined as usize).store(self.first_entry(defined) as u64, Ordering::Release);
+        if self.function(defined).has_code() {
+            self.memory.slot(defined as usize).store(self.first_entry(defined) as u64, Ordering::Release);
+        }
     }
 
     /// How many parts were added, and are entered.
@@ -452,7 +454,9 @@ impl CodeImage {
 
     /// Address of the code of a function, by defined index, that was compiled with the module.
     pub fn first_entry(&self, defined: u32) -> usize {
-        self.start() + self.tables.functions[defined as usize].start as usize
+        let function = &self.tables.functions[defined as usize];
+        assert!(function.has_code(), "a function that is entered has code");
+        self.start() + function.start as usize
     }
 
     /// Whether a function, by defined index, has code by now.
