@@ -160,6 +160,7 @@ type Served = std::result::Result<Errno, Outcome>;
 ///
 /// # Errors
 /// The trap with which the guest has to stop, whatever the work says.
+#[cfg(any(feature = "surfaces", feature = "component"))]
 pub(crate) fn interruptible<'a, T: 'static, R>(
     caller: &mut Caller<'a, T>,
     context: impl Fn(&mut T) -> &mut WasiCtx,
