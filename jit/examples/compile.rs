@@ -27,14 +27,9 @@ fn main() {
         let start = Instant::now();
         let callees =
             (options.inline != Inline::Never).then(|| Callees::new(&decoded.validators, options.inline, options.fuel));
-        let env = CompileEnv {
-            info: &decoded.info,
-            context: &context,
-            options,
-            callees: callees.as_ref(),
-            targets: None,
-            budget: &Budget::default(),
-        };
+        let budget = Budget::default();
+        let env =
+            CompileEnv { options, callees: callees.as_ref(), ..CompileEnv::new(&decoded.info, &context, &budget) };
         let mut scratch = Scratch::default();
         let (mut code, mut body, mut failed, mut checksum) = (0, 0, 0, DefaultHasher::new());
         for (index, job) in (0..).zip(decoded.validators) {

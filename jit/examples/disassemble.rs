@@ -12,14 +12,8 @@ fn main() {
     let decoded = decode(bytes.into(), Features::default()).expect("valid");
     let context = ContextLayout::new(&decoded.info);
     let options = CompileOptions { source_map: true, ..CompileOptions::default() };
-    let env = CompileEnv {
-        info: &decoded.info,
-        context: &context,
-        options,
-        callees: None,
-        targets: None,
-        budget: &Budget::default(),
-    };
+    let budget = Budget::default();
+    let env = CompileEnv { options, ..CompileEnv::new(&decoded.info, &context, &budget) };
     let job = decoded.validators.into_iter().nth(wanted).expect("a defined function");
     let function = compile_function(&env, wanted as u32, job, &mut Scratch::default()).expect("compiles");
     let mut decoder = Decoder::with_ip(64, &function.code, 0, DecoderOptions::NONE);

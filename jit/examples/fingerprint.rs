@@ -32,14 +32,8 @@ fn print_module(path: &str, variant: usize, options: CompileOptions, scratch: &m
         Err(error) => return println!("{path} {variant}: {error}"),
     };
     let context = ContextLayout::new(&decoded.info);
-    let env = CompileEnv {
-        info: &decoded.info,
-        context: &context,
-        options,
-        callees: None,
-        targets: None,
-        budget: &Budget::default(),
-    };
+    let budget = Budget::default();
+    let env = CompileEnv { options, ..CompileEnv::new(&decoded.info, &context, &budget) };
     for (index, job) in (0..).zip(decoded.validators) {
         let mut hash = DefaultHasher::new();
         let bytes = match compile_function(&env, index, job, scratch) {

@@ -60,8 +60,7 @@ fn compile(code: &str, values_max: u64) -> Result<(), CompileError> {
         let options = CompileOptions { inline, ..CompileOptions::default() };
         let callees = Callees::new(&decoded.validators, inline, options.fuel);
         let callees = (inline != Inline::Never).then_some(&callees);
-        let env =
-            CompileEnv { info: &decoded.info, context: &context, options, callees, targets: None, budget: &budget };
+        let env = CompileEnv { options, callees, ..CompileEnv::new(&decoded.info, &context, &budget) };
         let mut scratch = Scratch::default();
         for (index, job) in (0..).zip(decoded.validators) {
             compile_function(&env, index, job, &mut scratch)?;

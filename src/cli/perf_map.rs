@@ -15,6 +15,11 @@ pub struct PerfMap {
 }
 
 impl PerfMap {
+    /// Writes them once more, with those that were compiled again meanwhile, if there are some.
+    pub fn write_again<'m>(&self, modules: impl Iterator<Item = &'m Module> + Clone) -> Result<()> {
+        if modules.clone().any(|module| module.recompiled().next().is_some()) { self.write(modules) } else { Ok(()) }
+    }
+
     /// Writes the functions of `modules` if that is asked for. They should live as long as something is profiled.
     pub fn write<'m>(&self, modules: impl IntoIterator<Item = &'m Module>) -> Result<()> {
         if !self.perf_map {

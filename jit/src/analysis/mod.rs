@@ -68,8 +68,6 @@ pub(crate) struct CallSite {
     pub(crate) function: Option<u32>,
     /// The function type that the call names.
     pub(crate) ty: TypeIndex,
-    /// Number of results.
-    results: u32,
     /// Height of the operand stack below the arguments.
     pub(crate) base: u32,
     /// The innermost loop around it, if any: its position in `loops`.
@@ -331,7 +329,8 @@ impl Analysis {
             if let Some(site) = self.found.calls.last_mut()
                 && site.op == self.state.op
             {
-                site.base = validator.operand_stack_height() + self.state.open_catches - site.results;
+                let results = info.types.func(site.ty).results.len();
+                site.base = validator.operand_stack_height() + self.state.open_catches - results.narrow::<u32>();
             }
             self.state.op += 1;
             if self.state.op.is_multiple_of(OPERATORS_PER_COUNT) {
@@ -479,22 +478,21 @@ impl Analysis {
             return self.call();
         }
         self.needs_frame();
-        self.list_call(info, Some(function), info.functions[function as usize]);
+        self.list_call(Some(function), info.functions[function as usize]);
     }
 
     /// A call of a function of this type by a reference.
-    fn call_by_reference(&mut self, info: &ModuleInfo, ty: TypeIndex) {
+    fn call_by_reference(&mut self, ty: TypeIndex) {
         if self.lists_calls {
-            self.list_call(info, None, ty);
+            self.list_call(None, ty);
         }
     }
 
-    fn list_call(&mut self, info: &ModuleInfo, function: Option<u32>, ty: TypeIndex) {
+    fn list_call(&mut self, function: Option<u32>, ty: TypeIndex) {
         if self.live() {
             let (op, in_loop) = (self.state.op, self.state.open_loops.last().copied());
-            let results = info.types.func(ty).results.len().narrow();
             // The base is known when the operator was validated.
-            self.calls.push(CallSite { op, function, ty, results, base: 0, in_loop });
+            self.calls.push(CallSite { op, function, ty, base: 0, in_loop });
         }
     }
 

@@ -110,7 +110,7 @@ macro_rules! effect {
         $analysis.call_of($info, $f)
     };
     ($analysis:ident $info:ident CallRef $t:ident) => {
-        $analysis.call_by_reference($info, $t)
+        $analysis.call_by_reference($t)
     };
     ($analysis:ident $info:ident Return) => {{
         $analysis.ends_body();

@@ -22,6 +22,13 @@ pub struct CompileEnv<'a> {
     pub budget: &'a Budget,
 }
 
+impl<'a> CompileEnv<'a> {
+    /// For functions that are compiled with the default options; nothing is inlined.
+    pub fn new(info: &'a ModuleInfo, context: &'a ContextLayout, budget: &'a Budget) -> CompileEnv<'a> {
+        CompileEnv { info, context, options: CompileOptions::default(), callees: None, targets: None, budget }
+    }
+}
+
 /// Options of the compiler.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CompileOptions {

@@ -104,16 +104,15 @@ mod tests {
         assert_eq!(texts(line.environment()), ["A=b=c"]);
     }
 
+    /// Of a module whose start function is meant, without directories.
+    fn plain<'a>(args: &'a [String], variables: &'a [String]) -> CommandLine<'a> {
+        CommandLine { module: Path::new("app.wasm"), function: START, args, variables, directories: &[] }
+    }
+
     #[test]
     fn start_is_not_invoked() {
         let (args, variables) = (strings(&["app.wasm"]), strings(&["HEAPWOOD_OPTIONS_OF_MINE=1"]));
-        let line = CommandLine {
-            module: Path::new("app.wasm"),
-            function: START,
-            args: &args,
-            variables: &variables,
-            directories: &[],
-        };
+        let line = plain(&args, &variables);
         assert_eq!(texts(line.words()), ["heapwood", "run", "--env-all", "--argv0=app.wasm", "--", "app.wasm"]);
         assert_eq!(texts(line.environment()), ["HEAPWOOD_OPTIONS_OF_MINE=1"]);
     }
@@ -121,13 +120,7 @@ mod tests {
     #[test]
     fn zero_bytes_are_errors() {
         let (args, variables) = (strings(&["app.wasm", "a\0b"]), strings(&["A=\0"]));
-        let line = CommandLine {
-            module: Path::new("app.wasm"),
-            function: START,
-            args: &args,
-            variables: &variables,
-            directories: &[],
-        };
+        let line = plain(&args, &variables);
         assert!(line.words().is_err() && line.environment().is_err());
     }
 }

@@ -140,7 +140,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     let measured = subject::measure(desk, &engine, &module, trace.as_ref(), args.warmup + args.reps, args.slice);
     let measured = measured.with_context(name)?;
     // With what was compiled again meanwhile.
-    args.perf_map.write([&module])?;
+    args.perf_map.write_again([&module].into_iter())?;
     if measured.calls.len() <= args.warmup {
         progress.finish();
         return ended_without_a_call(&progress);

@@ -141,7 +141,7 @@ impl<'a> Guest<'a> {
     }
 
     /// All core modules: those that are preloaded, and the program's.
-    pub fn modules(&self) -> impl Iterator<Item = &Module> {
+    pub fn modules(&self) -> impl Iterator<Item = &Module> + Clone {
         self.preloads.iter().chain(self.program.modules())
     }
 
@@ -193,7 +193,7 @@ impl<'a> Guest<'a> {
             }
         };
         // With what was compiled again meanwhile.
-        sandbox.perf_map.write(self.modules())?;
+        sandbox.perf_map.write_again(self.modules())?;
         // Before anything is said of how the guest ended.
         let has_to_stop = outcome.as_ref().is_ok_and(|outcome| outcome.as_ref().is_err_and(has_to_stop));
         let finished = Host::finish(&mut store, |store| clock.timed_at_last(store, has_to_stop));

@@ -5,7 +5,7 @@ use super::StoreOpaque;
 use crate::engine::Tiering;
 use crate::module::Module;
 use heapwood_gc_abi::RawRef;
-use heapwood_gc_abi::layout::{FUNC_CONTEXT_OFFSET, FUNC_DATA_OFFSET};
+use heapwood_gc_abi::layout::FUNC_DATA_OFFSET;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -34,11 +34,9 @@ impl StoreOpaque {
         let frames = self.guest().execution().frames().walk().take(FRAMES);
         let met = frames.map(|frame| (entities.instance(frame.owner).module().clone(), frame.defined));
         let met: SmallVec<[(Module, u32); FRAMES]> = met.collect();
-        let (mut rest, mut is_new) = (&met[..], false);
-        while let Some((module, _)) = rest.first() {
-            let own = rest.partition_point(|(other, _)| Module::same(module, other));
-            is_new |= module.sampled(rest[..own].iter().map(|(_, defined)| *defined));
-            rest = &rest[own..];
+        let mut is_new = false;
+        for of_module in met.chunk_by(|(module, _), (other, _)| Module::same(module, other)) {
+            is_new |= of_module[0].0.sampled(of_module.iter().map(|(_, defined)| *defined));
         }
         self.renew_code();
         if !self.guest().listeners().profiles_cpu() {
@@ -48,19 +46,17 @@ impl StoreOpaque {
 
     /// A call by reference, by its number among those of its function, calls a function.
     pub fn count_target(&mut self, call: u32, target: RawRef) {
+        if target == 0 {
+            // It traps behind this.
+            return;
+        }
         let frames = self.guest().execution().frames();
         let (Some(frame), Some(context)) = (frames.walk().next(), frames.calling_context()) else { return };
         let module = self.guest().entities().instance(frame.owner).module();
-        let heap = self.heap();
-        let imported = module.info().imported_functions;
-        // A null traps behind this.
-        let target = (target != 0).then(|| {
-            let own = heap.base() + heap.read_i32(target, FUNC_CONTEXT_OFFSET as u64) as usize * 4 == context;
-            own.then(|| (heap.read_i64(target, FUNC_DATA_OFFSET as u64) as u32).checked_sub(imported))?
-        });
-        if let Some(target) = target {
-            module.counted(frame.defined, call, target);
-        }
+        let is_own = self.function_entry(target).1 == context as u64;
+        let function = self.heap().read_i64(target, FUNC_DATA_OFFSET as u64) as u32;
+        let defined = function.checked_sub(module.info().imported_functions).filter(|_| is_own);
+        module.counted(frame.defined, call, defined);
     }
 
     /// Has the objects of functions that were compiled again since name their new code.

@@ -340,6 +340,18 @@ fn below_a_sync_host_function(world: &mut World, treats: Treats, case: &str) {
     }
 }
 
+/// Begins two calls that wait, one for the host and one for its next portion of fuel, and forgets them.
+fn forget_calls(world: &mut World, run_it: &TypedFunc<(), i32>, spin: &Func, name: &str) {
+    let mut call = Box::pin(run_it.call_async(&mut world.store, ()));
+    assert!(poll_once(call.as_mut()).is_pending(), "{name}");
+    std::mem::forget(call);
+    world.store.fuel_async_yield_interval(Some(100)).unwrap();
+    let mut call = Box::pin(spin.call_async(&mut world.store, &[], &mut []));
+    assert!(poll_once(call.as_mut()).is_pending(), "{name}");
+    std::mem::forget(call);
+    world.store.fuel_async_yield_interval(None).unwrap();
+}
+
 /// Nobody will resume a guest whose future is forgotten; its frames stay, and the store goes on above them.
 #[test]
 fn a_store_outlives_a_future_that_is_forgotten() {
@@ -356,14 +368,7 @@ fn a_store_outlives_a_future_that_is_forgotten() {
         world.store.set_fuel(u64::MAX).unwrap();
         let (run_it, spin) = (world.func("run"), world.instance.get_func(&mut world.store, "spin").unwrap());
         for _ in 0..3 {
-            let mut call = Box::pin(run_it.call_async(&mut world.store, ()));
-            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
-            std::mem::forget(call);
-            world.store.fuel_async_yield_interval(Some(100)).unwrap();
-            let mut call = Box::pin(spin.call_async(&mut world.store, &[], &mut []));
-            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
-            std::mem::forget(call);
-            world.store.fuel_async_yield_interval(None).unwrap();
+            forget_calls(&mut world, &run_it, &spin, name);
             assert_eq!(run(run_it.call_async(&mut world.store, ())).0.unwrap(), answer(5), "{name}");
             world.check();
         }
@@ -530,14 +535,7 @@ fn checkpoints_give_up_guests_whose_futures_are_forgotten() {
         let (run_it, spin) = (world.func("run"), world.instance.get_func(&mut world.store, "spin").unwrap());
         let forget = |world: &mut World| {
             world.store.set_deadline(std::time::Duration::from_secs(3600));
-            let mut call = Box::pin(run_it.call_async(&mut world.store, ()));
-            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
-            std::mem::forget(call);
-            world.store.fuel_async_yield_interval(Some(100)).unwrap();
-            let mut call = Box::pin(spin.call_async(&mut world.store, &[], &mut []));
-            assert!(poll_once(call.as_mut()).is_pending(), "{name}");
-            std::mem::forget(call);
-            world.store.fuel_async_yield_interval(None).unwrap();
+            forget_calls(world, &run_it, &spin, name);
         };
         let idle = |world: &mut World| {
             let frames = std::sync::Arc::new(AtomicU32::new(u32::MAX));

@@ -74,9 +74,7 @@ impl Compiler<'_> {
         if decided.is_some() {
             condition = self.dynamic(condition);
         }
-        let to = self.below_params(&signature);
-        let mut settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
-        self.values.settle_const_locals(self.asm);
+        let mut settled = self.settle_for_arms(&signature);
         let cond = self.test_condition(&condition);
         self.release_condition(&condition);
         let hint = hint.filter(|_| cond.is_some());
@@ -101,14 +99,8 @@ impl Compiler<'_> {
             (None, ..) if matches!(condition, Condition::Always(false)) => self.asm.jmp(label),
             (None, ..) => {}
         }
-        self.enter(FrameKind::If, signature, settled);
-        let state = to_second.map(|decided| decided.state).unwrap_or_else(|| {
-            let state = self.values.snapshot(settled);
-            self.values.keep(state)
-        });
-        let control = self.flow.innermost_mut().expect("just entered");
-        control.otherwise = Some((label, state));
-        control.rare_else = hint == Some(true);
+        let state = to_second.map(|decided| decided.state);
+        self.enter_if(signature, settled, (label, state), hint == Some(true));
         if let Some(rare_arm) = rare_arm {
             self.asm.switch(Section::Unlikely);
             self.asm.bind(rare_arm);
@@ -117,6 +109,32 @@ impl Compiler<'_> {
             Some(decided) => self.join_decided(decided),
             None => self.values.learn(tested, true),
         }
+    }
+
+    /// Settles what both arms of an `if` with this signature find alike; the height below which operands are settled.
+    pub(super) fn settle_for_arms(&mut self, signature: &BlockSignature) -> usize {
+        let to = self.below_params(signature);
+        let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
+        self.values.settle_const_locals(self.asm);
+        settled
+    }
+
+    /// Enters the frame of an `if`, whose other arm begins at a label: in a state that was kept, or in the present one.
+    pub(super) fn enter_if(
+        &mut self,
+        signature: BlockSignature,
+        settled: usize,
+        (label, state): (Label, Option<Rc<Snapshot>>),
+        rare_else: bool,
+    ) {
+        self.enter(FrameKind::If, signature, settled);
+        let state = state.unwrap_or_else(|| {
+            let state = self.values.snapshot(settled);
+            self.values.keep(state)
+        });
+        let control = self.flow.innermost_mut().expect("just entered");
+        control.otherwise = Some((label, state));
+        control.rare_else = rare_else;
     }
 
     /// The module's hint for this branch, if something can be moved out of line because of it.

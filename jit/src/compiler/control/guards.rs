@@ -9,7 +9,6 @@ use crate::asm::{Alu, Cond, Mem, Section, Width};
 use crate::compiler::parts::Compiler;
 use heapwood_gc_abi::{Mutant, Narrow, active};
 use heapwood_module::{HeapType, RefType, TypeIndex, ValType};
-use wasmparser::FrameKind;
 
 impl Compiler<'_> {
     /// Begins the arm in which the reference on top of the stack, which is dropped, is that of a function; its
@@ -17,21 +16,15 @@ impl Compiler<'_> {
     /// if it has no other guard.
     pub(crate) fn begin_guard(&mut self, ty: TypeIndex, function: u32, is_last: bool) {
         let signature = BlockSignature::Guard(ty);
-        let to = self.below_params(&signature);
-        let settled = self.values.settle_operands(self.asm, self.flow.settled(), to);
-        self.values.settle_const_locals(self.asm);
+        let settled = self.settle_for_arms(&signature);
         let reference = self.reference_in_register(ty);
         self.need_context();
         let object = self.env.context.function_object_offset(function).expect("a function that is referenced escapes");
         self.asm.alu_rm(Width::W32, Alu::Cmp, reference, Mem::base(CONTEXT, object.narrow()));
         let other = self.asm.new_label();
         self.asm.jcc(if active(Mutant::GuardInverted) { Cond::E } else { Cond::Ne }, other);
-        self.enter(FrameKind::If, signature, settled);
-        let state = self.values.snapshot(settled);
-        let state = self.values.keep(state);
-        let control = self.flow.innermost_mut().expect("just entered");
-        control.otherwise = Some((other, state));
-        control.rare_else = is_last && control.section == Section::Hot;
+        let is_rare = is_last && self.asm.section() == Section::Hot;
+        self.enter_if(signature, settled, (other, None), is_rare);
         let reference = self.pop();
         self.release_value(&reference);
         self.values.end_instruction();

@@ -74,8 +74,7 @@ fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let callees = callees(&validators, &options);
     let is_tiered = engine.config().tiering_mode() != Tiering::Off;
     let tier = is_tiered.then(|| Tier::new(Callees::new(&validators, Inline::Hot, options.fuel)));
-    let (context, callees) = (&layout, callees.as_ref());
-    let env = CompileEnv { info: &info, context, options, callees, targets: None, budget: &budget };
+    let env = CompileEnv { options, callees: callees.as_ref(), ..CompileEnv::new(&info, &layout, &budget) };
     let functions = compile_functions(&env, validators, threads(engine))?;
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
     Ok(Unplaced { tier, info, layout, functions, types })
@@ -121,8 +120,7 @@ pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> 
     let callees = callees(&validators, &options);
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let context = ContextLayout::new(&info);
-    let (context, callees) = (&context, callees.as_ref());
-    let env = CompileEnv { info: &info, context, options, callees, targets: None, budget: &budget };
+    let env = CompileEnv { options, callees: callees.as_ref(), ..CompileEnv::new(&info, &context, &budget) };
     compile_function(&env, defined, job, &mut Scratch::default()).map(Some).map_err(to_error)
 }
 
