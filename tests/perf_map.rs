@@ -62,3 +62,38 @@ fn a_link_in_its_place_is_replaced() {
     std::fs::remove_file(&path).expect("removed");
     assert_eq!(std::fs::read_to_string(&other).expect("there"), "as it was");
 }
+
+const OFTEN: &str = r#"(module
+    (type $f (func (param i32) (result i32)))
+    (elem declare func $one)
+    (func $one (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+    (func $spin (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (call_ref $f (local.get $sum) (ref.func $one)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum))
+    (func (export "_start") (local $i i32)
+      (local.set $i (i32.const 50))
+      (loop (drop (call $spin (i32.const 20)))
+        (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))"#;
+
+/// Code that was made again is named, too, and `--gc-stats` says how much there is.
+#[test]
+fn functions_that_are_compiled_again_are_named() {
+    let module = scratch("perf-map-again").join("often.wat");
+    std::fs::write(&module, OFTEN).expect("written");
+    for (tier, expected) in [("n", &["spin"][..]), ("always", &["spin", "spin [counting]", "spin [tier]"])] {
+        let mut run = heapwood();
+        run.args(["run", "--perf-map", "--gc-stats", "-T", &format!("tier={tier}")]).arg(&module);
+        let child = run.stderr(Stdio::piped()).spawn().expect("the command starts");
+        let path = format!("/tmp/perf-{}.map", child.id());
+        let output = child.wait_with_output().expect("it ends");
+        let map = std::fs::read_to_string(&path).expect("a map");
+        std::fs::remove_file(&path).expect("removed");
+        let mut names: Vec<&str> = map.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).collect();
+        names.retain(|name| name.starts_with("spin"));
+        assert_eq!(names, expected, "tier={tier}: {map}");
+        let stats = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stats.contains("functions compiled again: "), tier == "always", "tier={tier}: {stats}");
+    }
+}
