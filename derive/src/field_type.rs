@@ -3,10 +3,6 @@
 
 use syn::{Error, GenericArgument, Ident, PathArguments, Result, Type};
 
-/// What a bound struct can have.
-const FIELDS: &str = "fields are `i8`, `u8`, `i16`, `u16`, `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128`, `Ref<T>` \
-                      and `Option<Ref<T>>`";
-
 /// Types of Rust that are no fields, and what may be meant.
 const OTHERS: [(&[&str], &str); 5] = [
     (&["bool", "char"], "guests have a number there, often an `i32`"),
@@ -23,7 +19,9 @@ const OTHERS: [(&[&str], &str); 5] = [
 pub fn check(ty: &Type, owner: &Ident) -> Result<()> {
     let wrong = |hint: &str| {
         let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
-        Err(Error::new_spanned(ty, format!("this cannot be a field of a bound struct{hint}: {FIELDS}")))
+        let numbers = NUMBERS.map(|number| format!("`{number}`")).join(", ");
+        let fields = format!("fields are {numbers}, `Ref<T>` and `Option<Ref<T>>`");
+        Err(Error::new_spanned(ty, format!("this cannot be a field of a bound struct{hint}: {fields}")))
     };
     match ty {
         // As macros pass it, which are not looked into.
