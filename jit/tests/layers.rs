@@ -62,7 +62,7 @@ const VALUES: Table<'_> = &[
     &["scope", "stack"],
     &["allocate", "spill", "load"],
     &["locals", "pins"],
-    &["snapshot"],
+    &["snapshot", "heads"],
     &["edges"],
     &["calls", "check"],
 ];

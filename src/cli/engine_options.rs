@@ -83,9 +83,10 @@ pub struct EngineOptions {
     #[arg(long, value_name = "DUR", default_value = "1ms", requires = "profile")]
     profile_interval: DurationArg,
 
-    /// Compile functions that run often again, with what their calls usually call inlined
-    #[arg(long, value_name = "WHETHER", default_value = "off")]
-    tier: Tier,
+    /// Compile functions that run often again, with what their calls usually call inlined; default on, off under an
+    /// `ulimit -v` below 128 GiB
+    #[arg(long, value_name = "WHETHER")]
+    tier: Option<Tier>,
     /// Threads that do so; with 0, the guest waits for it
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=1))]
     tier_threads: u8,
@@ -193,7 +194,11 @@ impl EngineOptions {
     /// The configuration that the options describe.
     pub fn config(&self) -> Result<Config, UsageError> {
         let mut config = Config::new();
-        config.tiering(if self.tier == Tier::On { Tiering::On } else { Tiering::Off });
+        match self.tier {
+            Some(Tier::On) => _ = config.tiering(Tiering::On),
+            Some(Tier::Off) => _ = config.tiering(Tiering::Off),
+            None => {}
+        }
         config.tier_threads(self.tier_threads.into());
         self.code.apply(&mut config)?;
         self.gc.apply(&mut config)?;

@@ -322,5 +322,7 @@ fn tier_line<T>(store: &mut Store<T>) -> String {
     if bytes == 0 {
         return String::new();
     }
-    format!("functions compiled again: {functions}, with {} KiB of code\n", bytes.div_ceil(1024))
+    let frames: u64 = modules.iter().map(Module::replaced_frames).sum();
+    let kib = bytes.div_ceil(1024);
+    format!("functions compiled again: {functions}, with {kib} KiB of code; loops that went on in it: {frames}\n")
 }

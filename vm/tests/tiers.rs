@@ -6,18 +6,26 @@
 mod common;
 #[path = "inlining/generate.rs"]
 mod generate;
+#[path = "tiers/hosts.rs"]
+mod hosts;
+#[path = "tiers/loops.rs"]
+mod loops;
 #[path = "inlining/observe.rs"]
 mod observe;
 #[path = "common/random.rs"]
 mod random;
 
+use common::load::{load, load_file};
 use generate::{Calls, module_with};
 use heapwood_vm::*;
 use observe::{first_difference, run};
 
 const SEEDS: u64 = 60;
+const LOOP_SEEDS: u64 = 100;
 /// Each function runs in the code that it had first, in code that counts, and in code in which calls are inlined.
 const ARGUMENTS: [i32; 8] = [0, 7, -3, 0, 7, -3, 5, 1];
+
+const ARGUMENTS_OF_LOOPS: [i64; 4] = [1, 0x1234_5678_9abc, -7, 1];
 
 /// Ways of compiling again: what is seen is inlined, or a function that is never called.
 fn tiers(seed: u64) -> [Tiering; 3] {
@@ -28,7 +36,7 @@ fn tiers(seed: u64) -> [Tiering; 3] {
 fn compare(seed: u64, with_fuel: bool) -> (usize, bool) {
     let text = module_with(seed, Calls::References);
     let modes = common::modes();
-    let expected = run(&modes[0].1, &text, with_fuel, &ARGUMENTS);
+    let expected = run(modes[0].1.clone().tiering(Tiering::Off), &text, with_fuel, &ARGUMENTS);
     for (mode, config) in &modes {
         for tiering in tiers(seed) {
             let mut config = config.clone();
@@ -56,6 +64,46 @@ fn calls_by_reference_do_the_same_when_their_functions_are_compiled_again() {
     }
     println!("{events} events");
     assert!(events as u64 > 50 * count, "{events} events");
+}
+
+/// What a module's `run` gives for some arguments, the last memory and burnt fuel; and how many frames were replaced.
+fn run_loops(config: &Config, text: &str, with_fuel: bool) -> (Vec<(i64, u64)>, u64) {
+    let engine = Engine::new(config.clone().consume_fuel(with_fuel)).unwrap();
+    let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut store = Store::new(&engine, ());
+    if with_fuel {
+        store.set_fuel(u64::from(u32::MAX)).unwrap();
+    }
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+    let results = ARGUMENTS_OF_LOOPS.map(|argument| {
+        let result = run.call(&mut store, argument).unwrap();
+        (result, if with_fuel { store.get_fuel().unwrap() } else { 0 })
+    });
+    (results.to_vec(), module.replaced_frames())
+}
+
+/// Frames go on in newer code in the middle of loops, with all that they hold.
+#[test]
+fn loops_go_on_in_newer_code() {
+    let start = std::env::var("HEAPWOOD_TIERS_FROM").map_or(0, |from| from.parse().expect("a number"));
+    let count = std::env::var("HEAPWOOD_TIERS_SEEDS").map_or(LOOP_SEEDS, |seeds| seeds.parse().expect("a number"));
+    let modes = common::modes_and_markings();
+    let mut replaced = 0;
+    for seed in start..start + count {
+        let text = loops::module(seed);
+        let with_fuel = seed % 2 == 0;
+        let expected = run_loops(modes[0].1.clone().tiering(Tiering::Off), &text, with_fuel).0;
+        for (mode, config) in &modes {
+            for tiering in tiers(seed) {
+                let (found, frames) = run_loops(config.clone().tiering(tiering), &text, with_fuel);
+                assert_eq!(found, expected, "seed {seed}, {mode}, {tiering:?}\n{text}");
+                replaced += frames;
+            }
+        }
+    }
+    println!("{replaced} frames went on in newer code");
+    assert!(replaced > 20 * count, "{replaced} frames");
 }
 
 /// A module whose function calls one of many by reference.
@@ -86,6 +134,28 @@ fn a_function_that_runs_often_is_compiled_again() {
     });
     assert_eq!(results[0].0, results[1].0);
     assert_eq!((results[0].1, results[1].1), (0, 1));
+}
+
+/// Modules of images are compiled again as others are: of one that is copied, and of a file.
+#[test]
+fn modules_of_images_are_compiled_again() {
+    let file = std::env::temp_dir().join(format!("heapwood-tiers-{}.hw", std::process::id()));
+    let results = [Tiering::Off, Tiering::Always].map(|tiering| {
+        let engine = Engine::new(Config::new().tiering(tiering)).unwrap();
+        let image = engine.precompile_module(&wat::parse_str(ACCESSORS).unwrap()).unwrap();
+        std::fs::write(&file, &image).unwrap();
+        [load(&engine, &image).unwrap(), load_file(&engine, &file).unwrap()].map(|module| {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+            let results = [0; 4].map(|_| run.call(&mut store, 100).unwrap());
+            let is_tiered = tiering != Tiering::Off;
+            assert_eq!(module.hot_functions() == 1 && module.replaced_frames() > 0, is_tiered, "{tiering:?}");
+            results
+        })
+    });
+    std::fs::remove_file(&file).unwrap();
+    assert!(results.as_flattened().iter().all(|found| *found == results[0][0]), "{results:?}");
 }
 
 /// A module whose functions return what their instance holds; it calls what is in a table of whoever made it.

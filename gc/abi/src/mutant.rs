@@ -178,6 +178,12 @@ mutants! {
         GuardInverted "guard-inverted"
             "a guard lets every function pass but the one that comes behind it"
             Fails "vm/tests/tiers" "calls_by_reference";
+        ReplacedReferenceLost "replaced-reference-lost"
+            "a frame that goes on in newer code loses the references that it holds in its slots"
+            Fails "vm/tests/tiers" "loops_go_on";
+        ReplacedCallersLost "replaced-callers-lost"
+            "a frame that goes on in newer code forgets what its caller has in the registers that the older code used"
+            Fails "vm/tests/tiers" "loops_go_on";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
             Fails "vm/tests/nesting" "what_survives";

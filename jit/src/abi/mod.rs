@@ -21,6 +21,7 @@
 //! i32 and references are zero-extended to 64 bits from their definition on. f32 and f64 use the low lanes of xmm.
 
 mod builtin;
+mod loop_head;
 mod record;
 mod reg;
 mod resume;
@@ -28,6 +29,7 @@ mod signature;
 mod trap;
 
 pub use builtin::{ArgType, Builtin, BuiltinKind};
+pub use loop_head::*;
 pub use record::*;
 pub use reg::*;
 pub use resume::*;

@@ -1,6 +1,6 @@
 //! What the compiler tells the runtime about a function besides its bytes.
 
-use super::{Builtin, Gpr, TrapKind};
+use super::{Builtin, Gpr, LoopHead, TrapKind};
 use heapwood_gc_abi::{Narrow, hot};
 
 /// A safe point: a return address at which the collector, the unwinder or a backtrace may read a frame. It is the stack
@@ -106,6 +106,9 @@ pub struct CompiledFunction {
     pub inlined: Vec<InlinedBody>,
     /// Calls by reference of which the code tells the runtime what they call, by the number that it names.
     pub counted: Vec<CountedCall>,
+    /// Heads of loops of its own body that are reached, by ascending pc, where these were asked for
+    /// ([`CompileOptions::loop_heads`](crate::CompileOptions::loop_heads)).
+    pub loop_heads: Vec<LoopHead>,
     /// How the frame is laid out.
     pub record: FunctionRecord,
     /// For `inspect --asm`: (code offset, wasm offset), ascending.
@@ -132,6 +135,7 @@ impl CompiledFunction {
             + size_of_val(&self.traps[..])
             + size_of_val(&self.inlined[..])
             + size_of_val(&self.counted[..])
+            + self.loop_heads.iter().map(LoopHead::bytes).sum::<usize>()
             + size_of_val(&self.source_map[..])
     }
 

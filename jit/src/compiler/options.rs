@@ -52,6 +52,9 @@ pub struct CompileOptions {
     /// Tells the runtime of each call by reference what it calls ([`crate::abi::CompiledFunction::counted`]). Off by
     /// default.
     pub count_targets: bool,
+    /// Says where the heads of loops have what they need ([`crate::abi::CompiledFunction::loop_heads`]). The code is the
+    /// same with and without. Off by default.
+    pub loop_heads: bool,
     /// Breaks every stack map on purpose by leaving its last slot out; the checkers must notice (tests).
     #[cfg(feature = "test-hooks")]
     pub drop_last_slot: bool,

@@ -336,10 +336,22 @@ impl<'a> Compiler<'a> {
         self.tables.place_traps(self.asm);
         let record = self.frame_record();
         let (code, starts) = self.asm.finish();
-        let Finished { relocations, safe_points, traps, inlined, counted, source_map } = self.tables.finish(starts);
+        let finished = self.tables.finish(starts);
+        let Finished { relocations, safe_points, traps, inlined, counted, loop_heads, source_map } = finished;
         self.values.finish();
         self.flow.finish();
         let cold_start = starts.of(Section::Unlikely);
-        CompiledFunction { code, relocations, safe_points, traps, inlined, counted, record, source_map, cold_start }
+        CompiledFunction {
+            code,
+            relocations,
+            safe_points,
+            traps,
+            inlined,
+            counted,
+            loop_heads,
+            record,
+            source_map,
+            cold_start,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Tables: what the compiler tells the runtime about the code besides its bytes, while positions are not final yet.
 
-use crate::abi::{CountedCall, InlinedBody, Relocation, RelocationTarget, SafePoint, TrapSite};
+use crate::abi::{CountedCall, InlinedBody, LoopHead, Relocation, RelocationTarget, SafePoint, TrapSite};
 use crate::asm::{Assembler, CodePosition, Label, Section, Starts};
 use crate::budget::list_bytes;
 use heapwood_gc_abi::Narrow;
@@ -16,6 +16,8 @@ pub(crate) struct Tables {
     pads: Vec<Pad>,
     inlined: Vec<InlinedBody>,
     counted: Vec<CountedCall>,
+    /// Heads of loops, each with the position of its poll's return address.
+    loop_heads: Vec<(CodePosition, LoopHead)>,
     source_map: Vec<(CodePosition, u32)>,
 }
 
@@ -54,6 +56,7 @@ pub(crate) struct Finished {
     pub(crate) traps: Vec<TrapSite>,
     pub(crate) inlined: Vec<InlinedBody>,
     pub(crate) counted: Vec<CountedCall>,
+    pub(crate) loop_heads: Vec<LoopHead>,
     pub(crate) source_map: Vec<(u32, u32)>,
 }
 
@@ -112,6 +115,12 @@ impl Tables {
     pub(crate) fn count_call(&mut self, call: CountedCall) -> u32 {
         self.counted.push(call);
         (self.counted.len() - 1).narrow()
+    }
+
+    /// Records the head of a loop whose poll's call is the last safe point so far.
+    pub(crate) fn note_loop_head(&mut self, head: LoopHead) {
+        let poll = self.safe_points.last().expect("the loop polls");
+        self.loop_heads.push((poll.at, head));
     }
 
     // ---- safe points
@@ -185,7 +194,10 @@ impl Tables {
         self.pads.clear();
         let inlined = self.inlined.drain(..).collect();
         let counted = std::mem::take(&mut self.counted);
-        Finished { relocations, safe_points, traps, inlined, counted, source_map }
+        let head = |(at, head)| LoopHead { pc: place(at), ..head };
+        let mut loop_heads: Vec<LoopHead> = self.loop_heads.drain(..).map(head).collect();
+        loop_heads.sort_by_key(|head| head.pc);
+        Finished { relocations, safe_points, traps, inlined, counted, loop_heads, source_map }
     }
 
     /// Bytes of the lists.
@@ -197,6 +209,7 @@ impl Tables {
             + list_bytes(&self.pads)
             + list_bytes(&self.inlined)
             + list_bytes(&self.counted)
+            + self.loop_heads.iter().map(|(_, head)| head.bytes()).sum::<usize>()
             + list_bytes(&self.source_map)
     }
 }

@@ -24,6 +24,8 @@ const BUDGET_SHARE: u32 = 3;
 /// The same of functions that run often.
 const HOT_COST: u32 = 100;
 const HOT_BASE: u32 = 400;
+/// How often a function that runs often may be around itself.
+const HOT_RECURSIONS_MAX: usize = 2;
 /// What bodies cost together that are inlined into a function, tiny ones among them, where all calls are inlined.
 const BUDGET_ALWAYS: u32 = 4096;
 /// Functions with more operands or locals than that get nothing more: their frames may be as large as they may be.
@@ -191,7 +193,9 @@ impl Plan {
         let locals = planner.found.weight.len().narrow::<u32>();
         let slots = base.max(planner.found.height_max).max(locals);
         let is_full = self.entries.len() == usize::from(u16::MAX) || slots > SLOTS_MAX;
-        if is_deep || is_full || planner.inline == Inline::Never || place.around.contains(&defined) {
+        let recursions = place.around.iter().filter(|around| **around == defined).count();
+        let recursions_max = if planner.inline == Inline::Hot { HOT_RECURSIONS_MAX } else { 0 };
+        if is_deep || is_full || planner.inline == Inline::Never || recursions > recursions_max {
             return None;
         }
         let callee = planner.callees.get(planner.info, defined, planner.budget, planner.scratch)?;

@@ -10,10 +10,10 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, R
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
-/// Finds the function and prints it.
-pub fn print(out: &mut impl Write, module: &Module, wanted: &str) -> Result<io::Result<()>> {
+/// Finds the function and prints it; as it is compiled again if it `runs_often`.
+pub fn print(out: &mut impl Write, module: &Module, wanted: &str, runs_often: bool) -> Result<io::Result<()>> {
     let function = find(module.info(), wanted)?;
-    let compiled = module.compiled_function(function)?;
+    let compiled = if runs_often { module.hot_function(function)? } else { module.compiled_function(function)? };
     let compiled = compiled.with_context(|| format!("function #{function} is imported: it has no code here"))?;
     let operators = operators(module.info(), function, &compiled)?;
     Ok(Listing { info: module.info(), function, compiled: &compiled, operators }.print(out))

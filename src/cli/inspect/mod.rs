@@ -34,6 +34,9 @@ pub struct InspectArgs {
     /// Show the machine code of this function, by its name, export or index
     #[arg(long, value_name = "FUNC")]
     asm: Option<String>,
+    /// Show it as it is compiled again if it runs often; what its calls by reference call is not known here
+    #[arg(long, requires = "asm")]
+    tier: bool,
 }
 
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
@@ -42,7 +45,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let engine = Engine::new(&config)?;
     let mut out = Vec::new();
     match &args.asm {
-        Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function)??,
+        Some(function) => asm::print(&mut out, &module_file::load(&engine, &args.module)?, function, args.tier)??,
         None => {
             let file = module_file::read(&args.module)?;
             let (bytes, named) = (file.bytes(), |error| file.named(error));

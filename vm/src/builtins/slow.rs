@@ -38,7 +38,8 @@ pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     }
     store.sample_cpu();
     store.answer();
-    store.guest().execution().update_guard(false);
+    let polls_again = store.replace_frame();
+    store.guest().execution().update_guard(polls_again);
     Ok(0)
 }
 

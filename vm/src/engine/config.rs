@@ -91,7 +91,7 @@ impl Config {
             debug_checks: false,
             few_registers: false,
             inline: Inline::Small,
-            tiering: Tiering::Off,
+            tiering: if is_ample { Tiering::On } else { Tiering::Off },
             tier_threads: 1,
             memory64_guard: is_ample,
             memory32_guard: is_ample,
@@ -279,8 +279,10 @@ impl Config {
         self
     }
 
-    /// Whether functions that run often are compiled again, with what their calls were seen to call inlined. Off by
-    /// default.
+    /// Whether functions that run often are compiled again, with what their calls were seen to call inlined. Those that
+    /// run often are ([`Tiering::On`]) by default, unless the process may have less than 128 GiB of address space
+    /// (`ulimit -v`). That takes a thread that says when stacks are looked at, and another one that compiles, from when
+    /// there is something to compile; where the system refuses them, functions stay as they are.
     pub fn tiering(&mut self, tiering: Tiering) -> &mut Config {
         self.tiering = tiering;
         self
@@ -441,6 +443,7 @@ impl Config {
             few_registers: self.few_registers,
             inline: self.inline,
             count_targets: false,
+            loop_heads: false,
             #[cfg(feature = "test-hooks")]
             drop_last_slot: self.drop_last_slot,
             #[cfg(feature = "test-hooks")]

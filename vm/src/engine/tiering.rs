@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Tiering {
     /// No function is.
-    #[default]
     Off,
     /// Those in which time is spent, as samples of the stack tell.
+    #[default]
     On,
     /// Each that a sample meets once; samples are taken at every poll (tests).
     Always,

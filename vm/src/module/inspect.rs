@@ -22,7 +22,20 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn compiled_function(&self, function: u32) -> Result<Option<CompiledFunction>> {
+        self.compile_one(function, false)
+    }
+
+    /// As [`Module::compiled_function`], in the way in which functions that run often are compiled again
+    /// ([`Config::tiering`](crate::Config::tiering)) if no call by reference was seen: more calls by name are inlined.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn hot_function(&self, function: u32) -> Result<Option<CompiledFunction>> {
+        self.compile_one(function, true)
+    }
+
+    fn compile_one(&self, function: u32, runs_often: bool) -> Result<Option<CompiledFunction>> {
         let Some(defined) = function.checked_sub(self.info().imported_functions) else { return Ok(None) };
-        compile::compile_one(self.engine(), self.info().bytes.clone(), defined)
+        compile::compile_one(self.engine(), self.info().bytes.clone(), defined, runs_often)
     }
 }

@@ -22,6 +22,7 @@ use heapwood_module::{self as m, ContextLayout, ModuleInfo};
 pub use precompiled::Precompiled;
 pub use tier::RecompiledFunction;
 use tier::Tier;
+pub(crate) use tier::random;
 pub use types::DefinedTypes;
 
 use std::any::Any;

@@ -15,12 +15,15 @@ use super::mapping::PAGE_BYTES;
 use super::parts::{Later, LaterPart, Part};
 use crate::errors::{Error, Result};
 use heapwood_gc_abi::Narrow;
-use heapwood_jit::abi::{CompiledFunction, FunctionRecord, InlinedBody, RelocationTarget, SafePoint, TrapSite};
+use heapwood_jit::abi::{
+    CompiledFunction, FunctionRecord, InlinedBody, LoopHead, RelocationTarget, SafePoint, TrapSite,
+};
 use parking_lot::Mutex;
 use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where functions begin: addresses are multiples of this.
 pub(crate) const FUNCTION_ALIGN: usize = 16;
@@ -38,6 +41,10 @@ pub(crate) struct CodeImage {
     later: Later,
     /// Held by whoever adds to that.
     turn: Mutex<()>,
+    /// Frames that went on in newer code.
+    replaced: AtomicU64,
+    /// Heads of loops of the first code of functions, by defined index, as far as they were learned.
+    heads: Mutex<HashMap<u32, Arc<[LoopHead]>>>,
 }
 
 /// What is known of a module's code.
@@ -279,6 +286,12 @@ pub(crate) fn type_value(target: RelocationTarget, types: &dyn TypeRelocations) 
     }
 }
 
+/// The heads of loops of a function that was placed.
+fn placed_heads(placed: &PlacedFunction, compiled: &CompiledFunction) -> impl Iterator<Item = LoopHead> {
+    let start = placed.start;
+    compiled.loop_heads.iter().map(move |head| LoopHead { pc: start + head.pc, ..head.clone() })
+}
+
 /// What is set aside for functions that are compiled again: as much as twice the code, at least some dozen functions.
 fn room_bytes(layout: &CodeLayout) -> usize {
     let wanted = (2 * layout.code_bytes()).max(ROOM_BYTES_MIN);
@@ -320,12 +333,18 @@ impl CodeImage {
         CodeImage::with_room(draft, 0..slots, room, layout.tables(compiled))
     }
 
-    /// Code that lies in a draft already, with relocations filled in; behind it is room for the slots.
+    /// Code that lies in a draft already, with relocations filled in; behind it is room for the slots. Some of its
+    /// functions can be compiled again later if it `has_room`.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn of_draft(draft: Draft, code: Range<usize>, tables: CodeTables) -> Result<CodeImage> {
-        CodeImage::with_room(draft, code, 0, tables)
+    pub fn of_draft(mut draft: Draft, code: Range<usize>, tables: CodeTables, has_room: bool) -> Result<CodeImage> {
+        let slots = slot_bytes(tables.functions.len());
+        // Nothing comes between the slots and what counts.
+        let is_close = draft.bytes().len().next_multiple_of(PAGE_BYTES) == code.end + slots;
+        let can_grow = has_room && is_close && slots < draft.behind() && draft.extend(slots).is_ok();
+        let room = if can_grow { draft.behind() } else { 0 };
+        CodeImage::with_room(draft, code, room, tables)
     }
 
     /// As [`CodeImage::of_draft`]; behind the slots are `room` bytes for what is compiled again.
@@ -338,7 +357,14 @@ impl CodeImage {
         }
         let memory = draft.finish(code, room)?;
         let later = Later::new((room > 0).then(|| memory.room().start.narrow()));
-        Ok(CodeImage { memory: Arc::new(memory), tables, later, turn: Mutex::default() })
+        Ok(CodeImage {
+            memory: Arc::new(memory),
+            tables,
+            later,
+            turn: Mutex::default(),
+            replaced: AtomicU64::new(0),
+            heads: Mutex::default(),
+        })
     }
 
     /// Adds functions, by defined index, that were compiled again, and has calls by name go there from now on. Those that
@@ -369,7 +395,10 @@ impl CodeImage {
         unsafe { self.memory.fill(start as usize, &code)? };
         let entries: Vec<_> = layout.functions.iter().map(|placed| placed.start).collect();
         let offsets = start..start + layout.code_bytes().narrow::<u32>();
-        self.later.add(LaterPart { offsets, functions: functions.clone(), tables: layout.tables(compiled), counts });
+        let heads = layout.functions.iter().zip(compiled);
+        let loop_heads = heads.flat_map(|(placed, function)| placed_heads(placed, function)).collect();
+        let (rows, tables) = (functions.clone(), layout.tables(compiled));
+        self.later.add(LaterPart { offsets, functions: rows, tables, loop_heads, counts });
         // Whoever comes there finds the part. What had no code is entered from here only, so it leads somewhere first.
         for (defined, entry) in functions.iter().zip(entries).rev() {
             let entry = (self.start() + entry as usize) as u64;
@@ -380,6 +409,50 @@ impl CodeImage {
         assert!(callees.all(|callee| self.has_code(callee)), "what is called has code");
         self.later.enter();
         Ok(true)
+    }
+
+    /// How many bodies are inlined in the first code of a function, by defined index.
+    pub fn first_inlined(&self, defined: u32) -> usize {
+        let all = self.tables.inlined.len();
+        let end = self.tables.functions.get(defined as usize + 1).map_or(all, |next| next.inlined as usize);
+        end - self.function(defined).inlined as usize
+    }
+
+    /// Learns where the first code of a function, by defined index, has what it needs at the heads of its loops, from the
+    /// function compiled once more in the same way. If that has other code after all, no head is known.
+    pub fn learn_heads(&self, defined: u32, compiled: &CompiledFunction) {
+        let placed = self.function(defined);
+        let is_same = placed.record == compiled.record && self.has_bytes(defined, compiled);
+        debug_assert!(is_same, "a function that is compiled twice in the same way has the same code");
+        let heads = if is_same { placed_heads(placed, compiled).collect() } else { Arc::default() };
+        self.heads.lock().insert(defined, heads);
+    }
+
+    /// A frame went on in newer code.
+    pub(super) fn note_replaced(&self) {
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many frames went on in newer code.
+    pub fn replaced_frames(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Whether the first code of a function has the bytes of this one, but for fields that are filled in.
+    fn has_bytes(&self, defined: u32, compiled: &CompiledFunction) -> bool {
+        let bytes = self.function_bytes(defined);
+        let fields = compiled.relocations.iter().map(|relocation| relocation.offset as usize);
+        let mut fields: Vec<usize> = fields.collect();
+        fields.sort_unstable();
+        let starts = std::iter::once(0).chain(fields.iter().map(|field| field + 4));
+        let ends = fields.iter().copied().chain([bytes.len()]);
+        bytes.len() == compiled.code.len()
+            && starts.zip(ends).all(|(start, end)| bytes[start..end] == compiled.code[start..end])
+    }
+
+    /// The heads of loops of the first code of a function, by defined index, if they were learned.
+    pub(super) fn learned_heads(&self, defined: u32) -> Option<Arc<[LoopHead]>> {
+        self.heads.lock().get(&defined).cloned()
     }
 
     fn words(&self, imported: u32) -> Words {

@@ -87,6 +87,8 @@ pub(crate) struct Execution {
     sampler: Option<Sampler>,
     /// How far apart they are while nobody asks for others.
     sample_interval: Option<Duration>,
+    /// Polls at which the innermost frame may go on in newer code of its function.
+    replacement_polls: u32,
     terms: Terms,
     stacks: Arc<StackPool>,
     /// Where its stack is, while it has one: it is lent for an outermost entry (`stack`).
@@ -117,6 +119,8 @@ state! {
         // Samples go over all activations.
         sampler: Shared,
         sample_interval: Shared,
+        // A try is for whatever frame is the innermost one.
+        replacement_polls: Shared,
         terms: Part,
         stacks: Shared,
         seat: Shared,
@@ -156,6 +160,7 @@ impl Execution {
             interrupt: Arc::default(),
             sampler: None,
             sample_interval,
+            replacement_polls: 0,
             terms: Terms::new(timer),
             stacks,
             seat: Arc::default(),
@@ -277,7 +282,6 @@ impl Execution {
     /// No more samples become due.
     pub fn end_samples(&mut self) {
         self.sampler = None;
-        self.interrupt.set_sample_at(None);
     }
 
     /// Whether a sample of its stack is due.
@@ -293,9 +297,27 @@ impl Execution {
         }
     }
 
+    /// At so many of the next polls, this one included, the innermost frame may go on in newer code.
+    pub fn want_replacement(&mut self, polls: u32) {
+        self.replacement_polls = polls;
+    }
+
+    /// Whether the innermost frame may go on in newer code at a poll.
+    pub fn wants_replacement(&self) -> bool {
+        self.replacement_polls != 0
+    }
+
+    /// As [`Execution::wants_replacement`], of a poll that is one of those.
+    #[inline]
+    pub fn tries_replacement(&mut self) -> bool {
+        let tries = self.replacement_polls != 0;
+        self.replacement_polls -= u32::from(tries);
+        tries
+    }
+
     /// A sample was taken: the next one becomes due later.
     pub fn set_next_sample(&mut self) {
-        let next = self.sampler.as_mut().map(|sampler| sampler.set(&self.interrupt, self.terms.timer()));
+        let next = self.sampler.as_mut().map(|sampler| sampler.taken(self.terms.timer()));
         if !matches!(next, Some(Ok(()))) {
             self.end_samples();
         }

@@ -337,7 +337,7 @@ impl Height for Frames {
 }
 
 /// What the caller of this frame had in the callee-saved registers, as far as the frame saved them.
-fn restore_saved(frame: &Frame<'_>, saved: &mut [u64; CALLEE_SAVED.len()]) {
+pub(super) fn restore_saved(frame: &Frame<'_>, saved: &mut [u64; CALLEE_SAVED.len()]) {
     for (gpr, offset) in frame.record.saved_registers() {
         let k = CALLEE_SAVED.iter().position(|known| *known == gpr).expect("a callee-saved register");
         // SAFETY: R6: the record says that the frame saved the register there, and there is a frame.

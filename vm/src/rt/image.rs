@@ -2,7 +2,7 @@
 //! What is compiled again later goes into the room.
 //!
 //! 1. A [`Draft`] belongs to whoever fills it in: zeroes, a copy of an image, or an image's file that is mapped. What
-//!    is written into a mapped file stays in this process.
+//!    is written into a mapped file stays in this process. Behind an image is address space for the room.
 //! 2. When it is finished, the head can only be read, and the code be read and executed; neither is ever writable
 //!    again. The slots stay writable. Of the room nothing can be used before code is written to it, page by page, which
 //!    is then like the rest.
@@ -20,12 +20,17 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+/// The least address space behind an image for what is compiled again.
+const BEHIND_BYTES_MIN: usize = 1 << 20;
+
 /// Memory that is being filled in.
 #[derive(Debug)]
 pub(crate) struct Draft {
     mapping: Mapping,
     /// The bytes that were asked for, without the rest of the last page.
     bytes: usize,
+    /// Bytes at the end of the mapping that cannot be used.
+    behind: usize,
 }
 
 /// Memory that is finished.
@@ -51,17 +56,25 @@ impl Draft {
     /// # Errors
     /// The system refuses.
     pub fn zeroed(bytes: usize) -> Result<Draft> {
-        Ok(Draft { mapping: Mapping::new(bytes, Access::ReadWrite)?, bytes })
+        Ok(Draft { mapping: Mapping::new(bytes, Access::ReadWrite)?, bytes, behind: 0 })
     }
 
-    /// A copy of these bytes.
+    /// A copy of these bytes of an image.
     ///
     /// # Errors
     /// The system refuses.
     pub fn copy(bytes: &[u8]) -> Result<Draft> {
-        let mut draft = Draft::zeroed(bytes.len())?;
+        let mut draft = Draft::in_front(bytes.len())?;
         draft.bytes_mut().copy_from_slice(bytes);
         Ok(draft)
+    }
+
+    /// Zeroes for an image, in front of address space for what is compiled again, if the system has that.
+    fn in_front(bytes: usize) -> Result<Draft> {
+        let (pages, behind) = (bytes.next_multiple_of(PAGE_BYTES), behind(bytes));
+        let Ok(mapping) = Mapping::new(pages + behind, Access::None) else { return Draft::zeroed(bytes) };
+        mapping.protect(0, pages, Access::ReadWrite)?;
+        Ok(Draft { mapping, bytes, behind })
     }
 
     /// The contents of a file: mapped, or a copy where the system does not let code be mapped from there.
@@ -76,11 +89,13 @@ impl Draft {
         if bytes == 0 {
             return Draft::zeroed(0);
         }
-        // SAFETY: R13, promised by the caller.
-        if let Ok(mapping) = unsafe { Mapping::of_file(file, bytes) } {
-            return Ok(Draft { mapping, bytes });
+        for behind in [behind(bytes), 0] {
+            // SAFETY: R13, promised by the caller.
+            if let Ok(mapping) = unsafe { Mapping::of_file(file, bytes, behind) } {
+                return Ok(Draft { mapping, bytes, behind });
+            }
         }
-        let mut draft = Draft::zeroed(bytes)?;
+        let mut draft = Draft::in_front(bytes)?;
         file.read_exact_at(draft.bytes_mut(), 0)?;
         Ok(draft)
     }
@@ -112,6 +127,22 @@ impl Draft {
         unsafe { self.mapping.slice_mut(0, self.bytes) }
     }
 
+    /// Bytes behind all others, whole pages that cannot be used yet.
+    pub fn behind(&self) -> usize {
+        self.behind
+    }
+
+    /// Makes the first `bytes` of what is behind, whole pages, zeroes that can be written.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn extend(&mut self, bytes: usize) -> Result<()> {
+        let start = self.mapping.bytes() - self.behind;
+        self.mapping.protect(start, bytes, Access::ReadWrite)?;
+        self.behind -= bytes;
+        Ok(())
+    }
+
     /// Ends the writing: `code`, of whole pages, becomes executable, and what lies before it only readable. The last
     /// `room` bytes, whole pages that nobody wrote to, cannot be used until code comes there.
     ///
@@ -129,6 +160,14 @@ impl Draft {
         }
         Ok(CodeMemory { mapping, code, room })
     }
+}
+
+/// Address space behind an image of so many bytes for what is compiled again: twice as much, of which the image's code
+/// is less than half. None if code could not reach all of it.
+fn behind(bytes: usize) -> usize {
+    let wanted = (2 * bytes).max(BEHIND_BYTES_MIN).next_multiple_of(PAGE_BYTES);
+    let reaches = |all: usize| all <= i32::MAX as usize;
+    bytes.checked_add(wanted).filter(|all| reaches(*all)).map_or(0, |_| wanted)
 }
 
 impl SteadyFile {

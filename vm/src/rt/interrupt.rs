@@ -16,6 +16,7 @@
 
 use super::hot::Hot;
 use super::panics::FirstPanic;
+use super::sampler::{DueSamples, Ring};
 use super::waits::{Wait, Waiting, Waits};
 use heapwood_gc_abi::hot::STACK_GUARD;
 #[cfg(feature = "async")]
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(feature = "async")]
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// No time is over.
 const NEVER: u64 = u64::MAX;
@@ -45,8 +46,8 @@ pub(crate) struct InterruptCell {
     has_used_token: AtomicBool,
     guard: Mutex<GuardWord>,
     waits: Waits,
-    /// When a sample of the guest's stack is due, in nanoseconds after `born`.
-    sample_at: AtomicU64,
+    /// Whether a sample of the guest's stack is due.
+    samples: DueSamples,
     /// When a guest is to let others run, in nanoseconds after `born`.
     #[cfg(feature = "async")]
     yield_at: AtomicU64,
@@ -85,7 +86,7 @@ impl Default for InterruptCell {
             has_used_token: AtomicBool::new(false),
             guard: Mutex::default(),
             waits: Waits::default(),
-            sample_at: AtomicU64::new(NEVER),
+            samples: DueSamples::default(),
             #[cfg(feature = "async")]
             yield_at: AtomicU64::new(NEVER),
             #[cfg(feature = "async")]
@@ -146,7 +147,7 @@ impl InterruptCell {
     /// The timer's thread says that a time may be over.
     pub fn look_at_clock(&self) {
         if !self.is_late() {
-            if self.must_yield() || self.must_sample() {
+            if self.must_yield() {
                 self.raise_guard();
             }
             return;
@@ -210,15 +211,25 @@ impl InterruptCell {
         self.is_over(&self.late_at)
     }
 
-    /// Sets when a sample of the guest's stack is due: by the store's thread.
-    pub fn set_sample_at(&self, at: Option<Instant>) {
-        self.sample_at.store(self.nanoseconds_to(at), Ordering::SeqCst);
+    /// Whether samples of the guest's stack are due.
+    #[inline]
+    pub(super) fn samples(&self) -> &DueSamples {
+        &self.samples
     }
 
     /// Whether a sample of the guest's stack is due.
     #[inline]
     pub fn must_sample(&self) -> bool {
-        self.is_over(&self.sample_at)
+        self.samples.are_due()
+    }
+
+    /// The timer's thread says that the time of a round of samples has come. Whether it is to say so again.
+    pub(super) fn sample(&self, interval: Duration) -> bool {
+        let rings = self.samples.ring(interval);
+        if rings == Ring::Due {
+            self.raise_guard();
+        }
+        rings != Ring::Over
     }
 
     fn nanoseconds_to(&self, at: Option<Instant>) -> u64 {

@@ -54,37 +54,33 @@ impl Mapping {
     /// The system refuses.
     pub fn new(bytes: usize, access: Access) -> Result<Mapping> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
-        Mapping::map(bytes, access, libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1)
+        if is_refused() {
+            return Err(Error::limit(format!("the system refused to map {bytes} bytes")));
+        }
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, -1, 0) };
+        match NonNull::new(start.cast()) {
+            Some(start) if start.as_ptr() as *mut libc::c_void != libc::MAP_FAILED => Ok(Mapping { start, bytes }),
+            _ => Err(Error::limit(format!("the system refused to map {bytes} bytes"))),
+        }
     }
 
     /// Maps the first `bytes` of a file, which has as many and may be code, for reading and writing. What is written
-    /// stays here.
+    /// stays here. Behind them are `behind` bytes that cannot be used.
     ///
     /// # Safety
     /// Nobody changes the file as long as the mapping lives (R13).
     ///
     /// # Errors
     /// The system refuses, as it does where no file may be executed.
-    pub unsafe fn of_file(file: &File, bytes: usize) -> Result<Mapping> {
+    pub unsafe fn of_file(file: &File, bytes: usize, behind: usize) -> Result<Mapping> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
+        let mapping = Mapping::new(bytes + behind, Access::None)?;
         // Whether code may be mapped from there is known before anything relies on it.
-        let mapping = Mapping::map(bytes, Access::Execute, 0, file.as_raw_fd())?;
+        mapping.replace(0, bytes, Access::Execute, Some((file.as_fd(), 0)))?;
         mapping.protect(0, bytes, Access::ReadWrite)?;
         Ok(mapping)
-    }
-
-    /// A private mapping with further flags, of the file `fd` if it is not anonymous.
-    fn map(bytes: usize, access: Access, flags: i32, fd: i32) -> Result<Mapping> {
-        if is_refused() {
-            return Err(Error::limit(format!("the system refused to map {bytes} bytes")));
-        }
-        let flags = libc::MAP_PRIVATE | flags;
-        // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, fd, 0) };
-        match NonNull::new(start.cast()) {
-            Some(start) if start.as_ptr() as *mut libc::c_void != libc::MAP_FAILED => Ok(Mapping { start, bytes }),
-            _ => Err(Error::limit(format!("the system refused to map {bytes} bytes"))),
-        }
     }
 
     /// First address.

@@ -7,7 +7,7 @@
 
 use super::code::{CodeTables, PlacedFunction};
 use heapwood_gc_abi::Narrow;
-use heapwood_jit::abi::{InlinedBody, SafePoint, TrapSite};
+use heapwood_jit::abi::{InlinedBody, LoopHead, SafePoint, TrapSite};
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,14 +66,15 @@ impl Iterator for Bodies<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
     tables: &'a CodeTables,
-    /// Defined index of the function of each row; none if that is the row's number.
-    functions: Option<&'a [u32]>,
+    /// Defined index of the function of each row, and heads of loops by ascending pc; none in the first part, where the
+    /// index is the row's number and the heads are learned one function after the other.
+    later: Option<(&'a [u32], &'a [LoopHead])>,
 }
 
 impl<'a> Part<'a> {
     /// The part that was compiled when the module was made.
     pub(super) fn first(tables: &'a CodeTables) -> Part<'a> {
-        Part { tables, functions: None }
+        Part { tables, later: None }
     }
 
     /// Where an instruction of a function's frame comes from, by the function's row, the body and the offset.
@@ -93,7 +94,18 @@ impl<'a> Part<'a> {
     /// The defined index of the function of a row.
     #[inline]
     pub fn defined(self, row: u32) -> u32 {
-        self.functions.map_or(row, |functions| functions[row as usize])
+        self.later.map_or(row, |(functions, _)| functions[row as usize])
+    }
+
+    /// Heads of loops, by ascending pc; none in the first part.
+    pub(super) fn loop_heads(self) -> Option<&'a [LoopHead]> {
+        self.later.map(|(_, heads)| heads)
+    }
+
+    /// How many reference slots of the frame hold something at a return address.
+    pub(super) fn references_at(self, pc: u32) -> u32 {
+        let point = self.tables.safe_points.binary_search_by_key(&pc, |point| point.pc);
+        self.tables.safe_points[point.expect("a safe point")].ref_count
     }
 
     /// The row of the function that `offset` lies in.
@@ -151,6 +163,8 @@ pub(super) struct LaterPart {
     /// The functions of its rows, by defined index.
     pub functions: Vec<u32>,
     pub tables: CodeTables,
+    /// Heads of loops, by ascending pc.
+    pub loop_heads: Vec<LoopHead>,
     /// Whether its code counts what calls by reference call.
     pub counts: bool,
 }
@@ -231,7 +245,7 @@ impl Later {
         let parts = &self.parts[..self.count()];
         let listed = |part: &OnceLock<Box<LaterPart>>| part.get().is_some_and(|part| part.offsets.start <= offset);
         let part = parts[parts.partition_point(listed).checked_sub(1)?].get()?;
-        let functions = Some(&part.functions[..]);
-        part.offsets.contains(&offset).then(|| (Part { tables: &part.tables, functions }, part.offsets.clone()))
+        let later = Some((&part.functions[..], &part.loop_heads[..]));
+        part.offsets.contains(&offset).then(|| (Part { tables: &part.tables, later }, part.offsets.clone()))
     }
 }

@@ -1,19 +1,134 @@
-//! When the next sample of a guest's stack is due: an alarm of the engine's timer raises the guard word then, and the
-//! guest takes the sample at its next poll. The next alarm is set there: whoever does not run is not woken.
+//! When the next sample of a guest's stack is due: the engine's timer says so and raises the guard word, and the guest
+//! takes the sample at its next poll.
+//!
+//! All stores of an engine whose samples are as far apart make a round, which has one alarm: so a store that joins it
+//! wakes nobody. A guest that has not taken a sample when the next is due does not run: it leaves the round, and joins
+//! it again when it takes the sample. So where no guest runs, nobody is woken.
 
 use super::interrupt::InterruptCell;
-use super::timer::{Alarm, Timer};
+use super::timer::Timer;
 use crate::errors::Result;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::time::Duration;
 
 /// What the interval of samples that find nothing new may become, as a multiple of what it was.
 const IDLE_FACTOR_MAX: u32 = 32;
 /// Samples that find nothing new before the interval is doubled.
-const IDLE_SAMPLES: u32 = 16;
+const IDLE_SAMPLES: u32 = 8;
 
 /// The longest interval: what is longer is no profile.
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// How samples stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum State {
+    /// None are taken.
+    Off,
+    /// The next one becomes due in the round.
+    Waits,
+    /// One is due; the store is still in the round.
+    Due,
+    /// One is due; the store has left the round.
+    Alone,
+    /// One is due at each poll.
+    Always,
+}
+
+/// What becomes of a store in a round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ring {
+    /// A sample is due.
+    Due,
+    /// None is due yet.
+    Early,
+    /// The store leaves the round.
+    Over,
+}
+
+/// Whether a sample of a store's stack is due, as the store and the timer see it.
+#[derive(Debug)]
+pub(super) struct DueSamples {
+    /// A [`State`].
+    state: AtomicU8,
+    /// One is due in so many rounds.
+    factor: AtomicU32,
+    /// Rounds since the last one: the timer's.
+    passed: AtomicU32,
+    /// The round that the store is in, by its interval in nanoseconds, or 0: the timer's.
+    round_ns: AtomicU64,
+}
+
+impl Default for DueSamples {
+    fn default() -> DueSamples {
+        DueSamples {
+            state: AtomicU8::new(State::Off as u8),
+            factor: AtomicU32::new(1),
+            passed: AtomicU32::default(),
+            round_ns: AtomicU64::default(),
+        }
+    }
+}
+
+impl DueSamples {
+    fn set(&self, state: State) {
+        self.state.store(state as u8, SeqCst);
+    }
+
+    fn goes(&self, from: State, to: State) -> bool {
+        self.state.compare_exchange(from as u8, to as u8, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Whether one is due.
+    #[inline]
+    pub fn are_due(&self) -> bool {
+        self.state.load(SeqCst) >= State::Due as u8
+    }
+
+    /// The time of the round with this interval has come, says the timer.
+    pub fn ring(&self, interval: Duration) -> Ring {
+        if self.round_ns.load(Relaxed) != nanoseconds(interval) {
+            return Ring::Over;
+        }
+        let passed = self.passed.load(Relaxed) + 1;
+        if passed < self.factor.load(Relaxed) && self.state.load(SeqCst) == State::Waits as u8 {
+            self.passed.store(passed, Relaxed);
+            return Ring::Early;
+        }
+        self.passed.store(0, Relaxed);
+        loop {
+            if self.goes(State::Waits, State::Due) {
+                return Ring::Due;
+            }
+            // The store may take the one that is due at the same time.
+            if self.goes(State::Due, State::Alone) || self.state.load(SeqCst) != State::Waits as u8 {
+                self.round_ns.store(0, Relaxed);
+                return Ring::Over;
+            }
+        }
+    }
+
+    /// The store joins the round with this interval; says whether it was not in it. The timer's lock is held here and
+    /// where rounds ring.
+    pub fn join(&self, interval: Duration) -> bool {
+        let round_ns = nanoseconds(interval);
+        self.round_ns.swap(round_ns, Relaxed) != round_ns
+    }
+
+    /// The store takes the one that is due. Whether it has to join the round again.
+    fn take(&self) -> bool {
+        !self.goes(State::Due, State::Waits) && self.goes(State::Alone, State::Waits)
+    }
+}
+
+/// What a round is known by: not 0.
+fn nanoseconds(interval: Duration) -> u64 {
+    u64::try_from(interval.as_nanos()).expect("no interval is longer than an hour")
+}
 
 /// When samples of a store's guest are due.
 #[derive(Debug)]
@@ -23,9 +138,7 @@ pub(crate) struct Sampler {
     factor: u32,
     /// Samples that found nothing new since it became so.
     idle: u32,
-    random: u64,
-    /// Comes when the next one is due.
-    alarm: Option<Alarm>,
+    cell: Arc<InterruptCell>,
 }
 
 impl Sampler {
@@ -35,8 +148,14 @@ impl Sampler {
     /// The system refuses the timer's thread.
     pub fn start(interval: Duration, cell: &Arc<InterruptCell>, timer: &Timer) -> Result<Sampler> {
         let interval = interval.min(INTERVAL_MAX);
-        let mut sampler = Sampler { interval, factor: 1, idle: 0, random: 0x9e37_79b9_7f4a_7c15, alarm: None };
-        sampler.set(cell, timer)?;
+        let sampler = Sampler { interval, factor: 1, idle: 0, cell: cell.clone() };
+        if interval.is_zero() {
+            cell.samples().set(State::Always);
+            cell.raise_guard();
+        } else {
+            cell.samples().set(State::Waits);
+            timer.join(interval, cell)?;
+        }
         Ok(sampler)
     }
 
@@ -49,26 +168,20 @@ impl Sampler {
         } else {
             (self.factor, self.idle) = ((2 * self.factor).min(IDLE_FACTOR_MAX), 0);
         }
+        self.cell.samples().factor.store(self.factor, Relaxed);
     }
 
-    /// Sets when the next one is due.
+    /// The sample that is due was taken.
     ///
     /// # Errors
     /// The system refuses the timer's thread.
-    pub fn set(&mut self, cell: &Arc<InterruptCell>, timer: &Timer) -> Result<()> {
-        // Between half of it and one and a half, so that no rhythm of the guest is the samples' rhythm.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        if self.interval.is_zero() {
-            cell.set_sample_at(Some(Instant::now()));
-            return Ok(());
-        }
-        let interval = self.interval * self.factor;
-        let gap = interval / 2 + interval.mul_f64((self.random >> 11) as f64 / (1u64 << 53) as f64);
-        let at = Instant::now().checked_add(gap);
-        cell.set_sample_at(at);
-        self.alarm = at.map(|at| timer.alarm(at, cell)).transpose()?;
-        Ok(())
+    pub fn taken(&mut self, timer: &Timer) -> Result<()> {
+        if self.cell.samples().take() { timer.join(self.interval, &self.cell) } else { Ok(()) }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.cell.samples().set(State::Off);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the thread needs: it sleeps, and calls what ends waits.
 const STACK_BYTES: usize = 128 << 10;
@@ -33,9 +33,22 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Alarms {
-    waiting: BTreeMap<Key, Arc<InterruptCell>>,
+    waiting: BTreeMap<Key, Waiting>,
+    /// Stores that take samples, by how far apart these are. There is an alarm for each round that has stores.
+    rounds: BTreeMap<Duration, Vec<Arc<InterruptCell>>>,
     last: u64,
+    /// Where random numbers come from.
+    random: u64,
     is_over: bool,
+}
+
+/// What is done when an alarm comes.
+#[derive(Debug)]
+enum Waiting {
+    /// The store looks at the clock.
+    Clock(Arc<InterruptCell>),
+    /// Samples are due of the stores whose samples are so far apart.
+    Round(Duration),
 }
 
 /// An alarm that comes unless it is dropped before.
@@ -53,14 +66,30 @@ impl Timer {
     pub fn alarm(&self, at: Instant, cell: &Arc<InterruptCell>) -> Result<Alarm> {
         self.start()?;
         let mut alarms = self.shared.alarms.lock();
-        alarms.last += 1;
-        let key = (at, alarms.last);
-        alarms.waiting.insert(key, cell.clone());
-        if alarms.waiting.first_key_value().is_some_and(|(first, _)| *first == key) {
+        let (key, is_first) = alarms.insert(at, Waiting::Clock(cell.clone()));
+        if is_first {
             self.shared.changed.notify_one();
         }
         drop(alarms);
         Ok(Alarm { key, shared: self.shared.clone() })
+    }
+
+    /// Makes a sample of a store's stack due from time to time, `interval` apart, as long as it takes them
+    /// ([`DueSamples`](super::sampler::DueSamples)).
+    ///
+    /// # Errors
+    /// The system refuses the thread.
+    pub fn join(&self, interval: Duration, cell: &Arc<InterruptCell>) -> Result<()> {
+        self.start()?;
+        let mut alarms = self.shared.alarms.lock();
+        if cell.samples().join(interval) {
+            let round = alarms.rounds.entry(interval).or_default();
+            round.push(cell.clone());
+            if round.len() == 1 && alarms.set_round(interval) {
+                self.shared.changed.notify_one();
+            }
+        }
+        Ok(())
     }
 
     fn start(&self) -> Result<()> {
@@ -95,16 +124,49 @@ impl Shared {
             match first {
                 None => self.changed.wait(&mut alarms),
                 Some(at) if at <= Instant::now() => {
-                    let cell = alarms.waiting.pop_first().map(|(_, cell)| cell);
-                    MutexGuard::unlocked(&mut alarms, || {
-                        // What ends a wait is the host's: a panic there is no reason to leave other stores alone.
-                        let _ = catch_unwind(AssertUnwindSafe(|| cell.inspect(|cell| cell.look_at_clock())));
-                    });
+                    let Some((_, waiting)) = alarms.waiting.pop_first() else { continue };
+                    match waiting {
+                        Waiting::Clock(cell) => MutexGuard::unlocked(&mut alarms, || {
+                            // What ends a wait is the host's: a panic there is no reason to leave other stores alone.
+                            let _ = catch_unwind(AssertUnwindSafe(|| cell.look_at_clock()));
+                        }),
+                        Waiting::Round(interval) => alarms.ring(interval),
+                    }
                 }
                 Some(at) => {
                     self.changed.wait_until(&mut alarms, at);
                 }
             }
+        }
+    }
+}
+
+impl Alarms {
+    /// Adds an alarm; its key, and whether it is the first of all.
+    fn insert(&mut self, at: Instant, waiting: Waiting) -> (Key, bool) {
+        self.last += 1;
+        let key = (at, self.last);
+        self.waiting.insert(key, waiting);
+        (key, self.waiting.first_key_value().is_some_and(|(first, _)| *first == key))
+    }
+
+    /// Adds the alarm of a round, between half of the interval and one and a half away, so that no rhythm of a guest is
+    /// the samples' rhythm. Says whether it is the first of all.
+    fn set_round(&mut self, interval: Duration) -> bool {
+        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let away = interval / 2 + interval.mul_f64((self.random >> 11) as f64 / (1u64 << 53) as f64);
+        self.insert(Instant::now() + away, Waiting::Round(interval)).1
+    }
+
+    /// Samples of a round are due. It goes on with the stores that took the last ones.
+    fn ring(&mut self, interval: Duration) {
+        let stays = |cell: &Arc<InterruptCell>| cell.sample(interval);
+        let Some(round) = self.rounds.get_mut(&interval) else { return };
+        round.retain(stays);
+        if round.is_empty() {
+            self.rounds.remove(&interval);
+        } else {
+            self.set_round(interval);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Frame<'a> {
     /// First address of the module's code.
     pub(super) code_start: usize,
     /// The part of that code that its function is in.
-    part: Part<'a>,
+    pub(super) part: Part<'a>,
     /// The function's row there.
     row: u32,
     /// The number under which the store added that code.
@@ -56,6 +56,11 @@ impl<'a> Frame<'a> {
         let outermost = (self.owner, self.defined);
         let (innermost, inlined) = if self.body == 0 { (outermost, 0) } else { self.inlined() };
         Passed { pc: self.pc, innermost, outermost, inlined }
+    }
+
+    /// Address of the code that it runs.
+    pub(super) fn entry(&self) -> usize {
+        self.code_start + self.part.function(self.row).start as usize
     }
 
     /// The function that it is in, and into how many others that was inlined.
@@ -113,8 +118,9 @@ struct Met<'a> {
 #[derive(Debug)]
 pub(crate) struct Walker<'a> {
     frames: &'a Frames,
-    /// The code of the frame that was met last: that of the next one is often the same.
-    met: Option<Met<'a>>,
+    /// The code of the frame that was met last, and other code that was met before: that of the next one is often one of
+    /// these, since functions that were compiled again and others call each other.
+    met: [Option<Met<'a>>; 2],
     exit: Exit,
     /// Activations that are left below this one.
     level: usize,
@@ -124,12 +130,12 @@ pub(crate) struct Walker<'a> {
 impl<'a> Walker<'a> {
     /// A walk that starts at an exit of the activation `level` (counted from 1).
     pub(super) fn new(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
-        Walker { frames, met: None, exit, level, at_trap: false }
+        Walker { frames, met: [None; 2], exit, level, at_trap: false }
     }
 
     /// A walk that starts at an exit of the activation `level` (counted from 1) where an instruction trapped.
     pub(super) fn at_trap(frames: &'a Frames, exit: Exit, level: usize) -> Walker<'a> {
-        Walker { frames, met: None, exit, level, at_trap: true }
+        Walker { frames, met: [None; 2], exit, level, at_trap: true }
     }
 
     /// A walk that starts at the frame of a position.
@@ -147,8 +153,12 @@ impl<'a> Walker<'a> {
     /// The code that an address lies in.
     #[inline]
     fn code_at(&mut self, pc: usize) -> Option<Met<'a>> {
-        let near = self.met.filter(|met| (met.addresses.0..met.addresses.1).contains(&pc));
-        near.or_else(|| self.find_code(pc))
+        let is_there = |met: &Met<'_>| (met.addresses.0..met.addresses.1).contains(&pc);
+        let near = self.met[0].filter(is_there);
+        near.or_else(|| {
+            self.met.swap(0, 1);
+            self.met[0].filter(is_there).or_else(|| self.find_code(pc))
+        })
     }
 
     fn find_code(&mut self, pc: usize) -> Option<Met<'a>> {
@@ -157,8 +167,8 @@ impl<'a> Walker<'a> {
         let (part, offsets) = loaded.image().part_at((pc - code_start).narrow());
         let end = loaded.end().min(code_start + offsets.end as usize);
         let addresses = (code_start + offsets.start as usize, end);
-        self.met = Some(Met { addresses, code_start, owner: loaded.owner(), part });
-        self.met
+        self.met[0] = Some(Met { addresses, code_start, owner: loaded.owner(), part });
+        self.met[0]
     }
 
     /// The next frame before the entry of this activation.

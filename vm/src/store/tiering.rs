@@ -3,17 +3,20 @@
 
 use super::StoreOpaque;
 use crate::engine::Tiering;
-use crate::module::Module;
+use crate::module::{Module, random};
+use crate::rt::replacement::Replacement;
 use heapwood_gc_abi::RawRef;
 use heapwood_gc_abi::layout::FUNC_DATA_OFFSET;
 use smallvec::SmallVec;
 use std::time::Duration;
 
 /// How far samples are apart.
-const INTERVAL: Duration = Duration::from_millis(1);
+const INTERVAL: Duration = Duration::from_millis(2);
 /// The innermost frames of which the functions are noted: of a small function that is called again and again, the
 /// caller is what can be made faster.
 const FRAMES: usize = 2;
+/// Polls behind a sample that are looked at, until one is that of a loop whose frame can go on in newer code.
+const REPLACEMENT_POLLS: u32 = 64;
 
 /// How far apart samples of a store's stack are, if some are taken.
 pub(super) fn sample_interval(tiering: Tiering) -> Option<Duration> {
@@ -39,9 +42,40 @@ impl StoreOpaque {
             is_new |= of_module[0].0.sampled(of_module.iter().map(|(_, defined)| *defined));
         }
         self.renew_code();
+        let is_outdated = self.guest().execution().frames().are_outdated(FRAMES);
+        self.guest_mut().execution_mut().want_replacement(if is_outdated { REPLACEMENT_POLLS } else { 0 });
         if !self.guest().listeners().profiles_cpu() {
             self.guest_mut().execution_mut().sample_found(is_new);
         }
+    }
+
+    /// At a poll: if samples met frames in code that is not the newest of its function, the innermost one may go on in
+    /// that. Says whether the next poll is to try it again.
+    #[inline]
+    pub fn replace_frame(&mut self) -> bool {
+        self.guest_mut().execution_mut().tries_replacement() && self.try_replacement()
+    }
+
+    #[cold]
+    fn try_replacement(&mut self) -> bool {
+        let seed = match self.engine().config().tiering_mode() {
+            Tiering::Random(seed) => Some(seed),
+            Tiering::Off | Tiering::On | Tiering::Always => None,
+        };
+        let wants = |wasm_offset| seed.is_none_or(|seed| random(seed, wasm_offset) & 3 != 0);
+        let execution = self.guest_mut().execution_mut();
+        match execution.frames_mut().replace_innermost(wants) {
+            Replacement::Current | Replacement::NotHere => {}
+            Replacement::Done => execution.want_replacement(0),
+            Replacement::Unlearned => {
+                execution.want_replacement(0);
+                let frame = execution.frames().walk().next().expect("the innermost frame polls");
+                let (owner, defined) = (frame.owner, frame.defined);
+                let module = self.guest().entities().instance(owner).module().clone();
+                module.learn_heads(defined);
+            }
+        }
+        self.guest().execution().wants_replacement()
     }
 
     /// A call by reference, by its number among those of its function, calls a function.

@@ -7,10 +7,11 @@ mod skip;
 pub mod child;
 pub mod load;
 
-use heapwood_vm::{Config, Inline};
+use heapwood_vm::{Config, Inline, Tiering};
 pub use skip::skip;
 
-/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the fourth, instructions have few
+/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the second, functions are compiled
+/// again as soon as they are met, and their frames go on in the new code; in the fourth, instructions have few
 /// registers, too, and nothing is inlined.
 pub fn modes() -> [(&'static str, Config); 5] {
     let base = || {
@@ -19,7 +20,7 @@ pub fn modes() -> [(&'static str, Config); 5] {
         config
     };
     let mut modes = ["default", "nursery64k", "stress1", "mem-slow", "inline"].map(|name| (name, base()));
-    modes[1].1.gc_nursery(64 << 10);
+    modes[1].1.gc_nursery(64 << 10).tiering(Tiering::Always);
     modes[2].1.gc_stress(1).gc_verify(true).debug_checks(true);
     modes[3].1.memory32_guard(false).memory64_guard(false).few_registers(true).inline(Inline::Never).debug_checks(true);
     modes[4].1.inline(Inline::Always).gc_nursery(64 << 10).debug_checks(true);

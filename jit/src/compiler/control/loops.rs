@@ -1,9 +1,11 @@
 //! Loops: the state that their heads expect, and locals that stay in registers around them.
 
 use super::flow::BlockSignature;
+use crate::abi::{LoopHead, MEMORY_BASE};
 use crate::compiler::parts::Compiler;
 use crate::compiler::values::Snapshot;
 use heapwood_gc_abi::{Mutant, active};
+use heapwood_module::ContextLayout;
 use std::rc::Rc;
 use wasmparser::FrameKind;
 
@@ -35,7 +37,25 @@ impl Compiler<'_> {
         let refs = self.values.safepoint_refs();
         if !active(Mutant::LoopNotPolled) {
             self.poll(refs);
+            self.note_loop_head();
         }
+    }
+
+    /// Says where the head of the loop that was just entered has what it needs, if somebody asks and the loop is of the
+    /// function's own body.
+    fn note_loop_head(&mut self) {
+        let (body, wasm_offset) = self.cursor.origin();
+        if !self.env.options.loop_heads || body != 0 {
+            return;
+        }
+        let values = self.values.at_loop_head(self.asm);
+        let memory0 = self.cursor.analysis().uses_memory0.then(|| (MEMORY_BASE, self.env.context.memory_offset(0)));
+        let others = self.frame.bases().iter().map(|(memory, gpr)| {
+            let base = self.env.context.memory_offset(*memory) + ContextLayout::MEMORY_BASE;
+            (*gpr, base)
+        });
+        let bases = memory0.into_iter().chain(others).collect();
+        self.tables.note_loop_head(LoopHead { pc: 0, wasm_offset, values, bases });
     }
 
     /// The state that the head of the loop that was just entered expects; the enclosing loop's, if it is the same.

@@ -19,13 +19,15 @@
 //! 4. `scope`: the locals of a body; `stack`: operands.
 //! 5. `allocate`: registers for instructions; `spill`: from registers to slots; `load`: from anywhere to registers.
 //! 6. `locals`: reads and writes of locals; `pins`: locals that stay in registers.
-//! 7. `snapshot`: the state at a label; `edges`: what brings one state to another.
+//! 7. `snapshot`: the state at a label; `edges`: what brings one state to another; `heads`: the
+//!    state at the head of a loop, as the runtime reads and writes it.
 //! 8. `calls`: what leaves registers before a call, and what is left after it; `check`: the invariants.
 
 mod allocate;
 mod calls;
 mod check;
 mod edges;
+mod heads;
 mod load;
 mod locals;
 mod moves;

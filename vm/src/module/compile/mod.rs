@@ -73,9 +73,10 @@ fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let options = engine.config().compile_options(false);
     let callees = callees(&validators, &options);
     let is_tiered = engine.config().tiering_mode() != Tiering::Off;
-    let tier = is_tiered.then(|| Tier::new(Callees::new(&validators, Inline::Hot, options.fuel)));
+    let hot_callees = is_tiered.then(|| Callees::new(&validators, Inline::Hot, options.fuel));
     let env = CompileEnv { options, callees: callees.as_ref(), ..CompileEnv::new(&info, &layout, &budget) };
     let functions = compile_functions(&env, validators, threads(engine))?;
+    let tier = hot_callees.map(|hot| Tier::new(hot, callees));
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
     Ok(Unplaced { tier, info, layout, functions, types })
 }
@@ -112,11 +113,20 @@ pub(crate) fn validate(engine: &Engine, bytes: ModuleBytes) -> Result<ModuleInfo
     valid.map_err(|error| explain(&bytes, features, error).into())
 }
 
-/// Compiles one function, by defined index, with a source map; none if there is no such function.
-pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> Result<Option<CompiledFunction>> {
+/// Compiles one function, by defined index, with a source map; none if there is no such function. If it `runs_often`,
+/// as it is compiled again where nothing is known of calls by reference.
+pub(crate) fn compile_one(
+    engine: &Engine,
+    bytes: ModuleBytes,
+    defined: u32,
+    runs_often: bool,
+) -> Result<Option<CompiledFunction>> {
     let budget = budget(engine, &bytes)?;
     let DecodedModule { info, validators } = decode(bytes, engine.config().enabled())?;
-    let options = engine.config().compile_options(true);
+    let mut options = engine.config().compile_options(true);
+    if runs_often {
+        options.inline = Inline::Hot;
+    }
     let callees = callees(&validators, &options);
     let Some(job) = validators.into_iter().nth(defined as usize) else { return Ok(None) };
     let context = ContextLayout::new(&info);
@@ -125,7 +135,7 @@ pub(crate) fn compile_one(engine: &Engine, bytes: ModuleBytes, defined: u32) -> 
 }
 
 /// The functions with these bodies, if some of them are inlined.
-fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
+pub(super) fn callees(jobs: &[FuncBodyJob], options: &CompileOptions) -> Option<Callees> {
     (options.inline != Inline::Never).then(|| Callees::new(jobs, options.inline, options.fuel))
 }
 

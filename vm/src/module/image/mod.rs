@@ -18,7 +18,8 @@ mod terms;
 
 use super::ModuleInner;
 use super::compile::{Relocator, Unplaced};
-use crate::engine::Engine;
+use super::tier::Tier;
+use crate::engine::{Engine, Tiering};
 use crate::errors::{Error, ErrorKind, Result};
 use crate::registry::{ModuleTypes, RegistryError};
 use crate::rt::code::{CodeImage, CodeLayout, CodeTables, FUNCTION_ALIGN, TypeRelocations, Words, type_value};
@@ -148,12 +149,13 @@ pub(super) fn load(engine: &Engine, mut draft: Draft, check: Check<'_>) -> Resul
     let relocator = Relocator::new(engine, contents.exceptions.iter().map(|exception| exception.ty), &types)?;
     contents.patch(&types, &relocator, &mut draft.bytes_mut()[header.code.clone()]);
     let groups = header.part(Part::Groups);
-    let code = CodeImage::of_draft(draft, header.code, contents.tables)?;
+    let tier = (engine.config().tiering_mode() != Tiering::Off).then(Tier::of_image);
+    let code = CodeImage::of_draft(draft, header.code, contents.tables, tier.is_some())?;
     let in_head = |range| ModuleBytes::new(HeadPart { memory: code.memory().clone(), range });
     info.bytes = in_head(module);
     info.types = LazyTypes::of_words(in_head(groups));
     let layout = ContextLayout::new(&info);
-    Ok(ModuleInner::new(engine.clone(), info, layout, types, code, None))
+    Ok(ModuleInner::new(engine.clone(), info, layout, types, code, tier))
 }
 
 fn refused(what: String) -> Error {

@@ -59,6 +59,7 @@ fn terms(config: &Config) -> Vec<Term> {
         debug_checks,
         cpu: CpuFeatures { avx, avx2 },
         source_map: _,
+        loop_heads: _,
         count_targets: _,
         memory64_guard,
         memory32_checks,

@@ -16,17 +16,27 @@ mod compile;
 mod progress;
 mod seen;
 
+use super::compile::callees;
 use super::{Module, ModuleInner};
-use heapwood_jit::Callees;
+use heapwood_jit::{Callees, Inline};
+use heapwood_module::decode;
 use parking_lot::Mutex;
 use progress::Functions;
 use seen::Seen;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a module keeps of its functions that run often.
 pub(crate) struct Tier {
-    callees: Callees,
+    /// None if the module does not decode again.
+    bodies: OnceLock<Option<Bodies>>,
     state: Mutex<State>,
+}
+
+/// The functions of a module, as they are inlined.
+struct Bodies {
+    hot: Callees,
+    /// As they were when the module was compiled, if some were inlined into others.
+    first: Option<Callees>,
 }
 
 #[derive(Default)]
@@ -58,12 +68,29 @@ enum Work {
     Counting(u32),
     /// With what these usually call inlined.
     Inlining(u32),
+    /// As it was compiled first, to learn where frames of that code have what the heads of its loops need.
+    Learning(u32),
 }
 
 impl Tier {
-    /// None of the functions has run yet. `callees` are all of them.
-    pub fn new(callees: Callees) -> Tier {
-        Tier { callees, state: Mutex::default() }
+    /// None of the functions has run yet. `hot` are all of them, `first` as they were used when the module was compiled.
+    pub fn new(hot: Callees, first: Option<Callees>) -> Tier {
+        Tier { bodies: OnceLock::from(Some(Bodies { hot, first })), state: Mutex::default() }
+    }
+
+    /// None of the functions of an image has run yet. Its module is decoded when one of them is compiled again.
+    pub fn of_image() -> Tier {
+        Tier { bodies: OnceLock::new(), state: Mutex::default() }
+    }
+
+    fn bodies(&self, module: &ModuleInner) -> Option<&Bodies> {
+        let decode = || {
+            let config = module.engine.config();
+            let jobs = decode(module.info.bytes.clone(), config.enabled()).ok()?.validators;
+            let options = config.compile_options(false);
+            Some(Bodies { hot: Callees::new(&jobs, Inline::Hot, options.fuel), first: callees(&jobs, &options) })
+        };
+        self.bodies.get_or_init(decode).as_ref()
     }
 }
 
@@ -74,18 +101,29 @@ impl Module {
         let Some(tier) = &self.0.tier else { return false };
         let config = self.0.engine.config();
         let (works, is_busy) = tier.state.lock().functions.sampled(config.tiering_mode(), functions);
-        for work in works {
-            if config.tiers_in_background() {
-                let module = Arc::downgrade(&self.0);
-                let work = move || module.upgrade().iter().for_each(|module| module.perform(work));
-                if let Err(work) = self.0.engine.background().run(Box::new(work)) {
-                    work();
-                }
-            } else {
-                self.0.perform(work);
-            }
-        }
+        works.into_iter().for_each(|work| self.begin(work));
         is_busy
+    }
+
+    /// A frame of the first code of a function, by defined index, could go on in newer code, if somebody knew where it has
+    /// its values.
+    pub(crate) fn learn_heads(&self, function: u32) {
+        let Some(tier) = &self.0.tier else { return };
+        if tier.state.lock().functions.learns(function) {
+            self.begin(Work::Learning(function));
+        }
+    }
+
+    /// Has work done, now or soon.
+    fn begin(&self, work: Work) {
+        if !self.0.engine.config().tiers_in_background() {
+            return self.0.perform(work);
+        }
+        let module = Arc::downgrade(&self.0);
+        let work = move || module.upgrade().iter().for_each(|module| module.perform(work));
+        if let Err(work) = self.0.engine.background().run(Box::new(work)) {
+            work();
+        }
     }
 
     /// A call by reference, by its number among those of a function that counts, called a function, by defined index;
@@ -116,6 +154,14 @@ impl Module {
     }
 }
 
+impl Module {
+    /// How many frames, of all stores, went on in newer code of their functions in the middle of a loop
+    /// ([`Config::tiering`](crate::Config::tiering)).
+    pub fn replaced_frames(&self) -> u64 {
+        self.0.code.replaced_frames()
+    }
+}
+
 impl ModuleInner {
     /// Does a piece of work. What cannot be compiled stays as it is.
     fn perform(&self, work: Work) {
@@ -123,12 +169,13 @@ impl ModuleInner {
         match work {
             Work::Counting(function) => self.compile_counting(tier, function),
             Work::Inlining(function) => self.compile_hot(tier, function),
+            Work::Learning(function) => self.compile_learning(tier, function),
         }
     }
 }
 
 /// A number that follows from a seed and another number.
-fn random(seed: u64, number: u32) -> u64 {
+pub(crate) fn random(seed: u64, number: u32) -> u64 {
     let mixed = (seed ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 16
 }

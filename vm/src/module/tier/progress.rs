@@ -3,14 +3,14 @@
 use super::{Work, random};
 use crate::engine::Tiering;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Samples that make a function one that runs often.
-const SAMPLES: u32 = 8;
+const SAMPLES: u32 = 4;
 /// Calls by reference of a function that are counted.
 const CALLS: u32 = 2000;
 /// Samples of any function after the first counted call, after which a function has been counted for long enough.
-const SAMPLES_WHILE_COUNTING: u32 = 30;
+const SAMPLES_WHILE_COUNTING: u32 = 15;
 
 /// How far a function has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Functions {
     all: HashMap<u32, Progress>,
     /// Those that count.
     counting: Vec<u32>,
+    /// Those of which somebody learns, or has learned, where they have what the heads of their loops need.
+    learned: HashSet<u32>,
     /// Nothing is compiled any more.
     has_ended: bool,
 }
@@ -88,6 +90,12 @@ impl Functions {
         self.all.insert(function, Progress::Done);
     }
 
+    /// Somebody wants to know where a function, by defined index, has what the heads of its loops need; says whether
+    /// nobody wanted it before.
+    pub fn learns(&mut self, function: u32) -> bool {
+        self.learned.insert(function)
+    }
+
     /// There is no room: no more functions are compiled.
     pub fn end(&mut self) {
         self.has_ended = true;
@@ -96,7 +104,7 @@ impl Functions {
 
     /// The functions of which enough calls were counted, after another sample. They are not counted any more.
     fn counted_enough(&mut self) -> SmallVec<[Work; 4]> {
-        let Functions { all, counting, has_ended: _ } = self;
+        let Functions { all, counting, .. } = self;
         let mut enough = SmallVec::new();
         counting.retain(|function| {
             let Some(progress @ Progress::Counting { .. }) = all.get_mut(function) else { return false };

@@ -1,0 +1,119 @@
+//! What hosts do while functions are compiled again: several threads run one module, calls are suspended, an engine goes
+//! while its thread works, and the system refuses memory for new code.
+
+use super::{loops, run_loops};
+use heapwood_vm::*;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Several threads share a module whose functions each of them has compiled again as soon as it meets them.
+#[test]
+fn threads_share_code_that_each_of_them_replaces() {
+    let mut replaced = 0;
+    for seed in 0..40 {
+        let text = loops::module(seed);
+        let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
+        for tiering in [Tiering::Always, Tiering::Random(seed)] {
+            let engine = Engine::new(Config::new().tiering(tiering).gc_nursery(64 << 10)).unwrap();
+            let module = Module::new(&engine, &text).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let mut store = Store::new(&engine, ());
+                        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+                        for (argument, (result, _)) in super::ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
+                            assert_eq!(run.call(&mut store, argument).unwrap(), *result, "seed {seed}, {tiering:?}");
+                        }
+                    });
+                }
+            });
+            replaced += module.replaced_frames();
+        }
+    }
+    assert!(replaced > 60, "{replaced} frames");
+}
+
+/// A call that is suspended again and again, at polls of loops too, where its frame may just have been replaced.
+#[test]
+fn suspended_calls_go_on_in_newer_code() {
+    let (mut replaced, mut suspended) = (0, 0);
+    for seed in 0..100 {
+        let text = loops::module(seed);
+        let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
+        let engine = Engine::new(Config::new().tiering(Tiering::Random(seed)).consume_fuel(true)).unwrap();
+        let module = Module::new(&engine, &text).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_fuel(u64::from(u32::MAX)).unwrap();
+        store.fuel_async_yield_interval(Some(20 + seed)).unwrap();
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+        for (argument, (result, _)) in super::ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
+            let mut call = pin!(run.call_async(&mut store, argument));
+            let found = loop {
+                match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(found) => break found.unwrap(),
+                    Poll::Pending => suspended += 1,
+                }
+            };
+            assert_eq!(found, *result, "seed {seed}");
+        }
+        replaced += module.replaced_frames();
+    }
+    println!("{replaced} frames, {suspended} suspensions");
+    assert!(replaced > 60 && suspended > 1000, "{replaced} frames, {suspended} suspensions");
+}
+
+/// The engine, its module and its stores go at any moment of the thread's work.
+#[test]
+fn an_engine_goes_while_its_thread_works() {
+    let bytes = wat::parse_str(super::ACCESSORS).unwrap();
+    for rounds in 0..60 {
+        let engine = Engine::new(Config::new().tiering(Tiering::On)).unwrap();
+        let module = Module::new(&engine, &bytes).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        // From nothing to what takes some samples: calls take a time that differs from machine to machine.
+        for _ in 0..rounds {
+            run.call(&mut store, 40_000).unwrap();
+        }
+    }
+}
+
+/// Each call of the system that placing new code makes is refused once, or with all that follow: functions stay as they
+/// are then.
+#[test]
+fn functions_stay_as_they_are_where_memory_is_refused() {
+    let bytes = wat::parse_str(super::ACCESSORS).unwrap();
+    let run = |calls: Option<std::ops::Range<u64>>| {
+        let engine = Engine::new(Config::new().tiering(Tiering::Always)).unwrap();
+        let module = Module::new(&engine, &bytes).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        Engine::refuse_mappings(calls.unwrap_or(0..0));
+        let results = [(); 4].map(|()| run.call(&mut store, 100));
+        let all = Engine::mapping_calls();
+        Engine::refuse_mappings(0..0);
+        (results, all, module.hot_functions())
+    };
+    let (expected, all, hot) = run(None);
+    let expected = expected.map(Result::unwrap);
+    assert!(all >= 4 && hot == 1, "two parts of code, each made writable and executable: {all} calls, {hot} functions");
+    let mut left = 0;
+    for call in 1..=all {
+        for calls in [call..call + 1, call..u64::MAX] {
+            let (found, _, hot) = run(Some(calls.clone()));
+            for (found, expected) in found.into_iter().zip(expected) {
+                match found {
+                    Ok(found) => assert_eq!(found, expected, "{calls:?}"),
+                    // There was no stack.
+                    Err(error) => assert!(error.to_string().contains("the system refused"), "{calls:?}: {error}"),
+                }
+            }
+            left += usize::from(hot == 0);
+        }
+    }
+    assert!(left >= 4, "{left} times a function stayed as it was");
+}
