@@ -1,9 +1,9 @@
-//! Small benchmarks: what one thing costs, through the public API and compiled code. Pauses and whole programs are for
-//! `heapwood bench`.
+//! Small benchmarks: what one thing costs, through the public API and compiled code, in CPU time of this thread. Pauses and
+//! whole programs are for `heapwood bench`.
 //!
 //! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
 use heapwood::wasi::{self, MemoryOutput, WasiCtx};
 use heapwood::{
     ArrayRef, ArrayType, Caller, Checkpoint, Config, Engine, Extern, ExternRef, FieldType, Func, GcEventKind, GcStruct,
@@ -17,11 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use thread_time::{ThreadTime, thread_time};
+
+mod thread_time;
 
 criterion_group!(
-    benches,
-    compile,
+    name = benches;
+    config = criterion::Criterion::default().with_measurement(ThreadTime);
+    targets = compile,
     instantiate,
     requests,
     deserialize,
@@ -39,6 +43,8 @@ criterion_group!(
     checkpoints
 );
 criterion_main!(benches);
+
+type Criterion = criterion::Criterion<ThreadTime>;
 
 /// Rounds of a loop in the guest that one measurement takes.
 const ROUNDS: i32 = 10_000;
@@ -517,9 +523,9 @@ fn barriers(criterion: &mut Criterion) {
                 .map(|_| {
                     // A collection forgets what the log names.
                     store.gc().expect("room");
-                    let start = Instant::now();
+                    let start = thread_time();
                     each.call(&mut store, ROUNDS).expect("runs");
-                    start.elapsed()
+                    thread_time() - start
                 })
                 .sum()
         });
@@ -581,9 +587,9 @@ fn markings(criterion: &mut Criterion) {
                 (0..iterations)
                     .map(|_| {
                         make.call(&mut store, (OBJECTS, every)).expect("runs");
-                        let start = Instant::now();
+                        let start = thread_time();
                         store.gc().expect("room");
-                        start.elapsed()
+                        thread_time() - start
                     })
                     .sum()
             });
