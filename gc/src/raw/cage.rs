@@ -12,6 +12,7 @@ use super::types::TypeFile;
 use heapwood_gc_abi::space::{CAGE_PREFIX_BYTES, CHUNK_STATE_BYTES, CHUNK_STATE_DISP, HOT_AREA_BYTES, TYPE_TABLE_DISP};
 use heapwood_gc_abi::space::{NULL_ZONE_BYTES, REACH_BYTES};
 use parking_lot::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -27,6 +28,8 @@ const EXTENSION_BYTES: u64 = 1 << 30;
 const SMALL_PAGES_BYTES: u64 = 16 << 20;
 /// Bytes of the immortal space that a store with a small instance writes.
 const WARM_IMMORTAL_BYTES: usize = 2 * PAGE_BYTES;
+/// Most bytes of a side vector that lies next to the block table.
+const SMALL_VECTOR_BYTES_MAX: usize = 64 << 10;
 /// Tries to find a place for a sparse cage.
 const PLACES_MAX: usize = 64;
 
@@ -69,9 +72,9 @@ pub struct Cage {
     backing: Backing,
     shape: Shape,
     reach_bytes: u64,
-    /// Address of the side vectors.
-    side_start: usize,
-    side_used_bytes: usize,
+    /// What no side vector has: the lowest addresses are for large vectors, the highest for small ones, which then lie
+    /// next to the block table. Few pages of each are used as a rule, and those have one page table then.
+    side_free: Range<usize>,
     side_committed_bytes: u64,
     memory: Memory,
 }
@@ -307,8 +310,7 @@ impl Cage {
             backing,
             shape,
             reach_bytes,
-            side_start,
-            side_used_bytes: 0,
+            side_free: side_start..side_start + shape.side_bytes,
             side_committed_bytes: 0,
             memory,
         }
@@ -481,10 +483,15 @@ impl Cage {
     /// address and how many bytes it may have.
     pub(super) fn take_side_range(&mut self, bytes: usize, may_be_cut: bool) -> (usize, usize) {
         let bytes = if may_be_cut { bytes.min(self.shape.vector_bytes_max) } else { bytes };
-        let start = self.side_used_bytes;
-        self.side_used_bytes += bytes.next_multiple_of(PAGE_BYTES);
-        assert!(self.side_used_bytes <= self.shape.side_bytes, "side vectors outgrow their address space");
-        (self.side_start + start, bytes)
+        let taken = bytes.next_multiple_of(PAGE_BYTES);
+        assert!(taken <= self.side_free.len(), "side vectors outgrow their address space");
+        if bytes <= SMALL_VECTOR_BYTES_MAX {
+            self.side_free.end -= taken;
+            return (self.side_free.end, bytes);
+        }
+        let start = self.side_free.start;
+        self.side_free.start += taken;
+        (start, bytes)
     }
 
     /// The address space, for a side vector: it lives as long as any of them.
