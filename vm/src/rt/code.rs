@@ -258,8 +258,16 @@ impl CodeTables {
             let end = functions.get(function).map_or(all, |next| next.inlined as usize);
             usize::from(body) <= end - own.inlined as usize
         };
-        let function_of = |pc: u32| functions.partition_point(|function| function.start <= pc);
-        let names = |pc: u32, body: u16| body == 0 || has(function_of(pc), body);
+        // Rows ascend as a rule: the next one is of the function that was found last, or of one behind it.
+        let mut last = 0;
+        let mut function_of = |pc: u32| {
+            let starts_by = |function: usize| functions.get(function).is_some_and(|function| function.start <= pc);
+            if starts_by(last) || !last.checked_sub(1).is_none_or(starts_by) {
+                last = functions.partition_point(|function| function.start <= pc);
+            }
+            last
+        };
+        let mut names = |pc: u32, body: u16| body == 0 || has(function_of(pc), body);
         are_in_order
             && safe_points.iter().all(|point| names(point.pc.saturating_sub(1), point.body))
             && traps.iter().all(|site| names(site.pc, site.body))
