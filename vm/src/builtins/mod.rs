@@ -73,6 +73,19 @@ impl StoreOpaque {
         }
     }
 
+    /// A host function did not return.
+    #[cold]
+    fn end_failed_host_call(&mut self, ended: HostEnded) -> Outcome {
+        match ended {
+            Ok(Ok(())) => Outcome::done(0),
+            Ok(Err(error)) => self.fail(error),
+            Err(panic) => {
+                self.guest_mut().execution_mut().leave(Left::Panic(panic));
+                Outcome::leave()
+            }
+        }
+    }
+
     /// An error of a host function: an exception is thrown again, all else leaves the guest.
     fn fail(&mut self, error: Error) -> Outcome {
         // An exception that nobody here catches goes on as the same error.
@@ -141,15 +154,11 @@ impl Running for StoreOpaque {
         self.guest_mut().listeners_mut().tell_host_call(&call);
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_host_call(&mut self, scope: usize, ended: HostEnded) -> Outcome {
         let outcome = match ended {
             Ok(Ok(())) => Outcome::done(0),
-            Ok(Err(error)) => self.fail(error),
-            Err(panic) => {
-                self.guest_mut().execution_mut().leave(Left::Panic(panic));
-                Outcome::leave()
-            }
+            ended => self.end_failed_host_call(ended),
         };
         if !active(Mutant::ScopeOfHostKept) {
             self.leave_scope(scope);
