@@ -154,6 +154,12 @@ fn cases() -> Vec<Case> {
         ),
         case("class and message of an exception", THROWN, run, "Uncaught exception: PRINTED"),
         case(
+            "tag of an exception",
+            r#"(module (tag $"NAME") (func (export "_start") (throw $"NAME")))"#,
+            run,
+            "uncaught exception with tag `PRINTED`",
+        ),
+        case(
             "export that is not there",
             "(module)",
             |guest, name| finish(heapwood().args(["run", "--invoke", name]).arg(guest)),

@@ -202,7 +202,7 @@ fn every_way_to_end_has_its_status_and_is_told() {
         ("unfinished", STARTED, "", 1, "S.a FAILED\n      the guest returned before this test had ended"),
         ("exits-in-test", STARTED, "(call $exit (i32.const 0))", 1, "S.a FAILED\n      the guest exited with code 0"),
         ("traps", STARTED, "unreachable", 1, "S.a FAILED\n      trap: unreachable\n      wasm backtrace:\n"),
-        ("throws", STARTED, "(throw $t)", 1, "S.a FAILED\n      uncaught exception with tag 0"),
+        ("throws", STARTED, "(throw $t)", 1, "S.a FAILED\n      uncaught exception with tag `t`"),
         ("nothing", "hello\n", "", 1, "| hello\n\nerror: there are no tests"),
         ("ignored", "##teamcity[testIgnored name='i']\n", "", 0, "ok: 0 passed, 0 failed, 1 ignored"),
         (

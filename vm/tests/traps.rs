@@ -159,6 +159,6 @@ fn an_uncaught_exception_is_an_error_with_its_payload() {
     let error = func.call(&mut store, 11).unwrap_err();
     let payload = error.exception().unwrap().payload(&mut store).unwrap();
     assert_eq!(payload[0].i32(), Some(11));
-    assert_eq!(error.to_string(), "uncaught exception with tag 0");
+    assert_eq!(error.to_string(), "uncaught exception with tag `e`");
     assert_eq!(error.backtrace().unwrap().frames()[0].func_name(), Some("throw"));
 }

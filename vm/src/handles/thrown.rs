@@ -34,7 +34,7 @@ impl Exception {
     /// let instance = Instance::new(&mut store, &module, &[])?;
     /// let error = instance.get_typed_func::<(), ()>(&mut store, "fail")?.call(&mut store, ()).unwrap_err();
     /// let exception = error.exception().unwrap();
-    /// assert_eq!(error.to_string(), "uncaught exception with tag 0");
+    /// assert_eq!(error.to_string(), "uncaught exception with tag `thrown`");
     /// assert_eq!(exception.describe(&mut store)?.as_deref(), Some("kotlin.Error"));
     /// # Ok(())
     /// # }

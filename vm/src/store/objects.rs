@@ -11,8 +11,9 @@ use crate::types::FuncType;
 use heapwood_gc::{Exhausted, Heap, Refused};
 use heapwood_gc_abi::layout::{EXCEPTION_TAG_OFFSET, HOST_VALUE_INDEX_OFFSET, array_bytes};
 use heapwood_gc_abi::{ObjectKind, RawRef, StructLayout, TypeId, i31_signed, is_i31};
-use heapwood_module::{CompositeType, HeapType, RefType, ValType};
+use heapwood_module::{CompositeType, ExportIndex, HeapType, RefType, ValType, brief};
 use std::any::Any;
+use std::sync::Arc;
 
 /// Largest array in bytes. Other engines draw the line here too; programs use it to see an allocation fail.
 const ARRAY_BYTES_MAX: u64 = 2 << 30;
@@ -67,6 +68,12 @@ impl StoreOpaque {
             ObjectKind::Exception => ObjectClass::Exn,
             kind => return Err(Error::usage(format!("a reference to an internal object of kind {kind:?}"))),
         })
+    }
+
+    /// Whether a reference that is not null refers to an object of this type, and of none below.
+    #[inline]
+    pub fn is_exactly(&self, raw: RawRef, ty: TypeId) -> bool {
+        !is_i31(raw) && self.heap().type_of(raw) == ty
     }
 
     /// The top of a heap type's hierarchy, for a defined type by its descriptor.
@@ -169,7 +176,19 @@ impl StoreOpaque {
     /// An uncaught exception for the host.
     pub fn exception_of(&mut self, object: RawRef) -> Exception {
         let tag = self.tag_of(object);
-        Exception::from_root(tag, self.own_root(object))
+        let name = self.tag_name(tag.number());
+        Exception::from_root(tag, name, self.own_root(object))
+    }
+
+    /// The name of a tag in the first module that has one for it, as a message shows it.
+    fn tag_name(&self, number: u32) -> Option<Arc<str>> {
+        self.guest().entities().instances().iter().find_map(|instance| {
+            let index = instance.tags().iter().position(|tag| *tag == number)? as u32;
+            let info = instance.module().info();
+            let exports = || info.exports.iter().find(|(_, export)| *export == ExportIndex::Tag(index));
+            let name = info.names().tag(index).or_else(|| Some(&exports()?.0))?;
+            Some(brief(name).to_string().into())
+        })
     }
 
     fn tag_of(&self, object: RawRef) -> Tag {
