@@ -1,5 +1,5 @@
-//! Small benchmarks: what one thing costs, through the public API and compiled code, in CPU time of this thread. Pauses and
-//! whole programs are for `heapwood bench`.
+//! Small benchmarks: what one thing costs, through the public API and compiled code, in CPU time of its thread. Pauses
+//! and whole programs are for `heapwood bench`.
 //!
 //! `cargo bench` runs them and compares with the run before; benches/README.md says how two commits are compared.
 

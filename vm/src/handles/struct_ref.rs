@@ -3,8 +3,10 @@
 use super::{RefKind, Val};
 use crate::errors::Result;
 use crate::ids::{AnyRef, Rooted, StructRef};
+use crate::rt::value::RawVal;
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::StructType;
+use heapwood_module::ValType;
 
 impl StructRef {
     /// A new struct with these fields, as `struct.new` makes it. Packed fields take the low bits of an i32. May
@@ -30,12 +32,12 @@ fn make(store: &mut StoreOpaque, ty: &StructType, fields: &[Val]) -> Result<Root
     Ok(store.root_push(raw).expect("a struct is not null"))
 }
 
-fn read(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize) -> Result<Val> {
-    let (raw, ty) = store.struct_field(store.root_get(object)?, index)?;
-    Ok(Val::from_raw(store, raw, ty))
+fn read(object: &Rooted<StructRef>, store: &StoreOpaque, index: usize) -> Result<(RawVal, ValType)> {
+    store.struct_field(store.root_get(object)?, index)
 }
 
-fn write(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize, value: Val) -> Result<()> {
+// By reference, as `Val::to_raw` says.
+fn write(object: &Rooted<StructRef>, store: &mut StoreOpaque, index: usize, value: &Val) -> Result<()> {
     store.set_struct_field(store.root_get(object)?, index, |store, ty| value.to_raw(store, ty))
 }
 
@@ -56,10 +58,12 @@ impl Rooted<StructRef> {
     ///
     /// # Errors
     /// There is no such field; it belongs to another store, or its scope is over.
+    #[inline]
     pub fn field(&self, mut store: impl AsContextMut, index: usize) -> Result<Val> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        read(self, store, index)
+        let (raw, ty) = read(self, store, index)?;
+        Ok(Val::from_raw(store, raw, ty))
     }
 
     /// Writes field `index`; a packed one takes the low bits of an i32. Does not collect.
@@ -70,7 +74,7 @@ impl Rooted<StructRef> {
     pub fn set_field(&self, mut store: impl AsContextMut, index: usize, value: Val) -> Result<()> {
         let mut context = store.as_context_mut();
         let store = context.opaque();
-        write(self, store, index, value)
+        write(self, store, index, &value)
     }
 
     /// All fields; references become handles of the current scope when the iterator comes to them, and what is packed

@@ -131,6 +131,13 @@ impl Val {
     #[inline]
     #[allow(clippy::wrong_self_convention, reason = "a copy would wait for what was just written")]
     pub(crate) fn to_raw_ref(&self, store: &StoreOpaque, ty: m::RefType) -> Result<u32> {
+        if let (Val::AnyRef(Some(value)), m::HeapType::Type(id)) = (self, ty.heap) {
+            let raw = store.root_get(value)?;
+            // Of the very type, as most are: nothing else of the hierarchy of `any` has its id.
+            if store.is_exactly(raw, TypeId(id)) {
+                return Ok(raw);
+            }
+        }
         let (raw, hierarchy) = match self {
             Val::FuncRef(func) => (func.map_or(Ok(0), |func| func.object(store))?, m::HeapType::Func),
             Val::ExternRef(value) => (reference(store, value)?, m::HeapType::Extern),
@@ -146,15 +153,23 @@ impl Val {
 
     /// A value from compiled code, of a type in terms of the store's engine; references become handles of the current
     /// scope.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_raw(store: &mut StoreOpaque, raw: RawVal, ty: m::ValType) -> Val {
         match ty {
             m::ValType::I32 => Val::I32(raw[0] as i32),
             m::ValType::I64 => Val::I64(raw[0] as i64),
             m::ValType::F32 => Val::F32(raw[0] as u32),
             m::ValType::F64 => Val::F64(raw[0]),
-            m::ValType::V128 => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
+            ty => Val::from_raw_large(store, raw, ty),
+        }
+    }
+
+    /// Vectors and references, not in line: what is smaller is made where it is used, without a detour through memory.
+    #[inline(never)]
+    fn from_raw_large(store: &mut StoreOpaque, raw: RawVal, ty: m::ValType) -> Val {
+        match ty {
             m::ValType::Ref(ty) => Val::from_raw_ref(store, raw[0] as u32, ty.heap),
+            _ => Val::V128(raw[0] as u128 | (raw[1] as u128) << 64),
         }
     }
 

@@ -26,7 +26,7 @@ impl Field {
     }
 
     /// The field's value.
-    #[inline]
+    #[inline(always)]
     pub fn read(self, heap: &Heap, object: RawRef) -> RawVal {
         let Field { offset, kind } = self;
         match kind {
@@ -42,7 +42,7 @@ impl Field {
     }
 
     /// Writes it, with what the collector has to know.
-    #[inline]
+    #[inline(always)]
     pub fn write(self, heap: &mut Heap, object: RawRef, value: &RawVal) {
         let Field { offset, kind } = self;
         match kind {

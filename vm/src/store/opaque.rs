@@ -246,6 +246,7 @@ impl StoreOpaque {
     }
 
     /// The structure of the type of one of its objects.
+    #[inline]
     pub fn definition(&self, id: TypeId) -> &EngineType {
         self.guest.types().definition(self.engine(), id)
     }
