@@ -10,8 +10,8 @@ pub mod load;
 use heapwood_vm::{Config, Inline, Tiering};
 pub use skip::skip;
 
-/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the second, functions are compiled
-/// again as soon as they are met, and their frames go on in the new code; in the fourth, instructions have few
+/// Five modes of CONTRIBUTING.md, compiled code checking itself in the last three. In the second, functions are
+/// compiled again as soon as they are met, and their frames go on in the new code; in the fourth, instructions have few
 /// registers, too, and nothing is inlined.
 pub fn modes() -> [(&'static str, Config); 5] {
     let base = || {

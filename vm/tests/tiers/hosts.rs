@@ -1,5 +1,5 @@
-//! What hosts do while functions are compiled again: several threads run one module, calls are suspended, an engine goes
-//! while its thread works, and the system refuses memory for new code.
+//! What hosts do while functions are compiled again: several threads run one module, calls are suspended, an engine
+//! goes while its thread works, and the system refuses memory for new code.
 
 use super::{loops, run_loops};
 use heapwood_vm::*;
