@@ -70,7 +70,7 @@ def table(_, options):
     names = "|".join(sorted({ours.split("/")[0] for _, ours, _ in ROWS}))
     command = ["cargo", "bench", "--quiet", "--locked", "-p", "heapwood-benches", "--bench", "micro", "--", f"^({names})/"]
     ours, theirs = measured("heapwood", command, options), of_wasmtime(options)
-    print("Wall clock, medians of criterion.\n\n| | heapwood | wasmtime, the crate |\n|---|--:|--:|")
+    print("Medians of criterion: CPU time of the thread here, wall clock there.\n\n| | heapwood | wasmtime, the crate |\n|---|--:|--:|")
     for label, here, there in ROWS:
         print(f"| {label} | {shown(ours.get(here))} | {shown(theirs.get(there))} |")
     missing = [here for _, here, _ in ROWS if here not in ours]

@@ -317,7 +317,7 @@ impl Execution {
 
     /// A sample was taken: the next one becomes due later.
     pub fn set_next_sample(&mut self) {
-        let next = self.sampler.as_mut().map(|sampler| sampler.taken(self.terms.timer()));
+        let next = self.sampler.as_mut().map(|sampler| sampler.taken());
         if !matches!(next, Some(Ok(()))) {
             self.end_samples();
         }

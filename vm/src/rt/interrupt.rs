@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(feature = "async")]
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// No time is over.
 const NEVER: u64 = u64::MAX;
@@ -223,13 +223,13 @@ impl InterruptCell {
         self.samples.are_due()
     }
 
-    /// The timer's thread says that the time of a round of samples has come. Whether it is to say so again.
-    pub(super) fn sample(&self, interval: Duration) -> bool {
-        let rings = self.samples.ring(interval);
-        if rings == Ring::Due {
+    /// The timer's thread says that the time of a round of samples has come.
+    pub(super) fn sample(&self) -> Ring {
+        let rings = self.samples.ring();
+        if matches!(rings, Ring::Due | Ring::Again) {
             self.raise_guard();
         }
-        rings != Ring::Over
+        rings
     }
 
     fn nanoseconds_to(&self, at: Option<Instant>) -> u64 {

@@ -3,14 +3,16 @@
 //!
 //! All stores of an engine whose samples are as far apart make a round, which has one alarm: so a store that joins it
 //! wakes nobody. A guest that has not taken a sample when the next is due does not run: it leaves the round, and joins
-//! it again when it takes the sample. So where no guest runs, nobody is woken.
+//! it again when it takes the sample. So where no guest runs, nobody is woken. Where stores come and go, and none stays
+//! for two rounds, these become rare: each wakes another processor, which system calls for memory have to interrupt
+//! then.
 
 use super::interrupt::InterruptCell;
 use super::timer::Timer;
 use crate::errors::Result;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicU8, AtomicU32, AtomicU64,
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::time::Duration;
@@ -42,9 +44,11 @@ enum State {
 /// What becomes of a store in a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ring {
-    /// A sample is due.
+    /// A sample is due, the first one of the store.
     Due,
-    /// None is due yet.
+    /// A sample is due, and was before.
+    Again,
+    /// None is due yet, of a store that was rung before.
     Early,
     /// The store leaves the round.
     Over,
@@ -59,8 +63,11 @@ pub(super) struct DueSamples {
     factor: AtomicU32,
     /// Rounds since the last one: the timer's.
     passed: AtomicU32,
-    /// The round that the store is in, by its interval in nanoseconds, or 0: the timer's.
+    /// Whether one ever became due: the timer's.
+    was_rung: AtomicBool,
+    /// The round that the store is in, by its interval in nanoseconds, or 0, and where it stands there: the timer's.
     round_ns: AtomicU64,
+    place: AtomicUsize,
 }
 
 impl Default for DueSamples {
@@ -69,7 +76,9 @@ impl Default for DueSamples {
             state: AtomicU8::new(State::Off as u8),
             factor: AtomicU32::new(1),
             passed: AtomicU32::default(),
+            was_rung: AtomicBool::default(),
             round_ns: AtomicU64::default(),
+            place: AtomicUsize::default(),
         }
     }
 }
@@ -89,11 +98,8 @@ impl DueSamples {
         self.state.load(SeqCst) >= State::Due as u8
     }
 
-    /// The time of the round with this interval has come, says the timer.
-    pub fn ring(&self, interval: Duration) -> Ring {
-        if self.round_ns.load(Relaxed) != nanoseconds(interval) {
-            return Ring::Over;
-        }
+    /// The time of the store's round has come, says the timer.
+    pub fn ring(&self) -> Ring {
         let passed = self.passed.load(Relaxed) + 1;
         if passed < self.factor.load(Relaxed) && self.state.load(SeqCst) == State::Waits as u8 {
             self.passed.store(passed, Relaxed);
@@ -102,32 +108,34 @@ impl DueSamples {
         self.passed.store(0, Relaxed);
         loop {
             if self.goes(State::Waits, State::Due) {
-                return Ring::Due;
+                return if self.was_rung.swap(true, Relaxed) { Ring::Again } else { Ring::Due };
             }
             // The store may take the one that is due at the same time.
             if self.goes(State::Due, State::Alone) || self.state.load(SeqCst) != State::Waits as u8 {
-                self.round_ns.store(0, Relaxed);
                 return Ring::Over;
             }
         }
     }
 
-    /// The store joins the round with this interval; says whether it was not in it. The timer's lock is held here and
-    /// where rounds ring.
-    pub fn join(&self, interval: Duration) -> bool {
-        let round_ns = nanoseconds(interval);
-        self.round_ns.swap(round_ns, Relaxed) != round_ns
+    /// The round that the store is in, by its interval, and where it stands there. The timer's lock is held here and where
+    /// it is set.
+    pub fn place(&self) -> Option<(Duration, usize)> {
+        let round_ns = self.round_ns.load(Relaxed);
+        (round_ns != 0).then(|| (Duration::from_nanos(round_ns), self.place.load(Relaxed)))
+    }
+
+    /// Sets that.
+    pub fn set_place(&self, place: Option<(Duration, usize)>) {
+        let (interval, place) = place.unwrap_or_default();
+        let round_ns = u64::try_from(interval.as_nanos()).expect("no interval is longer than an hour");
+        self.round_ns.store(round_ns, Relaxed);
+        self.place.store(place, Relaxed);
     }
 
     /// The store takes the one that is due. Whether it has to join the round again.
     fn take(&self) -> bool {
         !self.goes(State::Due, State::Waits) && self.goes(State::Alone, State::Waits)
     }
-}
-
-/// What a round is known by: not 0.
-fn nanoseconds(interval: Duration) -> u64 {
-    u64::try_from(interval.as_nanos()).expect("no interval is longer than an hour")
 }
 
 /// When samples of a store's guest are due.
@@ -139,6 +147,7 @@ pub(crate) struct Sampler {
     /// Samples that found nothing new since it became so.
     idle: u32,
     cell: Arc<InterruptCell>,
+    timer: Arc<Timer>,
 }
 
 impl Sampler {
@@ -146,9 +155,9 @@ impl Sampler {
     ///
     /// # Errors
     /// The system refuses the timer's thread.
-    pub fn start(interval: Duration, cell: &Arc<InterruptCell>, timer: &Timer) -> Result<Sampler> {
+    pub fn start(interval: Duration, cell: &Arc<InterruptCell>, timer: &Arc<Timer>) -> Result<Sampler> {
         let interval = interval.min(INTERVAL_MAX);
-        let sampler = Sampler { interval, factor: 1, idle: 0, cell: cell.clone() };
+        let sampler = Sampler { interval, factor: 1, idle: 0, cell: cell.clone(), timer: timer.clone() };
         if interval.is_zero() {
             cell.samples().set(State::Always);
             cell.raise_guard();
@@ -175,13 +184,14 @@ impl Sampler {
     ///
     /// # Errors
     /// The system refuses the timer's thread.
-    pub fn taken(&mut self, timer: &Timer) -> Result<()> {
-        if self.cell.samples().take() { timer.join(self.interval, &self.cell) } else { Ok(()) }
+    pub fn taken(&mut self) -> Result<()> {
+        if self.cell.samples().take() { self.timer.join(self.interval, &self.cell) } else { Ok(()) }
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.cell.samples().set(State::Off);
+        self.timer.leave(&self.cell);
     }
 }

@@ -63,7 +63,7 @@ impl Terms {
     }
 
     /// The thread that says when a time is over.
-    pub fn timer(&self) -> &Timer {
+    pub fn timer(&self) -> &Arc<Timer> {
         &self.timer
     }
 

@@ -4,6 +4,7 @@
 //! way already; so whoever hears it looks at the clock (`interrupt`).
 
 use super::interrupt::InterruptCell;
+use super::sampler::Ring;
 use crate::errors::{Error, Result};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -35,12 +36,31 @@ struct Shared {
 struct Alarms {
     waiting: BTreeMap<Key, Waiting>,
     /// Stores that take samples, by how far apart these are. There is an alarm for each round that has stores.
-    rounds: BTreeMap<Duration, Vec<Arc<InterruptCell>>>,
+    rounds: BTreeMap<Duration, Round>,
     last: u64,
     /// Where random numbers come from.
     random: u64,
     is_over: bool,
 }
+
+/// Stores whose samples are so far apart.
+#[derive(Debug)]
+struct Round {
+    stores: Vec<Arc<InterruptCell>>,
+    /// Its alarm comes after so many times the interval: more and more as long as no store stays, so that stores which are
+    /// over at once hardly wake the timer's thread.
+    factor: u32,
+    has_alarm: bool,
+}
+
+impl Default for Round {
+    fn default() -> Round {
+        Round { stores: Vec::new(), factor: 1, has_alarm: false }
+    }
+}
+
+/// The most of [`Round::factor`].
+const ROUND_FACTOR_MAX: u32 = 16;
 
 /// What is done when an alarm comes.
 #[derive(Debug)]
@@ -82,14 +102,21 @@ impl Timer {
     pub fn join(&self, interval: Duration, cell: &Arc<InterruptCell>) -> Result<()> {
         self.start()?;
         let mut alarms = self.shared.alarms.lock();
-        if cell.samples().join(interval) {
-            let round = alarms.rounds.entry(interval).or_default();
-            round.push(cell.clone());
-            if round.len() == 1 && alarms.set_round(interval) {
-                self.shared.changed.notify_one();
-            }
+        alarms.leave(cell);
+        let round = alarms.rounds.entry(interval).or_default();
+        cell.samples().set_place(Some((interval, round.stores.len())));
+        round.stores.push(cell.clone());
+        let has_alarm = std::mem::replace(&mut round.has_alarm, true);
+        let factor = round.factor;
+        if !has_alarm && alarms.set_round(interval, factor) {
+            self.shared.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// No sample of a store's stack becomes due any more: nothing of it stays here.
+    pub fn leave(&self, cell: &InterruptCell) {
+        self.shared.alarms.lock().leave(cell);
     }
 
     fn start(&self) -> Result<()> {
@@ -152,21 +179,41 @@ impl Alarms {
 
     /// Adds the alarm of a round, between half of the interval and one and a half away, so that no rhythm of a guest is
     /// the samples' rhythm. Says whether it is the first of all.
-    fn set_round(&mut self, interval: Duration) -> bool {
+    fn set_round(&mut self, interval: Duration, factor: u32) -> bool {
         self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let away = interval / 2 + interval.mul_f64((self.random >> 11) as f64 / (1u64 << 53) as f64);
+        let away = factor * (interval / 2 + interval.mul_f64((self.random >> 11) as f64 / (1u64 << 53) as f64));
         self.insert(Instant::now() + away, Waiting::Round(interval)).1
     }
 
     /// Samples of a round are due. It goes on with the stores that took the last ones.
     fn ring(&mut self, interval: Duration) {
-        let stays = |cell: &Arc<InterruptCell>| cell.sample(interval);
         let Some(round) = self.rounds.get_mut(&interval) else { return };
-        round.retain(stays);
-        if round.is_empty() {
-            self.rounds.remove(&interval);
-        } else {
-            self.set_round(interval);
+        let mut some_stay = false;
+        let mut stay = 0;
+        round.stores.retain(|cell| {
+            let rung = cell.sample();
+            some_stay |= matches!(rung, Ring::Again | Ring::Early);
+            let stays = rung != Ring::Over;
+            cell.samples().set_place(stays.then_some((interval, stay)));
+            stay += usize::from(stays);
+            stays
+        });
+        round.factor = if some_stay { 1 } else { (2 * round.factor).min(ROUND_FACTOR_MAX) };
+        round.has_alarm = !round.stores.is_empty();
+        let (has_alarm, factor) = (round.has_alarm, round.factor);
+        if has_alarm {
+            self.set_round(interval, factor);
+        }
+    }
+
+    /// A store leaves its round, if it is in one.
+    fn leave(&mut self, cell: &InterruptCell) {
+        let Some((interval, place)) = cell.samples().place() else { return };
+        cell.samples().set_place(None);
+        let stores = &mut self.rounds.get_mut(&interval).expect("a store knows its round").stores;
+        stores.swap_remove(place);
+        if let Some(moved) = stores.get(place) {
+            moved.samples().set_place(Some((interval, place)));
         }
     }
 }
