@@ -104,7 +104,10 @@ fn the_table_of_examples_has_all_of_them_and_their_lines() {
         rows.map(|row| row.split_once("| [").map(|(_, rest)| format!("[{rest}")).expect("a row with a link")).collect();
     wanted.sort();
     rows.sort();
-    assert_eq!(rows, wanted);
+    assert_eq!(rows.len(), wanted.len());
+    for (row, wanted) in rows.iter().zip(&wanted) {
+        assert!(row.starts_with(wanted), "{row}, which should begin with {wanted}");
+    }
     for (name, path) in CRATES {
         let text = read(path);
         assert!(text.contains(&format!("println!(\"ok {name} {{")), "{name} does not say that it is ok");

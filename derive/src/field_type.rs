@@ -1,5 +1,5 @@
-//! Types that cannot be fields, as far as their text says: each gets one error, at the type. Of others (a type may have
-//! another name) the compiler says what it thinks, in several places.
+//! Types that cannot be fields, as far as their text says: each gets one error, at the type, which says what may be
+//! meant. Of others (a type may have another name) the compiler says that they are no fields, once and at the type too.
 
 use syn::{Error, GenericArgument, Ident, PathArguments, Result, Type};
 

@@ -4,12 +4,14 @@
 //!
 //! 1. what a `Local<Node>` dereferences to, with `val`, `set_val` and `next`;
 //! 2. what a `Bound<Node>` dereferences to, with `alloc`;
-//! 3. `impl GcStruct for Node`, whose fields are the list `(i64, (Const<Option<Ref<Node>>>, ()))`, and in which a field
-//!    is found by its place, `There<Here>`.
+//! 3. `impl FieldAt<0> for Node`, whose declaration is `i64`, and `impl FieldAt<1> for Node`, whose one is
+//!    `Const<Option<Ref<Node>>>`;
+//! 4. `impl GcStruct for Node`, whose fields are the list `(At<Node, 0>, (At<Node, 1>, ()))`, and in which a field is
+//!    found by its place, `There<Here>`.
 
 use crate::attributes::{OfType, is_mutable};
 use crate::field_type;
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -40,15 +42,25 @@ impl<'i> Declared<'i> {
         Ok(Declared { ident, ty: &field.ty, is_mutable: is_mutable(&field.attrs)? })
     }
 
-    /// The type of the field in the struct's list of fields.
-    fn in_list(&self, support: &TokenStream) -> TokenStream {
-        let ty = self.ty;
-        if self.is_mutable { quote!(#ty) } else { quote!(#support::Const<#ty>) }
+    /// A path as if it were written where the type of the field is: errors about it are shown there.
+    fn here(&self, path: &TokenStream) -> TokenStream {
+        let at_type = |mut token: TokenTree| {
+            token.set_span(self.ty.span());
+            token
+        };
+        path.clone().into_iter().map(at_type).collect()
+    }
+
+    /// What is declared.
+    fn declaration(&self, support: &TokenStream) -> TokenStream {
+        let (ty, support) = (self.ty, self.here(support));
+        let field = quote_spanned!(ty.span()=> <#ty as #support::GcField>::Itself);
+        if self.is_mutable { field } else { quote_spanned!(ty.span()=> #support::Const<#field>) }
     }
 
     /// What is read and written. An error of the compiler about it is at the field.
     fn value(&self, support: &TokenStream) -> TokenStream {
-        let ty = self.ty;
+        let (ty, support) = (self.ty, self.here(support));
         quote_spanned!(ty.span()=> <#ty as #support::GcField>::Value<'s>)
     }
 
@@ -97,9 +109,15 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let support = quote!(#krate::derive_support);
     let access = access(&support, name, vis, &fields);
     let maker = maker(&support, name, vis, (!attributes.is_prefix).then_some(&fields[..]));
-    let list = fields.iter().rfold(quote!(()), |list, field| {
-        let field = field.in_list(&support);
-        quote!((#field, #list))
+    let list = (0..fields.len()).rfold(quote!(()), |list, index| quote!((#support::At<#name, #index>, #list)));
+    let at = fields.iter().enumerate().map(|(index, field)| {
+        let (declaration, support) = (field.declaration(&support), field.here(&support));
+        quote_spanned! {field.ty.span()=>
+            #[automatically_derived]
+            impl #support::FieldAt<#index> for #name {
+                type Declared = #declaration;
+            }
+        }
     });
     let base = attributes.extends.as_ref().map_or(quote!(#support::StructRef), |base| quote!(#base));
     let text = attributes.name.as_ref().map_or_else(|| name.unraw().to_string(), syn::LitStr::value);
@@ -114,6 +132,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         const _: () = {
             #access
             #maker
+            #(#at)*
 
             #[automatically_derived]
             impl #support::GcStruct for #name {

@@ -50,6 +50,10 @@ pub struct Ref<T>(Invariant<T>);
 pub trait GcField: Sealed + 'static {
     /// What is read and written, in a scope.
     type Value<'s>: Copy;
+    /// Itself. What the derive macro writes names a field's type by this: of a type that is no field it is nothing, of
+    /// which the compiler says so once, and keeps silent on all that follows from it.
+    #[doc(hidden)]
+    type Itself: GcField;
     /// What it is to the heap.
     #[doc(hidden)]
     const KIND: FieldKind;
@@ -141,6 +145,7 @@ macro_rules! numbers {
 
             impl GcField for $number {
                 type Value<'s> = $number;
+                type Itself = Self;
                 const KIND: FieldKind = FieldKind::$kind;
 
                 fn storage() -> Storage {
@@ -212,6 +217,7 @@ macro_rules! references {
 
             impl<T: GcRef> GcField for $field {
                 type Value<'s> = $value;
+                type Itself = Self;
                 const KIND: FieldKind = FieldKind::Ref;
 
                 fn storage() -> Storage {

@@ -33,6 +33,23 @@ impl<F: GcField> Declared for Const<F> {
     const IS_MUTABLE: bool = false;
 }
 
+/// What a bound struct declares as its field `N`. The compiler looks at it in this one place, so that of a type that is
+/// no field there is one error, at the field.
+pub trait FieldAt<const N: usize>: 'static {
+    /// The declaration.
+    type Declared: Declared;
+}
+
+/// Field `N` of `T`, as it is declared.
+pub struct At<T, const N: usize>(PhantomData<fn() -> T>);
+
+impl<T: FieldAt<N>, const N: usize> SealedDeclared for At<T, N> {}
+
+impl<T: FieldAt<N>, const N: usize> Declared for At<T, N> {
+    type Field = <T::Declared as Declared>::Field;
+    const IS_MUTABLE: bool = T::Declared::IS_MUTABLE;
+}
+
 /// What is declared, as a shape of this name.
 pub(super) fn shape_of<F: Declared>(name: &'static str, offset: u32) -> FieldShape {
     FieldShape { name, is_mutable: F::IS_MUTABLE, storage: F::Field::storage(), offset }

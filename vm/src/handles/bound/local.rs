@@ -173,9 +173,8 @@ impl<'s, T: GcStruct> Handle<'s, T> {
     pub fn set<P, D: 'static>(self, scope: &mut Scope<'s, D>, value: <FieldOf<T, P> as GcField>::Value<'s>)
     where
         T::Fields: Select<P>,
-        // Nothing that is `Const`.
-        <T::Fields as Select<P>>::Declared: GcField,
     {
+        const { assert!(<T::Fields as Select<P>>::Declared::IS_MUTABLE, "a field that is not mutable is written") };
         let store = scope.opaque_mut();
         let object = store.roots().at(self.place);
         <FieldOf<T, P>>::save(&mut StoreAccess(store), object, Self::offset::<P>(), value);

@@ -30,7 +30,7 @@ pub use abstracts::{EqRef, I31Ref, Internal};
 pub use array::{GcArray, GcElement};
 pub use fields::{Const, GcField, GcNumber, Ref};
 pub use host::ScopedValues;
-pub use list::{FieldList, Here, Select, There};
+pub use list::{At, FieldAt, FieldList, Here, Select, There};
 pub(crate) use local::Dynamic;
 pub use local::{Access, GcRef, Handle, Local};
 pub use scope::{Outer, Scope};
