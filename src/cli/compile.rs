@@ -29,7 +29,7 @@ pub fn run(args: &CompileArgs) -> Result<ExitCode> {
     let engine = Engine::new(&config)?;
     let instead = "`heapwood run` takes it as it is, and compiles it each time";
     let file = module_file::read_core(&args.module, "compile", instead)?;
-    let image = engine.precompile_module(file.bytes()).map_err(|error| file.named(error))?;
+    let image = file.watched(&engine, || engine.precompile_module(file.bytes())).map_err(|error| file.named(error))?;
     write(&args.output, &image).with_context(|| shown(&args.output))?;
     output::more(|| format!("{}: {} bytes of {}", shown(&args.output), image.len(), file.bytes().len()));
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@
 mod attach;
 mod bench;
 mod compile;
+mod compiling;
 mod debugger;
 mod engine_options;
 mod failure;

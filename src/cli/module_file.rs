@@ -1,6 +1,7 @@
 //! Reading modules, binary or text, with errors that name the file.
 
 use super::bench::timed;
+use super::compiling;
 use super::failure;
 use super::output;
 use super::text_place;
@@ -41,13 +42,18 @@ impl ModuleFile<'_> {
     /// # Errors
     /// It is not valid or needs what is not there.
     pub fn compile(&self, engine: &Engine) -> Result<Module> {
-        let (module, times) = timed(|| Module::new(engine, self.bytes()));
+        let (module, times) = timed(|| self.watched(engine, || Module::new(engine, self.bytes())));
         let module = module.map_err(|error| self.named(error))?;
         output::more(|| {
             let (name, functions, bytes) = (shown(self.path), module.info().functions.len(), self.bytes.len());
             format!("{name}: compiled in {:.1} ms (bytes: {bytes}, functions: {functions})", times.wall)
         });
         Ok(module)
+    }
+
+    /// Compiles it by `compile`, and shows to who waits how far that is.
+    pub fn watched<T>(&self, engine: &Engine, compile: impl FnOnce() -> T) -> T {
+        compiling::watched(engine, &shown(self.path), self.bytes.len(), compile)
     }
 
     /// An error of the module, with the file's name, and its place in the text if it was text. A feature that is off is

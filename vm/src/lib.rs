@@ -19,8 +19,8 @@ mod store;
 mod types;
 
 pub use engine::{
-    COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, Engine, EngineLimits, MAX_STACK_DEFAULT, MAX_STACK_MAX,
-    MAX_STACK_MIN, POOLED_STORES_DEFAULT, Tiering,
+    COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, CompileProgress, Config, Engine, EngineLimits, MAX_STACK_DEFAULT,
+    MAX_STACK_MAX, MAX_STACK_MIN, POOLED_STORES_DEFAULT, Tiering,
 };
 pub use errors::{
     Context, Error, ErrorKind, Exception, FrameInfo, LinkError, Result, StoreLimit, StoreResource, Trap, TrapKind,

@@ -1,9 +1,12 @@
 //! What modules and stores of a process share: configuration, types, trampolines, stacks, threads.
 
 mod background;
+mod compiling;
 mod config;
 mod tiering;
 
+pub use compiling::CompileProgress;
+pub(crate) use compiling::{Compilation, Compiling};
 pub(crate) use config::fitting_compiler_threads;
 pub use config::{
     COMPILE_MEMORY_BASE, COMPILE_MEMORY_PER_BYTE, Config, MAX_STACK_DEFAULT, MAX_STACK_MAX, MAX_STACK_MIN,
@@ -65,6 +68,7 @@ struct EngineInner {
     helper_threads: usize,
     helpers: Option<Arc<Helpers>>,
     background: Background,
+    compiling: Compiling,
 }
 
 impl Engine {
@@ -89,6 +93,7 @@ impl Engine {
             helper_threads,
             helpers,
             background: Background::default(),
+            compiling: Compiling::default(),
         })))
     }
 
@@ -127,6 +132,28 @@ impl Engine {
     /// Number of defined types that modules and stores of this engine keep alive.
     pub fn live_types(&self) -> usize {
         self.0.registry.live()
+    }
+
+    /// How far the compilation of its modules has come: of all that it has compiled or is compiling, in any thread. A
+    /// module that [`Config::cache`] or an image brought is not among them, nor are functions that are compiled again.
+    ///
+    /// ```
+    /// # use heapwood_vm::{Engine, Module, Result};
+    /// # fn main() -> Result<()> {
+    /// let engine = Engine::default();
+    /// Module::new(&engine, wat::parse_str("(module (func nop nop))").unwrap())?;
+    /// let progress = engine.compile_progress();
+    /// assert_eq!((progress.done_bytes, progress.total_bytes), (4, 4));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compile_progress(&self) -> CompileProgress {
+        self.0.compiling.progress()
+    }
+
+    /// What counts that.
+    pub(crate) fn compiling(&self) -> &Compiling {
+        &self.0.compiling
     }
 
     #[inline]

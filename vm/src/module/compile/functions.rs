@@ -5,6 +5,7 @@
 //!    The others have no code: nothing can enter them.
 
 use super::to_error;
+use crate::engine::{Compilation, Compiling};
 use crate::errors::Result;
 use crossbeam_queue::ArrayQueue;
 use heapwood_gc_abi::{Mutant, active};
@@ -41,13 +42,15 @@ pub(super) fn compile_functions(
     env: &CompileEnv<'_>,
     jobs: Vec<FuncBodyJob>,
     threads: usize,
+    compiling: &Compiling,
 ) -> Result<Vec<CompiledFunction>> {
+    let compilation = compiling.begin(env.info.bodies.iter().map(|body| body.len() as u64).sum());
     let mut outcomes: Vec<Outcome> = jobs.iter().map(|_| Outcome::Open).collect();
     let mut scratch = Scratch::default();
     let mut tasks: Vec<Task> = (0..).zip(jobs).map(|(defined, job)| Task { defined, job: Some(job) }).collect();
     while !tasks.is_empty() {
         let mut done = Vec::new();
-        for (defined, outcome) in run(env, tasks, threads, &mut scratch) {
+        for (defined, outcome) in run(env, tasks, threads, &compilation, &mut scratch) {
             outcomes[defined as usize] = outcome;
             done.push(defined);
         }
@@ -87,7 +90,13 @@ fn collect(outcomes: Vec<Outcome>) -> Result<Vec<CompiledFunction>> {
 
 /// Compiles or defers functions, in this order. One that fails stops those behind it that have not begun. `scratch` is
 /// this thread's; others have their own.
-fn run(env: &CompileEnv<'_>, tasks: Vec<Task>, threads: usize, scratch: &mut Scratch) -> Vec<(u32, Outcome)> {
+fn run(
+    env: &CompileEnv<'_>,
+    tasks: Vec<Task>,
+    threads: usize,
+    compilation: &Compilation<'_>,
+    scratch: &mut Scratch,
+) -> Vec<(u32, Outcome)> {
     let bytes: usize = tasks.iter().map(|task| env.info.bodies[task.defined as usize].len()).sum();
     let threads = threads.min(1 + bytes / BYTES_PER_THREAD);
     let queue = ArrayQueue::new(tasks.len());
@@ -102,7 +111,10 @@ fn run(env: &CompileEnv<'_>, tasks: Vec<Task>, threads: usize, scratch: &mut Scr
             if defined > failed.load(Ordering::Relaxed) {
                 break;
             }
+            // A function that was deferred was counted then.
+            let bytes = task.job.as_ref().map_or(0, |_| env.info.bodies[defined as usize].len() as u64);
             let outcome = perform(env, task, scratch).unwrap_or_else(Outcome::Failed);
+            compilation.has_done(bytes);
             if matches!(outcome, Outcome::Failed(_)) {
                 failed.fetch_min(defined, Ordering::Relaxed);
             }

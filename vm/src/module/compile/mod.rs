@@ -75,7 +75,7 @@ fn compile_valid(engine: &Engine, bytes: ModuleBytes) -> Result<Unplaced> {
     let is_tiered = engine.config().tiering_mode() != Tiering::Off;
     let hot_callees = is_tiered.then(|| Callees::new(&validators, Inline::Hot, options.fuel));
     let env = CompileEnv { options, callees: callees.as_ref(), ..CompileEnv::new(&info, &layout, &budget) };
-    let functions = compile_functions(&env, validators, threads(engine))?;
+    let functions = compile_functions(&env, validators, threads(engine), engine.compiling())?;
     let tier = hot_callees.map(|hot| Tier::new(hot, callees));
     let types = engine.registry().register_module(&info.types).map_err(|error| Error::limit(error.to_string()))?;
     Ok(Unplaced { tier, info, layout, functions, types })
