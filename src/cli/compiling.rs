@@ -14,8 +14,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// A module of fewer bytes is never worth a thread that watches.
 const WATCHED_BYTES: usize = 256 << 10;
 
-/// Compiles a module of so many bytes by `compile`; if that takes long and the standard error is a terminal, a line there
-/// says how far it is, and goes when it is done.
+/// Compiles a module of so many bytes by `compile`; if that takes long and the standard error is a terminal, a line
+/// there says how far it is, and goes when it is done.
 pub fn watched<T>(engine: &Engine, name: &str, module_bytes: usize, compile: impl FnOnce() -> T) -> T {
     if module_bytes < WATCHED_BYTES || !output::is_terminal() {
         return compile();

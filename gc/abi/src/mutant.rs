@@ -163,6 +163,12 @@ mutants! {
         StoodForNotHeld "stood-for-not-held"
             "a local that a parameter stands for dies where its own body reads it last"
             Fails "vm/tests/inlining" "programs";
+        TypeIdKnownAtLabels "type-id-known-at-labels"
+            "where paths meet, the type that one of them tested is believed of all"
+            Fails "vm/tests/cast_chains" "chains";
+        TypeIdKnownForLong "type-id-known-for-long"
+            "the type that was read is believed of the register, whatever code lies between"
+            Fails "vm/tests/cast_chains" "chains";
         RefinedWhenWritten "refined-when-written"
             "what a test showed of a local is believed of the next value that is written there"
             Fails "vm/tests/conditions" "joined_conditions";

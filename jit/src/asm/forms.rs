@@ -446,13 +446,15 @@ impl Assembler {
 
     /// `jcc label`.
     pub(crate) fn jcc(&mut self, cond: Cond, label: Label) {
-        if let Some(distance) = self.short_distance(label) {
-            self.byte(0x70 | cond as u8);
-            return self.byte(distance);
-        }
-        self.byte(0x0f);
-        self.byte(0x80 | cond as u8);
-        self.label_field(label, 0);
+        self.keeping_type_id(|asm| {
+            if let Some(distance) = asm.short_distance(label) {
+                asm.byte(0x70 | cond as u8);
+                return asm.byte(distance);
+            }
+            asm.byte(0x0f);
+            asm.byte(0x80 | cond as u8);
+            asm.label_field(label, 0);
+        });
     }
 
     /// `jo label`.

@@ -19,7 +19,7 @@ use dynasmrt::components::{LabelRegistry, PatchLoc, RelocRegistry};
 use dynasmrt::relocations::{Relocation, RelocationKind, RelocationSize};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{AssemblyOffset, DynamicLabel};
-use heapwood_gc_abi::Narrow;
+use heapwood_gc_abi::{Mutant, Narrow, active};
 
 /// A position in the code to be bound and jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +82,9 @@ pub(crate) struct Assembler {
     constants: Vec<(Label, [u8; 16], u8)>,
     /// The zero flag tells whether this register, in this width, is zero, as long as the code ends here.
     zero_flag: Option<(CodePosition, Gpr, Width)>,
+    /// The scratch register has the type id of the reference in this register, as long as the code ends here: see
+    /// [`Assembler::note_type_id`].
+    type_id: Option<(CodePosition, Gpr)>,
 }
 
 impl Default for Assembler {
@@ -96,6 +99,7 @@ impl Default for Assembler {
             reference_count: 0,
             constants: Vec::new(),
             zero_flag: None,
+            type_id: None,
         }
     }
 }
@@ -112,6 +116,7 @@ impl Assembler {
         self.reference_count = 0;
         self.constants.clear();
         self.zero_flag = None;
+        self.type_id = None;
     }
 
     pub(crate) fn new_label(&mut self) -> Label {
@@ -120,10 +125,35 @@ impl Assembler {
     }
 
     pub(crate) fn bind(&mut self, label: Label) {
-        // Who jumps here brings other flags.
+        // Who jumps here brings other flags and registers.
         self.zero_flag = None;
+        if !active(Mutant::TypeIdKnownAtLabels) {
+            self.type_id = None;
+        }
         let at = self.position().into();
         self.labels.define_dynamic(label.0, at).expect("a label is bound once");
+    }
+
+    /// Where the code ends now, the scratch register has the type id of the reference in `object`, or 0 if that is null
+    /// or an i31.
+    pub(crate) fn note_type_id(&mut self, object: Gpr) {
+        self.type_id = Some((self.position(), object));
+    }
+
+    /// The register of whose reference the scratch register has the type id.
+    pub(crate) fn type_id(&self) -> Option<Gpr> {
+        let is_here = |at: CodePosition| at == self.position() || active(Mutant::TypeIdKnownForLong);
+        self.type_id.filter(|(at, _)| is_here(*at)).map(|(_, object)| object)
+    }
+
+    /// Writes an instruction that changes no register.
+    pub(crate) fn keeping_type_id<T>(&mut self, write: impl FnOnce(&mut Assembler) -> T) -> T {
+        let known = self.type_id();
+        let written = write(self);
+        if let Some(object) = known {
+            self.note_type_id(object);
+        }
+        written
     }
 
     pub(crate) fn bound_label(&mut self) -> Label {

@@ -567,6 +567,43 @@ fn conditions_are_negated_by_their_lowest_bit() {
     }
 }
 
+/// The type id of a reference is known until other code follows, or another path comes.
+#[test]
+fn a_type_id_is_known_where_the_code_ends() {
+    let (rax, rcx) = (Gpr::RAX, Gpr::RCX);
+    let known = |then: &dyn Fn(&mut Assembler)| {
+        let mut asm = Assembler::default();
+        asm.note_type_id(rax);
+        then(&mut asm);
+        asm.type_id()
+    };
+    assert_eq!(known(&|_| ()), Some(rax));
+    let jump = |asm: &mut Assembler| {
+        let label = asm.new_label();
+        asm.jcc(Cond::E, label);
+        asm.bind(label);
+    };
+    assert_eq!(known(&jump), None, "a label");
+    let short = |asm: &mut Assembler| {
+        let head = asm.bound_label();
+        asm.note_type_id(rcx);
+        asm.jcc(Cond::E, head);
+    };
+    assert_eq!(known(&short), Some(rcx), "a conditional jump changes no register");
+    assert_eq!(known(&|asm| asm.mov_rr(W32, rcx, rax)), None, "an instruction");
+    let elsewhere = |asm: &mut Assembler| {
+        asm.switch(Section::Cold);
+        asm.mov_rr(W32, rcx, rax);
+    };
+    assert_eq!(known(&elsewhere), None, "another section");
+    let back = |asm: &mut Assembler| {
+        elsewhere(asm);
+        asm.switch(Section::Hot);
+    };
+    assert_eq!(known(&back), Some(rax), "the section is as it was left");
+    assert_eq!(known(&|asm| asm.reset()), None, "another function");
+}
+
 /// A test of a register follows, unless the instruction right before it has told the same.
 #[test]
 fn what_the_zero_flag_tells_is_not_tested_again() {

@@ -154,16 +154,67 @@ impl Compiler<'_> {
     /// Compares the type id in the scratch register with the type: equal flags mean it has it. `false`: the type
     /// is too deep for the display.
     fn compare_type_id(&mut self, ty: TypeIndex) -> bool {
-        let depth = self.info.types.depth[ty as usize] as usize;
-        if self.info.types.is_final(ty) || active(Mutant::CastToExactTypeOnly) {
-            self.asm.alu_ri32(Width::W32, Alu::Cmp, SCRATCH, 0);
-        } else if depth < DISPLAY_DEPTH {
-            self.asm.alu_mi32(Width::W32, Alu::Cmp, descriptor_mem(Descriptor::display_offset(depth)), 0);
-        } else {
+        if !self.is_in_display(ty) {
             return false;
         }
+        let is_exact = self.info.types.is_final(ty) || active(Mutant::CastToExactTypeOnly);
+        let offset = Descriptor::display_offset(self.info.types.depth[ty as usize] as usize);
+        self.asm.keeping_type_id(|asm| match is_exact {
+            true => asm.alu_ri32(Width::W32, Alu::Cmp, SCRATCH, 0),
+            false => asm.alu_mi32(Width::W32, Alu::Cmp, descriptor_mem(offset), 0),
+        });
         self.relocate(RelocationTarget::TypeId(ty));
         true
+    }
+
+    /// Whether one comparison tells if an object has the type: it has no subtypes, or is not too deep for the display.
+    fn is_in_display(&self, ty: TypeIndex) -> bool {
+        let types = &self.info.types;
+        types.is_final(ty) || (types.depth[ty as usize] as usize) < DISPLAY_DEPTH
+    }
+
+    /// Puts the type id of the reference in `object`, of this static type, into the scratch register: 0, which no type
+    /// has, for null and i31s. There is nothing to do right behind a comparison of it.
+    fn load_type_id(&mut self, object: Gpr, from: RefType) {
+        if self.asm.type_id() == Some(object) {
+            return;
+        }
+        let i31_possible = may_be_i31(from.heap);
+        let known = self.asm.new_label();
+        if from.nullable || i31_possible {
+            self.asm.alu_rr(Width::W32, Alu::Xor, SCRATCH, SCRATCH);
+        }
+        if from.nullable {
+            self.asm.test_rr(Width::W32, object, object);
+            self.asm.jcc(Cond::E, known);
+        }
+        if i31_possible {
+            self.asm.test_ri8(object, 1);
+            self.asm.jcc(Cond::Ne, known);
+        }
+        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
+        self.asm.bind(known);
+        self.asm.note_type_id(object);
+    }
+
+    /// Compares the type of the reference in `object` with one of the display: equal flags mean that it has it.
+    fn compare_type(&mut self, object: Gpr, from: RefType, ty: TypeIndex) {
+        self.load_type_id(object, from);
+        let in_display = self.compare_type_id(ty);
+        debug_assert!(in_display, "deep types take the general way");
+    }
+
+    /// The type for which one comparison decides whether a reference of the type `from` has the type `to`.
+    fn decided_by_id(&self, from: RefType, to: RefType) -> Option<TypeIndex> {
+        match to.heap {
+            HeapType::Type(ty)
+                if !to.nullable && !self.info.types.heap_is_subtype(from.heap, to.heap) && self.is_in_display(ty) =>
+            {
+                Some(ty)
+            }
+            _ => None,
+        }
     }
 
     fn check_deep(&mut self, object: Gpr, ty: TypeIndex, fail: Label) {
@@ -292,44 +343,19 @@ impl Compiler<'_> {
             self.drop_value();
             return self.push_const(ValType::I32, 1);
         }
-        match to.heap {
-            HeapType::I31 if !to.nullable => self.ref_test_i31(),
-            HeapType::Type(ty)
-                if !to.nullable
-                    && !statically
-                    && (self.info.types.is_final(ty)
-                        || (self.info.types.depth[ty as usize] as usize) < DISPLAY_DEPTH) =>
-            {
-                self.ref_test_concrete(from, ty);
-            }
+        match (to.heap, self.decided_by_id(from, to)) {
+            (HeapType::I31, _) if !to.nullable => self.ref_test_i31(),
+            (_, Some(ty)) => self.ref_test_concrete(from, ty),
             _ => self.ref_test_general(from, to),
         }
     }
 
-    /// `ref.test` of a defined type that is not too deep for the display. One compare decides, since null and i31 take
-    /// type id 0, which no type has.
+    /// `ref.test` of a defined type that is not too deep for the display.
     fn ref_test_concrete(&mut self, from: RefType, ty: TypeIndex) {
         let local = self.values.top_alias();
         let mut value = self.pop();
         let object = self.in_gpr(&mut value);
-        let compare = self.asm.new_label();
-        let i31_possible = may_be_i31(from.heap);
-        if from.nullable || i31_possible {
-            self.asm.alu_rr(Width::W32, Alu::Xor, SCRATCH, SCRATCH);
-        }
-        if from.nullable {
-            self.asm.test_rr(Width::W32, object, object);
-            self.asm.jcc(Cond::E, compare);
-        }
-        if i31_possible {
-            self.asm.test_ri8(object, 1);
-            self.asm.jcc(Cond::Ne, compare);
-        }
-        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
-        self.asm.bind(compare);
-        let in_display = self.compare_type_id(ty);
-        debug_assert!(in_display, "deep types take the general way");
+        self.compare_type(object, from, ty);
         self.release_value(&value);
         self.push_condition(Cond::E);
         self.values.note_test(local, Some(ValType::Ref(RefType::new(false, HeapType::Type(ty)))), None);
@@ -365,10 +391,18 @@ impl Compiler<'_> {
         let index = self.flow.index_of(depth);
         let arity = self.prepare_branch(index);
         let object = self.values.top_in_register(self.asm);
-        let fail = self.asm.new_label();
-        self.check_cast(object, from, to, fail);
-        self.take_branch(index, arity);
-        self.asm.bind(fail);
+        match self.decided_by_id(from, to) {
+            Some(ty) => {
+                self.compare_type(object, from, ty);
+                self.jump_to(index, arity, Cond::E);
+            }
+            None => {
+                let fail = self.asm.new_label();
+                self.check_cast(object, from, to, fail);
+                self.take_branch(index, arity);
+                self.asm.bind(fail);
+            }
+        }
         // A value that falls through does not have the type `to`, so it can be null only if `to` excludes null.
         let rest = RefType::new(from.nullable && !to.nullable, from.heap);
         self.values.set_top_type(ValType::Ref(rest));

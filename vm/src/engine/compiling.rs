@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How far an engine has come with the modules that it has compiled or is compiling
-/// ([`Engine::compile_progress`](crate::Engine::compile_progress)). A program that shows it to somebody who waits takes the
-/// difference to what it was before.
+/// ([`Engine::compile_progress`](crate::Engine::compile_progress)). A program that shows it to somebody who waits takes
+/// the difference to what it was before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct CompileProgress {
-    /// Bytes of the bodies of functions that are done: compiled, found to be inlined wherever they are called, or given up
-    /// with a module that is not valid.
+    /// Bytes of the bodies of functions that are done: compiled, found to be inlined wherever they are called, or given
+    /// up with a module that is not valid.
     pub done_bytes: u64,
     /// Bytes of the bodies of all functions of these modules.
     pub total_bytes: u64,

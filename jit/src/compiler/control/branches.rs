@@ -53,17 +53,30 @@ impl Compiler<'_> {
         if hint == Some(true) && self.is_open_block(index) {
             return self.leave_likely(index, cond);
         }
-        let edge = (!tail).then(|| self.plan_edge(index, arity));
+        if hint == Some(false) {
+            let edge = (!tail).then(|| self.plan_edge(index, arity));
+            if !edge.as_ref().is_some_and(Edge::is_empty) {
+                return self.leave_unlikely(index, edge.as_ref(), cond);
+            }
+        }
+        self.jump_to(index, arity, cond);
+    }
+
+    /// Jumps to a decided label (or returns) if this test of the flags holds, without changing the state.
+    pub(crate) fn jump_to(&mut self, index: usize, arity: usize, cond: Cond) {
+        let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
         if edge.as_ref().is_some_and(Edge::is_empty) {
             return self.asm.jcc(cond, self.flow[index].label);
         }
-        if hint == Some(false) {
-            return self.leave_unlikely(index, edge.as_ref(), cond);
-        }
         let skip = self.asm.new_label();
         self.asm.jcc(cond.negate(), skip);
+        let tested = self.asm.type_id();
         self.take_edge(index, edge.as_ref());
         self.asm.bind(skip);
+        // Nothing else comes here.
+        if let Some(object) = tested {
+            self.asm.note_type_id(object);
+        }
     }
 
     /// Whether this is the innermost construct, and the rest of it may move to another section as a whole.

@@ -86,6 +86,7 @@ impl Compiler<'_> {
         };
         let rare_arm = (hint == Some(false)).then(|| self.asm.new_label());
         let label = to_second.as_ref().map_or_else(|| self.asm.new_label(), |decided| decided.label);
+        let mut tested_object = None;
         match (cond, rare_arm, &mut to_second) {
             (Some(cond), Some(rare_arm), to_second) => {
                 self.asm.jcc(cond, rare_arm);
@@ -95,12 +96,16 @@ impl Compiler<'_> {
                 }
             }
             (Some(cond), None, Some(decided)) => self.branch_decided(cond.negate(), decided),
-            (Some(cond), None, None) => self.asm.jcc(cond.negate(), label),
+            (Some(cond), None, None) => {
+                self.asm.jcc(cond.negate(), label);
+                tested_object = self.asm.type_id();
+            }
             (None, ..) if matches!(condition, Condition::Always(false)) => self.asm.jmp(label),
             (None, ..) => {}
         }
         let state = to_second.map(|decided| decided.state);
         self.enter_if(signature, settled, (label, state), hint == Some(true));
+        self.flow.innermost_mut().expect("just entered").tested_object = tested_object;
         if let Some(rare_arm) = rare_arm {
             self.asm.switch(Section::Unlikely);
             self.asm.bind(rare_arm);
@@ -154,8 +159,12 @@ impl Compiler<'_> {
         control.kind = FrameKind::Else;
         let section = if control.rare_else { Section::Unlikely } else { control.section };
         let (label, snapshot) = control.otherwise.take().expect("an if");
+        let tested_object = control.tested_object.take();
         self.asm.switch(section);
         self.asm.bind(label);
+        if let Some(object) = tested_object {
+            self.asm.note_type_id(object);
+        }
         self.flow.reach();
         self.values.restore(&snapshot);
         self.values.drop_kept(Some(snapshot));

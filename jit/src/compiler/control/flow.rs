@@ -1,5 +1,6 @@
 //! Flow: the constructs that are open, whether the code at this point can be reached, and where exceptions go from it.
 
+use crate::abi::Gpr;
 use crate::analysis::ShortCircuit;
 use crate::asm::{Label, Section};
 use crate::budget::list_bytes;
@@ -46,6 +47,9 @@ pub(crate) struct Control {
     pub(super) target: Option<Rc<Snapshot>>,
     /// The state at the condition of an `if`, and where its false edge goes.
     pub(super) otherwise: Option<(Label, Rc<Snapshot>)>,
+    /// The register whose reference's type id the scratch register has on the false edge of an `if`, on which nothing
+    /// else comes.
+    pub(super) tested_object: Option<Gpr>,
     /// Whether a branch to it is a return.
     pub(super) is_tail: bool,
     /// Number of locals that are pinned while this loop is open.

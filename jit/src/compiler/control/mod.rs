@@ -71,6 +71,7 @@ impl Compiler<'_> {
             settled: settled.min(height),
             target: None,
             otherwise: None,
+            tested_object: None,
             is_tail,
             pins: 0,
             outer_handler: self.flow.handler(),
