@@ -8,7 +8,7 @@ mod rows;
 mod world;
 
 use listed::Misuse;
-use rows::{ROWS, Right};
+use rows::Right;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Dead, World, module};
@@ -21,7 +21,7 @@ fn every_public_function_has_its_rows() {
     let functions = listed::functions();
     let plain: BTreeSet<&str> = PLAIN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let mut rows: BTreeMap<&str, BTreeSet<Misuse>> = BTreeMap::new();
-    ROWS.iter().for_each(|row| {
+    rows::all().for_each(|row| {
         rows.entry(row.function).or_default().insert(row.misuse);
     });
     let mut wrong = Vec::new();
@@ -42,7 +42,7 @@ fn every_public_function_has_its_rows() {
             .filter(known)
             .map(|name| format!("{name}: there is no such function")),
     );
-    let panics = ROWS.iter().filter(|row| matches!(row.right, Right::Panic(_)));
+    let panics = rows::all().filter(|row| matches!(row.right, Right::Panic(_)));
     let without_excuse = panics.filter(|row| functions.get(row.function).is_some_and(|function| function.is_fallible));
     wrong.extend(without_excuse.map(|row| format!("{}: it returns a `Result` and panics", row.function)));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -54,7 +54,7 @@ fn every_public_function_has_its_rows() {
 #[test]
 fn what_does_not_belong_is_refused_and_changes_nothing() {
     let mut wrong = Vec::new();
-    for (number, row) in ROWS.iter().enumerate() {
+    for (number, row) in rows::all().enumerate() {
         let mut world = World::new();
         let seen = catch_unwind(AssertUnwindSafe(|| (row.run)(&mut world)));
         let is_right = match (&seen, row.right) {
@@ -69,9 +69,9 @@ fn what_does_not_belong_is_refused_and_changes_nothing() {
         }
         world.check();
     }
-    println!("{} rows", ROWS.len());
+    println!("{} rows", rows::all().count());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(ROWS.len(), 301);
+    assert_eq!(rows::all().count(), 301);
 }
 
 /// What a panic says.
