@@ -1,4 +1,4 @@
-//! What functions of globals, tables, tags, exceptions, memories and checkpoints answer to what does not belong to them.
+//! What functions of globals, tables, tags, exceptions, memories and checkpoints answer to what is not theirs.
 
 use super::*;
 

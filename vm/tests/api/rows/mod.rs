@@ -10,11 +10,13 @@ macro_rules! rows {
 mod entities;
 mod functions;
 mod instances;
+mod lengths;
+mod limits;
 mod objects;
 mod references;
 mod types;
 
-use crate::listed::Misuse::{self, *};
+use crate::rules::Misuse::{self, *};
 use crate::world::{Dead, World, module};
 use heapwood_vm::*;
 use std::cell::Cell;
@@ -24,7 +26,16 @@ use std::task::{Context, Poll, Waker};
 
 /// All rows.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    let parts = [types::ROWS, objects::ROWS, functions::ROWS, entities::ROWS, instances::ROWS, references::ROWS];
+    let parts = [
+        types::ROWS,
+        objects::ROWS,
+        functions::ROWS,
+        entities::ROWS,
+        instances::ROWS,
+        references::ROWS,
+        lengths::ROWS,
+        limits::ROWS,
+    ];
     parts.into_iter().flatten()
 }
 

@@ -27,7 +27,8 @@ pub static ROWS: &[Row] = rows! {
     "Rooted<AnyRef>::set_field", ForeignStore, STORE => |w| {
         w.here.object.set_field(&mut w.store, 1, any(w.there.object)).map(text)
     };
-    "Rooted<AnyRef>::set_field", StaleHandle, SCOPE => |w| w.stale.any.set_field(&mut w.store, 0, Val::I32(1)).map(text);
+    "Rooted<AnyRef>::set_field", StaleHandle, SCOPE =>
+        |w| w.stale.any.set_field(&mut w.store, 0, Val::I32(1)).map(text);
     "Rooted<AnyRef>::set_field", StaleHandle, SCOPE => |w| {
         w.here.object.set_field(&mut w.store, 1, any(w.stale.any)).map(text)
     };
@@ -41,22 +42,36 @@ pub static ROWS: &[Row] = rows! {
     "Rooted<StringRef>::len", StaleHandle, SCOPE => |w| w.stale.string.len(&w.store).map(text);
     "Rooted<StringRef>::units", ForeignStore, STORE => |w| w.there.string.units(&mut w.store).map(text);
     "Rooted<StringRef>::units", StaleHandle, SCOPE => |w| w.stale.string.units(&mut w.store).map(text);
-    "Rooted<StringRef>::to_string_lossy", ForeignStore, STORE => |w| w.there.string.to_string_lossy(&mut w.store).map(text);
-    "Rooted<StringRef>::to_string_lossy", StaleHandle, SCOPE => |w| w.stale.string.to_string_lossy(&mut w.store).map(text);
+    "Rooted<StringRef>::to_string_lossy", ForeignStore, STORE =>
+        |w| w.there.string.to_string_lossy(&mut w.store).map(text);
+    "Rooted<StringRef>::to_string_lossy", StaleHandle, SCOPE =>
+        |w| w.stale.string.to_string_lossy(&mut w.store).map(text);
     "Rooted<StringRef>::hash", ForeignStore, STORE => |w| w.there.string.hash(&mut w.store).map(text);
     "Rooted<StringRef>::hash", StaleHandle, SCOPE => |w| w.stale.string.hash(&mut w.store).map(text);
-    "Rooted<StringRef>::concat", ForeignStore, STORE => |w| w.there.string.concat(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::concat", ForeignStore, STORE => |w| w.here.string.concat(&mut w.store, &w.there.string).map(text);
-    "Rooted<StringRef>::concat", StaleHandle, SCOPE => |w| w.stale.string.concat(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::concat", StaleHandle, SCOPE => |w| w.here.string.concat(&mut w.store, &w.stale.string).map(text);
-    "Rooted<StringRef>::equals", ForeignStore, STORE => |w| w.there.string.equals(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::equals", ForeignStore, STORE => |w| w.here.string.equals(&mut w.store, &w.there.string).map(text);
-    "Rooted<StringRef>::equals", StaleHandle, SCOPE => |w| w.stale.string.equals(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::equals", StaleHandle, SCOPE => |w| w.here.string.equals(&mut w.store, &w.stale.string).map(text);
-    "Rooted<StringRef>::compare", ForeignStore, STORE => |w| w.there.string.compare(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::compare", ForeignStore, STORE => |w| w.here.string.compare(&mut w.store, &w.there.string).map(text);
-    "Rooted<StringRef>::compare", StaleHandle, SCOPE => |w| w.stale.string.compare(&mut w.store, &w.here.string).map(text);
-    "Rooted<StringRef>::compare", StaleHandle, SCOPE => |w| w.here.string.compare(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::concat", ForeignStore, STORE =>
+        |w| w.there.string.concat(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::concat", ForeignStore, STORE =>
+        |w| w.here.string.concat(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::concat", StaleHandle, SCOPE =>
+        |w| w.stale.string.concat(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::concat", StaleHandle, SCOPE =>
+        |w| w.here.string.concat(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::equals", ForeignStore, STORE =>
+        |w| w.there.string.equals(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::equals", ForeignStore, STORE =>
+        |w| w.here.string.equals(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::equals", StaleHandle, SCOPE =>
+        |w| w.stale.string.equals(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::equals", StaleHandle, SCOPE =>
+        |w| w.here.string.equals(&mut w.store, &w.stale.string).map(text);
+    "Rooted<StringRef>::compare", ForeignStore, STORE =>
+        |w| w.there.string.compare(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::compare", ForeignStore, STORE =>
+        |w| w.here.string.compare(&mut w.store, &w.there.string).map(text);
+    "Rooted<StringRef>::compare", StaleHandle, SCOPE =>
+        |w| w.stale.string.compare(&mut w.store, &w.here.string).map(text);
+    "Rooted<StringRef>::compare", StaleHandle, SCOPE =>
+        |w| w.here.string.compare(&mut w.store, &w.stale.string).map(text);
     "Rooted<StringRef>::substring", ForeignStore, STORE => |w| w.there.string.substring(&mut w.store, 0..1).map(text);
     "Rooted<StringRef>::substring", StaleHandle, SCOPE => |w| w.stale.string.substring(&mut w.store, 0..1).map(text);
     "Rooted<ExternRef>::as_string", ForeignStore, STORE => |w| w.there.host.as_string(&w.store).map(text);
@@ -77,7 +92,8 @@ pub static ROWS: &[Row] = rows! {
         let mut to = Store::new(&w.engine, ());
         w.stale.any.transfer(&w.store, &mut to, u64::MAX).map(text)
     };
-    "Rooted::register_finalizer", ForeignStore, STORE => |w| w.there.object.register_finalizer(&mut w.store, 1).map(text);
+    "Rooted::register_finalizer", ForeignStore, STORE =>
+        |w| w.there.object.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::register_finalizer", StaleHandle, SCOPE => |w| w.stale.any.register_finalizer(&mut w.store, 1).map(text);
     "Rooted::register_finalizer_in", ForeignStore, STORE => |w| {
         w.there.object.register_finalizer_in(&mut w.store, &FinalizerQueue::new(), 1).map(text)
@@ -148,4 +164,12 @@ pub static ROWS: &[Row] = rows! {
     "WeakEntry::set_value", ForeignStore, STORE => |w| w.there.entry.set_value(&mut w.store, &w.here.host).map(text);
     "WeakEntry::set_value", ForeignStore, STORE => |w| w.here.entry.set_value(&mut w.store, &w.there.host).map(text);
     "WeakEntry::set_value", StaleHandle, SCOPE => |w| w.here.entry.set_value(&mut w.store, &w.stale.host).map(text);
+    "Binding::alloc", ForeignEngine, ENGINE => |w| {
+        let foreign = ArrayType::new(&w.foreign_engine, variable(ValType::I64)).bind::<i64, ()>()?;
+        w.store.scope(|s| foreign.alloc(s, 1, 2).map(text))
+    };
+    "Binding::from_slice", ForeignEngine, ENGINE => |w| {
+        let foreign = ArrayType::new(&w.foreign_engine, variable(ValType::I64)).bind::<i64, ()>()?;
+        w.store.scope(|s| foreign.from_slice(s, &[1]).map(text))
+    };
 };
