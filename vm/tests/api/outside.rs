@@ -2,6 +2,7 @@
 
 use heapwood_vm::*;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 /// `churn` makes so many arrays of 1 KiB and counts them; `fill` keeps them until the heap is full, and `empty` lets
@@ -29,7 +30,9 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Folder {
-        let folder = std::env::temp_dir().join(format!("heapwood-api-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("heapwood-api-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Folder(folder)
     }

@@ -14,6 +14,8 @@ pub enum Misuse {
     DeadType,
     /// A handle whose scope is over, while another handle has taken its place.
     StaleHandle,
+    /// A value, an object or a definition of another type than the one that is wanted.
+    WrongType,
     /// An index, a range or a number of values that what it is for does not have.
     WrongLength,
     /// More than a limit of the type, the store or the engine lets there be.
@@ -81,6 +83,9 @@ const OF_ENGINES: [&str; 5] = ["Module", "SharedMemory", "Extern", "InstancePre"
 /// Types of parameters that say where, how many, or how much.
 const LENGTHS: [&str; 9] =
     ["u32", "u64", "usize", "i32", "Range", "RangeBounds", "WasmParams", "ScopedValues", "GcStruct"];
+/// Types of parameters whose values have a type of their own, and Rust types that stand for one.
+const TYPED: [&str; 9] =
+    ["Val", "Extern", "ArrayElement", "WasmParams", "WasmResults", "ScopedValues", "GcStruct", "GcElement", "Params"];
 /// Types of results of functions that make something, or let something grow.
 const MADE: [&str; 16] = [
     "Result",
@@ -159,11 +164,14 @@ pub fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
     if has_store && (any(&OF_SCOPES) || parameters.contains(": Params")) {
         found.insert(Misuse::StaleHandle);
     }
+    let mentions = |names: &[&str]| words(parameters).any(|word| names.contains(&word));
+    if mentions(&TYPED) || receiver == "Rooted<AnyRef>" && has_store {
+        found.insert(Misuse::WrongType);
+    }
     if any(&LENGTHS) || ["&[", "&mut ["].iter().any(|slice| parameters.contains(slice)) {
         found.insert(Misuse::WrongLength);
     }
     let changes_store = has_store && (given.contains("AsContextMut") || parameters.contains("&mut "));
-    let mentions = |names: &[&str]| words(parameters).any(|word| names.contains(&word));
     let of_engine = mentions(&["Engine", "Module", "Linker", "Config"]) || is_method && REACHING.contains(&head);
     let reaches = !has_store && of_engine;
     // What makes something or lets it grow returns it, or a `Result`.

@@ -8,8 +8,10 @@ macro_rules! rows {
 }
 
 mod entities;
+mod full_heap;
 mod functions;
 mod instances;
+mod kinds;
 mod lengths;
 mod limits;
 mod objects;
@@ -33,7 +35,9 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         entities::ROWS,
         instances::ROWS,
         references::ROWS,
+        kinds::ROWS,
         lengths::ROWS,
+        full_heap::ROWS,
         limits::ROWS,
     ];
     parts.into_iter().flatten()
