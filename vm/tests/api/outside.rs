@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-/// `churn` makes so many arrays of 1 KiB and counts them; `fill` keeps them until the heap is full, and `empty` lets
+/// `churn` makes so many arrays of 1 KiB and counts them; `fill` keeps larger ones until the heap is full, `empty` lets
 /// them go.
 const MODULE: &str = r#"(module $outside
     (type $node (struct (field (mut i64))))
@@ -21,7 +21,7 @@ const MODULE: &str = r#"(module $outside
       (local.get $made))
     (func (export "fill")
       (loop $again
-        (global.set $kept (struct.new $link (global.get $kept) (array.new_default $words (i32.const 128))))
+        (global.set $kept (struct.new $link (global.get $kept) (array.new_default $words (i32.const 1024))))
         (br $again)))
     (func (export "empty") (global.set $kept (ref.null $link))))"#;
 
@@ -82,11 +82,38 @@ pub enum Place {
     GuestCollection,
     /// In a listener of a heap that is full.
     FullHeap,
+    /// In a limiter that is asked whether the heap may grow.
+    HeapLimiter,
 }
 
 impl Place {
-    pub const ALL: [Place; 5] =
-        [Place::Section, Place::ScopedSection, Place::Collection, Place::GuestCollection, Place::FullHeap];
+    pub const ALL: [Place; 6] = [
+        Place::Section,
+        Place::ScopedSection,
+        Place::Collection,
+        Place::GuestCollection,
+        // Before the heap has all that it may have.
+        Place::HeapLimiter,
+        Place::FullHeap,
+    ];
+}
+
+/// Allows everything, and calls a function where the heap wants to grow.
+struct Growing<F>(F);
+
+impl<F: Fn() + Send> ResourceLimiter for Growing<F> {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn gc_heap_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        self.0();
+        Ok(true)
+    }
 }
 
 /// The store.
@@ -192,12 +219,21 @@ impl Host {
                     heap.heap_snapshot(std::io::sink()).unwrap();
                     once();
                 });
-                let trap = self.call("fill", &[], 0).unwrap_err();
-                let kind = trap.trap().map(Trap::kind);
-                assert!(matches!(kind, Some(TrapKind::HeapExhausted | TrapKind::Interrupted)), "{trap}");
+                self.fill();
+            }
+            Place::HeapLimiter => {
+                // The limiter would be the data of a store; this one's has none.
+                self.store.limiter(move |()| Box::leak(Box::new(Growing(once.clone()))));
+                self.fill();
             }
         }
         answers.try_recv().expect("the place was come to")
+    }
+
+    fn fill(&mut self) {
+        let trap = self.call("fill", &[], 0).unwrap_err();
+        let kind = trap.trap().map(Trap::kind);
+        assert!(matches!(kind, Some(TrapKind::HeapExhausted | TrapKind::Interrupted)), "{trap}");
     }
 
     fn call(&mut self, name: &str, args: &[Val], results: usize) -> Result<()> {
