@@ -22,6 +22,10 @@ pub const STATUS_BROKEN_PIPE: u8 = 128 + SIGPIPE as u8;
 /// Characters of a line of a message.
 pub const LINE_CHARS_MAX: usize = 4000;
 
+/// What the library's errors name, and the options that set it.
+const OPTIONS: [(&str, &str); 2] =
+    [("Config::max_memory", "--max-memory"), ("Config::max_compile_memory", "--max-compile-memory")];
+
 /// The command line asks for something that makes no sense.
 #[derive(Debug)]
 pub struct UsageError(String);
@@ -54,6 +58,10 @@ pub fn shown(path: &Path) -> String {
 
 /// Prints an error with its causes and returns its status.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    say(&format!("error: {error:#}"));
+    let mut text = format!("error: {error:#}");
+    for (name, option) in OPTIONS {
+        text = text.replace(name, &format!("{name}, {option}"));
+    }
+    say(&text);
     if error.is::<UsageError>() { STATUS_USAGE.into() } else { ExitCode::FAILURE }
 }

@@ -176,7 +176,7 @@ fn tables_and_element_segments_count_against_the_limit_of_memories() {
     let mut config = Config::new();
     config.max_memory((1 << 16) + 10_000);
     let engine = Engine::new(&config).unwrap();
-    let says = "beyond the limit of 75536 bytes for all memories, tables and element segments (StoreBuilder::memory_max, Config::max_memory, --max-memory)";
+    let says = "beyond the limit of 75536 bytes for all memories, tables and element segments (StoreBuilder::memory_max, Config::max_memory)";
     let refused = |what: &str, fields: &str| {
         let module = module(&engine, &format!("(module {fields})"));
         let error = Instance::new(&mut Store::new(&engine, ()), &module, &[]).map(drop).unwrap_err();

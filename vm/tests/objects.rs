@@ -310,7 +310,10 @@ fn what_is_wrong_with_an_array() {
     says(array.copy_within(&mut store, 0..=u32::MAX, 0), "an array of 5 elements without elements 0..4294967296");
     #[expect(clippy::reversed_empty_ranges, reason = "it is refused")]
     let reversed = 3..2;
-    says(array.copy_within(&mut store, reversed, 0), "elements 3..2 of an array");
+    says(
+        array.copy_within(&mut store, reversed, 0),
+        "an array of 5 elements without elements 3..2: they end before they begin",
+    );
     says(array.copy_to_slice(&store, 3, &mut [0f32; 3]), "an array of 5 elements without elements 3..6");
     says(array.copy_from_slice(&mut store, 6, &[0f32; 0]), "an array of 5 elements without elements 6..6");
     says(

@@ -415,10 +415,11 @@ fn messages_arrive_in_order_and_within_the_bounds() {
     let inbox = store.open_inbox(10, 3);
     assert_eq!(inbox.send(&[0; 11]), Err(InboxError::TooLong { bytes: 11, bytes_max: 10 }));
     inbox.send(&[1; 10]).unwrap();
-    assert_eq!(inbox.send(&[1]), Err(InboxError::Full));
+    let full = Err(InboxError::Full { messages_max: 3, bytes_max: 10 });
+    assert_eq!(inbox.send(&[1]), full);
     inbox.send(&[]).unwrap();
     inbox.send(&[]).unwrap();
-    assert_eq!((inbox.send(&[]), inbox.len(), inbox.is_empty()), (Err(InboxError::Full), 3, false));
+    assert_eq!((inbox.send(&[]), inbox.len(), inbox.is_empty()), (full, 3, false));
     let lengths: Vec<usize> = std::iter::from_fn(|| store.receive()).map(|message| message.len()).collect();
     assert_eq!((lengths, inbox.is_empty()), (vec![10, 0, 0], true));
     let second = store.open_inbox(1, 1);
@@ -460,7 +461,7 @@ fn many_threads_send_to_a_guest() {
                 for number in 0..messages {
                     let mut message = vec![sender];
                     message.extend(u32::to_le_bytes(number));
-                    while inbox.send(&message) == Err(InboxError::Full) {
+                    while matches!(inbox.send(&message), Err(InboxError::Full { .. })) {
                         std::thread::yield_now();
                     }
                 }

@@ -174,6 +174,16 @@ impl Rooted<ArrayRef> {
     /// # }
     /// ```
     ///
+    /// Nothing that takes the store can be called meanwhile:
+    ///
+    /// ```compile_fail,E0499
+    /// # use heapwood_vm::{ArrayRef, Rooted, Store};
+    /// # use std::cell::Cell;
+    /// fn collect(store: &mut Store<()>, array: Rooted<ArrayRef>) {
+    ///     array.with_slice(&mut *store, |elements: &[Cell<f64>]| store.gc());
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The elements are others than `T` stands for ([`ArrayElement`]), or not mutable; `T` is `u128`, since objects lie
     /// at multiples of 8 bytes only; the array belongs to another store, or its scope is over. The function is not

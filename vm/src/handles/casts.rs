@@ -1,5 +1,6 @@
 //! What a reference of the `any` hierarchy is, as a handle of that.
 
+use super::RefKind;
 use crate::errors::Result;
 use crate::ids::{AnyRef, ArrayRef, Rooted, StructRef};
 use crate::store::{AsContext, ObjectClass};
@@ -9,6 +10,18 @@ impl Rooted<AnyRef> {
         let context = store.as_context();
         let store = context.opaque();
         store.object_class(store.root_get(self)?)
+    }
+
+    /// Panics: it is of another kind than the one that was wanted.
+    #[cold]
+    #[track_caller]
+    fn not_a(&self, store: impl AsContext, wanted: &str) -> ! {
+        match self.kind(store) {
+            Ok(RefKind::Struct(ty)) => panic!("{wanted} was expected, found a {ty}"),
+            Ok(RefKind::Array(ty)) => panic!("{wanted} was expected, found a {ty}"),
+            Ok(RefKind::I31(value)) => panic!("{wanted} was expected, found the i31 {value}"),
+            kind => panic!("{wanted} was expected, found {kind:?}"),
+        }
     }
 
     /// The struct that it refers to, of the same scope; none if it is something else. Does not collect.
@@ -45,8 +58,12 @@ impl Rooted<AnyRef> {
     ///
     /// # Panics
     /// If it is something else; [`Rooted::as_struct`] says so.
+    #[track_caller]
     pub fn unwrap_struct(&self, store: impl AsContext) -> Result<Rooted<StructRef>> {
-        Ok(self.as_struct(store)?.expect("a reference to a struct"))
+        match self.as_struct(&store)? {
+            Some(found) => Ok(found),
+            None => self.not_a(&store, "a struct"),
+        }
     }
 
     /// The array that it refers to, of the same scope. Does not collect.
@@ -56,8 +73,12 @@ impl Rooted<AnyRef> {
     ///
     /// # Panics
     /// If it is something else; [`Rooted::as_array`] says so.
+    #[track_caller]
     pub fn unwrap_array(&self, store: impl AsContext) -> Result<Rooted<ArrayRef>> {
-        Ok(self.as_array(store)?.expect("a reference to an array"))
+        match self.as_array(&store)? {
+            Some(found) => Ok(found),
+            None => self.not_a(&store, "an array"),
+        }
     }
 
     /// The i31 that it is, sign-extended. Does not collect.
@@ -67,7 +88,11 @@ impl Rooted<AnyRef> {
     ///
     /// # Panics
     /// If it is something else; [`Rooted::as_i31`] says so.
+    #[track_caller]
     pub fn unwrap_i31(&self, store: impl AsContext) -> Result<i32> {
-        Ok(self.as_i31(store)?.expect("an i31"))
+        match self.as_i31(&store)? {
+            Some(found) => Ok(found),
+            None => self.not_a(&store, "an i31"),
+        }
     }
 }

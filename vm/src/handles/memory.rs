@@ -116,7 +116,7 @@ impl Memory {
         let store = context.opaque();
         let bytes = store.memory(self.index(store)?).bytes();
         let source = offset.checked_add(buffer.len()).and_then(|end| bytes.get(offset..end));
-        buffer.copy_from_slice(source.ok_or_else(out_of_bounds)?);
+        buffer.copy_from_slice(source.ok_or_else(|| out_of_bounds(bytes.len(), offset, buffer.len()))?);
         Ok(())
     }
 
@@ -129,8 +129,9 @@ impl Memory {
         let store = context.opaque();
         let index = self.index(store)?;
         let bytes = store.memory_mut(index).bytes_mut();
+        let len = bytes.len();
         let target = offset.checked_add(buffer.len()).and_then(|end| bytes.get_mut(offset..end));
-        target.ok_or_else(out_of_bounds)?.copy_from_slice(buffer);
+        target.ok_or_else(|| out_of_bounds(len, offset, buffer.len()))?.copy_from_slice(buffer);
         Ok(())
     }
 
@@ -170,7 +171,8 @@ impl Memory {
     }
 }
 
-/// The error of a copy out of bounds.
-pub(super) fn out_of_bounds() -> Error {
-    Error::usage("out of bounds memory access by the host")
+/// The error of a copy of `len` bytes at `offset` that do not lie in a memory of `size` bytes.
+pub(super) fn out_of_bounds(size: usize, offset: usize, len: usize) -> Error {
+    let end = offset as u128 + len as u128;
+    Error::usage(format!("a memory of {size} bytes without bytes {offset}..{end}"))
 }

@@ -1,5 +1,6 @@
 //! Linear memories that several stores use at the same time.
 
+use super::memory::out_of_bounds;
 use crate::engine::Engine;
 use crate::errors::{Error, Result, Trap};
 use crate::rt::shared::SharedInner;
@@ -91,7 +92,7 @@ impl SharedMemory {
     /// The range does not lie in the memory.
     pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
         let part = self.inner.racy().part(offset as u64, buffer.len() as u64);
-        part.ok_or_else(super::memory::out_of_bounds)?.read(buffer);
+        part.ok_or_else(|| out_of_bounds(self.data_size(), offset, buffer.len()))?.read(buffer);
         Ok(())
     }
 
@@ -101,7 +102,7 @@ impl SharedMemory {
     /// The range does not lie in the memory.
     pub fn write(&self, offset: usize, buffer: &[u8]) -> Result<()> {
         let part = self.inner.racy().part(offset as u64, buffer.len() as u64);
-        part.ok_or_else(super::memory::out_of_bounds)?.write(buffer);
+        part.ok_or_else(|| out_of_bounds(self.data_size(), offset, buffer.len()))?.write(buffer);
         Ok(())
     }
 
@@ -112,7 +113,19 @@ impl SharedMemory {
     pub fn grow(&self, delta: u64) -> Result<u64> {
         let limit = self.engine.config().memory_limit();
         let grown = self.inner.grow(delta, |bytes| bytes <= limit);
-        grown.ok_or_else(|| Error::limit(format!("failed to grow a shared memory by {delta} pages")))
+        grown.ok_or_else(|| Error::limit(self.why_it_stays(delta, limit)))
+    }
+
+    /// Why it does not grow, in words; `limit` is the engine's in bytes.
+    fn why_it_stays(&self, delta: u64, limit: u64) -> String {
+        let MemoryType { min: pages, max, .. } = self.ty();
+        let wanted = u128::from(pages) + u128::from(delta);
+        let why = match max {
+            Some(max) if wanted > u128::from(max) => format!("it has {pages} of at most {max} pages"),
+            _ if wanted * u128::from(self.page_size()) > u128::from(limit) => format!("the limit is {limit} bytes"),
+            _ => "no memory is left for it".to_owned(),
+        };
+        format!("failed to grow a shared memory by {delta} pages: {why}")
     }
 
     /// Wakes up to `count` of those that wait at an address (`memory.atomic.notify`); how many there were.
@@ -120,7 +133,7 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 4, or out of bounds.
     pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32, Trap> {
-        self.inner.notify(address, count)
+        self.inner.notify(address, count).map_err(|trap| self.bad_word(&trap, address, 4))
     }
 
     /// Waits at an address while it holds `expected` (`memory.atomic.wait32`), without a timeout until somebody
@@ -129,7 +142,8 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 4, or out of bounds.
     pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
-        self.inner.wait32(address, expected, deadline(timeout), None).map(result)
+        let waited = self.inner.wait32(address, expected, deadline(timeout), None);
+        waited.map(result).map_err(|trap| self.bad_word(&trap, address, 4))
     }
 
     /// Waits at a word of 64 bits (`memory.atomic.wait64`) as [`atomic_wait32`](Self::atomic_wait32) does at one of 32.
@@ -137,7 +151,18 @@ impl SharedMemory {
     /// # Errors
     /// The address is no multiple of 8, or out of bounds.
     pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
-        self.inner.wait64(address, expected, deadline(timeout), None).map(result)
+        let waited = self.inner.wait64(address, expected, deadline(timeout), None);
+        waited.map(result).map_err(|trap| self.bad_word(&trap, address, 8))
+    }
+
+    /// The trap of a word of so many bytes where none can be, with the numbers that guests are not told.
+    fn bad_word(&self, trap: &Trap, address: u64, bytes: u64) -> Trap {
+        let detail = if address.is_multiple_of(bytes) {
+            format!("{bytes} bytes at {address} of a memory of {}", self.data_size())
+        } else {
+            format!("{address} is no multiple of {bytes}")
+        };
+        Trap::with_detail(trap.kind(), detail)
     }
 }
 

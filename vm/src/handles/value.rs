@@ -197,12 +197,18 @@ fn reference<T>(store: &StoreOpaque, handle: &Option<Rooted<T>>) -> Result<u32> 
 /// The error of a value that does not belong to a type.
 #[cold]
 pub(super) fn mismatch(value: &Val, store: &StoreOpaque, ty: m::ValType) -> Error {
+    let is_nullable = matches!(ty, m::ValType::Ref(m::RefType { nullable: true, .. }));
     let found = match value {
         Val::I32(_) => "an i32",
         Val::I64(_) => "an i64",
         Val::F32(_) => "an f32",
         Val::F64(_) => "an f64",
         Val::V128(_) => "a v128",
+        // Where null belongs to the type, this one is of another hierarchy.
+        Val::FuncRef(None) if is_nullable => "a null function",
+        Val::ExternRef(None) if is_nullable => "a null host reference",
+        Val::AnyRef(None) if is_nullable => "a null reference of the any hierarchy",
+        Val::ExnRef(None) if is_nullable => "a null exception",
         Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "a null reference",
         Val::FuncRef(_) => "a function",
         Val::ExternRef(_) => "a host reference",

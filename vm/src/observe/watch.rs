@@ -115,6 +115,15 @@ impl<T: 'static> Store<T> {
 
     /// Calls `listener` for every pause of the guest by its heap from now on, slices and stalls included, in place of an
     /// earlier listener. Without one, a pause costs a branch more, and nothing else costs anything.
+    ///
+    /// A listener runs in the middle of a collection, and has no way to the store. It may use other stores, and what
+    /// needs none: an inbox, a token that interrupts, a finalizer that it cancels.
+    ///
+    /// ```compile_fail,E0499
+    /// # use heapwood_vm::{Engine, Store};
+    /// let mut store = Store::new(&Engine::default(), ());
+    /// store.on_gc(|_| store.gc().unwrap());
+    /// ```
     pub fn on_gc(&mut self, listener: impl FnMut(&GcEvent) + Send + 'static) {
         self.opaque_mut().heap_mut().set_listener(Some(Box::new(listener)));
     }

@@ -329,10 +329,12 @@ impl Entities {
             return Ok(());
         }
         let limit = self.limit_bytes();
-        let wanted = self.memory_bytes().saturating_add(self.table_bytes).saturating_add(bytes);
+        let used = self.memory_bytes().saturating_add(self.table_bytes);
+        let wanted = used.saturating_add(bytes);
+        let beside = if used > 0 { format!(" beside {used} that are there") } else { String::new() };
         let message = format!(
-            "{what} of {bytes} bytes is beyond the limit of {limit} bytes for all memories, tables and element segments \
-             (StoreBuilder::memory_max, Config::max_memory, --max-memory)"
+            "{what} of {bytes} bytes{beside} is beyond the limit of {limit} bytes for all memories, tables and element segments \
+             (StoreBuilder::memory_max, Config::max_memory)"
         );
         Err(Error::of_store_limit(StoreLimit { resource: StoreResource::Memory, limit, wanted }, message))
     }

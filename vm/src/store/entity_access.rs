@@ -93,7 +93,13 @@ impl StoreOpaque {
     pub fn table_fill(&mut self, table: u32, index: u64, len: u64, value: RawRef) -> Result<()> {
         let (guest, heap) = self.guest_and_heap();
         let table = guest.entities_mut().table_mut(table);
-        let range = table.range(index, len).ok_or_else(|| Error::usage("table index out of bounds"))?;
+        let range = table.range(index, len).ok_or_else(|| {
+            let (size, end) = (table.len(), u128::from(index) + u128::from(len));
+            Error::usage(match len {
+                1 => format!("a table of {size} elements without element {index}"),
+                _ => format!("a table of {size} elements without elements {index}..{end}"),
+            })
+        })?;
         table.fill(heap, range, value);
         Ok(())
     }

@@ -194,7 +194,10 @@ impl StoreOpaque {
         let array = self.array(object)?;
         array.check_mutable()?;
         let Range { start, end } = source;
-        let len = end.checked_sub(start).ok_or_else(|| Error::usage(format!("elements {start}..{end} of an array")))?;
+        let len = end.checked_sub(start).ok_or_else(|| {
+            let range = format!("elements {start}..{end}: they end before they begin");
+            Error::usage(format!("an array of {} elements without {range}", array.len))
+        })?;
         array.check_range(start, len)?;
         array.check_range(target.into(), len)?;
         self.heap_mut().array_copy(object, target, object, start.narrow(), len.narrow());

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// let inbox = receiver.open_inbox(16, 2);
 /// inbox.send(b"one").unwrap();
 /// inbox.send(b"two").unwrap();
-/// assert_eq!(inbox.send(b"three"), Err(InboxError::Full));
+/// assert!(matches!(inbox.send(b"three"), Err(InboxError::Full { messages_max: 2, .. })));
 /// assert_eq!(receiver.receive().as_deref(), Some(&b"one"[..]));
 /// drop(receiver);
 /// assert_eq!(inbox.send(b"four"), Err(InboxError::Closed));
@@ -43,8 +43,14 @@ struct Queue {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InboxError {
-    /// So many messages or bytes wait already. There may be room once the store has received some.
-    Full,
+    /// So many messages or bytes wait already that one of these limits is in the way. There may be room once the store
+    /// has received some.
+    Full {
+        /// Messages that the inbox takes.
+        messages_max: usize,
+        /// Bytes that the inbox takes.
+        bytes_max: usize,
+    },
     /// The message alone has more bytes than the inbox takes.
     TooLong {
         /// Bytes of the message.
@@ -59,7 +65,9 @@ pub enum InboxError {
 impl fmt::Display for InboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            InboxError::Full => f.write_str("the inbox is full"),
+            InboxError::Full { messages_max, bytes_max } => {
+                write!(f, "the inbox is full: it takes {messages_max} messages and {bytes_max} bytes")
+            }
             InboxError::TooLong { bytes, bytes_max } => {
                 write!(f, "a message of {bytes} bytes for an inbox that takes {bytes_max}")
             }
@@ -85,7 +93,7 @@ impl Inbox {
             return Err(InboxError::Closed);
         }
         if queue.messages.len() >= *messages_max || message.len() > bytes_max - queue.bytes {
-            return Err(InboxError::Full);
+            return Err(InboxError::Full { messages_max: *messages_max, bytes_max: *bytes_max });
         }
         queue.bytes += message.len();
         queue.messages.push_back(message.into());

@@ -115,7 +115,8 @@ impl<T: 'static> Store<T> {
     /// An empty store.
     ///
     /// # Panics
-    /// If the system refuses address space; [`Store::try_new`] says so in an error.
+    /// If the configuration of the heap is impossible, or the system refuses address space; [`Store::try_new`] says so
+    /// in an error.
     pub fn new(engine: &Engine, data: T) -> Store<T> {
         Store::try_new(engine, data).expect("a store needs a heap and a stack")
     }

@@ -209,7 +209,10 @@ impl StoreOpaque {
         let params = self.tag_params(data.ty());
         if values != params.len() {
             let ty = FuncType::of(self.engine().registry(), data.ty());
-            return Err(Error::usage(format!("an exception of type {ty} was given {values} values")));
+            return Err(Error::usage(format!(
+                "an exception of type {ty} with {} values was given {values}",
+                params.len()
+            )));
         }
         let (id, layout) = self.exception_layout(data.ty())?;
         let object = self.with_room(|heap, guest| heap.alloc_struct(id, guest))?;

@@ -1,23 +1,11 @@
-//! The public functions of `vm/src`, found in its text, and what each of them can be given that belongs somewhere.
+//! The public functions of `vm/src`, found in its text, and their signatures.
 //!
 //! The text is formatted by rustfmt, so an `impl` begins and ends at the start of a line and its functions are indented
 //! by four spaces. A function counts if its type is exported by `lib.rs`.
 
+use crate::rules::{Misuse, misuses};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// Ways to give a function what does not belong to it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Misuse {
-    /// A type, a module, a shared memory or a store of another engine.
-    ForeignEngine,
-    /// A handle or a value of another store.
-    ForeignStore,
-    /// A type whose module is gone, while another module has taken the room.
-    DeadType,
-    /// A handle whose scope is over, while another handle has taken its place.
-    StaleHandle,
-}
 
 /// Folders and files that have no API, with why.
 const BELOW: [(&str, &str); 5] = [
@@ -27,52 +15,6 @@ const BELOW: [(&str, &str); 5] = [
     ("observe/hooks.rs", "breaks stores on purpose, for tests"),
     ("lib.rs", "exports"),
 ];
-
-/// Types that are or hold a store.
-const STORES: [&str; 8] =
-    ["AsContext", "AsContextMut", "StoreContext", "StoreContextMut", "Caller", "RootScope", "Scope", "ExhaustedHeap"];
-/// Types whose values belong to a store.
-const OF_STORES: [&str; 17] = [
-    "Func",
-    "Table",
-    "Memory",
-    "Global",
-    "Tag",
-    "Instance",
-    "Extern",
-    "Val",
-    "Rooted",
-    "Root",
-    "WeakRoot",
-    "WeakEntry",
-    "Exception",
-    "StackTrace",
-    "TypedFunc",
-    // Of the definitions that were chosen.
-    "InstancePre",
-    "Checkpoint",
-];
-/// Types whose values belong to a scope.
-const OF_SCOPES: [&str; 2] = ["Rooted", "Val"];
-/// Types whose values may name a defined type.
-const TYPES: [&str; 14] = [
-    "FuncType",
-    "StructType",
-    "ArrayType",
-    "FieldType",
-    "StorageType",
-    "ValType",
-    "RefType",
-    "HeapType",
-    "TableType",
-    "TagType",
-    "GlobalType",
-    "ExternType",
-    "Bound",
-    "GroupType",
-];
-/// Other types whose values belong to an engine.
-const OF_ENGINES: [&str; 4] = ["Module", "SharedMemory", "Extern", "InstancePre"];
 
 /// A public function.
 #[derive(Default)]
@@ -127,7 +69,8 @@ fn sources(root: &Path) -> Vec<(String, String)> {
 
 /// Names that `lib.rs` exports of this crate.
 fn exported(root: &Path) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    // What a `Bound` dereferences to.
+    let mut names = BTreeSet::from(["Binding".to_owned()]);
     for file in ["lib.rs", "types/mod.rs"] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         for export in text.split("pub use ").skip(1) {
@@ -140,7 +83,8 @@ fn exported(root: &Path) -> BTreeSet<String> {
     names
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+/// Words of program text.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
@@ -188,38 +132,4 @@ fn self_type(header: &str) -> String {
         Some((name, arguments)) if arguments.contains("Ref>") => format!("{name}<{arguments}"),
         _ => ty.split('<').next().expect("a name").to_owned(),
     }
-}
-
-fn misuses(receiver: &str, signature: &str) -> BTreeSet<Misuse> {
-    let parameters = signature.split("->").next().expect("a first part");
-    // What a closure is given and gives does not come from the caller.
-    let parameters = parameters.split("impl Fn(").next().expect("a first part");
-    let parameters = parameters.split("impl for<").next().expect("a first part");
-    let is_method = parameters.contains("self");
-    let head = words(receiver).next().expect("a name");
-    let given: BTreeSet<&str> = words(parameters).chain(is_method.then_some(head)).collect();
-    let any = |names: &[&str]| names.iter().any(|name| given.contains(name));
-    let is_head_a_store = head == "Store" && is_method;
-    let has_store = any(&STORES) || is_head_a_store || parameters.contains(": &mut Store<");
-    let is_linker = head == "Linker" && is_method;
-    let has_engine = has_store
-        || is_linker
-        || given.contains("Engine")
-        || given.contains("TypeBuilder")
-        || signature.contains("other: &");
-    let mut found = BTreeSet::new();
-    if has_engine && (any(&TYPES) || any(&OF_ENGINES) || is_linker && has_store) {
-        found.insert(Misuse::ForeignEngine);
-    }
-    if has_store && (any(&OF_STORES) || is_linker) {
-        found.insert(Misuse::ForeignStore);
-    }
-    if has_engine && any(&TYPES) {
-        found.insert(Misuse::DeadType);
-    }
-    // The parameters of a typed call may be references.
-    if has_store && (any(&OF_SCOPES) || parameters.contains(": Params")) {
-        found.insert(Misuse::StaleHandle);
-    }
-    found
 }

@@ -139,7 +139,7 @@ fn forwarding(engine: &Engine, store: &mut Store<()>, ty: &FuncType, host: Func)
 /// What a host function returns is checked as what a call is given: no guest sees it, and no `catch_all` catches it.
 #[test]
 fn host_functions_that_return_what_is_not_theirs() {
-    let World { engine, mut store, here, stale, there, foreign, .. } = World::new();
+    let World { engine, mut store, here, stale, there, foreign, .. } = World::new(&Config::new());
     let any = |object| Val::AnyRef(Some(object));
     let (host, thrown) = (|host| Val::ExternRef(Some(host)), |thrown| Val::ExnRef(Some(thrown)));
     let (store_error, scope_error, mismatch) = ("does not belong to", "after the end of its scope", "type mismatch");

@@ -49,6 +49,8 @@ pub struct World {
     pub foreign_module: Module,
     pub foreign: Things,
     pub others: Vec<Store<()>>,
+    /// What fills the heap of the first store.
+    pub kept: Vec<Root<ArrayRef>>,
 }
 
 /// What both engines compile, in the second one behind other types, so that equal numbers mean different types.
@@ -69,10 +71,9 @@ pub fn module(engine: &Engine, text: &str) -> Module {
     Module::new(engine, wat::parse_str(text).unwrap()).unwrap()
 }
 
-fn engine() -> Engine {
-    let mut config = Config::new();
-    config.gc_verify(true).gc_threads(0);
-    Engine::new(&config).unwrap()
+/// An engine of a mode, with a small heap.
+fn engine(mode: &Config) -> Engine {
+    Engine::new(mode.clone().gc_heap_max(4 << 20).gc_nursery(64 << 10)).unwrap()
 }
 
 fn things(store: &mut Store<()>, module: &Module) -> Things {
@@ -134,12 +135,14 @@ fn stale(store: &mut Store<()>, here: &Things) -> Stale {
 }
 
 impl World {
-    pub fn new() -> World {
-        let (engine, foreign_engine) = (engine(), engine());
+    pub fn new(mode: &Config) -> World {
+        let (engine, foreign_engine) = (engine(mode), engine(mode));
         let here = format!("(module {PARTS})");
         let there = format!("(module (type (array i8)) (type (func (result externref))) {PARTS})");
         let (module, foreign_module) = (module(&engine, &here), module(&foreign_engine, &there));
-        let [mut store, mut other] = [(); 2].map(|()| Store::new(&engine, ()));
+        let mut store =
+            Store::builder(&engine).memory_max(256 << 10).tables_max(32).instances_max(20).build(()).unwrap();
+        let mut other = Store::new(&engine, ());
         let mut foreign_store = Store::new(&foreign_engine, ());
         let here = things(&mut store, &module);
         let there = things(&mut other, &module);
@@ -157,11 +160,13 @@ impl World {
             foreign_store,
             foreign_module,
             others: vec![other],
+            kept: Vec::new(),
         }
     }
 
     /// The first store is as it was, and its heap valid.
     pub fn check(mut self) {
+        self.kept.clear();
         let store = &mut self.store;
         store.gc().unwrap();
         let args = [Val::I32(2), Val::AnyRef(Some(self.here.object))];

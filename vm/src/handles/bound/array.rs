@@ -253,6 +253,13 @@ impl<'s, F: GcField, K: 'static> Local<'s, GcArray<F, K>> {
     /// Lends the elements to a function where they are, without a copy; in its place the store can do nothing, so
     /// nothing collects. What the function returns is returned. `u128` is refused by the compiler, since objects lie at
     /// multiples of 8 bytes only.
+    ///
+    /// ```compile_fail,E0499
+    /// # use heapwood_vm::{GcArray, Local, Scope};
+    /// fn collect<'s>(s: &mut Scope<'s, ()>, array: Local<'s, GcArray<f64>>) {
+    ///     array.with_slice(s, |elements| s.gc());
+    /// }
+    /// ```
     pub fn with_slice<D, R>(self, scope: &mut Scope<'s, D>, function: impl FnOnce(&[Cell<F>]) -> R) -> R
     where
         F: ArrayElement,

@@ -166,7 +166,7 @@ pub(super) fn to_error(error: CompileError) -> Error {
         CompileError::Invalid { offset, ref message } => ModuleError::at(offset, message).into(),
         CompileError::Unsupported { offset, what } => Error::unsupported(Some(offset), what),
         CompileError::Locals(_) | CompileError::Values(_) | CompileError::Code => Error::limit(error.to_string()),
-        CompileError::Budget(_) => Error::limit(format!("{error} (Config::max_compile_memory, --max-compile-memory)")),
+        CompileError::Budget(_) => Error::limit(format!("{error} (Config::max_compile_memory)")),
     }
 }
 
