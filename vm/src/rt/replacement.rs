@@ -220,7 +220,7 @@ fn vector_word(xmm: u8) -> usize {
 /// The value is one of the head at which the frame polls (R18).
 unsafe fn read(fp: usize, registers: &Saved, value: &HeadValue) -> u128 {
     let bits = match value.place {
-        HeadPlace::Const(bits) => bits,
+        HeadPlace::Const(bytes) => u128::from_le_bytes(bytes),
         HeadPlace::Gpr(gpr) => u128::from(registers[usize::from(gpr.0)]),
         HeadPlace::Xmm(xmm) => {
             let word = vector_word(xmm.0);
@@ -255,7 +255,7 @@ unsafe fn put(fp: usize, registers: &mut Saved, value: &HeadValue, bits: u128) {
     let [low, high] = [halves[0], halves[1]].map(u64::from_le_bytes);
     match value.place {
         // It is the same number in each code.
-        HeadPlace::Const(expected) => debug_assert_eq!(expected, bits, "a constant is the same everywhere"),
+        HeadPlace::Const(expected) => debug_assert_eq!(expected, bytes, "a constant is the same everywhere"),
         HeadPlace::Gpr(gpr) => registers[usize::from(gpr.0)] = low,
         HeadPlace::Xmm(xmm) => (registers[vector_word(xmm.0)], registers[vector_word(xmm.0) + 1]) = (low, high),
         HeadPlace::Frame(offset) => {
