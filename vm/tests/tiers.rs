@@ -19,6 +19,7 @@ use common::load::{load, load_file};
 use generate::{Calls, module_with};
 use heapwood_vm::*;
 use observe::{first_difference, run};
+use std::fmt::Write;
 
 const SEEDS: u64 = 60;
 const LOOP_SEEDS: u64 = 100;
@@ -68,7 +69,7 @@ fn calls_by_reference_do_the_same_when_their_functions_are_compiled_again() {
 
 /// What a module's `run` gives for some arguments, the last memory and burnt fuel; and how many frames were replaced.
 fn run_loops(config: &Config, text: &str, with_fuel: bool) -> (Vec<(i64, u64)>, u64) {
-    let engine = Engine::new(config.clone().consume_fuel(with_fuel)).unwrap();
+    let engine = Engine::new(config.clone().features(Features::all()).consume_fuel(with_fuel)).unwrap();
     let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut store = Store::new(&engine, ());
     if with_fuel {
@@ -103,6 +104,78 @@ fn loops_go_on_in_newer_code() {
         }
     }
     println!("{replaced} frames went on in newer code");
+    assert!(replaced > 20 * count, "{replaced} frames");
+}
+
+/// As [`run_loops`] of a wild module: what its calls end with, with backtraces, and what the host sees meanwhile.
+fn run_wild(config: &Config, text: &str, with_fuel: bool) -> (String, u64) {
+    struct Seen {
+        text: String,
+        /// Calls back that are left.
+        calls: u32,
+    }
+    let engine = Engine::new(config.clone().features(Features::all()).consume_fuel(with_fuel)).unwrap();
+    let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut linker = Linker::<Seen>::new(&engine);
+    let look = |mut caller: Caller<'_, Seen>, value: i64| -> Result<i64> {
+        let trace = caller.stack_trace();
+        let line = format!("looked {value}:{}\n", observe::frames(Some(&trace.backtrace(&caller)?)));
+        caller.data_mut().text.push_str(&line);
+        if value & 3 == 2 {
+            caller.gc()?;
+        }
+        if value & 1 == 0 || caller.data().calls == 0 {
+            return Ok(value.wrapping_mul(3));
+        }
+        caller.data_mut().calls -= 1;
+        let Some(Extern::Func(run)) = caller.get_export("run") else { panic!("it exports a function") };
+        run.typed::<i64, i64>(&caller)?.call(&mut caller, value)
+    };
+    linker.func_wrap("h", "look", look).unwrap();
+    let mut store = Store::new(&engine, Seen { text: String::new(), calls: 0 });
+    if with_fuel {
+        store.set_fuel(u64::from(u32::MAX)).unwrap();
+    }
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+    for argument in ARGUMENTS_OF_LOOPS {
+        store.data_mut().calls = 3;
+        let line = match run.call(&mut store, argument) {
+            Ok(value) => format!("returned {value}"),
+            Err(error) => {
+                let what = error.trap().map_or("threw".to_owned(), |trap| format!("{:?}", trap.kind()));
+                format!("{what}:{}", observe::frames(error.backtrace()))
+            }
+        };
+        let fuel = if with_fuel { store.get_fuel().unwrap() } else { 0 };
+        writeln!(store.data_mut().text, "{line}, {fuel} left").unwrap();
+    }
+    (store.into_data().text, module.replaced_frames())
+}
+
+/// Frames that go on in newer code trap, throw, and are shown to the host like others.
+#[test]
+fn wild_loops_go_on_in_newer_code() {
+    let start = std::env::var("HEAPWOOD_TIERS_FROM").map_or(0, |from| from.parse().expect("a number"));
+    let count = std::env::var("HEAPWOOD_TIERS_SEEDS").map_or(LOOP_SEEDS, |seeds| seeds.parse().expect("a number"));
+    let modes = common::modes_and_markings();
+    let (mut replaced, mut trapped) = (0, 0);
+    for seed in start..start + count {
+        let text = loops::wild_module(seed);
+        let with_fuel = seed % 2 == 0;
+        let expected = run_wild(modes[0].1.clone().tiering(Tiering::Off), &text, with_fuel).0;
+        trapped += usize::from(expected.contains("Unreachable") || expected.contains("Memory"));
+        for (mode, config) in &modes {
+            for tiering in tiers(seed) {
+                let (found, frames) = run_wild(config.clone().tiering(tiering), &text, with_fuel);
+                if let Some((left, right)) = first_difference(&expected, &found) {
+                    panic!("seed {seed}, {mode}, {tiering:?}: before\n  {left}\nnow\n  {right}\n{text}");
+                }
+                replaced += frames;
+            }
+        }
+    }
+    println!("{replaced} frames went on in newer code, {trapped} programs trapped");
     assert!(replaced > 20 * count, "{replaced} frames");
 }
 
@@ -255,7 +328,6 @@ fn checkpoints_and_code_that_is_replaced_go_together() {
 /// There is room for so many functions and no more: the others stay as they are.
 #[test]
 fn functions_stay_as_they_are_when_there_is_no_more_room() {
-    use std::fmt::Write;
     let mut text = "(module (type $f (func (param i32) (result i32))) (elem declare func $g)
         (func $g (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))"
         .to_owned();

@@ -14,7 +14,8 @@ fn threads_share_code_that_each_of_them_replaces() {
         let text = loops::module(seed);
         let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
         for tiering in [Tiering::Always, Tiering::Random(seed)] {
-            let engine = Engine::new(Config::new().tiering(tiering).gc_nursery(64 << 10)).unwrap();
+            let engine =
+                Engine::new(Config::new().features(Features::all()).tiering(tiering).gc_nursery(64 << 10)).unwrap();
             let module = Module::new(&engine, &text).unwrap();
             std::thread::scope(|scope| {
                 for _ in 0..4 {
@@ -41,7 +42,9 @@ fn suspended_calls_go_on_in_newer_code() {
     for seed in 0..100 {
         let text = loops::module(seed);
         let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
-        let engine = Engine::new(Config::new().tiering(Tiering::Random(seed)).consume_fuel(true)).unwrap();
+        let mut config = Config::new();
+        config.features(Features::all()).tiering(Tiering::Random(seed)).consume_fuel(true);
+        let engine = Engine::new(&config).unwrap();
         let module = Module::new(&engine, &text).unwrap();
         let mut store = Store::new(&engine, ());
         store.set_fuel(u64::from(u32::MAX)).unwrap();
