@@ -1,7 +1,7 @@
 //! What hosts do while functions are compiled again: several threads run one module, calls are suspended, an engine
 //! goes while its thread works, and the system refuses memory for new code.
 
-use super::{loops, run_loops};
+use super::{load, load_file, loops, run_loops};
 use heapwood_vm::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -119,4 +119,48 @@ fn functions_stay_as_they_are_where_memory_is_refused() {
         }
     }
     assert!(left >= 4, "{left} times a function stayed as it was");
+}
+
+/// Each call of the system that making a module, or loading it, makes is refused once, or with all that follow: where
+/// there is no room for more code, functions stay as they are.
+#[test]
+fn functions_stay_as_they_are_where_a_module_has_no_room() {
+    let bytes = wat::parse_str(super::ACCESSORS).unwrap();
+    let engine = Engine::new(Config::new().tiering(Tiering::Always)).unwrap();
+    let image = engine.precompile_module(&bytes).unwrap();
+    let file = std::env::temp_dir().join(format!("heapwood-tiers-room-{}.hw", std::process::id()));
+    std::fs::write(&file, &image).unwrap();
+    let run = |module: &Module| {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        [(); 4].map(|()| run.call(&mut store, 100).unwrap())
+    };
+    let makers: [(&str, &dyn Fn() -> Result<Module>); 3] = [
+        ("compiled", &|| Module::new(&engine, &bytes)),
+        ("copied", &|| load(&engine, &image)),
+        ("mapped", &|| load_file(&engine, &file)),
+    ];
+    for (name, make) in makers {
+        Engine::refuse_mappings(0..0);
+        let module = make().unwrap();
+        let all = Engine::mapping_calls();
+        let expected = run(&module);
+        assert_eq!(module.hot_functions(), 1, "{name}");
+        let mut left = 0;
+        for calls in (1..=all).flat_map(|call| [call..call + 1, call..u64::MAX]) {
+            Engine::refuse_mappings(calls.clone());
+            let made = make();
+            Engine::refuse_mappings(0..0);
+            match made {
+                Ok(module) => {
+                    assert_eq!(run(&module), expected, "{name}, {calls:?}");
+                    left += usize::from(module.hot_functions() == 0);
+                }
+                Err(error) => assert!(error.to_string().contains("the system refused"), "{name}, {calls:?}: {error}"),
+            }
+        }
+        assert!(left > 0, "{name}: no module of {all} calls had no room");
+    }
+    std::fs::remove_file(&file).unwrap();
 }
