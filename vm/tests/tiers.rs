@@ -179,6 +179,45 @@ fn wild_loops_go_on_in_newer_code() {
     assert!(replaced > 20 * count, "{replaced} frames");
 }
 
+/// `$deep` calls itself in the first round of its loop: its frames wait in old code, and each goes on in the newer one
+/// when it is the innermost again, with what it held all the while.
+const DEEP_LOOPS: &str = r#"(module
+    (type $o (struct (field (mut i64)) (field (mut (ref null $o)))))
+    (type $f (func (param i64 (ref null $o)) (result i64)))
+    (elem declare func $mix)
+    (func $mix (type $f)
+      (i64.rotl (i64.add (local.get 0) (struct.get $o 0 (ref.as_non_null (local.get 1)))) (i64.const 5)))
+    (func $deep (param $depth i64) (param $from (ref null $o)) (result i64)
+      (local $n i32) (local $sum i64) (local $own (ref null $o))
+      (local.set $own (struct.new $o (local.get $depth) (local.get $from)))
+      (struct.new $o (i64.mul (local.get $depth) (i64.const 3)) (local.get $own))
+      (i64.const -9)
+      (local.set $n (i32.const 4))
+      (loop $again
+        (if (i32.and (i32.eq (local.get $n) (i32.const 4)) (i64.ne (local.get $depth) (i64.const 0)))
+          (then (local.set $sum (call $deep (i64.sub (local.get $depth) (i64.const 1)) (local.get $own)))))
+        (local.set $own (struct.new $o (local.get $sum) (local.get $own)))
+        (local.set $sum (call_ref $f (local.get $sum) (local.get $own) (ref.func $mix)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.set $sum (i64.add (local.get $sum)))
+      (local.set $own (struct.get $o 1))
+      (i64.xor (local.get $sum) (struct.get $o 0 (local.get $own))))
+    (func (export "run") (param i64) (result i64)
+      (call $deep (i64.or (i64.and (local.get 0) (i64.const 0xff)) (i64.const 0x300)) (ref.null $o))))"#;
+
+#[test]
+fn frames_that_waited_go_on_in_newer_code() {
+    let modes = common::modes_and_markings();
+    let expected = run_loops(modes[0].1.clone().tiering(Tiering::Off), DEEP_LOOPS, true).0;
+    for (mode, config) in &modes {
+        for tiering in tiers(5) {
+            let (found, frames) = run_loops(config.clone().tiering(tiering), DEEP_LOOPS, true);
+            assert_eq!(found, expected, "{mode}, {tiering:?}");
+            assert!(frames > 700 || tiering != Tiering::Always, "{mode}: {frames} frames");
+        }
+    }
+}
+
 /// A module whose function calls one of many by reference.
 const ACCESSORS: &str = r#"(module
     (type $f (func (param i32) (result i32)))
