@@ -1,4 +1,4 @@
-//! What is said of heads of loops: all that is alive there, as long as that takes little, and nothing of it in the code.
+//! What is said of heads of loops: all that is alive there, as long as that takes little; and the code is the same.
 
 use heapwood_jit::abi::{CompiledFunction, HeadPlace, LoopHead, ValueKind};
 use heapwood_jit::{Budget, CompileEnv, CompileOptions, Scratch, compile_function};
