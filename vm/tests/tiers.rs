@@ -270,6 +270,31 @@ fn modules_of_images_are_compiled_again() {
     assert!(results.as_flattened().iter().all(|found| *found == results[0][0]), "{results:?}");
 }
 
+/// The code of an image has the heads that are learned of the same function compiled once more, in an engine that has
+/// other ids for the module's types.
+#[test]
+fn loops_of_images_go_on_in_newer_code() {
+    let mut replaced = 0;
+    for seed in 0..40 {
+        let text = loops::module(seed);
+        let mut config = common::modes()[seed as usize % 5].1.clone();
+        config.features(Features::all()).tiering(Tiering::Always);
+        let expected = run_loops(config.clone().tiering(Tiering::Off), &text, false).0;
+        let image = Engine::new(&config).unwrap().precompile_module(&wat::parse_str(&text).unwrap()).unwrap();
+        let engine = Engine::new(&config).unwrap();
+        let _others = Module::new(&engine, "(module (type (func (param f32))) (type (struct (field i8))))").unwrap();
+        let module = load(&engine, &image).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+        for (argument, (result, _)) in ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
+            assert_eq!(run.call(&mut store, argument).unwrap(), *result, "seed {seed}\n{text}");
+        }
+        replaced += module.replaced_frames();
+    }
+    assert!(replaced > 60, "{replaced} frames");
+}
+
 /// A module whose functions return what their instance holds; it calls what is in a table of whoever made it.
 const SHARED: &str = r#"(module
     (type $f (func (result i32)))

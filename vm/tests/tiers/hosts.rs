@@ -164,3 +164,34 @@ fn functions_stay_as_they_are_where_a_module_has_no_room() {
     }
     std::fs::remove_file(&file).unwrap();
 }
+
+/// A single call, which the timer's samples meet: it goes on in code that counts, and then in what is made of the
+/// counts, which another thread or the guest's own compiles meanwhile.
+#[test]
+fn a_call_that_goes_on_for_long_comes_to_newer_code() {
+    let text = r#"(module
+        (type $f (func (param i64) (result i64)))
+        (import "h" "frames" (func $frames (result i32)))
+        (elem declare func $step)
+        (func $step (type $f) (i64.rotl (i64.add (local.get 0) (i64.const 7)) (i64.const 5)))
+        (func (export "run") (param $rounds i64) (result i64) (local $sum i64) (local $done i64)
+          (loop $again
+            (local.set $sum (call_ref $f (local.get $sum) (ref.func $step)))
+            (local.set $done (i64.add (local.get $done) (i64.const 1)))
+            (if (i64.eqz (i64.and (local.get $done) (i64.const 0xffff)))
+              (then (if (i32.ge_u (call $frames) (i32.const 2)) (then (return (local.get $done))))))
+            (br_if $again (i64.lt_u (local.get $done) (local.get $rounds))))
+          (i64.const 0)))"#;
+    for threads in [0, 1] {
+        let engine = Engine::new(Config::new().tiering(Tiering::On).tier_threads(threads)).unwrap();
+        let module = Module::new(&engine, text).unwrap();
+        let mut linker = Linker::<()>::new(&engine);
+        let seen = module.clone();
+        linker.func_wrap("h", "frames", move || seen.replaced_frames() as u32 as i32).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &module).unwrap();
+        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+        let rounds = run.call(&mut store, 20_000_000_000).unwrap();
+        assert!(rounds > 0, "{threads} threads: {} frames", module.replaced_frames());
+    }
+}
