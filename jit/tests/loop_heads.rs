@@ -4,8 +4,8 @@ use heapwood_jit::abi::{CompiledFunction, HeadPlace, LoopHead, ValueKind};
 use heapwood_jit::{Budget, CompileEnv, CompileOptions, Scratch, compile_function};
 use heapwood_module::{ContextLayout, Features, decode};
 
-/// The first function of a module with this one.
-fn compile(function: &str, loop_heads: bool) -> CompiledFunction {
+/// The function of a module with this one, and the bytes of its body.
+fn compile(function: &str, loop_heads: bool) -> (CompiledFunction, usize) {
     let bytes = wat::parse_str(format!("(module (memory 1) {function})")).expect("a module");
     let decoded = decode(bytes.into(), Features::all()).expect("it is valid");
     let context = ContextLayout::new(&decoded.info);
@@ -13,7 +13,8 @@ fn compile(function: &str, loop_heads: bool) -> CompiledFunction {
     let options = CompileOptions { loop_heads, ..CompileOptions::default() };
     let env = CompileEnv { options, ..CompileEnv::new(&decoded.info, &context, &budget) };
     let job = decoded.validators.into_iter().next().expect("a function");
-    compile_function(&env, 0, job, &mut Scratch::default()).expect("it is compiled")
+    let compiled = compile_function(&env, 0, job, &mut Scratch::default()).expect("it is compiled");
+    (compiled, decoded.info.bodies[0].len())
 }
 
 #[test]
@@ -22,7 +23,7 @@ fn a_head_lists_locals_and_then_operands() {
         i32.const -2 v128.const i64x2 1 2 local.get 1
         i64.const 7 loop (param i64) drop end
         drop drop i32.const 4 i32.load i32.add)";
-    let [with, without] = [true, false].map(|loop_heads| compile(function, loop_heads));
+    let [with, without] = [true, false].map(|loop_heads| compile(function, loop_heads).0);
     assert_eq!((&with.code, without.loop_heads.len()), (&without.code, 0));
     let [head] = &with.loop_heads[..] else { panic!("one loop: {:?}", with.loop_heads) };
     let kinds: Vec<_> = head.values.iter().map(|value| value.kind).collect();
@@ -39,13 +40,18 @@ fn a_head_lists_locals_and_then_operands() {
 /// However many locals a function has at each of its loops, or however many loops with few of them.
 #[test]
 fn heads_take_no_more_than_they_may() {
-    for (locals, loops) in [(50_000, 3_000), (300, 3_000), (0, 30_000)] {
+    let cases = [(50_000, 3_000), (300, 3_000), (0, 30_000), (300, 1), (300, 2), (1000, 1)];
+    let listed = cases.map(|(locals, loops)| {
         let body = "loop i32.const 0 i32.load br_if 0 end ".repeat(loops);
         let function = format!("(func (local{}) {body})", " i64".repeat(locals));
-        let heads = compile(&function, true).loop_heads;
-        let bytes: usize = heads.iter().map(LoopHead::bytes).sum();
+        let (compiled, body_bytes) = compile(&function, true);
+        let (heads, bytes_max) = (compiled.loop_heads.len(), LoopHead::all_bytes_max(body_bytes));
         let one = LoopHead::bytes_with(locals, 1);
-        assert!(heads.iter().all(|head| head.bytes() == one), "{locals} locals");
-        assert_eq!(heads.len(), LoopHead::ALL_BYTES_MAX / one, "{bytes} bytes of {locals} locals at {loops} loops");
-    }
+        assert!(compiled.loop_heads.iter().all(|head| head.bytes() == one), "{locals} locals");
+        assert_eq!(heads, loops.min(bytes_max / one), "{locals} locals at {loops} loops");
+        heads
+    });
+    assert!(listed[0] == 0 && listed[1] > 10 && listed[2] > 1000, "{listed:?}");
+    assert_eq!(listed[3..], [1, 1, 0]);
+    assert_eq!(LoopHead::all_bytes_max(7 << 20), 512 << 10);
 }

@@ -18,9 +18,14 @@ pub struct LoopHead {
 }
 
 impl LoopHead {
-    /// Bytes that the heads of one function's loops take at most; further ones are not listed. In code a value takes
-    /// nothing: a function of some hundred bytes may have fifty thousand locals at each of its loops.
-    pub const ALL_BYTES_MAX: usize = 512 << 10;
+    /// Bytes that the heads of one function's loops take at most, by the bytes of its body; further ones are not listed.
+    /// In code a value takes nothing: a function of some hundred bytes may have fifty thousand locals at each of its
+    /// loops.
+    pub const fn all_bytes_max(body_bytes: usize) -> usize {
+        let proportional = (8 << 10) + 64 * body_bytes;
+        let most = 512 << 10;
+        if proportional < most { proportional } else { most }
+    }
 
     /// Bytes of it with what it lists.
     pub fn bytes(&self) -> usize {

@@ -118,9 +118,9 @@ impl Tables {
         (self.counted.len() - 1).narrow()
     }
 
-    /// Whether the head of a loop that takes so many bytes may be recorded.
-    pub(crate) fn has_room_for_loop_head(&self, bytes: usize) -> bool {
-        bytes <= LoopHead::ALL_BYTES_MAX - self.loop_heads_bytes
+    /// Bytes of the heads of loops that are recorded.
+    pub(crate) fn loop_heads_bytes(&self) -> usize {
+        self.loop_heads_bytes
     }
 
     /// Records the head of a loop whose poll's call is the last safe point so far.

@@ -54,7 +54,10 @@ impl Compiler<'_> {
             (*gpr, base)
         });
         let bases: Box<[_]> = memory0.into_iter().chain(others).collect();
-        if self.tables.has_room_for_loop_head(LoopHead::bytes_with(self.values.count_at_loop_head(), bases.len())) {
+        let bytes = LoopHead::bytes_with(self.values.count_at_loop_head(), bases.len());
+        let defined = self.function - self.info.imported_functions;
+        let bytes_max = LoopHead::all_bytes_max(self.info.bodies[defined as usize].len());
+        if self.tables.loop_heads_bytes() + bytes <= bytes_max {
             let values = self.values.at_loop_head(self.asm);
             self.tables.note_loop_head(LoopHead { pc: 0, wasm_offset, values, bases });
         }
