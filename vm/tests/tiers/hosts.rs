@@ -5,6 +5,7 @@ use super::{load, load_file, loops, run_loops};
 use heapwood_vm::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// Several threads share a module whose functions each of them has compiled again as soon as it meets them.
 #[test]
@@ -35,36 +36,44 @@ fn threads_share_code_that_each_of_them_replaces() {
     assert!(replaced > 60, "{replaced} frames");
 }
 
-/// A call that is suspended again and again, at polls of loops too, where its frame may just have been replaced.
+/// A call that is suspended again and again, at polls of loops too, where its frame may just have been replaced: for
+/// its fuel, or at each poll for its time. Code may be replaced while it is suspended.
 #[test]
 fn suspended_calls_go_on_in_newer_code() {
-    let (mut replaced, mut suspended) = (0, 0);
-    for seed in 0..100 {
-        let text = loops::module(seed);
-        let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
-        let mut config = Config::new();
-        config.features(Features::all()).tiering(Tiering::Random(seed)).consume_fuel(true);
-        let engine = Engine::new(&config).unwrap();
-        let module = Module::new(&engine, &text).unwrap();
-        let mut store = Store::new(&engine, ());
-        store.set_fuel(u64::from(u32::MAX)).unwrap();
-        store.fuel_async_yield_interval(Some(20 + seed)).unwrap();
-        let instance = Instance::new(&mut store, &module, &[]).unwrap();
-        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
-        for (argument, (result, _)) in super::ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
-            let mut call = pin!(run.call_async(&mut store, argument));
-            let found = loop {
-                match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(found) => break found.unwrap(),
-                    Poll::Pending => suspended += 1,
-                }
-            };
-            assert_eq!(found, *result, "seed {seed}");
+    for is_timed in [false, true] {
+        let (mut replaced, mut suspended) = (0, 0);
+        for seed in 0..100 {
+            let text = loops::module(seed);
+            let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
+            let mut config = Config::new();
+            let tiering = if seed % 2 == 0 { Tiering::Always } else { Tiering::Random(seed) };
+            config.features(Features::all()).tiering(tiering).consume_fuel(!is_timed);
+            let engine = Engine::new(&config).unwrap();
+            let module = Module::new(&engine, &text).unwrap();
+            let mut store = Store::new(&engine, ());
+            if is_timed {
+                store.time_async_yield_interval(Some(Duration::from_nanos(1))).unwrap();
+            } else {
+                store.set_fuel(u64::from(u32::MAX)).unwrap();
+                store.fuel_async_yield_interval(Some(20 + seed)).unwrap();
+            }
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+            for (argument, (result, _)) in super::ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
+                let mut call = pin!(run.call_async(&mut store, argument));
+                let found = loop {
+                    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                        Poll::Ready(found) => break found.unwrap(),
+                        Poll::Pending => suspended += 1,
+                    }
+                };
+                assert_eq!(found, *result, "seed {seed}, timed {is_timed}");
+            }
+            replaced += module.replaced_frames();
         }
-        replaced += module.replaced_frames();
+        println!("{replaced} frames, {suspended} suspensions");
+        assert!(replaced > 60 && suspended > 1000, "{replaced} frames, {suspended} suspensions");
     }
-    println!("{replaced} frames, {suspended} suspensions");
-    assert!(replaced > 60 && suspended > 1000, "{replaced} frames, {suspended} suspensions");
 }
 
 /// The engine, its module and its stores go at any moment of the thread's work.
