@@ -1,7 +1,7 @@
 //! What hosts do while functions are compiled again: several threads run one module, calls are suspended, an engine
 //! goes while its thread works, and the system refuses memory for new code.
 
-use super::{load, load_file, loops, run_loops};
+use super::{common, load, load_file, loops, run_loops};
 use heapwood_vm::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -40,12 +40,13 @@ fn threads_share_code_that_each_of_them_replaces() {
 /// its fuel, or at each poll for its time. Code may be replaced while it is suspended.
 #[test]
 fn suspended_calls_go_on_in_newer_code() {
+    let modes = common::modes_and_markings();
     for is_timed in [false, true] {
         let (mut replaced, mut suspended) = (0, 0);
         for seed in 0..100 {
             let text = loops::module(seed);
             let expected = run_loops(Config::new().tiering(Tiering::Off), &text, false).0;
-            let mut config = Config::new();
+            let mut config = modes[seed as usize % modes.len()].1.clone();
             let tiering = if seed % 2 == 0 { Tiering::Always } else { Tiering::Random(seed) };
             config.features(Features::all()).tiering(tiering).consume_fuel(!is_timed);
             let engine = Engine::new(&config).unwrap();
