@@ -20,6 +20,8 @@ pub struct Outcome {
     pub ends: [u32; 3],
     /// A limit of the machine was hit: what follows is not compared.
     pub limit: bool,
+    /// Frames that went on in newer code in the middle of a loop.
+    pub replaced: u64,
 }
 
 /// What host functions know.
@@ -80,6 +82,12 @@ pub fn modes() -> Vec<Mode> {
         }),
         mode("tiers", |program| program.seed % 4 == 2, &|config| {
             config.tiering(Tiering::Always).gc_nursery(64 << 10).gc_threads(0);
+        }),
+        mode("tiers, random", |program| !program.is_large() && program.seed % 4 == 0, &|config| {
+            config.tiering(Tiering::Random(7)).gc_stress(19).gc_verify(true).gc_threads(0);
+        }),
+        mode("tiers, marking", |program| !program.is_large() && program.seed % 4 == 1, &|config| {
+            config.tiering(Tiering::Always).gc_mark_slice(7).gc_stress(11).gc_verify(true).gc_threads(0);
         }),
         mode("debug-checks", |program| program.seed % 3 == 0, &|config| {
             config.debug_checks(true).few_registers(true).inline(Inline::Never).gc_threads(0);
@@ -153,6 +161,7 @@ pub fn run(mode: &Mode, program: &Program) -> Outcome {
         }
     }
     outcome.operators = operators(&mut store, program);
+    outcome.replaced = modules.iter().map(Module::replaced_frames).sum();
     outcome
 }
 

@@ -120,6 +120,7 @@ pub fn check_modes(modes: &[Mode], program: &Program, totals: &mut Totals) -> (O
         let start = Instant::now();
         let outcome = run::run(mode, program);
         totals.add(&format!("us of {}", mode.name), start.elapsed().as_micros() as u64);
+        totals.add("replaced frames", outcome.replaced);
         outcome
     };
     let first = timed(&modes[0]);

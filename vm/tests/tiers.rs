@@ -19,6 +19,7 @@ use common::load::{load, load_file};
 use generate::{Calls, module_with};
 use heapwood_vm::*;
 use observe::{first_difference, run};
+use std::fmt::Write;
 
 const SEEDS: u64 = 60;
 const LOOP_SEEDS: u64 = 100;
@@ -68,7 +69,7 @@ fn calls_by_reference_do_the_same_when_their_functions_are_compiled_again() {
 
 /// What a module's `run` gives for some arguments, the last memory and burnt fuel; and how many frames were replaced.
 fn run_loops(config: &Config, text: &str, with_fuel: bool) -> (Vec<(i64, u64)>, u64) {
-    let engine = Engine::new(config.clone().consume_fuel(with_fuel)).unwrap();
+    let engine = Engine::new(config.clone().features(Features::all()).consume_fuel(with_fuel)).unwrap();
     let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut store = Store::new(&engine, ());
     if with_fuel {
@@ -104,6 +105,117 @@ fn loops_go_on_in_newer_code() {
     }
     println!("{replaced} frames went on in newer code");
     assert!(replaced > 20 * count, "{replaced} frames");
+}
+
+/// As [`run_loops`] of a wild module: what its calls end with, with backtraces, and what the host sees meanwhile.
+fn run_wild(config: &Config, text: &str, with_fuel: bool) -> (String, u64) {
+    struct Seen {
+        text: String,
+        /// Calls back that are left.
+        calls: u32,
+    }
+    let engine = Engine::new(config.clone().features(Features::all()).consume_fuel(with_fuel)).unwrap();
+    let module = Module::new(&engine, text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut linker = Linker::<Seen>::new(&engine);
+    let look = |mut caller: Caller<'_, Seen>, value: i64| -> Result<i64> {
+        let trace = caller.stack_trace();
+        let line = format!("looked {value}:{}\n", observe::frames(Some(&trace.backtrace(&caller)?)));
+        caller.data_mut().text.push_str(&line);
+        if value & 3 == 2 {
+            caller.gc()?;
+        }
+        if value & 1 == 0 || caller.data().calls == 0 {
+            return Ok(value.wrapping_mul(3));
+        }
+        caller.data_mut().calls -= 1;
+        let Some(Extern::Func(run)) = caller.get_export("run") else { panic!("it exports a function") };
+        run.typed::<i64, i64>(&caller)?.call(&mut caller, value)
+    };
+    linker.func_wrap("h", "look", look).unwrap();
+    let mut store = Store::new(&engine, Seen { text: String::new(), calls: 0 });
+    if with_fuel {
+        store.set_fuel(u64::from(u32::MAX)).unwrap();
+    }
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+    for argument in ARGUMENTS_OF_LOOPS {
+        store.data_mut().calls = 3;
+        let line = match run.call(&mut store, argument) {
+            Ok(value) => format!("returned {value}"),
+            Err(error) => {
+                let what = error.trap().map_or("threw".to_owned(), |trap| format!("{:?}", trap.kind()));
+                format!("{what}:{}", observe::frames(error.backtrace()))
+            }
+        };
+        let fuel = if with_fuel { store.get_fuel().unwrap() } else { 0 };
+        writeln!(store.data_mut().text, "{line}, {fuel} left").unwrap();
+    }
+    (store.into_data().text, module.replaced_frames())
+}
+
+/// Frames that go on in newer code trap, throw, and are shown to the host like others.
+#[test]
+fn wild_loops_go_on_in_newer_code() {
+    let start = std::env::var("HEAPWOOD_TIERS_FROM").map_or(0, |from| from.parse().expect("a number"));
+    let count = std::env::var("HEAPWOOD_TIERS_SEEDS").map_or(LOOP_SEEDS, |seeds| seeds.parse().expect("a number"));
+    let modes = common::modes_and_markings();
+    let (mut replaced, mut trapped) = (0, 0);
+    for seed in start..start + count {
+        let text = loops::wild_module(seed);
+        let with_fuel = seed % 2 == 0;
+        let expected = run_wild(modes[0].1.clone().tiering(Tiering::Off), &text, with_fuel).0;
+        trapped += usize::from(expected.contains("Unreachable") || expected.contains("Memory"));
+        for (mode, config) in &modes {
+            for tiering in tiers(seed) {
+                let (found, frames) = run_wild(config.clone().tiering(tiering), &text, with_fuel);
+                if let Some((left, right)) = first_difference(&expected, &found) {
+                    panic!("seed {seed}, {mode}, {tiering:?}: before\n  {left}\nnow\n  {right}\n{text}");
+                }
+                replaced += frames;
+            }
+        }
+    }
+    println!("{replaced} frames went on in newer code, {trapped} programs trapped");
+    assert!(replaced > 20 * count, "{replaced} frames");
+}
+
+/// `$deep` calls itself in the first round of its loop: its frames wait in old code, and each goes on in the newer one
+/// when it is the innermost again, with what it held all the while.
+const DEEP_LOOPS: &str = r#"(module
+    (type $o (struct (field (mut i64)) (field (mut (ref null $o)))))
+    (type $f (func (param i64 (ref null $o)) (result i64)))
+    (elem declare func $mix)
+    (func $mix (type $f)
+      (i64.rotl (i64.add (local.get 0) (struct.get $o 0 (ref.as_non_null (local.get 1)))) (i64.const 5)))
+    (func $deep (param $depth i64) (param $from (ref null $o)) (result i64)
+      (local $n i32) (local $sum i64) (local $own (ref null $o))
+      (local.set $own (struct.new $o (local.get $depth) (local.get $from)))
+      (struct.new $o (i64.mul (local.get $depth) (i64.const 3)) (local.get $own))
+      (i64.const -9)
+      (local.set $n (i32.const 4))
+      (loop $again
+        (if (i32.and (i32.eq (local.get $n) (i32.const 4)) (i64.ne (local.get $depth) (i64.const 0)))
+          (then (local.set $sum (call $deep (i64.sub (local.get $depth) (i64.const 1)) (local.get $own)))))
+        (local.set $own (struct.new $o (local.get $sum) (local.get $own)))
+        (local.set $sum (call_ref $f (local.get $sum) (local.get $own) (ref.func $mix)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.set $sum (i64.add (local.get $sum)))
+      (local.set $own (struct.get $o 1))
+      (i64.xor (local.get $sum) (struct.get $o 0 (local.get $own))))
+    (func (export "run") (param i64) (result i64)
+      (call $deep (i64.or (i64.and (local.get 0) (i64.const 0x1f)) (i64.const 0x80)) (ref.null $o))))"#;
+
+#[test]
+fn frames_that_waited_go_on_in_newer_code() {
+    let modes = common::modes_and_markings();
+    let expected = run_loops(modes[0].1.clone().tiering(Tiering::Off), DEEP_LOOPS, true).0;
+    for (mode, config) in &modes {
+        for tiering in tiers(5) {
+            let (found, frames) = run_loops(config.clone().tiering(tiering), DEEP_LOOPS, true);
+            assert_eq!(found, expected, "{mode}, {tiering:?}");
+            assert!(frames > 100 || tiering != Tiering::Always, "{mode}: {frames} frames");
+        }
+    }
 }
 
 /// A module whose function calls one of many by reference.
@@ -156,6 +268,31 @@ fn modules_of_images_are_compiled_again() {
     });
     std::fs::remove_file(&file).unwrap();
     assert!(results.as_flattened().iter().all(|found| *found == results[0][0]), "{results:?}");
+}
+
+/// The code of an image has the heads that are learned of the same function compiled once more, in an engine that has
+/// other ids for the module's types.
+#[test]
+fn loops_of_images_go_on_in_newer_code() {
+    let mut replaced = 0;
+    for seed in 0..40 {
+        let text = loops::module(seed);
+        let mut config = common::modes()[seed as usize % 5].1.clone();
+        config.features(Features::all()).tiering(Tiering::Always);
+        let expected = run_loops(config.clone().tiering(Tiering::Off), &text, false).0;
+        let image = Engine::new(&config).unwrap().precompile_module(&wat::parse_str(&text).unwrap()).unwrap();
+        let engine = Engine::new(&config).unwrap();
+        let _others = Module::new(&engine, "(module (type (func (param f32))) (type (struct (field i8))))").unwrap();
+        let module = load(&engine, &image).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+        for (argument, (result, _)) in ARGUMENTS_OF_LOOPS.into_iter().zip(&expected) {
+            assert_eq!(run.call(&mut store, argument).unwrap(), *result, "seed {seed}\n{text}");
+        }
+        replaced += module.replaced_frames();
+    }
+    assert!(replaced > 60, "{replaced} frames");
 }
 
 /// A module whose functions return what their instance holds; it calls what is in a table of whoever made it.
@@ -255,7 +392,6 @@ fn checkpoints_and_code_that_is_replaced_go_together() {
 /// There is room for so many functions and no more: the others stay as they are.
 #[test]
 fn functions_stay_as_they_are_when_there_is_no_more_room() {
-    use std::fmt::Write;
     let mut text = "(module (type $f (func (param i32) (result i32))) (elem declare func $g)
         (func $g (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))"
         .to_owned();

@@ -18,9 +18,23 @@ pub struct LoopHead {
 }
 
 impl LoopHead {
+    /// Bytes that the heads of one function's loops take at most, by the bytes of its body; further ones are not listed.
+    /// In code a value takes nothing: a function of some hundred bytes may have fifty thousand locals at each of its
+    /// loops.
+    pub const fn all_bytes_max(body_bytes: usize) -> usize {
+        let proportional = (8 << 10) + 64 * body_bytes;
+        let most = 512 << 10;
+        if proportional < most { proportional } else { most }
+    }
+
     /// Bytes of it with what it lists.
     pub fn bytes(&self) -> usize {
-        size_of::<LoopHead>() + size_of_val(&self.values[..]) + size_of_val(&self.bases[..])
+        LoopHead::bytes_with(self.values.len(), self.bases.len())
+    }
+
+    /// Bytes of one that lists so many values and bases.
+    pub const fn bytes_with(values: usize, bases: usize) -> usize {
+        size_of::<LoopHead>() + values * size_of::<HeadValue>() + bases * size_of::<(Gpr, u32)>()
     }
 }
 
@@ -42,8 +56,8 @@ pub enum HeadPlace {
     Gpr(Gpr),
     /// In a vector register.
     Xmm(Xmm),
-    /// Nowhere: it is this number, or vector, on every path there.
-    Const(u128),
+    /// Nowhere: it is this number, or vector, on every path there, in little-endian order.
+    Const([u8; 16]),
 }
 
 /// How a value is kept.

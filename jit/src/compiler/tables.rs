@@ -18,6 +18,7 @@ pub(crate) struct Tables {
     counted: Vec<CountedCall>,
     /// Heads of loops, each with the position of its poll's return address.
     loop_heads: Vec<(CodePosition, LoopHead)>,
+    loop_heads_bytes: usize,
     source_map: Vec<(CodePosition, u32)>,
 }
 
@@ -117,8 +118,14 @@ impl Tables {
         (self.counted.len() - 1).narrow()
     }
 
+    /// Bytes of the heads of loops that are recorded.
+    pub(crate) fn loop_heads_bytes(&self) -> usize {
+        self.loop_heads_bytes
+    }
+
     /// Records the head of a loop whose poll's call is the last safe point so far.
     pub(crate) fn note_loop_head(&mut self, head: LoopHead) {
+        self.loop_heads_bytes += head.bytes();
         let poll = self.safe_points.last().expect("the loop polls");
         self.loop_heads.push((poll.at, head));
     }
@@ -194,6 +201,7 @@ impl Tables {
         self.pads.clear();
         let inlined = self.inlined.drain(..).collect();
         let counted = std::mem::take(&mut self.counted);
+        self.loop_heads_bytes = 0;
         let head = |(at, head)| LoopHead { pc: place(at), ..head };
         let mut loop_heads: Vec<LoopHead> = self.loop_heads.drain(..).map(head).collect();
         loop_heads.sort_by_key(|head| head.pc);
@@ -209,7 +217,7 @@ impl Tables {
             + list_bytes(&self.pads)
             + list_bytes(&self.inlined)
             + list_bytes(&self.counted)
-            + self.loop_heads.iter().map(|(_, head)| head.bytes()).sum::<usize>()
+            + self.loop_heads_bytes
             + list_bytes(&self.source_map)
     }
 }

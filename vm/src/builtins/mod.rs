@@ -168,7 +168,7 @@ impl Running for StoreOpaque {
 
     #[cfg(feature = "async")]
     fn after_yield(&mut self) -> Outcome {
-        self.run_builtin(Builtin::Poll, slow::poll_without_yield)
+        self.run_builtin(Builtin::Poll, slow::poll_after_yield)
     }
 
     #[cfg(feature = "async")]

@@ -12,7 +12,9 @@ use heapwood_gc_abi::{Narrow, RawRef, low32};
 pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     #[cfg(feature = "async")]
     let yields = store.guest_mut().execution_mut().yields_now().map_err(Stop::Error)?;
-    poll_without_yield(store)?;
+    do_what_is_due(store)?;
+    let polls_again = store.replace_frame();
+    store.guest().execution().update_guard(polls_again);
     #[cfg(feature = "async")]
     if yields {
         return Err(Stop::Yield);
@@ -20,8 +22,18 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
     Ok(0)
 }
 
-/// The poll of a guest that has just let others run, and does not at once let them run again.
-pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
+/// The poll of a guest that has just let others run, and does not at once let them run again. Its frame stays as it is:
+/// below it, and below what the stub saved, lie the words with which the guest goes on.
+#[cfg(feature = "async")]
+pub(super) fn poll_after_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
+    do_what_is_due(store)?;
+    let execution = store.guest().execution();
+    execution.update_guard(execution.wants_replacement());
+    Ok(0)
+}
+
+/// What a poll does beside letting others run. Whoever calls it computes the guard.
+fn do_what_is_due(store: &mut StoreOpaque) -> Result<(), Stop> {
     let execution = store.guest().execution();
     if let Some(trap) = execution.stop() {
         execution.update_guard(false);
@@ -38,9 +50,7 @@ pub(super) fn poll_without_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     }
     store.sample_cpu();
     store.answer();
-    let polls_again = store.replace_frame();
-    store.guest().execution().update_guard(polls_again);
-    Ok(0)
+    Ok(())
 }
 
 /// Code that counts calls by reference is about to make one.

@@ -72,6 +72,8 @@ impl ModuleInner {
         tier: Option<Tier>,
     ) -> ModuleInner {
         let exports = info.exports.iter().map(|(name, index)| (name.as_str().into(), *index)).collect();
+        // Where the system refused the room for more code, functions stay as they are.
+        let tier = tier.filter(|_| code.has_room());
         ModuleInner { engine, info, layout, types, code: Arc::new(code), tier, exports }
     }
 }

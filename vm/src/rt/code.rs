@@ -375,6 +375,11 @@ impl CodeImage {
         })
     }
 
+    /// Whether functions can be compiled again, and count what they call: there is room for that.
+    pub fn has_room(&self) -> bool {
+        !self.memory.room().is_empty()
+    }
+
     /// Adds functions, by defined index, that were compiled again, and has calls by name go there from now on. Those that
     /// had no code come behind what calls them. Says whether there was room.
     ///
@@ -467,7 +472,8 @@ impl CodeImage {
         Words { start: self.end() - self.start(), imported, defined: self.tables.functions.len() }
     }
 
-    /// Has a function, by defined index, count what it calls, if its code does that; or count no longer.
+    /// Has a function, by defined index, count what it calls, if its code does that; or count no longer. There is room
+    /// ([`CodeImage::has_room`]).
     pub fn set_counting(&self, defined: u32, counts: bool) {
         let position = self.words(0).position(Word::Counting(defined));
         self.memory.slot(position).store(counts.into(), Ordering::Relaxed);

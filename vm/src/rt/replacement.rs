@@ -6,7 +6,9 @@
 //!    function is compiled once more to learn it, when a frame is met there ([`CodeImage::learn_heads`]).
 //! 2. The frame keeps its place: rbp, the return address, and the arguments above it, which its caller wrote and which
 //!    it pops. What lies below rbp is laid out anew, and the registers that the stub of the poll saved move with it.
-//! 3. The stub returns to the poll of the new code, with the registers that this expects.
+//! 3. The stub returns to the poll of the new code, with the registers that this expects. A guest that is suspended in
+//!    the stub goes on by other words, which lie below what the stub saved: its frame is not replaced before the next
+//!    poll.
 //!
 //! Nothing is collected in between, and a marking that began has seen what the frame holds: it is above the watermark.
 
@@ -75,7 +77,8 @@ impl Frames {
     }
 
     /// Has the innermost frame, which polls, go on in the newest code of its function, if it is at the head of a loop.
-    /// `wants` says whether one at this offset in the module's bytes is wanted.
+    /// The stub of the poll goes on when this poll is over: the guest is not suspended there. `wants` says whether one
+    /// at this offset in the module's bytes is wanted.
     pub fn replace_innermost(&mut self, wants: impl Fn(u32) -> bool) -> Replacement {
         let exit = self.exit();
         let Some(frame) = self.walk().next_of_activation() else { return Replacement::Current };
@@ -220,7 +223,7 @@ fn vector_word(xmm: u8) -> usize {
 /// The value is one of the head at which the frame polls (R18).
 unsafe fn read(fp: usize, registers: &Saved, value: &HeadValue) -> u128 {
     let bits = match value.place {
-        HeadPlace::Const(bits) => bits,
+        HeadPlace::Const(bytes) => u128::from_le_bytes(bytes),
         HeadPlace::Gpr(gpr) => u128::from(registers[usize::from(gpr.0)]),
         HeadPlace::Xmm(xmm) => {
             let word = vector_word(xmm.0);
@@ -255,7 +258,7 @@ unsafe fn put(fp: usize, registers: &mut Saved, value: &HeadValue, bits: u128) {
     let [low, high] = [halves[0], halves[1]].map(u64::from_le_bytes);
     match value.place {
         // It is the same number in each code.
-        HeadPlace::Const(expected) => debug_assert_eq!(expected, bits, "a constant is the same everywhere"),
+        HeadPlace::Const(expected) => debug_assert_eq!(expected, bytes, "a constant is the same everywhere"),
         HeadPlace::Gpr(gpr) => registers[usize::from(gpr.0)] = low,
         HeadPlace::Xmm(xmm) => (registers[vector_word(xmm.0)], registers[vector_word(xmm.0) + 1]) = (low, high),
         HeadPlace::Frame(offset) => {

@@ -92,6 +92,13 @@ impl DueSamples {
         self.state.compare_exchange(from as u8, to as u8, SeqCst, SeqCst).is_ok()
     }
 
+    /// Somebody begins to take samples: how they stand first.
+    fn begin(&self, state: State) {
+        self.factor.store(1, Relaxed);
+        self.passed.store(0, Relaxed);
+        self.set(state);
+    }
+
     /// Whether one is due.
     #[inline]
     pub fn are_due(&self) -> bool {
@@ -142,9 +149,7 @@ impl DueSamples {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     interval: Duration,
-    /// The present interval is so many times that one.
-    factor: u32,
-    /// Samples that found nothing new since it became so.
+    /// Samples that found nothing new since the present interval ([`DueSamples::factor`]) began.
     idle: u32,
     cell: Arc<InterruptCell>,
     timer: Arc<Timer>,
@@ -157,12 +162,12 @@ impl Sampler {
     /// The system refuses the timer's thread.
     pub fn start(interval: Duration, cell: &Arc<InterruptCell>, timer: &Arc<Timer>) -> Result<Sampler> {
         let interval = interval.min(INTERVAL_MAX);
-        let sampler = Sampler { interval, factor: 1, idle: 0, cell: cell.clone(), timer: timer.clone() };
+        let sampler = Sampler { interval, idle: 0, cell: cell.clone(), timer: timer.clone() };
         if interval.is_zero() {
-            cell.samples().set(State::Always);
+            cell.samples().begin(State::Always);
             cell.raise_guard();
         } else {
-            cell.samples().set(State::Waits);
+            cell.samples().begin(State::Waits);
             timer.join(interval, cell)?;
         }
         Ok(sampler)
@@ -170,14 +175,16 @@ impl Sampler {
 
     /// Whether a sample found something new: samples that find nothing become rare.
     pub fn found(&mut self, is_new: bool) {
+        let factor = &self.cell.samples().factor;
         if is_new {
-            (self.factor, self.idle) = (1, 0);
+            factor.store(1, Relaxed);
+            self.idle = 0;
         } else if self.idle + 1 < IDLE_SAMPLES {
             self.idle += 1;
         } else {
-            (self.factor, self.idle) = ((2 * self.factor).min(IDLE_FACTOR_MAX), 0);
+            factor.store((2 * factor.load(Relaxed)).min(IDLE_FACTOR_MAX), Relaxed);
+            self.idle = 0;
         }
-        self.cell.samples().factor.store(self.factor, Relaxed);
     }
 
     /// The sample that is due was taken.
@@ -193,5 +200,50 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         self.cell.samples().set(State::Off);
         self.timer.leave(&self.cell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many rounds until a sample is due, which is taken.
+    fn rounds(sampler: &mut Sampler) -> u32 {
+        let rings = (1..).find(|_| sampler.cell.samples().ring() != Ring::Early);
+        assert!(sampler.cell.samples().are_due());
+        sampler.taken().expect("the timer has its thread");
+        rings.expect("one becomes due")
+    }
+
+    #[test]
+    fn samples_become_rare_where_nothing_is_found_and_begin_anew_with_each_sampler() {
+        let (cell, timer) = (Arc::default(), Arc::default());
+        // The timer's own alarm does not come while this runs.
+        let start = || Sampler::start(INTERVAL_MAX, &cell, &timer).expect("the timer gets its thread");
+        for _ in 0..2 {
+            let mut sampler = start();
+            assert_eq!(rounds(&mut sampler), 1);
+            (0..IDLE_SAMPLES).for_each(|_| sampler.found(false));
+            assert_eq!(rounds(&mut sampler), 2);
+            (0..20 * IDLE_SAMPLES).for_each(|_| sampler.found(false));
+            assert_eq!(rounds(&mut sampler), IDLE_FACTOR_MAX);
+            assert_eq!(cell.samples().ring(), Ring::Early);
+        }
+        let mut sampler = start();
+        (0..20 * IDLE_SAMPLES).for_each(|_| sampler.found(false));
+        sampler.found(true);
+        assert_eq!(rounds(&mut sampler), 1);
+    }
+
+    #[test]
+    fn stores_that_do_not_run_leave_their_round() {
+        let (cell, timer) = (Arc::<InterruptCell>::default(), Arc::default());
+        let mut sampler = Sampler::start(INTERVAL_MAX, &cell, &timer).expect("the timer gets its thread");
+        assert_eq!([(); 3].map(|()| cell.samples().ring()), [Ring::Due, Ring::Over, Ring::Over]);
+        sampler.taken().expect("the timer has its thread");
+        assert_eq!([(); 2].map(|()| cell.samples().ring()), [Ring::Again, Ring::Over]);
+        drop(sampler);
+        assert!(!cell.samples().are_due() && cell.samples().place().is_none(), "nothing of it is with the timer");
+        assert_eq!(cell.samples().ring(), Ring::Over);
     }
 }

@@ -49,8 +49,8 @@ impl StoreOpaque {
         }
     }
 
-    /// At a poll: if samples met frames in code that is not the newest of its function, the innermost one may go on in
-    /// that. Says whether the next poll is to try it again.
+    /// At a poll, of a guest that is not suspended: if samples met frames in code that is not the newest of its function,
+    /// the innermost one may go on in that. Says whether the next poll is to try it again.
     #[inline]
     pub fn replace_frame(&mut self) -> bool {
         self.guest_mut().execution_mut().tries_replacement() && self.try_replacement()

@@ -10,7 +10,8 @@ const FUEL: u64 = 20_000;
 /// What the host sees.
 pub type Seen = String;
 
-fn frames(backtrace: Option<&WasmBacktrace>) -> String {
+/// The frames of a backtrace, from the innermost one on.
+pub fn frames(backtrace: Option<&WasmBacktrace>) -> String {
     let mut text = String::new();
     for frame in backtrace.map_or(&[][..], WasmBacktrace::frames) {
         write!(text, " {}@{:x}", frame.func_index(), frame.module_offset()).unwrap();

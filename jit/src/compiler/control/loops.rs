@@ -41,21 +41,26 @@ impl Compiler<'_> {
         }
     }
 
-    /// Says where the head of the loop that was just entered has what it needs, if somebody asks and the loop is of the
-    /// function's own body.
+    /// Says where the head of the loop that was just entered has what it needs, if somebody asks, the loop is of the
+    /// function's own body, and there is room for one more.
     fn note_loop_head(&mut self) {
         let (body, wasm_offset) = self.cursor.origin();
         if !self.env.options.loop_heads || body != 0 {
             return;
         }
-        let values = self.values.at_loop_head(self.asm);
         let memory0 = self.cursor.analysis().uses_memory0.then(|| (MEMORY_BASE, self.env.context.memory_offset(0)));
         let others = self.frame.bases().iter().map(|(memory, gpr)| {
             let base = self.env.context.memory_offset(*memory) + ContextLayout::MEMORY_BASE;
             (*gpr, base)
         });
-        let bases = memory0.into_iter().chain(others).collect();
-        self.tables.note_loop_head(LoopHead { pc: 0, wasm_offset, values, bases });
+        let bases: Box<[_]> = memory0.into_iter().chain(others).collect();
+        let bytes = LoopHead::bytes_with(self.values.count_at_loop_head(), bases.len());
+        let defined = self.function - self.info.imported_functions;
+        let bytes_max = LoopHead::all_bytes_max(self.info.bodies[defined as usize].len());
+        if self.tables.loop_heads_bytes() + bytes <= bytes_max {
+            let values = self.values.at_loop_head(self.asm);
+            self.tables.note_loop_head(LoopHead { pc: 0, wasm_offset, values, bases });
+        }
     }
 
     /// The state that the head of the loop that was just entered expects; the enclosing loop's, if it is the same.

@@ -8,6 +8,11 @@ use crate::asm::Assembler;
 use heapwood_module::ValType;
 
 impl Values {
+    /// How many values [`Values::at_loop_head`] lists.
+    pub(crate) fn count_at_loop_head(&self) -> usize {
+        self.locals.len() + self.stack.len()
+    }
+
     /// Where the head of a loop that was just come to has the locals, then the operands. Only the function's own scope
     /// is open.
     pub(crate) fn at_loop_head(&mut self, asm: &Assembler) -> Box<[HeadValue]> {
@@ -25,9 +30,9 @@ impl Values {
             let place = match operand.place {
                 // The bits of a vector name one of the constants of this code.
                 OperandPlace::Const(bits) if operand.ty == ValType::V128 && bits != 0 => {
-                    HeadPlace::Const(u128::from_le_bytes(asm.constant_bytes(bits)))
+                    HeadPlace::Const(asm.constant_bytes(bits))
                 }
-                OperandPlace::Const(bits) => HeadPlace::Const(bits.into()),
+                OperandPlace::Const(bits) => HeadPlace::Const(u128::from(bits).to_le_bytes()),
                 OperandPlace::Slot => HeadPlace::Frame(self.slots.operand(height, operand.ty, operand.refs_below)),
                 place => unreachable!("an operand below a loop is in its slot, not in {place:?}"),
             };
