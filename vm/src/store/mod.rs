@@ -61,7 +61,7 @@ pub use checkpoint::Checkpoint;
 pub use collection::CollectionSteps;
 pub use context::{AsContext, AsContextMut, Caller, Sealed, StoreContext, StoreContextMut};
 pub(crate) use entities::Entities;
-pub(crate) use finalized::Finalized;
+pub(crate) use finalized::{Finalized, Notice};
 pub use inbox::{Inbox, InboxError};
 pub use inspector::{Inspection, Inspector, InspectorError};
 pub(crate) use instance::{InstanceData, Mark, memory_matches};
