@@ -122,6 +122,16 @@ fn loaded_and_compiled_modules_have_the_same_types() {
     }
 }
 
+#[test]
+fn a_text_becomes_an_image_as_well() {
+    let engine = Engine::default();
+    let image = engine.precompile_module(b"(module (func (export \"answer\") (result i32) (i32.const 42)))").unwrap();
+    let (module, mut store) = (load(&engine, &image).unwrap(), Store::new(&engine, ()));
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let answer = instance.get_typed_func::<(), i32>(&mut store, "answer").unwrap();
+    assert_eq!(answer.call(&mut store, ()).unwrap(), 42);
+}
+
 /// An image outlives nothing that it came from, and stores run on any thread.
 #[test]
 fn a_file_may_be_replaced_and_deleted_while_its_module_runs() {

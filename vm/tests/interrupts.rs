@@ -398,3 +398,27 @@ fn a_panic_of_what_wakes_keeps_nobody_from_being_woken() {
         assert_eq!((error.trap().unwrap().kind(), world.counts()[1]), (TrapKind::DeadlineExceeded, 1));
     }
 }
+
+/// What a thread has for itself may ask and interrupt when it is dropped, as the last thing that the thread does.
+#[test]
+fn a_thread_that_ends_may_interrupt_a_wait_and_ask() {
+    struct Last(Inspector, InterruptHandle);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.ask(|_| ()).unwrap();
+            self.1.interrupt();
+        }
+    }
+    thread_local! {
+        static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
+    }
+    let mut world = NestedWaits::new(|| ());
+    let (inspector, handle) = (world.store.inspector(), world.store.interrupt_handle());
+    let ended = world.stopped(move || {
+        // What a thread uses first is dropped last.
+        LAST.set(Some(Last(inspector.clone(), handle)));
+        inspector.ask(|_| ()).unwrap();
+    });
+    ended.unwrap();
+    assert_eq!(world.counts(), [1, 1]);
+}

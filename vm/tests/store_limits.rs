@@ -112,6 +112,24 @@ fn a_limiter_that_refuses_fails_or_panics_leaves_the_store_usable() {
     assert_eq!(cases, 3 * (10 + 8));
 }
 
+/// What its addresses cannot reach is not said to be a limit of the store, or of the system.
+#[test]
+fn a_memory_without_a_maximum_ends_where_its_addresses_end() {
+    let engine = engine(&mut Config::new());
+    for memory_max in [u64::MAX, 4 << 30] {
+        let mut store = Store::builder(&engine).memory_max(memory_max).build(()).unwrap();
+        let memory = Memory::new(&mut store, MemoryType::new(1, None)).unwrap();
+        for delta in [65536, u64::MAX] {
+            let error = memory.grow(&mut store, delta).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("failed to grow a memory by {delta} pages: it has 1 of at most 65536 pages")
+            );
+            assert!(error.store_limit().is_none());
+        }
+    }
+}
+
 #[test]
 fn a_limiter_is_told_what_is_to_grow_and_what_did_not() {
     let engine = engine(&mut Config::new());

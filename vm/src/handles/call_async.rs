@@ -7,11 +7,11 @@ use super::instance_pre::{Definition, check_engine};
 use super::typed::HostResults;
 use super::wasm_ty::StoreAccess;
 use super::{Extern, HostFunc, Instance, InstancePre, Linker, TypedFunc, Val, WasmParams, WasmResults};
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 use crate::ids::Func;
 use crate::module::Module;
 use crate::rt::value::RawVal;
-use crate::store::{AsContextMut, Caller, Mark};
+use crate::store::{AsContextMut, Caller, Mark, StoreContextMut};
 use crate::types::FuncType;
 use smallvec::{SmallVec, smallvec};
 
@@ -136,7 +136,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
 
 impl Instance {
     /// Instantiates a module like [`Instance::new`]; its start function may be suspended, as [`Func::call_async`] says.
-    /// If the future is dropped meanwhile, the instance stays in the store.
+    /// If the future is dropped meanwhile, the instance goes as if it had failed.
     ///
     /// # Errors
     /// As [`Instance::new`].
@@ -151,8 +151,8 @@ impl Instance {
 
     /// Instantiates as [`new_async`](Self::new_async) does; if it fails, what was made for the imports since `mark`
     /// goes too.
-    async fn new_async_since(
-        mut store: impl AsContextMut<Data: Send>,
+    async fn new_async_since<T: Send + 'static>(
+        mut store: impl AsContextMut<Data = T>,
         module: &Module,
         imports: &[Extern],
         mark: &Mark,
@@ -161,15 +161,48 @@ impl Instance {
         let opaque = context.opaque();
         let items = items(opaque, module, imports).inspect_err(|_| opaque.undo(mark))?;
         let (instance, start) = opaque.instantiate_to_start(module, &items, mark)?;
+        let made = Instance::from_index(opaque.id(), instance);
         if let Some((start, heights)) = start {
             let complete = opaque.mark();
-            let ended = context.calling(start, &mut [], Some(heights)).await;
-            if let Err(error) = ended {
-                context.opaque().undo_unreached(module, mark, Some(&complete), Some(&error));
-                return Err(error);
-            }
+            let mut starting = Starting { context, module, mark, complete, is_over: false };
+            let ended = starting.context.calling(start, &mut [], Some(heights)).await;
+            starting.end(ended.as_ref().err());
+            ended?;
         }
-        Ok(Instance::from_index(context.opaque().id(), instance))
+        Ok(made)
+    }
+}
+
+/// An instance whose start function runs: unless that ends well, what nobody reaches of it goes, also if nobody waits
+/// for the end.
+struct Starting<'a, T: 'static> {
+    context: StoreContextMut<'a, T>,
+    module: &'a Module,
+    /// How much there was in the store before.
+    mark: &'a Mark,
+    /// How much there was when the start function began.
+    complete: Mark,
+    is_over: bool,
+}
+
+impl<T: 'static> Starting<'_, T> {
+    fn end(&mut self, error: Option<&Error>) {
+        self.is_over = true;
+        if error.is_some() {
+            self.undo(error);
+        }
+    }
+
+    fn undo(&mut self, error: Option<&Error>) {
+        self.context.opaque().undo_unreached(self.module, self.mark, Some(&self.complete), error);
+    }
+}
+
+impl<T: 'static> Drop for Starting<'_, T> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.undo(None);
+        }
     }
 }
 

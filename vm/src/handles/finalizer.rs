@@ -7,7 +7,7 @@
 use super::{RootScope, WeakEntry};
 use crate::errors::{Error, Result};
 use crate::ids::{ExternRef, Rooted};
-use crate::store::{AsContextMut, Finalized};
+use crate::store::{AsContextMut, Finalized, Notice};
 use heapwood_gc_abi::is_i31;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,21 +65,6 @@ impl std::fmt::Debug for FinalizerQueue {
     }
 }
 
-struct Notice<T> {
-    token: u64,
-    is_armed: Arc<AtomicBool>,
-    queue: Finalized,
-    entry: Option<WeakEntry<T, ExternRef>>,
-}
-
-impl<T> Drop for Notice<T> {
-    fn drop(&mut self) {
-        if self.is_armed.swap(false, Ordering::AcqRel) {
-            self.queue.push(self.token);
-        }
-    }
-}
-
 impl<T: 'static> Rooted<T> {
     /// Asks for `token` in [`Store::next_finalized`](crate::Store::next_finalized) once the object has died: when a
     /// collection has found that neither guest nor host reaches it. Nothing is said about when that is. An object may
@@ -87,7 +72,8 @@ impl<T: 'static> Rooted<T> {
     ///
     /// A checkpoint holds what was asked for before it was made, as it holds the object. The store finds out with its
     /// next checkpoint that such an object is dead, and the token comes once, in the queue that was asked: when the
-    /// checkpoint is gone, and each fork is, or has found the same.
+    /// older checkpoint is gone, to which the store could go back. Forks have objects of their own, of which nobody has
+    /// asked; they hold no token up.
     ///
     /// ```
     /// # use heapwood_vm::{ArrayRef, ArrayType, Engine, FieldType, Mutability, RootScope, StorageType, Store};
@@ -135,11 +121,10 @@ impl<T: 'static> Rooted<T> {
         let mut scope = RootScope::new(store);
         // Armed when all is done: what fails half way through is no death.
         let is_armed = Arc::new(AtomicBool::new(false));
-        let notice = Notice::<T> { token, is_armed: is_armed.clone(), queue, entry: None };
-        let value = ExternRef::new(&mut scope, notice)?;
+        let value = ExternRef::new(&mut scope, Notice::new(token, is_armed.clone(), queue))?;
         let entry = WeakEntry::new(&mut scope, self, &value)?;
-        let notice = value.data_mut(&mut scope)?.and_then(|value| value.downcast_mut::<Notice<T>>());
-        notice.expect("the notice that was just made").entry = Some(entry);
+        let notice = value.data_mut(&mut scope)?.and_then(|value| value.downcast_mut::<Notice>());
+        notice.expect("the notice that was just made").hold(entry);
         is_armed.store(true, Ordering::Release);
         Ok(Finalizer { is_armed })
     }

@@ -61,7 +61,8 @@ pub trait WasmResults: Row {}
 /// What a host closure may return.
 #[diagnostic::on_unimplemented(
     message = "a host function cannot return `{Self}`",
-    note = "it returns values that implement `WasmTy` (one, or a tuple of at most 16), or a `heapwood` `Result` of them"
+    note = "it returns values that implement `WasmTy` (one, or a tuple of at most 16), or a `heapwood::Result` of them, to \
+            which any other error leads by `?`"
 )]
 pub trait HostResults {
     /// The values.
@@ -284,7 +285,8 @@ impl<Params, Results> fmt::Debug for TypedFunc<Params, Results> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a host function",
     note = "a host function is a `Fn` closure that is `Send`, `Sync` and `'static`; it takes up to 16 values that \
-            implement `WasmTy`, after a `Caller` if wanted, and returns one, a tuple of them, or a `Result`"
+            implement `WasmTy`, after a `Caller` if wanted, and returns one, a tuple of them, or a `heapwood::Result`, \
+            to which any other error leads by `?`"
 )]
 pub trait IntoFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     #[doc(hidden)]

@@ -88,6 +88,48 @@ impl Val {
         }
     }
 
+    /// The integer of an i32.
+    ///
+    /// ```
+    /// # use heapwood_vm::Val;
+    /// assert_eq!(Val::I32(7).unwrap_i32(), 7);
+    /// assert!(std::panic::catch_unwind(|| Val::I64(7).unwrap_i32()).is_err());
+    /// ```
+    ///
+    /// # Panics
+    /// If this is another value.
+    #[track_caller]
+    pub fn unwrap_i32(&self) -> i32 {
+        self.i32().unwrap_or_else(|| panic!("{self:?} is no i32"))
+    }
+
+    /// The integer of an i64.
+    ///
+    /// # Panics
+    /// If this is another value.
+    #[track_caller]
+    pub fn unwrap_i64(&self) -> i64 {
+        self.i64().unwrap_or_else(|| panic!("{self:?} is no i64"))
+    }
+
+    /// The float of an f32.
+    ///
+    /// # Panics
+    /// If this is another value.
+    #[track_caller]
+    pub fn unwrap_f32(&self) -> f32 {
+        self.f32().unwrap_or_else(|| panic!("{self:?} is no f32"))
+    }
+
+    /// The float of an f64.
+    ///
+    /// # Panics
+    /// If this is another value.
+    #[track_caller]
+    pub fn unwrap_f64(&self) -> f64 {
+        self.f64().unwrap_or_else(|| panic!("{self:?} is no f64"))
+    }
+
     /// Whether this is a null reference of any hierarchy.
     pub fn is_null(&self) -> bool {
         matches!(self, Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None))

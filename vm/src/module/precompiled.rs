@@ -28,10 +28,10 @@ pub enum Precompiled {
 }
 
 impl Engine {
-    /// Validates and compiles a binary to an image of its code, which [`Module::deserialize`] and
-    /// [`Module::deserialize_file`] take without compiling: in engines of this version of Heapwood whose settings are
-    /// the same as far as code depends on them, whose processor has what this one has, and whose features are at least
-    /// those of this engine.
+    /// Validates and compiles a module, a binary or a text as in [`Module::new`], to an image of its code, which
+    /// [`Module::deserialize`] and [`Module::deserialize_file`] take without compiling: in engines of this version of
+    /// Heapwood whose settings are the same as far as code depends on them, whose processor has what this one has, and
+    /// whose features are at least those of this engine.
     ///
     /// # Errors
     /// As [`Module::new`].
@@ -52,7 +52,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn precompile_module(&self, bytes: &[u8]) -> Result<Vec<u8>> {
-        image::write(self, &compile::unplaced(self, bytes.into())?)
+        image::write(self, &compile::unplaced(self, source::binary(bytes)?.as_ref().into())?)
     }
 
     /// Whether bytes begin like a precompiled module. Whether an engine takes it is for [`Module::deserialize`] to say.

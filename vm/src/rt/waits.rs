@@ -11,7 +11,7 @@
 use super::panics::FirstPanic;
 use super::waiter::Waiter;
 use parking_lot::{Condvar, Mutex};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What ends a wait. It is remembered if it comes before the wait.
@@ -65,7 +65,36 @@ pub(super) struct Waits {
 struct State {
     list: Vec<Wait>,
     /// Who calls what is in a copy of the list.
-    callers: usize,
+    callers: Vec<Caller>,
+}
+
+/// A thread that calls what is in a copy of the list.
+#[derive(Debug)]
+struct Caller {
+    thread: Here,
+    /// A question has come from it meanwhile.
+    is_asked: bool,
+}
+
+/// A thread as long as it lives: a place of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Here(usize);
+
+impl Here {
+    /// This thread, which may be about to end: what the host has for each thread may wake others when it is dropped.
+    fn new() -> Here {
+        thread_local! {
+            static PLACE: Cell<u8> = const { Cell::new(0) };
+        }
+        PLACE.with(|place| Here(std::ptr::from_ref(place).addr()))
+    }
+}
+
+impl State {
+    /// What this thread calls innermost.
+    fn call_of(&mut self, thread: Here) -> Option<&mut Caller> {
+        self.callers.iter_mut().rfind(|caller| caller.thread == thread)
+    }
 }
 
 /// A wait is in the list until this is dropped.
@@ -75,34 +104,29 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         let wait = state.list.pop();
-        self.0.returned.wait_while(&mut state, |state| state.callers > 0);
+        self.0.returned.wait_while(&mut state, |state| !state.callers.is_empty());
         drop(state);
         // What it holds is the host's, and may wake others when it is dropped.
         drop(wait);
     }
 }
 
-thread_local! {
-    /// What this thread wakes, from the outside, each with whether a question has come meanwhile.
-    static CALLS: RefCell<Vec<(*const Waits, bool)>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A thread wakes until this is dropped.
-struct Calling<'a>(&'a Waits);
+struct Calling<'a>(&'a Waits, Here);
 
 impl Calling<'_> {
     /// Whether a question has come since it was looked last.
     fn was_asked(&self) -> bool {
-        CALLS.with_borrow_mut(|calls| calls.last_mut().is_some_and(|(_, is_asked)| std::mem::take(is_asked)))
+        self.0.state.lock().call_of(self.1).is_some_and(|call| std::mem::take(&mut call.is_asked))
     }
 }
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        CALLS.with_borrow_mut(Vec::pop);
         let mut state = self.0.state.lock();
-        state.callers -= 1;
-        if state.callers == 0 {
+        let innermost = state.callers.iter().rposition(|caller| caller.thread == self.1);
+        state.callers.remove(innermost.expect("it calls"));
+        if state.callers.is_empty() {
             self.0.returned.notify_all();
         }
     }
@@ -117,15 +141,12 @@ impl Waits {
 
     /// Whether this thread wakes them already: then it is to do nothing for what was known before.
     pub fn are_called(&self) -> bool {
-        CALLS.with_borrow(|calls| calls.iter().any(|(waits, _)| std::ptr::eq(*waits, self)))
+        self.state.lock().call_of(Here::new()).is_some()
     }
 
     /// Has waits left for a question.
     pub fn leave(&self, panics: &mut FirstPanic) {
-        let is_noted = CALLS.with_borrow_mut(|calls| {
-            let call = calls.iter_mut().rfind(|(waits, _)| std::ptr::eq(*waits, self));
-            call.map(|(_, is_asked)| *is_asked = true).is_some()
-        });
+        let is_noted = self.state.lock().call_of(Here::new()).map(|call| call.is_asked = true).is_some();
         if !is_noted {
             self.wake(Wake::Answer, || true, panics);
         }
@@ -145,10 +166,10 @@ impl Waits {
             return true;
         }
         let mut list = state.list.clone();
-        state.callers += 1;
+        let thread = Here::new();
+        state.callers.push(Caller { thread, is_asked: false });
         drop(state);
-        CALLS.with_borrow_mut(|calls| calls.push((self, false)));
-        let calling = Calling(self);
+        let calling = Calling(self, thread);
         loop {
             list.into_iter().for_each(|wait| panics.call(|| wait.wake(why)));
             if !calling.was_asked() {

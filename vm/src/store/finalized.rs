@@ -2,8 +2,10 @@
 
 use super::{AsContextMut, Caller, Store, StoreContextMut, StoreOpaque};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tokens of objects that died, for the host to take.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,35 @@ impl Finalized {
     pub fn next(&self, store: &mut StoreOpaque) -> Option<u64> {
         store.reap_host_values();
         self.0.lock().pop_front()
+    }
+}
+
+/// A host value whose end says that an object has died.
+pub(crate) struct Notice {
+    token: u64,
+    is_armed: Arc<AtomicBool>,
+    queue: Finalized,
+    /// The entry that holds the notice as long as the object lives, and goes with it.
+    entry: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Notice {
+    /// A notice that queues the token if it is armed.
+    pub fn new(token: u64, is_armed: Arc<AtomicBool>, queue: Finalized) -> Notice {
+        Notice { token, is_armed, queue, entry: None }
+    }
+
+    /// Owns an entry.
+    pub fn hold(&mut self, entry: impl Any + Send + Sync) {
+        self.entry = Some(Box::new(entry));
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        if self.is_armed.swap(false, Ordering::AcqRel) {
+            self.queue.push(self.token);
+        }
     }
 }
 

@@ -64,15 +64,14 @@ impl StoreOpaque {
         let (ty, others) = (memory.ty(), entities.bytes_without_memory(index));
         let bytes = memory.growth(delta).map_or(u64::MAX, |(desired, _)| desired as u64);
         let wanted = others.saturating_add(bytes);
-        let (why, limit) = match ty.max {
-            Some(max) if ty.min.saturating_add(delta) > max => {
-                (format!("it has {} of at most {max} pages", ty.min), None)
-            }
-            _ if wanted > limit => {
-                let why = format!("the limit is {limit} bytes for all memories, tables and element segments");
-                (why, Some(StoreLimit { resource: StoreResource::Memory, limit, wanted }))
-            }
-            _ => ("no address space or memory is left for it".to_owned(), None),
+        let pages_max = ty.max.unwrap_or(u64::MAX).min(ty.pages_max());
+        let (why, limit) = if ty.min.saturating_add(delta) > pages_max {
+            (format!("it has {} of at most {pages_max} pages", ty.min), None)
+        } else if wanted > limit {
+            let why = format!("the limit is {limit} bytes for all memories, tables and element segments");
+            (why, Some(StoreLimit { resource: StoreResource::Memory, limit, wanted }))
+        } else {
+            ("no address space or memory is left for it".to_owned(), None)
         };
         (format!("failed to grow a memory by {delta} pages: {why}"), limit)
     }

@@ -1,5 +1,6 @@
 //! Values of the host behind externrefs.
 
+use super::finalized::Notice;
 use crate::errors::{Error, Result};
 use crate::rt::state::state;
 use std::any::Any;
@@ -29,6 +30,13 @@ impl HostValues {
         let mut values = Vec::new();
         values.resize(places, None);
         is_free.then_some(HostValues { values, free })
+    }
+
+    /// The same values, but for notices of deaths: those are of the store whose objects they are about.
+    pub fn without_notices(&self) -> HostValues {
+        let is_kept = |value: &&HostValue| !value.is::<Notice>();
+        let values = self.values.iter().map(|value| value.as_ref().filter(is_kept).cloned());
+        HostValues { values: values.collect(), free: self.free.clone() }
     }
 
     /// How many places there are, and which of them are free.

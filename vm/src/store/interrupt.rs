@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// Makes the guest of one store stop with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted) at its next
 /// function entry or loop iteration, and ends its waits. Outlives the store harmlessly. A request stays until a call
-/// sees it; to interrupt one call and no other, see [`InterruptToken`].
+/// sees it; to interrupt one call and no other, see [`InterruptToken`]. A way through a function that neither calls nor
+/// iterates is short, and has no place where it could stop: a call that comes to its end that way sees nothing.
 #[derive(Clone)]
 pub struct InterruptHandle(Arc<InterruptCell>);
 
@@ -14,7 +15,8 @@ impl InterruptHandle {
         InterruptHandle(cell)
     }
 
-    /// Asks the guest to stop. If none runs, the next one to run stops at once. One request stops one call.
+    /// Asks the guest to stop. If none runs, the next one to run stops where it could first. One request stops one
+    /// call.
     ///
     /// # Panics
     /// If what wakes a wait of the host panics ([`Caller::interruptible`](crate::Caller::interruptible)), or a waker of
@@ -66,7 +68,8 @@ impl InterruptToken {
     }
 
     /// Ends the token's call with [`TrapKind::Interrupted`](crate::TrapKind::Interrupted), its waits and the calls
-    /// within it included: now, or as soon as it begins. Does nothing if it is over.
+    /// within it included: now, or when it begins. Does nothing if it is over, or comes to its end without a call
+    /// and a loop ([`InterruptHandle`]).
     ///
     /// # Panics
     /// As [`InterruptHandle::interrupt`].

@@ -61,7 +61,7 @@ pub use checkpoint::Checkpoint;
 pub use collection::CollectionSteps;
 pub use context::{AsContext, AsContextMut, Caller, Sealed, StoreContext, StoreContextMut};
 pub(crate) use entities::Entities;
-pub(crate) use finalized::Finalized;
+pub(crate) use finalized::{Finalized, Notice};
 pub use inbox::{Inbox, InboxError};
 pub use inspector::{Inspection, Inspector, InspectorError};
 pub(crate) use instance::{InstanceData, Mark, memory_matches};
@@ -91,7 +91,9 @@ use std::marker::PhantomData;
 /// guests are traps by their handlers, and a thread must not block them again before its last entry. A thread's stack
 /// for signal handlers (`sigaltstack`) is kept if ours fit on it (what the kernel writes and 4 KiB); a smaller one
 /// gives way until the outermost entry is over; a thread without one gets one until it ends. An entry needs 128 KiB of
-/// the thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)).
+/// the thread's native stack, else it traps ([`TrapKind::StackExhausted`](crate::TrapKind::StackExhausted)). Where a
+/// thread ends and drops what it has for itself (`thread_local!`), an entry may be an error; stores may be dropped
+/// there.
 ///
 /// A store is invariant in `T`: host functions take its data by their own type.
 ///

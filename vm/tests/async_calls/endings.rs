@@ -3,6 +3,7 @@
 use super::tasks::{Pending, poll_once, run, run_until};
 use crate::common;
 use heapwood_vm::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -430,6 +431,7 @@ fn a_start_function_waits() {
         for polls in 0..3 {
             store.set_deadline(Duration::from_secs(3600));
             assert!(run_until(linker.instantiate_async(&mut store, &module), polls).is_none(), "{name}");
+            assert_eq!(store.contents()[..6], [0; 6], "{name}: nothing is left of what was dropped");
         }
         let _ = store.interrupt_token();
         let (instance, pending) = run(pre.instantiate_async(&mut store));
@@ -440,6 +442,46 @@ fn a_start_function_waits() {
         let error = linker.instantiate(&mut store, &module).unwrap_err();
         assert!(error.to_string().contains("instantiate_async"), "{name}: {error}");
         store.gc().unwrap();
+    }
+}
+
+/// Of a start function that panics, or is given up, nothing is left; but for what somebody reaches, which goes on to
+/// work.
+#[test]
+fn what_a_start_function_leaves_that_does_not_end() {
+    let closed = r#"(module (import "h" "h" (func $h)) (memory 1) (table 3 funcref) (tag) (start $h))"#;
+    let seen = r#"(module (import "h" "h" (func $h)) (import "h" "t" (table 1 funcref)) (memory 1)
+        (func $size (result i32) (memory.size)) (elem declare func $size)
+        (func $start (table.set (i32.const 0) (ref.func $size)) (call $h)) (start $start))"#;
+    for (name, config) in common::modes() {
+        let engine = Engine::new(&config).unwrap();
+        for does_panic in [false, true] {
+            let mut store = Store::new(&engine, ());
+            let ty = TableType::new(RefType::FUNCREF, 1, None);
+            let table = Table::new(&mut store, ty, Val::FuncRef(None)).unwrap();
+            let mut linker: Linker<()> = Linker::new(&engine);
+            linker.define("h", "t", table).unwrap();
+            let defined = linker.func_wrap_async("h", "h", move |_: Caller<'_, ()>, ()| {
+                Box::new(async move {
+                    Pending(1).await;
+                    assert!(!does_panic, "in a start function");
+                    Pending(1).await;
+                })
+            });
+            defined.unwrap();
+            let before = store.contents();
+            for (text, is_left) in [(closed, false), (seen, true)] {
+                let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+                let ended = catch_unwind(AssertUnwindSafe(|| {
+                    run_until(linker.instantiate_async(&mut store, &module), 2).is_none()
+                }));
+                assert_eq!(ended.ok(), (!does_panic).then_some(true), "{name}");
+                assert_eq!(store.contents()[..6] != before[..6], is_left, "{name}, {does_panic}");
+            }
+            let Some(Val::FuncRef(Some(size))) = table.get(&mut store, 0) else { panic!("it was set") };
+            assert_eq!(run(size.typed::<(), i32>(&store).unwrap().call_async(&mut store, ())).0.unwrap(), 1);
+            store.gc().unwrap();
+        }
     }
 }
 

@@ -12,7 +12,33 @@ use crate::store::roots::RootsImage;
 use heapwood_gc::{FreezeError, Heap, HeapConfig, HeapError, HeapImage};
 use std::sync::Arc;
 
-/// A store without the host's data, as it was when the checkpoint was made.
+/// What the handles of a checkpoint keep.
+pub(crate) struct Kept {
+    /// Shared with the stores that were made of it.
+    image: Arc<StoreImage>,
+    /// Values of the host. Stores that were made of the checkpoint have lists of their own, so these go with the last
+    /// handle.
+    host_values: HostValues,
+}
+
+impl Kept {
+    /// What was made or read.
+    pub(super) fn new(image: StoreImage, host_values: HostValues) -> Kept {
+        Kept { image: Arc::new(image), host_values }
+    }
+
+    /// The store without values of the host.
+    pub(super) fn image(&self) -> &StoreImage {
+        &self.image
+    }
+
+    /// Values of the host.
+    pub(super) fn host_values(&self) -> &HostValues {
+        &self.host_values
+    }
+}
+
+/// A store without the host's data and values, as it was when the checkpoint was made.
 pub(crate) struct StoreImage {
     engine: Engine,
     /// Configuration of the store's heap.
@@ -22,7 +48,6 @@ pub(crate) struct StoreImage {
     base: usize,
     entities: EntitiesImage,
     roots: RootsImage,
-    host_values: HostValues,
     /// Types that the store held then, and with them those of all that lies in the heap.
     types: HeldTypes,
     lineage: Lineage,
@@ -43,7 +68,6 @@ impl StoreImage {
         heap: HeapImage,
         entities: EntitiesImage,
         types: HeldTypes,
-        host_values: HostValues,
         next_trace: u32,
     ) -> StoreImage {
         let (counts, roots) = (entities.counts(heap.immortal_end()), RootsImage::none());
@@ -55,7 +79,6 @@ impl StoreImage {
             entities,
             lineage: Lineage::new(roots.store()).image(counts),
             roots,
-            host_values,
             types,
             counts,
             next_trace,
@@ -85,11 +108,6 @@ impl StoreImage {
     /// Handles of the host.
     pub(super) fn roots(&self) -> &RootsImage {
         &self.roots
-    }
-
-    /// Values of the host.
-    pub(super) fn host_values(&self) -> &HostValues {
-        &self.host_values
     }
 
     /// Types that it holds beside those of modules.
@@ -126,7 +144,7 @@ impl StoreOpaque {
     ///
     /// # Errors
     /// It cannot have checkpoints, or the system refuses; it is as it was.
-    pub(super) fn freeze(&mut self) -> Result<StoreImage> {
+    pub(super) fn freeze(&mut self) -> Result<Kept> {
         self.check_usable()?;
         self.guest().entities().check_frozen()?;
         self.come_to_rest();
@@ -138,47 +156,48 @@ impl StoreOpaque {
         let entities = self.guest_mut().entities_mut().freeze()?;
         let counts = self.guest().entities().counts(frozen.immortal_end());
         let config = self.engine().heap_config(entities.quota().heap_bytes);
-        Ok(StoreImage {
+        let image = StoreImage {
             engine: self.engine().clone(),
             config,
             base: self.heap().base(),
             entities,
             roots: self.guest_mut().roots_mut().image(),
-            host_values: self.guest().host_values().clone(),
             types: self.guest().types().image(),
             lineage: self.lineage().image(counts),
             counts,
             next_trace: self.guest().execution().frames().next_trace(),
             heap: frozen,
-        })
+        };
+        Ok(Kept::new(image, self.guest().host_values().clone()))
     }
 
     /// A store that is what another one was.
     ///
     /// # Errors
     /// The system refuses.
-    pub(super) fn of_image(image: &Arc<StoreImage>) -> Result<StoreOpaque> {
+    pub(super) fn of_image(kept: &Kept) -> Result<StoreOpaque> {
+        let image = &kept.image;
         let (quota, config) = (image.entities.quota(), &image.config);
         let heap = Heap::of_image(config, &image.heap).map_err(|error: HeapError| Error::limit(error.to_string()))?;
         let mut store = StoreOpaque::with_heap(&image.engine, quota, heap, config.verify)?;
         store.set_origin(image.clone());
         *store.guest_mut().types_mut() = image.types.image();
         store.guest_mut().roots_mut().inherit(&image.roots);
-        store.become_image(image)?;
+        store.become_image(image, kept.host_values.without_notices())?;
         Ok(store)
     }
 
     /// Whether the store was made of a checkpoint.
-    pub(super) fn is_made_of(&self, image: &Arc<StoreImage>) -> bool {
-        self.origin().is_some_and(|origin| Arc::ptr_eq(origin, image))
+    pub(super) fn is_made_of(&self, kept: &Kept) -> bool {
+        self.origin().is_some_and(|origin| Arc::ptr_eq(origin, &kept.image))
     }
 
     /// Becomes what it was. The caller has the whole store.
     ///
     /// # Errors
     /// It is a checkpoint of another store; the system refuses, and the store is unusable until a rollback succeeds.
-    pub(super) fn roll_back(&mut self, image: &Arc<StoreImage>) -> Result<()> {
-        let is_origin = self.is_made_of(image);
+    pub(super) fn roll_back(&mut self, kept: &Kept) -> Result<()> {
+        let (image, is_origin) = (&kept.image, self.is_made_of(kept));
         if !is_origin && !self.guest().roots().is_of(&image.roots) {
             return Err(Error::usage("a checkpoint of another store"));
         }
@@ -188,7 +207,8 @@ impl StoreOpaque {
             self.reclaim_roots();
         }
         self.set_unusable(true);
-        let left = match self.roll_back_heap(image).and_then(|()| self.become_image(image)) {
+        let values = if is_origin { kept.host_values.without_notices() } else { kept.host_values.clone() };
+        let left = match self.roll_back_heap(image).and_then(|()| self.become_image(image, values)) {
             Ok(left) => left,
             Err(error) => {
                 self.forget_all();
@@ -228,12 +248,12 @@ impl StoreOpaque {
 
     /// Everything but heap and handles becomes what it was; the heap is that already. What the host gave that the store
     /// has no longer is the caller's to drop.
-    fn become_image(&mut self, image: &StoreImage) -> Result<(HostValues, Vec<HostCode>)> {
+    fn become_image(&mut self, image: &StoreImage, values: HostValues) -> Result<(HostValues, Vec<HostCode>)> {
         let bases = (image.base, self.heap().base());
         let guards = self.engine().config().guards();
         let guest = self.guest_mut();
         let functions = guest.entities_mut().restore(&image.entities, bases, guards)?;
-        let values = std::mem::replace(guest.host_values_mut(), image.host_values.clone());
+        let values = std::mem::replace(guest.host_values_mut(), values);
         guest.temporaries_mut().truncate(0);
         guest.execution_mut().frames_mut().begin_traces_at(image.next_trace);
         self.list_restored();

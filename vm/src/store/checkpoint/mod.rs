@@ -20,6 +20,7 @@ use crate::ids::Root;
 use crate::module::Module;
 use crate::rt::image::SteadyFile;
 pub(super) use bytes::{Reader, Writer};
+use image::Kept;
 pub(crate) use image::StoreImage;
 pub(crate) use saved::RebindHost;
 use std::marker::PhantomData;
@@ -49,7 +50,8 @@ use std::sync::Arc;
 /// Values of the host are neither copied nor rolled back: what they change by interior mutability is the host's
 /// business, and [`Rooted::data_mut`](crate::Rooted::data_mut) refuses to change one that is shared. Objects that were
 /// alive at a checkpoint are not found dead as long as the store is at the checkpoint or comes from it, until the next
-/// one is made: weak handles of them stay, and finalizers wait.
+/// one is made: weak handles of them stay, and finalizers wait, also until the older checkpoint is gone. Forks have no
+/// part in that.
 ///
 /// ```
 /// # use heapwood_vm::{Engine, Instance, Module, Store};
@@ -76,7 +78,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub struct Checkpoint<T: 'static> {
-    image: Arc<StoreImage>,
+    kept: Arc<Kept>,
     data: PhantomData<fn(T) -> T>,
 }
 
@@ -89,7 +91,7 @@ impl<T: 'static> Store<T> {
     /// The store has a shared memory or one that refuses checkpoints, or its heap has no collector; the system refuses.
     /// The store is as it was.
     pub fn checkpoint(&mut self) -> Result<Checkpoint<T>> {
-        Ok(Checkpoint { image: Arc::new(self.opaque_mut().freeze()?), data: PhantomData })
+        Ok(Checkpoint { kept: Arc::new(self.opaque_mut().freeze()?), data: PhantomData })
     }
 
     /// Makes the store what it was at a checkpoint: one of this store, or the one that it was forked from. The table of
@@ -99,7 +101,7 @@ impl<T: 'static> Store<T> {
     /// It is a checkpoint of another store: nothing has changed. The system refuses: the store is unusable then, and
     /// says so wherever it is used, until a rollback succeeds.
     pub fn rollback(&mut self, checkpoint: &Checkpoint<T>) -> Result<()> {
-        self.opaque_mut().roll_back(&checkpoint.image)
+        self.opaque_mut().roll_back(&checkpoint.kept)
     }
 }
 
@@ -109,7 +111,7 @@ impl<T: 'static> Checkpoint<T> {
     /// # Errors
     /// The system refuses memory or address space.
     pub fn fork(&self, data: T) -> Result<Store<T>> {
-        let inner = StoreInner { store: StoreOpaque::of_image(&self.image)?, data };
+        let inner = StoreInner { store: StoreOpaque::of_image(&self.kept)?, data };
         Ok(Store { inner: Box::new(inner), invariant: PhantomData })
     }
 
@@ -121,7 +123,7 @@ impl<T: 'static> Checkpoint<T> {
     pub fn root<R>(&self, fork: &mut Store<T>, root: &Root<R>) -> Result<Root<R>> {
         let store = fork.opaque_mut();
         store.check_usable()?;
-        if !store.is_made_of(&self.image) {
+        if !store.is_made_of(&self.kept) {
             return Err(Error::usage("a store that was not made of the checkpoint"));
         }
         let raw = store.roots().inherited(root)?;
@@ -170,7 +172,7 @@ impl<T: 'static> Checkpoint<T> {
     /// # }
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        saved::save(&self.image, path.as_ref())
+        saved::save(&self.kept, path.as_ref())
     }
 
     /// The checkpoint of a file.
@@ -180,23 +182,23 @@ impl<T: 'static> Checkpoint<T> {
         given: &[Module],
         bind: &mut RebindHost<'_>,
     ) -> Result<Self> {
-        Ok(Checkpoint { image: Arc::new(saved::load(engine, file, given, bind)?), data: PhantomData })
+        Ok(Checkpoint { kept: Arc::new(saved::load(engine, file, given, bind)?), data: PhantomData })
     }
 
     /// The engine of the store that the checkpoint was made of.
     pub fn engine(&self) -> &Engine {
-        self.image.engine()
+        self.kept.image().engine()
     }
 
     /// Bytes of the heap that it holds: pages that forks share until they write to them.
     pub fn heap_bytes(&self) -> u64 {
-        self.image.heap_bytes()
+        self.kept.image().heap_bytes()
     }
 }
 
 impl<T: 'static> Clone for Checkpoint<T> {
     fn clone(&self) -> Checkpoint<T> {
-        Checkpoint { image: self.image.clone(), data: PhantomData }
+        Checkpoint { kept: self.kept.clone(), data: PhantomData }
     }
 }
 

@@ -17,7 +17,7 @@ mod objects;
 mod types;
 
 use super::bytes::{Reader, Writer};
-use super::image::StoreImage;
+use super::image::{Kept, StoreImage};
 use crate::engine::Engine;
 use crate::errors::{Error, ErrorKind, Result};
 use crate::module::{self, Module};
@@ -39,7 +39,6 @@ use objects::{BYTES_PER_BIT, Code, HostFunction, Import, Objects};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Gives a host function of a type again: for the import of a module, by its position in the import section, or one
 /// that nobody reaches.
@@ -61,9 +60,9 @@ fn limit(error: impl std::fmt::Display) -> Error {
 ///
 /// # Errors
 /// As of [`Checkpoint::save`](super::Checkpoint::save).
-pub(super) fn save(image: &Arc<StoreImage>, path: &Path) -> Result<()> {
+pub(super) fn save(kept: &Kept, path: &Path) -> Result<()> {
     // What graphs are found in.
-    let store = StoreOpaque::of_image(image)?;
+    let (image, store) = (kept.image(), StoreOpaque::of_image(kept)?);
     let (entities, layout) = (image.entities(), image.heap().layout());
     let modules = entities.modules();
     let objects = Objects::find(&store, image, &layout, &modules)?;
@@ -80,7 +79,7 @@ pub(super) fn save(image: &Arc<StoreImage>, path: &Path) -> Result<()> {
     out.list(layout.words().into_iter(), |out, word| out.u64(word));
     save_objects(&objects, &mut out);
     entities.save(&modules, &mut out);
-    let (places, free) = image.host_values().places();
+    let (places, free) = kept.host_values().places();
     out.usize(places);
     out.references(free);
     out.u32(image.next_trace());
@@ -149,12 +148,7 @@ fn write(image: &StoreImage, path: &Path, contents: &[u8]) -> Result<()> {
 /// # Errors
 /// The file is none, is damaged, or was made for something else; a module is not given, or a host function; the
 /// engine's types or the system's memory are used up.
-pub(super) fn load(
-    engine: &Engine,
-    file: &SteadyFile,
-    given: &[Module],
-    bind: &mut RebindHost<'_>,
-) -> Result<StoreImage> {
+pub(super) fn load(engine: &Engine, file: &SteadyFile, given: &[Module], bind: &mut RebindHost<'_>) -> Result<Kept> {
     // Function objects name trampolines, and there may be no store yet.
     stubs::prepare::<StoreOpaque>();
     let contents = file.contents()?;
@@ -194,7 +188,7 @@ pub(super) fn load(
         None => file.pages(pages.start as u64 + layout.immortal_bytes()..heap_end)?,
     };
     let heap = HeapImage::of_files(layout, immortal, blocks, engine.registry().table().clone());
-    Ok(StoreImage::of_saved(engine, heap, entities, types, host_values, next_trace))
+    Ok(Kept::new(StoreImage::of_saved(engine, heap, entities, types, next_trace), host_values))
 }
 
 /// Whether an engine takes the file.
