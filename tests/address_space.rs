@@ -95,6 +95,24 @@ fn what_is_refused_is_named() {
     for words in ["the system refused", "224m of address space (ulimit -v)", "--gc-heap-max"] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
+    // What a stack or a memory takes that is larger than all of it.
+    let memory =
+        wat(&scratch("address-space-memory"), "memory.wat", "(module (memory 20000) (func (export \"_start\")))");
+    for (options, guest, words) in [
+        (
+            &["--max-stack", "2g"][..],
+            kotlin_hello(),
+            "a smaller stack of the guest takes less (Config::max_stack, --max-stack)",
+        ),
+        (&[], memory.to_str().expect("a path").to_owned(), "a memory of at least 1310720000 bytes: the system refused"),
+    ] {
+        let output = under("1048576", &[&["run"], options, &[&guest]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        for words in [words, "this process may have 1024m of address space (ulimit -v)"] {
+            assert!(stderr.contains(words), "{words}: {stderr}");
+        }
+    }
     // More than the memory's part of the address space.
     let large = PLAIN.replace("(memory.grow (i32.const 16))", "(memory.grow (i32.const 30000))");
     let large = wat(&scratch("address-space-large"), "large.wat", &large);

@@ -47,6 +47,13 @@ fn a_program_that_runs_answers_everything() {
     assert_eq!(screens.matches("in the last").count(), 2, "{screens}");
     assert_stack(&screens, &["!churn"]);
 
+    // Who reads only the beginning of it ends it.
+    let mut top = heapwood();
+    top.args(["attach", "-v", &program.pid(), "top", "--interval", "1ms"]).stdout(Stdio::piped());
+    let mut top = top.spawn().expect("it starts");
+    top.stdout.take().expect("piped").read_exact(&mut [0]).expect("a screen");
+    assert!(top.wait().expect("it ends").success());
+
     let histogram = program.answers(&["histogram"]);
     let row = histogram.lines().find(|line| line.ends_with("  node")).expect("a row");
     let objects: u64 = row.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a count");

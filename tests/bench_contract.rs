@@ -55,7 +55,10 @@ fn calls_are_measured() {
     for field in ["times_ms", "cpu_ms"] {
         assert_eq!(object[field].as_array().map(Vec::len), Some(3), "{field}");
     }
-    object["times_ms"].as_array().unwrap().iter().for_each(is_positive);
+    // CPU time too, however short a call is.
+    for field in ["times_ms", "cpu_ms"] {
+        object[field].as_array().unwrap().iter().for_each(is_positive);
+    }
     for field in ["first_ms", "compile_ms", "instantiate_ms", "peak_rss_kib"] {
         is_positive(&object[field]);
     }
@@ -139,6 +142,33 @@ fn overhead_is_told_against_runs_that_never_collect() {
         bound["overhead"].as_f64() >= Some(1.0),
         "a bound from below never says that collecting is a gain: {bound}"
     );
+}
+
+#[test]
+fn the_table_for_people_says_everything_in_words() {
+    let options =
+        ["--invoke", "run", "--warmup", "0", "--reps", "2", "--slice", "1000:40", "--overhead", "--gc-heap-sweep"];
+    let mut command = heapwood();
+    let command =
+        command.arg("bench").arg(guest("bench-table")).args(options).args(["1.5,2", "--gc-mark-slice", "1000"]);
+    let ended = finish(command.arg("--gc-stats"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for part in
+        ["2 calls ", "40 slices of 1000 operations", "without a collector ", "least heap: ", "  1.5 times that "]
+    {
+        assert!(ended.stdout.contains(part), "`{part}` is not in\n{}", ended.stdout);
+    }
+    for raw in ["null", "{", "_"] {
+        assert!(!ended.stdout.contains(raw), "`{raw}` is in\n{}", ended.stdout);
+    }
+    // Kinds of pauses are those of `--gc-stats`, which has a row for all of them, and in its order.
+    let kinds = |text: &str, end: &str| -> Vec<String> {
+        let rows = text.lines().skip_while(|line| !line.starts_with("pauses")).skip(1);
+        let rows = rows.take_while(|line| line.starts_with("  ") && !line.starts_with(end));
+        rows.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+    };
+    let (table, stats) = (kinds(&ended.stdout, "the"), kinds(&ended.stderr, "  all"));
+    assert!(table.len() > 3 && table.iter().all(|kind| stats.contains(kind)), "{table:?} {stats:?}");
 }
 
 /// What a page holds: `tests/page.rs`.

@@ -10,6 +10,8 @@ use std::process::Stdio;
 const MISTAKES: &[(&[&str], i32, &[&str])] = &[
     (&["rn", "app.wat"], 2, &["`rn` is neither a command nor a file", "`heapwood run`"]),
     (&["valdate"], 2, &["`heapwood validate`"]),
+    (&["-v", "rnu"], 2, &["`heapwood run`"]),
+    (&["help", "inspet"], 2, &["`inspet` is no command", "`heapwood help inspect`"]),
     (&["run", "--gc-heap-mx", "1m", "app.wat"], 2, &["'--gc-heap-max'"]),
     (&["run", "--gc-heap-initial", "65m", "--gc-heap-max", "64m", "app.wat"], 2, &["--gc-heap-initial 65m", "64m"]),
     (&["run", "--gc-nursery", "32m", "-Xmx16m", "app.wat"], 2, &["--gc-nursery 32m", "16m"]),
@@ -33,6 +35,13 @@ const MISTAKES: &[(&[&str], i32, &[&str])] = &[
     (&["inspect", "packed.wasm"], 1, &["gzip"]),
     (&["compile", "packed.wasm", "-o", "out"], 1, &["gzip"]),
     (&["bench", "packed.wasm", "--invoke", "f"], 1, &["gzip"]),
+    (&["run", "packed.zst"], 1, &["invalid module: this is data that zstd has compressed"]),
+    (&["run", "packed.wat"], 1, &["invalid module: this is data that zstd has compressed"]),
+    (&["run", "wide.wat"], 1, &["invalid module: this is text in UTF-16"]),
+    (&["run", "marked.wasm"], 1, &["invalid module: this is a module behind a byte-order mark"]),
+    (&["run", "archive"], 1, &["invalid module: this is a tar archive"]),
+    (&["run", "--precompiled", "app.wat"], 1, &["app.wat: the precompiled module is refused"]),
+    (&["run", "--invoke", "v", "vector.wat", "i32x4", "1", "2", "3", "4"], 2, &["takes 1 arguments", "in quotes"]),
     (&["run", "native"], 1, &["an ELF file"]),
     (&["run", "script"], 1, &["a script"]),
     (&["run", "other.wasm"], 1, &["a file that begins with 01 02 03"]),
@@ -51,11 +60,28 @@ const MISTAKES: &[(&[&str], i32, &[&str])] = &[
     (&["compile", "wrong.wat", "-o", "out"], 1, &["--> wrong.wat:3:6\n"]),
 ];
 
+/// The header of a tar archive, as far as it matters: the name of a file, and behind it what says that it is one.
+const TAR: [u8; 262] = {
+    let mut header = [b'a'; 262];
+    let (mut at, magic) = (0, b"ustar");
+    while at < magic.len() {
+        header[257 + at] = magic[at];
+        at += 1;
+    }
+    header
+};
+
 const FILES: &[(&str, &[u8])] = &[
     ("app.wat", b"(module (func (export \"_start\")))"),
     ("empty", b""),
     ("text.txt", b"hello"),
     ("packed.wasm", b"\x1f\x8b\x08\0\0\0\0\0"),
+    ("packed.zst", b"\x28\xb5\x2f\xfd\x04\0\0\0"),
+    ("packed.wat", b"\x28\xb5\x2f\xfd\x04\0\0\0"),
+    ("wide.wat", b"\xff\xfe(\0m\0"),
+    ("marked.wasm", b"\xef\xbb\xbf\0asm\x01\0\0\0"),
+    ("archive", &TAR),
+    ("vector.wat", b"(module (func (export \"v\") (param v128)))"),
     ("native", b"\x7fELF\x02\x01\x01\0"),
     ("script", b"#!/bin/sh\necho no\n"),
     ("other.wasm", b"\x01\x02\x03"),
@@ -125,6 +151,21 @@ fn a_module_may_come_from_the_standard_input_behind_a_mark_or_a_first_line() {
 }
 
 #[test]
+fn an_image_may_come_from_the_standard_input() {
+    let path = common::wat(&scratch("command-line-image"), "app.wat", NUMBER);
+    let image = path.with_file_name("app.image");
+    assert_eq!(finish(heapwood().arg("compile").arg(&path).arg("-o").arg(&image)).code, Some(0));
+    let run = |file: &std::path::Path| {
+        let file = std::fs::File::open(file).expect("the file");
+        finish(heapwood().args(["run", "--precompiled", "--invoke", "f", "-"]).stdin(Stdio::from(file)))
+    };
+    let ended = run(&image);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "7\n"), "{}", ended.stderr);
+    let refused = run(&path);
+    assert!(refused.code == Some(1) && refused.stderr.contains("error: standard input: "), "{}", refused.stderr);
+}
+
+#[test]
 fn switches_stand_for_y() {
     let folder = scratch("command-line-switches");
     let wide = "(module (func (export \"_start\") i64.const 1 i64.const 1 i64.mul_wide_u drop drop))";
@@ -186,6 +227,14 @@ fn more_is_said_if_it_is_wanted_and_each_command_has_its_page() {
         (&["run"][..], "app.wat: compiled in "),
         (&["validate"], "app.wat: valid\n"),
         (&["compile", "-o", image.to_str().expect("UTF-8")], "app.image: "),
+        (&[], "app.wat: compiled in "),
+        (
+            &["run", "--env", "A=secret", "--dir", "/::/root:ro"],
+            "given arguments: 0; variable A; directory / as /root, for ",
+        ),
+        (&["inspect"], "app.wat: decoded in "),
+        (&["bench", "--compile-only"], "app.wat: compiled in "),
+        (&["wast"], "app.wat: 1 passed, 0 failed, in "),
     ] {
         let quiet = finish(heapwood().args(args).arg(&path));
         assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""), "{args:?}");
@@ -193,6 +242,7 @@ fn more_is_said_if_it_is_wanted_and_each_command_has_its_page() {
             let mut command = heapwood();
             let ended = finish(command.args(place).args(args).arg(&path));
             assert!(ended.code == Some(0) && ended.stderr.contains(says), "{args:?}: {}", ended.stderr);
+            assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
         }
     }
     let page = finish(heapwood().arg("--man=bench"));

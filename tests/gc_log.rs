@@ -64,7 +64,7 @@ fn the_object_agrees_with_the_log() {
     assert_eq!(stats["pauses"]["all"]["count"], events.len());
     for (part, keys) in [
         ("heap", &["allocated_young_bytes", "promoted_bytes", "live_bytes", "peak_bytes", "limit_bytes"][..]),
-        ("run", &["length_ms", "stopped_percent", "collector_cpu_ms", "compactions"]),
+        ("run", &["length_ms", "paused_percent", "collector_cpu_ms", "compactions"]),
         ("mmu", &["1", "10"]),
     ] {
         keys.iter().for_each(|key| assert!(stats[part][key].is_number(), "{part}, {key}: {stats}"));

@@ -200,3 +200,93 @@ fn v128_passes_through_parameters_locals_fields_and_results() {
     let finished = common::finish(common::heapwood().args(["run", "--invoke", "f"]).arg(&path).arg(value));
     assert_eq!(finished.stdout, format!("0x{:032x}\n{value}\n", 0), "{}", finished.stderr);
 }
+
+/// Options of other programs that pages for users name: cargo's, wasm-opt's, containerd's and so on.
+const OPTIONS_OF_OTHERS: [&str; 25] = [
+    "--args",
+    "--bin",
+    "--dry",
+    "--enable-bulk-memory",
+    "--enable-exception-handling",
+    "--enable-gc",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--example",
+    "--exclude",
+    "--fast-math",
+    "--gufa",
+    "--ignored",
+    "--inline-functions-with-loops",
+    "--locked",
+    "--manifest-path",
+    "--mount",
+    "--path",
+    "--release",
+    "--sort",
+    "--standalone",
+    "--target",
+    "--test",
+    "--traps-never-happen",
+    "--features",
+];
+
+/// Words of a text that are long options.
+fn options(text: &str) -> BTreeSet<&str> {
+    let is_of_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let starts = text.match_indices("--").map(|(at, _)| at).filter(|at| {
+        let before = text[..*at].chars().next_back();
+        let after = text[at + 2..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric() && c != '-') && after.is_some_and(|c| c.is_ascii_lowercase())
+    });
+    starts.map(|at| text[at..].split(|c| !is_of_word(c)).next().unwrap_or_default()).collect()
+}
+
+/// What the command says that its options are, those of all commands and of `attach`'s.
+fn known_options() -> String {
+    let commands: [&[&str]; 18] = [
+        &[],
+        &["run"],
+        &["test"],
+        &["wast"],
+        &["bench"],
+        &["compile"],
+        &["validate"],
+        &["inspect"],
+        &["attach"],
+        &["attach", "1", "stats"],
+        &["attach", "1", "histogram"],
+        &["attach", "1", "snapshot"],
+        &["attach", "1", "gc-log", "on"],
+        &["attach", "1", "profile", "start"],
+        &["attach", "1", "profile", "stop"],
+        &["attach", "1", "allocations", "start"],
+        &["attach", "1", "allocations", "stop"],
+        &["attach", "1", "top"],
+    ];
+    let help = |command: &&[&str]| {
+        let ended = common::finish(common::heapwood().args(*command).arg("--help"));
+        assert_eq!(ended.code, Some(0), "{command:?}: {}", ended.stderr);
+        ended.stdout
+    };
+    commands.iter().map(help).collect()
+}
+
+#[test]
+fn pages_for_users_name_no_option_that_is_not_there() {
+    let help = known_options();
+    let known = options(&help);
+    assert!(known.contains("--gc-stats") && known.contains("--rows") && known.len() > 60, "{known:?}");
+    let docs = std::fs::read_dir(root().join("docs")).expect("the folder");
+    let docs = docs.map(|page| format!("docs/{}", page.expect("a page").file_name().display()));
+    // That one is about tests and their tools.
+    let pages = docs.filter(|page| page.ends_with(".md") && page != "docs/testing.md");
+    let mut unknown = Vec::new();
+    for page in pages.chain(["README.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned)) {
+        let text = read(&page);
+        let named = options(&text).into_iter().filter(|option| !known.contains(option));
+        unknown.extend(
+            named.filter(|option| !OPTIONS_OF_OTHERS.contains(option)).map(|option| format!("{page}: {option}")),
+        );
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}

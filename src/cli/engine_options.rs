@@ -87,7 +87,7 @@ pub struct EngineOptions {
     /// `ulimit -v` below 128 GiB
     #[arg(long, value_name = "WHETHER")]
     tier: Option<Tier>,
-    /// Threads that do so; with 0, the guest waits for it
+    /// Threads that do so, 0 or 1; with 0, the guest waits for it
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=1))]
     tier_threads: u8,
 

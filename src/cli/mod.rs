@@ -62,7 +62,7 @@ struct Cli {
     #[arg(short = 'V', long)]
     version: bool,
 
-    /// Say more: what is compiled and how long that took, what a program is given, what is valid
+    /// Say more: what is compiled or decoded and how long that took, what a program is given, what is valid
     #[arg(short, long, global = true)]
     verbose: bool,
 

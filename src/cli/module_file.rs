@@ -1,13 +1,13 @@
 //! Reading modules, binary or text, with errors that name the file.
 
-use super::bench::timed;
+use super::bench::{Times, timed};
 use super::compiling;
 use super::failure;
 use super::output;
 use super::text_place;
 use anyhow::{Context, Result, anyhow};
 use heapwood::component::is_component;
-use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module, what_it_is};
+use heapwood::{Engine, Error, ErrorKind, MODULE_BYTES_MAX, Module, ModuleInfo, what_it_is};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -44,16 +44,21 @@ impl ModuleFile<'_> {
     pub fn compile(&self, engine: &Engine) -> Result<Module> {
         let (module, times) = timed(|| self.watched(engine, || Module::new(engine, self.bytes())));
         let module = module.map_err(|error| self.named(error))?;
-        output::more(|| {
-            let (name, functions, bytes) = (shown(self.path), module.info().functions.len(), self.bytes.len());
-            format!("{name}: compiled in {:.1} ms (bytes: {bytes}, functions: {functions})", times.wall)
-        });
+        self.tell("compiled", module.info(), &times);
         Ok(module)
     }
 
     /// Compiles it by `compile`, and shows to who waits how far that is.
     pub fn watched<T>(&self, engine: &Engine, compile: impl FnOnce() -> T) -> T {
         compiling::watched(engine, &shown(self.path), self.bytes.len(), compile)
+    }
+
+    /// Says with `-v` what was done with it, and how long that took.
+    pub fn tell(&self, done: &str, info: &ModuleInfo, times: &Times) {
+        output::more(|| {
+            let (name, functions, bytes) = (shown(self.path), info.functions.len(), self.bytes.len());
+            format!("{name}: {done} in {:.1} ms (bytes: {bytes}, functions: {functions})", times.wall)
+        });
     }
 
     /// An error of the module, with the file's name, and its place in the text if it was text. A feature that is off is
@@ -191,9 +196,11 @@ fn looks_like_module(path: &Path, start: &[u8]) -> bool {
     start.starts_with(b"\0asm") || start.starts_with(b"#!") || looks_like_text(path, start)
 }
 
-/// Files named `.wat` and files that begin like a module in the text format.
+/// Files named `.wat` and files that begin like a module in the text format, if what they begin with is text at all:
+/// the first of four bytes that zstd writes is a parenthesis, and there is text that is not UTF-8.
 fn looks_like_text(path: &Path, bytes: &[u8]) -> bool {
-    if bytes.starts_with(b"\0asm") {
+    let start = &bytes[..bytes.len().min(4)];
+    if bytes.starts_with(b"\0asm") || std::str::from_utf8(start).is_err_and(|error| error.error_len().is_some()) {
         return false;
     }
     let start = without_mark(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
@@ -208,12 +215,17 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Module> {
     read(path)?.compile(engine)
 }
 
-/// Maps a precompiled module.
+/// Maps a precompiled module, or reads it from the standard input.
 ///
 /// # Errors
 /// The file cannot be read, or is none that this engine takes.
 #[allow(unsafe_code, reason = "who writes `--precompiled` says that the image is to be trusted, as a program is")]
 pub fn load_image(engine: &Engine, path: &Path) -> Result<Module> {
+    if is_standard_input(path) {
+        let image = read_limited(path, |_, start| Engine::detect_precompiled(start).is_some())?;
+        // SAFETY: the user's word, as the option's help says.
+        return unsafe { Module::deserialize(engine, image) }.map_err(|error| named(path, error));
+    }
     // SAFETY: the user's word, as the option's help says.
     unsafe { Module::deserialize_file(engine, path) }.map_err(anyhow::Error::from)
 }

@@ -44,6 +44,11 @@ pub fn write(write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::
     close_if_refused(written);
 }
 
+/// Whether nothing more is written to the standard output.
+pub fn is_closed() -> bool {
+    IS_CLOSED.load(Relaxed)
+}
+
 fn close_if_refused(written: io::Result<()>) {
     if let Err(error) = written
         && !IS_CLOSED.swap(true, Relaxed)

@@ -36,5 +36,6 @@ fn print_limits() {
     let address_space = limits.address_space_bytes.map_or("unlimited".to_owned(), |bytes| format!("{}m", bytes >> 20));
     line!("address space (ulimit -v): {address_space}");
     line!("threads that mark beside guests: {}", limits.helper_threads);
+    line!("functions that run often are compiled again: {}", if limits.tiering { "yes" } else { "no" });
     line!("32-bit memories: {}", if limits.memory32_guard { "guard pages" } else { "checked accesses" });
 }

@@ -110,7 +110,7 @@ impl State {
 
 impl TypeTable {
     /// An empty table: of [`TYPE_TABLE_BYTES`] of address space, or less where the process has little. Errors: the
-    /// system refuses a memory file.
+    /// system refuses memory that heaps share.
     pub fn new() -> Result<TypeTable, BackingError> {
         TypeTable::with_quota(TYPE_TABLE_BYTES)
     }

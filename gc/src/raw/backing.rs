@@ -133,7 +133,6 @@ impl Backing {
         // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
         let result = unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) };
         // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
-        let is_unknown = || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL);
         answer(result == 0 || is_unknown(), "populate", bytes)
     }
 
@@ -152,7 +151,13 @@ impl Backing {
         file: &SharedFile,
     ) -> Result<(), BackingError> {
         // The file has at least `bytes` bytes (`SharedFile::new`).
-        self.replace("share", range, address, bytes, Pages::Shared(&file.fd))
+        match &file.fd {
+            Some(fd) => self.replace("share", range, address, bytes, Pages::Shared(fd)),
+            None => {
+                self.count("share", bytes)?;
+                answer(file.map_again(range.check(address, bytes), bytes), "share", bytes)
+            }
+        }
     }
 
     /// A file for `bytes` of frozen memory, all zero.
@@ -237,6 +242,11 @@ enum Pages<'f> {
     Copied(&'f OwnedFd, u64),
     /// Zeroes.
     Fresh,
+}
+
+/// Whether the call that failed last is one that the kernel does not know.
+fn is_unknown() -> bool {
+    std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
 }
 
 /// What the system answered.
@@ -330,7 +340,8 @@ impl Drop for Reservation {
 /// Memory without a name in the file system that several mappings share.
 #[derive(Debug)]
 pub struct SharedFile {
-    fd: OwnedFd,
+    /// None where the process may not make such large files: then there are only mappings of it.
+    fd: Option<OwnedFd>,
     mapped: Reservation,
 }
 
@@ -338,7 +349,9 @@ impl SharedFile {
     /// A sparse file of `bytes`, mapped writable here.
     pub fn new(bytes: usize) -> Result<SharedFile, BackingError> {
         // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
-        answer(file_bytes_max() >= bytes as u64, "share", bytes)?;
+        if file_bytes_max() < bytes as u64 {
+            return SharedFile::without_descriptor(bytes);
+        }
         // SAFETY: the name is a valid C string.
         let fd = unsafe { libc::memfd_create(c"heapwood-types".as_ptr(), libc::MFD_CLOEXEC) };
         answer(fd >= 0, "share", bytes)?;
@@ -347,11 +360,33 @@ impl SharedFile {
         // SAFETY: a plain system call on a descriptor that we own.
         let result = unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) };
         answer(result == 0, "share", bytes)?;
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
+        let mapped = SharedFile::map_first(bytes, libc::MAP_SHARED, fd.as_raw_fd())?;
+        Ok(SharedFile { fd: Some(fd), mapped })
+    }
+
+    /// The same as memory that is shared without a descriptor, which no limit of the size of files concerns.
+    fn without_descriptor(bytes: usize) -> Result<SharedFile, BackingError> {
+        let mapped = SharedFile::map_first(bytes, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)?;
+        Ok(SharedFile { fd: None, mapped })
+    }
+
+    /// The writable mapping.
+    fn map_first(bytes: usize, flags: i32, fd: i32) -> Result<Reservation, BackingError> {
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, flags | libc::MAP_NORESERVE);
         // SAFETY: invariant B1: the mapping is new.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd.as_raw_fd(), 0) };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd, 0) };
         answer(start != libc::MAP_FAILED, "share", bytes)?;
-        Ok(SharedFile { fd, mapped: Reservation { start: start as usize, bytes: AtomicUsize::new(bytes) } })
+        Ok(Reservation { start: start as usize, bytes: AtomicUsize::new(bytes) })
+    }
+
+    /// Maps the first `bytes` once more, to be read, at an address of a reservation; whether the system did.
+    fn map_again(&self, at: *mut libc::c_void, bytes: usize) -> bool {
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // An old length of 0 leaves a shared mapping where it is and makes another one of the same pages.
+        // SAFETY: invariant B2: the range lies inside a reservation, whose owner gives up what lay there.
+        let start = unsafe { libc::mremap(self.start() as *mut _, 0, bytes, flags, at) };
+        // SAFETY: invariant B2: it is the mapping that was just made.
+        start != libc::MAP_FAILED && unsafe { libc::mprotect(at, bytes, libc::PROT_READ) } == 0
     }
 
     /// Address of the writable mapping.
@@ -361,9 +396,20 @@ impl SharedFile {
 
     /// Makes sure that `bytes` at `offset` have memory behind them.
     pub fn grow(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
+        let Some(fd) = &self.fd else { return self.populate(offset, bytes) };
         // SAFETY: a plain system call on a descriptor that we own.
-        let result = unsafe { libc::fallocate(self.fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
+        let result = unsafe { libc::fallocate(fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
         answer(result == 0, "share", bytes)
+    }
+
+    /// The same without a descriptor.
+    fn populate(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
+        let first = offset / PAGE_BYTES * PAGE_BYTES;
+        let at = self.mapped.check(self.start() + first, (offset + bytes).next_multiple_of(PAGE_BYTES) - first);
+        // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
+        let result = unsafe { libc::madvise(at, offset + bytes - first, libc::MADV_POPULATE_WRITE) };
+        // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
+        answer(result == 0 || is_unknown(), "share", bytes)
     }
 }
 
@@ -537,6 +583,33 @@ pub fn thread_cpu_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both ways to share memory: what is written to it is read in each mapping, and nowhere else.
+    #[test]
+    #[cfg_attr(miri, ignore = "the interpreter shares no memory")]
+    fn shared_memory_is_the_same_in_all_mappings_with_and_without_a_descriptor() {
+        const BYTES: usize = 64 << 10;
+        for file in [SharedFile::new(BYTES), SharedFile::without_descriptor(BYTES)].map(Result::unwrap) {
+            let mut backing = Backing::default();
+            let range = backing.reserve(4 * BYTES, 0, PAGE_BYTES).unwrap();
+            let at = [range.start(), range.start() + 2 * BYTES];
+            backing.share(&range, at[0], BYTES, &file).unwrap();
+            file.grow(PAGE_BYTES + 8, 16).unwrap();
+            // SAFETY: both lie in mappings that live as long as `file` and `range`.
+            unsafe { *((file.start() + PAGE_BYTES + 8) as *mut u8) = 7 };
+            backing.share(&range, at[1], BYTES / 2, &file).unwrap();
+            // SAFETY: as above.
+            assert_eq!(at.map(|at| unsafe { *((at + PAGE_BYTES + 8) as *const u8) }), [7, 7]);
+            let access = |at: usize| {
+                let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+                let line = maps.lines().find(|line| line.starts_with(&format!("{at:x}-"))).map(str::to_owned);
+                line.unwrap_or_else(|| panic!("no mapping begins at {at:x}\n{maps}"))
+            };
+            for at in at {
+                assert!(access(at).contains(" r--s "), "{}", access(at));
+            }
+        }
+    }
 
     /// What is mapped first is not aligned so, twice in a row, and what is mapped around the aligned part does not stay.
     #[test]

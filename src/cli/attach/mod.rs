@@ -25,7 +25,7 @@ const GREETED_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 #[command(after_help = "The program is one that `heapwood run` runs with --inspect-socket PATH, or with the variable \
-    HEAPWOOD_SOCKET_DIR set to a directory for sockets. It goes on running; only a snapshot stops it for long.")]
+    HEAPWOOD_SOCKET_DIR set to a directory for sockets. It goes on running; only a snapshot and a histogram pause it for long.")]
 pub struct AttachArgs {
     /// The process: its number, or the path of its socket
     #[arg(value_name = "PID|PATH")]
@@ -175,6 +175,7 @@ pub fn run(args: &AttachArgs) -> Result<ExitCode> {
     }
     args.command.check()?;
     let mut process = Process::attach(&args.target)?;
+    output::more(|| format!("{}: answers at {}", process.name, shown(&process.socket)));
     match &args.command {
         AttachCommand::Stats { json } => print_stats(&process.ask(&Request::Stats, None)?, *json)?,
         AttachCommand::Stack => process.print(&Request::Stack)?,
@@ -221,6 +222,7 @@ fn print_stats(stats: &[u8], as_json: bool) -> Result<()> {
 struct Process {
     connection: Connection,
     name: String,
+    socket: PathBuf,
 }
 
 impl Process {
@@ -252,7 +254,7 @@ impl Process {
         let mut connection = Connection::new(stream);
         let greeting = connection.read_line(Some(Instant::now() + GREETED_WITHIN));
         match greeting {
-            Ok(line) if line == GREETING => Ok(Process { connection, name }),
+            Ok(line) if line == GREETING => Ok(Process { connection, name, socket: path.to_owned() }),
             Ok(line) if line.starts_with("error ") => bail!("{name}: {}", &line["error ".len()..]),
             Ok(line) if line.starts_with("heapwood ") => {
                 bail!("{name}: speaks `{line}`, and this is `{GREETING}`: both have to be of one version")

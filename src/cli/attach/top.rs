@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 /// Frames of the stack that are shown.
 const FRAMES: usize = 12;
 
-/// Draws the screen every `interval`, `count` times or until the program ends. On what is no terminal screens follow
-/// each other.
+/// Draws the screen every `interval`, `count` times or until the program ends, or nobody reads it any more. On what is
+/// no terminal screens follow each other.
 ///
 /// # Errors
 /// The program does not answer, but not that it has ended after it had answered once.
@@ -21,7 +21,7 @@ pub fn run(target: &Target, interval: Duration, count: Option<u64>) -> Result<()
     let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     let mut last: Option<(Instant, Value)> = None;
     let mut drawn = 0;
-    while count.is_none_or(|count| drawn < count) {
+    while count.is_none_or(|count| drawn < count) && !output::is_closed() {
         if drawn > 0 {
             std::thread::sleep(interval);
         }

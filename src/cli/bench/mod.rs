@@ -26,6 +26,7 @@ use clap::Args;
 use heapwood::{Engine, Module};
 use pauses::Quantiles;
 use progress::Progress;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::BufWriter;
@@ -123,6 +124,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     progress.begin("compile", 1);
     let (module, compile) = Trace::step(trace.as_ref(), "compile", || timed(|| Module::new(&engine, file.bytes())));
     let module = module.map_err(|error| file.named(error))?;
+    file.tell("compiled", module.info(), &compile);
     if args.compile_only {
         progress.finish();
         let mut fields = Map::new();
@@ -204,6 +206,7 @@ fn call_fields(args: &BenchArgs, measured: &Measurement, object: &mut Map<String
     object.insert("times_ms".into(), column(|times| times.wall).into());
     object.insert("cpu_ms".into(), column(|times| times.cpu).into());
     object.insert("gc".into(), measured.pauses.json());
+    object.insert("gc_kinds".into(), measured.pauses.kinds_json());
     object.insert("mmu".into(), measured.pauses.mmu_json());
     if let (Some(slice), Some(slices)) = (args.slice, &measured.slices) {
         let times: Vec<f64> = slices.spans.iter().map(|span| span.end - span.begin).collect();
@@ -246,11 +249,9 @@ pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
 
-/// CPU time of this thread; zero where the kernel does not say.
+/// CPU time of this thread.
 fn thread_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ns = text.split_ascii_whitespace().next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(ns.unwrap_or(0))
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 fn peak_rss_kib() -> Result<u64> {

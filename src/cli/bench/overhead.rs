@@ -40,8 +40,8 @@ fn compare(args: &BenchArgs, measured: &Measurement, none: &[Times]) -> Value {
     let calls = &measured.calls[args.warmup..];
     let (wall, cpu) = (least(calls, |times| times.wall), least(calls, |times| times.cpu));
     let (none_wall, none_cpu) = (least(none, |times| times.wall), least(none, |times| times.cpu));
-    let without_stops = least(calls, |times| times.wall - times.stopped);
-    let ideal = none_wall.min(without_stops);
+    let without_pauses = least(calls, |times| times.wall - times.stopped);
+    let ideal = none_wall.min(without_pauses);
     json!({"none_ms": none_wall, "none_cpu_ms": none_cpu, "best_ms": wall, "best_cpu_ms": cpu,
-        "without_stops_ms": without_stops, "ideal_ms": ideal, "overhead": wall / ideal})
+        "without_pauses_ms": without_pauses, "ideal_ms": ideal, "overhead": wall / ideal})
 }

@@ -1,6 +1,6 @@
 //! Pauses of the guest by kind, percentiles and utilisation.
 
-use crate::cli::gc_report::Mmu;
+use crate::cli::gc_report::{KINDS, Mmu, ROWS_MIN};
 use crate::cli::page::{RecordedPause, Series, WINDOWS_MS};
 use crate::cli::watch::Listener;
 use heapwood::{GcEvent, GcEventKind};
@@ -84,6 +84,13 @@ impl Recording {
         json!({"minor": self.summary(|kind| kind == GcEventKind::Minor),
             "major": self.summary(|kind| kind != GcEventKind::Minor),
             "stall": self.summary(|kind| kind == GcEventKind::Stall)})
+    }
+
+    /// The same by kind, in the words and the order of `--gc-stats`.
+    pub fn kinds_json(&self) -> Value {
+        let seen = |kind: GcEventKind| self.stops.iter().any(|stop| stop.kind == kind);
+        let kinds = KINDS.iter().enumerate().filter(|(index, kind)| *index < ROWS_MIN || seen(**kind));
+        kinds.map(|(_, kind)| json!({"kind": kind.name(), "pauses": self.summary(|other| other == *kind)})).collect()
     }
 
     fn summary(&self, of: impl Fn(GcEventKind) -> bool) -> Value {

@@ -11,7 +11,7 @@ const BUSY_MS_MIN: f64 = 1.0;
 const WINDOWS_MS: [&str; 4] = ["1", "10", "100", "1000"];
 
 /// Fields that the rows below show; what there is besides follows as it is.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 15] = [
     "times_ms",
     "cpu_ms",
     "first_ms",
@@ -21,8 +21,12 @@ const SHOWN: [&str; 11] = [
     "peak_rss_kib",
     "result",
     "gc",
+    "gc_kinds",
     "mmu",
     "slice_ms",
+    "lower_bound",
+    "heap_sweep",
+    "interrupted",
 ];
 
 /// The table of a report.
@@ -33,10 +37,19 @@ pub fn table(object: &Map<String, Value>) -> String {
     if let Some(slices) = object.get("slice_ms") {
         self::slices(&mut table, slices);
     }
-    if let Some(gc) = object.get("gc") {
-        pauses(&mut table, gc);
+    if let Some(kinds) = object.get("gc_kinds").and_then(Value::as_array) {
+        pauses(&mut table, kinds);
     }
     utilisation(&mut table, object);
+    if let Some(bound) = object.get("lower_bound") {
+        lower_bound(&mut table, bound);
+    }
+    if let Some(sweep) = object.get("heap_sweep") {
+        heap_sweep(&mut table, sweep);
+    }
+    if object.contains_key("interrupted") {
+        table.push_str("interrupted: this is of what had been measured until then\n");
+    }
     for (name, value) in object.iter().filter(|(name, _)| !SHOWN.contains(&name.as_str())) {
         let _ = writeln!(table, "{name}: {value}");
     }
@@ -105,7 +118,7 @@ fn single_times(table: &mut String, object: &Map<String, Value>) {
 }
 
 /// Pauses by kind, in the words of `--gc-stats`.
-fn pauses(table: &mut String, gc: &Value) {
+fn pauses(table: &mut String, kinds: &[Value]) {
     let head = ["count", "p50", "p99", "longest", "total", "CPU: longest", "total"];
     let [count, p50, p99, longest, total, cpu_longest, cpu_total] = head;
     let _ = writeln!(
@@ -113,22 +126,58 @@ fn pauses(table: &mut String, gc: &Value) {
         "{:<10} {count:>9} {p50:>10} {p99:>10} {longest:>10} {total:>10}  {cpu_longest:>12} {cpu_total:>10}",
         "pauses"
     );
-    for kind in ["minor", "major", "stall"] {
-        let us = |field: &str| time(number(&gc[kind], field) / 1e3);
-        let count = gc[kind]["count"].as_u64().unwrap_or(0);
+    for row in kinds {
+        let (kind, pauses) = (row["kind"].as_str().unwrap_or_default(), &row["pauses"]);
+        let us = |field: &str| time(number(pauses, field) / 1e3);
+        let count = pauses["count"].as_u64().unwrap_or(0);
         let [p50, p99, longest] = ["p50_us", "p99_us", "max_us"].map(us);
         let [total, cpu_longest, cpu_total] = ["total_us", "max_cpu_us", "total_cpu_us"].map(us);
         let _ = writeln!(
             table,
-            "  {kind:<8} {count:>9} {p50:>10} {p99:>10} {longest:>10} {total:>10}  {cpu_longest:>12} {cpu_total:>10}"
+            "  {kind:<10} {count:>7} {p50:>10} {p99:>10} {longest:>10} {total:>10}  {cpu_longest:>12} {cpu_total:>10}"
         );
     }
 }
 
 fn slices(table: &mut String, slices: &Value) {
-    let _ = writeln!(table, "{} slices of {} operations", slices["count"], slices["ops"]);
+    let _ = writeln!(table, "{} slices of {} operations", slices["slices"], slices["ops"]);
     for (field, label) in [("mean", "mean"), ("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "longest")] {
         let _ = writeln!(table, "  {label:<20} {:>11}", time(number(slices, field)));
+    }
+}
+
+/// What `--overhead` found.
+fn lower_bound(table: &mut String, bound: &Value) {
+    if let Some(error) = bound["error"].as_str() {
+        let _ = writeln!(table, "what collecting costs is not known: {error}");
+        return;
+    }
+    let _ = writeln!(
+        table,
+        "a call takes at least {:.2} times as long as without memory to manage",
+        number(bound, "overhead")
+    );
+    for (field, label) in
+        [("best_ms", "best call"), ("without_pauses_ms", "without its pauses"), ("none_ms", "without a collector")]
+    {
+        let _ = writeln!(table, "  {label:<20} {:>11}", time(number(bound, field)));
+    }
+}
+
+/// What `--gc-heap-sweep` found: a row for each limit of the heap.
+fn heap_sweep(table: &mut String, sweep: &Value) {
+    let mib = |bytes: &Value| format!("{:.1} MiB", bytes.as_f64().unwrap_or(0.0) / f64::from(1 << 20));
+    let [heap, best, cpu, longest, stalls] = ["heap", "best call", "CPU", "longest pause", "stalls"];
+    let least = format!("least heap: {}", mib(&sweep["least_bytes"]));
+    let _ = writeln!(table, "{least:<22} {heap:>11} {best:>11} {cpu:>11} {longest:>14} {stalls:>7}");
+    for run in sweep["runs"].as_array().into_iter().flatten() {
+        let best = |field: &str| time(numbers(run.get(field)).into_iter().fold(f64::INFINITY, f64::min));
+        let longest = ["minor", "major"].map(|kind| number(&run["gc"][kind], "max_us")).into_iter().fold(0.0, f64::max);
+        let name = format!("  {} times that", run["factor"]);
+        let (heap, longest, stalls) =
+            (mib(&run["heap_max_bytes"]), time(longest / 1e3), run["gc"]["stall"]["count"].to_string());
+        let (wall, cpu) = (best("times_ms"), best("cpu_ms"));
+        let _ = writeln!(table, "{name:<22} {heap:>11} {wall:>11} {cpu:>11} {longest:>14} {stalls:>7}");
     }
 }
 
@@ -162,8 +211,8 @@ mod tests {
             "p99_cpu_us": 9.0, "max_cpu_us": 25.0, "total_cpu_us": 50.0});
         let object = json!({"times_ms": [3.0, 1.0, 2.0], "cpu_ms": [1.0, 1.0, 1.0], "first_ms": 7.5, "compile_ms": 0.5,
             "instantiate_ms": 0.25, "peak_rss_kib": 2048, "result": "42", "mmu": {"1": 0.5, "10": 0.75},
-            "gc": {"minor": pauses, "major": pauses, "stall": pauses}, "more": {"than": "this"},
-            "slice_ms": {"count": 4, "ops": 9, "mean": 1.5, "p50": 1.0, "p99": 2.0, "p999": 3.0, "max": 4.0}});
+            "gc_kinds": [{"kind": "minor", "pauses": pauses}, {"kind": "mark-start", "pauses": pauses}],
+            "more": {"than": "this"}, "slice_ms": {"slices": 4, "ops": 9, "mean": 1.5, "p50": 1.0, "p99": 2.0, "p999": 3.0, "max": 4.0}});
         let text = of(&object);
         for part in [
             "3 calls",

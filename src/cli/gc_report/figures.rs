@@ -20,7 +20,7 @@ pub const KINDS: [GcEventKind; 7] = [
 ];
 
 /// Rows that are always there.
-const ROWS_MIN: usize = 3;
+pub const ROWS_MIN: usize = 3;
 
 /// Pauses of one kind.
 #[derive(Clone, Default)]
@@ -147,7 +147,7 @@ impl Figures {
         let copied = stats.aged_bytes + stats.promoted_bytes;
         [
             ("length_ms", "length", run_us / 1e3, "ms"),
-            ("stopped_percent", "paused", part(stopped_us, run_us), "% of the run"),
+            ("paused_percent", "paused", part(stopped_us, run_us), "% of the run"),
             ("collector_cpu_ms", "collector's CPU time", (self.cpu_us() + helper_us) / 1e3, "ms"),
             ("helper_cpu_ms", "  of it on the helper", helper_us / 1e3, "ms"),
             ("allocated_mib_per_s", "allocated", rate(stats.eden_bytes + stats.old_allocated_bytes), "MiB/s"),

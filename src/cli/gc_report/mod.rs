@@ -6,7 +6,7 @@ mod mmu;
 mod now;
 mod rotation;
 
-pub use figures::{Figures, KINDS, StatsForm, mib, row};
+pub use figures::{Figures, KINDS, ROWS_MIN, StatsForm, mib, row};
 pub use mmu::Mmu;
 pub use now::{now, now_table};
 pub use rotation::{RotatingLog, Rotation};

@@ -6,6 +6,7 @@ mod json;
 mod parts;
 mod surface;
 
+use super::bench::timed;
 use super::engine_options::FeatureOptions;
 use super::failure::shown;
 use super::json_text::json_text;
@@ -57,7 +58,9 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
             }
             // Modules that need features which are off can be shown too.
             let all = Engine::new(Config::new().features(Features::all()))?;
-            let info = Module::decode(&all, bytes).map_err(named)?;
+            let (info, times) = timed(|| Module::decode(&all, bytes));
+            let info = info.map_err(named)?;
+            file.tell("decoded", &info, &times);
             let needed = engine.detect(bytes).map_err(named)?;
             if args.parts.json {
                 let object = json::of_module(&info, bytes.len(), needed, engine.config().enabled(), &args.parts);

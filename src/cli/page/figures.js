@@ -483,7 +483,7 @@ const figures = (() => {
       }
       const bars = [
         ["with the collector", bound.best_ms, "run0"],
-        ["of that, without pauses", bound.without_stops_ms, "slice"],
+        ["of that, without pauses", bound.without_pauses_ms, "slice"],
         ["without a collector", bound.none_ms, "run3"],
       ];
       const text = bars.map(([name, ms]) => `${name} ${units.time(ms * 1e3)}`).join(", ");

@@ -8,6 +8,15 @@ use anyhow::{Result, anyhow};
 use heapwood::{Error, Instance, Module, Store, Val, ValType, printable};
 use std::ffi::OsString;
 
+/// Words that stand before the numbers of one value.
+const OF_SEVERAL_WORDS: [&str; 7] = ["i31", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2"];
+
+/// What to do about a value that came as several arguments.
+fn quotes(args: &[OsString]) -> Option<String> {
+    let word = OF_SEVERAL_WORDS.iter().find(|word| args.iter().any(|arg| arg == **word))?;
+    Some(format!("; `{word}` and the numbers behind it are one argument, in quotes"))
+}
+
 /// A call that the command line describes.
 pub struct Call {
     name: String,
@@ -26,7 +35,9 @@ impl Call {
         };
         let (wanted, given) = (ty.params().len(), args.len());
         if wanted != given {
-            return Err(UsageError::new(format!("`{shown}` {ty} takes {wanted} arguments, {given} were given")).into());
+            let hint = quotes(args).unwrap_or_default();
+            let wrong = format!("`{shown}` {ty} takes {wanted} arguments, {given} were given{hint}");
+            return Err(UsageError::new(wrong).into());
         }
         let parse = |(arg, ty): (&OsString, ValType)| {
             let parsed = arg.to_str().and_then(|text| Argument::parse(text, &ty));

@@ -49,7 +49,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// Call this export with ARGS (by its types) and print its results, one a line
+    /// Call this export with ARGS and print its results, one a line. ARGS are by its types: 2, 0x1.8p3, nan:0x1, null,
+    /// "i32x4 1 2 3 4", "i31 5"
     #[arg(long, value_name = "NAME")]
     invoke: Option<String>,
     /// Write a page about the collector's pauses and the heap at exit, one file to open in a browser (docs/pauses.md)

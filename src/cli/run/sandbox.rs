@@ -3,18 +3,19 @@
 use super::ending::Limits;
 use crate::cli::debugger::DebuggerOptions;
 use crate::cli::engine_options::EngineOptions;
-use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError};
+use crate::cli::failure::{STATUS_BROKEN_PIPE, UsageError, shown};
 use crate::cli::file_name;
 use crate::cli::host::{Host, SurfaceOptions};
 use crate::cli::inspection::InspectionOptions;
 use crate::cli::kotlin::WasiCompat;
+use crate::cli::output;
 use crate::cli::perf_map::PerfMap;
 use crate::cli::units::{DurationArg, Size};
 use anyhow::Result;
 use clap::Args;
 use heapwood::wasi::{DirAccess, WasiCtx, WasiCtxBuilder};
 use heapwood::{Engine, Linker, Module};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -155,16 +156,26 @@ impl Sandbox {
         streams: impl FnOnce(WasiCtxBuilder) -> WasiCtxBuilder,
     ) -> Result<WasiCtx> {
         let mut builder = WasiCtx::builder().inherit_stdio().broken_pipe_exit(STATUS_BROKEN_PIPE.into());
+        let args: Vec<Vec<u8>> = args.into_iter().collect();
+        let (argument_count, mut given) = (args.len(), Vec::new());
         builder = streams(builder).arg(self.argv0()).args(args);
         builder = builder.kotlin_paths(WasiCompat::of(self.wasi_compat, modules) == WasiCompat::Kotlin);
         for (key, value) in self.environment()? {
+            given.push(format!("variable {}", text(&key)));
             builder = builder.env(key, value);
         }
         for dir in &self.dirs {
             let (host, guest, access) = parse_dir(dir)?;
+            let rights = if access == DirAccess::ReadOnly { ", for reading only" } else { "" };
+            given.push(format!("directory {} as {}{rights}", shown(&host), text(&guest)));
             builder = builder.preopen_dir(host, guest, access);
         }
-        Ok(builder.build()?)
+        let wasi = builder.build()?;
+        output::more(|| {
+            let given = std::iter::once(format!("arguments: {argument_count}")).chain(given);
+            format!("{}: given {}", shown(self.path()), given.collect::<Vec<_>>().join("; "))
+        });
+        Ok(wasi)
     }
 
     /// The guest's variables, each once: of several with a name the last one.
@@ -184,6 +195,11 @@ impl Sandbox {
         let taken: Vec<_> = self.preloads.iter().map(|preload| preload.name.as_str()).collect();
         self.surfaces.linker(engine, &modules.collect::<Vec<_>>(), &taken)
     }
+}
+
+/// A guest's name for something, on one line.
+fn text(name: &[u8]) -> String {
+    shown(Path::new(OsStr::from_bytes(name)))
 }
 
 /// `K=V`, or `K` with our own value, if we have one.

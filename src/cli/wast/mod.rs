@@ -8,12 +8,13 @@ mod script;
 mod spectest;
 mod values;
 
+use super::bench::timed;
 use super::engine_options::EngineOptions;
 use super::module_file;
-use super::output::line;
+use super::output::{self, line};
 use super::trace::Trace;
 use super::units::Size;
-use crate::cli::failure::LINE_CHARS_MAX;
+use crate::cli::failure::{LINE_CHARS_MAX, shown};
 use anyhow::Result;
 use clap::Args;
 use heapwood::{Engine, cut};
@@ -106,7 +107,9 @@ fn run_file(
         }
     };
     let context = directives::Context { args, engines, trace, path, text: &text };
-    let ran = std::thread::scope(|scope| directives::run(scope, &context, None, directives))?;
+    let (ran, times) = timed(|| std::thread::scope(|scope| directives::run(scope, &context, None, directives)));
+    let ran = ran?;
+    output::more(|| format!("{}: {} passed, {} failed, in {:.1} ms", shown(path), ran.passed, ran.failed, times.wall));
     totals.add(ran);
     Ok(())
 }

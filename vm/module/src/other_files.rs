@@ -23,7 +23,15 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"#!", "a script"),
     (b"<!DOCTYPE", "a page of HTML"),
     (b"<html", "a page of HTML"),
+    (b"\xff\xfe", "text in UTF-16; the text format is UTF-8"),
+    (b"\xfe\xff", "text in UTF-16; the text format is UTF-8"),
+    (b"\xef\xbb\xbf\0asm", "a module behind a byte-order mark, as programs leave that take it for text"),
 ];
+
+/// What a tar archive has behind the name of its first file.
+const TAR_MAGIC: &[u8] = b"ustar";
+/// Where.
+const TAR_MAGIC_OFFSET: usize = 257;
 
 /// Bytes that are shown of a file which nothing is known of.
 const SHOWN_BYTES: usize = 8;
@@ -36,6 +44,9 @@ pub fn what_it_is(bytes: &[u8]) -> Option<String> {
     let known = KINDS.iter().find(|(start, _)| bytes.starts_with(start));
     Some(match known {
         Some((_, what)) => (*what).to_owned(),
+        None if bytes.get(TAR_MAGIC_OFFSET..).is_some_and(|rest| rest.starts_with(TAR_MAGIC)) => {
+            "a tar archive; unpack it first".to_owned()
+        }
         None if bytes.is_empty() => "an empty file".to_owned(),
         None if is_module_text(bytes) => {
             "a module in the text format; `Module::new` takes it with the feature `wat`, else it has to be binary"
@@ -79,6 +90,8 @@ mod tests {
         for (start, what) in KINDS {
             assert_eq!(what_it_is(&[start, &b"rest"[..]].concat()).as_deref(), Some(*what));
         }
+        let tar = [&[b'a'; TAR_MAGIC_OFFSET][..], TAR_MAGIC].concat();
+        assert_eq!(what_it_is(&tar).as_deref(), Some("a tar archive; unpack it first"));
         assert!(what_it_is(b" \n(module)").is_some_and(|what| what.contains("text format")));
         assert_eq!(what_it_is(b"").as_deref(), Some("an empty file"));
         assert!(what_it_is("für dich\n".as_bytes()).is_some_and(|what| what.starts_with("text")));

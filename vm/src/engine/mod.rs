@@ -50,6 +50,8 @@ pub struct EngineLimits {
     pub refused_helper_threads: usize,
     /// Whether 32-bit memories rely on guard pages ([`Config::memory32_guard`]).
     pub memory32_guard: bool,
+    /// Whether functions that run often are compiled again ([`Config::tiering`]).
+    pub tiering: bool,
 }
 
 /// An engine. Cheap to clone, shared between threads.
@@ -121,6 +123,7 @@ impl Engine {
             helper_threads: *helper_threads,
             refused_helper_threads: helpers.as_ref().map_or(0, |helpers| helpers.refused()),
             memory32_guard: config.guards().memory32,
+            tiering: config.tiering_mode() != Tiering::Off,
         }
     }
 

@@ -2,7 +2,7 @@
 //! fail.
 
 use crate::errors::{Error, Result};
-use heapwood_gc::FrozenFile;
+use heapwood_gc::{FrozenFile, address_space};
 use heapwood_gc_abi::Narrow;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -10,6 +10,14 @@ use std::ptr::NonNull;
 
 /// Granularity of protection.
 pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// The system refused to map so many bytes. Where the process has little address space, that is named.
+fn refused_address_space(bytes: usize) -> Error {
+    let little = address_space().map_or_else(String::new, |space| {
+        format!("; this process may have {}m of address space (ulimit -v)", space.limit_bytes >> 20)
+    });
+    Error::limit(format!("the system refused to map {bytes} bytes{little}"))
+}
 
 /// A private mapping, anonymous or of a file, unmapped on drop.
 #[derive(Debug)]
@@ -55,14 +63,14 @@ impl Mapping {
     pub fn new(bytes: usize, access: Access) -> Result<Mapping> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
         if is_refused() {
-            return Err(Error::limit(format!("the system refused to map {bytes} bytes")));
+            return Err(refused_address_space(bytes));
         }
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: R10: a new mapping at an address of the kernel's choice replaces nothing.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access.flags(), flags, -1, 0) };
         match NonNull::new(start.cast()) {
             Some(start) if start.as_ptr() as *mut libc::c_void != libc::MAP_FAILED => Ok(Mapping { start, bytes }),
-            _ => Err(Error::limit(format!("the system refused to map {bytes} bytes"))),
+            _ => Err(refused_address_space(bytes)),
         }
     }
 

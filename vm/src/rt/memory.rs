@@ -61,7 +61,8 @@ impl Region {
                 most.min(affordable).max(least).narrow::<usize>().next_multiple_of(PAGE_BYTES) + GUARD_CHECKED
             }
         };
-        Ok((Region { mapping: Mapping::new(reserve, Access::None)?, ty }, least.narrow()))
+        let refused = |error| Error::limit(format!("a memory of at least {least} bytes: {error}"));
+        Ok((Region { mapping: Mapping::new(reserve, Access::None).map_err(refused)?, ty }, least.narrow()))
     }
 
     /// The type that it was made for.

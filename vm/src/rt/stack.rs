@@ -137,8 +137,12 @@ impl GuestStack {
             ))
         };
         let (bytes, all) = guarded.ok_or_else(too_large)?;
-        let mapping = Mapping::new(all, Access::None)?;
-        mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite)?;
+        let refused = |error: Error| {
+            let takes_less = "a smaller stack of the guest takes less (Config::max_stack, --max-stack)";
+            Error::limit(format!("{error}: {takes_less}"))
+        };
+        let mapping = Mapping::new(all, Access::None).map_err(refused)?;
+        mapping.protect(GUARD_BYTES, bytes, Access::ReadWrite).map_err(refused)?;
         mapping.avoid_huge_pages();
         Ok(GuestStack { mapping, usable_bytes })
     }
