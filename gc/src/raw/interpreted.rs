@@ -1,8 +1,8 @@
-//! `system` for Miri, which knows neither address space without memory nor files in memory: a reservation is an allocation
-//! of zeroes, whose addresses are exposed, so that pointers made of addresses may reach it.
+//! `system` for Miri, which knows neither address space without memory nor files in memory: a reservation is an
+//! allocation of zeroes, whose addresses are exposed, so that pointers made of addresses may reach it.
 //!
-//! 1. What is committed or populated was readable and writable before; what is given back is written over with zeroes. So
-//!    Miri checks every access, but not that it is to committed memory.
+//! 1. What is committed or populated was readable and writable before; what is given back is written over with zeroes.
+//!    So Miri checks every access, but not that it is to committed memory.
 //! 2. A file that others map to read is memory that is copied to their places when something is written there
 //!    ([`publish`]).
 //! 3. Reservations at an address and files of frozen memory are refused, as a system may do.
@@ -31,12 +31,12 @@ static ALLOCATIONS: Mutex<BTreeMap<usize, Allocation>> = Mutex::new(BTreeMap::ne
 /// Where files are mapped to be read: first address of the file's memory, first address of the place, and its bytes.
 static READERS: Mutex<Vec<(usize, usize, usize)>> = Mutex::new(Vec::new());
 
-/// Of files by their descriptors, which are open as long as they are used: where their memory begins, and how many of its
-/// bytes were published.
+/// Of files by their descriptors, which are open as long as they are used: where their memory begins, and how many of
+/// its bytes were published.
 static FILES: Mutex<BTreeMap<RawFd, (usize, usize)>> = Mutex::new(BTreeMap::new());
 
-/// Alignment of 16, since an allocator clears what is aligned to more in pieces of its own, and does not leave it to the
-/// system, which has zeroes for nothing. A page more, to begin at one.
+/// Alignment of 16, since an allocator clears what is aligned to more in pieces of its own, and does not leave it to
+/// the system, which has zeroes for nothing. A page more, to begin at one.
 fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes + PAGE_BYTES, 16).expect("a reservation is less than half of all addresses")
 }

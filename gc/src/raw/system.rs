@@ -1,8 +1,8 @@
 //! The calls of the system that the collector makes, a function for each. What may be asked of them, and how often they
 //! fail in a test, is for `backing`; in Miri, which knows none of them, `interpreted` stands in the place of this file.
 //!
-//! Each `unsafe` function wants a range of whole pages inside of a reservation that the caller owns (B2), and a caller who
-//! gives up what lies there, where the contents change.
+//! Each `unsafe` function wants a range of whole pages inside of a reservation that the caller owns (B2), and a caller
+//! who gives up what lies there, where the contents change.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
