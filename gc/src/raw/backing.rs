@@ -8,8 +8,9 @@
 //!    `restore` forgets what was written to them, and `renew` makes them zero pages without a file again.
 //! 5. Each of these counts as one call; a test can choose calls that fail.
 
+use super::system::{self, Pages};
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Granularity of all calls.
@@ -95,7 +96,7 @@ impl Backing {
         for (from, to) in [(outer, start), (start + bytes, outer_end)] {
             if to > from {
                 // SAFETY: invariant B1: the padding belongs to the mapping made above and nobody knows of it.
-                unsafe { libc::munmap(from as *mut _, to - from) };
+                unsafe { system::release(from, to - from) };
             }
         }
         Ok(Reservation { start, bytes: AtomicUsize::new(bytes) })
@@ -122,18 +123,15 @@ impl Backing {
         self.count("commit", bytes)?;
         let at = range.check(address, bytes);
         // SAFETY: invariant B2: the range lies inside the reservation.
-        let result = unsafe { libc::mprotect(at, bytes, libc::PROT_READ | libc::PROT_WRITE) };
-        answer(result == 0, "commit", bytes)
+        answer(unsafe { system::commit(at, bytes) }, "commit", bytes)
     }
 
     /// Faults in the pages of a committed range, so that using them later costs no fault.
     pub fn populate(&mut self, range: &Reservation, address: usize, bytes: usize) -> Result<(), BackingError> {
         self.count("populate", bytes)?;
         let at = range.check(address, bytes);
-        // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
-        let result = unsafe { libc::madvise(at, bytes, libc::MADV_POPULATE_WRITE) };
-        // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
-        answer(result == 0 || is_unknown(), "populate", bytes)
+        // SAFETY: invariant B2; the contents of pages that are there stay.
+        answer(unsafe { system::populate(at, bytes) }, "populate", bytes)
     }
 
     /// Gives the pages of a committed range back; it stays readable and writable and reads as zero.
@@ -155,7 +153,9 @@ impl Backing {
             Some(fd) => self.replace("share", range, address, bytes, Pages::Shared(fd)),
             None => {
                 self.count("share", bytes)?;
-                answer(file.map_again(range.check(address, bytes), bytes), "share", bytes)
+                let at = range.check(address, bytes);
+                // SAFETY: invariant B2; the caller gives up what lay there.
+                answer(unsafe { system::map_again(file.start(), at, bytes) }, "share", bytes)
             }
         }
     }
@@ -178,7 +178,7 @@ impl Backing {
         self.count("freeze", bytes)?;
         let at = range.check(address, bytes);
         // SAFETY: invariants B2 and M3: the range is committed, and nobody writes while the heap is borrowed.
-        let contents = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), bytes) };
+        let contents = unsafe { std::slice::from_raw_parts(at as *const u8, bytes) };
         file.write(contents, file_offset)
     }
 
@@ -201,8 +201,7 @@ impl Backing {
         self.count("restore", bytes)?;
         let at = range.check(address, bytes);
         // SAFETY: invariant B2; what was written there is given up by the caller.
-        let result = unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) };
-        answer(result == 0, "restore", bytes)
+        answer(unsafe { system::discard(at, bytes) }, "restore", bytes)
     }
 
     /// Puts zero pages of no file in the place of a range that is readable and writable, and stays so.
@@ -221,32 +220,9 @@ impl Backing {
     ) -> Result<(), BackingError> {
         self.count(operation, bytes)?;
         let at = range.check(address, bytes);
-        let read_write = libc::PROT_READ | libc::PROT_WRITE;
-        let (access, flags, fd, offset) = match pages {
-            Pages::Shared(file) => (libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0),
-            Pages::Copied(file, offset) => (read_write, libc::MAP_PRIVATE, file.as_raw_fd(), offset),
-            Pages::Fresh => (read_write, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0),
-        };
-        let flags = flags | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: invariant B2; the caller gives up what lay there, and says that the file has these bytes.
-        let result = unsafe { libc::mmap(at, bytes, access, flags, fd, offset as libc::off_t) };
-        answer(result != libc::MAP_FAILED, operation, bytes)
+        answer(unsafe { system::replace(at, bytes, pages) }, operation, bytes)
     }
-}
-
-/// What a range is replaced with.
-enum Pages<'f> {
-    /// The first pages of a file, to be read.
-    Shared(&'f OwnedFd),
-    /// Pages of a file from an offset on, copied when they are written.
-    Copied(&'f OwnedFd, u64),
-    /// Zeroes.
-    Fresh,
-}
-
-/// Whether the call that failed last is one that the kernel does not know.
-fn is_unknown() -> bool {
-    std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
 }
 
 /// What the system answered.
@@ -275,7 +251,7 @@ impl Reservation {
     pub fn discard(&self, address: usize, bytes: usize) -> bool {
         let at = self.check(address, bytes);
         // SAFETY: invariant B2; the caller gives up what lay there.
-        bytes == 0 || unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0
+        bytes == 0 || unsafe { system::discard(at, bytes) }
     }
 
     /// Makes bytes zero.
@@ -285,43 +261,34 @@ impl Reservation {
     pub unsafe fn clear(&self, address: usize, bytes: usize) {
         let at = self.check(address, bytes);
         // SAFETY: invariant B2, and the caller's promise.
-        unsafe { std::ptr::write_bytes(at.cast::<u8>(), 0, bytes) };
+        unsafe { std::ptr::write_bytes(at as *mut u8, 0, bytes) };
     }
 
     /// Puts address space without memory in the place of a range, whatever it may be used for or mapped from; false if
     /// the system refuses.
     pub fn forget(&self, address: usize, bytes: usize) -> bool {
         let at = self.check(address, bytes);
-        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: invariant B2; the caller gives up what lay there.
-        bytes == 0 || unsafe { libc::mmap(at, bytes, libc::PROT_NONE, flags, -1, 0) } != libc::MAP_FAILED
+        bytes == 0 || unsafe { system::replace(at, bytes, Pages::Nothing) }
     }
 
     /// Asks the system not to use huge pages for a range.
     pub fn avoid_huge_pages(&self, address: usize, bytes: usize) {
         let at = self.check(address, bytes);
-        // SAFETY: invariant B2; advice without effect on contents. A system without huge pages does not know it.
-        unsafe { libc::madvise(at, bytes, libc::MADV_NOHUGEPAGE) };
+        // SAFETY: invariant B2; advice without effect on contents.
+        unsafe { system::avoid_huge_pages(at, bytes) };
     }
 
-    fn check(&self, address: usize, bytes: usize) -> *mut libc::c_void {
+    fn check(&self, address: usize, bytes: usize) -> usize {
         assert!(address.is_multiple_of(PAGE_BYTES) && bytes.is_multiple_of(PAGE_BYTES), "not whole pages");
         assert!(self.contains(address, bytes), "outside of the reservation");
-        address as *mut libc::c_void
+        address
     }
 
     /// Maps `bytes` without access, at an address if that is not 0; none if the system refuses, or something is there.
     fn map(start: usize, bytes: usize) -> Option<Reservation> {
-        let fixed = if start == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
-        // SAFETY: invariant B1: the address is of the kernel's choice, or nothing is replaced there.
-        let mapped = unsafe { libc::mmap(start as *mut _, bytes, libc::PROT_NONE, flags, -1, 0) };
-        if mapped == libc::MAP_FAILED {
-            return None;
-        }
-        let reservation = Reservation { start: mapped as usize, bytes: AtomicUsize::new(bytes) };
-        // A kernel before 4.17 takes the address for a hint.
-        (start == 0 || reservation.start == start).then_some(reservation)
+        let start = system::reserve(start, bytes)?;
+        Some(Reservation { start, bytes: AtomicUsize::new(bytes) })
     }
 
     /// Leaves the range mapped, and returns its first address.
@@ -333,7 +300,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: invariant B3: whoever reaches into the range is dropped with or before the reservation.
-        unsafe { libc::munmap(self.start as *mut _, self.bytes()) };
+        unsafe { system::release(self.start, self.bytes()) };
     }
 }
 
@@ -348,45 +315,21 @@ pub struct SharedFile {
 impl SharedFile {
     /// A sparse file of `bytes`, mapped writable here.
     pub fn new(bytes: usize) -> Result<SharedFile, BackingError> {
-        // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
-        if file_bytes_max() < bytes as u64 {
+        let Some(fd) = system::create_file(c"heapwood-types", bytes as u64) else {
             return SharedFile::without_descriptor(bytes);
-        }
-        // SAFETY: the name is a valid C string.
-        let fd = unsafe { libc::memfd_create(c"heapwood-types".as_ptr(), libc::MFD_CLOEXEC) };
-        answer(fd >= 0, "share", bytes)?;
-        // SAFETY: the descriptor is new: nobody else owns it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: a plain system call on a descriptor that we own.
-        let result = unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) };
-        answer(result == 0, "share", bytes)?;
-        let mapped = SharedFile::map_first(bytes, libc::MAP_SHARED, fd.as_raw_fd())?;
-        Ok(SharedFile { fd: Some(fd), mapped })
+        };
+        let start = system::map_written(&fd, bytes);
+        SharedFile::of_mapping(Some(fd), start, bytes)
     }
 
     /// The same as memory that is shared without a descriptor, which no limit of the size of files concerns.
     fn without_descriptor(bytes: usize) -> Result<SharedFile, BackingError> {
-        let mapped = SharedFile::map_first(bytes, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)?;
-        Ok(SharedFile { fd: None, mapped })
+        SharedFile::of_mapping(None, system::map_shared(bytes), bytes)
     }
 
-    /// The writable mapping.
-    fn map_first(bytes: usize, flags: i32, fd: i32) -> Result<Reservation, BackingError> {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, flags | libc::MAP_NORESERVE);
-        // SAFETY: invariant B1: the mapping is new.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd, 0) };
-        answer(start != libc::MAP_FAILED, "share", bytes)?;
-        Ok(Reservation { start: start as usize, bytes: AtomicUsize::new(bytes) })
-    }
-
-    /// Maps the first `bytes` once more, to be read, at an address of a reservation; whether the system did.
-    fn map_again(&self, at: *mut libc::c_void, bytes: usize) -> bool {
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-        // An old length of 0 leaves a shared mapping where it is and makes another one of the same pages.
-        // SAFETY: invariant B2: the range lies inside a reservation, whose owner gives up what lay there.
-        let start = unsafe { libc::mremap(self.start() as *mut _, 0, bytes, flags, at) };
-        // SAFETY: invariant B2: it is the mapping that was just made.
-        start != libc::MAP_FAILED && unsafe { libc::mprotect(at, bytes, libc::PROT_READ) } == 0
+    fn of_mapping(fd: Option<OwnedFd>, start: Option<usize>, bytes: usize) -> Result<SharedFile, BackingError> {
+        let start = start.ok_or(BackingError { operation: "share", bytes: bytes as u64 })?;
+        Ok(SharedFile { fd, mapped: Reservation { start, bytes: AtomicUsize::new(bytes) } })
     }
 
     /// Address of the writable mapping.
@@ -396,20 +339,25 @@ impl SharedFile {
 
     /// Makes sure that `bytes` at `offset` have memory behind them.
     pub fn grow(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        let Some(fd) = &self.fd else { return self.populate(offset, bytes) };
-        // SAFETY: a plain system call on a descriptor that we own.
-        let result = unsafe { libc::fallocate(fd.as_raw_fd(), 0, offset as libc::off_t, bytes as libc::off_t) };
-        answer(result == 0, "share", bytes)
+        let is_done = match &self.fd {
+            Some(fd) => system::allocate(fd, offset, bytes),
+            None => {
+                let first = offset / PAGE_BYTES * PAGE_BYTES;
+                let whole = (offset + bytes).next_multiple_of(PAGE_BYTES) - first;
+                let at = self.mapped.check(self.start() + first, whole);
+                // SAFETY: invariant B2; the contents of pages that are there stay.
+                unsafe { system::populate(at, whole) }
+            }
+        };
+        answer(is_done, "share", bytes)
     }
 
-    /// The same without a descriptor.
-    fn populate(&self, offset: usize, bytes: usize) -> Result<(), BackingError> {
-        let first = offset / PAGE_BYTES * PAGE_BYTES;
-        let at = self.mapped.check(self.start() + first, (offset + bytes).next_multiple_of(PAGE_BYTES) - first);
-        // SAFETY: invariant B2; MADV_POPULATE_WRITE keeps the contents of pages that are there.
-        let result = unsafe { libc::madvise(at, offset + bytes - first, libc::MADV_POPULATE_WRITE) };
-        // A kernel before 5.14 does not know it: the pages are faulted in by their first use.
-        answer(result == 0 || is_unknown(), "share", bytes)
+    /// Tells whoever maps the file what was written at `offset`.
+    #[inline]
+    pub fn publish(&self, offset: usize, bytes: usize) {
+        if let Some(fd) = &self.fd {
+            system::publish(fd, self.mapped.start, offset, bytes);
+        }
     }
 }
 
@@ -435,16 +383,8 @@ impl FrozenFile {
     /// # Errors
     /// The system refuses, or the process may not have such large files.
     pub fn new(bytes: u64) -> Result<FrozenFile, BackingError> {
-        let answer = |is_done| answer(is_done, "freeze", bytes as usize);
-        // Beyond the limit `ftruncate` would end the process by SIGXFSZ.
-        answer(file_bytes_max() >= bytes)?;
-        // SAFETY: the name is a valid C string.
-        let fd = unsafe { libc::memfd_create(c"heapwood-frozen".as_ptr(), libc::MFD_CLOEXEC) };
-        answer(fd >= 0)?;
-        // SAFETY: the descriptor is new: nobody else owns it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: a plain system call on a descriptor that we own.
-        answer(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) } == 0)?;
+        let refused = BackingError { operation: "freeze", bytes };
+        let fd = system::create_file(c"heapwood-frozen", bytes).ok_or(refused)?;
         Ok(FrozenFile { fd, start: 0, bytes })
     }
 
@@ -481,9 +421,7 @@ impl FrozenFile {
     pub fn read(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<(), BackingError> {
         assert!(offset + buffer.len() as u64 <= self.bytes, "beyond the end of the file");
         while !buffer.is_empty() {
-            let at = (self.start + offset) as libc::off_t;
-            // SAFETY: the bytes are borrowed, and the descriptor is ours.
-            let read = unsafe { libc::pread(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), at) };
+            let read = system::read(&self.fd, buffer, self.start + offset);
             answer(read > 0, "read", buffer.len())?;
             buffer = &mut buffer[read as usize..];
             offset += read as u64;
@@ -512,29 +450,13 @@ impl FrozenFile {
 
     fn write_all(&self, mut contents: &[u8], mut offset: u64) -> Result<(), BackingError> {
         while !contents.is_empty() {
-            // SAFETY: the bytes are borrowed, and the descriptor is ours.
-            let written = unsafe {
-                libc::pwrite(self.fd.as_raw_fd(), contents.as_ptr().cast(), contents.len(), offset as libc::off_t)
-            };
+            let written = system::write(&self.fd, contents, offset);
             answer(written > 0, "freeze", contents.len())?;
             contents = &contents[written as usize..];
             offset += written as u64;
         }
         Ok(())
     }
-}
-
-/// The largest file that this process may make (RLIMIT_FSIZE).
-fn file_bytes_max() -> u64 {
-    resource_limit(libc::RLIMIT_FSIZE)
-}
-
-/// A limit of this process; `u64::MAX` if there is none.
-fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid place for the answer.
-    let result = unsafe { libc::getrlimit(resource, &mut limit) };
-    if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
 /// The limit of this process's address space (RLIMIT_AS, `ulimit -v`), and how much of it is in use.
@@ -555,7 +477,7 @@ impl AddressSpace {
 
 /// The limit of this process's address space; none if there is no limit that matters (below 2^46 bytes).
 pub fn address_space() -> Option<AddressSpace> {
-    let limit_bytes = resource_limit(libc::RLIMIT_AS);
+    let limit_bytes = system::address_space_limit();
     if limit_bytes >= 1 << 46 {
         return None;
     }
@@ -566,18 +488,14 @@ pub fn address_space() -> Option<AddressSpace> {
 
 /// Bytes of physical memory; 1 GiB if the system does not say.
 pub fn physical_bytes() -> u64 {
-    // SAFETY: plain queries.
-    let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let bytes = (pages.max(0) as u64).saturating_mul(page_bytes.max(0) as u64);
+    let bytes = system::physical_bytes();
     if bytes == 0 { 1 << 30 } else { bytes }
 }
 
 /// CPU time of this thread in nanoseconds.
+#[inline]
 pub fn thread_cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    system::thread_cpu_ns()
 }
 
 #[cfg(test)]

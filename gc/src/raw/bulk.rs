@@ -7,7 +7,10 @@
 #[cfg(not(miri))]
 use std::arch::asm;
 #[cfg(miri)]
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32,
+    Ordering::{Relaxed, Release},
+};
 
 /// From so many bytes on, one string instruction is faster than a loop over vectors.
 #[cfg(not(miri))]
@@ -33,6 +36,17 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
             _ => copy_up(to, from, len),
         }
     }
+}
+
+/// Copies bytes that are borrowed.
+///
+/// # Safety
+/// As for [`copy`], to `to`.
+#[cfg(not(miri))]
+#[inline(always)]
+pub(super) unsafe fn copy_in(to: *mut u8, source: &[u8]) {
+    // SAFETY: the caller's promise.
+    unsafe { copy(to, source.as_ptr(), source.len()) }
 }
 
 /// Copies less than 16 bytes.
@@ -211,12 +225,32 @@ pub(super) unsafe fn fill_bytes(to: *mut u8, value: u8, len: usize) {
 /// As of the function of this name for machines.
 #[cfg(miri)]
 pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller's promise.
-    let bytes: Vec<u8> = (0..len).map(|at| unsafe { from.add(at).read() }).collect();
-    for (at, byte) in bytes.into_iter().enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { AtomicU8::from_ptr(to.add(at)) }.store(byte, Relaxed);
+    // Words as a whole where both lie at a multiple of 4, since others use them so meanwhile.
+    let whole = if (to as usize | from as usize).is_multiple_of(4) { len / 4 } else { 0 };
+    // SAFETY: the caller's promise; all is loaded before anything is stored.
+    unsafe {
+        let words: Vec<u32> =
+            (0..whole).map(|at| AtomicU32::from_ptr(from.cast_mut().cast::<u32>().add(at)).load(Relaxed)).collect();
+        let bytes: Vec<u8> = (whole * 4..len).map(|at| from.add(at).read()).collect();
+        for (at, word) in words.into_iter().enumerate() {
+            AtomicU32::from_ptr(to.cast::<u32>().add(at)).store(word, Release);
+        }
+        for (at, byte) in bytes.into_iter().enumerate() {
+            AtomicU8::from_ptr(to.add(whole * 4 + at)).store(byte, Release);
+        }
     }
+}
+
+/// `copy_in` for Miri.
+///
+/// # Safety
+/// As of the function of this name for machines.
+#[cfg(miri)]
+pub(super) unsafe fn copy_in(to: *mut u8, source: &[u8]) {
+    // A copy that may be read by atomics, as what is borrowed to be read only may not.
+    let mut source = source.to_vec();
+    // SAFETY: the caller's promise; the copy is ours.
+    unsafe { copy(to, source.as_mut_ptr(), source.len()) }
 }
 
 /// `copy_pair` for Miri.
@@ -239,7 +273,7 @@ pub(super) unsafe fn copy_pair(base: *mut u8, from: [u32; 2], to: [u32; 2]) {
 pub(super) unsafe fn fill_words(to: *mut u8, value: u32, count: usize) {
     for at in 0..count {
         // SAFETY: the caller's promise.
-        unsafe { AtomicU32::from_ptr(to.cast::<u32>().add(at)) }.store(value, Relaxed);
+        unsafe { AtomicU32::from_ptr(to.cast::<u32>().add(at)) }.store(value, Release);
     }
 }
 
@@ -251,7 +285,7 @@ pub(super) unsafe fn fill_words(to: *mut u8, value: u32, count: usize) {
 pub(super) unsafe fn fill_bytes(to: *mut u8, value: u8, len: usize) {
     for at in 0..len {
         // SAFETY: the caller's promise.
-        unsafe { AtomicU8::from_ptr(to.add(at)) }.store(value, Relaxed);
+        unsafe { AtomicU8::from_ptr(to.add(at)) }.store(value, Release);
     }
 }
 

@@ -54,8 +54,9 @@ pub struct Land {
     beside: Option<Reservation>,
     base: usize,
     shape: Shape,
-    /// The last word that references may name.
-    last_word: Box<AtomicU32>,
+    /// The last word that references may name. Each [`Memory`] has a pointer to it, so it is not a `Box`: whoever moves
+    /// one claims that nobody else has pointers into it.
+    last_word: Arc<AtomicU32>,
     counts_as_full: bool,
     types_id: u64,
     /// Pages of files were mapped into the heap: discarding a page is not enough for it to read as zero.
@@ -112,7 +113,7 @@ impl Land {
         };
         let counts_as_full = shape.reach_bytes == REACH_BYTES;
         FULL_CAGES.fetch_add(counts_as_full as usize, Relaxed);
-        let last_word = Box::new(AtomicU32::new((shape.reach_bytes / 4 - 1) as u32));
+        let last_word = Arc::new(AtomicU32::new((shape.reach_bytes / 4 - 1) as u32));
         let has_file_pages = AtomicBool::new(false);
         let (types_id, accessible) = (types.id(), Mutex::default());
         let land = Land { parts, beside, base, shape, last_word, counts_as_full, types_id, has_file_pages, accessible };
@@ -254,6 +255,8 @@ fn shapes(kind: CageKind, heap_bytes_max: u64, types_bytes: usize) -> Vec<Shape>
     let least = Shape::sparse(heap_bytes_max, 0, types_bytes);
     let (full, short) = (Shape::whole(false, types_bytes), Shape::whole(true, types_bytes));
     match kind {
+        // It has no reservations at an address.
+        _ if cfg!(miri) => vec![short],
         CageKind::Sparse => vec![least],
         CageKind::Short => vec![short, sparse, least],
         CageKind::Suitable if space.is_some() && short.address_bytes() > affordable => vec![sparse, least],
@@ -303,7 +306,7 @@ impl Cage {
             base: land.base as *mut u8,
             marks: beside.wrapping_sub((shape.marked_from() >> 4) as usize) as *mut u8,
             blocks: (side_start + shape.side_bytes) as *mut BlockEntry,
-            last_word: &raw const *land.last_word,
+            last_word: Arc::as_ptr(&land.last_word),
         };
         Cage {
             territory: Arc::new(territory),

@@ -330,7 +330,7 @@ impl Memory {
     pub fn write_bytes(self, offset: u64, source: &[u8]) {
         let to = self.range(offset, source.len() as u64);
         // SAFETY: M1; the source is borrowed.
-        unsafe { bulk::copy(to, source.as_ptr(), source.len()) }
+        unsafe { bulk::copy_in(to, source) }
     }
 
     /// Writes elements of `1 << shift` bytes (1 to 16), the low bits of `bits`, over `bytes` bytes from `offset` on.
@@ -350,7 +350,7 @@ impl Memory {
         while done < bytes as usize {
             let len = pattern.len().min(bytes as usize - done);
             // SAFETY: M1; the pattern is ours.
-            unsafe { bulk::copy(to.add(done), pattern.as_ptr(), len) };
+            unsafe { bulk::copy_in(to.add(done), &pattern[..len]) };
             done += len;
         }
     }

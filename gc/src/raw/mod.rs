@@ -5,6 +5,7 @@
 //! | file | offers | safe since |
 //! |---|---|---|
 //! | `backing` | calls of the system on a [`backing::Reservation`] | ranges are asserted (B2), only its owner unmaps |
+//! | `system`, in Miri `interpreted` | each call of the system as a function | `unsafe fn`s, of `backing` only |
 //! | `shape`, `cage` | what lies where, commits | it owns the reservations; offsets are asserted |
 //! | `pool` | cages that wait for the next heap | their pages were given back or cleared |
 //! | `memory` | words, marks, chunk states, copies | every access is atomic or of `bulk`; M1, M2, B3 |
@@ -91,4 +92,6 @@ mod ranges;
 pub mod shape;
 pub mod side;
 pub mod strings;
+#[cfg_attr(miri, path = "interpreted.rs")]
+mod system;
 pub mod types;

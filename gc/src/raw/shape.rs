@@ -38,8 +38,8 @@ pub const BLOCKS_MAX: u32 = ((REACH_BYTES - OLD_START) / BLOCK_BYTES as u64) as 
 pub const REACH_STEP_BYTES: u64 = 1 << 20;
 /// Bytes behind the reach that are never mapped: larger than the largest displacement of a field.
 pub const GUARD_BYTES: usize = 16 << 20;
-/// The reach of a whole cage that does not have all of it at first.
-const SHORT_REACH_BYTES: u64 = 8 << 30;
+/// The reach of a whole cage that does not have all of it at first. Miri, where a cage is an allocation, gets little.
+const SHORT_REACH_BYTES: u64 = if cfg!(miri) { OLD_START + (64 << 20) } else { 8 << 30 };
 /// The reach at first of a sparse cage that has to do with the least.
 const LEAST_REACH_BYTES: u64 = OLD_START + (16 << 20);
 /// Address space for side vectors (log, stacks, lists) of a whole cage.

@@ -178,6 +178,7 @@ impl TypeFile {
             self.word(tail + index * 8).store(*map as u32, Relaxed);
             self.word(tail + index * 8 + 4).store((*map >> 32) as u32, Relaxed);
         }
+        self.file.publish(offset, descriptor.total_bytes());
     }
 
     fn entry(&self, id: TypeId) -> &TypeEntry {
@@ -215,5 +216,6 @@ impl TypeFile {
     pub fn clear(&self, id: TypeId, bytes: usize) {
         let offset = id.descriptor_offset();
         (offset..offset + bytes).step_by(4).for_each(|at| self.word(at).store(0, Relaxed));
+        self.file.publish(offset, bytes);
     }
 }

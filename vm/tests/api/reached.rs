@@ -78,6 +78,7 @@ pub static ROWS: &[Reach] = reach! {
 
     // Engines and modules.
     "Engine::config" => |o| text(o.engine.config().enabled());
+    "Engine::compile_progress" => |o| text(o.engine.compile_progress().total_bytes > 0);
     "Engine::detect" => |o| text(o.engine.detect(&o.bytes));
     "Engine::limits" => |o| text(o.engine.limits());
     "Engine::live_types" => |o| text(o.engine.live_types() > 0);
