@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Roots, Types, World};
-use heapwood_gc::{Heap, HeapConfig, HeapError, TypeTable};
+use heapwood_gc::{Heap, HeapConfig, HeapError};
 use heapwood_gc_abi::RawRef;
 use std::fs::File;
 use std::process::Command;
@@ -49,14 +49,17 @@ fn without_address_space_there_is_no_heap() {
 }
 
 #[test]
-fn without_descriptors_there_is_no_table_of_types() {
-    within("ulimit -n 64", "without_descriptors_there_is_no_table_of_types", || {
-        let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-        let error = TypeTable::new().expect_err("a descriptor");
-        assert_eq!(error.operation, "share");
-        drop(taken);
-        TypeTable::new().unwrap();
-    });
+fn without_descriptors_or_large_files_types_are_shared_all_the_same() {
+    const NAME: &str = "without_descriptors_or_large_files_types_are_shared_all_the_same";
+    for limits in ["ulimit -n 64", "ulimit -f 1"] {
+        within(limits, NAME, || {
+            let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).take(1000).collect();
+            let mut world = World::new(&config(), 3);
+            world.run(3_000);
+            assert_eq!(world.exhausted(), None);
+            drop(taken);
+        });
+    }
 }
 
 /// Takes all address space but pieces of less than `least` bytes.

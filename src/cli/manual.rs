@@ -48,7 +48,7 @@ mod tests {
             page(&whole, name).expect("a page").render(&mut text).expect("written");
             let text = String::from_utf8(text).expect("UTF-8");
             let title = if name.is_empty() { "heapwood".to_owned() } else { format!("heapwood\\-{name}") };
-            for part in [title.as_str(), env!("CARGO_PKG_VERSION"), "unreleased", "OPTIONS"] {
+            for part in [title.as_str(), env!("CARGO_PKG_VERSION"), &date(CHANGELOG), "OPTIONS"] {
                 assert!(text.contains(part), "{name}: no `{part}` in\n{text}");
             }
         }

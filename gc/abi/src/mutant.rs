@@ -190,6 +190,9 @@ mutants! {
         ReplacedCallersLost "replaced-callers-lost"
             "a frame that goes on in newer code forgets what its caller has in the registers that the older code used"
             Fails "vm/tests/tiers" "loops_go_on";
+        ReplacedWhileSuspended "replaced-while-suspended"
+            "the frame of a guest that goes on after it let others run is replaced below the words by which it goes on"
+            Fails "vm/tests/tiers" "suspended_calls";
         SavedRegisterNotSaved "saved-register-not-saved"
             "a function does not save the first callee-saved register that it uses"
             Fails "vm/tests/nesting" "what_survives";

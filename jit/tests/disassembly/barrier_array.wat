@@ -7,19 +7,17 @@
     (loop $again
       (array.set $cells (local.get $cells) (local.get $n) (local.get $cell))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
-;; Code of "run", its loops of 52 bytes:
+;; Code of "run", its loops of 46 bytes:
 ;; L1:
 ;;     cmp rsp, [r15-0x10]
 ;;     jb slow1
 ;; L2:
-;;     mov eax, [rbp-0x24]
-;;     mov ecx, [rbp-0x28]
-;;     cmp ebx, [r15+rcx*4+4]
+;;     cmp ebx, [r15+rsi*4+4]
 ;;     jae trap ArrayOutOfBounds
-;;     test byte [r15+rcx*4], 2
+;;     test byte [r15+rsi*4], 2
 ;;     jne slow2
 ;; L3:
-;;     lea r11, [rcx+rbx]
-;;     mov [r15+r11*4+8], eax
+;;     lea r11, [rsi+rbx]
+;;     mov [r15+r11*4+8], edi
 ;;     sub ebx, 1
 ;;     jne L1

@@ -5,6 +5,8 @@ use crate::errors::{Trap, TrapKind};
 use crate::rt::cells::RefCell32;
 use crate::rt::running::Stop;
 use crate::store::StoreOpaque;
+#[cfg(feature = "async")]
+use heapwood_gc_abi::{Mutant, active};
 use heapwood_gc_abi::{Narrow, RawRef, low32};
 
 /// A prologue or a loop head found rsp below the guard: an interrupt, a collection that was asked for, the end of the
@@ -27,6 +29,9 @@ pub(super) fn poll(store: &mut StoreOpaque) -> Result<u64, Stop> {
 #[cfg(feature = "async")]
 pub(super) fn poll_after_yield(store: &mut StoreOpaque) -> Result<u64, Stop> {
     do_what_is_due(store)?;
+    if active(Mutant::ReplacedWhileSuspended) {
+        store.replace_frame();
+    }
     let execution = store.guest().execution();
     execution.update_guard(execution.wants_replacement());
     Ok(0)

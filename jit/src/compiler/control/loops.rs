@@ -9,7 +9,8 @@ use heapwood_module::ContextLayout;
 use std::rc::Rc;
 use wasmparser::FrameKind;
 
-/// Uses of a local in a loop from which on it is worth a register of its own.
+/// Uses of a local in a loop from which on it is worth a register of its own, even if it is not in a register yet. One
+/// that is would go to its home slot before the loop, and be loaded there for each use.
 const PIN_WORTH: u32 = 2;
 
 impl Compiler<'_> {
@@ -75,8 +76,9 @@ impl Compiler<'_> {
 
     /// Pins the hot locals of a loop without calls, and says how many; other loops keep what the function pins.
     fn pin_locals(&mut self, index: usize) -> u32 {
-        let hot = self.cursor.analysis().uses(index).iter().filter(|used| used.weight >= PIN_WORTH);
-        self.values.pin_for_loop(self.asm, hot.map(|used| used.local))
+        let hot = self.cursor.analysis().uses(index).iter();
+        let hot = hot.map(|used| (used.local, used.weight >= PIN_WORTH));
+        self.values.pin_for_loop(self.asm, hot)
     }
 
     pub(super) fn end_loop(&mut self) {

@@ -28,13 +28,14 @@ impl Values {
     }
 
     /// Pins those of `candidates` (the heaviest first) for which there are registers, while a loop is open that calls
-    /// nothing; says how many. The loop has come to its head.
-    pub(crate) fn pin_for_loop(&mut self, asm: &mut Assembler, candidates: impl Iterator<Item = u32>) -> u32 {
+    /// nothing; says how many. Each comes with whether it is worth that if it is in its home slot. The loop has come to
+    /// its head.
+    pub(crate) fn pin_for_loop(&mut self, asm: &mut Assembler, candidates: impl Iterator<Item = (u32, bool)>) -> u32 {
         let before = self.loop_pins.len();
-        for index in candidates {
+        for (index, is_worth_loading) in candidates {
             let local = self.local_of(index);
             let info = self.locals[local as usize];
-            if info.pinned {
+            if info.pinned || !is_worth_loading && !matches!(info.loc, Loc::Reg { .. }) {
                 continue;
             }
             let Some(reg) = self.free_pin_register(in_xmm(info.ty)) else { continue };
