@@ -23,8 +23,11 @@ pub const STATUS_BROKEN_PIPE: u8 = 128 + SIGPIPE as u8;
 pub const LINE_CHARS_MAX: usize = 4000;
 
 /// What the library's errors name, and the options that set it.
-const OPTIONS: [(&str, &str); 2] =
-    [("Config::max_memory", "--max-memory"), ("Config::max_compile_memory", "--max-compile-memory")];
+const OPTIONS: [(&str, &str); 3] = [
+    ("Config::max_memory", "--max-memory"),
+    ("Config::max_compile_memory", "--max-compile-memory"),
+    ("Config::max_stack", "--max-stack"),
+];
 
 /// The command line asks for something that makes no sense.
 #[derive(Debug)]

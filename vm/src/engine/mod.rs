@@ -89,7 +89,7 @@ impl Engine {
             config: config.clone(),
             registry,
             trampolines: Trampolines::default(),
-            stacks: Arc::default(),
+            stacks: StackPool::new(),
             timer: Arc::default(),
             heaps: config.heap_config(helpers.clone(), config.cage_pool()),
             helper_threads,

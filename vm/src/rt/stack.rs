@@ -138,7 +138,7 @@ impl GuestStack {
         };
         let (bytes, all) = guarded.ok_or_else(too_large)?;
         let refused = |error: Error| {
-            let takes_less = "a smaller stack of the guest takes less (Config::max_stack, --max-stack)";
+            let takes_less = "a smaller stack of the guest takes less (Config::max_stack)";
             Error::limit(format!("{error}: {takes_less}"))
         };
         let mapping = Mapping::new(all, Access::None).map_err(refused)?;
@@ -175,6 +175,13 @@ pub(crate) struct StackPool {
 }
 
 impl StackPool {
+    /// An engine's, which has no stacks yet. The system is asked for its fences here, where the process may have one
+    /// thread: of a process that has several, it waits for all processors, which takes milliseconds.
+    pub fn new() -> Arc<StackPool> {
+        asymmetric::prepare();
+        Arc::default()
+    }
+
     /// Puts a stack on a seat that has none, of which a guest may use so many bytes, and makes it busy. Returns the
     /// stack's top and limit.
     pub fn lend(&self, seat: &Arc<Seat>, usable_bytes: usize) -> Result<(usize, usize)> {
