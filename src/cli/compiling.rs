@@ -93,6 +93,12 @@ mod tests {
             Ok(())
         }
 
+        /// What makes it the target of a progress bar.
+        fn target(&self) -> impl FnOnce() -> ProgressDrawTarget + Send + use<> {
+            let screen = self.clone();
+            move || ProgressDrawTarget::term_like(Box::new(screen))
+        }
+
         /// What was written, once `text` was.
         fn once_it_says(&self, text: &str) -> String {
             let shown = self.0.0.lock().unwrap();
@@ -133,11 +139,7 @@ mod tests {
     #[test]
     fn who_waits_sees_how_far_it_is_and_nothing_is_left_of_it() {
         let (screen, engine) = (Screen::default(), Engine::default());
-        let target = {
-            let screen = screen.clone();
-            move || ProgressDrawTarget::term_like(Box::new(screen))
-        };
-        watched_on(target, Duration::ZERO, &engine, "app.wasm", || {
+        watched_on(screen.target(), Duration::ZERO, &engine, "app.wasm", || {
             Module::new(&engine, wat::parse_str("(module (func nop nop) (func nop))").unwrap()).unwrap();
             screen.once_it_says("compiling app.wasm: 100 % of 7 B of code");
         });
@@ -147,11 +149,7 @@ mod tests {
     #[test]
     fn who_does_not_wait_sees_nothing() {
         let (screen, engine) = (Screen::default(), Engine::default());
-        let target = {
-            let screen = screen.clone();
-            move || ProgressDrawTarget::term_like(Box::new(screen))
-        };
-        watched_on(target, Duration::MAX, &engine, "app.wasm", || ());
+        watched_on(screen.target(), Duration::MAX, &engine, "app.wasm", || ());
         assert_eq!(screen.once_it_says(""), "");
     }
 }

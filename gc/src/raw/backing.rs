@@ -315,20 +315,13 @@ pub struct SharedFile {
 impl SharedFile {
     /// A sparse file of `bytes`, mapped writable here.
     pub fn new(bytes: usize) -> Result<SharedFile, BackingError> {
-        let Some(fd) = system::create_file(c"heapwood-types", bytes as u64) else {
-            return SharedFile::without_descriptor(bytes);
-        };
-        let start = system::map_written(&fd, bytes);
-        SharedFile::of_mapping(Some(fd), start, bytes)
+        SharedFile::with(system::create_file(c"heapwood-types", bytes as u64), bytes)
     }
 
-    /// The same as memory that is shared without a descriptor, which no limit of the size of files concerns.
-    fn without_descriptor(bytes: usize) -> Result<SharedFile, BackingError> {
-        SharedFile::of_mapping(None, system::map_shared(bytes), bytes)
-    }
-
-    fn of_mapping(fd: Option<OwnedFd>, start: Option<usize>, bytes: usize) -> Result<SharedFile, BackingError> {
-        let start = start.ok_or(BackingError { operation: "share", bytes: bytes as u64 })?;
+    /// The same with this descriptor; without one it is memory, which no limit of the size of files concerns.
+    fn with(fd: Option<OwnedFd>, bytes: usize) -> Result<SharedFile, BackingError> {
+        let refused = BackingError { operation: "share", bytes: bytes as u64 };
+        let start = system::map_written(fd.as_ref(), bytes).ok_or(refused)?;
         Ok(SharedFile { fd, mapped: Reservation { start, bytes: AtomicUsize::new(bytes) } })
     }
 
@@ -507,7 +500,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "the interpreter shares no memory")]
     fn shared_memory_is_the_same_in_all_mappings_with_and_without_a_descriptor() {
         const BYTES: usize = 64 << 10;
-        for file in [SharedFile::new(BYTES), SharedFile::without_descriptor(BYTES)].map(Result::unwrap) {
+        for file in [SharedFile::new(BYTES), SharedFile::with(None, BYTES)].map(Result::unwrap) {
             let mut backing = Backing::default();
             let range = backing.reserve(4 * BYTES, 0, PAGE_BYTES).unwrap();
             let at = [range.start(), range.start() + 2 * BYTES];

@@ -144,19 +144,15 @@ pub fn create_file(name: &CStr, _bytes: u64) -> Option<OwnedFd> {
     File::open("/dev/null").ok().map(OwnedFd::from)
 }
 
-/// Memory for a file.
-pub fn map_written(file: &OwnedFd, bytes: usize) -> Option<usize> {
+/// Memory for a file. None is shared without one.
+pub fn map_written(file: Option<&OwnedFd>, bytes: usize) -> Option<usize> {
+    let file = file?;
     let start = reserve(0, bytes)?;
     FILES.lock().insert(file.as_raw_fd(), (start, 0));
     Some(start)
 }
 
-/// No memory is shared without a file.
-pub fn map_shared(_bytes: usize) -> Option<usize> {
-    None
-}
-
-/// As [`map_shared`].
+/// Nothing is shared without a file: [`map_written`].
 ///
 /// # Safety
 /// As for `system`.

@@ -127,20 +127,14 @@ pub fn create_file(name: &CStr, bytes: u64) -> Option<OwnedFd> {
     (result == 0).then_some(fd)
 }
 
-/// Maps a new file of `bytes` somewhere, to be written by way of memory.
-pub fn map_written(file: &OwnedFd, bytes: usize) -> Option<usize> {
-    let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
-    // SAFETY: invariant B1: the mapping is new.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), 0) };
-    (start != libc::MAP_FAILED).then_some(start as usize)
-}
-
-/// Maps `bytes` of zeroes somewhere that [`map_again`] can map once more.
-pub fn map_shared(bytes: usize) -> Option<usize> {
+/// Maps a new file of `bytes` somewhere, to be written by way of memory; without a file, as many zeroes that
+/// [`map_again`] can map once more.
+pub fn map_written(file: Option<&OwnedFd>, bytes: usize) -> Option<usize> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let (of_file, fd) = file.map_or((libc::MAP_ANONYMOUS, -1), |file| (0, file.as_raw_fd()));
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | of_file;
     // SAFETY: invariant B1: the mapping is new.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, fd, 0) };
     (start != libc::MAP_FAILED).then_some(start as usize)
 }
 

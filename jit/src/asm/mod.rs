@@ -147,13 +147,12 @@ impl Assembler {
     }
 
     /// Writes an instruction that changes no register.
-    pub(crate) fn keeping_type_id<T>(&mut self, write: impl FnOnce(&mut Assembler) -> T) -> T {
+    pub(crate) fn keeping_type_id(&mut self, write: impl FnOnce(&mut Assembler)) {
         let known = self.type_id();
-        let written = write(self);
+        write(self);
         if let Some(object) = known {
             self.note_type_id(object);
         }
-        written
     }
 
     pub(crate) fn bound_label(&mut self) -> Label {

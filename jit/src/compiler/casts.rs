@@ -142,13 +142,18 @@ impl Compiler<'_> {
 
     /// Jumps to `fail` unless the (non-null, non-i31) object has the type; faults on null at the first instruction.
     pub(crate) fn check_type_id(&mut self, object: Gpr, ty: TypeIndex, fail: Label) {
-        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
+        self.read_type_id(object);
         if self.compare_type_id(ty) {
             self.asm.jcc(Cond::Ne, fail);
         } else {
             self.check_deep(object, ty, fail);
         }
+    }
+
+    /// Puts the type id of the (non-null, non-i31) object into the scratch register; faults on null.
+    fn read_type_id(&mut self, object: Gpr) {
+        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
+        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
     }
 
     /// Compares the type id in the scratch register with the type: equal flags mean it has it. `false`: the type
@@ -192,8 +197,7 @@ impl Compiler<'_> {
             self.asm.test_ri8(object, 1);
             self.asm.jcc(Cond::Ne, known);
         }
-        self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-        self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
+        self.read_type_id(object);
         self.asm.bind(known);
         self.asm.note_type_id(object);
     }
@@ -262,8 +266,7 @@ impl Compiler<'_> {
                     self.asm.test_ri8(object, 1);
                     self.asm.jcc(Cond::Ne, if to == HeapType::Eq { success } else { fail });
                 }
-                self.asm.load(Width::W32, SCRATCH, object_mem(object, 0));
-                self.asm.shift_ri(Width::W32, ShiftOp::Shr, SCRATCH, header::TYPE_ID_SHIFT.narrow());
+                self.read_type_id(object);
                 self.check_kind(to, fail);
             }
             HeapType::Type(ty) => {

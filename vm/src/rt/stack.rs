@@ -193,7 +193,6 @@ impl StackPool {
             None => GuestStack::new(usable_bytes)?,
         };
         let bounds = (stack.top(), stack.limit());
-        asymmetric::prepare();
         let mut place = seat.stack.lock();
         *place = Some(stack);
         seat.is_wanted.store(false, Relaxed);
@@ -258,7 +257,7 @@ mod tests {
     fn a_stack_is_never_taken_from_a_store_that_runs() {
         const ENTRIES: usize = 200_000;
         const USABLE_BYTES: usize = 64 << 10;
-        let (pool, seat) = (StackPool::default(), Arc::<Seat>::default());
+        let (pool, seat) = (StackPool::new(), Arc::<Seat>::default());
         let (runs_on, is_over, taken) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..2 {

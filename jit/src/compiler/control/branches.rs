@@ -47,31 +47,33 @@ impl Compiler<'_> {
             }
             return;
         }
-        let tail = self.flow[index].is_tail;
         let arity = self.prepare_branch(index);
         let cond = self.test_and_release(&condition);
         if hint == Some(true) && self.is_open_block(index) {
             return self.leave_likely(index, cond);
         }
-        if hint == Some(false) {
-            let edge = (!tail).then(|| self.plan_edge(index, arity));
-            if !edge.as_ref().is_some_and(Edge::is_empty) {
-                return self.leave_unlikely(index, edge.as_ref(), cond);
-            }
+        let edge = self.edge_to(index, arity);
+        if hint == Some(false) && !edge.as_ref().is_some_and(Edge::is_empty) {
+            return self.leave_unlikely(index, edge.as_ref(), cond);
         }
-        self.jump_to(index, arity, cond);
+        self.jump_along(index, edge.as_ref(), cond);
     }
 
     /// Jumps to a decided label (or returns) if this test of the flags holds, without changing the state.
     pub(crate) fn jump_to(&mut self, index: usize, arity: usize, cond: Cond) {
-        let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
-        if edge.as_ref().is_some_and(Edge::is_empty) {
+        let edge = self.edge_to(index, arity);
+        self.jump_along(index, edge.as_ref(), cond);
+    }
+
+    /// The same along a planned `edge`, or with a return if there is none.
+    fn jump_along(&mut self, index: usize, edge: Option<&Edge>, cond: Cond) {
+        if edge.is_some_and(Edge::is_empty) {
             return self.asm.jcc(cond, self.flow[index].label);
         }
         let skip = self.asm.new_label();
         self.asm.jcc(cond.negate(), skip);
         let tested = self.asm.type_id();
-        self.take_edge(index, edge.as_ref());
+        self.take_edge(index, edge);
         self.asm.bind(skip);
         // Nothing else comes here.
         if let Some(object) = tested {
@@ -106,8 +108,13 @@ impl Compiler<'_> {
 
     /// Jumps to a decided label (or returns) without changing the state.
     pub(crate) fn take_branch(&mut self, index: usize, arity: usize) {
-        let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
+        let edge = self.edge_to(index, arity);
         self.take_edge(index, edge.as_ref());
+    }
+
+    /// Plans the way to a decided label; none if a branch there is a return.
+    fn edge_to(&mut self, index: usize, arity: usize) -> Option<Edge> {
+        (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity))
     }
 
     /// Jumps to a decided label along a planned `edge`, or returns if there is none, without changing the state.
@@ -164,7 +171,7 @@ impl Compiler<'_> {
             }
             let index = self.flow.index_of(*depth);
             let arity = self.label_arity(index);
-            let edge = (!self.flow[index].is_tail).then(|| self.plan_edge(index, arity));
+            let edge = self.edge_to(index, arity);
             let label = if edge.as_ref().is_some_and(Edge::is_empty) {
                 self.flow[index].label
             } else {
